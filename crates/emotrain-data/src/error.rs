@@ -1,0 +1,225 @@
+//! What can be wrong with data, and where.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// A problem with a file or with what it holds. Prints as `path:line: subject: problem`;
+/// [`DataError::hint`] says what to do, where that is known.
+#[derive(Debug, thiserror::Error)]
+#[error("{place}: {problem}")]
+pub struct DataError {
+    place: Box<Place>,
+    problem: Box<DataProblem>,
+}
+
+/// Where a problem is: as close as the reader knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The file or folder.
+    pub path: PathBuf,
+    /// Counted from 1.
+    pub line: Option<usize>,
+    /// The dialogue or utterance, as in `dialogue 12` or `utterance 12#3`.
+    pub subject: Option<String>,
+}
+
+impl Place {
+    pub(crate) fn file(path: &Path) -> Self {
+        Self { path: path.to_owned(), line: None, subject: None }
+    }
+
+    pub(crate) fn line(path: &Path, line: usize) -> Self {
+        Self { path: path.to_owned(), line: Some(line), subject: None }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.path.display())?;
+        if let Some(line) = self.line {
+            write!(f, ":{line}")?;
+        }
+        if let Some(subject) = &self.subject {
+            write!(f, ": {subject}")?;
+        }
+        Ok(())
+    }
+}
+
+/// What is wrong.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DataProblem {
+    /// The path does not exist.
+    #[error("no such file")]
+    NotFound,
+    /// A folder where the format wants a file.
+    #[error("is a folder, not a file")]
+    IsFolder,
+    /// The system refused to read; its own words.
+    #[error("cannot be read: {0}")]
+    Read(String),
+    /// The system refused to write (disk full, read-only, ...); its own words.
+    #[error("cannot be written: {0}")]
+    Write(String),
+    /// A value to be written has no JSON form.
+    #[error("cannot be written as JSON: {0}")]
+    NotJson(String),
+    /// The bytes are not UTF-8.
+    #[error("is not valid UTF-8")]
+    NotUtf8,
+    /// Broken JSON.
+    #[error("invalid JSON: {0}")]
+    InvalidJson(String),
+    /// Sound JSON of the wrong form: a missing or unknown key, a value of another type.
+    #[error("{0}")]
+    WrongForm(String),
+    /// A broken row of a CSV file.
+    #[error("invalid CSV: {0}")]
+    InvalidCsv(String),
+    /// A CSV file without a column that is needed.
+    #[error("missing column \"{column}\"")]
+    MissingColumn {
+        /// The column's name in the header.
+        column: &'static str,
+        /// The header's most similar name.
+        nearest: Option<String>,
+    },
+    /// A cell that should hold a whole number.
+    #[error("{what} should be a whole number, not \"{value}\"")]
+    NotANumber {
+        /// The column or list.
+        what: &'static str,
+        /// What is there instead.
+        value: String,
+    },
+    /// Lists of one dialogue, which must be equally long, are not.
+    #[error("lists of different lengths: {0}")]
+    Ragged(String),
+    /// A label that is not in the label set.
+    #[error("unknown label \"{label}\"")]
+    UnknownLabel {
+        /// As the file spells it.
+        label: String,
+        /// The most similar label.
+        nearest: Option<String>,
+        /// All labels, for the hint.
+        known: String,
+    },
+    /// A label's number beyond the label set.
+    #[error("label {label} is out of range: the label set has the labels 0 to {last}")]
+    LabelOutOfRange {
+        /// As the file says.
+        label: i64,
+        /// The greatest valid number.
+        last: usize,
+    },
+    /// An utterance without the label that training and evaluation need.
+    #[error("has no label")]
+    MissingLabel,
+    /// An utterance without text.
+    #[error("the utterance is empty")]
+    EmptyUtterance,
+    /// An utterance without a speaker.
+    #[error("the speaker's name is empty")]
+    EmptySpeaker,
+    /// No way to tell who speaks.
+    #[error("the speaker cannot be told: {0}")]
+    NoSpeaker(&'static str),
+    /// A dialogue without an id.
+    #[error("the dialogue's id is empty")]
+    EmptyId,
+    /// A dialogue without utterances.
+    #[error("the dialogue has no utterances")]
+    EmptyDialogue,
+    /// A file without a dialogue or document.
+    #[error("holds no {0}")]
+    Empty(&'static str),
+    /// A dialogue's id used before in the same file.
+    #[error("the id is used twice, first on line {first_line}")]
+    DuplicateDialogue {
+        /// Where it was first used, counted from 1.
+        first_line: usize,
+    },
+    /// An utterance's id used before in the same dialogue.
+    #[error("utterance id {id} is used twice, first on line {first_line}")]
+    DuplicateUtterance {
+        /// The id as the file spells it.
+        id: String,
+        /// Where it was first used, counted from 1.
+        first_line: usize,
+    },
+    /// A DailyDialog folder without exactly one file of dialogues.
+    #[error("expected one file dialogues_<split>.txt in the folder, found {0}")]
+    NotOneDialoguesFile(String),
+    /// Nothing beside the dialogues file holds its labels.
+    #[error("its emotion file {0} is not there")]
+    NoEmotionFile(String),
+    /// A DailyDialog file whose name does not tell its emotion file's.
+    #[error("the name should be dialogues_<split>.txt, so that the emotion file beside it is known")]
+    NotADialoguesFile,
+    /// Files that should have one line per dialogue each differ in their number of lines.
+    #[error("the numbers of lines differ: {dialogues} here, {emotions} in {emotion_file}")]
+    UnequalFiles {
+        /// Lines of the dialogues file.
+        dialogues: usize,
+        /// Lines of the emotion file.
+        emotions: usize,
+        /// The emotion file's name.
+        emotion_file: String,
+    },
+    /// Plain text where dialogues are needed.
+    #[error("the text format holds no dialogues")]
+    NoDialoguesInText,
+    /// Two splits read the same file, or a copy of it.
+    #[error("holds the same as {0}: splits must not share data")]
+    SameFile(String),
+    /// A dialogue with equal id and texts in two splits.
+    #[error("is also in {0}: splits must not share data")]
+    SharedDialogue(String),
+}
+
+impl DataError {
+    pub(crate) fn new(place: Place, problem: DataProblem) -> Self {
+        Self { place: Box::new(place), problem: Box::new(problem) }
+    }
+
+    /// Where it is.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// What it is.
+    pub fn problem(&self) -> &DataProblem {
+        &self.problem
+    }
+
+    /// The fix, where one can be named.
+    pub fn hint(&self) -> Option<String> {
+        let problem = &*self.problem;
+        if let DataProblem::UnknownLabel { nearest: Some(name), .. }
+        | DataProblem::MissingColumn { nearest: Some(name), .. } = problem
+        {
+            Some(format!("did you mean \"{name}\"?"))
+        } else if let DataProblem::UnknownLabel { known, .. } = problem {
+            Some(format!("the labels are {known}"))
+        } else {
+            problem.fixed_hint().map(str::to_owned)
+        }
+    }
+}
+
+impl DataProblem {
+    fn fixed_hint(&self) -> Option<&'static str> {
+        let hints = [
+            (matches!(self, Self::NotUtf8), "save the file as UTF-8; spreadsheets often write Windows-1252"),
+            (matches!(self, Self::IsFolder), "name the file inside it"),
+            (matches!(self, Self::NotOneDialoguesFile(_)), "give the path of the dialogues file itself"),
+            (matches!(self, Self::NoSpeaker(_)), "add a list `speakers` with one name per sentence"),
+            (
+                matches!(self, Self::NoDialoguesInText),
+                "plain text is for language-model training; choose another data.format for dialogues",
+            ),
+        ];
+        hints.into_iter().find_map(|(applies, hint)| applies.then_some(hint))
+    }
+}

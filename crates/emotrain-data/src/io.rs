@@ -1,0 +1,222 @@
+//! Files: reading with a place for every error, and writing that leaves no half file behind.
+
+use std::fs::OpenOptions;
+use std::io::{self, Read, Write};
+use std::iter::Enumerate;
+use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
+use std::str::Lines;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
+
+use crate::error::{DataError, DataProblem, Place};
+
+/// A text file read whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TextFile {
+    /// As it was given.
+    pub path: PathBuf,
+    /// Of the file's bytes, in hexadecimal.
+    pub sha256: String,
+    /// Without a byte order mark.
+    pub text: String,
+}
+
+impl TextFile {
+    /// Reads a UTF-8 file.
+    ///
+    /// # Errors
+    /// A missing file, a folder, a system error, or bytes that are not UTF-8 (with their line).
+    pub fn read(path: &Path) -> Result<Self, DataError> {
+        let fail = |problem| DataError::new(Place::file(path), problem);
+        let metadata = fs_err::metadata(path).map_err(|error| fail(read_problem(&error)))?;
+        if metadata.is_dir() {
+            return Err(fail(DataProblem::IsFolder));
+        }
+        let bytes = fs_err::read(path).map_err(|error| fail(read_problem(&error)))?;
+        let sha256 = sha256_hex(&bytes);
+        let mut text = String::from_utf8(bytes).map_err(|error| {
+            let sound = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            DataError::new(Place::line(path, line_after(sound)), DataProblem::NotUtf8)
+        })?;
+        if text.starts_with('\u{feff}') {
+            text.drain(..'\u{feff}'.len_utf8());
+        }
+        Ok(Self { path: path.to_owned(), sha256, text })
+    }
+
+    /// The line, counted from 1, of a byte of the text.
+    pub(crate) fn line_at(&self, offset: usize) -> usize {
+        line_after(&self.text.as_bytes()[..offset.min(self.text.len())])
+    }
+
+    /// Where in the text a slice borrowed from it begins, in bytes.
+    pub(crate) fn offset_of(&self, part: &str) -> usize {
+        (part.as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize)
+    }
+
+    /// An error of the JSON value `part`, a slice of this text, with the line it is on.
+    pub(crate) fn json_error(&self, part: &str, error: &serde_json::Error) -> DataError {
+        let line = self.line_at(self.offset_of(part)) + error.line().saturating_sub(1);
+        DataError::new(Place::line(&self.path, line), json_problem(error))
+    }
+}
+
+/// The line, counted from 1, on which the byte after `bytes` stands.
+fn line_after(bytes: &[u8]) -> usize {
+    bytes.split(|&byte| byte == b'\n').count()
+}
+
+/// What the parser says, without the position that it counts from its own beginning.
+fn json_problem(error: &serde_json::Error) -> DataProblem {
+    let position = format!(" at line {} column {}", error.line(), error.column());
+    let message = error.to_string();
+    let message = message.strip_suffix(&position).unwrap_or(&message).to_owned();
+    if error.is_data() { DataProblem::WrongForm(message) } else { DataProblem::InvalidJson(message) }
+}
+
+/// The values of a JSONL file with their lines, counted from 1. Blank lines are passed over.
+pub struct JsonlReader<'a, T> {
+    file: &'a TextFile,
+    lines: Enumerate<Lines<'a>>,
+    value: PhantomData<T>,
+}
+
+impl<'a, T> JsonlReader<'a, T> {
+    /// Reads from the beginning.
+    pub fn new(file: &'a TextFile) -> Self {
+        Self { file, lines: file.text.lines().enumerate(), value: PhantomData }
+    }
+}
+
+impl<T: DeserializeOwned> Iterator for JsonlReader<'_, T> {
+    type Item = Result<(usize, T), DataError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (index, line) = self.lines.find(|(_, line)| !line.trim().is_empty())?;
+        let value = serde_json::from_str(line).map_err(|error| self.file.json_error(line, &error));
+        Some(value.map(|value| (index + 1, value)))
+    }
+}
+
+/// Writes one value a line, through [`write_atomic`].
+///
+/// # Errors
+/// A value without a JSON form, or those of [`write_atomic`].
+pub fn write_jsonl<'a, T: Serialize + 'a>(
+    path: &Path,
+    values: impl IntoIterator<Item = &'a T>,
+) -> Result<(), DataError> {
+    let mut bytes = Vec::new();
+    for value in values {
+        serde_json::to_writer(&mut bytes, value)
+            .map_err(|error| DataError::new(Place::file(path), DataProblem::NotJson(error.to_string())))?;
+        bytes.push(b'\n');
+    }
+    write_atomic(path, &bytes)
+}
+
+/// Writes a file so that at every moment the path holds either what it held before or all of
+/// `bytes`: a temporary file in the same folder, synchronised, then renamed.
+///
+/// # Errors
+/// Any of the system's, with the path: disk full, read-only, no such folder, ...
+pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), DataError> {
+    replace(path, bytes)
+        .map_err(|error| DataError::new(Place::file(path), DataProblem::Write(system_words(&error))))
+}
+
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let Some(name) = path.file_name() else {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the path names no file"));
+    };
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let prefix = format!(".{}.", name.to_string_lossy());
+    // Opened by ourselves: tempfile's own files are private to their owner even after the rename.
+    let create = |path: &Path| OpenOptions::new().write(true).create_new(true).open(path);
+    let mut file = tempfile::Builder::new().prefix(&prefix).suffix(".part").make_in(folder, create)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|error| error.error)?;
+    sync_folder(folder)
+}
+
+/// Makes the rename itself survive a power failure.
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    let synced = fs_err::File::open(folder)?.sync_all();
+    // Some network file systems cannot synchronise a folder; the file itself is safe by now.
+    match synced {
+        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
+            Ok(())
+        }
+        other => other,
+    }
+}
+
+#[cfg(not(unix))]
+fn sync_folder(_folder: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// The SHA-256 of a file of any size, in hexadecimal.
+///
+/// # Errors
+/// A missing file, a folder, a system error.
+pub fn sha256_file(path: &Path) -> Result<String, DataError> {
+    digest_file(path).map_err(|error| DataError::new(Place::file(path), read_problem(&error)))
+}
+
+fn digest_file(path: &Path) -> io::Result<String> {
+    let mut file = fs_err::File::open(path)?;
+    let mut digest = Sha256::new();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        let count = file.read(&mut buffer)?;
+        if count == 0 {
+            return Ok(hexadecimal(&digest.finalize()));
+        }
+        digest.update(&buffer[..count]);
+    }
+}
+
+/// The SHA-256 of bytes, in hexadecimal.
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    hexadecimal(&Sha256::digest(bytes))
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
+}
+
+pub(crate) fn read_problem(error: &io::Error) -> DataProblem {
+    if error.kind() == io::ErrorKind::NotFound {
+        DataProblem::NotFound
+    } else if error.kind() == io::ErrorKind::IsADirectory {
+        DataProblem::IsFolder
+    } else {
+        DataProblem::Read(system_words(error))
+    }
+}
+
+/// The system's message without the path that `fs_err` puts around it: our errors begin with it already.
+fn system_words(error: &io::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    if let Some(inner) = error.get_ref() {
+        cause = inner;
+        while let Some(source) = cause.source() {
+            cause = source;
+        }
+    }
+    cause.to_string()
+}
+
+#[cfg(test)]
+mod tests;

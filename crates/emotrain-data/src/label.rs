@@ -1,0 +1,225 @@
+//! The closed sets of emotions, and the one table of their names.
+
+use std::collections::HashMap;
+
+use emotrain_recipe::{DataSection, LabelSetName};
+use serde::{Deserialize, Serialize};
+
+/// MELD's labels in the order of its published integer labels.
+const MELD: &[&str] = &["neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger"];
+/// IEMOCAP's six, in the order used since the six-way split became customary.
+const IEMOCAP: &[&str] = &["happy", "sad", "neutral", "angry", "excited", "frustrated"];
+/// EmoryNLP's seven, primary emotions of the feeling wheel.
+const EMORYNLP: &[&str] = &["joyful", "mad", "peaceful", "neutral", "sad", "powerful", "scared"];
+/// DailyDialog's labels in the order of its published integers, 0 to 6.
+const DAILYDIALOG: &[&str] = &["no_emotion", "anger", "disgust", "fear", "happiness", "sadness", "surprise"];
+
+/// Words that name the same emotion in one data set or another: each is an alias of the label of a
+/// built-in set that stands in the same row. Three letters are IEMOCAP's own abbreviations.
+const SAME_EMOTION: &[&[&str]] = &[
+    &["neutral", "no_emotion", "neu"],
+    &["joy", "happy", "happiness", "joyful", "hap"],
+    &["sadness", "sad"],
+    &["anger", "angry", "mad", "ang"],
+    &["fear", "scared", "afraid", "fearful", "fea"],
+    &["surprise", "surprised", "sur"],
+    &["disgust", "disgusted", "dis"],
+    &["excitement", "excited", "exc"],
+    &["frustration", "frustrated", "fru"],
+];
+
+/// The most labels a set may have: a [`Label`] is one byte.
+const MOST_LABELS: usize = 256;
+
+/// An emotion, as a place in a [`LabelSet`]. Serialised as that number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Label(u8);
+
+impl Label {
+    /// The label's place in its set, from 0.
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+
+    /// The label at a place in a set.
+    ///
+    /// # Panics
+    /// If `index` is above 255: no label set is that large.
+    pub fn from_index(index: usize) -> Self {
+        let Ok(index) = u8::try_from(index) else { panic!("label index {index} is above 255") };
+        Self(index)
+    }
+}
+
+/// Why labels do not make a set.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LabelSetError {
+    /// Fewer than two labels leave nothing to recognise.
+    #[error("a label set needs at least 2 labels, got {0}")]
+    TooFew(usize),
+    /// More labels than [`Label`] can number.
+    #[error("a label set has at most 256 labels, got {0}")]
+    TooMany(usize),
+    /// A label or alias without letters.
+    #[error("a label or alias is empty")]
+    EmptyName,
+    /// Two labels, or a label and an alias, that differ in case and spacing at most.
+    #[error("\"{0}\" stands for two labels")]
+    Ambiguous(String),
+    /// An alias of something that is not a label.
+    #[error("alias \"{alias}\" names \"{label}\", which is not a label")]
+    AliasOfNothing {
+        /// The alias.
+        alias: String,
+        /// What it names.
+        label: String,
+    },
+}
+
+/// A closed, ordered set of emotions with the spellings under which files may name them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LabelSet {
+    names: Vec<String>,
+    /// Normalised spelling to label; looked up only, never iterated in an order that matters.
+    spellings: HashMap<String, Label>,
+}
+
+impl LabelSet {
+    /// The labels of a published data set in that data set's own order, with the other data sets'
+    /// words for the same emotions as aliases. [`LabelSetName::Custom`] has no labels of its own:
+    /// see [`LabelSet::custom`].
+    ///
+    /// # Panics
+    /// For [`LabelSetName::Custom`].
+    pub fn builtin(name: LabelSetName) -> Self {
+        let names = match name {
+            LabelSetName::Meld => MELD,
+            LabelSetName::Iemocap => IEMOCAP,
+            LabelSetName::Emorynlp => EMORYNLP,
+            LabelSetName::Dailydialog => DAILYDIALOG,
+            LabelSetName::Custom => panic!("a custom label set is made of the recipe's labels"),
+        };
+        let aliases = names.iter().flat_map(|name| synonyms(name).map(move |synonym| (synonym, *name)));
+        match Self::custom(names.iter().copied(), aliases) {
+            Ok(set) => set,
+            Err(error) => panic!("the table of built-in labels is wrong: {error}"),
+        }
+    }
+
+    /// Any closed set: `names` in order, and `aliases` as pairs of alias and label name.
+    ///
+    /// # Errors
+    /// Fewer than 2 or more than 256 labels, empty names, a spelling that stands for two labels, an
+    /// alias of something that is not a label.
+    pub fn custom<'a>(
+        names: impl IntoIterator<Item = &'a str>,
+        aliases: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, LabelSetError> {
+        let names: Vec<String> = names.into_iter().map(|name| name.trim().to_owned()).collect();
+        if names.len() < 2 {
+            return Err(LabelSetError::TooFew(names.len()));
+        }
+        if names.len() > MOST_LABELS {
+            return Err(LabelSetError::TooMany(names.len()));
+        }
+        let mut set = Self { names: Vec::new(), spellings: HashMap::new() };
+        for (index, name) in names.iter().enumerate() {
+            set.add_spelling(name, Label::from_index(index))?;
+        }
+        let own = set.spellings.clone();
+        for (alias, label) in aliases {
+            let Some(&target) = own.get(&normalise(label)) else {
+                return Err(LabelSetError::AliasOfNothing { alias: alias.into(), label: label.into() });
+            };
+            if set.spellings.get(&normalise(alias)) != Some(&target) {
+                set.add_spelling(alias, target)?;
+            }
+        }
+        set.names = names;
+        Ok(set)
+    }
+
+    /// The set that a recipe's `[data]` section asks for.
+    ///
+    /// # Errors
+    /// Those of [`LabelSet::custom`], for a custom set.
+    pub fn from_section(section: &DataSection) -> Result<Self, LabelSetError> {
+        if section.label_set != LabelSetName::Custom {
+            return Ok(Self::builtin(section.label_set));
+        }
+        let names = section.labels.iter().map(String::as_str);
+        let aliases = section.label_aliases.iter().map(|(alias, label)| (alias.as_str(), label.as_str()));
+        Self::custom(names, aliases)
+    }
+
+    fn add_spelling(&mut self, spelling: &str, label: Label) -> Result<(), LabelSetError> {
+        let key = normalise(spelling);
+        if key.is_empty() {
+            return Err(LabelSetError::EmptyName);
+        }
+        match self.spellings.insert(key, label) {
+            None => Ok(()),
+            Some(_) => Err(LabelSetError::Ambiguous(spelling.trim().to_owned())),
+        }
+    }
+
+    /// The label that a spelling stands for: its name or an alias, whatever the case; spaces,
+    /// hyphens and underscores are alike.
+    pub fn resolve(&self, spelling: &str) -> Option<Label> {
+        self.spellings.get(&normalise(spelling)).copied()
+    }
+
+    /// The label's own word.
+    ///
+    /// # Panics
+    /// If the label belongs to a larger set.
+    pub fn name(&self, label: Label) -> &str {
+        &self.names[label.index()]
+    }
+
+    /// All labels' words, by index.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// How many labels there are: 2 to 256.
+    #[expect(clippy::len_without_is_empty, reason = "a label set is never empty")]
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// All labels, by index.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Label> + use<> {
+        (0..self.names.len()).map(Label::from_index)
+    }
+
+    /// The label whose word or alias is most like a misspelling, if any is similar: for hints.
+    pub fn nearest(&self, misspelling: &str) -> Option<&str> {
+        let wrong = normalise(misspelling);
+        let (_, label) = self
+            .spellings
+            .iter()
+            .map(|(known, label)| (strsim::damerau_levenshtein(&wrong, known), known, label))
+            .filter(|(distance, known, _)| distance * 3 <= wrong.chars().count().max(known.chars().count()))
+            .map(|(distance, _, label)| (distance, *label))
+            .min()?;
+        Some(self.name(label))
+    }
+}
+
+/// The other words of the row in which `name` stands.
+fn synonyms(name: &'static str) -> impl Iterator<Item = &'static str> {
+    let row = SAME_EMOTION.iter().find(|row| row.contains(&name)).copied().unwrap_or_default();
+    row.iter().copied().filter(move |synonym| *synonym != name)
+}
+
+/// Lower case, words joined by one underscore.
+fn normalise(spelling: &str) -> String {
+    let words = spelling.split(|character: char| character.is_whitespace() || "_-".contains(character));
+    let words: Vec<String> = words.filter(|word| !word.is_empty()).map(str::to_lowercase).collect();
+    words.join("_")
+}
+
+#[cfg(test)]
+mod tests;

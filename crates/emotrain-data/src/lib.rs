@@ -1,0 +1,35 @@
+//! Dialogues and labels: what the other crates read, write and agree on.
+//!
+//! A [`Split`] is a checked list of [`Dialogue`]s read by [`load_split`] from one of the formats that
+//! data sets of emotion recognition in conversation are published in. What comes out has been
+//! checked as a whole: no empty text, no unknown label, no id twice, punctuation mended
+//! (METHOD.md section 8).
+//!
+//! The crate deliberately does not download, shuffle, sample or tokenise: order is the file's
+//! order, and everything after reading is another crate's work.
+//!
+//! ```
+//! use emotrain_data::{LabelSet, load_split};
+//! use emotrain_recipe::{DataFormat, LabelSetName};
+//!
+//! let labels = LabelSet::builtin(LabelSetName::Meld);
+//! let missing = load_split("nowhere.jsonl".as_ref(), DataFormat::Jsonl, &labels, true);
+//! assert_eq!(missing.unwrap_err().to_string(), "nowhere.jsonl: no such file");
+//! ```
+
+mod dialogue;
+mod error;
+mod io;
+mod label;
+mod load;
+mod mend;
+mod split;
+mod summary;
+
+pub use dialogue::{Dialogue, ParseUtteranceIdError, Utterance, UtteranceId};
+pub use error::{DataError, DataProblem, Place};
+pub use io::{JsonlReader, TextFile, sha256_file, sha256_hex, write_atomic, write_jsonl};
+pub use label::{Label, LabelSet, LabelSetError};
+pub use load::{load_split, load_text, to_jsonl};
+pub use split::{Split, TextSplit, check_disjoint};
+pub use summary::SplitSummary;

@@ -1,0 +1,148 @@
+#![expect(clippy::needless_raw_string_hashes, reason = "expect-test writes snapshots with them")]
+
+mod dailydialog;
+mod emorynlp;
+mod jsonl;
+mod meld_csv;
+mod prc_json;
+mod text;
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use emotrain_recipe::{DataFormat, LabelSetName};
+use expect_test::{Expect, expect};
+use tempfile::TempDir;
+
+use super::{load_split, load_text};
+use crate::error::DataError;
+use crate::label::LabelSet;
+use crate::split::Split;
+
+/// A folder with the given files, removed when dropped.
+fn folder(files: &[(&str, &[u8])]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, bytes) in files {
+        fs_err::write(folder.path().join(name), bytes).unwrap();
+    }
+    folder
+}
+
+/// A split, or the error and its hint, as text; paths relative to `folder`.
+fn shown(result: Result<Split, DataError>, labels: &LabelSet, folder: &Path) -> String {
+    let mut shown = String::new();
+    match result {
+        Ok(split) => {
+            for dialogue in &split.dialogues {
+                writeln!(shown, "{}", dialogue.id).unwrap();
+                for utterance in &dialogue.utterances {
+                    let label = utterance.label.map_or("-", |label| labels.name(label));
+                    writeln!(shown, "  {}: {} [{label}]", utterance.speaker, utterance.text).unwrap();
+                }
+            }
+            writeln!(shown, "mended {}", split.mended).unwrap();
+        }
+        Err(error) => {
+            writeln!(shown, "{error}").unwrap();
+            if let Some(hint) = error.hint() {
+                writeln!(shown, "hint: {hint}").unwrap();
+            }
+        }
+    }
+    shown.replace(&format!("{}/", folder.display()), "").replace(&folder.display().to_string(), "(folder)")
+}
+
+/// Reads `text` as a file of `format` with labels required.
+fn check(format: DataFormat, set: LabelSetName, text: &str, expected: &Expect) {
+    check_bytes((format, set, true), text.as_bytes(), expected);
+}
+
+/// Reads `text` as a file of `format`, labels optional.
+fn check_unlabelled(format: DataFormat, set: LabelSetName, text: &str, expected: &Expect) {
+    check_bytes((format, set, false), text.as_bytes(), expected);
+}
+
+fn check_bytes(how: (DataFormat, LabelSetName, bool), bytes: &[u8], expected: &Expect) {
+    let (format, set, require_labels) = how;
+    let labels = LabelSet::builtin(set);
+    let folder = folder(&[("file", bytes)]);
+    let result = load_split(&folder.path().join("file"), format, &labels, require_labels);
+    expected.assert_eq(&shown(result, &labels, folder.path()));
+}
+
+/// The formats that are read from one file.
+const FILE_FORMATS: [DataFormat; 4] =
+    [DataFormat::Jsonl, DataFormat::MeldCsv, DataFormat::PrcJson, DataFormat::Emorynlp];
+
+#[test]
+fn every_format_names_a_missing_file() {
+    for format in FILE_FORMATS.into_iter().chain([DataFormat::Dailydialog]) {
+        let folder = folder(&[]);
+        let labels = LabelSet::builtin(LabelSetName::Meld);
+        let result = load_split(&folder.path().join("absent.txt"), format, &labels, true);
+        assert_eq!(shown(result, &labels, folder.path()), "absent.txt: no such file\n");
+    }
+}
+
+#[test]
+fn every_format_refuses_an_empty_file() {
+    for format in FILE_FORMATS {
+        check(
+            format,
+            LabelSetName::Meld,
+            "",
+            &expect![[r#"
+                file: holds no dialogues
+            "#]],
+        );
+        check(
+            format,
+            LabelSetName::Meld,
+            " \n\n",
+            &expect![[r#"
+                file: holds no dialogues
+            "#]],
+        );
+    }
+}
+
+#[test]
+fn every_format_refuses_other_encodings_with_their_line() {
+    for format in FILE_FORMATS {
+        check_bytes(
+            (format, LabelSetName::Meld, true),
+            b"one line\nit\x92s another\n",
+            &expect![[r#"
+                file:2: is not valid UTF-8
+                hint: save the file as UTF-8; spreadsheets often write Windows-1252
+            "#]],
+        );
+    }
+}
+
+#[test]
+fn a_folder_is_no_file() {
+    let folder = folder(&[]);
+    let labels = LabelSet::builtin(LabelSetName::Meld);
+    for format in FILE_FORMATS {
+        let result = load_split(folder.path(), format, &labels, true);
+        expect![[r#"
+            (folder): is a folder, not a file
+            hint: name the file inside it
+        "#]]
+        .assert_eq(&shown(result, &labels, folder.path()));
+    }
+}
+
+#[test]
+fn plain_text_holds_no_dialogues() {
+    check(
+        DataFormat::Text,
+        LabelSetName::Meld,
+        "Once upon a time.",
+        &expect![[r#"
+            file: the text format holds no dialogues
+            hint: plain text is for language-model training; choose another data.format for dialogues
+        "#]],
+    );
+}

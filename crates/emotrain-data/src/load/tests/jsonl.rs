@@ -1,0 +1,223 @@
+use proptest::collection::vec;
+use proptest::prelude::{ProptestConfig, Strategy, any, prop_assert_eq, proptest};
+
+use super::*;
+use crate::dialogue::{Dialogue, Utterance};
+use crate::label::Label;
+use crate::load::to_jsonl;
+use crate::mend::clean;
+
+fn check_jsonl(text: &str, expected: &Expect) {
+    check(DataFormat::Jsonl, LabelSetName::Meld, text, expected);
+}
+
+#[test]
+fn one_dialogue_a_line() {
+    check_jsonl(
+        concat!(
+            "\u{feff}",
+            r#"{"id":"tea","utterances":[{"speaker":"Maya","text":" It\u0092s boiling over! ","label":"Surprise"},"#,
+            r#"{"speaker":"Tom","text":"Ha, again.","label":"happy"}]}"#,
+            "\r\n\r\n",
+            r#"{"id":"b#2","utterances":[{"text":"Bye\u0085","speaker":"Maya\u0092s aunt","label":"no emotion"}]}"#,
+        ),
+        &expect![[r#"
+            tea
+              Maya: It’s boiling over! [surprise]
+              Tom: Ha, again. [joy]
+            b#2
+              Maya’s aunt: Bye… [neutral]
+            mended 2
+        "#]],
+    );
+}
+
+#[test]
+fn labels_may_be_absent_only_where_they_are_not_required() {
+    let text = concat!(
+        r#"{"id":"a","utterances":[{"speaker":"Maya","text":"Hm.","label":"joy"},"#,
+        r#"{"speaker":"Tom","text":"Hm?"},{"speaker":"Tom","text":"Hm!","label":null}]}"#
+    );
+    check_unlabelled(
+        DataFormat::Jsonl,
+        LabelSetName::Meld,
+        text,
+        &expect![[r#"
+            a
+              Maya: Hm. [joy]
+              Tom: Hm? [-]
+              Tom: Hm! [-]
+            mended 0
+        "#]],
+    );
+    check_jsonl(
+        text,
+        &expect![[r#"
+            file:1: utterance a#1: has no label
+        "#]],
+    );
+    let wrong = text.replace("joy", "bliss");
+    check_unlabelled(
+        DataFormat::Jsonl,
+        LabelSetName::Meld,
+        &wrong,
+        &expect![[r#"
+            file:1: utterance a#0: unknown label "bliss"
+            hint: the labels are neutral, surprise, fear, sadness, joy, disgust, anger
+        "#]],
+    );
+}
+
+const GOOD: &str = r#"{"id":"a","utterances":[{"speaker":"Maya","text":"Hm.","label":"joy"}]}"#;
+
+/// A file of a good line, a blank one and `line`.
+fn check_third_line(line: &str, expected: &Expect) {
+    check_jsonl(&format!("{GOOD}\n\n{line}\n"), expected);
+}
+
+#[test]
+fn errors_name_the_line() {
+    check_third_line(
+        GOOD,
+        &expect![[r#"
+            file:3: dialogue a: the id is used twice, first on line 1
+        "#]],
+    );
+    check_third_line(
+        &GOOD.replace(r#""a""#, r#"" ""#),
+        &expect![[r#"
+            file:3: the dialogue's id is empty
+        "#]],
+    );
+    check_third_line(
+        &GOOD.replace(r#""a""#, "7"),
+        &expect![[r#"
+            file:3: invalid type: integer `7`, expected a string
+        "#]],
+    );
+    check_third_line(
+        r#"{"id":"b","utterances":[]}"#,
+        &expect![[r#"
+            file:3: dialogue b: the dialogue has no utterances
+        "#]],
+    );
+    check_third_line(
+        r#"{"id":"b"}"#,
+        &expect![[r#"
+            file:3: missing field `utterances`
+        "#]],
+    );
+    check_third_line(
+        r#"{"id":"b","id":"c","utterances":[]}"#,
+        &expect![[r#"
+            file:3: duplicate field `id`
+        "#]],
+    );
+}
+
+#[test]
+fn other_forms_are_refused() {
+    check_third_line(
+        "7",
+        &expect![[r#"
+            file:3: invalid type: integer `7`, expected an object with `id` and `utterances`
+        "#]],
+    );
+    check_third_line(
+        "[1, 2",
+        &expect![[r#"
+            file:3: invalid type: integer `1`, expected a string
+        "#]],
+    );
+    check_third_line(
+        r#"{"id":"b",,}"#,
+        &expect![[r#"
+            file:3: invalid JSON: key must be a string
+        "#]],
+    );
+    check_third_line(
+        r#"{"id":"b","utterances":[]} {}"#,
+        &expect![[r#"
+            file:3: invalid JSON: trailing characters
+        "#]],
+    );
+}
+
+#[test]
+fn errors_name_the_utterance() {
+    let check_second = |utterance: &str, expected: &Expect| {
+        let first = r#"{"speaker":"Maya","text":"Hm.","label":"joy"}"#;
+        check_jsonl(&format!(r#"{{"id":"a","utterances":[{first},{utterance}]}}"#), expected);
+    };
+    check_second(
+        r#"{"speaker":"Tom","text":"So.","label":"joyy"}"#,
+        &expect![[r#"
+            file:1: utterance a#1: unknown label "joyy"
+            hint: did you mean "joy"?
+        "#]],
+    );
+    check_second(
+        r#"{"speaker":"Tom","text":"So.","label":"bored"}"#,
+        &expect![[r#"
+            file:1: utterance a#1: unknown label "bored"
+            hint: the labels are neutral, surprise, fear, sadness, joy, disgust, anger
+        "#]],
+    );
+    check_second(
+        r#"{"speaker":"Tom","text":"So.","label":""}"#,
+        &expect![[r#"
+            file:1: utterance a#1: unknown label ""
+            hint: the labels are neutral, surprise, fear, sadness, joy, disgust, anger
+        "#]],
+    );
+    check_second(
+        r#"{"speaker":"Tom","text":" \u0081 ","label":"joy"}"#,
+        &expect![[r#"
+            file:1: utterance a#1: the utterance is empty
+        "#]],
+    );
+    check_second(
+        r#"{"speaker":" ","text":"So.","label":"joy"}"#,
+        &expect![[r#"
+            file:1: utterance a#1: the speaker's name is empty
+        "#]],
+    );
+    check_second(
+        r#"{"speaker":"Tom","text":"So.","emotion":"joy"}"#,
+        &expect![[r#"
+            file:1: unknown field `emotion`, expected one of `speaker`, `text`, `label`
+        "#]],
+    );
+    check_second(
+        r#"{"speaker":"Tom","label":"joy"}"#,
+        &expect![[r#"
+            file:1: missing field `text`
+        "#]],
+    );
+}
+
+/// Text as it is after reading: mended, trimmed, not empty.
+fn settled() -> impl Strategy<Value = String> {
+    any::<String>().prop_map(|text| clean(&text).0.into_owned()).prop_filter("empty", |text| !text.is_empty())
+}
+
+fn dialogues() -> impl Strategy<Value = Vec<Dialogue>> {
+    let label = proptest::option::of((0..7_usize).prop_map(Label::from_index));
+    let utterance =
+        (settled(), settled(), label).prop_map(|(speaker, text, label)| Utterance { speaker, text, label });
+    let by_id = proptest::collection::btree_map("[a-z#\"{}]{1,6}", vec(utterance, 1..6), 1..6);
+    by_id.prop_map(|by_id| by_id.into_iter().map(|(id, utterances)| Dialogue { id, utterances }).collect())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn what_is_written_is_read_back(dialogues in dialogues()) {
+        let labels = LabelSet::builtin(LabelSetName::Meld);
+        let folder = folder(&[("file", to_jsonl(&dialogues, &labels).as_bytes())]);
+        let split = load_split(&folder.path().join("file"), DataFormat::Jsonl, &labels, false).unwrap();
+        prop_assert_eq!(split.mended, 0);
+        prop_assert_eq!(split.dialogues, dialogues);
+    }
+}

@@ -1,0 +1,118 @@
+#![expect(clippy::needless_raw_string_hashes, reason = "expect-test writes snapshots with them")]
+
+use emotrain_recipe::LabelSetName;
+use expect_test::{Expect, expect};
+
+use super::*;
+use crate::dialogue::Utterance;
+use crate::label::Label;
+
+/// A split of dialogues, each an id and its texts; labels count up from 0.
+fn split(path: &str, dialogues: &[(&str, &[&str])]) -> Split {
+    let utterance = |(position, text): (usize, &&str)| Utterance {
+        speaker: if position % 2 == 0 { "Ann" } else { "Bo" }.into(),
+        text: (*text).into(),
+        label: (position < 7).then(|| Label::from_index(position)),
+    };
+    let dialogue = |(id, texts): &(&str, &[&str])| Dialogue {
+        id: (*id).into(),
+        utterances: texts.iter().enumerate().map(utterance).collect(),
+    };
+    let sha256 = format!("hash of {path} {dialogues:?}");
+    Split { path: path.into(), sha256, dialogues: dialogues.iter().map(dialogue).collect(), mended: 0 }
+}
+
+fn check(splits: &[&Split], expected: &Expect) {
+    expected
+        .assert_eq(&check_disjoint(splits).map_or_else(|error| error.to_string(), |()| "disjoint".into()));
+}
+
+#[test]
+fn equal_ids_alone_are_fine() {
+    let train = split("train", &[("0", &["Hello.", "Hi."]), ("1", &["Bye."])]);
+    let valid = split("valid", &[("0", &["Hello.", "You!"]), ("1", &["Bye.", "Bye."])]);
+    check(&[&train, &valid], &expect!["disjoint"]);
+    check(&[&train], &expect!["disjoint"]);
+    check(&[], &expect!["disjoint"]);
+}
+
+#[test]
+fn equal_texts_under_other_ids_are_fine() {
+    let train = split("train", &[("0", &["Hello."])]);
+    let valid = split("valid", &[("1", &["Hello."])]);
+    check(&[&train, &valid], &expect!["disjoint"]);
+}
+
+#[test]
+fn a_dialogue_in_two_splits_is_refused() {
+    let train = split("train", &[("0", &["Hello.", "Hi."])]);
+    let valid = split("valid", &[("0", &["Hello."])]);
+    let test = split("test", &[("5", &["Well."]), ("0", &["Hello.", "Hi."])]);
+    check(
+        &[&train, &valid, &test],
+        &expect!["test: dialogue 0: is also in train: splits must not share data"],
+    );
+}
+
+#[test]
+fn a_file_given_twice_is_refused() {
+    let train = split("train", &[("0", &["Hello."])]);
+    check(&[&train, &train], &expect!["train: holds the same as train: splits must not share data"]);
+    let copy = Split { path: "copy".into(), ..train.clone() };
+    check(&[&train, &copy], &expect!["copy: holds the same as train: splits must not share data"]);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("train");
+    fs_err::write(&path, b"").unwrap();
+    let one = Split { path: path.clone(), ..train };
+    let other = Split {
+        path: folder.path().join(".").join("train"),
+        sha256: "changed meanwhile".into(),
+        ..one.clone()
+    };
+    let shown = check_disjoint(&[&one, &other]).unwrap_err().to_string();
+    expect!["(folder)/./train: holds the same as (folder)/train: splits must not share data"]
+        .assert_eq(&shown.replace(&folder.path().display().to_string(), "(folder)"));
+}
+
+#[test]
+fn utterances_are_counted_and_named_in_order() {
+    let split = split("train", &[("a", &["1", "2"]), ("b", &["3"])]);
+    assert_eq!(split.utterance_count(), 3);
+    let ids: Vec<String> = split.utterance_ids().map(|id| id.to_string()).collect();
+    assert_eq!(ids, ["a#0", "a#1", "b#0"]);
+}
+
+#[test]
+fn the_summary_is_a_table() {
+    let mut split = split("data/train.jsonl", &[("a", &["One.", "Two.", "…"]), ("b", &["Three."])]);
+    expect![[r#"
+        train.jsonl
+          dialogues         2  longest 3 utterances
+          utterances        4  longest 6 characters
+          speakers          2
+          neutral           2  50.0 %
+          surprise          1  25.0 %
+          fear              1  25.0 %
+          sadness           0   0.0 %
+          joy               0   0.0 %
+          disgust           0   0.0 %
+          anger             0   0.0 %"#]]
+    .assert_eq(&split.summary(&LabelSet::builtin(LabelSetName::Meld)).to_string());
+    split.mended = 2;
+    split.dialogues[1].utterances[0].label = None;
+    expect![[r#"
+        train.jsonl
+          dialogues         2  longest 3 utterances
+          utterances        4  longest 6 characters
+          speakers          2
+          mended            2  utterances with repaired punctuation
+          neutral           1  25.0 %
+          surprise          1  25.0 %
+          fear              1  25.0 %
+          sadness           0   0.0 %
+          joy               0   0.0 %
+          disgust           0   0.0 %
+          anger             0   0.0 %
+          (no label)        1  25.0 %"#]]
+    .assert_eq(&split.summary(&LabelSet::builtin(LabelSetName::Meld)).to_string());
+}

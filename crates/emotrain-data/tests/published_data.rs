@@ -1,0 +1,55 @@
+//! The readers on published data, where it is there: set `EMOTRAIN_DATA_DIR` to a folder with
+//! `meld.train.json` and `meld.valid.json` in the form of PRC-Emo.
+
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test, and it must say that it skips")]
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use emotrain_data::{LabelSet, Split, check_disjoint, load_split};
+use emotrain_recipe::{DataFormat, LabelSetName};
+
+fn meld(file: &str) -> Option<Split> {
+    let Some(folder) = std::env::var_os("EMOTRAIN_DATA_DIR") else {
+        println!("skipped: EMOTRAIN_DATA_DIR is not set");
+        return None;
+    };
+    let labels = LabelSet::builtin(LabelSetName::Meld);
+    let start = Instant::now();
+    let split = load_split(&PathBuf::from(folder).join(file), DataFormat::PrcJson, &labels, true).unwrap();
+    println!("read in {:?}\n{}", start.elapsed(), split.summary(&labels));
+    Some(split)
+}
+
+fn check(split: &Split, dialogues: usize, utterances: usize) {
+    assert_eq!(split.dialogues.len(), dialogues);
+    assert_eq!(split.utterance_count(), utterances);
+    assert!(split.mended > utterances / 10, "only {} utterances were mended", split.mended);
+    for utterance in split.dialogues.iter().flat_map(|dialogue| &dialogue.utterances) {
+        let stray = |text: &str| text.chars().any(|character| ('\u{80}'..='\u{9f}').contains(&character));
+        assert!(!stray(&utterance.text) && !stray(&utterance.speaker), "{utterance:?}");
+        assert_eq!(utterance.text, utterance.text.trim());
+    }
+}
+
+#[test]
+fn meld_is_read_whole() {
+    let (Some(train), Some(valid)) = (meld("meld.train.json"), meld("meld.valid.json")) else { return };
+    check(&train, 1_038, 9_989);
+    check(&valid, 114, 1_109);
+    check_disjoint(&[&train, &valid]).unwrap();
+    check_disjoint(&[&train, &train]).unwrap_err();
+}
+
+#[test]
+fn meld_survives_our_own_format() {
+    let Some(valid) = meld("meld.valid.json") else { return };
+    let labels = LabelSet::builtin(LabelSetName::Meld);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("valid.jsonl");
+    emotrain_data::write_atomic(&path, emotrain_data::to_jsonl(&valid.dialogues, &labels).as_bytes())
+        .unwrap();
+    let again = load_split(&path, DataFormat::Jsonl, &labels, true).unwrap();
+    assert_eq!(again.dialogues, valid.dialogues);
+    assert_eq!(again.mended, 0);
+}

@@ -1,0 +1,34 @@
+//! Scores of predicted emotions, and how they are shown and stored.
+//!
+//! Numbers are scikit-learn's, under scikit-learn's names: averages go over all labels of the set,
+//! a division by zero is 0, an answer that names no label is wrong and belongs to no class
+//! (METHOD.md sections 1 and 8).
+//!
+//! The crate deliberately knows no model, no prompt and no tensor: labels in, numbers out.
+//!
+//! ```
+//! use emotrain_data::Label;
+//! use emotrain_eval::score;
+//!
+//! let [joy, anger] = [Label::from_index(0), Label::from_index(1)];
+//! let truth = [joy, joy, anger, anger];
+//! let predicted = [Some(joy), Some(anger), Some(anger), None];
+//! let scores = score(&truth, &predicted, 2)?;
+//! assert_eq!(scores.accuracy, 0.5);
+//! assert_eq!(scores.labels[1].recall, 0.5);
+//! assert_eq!(scores.unparsed, 1);
+//! # Ok::<(), emotrain_eval::EvalError>(())
+//! ```
+
+mod bootstrap;
+mod error;
+mod metrics;
+mod predictions;
+mod report;
+mod table;
+
+pub use bootstrap::{Bootstrap, Interval, weighted_f1_interval};
+pub use error::EvalError;
+pub use metrics::{LabelScores, Scores, majority, score};
+pub use predictions::{Prediction, read_predictions, score_predictions, write_predictions};
+pub use report::{EvalReport, Headline, LabelRow, comparison_table};

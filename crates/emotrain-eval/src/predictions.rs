@@ -1,0 +1,102 @@
+//! `predictions.jsonl`: one predicted utterance a line.
+
+use std::path::Path;
+
+use emotrain_data::{JsonlReader, Label, LabelSet, TextFile, UtteranceId, write_jsonl};
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+use crate::error::EvalError;
+use crate::metrics::{Scores, score};
+
+/// What was predicted for one utterance, labels by name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object with `id`, `label`, `truth` and `scores`")]
+pub struct Prediction {
+    /// Which utterance of the split.
+    pub id: UtteranceId,
+    /// The label predicted; `None` if the answer named none.
+    pub label: Option<String>,
+    /// The true label, where it is known.
+    pub truth: Option<String>,
+    /// Each label's log-probability in nats given the prompt, in the label set's order; empty if labels
+    /// were not scored.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub scores: IndexMap<String, f64>,
+}
+
+impl Prediction {
+    /// The prediction of the label with the greatest of `scores`, one per label of the set (the
+    /// first of equal ones).
+    ///
+    /// # Errors
+    /// [`EvalError::NotFinite`] for a score that is not a number or infinite.
+    ///
+    /// # Panics
+    /// If there is not one score per label.
+    pub fn likeliest(
+        id: UtteranceId,
+        truth: Option<Label>,
+        scores: &[f64],
+        labels: &LabelSet,
+    ) -> Result<Self, EvalError> {
+        assert_eq!(scores.len(), labels.len(), "one score per label");
+        let mut best = Label::from_index(0);
+        for (label, &score) in labels.iter().zip(scores) {
+            if !score.is_finite() {
+                return Err(EvalError::NotFinite { id, label: labels.name(label).to_owned(), score });
+            }
+            if score > scores[best.index()] {
+                best = label;
+            }
+        }
+        let name = |label| labels.name(label).to_owned();
+        let scores = labels.names().iter().cloned().zip(scores.iter().copied()).collect();
+        Ok(Self { id, label: Some(name(best)), truth: truth.map(name), scores })
+    }
+}
+
+/// Writes predictions in order, whole or not at all.
+///
+/// # Errors
+/// A score that JSON cannot hold, or the system's.
+pub fn write_predictions(path: &Path, predictions: &[Prediction]) -> Result<(), EvalError> {
+    for prediction in predictions {
+        if let Some((label, &score)) = prediction.scores.iter().find(|(_, score)| !score.is_finite()) {
+            let (id, label) = (prediction.id.clone(), label.clone());
+            return Err(EvalError::NotFinite { id, label, score });
+        }
+    }
+    Ok(write_jsonl(path, predictions)?)
+}
+
+/// Reads what [`write_predictions`] wrote.
+///
+/// # Errors
+/// A missing file, or a line that is not a prediction.
+pub fn read_predictions(path: &Path) -> Result<Vec<Prediction>, EvalError> {
+    let file = TextFile::read(path)?;
+    let rows = JsonlReader::<Prediction>::new(&file).map(|row| Ok(row?.1));
+    rows.collect()
+}
+
+/// Scores predictions; one whose label is not of the set counts as unparsed.
+///
+/// # Errors
+/// No predictions, or one without a true label of the set.
+pub fn score_predictions(predictions: &[Prediction], labels: &LabelSet) -> Result<Scores, EvalError> {
+    let truth = |prediction: &Prediction| {
+        let id = || prediction.id.clone();
+        let truth = prediction.truth.as_ref().ok_or_else(|| EvalError::NoTruth { id: id() })?;
+        labels.resolve(truth).ok_or_else(|| EvalError::UnknownTruth { id: id(), label: truth.clone() })
+    };
+    let truths = predictions.iter().map(truth).collect::<Result<Vec<_>, EvalError>>()?;
+    let predicted: Vec<Option<Label>> = predictions
+        .iter()
+        .map(|prediction| prediction.label.as_ref().and_then(|label| labels.resolve(label)))
+        .collect();
+    score(&truths, &predicted, labels.len())
+}
+
+#[cfg(test)]
+mod tests;

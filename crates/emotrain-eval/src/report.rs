@@ -1,0 +1,192 @@
+//! The report of an evaluation: what is stored, and what a terminal shows.
+
+use std::fmt;
+
+use emotrain_data::LabelSet;
+use serde::{Deserialize, Serialize};
+
+use crate::bootstrap::Interval;
+use crate::error::EvalError;
+use crate::metrics::{LabelScores, Scores};
+use crate::table::Table;
+
+/// The version of the stored form.
+const FORMAT: u32 = 1;
+
+/// An evaluation as it is stored, all scores as fractions of 1. Prints as a table in percent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EvalReport {
+    /// Version of this form, 1.
+    pub format: u32,
+    /// What was evaluated on, as in `valid`.
+    pub split: String,
+    /// Utterances scored.
+    pub utterances: usize,
+    /// Answers that name no label; they count as wrong.
+    pub unparsed: usize,
+    /// The scores reported.
+    pub scores: Headline,
+    /// The same of always answering the most frequent label.
+    pub majority: Headline,
+    /// Where weighted F1 lies, if that was asked for.
+    pub weighted_f1_interval: Option<Interval>,
+    /// Mean negative log-likelihood of the supervised tokens in nats, if that was measured.
+    pub loss: Option<f64>,
+    /// Per label, in the label set's order.
+    pub labels: Vec<LabelRow>,
+    /// Counts, row = truth, column = prediction, in the label set's order.
+    pub confusion: Vec<Vec<usize>>,
+}
+
+/// The three scores of a whole evaluation, as fractions of 1.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Headline {
+    /// Share of right predictions.
+    pub accuracy: f64,
+    /// Mean of the labels' F1, weighted by support.
+    pub weighted_f1: f64,
+    /// Mean of the labels' F1.
+    pub macro_f1: f64,
+}
+
+/// One label's scores under its name, as fractions of 1.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LabelRow {
+    /// The label's word.
+    pub label: String,
+    /// See [`LabelScores::precision`].
+    pub precision: f64,
+    /// See [`LabelScores::recall`].
+    pub recall: f64,
+    /// See [`LabelScores::f1`].
+    pub f1: f64,
+    /// See [`LabelScores::support`].
+    pub support: usize,
+}
+
+impl From<&Scores> for Headline {
+    fn from(scores: &Scores) -> Self {
+        let Scores { accuracy, weighted_f1, macro_f1, .. } = *scores;
+        Self { accuracy, weighted_f1, macro_f1 }
+    }
+}
+
+impl EvalReport {
+    /// The report of `scores` beside those of [`majority`](crate::majority) on the same truth,
+    /// without interval and loss.
+    ///
+    /// # Panics
+    /// If the scores are not of this label set.
+    pub fn new(split: &str, labels: &LabelSet, scores: &Scores, majority: &Scores) -> Self {
+        assert_eq!(labels.len(), scores.labels.len(), "scores of another label set");
+        let row = |(label, scores): (&String, &LabelScores)| LabelRow {
+            label: label.clone(),
+            precision: scores.precision,
+            recall: scores.recall,
+            f1: scores.f1,
+            support: scores.support,
+        };
+        Self {
+            format: FORMAT,
+            split: split.to_owned(),
+            utterances: scores.utterances(),
+            unparsed: scores.unparsed,
+            scores: scores.into(),
+            majority: majority.into(),
+            weighted_f1_interval: None,
+            loss: None,
+            labels: labels.names().iter().zip(&scores.labels).map(row).collect(),
+            confusion: scores.confusion.clone(),
+        }
+    }
+
+    /// The confusion matrix as a table: rows are true labels, columns predicted ones, and a last
+    /// column for unparsed answers if there are any.
+    pub fn confusion_table(&self) -> String {
+        let names = self.labels.iter().map(|row| row.label.as_str());
+        let unparsed = (self.unparsed > 0).then_some("unparsed");
+        let mut table = Table::new(["true \\ predicted"].into_iter().chain(names).chain(unparsed));
+        for (row, counts) in self.labels.iter().zip(&self.confusion) {
+            let missing = row.support.saturating_sub(counts.iter().sum());
+            let last = unparsed.map(|_| missing.to_string());
+            let counts = counts.iter().map(ToString::to_string);
+            table.row([row.label.clone()].into_iter().chain(counts).chain(last));
+        }
+        table.render()
+    }
+}
+
+impl fmt::Display for EvalReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut table = Table::new([self.split.as_str(), "precision", "recall", "F1", "support"]);
+        for row in &self.labels {
+            let scores = [row.precision, row.recall, row.f1].map(percent);
+            table.row([row.label.clone()].into_iter().chain(scores).chain([row.support.to_string()]));
+        }
+        table.gap();
+        let total = self.utterances.to_string();
+        for (name, score) in self.scores.named() {
+            let blanks = [String::new(), String::new()];
+            table.row([name.to_owned()].into_iter().chain(blanks).chain([percent(score), total.clone()]));
+        }
+        f.write_str(&table.render())?;
+        if let Some(interval) = self.weighted_f1_interval {
+            let (low, high) = (percent(interval.low), percent(interval.high));
+            let level = 100.0 * interval.level;
+            write!(f, "\n{level:.0} % bootstrap interval of weighted F1: {low} to {high}")?;
+        }
+        let [accuracy, macro_f1, weighted_f1] = self.majority.named().map(|(_, score)| percent(score));
+        f.write_str("\nalways the most frequent label: ")?;
+        write!(f, "accuracy {accuracy}, macro F1 {macro_f1}, weighted F1 {weighted_f1}")?;
+        if self.unparsed > 0 {
+            write!(f, "\nunparsed answers, counted as wrong: {} of {}", self.unparsed, self.utterances)?;
+        }
+        if let Some(loss) = self.loss {
+            write!(f, "\nloss {loss:.4}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Headline {
+    /// In the order in which they are shown, the headline last.
+    fn named(self) -> [(&'static str, f64); 3] {
+        [("accuracy", self.accuracy), ("macro F1", self.macro_f1), ("weighted F1", self.weighted_f1)]
+    }
+}
+
+/// Two evaluations of the same utterances side by side, in percent: F1 per label, then the three scores.
+///
+/// # Errors
+/// [`EvalError::NotComparable`] if labels or their supports differ.
+pub fn comparison_table(before: &EvalReport, after: &EvalReport) -> Result<String, EvalError> {
+    let key = |report: &EvalReport| -> Vec<(String, usize)> {
+        report.labels.iter().map(|row| (row.label.clone(), row.support)).collect()
+    };
+    if key(before) != key(after) {
+        return Err(EvalError::NotComparable);
+    }
+    let mut table = Table::new([after.split.as_str(), "support", "F1 before", "F1 after", "change"]);
+    let row = |table: &mut Table, name: &str, support: usize, scores: [f64; 2]| {
+        let change = format!("{:+.2}", 100.0 * (scores[1] - scores[0]));
+        table.row([name.to_owned(), support.to_string(), percent(scores[0]), percent(scores[1]), change]);
+    };
+    for (old, new) in before.labels.iter().zip(&after.labels) {
+        row(&mut table, &new.label, new.support, [old.f1, new.f1]);
+    }
+    table.gap();
+    for ((name, old), (_, new)) in before.scores.named().into_iter().zip(after.scores.named()) {
+        row(&mut table, name, after.utterances, [old, new]);
+    }
+    Ok(table.render())
+}
+
+fn percent(fraction: f64) -> String {
+    format!("{:.2}", 100.0 * fraction)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,134 @@
+//! Grouped-query attention over packed segments, in blocks of queries.
+//!
+//! A block computes scores only for the keys that some query of it sees, so a causal segment costs little more
+//! than half its square. Nothing of size queries × keys is kept for the backward pass: it stores one
+//! log-sum-exp per query and head and computes the probabilities again (Rabe and Staats 2021; Dao et al. 2022).
+
+use std::ops::Range;
+
+use burn::tensor::Tensor;
+
+use crate::batch::{Batch, Visible};
+use crate::kernels::{Scores, attention_probabilities, attention_scores_backward, log_sum_exp};
+
+/// Queries per block.
+const BLOCK: usize = 128;
+
+/// Head counts: `kv · group` query heads of `dim` share `kv` key and value heads.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Heads {
+    pub(crate) kv: usize,
+    pub(crate) group: usize,
+    pub(crate) dim: usize,
+}
+
+/// Queries of one segment, the keys they may see, and which of those each sees.
+#[derive(Clone, Debug)]
+pub(crate) struct Block {
+    queries: Range<usize>,
+    keys: Range<usize>,
+    visible: Vec<Visible>,
+}
+
+/// The blocks of a batch whose queries are `rows` (ascending; `None` for all rows).
+pub(crate) fn blocks(batch: &Batch, rows: Option<&[usize]>) -> Vec<Block> {
+    let all: Vec<usize>;
+    let rows = if let Some(rows) = rows { rows } else { all = (0..batch.rows()).collect(); &all };
+    let mut blocks = Vec::new();
+    let mut next = 0;
+    for segment in &batch.segments {
+        let end = next + rows[next..].iter().take_while(|&&row| row < segment.end).count();
+        for start in (next..end).step_by(BLOCK) {
+            let queries = start..(start + BLOCK).min(end);
+            let visible: Vec<Visible> = rows[queries.clone()].iter().map(|&row| batch.visible[row]).collect();
+            let seen = visible.iter().map(|v| v.end()).max().unwrap_or(0);
+            blocks.push(Block { queries, keys: segment.start..segment.start + seen, visible });
+        }
+        next = end;
+    }
+    blocks
+}
+
+impl Heads {
+    fn scale(self) -> f32 {
+        (self.dim as f32).sqrt().recip()
+    }
+
+    /// Rows of a `[N, kv·group·d]` tensor as `[K, G, Q, d]`.
+    fn query_block(self, q: &Tensor<2>, rows: &Range<usize>) -> Tensor<4> {
+        let block = q.clone().narrow(0, rows.start, rows.len());
+        block.reshape([rows.len(), self.kv, self.group, self.dim]).permute([1, 2, 0, 3])
+    }
+
+    /// Rows of the keys (`which` 0) or values (1) of a `[N, 2·kv·d]` tensor as `[K, 1, T, d]`.
+    fn key_block(self, kv: &Tensor<2>, rows: &Range<usize>, which: usize) -> Tensor<4> {
+        let block = kv.clone().narrow(0, rows.start, rows.len()).reshape([rows.len(), 2, self.kv, self.dim]);
+        block.narrow(1, which, 1).permute([2, 1, 0, 3])
+    }
+
+    /// `[K, G, Q, d]` as rows `[Q, kv·group·d]`.
+    fn rows(self, block: Tensor<4>) -> Tensor<2> {
+        let [_, _, queries, _] = block.dims();
+        block.permute([2, 0, 1, 3]).reshape([queries, self.kv * self.group * self.dim])
+    }
+
+    /// `[K, G, Q, X]` as `[K, G·Q, X]`: the heads of a group below one another.
+    fn grouped(self, block: Tensor<4>) -> Tensor<3> {
+        let [_, _, queries, width] = block.dims();
+        block.reshape([self.kv, self.group * queries, width])
+    }
+
+    /// # Shapes
+    /// `q` `[Q, kv·group·d]`, `kv` `[N, 2·kv·d]` → output like `q`, and a log-sum-exp `[K, G, Q, 1]` per block.
+    pub(crate) fn attend(self, q: &Tensor<2>, kv: &Tensor<2>, blocks: &[Block]) -> (Tensor<2>, Vec<Tensor<4>>) {
+        let (mut outputs, mut log_sums) = (Vec::new(), Vec::new());
+        for block in blocks {
+            let scores = self.scores(q, kv, block);
+            let log_sum = log_sum_exp(&scores);
+            let probabilities = attention_probabilities(scores, &log_sum);
+            outputs.push(self.rows(probabilities.matmul(self.key_block(kv, &block.keys, 1))));
+            log_sums.push(log_sum);
+        }
+        (Tensor::cat(outputs, 0), log_sums)
+    }
+
+    /// The gradients of `q` and `kv`, given that of the output.
+    ///
+    /// # Shapes
+    /// `grad` and `q` `[Q, kv·group·d]`, `kv` `[N, 2·kv·d]` → like `q`, like `kv`.
+    pub(crate) fn attend_backward(
+        self,
+        grad: &Tensor<2>,
+        (q, kv): (&Tensor<2>, &Tensor<2>),
+        blocks: &[Block],
+        log_sums: &[Tensor<4>],
+    ) -> (Tensor<2>, Tensor<2>) {
+        let mut query_grads = Vec::new();
+        let mut kv_grad = Tensor::zeros(kv.dims(), (&kv.device(), kv.dtype()));
+        for (block, log_sum) in blocks.iter().zip(log_sums) {
+            let probabilities = attention_probabilities(self.scores(q, kv, block), log_sum);
+            let out_grad = self.query_block(grad, &block.queries);
+            let values = self.key_block(kv, &block.keys, 1);
+            let probability_grad = out_grad.clone().matmul(values.transpose());
+            let value_grad =
+                self.grouped(probabilities.clone()).transpose().matmul(self.grouped(out_grad));
+            let score_grad = attention_scores_backward(probabilities, probability_grad, self.scale());
+            query_grads.push(self.rows(score_grad.clone().matmul(self.key_block(kv, &block.keys, 0))));
+            let queries = self.grouped(self.query_block(q, &block.queries));
+            let key_grad = self.grouped(score_grad).transpose().matmul(queries);
+
+            let both = Tensor::stack::<4>(vec![key_grad, value_grad], 0).permute([2, 0, 1, 3]);
+            let both = both.reshape([block.keys.len(), 2 * self.kv * self.dim]);
+            let place = [block.keys.clone()];
+            let sum = kv_grad.clone().slice(place.clone()) + both;
+            kv_grad = kv_grad.slice_assign(place, sum);
+        }
+        (Tensor::cat(query_grads, 0), kv_grad)
+    }
+
+    fn scores<'a>(self, q: &Tensor<2>, kv: &Tensor<2>, block: &'a Block) -> Scores<'a> {
+        let keys = self.key_block(kv, &block.keys, 0);
+        let raw = self.query_block(q, &block.queries).matmul(keys.transpose());
+        Scores { raw, visible: &block.visible, scale: self.scale() }
+    }
+}

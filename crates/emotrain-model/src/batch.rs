@@ -1,0 +1,167 @@
+//! Rows of token ids, packed without padding.
+
+use std::ops::Range;
+
+/// What one row sees of its segment's keys: `0..prefix` and `own_start..own_end` (offsets in the segment).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Visible {
+    pub(crate) prefix: usize,
+    pub(crate) own_start: usize,
+    pub(crate) own_end: usize,
+}
+
+impl Visible {
+    /// A row of a plain causal sequence: all keys up to and with its own.
+    fn causal(row: usize) -> Self {
+        Self { prefix: row + 1, own_start: row + 1, own_end: row + 1 }
+    }
+
+    pub(crate) fn sees(self, key: usize) -> bool {
+        key < self.prefix || (self.own_start..self.own_end).contains(&key)
+    }
+
+    /// One past the last visible key.
+    pub(crate) fn end(self) -> usize {
+        self.prefix.max(self.own_end)
+    }
+}
+
+/// A token to predict: the hidden state of `row` is scored on `id`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Row of the batch whose hidden state predicts the token.
+    pub row: usize,
+    /// The token predicted.
+    pub id: u32,
+}
+
+/// A sequence to train on: `ids[supervised_from..]` are predicted, each from what stands before it.
+#[derive(Clone, Copy, Debug)]
+pub struct Sequence<'a> {
+    /// Token ids, prompt and completion.
+    pub ids: &'a [u32],
+    /// Index of the first supervised token; 0 supervises all (the first token has nothing before it and is skipped).
+    pub supervised_from: usize,
+}
+
+/// Packed rows: segments lie behind one another, never see one another, and each counts its positions from 0.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    pub(crate) ids: Vec<u32>,
+    pub(crate) positions: Vec<u32>,
+    pub(crate) segments: Vec<Range<usize>>,
+    pub(crate) visible: Vec<Visible>,
+    pub(crate) targets: Vec<Target>,
+}
+
+impl Batch {
+    /// Packs sequences for training. A sequence's last token is only predicted, so it takes no row.
+    pub fn sequences(sequences: &[Sequence]) -> Self {
+        let mut batch = Self::default();
+        for sequence in sequences {
+            let start = batch.ids.len();
+            let rows = sequence.ids.len().saturating_sub(1);
+            batch.push_rows(&sequence.ids[..rows], 0, Visible::causal);
+            batch.segments.push(start..start + rows);
+            for (index, &id) in sequence.ids.iter().enumerate().skip(sequence.supervised_from.max(1)) {
+                batch.targets.push(Target { row: start + index - 1, id });
+            }
+        }
+        batch
+    }
+
+    /// Packs prompts, each followed by every completion as a branch of its own: the prompt is computed once,
+    /// a branch sees the prompt and itself. The targets go prompt by prompt, completion by completion,
+    /// token by token.
+    ///
+    /// # Panics
+    /// If a prompt or a completion is empty.
+    pub fn choices(prompts: &[&[u32]], completions: &[Vec<u32>]) -> Self {
+        let mut batch = Self::default();
+        for prompt in prompts {
+            assert!(!prompt.is_empty(), "a prompt needs a token");
+            let start = batch.ids.len();
+            batch.push_rows(prompt, 0, Visible::causal);
+            for completion in completions {
+                let (&last, fed) = completion.split_last().expect("a completion needs a token");
+                let own_start = batch.ids.len() - start;
+                batch.push_rows(fed, prompt.len(), |row| Visible {
+                    prefix: prompt.len(),
+                    own_start,
+                    own_end: own_start + row + 1,
+                });
+                let rows = std::iter::once(prompt.len() - 1).chain(own_start..own_start + fed.len());
+                let ids = fed.iter().copied().chain([last]);
+                batch.targets.extend(rows.zip(ids).map(|(row, id)| Target { row: start + row, id }));
+            }
+            batch.segments.push(start..batch.ids.len());
+        }
+        batch
+    }
+
+    /// One row per token of `ids`, nothing to predict: for looking at logits.
+    pub(crate) fn plain(ids: &[u32]) -> Self {
+        let mut batch = Self::default();
+        batch.push_rows(ids, 0, Visible::causal);
+        batch.segments.push(0..ids.len());
+        batch
+    }
+
+    /// Number of rows: the tokens that go through the model.
+    pub fn rows(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// The tokens to predict.
+    pub fn targets(&self) -> &[Target] {
+        &self.targets
+    }
+
+    fn push_rows(&mut self, ids: &[u32], first_position: usize, visible: impl Fn(usize) -> Visible) {
+        for (row, &id) in ids.iter().enumerate() {
+            self.ids.push(id);
+            self.positions.push(u32::try_from(first_position + row).expect("positions fit u32"));
+            self.visible.push(visible(row));
+        }
+    }
+
+    /// The rows whose hidden state is needed after the last layer, ascending, each once.
+    pub(crate) fn target_rows(&self) -> Vec<usize> {
+        let mut rows: Vec<usize> = self.targets.iter().map(|target| target.row).collect();
+        rows.sort_unstable();
+        rows.dedup();
+        rows
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sequence_predicts_its_supervised_tokens_from_the_row_before() {
+        let batch = Batch::sequences(&[
+            Sequence { ids: &[5, 6, 7, 8], supervised_from: 2 },
+            Sequence { ids: &[1, 2], supervised_from: 0 },
+        ]);
+        assert_eq!(batch.ids, [5, 6, 7, 1]);
+        assert_eq!(batch.positions, [0, 1, 2, 0]);
+        assert_eq!(batch.segments, [0..3, 3..4]);
+        let targets = [Target { row: 1, id: 7 }, Target { row: 2, id: 8 }, Target { row: 3, id: 2 }];
+        assert_eq!(batch.targets, targets);
+    }
+
+    #[test]
+    fn branches_share_the_prompt_and_see_only_it_and_themselves() {
+        let batch = Batch::choices(&[&[1, 2, 3]], &[vec![7], vec![8, 9], vec![4, 5, 6]]);
+        assert_eq!(batch.ids, [1, 2, 3, 8, 4, 5]);
+        assert_eq!(batch.positions, [0, 1, 2, 3, 3, 4]);
+        let sees: Vec<Vec<usize>> =
+            batch.visible.iter().map(|v| (0..6).filter(|&key| v.sees(key)).collect()).collect();
+        assert_eq!(sees[3], [0, 1, 2, 3]);
+        assert_eq!(sees[5], [0, 1, 2, 4, 5]);
+        let rows: Vec<(usize, u32)> = batch.targets.iter().map(|t| (t.row, t.id)).collect();
+        assert_eq!(rows, [(2, 7), (2, 8), (3, 9), (2, 4), (4, 5), (5, 6)]);
+        assert_eq!(batch.target_rows(), [2, 3, 4, 5]);
+    }
+}

@@ -1,0 +1,144 @@
+//! The shape of a model: what Hugging Face's `config.json` (or the metadata of a GGUF file) says about it.
+//!
+//! Only what the decoder of this crate computes is accepted. A key that would change the forward pass and
+//! is not implemented is refused by name, so that a model never silently runs as something it is not; a key
+//! that nobody here knows is refused too. Keys without influence on the forward pass are listed in `keys`.
+
+mod check;
+mod gguf;
+mod json;
+mod keys;
+mod rope;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use std::path::Path;
+
+use crate::error::ModelError;
+use crate::weights::FloatType;
+
+/// A decoder family. All three share one layer (RMSNorm, grouped-query attention with rotary positions,
+/// SwiGLU); what differs is said at the variants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Architecture {
+    /// Llama 1 to 3 and models of the same shape (SmolLM2): no biases.
+    Llama,
+    /// Qwen2 and Qwen2.5: biases on the query, key and value projections.
+    Qwen2,
+    /// Qwen3: RMSNorm over each head of queries and keys, no biases.
+    Qwen3,
+}
+
+impl Architecture {
+    /// All families, in the order in which messages name them.
+    pub const ALL: [Self; 3] = [Self::Llama, Self::Qwen2, Self::Qwen3];
+
+    /// The family's `model_type` in `config.json`, which is also its `general.architecture` in GGUF files.
+    pub fn model_type(self) -> &'static str {
+        match self {
+            Self::Llama => "llama",
+            Self::Qwen2 => "qwen2",
+            Self::Qwen3 => "qwen3",
+        }
+    }
+
+    /// The class that `architectures` of a `config.json` names.
+    pub fn class_name(self) -> &'static str {
+        match self {
+            Self::Llama => "LlamaForCausalLM",
+            Self::Qwen2 => "Qwen2ForCausalLM",
+            Self::Qwen3 => "Qwen3ForCausalLM",
+        }
+    }
+
+    /// Whether queries and keys pass an RMSNorm per head (`q_norm`, `k_norm`).
+    pub fn has_query_key_norm(self) -> bool {
+        self == Self::Qwen3
+    }
+
+    fn from_model_type(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|architecture| architecture.model_type() == name)
+    }
+}
+
+/// The frequency scaling of Llama 3.1 and later (`rope_type` `llama3`): long wavelengths are stretched by
+/// `factor`, short ones kept, those between interpolated.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Llama3Scaling {
+    /// By how much long wavelengths are stretched; at least 1.
+    pub factor: f64,
+    /// Wavelengths above `original_max_position_embeddings / low_freq_factor` are stretched.
+    pub low_freq_factor: f64,
+    /// Wavelengths below `original_max_position_embeddings / high_freq_factor` are kept.
+    pub high_freq_factor: f64,
+    /// Context length before the scaling, in tokens.
+    pub original_max_position_embeddings: usize,
+}
+
+/// Everything that decides the shape and the forward pass of a decoder.
+///
+/// Field names are those of `config.json`; sizes are numbers of elements unless said otherwise.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelConfig {
+    /// The family.
+    pub architecture: Architecture,
+    /// Rows of the embedding table; the tokenizer may know fewer tokens.
+    pub vocab_size: usize,
+    /// Width of the residual stream.
+    pub hidden_size: usize,
+    /// Width inside the SwiGLU block.
+    pub intermediate_size: usize,
+    /// Number of layers.
+    pub num_hidden_layers: usize,
+    /// Query heads.
+    pub num_attention_heads: usize,
+    /// Key and value heads; divides `num_attention_heads`.
+    pub num_key_value_heads: usize,
+    /// Width of a head; even. Not always `hidden_size / num_attention_heads`.
+    pub head_dim: usize,
+    /// Added to the mean square in every RMSNorm.
+    pub rms_norm_eps: f64,
+    /// Base of the rotary frequencies.
+    pub rope_theta: f64,
+    /// Scaling of the rotary frequencies; `None` leaves them as they are.
+    pub rope_scaling: Option<Llama3Scaling>,
+    /// Longest sequence the model was made for, in tokens.
+    pub max_position_embeddings: usize,
+    /// Whether the output head is the embedding table.
+    pub tie_word_embeddings: bool,
+    /// Whether the query, key and value projections have biases (Qwen2 only).
+    pub attention_bias: bool,
+    /// Standard deviation of randomly initialised weights.
+    pub initializer_range: f64,
+}
+
+impl ModelConfig {
+    /// Reads the text of a `config.json` as transformers 4 or 5 writes it; `origin` is named in errors.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Json`], or [`ModelError::Config`] with every problem of the file.
+    pub fn from_json(text: &str, origin: &Path) -> Result<Self, ModelError> {
+        json::read(text, origin)
+    }
+
+    /// The text of a `config.json` that transformers 4 and 5 and [`ModelConfig::from_json`] read, for weights
+    /// stored as `dtype`.
+    pub fn to_json(&self, dtype: FloatType) -> String {
+        write::to_json(self, dtype, serde_json::Map::new())
+    }
+
+    /// Width of all query heads together.
+    pub fn query_size(&self) -> usize {
+        self.num_attention_heads * self.head_dim
+    }
+
+    /// Width of all key heads together, which is also that of all value heads.
+    pub fn key_value_size(&self) -> usize {
+        self.num_key_value_heads * self.head_dim
+    }
+}
+
+pub(crate) use gguf::{TensorFacts, from_metadata};
+pub(crate) use write::to_json as write_json;

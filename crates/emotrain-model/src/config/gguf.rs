@@ -1,0 +1,229 @@
+//! Metadata and tensors of a GGUF file → [`ModelConfig`].
+
+use super::check::{self, problem};
+use super::{Architecture, Llama3Scaling, ModelConfig, json, rope};
+use crate::error::{ConfigProblem, ModelError};
+use crate::weights::{Metadata, Value};
+
+/// What the tensors of a file say about the configuration.
+#[derive(Debug)]
+pub(crate) struct TensorFacts {
+    /// Rows of the embedding table, when there is one.
+    pub(crate) vocabulary: Option<usize>,
+    /// Whether the output head is a tensor of its own.
+    pub(crate) has_head: bool,
+    /// By what each rotary frequency is divided, when the file says so (Llama 3.1 and later).
+    pub(crate) rope_factors: Option<Vec<f32>>,
+}
+
+/// Keys of an architecture (without its name) that this reader uses.
+const USED: &[&str] = &[
+    "attention.head_count",
+    "attention.head_count_kv",
+    "attention.key_length",
+    "attention.layer_norm_rms_epsilon",
+    "attention.value_length",
+    "block_count",
+    "context_length",
+    "embedding_length",
+    "feed_forward_length",
+    "rope.dimension_count",
+    "rope.freq_base",
+    "vocab_size",
+];
+
+/// Keys that are accepted only when they leave their feature off.
+const OFF: &[(&str, Value)] = &[
+    ("attention.causal", Value::Flag(true)),
+    ("attention.sliding_window", Value::Integer(0)),
+    ("expert_count", Value::Integer(0)),
+    ("expert_used_count", Value::Integer(0)),
+    ("pooling_type", Value::Integer(0)),
+    ("rope.scaling.factor", Value::Number(1.0)),
+    ("rope.scaling.finetuned", Value::Flag(false)),
+    ("use_parallel_residual", Value::Flag(false)),
+];
+
+/// The scaling of all released Llama models but for its factor, to recognise a file's numbers by.
+const KNOWN_SCALING: Llama3Scaling = Llama3Scaling {
+    factor: 1.0,
+    low_freq_factor: 1.0,
+    high_freq_factor: 4.0,
+    original_max_position_embeddings: 8192,
+};
+
+/// The configuration of the model in a GGUF file.
+pub(crate) fn from_metadata(metadata: &Metadata, facts: &TensorFacts) -> Result<ModelConfig, ModelError> {
+    let architecture = architecture(metadata).map_err(|problem| metadata.error(vec![problem]))?;
+    let mut keys = Keys { metadata, prefix: architecture.model_type(), problems: Vec::new() };
+    let config = model(&mut keys, architecture, facts);
+    keys.refuse_others();
+    let mut problems = keys.problems;
+    if problems.is_empty() {
+        problems = check::problems(&config);
+    }
+    if problems.is_empty() { Ok(config) } else { Err(metadata.error(problems)) }
+}
+
+fn architecture(metadata: &Metadata) -> Result<Architecture, ConfigProblem> {
+    if let Some(kind) = metadata.text("general.type")?
+        && kind != "model"
+    {
+        return Err(problem("general.type", format!("\"{kind}\" is not a model")));
+    }
+    if let Some(count) = metadata.size("split.count")?
+        && count > 1
+    {
+        let message = format!("the model is split into {count} files");
+        let hint = Some("merge them with llama.cpp's gguf-split first".to_owned());
+        return Err(ConfigProblem { hint, ..problem("split.count", message) });
+    }
+    let key = "general.architecture";
+    let Some(name) = metadata.text(key)? else { return Err(problem(key, "missing")) };
+    Architecture::from_model_type(name).ok_or_else(|| ConfigProblem {
+        hint: Some(json::supported()),
+        ..problem(key, format!("\"{name}\" is not supported"))
+    })
+}
+
+/// Reads every key; what is wrong is left in `keys.problems`, with a stand-in value in the result.
+fn model(keys: &mut Keys, architecture: Architecture, facts: &TensorFacts) -> ModelConfig {
+    let hidden_size = keys.required(Metadata::size, "embedding_length");
+    let heads = keys.required(Metadata::size, "attention.head_count");
+    let key_value_heads = keys.optional(Metadata::size, "attention.head_count_kv").unwrap_or(heads);
+    let head_dim = head_dim(keys, architecture, hidden_size, heads);
+    let rope_theta = keys.required(Metadata::number, "rope.freq_base");
+    ModelConfig {
+        architecture,
+        vocab_size: vocabulary(keys, facts),
+        hidden_size,
+        intermediate_size: keys.required(Metadata::size, "feed_forward_length"),
+        num_hidden_layers: keys.required(Metadata::size, "block_count"),
+        num_attention_heads: heads,
+        num_key_value_heads: key_value_heads,
+        head_dim,
+        rms_norm_eps: keys.required(Metadata::number, "attention.layer_norm_rms_epsilon"),
+        rope_theta,
+        rope_scaling: scaling(keys, facts, head_dim, rope_theta),
+        max_position_embeddings: keys.required(Metadata::size, "context_length"),
+        tie_word_embeddings: !facts.has_head,
+        attention_bias: architecture == Architecture::Qwen2,
+        // Not in the metadata; only a random start would use it.
+        initializer_range: 0.02,
+    }
+}
+
+/// The rows of the embedding table; `vocab_size`, where a file has it, says the same.
+fn vocabulary(keys: &mut Keys, facts: &TensorFacts) -> usize {
+    let stated = keys.optional(Metadata::size, "vocab_size");
+    if let (Some(stated), Some(rows)) = (stated, facts.vocabulary)
+        && stated != rows
+    {
+        keys.report("vocab_size", format!("{stated}, but the embedding table has {rows} rows"));
+    }
+    if stated.is_none() && facts.vocabulary.is_none() {
+        keys.report("vocab_size", "missing, and there is no embedding table");
+    }
+    facts.vocabulary.or(stated).unwrap_or_default()
+}
+
+/// `attention.key_length` when stated, else the equal share of a head; keys, values and the rotated part
+/// must all have that width.
+fn head_dim(keys: &mut Keys, architecture: Architecture, hidden_size: usize, heads: usize) -> usize {
+    let head_dim = match keys.optional(Metadata::size, "attention.key_length") {
+        Some(stated) => stated,
+        None if architecture == Architecture::Qwen3 => {
+            keys.report("attention.key_length", "missing");
+            return 0;
+        }
+        None => {
+            if heads > 0 && !hidden_size.is_multiple_of(heads) {
+                let message = format!("{heads} does not divide embedding_length = {hidden_size}");
+                keys.report("attention.head_count", message);
+            }
+            hidden_size.checked_div(heads).unwrap_or(0)
+        }
+    };
+    for key in ["attention.value_length", "rope.dimension_count"] {
+        if let Some(other) = keys.optional(Metadata::size, key)
+            && other != head_dim
+            && head_dim > 0
+        {
+            keys.report(key, format!("{other} differs from the width of a head, {head_dim}"));
+        }
+    }
+    head_dim
+}
+
+/// GGUF files have no word for Llama 3's scaling: its converter writes the resulting factor of every
+/// frequency into a tensor, from which the settings are recovered.
+fn scaling(keys: &mut Keys, facts: &TensorFacts, head_dim: usize, theta: f64) -> Option<Llama3Scaling> {
+    match keys.optional(Metadata::text, "rope.scaling.type") {
+        None | Some("none") => {}
+        Some(other) => {
+            keys.report("rope.scaling.type", format!("\"{other}\" is not supported"));
+            return None;
+        }
+    }
+    let stated = facts.rope_factors.as_deref()?;
+    let factor = stated.iter().copied().fold(1.0_f32, f32::max);
+    let scaling = Llama3Scaling { factor: f64::from(factor), ..KNOWN_SCALING };
+    // A wrong length is not worth computing as many numbers as it says.
+    let expected =
+        if stated.len() == head_dim / 2 { rope::llama3_divisors(&scaling, head_dim, theta) } else { vec![] };
+    let agrees = |(stated, expected): (&f32, &f64)| (f64::from(*stated) - expected).abs() <= 1e-4 * expected;
+    if expected.is_empty() || !stated.iter().zip(&expected).all(agrees) {
+        keys.problems.push(problem(
+            "rope_freqs.weight",
+            "these rotary frequencies are not Llama 3's scaling of a context of 8192 tokens",
+        ));
+    }
+    (factor > 1.0).then_some(scaling)
+}
+
+/// The keys of one architecture, and what was wrong with them.
+struct Keys<'a> {
+    metadata: &'a Metadata,
+    prefix: &'static str,
+    problems: Vec<ConfigProblem>,
+}
+
+/// One of the typed readers of [`Metadata`].
+type Read<'a, T> = fn(&'a Metadata, &str) -> Result<Option<T>, ConfigProblem>;
+
+impl<'a> Keys<'a> {
+    fn report(&mut self, key: &str, message: impl Into<String>) {
+        self.problems.push(problem(&format!("{}.{key}", self.prefix), message));
+    }
+
+    fn optional<T>(&mut self, read: Read<'a, T>, key: &str) -> Option<T> {
+        read(self.metadata, &format!("{}.{key}", self.prefix)).unwrap_or_else(|problem| {
+            self.problems.push(problem);
+            None
+        })
+    }
+
+    fn required<T: Default>(&mut self, read: Read<'a, T>, key: &str) -> T {
+        if self.metadata.get(&format!("{}.{key}", self.prefix)).is_none() {
+            self.report(key, "missing");
+        }
+        self.optional(read, key).unwrap_or_default()
+    }
+
+    /// Reports keys of the architecture that would change the forward pass, and unknown ones.
+    fn refuse_others(&mut self) {
+        for (full_key, value) in self.metadata.iter() {
+            let Some(key) = full_key.strip_prefix(self.prefix).and_then(|key| key.strip_prefix('.')) else {
+                continue;
+            };
+            if USED.contains(&key) || key == "rope.scaling.type" {
+                continue;
+            }
+            match OFF.iter().find(|(off, _)| *off == key) {
+                Some((_, off)) if off == value => {}
+                Some(_) => self.problems.push(problem(full_key, format!("{value} is not supported"))),
+                None => self.problems.push(problem(full_key, "a setting this program does not know")),
+            }
+        }
+    }
+}

@@ -1,0 +1,198 @@
+use std::path::Path;
+
+use expect_test::{Expect, expect};
+use serde_json::{Value, json};
+
+use super::{complaint, llama, qwen2, qwen3, read, with};
+use crate::config::ModelConfig;
+
+/// Each patch of `base` is refused; all the messages.
+fn check_refusals(base: &Value, patches: &[Value], expected: &Expect) {
+    let messages: String = patches.iter().map(|patch| complaint(read(&with(base.clone(), patch)))).collect();
+    expected.assert_eq(&messages);
+}
+
+#[test]
+fn other_families_are_refused_by_name() {
+    check_refusals(
+        &llama(),
+        &[
+            json!({"model_type": "mistral", "architectures": ["MistralForCausalLM"], "sliding_window": 4096}),
+            json!({"model_type": "absent"}),
+            json!({"model_type": 3}),
+            json!({"architectures": ["LlamaForSequenceClassification"]}),
+        ],
+        &expect![[r#"
+            config.json: model_type: "mistral" is not supported
+              hint: supported: llama, qwen2, qwen3
+            config.json: model_type: missing
+            config.json: model_type: expected a string, found 3
+            config.json: architectures: ["LlamaForSequenceClassification"] is not supported
+              hint: for model_type "llama" it must be ["LlamaForCausalLM"]
+        "#]],
+    );
+}
+
+#[test]
+fn unsupported_settings_are_refused_by_name() {
+    check_refusals(
+        &llama(),
+        &[
+            json!({"attention_bias": true}),
+            json!({"mlp_bias": true}),
+            json!({"hidden_act": "gelu"}),
+            json!({"attention_dropout": 0.1}),
+            json!({"pretraining_tp": 2}),
+            json!({"partial_rotary_factor": 0.5}),
+            json!({"sliding_window": 4096}),
+            json!({"layer_types": ["full_attention", "sliding_attention"]}),
+            json!({"rope_interleaved": true}),
+            json!({"quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": true}}),
+            json!({"auto_map": {"AutoModelForCausalLM": "modeling_mine.MyModel"}}),
+            json!({"final_logit_softcapping": 30.0}),
+            json!({"use_qk_norm": false}),
+        ],
+        &expect![[r#"
+            config.json: attention_bias: true is not supported for model_type "llama"
+            config.json: mlp_bias: true is not supported: biases in the feed-forward block (must be false)
+            config.json: hidden_act: "gelu" is not supported: another activation (must be "silu")
+            config.json: attention_dropout: 0.1 is not supported: dropout inside attention (must be 0)
+            config.json: pretraining_tp: 2 is not supported: sliced matrix products (must be 1)
+            config.json: partial_rotary_factor: 0.5 is not supported: partly rotated heads (must be 1)
+            config.json: sliding_window: 4096: sliding-window attention is not supported
+            config.json: layer_types: "sliding_attention" is not supported (only "full_attention")
+            config.json: rope_interleaved: true is not supported: interleaved rotary pairs (must be false)
+            config.json: quantization_config: {"quant_method":"bitsandbytes","load_in_4bit":true} is not supported: weights quantised by another tool (must be absent)
+            config.json: auto_map: {"AutoModelForCausalLM":"modeling_mine.MyModel"} is not supported: model code of its own (must be absent)
+            config.json: final_logit_softcapping: a setting this program does not know: 30.0
+              hint: remove the key from a copy of the file if it does not change what the model computes
+            config.json: use_qk_norm: a setting this program does not know: false
+              hint: remove the key from a copy of the file if it does not change what the model computes
+        "#]],
+    );
+    check_refusals(
+        &qwen2(),
+        &[json!({"use_sliding_window": true}), json!({"attention_bias": false})],
+        &expect![[r#"
+            config.json: sliding_window: 32768: sliding-window attention is not supported
+            config.json: attention_bias: false is not supported for model_type "qwen2"
+        "#]],
+    );
+    check_refusals(
+        &qwen3(),
+        &[json!({"attention_bias": true}), json!({"layer_types": ["full_attention"]})],
+        &expect![[r#"
+            config.json: attention_bias: true is not supported for model_type "qwen3"
+            config.json: layer_types: 1 entries for num_hidden_layers = 2
+        "#]],
+    );
+}
+
+#[test]
+fn rotary_settings_are_refused_by_name() {
+    let scaling = json!({
+        "rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+        "original_max_position_embeddings": 8192,
+    });
+    let scaled = |patch: Value| json!({"rope_scaling": with(scaling.clone(), &patch)});
+    check_refusals(
+        &llama(),
+        &[
+            json!({"rope_theta": "absent"}),
+            json!({"rope_theta": "absent", "rope_parameters": {"rope_type": "default"}}),
+            json!({"rope_theta": "a lot"}),
+            json!({"rope_theta": 0}),
+            json!({"rope_parameters": {"rope_type": "default", "rope_theta": 10_000.0}}),
+            json!({"rope_scaling": {"type": "linear", "factor": 2.0}}),
+            json!({"rope_scaling": {"rope_type": "yarn", "factor": 4.0}}),
+            json!({"rope_scaling": {"rope_type": "default", "mrope_section": [16, 24, 24]}}),
+            json!({"rope_parameters": {"full_attention": {"rope_theta": 100_000.0}}}),
+            json!({"rope_scaling": scaling, "rope_parameters": {"rope_theta": 100_000.0}}),
+            scaled(json!({"factor": "absent", "original_max_position_embeddings": 0.5})),
+            scaled(json!({"factor": 0.5})),
+            scaled(json!({"low_freq_factor": 4.0})),
+            scaled(json!({"low_freq_factor": -1.0, "original_max_position_embeddings": 0})),
+        ],
+        &expect![[r#"
+            config.json: rope_theta: missing
+              hint: add the value the model was trained with: there is no safe default
+            config.json: rope_theta: missing
+              hint: add the value the model was trained with: there is no safe default
+            config.json: rope_theta: expected a number, found "a lot"
+            config.json: rope_theta: 0 is not a number above 1
+            config.json: rope_theta: 100000 differs from rope_parameters.rope_theta = 10000
+            config.json: rope_scaling.rope_type: "linear" is not supported
+              hint: supported: default, llama3
+            config.json: rope_scaling.rope_type: "yarn" is not supported
+              hint: supported: default, llama3
+            config.json: rope_scaling.mrope_section: not a setting of rope_type "default": [16,24,24]
+              hint: remove the key from a copy of the file if it does not change what the model computes
+            config.json: rope_parameters.full_attention: not a setting of rope_type "default": {"rope_theta":100000.0}
+              hint: remove the key from a copy of the file if it does not change what the model computes
+            config.json: rope_scaling: differs from rope_parameters
+            config.json: rope_scaling.factor: missing
+            config.json: rope_scaling.original_max_position_embeddings: expected a whole number, found 0.5
+            config.json: rope_scaling.factor: 0.5 is not a number from 1 up
+            config.json: rope_scaling.high_freq_factor: 4 is not above low_freq_factor = 4
+            config.json: rope_scaling.low_freq_factor: -1 is not above 0
+            config.json: rope_scaling.original_max_position_embeddings: must be at least 1
+        "#]],
+    );
+}
+
+#[test]
+fn inconsistent_sizes_are_refused() {
+    check_refusals(
+        &llama(),
+        &[
+            json!({"hidden_size": 0}),
+            json!({"hidden_size": 577}),
+            json!({"num_key_value_heads": 2}),
+            json!({"num_attention_heads": 0}),
+            json!({"head_dim": 63}),
+            json!({"vocab_size": -4}),
+            json!({"vocab_size": 1_000_000_000_000_u64}),
+            json!({"num_hidden_layers": 2_000_000}),
+            json!({"rms_norm_eps": 0}),
+            json!({"rms_norm_eps": "absent", "max_position_embeddings": "absent", "mlp_bias": "yes"}),
+        ],
+        &expect![[r#"
+            config.json: hidden_size: must be at least 1
+            config.json: head_dim: must be at least 1
+            config.json: num_attention_heads: 9 does not divide hidden_size = 577
+              hint: or state head_dim
+            config.json: num_key_value_heads: 2 does not divide num_attention_heads = 9
+            config.json: num_attention_heads: must be at least 1
+            config.json: head_dim: must be at least 1
+            config.json: head_dim: 63 is odd: rotary positions need pairs
+            config.json: vocab_size: expected a whole number, found -4
+            config.json: vocab_size: 1000000000000 is more than any model has (at most 268435456)
+            config.json: num_hidden_layers: 2000000 is more than any model has (at most 10000)
+            config.json: rms_norm_eps: 0 is not between 0 and 1
+            config.json: rms_norm_eps: missing
+            config.json: max_position_embeddings: missing
+            config.json: mlp_bias: "yes" is not supported: biases in the feed-forward block (must be false)
+        "#]],
+    );
+    check_refusals(
+        &qwen3(),
+        &[json!({"head_dim": "absent"}), json!({"num_key_value_heads": "absent"})],
+        &expect![[r#"
+            config.json: head_dim: missing
+            config.json: num_key_value_heads: missing
+        "#]],
+    );
+}
+
+#[test]
+fn text_that_is_no_object() {
+    let messages: String = ["", "[1]", "{\"model_type\": "]
+        .map(|text| complaint(ModelConfig::from_json(text, Path::new("config.json"))))
+        .concat();
+    expect![[r#"
+        config.json: not valid JSON: EOF while parsing a value at line 1 column 0
+        config.json: not valid JSON: invalid type: sequence, expected a map at line 1 column 0
+        config.json: not valid JSON: EOF while parsing a value at line 1 column 15
+    "#]]
+    .assert_eq(&messages);
+}

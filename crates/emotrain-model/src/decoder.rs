@@ -1,0 +1,294 @@
+//! The decoder: one code for Llama, Qwen2 and Qwen3, its training pass and its scores.
+
+use burn::tensor::{DType, Device, IndexingUpdateOp, Int, Tensor, TensorData};
+
+use crate::attention::blocks;
+use crate::batch::{Batch, Target};
+use crate::config::ModelConfig;
+use crate::error::ModelError;
+use crate::gradients::Gradients;
+use crate::head::{head_loss, target_log_probabilities};
+use crate::kernels::Rotation;
+use crate::layer::{Layer, Norm, Pass};
+use crate::linear::Dropout;
+use crate::lora::{Lora, LoraConfig};
+use crate::random::Key;
+
+/// A causal language model: token ids in, losses, gradients, scores and logits out.
+#[derive(Clone, Debug)]
+pub struct CausalLm {
+    pub(crate) config: ModelConfig,
+    pub(crate) frequencies: Vec<f32>,
+    /// `[V, D]`.
+    pub(crate) embed: Tensor<2>,
+    pub(crate) layers: Vec<Layer>,
+    pub(crate) norm: Norm,
+    /// `[V, D]`; `None` where the embedding serves as head.
+    pub(crate) head: Option<Tensor<2>>,
+    /// Whether all base weights are trained.
+    pub(crate) trained: bool,
+    pub(crate) lora: Option<LoraConfig>,
+}
+
+/// How a training pass is run.
+#[derive(Clone, Copy, Debug)]
+pub struct PassOptions {
+    /// What each target's gradient is multiplied by: 1 / supervised tokens of the accumulation window.
+    pub factor: f64,
+    /// The key of this micro-batch's dropout masks.
+    pub dropout: Key,
+    /// Whether layers keep their input alone and are computed again in the backward pass.
+    pub gradient_checkpointing: bool,
+}
+
+impl CausalLm {
+    /// The model's shape.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// The adapter's settings, once [`CausalLm::add_lora`] has run.
+    pub fn lora(&self) -> Option<&LoraConfig> {
+        self.lora.as_ref()
+    }
+
+    /// Where the weights are.
+    pub fn device(&self) -> Device {
+        self.embed.device()
+    }
+
+    /// Adds a fresh adapter to every targeted linear layer of the decoder blocks. The base stays frozen.
+    ///
+    /// # Errors
+    /// A name in `target_modules` that no linear layer has.
+    pub fn add_lora(&mut self, config: &LoraConfig, seed: u64) -> Result<(), ModelError> {
+        let device = self.device();
+        if let Some(unknown) = config.target_modules.iter().flatten().find(|name| !self.has_linear(name)) {
+            return Err(ModelError::UnknownTargetModule { name: unknown.clone(), known: self.linear_names() });
+        }
+        for linear in self.layers.iter_mut().flat_map(Layer::linears_mut) {
+            let [_, input] = linear.weight.dims();
+            linear.scale = config.scale();
+            for module in linear.modules.iter_mut().filter(|module| config.targets(short(&module.path))) {
+                let shape = [module.columns.len(), input];
+                module.lora = Some(Lora::new(config, &module.path, shape, (&device, seed)));
+            }
+        }
+        self.lora = Some(config.clone());
+        Ok(())
+    }
+
+    /// Makes every weight of the base trainable (`method = "full"`).
+    pub fn train_all(&mut self) {
+        self.trained = true;
+        self.norm.trained = true;
+        for layer in &mut self.layers {
+            for linear in layer.linears_mut() {
+                linear.trained = true;
+            }
+            let heads = layer.head_norms.iter_mut().flat_map(|norms| [&mut norms.q, &mut norms.k]);
+            for norm in [&mut layer.input_norm, &mut layer.post_norm].into_iter().chain(heads) {
+                norm.trained = true;
+            }
+        }
+    }
+
+    /// The short names (`q_proj`, …) of the decoder blocks' linear layers.
+    pub fn linear_names(&self) -> Vec<String> {
+        let Some(layer) = self.layers.first() else { return Vec::new() };
+        let modules = layer.linears().into_iter().flat_map(|linear| &linear.modules);
+        modules.map(|module| short(&module.path).to_owned()).collect()
+    }
+
+    fn has_linear(&self, name: &str) -> bool {
+        self.linear_names().iter().any(|known| known == name)
+    }
+
+    /// The trained parameters by name, in a fixed order.
+    pub fn parameters(&mut self) -> Vec<(String, &mut Tensor<2>)> {
+        let mut parameters = Vec::new();
+        let mut visit = |name, tensor| parameters.push((name, tensor));
+        let Self { embed, layers, norm, head, trained, .. } = self;
+        if *trained {
+            visit("model.embed_tokens.weight".to_owned(), embed);
+        }
+        for layer in layers {
+            layer.parameters(&mut visit);
+        }
+        if *trained {
+            visit(format!("{}.weight", norm.path), &mut norm.weight);
+            if let Some(head) = head {
+                visit("lm_head.weight".to_owned(), head);
+            }
+        }
+        parameters
+    }
+
+    /// One micro-batch: adds `factor` times the gradient of the summed negative log-likelihood of the batch's
+    /// targets to `gradients`, and returns that sum, `[1]` in f32.
+    ///
+    /// # Panics
+    /// If the batch has no target.
+    pub fn forward_backward(&self, batch: &Batch, options: PassOptions, gradients: &mut Gradients) -> Tensor<1> {
+        assert!(!batch.targets.is_empty(), "a micro-batch needs a supervised token");
+        let p = self.lora.as_ref().map_or(0.0, |lora| lora.lora_dropout);
+        #[expect(clippy::cast_possible_truncation, reason = "a probability")]
+        let dropout = (p > 0.0).then_some(Dropout { p: p as f32, key: options.dropout });
+        let rows = batch.target_rows();
+        let passes = Passes::new(self, batch, Some(&rows), dropout);
+
+        let ids = self.index(batch.ids.iter().map(|&id| id as usize));
+        let mut x = self.embed.clone().select(0, ids.clone());
+        let mut tapes = Vec::with_capacity(self.layers.len());
+        for (number, layer) in self.layers.iter().enumerate() {
+            let input = options.gradient_checkpointing.then(|| x.clone());
+            let (out, tape) = layer.forward(x, passes.of(number));
+            tapes.push(match input {
+                Some(input) => Kept::Input(input),
+                None => Kept::Tape(tape),
+            });
+            x = out;
+        }
+
+        let hidden = self.norm.forward(x.clone());
+        let targets = among(&batch.targets, &rows);
+        let head = head_loss(&hidden, self.head_weight(), &targets, (options.factor, self.trained));
+        if let Some(weight) = head.weight {
+            gradients.add(if self.head.is_some() { "lm_head.weight" } else { "model.embed_tokens.weight" }, weight);
+        }
+        let mut grad = self.norm.backward(head.hidden, x, gradients);
+        for (number, (layer, kept)) in self.layers.iter().zip(tapes).enumerate().rev() {
+            let pass = passes.of(number);
+            let tape = match kept {
+                Kept::Tape(tape) => tape,
+                Kept::Input(x) => layer.forward(x, pass).1,
+            };
+            let wanted = number > 0 || self.trained;
+            match layer.backward(grad, tape, (pass, wanted), gradients) {
+                Some(input) => grad = input,
+                None => return head.loss,
+            }
+        }
+        if self.trained {
+            let table = self.embed.zeros_like().select_assign(0, ids, grad, IndexingUpdateOp::Add);
+            gradients.add("model.embed_tokens.weight", table);
+        }
+        head.loss
+    }
+
+    /// The natural logarithm of the probability of each target of the batch, in order.
+    pub fn log_probabilities(&self, batch: &Batch) -> Vec<f32> {
+        let rows = batch.target_rows();
+        let hidden = self.hidden(batch, Some(&rows));
+        target_log_probabilities(&hidden, self.head_weight(), &among(&batch.targets, &rows))
+    }
+
+    /// The log-probability of each completion after each prompt, `[prompt][completion]`, the prompt computed once.
+    pub fn score(&self, prompts: &[&[u32]], completions: &[Vec<u32>]) -> Vec<Vec<f32>> {
+        let mut tokens = self.log_probabilities(&Batch::choices(prompts, completions)).into_iter();
+        let mut next = |completion: &Vec<u32>| tokens.by_ref().take(completion.len()).sum();
+        prompts.iter().map(|_| completions.iter().map(&mut next).collect()).collect()
+    }
+
+    /// The logits after every token of `ids`, `[T, V]`: for comparing models, training never forms them.
+    pub fn logits(&self, ids: &[u32]) -> Tensor<2> {
+        let hidden = self.hidden(&Batch::plain(ids), None);
+        hidden.matmul(self.head_weight().clone().transpose()).cast(DType::F32)
+    }
+
+    /// Hidden states after the final norm, `[rows, D]`.
+    fn hidden(&self, batch: &Batch, rows: Option<&[usize]>) -> Tensor<2> {
+        let passes = Passes::new(self, batch, rows, None);
+        let mut x = self.embed.clone().select(0, self.index(batch.ids.iter().map(|&id| id as usize)));
+        for (number, layer) in self.layers.iter().enumerate() {
+            x = layer.forward(x, passes.of(number)).0;
+        }
+        self.norm.forward(x)
+    }
+
+    fn head_weight(&self) -> &Tensor<2> {
+        self.head.as_ref().unwrap_or(&self.embed)
+    }
+
+    fn index(&self, rows: impl Iterator<Item = usize>) -> Tensor<1, Int> {
+        let rows: Vec<i32> = rows.map(|row| i32::try_from(row).expect("row numbers fit i32")).collect();
+        let shape = [rows.len()];
+        Tensor::from_data(TensorData::new(rows, shape), &self.device())
+    }
+
+    /// The base's tensors by Hugging Face name with their shapes, for saving and for hashing.
+    pub fn base_tensors(&self) -> Vec<(String, Vec<usize>, Tensor<2>)> {
+        let mut tensors = Vec::new();
+        let mut visit = |name, tensor: Tensor<2>, vector: bool| {
+            let [rows, columns] = tensor.dims();
+            tensors.push((name, if vector { vec![columns] } else { vec![rows, columns] }, tensor));
+        };
+        visit("model.embed_tokens.weight".to_owned(), self.embed.clone(), false);
+        for layer in &self.layers {
+            for linear in layer.linears() {
+                linear.base_tensors(&mut visit);
+            }
+            for norm in layer.norms() {
+                visit(format!("{}.weight", norm.path), norm.weight.clone(), true);
+            }
+        }
+        visit(format!("{}.weight", self.norm.path), self.norm.weight.clone(), true);
+        if let Some(head) = &self.head {
+            visit("lm_head.weight".to_owned(), head.clone(), false);
+        }
+        tensors
+    }
+}
+
+/// What a layer leaves behind for its backward.
+#[expect(clippy::large_enum_variant, reason = "a handful exist at a time, each holding megabytes behind pointers")]
+enum Kept {
+    Tape(crate::layer::Tape),
+    Input(Tensor<2>),
+}
+
+/// The pass of all layers but the last, and that of the last, which answers for the target rows only.
+struct Passes {
+    inner: Pass,
+    last: Option<Pass>,
+    layers: usize,
+}
+
+impl Passes {
+    fn new(model: &CausalLm, batch: &Batch, rows: Option<&[usize]>, dropout: Option<Dropout>) -> Self {
+        let rotation = Rotation::new(&batch.positions, &model.frequencies, &model.device());
+        let inner = Pass {
+            blocks: blocks(batch, None),
+            key_rotation: rotation.clone(),
+            query_rotation: rotation.clone(),
+            rows: None,
+            dropout,
+        };
+        let last = rows.map(|rows| {
+            let index = model.index(rows.iter().copied());
+            Pass {
+                blocks: blocks(batch, Some(rows)),
+                query_rotation: rotation.select(&index),
+                key_rotation: rotation,
+                rows: Some(index),
+                dropout,
+            }
+        });
+        Self { inner, last, layers: model.layers.len() }
+    }
+
+    fn of(&self, layer: usize) -> &Pass {
+        self.last.as_ref().filter(|_| layer + 1 == self.layers).unwrap_or(&self.inner)
+    }
+}
+
+/// The targets with their rows counted among `rows`.
+fn among(targets: &[Target], rows: &[usize]) -> Vec<Target> {
+    let place = |row: usize| rows.partition_point(|&r| r < row);
+    targets.iter().map(|target| Target { row: place(target.row), id: target.id }).collect()
+}
+
+/// The last part of a module's path.
+fn short(path: &str) -> &str {
+    path.rsplit('.').next().unwrap_or(path)
+}

@@ -1,0 +1,155 @@
+//! Where tensors live: the one file that knows which backends were compiled in.
+
+use burn::tensor::{DType, Device};
+use emotrain_recipe::{DeviceChoice, Dtype};
+
+use crate::error::ModelError;
+
+/// An opened device and the type in which base weights and activations are kept on it.
+#[derive(Clone, Debug)]
+pub struct OpenDevice {
+    /// The device.
+    pub device: Device,
+    /// The type of weights and activations; adapters, optimizer and losses are f32 always.
+    pub dtype: DType,
+    /// For people: `cpu`, `wgpu:0 (…)`.
+    pub name: String,
+}
+
+/// The kinds of device of this build, as a recipe names them.
+pub fn compiled() -> Vec<&'static str> {
+    let mut kinds = vec!["cpu"];
+    if cfg!(feature = "wgpu") {
+        kinds.push("wgpu");
+    }
+    if cfg!(feature = "cuda") {
+        kinds.push("cuda");
+    }
+    kinds
+}
+
+/// Opens the device a recipe asks for. `auto` takes the first of a CUDA device, a hardware GPU, the CPU.
+///
+/// # Errors
+/// A kind that is not compiled in, has no driver or adapter, an index that does not exist, a dtype the device lacks.
+pub fn open(choice: &DeviceChoice, dtype: Dtype) -> Result<OpenDevice, ModelError> {
+    match choice {
+        DeviceChoice::Cpu => cpu(dtype),
+        DeviceChoice::Wgpu(index) => pick("wgpu", wgpu_devices()?, *index, dtype),
+        DeviceChoice::Cuda(index) => pick("cuda", cuda_devices()?, *index, dtype),
+        DeviceChoice::Auto => {
+            let cuda = cuda_devices().ok().filter(|devices| !devices.is_empty());
+            if let Some(devices) = cuda {
+                return pick("cuda", devices, None, dtype);
+            }
+            let gpu = |device: &Device| !format!("{device:?}").contains("Cpu");
+            let hardware: Vec<Device> = wgpu_devices().unwrap_or_default().into_iter().filter(gpu).collect();
+            if hardware.is_empty() { cpu(dtype) } else { pick("wgpu", hardware, None, dtype) }
+        }
+    }
+}
+
+/// Limits the CPU threads of this process; 0 leaves one per core. Only the first call has an effect.
+pub fn set_threads(threads: usize) {
+    // A pool that exists already keeps its size; results do not depend on it.
+    let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+}
+
+fn cpu(dtype: Dtype) -> Result<OpenDevice, ModelError> {
+    if dtype != Dtype::Float32 {
+        return Err(problem(
+            format!("model.dtype = \"{dtype}\": the CPU computes in float32"),
+            "set model.dtype = \"float32\", or choose a GPU with model.device",
+        ));
+    }
+    Ok(OpenDevice { device: Device::flex(), dtype: DType::F32, name: "cpu".to_owned() })
+}
+
+fn pick(kind: &str, devices: Vec<Device>, index: Option<usize>, dtype: Dtype) -> Result<OpenDevice, ModelError> {
+    let (index, count) = (index.unwrap_or(0), devices.len());
+    if count == 0 {
+        return Err(problem(
+            format!("model.device = \"{kind}\": no {kind} device on this machine"),
+            "install the GPU's driver, or set model.device = \"cpu\"",
+        ));
+    }
+    let Some(device) = devices.into_iter().nth(index) else {
+        return Err(problem(
+            format!("model.device = \"{kind}:{index}\": there is no such device"),
+            &format!("this machine has {count}: {kind}:0 to {kind}:{}", count - 1),
+        ));
+    };
+    let wanted = match dtype {
+        Dtype::Float32 => DType::F32,
+        Dtype::Bfloat16 => DType::BF16,
+        Dtype::Float16 => DType::F16,
+    };
+    let name = format!("{kind}:{index} ({device:?})");
+    if !device.supports_dtype(wanted) {
+        return Err(problem(
+            format!("model.dtype = \"{dtype}\": {name} cannot compute in it"),
+            "set model.dtype = \"float32\" or \"float16\"",
+        ));
+    }
+    Ok(OpenDevice { device, dtype: wanted, name })
+}
+
+fn problem(message: String, hint: &str) -> ModelError {
+    ModelError::Device { message, hint: hint.to_owned() }
+}
+
+#[cfg(feature = "wgpu")]
+#[expect(clippy::unnecessary_wraps, reason = "the form of the build without the feature")]
+fn wgpu_devices() -> Result<Vec<Device>, ModelError> {
+    Ok(Device::enumerate(burn::tensor::DeviceType::Wgpu).into_iter().collect())
+}
+
+#[cfg(not(feature = "wgpu"))]
+fn wgpu_devices() -> Result<Vec<Device>, ModelError> {
+    Err(not_compiled("wgpu"))
+}
+
+/// The CUDA devices; none where the driver's device file is missing, since asking for a device without a driver ends
+/// the process.
+#[cfg(feature = "cuda")]
+#[expect(clippy::unnecessary_wraps, reason = "the form of the build without the feature")]
+fn cuda_devices() -> Result<Vec<Device>, ModelError> {
+    let driver = ["/dev/nvidiactl", "/dev/dxg"].iter().any(|path| std::path::Path::new(path).exists());
+    if cfg!(target_os = "linux") && !driver {
+        return Ok(Vec::new());
+    }
+    Ok(Device::enumerate(burn::tensor::DeviceType::Cuda).into_iter().collect())
+}
+
+#[cfg(not(feature = "cuda"))]
+fn cuda_devices() -> Result<Vec<Device>, ModelError> {
+    Err(not_compiled("cuda"))
+}
+
+#[cfg(any(not(feature = "wgpu"), not(feature = "cuda")))]
+fn not_compiled(kind: &str) -> ModelError {
+    problem(
+        format!("model.device = \"{kind}\": this program was built without {kind}"),
+        &format!("build with `cargo build --release --features {kind}`, or set model.device = \"cpu\""),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cpu_computes_in_float32_alone() {
+        assert_eq!(open(&DeviceChoice::Cpu, Dtype::Float32).unwrap().name, "cpu");
+        let error = open(&DeviceChoice::Cpu, Dtype::Bfloat16).unwrap_err();
+        assert_eq!(error.to_string(), "model.dtype = \"bfloat16\": the CPU computes in float32");
+    }
+
+    #[test]
+    fn a_device_that_is_not_there_is_an_error_with_a_way_out() {
+        for choice in [DeviceChoice::Cuda(None), DeviceChoice::Wgpu(Some(99))] {
+            let error = open(&choice, Dtype::Float32).unwrap_err();
+            assert!(error.hint().is_some(), "{error}");
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! The elementwise chains of a decoder layer, each with its backward.
+//!
+//! Every kernel has two forms of one meaning: whole-row loops over memory for the CPU in f32
+//! (vectorised, on all cores), and plain tensor operations for every other device and dtype. The
+//! tests hold the one against the other.
+
+mod dropout;
+mod host;
+mod rms_norm;
+mod rope;
+mod softmax;
+mod swiglu;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use dropout::dropout;
+pub(crate) use host::add_columns;
+pub(crate) use rms_norm::{rms_norm, rms_norm_backward, rms_norm_weight_gradient};
+pub(crate) use rope::{Rotation, rotate};
+pub(crate) use softmax::{Scores, attention_probabilities, attention_scores_backward, log_sum_exp};
+pub(crate) use swiglu::{swiglu, swiglu_backward};

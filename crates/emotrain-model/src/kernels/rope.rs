@@ -1,0 +1,79 @@
+//! Rotary position embedding (Su et al. 2021) in the layout of Hugging Face's Llama: element `i` of a head is
+//! rotated together with element `i + d/2`.
+
+use burn::tensor::{DType, Device, Tensor, TensorData};
+
+use super::host::{for_rows, is_host, read, restore, slice, write};
+
+/// The angles of a batch's rows: cosine and sine, each `[N, d/2]` in f32.
+#[derive(Clone, Debug)]
+pub(crate) struct Rotation {
+    cos: Tensor<2>,
+    sin: Tensor<2>,
+}
+
+impl Rotation {
+    /// The angles `position · frequency` of rows at `positions`, for the `d/2` frequencies of a head.
+    pub(crate) fn new(positions: &[u32], frequencies: &[f32], device: &Device) -> Self {
+        let angles = positions.iter().flat_map(|&p| frequencies.iter().map(move |f| p as f32 * f));
+        let (sin, cos): (Vec<f32>, Vec<f32>) = angles.map(f32::sin_cos).unzip();
+        let shape = [positions.len(), frequencies.len()];
+        let load = |values| Tensor::from_data(TensorData::new(values, shape), (device, DType::F32));
+        Self { cos: load(cos), sin: load(sin) }
+    }
+
+    /// The rotation by the opposite angles: the backward of this one.
+    pub(crate) fn inverse(&self) -> Self {
+        Self { cos: self.cos.clone(), sin: self.sin.clone().neg() }
+    }
+
+    /// The angles of some of the rows.
+    pub(crate) fn select(&self, rows: &Tensor<1, burn::tensor::Int>) -> Self {
+        Self { cos: self.cos.clone().select(0, rows.clone()), sin: self.sin.clone().select(0, rows.clone()) }
+    }
+}
+
+/// Rotates the first `heads` heads of each row and leaves what follows as it is.
+///
+/// # Shapes
+/// `x` `[N, W]` with `heads · d <= W` → `[N, W]`.
+pub(crate) fn rotate(x: Tensor<2>, heads: usize, rotation: &Rotation) -> Tensor<2> {
+    let [rows, width] = x.dims();
+    let [_, half] = rotation.cos.dims();
+    if !is_host(&x) {
+        return rotate_tensor(x, heads, rotation);
+    }
+    let mut x = write(x);
+    let (cos, sin) = (read(rotation.cos.clone()), read(rotation.sin.clone()));
+    let (cos, sin) = (slice(&cos), slice(&sin));
+    debug_assert_eq!(cos.len(), rows * half);
+    for_rows(x.storage_mut(), width, |row, x| {
+        let (cos, sin) = (&cos[row * half..(row + 1) * half], &sin[row * half..(row + 1) * half]);
+        for head in x[..heads * 2 * half].chunks_exact_mut(2 * half) {
+            let (first, second) = head.split_at_mut(half);
+            for i in 0..half {
+                let (a, b) = (first[i], second[i]);
+                first[i] = a * cos[i] - b * sin[i];
+                second[i] = b * cos[i] + a * sin[i];
+            }
+        }
+    });
+    restore(x)
+}
+
+fn rotate_tensor(x: Tensor<2>, heads: usize, rotation: &Rotation) -> Tensor<2> {
+    let ([rows, width], [_, half]) = (x.dims(), rotation.cos.dims());
+    let (dtype, turned) = (x.dtype(), heads * 2 * half);
+    let kept = (turned < width).then(|| x.clone().narrow(1, turned, width - turned));
+    let pairs = x.narrow(1, 0, turned).cast(DType::F32).reshape([rows, heads, 2, half]);
+    let (first, second) = (pairs.clone().narrow(2, 0, 1), pairs.narrow(2, 1, 1));
+    let cos = rotation.cos.clone().reshape([rows, 1, 1, half]);
+    let sin = rotation.sin.clone().reshape([rows, 1, 1, half]);
+    let a = first.clone() * cos.clone() - second.clone() * sin.clone();
+    let b = second * cos + first * sin;
+    let rotated = Tensor::cat(vec![a, b], 2).reshape([rows, turned]).cast(dtype);
+    match kept {
+        Some(kept) => Tensor::cat(vec![rotated, kept], 1),
+        None => rotated,
+    }
+}

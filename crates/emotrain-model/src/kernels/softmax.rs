@@ -1,0 +1,116 @@
+//! Softmax over the attention scores of one block of queries, with what each query may see.
+
+use burn::tensor::{DType, Tensor};
+
+use super::host::{exp, for_rows, is_host, read, restore, slice, tensor, write};
+use crate::batch::Visible;
+
+/// Raw scores `q·kᵀ` of a block, `[K, G, Q, T]` (kv-heads, query heads per kv-head, queries, keys), and
+/// what each of the `Q` queries sees of the `T` keys.
+pub(crate) struct Scores<'a> {
+    pub(crate) raw: Tensor<4>,
+    pub(crate) visible: &'a [Visible],
+    pub(crate) scale: f32,
+}
+
+impl Scores<'_> {
+    /// 0 where a query sees a key, a large negative number where it does not, `[1, 1, Q, T]`.
+    fn mask(&self) -> Tensor<4> {
+        let [_, _, queries, keys] = self.raw.dims();
+        let sees = |v: Visible| (0..keys).map(move |key| if v.sees(key) { 0.0 } else { -30_000.0 });
+        let values: Vec<f32> = self.visible.iter().flat_map(|&v| sees(v)).collect();
+        let data = burn::tensor::TensorData::new(values, [1, 1, queries, keys]);
+        Tensor::from_data(data, (&self.raw.device(), DType::F32))
+    }
+
+    fn masked(&self) -> Tensor<4> {
+        self.raw.clone().cast(DType::F32) * self.scale + self.mask()
+    }
+}
+
+/// `log Σ exp(scale · score)` over the visible keys, `[K, G, Q, 1]` in f32.
+pub(crate) fn log_sum_exp(scores: &Scores) -> Tensor<4> {
+    let [kv_heads, group, queries, keys] = scores.raw.dims();
+    if !is_host(&scores.raw) {
+        let masked = scores.masked();
+        let largest = masked.clone().max_dim(3);
+        return (masked - largest.clone()).exp().sum_dim(3).log() + largest;
+    }
+    let raw = read(scores.raw.clone());
+    let raw = slice(&raw);
+    let mut out = vec![0.0; kv_heads * group * queries];
+    for_rows(&mut out, 1, |row, out| {
+        let (score, sees) = (&raw[row * keys..(row + 1) * keys], scores.visible[row % queries]);
+        out[0] = row_log_sum_exp(score, sees, scores.scale);
+    });
+    tensor(out, [kv_heads, group, queries, 1])
+}
+
+/// Softmax probabilities given their [`log_sum_exp`]; 0 for what is not visible.
+///
+/// # Shapes
+/// `[K, G, Q, T]` → `[K, G, Q, T]`.
+pub(crate) fn attention_probabilities(scores: Scores, log_sum_exp: &Tensor<4>) -> Tensor<4> {
+    let [_, _, queries, keys] = scores.raw.dims();
+    if !is_host(&scores.raw) {
+        let dtype = scores.raw.dtype();
+        return (scores.masked() - log_sum_exp.clone()).exp().cast(dtype);
+    }
+    let Scores { raw, visible, scale } = scores;
+    let (mut raw, log_sums) = (write(raw), read(log_sum_exp.clone()));
+    let log_sums = slice(&log_sums);
+    for_rows(raw.storage_mut(), keys, |row, score| {
+        let (sees, log_sum) = (visible[row % queries], log_sums[row]);
+        for span in [0..sees.prefix, sees.prefix..sees.own_start, sees.own_start..sees.own_end, sees.own_end..keys] {
+            let visible = span.start < sees.prefix || (sees.own_start..sees.own_end).contains(&span.start);
+            for score in score.get_mut(span).unwrap_or_default() {
+                *score = if visible { exp(*score * scale - log_sum) } else { 0.0 };
+            }
+        }
+    });
+    restore(raw)
+}
+
+/// The gradient of the raw scores: `scale · p ⊙ (dp - Σ dp ⊙ p)`.
+///
+/// # Shapes
+/// `probabilities` and `grad` `[K, G, Q, T]` → `[K, G, Q, T]`.
+pub(crate) fn attention_scores_backward(probabilities: Tensor<4>, grad: Tensor<4>, scale: f32) -> Tensor<4> {
+    let [_, _, _, keys] = grad.dims();
+    if !is_host(&grad) {
+        let sum = (probabilities.clone() * grad.clone()).sum_dim(3);
+        return probabilities * (grad - sum) * scale;
+    }
+    let (probabilities, mut grad) = (read(probabilities), write(grad));
+    let probabilities = slice(&probabilities);
+    for_rows(grad.storage_mut(), keys, |row, grad| {
+        let p = &probabilities[row * keys..(row + 1) * keys];
+        let sum = super::host::sum_of(p, grad, |p, g| p * g);
+        for (grad, p) in grad.iter_mut().zip(p) {
+            *grad = p * (*grad - sum) * scale;
+        }
+    });
+    restore(grad)
+}
+
+#[inline(always)]
+fn row_log_sum_exp(score: &[f32], sees: Visible, scale: f32) -> f32 {
+    let own = score.get(sees.own_start..sees.own_end).unwrap_or_default();
+    let prefix = &score[..sees.prefix];
+    let largest = lanes_max(prefix).max(lanes_max(own)) * scale;
+    let sum_of = |part: &[f32]| super::host::sum_of(part, part, |s, _| exp(s * scale - largest));
+    largest + (sum_of(prefix) + sum_of(own)).ln()
+}
+
+#[inline(always)]
+fn lanes_max(row: &[f32]) -> f32 {
+    let mut lanes = [f32::NEG_INFINITY; 16];
+    let chunks = row.chunks_exact(16);
+    let rest = chunks.remainder().iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    for chunk in chunks {
+        for (lane, &value) in lanes.iter_mut().zip(chunk) {
+            *lane = if value > *lane { value } else { *lane };
+        }
+    }
+    lanes.iter().copied().fold(rest, f32::max)
+}

@@ -1,0 +1,133 @@
+//! The CPU form of each kernel against its form in tensor operations, which f64 tensors take, and each backward
+//! against finite differences.
+
+use burn::tensor::{DType, Device, Tensor, TensorData};
+
+use super::*;
+use crate::batch::Visible;
+use crate::random::{Key, normal};
+
+const ROWS: usize = 5;
+
+fn draw<const D: usize>(purpose: u64, shape: [usize; D]) -> Tensor<D> {
+    let numbers = normal(Key::new(9).with(purpose), shape.iter().product(), 1.0);
+    Tensor::from_data(TensorData::new(numbers, shape), (&Device::flex(), DType::F32))
+}
+
+fn wide<const D: usize>(tensor: &Tensor<D>) -> Tensor<D> {
+    tensor.clone().cast(DType::F64)
+}
+
+fn assert_close<const D: usize>(ours: Tensor<D>, reference: Tensor<D>, tolerance: f64) {
+    assert_eq!(ours.dims(), reference.dims());
+    let difference = (ours.cast(DType::F64) - reference.cast(DType::F64)).abs().max().into_scalar::<f64>();
+    assert!(difference <= tolerance, "{difference} > {tolerance}");
+}
+
+/// `Σ grad ⊙ (f(x + h·d) - f(x - h·d)) / 2h` against `Σ backward ⊙ d` for a random direction `d`.
+fn assert_gradient<const D: usize>(
+    x: &Tensor<D>,
+    f: impl Fn(Tensor<D>) -> Tensor<D>,
+    backward: impl Fn(Tensor<D>) -> Tensor<D>,
+) {
+    let (direction, step) = (draw(77, x.dims()), 1e-2);
+    let grad = draw(78, f(x.clone()).dims());
+    let ahead = f(x.clone() + direction.clone() * step).cast(DType::F64);
+    let behind = f(x.clone() - direction.clone() * step).cast(DType::F64);
+    let numeric = ((ahead - behind) * grad.clone().cast(DType::F64)).sum().into_scalar::<f64>() / (2.0 * step);
+    let analytic = (backward(grad).cast(DType::F64) * direction.cast(DType::F64)).sum().into_scalar::<f64>();
+    assert!((numeric - analytic).abs() <= 2e-3 * numeric.abs().max(1.0), "{numeric} {analytic}");
+}
+
+#[test]
+fn rms_norm_has_one_meaning() {
+    for width in [7, 64, 576] {
+        let (x, weight, grad) = (draw(1, [ROWS, width]), draw(2, [1, width]), draw(3, [ROWS, width]));
+        assert_close(rms_norm(x.clone(), &weight, 1e-5), rms_norm(wide(&x), &wide(&weight), 1e-5), 1e-5);
+        assert_close(
+            rms_norm_backward(grad.clone(), x.clone(), &weight, 1e-5),
+            rms_norm_backward(wide(&grad), wide(&x), &wide(&weight), 1e-5),
+            2e-5,
+        );
+        assert_gradient(&x, |x| rms_norm(x, &weight, 1e-5), |grad| rms_norm_backward(grad, x.clone(), &weight, 1e-5));
+    }
+}
+
+#[test]
+fn swiglu_has_one_meaning() {
+    for width in [3, 96] {
+        let (x, grad) = (draw(4, [ROWS, 2 * width]), draw(5, [ROWS, width]));
+        assert_close(swiglu(x.clone()), swiglu(wide(&x)), 1e-5);
+        assert_close(
+            swiglu_backward(grad.clone(), x.clone()),
+            swiglu_backward(wide(&grad), wide(&x)),
+            1e-5,
+        );
+    }
+    let x = draw(6, [ROWS, 8]);
+    let f = |x: Tensor<2>| Tensor::cat(vec![swiglu(x.clone()), x.narrow(1, 0, 4) * 0.0], 1);
+    assert_gradient(&x, f, |grad| swiglu_backward(grad.narrow(1, 0, 4), x.clone()));
+}
+
+#[test]
+fn rotation_has_one_meaning_and_its_inverse_undoes_it() {
+    let rotation = Rotation::new(&[0, 1, 5, 100, 3], &[1.0, 0.3, 0.01], &Device::flex());
+    let x = draw(7, [ROWS, 3 * 6]);
+    let rotated = rotate(x.clone(), 2, &rotation);
+    assert_close(rotated.clone(), rotate(wide(&x), 2, &rotation), 1e-6);
+    assert_close(rotated.clone().narrow(1, 12, 6), x.clone().narrow(1, 12, 6), 0.0);
+    assert_close(rotate(rotated, 2, &rotation.inverse()), x, 1e-6);
+}
+
+#[test]
+fn attention_softmax_has_one_meaning_and_sees_only_what_is_visible() {
+    let visible: Vec<Visible> = (0..ROWS)
+        .map(|row| Visible { prefix: row, own_start: row + 1, own_end: row + 2 })
+        .collect();
+    let raw = draw(8, [2, 3, ROWS, 9]);
+    let scores = |raw: Tensor<4>| Scores { raw, visible: &visible, scale: 0.7 };
+    let sums = log_sum_exp(&scores(raw.clone()));
+    let wide_sums = log_sum_exp(&scores(wide(&raw)));
+    assert_close(sums.clone(), wide_sums.clone(), 1e-5);
+    let probabilities = attention_probabilities(scores(raw.clone()), &sums);
+    assert_close(probabilities.clone(), attention_probabilities(scores(wide(&raw)), &wide_sums), 1e-5);
+    assert_close(probabilities.clone().sum_dim(3), Tensor::ones([2, 3, ROWS, 1], &Device::flex()), 1e-5);
+    let unseen = probabilities.clone().slice([0..2, 0..3, 1..2, 1..2]);
+    assert_close(unseen.clone(), unseen * 0.0, 0.0);
+
+    let grad = draw(9, [2, 3, ROWS, 9]);
+    assert_close(
+        attention_scores_backward(probabilities.clone(), grad.clone(), 0.7),
+        attention_scores_backward(wide(&probabilities), wide(&grad), 0.7),
+        1e-5,
+    );
+    let softmax = |raw: Tensor<4>| {
+        let sums = log_sum_exp(&scores(raw.clone()));
+        attention_probabilities(scores(raw), &sums)
+    };
+    assert_gradient(&raw, softmax, |grad| attention_scores_backward(probabilities.clone(), grad, 0.7));
+}
+
+#[test]
+fn dropout_drops_its_share_scales_the_rest_and_repeats() {
+    let x = Tensor::ones([200, 500], &Device::flex());
+    let key = Key::new(3).named("dropout");
+    let dropped = dropout(x.clone(), 0.2, key);
+    assert_close(dropped.clone(), dropout(x.clone(), 0.2, key), 0.0);
+    let numbers = dropped.try_into_vec_as::<f32>().unwrap();
+    let zeros = numbers.iter().filter(|&&v| v == 0.0).count() as f64 / numbers.len() as f64;
+    assert!((zeros - 0.2).abs() < 0.01, "{zeros}");
+    assert!(numbers.iter().all(|&v| v == 0.0 || (v - 1.25).abs() < 1e-6));
+    let other = dropout(x, 0.2, key.with(1)).try_into_vec_as::<f32>().unwrap();
+    let agree = numbers.iter().zip(&other).filter(|(a, b)| (**a == 0.0) == (**b == 0.0)).count();
+    assert!((agree as f64 / numbers.len() as f64 - 0.68).abs() < 0.01);
+}
+
+#[test]
+fn columns_are_added_in_place_and_in_views() {
+    let (to, delta) = (draw(10, [ROWS, 12]), draw(11, [ROWS, 4]));
+    let sum = add_columns(to.clone(), delta.clone(), 3);
+    assert_close(sum, add_columns(wide(&to), wide(&delta), 3), 1e-6);
+    let view = to.clone().narrow(0, 1, 3);
+    assert_close(add_columns(view.clone(), delta.clone().narrow(0, 0, 3), 8), add_columns(wide(&view), wide(&delta).narrow(0, 0, 3), 8), 1e-6);
+}

@@ -1,0 +1,36 @@
+//! Causal language models of the Llama and Qwen families, trained through LoRA adapters: rows of token ids in,
+//! tensors and numbers out.
+//!
+//! This crate knows no emotion, no dialogue and no text. It loads base weights ([`Checkpoint`]), runs the decoder
+//! ([`CausalLm`]) forward and backward on packed rows ([`Batch`]), and reads and writes adapters in PEFT's form.
+//! It draws no random number that is not a function of a [`random::Key`].
+
+mod adapter;
+mod assemble;
+mod attention;
+mod batch;
+mod config;
+mod decoder;
+pub mod device;
+mod error;
+mod gradients;
+mod head;
+mod kernels;
+mod layer;
+mod linear;
+mod lora;
+pub mod random;
+mod rope;
+mod weights;
+
+pub use adapter::BaseModel;
+pub use batch::{Batch, Sequence, Target};
+pub use config::{Architecture, Llama3Scaling, ModelConfig};
+pub use decoder::{CausalLm, PassOptions};
+pub use error::ModelError;
+pub use gradients::Gradients;
+pub use lora::{LoraConfig, LoraInit};
+pub use weights::{
+    Checkpoint, FloatType, NamedTensor, SafetensorsFile, TensorSpec, TokenizerSource, tensor_shapes, write_safetensors,
+    write_safetensors_with,
+};

@@ -1,0 +1,29 @@
+//! Weights on disk: Hugging Face folders and GGUF files in, safetensors out.
+//!
+//! A [`Checkpoint`] is one model's weights under their Hugging Face names, wherever they come from; files
+//! are memory-mapped and each tensor is converted to `f32` when it is asked for. [`SafetensorsFile`] reads
+//! any safetensors file (adapters, optimizer states) and [`write_safetensors`] writes one.
+//!
+//! Nothing here knows tensors of a backend: values are plain `Vec<f32>`, row-major, with a shape beside
+//! them. Every length that a file states is checked before it is believed: a truncated or lying file is an
+//! error that names the file and the tensor.
+
+mod checkpoint;
+mod float;
+mod folder;
+mod gguf;
+mod mapped;
+mod names;
+mod safetensors;
+#[cfg(test)]
+mod tests;
+mod write;
+
+pub use checkpoint::Checkpoint;
+pub use float::FloatType;
+pub use gguf::TokenizerSource;
+pub use names::tensor_shapes;
+pub use safetensors::SafetensorsFile;
+pub use write::{NamedTensor, TensorSpec, write_safetensors, write_safetensors_with};
+
+pub(crate) use gguf::{Metadata, Value};

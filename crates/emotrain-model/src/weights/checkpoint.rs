@@ -1,0 +1,251 @@
+//! One model's weights, wherever they come from.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use super::float::FloatType;
+use super::folder::{INDEX, SINGLE, Shards};
+use super::gguf::{GgufModel, TokenizerSource};
+use super::names::{EMBEDDINGS, HEAD, is_known_buffer, tensor_shapes};
+use crate::config::{self, ModelConfig};
+use crate::error::ModelError;
+
+/// An opened source of weights: a Hugging Face folder or a GGUF file.
+///
+/// Opening checks that every tensor of the model is there in its shape; values are read and converted when
+/// they are asked for, and [`Checkpoint::finish`] says what was left over.
+#[derive(Debug)]
+pub struct Checkpoint {
+    source: Source,
+    used: Mutex<BTreeSet<String>>,
+}
+
+#[derive(Debug)]
+enum Source {
+    Folder { config: ModelConfig, config_text: String, weights: Shards },
+    Gguf(GgufModel),
+}
+
+impl Checkpoint {
+    /// Opens a folder with `config.json` and safetensors, a folder that holds exactly one `.gguf` file, or a
+    /// `.gguf` file. Weights are memory-mapped, not read.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such model, its configuration is not supported, a file is truncated or contradicts
+    /// itself, or tensors are missing or have other shapes than the configuration says.
+    pub fn open(path: &Path) -> Result<Self, ModelError> {
+        if !path.exists() {
+            return Err(ModelError::file(path, "no such file or folder"));
+        }
+        let source = if path.is_dir() { open_folder(path)? } else { open_file(path)? };
+        let checkpoint = Self { source, used: Mutex::new(BTreeSet::new()) };
+        checkpoint.check_tensors()?;
+        Ok(checkpoint)
+    }
+
+    /// The model's configuration.
+    pub fn config(&self) -> &ModelConfig {
+        match &self.source {
+            Source::Folder { config, .. } => config,
+            Source::Gguf(model) => model.config(),
+        }
+    }
+
+    /// The text of a `config.json` for saving this model with weights stored as `dtype`. What the original
+    /// says beyond the [`ModelConfig`], such as the ids of special tokens, is kept.
+    ///
+    /// # Errors
+    ///
+    /// When a GGUF file's special token ids are unusable.
+    pub fn config_json(&self, dtype: FloatType) -> Result<String, ModelError> {
+        let original = match &self.source {
+            // It was read as a configuration before: it is an object.
+            Source::Folder { config_text, .. } => serde_json::from_str(config_text).unwrap_or_default(),
+            Source::Gguf(model) => model.special_ids()?,
+        };
+        Ok(config::write_json(self.config(), dtype, original))
+    }
+
+    /// Shape and values (row-major) of a tensor under its Hugging Face name, and notes that it was used.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such tensor.
+    pub fn tensor(&self, name: &str) -> Result<(Vec<usize>, Vec<f32>), ModelError> {
+        let tensor = self.read(name)?;
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
+        Ok(tensor)
+    }
+
+    /// The values (row-major) of a tensor that must have the given shape.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such tensor or its shape differs.
+    pub fn expect(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, ModelError> {
+        self.check_shape(name, shape)?;
+        self.tensor(name).map(|(_, values)| values)
+    }
+
+    /// To be called when a model has taken all it needs.
+    ///
+    /// # Errors
+    ///
+    /// When a tensor of the file was not used. Saved rotary frequencies are allowed, and a head that equals
+    /// the embedding table it is tied to.
+    pub fn finish(&self) -> Result<(), ModelError> {
+        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut unused = Vec::new();
+        for name in self.names() {
+            if used.contains(name) || is_known_buffer(name) {
+                continue;
+            }
+            if name == HEAD && self.config().tie_word_embeddings {
+                if self.read(HEAD)? == self.read(EMBEDDINGS)? {
+                    continue;
+                }
+                let message = "differs from the embedding table, but config.json ties the two";
+                return Err(ModelError::tensor(self.path(), HEAD, message));
+            }
+            unused.push(name.to_owned());
+        }
+        if unused.is_empty() {
+            return Ok(());
+        }
+        Err(ModelError::UnusedTensors { path: self.path().to_path_buf(), names: unused })
+    }
+
+    /// The tokenizer of a GGUF file as the text of Hugging Face's files; `None` for a Hugging Face folder,
+    /// which has those files, and for a GGUF file without a tokenizer.
+    ///
+    /// # Errors
+    ///
+    /// When the file's tokenizer is of a kind that is not supported, or contradicts itself.
+    pub fn tokenizer_files(&self) -> Result<Option<TokenizerSource>, ModelError> {
+        match &self.source {
+            Source::Folder { .. } => Ok(None),
+            Source::Gguf(model) => model.tokenizer(),
+        }
+    }
+
+    /// Lower-case hexadecimal sha256 of the weights: of the file itself, or for shards of the lines
+    /// `hash  name` in the order of their names (what `sha256sum *.safetensors | sha256sum` prints).
+    ///
+    /// Reads every weight file once.
+    pub fn sha256(&self) -> String {
+        match &self.source {
+            Source::Folder { weights, .. } => weights.sha256(),
+            Source::Gguf(model) => model.sha256(),
+        }
+    }
+
+    /// The weight file, or the folder of shards.
+    pub fn path(&self) -> &Path {
+        match &self.source {
+            Source::Folder { weights, .. } => weights.path(),
+            Source::Gguf(model) => model.path(),
+        }
+    }
+
+    /// The names of all tensors, sorted; Hugging Face's where there is one.
+    pub fn names(&self) -> Vec<&str> {
+        match &self.source {
+            Source::Folder { weights, .. } => weights.names().collect(),
+            Source::Gguf(model) => model.names().collect(),
+        }
+    }
+
+    fn read(&self, name: &str) -> Result<(Vec<usize>, Vec<f32>), ModelError> {
+        match &self.source {
+            Source::Folder { weights, .. } => weights.tensor(name),
+            Source::Gguf(model) => model.tensor(name),
+        }
+    }
+
+    fn shape(&self, name: &str) -> Option<&[usize]> {
+        match &self.source {
+            Source::Folder { weights, .. } => weights.shape(name),
+            Source::Gguf(model) => model.shape(name),
+        }
+    }
+
+    fn check_shape(&self, name: &str, expected: &[usize]) -> Result<(), ModelError> {
+        match self.shape(name) {
+            None => Err(ModelError::tensor(self.path(), name, "not in the file")),
+            Some(shape) if shape != expected => {
+                let message = format!("shape {shape:?} where the configuration needs {expected:?}");
+                Err(ModelError::tensor(self.path(), name, message))
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// Every tensor of the configuration is there, in its shape, and none that it has no place for.
+    fn check_tensors(&self) -> Result<(), ModelError> {
+        let path = self.path().to_path_buf();
+        let expected: BTreeMap<String, Vec<usize>> = tensor_shapes(self.config()).into_iter().collect();
+        let names = self.names().into_iter();
+        let unknown: Vec<String> = names
+            .filter(|name| !expected.contains_key(*name) && !is_known_buffer(name) && *name != HEAD)
+            .map(str::to_owned)
+            .collect();
+        let missing: Vec<String> =
+            expected.keys().filter(|name| self.shape(name).is_none()).cloned().collect();
+        if !missing.is_empty() {
+            return Err(ModelError::MissingTensors { path, names: missing, unknown });
+        }
+        for (name, shape) in &expected {
+            self.check_shape(name, shape)?;
+        }
+        if unknown.is_empty() { Ok(()) } else { Err(ModelError::UnusedTensors { path, names: unknown }) }
+    }
+}
+
+fn open_folder(folder: &Path) -> Result<Source, ModelError> {
+    let config_path = folder.join("config.json");
+    let has_weights = folder.join(SINGLE).exists() || folder.join(INDEX).exists();
+    if !has_weights && let Some(file) = only_gguf(folder)? {
+        return Ok(Source::Gguf(GgufModel::open(&file)?));
+    }
+    if !config_path.exists() {
+        let message = "not a model: no config.json and no .gguf file";
+        let hint = format!("a model folder holds config.json and {SINGLE} (or {INDEX}), or one .gguf file");
+        return Err(ModelError::file_with_hint(folder, message, hint));
+    }
+    let config_text = fs_err::read_to_string(&config_path)?;
+    let config = ModelConfig::from_json(&config_text, &config_path)?;
+    Ok(Source::Folder { config, config_text, weights: Shards::open(folder)? })
+}
+
+/// The `.gguf` file of a folder; more than one is an error, for nothing says which.
+fn only_gguf(folder: &Path) -> Result<Option<PathBuf>, ModelError> {
+    let mut found = Vec::new();
+    for entry in fs_err::read_dir(folder)? {
+        let path = entry?.path();
+        if is_gguf(&path) && path.is_file() {
+            found.push(path);
+        }
+    }
+    found.sort();
+    if found.len() > 1 {
+        let names: Vec<String> =
+            found.iter().filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned())).collect();
+        let message = format!("holds {} .gguf files: {}", found.len(), names.join(", "));
+        return Err(ModelError::file_with_hint(folder, message, "name the file instead of the folder"));
+    }
+    Ok(found.pop())
+}
+
+fn open_file(path: &Path) -> Result<Source, ModelError> {
+    if !is_gguf(path) {
+        let hint = "give a folder with config.json and safetensors, or a .gguf file";
+        return Err(ModelError::file_with_hint(path, "not a model", hint));
+    }
+    Ok(Source::Gguf(GgufModel::open(path)?))
+}
+
+fn is_gguf(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"))
+}

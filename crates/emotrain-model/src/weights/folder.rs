@@ -1,0 +1,156 @@
+//! The weights of a Hugging Face folder: one safetensors file, or shards with an index.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use super::mapped::hex;
+use super::safetensors::SafetensorsFile;
+use crate::error::ModelError;
+
+/// A model's only weight file.
+pub(super) const SINGLE: &str = "model.safetensors";
+/// The list of tensors of a model in shards.
+pub(super) const INDEX: &str = "model.safetensors.index.json";
+
+/// All weight files of a folder, and which of them holds which tensor.
+#[derive(Debug)]
+pub(super) struct Shards {
+    path: PathBuf,
+    /// Sorted by file name.
+    files: Vec<SafetensorsFile>,
+    /// Tensor name to position in `files`.
+    places: BTreeMap<String, usize>,
+}
+
+#[derive(Deserialize)]
+struct Index {
+    weight_map: BTreeMap<String, String>,
+}
+
+impl Shards {
+    pub(super) fn open(folder: &Path) -> Result<Self, ModelError> {
+        let single = folder.join(SINGLE);
+        if single.exists() {
+            return Self::single(&single);
+        }
+        let index = folder.join(INDEX);
+        if index.exists() {
+            return Self::sharded(folder, &index);
+        }
+        let message = format!("holds neither {SINGLE} nor {INDEX}");
+        let hint = "weights in other formats (pytorch_model.bin) have to be converted to safetensors first";
+        Err(ModelError::file_with_hint(folder, message, hint))
+    }
+
+    fn single(path: &Path) -> Result<Self, ModelError> {
+        let file = SafetensorsFile::open(path)?;
+        let places = file.names().map(|name| (name.to_owned(), 0)).collect();
+        Ok(Self { path: path.to_path_buf(), files: vec![file], places })
+    }
+
+    fn sharded(folder: &Path, index_path: &Path) -> Result<Self, ModelError> {
+        let text = fs_err::read_to_string(index_path)?;
+        let index: Index = serde_json::from_str(&text)
+            .map_err(|source| ModelError::Json { path: index_path.to_path_buf(), source })?;
+        let names: BTreeSet<&String> = index.weight_map.values().collect();
+        let mut files = Vec::new();
+        let mut places: BTreeMap<String, usize> = BTreeMap::new();
+        for name in names {
+            let file = open_shard(folder, index_path, name)?;
+            for tensor in file.names() {
+                if let Some(earlier) = places.insert(tensor.to_owned(), files.len()) {
+                    let message = format!("also in {}", files_name(&files, earlier));
+                    return Err(ModelError::tensor(file.path(), tensor, message));
+                }
+            }
+            files.push(file);
+        }
+        let shards = Self { path: folder.to_path_buf(), files, places };
+        shards.check_index(index_path, &index)?;
+        Ok(shards)
+    }
+
+    /// The index and the shards name the same tensors in the same places.
+    fn check_index(&self, index_path: &Path, index: &Index) -> Result<(), ModelError> {
+        for (tensor, file) in &index.weight_map {
+            match self.places.get(tensor) {
+                None => {
+                    let message = format!("the index places it in {file}, which does not hold it");
+                    return Err(ModelError::tensor(index_path, tensor, message));
+                }
+                Some(place) if files_name(&self.files, *place) != *file => {
+                    let actual = files_name(&self.files, *place);
+                    let message = format!("the index places it in {file}, but it is in {actual}");
+                    return Err(ModelError::tensor(index_path, tensor, message));
+                }
+                Some(_) => {}
+            }
+        }
+        match self.places.keys().find(|tensor| !index.weight_map.contains_key(*tensor)) {
+            None => Ok(()),
+            Some(tensor) => {
+                let file = files_name(&self.files, self.places[tensor]);
+                Err(ModelError::tensor(index_path, tensor, format!("in {file}, but not in the index")))
+            }
+        }
+    }
+
+    /// The folder, or the file when there is only one.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.places.keys().map(String::as_str)
+    }
+
+    pub(super) fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.file_of(name).and_then(|file| file.shape(name))
+    }
+
+    pub(super) fn tensor(&self, name: &str) -> Result<(Vec<usize>, Vec<f32>), ModelError> {
+        let file =
+            self.file_of(name).ok_or_else(|| ModelError::tensor(&self.path, name, "not in any file"))?;
+        file.tensor(name)
+    }
+
+    fn file_of(&self, name: &str) -> Option<&SafetensorsFile> {
+        self.places.get(name).map(|place| &self.files[*place])
+    }
+
+    /// Of a single file its sha256; of shards the sha256 over `hash  name` lines in the order of the names,
+    /// which is what `sha256sum *.safetensors | sha256sum` prints.
+    pub(super) fn sha256(&self) -> String {
+        if let [only] = self.files.as_slice()
+            && self.path == only.path()
+        {
+            return only.sha256();
+        }
+        let mut hasher = Sha256::new();
+        for (place, file) in self.files.iter().enumerate() {
+            hasher.update(format!("{}  {}\n", file.sha256(), files_name(&self.files, place)));
+        }
+        hex(&hasher.finalize())
+    }
+}
+
+fn open_shard(folder: &Path, index_path: &Path, name: &str) -> Result<SafetensorsFile, ModelError> {
+    if Path::new(name).file_name().is_none_or(|plain| plain != name) {
+        let message = format!("\"{name}\" is not a plain file name");
+        return Err(ModelError::file(index_path, message));
+    }
+    let path = folder.join(name);
+    if !path.exists() {
+        let message = "missing shard";
+        let hint = format!("{} lists it; download the folder again", index_path.display());
+        return Err(ModelError::file_with_hint(&path, message, hint));
+    }
+    SafetensorsFile::open(&path)
+}
+
+fn files_name(files: &[SafetensorsFile], place: usize) -> String {
+    files[place].path().file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}

@@ -1,0 +1,136 @@
+//! Reading GGUF files (version 2 and 3): metadata, tensors and the tokenizer.
+//!
+//! Formats: the GGUF specification and the block layouts of ggml, as documented by the `gguf` Python
+//! package, against which the tests compare every type.
+
+mod blocks;
+mod cursor;
+mod header;
+mod metadata;
+mod names;
+mod pre_tokenizer;
+#[cfg(test)]
+pub(super) mod tests;
+mod tokenizer;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use rayon::prelude::*;
+
+use self::header::Entry;
+use self::names::RowOrder;
+use super::mapped::MappedFile;
+use crate::config::{self, Architecture, ModelConfig, TensorFacts};
+use crate::error::ModelError;
+
+pub(crate) use self::metadata::{Metadata, Value};
+pub use self::tokenizer::TokenizerSource;
+
+/// Values dequantised by one thread at a time, about.
+const CHUNK: usize = 1 << 16;
+
+/// The correction factors of Llama 3's rotary frequencies; part of the configuration, not a weight.
+const ROPE_FREQUENCIES: &str = "rope_freqs.weight";
+
+/// A language model in a GGUF file, its tensors under their Hugging Face names.
+#[derive(Debug)]
+pub(super) struct GgufModel {
+    file: MappedFile,
+    metadata: Metadata,
+    config: ModelConfig,
+    /// By Hugging Face name; a tensor without one keeps its own.
+    tensors: BTreeMap<String, Entry>,
+}
+
+impl GgufModel {
+    pub(super) fn open(path: &Path) -> Result<Self, ModelError> {
+        let file = MappedFile::open(path)?;
+        let (metadata, mut stored) = header::read(&file)?;
+        let rope_factors =
+            stored.remove(ROPE_FREQUENCIES).map(|entry| values(&file, &entry, RowOrder::AsStored));
+        let facts = TensorFacts {
+            vocabulary: stored.get("token_embd.weight").and_then(|entry| entry.shape.first().copied()),
+            has_head: stored.contains_key("output.weight"),
+            rope_factors,
+        };
+        let config = config::from_metadata(&metadata, &facts)?;
+        let mut tensors = BTreeMap::new();
+        for (name, entry) in stored {
+            tensors.insert(names::hugging_face(&name).unwrap_or(name), entry);
+        }
+        Ok(Self { file, metadata, config, tensors })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    pub(super) fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// The ids of special tokens under their keys of a `config.json`.
+    pub(super) fn special_ids(&self) -> Result<serde_json::Map<String, serde_json::Value>, ModelError> {
+        tokenizer::special_ids(&self.metadata)
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
+    }
+
+    pub(super) fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.tensors.get(name).map(|entry| entry.shape.as_slice())
+    }
+
+    pub(super) fn tensor(&self, name: &str) -> Result<(Vec<usize>, Vec<f32>), ModelError> {
+        let Some(entry) = self.tensors.get(name) else {
+            return Err(ModelError::tensor(self.path(), name, "not in the file"));
+        };
+        Ok((entry.shape.clone(), values(&self.file, entry, self.row_order(name, entry)?)))
+    }
+
+    /// Queries and keys of Llama files have their rows in the order of llama.cpp's rotation.
+    fn row_order(&self, name: &str, entry: &Entry) -> Result<RowOrder, ModelError> {
+        let heads = if self.config.architecture != Architecture::Llama {
+            return Ok(RowOrder::AsStored);
+        } else if name.contains(".self_attn.q_proj.") {
+            self.config.num_attention_heads
+        } else if name.contains(".self_attn.k_proj.") {
+            self.config.num_key_value_heads
+        } else {
+            return Ok(RowOrder::AsStored);
+        };
+        let rows = entry.shape[0];
+        if rows != heads * self.config.head_dim {
+            let message = format!("{rows} rows are not {heads} heads of {}", self.config.head_dim);
+            return Err(ModelError::tensor(self.path(), name, message));
+        }
+        Ok(RowOrder::Paired { head_dim: self.config.head_dim })
+    }
+
+    /// The tokenizer as the text of Hugging Face's files; `None` when the file has none.
+    pub(super) fn tokenizer(&self) -> Result<Option<TokenizerSource>, ModelError> {
+        tokenizer::convert(&self.metadata, &self.config)
+    }
+
+    pub(super) fn sha256(&self) -> String {
+        self.file.sha256()
+    }
+}
+
+/// Dequantises a whole tensor, rows in Hugging Face's order.
+fn values(file: &MappedFile, entry: &Entry, order: RowOrder) -> Vec<f32> {
+    let row_length = entry.row_length();
+    let row_bytes = entry.block_type.bytes(row_length);
+    let stored = &file[entry.start..entry.start + entry.rows() * row_bytes];
+    let mut values = vec![0.0; entry.rows() * row_length];
+    let rows_at_once = (CHUNK / row_length).max(1);
+    values.par_chunks_mut(rows_at_once * row_length).enumerate().for_each(|(chunk, values)| {
+        for (offset, row) in values.chunks_exact_mut(row_length).enumerate() {
+            let place = order.stored_row(chunk * rows_at_once + offset);
+            entry.block_type.dequantise(&stored[place * row_bytes..][..row_bytes], row);
+        }
+    });
+    values
+}

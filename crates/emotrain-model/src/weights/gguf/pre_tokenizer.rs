@@ -1,0 +1,91 @@
+//! How text is split before byte-pair merges, by the names GGUF files use for it.
+
+use serde_json::{Value, json};
+
+/// Splits of the GPT-4 family; what differs is how many digits stay together.
+const QWEN2_SPLIT: &str = concat!(
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}",
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+);
+const LLAMA3_SPLIT: &str = concat!(
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}",
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+);
+
+/// A way to split text, as `tokenizer.ggml.pre` names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PreTokenizer {
+    /// GPT-2's words. Also for `default`: files from before the key had a meaning.
+    Gpt2,
+    /// GPT-2's words, every digit on its own.
+    SmolLm,
+    /// Qwen2, Qwen2.5 and Qwen3: text in Unicode normal form C, every digit on its own.
+    Qwen2,
+    /// Llama 3: up to three digits together; a word of the vocabulary is one token whatever the merges say.
+    Llama3,
+}
+
+const NAMES: &[(&str, PreTokenizer)] = &[
+    ("default", PreTokenizer::Gpt2),
+    ("gpt-2", PreTokenizer::Gpt2),
+    ("llama-bpe", PreTokenizer::Llama3),
+    ("qwen2", PreTokenizer::Qwen2),
+    ("smollm", PreTokenizer::SmolLm),
+];
+
+impl PreTokenizer {
+    pub(super) fn from_name(name: &str) -> Option<Self> {
+        NAMES.iter().find(|(known, _)| *known == name).map(|(_, pre)| *pre)
+    }
+
+    /// All names, for messages.
+    pub(super) fn names() -> String {
+        NAMES.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Whether a beginning-of-text token is put first when the file does not say.
+    pub(super) fn adds_bos_by_default(self) -> bool {
+        self == Self::Llama3
+    }
+
+    /// Whether a word of the vocabulary is taken whole before merges are tried.
+    pub(super) fn ignores_merges(self) -> bool {
+        self == Self::Llama3
+    }
+
+    /// The `normalizer` of a `tokenizer.json`.
+    pub(super) fn normalizer(self) -> Value {
+        match self {
+            Self::Qwen2 => json!({"type": "NFC"}),
+            Self::Gpt2 | Self::SmolLm | Self::Llama3 => Value::Null,
+        }
+    }
+
+    /// The `pre_tokenizer` of a `tokenizer.json`.
+    pub(super) fn splitter(self) -> Value {
+        match self {
+            Self::Gpt2 => byte_level(true),
+            Self::SmolLm => json!({
+                "type": "Sequence",
+                "pretokenizers": [{"type": "Digits", "individual_digits": true}, byte_level(true)],
+            }),
+            Self::Qwen2 => split_by(QWEN2_SPLIT),
+            Self::Llama3 => split_by(LLAMA3_SPLIT),
+        }
+    }
+}
+
+fn split_by(regex: &str) -> Value {
+    json!({
+        "type": "Sequence",
+        "pretokenizers": [
+            {"type": "Split", "pattern": {"Regex": regex}, "behavior": "Isolated", "invert": false},
+            byte_level(false),
+        ],
+    })
+}
+
+/// Bytes as printable characters; with `words` also GPT-2's split.
+pub(super) fn byte_level(words: bool) -> Value {
+    json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": words})
+}

@@ -1,0 +1,303 @@
+//! The tokenizer in a GGUF file → the text of Hugging Face's `tokenizer.json` and `tokenizer_config.json`.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::{Map, Value, json};
+
+use super::metadata::Metadata;
+use super::pre_tokenizer::{PreTokenizer, byte_level};
+use crate::config::ModelConfig;
+use crate::error::{ConfigProblem, ModelError};
+
+const MODEL: &str = "tokenizer.ggml.model";
+const PRE: &str = "tokenizer.ggml.pre";
+const TOKENS: &str = "tokenizer.ggml.tokens";
+const KINDS: &str = "tokenizer.ggml.token_type";
+const MERGES: &str = "tokenizer.ggml.merges";
+const ADD_BOS: &str = "tokenizer.ggml.add_bos_token";
+const ADD_EOS: &str = "tokenizer.ggml.add_eos_token";
+const ADD_SPACE: &str = "tokenizer.ggml.add_space_prefix";
+const CHAT_TEMPLATE: &str = "tokenizer.chat_template";
+
+/// Special tokens: key in the metadata, key in `tokenizer_config.json`.
+const SPECIAL: &[(&str, &str)] = &[
+    ("tokenizer.ggml.bos_token_id", "bos_token"),
+    ("tokenizer.ggml.eos_token_id", "eos_token"),
+    ("tokenizer.ggml.unknown_token_id", "unk_token"),
+    ("tokenizer.ggml.padding_token_id", "pad_token"),
+];
+
+/// A tokenizer as the text of the files that Hugging Face keeps it in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenizerSource {
+    /// The text of `tokenizer.json`.
+    pub tokenizer_json: String,
+    /// The text of `tokenizer_config.json`; it holds the chat template too.
+    pub tokenizer_config_json: String,
+    /// The chat template (Jinja), when the file has one.
+    pub chat_template: Option<String>,
+}
+
+/// What `tokenizer.ggml.token_type` says of a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Normal,
+    /// Recognised in text before it is split, and left out when text is made from ids.
+    Control,
+    /// Recognised in text before it is split.
+    UserDefined,
+    /// A row of the embedding table that no text reaches.
+    Unused,
+}
+
+impl Kind {
+    fn from_number(number: i64) -> Option<Self> {
+        match number {
+            1 => Some(Self::Normal),
+            // The unknown token of a byte-level vocabulary is an ordinary special token.
+            2 | 3 => Some(Self::Control),
+            4 => Some(Self::UserDefined),
+            5 => Some(Self::Unused),
+            _ => None,
+        }
+    }
+}
+
+/// The tokens of a file, checked.
+struct Vocabulary<'a> {
+    tokens: &'a [String],
+    kinds: Vec<Kind>,
+    /// Every reachable token; only looked up in, never walked.
+    ids: HashMap<&'a str, usize>,
+}
+
+/// See [`crate::weights::Checkpoint::tokenizer_files`].
+pub(super) fn convert(
+    metadata: &Metadata,
+    config: &ModelConfig,
+) -> Result<Option<TokenizerSource>, ModelError> {
+    if metadata.get(MODEL).is_none() {
+        return Ok(None);
+    }
+    source(metadata, config).map(Some).map_err(|problem| metadata.error(vec![problem]))
+}
+
+/// `bos_token_id` and its like, as a `config.json` has them.
+pub(super) fn special_ids(metadata: &Metadata) -> Result<Map<String, Value>, ModelError> {
+    let mut ids = Map::new();
+    for (key, name) in SPECIAL.iter().filter(|(_, name)| *name != "unk_token") {
+        if let Some(id) = metadata.size(key).map_err(|problem| metadata.error(vec![problem]))? {
+            ids.insert(format!("{name}_id"), json!(id));
+        }
+    }
+    Ok(ids)
+}
+
+fn source(metadata: &Metadata, config: &ModelConfig) -> Result<TokenizerSource, ConfigProblem> {
+    let pre = pre_tokenizer(metadata)?;
+    let vocabulary = vocabulary(metadata, config)?;
+    let special = special(metadata, &vocabulary)?;
+    let chat_template = metadata.text(CHAT_TEMPLATE)?.map(str::to_owned);
+    let add_bos = metadata.flag(ADD_BOS)?.unwrap_or(pre.adds_bos_by_default());
+    let add_eos = metadata.flag(ADD_EOS)?.unwrap_or(false);
+    let tokenizer = json!({
+        "version": "1.0",
+        "truncation": null,
+        "padding": null,
+        "added_tokens": added_tokens(&vocabulary),
+        "normalizer": pre.normalizer(),
+        "pre_tokenizer": pre.splitter(),
+        "post_processor": post_processor(
+            added(add_bos, ADD_BOS, special.get("bos_token"))?,
+            added(add_eos, ADD_EOS, special.get("eos_token"))?,
+        ),
+        "decoder": byte_level(true),
+        "model": {
+            "type": "BPE",
+            "dropout": null,
+            "unk_token": null,
+            "continuing_subword_prefix": null,
+            "end_of_word_suffix": null,
+            "fuse_unk": false,
+            "byte_fallback": false,
+            "ignore_merges": pre.ignores_merges(),
+            "vocab": vocab(&vocabulary),
+            "merges": merges(metadata, &vocabulary)?,
+        },
+    });
+    let mut settings = Map::new();
+    settings.insert("add_bos_token".to_owned(), json!(add_bos));
+    settings.insert("add_eos_token".to_owned(), json!(add_eos));
+    settings.insert("add_prefix_space".to_owned(), json!(false));
+    for (name, (_, token)) in &special {
+        settings.insert((*name).to_owned(), json!(token));
+    }
+    if let Some(template) = &chat_template {
+        settings.insert("chat_template".to_owned(), json!(template));
+    }
+    settings.insert("clean_up_tokenization_spaces".to_owned(), json!(false));
+    settings.insert("model_max_length".to_owned(), json!(config.max_position_embeddings));
+    settings.insert("tokenizer_class".to_owned(), json!("PreTrainedTokenizerFast"));
+    Ok(TokenizerSource {
+        tokenizer_json: tokenizer.to_string(),
+        tokenizer_config_json: format!("{:#}\n", Value::Object(settings)),
+        chat_template,
+    })
+}
+
+fn pre_tokenizer(metadata: &Metadata) -> Result<PreTokenizer, ConfigProblem> {
+    let model = metadata.text(MODEL)?.unwrap_or_default();
+    if model != "gpt2" {
+        let hint = "use the model's Hugging Face folder instead";
+        let message = format!("\"{model}\" is not supported (only \"gpt2\": byte-level BPE)");
+        return Err(problem_with_hint(MODEL, message, hint));
+    }
+    if metadata.flag(ADD_SPACE)? == Some(true) {
+        return Err(problem(ADD_SPACE, "true is not supported for byte-level BPE"));
+    }
+    let Some(name) = metadata.text(PRE)? else {
+        let hint = "the file was made by an old converter: without the key, text would be split wrongly";
+        return Err(problem_with_hint(PRE, "missing", hint));
+    };
+    PreTokenizer::from_name(name).ok_or_else(|| {
+        let hint = format!("supported: {}", PreTokenizer::names());
+        problem_with_hint(PRE, format!("\"{name}\" is not supported"), hint)
+    })
+}
+
+fn vocabulary<'a>(metadata: &'a Metadata, config: &ModelConfig) -> Result<Vocabulary<'a>, ConfigProblem> {
+    let tokens = metadata.texts(TOKENS)?.ok_or_else(|| problem(TOKENS, "missing"))?;
+    let numbers = metadata.integers(KINDS)?.ok_or_else(|| problem(KINDS, "missing"))?;
+    if tokens.len() != numbers.len() {
+        return Err(problem(KINDS, format!("{} entries for {} tokens", numbers.len(), tokens.len())));
+    }
+    if tokens.len() > config.vocab_size {
+        let message =
+            format!("{} tokens, but the embedding table has {} rows", tokens.len(), config.vocab_size);
+        return Err(problem(TOKENS, message));
+    }
+    let mut kinds = Vec::with_capacity(numbers.len());
+    let mut ids = HashMap::with_capacity(tokens.len());
+    for (id, (token, number)) in tokens.iter().zip(numbers).enumerate() {
+        let Some(kind) = Kind::from_number(*number) else {
+            return Err(problem(KINDS, format!("token {id} is of unknown type {number}")));
+        };
+        kinds.push(kind);
+        if kind == Kind::Unused {
+            continue;
+        }
+        if let Some(earlier) = ids.insert(token.as_str(), id) {
+            return Err(problem(TOKENS, format!("{token:?} is both token {earlier} and {id}")));
+        }
+    }
+    Ok(Vocabulary { tokens, kinds, ids })
+}
+
+/// Name in `tokenizer_config.json` → id and text, for the special tokens that the file names.
+fn special<'a>(
+    metadata: &Metadata,
+    vocabulary: &Vocabulary<'a>,
+) -> Result<BTreeMap<&'static str, (usize, &'a str)>, ConfigProblem> {
+    let mut special = BTreeMap::new();
+    for (key, name) in SPECIAL {
+        let Some(id) = metadata.size(key)? else { continue };
+        let Some(token) = vocabulary.tokens.get(id) else {
+            return Err(problem(key, format!("{id}, but there are {} tokens", vocabulary.tokens.len())));
+        };
+        special.insert(*name, (id, token.as_str()));
+    }
+    Ok(special)
+}
+
+/// Tokens with their ids, also those that are recognised before the split: the id of an added token that
+/// the model knew nothing of would be its place in the list.
+fn vocab(vocabulary: &Vocabulary) -> Value {
+    let tokens = vocabulary.tokens.iter().zip(&vocabulary.kinds).enumerate();
+    let reachable = tokens.filter(|(_, (_, kind))| **kind != Kind::Unused);
+    Value::Object(reachable.map(|(id, (token, _))| (token.clone(), json!(id))).collect())
+}
+
+fn added_tokens(vocabulary: &Vocabulary) -> Vec<Value> {
+    let tokens = vocabulary.tokens.iter().zip(&vocabulary.kinds).enumerate();
+    tokens
+        .filter(|(_, (_, kind))| matches!(kind, Kind::Control | Kind::UserDefined))
+        .map(|(id, (token, kind))| {
+            json!({
+                "id": id,
+                "content": token,
+                "single_word": false,
+                "lstrip": false,
+                "rstrip": false,
+                "normalized": false,
+                "special": *kind == Kind::Control,
+            })
+        })
+        .collect()
+}
+
+/// The merges as they are, once both parts and the result are known to be tokens.
+fn merges(metadata: &Metadata, vocabulary: &Vocabulary) -> Result<Value, ConfigProblem> {
+    let merges = metadata.texts(MERGES)?.ok_or_else(|| problem(MERGES, "missing"))?;
+    let is_token = |text: &str| vocabulary.ids.contains_key(text);
+    for (number, merge) in merges.iter().enumerate() {
+        let parts = merge.split_once(' ').filter(|(_, right)| !right.contains(' '));
+        let is_known = parts.is_some_and(|(left, right)| {
+            is_token(left) && is_token(right) && is_token(&format!("{left}{right}"))
+        });
+        if !is_known {
+            return Err(problem(
+                MERGES,
+                format!("merge {number}, {merge:?}, does not join two tokens to a third"),
+            ));
+        }
+    }
+    Ok(json!(merges))
+}
+
+/// The token to add at one end of a text, if any.
+fn added<'a>(
+    wanted: bool,
+    key: &str,
+    token: Option<&(usize, &'a str)>,
+) -> Result<Option<(usize, &'a str)>, ConfigProblem> {
+    match (wanted, token) {
+        (false, _) => Ok(None),
+        (true, Some(token)) => Ok(Some(*token)),
+        (true, None) => Err(problem(key, "true, but the file names no such token")),
+    }
+}
+
+/// The `post_processor` of a `tokenizer.json`: tokens put around a text when special tokens are asked for.
+fn post_processor(bos: Option<(usize, &str)>, eos: Option<(usize, &str)>) -> Value {
+    if bos.is_none() && eos.is_none() {
+        return Value::Null;
+    }
+    let token = |(_, text): (usize, &str), part: u8| json!({"SpecialToken": {"id": text, "type_id": part}});
+    let around = |name: &str, part: u8| -> Vec<Value> {
+        let text = json!({"Sequence": {"id": name, "type_id": part}});
+        bos.map(|bos| token(bos, part))
+            .into_iter()
+            .chain([text])
+            .chain(eos.map(|eos| token(eos, part)))
+            .collect()
+    };
+    let mut special = Map::new();
+    for (id, text) in bos.into_iter().chain(eos) {
+        special.insert(text.to_owned(), json!({"id": text, "ids": [id], "tokens": [text]}));
+    }
+    let pair = [around("A", 0), around("B", 1)].concat();
+    json!({
+        "type": "TemplateProcessing",
+        "single": around("A", 0),
+        "pair": pair,
+        "special_tokens": special,
+    })
+}
+
+fn problem(key: &str, message: impl Into<String>) -> ConfigProblem {
+    ConfigProblem { key: key.to_owned(), message: message.into(), hint: None }
+}
+
+fn problem_with_hint(key: &str, message: impl Into<String>, hint: impl Into<String>) -> ConfigProblem {
+    ConfigProblem { hint: Some(hint.into()), ..problem(key, message) }
+}

@@ -1,0 +1,196 @@
+//! Reading safetensors files.
+//!
+//! The header is read here and not with the `safetensors` crate, because its errors do not say which tensor
+//! is at fault. The rules are the same: an 8-byte length, a JSON object, then the data, which the
+//! tensors cover without gaps or overlaps.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use rayon::prelude::*;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::float::{CHUNK, FloatType};
+use super::mapped::MappedFile;
+use crate::error::ModelError;
+
+/// As in the reference implementation: a larger header is a corrupt length.
+const LARGEST_HEADER: u64 = 100_000_000;
+
+/// The header's entry for free-form text, in place of a tensor.
+pub(super) const METADATA: &str = "__metadata__";
+
+/// An opened safetensors file with tensors of `F32`, `F16` and `BF16`.
+#[derive(Debug)]
+pub struct SafetensorsFile {
+    file: MappedFile,
+    metadata: BTreeMap<String, String>,
+    tensors: BTreeMap<String, Entry>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    float: FloatType,
+    shape: Vec<usize>,
+    /// Position in the file.
+    start: usize,
+    end: usize,
+}
+
+/// A tensor as the header states it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stated {
+    dtype: String,
+    shape: Vec<u64>,
+    data_offsets: (u64, u64),
+}
+
+impl SafetensorsFile {
+    /// Maps the file and checks its header against its length.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, is truncated, contradicts itself, or holds a type other than `F32`,
+    /// `F16` and `BF16`.
+    pub fn open(path: &Path) -> Result<Self, ModelError> {
+        let file = MappedFile::open(path)?;
+        let (header, data_start) = header(&file)?;
+        let mut metadata = BTreeMap::new();
+        let mut tensors = BTreeMap::new();
+        for (name, value) in header {
+            if name == METADATA {
+                metadata = serde_json::from_value(value)
+                    .map_err(|source| ModelError::file(path, format!("__metadata__: {source}")))?;
+            } else {
+                let entry = entry(&file, &name, value, data_start)?;
+                tensors.insert(name, entry);
+            }
+        }
+        check_coverage(&file, &tensors, data_start)?;
+        Ok(Self { file, metadata, tensors })
+    }
+
+    /// The file's path.
+    pub fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// The names of all tensors, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
+    }
+
+    /// The free-form entries of the header (`__metadata__`).
+    pub fn metadata(&self) -> &BTreeMap<String, String> {
+        &self.metadata
+    }
+
+    /// The shape of a tensor; `None` when the file does not hold it.
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.tensors.get(name).map(|entry| entry.shape.as_slice())
+    }
+
+    /// Shape and values (row-major) of a tensor.
+    ///
+    /// # Errors
+    ///
+    /// When the file does not hold the tensor.
+    pub fn tensor(&self, name: &str) -> Result<(Vec<usize>, Vec<f32>), ModelError> {
+        let Some(entry) = self.tensors.get(name) else {
+            return Err(ModelError::tensor(self.path(), name, "not in the file"));
+        };
+        let bytes = &self.file[entry.start..entry.end];
+        let size = entry.float.size();
+        let mut values = vec![0.0; bytes.len() / size];
+        values
+            .par_chunks_mut(CHUNK)
+            .zip(bytes.par_chunks(CHUNK * size))
+            .for_each(|(values, bytes)| entry.float.decode(bytes, values));
+        Ok((entry.shape.clone(), values))
+    }
+
+    pub(super) fn sha256(&self) -> String {
+        self.file.sha256()
+    }
+
+    /// The type a tensor is stored as; `None` when the file does not hold it.
+    pub fn float_type(&self, name: &str) -> Option<FloatType> {
+        self.tensors.get(name).map(|entry| entry.float)
+    }
+}
+
+/// The header's entries and the position of the data.
+fn header(file: &MappedFile) -> Result<(serde_json::Map<String, Value>, usize), ModelError> {
+    let Some((length, rest)) = file.split_first_chunk::<8>() else {
+        return Err(ModelError::file(file.path(), "too short for a safetensors file"));
+    };
+    let length = u64::from_le_bytes(*length);
+    if length > LARGEST_HEADER {
+        let message = format!("not a safetensors file: it states a header of {length} bytes");
+        return Err(ModelError::file(file.path(), message));
+    }
+    let text = usize::try_from(length).ok().and_then(|length| rest.get(..length)).ok_or_else(|| {
+        let message = format!("truncated: the header has {length} bytes, the file only {}", file.len());
+        ModelError::file(file.path(), message)
+    })?;
+    let header = serde_json::from_slice(text)
+        .map_err(|source| ModelError::Json { path: file.path().to_path_buf(), source })?;
+    Ok((header, 8 + text.len()))
+}
+
+fn entry(file: &MappedFile, name: &str, value: Value, data_start: usize) -> Result<Entry, ModelError> {
+    let wrong = |message: String| ModelError::tensor(file.path(), name, message);
+    let stated: Stated = serde_json::from_value(value).map_err(|source| wrong(source.to_string()))?;
+    let Some(float) = FloatType::from_safetensors_name(&stated.dtype) else {
+        let message = format!("type {} is not supported (supported: F32, F16, BF16)", stated.dtype);
+        return Err(wrong(message));
+    };
+    let (start, end) = stated.data_offsets;
+    let available = file.len() - data_start;
+    let (Some(start), Some(end)) = (within(start, available), within(end, available)) else {
+        let message = format!("truncated: its data ends at byte {end} of {available}");
+        return Err(wrong(message));
+    };
+    let shape: Option<Vec<usize>> = stated.shape.iter().map(|size| usize::try_from(*size).ok()).collect();
+    let needed = shape
+        .as_deref()
+        .and_then(|shape| shape.iter().try_fold(float.size(), |bytes, size| bytes.checked_mul(*size)));
+    let (Some(shape), Some(needed)) = (shape, needed) else {
+        return Err(wrong(format!("impossible shape {:?}", stated.shape)));
+    };
+    if start.checked_add(needed) != Some(end) {
+        let message =
+            format!("shape {shape:?} of {} needs {needed} bytes, offsets are {start}..{end}", stated.dtype);
+        return Err(wrong(message));
+    }
+    Ok(Entry { float, shape, start: data_start + start, end: data_start + end })
+}
+
+fn within(offset: u64, available: usize) -> Option<usize> {
+    usize::try_from(offset).ok().filter(|offset| *offset <= available)
+}
+
+/// The tensors follow each other from the header to the end of the file.
+fn check_coverage(
+    file: &MappedFile,
+    tensors: &BTreeMap<String, Entry>,
+    data_start: usize,
+) -> Result<(), ModelError> {
+    let mut in_order: Vec<(&String, &Entry)> = tensors.iter().collect();
+    in_order.sort_by_key(|(_, entry)| (entry.start, entry.end));
+    let mut position = data_start;
+    for (name, entry) in in_order {
+        if entry.start != position {
+            let what = if entry.start < position { "overlaps the tensor before it" } else { "follows a gap" };
+            return Err(ModelError::tensor(file.path(), name, what));
+        }
+        position = entry.end;
+    }
+    if position != file.len() {
+        let message = format!("{} bytes after the last tensor", file.len() - position);
+        return Err(ModelError::file(file.path(), message));
+    }
+    Ok(())
+}

@@ -1,0 +1,165 @@
+//! Writing safetensors files.
+//!
+//! Written here and not with the `safetensors` crate for two reasons: the same tensors give the same bytes
+//! (the crate's header entries come in the order of a hash map), and a full model is written one tensor at a
+//! time, never held twice.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value, json};
+
+use super::float::FloatType;
+use super::safetensors::METADATA;
+use crate::error::ModelError;
+
+/// What a safetensors header says of a tensor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TensorSpec {
+    /// The name.
+    pub name: String,
+    /// Rows first.
+    pub shape: Vec<usize>,
+    /// The type it is stored as.
+    pub dtype: FloatType,
+}
+
+/// A tensor to be written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NamedTensor {
+    /// Name, shape and stored type.
+    pub spec: TensorSpec,
+    /// Row-major values; as many as the shape says.
+    pub values: Vec<f32>,
+}
+
+/// Writes `tensors` to `path`, replacing what was there once everything is on disk. The header's metadata
+/// are `metadata` and `format = "pt"`, which Python tools look for.
+///
+/// # Errors
+///
+/// When the file cannot be written, a name occurs twice, or a tensor has not as many values as its shape.
+pub fn write_safetensors(
+    path: &Path,
+    tensors: &[NamedTensor],
+    metadata: &BTreeMap<String, String>,
+) -> Result<(), ModelError> {
+    let specs: Vec<TensorSpec> = tensors.iter().map(|tensor| tensor.spec.clone()).collect();
+    let by_name: BTreeMap<&str, &[f32]> =
+        tensors.iter().map(|tensor| (tensor.spec.name.as_str(), tensor.values.as_slice())).collect();
+    write_safetensors_with(path, &specs, metadata, |spec| Ok(Cow::Borrowed(by_name[spec.name.as_str()])))
+}
+
+/// Like [`write_safetensors`], with the values of each tensor asked for when its turn comes: a model is
+/// written without being held in memory twice. `values` is called once a tensor, in the order of the file.
+///
+/// # Errors
+///
+/// As [`write_safetensors`], and whatever `values` returns; then nothing was written.
+pub fn write_safetensors_with<'a>(
+    path: &Path,
+    tensors: &[TensorSpec],
+    metadata: &BTreeMap<String, String>,
+    mut values: impl FnMut(&TensorSpec) -> Result<Cow<'a, [f32]>, ModelError>,
+) -> Result<(), ModelError> {
+    let in_order = file_order(path, tensors)?;
+    let header = header(&in_order, metadata);
+    let partial = PartialFile::create(path)?;
+    let mut out = BufWriter::with_capacity(1 << 20, partial.file()?);
+    out.write_all(&(header.len() as u64).to_le_bytes())?;
+    out.write_all(&header)?;
+    for spec in in_order {
+        let values = values(spec)?;
+        let expected: usize = spec.shape.iter().product();
+        if values.len() != expected {
+            let message = format!("{} values for shape {:?}", values.len(), spec.shape);
+            return Err(ModelError::tensor(path, &spec.name, message));
+        }
+        out.write_all(&spec.dtype.encode(&values))?;
+    }
+    out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+    partial.publish(path)
+}
+
+/// Wider types first, so that every tensor is aligned, then by name: the reference implementation's order.
+fn file_order<'a>(path: &Path, tensors: &'a [TensorSpec]) -> Result<Vec<&'a TensorSpec>, ModelError> {
+    let mut seen = BTreeSet::new();
+    for spec in tensors {
+        if spec.name == METADATA {
+            return Err(ModelError::tensor(path, &spec.name, "the name is taken by the header"));
+        }
+        if !seen.insert(&spec.name) {
+            return Err(ModelError::tensor(path, &spec.name, "given twice"));
+        }
+    }
+    let mut in_order: Vec<&TensorSpec> = tensors.iter().collect();
+    in_order.sort_by(|left, right| {
+        right.dtype.size().cmp(&left.dtype.size()).then_with(|| left.name.cmp(&right.name))
+    });
+    Ok(in_order)
+}
+
+/// The header's JSON, padded with spaces so that the data start on a multiple of eight bytes.
+fn header(in_order: &[&TensorSpec], metadata: &BTreeMap<String, String>) -> Vec<u8> {
+    let mut entries = Map::new();
+    let mut notes = metadata.clone();
+    notes.insert("format".to_owned(), "pt".to_owned());
+    entries.insert(METADATA.to_owned(), json!(notes));
+    let mut start = 0;
+    for spec in in_order {
+        let end = start + spec.shape.iter().product::<usize>() * spec.dtype.size();
+        let entry = json!({
+            "dtype": spec.dtype.safetensors_name(),
+            "shape": spec.shape,
+            "data_offsets": [start, end],
+        });
+        entries.insert(spec.name.clone(), entry);
+        start = end;
+    }
+    let mut header = Value::Object(entries).to_string().into_bytes();
+    header.resize(header.len().next_multiple_of(8), b' ');
+    header
+}
+
+/// A file beside its later place, removed again unless it is published.
+struct PartialFile {
+    path: PathBuf,
+    is_published: bool,
+}
+
+impl PartialFile {
+    fn create(target: &Path) -> Result<Self, ModelError> {
+        let Some(name) = target.file_name() else {
+            return Err(ModelError::file(target, "not a file name"));
+        };
+        let name = format!(".{}.{}.partial", name.to_string_lossy(), std::process::id());
+        Ok(Self { path: target.with_file_name(name), is_published: false })
+    }
+
+    fn file(&self) -> io::Result<fs_err::File> {
+        fs_err::File::create(&self.path)
+    }
+
+    fn publish(mut self, target: &Path) -> Result<(), ModelError> {
+        fs_err::rename(&self.path, target)?;
+        self.is_published = true;
+        // The rename itself is durable once the folder is; platforms that cannot open folders skip this.
+        if let Some(folder) = target.parent()
+            && let Ok(folder) = fs_err::File::open(if folder == "" { Path::new(".") } else { folder })
+        {
+            folder.sync_all()?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for PartialFile {
+    fn drop(&mut self) {
+        if !self.is_published {
+            // A leftover is harmless, and there is nobody to tell.
+            let _ = fs_err::remove_file(&self.path);
+        }
+    }
+}

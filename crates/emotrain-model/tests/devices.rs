@@ -1,0 +1,88 @@
+//! One tiny training run on every device of this build: the numbers agree.
+//!
+//! Without GPU features this compares the CPU with itself (two runs are bit-equal); with `--features wgpu` also
+//! with every adapter that wgpu finds, a software one included.
+
+use emotrain_model::random::Key;
+use emotrain_model::{
+    Architecture, Batch, CausalLm, Gradients, LoraConfig, LoraInit, ModelConfig, PassOptions, Sequence, device,
+};
+use emotrain_recipe::{DeviceChoice, Dtype};
+
+const STEPS: usize = 4;
+
+fn config() -> ModelConfig {
+    ModelConfig {
+        architecture: Architecture::Qwen3,
+        vocab_size: 64,
+        hidden_size: 32,
+        intermediate_size: 48,
+        num_hidden_layers: 2,
+        num_attention_heads: 4,
+        num_key_value_heads: 2,
+        head_dim: 8,
+        rms_norm_eps: 1e-6,
+        rope_theta: 10_000.0,
+        rope_scaling: None,
+        max_position_embeddings: 128,
+        tie_word_embeddings: true,
+        attention_bias: false,
+        initializer_range: 0.2,
+    }
+}
+
+/// Losses and gradient norms of a few steps of gradient descent, and the label scores after them.
+fn run(choice: &DeviceChoice) -> (String, Vec<f32>) {
+    let open = device::open(choice, Dtype::Float32).unwrap();
+    let mut model = CausalLm::random(&config(), &open.device, 5);
+    let lora = LoraConfig {
+        r: 4,
+        lora_alpha: 8.0,
+        lora_dropout: 0.0,
+        target_modules: None,
+        use_rslora: false,
+        init: LoraInit::Kaiming,
+    };
+    model.add_lora(&lora, 5).unwrap();
+    let sequences: Vec<Vec<u32>> = [17, 9, 12].iter().map(|&n| (0..n).map(|i| (i * 13 + n) % 64).collect()).collect();
+    let packed: Vec<Sequence> =
+        sequences.iter().map(|ids| Sequence { ids, supervised_from: ids.len() - 3 }).collect();
+    let batch = Batch::sequences(&packed);
+    let mut numbers = Vec::new();
+    for step in 0..STEPS {
+        let options =
+            PassOptions { factor: 1.0 / 9.0, dropout: Key::new(0), gradient_checkpointing: step % 2 == 1 };
+        let mut gradients = Gradients::default();
+        numbers.push(model.forward_backward(&batch, options, &mut gradients).into_scalar::<f32>());
+        numbers.push(gradients.norm() as f32);
+        for (name, parameter) in model.parameters() {
+            if let Some(gradient) = gradients.remove(&name) {
+                *parameter = parameter.clone() - gradient * 0.5;
+            }
+        }
+    }
+    let scores = model.score(&[&sequences[0], &sequences[1]], &[vec![3], vec![4, 5], vec![6, 7, 8]]);
+    numbers.extend(scores.concat());
+    (open.name, numbers)
+}
+
+#[test]
+fn two_runs_on_the_cpu_are_bit_equal_and_learn() {
+    let (_, first) = run(&DeviceChoice::Cpu);
+    assert_eq!(first, run(&DeviceChoice::Cpu).1);
+    assert!(first[2 * (STEPS - 1)] < first[0], "{first:?}");
+}
+
+#[test]
+fn a_gpu_agrees_with_the_cpu() {
+    if !device::compiled().contains(&"wgpu") {
+        println!("skipped: built without the wgpu feature");
+        return;
+    }
+    let (_, cpu) = run(&DeviceChoice::Cpu);
+    let (name, gpu) = run(&DeviceChoice::Wgpu(None));
+    println!("cpu  {cpu:?}\n{name} {gpu:?}");
+    for (a, b) in cpu.iter().zip(&gpu) {
+        assert!((a - b).abs() <= 1e-4 * a.abs().max(1.0), "{name}: {b}, the CPU {a}");
+    }
+}

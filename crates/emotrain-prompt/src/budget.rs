@@ -1,0 +1,113 @@
+//! What is left out when a prompt is too long: context, never the question, the labels or the answer.
+
+use std::fmt;
+
+/// Token counts of a prompt that does not fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lengths {
+    /// Tokens of the prompt without any context.
+    pub prompt: usize,
+    /// Tokens kept free for the longest answer.
+    pub answer: usize,
+    /// Most tokens that a sample may have.
+    pub max_seq_length: usize,
+}
+
+impl fmt::Display for Lengths {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { prompt, answer, max_seq_length } = self;
+        write!(
+            f,
+            "{prompt} tokens without any history and {answer} for the answer are more than \
+             train.max_seq_length = {max_seq_length}"
+        )
+    }
+}
+
+/// How many utterances around the one in question are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Window {
+    /// Before it.
+    pub(crate) history: usize,
+    /// After it.
+    pub(crate) future: usize,
+}
+
+impl Window {
+    pub(crate) fn len(self) -> usize {
+        self.history + self.future
+    }
+
+    /// The window without `count` utterances: the farthest later ones go first, then the oldest.
+    pub(crate) fn without(self, count: usize) -> Self {
+        let later = count.min(self.future);
+        Self { future: self.future - later, history: self.history.saturating_sub(count - later) }
+    }
+}
+
+/// Something that was made with the fewest utterances left out.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Fitted<T> {
+    pub(crate) made: T,
+    pub(crate) window: Window,
+}
+
+/// Finds the fewest utterances to leave out: `attempt` gives `None` for a window that is too wide. A
+/// narrower window never being longer, a binary search does. `None` if even the empty window is too wide.
+pub(crate) fn fit<T, E>(
+    window: Window,
+    mut attempt: impl FnMut(Window) -> Result<Option<T>, E>,
+) -> Result<Option<Fitted<T>>, E> {
+    if let Some(made) = attempt(window)? {
+        return Ok(Some(Fitted { made, window }));
+    }
+    let (mut too_few, mut enough) = (0, window.len());
+    if enough == 0 {
+        return Ok(None);
+    }
+    let narrowest = window.without(enough);
+    let Some(mut made) = attempt(narrowest)? else { return Ok(None) };
+    while enough - too_few > 1 {
+        let middle = too_few + (enough - too_few) / 2;
+        match attempt(window.without(middle))? {
+            Some(better) => (made, enough) = (better, middle),
+            None => too_few = middle,
+        }
+    }
+    Ok(Some(Fitted { made, window: window.without(enough) }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn later_utterances_go_before_earlier_ones() {
+        let window = Window { history: 2, future: 1 };
+        let order: Vec<_> = (0..=4).map(|count| window.without(count)).collect();
+        let expected = [(2, 1), (2, 0), (1, 0), (0, 0), (0, 0)];
+        assert_eq!(order, expected.map(|(history, future)| Window { history, future }));
+    }
+
+    proptest! {
+        #[test]
+        fn the_widest_window_that_fits_is_found(
+            history in 0_usize..40, future in 0_usize..5, room in 0_usize..400, length in 1_usize..20,
+        ) {
+            let window = Window { history, future };
+            let attempt = |window: Window| {
+                let tokens = 10 + window.len() * length;
+                Ok::<_, Infallible>((tokens <= room).then_some(tokens))
+            };
+            let found = fit(window, attempt).unwrap().map(|fitted| (fitted.window, fitted.made));
+            let expected = (0..=window.len())
+                .map(|count| window.without(count))
+                .find_map(|window| Some((window, attempt(window).unwrap()?)));
+            prop_assert_eq!(found, expected);
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! What is kept beside an adapter so that it is asked the way it was trained.
+
+use emotrain_data::sha256_hex;
+use serde::{Deserialize, Serialize};
+
+use crate::chat::Thinking;
+use crate::encode::Encoder;
+use crate::error::PromptError;
+use crate::example;
+
+const FORMAT_VERSION: u32 = 1;
+
+/// Everything that decides which tokens an utterance becomes, and one example of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PromptContract {
+    /// Version of this format.
+    pub format_version: u32,
+    /// The prompt template's source.
+    pub template: String,
+    /// SHA-256 of the prompt template, in hexadecimal.
+    pub template_sha256: String,
+    /// SHA-256 of the base model's chat template, in hexadecimal.
+    pub chat_template_sha256: String,
+    /// Utterances shown before the one in question.
+    pub history_window: usize,
+    /// Utterances shown after it.
+    pub future_window: usize,
+    /// Passed to the chat template.
+    pub enable_thinking: bool,
+    /// Most tokens of prompt and answer together.
+    pub max_seq_length: usize,
+    /// The labels by index.
+    pub labels: Vec<String>,
+    /// The tokens that follow the prompt for each label, by index.
+    pub label_completions: Vec<Vec<u32>>,
+    /// Special tokens by what they are for.
+    pub special_tokens: SpecialTokens,
+    /// Whether prompt and answer encoded as one text give the tokens of both; otherwise a server must
+    /// be given token ids.
+    pub clean_border: bool,
+    /// An example of our own, rendered and encoded.
+    pub golden: GoldenExample,
+}
+
+/// Ids of tokens with a role.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SpecialTokens {
+    /// Ends every answer.
+    pub end_of_turn: u32,
+    /// The tokenizer's end of sequence, where it names one.
+    pub eos: Option<u32>,
+}
+
+/// A conversation of our own as the model sees it, answered with the first label.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GoldenExample {
+    /// Prompt and answer.
+    pub text: String,
+    /// The tokens of both.
+    pub ids: Vec<u32>,
+    /// Where the answer's tokens start.
+    pub prompt_len: usize,
+}
+
+impl Encoder {
+    /// The contract to keep beside what is trained with this encoder.
+    ///
+    /// # Errors
+    /// What template and tokenizer report for the example.
+    pub fn contract(&self) -> Result<PromptContract, PromptError> {
+        let completions = self.completions();
+        let prompt = self.prompt_text(&example::dialogue(), example::POSITION, self.window())?;
+        let prompt_ids = self.chat().encode(&prompt)?;
+        let first = completions.texts.first().map_or("", String::as_str);
+        let first_ids = completions.ids.first().map_or(&[][..], Vec::as_slice);
+        Ok(PromptContract {
+            format_version: FORMAT_VERSION,
+            template: self.template().text().to_owned(),
+            template_sha256: sha256_hex(self.template().text().as_bytes()),
+            chat_template_sha256: sha256_hex(self.chat().chat_template().unwrap_or_default().as_bytes()),
+            history_window: self.window().history,
+            future_window: self.window().future,
+            enable_thinking: self.thinking() == Thinking::On,
+            max_seq_length: self.max_seq_length(),
+            labels: self.labels().names().to_vec(),
+            label_completions: completions.ids.clone(),
+            special_tokens: SpecialTokens {
+                end_of_turn: completions.end_of_turn,
+                eos: self.chat().eos_token().map(|(_, id)| id),
+            },
+            clean_border: completions.clean_border,
+            golden: GoldenExample {
+                text: prompt + first,
+                prompt_len: prompt_ids.len(),
+                ids: [&prompt_ids, first_ids].concat(),
+            },
+        })
+    }
+}
+
+impl PromptContract {
+    /// Compares this contract, read from beside an adapter, with the present one.
+    ///
+    /// # Errors
+    /// [`PromptError::ContractMismatch`] naming every difference.
+    pub fn check(&self, present: &Self) -> Result<(), PromptError> {
+        let differs = |what: &str, then: &dyn std::fmt::Debug, now: &dyn std::fmt::Debug| {
+            let (then, now) = (format!("{then:?}"), format!("{now:?}"));
+            (then != now).then(|| format!("{what} was {then} and is {now}"))
+        };
+        let plain = |what: &str, same: bool| (!same).then(|| format!("the {what} is another"));
+        let differences = [
+            differs("format_version", &self.format_version, &present.format_version),
+            plain("prompt template", self.template == present.template),
+            plain("chat template", self.chat_template_sha256 == present.chat_template_sha256),
+            differs("prompt.history_window", &self.history_window, &present.history_window),
+            differs("prompt.future_window", &self.future_window, &present.future_window),
+            differs("prompt.enable_thinking", &self.enable_thinking, &present.enable_thinking),
+            differs("train.max_seq_length", &self.max_seq_length, &present.max_seq_length),
+            differs("the label set", &self.labels, &present.labels),
+        ];
+        let mut differences: Vec<String> = differences.into_iter().flatten().collect();
+        if differences.is_empty() && self != present {
+            differences.push("the tokenizer gives the example other tokens".to_owned());
+        }
+        if differences.is_empty() { Ok(()) } else { Err(PromptError::ContractMismatch(differences)) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

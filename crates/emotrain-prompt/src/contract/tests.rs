@@ -1,0 +1,64 @@
+use expect_test::expect;
+
+use super::*;
+use crate::fixture::{CHAT, encoder, section};
+
+fn contract(history_window: usize, max_seq_length: usize) -> PromptContract {
+    encoder(CHAT, &section(history_window, 0), max_seq_length).unwrap().contract().unwrap()
+}
+
+#[test]
+fn the_contract_survives_its_file() {
+    let contract = contract(5, 2048);
+    let json = serde_json::to_string_pretty(&contract).unwrap();
+    assert_eq!(serde_json::from_str::<PromptContract>(&json).unwrap(), contract);
+    contract.check(&contract).unwrap();
+    assert!(serde_json::from_str::<PromptContract>("{}").is_err());
+}
+
+#[test]
+fn the_golden_example_is_what_the_model_sees() {
+    let encoder = encoder(CHAT, &section(2, 1), 2048).unwrap();
+    let golden = encoder.contract().unwrap().golden;
+    expect![[r#"
+        <|turn|>system
+        You recognise emotions in conversations. You are shown part of a conversation and asked about one of its utterances: name the emotion that its speaker expresses, judging by the words and by what was said around them.
+
+        The conversation before the utterance:
+        Jonas: Not yet. Is it from the school?
+        Mira: It is. Read the second line, slowly.
+
+        The conversation after the utterance:
+        Mira: I'll put the kettle on.
+
+        Answer with one of these labels and nothing else: neutral, surprise, fear, sadness, joy, disgust, anger.<|end|>
+        <|turn|>user
+        Jonas says: "They took me? After 14 months… they really took me!"
+        Which emotion does Jonas express here?<|end|>
+        <|turn|>assistant
+        neutral<|end|>"#]].assert_eq(&golden.text);
+    assert_eq!(encoder.chat().encode(&golden.text).unwrap(), golden.ids);
+    let sample = encoder.encode(&example::dialogue(), example::POSITION).unwrap();
+    assert_eq!((sample.ids, sample.prompt_len), (golden.ids, golden.prompt_len));
+}
+
+#[test]
+fn differences_are_named() {
+    let error = |then: &PromptContract, now: &PromptContract| {
+        let error = then.check(now).unwrap_err();
+        format!("{error}\n{}", error.hint().unwrap())
+    };
+    expect![[r#"
+        the prompt differs from the one the adapter was trained with: prompt.history_window was 5 and is 3; train.max_seq_length was 2048 and is 1024
+        use the recipe and the base model of the training"#]].assert_eq(&error(&contract(5, 2048), &contract(3, 1024)));
+    let chat = encoder(&CHAT.replace("<|turn|>", "<|turn|> "), &section(5, 0), 2048).unwrap();
+    expect![[r#"
+        the prompt differs from the one the adapter was trained with: the chat template is another
+        use the recipe and the base model of the training"#]]
+    .assert_eq(&error(&contract(5, 2048), &chat.contract().unwrap()));
+    let mut other = contract(5, 2048);
+    other.golden.ids[3] += 1;
+    expect![[r#"
+        the prompt differs from the one the adapter was trained with: the tokenizer gives the example other tokens
+        use the recipe and the base model of the training"#]].assert_eq(&error(&contract(5, 2048), &other));
+}

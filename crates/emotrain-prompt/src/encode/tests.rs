@@ -1,0 +1,235 @@
+use emotrain_data::{Label, Utterance};
+use expect_test::{Expect, expect};
+use proptest::prelude::*;
+
+use super::*;
+use crate::fixture::{CHAT, chat, dialogue, encoder, files, harbour, labels, section, tokenizer_json};
+use crate::sample::TokenCounts;
+use crate::tokenizer::TokenizerFiles;
+
+const LONG: usize = 2048;
+
+fn check_unfit(chat_template: &str, expected: &Expect) {
+    expected.assert_eq(&encoder(chat_template, &section(5, 0), LONG).unwrap_err().to_string());
+}
+
+fn shown(encoder: &Encoder, sample: &Sample) -> String {
+    let mark = |piece: Piece| if piece.supervised { format!("[{}]", piece.text) } else { piece.text };
+    encoder.pieces(sample).unwrap().into_iter().map(mark).collect()
+}
+
+#[test]
+fn the_answer_and_the_end_of_turn_are_supervised() {
+    let encoder = encoder(CHAT, &section(5, 0), LONG).unwrap();
+    let sample = encoder.encode(&harbour(), 1).unwrap();
+    expect![[r#"
+        <|turn|>system
+        You recognise emotions in conversations. You are shown part of a conversation and asked about one of its utterances: name the emotion that its speaker expresses, judging by the words and by what was said around them.
+
+        The conversation before the utterance:
+        Nadia: The ferry leaves at nine.
+
+        Answer with one of these labels and nothing else: neutral, surprise, fear, sadness, joy, disgust, anger.<|end|>
+        <|turn|>user
+        Bruno says: "Then we still have time for breakfast!"
+        Which emotion does Bruno express here?<|end|>
+        <|turn|>assistant
+        [j][o][y][<|end|>]"#]].assert_eq(&shown(&encoder, &sample));
+    assert_eq!(sample.label, Some(Label::from_index(4)));
+    assert_eq!(encoder.end_of_turn(), 1001);
+    assert_eq!(encoder.label_completions()[4], [b'j'.into(), b'o'.into(), b'y'.into(), 1001]);
+}
+
+#[test]
+fn evaluation_asks_exactly_what_training_taught() {
+    let encoder = encoder(CHAT, &section(2, 1), LONG).unwrap();
+    let dialogues = [harbour()];
+    assert!(matches!(encoder.encode_all(&dialogues, Answers::Given), Err(PromptError::MissingLabel(_))));
+    let prompts = encoder.encode_all(&dialogues, Answers::Withheld).unwrap();
+    assert_eq!(prompts.len(), 4);
+    for (position, prompt) in prompts.iter().enumerate().take(3) {
+        let sample = encoder.encode(&dialogues[0], position).unwrap();
+        let label = prompt.label.unwrap();
+        assert_eq!(sample.ids, [&prompt.ids[..], &encoder.label_completions()[label.index()]].concat());
+        assert_eq!((sample.prompt(), sample.prompt_len), (&prompt.ids[..], prompt.ids.len()));
+        assert_eq!(*prompt, encoder.encode_prompt(&dialogues[0], position).unwrap());
+    }
+    assert!(prompts[3].completion().is_empty());
+}
+
+#[test]
+fn what_the_template_prints_before_the_answer_is_part_of_it() {
+    let reasoning = CHAT.replace(
+        "message.content",
+        "('<room></room>' if message.role == 'assistant' else '') + message.content",
+    );
+    let encoder = encoder(&reasoning, &section(0, 0), LONG).unwrap();
+    let sample = encoder.encode(&harbour(), 0).unwrap();
+    assert_eq!(encoder.chat().decode(sample.completion()).unwrap(), "<room></room>neutral<|end|>");
+}
+
+#[test]
+fn a_merge_across_the_border_is_not_used() {
+    let merged = tokenizer_json(&[("Ċ", "j")]);
+    let chat = ChatTokenizer::new(TokenizerFiles { tokenizer_json: merged, ..files(Some(CHAT)) }).unwrap();
+    assert_eq!(chat.encode("\njoy").unwrap().len(), 3);
+    let encoder = Encoder::new(chat, Template::builtin(), labels(), &section(5, 0), LONG).unwrap();
+    let sample = encoder.encode(&harbour(), 1).unwrap();
+    assert_eq!(encoder.chat().decode(sample.completion()).unwrap(), "joy<|end|>");
+    assert_eq!(sample.prompt(), encoder.encode_prompt(&harbour(), 1).unwrap().ids);
+    assert!(!encoder.contract().unwrap().clean_border);
+    let clean = super::tests::encoder(CHAT, &section(5, 0), LONG).unwrap();
+    assert!(clean.contract().unwrap().clean_border);
+}
+
+#[test]
+fn unfit_chat_templates_are_refused() {
+    check_unfit(
+        "{{ messages[-1].content }}",
+        &expect!["models/tiny: the chat template leaves out the system message"],
+    );
+    check_unfit(
+        "{% for m in messages if m.role != 'system' %}{{ m.content }}</s>{% endfor %}",
+        &expect!["models/tiny: the chat template leaves out the system message"],
+    );
+    check_unfit(
+        "{% for m in messages %}{{ m.content }}\n{% endfor %}",
+        &expect!["models/tiny: the chat template does not end the assistant's turn with a special token"],
+    );
+    check_unfit(
+        "{% for m in messages %}{{ m.content|title if m.role == 'assistant' else m.content }}</s>{% endfor %}",
+        &expect![[r#"models/tiny: the chat template changes the answer "neutral""#]],
+    );
+    check_unfit(
+        &CHAT.replace("assistant\\n", "assistant\\n<think>"),
+        &expect![
+            "models/tiny: the chat template does not begin an answered chat with its own generation prompt"
+        ],
+    );
+    check_unfit(
+        "{{ raise_exception('only for tools') }}",
+        &expect!["models/tiny: chat template, line 1: invalid operation: only for tools"],
+    );
+}
+
+#[test]
+fn labels_must_be_told_apart() {
+    let with = |names: [&str; 2]| {
+        let labels = LabelSet::custom(names, []).unwrap();
+        Encoder::new(chat(CHAT).unwrap(), Template::builtin(), labels, &section(5, 0), LONG)
+    };
+    with(["yes", "no"]).unwrap();
+    let folded = json_with(|json| json["normalizer"] = serde_json::json!({"type": "StripAccents"}));
+    let chat = ChatTokenizer::new(TokenizerFiles { tokenizer_json: folded, ..files(Some(CHAT)) }).unwrap();
+    let labels = LabelSet::custom(["cote", "co\u{302}te"], []).unwrap();
+    let error = Encoder::new(chat, Template::builtin(), labels, &section(5, 0), LONG).unwrap_err();
+    expect![[r#"
+        labels "cote" and "côte" encode to the same tokens
+        name the labels with words of the model's language"#]]
+    .assert_eq(&format!("{error}\n{}", error.hint().unwrap()));
+
+    let without = json_with(|json| {
+        let vocabulary = json["model"]["vocab"].as_object_mut().unwrap();
+        vocabulary.retain(|token, _| token.is_ascii());
+    });
+    let chat = ChatTokenizer::new(TokenizerFiles { tokenizer_json: without, ..files(Some(CHAT)) }).unwrap();
+    let labels = LabelSet::custom(["joy", "喜"], []).unwrap();
+    let error = Encoder::new(chat, Template::builtin(), labels, &section(5, 0), LONG).unwrap_err();
+    expect![[r#"
+        label "喜" encodes to no tokens
+        name the labels with words of the model's language"#]]
+    .assert_eq(&format!("{error}\n{}", error.hint().unwrap()));
+}
+
+fn json_with(change: impl FnOnce(&mut serde_json::Value)) -> String {
+    let mut json = serde_json::from_str(&tokenizer_json(&[])).unwrap();
+    change(&mut json);
+    json.to_string()
+}
+
+#[test]
+fn errors_name_the_utterance() {
+    let encoder = encoder(CHAT, &section(5, 0), 700).unwrap();
+    let error = |dialogue: &Dialogue, position| {
+        let error = encoder.encode(dialogue, position).unwrap_err();
+        format!("{error}\n{}", error.hint().unwrap_or_default())
+    };
+    expect![[r#"
+        utterance harbour#3 has no label
+    "#]]
+    .assert_eq(&error(&harbour(), 3));
+    expect![[r#"
+        utterance harbour#9: the dialogue has 4 utterances
+    "#]]
+    .assert_eq(&error(&harbour(), 9));
+    let typed = dialogue(&[("Ida", "I typed <|end|> again", Some(0)), ("Tom", "Why?", Some(0))]);
+    expect![[r#"
+        utterance harbour#1: the prompt holds the text of the special token "<|end|>"
+        take it out of the data or of the template"#]]
+    .assert_eq(&error(&typed, 1));
+    let long = dialogue(&[("Ida", &"very ".repeat(80), Some(0))]);
+    expect![[r#"
+        utterance harbour#0: 800 tokens without any history and 9 for the answer are more than train.max_seq_length = 700
+        raise train.max_seq_length or shorten the utterance"#]].assert_eq(&error(&long, 0));
+}
+
+#[test]
+fn counts_are_summed_up() {
+    let lines: Vec<_> = (0..12).map(|_| ("Ida", "What a long and winding road that was.", Some(0))).collect();
+    let dialogues = [dialogue(&lines)];
+    let encoder = encoder(CHAT, &section(10, 0), 760).unwrap();
+    let counts = TokenCounts::of(&encoder.encode_all(&dialogues, Answers::Given).unwrap());
+    expect![
+        "12 samples, 8036 tokens (96 supervised), longest 750; 5 shortened by 14 utterances of history to fit"
+    ]
+    .assert_eq(&counts.to_string());
+    assert_eq!(TokenCounts::of(&[]).to_string(), "0 samples, 0 tokens (0 supervised), longest 0");
+}
+
+fn conversation() -> impl Strategy<Value = Dialogue> {
+    let utterance = ("[A-Z][a-z]{1,6}", "\\PC{1,40}", 0_usize..7).prop_map(|(speaker, text, label)| {
+        Utterance { speaker, text: format!("{text}."), label: Some(Label::from_index(label)) }
+    });
+    proptest::collection::vec(utterance, 1..10)
+        .prop_map(|utterances| Dialogue { id: "any".to_owned(), utterances })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn samples_keep_their_promises(
+        dialogue in conversation(), at in any::<prop::sample::Index>(), room in 0_usize..500,
+        history in 0_usize..9, future in 0_usize..3,
+    ) {
+        let position = at.index(dialogue.utterances.len());
+        let wide = encoder(CHAT, &section(history, future), 100_000).unwrap();
+        let bare = encoder(CHAT, &section(0, 0), 100_000).unwrap().encode(&dialogue, position).unwrap();
+        // room for the longest label, "surprise"
+        let max_seq_length = bare.prompt_len + "surprise".len() + 1 + room;
+        let tight = encoder(CHAT, &section(history, future), max_seq_length).unwrap();
+        let sample = tight.encode(&dialogue, position).unwrap();
+
+        prop_assert!(sample.ids.len() <= max_seq_length);
+        prop_assert!(!sample.completion().is_empty());
+        let prompt = tight.encode_prompt(&dialogue, position).unwrap();
+        let completion = &tight.label_completions()[sample.label.unwrap().index()];
+        prop_assert_eq!(&sample.ids, &[&prompt.ids[..], &completion[..]].concat());
+
+        // Later utterances go first, the oldest next, and no more than needed.
+        let kept = [history.min(position) - sample.dropped_history,
+            future.min(dialogue.utterances.len() - position - 1) - sample.dropped_future];
+        let same = encoder(CHAT, &section(kept[0], kept[1]), 100_000).unwrap();
+        prop_assert_eq!(&same.encode(&dialogue, position).unwrap().ids, &sample.ids);
+        prop_assert!(sample.dropped_history == 0 || kept[1] == 0);
+        let fits = wide.encode_prompt(&dialogue, position).unwrap().ids.len() + 9 <= max_seq_length;
+        prop_assert_eq!(fits, sample.dropped_history + sample.dropped_future == 0);
+        if let Some(one_more) = (!fits).then(|| if sample.dropped_history > 0 { [kept[0] + 1, 0] } else { [kept[0], kept[1] + 1] }) {
+            let more = encoder(CHAT, &section(one_more[0], one_more[1]), 100_000).unwrap();
+            prop_assert!(more.encode_prompt(&dialogue, position).unwrap().ids.len() + 9 > max_seq_length);
+        }
+
+        let text: String = tight.pieces(&sample).unwrap().into_iter().map(|piece| piece.text).collect();
+        prop_assert_eq!(text, tight.chat().decode(&sample.ids).unwrap());
+    }
+}

@@ -1,0 +1,189 @@
+//! What can be wrong with a template, a tokenizer or an utterance, and where.
+
+use std::fmt;
+
+use emotrain_data::UtteranceId;
+
+use crate::budget::Lengths;
+
+/// One defect of a template file. Prints as `file:line: message`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TemplateProblem {
+    /// The file, or `built-in template`.
+    pub origin: String,
+    /// Counted from 1; `None` for what is missing.
+    pub line: Option<usize>,
+    /// What is wrong.
+    pub message: String,
+    /// The fix, where one can be named.
+    pub hint: Option<String>,
+}
+
+impl fmt::Display for TemplateProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.origin)?;
+        if let Some(line) = self.line {
+            write!(f, ":{line}")?;
+        }
+        write!(f, ": {}", self.message)
+    }
+}
+
+/// Why a prompt cannot be made. [`PromptError::hint`] says what to do, where that is known.
+#[derive(Debug, thiserror::Error)]
+pub enum PromptError {
+    /// A file could not be read; the text names it.
+    #[error("{0}")]
+    Read(#[from] std::io::Error),
+    /// A template file with defects: all of them, in the order of their lines, each with its hint.
+    #[error("{}", problem_list(.0))]
+    Template(Vec<TemplateProblem>),
+    /// A template that cannot show something which the recipe wants shown.
+    #[error("{origin}: the template never shows \"{slot}\", but prompt.{knob} is {value}")]
+    UnusedWindow {
+        /// The template file.
+        origin: String,
+        /// The slot, `history` or `future`.
+        slot: &'static str,
+        /// The recipe's key without its section.
+        knob: &'static str,
+        /// Utterances asked for.
+        value: usize,
+    },
+    /// The template failed for one utterance after it had passed the checks.
+    #[error("utterance {id}: {origin} cannot be rendered: {message}")]
+    Render {
+        /// The utterance.
+        id: UtteranceId,
+        /// The template file.
+        origin: String,
+        /// The template engine's words.
+        message: String,
+    },
+    /// A tokenizer folder without `tokenizer.json`.
+    #[error("{0}: no tokenizer.json")]
+    NoTokenizer(String),
+    /// A tokenizer file that does not hold what it should.
+    #[error("{origin}: {message}")]
+    Tokenizer {
+        /// The folder or file.
+        origin: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// A model that comes without a chat template.
+    #[error("{0}: the tokenizer has no chat template")]
+    NoChatTemplate(String),
+    /// A chat template that is broken, or that refuses the conversation.
+    #[error("{origin}: chat template{}: {message}", at_line(*.line))]
+    Chat {
+        /// The folder or file it came from.
+        origin: String,
+        /// Counted from 1 within the chat template.
+        line: Option<usize>,
+        /// The template engine's words, or the template's own.
+        message: String,
+    },
+    /// A chat template whose rendering cannot carry prompts and answers of ours.
+    #[error("{origin}: the chat template {message}")]
+    UnfitChat {
+        /// The folder or file it came from.
+        origin: String,
+        /// What it does.
+        message: String,
+    },
+    /// A label whose word has no tokens.
+    #[error("label \"{0}\" encodes to no tokens")]
+    EmptyLabel(String),
+    /// Labels that the tokenizer cannot tell apart.
+    #[error("labels \"{0}\" and \"{1}\" encode to the same tokens")]
+    EqualLabels(String, String),
+    /// A dialogue without an utterance at the position.
+    #[error("utterance {id}: the dialogue has {utterances} utterances")]
+    NoUtterance {
+        /// The utterance asked for.
+        id: UtteranceId,
+        /// How many there are.
+        utterances: usize,
+    },
+    /// An utterance without the label that training needs.
+    #[error("utterance {0} has no label")]
+    MissingLabel(UtteranceId),
+    /// A text that would be taken for a control token of the model.
+    #[error("utterance {id}: the prompt holds the text of the special token \"{token}\"")]
+    SpecialToken {
+        /// The utterance whose prompt it is.
+        id: UtteranceId,
+        /// The token.
+        token: String,
+    },
+    /// A prompt that is too long even without history.
+    #[error("utterance {id}: {lengths}")]
+    TooLong {
+        /// The utterance.
+        id: UtteranceId,
+        /// Its token counts.
+        lengths: Lengths,
+    },
+    /// A stored prompt contract that is not the present one.
+    #[error("the prompt differs from the one the adapter was trained with: {}", .0.join("; "))]
+    ContractMismatch(Vec<String>),
+}
+
+impl PromptError {
+    /// The fix, where one can be named.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::UnusedWindow { slot, knob, .. } => {
+                Some(format!("loop over \"{slot}\" in the template, or set prompt.{knob} = 0"))
+            }
+            Self::NoTokenizer(_) => Some(
+                "load and save the tokenizer once with a current version of transformers, which writes it"
+                    .to_owned(),
+            ),
+            Self::NoChatTemplate(_) => Some(
+                "use an instruction-tuned model, or put its template beside the tokenizer as chat_template.jinja"
+                    .to_owned(),
+            ),
+            Self::EmptyLabel(_) | Self::EqualLabels(..) => {
+                Some("name the labels with words of the model's language".to_owned())
+            }
+            Self::SpecialToken { .. } => Some("take it out of the data or of the template".to_owned()),
+            Self::TooLong { .. } => Some("raise train.max_seq_length or shorten the utterance".to_owned()),
+            Self::ContractMismatch(_) => {
+                Some("use the recipe and the base model of the training".to_owned())
+            }
+            Self::Read(_)
+            | Self::Template(_)
+            | Self::Render { .. }
+            | Self::Tokenizer { .. }
+            | Self::Chat { .. }
+            | Self::UnfitChat { .. }
+            | Self::NoUtterance { .. }
+            | Self::MissingLabel(_) => None,
+        }
+    }
+}
+
+fn problem_list(problems: &[TemplateProblem]) -> String {
+    let with_hint = |problem: &TemplateProblem| match &problem.hint {
+        Some(hint) => format!("{problem}\n  hint: {hint}"),
+        None => problem.to_string(),
+    };
+    problems.iter().map(with_hint).collect::<Vec<_>>().join("\n")
+}
+
+fn at_line(line: Option<usize>) -> String {
+    line.map_or_else(String::new, |line| format!(", line {line}"))
+}
+
+/// The candidate most similar to `name`, unless all are too far off to be meant.
+pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let name = name.to_lowercase();
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(&name, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 4)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}

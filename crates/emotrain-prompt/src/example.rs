@@ -1,0 +1,23 @@
+//! A conversation of our own, for everything that needs one before there is data.
+
+use emotrain_data::{Dialogue, Label, Utterance};
+
+/// The utterance asked about: there are others before and after it.
+pub(crate) const POSITION: usize = 3;
+
+/// Five utterances by two speakers; the one at [`POSITION`] carries the first label of any set.
+pub(crate) fn dialogue() -> Dialogue {
+    let lines = [
+        ("Mira", "Did you see the letter on the table?"),
+        ("Jonas", "Not yet. Is it from the school?"),
+        ("Mira", "It is. Read the second line, slowly."),
+        ("Jonas", "They took me? After 14 months… they really took me!"),
+        ("Mira", "I'll put the kettle on."),
+    ];
+    let utterance = |(position, (speaker, text)): (usize, (&str, &str))| Utterance {
+        speaker: speaker.to_owned(),
+        text: text.to_owned(),
+        label: (position == POSITION).then_some(Label::from_index(0)),
+    };
+    Dialogue { id: "example".to_owned(), utterances: lines.into_iter().enumerate().map(utterance).collect() }
+}

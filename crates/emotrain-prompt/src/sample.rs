@@ -1,0 +1,90 @@
+//! What the trainer and the evaluation get: token ids and where the supervision starts.
+
+use std::fmt;
+
+use emotrain_data::{Label, UtteranceId};
+
+/// One utterance as token ids.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// The utterance asked about.
+    pub id: UtteranceId,
+    /// The prompt's tokens, then those of the answer, if there is one.
+    pub ids: Vec<u32>,
+    /// `ids[prompt_len..]` are supervised; equal to `ids.len()` without an answer.
+    pub prompt_len: usize,
+    /// The true label, where it is known.
+    pub label: Option<Label>,
+    /// Earlier utterances inside the window that were left out for want of room.
+    pub dropped_history: usize,
+    /// Later utterances inside the window that were left out for want of room.
+    pub dropped_future: usize,
+}
+
+impl Sample {
+    /// The tokens of the prompt, up to where the model answers.
+    pub fn prompt(&self) -> &[u32] {
+        &self.ids[..self.prompt_len]
+    }
+
+    /// The tokens that the loss counts.
+    pub fn completion(&self) -> &[u32] {
+        &self.ids[self.prompt_len..]
+    }
+}
+
+/// One token of a [`Sample`], for the eye.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// The token's id.
+    pub id: u32,
+    /// Its share of the text; empty where a later token completes the character.
+    pub text: String,
+    /// Whether the loss counts it.
+    pub supervised: bool,
+}
+
+/// Token counts of a list of samples. Prints as one line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TokenCounts {
+    /// How many samples.
+    pub samples: usize,
+    /// Tokens of all samples.
+    pub tokens: usize,
+    /// Tokens that the loss counts.
+    pub supervised_tokens: usize,
+    /// Tokens of the longest sample.
+    pub longest: usize,
+    /// Samples that lost utterances of their window for want of room.
+    pub shortened: usize,
+    /// Utterances that were left out of all windows together.
+    pub dropped_utterances: usize,
+}
+
+impl TokenCounts {
+    /// Counts the samples.
+    pub fn of(samples: &[Sample]) -> Self {
+        let mut counts = Self::default();
+        for sample in samples {
+            let dropped = sample.dropped_history + sample.dropped_future;
+            counts.samples += 1;
+            counts.tokens += sample.ids.len();
+            counts.supervised_tokens += sample.completion().len();
+            counts.longest = counts.longest.max(sample.ids.len());
+            counts.shortened += usize::from(dropped > 0);
+            counts.dropped_utterances += dropped;
+        }
+        counts
+    }
+}
+
+impl fmt::Display for TokenCounts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { samples, tokens, supervised_tokens, longest, shortened, dropped_utterances } = self;
+        write!(f, "{samples} samples, {tokens} tokens ({supervised_tokens} supervised), longest {longest}")?;
+        if *shortened > 0 {
+            write!(f, "; {shortened} shortened by {dropped_utterances} utterances of history to fit")?;
+        }
+        Ok(())
+    }
+}

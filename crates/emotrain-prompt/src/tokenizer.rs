@@ -1,0 +1,233 @@
+//! The base model's tokenizer together with its chat template.
+
+use std::path::Path;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde_json::Value;
+use tokenizers::Tokenizer;
+
+use crate::chat::{ChatDate, ChatTemplate, DEFAULT_DATE, Ending, Message, Thinking};
+use crate::error::PromptError;
+
+/// The texts that describe a tokenizer, wherever they were kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenizerFiles {
+    /// `tokenizer.json` of the tokenizers library.
+    pub tokenizer_json: String,
+    /// `tokenizer_config.json`: special tokens and, often, the chat template.
+    pub tokenizer_config_json: Option<String>,
+    /// `chat_template.jinja`, which goes before a chat template in `tokenizer_config.json`.
+    pub chat_template: Option<String>,
+    /// The folder or file they came from, for messages.
+    pub origin: String,
+}
+
+impl TokenizerFiles {
+    /// Reads the files of a model folder as transformers saves it.
+    ///
+    /// # Errors
+    /// [`PromptError::NoTokenizer`] or [`PromptError::Read`].
+    pub fn from_folder(folder: &Path) -> Result<Self, PromptError> {
+        let read = |name: &str| match fs_err::read_to_string(folder.join(name)) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        };
+        let origin = folder.display().to_string();
+        let Some(tokenizer_json) = read("tokenizer.json")? else {
+            return Err(PromptError::NoTokenizer(origin));
+        };
+        let tokenizer_config_json = read("tokenizer_config.json")?;
+        let chat_template = read("chat_template.jinja")?;
+        Ok(Self { tokenizer_json, tokenizer_config_json, chat_template, origin })
+    }
+}
+
+/// Special tokens of `tokenizer_config.json` that a chat template may print.
+const SPECIAL_TOKENS: [&str; 7] =
+    ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
+
+/// A tokenizer that knows how its model's chats are written. Its vocabulary never grows.
+#[derive(Clone, Debug)]
+pub struct ChatTokenizer {
+    /// Shared, because vocabularies are large.
+    tokenizer: Arc<Tokenizer>,
+    chat: Option<ChatTemplate>,
+    eos: Option<(String, u32)>,
+    /// Texts of the tokens that steer the model, by id.
+    control_tokens: Vec<String>,
+    vocab_size: usize,
+    origin: String,
+}
+
+impl ChatTokenizer {
+    /// Compiles both, with the date that a chat template may print set to [`DEFAULT_DATE`].
+    ///
+    /// # Errors
+    /// [`PromptError::Tokenizer`] for a broken file, [`PromptError::Chat`] for a chat template that
+    /// does not compile. A tokenizer without a chat template is not an error here.
+    pub fn new(files: TokenizerFiles) -> Result<Self, PromptError> {
+        Self::with_date(files, DEFAULT_DATE)
+    }
+
+    /// The same with another date.
+    ///
+    /// # Errors
+    /// As [`ChatTokenizer::new`].
+    pub fn with_date(files: TokenizerFiles, date: ChatDate) -> Result<Self, PromptError> {
+        let TokenizerFiles { tokenizer_json, tokenizer_config_json, chat_template, origin } = files;
+        let wrong = |message: String| PromptError::Tokenizer { origin: origin.clone(), message };
+        let config: Value = match &tokenizer_config_json {
+            Some(text) => serde_json::from_str(text)
+                .map_err(|error| wrong(format!("tokenizer_config.json: {error}")))?,
+            None => Value::Null,
+        };
+        let mut tokenizer = Tokenizer::from_str(&tokenizer_json)
+            .map_err(|error| wrong(format!("tokenizer.json: {error}")))?;
+        tokenizer.with_padding(None);
+        tokenizer.with_truncation(None).map_err(|error| wrong(format!("tokenizer.json: {error}")))?;
+        let special_tokens = special_tokens(&config);
+        let eos = special_tokens
+            .iter()
+            .find(|(name, _)| *name == "eos_token")
+            .and_then(|(_, token)| tokenizer.token_to_id(token).map(|id| (token.clone(), id)));
+        let source = match chat_template {
+            Some(source) => Some(source),
+            None => chat_template_of(&config).map_err(wrong)?,
+        };
+        let chat = match source {
+            Some(source) => Some(ChatTemplate::new(origin.clone(), source, special_tokens, date)?),
+            None => None,
+        };
+        let control_tokens = control_tokens(&tokenizer);
+        let vocab_size = tokenizer.get_vocab(true).into_values().max().map_or(0, |last| last as usize + 1);
+        Ok(Self { tokenizer: Arc::new(tokenizer), chat, eos, control_tokens, vocab_size, origin })
+    }
+
+    /// Writes messages as the model's chat template wants them, exactly as transformers'
+    /// `apply_chat_template` does.
+    ///
+    /// # Errors
+    /// [`PromptError::NoChatTemplate`], or [`PromptError::Chat`] when the template refuses.
+    pub fn apply(
+        &self,
+        messages: &[Message<'_>],
+        ending: Ending,
+        thinking: Thinking,
+    ) -> Result<String, PromptError> {
+        match &self.chat {
+            Some(chat) => chat.render(messages, ending, thinking),
+            None => Err(PromptError::NoChatTemplate(self.origin.clone())),
+        }
+    }
+
+    /// The text's token ids. Special tokens written in the text become their ids; none are added.
+    ///
+    /// # Errors
+    /// [`PromptError::Tokenizer`] in the tokenizer's own words.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>, PromptError> {
+        let encoding = self.tokenizer.encode_fast(text, false).map_err(|error| self.wrong(&error))?;
+        Ok(encoding.get_ids().to_vec())
+    }
+
+    /// The text of token ids, special tokens included.
+    ///
+    /// # Errors
+    /// [`PromptError::Tokenizer`] in the tokenizer's own words.
+    pub fn decode(&self, ids: &[u32]) -> Result<String, PromptError> {
+        self.tokenizer.decode(ids, false).map_err(|error| self.wrong(&error))
+    }
+
+    /// Each token's share of the decoded text. A character that is spread over several tokens counts
+    /// for the last of them, the others are empty.
+    ///
+    /// # Errors
+    /// [`PromptError::Tokenizer`] in the tokenizer's own words.
+    pub fn decode_each(&self, ids: &[u32]) -> Result<Vec<String>, PromptError> {
+        let mut stream = self.tokenizer.decode_stream(false);
+        ids.iter()
+            .map(|id| Ok(stream.step(*id).map_err(|error| self.wrong(&error))?.unwrap_or_default()))
+            .collect()
+    }
+
+    /// The greatest token id plus one: an embedding must have at least as many rows.
+    pub fn vocab_size(&self) -> usize {
+        self.vocab_size
+    }
+
+    /// Whether [`ChatTokenizer::apply`] can work.
+    pub fn has_chat_template(&self) -> bool {
+        self.chat.is_some()
+    }
+
+    /// The chat template's source.
+    pub fn chat_template(&self) -> Option<&str> {
+        self.chat.as_ref().map(ChatTemplate::source)
+    }
+
+    /// Text and id of the end-of-sequence token, where the files name one.
+    pub fn eos_token(&self) -> Option<(&str, u32)> {
+        self.eos.as_ref().map(|(text, id)| (text.as_str(), *id))
+    }
+
+    /// Id of a token given by its text.
+    pub fn token_id(&self, token: &str) -> Option<u32> {
+        self.tokenizer.token_to_id(token)
+    }
+
+    /// The folder or file it came from, for messages.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// Texts of the tokens that steer the model, by id.
+    pub(crate) fn control_tokens(&self) -> &[String] {
+        &self.control_tokens
+    }
+
+    fn wrong(&self, error: &tokenizers::Error) -> PromptError {
+        PromptError::Tokenizer { origin: self.origin.clone(), message: error.to_string() }
+    }
+}
+
+/// Special tokens are written as a text or as an object with the text as `content`.
+fn special_tokens(config: &Value) -> Vec<(&'static str, String)> {
+    let text = |name: &str| {
+        let token = &config[name];
+        token.as_str().or_else(|| token["content"].as_str()).map(str::to_owned)
+    };
+    SPECIAL_TOKENS.into_iter().filter_map(|name| Some((name, text(name)?))).collect()
+}
+
+/// The chat template of `tokenizer_config.json`: a text, or a list of named ones with a `default`.
+fn chat_template_of(config: &Value) -> Result<Option<String>, String> {
+    match &config["chat_template"] {
+        Value::Null => Ok(None),
+        Value::String(source) => Ok(Some(source.clone())),
+        Value::Array(named) => {
+            let default = named.iter().find(|entry| entry["name"] == "default");
+            match default.and_then(|entry| entry["template"].as_str()) {
+                Some(source) => Ok(Some(source.to_owned())),
+                None => Err("tokenizer_config.json: no chat template is named \"default\"".to_owned()),
+            }
+        }
+        Value::Bool(_) | Value::Number(_) | Value::Object(_) => {
+            Err("tokenizer_config.json: \"chat_template\" is neither a text nor a list".to_owned())
+        }
+    }
+}
+
+fn control_tokens(tokenizer: &Tokenizer) -> Vec<String> {
+    let mut tokens: Vec<_> = tokenizer
+        .get_added_tokens_decoder()
+        .into_iter()
+        .filter(|(_, token)| token.special && !token.content.is_empty())
+        .map(|(id, token)| (id, token.content))
+        .collect();
+    tokens.sort_unstable();
+    tokens.into_iter().map(|(_, content)| content).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,112 @@
+use expect_test::expect;
+use serde_json::json;
+
+use super::*;
+use crate::chat::Role;
+use crate::fixture::{CHAT, chat, files};
+
+fn with_config(config: &Value) -> Result<ChatTokenizer, PromptError> {
+    ChatTokenizer::new(TokenizerFiles { tokenizer_config_json: Some(config.to_string()), ..files(None) })
+}
+
+fn written(tokenizer: &ChatTokenizer) -> String {
+    let message = Message { role: Role::User, content: "Hi" };
+    tokenizer.apply(&[message], Ending::GenerationPrompt, Thinking::Off).unwrap()
+}
+
+#[test]
+fn the_chat_template_is_found_wherever_it_stands() {
+    let text = with_config(&json!({"chat_template": "text"})).unwrap();
+    assert_eq!(written(&text), "text");
+    let named =
+        [json!({"name": "tool_use", "template": "tools"}), json!({"name": "default", "template": "list"})];
+    assert_eq!(written(&with_config(&json!({"chat_template": named})).unwrap()), "list");
+    let config = json!({"chat_template": "text"}).to_string();
+    let both = TokenizerFiles { tokenizer_config_json: Some(config), ..files(Some("file")) };
+    assert_eq!(written(&ChatTokenizer::new(both).unwrap()), "file");
+    assert_eq!(text.chat_template(), Some("text"));
+}
+
+#[test]
+fn special_tokens_are_texts_or_objects() {
+    let tokenizer = chat("{{ bos_token }}{{ eos_token }}{{ pad_token }}").unwrap();
+    assert_eq!(written(&tokenizer), "<s></s>");
+    assert_eq!(tokenizer.eos_token(), Some(("</s>", 1003)));
+    let tokenizer = with_config(&json!({"bos_token": null, "chat_template": "{{ bos_token }}."})).unwrap();
+    assert_eq!(written(&tokenizer), ".");
+    assert_eq!(tokenizer.eos_token(), None);
+}
+
+#[test]
+fn special_tokens_in_a_text_are_recognised_and_none_are_added() {
+    let tokenizer = chat(CHAT).unwrap();
+    let ids = tokenizer.encode("a<|end|>é").unwrap();
+    assert_eq!(ids, [97, 1001, 0xc3, 0xa9]);
+    assert_eq!(tokenizer.decode(&ids).unwrap(), "a<|end|>é");
+    assert_eq!(tokenizer.decode_each(&ids).unwrap(), ["a", "<|end|>", "", "é"]);
+    assert_eq!(tokenizer.vocab_size(), 1004);
+    assert_eq!(tokenizer.token_id("<|turn|>"), Some(1000));
+    assert_eq!(tokenizer.control_tokens(), ["<|turn|>", "<|end|>", "<s>", "</s>"]);
+}
+
+#[test]
+fn padding_and_truncation_of_the_file_are_switched_off() {
+    let mut json: Value = serde_json::from_str(&files(None).tokenizer_json).unwrap();
+    json["truncation"] =
+        json!({"direction": "Right", "max_length": 4, "strategy": "LongestFirst", "stride": 0});
+    json["padding"] = json!({"strategy": {"Fixed": 64}, "direction": "Right", "pad_to_multiple_of": null,
+        "pad_id": 0, "pad_type_id": 0, "pad_token": "!"});
+    let tokenizer =
+        ChatTokenizer::new(TokenizerFiles { tokenizer_json: json.to_string(), ..files(None) }).unwrap();
+    assert_eq!(tokenizer.encode("abcdefgh").unwrap().len(), 8);
+}
+
+#[test]
+fn a_folder_is_read_as_transformers_saves_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = TokenizerFiles::from_folder(folder.path()).unwrap_err();
+    let text = format!("{error}\n{}", error.hint().unwrap());
+    expect![[r#"
+        FOLDER: no tokenizer.json
+        load and save the tokenizer once with a current version of transformers, which writes it"#]]
+    .assert_eq(&text.replace(&folder.path().display().to_string(), "FOLDER"));
+
+    let expected = TokenizerFiles { origin: folder.path().display().to_string(), ..files(Some(CHAT)) };
+    let write = |name: &str, text: &str| fs_err::write(folder.path().join(name), text).unwrap();
+    write("tokenizer.json", &expected.tokenizer_json);
+    let bare = TokenizerFiles::from_folder(folder.path()).unwrap();
+    assert_eq!((bare.tokenizer_config_json, bare.chat_template), (None, None));
+    write("tokenizer_config.json", expected.tokenizer_config_json.as_ref().unwrap());
+    write("chat_template.jinja", CHAT);
+    assert_eq!(TokenizerFiles::from_folder(folder.path()).unwrap(), expected);
+}
+
+#[test]
+fn a_tokenizer_without_chat_template_still_encodes() {
+    let tokenizer =
+        ChatTokenizer::new(TokenizerFiles { tokenizer_config_json: None, ..files(None) }).unwrap();
+    assert!(!tokenizer.has_chat_template());
+    assert_eq!(tokenizer.encode("ab").unwrap(), [97, 98]);
+    let error = tokenizer.apply(&[], Ending::Closed, Thinking::Off).unwrap_err();
+    expect![[r#"
+        models/tiny: the tokenizer has no chat template
+        use an instruction-tuned model, or put its template beside the tokenizer as chat_template.jinja"#]]
+    .assert_eq(&format!("{error}\n{}", error.hint().unwrap()));
+}
+
+#[test]
+fn broken_files_are_named() {
+    let error = |files| ChatTokenizer::new(files).unwrap_err().to_string();
+    let broken = TokenizerFiles { tokenizer_json: "{}".to_owned(), ..files(None) };
+    expect!["models/tiny: tokenizer.json: Model missing. at line 1 column 2"].assert_eq(&error(broken));
+    let broken = TokenizerFiles { tokenizer_config_json: Some("{".to_owned()), ..files(None) };
+    expect!["models/tiny: tokenizer_config.json: EOF while parsing an object at line 1 column 1"]
+        .assert_eq(&error(broken));
+    let named = json!({"chat_template": [{"name": "rag", "template": "x"}]});
+    expect![[r#"models/tiny: tokenizer_config.json: no chat template is named "default""#]]
+        .assert_eq(&with_config(&named).unwrap_err().to_string());
+    expect![[r#"models/tiny: tokenizer_config.json: "chat_template" is neither a text nor a list"#]]
+        .assert_eq(&with_config(&json!({"chat_template": 3})).unwrap_err().to_string());
+    expect!["models/tiny: chat template, line 1: syntax error: unexpected end of input, expected expression"]
+        .assert_eq(&with_config(&json!({"chat_template": "{{"})).unwrap_err().to_string());
+}

@@ -1,0 +1,63 @@
+//! The values that mean "none" in a recipe: `""` and `0`, which TOML has instead of a null.
+
+#![expect(clippy::ref_option, reason = "serde passes a field by reference")]
+
+/// `Option<PathBuf>`, `""` for `None`.
+pub(crate) mod path {
+    use std::path::PathBuf;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(path: &Option<PathBuf>, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&path.as_ref().map_or_else(String::new, |path| path.to_string_lossy().into_owned()))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<PathBuf>, D::Error> {
+        let text = String::deserialize(from)?;
+        Ok((!text.is_empty()).then(|| PathBuf::from(text)))
+    }
+}
+
+/// `PathBuf` as text.
+pub(crate) mod place {
+    use std::path::{Path, PathBuf};
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&path.to_string_lossy())
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<PathBuf, D::Error> {
+        String::deserialize(from).map(PathBuf::from)
+    }
+}
+
+/// `Option<usize>`, `0` for `None`.
+pub(crate) mod count {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(count: &Option<usize>, to: S) -> Result<S::Ok, S::Error> {
+        count.unwrap_or(0).serialize(to)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<usize>, D::Error> {
+        usize::deserialize(from).map(|count| (count > 0).then_some(count))
+    }
+}
+
+/// `Option<ResumeFrom>`, `""` for `None`.
+pub(crate) mod resume {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::choices::ResumeFrom;
+
+    pub(crate) fn serialize<S: Serializer>(from: &Option<ResumeFrom>, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&from.clone().map_or_else(String::new, String::from))
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<ResumeFrom>, D::Error> {
+        let text = String::deserialize(from)?;
+        Ok((!text.is_empty()).then(|| ResumeFrom::from(text)))
+    }
+}

@@ -1,0 +1,228 @@
+//! Names that other trainers use for what a recipe calls differently.
+//!
+//! They are refused with the right name instead of accepted: an alias that works silently
+//! becomes a second spelling.
+
+/// What a foreign name stands for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Meaning {
+    /// The key `section.key` of this vocabulary.
+    Key(&'static str),
+    /// This key with this value.
+    Value(&'static str, &'static str),
+    /// This key, whose value differs as the remark says.
+    Remark(&'static str, &'static str),
+    /// Nothing here, for this reason.
+    Absent(&'static str),
+}
+
+use Meaning::{Absent, Key, Remark, Value};
+
+/// Foreign keys, in whatever section they are written.
+const KEYS: &[(&str, Meaning)] = &[
+    // [model]
+    ("base_model", Key("model.model_name_or_path")),
+    ("model", Key("model.model_name_or_path")),
+    ("model_id", Key("model.model_name_or_path")),
+    ("model_name", Key("model.model_name_or_path")),
+    ("model_path", Key("model.model_name_or_path")),
+    ("pretrained_model_name_or_path", Key("model.model_name_or_path")),
+    ("model_revision", Key("model.revision")),
+    ("torch_dtype", Key("model.dtype")),
+    ("precision", Key("model.dtype")),
+    ("bf16", Value("model.dtype", "\"bfloat16\"")),
+    ("fp16", Value("model.dtype", "\"float16\"")),
+    ("device_map", Key("model.device")),
+    ("use_cpu", Value("model.device", "\"cpu\"")),
+    // [lora]
+    ("lora_rank", Key("lora.r")),
+    ("lora_r", Key("lora.r")),
+    ("rank", Key("lora.r")),
+    ("alpha", Key("lora.lora_alpha")),
+    ("scale", Remark("lora.lora_alpha", "it is the scale times r")),
+    ("lora_scale", Remark("lora.lora_alpha", "it is the scale times r")),
+    ("dropout", Key("lora.lora_dropout")),
+    ("lora_target", Key("lora.target_modules")),
+    ("lora_target_modules", Key("lora.target_modules")),
+    ("lora_target_linear", Value("lora.target_modules", "\"all-linear\"")),
+    ("rslora", Key("lora.use_rslora")),
+    ("peft_use_rslora", Key("lora.use_rslora")),
+    ("use_dora", Absent("DoRA is not offered: servers refuse such adapters")),
+    ("modules_to_save", Absent("an adapter holds LoRA factors only: servers refuse anything else")),
+    // [data]
+    ("dataset", Key("data.train")),
+    ("datasets", Key("data.train")),
+    ("dataset_path", Key("data.train")),
+    ("train_file", Key("data.train")),
+    ("train_data", Key("data.train")),
+    ("validation_file", Key("data.valid")),
+    ("valid_file", Key("data.valid")),
+    ("val_file", Key("data.valid")),
+    ("eval_dataset", Key("data.valid")),
+    ("test_file", Key("data.test")),
+    ("val_set_size", Remark("data.valid", "a file, since a random cut would share dialogues between splits")),
+    ("val_size", Remark("data.valid", "a file, since a random cut would share dialogues between splits")),
+    ("dataset_format", Key("data.format")),
+    ("max_samples", Key("data.max_train_samples")),
+    ("max_eval_samples", Key("data.max_valid_samples")),
+    ("max_predict_samples", Key("data.max_test_samples")),
+    // [prompt]
+    ("prompt_template", Key("prompt.template")),
+    ("chat_template", Remark("prompt.template", "the chat template itself comes with the tokenizer")),
+    ("window", Key("prompt.history_window")),
+    ("window_size", Key("prompt.history_window")),
+    ("context_window", Key("prompt.history_window")),
+    // [train]
+    ("finetuning_type", Key("train.method")),
+    ("lr", Key("train.learning_rate")),
+    ("micro_batch_size", Key("train.per_device_train_batch_size")),
+    ("batch_size", Key("train.per_device_train_batch_size")),
+    ("train_batch_size", Key("train.per_device_train_batch_size")),
+    ("grad_accumulation_steps", Key("train.gradient_accumulation_steps")),
+    ("accumulation_steps", Key("train.gradient_accumulation_steps")),
+    ("num_epochs", Key("train.num_train_epochs")),
+    ("epochs", Key("train.num_train_epochs")),
+    ("n_epochs", Key("train.num_train_epochs")),
+    ("iters", Remark("train.max_steps", "counted in optimiser steps")),
+    ("optimizer", Key("train.optim")),
+    ("lr_scheduler", Key("train.lr_scheduler_type")),
+    ("scheduler", Key("train.lr_scheduler_type")),
+    ("clip_grad_norm", Key("train.max_grad_norm")),
+    ("grad_clip", Key("train.max_grad_norm")),
+    ("gradient_clipping", Key("train.max_grad_norm")),
+    ("max_gradient_norm", Key("train.max_grad_norm")),
+    ("cutoff_len", Key("train.max_seq_length")),
+    ("sequence_len", Key("train.max_seq_length")),
+    ("max_length", Key("train.max_seq_length")),
+    ("max_seq_len", Key("train.max_seq_length")),
+    ("model_max_length", Key("train.max_seq_length")),
+    ("train_on_inputs", Remark("train.completion_only_loss", "it says the opposite")),
+    ("train_on_prompt", Remark("train.completion_only_loss", "it says the opposite")),
+    ("mask_prompt", Key("train.completion_only_loss")),
+    ("grad_checkpoint", Key("train.gradient_checkpointing")),
+    ("sample_packing", Absent("samples are not packed; train.group_by_length keeps padding low")),
+    ("packing", Absent("samples are not packed; train.group_by_length keeps padding low")),
+    ("out_dir", Key("train.output_dir")),
+    ("adapter_path", Key("train.output_dir")),
+    // [eval]
+    ("eval_batch_size", Key("eval.per_device_eval_batch_size")),
+    ("steps_per_eval", Key("eval.eval_steps")),
+    ("evaluation_strategy", Remark("eval.eval_steps", "0 = only at the end")),
+    ("eval_strategy", Remark("eval.eval_steps", "0 = only at the end")),
+    ("do_eval", Remark("data.valid", "a run with a validation split is evaluated")),
+    ("do_predict", Key("eval.test")),
+    ("patience", Key("eval.early_stopping_patience")),
+    ("eval_on_start", Key("eval.baseline")),
+    // [save]
+    ("save_every", Key("save.save_steps")),
+    ("steps_per_save", Key("save.save_steps")),
+    ("save_strategy", Remark("save.save_steps", "0 = only at the end")),
+    ("save_limit", Key("save.save_total_limit")),
+    ("resume", Key("save.resume_from_checkpoint")),
+    ("auto_resume_from_checkpoints", Value("save.resume_from_checkpoint", "\"latest\"")),
+    // [logging]
+    ("logging_dir", Remark("train.output_dir", "TensorBoard files are written to tb/ inside it")),
+    ("steps_per_report", Key("logging.logging_steps")),
+    ("log_every_n_steps", Key("logging.logging_steps")),
+    ("use_wandb", Key("logging.report_to")),
+    ("logger", Key("logging.report_to")),
+];
+
+/// Foreign section names.
+const SECTIONS: &[(&str, &str)] = &[
+    ("adapter", "lora"),
+    ("peft", "lora"),
+    ("dataset", "data"),
+    ("datasets", "data"),
+    ("template", "prompt"),
+    ("training", "train"),
+    ("trainer", "train"),
+    ("optimizer", "train"),
+    ("optim", "train"),
+    ("scheduler", "train"),
+    ("evaluation", "eval"),
+    ("validation", "eval"),
+    ("checkpoint", "save"),
+    ("checkpointing", "save"),
+    ("log", "logging"),
+];
+
+/// Foreign words for the choices of a key.
+const WORDS: &[(&str, &str, &str)] = &[
+    ("model.dtype", "bf16", "bfloat16"),
+    ("model.dtype", "fp16", "float16"),
+    ("model.dtype", "f16", "float16"),
+    ("model.dtype", "half", "float16"),
+    ("model.dtype", "fp32", "float32"),
+    ("model.dtype", "f32", "float32"),
+    ("model.dtype", "float", "float32"),
+    ("model.device", "metal", "wgpu"),
+    ("model.device", "mps", "wgpu"),
+    ("model.device", "vulkan", "wgpu"),
+    ("lora.init_lora_weights", "kaiming", "true"),
+    ("lora.init_lora_weights", "kaiming_uniform", "true"),
+    ("lora.init_lora_weights", "default", "true"),
+    ("eval.metric_for_best_model", "wf1", "weighted_f1"),
+    ("eval.metric_for_best_model", "acc", "accuracy"),
+    ("eval.metric_for_best_model", "perplexity", "loss"),
+];
+
+/// What another tool's key means here; `name` in folded spelling.
+pub(crate) fn key(name: &str) -> Option<Meaning> {
+    KEYS.iter().find(|(foreign, _)| *foreign == name).map(|(_, meaning)| *meaning)
+}
+
+/// Our name of another tool's section; `name` in folded spelling.
+pub(crate) fn section(name: &str) -> Option<&'static str> {
+    SECTIONS.iter().find(|(foreign, _)| *foreign == name).map(|(_, ours)| *ours)
+}
+
+/// Our word for another tool's choice of `key` (`section.key`); `name` in folded spelling.
+pub(crate) fn word(key: &str, name: &str) -> Option<&'static str> {
+    WORDS.iter().find(|(of, foreign, _)| *of == key && *foreign == name).map(|(_, _, ours)| *ours)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::{KEYS, Meaning, SECTIONS, WORDS};
+    use crate::vocabulary::{Kind, Section, sections_with};
+
+    #[test]
+    fn every_foreign_key_leads_to_a_key_and_is_none_itself() {
+        let mut seen = BTreeSet::new();
+        for (foreign, meaning) in KEYS {
+            assert!(seen.insert(foreign), "{foreign} is listed twice");
+            assert!(sections_with(foreign).is_empty(), "{foreign} is a key of ours");
+            let (Meaning::Key(ours) | Meaning::Value(ours, _) | Meaning::Remark(ours, _)) = meaning else {
+                continue;
+            };
+            let (section, key) = ours.split_once('.').unwrap();
+            assert!(Section::find(section).unwrap().key(key).is_some(), "{ours} is no key");
+        }
+    }
+
+    #[test]
+    fn every_foreign_section_leads_to_a_section_and_is_none_itself() {
+        for (foreign, ours) in SECTIONS {
+            assert!(Section::find(foreign).is_none() && Section::find(ours).is_some(), "{foreign}");
+        }
+    }
+
+    #[test]
+    fn every_foreign_word_leads_to_a_choice() {
+        for (key, foreign, ours) in WORDS {
+            let (section, name) = key.split_once('.').unwrap();
+            let kind = Section::find(section).unwrap().key(name).unwrap().kind;
+            if let Kind::Choice(names) = kind {
+                assert!(names.contains(ours) && !names.contains(foreign), "{foreign}");
+            } else if let Kind::TrueOrWord(_) = kind {
+                assert_eq!(*ours, "true");
+            } else {
+                assert_eq!(kind, Kind::Device);
+                assert!(ours.parse::<crate::DeviceChoice>().is_ok(), "{ours}");
+            }
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Recipes: the TOML files that say what a run of emotrain does.
+//!
+//! [`load`] lays a file and the overrides of the command line over the defaults, checks everything
+//! and returns a [`Recipe`] in which every key has its final value, or all the problems at once,
+//! each with its place and the name that was meant. [`json_schema`] describes the same vocabulary
+//! to editors.
+//!
+//! Defaults and the description of every key stand in one file, `recipes/default.toml`
+//! ([`DEFAULT_TOML`]). The crate deliberately does not look at the files a recipe names: whether
+//! a split exists and what is in it, is for those who read it.
+//!
+//! ```
+//! let text = r#"
+//!     [model]
+//!     model_name_or_path = "Qwen/Qwen2.5-7B-Instruct"
+//!     [data]
+//!     train = "train.jsonl"
+//!     valid = "valid.jsonl"
+//!     [train]
+//!     lora_rank = 8
+//! "#;
+//! let error = emotrain_recipe::parse(text, "erc.toml".as_ref(), &[]).unwrap_err();
+//! assert_eq!(
+//!     error.to_string(),
+//!     "erc.toml:8:5: \"lora_rank\" is another tool's name for lora.r\n  hint: write r = … under [lora]"
+//! );
+//! ```
+
+mod blank;
+mod check;
+mod choices;
+mod fingerprint;
+mod foreign;
+mod merge;
+mod overrides;
+mod places;
+mod problem;
+mod raw;
+mod recipe;
+mod schema;
+mod sections;
+mod suggest;
+mod syntax;
+mod unknown;
+mod values;
+mod vocabulary;
+
+pub use choices::{
+    DataFormat, DeviceChoice, Dtype, LabelSetName, LoraInit, Metric, ModelInit, Optimizer, Reporter,
+    ResumeFrom, Scheduler, TargetModules, TrainMethod, UnknownDevice, WrongForm,
+};
+pub use problem::{OVERRIDE_FILE, Problem, RecipeError};
+pub use recipe::{Recipe, load, parse};
+pub use schema::json_schema;
+pub use sections::{
+    DataSection, EvalSection, LoggingSection, LoraSection, ModelSection, PromptSection, SaveSection,
+    TrainSection,
+};
+
+/// `recipes/default.toml`: every key with its default and what it means.
+pub const DEFAULT_TOML: &str = include_str!("../../../recipes/default.toml");

@@ -1,0 +1,84 @@
+//! Overrides from the command line: `section.key=value`.
+
+use toml::Value;
+use toml::de::DeValue;
+
+use crate::foreign::{self, Meaning};
+use crate::problem::Fault;
+use crate::raw::plain;
+use crate::suggest::{did_you_mean, folded};
+use crate::unknown::{self, Unknown};
+use crate::vocabulary::{Kind, Section};
+
+/// How an override is written.
+const FORM: &str = "write section.key=value";
+
+/// One override that names a key of the vocabulary.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Override {
+    /// `section.key`.
+    pub(crate) path: String,
+    pub(crate) value: Value,
+}
+
+/// Reads one `section.key=value`.
+///
+/// The value is TOML; what is not TOML is taken as text, so that words need no quotes. Keys that
+/// hold text take the value as it stands, so that `model.revision=1234567` is text as well.
+///
+/// # Errors
+///
+/// A missing value, an unknown name, or a quoted value, list or table that is not TOML.
+pub(crate) fn parse(argument: &str) -> Result<Override, Unknown> {
+    let Some((path, written)) = argument.split_once('=') else {
+        let fault = Fault::new(format!("{argument:?} has no value")).hint(FORM);
+        return Err(Unknown { fault, meant: Vec::new() });
+    };
+    let path = path.trim();
+    let Some((section, name)) = path.split_once('.') else {
+        return Err(sectionless(path));
+    };
+    let Some(section) = Section::find(section) else {
+        return Err(unknown::section(section));
+    };
+    let Some(key) = section.key(name) else {
+        return Err(unknown::key(section, name));
+    };
+    match value(key.kind, written.trim()) {
+        Ok(value) => Ok(Override { path: path.to_owned(), value }),
+        Err(fault) => {
+            let fault = Fault { message: format!("{path}: {}", fault.message), ..fault };
+            Err(Unknown { fault, meant: vec![path.to_owned()] })
+        }
+    }
+}
+
+fn value(kind: Kind, written: &str) -> Result<Value, Fault> {
+    let is_quoted = written.starts_with(['"', '\'']);
+    let is_nested = written.starts_with(['[', '{']);
+    if kind.holds_text() && !is_quoted {
+        return Ok(Value::String(written.to_owned()));
+    }
+    match DeValue::parse(written) {
+        Ok(value) => plain(value.get_ref()),
+        Err(error) if is_quoted || is_nested => {
+            let fault = Fault::new(format!("not valid TOML: {}", error.message()));
+            let hint = "words in lists and tables need quotes: '[\"a\", \"b\"]'";
+            Err(fault.maybe_hint(is_nested.then(|| hint.to_owned())))
+        }
+        Err(_) => Ok(Value::String(written.to_owned())),
+    }
+}
+
+/// A key given without its section.
+fn sectionless(name: &str) -> Unknown {
+    let meant = match foreign::key(&folded(name)) {
+        Some(Meaning::Key(ours) | Meaning::Value(ours, _) | Meaning::Remark(ours, _)) => {
+            vec![ours.to_owned()]
+        }
+        Some(Meaning::Absent(_)) | None => unknown::near_anywhere(name),
+    };
+    let near: Vec<_> = meant.iter().map(String::as_str).collect();
+    let hint = did_you_mean(&near).unwrap_or_else(|| FORM.to_owned());
+    Unknown { fault: Fault::new(format!("{name:?} names no section")).hint(hint), meant }
+}

@@ -1,0 +1,92 @@
+//! Where relative paths start.
+
+use std::path::{Component, Path, PathBuf};
+
+use toml::Value;
+
+use crate::merge::Merged;
+use crate::problem::Origin;
+use crate::vocabulary::{Kind, SECTIONS};
+
+/// The folders that paths of a recipe are relative to.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Places {
+    /// The folder of the recipe file: for input paths written in the file.
+    pub(crate) recipe: PathBuf,
+    /// The folder the program runs in: for input paths given on the command line.
+    pub(crate) working: PathBuf,
+}
+
+impl Places {
+    /// Puts the folders before every relative input path.
+    pub(crate) fn resolve(&self, merged: &mut Merged) {
+        for section in SECTIONS {
+            for key in section.keys {
+                let path = format!("{}.{}", section.name, key.name);
+                let base = match merged.origin(&path) {
+                    Origin::File(_) => &self.recipe,
+                    Origin::Override => &self.working,
+                    Origin::Default => continue,
+                };
+                if let Some(Value::String(text)) = merged.value_mut(&path)
+                    && is_relative_path(key.kind, text)
+                {
+                    *text = joined(base, Path::new(text)).to_string_lossy().into_owned();
+                }
+            }
+        }
+    }
+}
+
+fn is_relative_path(kind: Kind, text: &str) -> bool {
+    if kind == Kind::Model {
+        return text.split('/').next().is_some_and(|first| first == "." || first == "..");
+    }
+    kind == Kind::InputPath && !text.is_empty() && Path::new(text).is_relative()
+}
+
+/// `base` followed by `path`, where each `..` at the start of `path` takes a folder off `base`.
+fn joined(base: &Path, path: &Path) -> PathBuf {
+    let mut whole = base.to_path_buf();
+    let mut climbing = true;
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir
+                if climbing && matches!(whole.components().next_back(), Some(Component::Normal(_))) =>
+            {
+                whole.pop();
+            }
+            Component::ParentDir => whole.push(".."),
+            Component::Normal(name) => {
+                climbing = false;
+                whole.push(name);
+            }
+            Component::Prefix(_) | Component::RootDir => whole.push(component),
+        }
+    }
+    if whole.as_os_str().is_empty() { PathBuf::from(".") } else { whole }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::joined;
+
+    #[test]
+    fn leading_parents_climb_out_of_the_base() {
+        let cases = [
+            ("/a/b", "../c", "/a/c"),
+            ("/a/b", "./c/d", "/a/b/c/d"),
+            ("/", "../c", "/../c"),
+            ("", "../c", "../c"),
+            ("..", "../c", "../../c"),
+            ("a", "..", "."),
+            ("/a", "b/../c", "/a/b/../c"),
+        ];
+        for (base, path, whole) in cases {
+            assert_eq!(joined(Path::new(base), Path::new(path)), Path::new(whole), "{base} + {path}");
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! What is wrong with a recipe: where, what, and how to mend it.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// The `file` of a [`Problem`] that comes from an override on the command line.
+pub const OVERRIDE_FILE: &str = "--set";
+
+/// One thing that is wrong with a recipe.
+///
+/// Displayed as `file:line:column: message`, with the hint on a line of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The key it is about, as `section.key`, when it is about one.
+    pub key: Option<String>,
+    /// The recipe file as it was named by the caller, or [`OVERRIDE_FILE`].
+    pub file: PathBuf,
+    /// Line in the file, from 1, when the problem has a place there.
+    pub line: Option<usize>,
+    /// Column in the line, from 1, counted in characters.
+    pub column: Option<usize>,
+    /// What is wrong.
+    pub message: String,
+    /// What to write instead, when that can be said.
+    pub hint: Option<String>,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.file.display())?;
+        for number in [self.line, self.column].into_iter().flatten() {
+            write!(f, ":{number}")?;
+        }
+        write!(f, ": {}", self.message)?;
+        match &self.hint {
+            Some(hint) => write!(f, "\n  hint: {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Why a recipe cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RecipeError {
+    /// The file cannot be read; the message names it.
+    #[error(transparent)]
+    Read(#[from] std::io::Error),
+    /// Everything that is wrong with the recipe, in the order of the file; never empty.
+    #[error("{}", listed(.0))]
+    Problems(Vec<Problem>),
+}
+
+fn listed(problems: &[Problem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// A place in a recipe file, both numbers from 1; columns count characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Position {
+    pub(crate) line: usize,
+    pub(crate) column: usize,
+}
+
+/// Where a value or a problem comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// Nobody wrote it.
+    Default,
+    /// The recipe file.
+    File(Position),
+    /// A `--set` on the command line.
+    Override,
+}
+
+/// A problem without its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Fault {
+    pub(crate) message: String,
+    pub(crate) hint: Option<String>,
+}
+
+impl Fault {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: None }
+    }
+
+    pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
+        self.maybe_hint(Some(hint.into()))
+    }
+
+    pub(crate) fn maybe_hint(self, hint: Option<String>) -> Self {
+        Self { hint, ..self }
+    }
+}
+
+/// Collects the problems of one recipe.
+#[derive(Debug)]
+pub(crate) struct Findings {
+    file: PathBuf,
+    problems: Vec<Problem>,
+}
+
+impl Findings {
+    /// Starts empty; `file` is the name shown for problems in the recipe file.
+    pub(crate) fn new(file: PathBuf) -> Self {
+        Self { file, problems: Vec::new() }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.problems.is_empty()
+    }
+
+    pub(crate) fn add(&mut self, origin: Origin, key: Option<&str>, fault: Fault) {
+        let (file, position) = match origin {
+            Origin::Default => (self.file.clone(), None),
+            Origin::File(position) => (self.file.clone(), Some(position)),
+            Origin::Override => (PathBuf::from(OVERRIDE_FILE), None),
+        };
+        self.problems.push(Problem {
+            key: key.map(str::to_owned),
+            file,
+            line: position.map(|position| position.line),
+            column: position.map(|position| position.column),
+            message: fault.message,
+            hint: fault.hint,
+        });
+    }
+
+    /// All problems: those with a place in the file by place, then the file's others, then the overrides'.
+    pub(crate) fn into_problems(self) -> Vec<Problem> {
+        let mut problems = self.problems;
+        problems.sort_by_key(|problem| {
+            let overridden = problem.file != self.file;
+            (overridden, problem.line.is_none(), problem.line, problem.column)
+        });
+        problems
+    }
+}

@@ -1,0 +1,170 @@
+//! A recipe file as it was written: sections, keys, values and where each stands.
+//!
+//! Nothing is interpreted here. Text that is not TOML is reported and skipped, so that the rest
+//! of the file can still be checked.
+
+use std::ops::Range;
+
+use toml::de::{DeTable, DeValue};
+use toml::{Spanned, Value};
+
+use crate::problem::{Fault, Position};
+use crate::syntax;
+
+/// The parsed file.
+#[derive(Debug, Default)]
+pub(crate) struct RawRecipe {
+    /// The top-level tables.
+    pub(crate) sections: Vec<RawSection>,
+    /// Top-level keys that hold something other than a table.
+    pub(crate) strays: Vec<RawKey>,
+    /// Where the text is not TOML.
+    pub(crate) syntax: Vec<(Position, Fault)>,
+}
+
+/// One `[section]`.
+#[derive(Debug)]
+pub(crate) struct RawSection {
+    pub(crate) name: String,
+    pub(crate) at: Position,
+    pub(crate) keys: Vec<RawKey>,
+}
+
+/// One `key = value`.
+#[derive(Debug)]
+pub(crate) struct RawKey {
+    pub(crate) name: String,
+    pub(crate) at: Position,
+    pub(crate) value: RawValue,
+    pub(crate) value_at: Position,
+    /// The line the value ends on.
+    last_line: usize,
+    /// Places of the elements of a list or table, in order; empty for other values.
+    pub(crate) elements_at: Vec<Position>,
+}
+
+/// What stands behind the equals sign.
+#[derive(Debug)]
+pub(crate) enum RawValue {
+    /// A value.
+    Plain(Value),
+    /// TOML, but nothing that can be represented.
+    Unfit(Fault),
+    /// Not TOML, which [`RawRecipe::syntax`] reports.
+    Damaged,
+}
+
+impl RawRecipe {
+    /// Reads as much of `text` as is TOML.
+    pub(crate) fn parse(text: &str) -> Self {
+        let lines = Lines::new(text);
+        let (table, errors) = DeTable::parse_recoverable(text);
+        let mut raw = Self::default();
+        for (name, value) in table.get_ref() {
+            let at = lines.position(name.span().start);
+            let name_text = name.get_ref().to_string();
+            if let DeValue::Table(keys) = value.get_ref() {
+                let keys = keys.iter().map(|(name, value)| lines.key(name.get_ref(), &name.span(), value));
+                raw.sections.push(RawSection { name: name_text, at, keys: keys.collect() });
+            } else {
+                raw.strays.push(lines.key(&name_text, &name.span(), value));
+            }
+        }
+        for error in errors {
+            raw.add_error(&lines, &error);
+        }
+        raw
+    }
+
+    /// Keeps the first error of a value, or of a line outside any, and marks the value as damaged:
+    /// what the parser made of the rest of it says nothing.
+    fn add_error(&mut self, lines: &Lines<'_>, error: &toml::de::Error) {
+        let span = error.span().unwrap_or_default();
+        let at = lines.position(span.start);
+        let keys = self.sections.iter_mut().flat_map(|section| &mut section.keys).chain(&mut self.strays);
+        for key in keys {
+            if (key.at.line..=key.last_line).contains(&at.line) {
+                if matches!(key.value, RawValue::Damaged) {
+                    return;
+                }
+                key.value = RawValue::Damaged;
+            }
+        }
+        if self.syntax.iter().all(|(earlier, _)| earlier.line != at.line) {
+            let found = lines.text.get(span).unwrap_or_default();
+            self.syntax.push((at, syntax::fault(error.message(), found, lines.line(at.line))));
+        }
+    }
+
+    /// The section of this name, when the text holds it.
+    pub(crate) fn section(&self, name: &str) -> Option<&RawSection> {
+        self.sections.iter().find(|section| section.name == name)
+    }
+}
+
+/// Turns byte ranges into lines and columns.
+struct Lines<'t> {
+    text: &'t str,
+    starts: Vec<usize>,
+}
+
+impl<'t> Lines<'t> {
+    fn new(text: &'t str) -> Self {
+        let breaks = text.match_indices('\n').map(|(at, _)| at + 1);
+        Self { text, starts: std::iter::once(0).chain(breaks).collect() }
+    }
+
+    fn position(&self, at: usize) -> Position {
+        let line = self.starts.partition_point(|&start| start <= at).max(1);
+        let before = self.text.get(self.starts[line - 1]..at).unwrap_or_default();
+        Position { line, column: before.trim_start_matches('\u{feff}').chars().count() + 1 }
+    }
+
+    /// The text of a line, from 1.
+    fn line(&self, number: usize) -> &'t str {
+        self.text.lines().nth(number - 1).unwrap_or_default()
+    }
+
+    fn key(&self, name: &str, span: &Range<usize>, value: &Spanned<DeValue<'_>>) -> RawKey {
+        let place = |item: &Spanned<DeValue<'_>>| self.position(item.span().start);
+        let elements_at = if let Some(items) = value.get_ref().as_array() {
+            items.iter().map(place).collect()
+        } else {
+            value.get_ref().as_table().into_iter().flatten().map(|(_, item)| place(item)).collect()
+        };
+        RawKey {
+            name: name.to_owned(),
+            at: self.position(span.start),
+            value: plain(value.get_ref()).map_or_else(RawValue::Unfit, RawValue::Plain),
+            value_at: place(value),
+            last_line: self.position(value.span().end).line,
+            elements_at,
+        }
+    }
+}
+
+/// Strips the places off a value.
+///
+/// # Errors
+///
+/// A whole number that 64 bits cannot hold.
+pub(crate) fn plain(value: &DeValue<'_>) -> Result<Value, Fault> {
+    Ok(match value {
+        DeValue::String(text) => Value::String(text.to_string()),
+        DeValue::Integer(digits) => {
+            let number = i64::from_str_radix(digits.as_str(), digits.radix());
+            Value::Integer(number.map_err(|_| Fault::new(format!("the number {digits} is too large")))?)
+        }
+        DeValue::Float(digits) => Value::Float(digits.as_str().parse().unwrap_or(f64::NAN)),
+        DeValue::Boolean(flag) => Value::Boolean(*flag),
+        DeValue::Datetime(date) => Value::Datetime(*date),
+        DeValue::Array(items) => {
+            Value::Array(items.iter().map(|item| plain(item.get_ref())).collect::<Result<_, _>>()?)
+        }
+        DeValue::Table(entries) => {
+            let entries =
+                entries.iter().map(|(name, item)| Ok((name.get_ref().to_string(), plain(item.get_ref())?)));
+            Value::Table(entries.collect::<Result<_, Fault>>()?)
+        }
+    })
+}

@@ -1,0 +1,172 @@
+//! The resolved recipe: how it is read and how it is written back.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use toml::{Table, Value};
+
+use crate::check;
+use crate::merge::Merged;
+use crate::places::Places;
+use crate::problem::{Fault, Findings, Origin, Position, RecipeError};
+use crate::raw::RawRecipe;
+use crate::sections::{
+    DataSection, EvalSection, LoggingSection, LoraSection, ModelSection, PromptSection, SaveSection,
+    TrainSection,
+};
+
+/// A checked recipe with every default filled in and every path resolved.
+///
+/// Two recipes are equal when all their keys are; the name of the file they came from does not
+/// matter.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    #[serde(skip)]
+    name: String,
+    /// The base model and the device.
+    pub model: ModelSection,
+    /// The adapter.
+    pub lora: LoraSection,
+    /// The files and the labels in them.
+    pub data: DataSection,
+    /// How an utterance becomes a chat.
+    pub prompt: PromptSection,
+    /// The loop.
+    pub train: TrainSection,
+    /// When to measure and what to keep.
+    pub eval: EvalSection,
+    /// Checkpoints.
+    pub save: SaveSection,
+    /// Training curves.
+    pub logging: LoggingSection,
+}
+
+impl PartialEq for Recipe {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { name: _, model, lora, data, prompt, train, eval, save, logging } = self;
+        *model == other.model
+            && *lora == other.lora
+            && *data == other.data
+            && *prompt == other.prompt
+            && *train == other.train
+            && *eval == other.eval
+            && *save == other.save
+            && *logging == other.logging
+    }
+}
+
+/// Reads the recipe at `path` and lays `overrides` (`section.key=value`) over it.
+///
+/// Input paths in the file are relative to the file's folder, those in overrides to the current
+/// directory; both come out absolute, so that [`Recipe::to_toml`] can be saved anywhere.
+///
+/// # Errors
+///
+/// [`RecipeError::Read`] when the file cannot be read, [`RecipeError::Problems`] with everything
+/// that is wrong with it.
+pub fn load(path: &Path, overrides: &[String]) -> Result<Recipe, RecipeError> {
+    let bytes = fs_err::read(path)?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let places = Places { recipe: fs_err::canonicalize(folder)?, working: fs_err::canonicalize(".")? };
+    let mut findings = Findings::new(path.to_path_buf());
+    for folder in [&places.recipe, &places.working] {
+        if folder.to_str().is_none() {
+            let fault = Fault::new(format!("the folder {} has a name that is not UTF-8", folder.display()));
+            findings.add(Origin::Default, None, fault);
+        }
+    }
+    if let Err(error) = std::str::from_utf8(&bytes) {
+        let start = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
+        let last_line = start.rsplit('\n').next().unwrap_or_default();
+        let position =
+            Position { line: start.matches('\n').count() + 1, column: last_line.chars().count() + 1 };
+        findings.add(
+            Origin::File(position),
+            None,
+            Fault::new("not UTF-8 text").hint("save the file as UTF-8"),
+        );
+    }
+    let text = String::from_utf8_lossy(&bytes);
+    read(&Source { text: &text, file: path, places }, overrides, findings)
+}
+
+/// As [`load`], for a recipe that is already in memory: nothing is read from disk.
+///
+/// `file` gives the name of the recipe, the name in problems and the folder that input paths
+/// are relative to; relative paths stay relative when `file` is.
+///
+/// # Errors
+///
+/// [`RecipeError::Problems`] with everything that is wrong with it.
+pub fn parse(text: &str, file: &Path, overrides: &[String]) -> Result<Recipe, RecipeError> {
+    let recipe = file.parent().map(Path::to_path_buf).unwrap_or_default();
+    let places = Places { recipe, working: PathBuf::new() };
+    read(&Source { text, file, places }, overrides, Findings::new(file.to_path_buf()))
+}
+
+struct Source<'s> {
+    text: &'s str,
+    file: &'s Path,
+    places: Places,
+}
+
+fn read(source: &Source<'_>, overrides: &[String], mut findings: Findings) -> Result<Recipe, RecipeError> {
+    let mut raw = RawRecipe::parse(source.text);
+    let syntax = std::mem::take(&mut raw.syntax);
+    let is_whole = syntax.is_empty();
+    for (at, fault) in syntax {
+        findings.add(Origin::File(at), None, fault);
+    }
+    let mut merged = Merged::new(raw, overrides, &mut findings);
+    let name = source.file.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+    settle(&mut merged, &name);
+    source.places.resolve(&mut merged);
+    let recipe = Recipe::from_table(merged.table(), name);
+    match &recipe {
+        Ok(recipe) if is_whole => check::check(recipe, &merged, &mut findings),
+        Ok(_) => {}
+        Err(fault) => findings.add(Origin::Default, None, fault.clone()),
+    }
+    match recipe {
+        Ok(recipe) if findings.is_empty() => Ok(recipe),
+        _ => Err(RecipeError::Problems(findings.into_problems())),
+    }
+}
+
+/// Fills in the defaults that depend on other keys.
+fn settle(merged: &mut Merged, name: &str) {
+    if let Some(Value::String(folder)) = merged.value_mut("train.output_dir")
+        && folder.is_empty()
+    {
+        *folder = format!("checkpoints/{name}");
+    }
+    let steps = merged.value("train.warmup_steps").and_then(Value::as_integer).unwrap_or(0);
+    if steps > 0
+        && merged.origin("train.warmup_ratio") == Origin::Default
+        && let Some(ratio) = merged.value_mut("train.warmup_ratio")
+    {
+        *ratio = Value::Float(0.0);
+    }
+}
+
+impl Recipe {
+    fn from_table(table: Table, name: String) -> Result<Self, Fault> {
+        let recipe: Self = table.try_into().map_err(|error: toml::de::Error| Fault::new(error.message()))?;
+        Ok(Self { name, ..recipe })
+    }
+
+    /// The name of the recipe: its file name without the extension.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The recipe as TOML, every key written out; [`load`] reads it back to an equal recipe.
+    ///
+    /// # Panics
+    ///
+    /// When a field was set by hand to a number that TOML cannot hold (above `i64::MAX`).
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("numbers of a recipe fit into TOML")
+    }
+}

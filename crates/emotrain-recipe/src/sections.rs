@@ -1,0 +1,193 @@
+//! The sections of a recipe after defaults, file and overrides are merged: plain data.
+//!
+//! What each key means to a user is written once, above the key in `recipes/default.toml`; here
+//! stands what a field holds after resolution.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::blank;
+use crate::choices::{
+    DataFormat, DeviceChoice, Dtype, LabelSetName, LoraInit, Metric, ModelInit, Optimizer, Reporter,
+    ResumeFrom, Scheduler, TargetModules, TrainMethod,
+};
+
+/// `[model]`: the base model and the device.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelSection {
+    /// A Hub id (`owner/name`) or a path; one that began with `./` or `../` is already resolved.
+    pub model_name_or_path: String,
+    /// Branch, tag or commit of a Hub id.
+    pub revision: String,
+    /// Whether the checkpoint's weights are read at all.
+    pub init: ModelInit,
+    /// Type of the base model's weights.
+    pub dtype: Dtype,
+    /// Where tensors live.
+    pub device: DeviceChoice,
+    /// Threads of the CPU backend; 0 = all cores.
+    pub num_threads: usize,
+}
+
+/// `[lora]`: the adapter, used when `train.method` is [`TrainMethod::Lora`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoraSection {
+    /// Rank, at least 1.
+    pub r: usize,
+    /// Numerator of the scale: the update is multiplied by alpha/r, or alpha/√r with `use_rslora`.
+    pub lora_alpha: usize,
+    /// Dropout probability on the adapter's input, in [0, 1).
+    pub lora_dropout: f64,
+    /// The layers that get an adapter.
+    pub target_modules: TargetModules,
+    /// Scale by alpha/√r.
+    pub use_rslora: bool,
+    /// Start of the first factor.
+    pub init_lora_weights: LoraInit,
+}
+
+/// `[data]`: the files of the splits and the labels in them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataSection {
+    /// Format of all files of this section.
+    pub format: DataFormat,
+    /// Training split.
+    pub train: PathBuf,
+    /// Validation split.
+    #[serde(with = "blank::path")]
+    pub valid: Option<PathBuf>,
+    /// Test split.
+    #[serde(with = "blank::path")]
+    pub test: Option<PathBuf>,
+    /// The closed set of labels.
+    pub label_set: LabelSetName,
+    /// The labels of [`LabelSetName::Custom`], in the order of their numbers; else empty.
+    pub labels: Vec<String>,
+    /// Other spellings of custom labels: spelling to label; else empty.
+    pub label_aliases: BTreeMap<String, String>,
+    /// Cap on training samples; `None` = all.
+    #[serde(with = "blank::count")]
+    pub max_train_samples: Option<usize>,
+    /// Cap on validation samples; `None` = all.
+    #[serde(with = "blank::count")]
+    pub max_valid_samples: Option<usize>,
+    /// Cap on test samples; `None` = all.
+    #[serde(with = "blank::count")]
+    pub max_test_samples: Option<usize>,
+}
+
+/// `[prompt]`: how an utterance becomes a chat.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PromptSection {
+    /// A template file; `None` = the built-in template.
+    #[serde(with = "blank::path")]
+    pub template: Option<PathBuf>,
+    /// Number of earlier utterances shown.
+    pub history_window: usize,
+    /// Number of later utterances shown.
+    pub future_window: usize,
+    /// Passed to chat templates that know it.
+    pub enable_thinking: bool,
+}
+
+/// `[train]`: the loop.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainSection {
+    /// Which weights are trained.
+    pub method: TrainMethod,
+    /// Peak learning rate, above 0.
+    pub learning_rate: f64,
+    /// Samples per forward pass, at least 1.
+    pub per_device_train_batch_size: usize,
+    /// Forward passes per optimiser step, at least 1.
+    pub gradient_accumulation_steps: usize,
+    /// Passes over the training split, at least 1.
+    pub num_train_epochs: usize,
+    /// Optimiser steps in all; `None` = as the epochs give.
+    #[serde(with = "blank::count")]
+    pub max_steps: Option<usize>,
+    /// The optimiser.
+    pub optim: Optimizer,
+    /// Decay of the first moment, in [0, 1).
+    pub adam_beta1: f64,
+    /// Decay of the second moment, in [0, 1).
+    pub adam_beta2: f64,
+    /// Added to the root of the second moment, above 0.
+    pub adam_epsilon: f64,
+    /// Decoupled weight decay, in [0, 1].
+    pub weight_decay: f64,
+    /// Shape of the schedule after the warm-up.
+    pub lr_scheduler_type: Scheduler,
+    /// Warm-up as a share of all steps, in [0, 1]; 0 when `warmup_steps` is given.
+    pub warmup_ratio: f64,
+    /// Warm-up in optimiser steps; 0 = by `warmup_ratio`.
+    pub warmup_steps: usize,
+    /// Limit on the global gradient norm; 0 = no limit.
+    pub max_grad_norm: f64,
+    /// Longest sample in tokens, answer included.
+    pub max_seq_length: usize,
+    /// Loss on the answer alone, else on every token.
+    pub completion_only_loss: bool,
+    /// Recompute each layer in the backward pass.
+    pub gradient_checkpointing: bool,
+    /// Batch samples of like length.
+    pub group_by_length: bool,
+    /// Seed of every random draw.
+    pub seed: u64,
+    /// The run directory, relative to the current directory.
+    #[serde(with = "blank::place")]
+    pub output_dir: PathBuf,
+}
+
+/// `[eval]`: when to measure and what to keep.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own in the recipe")]
+pub struct EvalSection {
+    /// Optimiser steps between evaluations; 0 = only at the end.
+    pub eval_steps: usize,
+    /// Samples per forward pass, at least 1.
+    pub per_device_eval_batch_size: usize,
+    /// The score that chooses the best checkpoint.
+    pub metric_for_best_model: Metric,
+    /// Agrees with [`Metric::greater_is_better`].
+    pub greater_is_better: bool,
+    /// End with the best weights, not the last.
+    pub load_best_model_at_end: bool,
+    /// Evaluations without a better score before the run stops; 0 = never.
+    pub early_stopping_patience: usize,
+    /// Evaluate the untrained model first.
+    pub baseline: bool,
+    /// Evaluate the test split once, after selection.
+    pub test: bool,
+}
+
+/// `[save]`: checkpoints.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SaveSection {
+    /// Optimiser steps between checkpoints; 0 = only at the end.
+    pub save_steps: usize,
+    /// Checkpoints kept beside the best one; 0 = all.
+    pub save_total_limit: usize,
+    /// Where to go on from; `None` = start anew.
+    #[serde(with = "blank::resume")]
+    pub resume_from_checkpoint: Option<ResumeFrom>,
+}
+
+/// `[logging]`: training curves.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LoggingSection {
+    /// Optimiser steps between entries, at least 1.
+    pub logging_steps: usize,
+    /// Where entries go.
+    pub report_to: Vec<Reporter>,
+}

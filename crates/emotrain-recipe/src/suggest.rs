@@ -1,0 +1,73 @@
+//! "Did you mean …?": the known names nearest to an unknown one.
+
+/// At most this many names are worth suggesting at once.
+const MOST: usize = 3;
+
+/// The candidates nearest to `written`: those with the fewest typing mistakes (all of them when
+/// several tie), else those that share whole words with it. Empty when nothing is near.
+///
+/// Case and the choice between `-`, `_` and a space do not count as mistakes.
+pub(crate) fn nearest<'c>(written: &str, candidates: impl IntoIterator<Item = &'c str>) -> Vec<&'c str> {
+    let written = folded(written);
+    let candidates: Vec<_> = candidates.into_iter().collect();
+    let allowed = (written.chars().count() / 3).max(1);
+    let distance = |candidate: &str| strsim::damerau_levenshtein(&written, &folded(candidate));
+    let least = candidates.iter().map(|candidate| distance(candidate)).min();
+    let mut found: Vec<_> = match least {
+        Some(least) if least <= allowed => {
+            candidates.into_iter().filter(|candidate| distance(candidate) == least).collect()
+        }
+        _ => candidates.into_iter().filter(|candidate| shares_words(&written, candidate)).collect(),
+    };
+    if found.len() > MOST {
+        found.clear();
+    }
+    found
+}
+
+/// The spelling that is compared: lower case, words joined by one `_`.
+pub(crate) fn folded(name: &str) -> String {
+    let words = name.split(|c: char| c.is_whitespace() || c == '_' || c == '-');
+    words.filter(|word| !word.is_empty()).map(str::to_lowercase).collect::<Vec<_>>().join("_")
+}
+
+/// Whether one name is made of words of the other: `lr_scheduler` and `lr_scheduler_type`.
+fn shares_words(written: &str, candidate: &str) -> bool {
+    let candidate = folded(candidate);
+    let within = |inner: &str, outer: &str| inner.split('_').all(|word| outer.split('_').any(|w| w == word));
+    within(written, &candidate) || within(&candidate, written)
+}
+
+/// `did you mean "a" or "b"?`, or nothing when there is nothing to suggest.
+pub(crate) fn did_you_mean(names: &[&str]) -> Option<String> {
+    (!names.is_empty()).then(|| format!("did you mean {}?", either(names)))
+}
+
+/// `"a", "b" or "c"`.
+pub(crate) fn either(names: &[&str]) -> String {
+    let quoted: Vec<_> = names.iter().map(|name| format!("{name:?}")).collect();
+    match quoted.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        _ => quoted.join(""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{did_you_mean, nearest};
+
+    #[test]
+    fn ties_are_all_named_and_far_names_are_not() {
+        let keys = ["adam_beta1", "adam_beta2", "learning_rate", "num_train_epochs"];
+        assert_eq!(nearest("adam_beta3", keys), ["adam_beta1", "adam_beta2"]);
+        assert_eq!(nearest("Learning-Rat", keys), ["learning_rate"]);
+        assert_eq!(nearest("train_epochs", keys), ["num_train_epochs"]);
+        assert!(nearest("colour", keys).is_empty());
+    }
+
+    #[test]
+    fn a_question_needs_a_name() {
+        assert_eq!(did_you_mean(&["a", "b"]).as_deref(), Some("did you mean \"a\" or \"b\"?"));
+        assert_eq!(did_you_mean(&[]), None);
+    }
+}

@@ -1,0 +1,35 @@
+//! Words for text that is not TOML, better than a parser's where the mistake is a usual one.
+
+use crate::problem::Fault;
+
+/// The fault of a parser's error at `found`, which is a part of `line`.
+pub(crate) fn fault(message: &str, found: &str, line: &str) -> Fault {
+    let plain = Fault::new(format!("not valid TOML: {message}"));
+    if message == "duplicate key" {
+        return Fault::new(format!("{found:?} is given twice")).hint("keep one of them");
+    }
+    let Some((name, value)) = line.split_once('=') else {
+        return match line.trim().split_once(' ') {
+            Some((name, value)) if message.starts_with("key with no value") => {
+                plain.hint(format!("write {name} = {}", value.trim()))
+            }
+            _ => plain,
+        };
+    };
+    let name = name.trim();
+    let value = value.split('#').next().unwrap_or_default().trim();
+    match value.as_bytes() {
+        [] => Fault::new(format!("{name} has no value")).hint("leave the line out to have the default"),
+        [b'.', b'0'..=b'9', ..] => plain.hint(format!("write {name} = 0{value}")),
+        [.., b'0'..=b'9', b'.'] => plain.hint(format!("write {name} = {value}0")),
+        [first, ..] if first.is_ascii_alphabetic() => match value {
+            "True" | "False" | "TRUE" | "FALSE" | "NaN" | "Inf" => {
+                plain.hint(format!("write {name} = {}", value.to_lowercase()))
+            }
+            "None" | "null" | "nil" => plain.hint("leave the line out to have the default"),
+            words => Fault::new(format!("the text of {name} has no quotes"))
+                .hint(format!("write {name} = {words:?}")),
+        },
+        _ => plain,
+    }
+}

@@ -1,0 +1,122 @@
+//! Sections and keys that are not in the vocabulary, with the names that were meant.
+
+use std::collections::BTreeSet;
+
+use crate::foreign::{self, Meaning};
+use crate::problem::Fault;
+use crate::suggest::{did_you_mean, folded, nearest};
+use crate::vocabulary::{SECTIONS, Section, sections_with};
+
+/// An unknown name and what it was probably meant to be.
+#[derive(Debug)]
+pub(crate) struct Unknown {
+    pub(crate) fault: Fault,
+    /// The keys (`section.key`) that were probably meant.
+    pub(crate) meant: Vec<String>,
+}
+
+/// An unknown section.
+pub(crate) fn section(name: &str) -> Unknown {
+    let fault = Fault::new(format!("unknown section [{name}]"));
+    let near = match foreign::section(&folded(name)) {
+        Some(ours) => vec![ours],
+        None => nearest(name, SECTIONS.iter().map(|section| section.name)),
+    };
+    let meant = SECTIONS.iter().filter(|section| near.contains(&section.name));
+    let meant =
+        meant.flat_map(|section| section.keys.iter().map(|key| format!("{}.{}", section.name, key.name)));
+    let fault = if near.is_empty() {
+        let all: Vec<_> = SECTIONS.iter().map(|section| section.name).collect();
+        fault.hint(format!("the sections are {}", bracketed(&all, ", ")))
+    } else {
+        fault.hint(format!("did you mean {}?", bracketed(&near, " or ")))
+    };
+    Unknown { fault, meant: meant.collect() }
+}
+
+/// A key that `section` does not have.
+pub(crate) fn key(section: &Section, name: &str) -> Unknown {
+    if let Some(meaning) = foreign::key(&folded(name)) {
+        return translated(Some(section.name), name, meaning);
+    }
+    let homes = sections_with(name);
+    if !homes.is_empty() {
+        let fault = Fault::new(format!("{name:?} does not belong in [{}]", section.name));
+        let hint = format!("it is a key of {}", bracketed(&homes, " and of "));
+        return Unknown { fault: fault.hint(hint), meant: in_each(&homes, name) };
+    }
+    let fault = Fault::new(format!("unknown key {name:?} in [{}]", section.name));
+    let near = nearest(name, section.keys.iter().map(|key| key.name));
+    if let Some(hint) = did_you_mean(&near) {
+        let meant = near.iter().flat_map(|near| in_each(&[section.name], near)).collect();
+        return Unknown { fault: fault.hint(hint), meant };
+    }
+    let keys: Vec<_> = section.keys.iter().map(|key| key.name).collect();
+    guessed(fault, name, format!("the keys of [{}] are {}", section.name, keys.join(", ")))
+}
+
+/// A value that stands before the first section.
+pub(crate) fn stray(name: &str) -> Unknown {
+    if let Some(section) = Section::find(name) {
+        let fault = Fault::new(format!("[{name}] must be a section"));
+        let first = section.keys[0].name;
+        let hint = format!("write [{name}] on a line of its own and below it its keys, such as {first}");
+        return Unknown { fault: fault.hint(hint), meant: Vec::new() };
+    }
+    if let Some(meaning) = foreign::key(&folded(name)) {
+        return translated(None, name, meaning);
+    }
+    let fault = Fault::new(format!("{name:?} stands outside any section"));
+    let homes = sections_with(name);
+    if homes.is_empty() {
+        return guessed(fault, name, "every key stands under its [section]".to_owned());
+    }
+    let hint = format!("put it under {}", bracketed(&homes, " or "));
+    Unknown { fault: fault.hint(hint), meant: in_each(&homes, name) }
+}
+
+/// `fault` with the nearest keys of all sections as its hint, or else with `otherwise`.
+fn guessed(fault: Fault, name: &str, otherwise: String) -> Unknown {
+    let meant = near_anywhere(name);
+    let near: Vec<_> = meant.iter().filter_map(|path| path.split_once('.')).collect();
+    let near: Vec<_> = near.iter().map(|(section, key)| format!("{key:?} in [{section}]")).collect();
+    let hint = if near.is_empty() { otherwise } else { format!("did you mean {}?", near.join(" or ")) };
+    Unknown { fault: fault.hint(hint), meant }
+}
+
+/// The keys (`section.key`) of all sections that are nearest to `name`.
+pub(crate) fn near_anywhere(name: &str) -> Vec<String> {
+    let keys: BTreeSet<_> = SECTIONS.iter().flat_map(|section| section.keys).map(|key| key.name).collect();
+    nearest(name, keys).iter().flat_map(|key| in_each(&sections_with(key), key)).collect()
+}
+
+/// Another tool's name, written in the section `inside`.
+fn translated(inside: Option<&str>, name: &str, meaning: Meaning) -> Unknown {
+    let (ours, value, remark) = match meaning {
+        Meaning::Key(ours) => (ours, "", ""),
+        Meaning::Value(ours, value) => (ours, value, ""),
+        Meaning::Remark(ours, remark) => (ours, "", remark),
+        Meaning::Absent(reason) => {
+            let fault = Fault::new(format!("{name:?} is another tool's key")).hint(reason);
+            return Unknown { fault, meant: Vec::new() };
+        }
+    };
+    let fault = Fault::new(format!("{name:?} is another tool's name for {ours}"));
+    let (section, key) = ours.split_once('.').unwrap_or(("", ours));
+    let mut hint = format!("write {key} = {}", if value.is_empty() { "…" } else { value });
+    if inside != Some(section) {
+        hint = format!("{hint} under [{section}]");
+    }
+    if !remark.is_empty() {
+        hint = format!("{hint}; {remark}");
+    }
+    Unknown { fault: fault.hint(hint), meant: vec![ours.to_owned()] }
+}
+
+fn in_each(sections: &[&str], key: &str) -> Vec<String> {
+    sections.iter().map(|section| format!("{section}.{key}")).collect()
+}
+
+fn bracketed(names: &[&str], between: &str) -> String {
+    names.iter().map(|name| format!("[{name}]")).collect::<Vec<_>>().join(between)
+}

@@ -1,0 +1,203 @@
+//! Whether a value is one that its key takes, and what to write instead when it is not.
+
+use std::collections::BTreeSet;
+use std::ops::Bound::{self, Excluded, Included, Unbounded};
+use std::ops::RangeBounds as _;
+
+use toml::Value;
+
+use crate::choices::DeviceChoice;
+use crate::foreign;
+use crate::problem::Fault;
+use crate::suggest::{did_you_mean, either, folded, nearest};
+use crate::vocabulary::{Key, Kind};
+
+/// Longest text that a message quotes in full, in characters.
+const QUOTED: usize = 60;
+
+/// Something wrong with a value or with one of its elements.
+#[derive(Debug, PartialEq)]
+pub(crate) struct BadValue {
+    /// Index of the element in the list or table, when only that one is wrong.
+    pub(crate) element: Option<usize>,
+    pub(crate) fault: Fault,
+}
+
+/// Everything that is wrong with `value` as the value of `key` in `section`.
+pub(crate) fn check(section: &str, key: &Key, value: &Value) -> Vec<BadValue> {
+    let path = format!("{section}.{}", key.name);
+    let whole = |fault| vec![BadValue { element: None, fault }];
+    match (key.kind, value) {
+        (Kind::Texts, Value::Array(items)) => elements(items.iter(), |item| {
+            let message = || format!("every entry of {path} must be text, not {}", shown(item));
+            (!item.is_str()).then(|| Fault::new(message()))
+        }),
+        (Kind::TextTable, Value::Table(entries)) => elements(entries.iter(), |(name, item)| {
+            let message = || format!("{path}.{name} must be text, not {}", shown(item));
+            (!item.is_str()).then(|| Fault::new(message()))
+        }),
+        (Kind::WordOrChoices(_, names), Value::Array(items)) if items.is_empty() => {
+            let fault = Fault::new(format!("{path} is an empty list"));
+            whole(fault.hint(format!("name at least one of {}", either(names))))
+        }
+        (Kind::Choices(names) | Kind::WordOrChoices(_, names), Value::Array(items)) => {
+            listed_choices(&path, names, items)
+        }
+        (kind, value) if accepts(kind, value) => match tilde(&path, kind, value) {
+            Some(fault) => whole(fault),
+            None => Vec::new(),
+        },
+        (kind, value) => {
+            let fault = Fault::new(format!("{path} must be {}, not {}", expected(kind), shown(value)));
+            whole(fault.maybe_hint(remedy(&path, key, value)))
+        }
+    }
+}
+
+fn elements<I: Iterator>(items: I, fault: impl Fn(I::Item) -> Option<Fault>) -> Vec<BadValue> {
+    let faults = items.map(fault).enumerate();
+    faults.filter_map(|(at, fault)| fault.map(|fault| BadValue { element: Some(at), fault })).collect()
+}
+
+fn listed_choices(path: &str, names: &[&str], items: &[Value]) -> Vec<BadValue> {
+    let mut seen = BTreeSet::new();
+    let mut bad = Vec::new();
+    for (at, item) in items.iter().enumerate() {
+        let word = item.as_str().unwrap_or_default();
+        let fault = if !names.contains(&word) {
+            let message =
+                format!("every entry of {path} must be one of {}, not {}", either(names), shown(item));
+            Fault::new(message).maybe_hint(did_you_mean(&nearest(word, names.iter().copied())))
+        } else if !seen.insert(word) {
+            Fault::new(format!("{path} names {word:?} twice"))
+        } else {
+            continue;
+        };
+        bad.push(BadValue { element: Some(at), fault });
+    }
+    bad
+}
+
+/// Whether a value that is no list or table of texts fits.
+fn accepts(kind: Kind, value: &Value) -> bool {
+    match (kind, value) {
+        (Kind::Switch, Value::Boolean(_))
+        | (Kind::Text | Kind::InputPath | Kind::OutputPath | Kind::Model, Value::String(_)) => true,
+        (Kind::Count(least), Value::Integer(number)) => *number >= least,
+        (Kind::Number(low, high), Value::Float(number)) => within(*number, low, high),
+        (Kind::Number(low, high), Value::Integer(number)) => within(*number as f64, low, high),
+        (Kind::Choice(names), Value::String(word)) => names.contains(&word.as_str()),
+        (Kind::Device, Value::String(word)) => word.parse::<DeviceChoice>().is_ok(),
+        (Kind::WordOrChoices(only, _) | Kind::TrueOrWord(only), Value::String(word)) => word == only,
+        (Kind::TrueOrWord(_), Value::Boolean(flag)) => *flag,
+        _ => false,
+    }
+}
+
+fn within(number: f64, low: Bound<f64>, high: Bound<f64>) -> bool {
+    number.is_finite() && (low, high).contains(&number)
+}
+
+/// A path that counts on a shell to complete it.
+fn tilde(path: &str, kind: Kind, value: &Value) -> Option<Fault> {
+    let is_path = matches!(kind, Kind::InputPath | Kind::OutputPath | Kind::Model);
+    let written = value.as_str().filter(|text| is_path && text.starts_with('~'))?;
+    let message = format!("{path} begins with \"~\", which is not expanded: {written:?}");
+    Some(Fault::new(message).hint("write the folder out"))
+}
+
+/// What a key takes, to follow "must be".
+fn expected(kind: Kind) -> String {
+    match kind {
+        Kind::Switch => "true or false".to_owned(),
+        Kind::Count(least) => format!("a whole number of at least {least}"),
+        Kind::Number(Included(low), Included(high)) => format!("a number from {low} to {high}"),
+        Kind::Number(low, high) => format!("a number{}", range(low, high)),
+        Kind::Text => "text".to_owned(),
+        Kind::InputPath | Kind::OutputPath => "a path".to_owned(),
+        Kind::Model => "a Hub id or a path".to_owned(),
+        Kind::Choice(names) => either(names),
+        Kind::Device => format!("{} (\"cuda:1\" for the second GPU)", either(DeviceChoice::NAMES)),
+        Kind::Texts => "a list of texts".to_owned(),
+        Kind::Choices(names) => format!("a list of {}", either(names)),
+        Kind::WordOrChoices(word, names) => format!("{word:?} or a list of {}", either(names)),
+        Kind::TrueOrWord(word) => format!("true or {word:?}"),
+        Kind::TextTable => "a table of texts".to_owned(),
+    }
+}
+
+fn range(low: Bound<f64>, high: Bound<f64>) -> String {
+    let low = match low {
+        Included(low) => format!(" of at least {low}"),
+        Excluded(low) => format!(" above {low}"),
+        Unbounded => String::new(),
+    };
+    let high = match high {
+        Included(high) => format!(" and at most {high}"),
+        Excluded(high) => format!(" and below {high}"),
+        Unbounded => String::new(),
+    };
+    low + &high
+}
+
+/// A value as a message shows it.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::String(text) if text.chars().count() > QUOTED => {
+            format!("{:?}", text.chars().take(QUOTED).chain(['…']).collect::<String>())
+        }
+        Value::String(text) => format!("{text:?}"),
+        Value::Array(_) => "a list".to_owned(),
+        Value::Table(_) => "a table".to_owned(),
+        Value::Datetime(date) => format!("the date {date}"),
+        Value::Integer(_) | Value::Float(_) | Value::Boolean(_) => value.to_string(),
+    }
+}
+
+/// What to write instead of a value of the wrong type or range.
+fn remedy(path: &str, key: &Key, value: &Value) -> Option<String> {
+    let write = |text: String| Some(format!("write {} = {text}", key.name));
+    match (key.kind, value) {
+        (Kind::Choice(names), Value::String(word)) => choice(path, names, word),
+        (Kind::Device, Value::String(word)) => choice(path, DeviceChoice::NAMES, word),
+        (Kind::Count(_) | Kind::Number(..), Value::String(text)) => match text.trim().parse::<f64>() {
+            Ok(number) if accepts(key.kind, &Value::Float(number)) => write(Value::Float(number).to_string()),
+            Ok(_) => whole(text.trim().parse().ok()?, key.kind).and_then(write),
+            Err(_) => None,
+        },
+        (Kind::Count(_), Value::Float(number)) => whole(*number, key.kind).and_then(write),
+        (Kind::Count(0), Value::Integer(-1)) => write("0".to_owned()),
+        (Kind::Switch | Kind::TrueOrWord(_), Value::String(text)) => match folded(text).as_str() {
+            "true" | "yes" | "on" => write("true".to_owned()),
+            "false" | "no" | "off" if key.kind == Kind::Switch => write("false".to_owned()),
+            word => foreign::word(path, word).and_then(|ours| write(ours.to_owned())),
+        },
+        (Kind::Switch, Value::Integer(flag @ (0 | 1))) => write((*flag == 1).to_string()),
+        (Kind::Choices(_), Value::String(word)) if word == "none" => write("[]".to_owned()),
+        (Kind::Choices(names), Value::String(word)) if word == "all" => write(format!("{names:?}")),
+        (Kind::Choices(names) | Kind::WordOrChoices(_, names), Value::String(word))
+            if names.contains(&word.as_str()) =>
+        {
+            write(format!("[{word:?}]"))
+        }
+        (Kind::WordOrChoices(only, _), Value::String(word)) => did_you_mean(&nearest(word, [only])),
+        (Kind::Texts, Value::String(word)) => write(format!("[{word:?}]")),
+        (Kind::InputPath, Value::Array(_)) => Some("a split is one file".to_owned()),
+        (Kind::Text, Value::Integer(_) | Value::Float(_)) => write(format!("\"{value}\"")),
+        _ => None,
+    }
+}
+
+fn choice(path: &str, names: &[&str], word: &str) -> Option<String> {
+    match foreign::word(path, &folded(word)) {
+        Some(ours) => did_you_mean(&[ours]),
+        None => did_you_mean(&nearest(word, names.iter().copied())),
+    }
+}
+
+/// `number` as a whole one, when it is one that `kind` takes.
+fn whole(number: f64, kind: Kind) -> Option<String> {
+    let text = format!("{number:.0}");
+    let value = Value::Integer(text.parse().ok()?);
+    (number.fract() == 0.0 && accepts(kind, &value)).then_some(text)
+}

@@ -1,0 +1,215 @@
+//! Every section and key of a recipe, and what values each key takes.
+//!
+//! Defaults and descriptions are in `recipes/default.toml`, the resolved types in
+//! [`crate::sections`]; tests hold the three together.
+
+use std::ops::Bound::{self, Excluded, Included, Unbounded};
+
+use crate::choices::{
+    DataFormat, Dtype, LabelSetName, LoraInit, Metric, ModelInit, Optimizer, Reporter, Scheduler,
+    TargetModules, TrainMethod,
+};
+
+/// A section and its keys, in the order of the file.
+#[derive(Debug)]
+pub(crate) struct Section {
+    pub(crate) name: &'static str,
+    pub(crate) keys: &'static [Key],
+}
+
+/// A key within a section.
+#[derive(Debug)]
+pub(crate) struct Key {
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+    /// Every recipe must give it: the default is blank.
+    pub(crate) required: bool,
+}
+
+/// The values a key takes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Kind {
+    /// `true` or `false`.
+    Switch,
+    /// A whole number, at least this.
+    Count(i64),
+    /// A number between the bounds.
+    Number(Bound<f64>, Bound<f64>),
+    /// Any text.
+    Text,
+    /// A path relative to the recipe's folder; `""` = none.
+    InputPath,
+    /// A path relative to the current directory; `""` = the default place, or none.
+    OutputPath,
+    /// A Hub id, or a path relative to the recipe's folder.
+    Model,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// A device name.
+    Device,
+    /// Any texts.
+    Texts,
+    /// Some of these words, each at most once.
+    Choices(&'static [&'static str]),
+    /// The one word, or some of the others.
+    WordOrChoices(&'static str, &'static [&'static str]),
+    /// `true`, or the word.
+    TrueOrWord(&'static str),
+    /// Texts by text.
+    TextTable,
+}
+
+impl Kind {
+    /// Whether every value of this kind is text.
+    pub(crate) fn holds_text(self) -> bool {
+        match self {
+            Self::Text
+            | Self::InputPath
+            | Self::OutputPath
+            | Self::Model
+            | Self::Choice(_)
+            | Self::Device => true,
+            Self::Switch
+            | Self::Count(_)
+            | Self::Number(..)
+            | Self::Texts
+            | Self::Choices(_)
+            | Self::WordOrChoices(..)
+            | Self::TrueOrWord(_)
+            | Self::TextTable => false,
+        }
+    }
+}
+
+const fn key(name: &'static str, kind: Kind) -> Key {
+    Key { name, kind, required: false }
+}
+
+const fn required(name: &'static str, kind: Kind) -> Key {
+    Key { name, kind, required: true }
+}
+
+const FROM_ZERO: Kind = Kind::Count(0);
+const FROM_ONE: Kind = Kind::Count(1);
+const SHARE: Kind = Kind::Number(Included(0.0), Included(1.0));
+const SHARE_BELOW_ONE: Kind = Kind::Number(Included(0.0), Excluded(1.0));
+const SHARE_ABOVE_ZERO: Kind = Kind::Number(Excluded(0.0), Included(1.0));
+const NOT_NEGATIVE: Kind = Kind::Number(Included(0.0), Unbounded);
+
+/// The whole vocabulary.
+pub(crate) const SECTIONS: &[Section] = &[
+    Section {
+        name: "model",
+        keys: &[
+            required("model_name_or_path", Kind::Model),
+            key("revision", Kind::Text),
+            key("init", Kind::Choice(ModelInit::NAMES)),
+            key("dtype", Kind::Choice(Dtype::NAMES)),
+            key("device", Kind::Device),
+            key("num_threads", FROM_ZERO),
+        ],
+    },
+    Section {
+        name: "lora",
+        keys: &[
+            key("r", FROM_ONE),
+            key("lora_alpha", FROM_ONE),
+            key("lora_dropout", SHARE_BELOW_ONE),
+            key("target_modules", Kind::WordOrChoices(TargetModules::ALL_LINEAR, TargetModules::NAMES)),
+            key("use_rslora", Kind::Switch),
+            key("init_lora_weights", Kind::TrueOrWord(LoraInit::GAUSSIAN)),
+        ],
+    },
+    Section {
+        name: "data",
+        keys: &[
+            key("format", Kind::Choice(DataFormat::NAMES)),
+            required("train", Kind::InputPath),
+            key("valid", Kind::InputPath),
+            key("test", Kind::InputPath),
+            key("label_set", Kind::Choice(LabelSetName::NAMES)),
+            key("labels", Kind::Texts),
+            key("label_aliases", Kind::TextTable),
+            key("max_train_samples", FROM_ZERO),
+            key("max_valid_samples", FROM_ZERO),
+            key("max_test_samples", FROM_ZERO),
+        ],
+    },
+    Section {
+        name: "prompt",
+        keys: &[
+            key("template", Kind::InputPath),
+            key("history_window", FROM_ZERO),
+            key("future_window", FROM_ZERO),
+            key("enable_thinking", Kind::Switch),
+        ],
+    },
+    Section {
+        name: "train",
+        keys: &[
+            key("method", Kind::Choice(TrainMethod::NAMES)),
+            key("learning_rate", SHARE_ABOVE_ZERO),
+            key("per_device_train_batch_size", FROM_ONE),
+            key("gradient_accumulation_steps", FROM_ONE),
+            key("num_train_epochs", FROM_ONE),
+            key("max_steps", FROM_ZERO),
+            key("optim", Kind::Choice(Optimizer::NAMES)),
+            key("adam_beta1", SHARE_BELOW_ONE),
+            key("adam_beta2", SHARE_BELOW_ONE),
+            key("adam_epsilon", SHARE_ABOVE_ZERO),
+            key("weight_decay", SHARE),
+            key("lr_scheduler_type", Kind::Choice(Scheduler::NAMES)),
+            key("warmup_ratio", SHARE),
+            key("warmup_steps", FROM_ZERO),
+            key("max_grad_norm", NOT_NEGATIVE),
+            key("max_seq_length", FROM_ONE),
+            key("completion_only_loss", Kind::Switch),
+            key("gradient_checkpointing", Kind::Switch),
+            key("group_by_length", Kind::Switch),
+            key("seed", FROM_ZERO),
+            key("output_dir", Kind::OutputPath),
+        ],
+    },
+    Section {
+        name: "eval",
+        keys: &[
+            key("eval_steps", FROM_ZERO),
+            key("per_device_eval_batch_size", FROM_ONE),
+            key("metric_for_best_model", Kind::Choice(Metric::NAMES)),
+            key("greater_is_better", Kind::Switch),
+            key("load_best_model_at_end", Kind::Switch),
+            key("early_stopping_patience", FROM_ZERO),
+            key("baseline", Kind::Switch),
+            key("test", Kind::Switch),
+        ],
+    },
+    Section {
+        name: "save",
+        keys: &[
+            key("save_steps", FROM_ZERO),
+            key("save_total_limit", FROM_ZERO),
+            key("resume_from_checkpoint", Kind::OutputPath),
+        ],
+    },
+    Section {
+        name: "logging",
+        keys: &[key("logging_steps", FROM_ONE), key("report_to", Kind::Choices(Reporter::NAMES))],
+    },
+];
+
+impl Section {
+    /// The section of this name.
+    pub(crate) fn find(name: &str) -> Option<&'static Self> {
+        SECTIONS.iter().find(|section| section.name == name)
+    }
+
+    /// The key of this name in the section.
+    pub(crate) fn key(&self, name: &str) -> Option<&'static Key> {
+        self.keys.iter().find(|key| key.name == name)
+    }
+}
+
+/// The names of the sections that have a key of this name.
+pub(crate) fn sections_with(key: &str) -> Vec<&'static str> {
+    SECTIONS.iter().filter(|section| section.key(key).is_some()).map(|section| section.name).collect()
+}

@@ -1,0 +1,176 @@
+//! Names that other trainers use.
+
+use expect_test::expect;
+
+use crate::check;
+
+#[test]
+fn names_of_llama_factory() {
+    check(
+        r#"
+[model]
+model_name_or_path = "tiny"
+trust_remote_code = true
+[lora]
+lora_rank = 8
+lora_target = "all"
+[train]
+finetuning_type = "lora"
+cutoff_len = 2048
+num_epochs = 3
+[data]
+train = "train.jsonl"
+valid = "valid.jsonl"
+dataset = "meld"
+val_size = 0.1
+"#,
+        expect![[r#"
+            erc.toml:3:1: unknown key "trust_remote_code" in [model]
+              hint: the keys of [model] are model_name_or_path, revision, init, dtype, device, num_threads
+            erc.toml:5:1: "lora_rank" is another tool's name for lora.r
+              hint: write r = …
+            erc.toml:6:1: "lora_target" is another tool's name for lora.target_modules
+              hint: write target_modules = …
+            erc.toml:8:1: "finetuning_type" is another tool's name for train.method
+              hint: write method = …
+            erc.toml:9:1: "cutoff_len" is another tool's name for train.max_seq_length
+              hint: write max_seq_length = …
+            erc.toml:10:1: "num_epochs" is another tool's name for train.num_train_epochs
+              hint: write num_train_epochs = …
+            erc.toml:14:1: "dataset" is another tool's name for data.train
+              hint: write train = …
+            erc.toml:15:1: "val_size" is another tool's name for data.valid
+              hint: write valid = …; a file, since a random cut would share dialogues between splits
+        "#]],
+    );
+}
+
+#[test]
+fn names_of_axolotl() {
+    check(
+        r#"
+[model]
+base_model = "tiny"
+bf16 = true
+[lora]
+lora_r = 8
+lora_target_modules = ["q_proj"]
+lora_target_linear = true
+[train]
+micro_batch_size = 2
+sequence_len = 2048
+sample_packing = true
+train_on_inputs = false
+[data]
+train = "train.jsonl"
+valid = "valid.jsonl"
+val_set_size = 0.05
+"#,
+        expect![[r#"
+            erc.toml:2:1: "base_model" is another tool's name for model.model_name_or_path
+              hint: write model_name_or_path = …
+            erc.toml:3:1: "bf16" is another tool's name for model.dtype
+              hint: write dtype = "bfloat16"
+            erc.toml:5:1: "lora_r" is another tool's name for lora.r
+              hint: write r = …
+            erc.toml:6:1: "lora_target_modules" is another tool's name for lora.target_modules
+              hint: write target_modules = …
+            erc.toml:7:1: "lora_target_linear" is another tool's name for lora.target_modules
+              hint: write target_modules = "all-linear"
+            erc.toml:9:1: "micro_batch_size" is another tool's name for train.per_device_train_batch_size
+              hint: write per_device_train_batch_size = …
+            erc.toml:10:1: "sequence_len" is another tool's name for train.max_seq_length
+              hint: write max_seq_length = …
+            erc.toml:11:1: "sample_packing" is another tool's key
+              hint: samples are not packed; train.group_by_length keeps padding low
+            erc.toml:12:1: "train_on_inputs" is another tool's name for train.completion_only_loss
+              hint: write completion_only_loss = …; it says the opposite
+            erc.toml:16:1: "val_set_size" is another tool's name for data.valid
+              hint: write valid = …; a file, since a random cut would share dialogues between splits
+        "#]],
+    );
+}
+
+#[test]
+fn names_of_mlx_and_torchtune() {
+    check(
+        r#"
+[lora]
+rank = 8
+scale = 20.0
+alpha = 16
+use_dora = true
+[train]
+lr = 1e-4
+iters = 100
+batch_size = 4
+epochs = 3
+clip_grad_norm = 1.0
+[logging]
+logging_dir = "tb"
+"#,
+        expect![[r#"
+            erc.toml:2:1: "rank" is another tool's name for lora.r
+              hint: write r = …
+            erc.toml:3:1: "scale" is another tool's name for lora.lora_alpha
+              hint: write lora_alpha = …; it is the scale times r
+            erc.toml:4:1: "alpha" is another tool's name for lora.lora_alpha
+              hint: write lora_alpha = …
+            erc.toml:5:1: "use_dora" is another tool's key
+              hint: DoRA is not offered: servers refuse such adapters
+            erc.toml:7:1: "lr" is another tool's name for train.learning_rate
+              hint: write learning_rate = …
+            erc.toml:8:1: "iters" is another tool's name for train.max_steps
+              hint: write max_steps = …; counted in optimiser steps
+            erc.toml:9:1: "batch_size" is another tool's name for train.per_device_train_batch_size
+              hint: write per_device_train_batch_size = …
+            erc.toml:10:1: "epochs" is another tool's name for train.num_train_epochs
+              hint: write num_train_epochs = …
+            erc.toml:11:1: "clip_grad_norm" is another tool's name for train.max_grad_norm
+              hint: write max_grad_norm = …
+            erc.toml:13:1: "logging_dir" is another tool's name for train.output_dir
+              hint: write output_dir = … under [train]; TensorBoard files are written to tb/ inside it
+        "#]],
+    );
+}
+
+#[test]
+fn names_of_the_trainer() {
+    check(
+        r#"
+[model]
+model_name_or_path = "tiny"
+torch_dtype = "bfloat16"
+[train]
+gradient_clipping = 1.0
+max_gradient_norm = 1.0
+max_length = 512
+model_max_length = 512
+packing = true
+[eval]
+eval_strategy = "steps"
+[data]
+train_file = "train.jsonl"
+"#,
+        expect![[r#"
+            erc.toml:3:1: "torch_dtype" is another tool's name for model.dtype
+              hint: write dtype = …
+            erc.toml:5:1: "gradient_clipping" is another tool's name for train.max_grad_norm
+              hint: write max_grad_norm = …
+            erc.toml:6:1: "max_gradient_norm" is another tool's name for train.max_grad_norm
+              hint: write max_grad_norm = …
+            erc.toml:7:1: "max_length" is another tool's name for train.max_seq_length
+              hint: write max_seq_length = …
+            erc.toml:8:1: "model_max_length" is another tool's name for train.max_seq_length
+              hint: write max_seq_length = …
+            erc.toml:9:1: "packing" is another tool's key
+              hint: samples are not packed; train.group_by_length keeps padding low
+            erc.toml:10:2: eval.load_best_model_at_end needs data.valid
+              hint: add valid = "…" under [data], or write load_best_model_at_end = false under [eval]
+            erc.toml:11:1: "eval_strategy" is another tool's name for eval.eval_steps
+              hint: write eval_steps = …; 0 = only at the end
+            erc.toml:13:1: "train_file" is another tool's name for data.train
+              hint: write train = …
+        "#]],
+    );
+}

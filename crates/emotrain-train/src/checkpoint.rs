@@ -1,0 +1,103 @@
+//! A saved step: everything a resumed run needs to be the run that never stopped.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{DType, Tensor, TensorData};
+use emotrain_model::{CausalLm, FloatType, NamedTensor, SafetensorsFile, TensorSpec, write_safetensors};
+use serde::{Deserialize, Serialize};
+
+use crate::error::TrainError;
+use crate::optim::{Adam, Moments};
+use crate::run_dir::{FORMAT_VERSION, RunDir, write_folder};
+
+const PARAMETERS: &str = "parameters.safetensors";
+const OPTIMIZER: &str = "optimizer.safetensors";
+const STATE: &str = "state.json";
+
+/// The numbers of a run between two steps. Random draws need no state: they are functions of seed and step.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct State {
+    /// Version of this file's form.
+    pub format_version: u32,
+    /// Optimizer steps done.
+    pub step: usize,
+    /// Step and metric of the best evaluation so far.
+    pub best: Option<(usize, f64)>,
+    /// Evaluations since the best one.
+    pub evaluations_without_gain: usize,
+    /// Tokens that went through the model while training.
+    pub tokens: u64,
+    /// Seconds spent training.
+    pub seconds: f64,
+    /// Updates the optimizer has made.
+    pub updates: usize,
+}
+
+/// Saves `step-N/` and removes the surplus.
+pub(crate) fn save(
+    run: &RunDir,
+    model: &mut CausalLm,
+    optimizer: &Adam,
+    (state, keep): (&State, usize),
+) -> Result<PathBuf, TrainError> {
+    let path = run.step(state.step);
+    write_folder(&path, |folder| {
+        let parameters: Vec<NamedTensor> =
+            model.parameters().into_iter().map(|(name, tensor)| named(name, tensor)).collect();
+        write_safetensors(&folder.join(PARAMETERS), &parameters, &BTreeMap::new())?;
+        let mut updates = 0;
+        let mut moments = Vec::new();
+        for (name, Moments { first, second, time }) in optimizer.moments() {
+            updates = time;
+            moments.push(named(format!("{name}.exp_avg"), &first));
+            moments.push(named(format!("{name}.exp_avg_sq"), &second));
+        }
+        write_safetensors(&folder.join(OPTIMIZER), &moments, &BTreeMap::new())?;
+        let state = State { format_version: FORMAT_VERSION, updates, ..state.clone() };
+        let text = serde_json::to_string_pretty(&state).map_err(std::io::Error::from)?;
+        fs_err::write(folder.join(STATE), text)?;
+        Ok(())
+    })?;
+    run.prune(keep)?;
+    Ok(path)
+}
+
+/// Puts the parameters and moments of a saved step back and returns its state.
+pub(crate) fn load(path: &Path, model: &mut CausalLm, optimizer: &mut Adam) -> Result<State, TrainError> {
+    if !path.join("manifest.json").exists() {
+        return Err(TrainError::run_with_hint(
+            path,
+            "not a saved step (no manifest.json)",
+            "name a folder step-N of a run, or \"latest\"",
+        ));
+    }
+    let state_path = path.join(STATE);
+    let state: State = serde_json::from_str(&fs_err::read_to_string(&state_path)?)
+        .map_err(|error| TrainError::run(&state_path, error.to_string()))?;
+    if state.format_version != FORMAT_VERSION {
+        let message = format!("format version {}, this program reads {FORMAT_VERSION}", state.format_version);
+        return Err(TrainError::run(&state_path, message));
+    }
+    model.load_parameters(&path.join(PARAMETERS), "")?;
+
+    let file = SafetensorsFile::open(&path.join(OPTIMIZER))?;
+    let names: BTreeSet<String> = file.names().filter_map(|n| n.strip_suffix(".exp_avg")).map(str::to_owned).collect();
+    let device = model.device();
+    for name in names {
+        let read = |which: &str| -> Result<Tensor<2>, TrainError> {
+            let (shape, values) = file.tensor(&format!("{name}.{which}"))?;
+            Ok(Tensor::from_data(TensorData::new(values, shape), (&device, DType::F32)))
+        };
+        let moments = Moments { first: read("exp_avg")?, second: read("exp_avg_sq")?, time: state.updates };
+        optimizer.restore(name, moments);
+    }
+    Ok(state)
+}
+
+fn named(name: String, tensor: &Tensor<2>) -> NamedTensor {
+    let shape = tensor.dims().to_vec();
+    let values = tensor.clone().cast(DType::F32).try_into_vec_as().expect("a device that can be read");
+    NamedTensor { spec: TensorSpec { name, shape, dtype: FloatType::F32 }, values }
+}

@@ -1,0 +1,22 @@
+//! The training run: order, steps, evaluation, and what survives a crash.
+//!
+//! [`train`] takes a model with its trained parameters set up and encoded samples, and leaves a run folder. It
+//! prints nothing, reads no clock of its own and draws no random number that is not a function of the seed and the
+//! step, so that a resumed run is bit for bit the run that never stopped.
+
+mod checkpoint;
+mod error;
+mod metrics_log;
+mod optim;
+mod order;
+mod run_dir;
+mod trainer;
+mod validate;
+
+pub use checkpoint::State;
+pub use error::TrainError;
+pub use optim::{Adam, Moments, Schedule, clip_grad_norm};
+pub use order::Plan;
+pub use run_dir::{FORMAT_VERSION, RunDir};
+pub use trainer::{End, Evaluation, Event, Job, Outcome, TrainData, train};
+pub use validate::{Questions, Scored, Validation, evaluate, label_loss, sequence_loss};

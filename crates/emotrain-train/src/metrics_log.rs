@@ -1,0 +1,101 @@
+//! The record of a run, line by line: `metrics.jsonl`, and the same scalars as TensorBoard events.
+
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+
+use emotrain_data::write_atomic;
+use emotrain_recipe::Reporter;
+use protobuf::Message;
+use serde_json::{Map, Value, json};
+use tensorboard_proto::event::Event;
+use tensorboard_rs::record_writer::RecordWriter;
+use tensorboard_rs::summary::scalar;
+
+use crate::error::TrainError;
+use crate::run_dir::RunDir;
+
+/// Where the scalars of a run go.
+pub(crate) struct MetricsLog {
+    jsonl: Option<fs_err::File>,
+    tensorboard: Option<RecordWriter<BufWriter<fs_err::File>>>,
+}
+
+impl MetricsLog {
+    /// Opens the logs of a run that stands at `step`; lines of later steps (of a run that died) are removed.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub(crate) fn open(run: &RunDir, report_to: &[Reporter], (step, time): (usize, f64)) -> Result<Self, TrainError> {
+        let mut log = Self { jsonl: None, tensorboard: None };
+        if report_to.contains(&Reporter::Jsonl) {
+            let path = run.path().join("metrics.jsonl");
+            let kept = if step > 0 && path.exists() { lines_until(&path, step)? } else { String::new() };
+            write_atomic(&path, kept.as_bytes()).map_err(|error| TrainError::run(&path, error.to_string()))?;
+            log.jsonl = Some(fs_err::OpenOptions::new().append(true).open(path)?);
+        }
+        if report_to.contains(&Reporter::Tensorboard) {
+            let folder = run.path().join("tb");
+            fs_err::create_dir_all(&folder)?;
+            // TensorBoard joins the files of a folder in the order of their names.
+            let name = format!("events.out.tfevents.{step:010}.emotrain");
+            let file = BufWriter::new(fs_err::File::create(folder.join(name))?);
+            let mut writer = RecordWriter::new(file);
+            let mut first = Event::new();
+            first.set_wall_time(time);
+            first.set_file_version("brain.Event:2".to_owned());
+            writer.write(&bytes(&first)?)?;
+            log.tensorboard = Some(writer);
+        }
+        Ok(log)
+    }
+
+    /// Writes scalars of `step`: one line, and one event a scalar named `group/name`.
+    ///
+    /// # Errors
+    /// When the JSONL cannot be written (a full disk ends the run while its last state is whole). TensorBoard's
+    /// copy is dropped instead.
+    pub(crate) fn write(&mut self, group: &str, (step, time): (usize, f64), scalars: &[(&str, f64)]) -> Result<(), TrainError> {
+        if let Some(file) = &mut self.jsonl {
+            let mut line = Map::from_iter([("event".to_owned(), json!(group)), ("step".to_owned(), json!(step))]);
+            line.extend(scalars.iter().map(|(name, value)| ((*name).to_owned(), json!(value))));
+            writeln!(file, "{}", Value::Object(line))?;
+        }
+        if let Some(writer) = &mut self.tensorboard
+            && events(writer, group, (step, time), scalars).is_err()
+        {
+            self.tensorboard = None;
+        }
+        Ok(())
+    }
+}
+
+fn events(
+    writer: &mut RecordWriter<BufWriter<fs_err::File>>,
+    group: &str,
+    (step, time): (usize, f64),
+    scalars: &[(&str, f64)],
+) -> std::io::Result<()> {
+    for (name, value) in scalars {
+        let mut event = Event::new();
+        event.set_wall_time(time);
+        event.set_step(i64::try_from(step).unwrap_or(i64::MAX));
+        #[expect(clippy::cast_possible_truncation, reason = "TensorBoard's scalars are f32")]
+        event.set_summary(scalar(&format!("{group}/{name}"), *value as f32));
+        writer.write(&bytes(&event)?)?;
+    }
+    writer.flush()
+}
+
+fn bytes(event: &Event) -> std::io::Result<Vec<u8>> {
+    event.write_to_bytes().map_err(std::io::Error::other)
+}
+
+/// The lines of steps up to and with `step`.
+fn lines_until(path: &PathBuf, step: usize) -> Result<String, TrainError> {
+    let text = fs_err::read_to_string(path)?;
+    let keep = |line: &&str| {
+        let value: Option<Value> = serde_json::from_str(line).ok();
+        value.is_some_and(|value| value["step"].as_u64().is_some_and(|s| s <= step as u64))
+    };
+    Ok(text.lines().filter(keep).fold(String::new(), |kept, line| kept + line + "\n"))
+}

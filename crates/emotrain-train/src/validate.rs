@@ -1,0 +1,95 @@
+//! Scoring: every label by its likelihood after the prompt, the prompt computed once for all labels.
+
+use emotrain_data::{Label, UtteranceId};
+use emotrain_model::{Batch, CausalLm, Sequence};
+use emotrain_prompt::Sample;
+
+use crate::error::TrainError;
+
+/// Utterances to label: prompts without answer, and what follows a prompt for each label.
+#[derive(Clone, Debug)]
+pub struct Questions {
+    /// The prompts; a sample's `label` is the truth, where it is known.
+    pub samples: Vec<Sample>,
+    /// Token ids of each label's completion, in the order of the label set.
+    pub completions: Vec<Vec<u32>>,
+}
+
+/// What a run is validated on.
+#[derive(Clone, Debug)]
+pub enum Validation {
+    /// Labelled utterances: the metrics of a classification.
+    Questions(Questions),
+    /// Plain sequences: the loss alone.
+    Sequences(Vec<Sample>),
+}
+
+/// One utterance, labelled.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scored {
+    /// The utterance.
+    pub id: UtteranceId,
+    /// Its true label, where it is known.
+    pub truth: Option<Label>,
+    /// The most likely label; of equally likely ones the first.
+    pub predicted: Label,
+    /// The log-probability of each label's completion given the prompt.
+    pub log_probs: Vec<f32>,
+}
+
+/// Labels every question, in the order of `questions.samples`. Prompts of like length share a batch.
+///
+/// # Errors
+/// [`TrainError::NonFinite`] if a score is NaN or infinite.
+pub fn evaluate(
+    model: &CausalLm,
+    questions: &Questions,
+    batch_size: usize,
+    progress: &mut dyn FnMut(usize),
+) -> Result<Vec<Scored>, TrainError> {
+    let mut order: Vec<usize> = (0..questions.samples.len()).collect();
+    order.sort_by_key(|&sample| questions.samples[sample].ids.len());
+    let mut scored = vec![None; order.len()];
+    let mut done = 0;
+    for batch in order.chunks(batch_size) {
+        let prompts: Vec<&[u32]> = batch.iter().map(|&sample| questions.samples[sample].ids.as_slice()).collect();
+        for (&sample, log_probs) in batch.iter().zip(model.score(&prompts, &questions.completions)) {
+            scored[sample] = Some(label(&questions.samples[sample], log_probs)?);
+        }
+        done += batch.len();
+        progress(done);
+    }
+    Ok(scored.into_iter().flatten().collect())
+}
+
+fn label(sample: &Sample, log_probs: Vec<f32>) -> Result<Scored, TrainError> {
+    if let Some(bad) = log_probs.iter().find(|value| !value.is_finite()) {
+        return Err(TrainError::NonFinite { step: 0, what: "score of a label", value: f64::from(*bad) });
+    }
+    let best = (0..log_probs.len()).rev().max_by(|&a, &b| log_probs[a].total_cmp(&log_probs[b])).unwrap_or(0);
+    Ok(Scored { id: sample.id.clone(), truth: sample.label, predicted: Label::from_index(best), log_probs })
+}
+
+/// The mean negative log-likelihood of a token of the true labels' completions.
+pub fn label_loss(scored: &[Scored], completions: &[Vec<u32>]) -> f64 {
+    let known = scored.iter().filter_map(|s| s.truth.map(|truth| (truth.index(), s)));
+    let (sum, tokens) = known.fold((0.0, 0), |(sum, tokens), (truth, scored)| {
+        (sum - f64::from(scored.log_probs[truth]), tokens + completions[truth].len())
+    });
+    sum / tokens.max(1) as f64
+}
+
+/// The mean negative log-likelihood of the supervised tokens of plain sequences.
+pub fn sequence_loss(model: &CausalLm, samples: &[Sample], batch_size: usize, progress: &mut dyn FnMut(usize)) -> f64 {
+    let (mut sum, mut tokens, mut done) = (0.0, 0, 0);
+    for batch in samples.chunks(batch_size) {
+        let sequences: Vec<Sequence> =
+            batch.iter().map(|s| Sequence { ids: &s.ids, supervised_from: s.prompt_len }).collect();
+        let log_probs = model.log_probabilities(&Batch::sequences(&sequences));
+        tokens += log_probs.len();
+        sum -= log_probs.into_iter().map(f64::from).sum::<f64>();
+        done += batch.len();
+        progress(done);
+    }
+    sum / tokens.max(1) as f64
+}

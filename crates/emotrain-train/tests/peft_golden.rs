@@ -1,0 +1,123 @@
+//! Ten optimizer steps equal PEFT's and torch's, step by step (`tests/golden/lora/make.py`): losses, gradient norms,
+//! learning rates and the final parameters; in the window split as recorded and in other splits.
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{DType, Device, Tensor};
+use emotrain_model::random::Key;
+use emotrain_model::{Batch, CausalLm, Checkpoint, Gradients, PassOptions, SafetensorsFile, Sequence};
+use emotrain_recipe::Recipe;
+use emotrain_train::{Adam, Schedule, clip_grad_norm};
+use serde_json::Value;
+
+fn golden() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden")
+}
+
+fn recipe(settings: &Value) -> Recipe {
+    let text = format!(
+        "[model]\nmodel_name_or_path = \"tiny\"\n[data]\ntrain = \"train.jsonl\"\n[train]\nlearning_rate = {}\n\
+         weight_decay = {}\nmax_grad_norm = {}\nmax_steps = {}\nwarmup_steps = {}\nwarmup_ratio = 0.0\n\
+         lr_scheduler_type = \"linear\"\n[eval]\nload_best_model_at_end = false\nbaseline = false\n",
+        settings["learning_rate"], float(&settings["weight_decay"]), settings["max_grad_norm"], settings["steps"], settings["warmup_steps"],
+    );
+    emotrain_recipe::parse(&text, Path::new("golden.toml"), &[]).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn float(value: &Value) -> String {
+    format!("{:?}", value.as_f64().unwrap())
+}
+
+fn relative(ours: &[f32], expected: &[f32]) -> f32 {
+    assert_eq!(ours.len(), expected.len());
+    let largest = expected.iter().fold(1e-6f32, |m, v| m.max(v.abs()));
+    ours.iter().zip(expected).fold(0.0f32, |m, (a, b)| m.max((a - b).abs())) / largest
+}
+
+/// Runs a recorded trajectory with the window cut into micro-batches of `micro` sequences.
+fn check(case: &str, micro: usize) {
+    let folder = golden().join("lora").join(case);
+    let trajectory: Value =
+        serde_json::from_str(&fs_err::read_to_string(folder.join("trajectory.json")).unwrap()).unwrap();
+    let base = golden().join("decoder").join(trajectory["model"].as_str().unwrap());
+    let mut model = CausalLm::load(&Checkpoint::open(&base).unwrap(), &Device::flex(), DType::F32).unwrap();
+    let frozen = base_numbers(&model);
+    let full = trajectory["kind"] == "full";
+    if full {
+        model.train_all();
+    } else {
+        model.load_adapter(&folder.join("initial")).unwrap();
+    }
+    let section = recipe(&trajectory["settings"]).train;
+    let steps = trajectory["steps"].as_array().unwrap();
+    let schedule = Schedule::new(&section, steps.len());
+    let mut optimizer = Adam::new(&section);
+    for (number, step) in steps.iter().enumerate() {
+        let sequences: Vec<(Vec<u32>, usize)> = step["ids"].as_array().unwrap().iter()
+            .zip(step["prompt_len"].as_array().unwrap())
+            .map(|(ids, from)| (serde_json::from_value(ids.clone()).unwrap(), usize::try_from(from.as_u64().unwrap()).unwrap()))
+            .collect();
+        let tokens = step["supervised_tokens"].as_f64().unwrap();
+        let mut gradients = Gradients::default();
+        let mut loss = 0.0;
+        for chunk in sequences.chunks(micro) {
+            let packed: Vec<Sequence> = chunk.iter().map(|(ids, from)| Sequence { ids, supervised_from: *from }).collect();
+            let options = PassOptions { factor: 1.0 / tokens, dropout: Key::new(0), gradient_checkpointing: false };
+            let sum = model.forward_backward(&Batch::sequences(&packed), options, &mut gradients);
+            loss += f64::from(sum.into_scalar::<f32>()) / tokens;
+        }
+        let norm = gradients.norm();
+        for (what, ours, key, tolerance) in [
+            ("loss", loss, "loss", 1e-4),
+            ("gradient norm", norm, "grad_norm", 1e-4),
+            ("learning rate", schedule.at(number), "lr", 1e-9),
+        ] {
+            let expected = step[key].as_f64().unwrap();
+            assert!((ours - expected).abs() <= tolerance * expected.abs(), "{case} step {number}: {what} {ours}, not {expected}");
+        }
+        clip_grad_norm(&mut gradients, norm, section.max_grad_norm);
+        optimizer.step(&mut model, gradients, schedule.at(number));
+    }
+    compare_final(case, &mut model, &folder.join("final.safetensors"), full);
+    assert_eq!(frozen == base_numbers(&model), !full, "{case}: the base changes exactly if it is trained");
+}
+
+fn compare_final(case: &str, model: &mut CausalLm, path: &Path, full: bool) {
+    let expected = SafetensorsFile::open(path).unwrap();
+    let ours: Vec<(String, Tensor<2>)> = if full {
+        model.base_tensors().into_iter().map(|(name, _, tensor)| (name, tensor)).collect()
+    } else {
+        model.parameters().into_iter().map(|(name, t)| (format!("base_model.model.{name}"), t.clone())).collect()
+    };
+    assert_eq!(expected.names().count(), ours.len(), "{case}");
+    for (name, tensor) in ours {
+        let (_, values) = expected.tensor(&name).unwrap();
+        let difference = relative(&tensor.try_into_vec_as().unwrap(), &values);
+        assert!(difference < 1e-4, "{case}: {name}: {difference}");
+    }
+}
+
+fn base_numbers(model: &CausalLm) -> Vec<Vec<u32>> {
+    let bits = |tensor: Tensor<2>| tensor.try_into_vec_as::<f32>().unwrap().into_iter().map(f32::to_bits).collect();
+    model.base_tensors().into_iter().map(|(_, _, tensor)| bits(tensor)).collect()
+}
+
+#[test]
+fn lora_trajectories_equal_pefts() {
+    for case in ["llama3_all_linear", "qwen2_query_value", "qwen2_rslora", "qwen3_all_linear"] {
+        check(case, 2);
+    }
+}
+
+#[test]
+fn full_trajectories_equal_torchs() {
+    check("llama3_full", 2);
+    check("qwen2_full", 2);
+}
+
+#[test]
+fn the_result_does_not_depend_on_how_a_window_is_split() {
+    for micro in [1, 3, 4] {
+        check("llama3_all_linear", micro);
+    }
+}

@@ -1,0 +1,257 @@
+//! The command line: types and help texts, no behaviour.
+
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  emotrain recipes/quickstart.toml
+  emotrain recipe.toml --set train.learning_rate=1e-4 --set train.seed=43
+  emotrain recipe.toml --dry-run      what would be trained, without loading weights
+  emotrain recipe.toml --resume       goes on after an interruption";
+
+const EXAMPLES: &str = "\
+Examples:
+  emotrain recipes/quickstart.toml             trains what the recipe says
+  emotrain recipe.toml --dry-run               counts samples, tokens and steps first
+  emotrain check recipes/*.toml                finds all problems of recipes and data
+  emotrain inspect recipe.toml --limit 2       shows what the model is trained on
+  emotrain eval recipe.toml --run checkpoints/recipe --split test
+  emotrain predict recipe.toml --run checkpoints/recipe --input dialogues.jsonl
+
+Options of a run (--set, --dry-run, --resume): emotrain train --help
+Every key of a recipe, with its default: recipes/default.toml, or emotrain schema
+
+Exit codes:
+  0    done
+  1    a defect of emotrain
+  2    the recipe or the command line is wrong
+  3    data, model files or the device cannot be used
+  4    training stopped at a number that is not finite
+  5    output could not be written
+  130  interrupted; the state of a training is saved
+
+Environment: HF_HOME, HF_HUB_CACHE, HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE for models from a hub,
+NO_COLOR for plain output.";
+
+/// LoRA fine-tuning for emotion recognition in conversation.
+#[derive(Debug, Parser)]
+#[command(
+    name = "emotrain",
+    version,
+    about,
+    after_help = EXAMPLES,
+    override_usage = "emotrain [OPTIONS] <RECIPE>\n       emotrain [OPTIONS] <COMMAND>",
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    #[command(flatten)]
+    pub(crate) talk: Talk,
+}
+
+/// How much is said on standard error.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub(crate) struct Talk {
+    /// Say nothing but warnings and errors on standard error
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Say more on standard error
+    #[arg(short, long, global = true)]
+    pub(crate) verbose: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Train what a recipe says; the word "train" may be left out
+    #[command(
+        override_usage = "emotrain [OPTIONS] <RECIPE>",
+        after_help = RUN_EXAMPLES
+    )]
+    Train(TrainArgs),
+    /// Find all problems of recipes, their data, templates and tokenizers, without loading weights
+    Check(CheckArgs),
+    /// Show prompts as the model gets them, supervised tokens marked
+    Inspect(InspectArgs),
+    /// Evaluate a base model or what was trained on it
+    Eval(EvalArgs),
+    /// Label the utterances of dialogues; JSON lines out
+    Predict(PredictArgs),
+    /// Print the JSON Schema of recipes, for editors that complete and check TOML
+    Schema,
+    /// Train a byte-level BPE tokenizer with a chat template, for a model of one's own
+    Tokenizer(TokenizerArgs),
+    /// Measure training steps on made-up tokens
+    Bench(BenchArgs),
+}
+
+/// A recipe and what the command line changes in it.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct RecipeArgs {
+    /// The recipe, a TOML file
+    pub(crate) recipe: PathBuf,
+    /// Replace a value of the recipe, as in train.learning_rate=1e-4; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct TrainArgs {
+    #[command(flatten)]
+    pub(crate) recipe: RecipeArgs,
+    /// Check everything and count samples, tokens and steps; load no weights, write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Go on from the last checkpoint in the recipe's output directory
+    #[arg(long)]
+    pub(crate) resume: bool,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  emotrain check recipe.toml
+  emotrain check recipes/*.toml --set model.device=cpu")]
+pub(crate) struct CheckArgs {
+    /// The recipes, TOML files
+    #[arg(required = true, value_name = "RECIPE")]
+    pub(crate) recipes: Vec<PathBuf>,
+    /// Replace a value of every recipe, as in train.learning_rate=1e-4; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+}
+
+/// One of a recipe's files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SplitName {
+    /// What is trained on
+    Train,
+    /// What chooses the best checkpoint
+    Valid,
+    /// What is measured at the end
+    Test,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  emotrain inspect recipe.toml
+  emotrain inspect recipe.toml --split valid --id '12#3'")]
+pub(crate) struct InspectArgs {
+    #[command(flatten)]
+    pub(crate) recipe: RecipeArgs,
+    /// The file to look at
+    #[arg(long, value_enum, default_value_t = SplitName::Train)]
+    pub(crate) split: SplitName,
+    /// How many samples to show
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub(crate) limit: usize,
+    /// Show this utterance alone: dialogue#position, positions counted from 0
+    #[arg(long, value_name = "ID", conflicts_with = "limit")]
+    pub(crate) id: Option<String>,
+}
+
+/// What was trained.
+#[derive(Args, Clone, Debug)]
+#[group(id = "trained", multiple = false)]
+pub(crate) struct TrainedArgs {
+    /// A folder with an adapter in PEFT's format, or with a fully trained model
+    #[arg(long, value_name = "DIR")]
+    pub(crate) adapter: Option<PathBuf>,
+    /// The run directory of a finished training
+    #[arg(long, value_name = "DIR")]
+    pub(crate) run: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Without --adapter and --run the base model alone is evaluated. Predictions are kept as
+predictions.<split>.jsonl beside what was trained, unless --output says otherwise.
+
+Examples:
+  emotrain eval recipe.toml
+  emotrain eval recipe.toml --run checkpoints/recipe --split test"
+)]
+pub(crate) struct EvalArgs {
+    #[command(flatten)]
+    pub(crate) recipe: RecipeArgs,
+    #[command(flatten)]
+    pub(crate) trained: TrainedArgs,
+    /// The file to evaluate on
+    #[arg(long, value_enum, default_value_t = SplitName::Valid)]
+    pub(crate) split: SplitName,
+    /// Where predictions go, as JSON lines
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+#[command(group = ArgGroup::new("needed").args(["adapter", "run"]).required(true))]
+#[command(after_help = "The input has one dialogue a line; labels may be left out:
+  {\"id\":\"d1\",\"utterances\":[{\"speaker\":\"Ada\",\"text\":\"It works!\"}]}
+
+Examples:
+  emotrain predict recipe.toml --run checkpoints/recipe --input dialogues.jsonl
+  emotrain predict recipe.toml --adapter my-adapter --input - < dialogues.jsonl > labels.jsonl")]
+pub(crate) struct PredictArgs {
+    #[command(flatten)]
+    pub(crate) recipe: RecipeArgs,
+    #[command(flatten)]
+    pub(crate) trained: TrainedArgs,
+    /// Dialogues, one a line; "-" reads standard input
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) input: PathBuf,
+    /// Where the predictions go instead of standard output
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Writes tokenizer.json and tokenizer_config.json, the latter with a ChatML chat template.
+
+Examples:
+  emotrain tokenizer --vocab-size 4096 --output my-model corpus.txt more.txt"
+)]
+pub(crate) struct TokenizerArgs {
+    /// Tokens in all: 256 bytes, 3 special tokens, and merges
+    #[arg(long, value_name = "N")]
+    pub(crate) vocab_size: usize,
+    /// The folder to write to
+    #[arg(long, short, value_name = "DIR")]
+    pub(crate) output: PathBuf,
+    /// UTF-8 text to learn merges from
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  emotrain bench model/ --tokens 512 --steps 5
+  emotrain bench model/ --set train.gradient_checkpointing=true --json")]
+pub(crate) struct BenchArgs {
+    /// A model: a folder, a .gguf file or a hub name
+    pub(crate) model: String,
+    /// Tokens of each sequence, completion included
+    #[arg(long, value_name = "N", default_value_t = 512)]
+    pub(crate) tokens: usize,
+    /// Supervised tokens at the end of each sequence
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub(crate) completion: usize,
+    /// Steps measured
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub(crate) steps: usize,
+    /// Steps before measuring
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub(crate) warmup: usize,
+    /// Rank of the adapter
+    #[arg(long, value_name = "N", default_value_t = 32)]
+    pub(crate) r: usize,
+    /// Set a key of the recipe that is measured, as in model.dtype=bfloat16; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}

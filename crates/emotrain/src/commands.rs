@@ -1,0 +1,10 @@
+//! One file per command: each takes its arguments and the shell, and says how it ended.
+
+pub(crate) mod bench;
+pub(crate) mod check;
+pub(crate) mod eval;
+pub(crate) mod inspect;
+pub(crate) mod predict;
+pub(crate) mod schema;
+pub(crate) mod tokenizer;
+pub(crate) mod train;

@@ -1,0 +1,50 @@
+//! `emotrain eval`: scores of a base model, or of what was trained on it.
+
+use std::path::PathBuf;
+
+use emotrain_eval::write_predictions;
+use emotrain_model::device;
+
+use crate::cli::EvalArgs;
+use crate::exit::Exit;
+use crate::pipeline::{self, Terms, Trained, comparison};
+use crate::shell::Shell;
+
+/// Runs the command.
+///
+/// # Errors
+/// A recipe, a file or a model that does not do; a prompt that is not that of the training.
+pub(crate) fn run(args: &EvalArgs, shell: &Shell) -> anyhow::Result<Exit> {
+    let mut recipe = emotrain_recipe::load(&args.recipe.recipe, &args.recipe.set)?;
+    let trained = Trained::find(&args.trained)?;
+    match &trained {
+        Some(trained) => trained.settle(&mut recipe),
+        None => shell.printer.say("no --adapter and no --run: the base model alone"),
+    }
+    let mut prepared = pipeline::prepare(&recipe, &[args.split], shell)?;
+    if let (Some(trained), Some(encoder)) = (&trained, prepared.encoder()) {
+        trained.check_contract(encoder, &shell.printer)?;
+    }
+    prepared.tell(shell);
+    let Some(exam) = prepared.exam(args.split) else { return Ok(Exit::Done) };
+    let on = device::open(&recipe.model.device, recipe.model.dtype)?;
+    let (mut model, _) = prepared.load(&on, shell)?;
+    if let Some(trained) = &trained {
+        trained.attach(&mut model, &recipe, &shell.printer)?;
+    }
+    let terms = Terms { recipe: &recipe, labels: &prepared.labels, printer: &shell.printer };
+    let (measure, predictions) = exam.hold(&model, terms)?;
+    shell.printer.result(comparison(None, &measure)?)?;
+    if let Some(output) = output(args, trained.as_ref()).filter(|_| !predictions.is_empty()) {
+        write_predictions(&output, &predictions)?;
+        shell.printer.say(format_args!("predictions are in {}", output.display()));
+    }
+    Ok(Exit::Done)
+}
+
+/// Where predictions go: as asked, or beside what was trained.
+fn output(args: &EvalArgs, trained: Option<&Trained>) -> Option<PathBuf> {
+    let beside = args.trained.run.clone().or_else(|| trained.map(|trained| trained.folder().to_path_buf()));
+    let file = format!("predictions.{}.jsonl", args.split.as_str());
+    args.output.clone().or_else(|| Some(beside?.join(file)))
+}

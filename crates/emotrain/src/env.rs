@@ -1,0 +1,86 @@
+//! What comes from outside the process: the environment, read once at the start, and the clock.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// What emotrain takes from the environment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Env {
+    /// Where models from a hub are kept: `HF_HUB_CACHE`, or `hub` under `HF_HOME`, or the customary place
+    /// under the home directory; `None` where there is no home.
+    pub(crate) hub_cache: Option<PathBuf>,
+    /// `HF_ENDPOINT`: a mirror of the hub.
+    pub(crate) hub_endpoint: Option<String>,
+    /// `HF_TOKEN`: lets private models in.
+    pub(crate) hub_token: Option<String>,
+    /// `HF_HUB_OFFLINE`: nothing may be fetched.
+    pub(crate) offline: bool,
+    /// `NO_COLOR` is set, or the terminal is a dumb one.
+    pub(crate) plain: bool,
+}
+
+impl Env {
+    /// Reads the environment of the process.
+    pub(crate) fn read() -> Self {
+        Self::from(|name| std::env::var_os(name), std::env::home_dir())
+    }
+
+    fn from(get: impl Fn(&str) -> Option<OsString>, home: Option<PathBuf>) -> Self {
+        let get = |name: &str| get(name).filter(|value| !value.is_empty());
+        let text = |name: &str| get(name).and_then(|value| value.into_string().ok());
+        let caches = get("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| Some(home?.join(".cache")));
+        let hf_home = get("HF_HOME").map(PathBuf::from).or_else(|| Some(caches?.join("huggingface")));
+        let truth = ["1", "on", "yes", "true"];
+        Self {
+            hub_cache: get("HF_HUB_CACHE").map(PathBuf::from).or_else(|| Some(hf_home?.join("hub"))),
+            hub_endpoint: text("HF_ENDPOINT").map(|url| url.trim_end_matches('/').to_owned()),
+            hub_token: text("HF_TOKEN"),
+            offline: text("HF_HUB_OFFLINE")
+                .is_some_and(|value| truth.contains(&value.to_lowercase().as_str())),
+            plain: get("NO_COLOR").is_some() || text("TERM").is_some_and(|terminal| terminal == "dumb"),
+        }
+    }
+}
+
+/// Seconds since 1970.
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
+pub(crate) fn now() -> f64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0.0, |since| since.as_secs_f64())
+}
+
+/// The greatest amount of memory that this process has had so far, in MiB, where the system tells it.
+pub(crate) fn peak_memory_mib() -> Option<f64> {
+    let status = fs_err::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes / 1024.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn env(variables: &[(&str, &str)]) -> Env {
+        let get = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into());
+        Env::from(get, Some(PathBuf::from("/home/ada")))
+    }
+
+    #[test]
+    fn the_cache_is_found_as_other_tools_find_it() {
+        let cache = |variables: &[(&str, &str)]| env(variables).hub_cache.unwrap();
+        assert_eq!(cache(&[]), PathBuf::from("/home/ada/.cache/huggingface/hub"));
+        assert_eq!(cache(&[("XDG_CACHE_HOME", "/x")]), PathBuf::from("/x/huggingface/hub"));
+        assert_eq!(cache(&[("HF_HOME", "/h")]), PathBuf::from("/h/hub"));
+        assert_eq!(cache(&[("HF_HOME", "/h"), ("HF_HUB_CACHE", "/c")]), PathBuf::from("/c"));
+    }
+
+    #[test]
+    fn switches_are_on_when_they_say_so() {
+        assert!(env(&[("HF_HUB_OFFLINE", "1"), ("NO_COLOR", "1")]).offline);
+        assert!(!env(&[("HF_HUB_OFFLINE", "0")]).offline);
+        assert!(env(&[("TERM", "dumb")]).plain);
+        assert!(!env(&[("NO_COLOR", "")]).plain);
+        assert_eq!(env(&[("HF_ENDPOINT", "http://m/")]).hub_endpoint.unwrap(), "http://m");
+    }
+}

@@ -1,0 +1,143 @@
+//! The program `emotrain`: LoRA fine-tuning for emotion recognition in conversation.
+//!
+//! It is thin: [`cli`] says what can be asked, `commands` has a file for each question, [`pipeline`] is the
+//! flow from a recipe to scores, and the other crates do the work. It deliberately has no settings beside
+//! recipes: what a run does is in a file that can be kept.
+
+mod cli;
+mod commands;
+mod env;
+mod exit;
+mod hub;
+mod interrupt;
+mod pipeline;
+mod printer;
+mod shell;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::panic::PanicHookInfo;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
+
+use crate::cli::{Cli, Command};
+use crate::env::Env;
+use crate::exit::Exit;
+use crate::printer::Printer;
+use crate::shell::Shell;
+
+fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(|panic| {
+        // There is nowhere else to complain to.
+        let _ = write!(std::io::stderr().lock(), "{}", apology(panic));
+    }));
+    let exit = std::panic::catch_unwind(run).unwrap_or(Exit::Defect);
+    ExitCode::from(exit as u8)
+}
+
+fn run() -> Exit {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let cli = match parse(words) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version go to standard output and are no errors.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Done };
+        }
+    };
+    let env = Env::read();
+    let printer = Printer::new(cli.talk, env.plain);
+    let shell = Shell { env, printer };
+    match dispatch(&cli.command, &shell) {
+        Ok(exit) => exit,
+        Err(error) => {
+            let exit = exit::of(&error);
+            if exit != Exit::Done {
+                shell.printer.error(&error);
+            }
+            exit
+        }
+    }
+}
+
+fn dispatch(command: &Command, shell: &Shell) -> anyhow::Result<Exit> {
+    match command {
+        Command::Train(args) => commands::train::run(args, shell),
+        Command::Check(args) => commands::check::run(args, shell),
+        Command::Inspect(args) => commands::inspect::run(args, shell),
+        Command::Eval(args) => commands::eval::run(args, shell),
+        Command::Predict(args) => commands::predict::run(args, shell),
+        Command::Schema => commands::schema::run(shell),
+        Command::Tokenizer(args) => commands::tokenizer::run(args, shell),
+        Command::Bench(args) => commands::bench::run(args, shell),
+    }
+}
+
+/// The command line, where `emotrain recipe.toml` means `emotrain train recipe.toml`.
+fn parse(mut words: Vec<OsString>) -> Result<Cli, clap::Error> {
+    let mut program = Cli::command();
+    let commands: Vec<String> =
+        program.get_subcommands().map(|command| command.get_name().to_owned()).collect();
+    let first = words.iter().skip(1).map(|word| word.to_string_lossy()).find(|word| !word.starts_with('-'));
+    if let Some(first) =
+        first.filter(|word| *word != "help" && !commands.iter().any(|command| command == word))
+    {
+        let close = |command: &&String| strsim::damerau_levenshtein(command, &first) <= 2;
+        if let Some(meant) = commands.iter().find(close).filter(|_| !Path::new(&*first).exists()) {
+            let message =
+                format!("no command and no recipe '{first}'\n\n  tip: a similar command exists: '{meant}'");
+            return Err(program.error(ErrorKind::InvalidSubcommand, message));
+        }
+        words.insert(1, "train".into());
+    }
+    Cli::try_parse_from(words)
+}
+
+fn apology(panic: &PanicHookInfo) -> String {
+    let message = panic.payload_as_str().unwrap_or("no message");
+    let place = panic.location().map_or(String::new(), |place| format!(" ({place})"));
+    format!(
+        "\nemotrain failed through a defect of its own, sorry: {message}{place}\n\
+         Please report it to the project's issue tracker, with the command, the recipe and this text.\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Command, ErrorKind> {
+        let words = line.split(' ').map(OsString::from).collect();
+        parse(words).map(|cli| cli.command).map_err(|error| error.kind())
+    }
+
+    #[test]
+    fn a_recipe_needs_no_command() {
+        for line in
+            ["emotrain r.toml --resume", "emotrain --resume r.toml", "emotrain -q train --resume r.toml"]
+        {
+            let command = parsed(line).unwrap();
+            let Command::Train(args) = command else { panic!("{line}: {command:?}") };
+            assert!(args.resume && !args.dry_run && args.recipe.recipe == Path::new("r.toml"), "{line}");
+        }
+        assert!(matches!(parsed("emotrain -q check r.toml").unwrap(), Command::Check(_)));
+        assert_eq!(parsed("emotrain --version").unwrap_err(), ErrorKind::DisplayVersion);
+        assert_eq!(parsed("emotrain schemas").unwrap_err(), ErrorKind::InvalidSubcommand);
+    }
+
+    #[test]
+    fn set_may_stand_before_the_recipe() {
+        let Command::Train(args) = parsed("emotrain --set a.b=1 r.toml --set c.d=2").unwrap() else {
+            panic!()
+        };
+        assert_eq!(args.recipe.set, ["a.b=1", "c.d=2"]);
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,154 @@
+//! The base model of a recipe: where it is, what it is, and its weights when they are needed.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use emotrain_model::device::OpenDevice;
+use emotrain_model::{BaseModel, CausalLm, Checkpoint, LoraConfig, LoraInit, ModelConfig};
+use emotrain_prompt::{PromptError, TokenizerFiles};
+use emotrain_recipe::{
+    self as recipe, LoraSection, ModelInit, ModelSection, Recipe, TargetModules, TrainMethod,
+};
+
+use crate::hub::{Hub, Wanted};
+
+/// A base model that has been found but not loaded.
+#[derive(Debug)]
+pub(crate) struct Base {
+    name: String,
+    /// A folder or a GGUF file.
+    path: PathBuf,
+    /// Where it came from, if not from the disk.
+    hub: Option<Revision>,
+    init: ModelInit,
+}
+
+#[derive(Debug)]
+struct Revision {
+    asked: String,
+    commit: String,
+}
+
+impl Base {
+    /// Finds the model on disk or on the hub, from which it fetches configuration and tokenizer.
+    ///
+    /// # Errors
+    /// When there is no such model.
+    pub(crate) fn find(section: &ModelSection, hub: &Hub) -> anyhow::Result<Self> {
+        let name = section.model_name_or_path.clone();
+        let (path, revision) = if Path::new(&name).exists() {
+            (PathBuf::from(&name), None)
+        } else {
+            let folder = hub.folder(&name, &section.revision, Wanted::Texts)?;
+            let commit = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            (folder, Some(Revision { asked: section.revision.clone(), commit }))
+        };
+        Ok(Self { name, path, hub: revision, init: section.init })
+    }
+
+    /// As adapters name it.
+    pub(crate) fn named(&self) -> BaseModel<'_> {
+        BaseModel { name: &self.name, revision: self.commit() }
+    }
+
+    /// The exact version, of a model from the hub.
+    pub(crate) fn commit(&self) -> Option<&str> {
+        self.hub.as_ref().map(|revision| revision.commit.as_str())
+    }
+
+    /// The tokenizer's files: the folder's, or what a GGUF file says.
+    ///
+    /// # Errors
+    /// A folder or file without a tokenizer, or with one of an unknown kind.
+    pub(crate) fn tokenizer(&self) -> anyhow::Result<TokenizerFiles> {
+        if self.path.join("tokenizer.json").exists() || self.path.join("config.json").exists() {
+            return Ok(TokenizerFiles::from_folder(&self.path)?);
+        }
+        let origin = self.path.display().to_string();
+        match Checkpoint::open(&self.path)?.tokenizer_files()? {
+            None => Err(PromptError::NoTokenizer(origin).into()),
+            Some(source) => Ok(TokenizerFiles {
+                tokenizer_json: source.tokenizer_json,
+                tokenizer_config_json: Some(source.tokenizer_config_json),
+                chat_template: source.chat_template,
+                origin,
+            }),
+        }
+    }
+
+    /// The model's shape.
+    ///
+    /// # Errors
+    /// A configuration that is missing or not supported.
+    pub(crate) fn config(&self) -> anyhow::Result<ModelConfig> {
+        let path = self.path.join("config.json");
+        if path.exists() {
+            return Ok(ModelConfig::from_json(&fs_err::read_to_string(&path)?, &path)?);
+        }
+        Ok(Checkpoint::open(&self.path)?.config().clone())
+    }
+
+    /// Looks whether the weights on disk are whole, without reading them. Those of a hub are not looked at.
+    ///
+    /// # Errors
+    /// A file that is missing or damaged, or tensors that are.
+    pub(crate) fn check_weights(&self) -> anyhow::Result<()> {
+        if self.init == ModelInit::Pretrained && self.hub.is_none() {
+            Checkpoint::open(&self.path)?;
+        }
+        Ok(())
+    }
+
+    /// Loads the weights, with the files they came from, or draws them. Fetches what is still missing.
+    ///
+    /// # Errors
+    /// A file that cannot be fetched, is missing or damaged.
+    pub(crate) fn load(
+        &self,
+        hub: &Hub,
+        seed: u64,
+        on: &OpenDevice,
+    ) -> anyhow::Result<(CausalLm, Option<Checkpoint>)> {
+        if self.init == ModelInit::Random {
+            return Ok((CausalLm::random(&self.config()?, &on.device, seed), None));
+        }
+        let path = match &self.hub {
+            None => self.path.clone(),
+            Some(revision) => hub.folder(&self.name, &revision.asked, Wanted::Everything)?,
+        };
+        let checkpoint = Checkpoint::open(&path)?;
+        let model = CausalLm::load(&checkpoint, &on.device, on.dtype)
+            .with_context(|| format!("{} cannot be loaded", self.name))?;
+        Ok((model, Some(checkpoint)))
+    }
+}
+
+/// Sets up what the recipe trains: a fresh adapter, or all weights.
+///
+/// # Errors
+/// A target module that the model does not have.
+pub(crate) fn make_trainable(model: &mut CausalLm, recipe: &Recipe) -> anyhow::Result<()> {
+    match recipe.train.method {
+        TrainMethod::Lora => model.add_lora(&lora(&recipe.lora), recipe.train.seed)?,
+        TrainMethod::Full => model.train_all(),
+    }
+    Ok(())
+}
+
+/// The recipe's adapter in the model's terms.
+fn lora(section: &LoraSection) -> LoraConfig {
+    LoraConfig {
+        r: section.r,
+        lora_alpha: section.lora_alpha as f64,
+        lora_dropout: section.lora_dropout,
+        target_modules: match &section.target_modules {
+            TargetModules::AllLinear => None,
+            TargetModules::List(names) => Some(names.clone()),
+        },
+        use_rslora: section.use_rslora,
+        init: match section.init_lora_weights {
+            recipe::LoraInit::Kaiming => LoraInit::Kaiming,
+            recipe::LoraInit::Gaussian => LoraInit::Gaussian,
+        },
+    }
+}

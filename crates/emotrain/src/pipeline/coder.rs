@@ -1,0 +1,195 @@
+//! From what a data file holds to token ids.
+
+use emotrain_data::{LabelSet, Split, TextSplit, UtteranceId};
+use emotrain_model::random::Key;
+use emotrain_prompt::{Answers, ChatTokenizer, Encoder, PromptError, Sample, Template, TokenizerFiles};
+use emotrain_recipe::{DataFormat, Recipe};
+use rayon::prelude::*;
+
+use super::content::Content;
+use crate::exit::{Complaint, Problems};
+
+/// Tokens that end a document in the vocabularies of base models; the end of a chat turn is another one.
+const END_OF_TEXT: [&str; 2] = ["<|endoftext|>", "<|end_of_text|>"];
+
+/// So many faulty utterances of a file are told one by one.
+const TOLD: usize = 20;
+
+/// What makes samples.
+#[derive(Debug)]
+pub(crate) enum Coder {
+    /// Questions about emotions.
+    Emotions(Box<Encoder>),
+    /// Plain text, cut into sequences of equal length.
+    Text { tokenizer: Box<ChatTokenizer>, end: u32, length: usize },
+}
+
+/// Which samples of a file, and in which form.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Selection {
+    pub(crate) answers: Answers,
+    /// At most so many, drawn by the key.
+    pub(crate) limit: Option<usize>,
+    pub(crate) key: Key,
+    /// Whether the loss counts the answer alone.
+    pub(crate) completion_only: bool,
+}
+
+impl Coder {
+    /// The recipe's way with a tokenizer.
+    ///
+    /// # Errors
+    /// A template, tokenizer or chat template that does not do.
+    pub(crate) fn new(recipe: &Recipe, labels: &LabelSet, files: TokenizerFiles) -> anyhow::Result<Self> {
+        let length = recipe.train.max_seq_length;
+        let origin = files.origin.clone();
+        let template = recipe.prompt.template.as_deref().map(Template::from_file).transpose();
+        let tokenizer = ChatTokenizer::new(files);
+        if recipe.data.format == DataFormat::Text {
+            let tokenizer = Box::new(tokenizer?);
+            let known = END_OF_TEXT.into_iter().find_map(|token| tokenizer.token_id(token));
+            let Some(end) = known.or_else(|| tokenizer.eos_token().map(|(_, id)| id)) else {
+                let complaint = Complaint::input(format!("{origin}: the tokenizer has no end-of-text token"));
+                return Err(complaint.hint("name an eos_token in tokenizer_config.json").into());
+            };
+            return Ok(Self::Text { tokenizer, end, length });
+        }
+        let mut problems = Problems::default();
+        let template = problems.take(template.map_err(Into::into));
+        let tokenizer = problems.take(tokenizer.map_err(Into::into));
+        let (Some(template), Some(tokenizer)) = (template, tokenizer) else {
+            return Err(problems.into_error());
+        };
+        let template = template.unwrap_or_else(Template::builtin);
+        let encoder = Encoder::new(tokenizer, template, labels.clone(), &recipe.prompt, length)?;
+        Ok(Self::Emotions(Box::new(encoder)))
+    }
+
+    /// The samples of a file: of its utterances, or the sequences of its text.
+    ///
+    /// # Errors
+    /// Every utterance that cannot be encoded, or the first that is wrong with a text.
+    pub(crate) fn encode(&self, content: &Content, selection: Selection) -> anyhow::Result<Vec<Sample>> {
+        match (self, content) {
+            (Self::Emotions(encoder), Content::Dialogues(split)) => utterances(encoder, split, selection),
+            (Self::Text { tokenizer, end, length }, Content::Documents(text)) => {
+                let sequences = sequences(tokenizer, text, (*end, *length))?;
+                let chosen = draw(sequences.len(), selection.limit, selection.key);
+                Ok(chosen.into_iter().map(|at| sequences[at].clone()).collect())
+            }
+            _ => unreachable!("coder and content follow the same data.format"),
+        }
+    }
+
+    /// The tokenizer behind it.
+    pub(crate) fn tokenizer(&self) -> &ChatTokenizer {
+        match self {
+            Self::Emotions(encoder) => encoder.chat(),
+            Self::Text { tokenizer, .. } => tokenizer,
+        }
+    }
+
+    /// Tokens that follow a prompt at most.
+    pub(crate) fn longest_completion(&self) -> usize {
+        match self {
+            Self::Emotions(encoder) => encoder.label_completions().iter().map(Vec::len).max().unwrap_or(0),
+            Self::Text { .. } => 0,
+        }
+    }
+}
+
+fn utterances(encoder: &Encoder, split: &Split, selection: Selection) -> anyhow::Result<Vec<Sample>> {
+    let turns = split.dialogues.iter();
+    let turns = turns.flat_map(|dialogue| (0..dialogue.utterances.len()).map(move |at| (dialogue, at)));
+    let turns: Vec<_> = turns.collect();
+    let chosen = draw(turns.len(), selection.limit, selection.key);
+    let samples: Vec<Result<Sample, PromptError>> = chosen
+        .into_par_iter()
+        .map(|at| {
+            let (dialogue, position) = turns[at];
+            match selection.answers {
+                Answers::Given => encoder.encode(dialogue, position),
+                Answers::Withheld => encoder.encode_prompt(dialogue, position),
+            }
+        })
+        .collect();
+    let (good, bad): (Vec<_>, Vec<_>) = samples.into_iter().partition(Result::is_ok);
+    let mut problems = Problems::default();
+    let rest = bad.len().saturating_sub(TOLD);
+    for error in bad.into_iter().filter_map(Result::err).take(TOLD) {
+        problems.add(anyhow::Error::new(error).context(split.path.display().to_string()));
+    }
+    if rest > 0 {
+        let path = split.path.display();
+        problems.add(Complaint::input(format!("{path}: {rest} more utterances cannot be encoded")).into());
+    }
+    problems.finish()?;
+    let mut samples: Vec<Sample> = good.into_iter().filter_map(Result::ok).collect();
+    if selection.answers == Answers::Given && !selection.completion_only {
+        for sample in &mut samples {
+            sample.prompt_len = 0;
+        }
+    }
+    Ok(samples)
+}
+
+/// All documents behind one another, each ended by `end`, cut every `length` tokens. Every token is supervised.
+fn sequences(
+    tokenizer: &ChatTokenizer,
+    text: &TextSplit,
+    (end, length): (u32, usize),
+) -> anyhow::Result<Vec<Sample>> {
+    let encoded: Result<Vec<Vec<u32>>, PromptError> =
+        text.documents.par_iter().map(|document| tokenizer.encode(document)).collect();
+    let mut stream = Vec::new();
+    for ids in encoded? {
+        stream.extend(ids);
+        stream.push(end);
+    }
+    let name = text.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let sample = |(position, ids): (usize, &[u32])| Sample {
+        id: UtteranceId { dialogue: name.clone(), position },
+        ids: ids.to_vec(),
+        prompt_len: 0,
+        label: None,
+        dropped_history: 0,
+        dropped_future: 0,
+    };
+    // A single token has nothing before it to be predicted from.
+    let sequences = stream.chunks(length).filter(|ids| ids.len() > 1);
+    Ok(sequences.enumerate().map(sample).collect())
+}
+
+/// `limit` of `count` places in ascending order, each set of places being equally likely; all without a limit.
+fn draw(count: usize, limit: Option<usize>, key: Key) -> Vec<usize> {
+    let mut places: Vec<usize> = (0..count).collect();
+    if let Some(limit) = limit.filter(|limit| *limit < count) {
+        places.sort_by_key(|&place| (key.with(place as u64).bits(), place));
+        places.truncate(limit);
+        places.sort_unstable();
+    }
+    places
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_draw_is_a_function_of_its_key() {
+        let key = Key::new(42);
+        let drawn = draw(1000, Some(100), key);
+        assert_eq!(drawn, draw(1000, Some(100), key));
+        assert_ne!(drawn, draw(1000, Some(100), Key::new(43)));
+        assert_eq!(drawn.len(), 100);
+        assert!(drawn.windows(2).all(|pair| pair[0] < pair[1]));
+        let mean = drawn.iter().sum::<usize>() / 100;
+        assert!((400..600).contains(&mean), "{mean}");
+    }
+
+    #[test]
+    fn without_a_limit_everything_is_drawn() {
+        assert_eq!(draw(3, None, Key::new(1)), [0, 1, 2]);
+        assert_eq!(draw(3, Some(5), Key::new(1)), [0, 1, 2]);
+    }
+}

@@ -1,0 +1,115 @@
+//! The data files of a recipe, read.
+
+use std::path::{Path, PathBuf};
+
+use emotrain_data::{LabelSet, Split, TextSplit, check_disjoint, load_split, load_text};
+use emotrain_recipe::{DataFormat, DataSection};
+
+use crate::cli::SplitName;
+use crate::exit::{Complaint, Problems};
+
+impl SplitName {
+    /// As it is written in a recipe.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Valid => "valid",
+            Self::Test => "test",
+        }
+    }
+
+    /// The recipe's file of this name.
+    pub(crate) fn file(self, section: &DataSection) -> Option<&Path> {
+        match self {
+            Self::Train => Some(&section.train),
+            Self::Valid => section.valid.as_deref(),
+            Self::Test => section.test.as_deref(),
+        }
+    }
+
+    /// How many of its samples the recipe wants at most.
+    pub(crate) fn limit(self, section: &DataSection) -> Option<usize> {
+        match self {
+            Self::Train => section.max_train_samples,
+            Self::Valid => section.max_valid_samples,
+            Self::Test => section.max_test_samples,
+        }
+    }
+}
+
+/// What a data file holds.
+#[derive(Debug)]
+pub(crate) enum Content {
+    Dialogues(Split),
+    Documents(TextSplit),
+}
+
+impl Content {
+    /// Reads one of a recipe's files.
+    ///
+    /// # Errors
+    /// A file that the recipe does not name, or that does not hold what it should.
+    pub(crate) fn read(section: &DataSection, labels: &LabelSet, name: SplitName) -> anyhow::Result<Self> {
+        let Some(path) = name.file(section) else {
+            let key = name.as_str();
+            let complaint = Complaint::usage(format!("the recipe names no data.{key}"));
+            return Err(complaint
+                .hint(format!("add {key} = \"…\" under [data], or --set data.{key}=…"))
+                .into());
+        };
+        Ok(if section.format == DataFormat::Text {
+            Self::Documents(load_text(path)?)
+        } else {
+            Self::Dialogues(load_split(path, section.format, labels, true)?)
+        })
+    }
+
+    /// The file.
+    pub(crate) fn path(&self) -> &PathBuf {
+        match self {
+            Self::Dialogues(split) => &split.path,
+            Self::Documents(split) => &split.path,
+        }
+    }
+
+    /// The hash of the file.
+    pub(crate) fn sha256(&self) -> &str {
+        match self {
+            Self::Dialogues(split) => &split.sha256,
+            Self::Documents(split) => &split.sha256,
+        }
+    }
+
+    /// Counts for people to read.
+    pub(crate) fn summary(&self, labels: &LabelSet) -> String {
+        match self {
+            Self::Dialogues(split) => split.summary(labels).to_string(),
+            Self::Documents(split) => {
+                let characters: usize = split.documents.iter().map(|document| document.chars().count()).sum();
+                let name = split.path.file_name().unwrap_or_default().to_string_lossy();
+                format!("{name}\n  documents  {:>8}\n  characters {characters:>8}", split.documents.len())
+            }
+        }
+    }
+}
+
+/// Reads several files and refuses any that share data.
+///
+/// # Errors
+/// All that is wrong with them, in one go.
+pub(crate) fn read_all(
+    section: &DataSection,
+    labels: &LabelSet,
+    names: &[SplitName],
+) -> anyhow::Result<Vec<(SplitName, Content)>> {
+    let mut problems = Problems::default();
+    let read = |name: &SplitName| Some((*name, problems.take(Content::read(section, labels, *name))?));
+    let contents: Vec<(SplitName, Content)> = names.iter().filter_map(read).collect();
+    let splits = contents.iter().filter_map(|(_, content)| match content {
+        Content::Dialogues(split) => Some(split),
+        Content::Documents(_) => None,
+    });
+    problems.take(check_disjoint(&splits.collect::<Vec<_>>()).map_err(Into::into));
+    problems.finish()?;
+    Ok(contents)
+}

@@ -1,0 +1,142 @@
+//! Measuring a model: on questions about emotions, or on plain text.
+
+use emotrain_data::{Label, LabelSet};
+use emotrain_eval::{
+    Bootstrap, EvalReport, Prediction, comparison_table, majority, score, weighted_f1_interval,
+};
+use emotrain_model::CausalLm;
+use emotrain_prompt::Sample;
+use emotrain_recipe::Recipe;
+use emotrain_train::{Questions, Scored, TrainError, Validation, evaluate, label_loss, sequence_loss};
+use serde::{Deserialize, Serialize};
+
+use super::coder::Coder;
+use crate::cli::SplitName;
+use crate::printer::Printer;
+
+/// Resampled sets behind the interval of a score.
+const RESAMPLES: usize = 1000;
+const CONFIDENCE: f64 = 0.95;
+
+/// One split, ready to be asked.
+pub(crate) struct Exam {
+    pub(crate) split: SplitName,
+    pub(crate) validation: Validation,
+}
+
+/// What came out of an exam, as it is stored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Measure {
+    /// `valid` or `test`.
+    pub(crate) split: String,
+    /// Mean negative log-likelihood of the supervised tokens, in nats.
+    pub(crate) loss: f64,
+    /// The scores, where there are labels.
+    pub(crate) report: Option<EvalReport>,
+}
+
+/// How an exam is held.
+#[derive(Clone, Copy)]
+pub(crate) struct Terms<'a> {
+    pub(crate) recipe: &'a Recipe,
+    pub(crate) labels: &'a LabelSet,
+    pub(crate) printer: &'a Printer,
+}
+
+impl Exam {
+    /// An exam on the samples of a split, made with [`Answers::Withheld`](emotrain_prompt::Answers::Withheld).
+    pub(crate) fn new(coder: &Coder, split: SplitName, samples: Vec<Sample>) -> Self {
+        let validation = match coder {
+            Coder::Emotions(encoder) => {
+                let completions = encoder.label_completions().to_vec();
+                Validation::Questions(Questions { samples, completions })
+            }
+            Coder::Text { .. } => Validation::Sequences(samples),
+        };
+        Self { split, validation }
+    }
+
+    /// The scores of a model, and what it answered.
+    ///
+    /// # Errors
+    /// A score that is not finite, or no utterances.
+    pub(crate) fn hold(&self, model: &CausalLm, terms: Terms) -> anyhow::Result<(Measure, Vec<Prediction>)> {
+        let split = self.split.as_str().to_owned();
+        let batch_size = terms.recipe.eval.per_device_eval_batch_size;
+        let questions = match &self.validation {
+            Validation::Questions(questions) => questions,
+            Validation::Sequences(samples) => {
+                let counter = terms.printer.counter(&split, samples.len());
+                let loss = sequence_loss(model, samples, batch_size, &mut |done| counter.set(done));
+                if !loss.is_finite() {
+                    return Err(TrainError::NonFinite { step: 0, what: "loss", value: loss }.into());
+                }
+                return Ok((Measure { split, loss, report: None }, Vec::new()));
+            }
+        };
+        let scored = ask(model, questions, (&split, batch_size), terms.printer)?;
+        let loss = label_loss(&scored, &questions.completions);
+        let known = scored.iter().filter_map(|one| one.truth.map(|truth| (truth, Some(one.predicted))));
+        let (truth, predicted): (Vec<Label>, Vec<Option<Label>>) = known.unzip();
+        let count = terms.labels.len();
+        let scores = score(&truth, &predicted, count)?;
+        let mut report = EvalReport::new(&split, terms.labels, &scores, &majority(&truth, count)?);
+        let bootstrap = Bootstrap { samples: RESAMPLES, level: CONFIDENCE, seed: 0 };
+        report.weighted_f1_interval = Some(weighted_f1_interval(&truth, &predicted, count, bootstrap)?);
+        report.loss = Some(loss);
+        Ok((Measure { split, loss, report: Some(report) }, predictions(scored, terms.labels)?))
+    }
+}
+
+/// Labels every question, with a bar.
+///
+/// # Errors
+/// A score that is not finite.
+pub(crate) fn ask(
+    model: &CausalLm,
+    questions: &Questions,
+    (what, batch_size): (&str, usize),
+    printer: &Printer,
+) -> Result<Vec<Scored>, TrainError> {
+    let counter = printer.counter(what, questions.samples.len());
+    evaluate(model, questions, batch_size, &mut |done| counter.set(done))
+}
+
+/// Answers as they are stored.
+///
+/// # Errors
+/// A score that is not finite.
+pub(crate) fn predictions(scored: Vec<Scored>, labels: &LabelSet) -> anyhow::Result<Vec<Prediction>> {
+    let prediction = |one: Scored| {
+        let scores: Vec<f64> = one.log_probs.iter().map(|&score| f64::from(score)).collect();
+        Ok(Prediction::likeliest(one.id, one.truth, &scores, labels)?)
+    };
+    scored.into_iter().map(prediction).collect()
+}
+
+/// The result of a training on one split for people: before and after, if there is a before.
+///
+/// # Errors
+/// Measures of different utterances.
+pub(crate) fn comparison(before: Option<&Measure>, after: &Measure) -> anyhow::Result<String> {
+    let Some(report) = &after.report else {
+        let earlier = before.map_or(String::new(), |before| format!("{:.4} before, ", before.loss));
+        let (split, loss) = (&after.split, after.loss);
+        return Ok(format!("{split}: loss {earlier}{loss:.4} after, perplexity {:.2}", loss.exp()));
+    };
+    let Some(before) = before.and_then(|before| before.report.as_ref()) else {
+        return Ok(report.to_string());
+    };
+    let table = comparison_table(before, report)?;
+    let percent = |share: f64| 100.0 * share;
+    let interval = report.weighted_f1_interval.map(|interval| {
+        let (low, high, level) = (percent(interval.low), percent(interval.high), percent(interval.level));
+        format!("weighted F1 after is between {low:.2} and {high:.2} with {level:.0} % confidence")
+    });
+    let (accuracy, weighted_f1) = (percent(report.majority.accuracy), percent(report.majority.weighted_f1));
+    let majority =
+        format!("always the most frequent label: accuracy {accuracy:.2}, weighted F1 {weighted_f1:.2}");
+    let lines: Vec<String> = [Some(table), interval, Some(majority)].into_iter().flatten().collect();
+    Ok(lines.join("\n"))
+}

@@ -1,0 +1,48 @@
+//! What a training will be, counted before it begins.
+
+use emotrain_model::{ModelConfig, tensor_shapes};
+use emotrain_recipe::{Recipe, TargetModules, TrainMethod};
+use emotrain_train::Plan;
+
+use super::Prepared;
+use crate::cli::SplitName;
+
+/// Samples, tokens, steps and parameters for people to read.
+pub(crate) fn plan(prepared: &Prepared) -> String {
+    let mut lines = Vec::new();
+    for material in &prepared.materials {
+        lines.push(format!("{:<11} {}", material.name.as_str(), material.counts()));
+    }
+    let section = &prepared.recipe.train;
+    let train = prepared.materials.iter().find(|material| material.name == SplitName::Train);
+    let lengths: Vec<usize> =
+        train.iter().flat_map(|material| &material.samples).map(|sample| sample.ids.len()).collect();
+    if !lengths.is_empty() {
+        let plan = Plan::new(section, lengths);
+        let window = section.per_device_train_batch_size * section.gradient_accumulation_steps;
+        let (steps, epoch) = (plan.total_steps(), plan.steps_per_epoch());
+        lines.push(format!("{:<11} {steps}, {epoch} per epoch, {window} samples each", "steps"));
+    }
+    let (all, trained) = parameters(&prepared.config, prepared.recipe);
+    lines.push(format!("{:<11} {trained} trained, {all} in the base model", "parameters"));
+    lines.push(format!("{:<11} {}", "output", section.output_dir.display()));
+    lines.join("\n")
+}
+
+/// The base model's parameters, and those that are trained.
+fn parameters(config: &ModelConfig, recipe: &Recipe) -> (usize, usize) {
+    let shapes = tensor_shapes(config);
+    let all = shapes.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
+    if recipe.train.method == TrainMethod::Full {
+        return (all, all);
+    }
+    let adapted = |name: &str| {
+        let module = name.strip_suffix(".weight").and_then(|path| path.rsplit('.').next());
+        module.is_some_and(|module| match &recipe.lora.target_modules {
+            TargetModules::AllLinear => TargetModules::NAMES.contains(&module),
+            TargetModules::List(names) => names.iter().any(|name| name == module),
+        })
+    };
+    let trained = shapes.iter().filter(|(name, _)| adapted(name));
+    (all, trained.map(|(_, shape)| recipe.lora.r * shape.iter().sum::<usize>()).sum())
+}

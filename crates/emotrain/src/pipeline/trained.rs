@@ -1,0 +1,165 @@
+//! What a training leaves, and how it is used again.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use emotrain_data::write_atomic;
+use emotrain_model::CausalLm;
+use emotrain_prompt::{Encoder, PromptContract, TokenizerFiles};
+use emotrain_recipe::{ModelInit, Recipe, TrainMethod};
+use serde_json::Value;
+
+use super::Prepared;
+use crate::cli::TrainedArgs;
+use crate::exit::Complaint;
+use crate::printer::Printer;
+
+const ADAPTER: &str = "adapter";
+const MODEL: &str = "model";
+const ADAPTER_CONFIG: &str = "adapter_config.json";
+const CONFIG: &str = "config.json";
+const CONTRACT: &str = "prompt_contract.json";
+const MANIFEST: &str = "manifest.json";
+
+/// Something that was trained, on disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Trained {
+    /// An adapter for the recipe's base model.
+    Adapter(PathBuf),
+    /// A model of its own.
+    Model(PathBuf),
+}
+
+impl Trained {
+    /// What the command line names, if it names anything.
+    ///
+    /// # Errors
+    /// A folder that holds neither an adapter nor a model.
+    pub(crate) fn find(args: &TrainedArgs) -> anyhow::Result<Option<Self>> {
+        if let Some(run) = &args.run {
+            let places = [run.join(ADAPTER), run.join(MODEL)];
+            let found = places.into_iter().find_map(|folder| Self::at(&folder));
+            let complaint = || {
+                let message = format!("{}: holds nothing trained", run.display());
+                Complaint::input(message)
+                    .hint("name the run directory of a training that has come to an evaluation")
+            };
+            return Ok(Some(found.ok_or_else(complaint)?));
+        }
+        let Some(folder) = &args.adapter else { return Ok(None) };
+        let complaint = || {
+            let message = format!("{}: holds neither {ADAPTER_CONFIG} nor {CONFIG}", folder.display());
+            let is_run = Self::at(&folder.join(ADAPTER)).or_else(|| Self::at(&folder.join(MODEL))).is_some();
+            let run = "that is a run directory: name it with --run";
+            Complaint::input(message).hint(if is_run { run } else { "name a folder in PEFT's format" })
+        };
+        Ok(Some(Self::at(folder).ok_or_else(complaint)?))
+    }
+
+    fn at(folder: &Path) -> Option<Self> {
+        if folder.join(ADAPTER_CONFIG).exists() {
+            Some(Self::Adapter(folder.to_path_buf()))
+        } else if folder.join(CONFIG).exists() {
+            Some(Self::Model(folder.to_path_buf()))
+        } else {
+            None
+        }
+    }
+
+    /// Its folder.
+    pub(crate) fn folder(&self) -> &Path {
+        match self {
+            Self::Adapter(folder) | Self::Model(folder) => folder,
+        }
+    }
+
+    /// The recipe with a fully trained model in the place of its base.
+    pub(crate) fn settle(&self, recipe: &mut Recipe) {
+        if let Self::Model(folder) = self {
+            recipe.model.model_name_or_path = folder.display().to_string();
+            recipe.model.init = ModelInit::Pretrained;
+        }
+    }
+
+    /// Refuses prompts that differ from those of the training.
+    ///
+    /// # Errors
+    /// A contract that is damaged or does not fit.
+    pub(crate) fn check_contract(&self, encoder: &Encoder, printer: &Printer) -> anyhow::Result<()> {
+        let path = self.folder().join(CONTRACT);
+        if !path.exists() {
+            printer.warn(format_args!(
+                "{}: not there, so prompts may differ from those of the training",
+                path.display()
+            ));
+            return Ok(());
+        }
+        let text = fs_err::read_to_string(&path)?;
+        let contract: PromptContract = serde_json::from_str(&text)
+            .map_err(|error| Complaint::input(format!("{}: {error}", path.display())))?;
+        Ok(contract.check(&encoder.contract()?)?)
+    }
+
+    /// Puts an adapter into its base model.
+    ///
+    /// # Errors
+    /// An adapter that is damaged or for another model.
+    pub(crate) fn attach(
+        &self,
+        model: &mut CausalLm,
+        recipe: &Recipe,
+        printer: &Printer,
+    ) -> anyhow::Result<()> {
+        let Self::Adapter(folder) = self else { return Ok(()) };
+        model.load_adapter(folder).with_context(|| "the adapter cannot be loaded")?;
+        let config = fs_err::read_to_string(folder.join(ADAPTER_CONFIG))?;
+        let config: Value = serde_json::from_str(&config).unwrap_or_default();
+        let (trained, name) = (config["base_model_name_or_path"].as_str(), &recipe.model.model_name_or_path);
+        if let Some(trained) = trained.filter(|trained| trained != name) {
+            printer.warn(format_args!(
+                "the adapter was trained on {trained}, the recipe's base model is {name}"
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Adds to the folder of what was trained all that is needed to use it: the prompt contract, and for a model of
+/// its own the tokenizer.
+///
+/// # Errors
+/// When a file cannot be written.
+pub(crate) fn complete(folder: &Path, prepared: &Prepared) -> anyhow::Result<()> {
+    if !folder.exists() {
+        return Ok(());
+    }
+    let mut files = Vec::new();
+    if let Some(encoder) = prepared.encoder() {
+        let contract =
+            serde_json::to_value(encoder.contract()?).context("the prompt contract has no JSON form")?;
+        files.push((CONTRACT, format!("{contract:#}\n")));
+    }
+    if prepared.recipe.train.method == TrainMethod::Full {
+        let TokenizerFiles { tokenizer_json, tokenizer_config_json, chat_template, .. } =
+            prepared.tokenizer.clone();
+        files.push(("tokenizer.json", tokenizer_json));
+        files.extend(tokenizer_config_json.map(|text| ("tokenizer_config.json", text)));
+        files.extend(chat_template.map(|text| ("chat_template.jinja", text)));
+    }
+    for (name, text) in &files {
+        write_atomic(&folder.join(name), text.as_bytes())?;
+    }
+    enter(&folder.join(MANIFEST), files.iter().map(|(name, _)| *name))
+}
+
+/// Enters files into a folder's manifest.
+fn enter<'a>(manifest: &Path, names: impl Iterator<Item = &'a str>) -> anyhow::Result<()> {
+    let mut value: Value = serde_json::from_str(&fs_err::read_to_string(manifest)?)
+        .with_context(|| format!("{} is damaged", manifest.display()))?;
+    if let Some(files) = value["files"].as_array_mut() {
+        files.extend(names.map(Value::from));
+        files.sort_by(|one, other| one.as_str().cmp(&other.as_str()));
+        files.dedup();
+    }
+    Ok(write_atomic(manifest, format!("{value:#}\n").as_bytes())?)
+}

@@ -1,0 +1,167 @@
+//! What the user sees: results on standard output, talk on standard error.
+
+mod training;
+
+use std::fmt::Display;
+use std::io::{ErrorKind, IsTerminal, Write};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::cli::Talk;
+use crate::exit::{Complaint, ReaderGone, described};
+
+pub(crate) use training::{TrainingView, duration};
+
+const COUNT: &str = "{msg} [{bar:30}] {human_pos}/{human_len} {eta}";
+const BYTES: &str = "{msg} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} {eta}";
+
+/// The program's voice.
+#[derive(Debug)]
+pub(crate) struct Printer {
+    talk: Talk,
+    /// Whether standard output takes colours.
+    coloured: bool,
+    /// Whether standard error takes colours and moving bars.
+    lively: bool,
+}
+
+impl Printer {
+    /// `plain` forbids colours and bars; so does output that is not a terminal.
+    pub(crate) fn new(talk: Talk, plain: bool) -> Self {
+        let coloured = !plain && std::io::stdout().is_terminal();
+        let lively = !plain && std::io::stderr().is_terminal();
+        Self { talk, coloured, lively }
+    }
+
+    /// Whether results may hold colours.
+    pub(crate) fn coloured(&self) -> bool {
+        self.coloured
+    }
+
+    /// A result, to standard output, with a line break.
+    ///
+    /// # Errors
+    /// When it cannot be written, or nobody reads it.
+    #[expect(clippy::unused_self, reason = "results and talk have one source")]
+    pub(crate) fn result(&self, text: impl Display) -> anyhow::Result<()> {
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "{text}").and_then(|()| out.flush()).map_err(|error| {
+            if error.kind() == ErrorKind::BrokenPipe {
+                ReaderGone.into()
+            } else {
+                Complaint::output(format!("standard output cannot be written: {error}")).into()
+            }
+        })
+    }
+
+    /// What goes on.
+    pub(crate) fn say(&self, text: impl Display) {
+        if !self.talk.quiet {
+            tell(text);
+        }
+    }
+
+    /// What only the curious want to know.
+    pub(crate) fn detail(&self, text: impl Display) {
+        if self.talk.verbose {
+            tell(text);
+        }
+    }
+
+    /// What is probably not meant.
+    pub(crate) fn warn(&self, text: impl Display) {
+        tell(format_args!("{} {text}", self.painted("warning:", "33")));
+    }
+
+    /// An error with its cause and advice.
+    pub(crate) fn error(&self, error: &anyhow::Error) {
+        tell(format_args!("{} {}", self.painted("error:", "31"), described(error)));
+    }
+
+    /// A bar over so many things, gone when it is done; nothing where there is no terminal.
+    pub(crate) fn counter(&self, what: &str, total: usize) -> Counter {
+        let counter = Counter::new(self, COUNT, what);
+        counter.start(total);
+        counter
+    }
+
+    /// The same over the bytes of a file that is being fetched.
+    pub(crate) fn bytes(&self, file: &str) -> Counter {
+        Counter::new(self, BYTES, file)
+    }
+
+    fn moves(&self) -> bool {
+        self.lively && !self.talk.quiet
+    }
+
+    fn painted(&self, text: &str, colour: &str) -> String {
+        if self.lively { format!("\u{1b}[1;{colour}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+}
+
+/// A line on standard error; that it cannot be written is no reason to stop.
+fn tell(text: impl Display) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// A bar that counts.
+pub(crate) struct Counter(ProgressBar);
+
+impl Counter {
+    fn new(printer: &Printer, form: &str, what: &str) -> Self {
+        let bar = if printer.moves() { ProgressBar::no_length() } else { ProgressBar::hidden() };
+        Self(bar.with_style(style(form)).with_message(what.to_owned()))
+    }
+
+    /// Begins, or begins again.
+    pub(crate) fn start(&self, total: usize) {
+        self.0.set_length(total as u64);
+        self.0.set_position(0);
+    }
+
+    /// So many more.
+    pub(crate) fn add(&self, count: usize) {
+        self.0.inc(count as u64);
+    }
+
+    /// So many in all.
+    pub(crate) fn set(&self, done: usize) {
+        self.0.set_position(done as u64);
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn finish(&self) {
+        self.0.finish_and_clear();
+    }
+}
+
+impl Drop for Counter {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+/// One of our forms, which are known to be sound.
+fn style(form: &str) -> ProgressStyle {
+    let style = ProgressStyle::with_template(form).unwrap_or_else(|_| ProgressStyle::default_bar());
+    style.progress_chars("=> ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_painted_where_plain_text_is_wanted() {
+        let printer = Printer::new(Talk::default(), true);
+        assert_eq!(printer.painted("error:", "31"), "error:");
+        assert!(!printer.coloured() && !printer.moves());
+    }
+
+    #[test]
+    fn the_forms_of_bars_are_sound() {
+        for form in [COUNT, BYTES, training::FORM] {
+            assert!(ProgressStyle::with_template(form).is_ok(), "{form}");
+        }
+    }
+}

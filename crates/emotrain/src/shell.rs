@@ -1,0 +1,19 @@
+//! What every command gets: the environment and the printer.
+
+use crate::env::Env;
+use crate::hub::Hub;
+use crate::printer::Printer;
+
+/// The program's surroundings.
+#[derive(Debug)]
+pub(crate) struct Shell {
+    pub(crate) env: Env,
+    pub(crate) printer: Printer,
+}
+
+impl Shell {
+    /// Where models come from that are not on disk.
+    pub(crate) fn hub(&self) -> Hub<'_> {
+        Hub::new(&self.env, &self.printer)
+    }
+}

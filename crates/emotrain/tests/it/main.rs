@@ -1,0 +1,11 @@
+//! The program from outside: the real binary on tiny models and conversations made here.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod command_line;
+mod complaints;
+mod hub;
+mod resume;
+mod runs;
+mod tools;
+mod workbench;

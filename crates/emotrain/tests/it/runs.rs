@@ -1,0 +1,151 @@
+//! Whole trainings of a few steps, and what is made of their result.
+
+use serde_json::Value;
+
+use crate::workbench::{Workbench, config, material};
+
+fn lines(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn a_run_leaves_everything_it_promises() {
+    let bench = Workbench::new();
+    let said = bench.train("run", &["--set", "eval.test=true"]).done();
+    for part in ["valid", "test", "F1 before", "weighted F1", "always the most frequent label"] {
+        assert!(said.out.contains(part), "{part} is not in\n{}", said.out);
+    }
+    for part in ["dialogues", "train: 36 samples", "step 2/8", "step 8/8", "(best so far)"] {
+        assert!(said.err.contains(part), "{part} is not in\n{}", said.err);
+    }
+    let run = bench.json("run/run.json");
+    assert_eq!(run["training"]["steps"], 8);
+    assert_eq!(run["training"]["end"], "completed");
+    assert_eq!(run["data"]["train"]["samples"], 36);
+    assert_eq!(run["model"]["sha256"].as_str().unwrap().len(), 64);
+    let report = bench.json("run/report.json");
+    assert_eq!(report["before"].as_array().unwrap().len(), 2);
+    assert_eq!(report["after"][1]["split"], "test");
+    let metrics = lines(&bench.read("run/metrics.jsonl"));
+    assert_eq!(metrics.iter().filter(|line| line["event"] == "train").count(), 4);
+    let predictions = lines(&bench.read("run/predictions.test.jsonl"));
+    assert_eq!(predictions.len(), 12);
+    assert_eq!(predictions[0]["id"], "test-0#0");
+    let files = bench.json("run/adapter/manifest.json")["files"].to_string();
+    assert!(files.contains("prompt_contract.json") && files.contains("adapter_model.safetensors"), "{files}");
+    assert!(bench.path("run/tb").is_dir());
+    assert!(bench.path("run/recipe.toml").is_file());
+}
+
+#[test]
+fn a_run_is_not_overwritten() {
+    let bench = Workbench::new();
+    bench.train("run", &["--set", "train.max_steps=1", "--set", "eval.baseline=false"]).done();
+    let said = bench.train("run", &["--set", "train.max_steps=1"]);
+    assert_eq!(said.code, 2);
+    assert!(said.err.contains("holds a run already") && said.err.contains("--resume"), "{}", said.err);
+}
+
+#[test]
+fn two_runs_are_equal_to_the_bit() {
+    let bench = Workbench::new();
+    let outs = ["one", "two"].map(|output| bench.train(output, &[]).done().out);
+    assert_eq!(outs[0], outs[1]);
+    for file in
+        ["adapter/adapter_model.safetensors", "step-000008/optimizer.safetensors", "predictions.valid.jsonl"]
+    {
+        let [one, two] = ["one", "two"].map(|run| fs_err::read(bench.path(run).join(file)).unwrap());
+        assert!(one == two, "{file} differs");
+    }
+    bench.train("three", &["--set", "train.seed=43"]).done();
+    let other = fs_err::read(bench.path("three/adapter/adapter_model.safetensors")).unwrap();
+    assert!(other != fs_err::read(bench.path("one/adapter/adapter_model.safetensors")).unwrap());
+}
+
+#[test]
+fn evaluation_repeats_what_training_measured() {
+    let bench = Workbench::new();
+    bench.train("run", &[]).done();
+    let trained = bench.read("run/predictions.valid.jsonl");
+    fs_err::remove_file(bench.path("run/predictions.valid.jsonl")).unwrap();
+    let said = bench.run(&["eval", "recipe.toml", "--run", "run"]).done();
+    assert!(said.out.contains("precision") && said.out.contains("loss"), "{}", said.out);
+    assert_eq!(bench.read("run/predictions.valid.jsonl"), trained);
+    bench.run(&["eval", "recipe.toml", "--adapter", "run/adapter", "--output", "here.jsonl"]).done();
+    assert_eq!(bench.read("here.jsonl"), trained);
+
+    let alone = bench.run(&["eval", "recipe.toml", "--split", "test"]).done();
+    assert!(alone.err.contains("the base model alone"), "{}", alone.err);
+    assert!(!bench.path("run/predictions.test.jsonl").exists());
+}
+
+#[test]
+fn predictions_need_no_labels() {
+    let bench = Workbench::new();
+    bench.train("run", &[]).done();
+    let input =
+        r#"{"id":"new","utterances":[{"speaker":"Ada","text":"It works!"},{"speaker":"Bo","text":"Good."}]}"#;
+    bench.write("input.jsonl", input);
+    let said = bench.run(&["-q", "predict", "recipe.toml", "--run", "run", "--input", "input.jsonl"]).done();
+    let rows = lines(&said.out);
+    assert_eq!(rows.len(), 2);
+    assert_eq!(rows[1]["id"], "new#1");
+    assert_eq!(rows[1]["truth"], Value::Null);
+    assert_eq!(rows[1]["scores"].as_object().unwrap().len(), 3);
+    assert!(said.err.is_empty(), "{}", said.err);
+    let args = ["predict", "recipe.toml", "--run", "run", "--input", "input.jsonl", "--output", "out.jsonl"];
+    bench.run(&args).done();
+    assert_eq!(bench.read("out.jsonl"), said.out);
+}
+
+#[test]
+fn a_prompt_that_was_not_trained_is_refused() {
+    let bench = Workbench::new();
+    bench.train("run", &["--set", "train.max_steps=4"]).done();
+    let said = bench.run(&["eval", "recipe.toml", "--run", "run", "--set", "prompt.history_window=1"]);
+    assert_eq!(said.code, 3);
+    assert!(said.err.contains("prompt.history_window was 2 and is 1"), "{}", said.err);
+}
+
+#[test]
+fn a_sample_of_the_training_split_is_drawn_by_the_seed() {
+    let bench = Workbench::new();
+    let plan = |seed: &str| {
+        let args = ["recipe.toml", "--dry-run", "--set", "data.max_train_samples=7", "--set", seed];
+        bench.run(&args).done()
+    };
+    let (one, two) = (plan("train.seed=1"), plan("train.seed=2"));
+    assert!(one.err.contains("train: 7 samples") && one.err.contains("drawn at random"), "{}", one.err);
+    assert!(one.out == plan("train.seed=1").out);
+    assert!(one.out != two.out, "{}", one.out);
+}
+
+#[test]
+fn a_model_from_nothing_and_an_adapter_on_it() {
+    let bench = Workbench::new();
+    let base = material().join("base");
+    fs_err::create_dir(bench.path("shape")).unwrap();
+    for file in ["tokenizer.json", "tokenizer_config.json"] {
+        fs_err::copy(base.join(file), bench.path("shape").join(file)).unwrap();
+    }
+    bench.write("shape/config.json", &config().to_string());
+    let folder = material().display().to_string();
+    let text = format!(
+        "[model]\nmodel_name_or_path = \"./shape\"\ninit = \"random\"\ndevice = \"cpu\"\n\
+         [data]\nformat = \"text\"\ntrain = \"{folder}/corpus.txt\"\nvalid = \"{folder}/short.jinja\"\n\
+         [train]\nmethod = \"full\"\nmax_steps = 6\nmax_seq_length = 48\ncompletion_only_loss = false\n\
+         output_dir = \"text-run\"\n\
+         [eval]\nmetric_for_best_model = \"loss\"\ngreater_is_better = false\neval_steps = 3\n"
+    );
+    bench.write("text.toml", &text);
+    let said = bench.run(&["text.toml"]).done();
+    assert!(said.out.contains("perplexity"), "{}", said.out);
+    let files = bench.json("text-run/model/manifest.json")["files"].to_string();
+    for file in ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"] {
+        assert!(files.contains(file) && bench.path("text-run/model").join(file).exists(), "{file}");
+    }
+    bench.run(&["eval", "text.toml", "--run", "text-run"]).done();
+    let on_it = ["--set", "model.model_name_or_path=./text-run/model", "--set", "train.max_steps=4"];
+    bench.train("adapter-run", &on_it).done();
+    assert!(bench.path("adapter-run/adapter/adapter_model.safetensors").exists());
+}

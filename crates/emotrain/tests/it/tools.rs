@@ -1,0 +1,103 @@
+//! Commands that look at recipes or make things, without a training.
+
+use serde_json::Value;
+
+use crate::workbench::{Workbench, material};
+
+#[test]
+fn check_counts_what_is_sound() {
+    let bench = Workbench::new();
+    let said = bench.run(&["check", "recipe.toml"]).done();
+    assert_eq!(said.out, "recipe.toml: sound; samples: train 36, valid 12, test 12\n");
+    assert!(said.err.is_empty(), "{}", said.err);
+}
+
+#[test]
+fn check_goes_on_after_a_recipe_with_problems() {
+    let bench = Workbench::new();
+    bench.write("wrong.toml", "[train]\nsed = 1\n");
+    let said = bench.run(&["check", "wrong.toml", "recipe.toml"]);
+    assert_eq!(said.code, 2);
+    assert!(said.err.contains("wrong.toml:2:1") && said.out.contains("recipe.toml: sound"), "{}", said.err);
+}
+
+#[test]
+fn a_dry_run_counts_and_leaves_nothing() {
+    let bench = Workbench::new();
+    let said = bench.train("run", &["--dry-run", "--set", "train.max_steps=0"]).done();
+    for part in [
+        "train       36 samples",
+        "valid       12 samples",
+        "steps       36, 9 per epoch, 4 samples each",
+        "parameters",
+    ] {
+        assert!(said.out.contains(part), "{part} is not in\n{}", said.out);
+    }
+    assert!(!bench.path("run").exists());
+}
+
+#[test]
+fn inspect_marks_supervised_tokens() {
+    let bench = Workbench::new();
+    let said = bench.run(&["inspect", "recipe.toml", "--limit", "2"]).done();
+    assert!(said.out.starts_with("train-0#0: "), "{}", said.out);
+    assert!(said.out.contains("<|im_start|>assistant\n["), "{}", said.out);
+    assert!(said.out.contains("[<|im_end|>]"), "{}", said.out);
+    assert_eq!(said.out.matches("[<|im_end|>]").count(), 2);
+    assert!(said.out.contains("train: 36 samples"), "{}", said.out);
+
+    let one = bench.run(&["inspect", "recipe.toml", "--split", "valid", "--id", "valid-1#2"]).done();
+    assert!(one.out.starts_with("valid-1#2: "), "{}", one.out);
+    let none = bench.run(&["inspect", "recipe.toml", "--id", "valid-1#2"]);
+    assert_eq!(none.code, 2);
+    assert!(none.err.contains("the first is train-0#0"), "{}", none.err);
+}
+
+#[test]
+fn inspect_tells_what_was_left_out() {
+    let bench = Workbench::new();
+    let short = ["--set", "train.max_seq_length=120"];
+    let said = bench.run(&[&["inspect", "recipe.toml", "--limit", "3"], &short[..]].concat()).done();
+    assert!(said.out.contains("left out to fit") && said.out.contains("shortened by"), "{}", said.out);
+}
+
+#[test]
+fn inspect_marks_every_token_where_all_are_supervised() {
+    let bench = Workbench::new();
+    let all = ["--set", "train.completion_only_loss=false"];
+    let said = bench.run(&[&["inspect", "recipe.toml", "--limit", "1"], &all[..]].concat()).done();
+    assert!(said.out.contains("\n<|im_start|>["), "{}", said.out);
+}
+
+#[test]
+fn a_tokenizer_needs_room_and_a_text() {
+    let bench = Workbench::new();
+    let small = bench.run(&["tokenizer", "--vocab-size", "100", "--output", "t", "recipe.toml"]);
+    assert_eq!(small.code, 2);
+    assert!(small.err.contains("--vocab-size 100: too small"), "{}", small.err);
+    let missing = bench.run(&["tokenizer", "--vocab-size", "300", "--output", "t", "nowhere.txt"]);
+    assert_eq!(missing.code, 3);
+    assert!(!bench.path("t").exists());
+}
+
+#[test]
+fn bench_measures_steps() {
+    let bench = Workbench::new();
+    let base = material().join("base").display().to_string();
+    let args = ["bench", &base, "--tokens", "16", "--steps", "3", "--warmup", "1", "--r", "4", "--json"];
+    let said = bench.run(&[&args[..], &["--set", "model.device=cpu"]].concat()).done();
+    let result: Value = serde_json::from_str(&said.out).unwrap();
+    assert!(result["steps_per_second"].as_f64().unwrap() > 0.0);
+    assert!(result["tokens_per_second"].as_f64().unwrap() > 0.0);
+    assert_eq!((&result["device"], &result["r"]), (&"cpu".into(), &4.into()));
+    #[cfg(target_os = "linux")]
+    assert!(result["peak_rss_mib"].as_f64().unwrap() > 1.0);
+}
+
+#[test]
+fn quiet_leaves_results_alone() {
+    let bench = Workbench::new();
+    let said = bench.train("run", &["-q", "--set", "train.max_steps=4"]).done();
+    assert!(said.err.is_empty(), "{}", said.err);
+    assert!(said.out.contains("weighted F1"), "{}", said.out);
+}
