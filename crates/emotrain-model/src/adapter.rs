@@ -103,7 +103,10 @@ impl CausalLm {
             return Err(ModelError::MissingTensors { path: path.to_path_buf(), names: missing, unknown });
         }
         if !left.is_empty() {
-            return Err(ModelError::UnusedTensors { path: path.to_path_buf(), names: left.into_iter().collect() });
+            return Err(ModelError::UnusedTensors {
+                path: path.to_path_buf(),
+                names: left.into_iter().collect(),
+            });
         }
         Ok(())
     }
@@ -111,7 +114,10 @@ impl CausalLm {
     /// The trained parameters under PEFT's names, read back from the device.
     fn named_parameters(&mut self) -> Vec<NamedTensor> {
         let tensors = self.parameters();
-        tensors.into_iter().map(|(name, tensor)| named(format!("{PREFIX}{name}"), tensor.dims().to_vec(), tensor)).collect()
+        tensors
+            .into_iter()
+            .map(|(name, tensor)| named(format!("{PREFIX}{name}"), tensor.dims().to_vec(), tensor))
+            .collect()
     }
 
     /// Writes all base weights into the existing folder `folder` as Hugging Face's `model.safetensors` and `config.json`.
@@ -224,7 +230,9 @@ fn lora_config(config: &Value, path: &Path) -> Result<LoraConfig, ModelError> {
     let target_modules = match &config["target_modules"] {
         Value::Array(names) => Some(names.iter().filter_map(|n| n.as_str().map(str::to_owned)).collect()),
         Value::String(all) if all == "all-linear" => None,
-        _ => return refuse("target_modules", "must be a list of layer names, or \"all-linear\""),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
+            return refuse("target_modules", "must be a list of layer names, or \"all-linear\"");
+        }
     };
     Ok(LoraConfig {
         r,

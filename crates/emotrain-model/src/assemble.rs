@@ -12,13 +12,15 @@ use crate::random::{Key, normal};
 use crate::rope::frequencies;
 use crate::weights::Checkpoint;
 
+/// The numbers of a tensor by Hugging Face name and shape.
+type Fetch<'a> = dyn FnMut(&str, &[usize]) -> Result<Vec<f32>, ModelError> + 'a;
+
 /// Where tensors come from, and where they go.
 struct Assembly<'a> {
     config: &'a ModelConfig,
     device: &'a Device,
     dtype: DType,
-    /// The numbers of a tensor by Hugging Face name and shape.
-    fetch: &'a mut dyn FnMut(&str, &[usize]) -> Result<Vec<f32>, ModelError>,
+    fetch: &'a mut Fetch<'a>,
 }
 
 impl CausalLm {
@@ -35,6 +37,9 @@ impl CausalLm {
     }
 
     /// A model with random weights: N(0, `initializer_range`²), norms 1, biases 0, as transformers' `_init_weights`.
+    ///
+    /// # Panics
+    /// Never: no drawn tensor is missing or of another shape.
     pub fn random(config: &ModelConfig, device: &Device, seed: u64) -> Self {
         #[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
         let std = config.initializer_range as f32;
@@ -42,7 +47,7 @@ impl CausalLm {
             let count = shape.iter().product();
             Ok(match name {
                 _ if name.ends_with("norm.weight") => vec![1.0; count],
-                _ if name.ends_with(".bias") => vec![0.0; count],
+                _ if name.rsplit('.').next() == Some("bias") => vec![0.0; count],
                 _ => normal(Key::new(seed).named("init").named(name), count, std),
             })
         };
@@ -58,10 +63,8 @@ impl Assembly<'_> {
         let embed = self.matrix("model.embed_tokens.weight", table)?;
         let layers = (0..config.num_hidden_layers).map(|l| self.layer(l)).collect::<Result<_, _>>()?;
         let norm = self.norm("model.norm".to_owned(), config.hidden_size)?;
-        let head = match config.tie_word_embeddings {
-            true => None,
-            false => Some(self.matrix("lm_head.weight", table)?),
-        };
+        let head =
+            if config.tie_word_embeddings { None } else { Some(self.matrix("lm_head.weight", table)?) };
         Ok(CausalLm {
             config: config.clone(),
             frequencies: frequencies(config),
@@ -94,12 +97,13 @@ impl Assembly<'_> {
                 hidden,
                 bias,
             )?,
-            head_norms: match head_norms {
-                true => Some(HeadNorms {
+            head_norms: if head_norms {
+                Some(HeadNorms {
                     q: self.norm(path("self_attn.q_norm"), config.head_dim)?,
                     k: self.norm(path("self_attn.k_norm"), config.head_dim)?,
-                }),
-                false => None,
+                })
+            } else {
+                None
             },
             o: self.linear(&[(path("self_attn.o_proj"), hidden)], query, false)?,
             post_norm: self.norm(path("post_attention_layernorm"), hidden)?,
@@ -113,7 +117,12 @@ impl Assembly<'_> {
     }
 
     /// Modules of `(path, outputs)` that read the same `input` numbers, stacked.
-    fn linear(&mut self, modules: &[(String, usize)], input: usize, bias: bool) -> Result<Linear, ModelError> {
+    fn linear(
+        &mut self,
+        modules: &[(String, usize)],
+        input: usize,
+        bias: bool,
+    ) -> Result<Linear, ModelError> {
         let (mut weight, mut biases, mut stacked) = (Vec::new(), Vec::new(), Vec::new());
         let mut start = 0;
         for (path, outputs) in modules {

@@ -33,7 +33,12 @@ pub(crate) struct Block {
 /// The blocks of a batch whose queries are `rows` (ascending; `None` for all rows).
 pub(crate) fn blocks(batch: &Batch, rows: Option<&[usize]>) -> Vec<Block> {
     let all: Vec<usize>;
-    let rows = if let Some(rows) = rows { rows } else { all = (0..batch.rows()).collect(); &all };
+    let rows = if let Some(rows) = rows {
+        rows
+    } else {
+        all = (0..batch.rows()).collect();
+        &all
+    };
     let mut blocks = Vec::new();
     let mut next = 0;
     for segment in &batch.segments {
@@ -80,7 +85,12 @@ impl Heads {
 
     /// # Shapes
     /// `q` `[Q, kv·group·d]`, `kv` `[N, 2·kv·d]` → output like `q`, and a log-sum-exp `[K, G, Q, 1]` per block.
-    pub(crate) fn attend(self, q: &Tensor<2>, kv: &Tensor<2>, blocks: &[Block]) -> (Tensor<2>, Vec<Tensor<4>>) {
+    pub(crate) fn attend(
+        self,
+        q: &Tensor<2>,
+        kv: &Tensor<2>,
+        blocks: &[Block],
+    ) -> (Tensor<2>, Vec<Tensor<4>>) {
         let (mut outputs, mut log_sums) = (Vec::new(), Vec::new());
         for block in blocks {
             let scores = self.scores(q, kv, block);
@@ -110,8 +120,7 @@ impl Heads {
             let out_grad = self.query_block(grad, &block.queries);
             let values = self.key_block(kv, &block.keys, 1);
             let probability_grad = out_grad.clone().matmul(values.transpose());
-            let value_grad =
-                self.grouped(probabilities.clone()).transpose().matmul(self.grouped(out_grad));
+            let value_grad = self.grouped(probabilities.clone()).transpose().matmul(self.grouped(out_grad));
             let score_grad = attention_scores_backward(probabilities, probability_grad, self.scale());
             query_grads.push(self.rows(score_grad.clone().matmul(self.key_block(kv, &block.keys, 0))));
             let queries = self.grouped(self.query_block(q, &block.queries));

@@ -141,4 +141,5 @@ impl ModelConfig {
 }
 
 pub(crate) use gguf::{TensorFacts, from_metadata};
+pub(crate) use rope::llama3_divisors;
 pub(crate) use write::to_json as write_json;

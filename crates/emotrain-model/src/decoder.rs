@@ -64,7 +64,10 @@ impl CausalLm {
     pub fn add_lora(&mut self, config: &LoraConfig, seed: u64) -> Result<(), ModelError> {
         let device = self.device();
         if let Some(unknown) = config.target_modules.iter().flatten().find(|name| !self.has_linear(name)) {
-            return Err(ModelError::UnknownTargetModule { name: unknown.clone(), known: self.linear_names() });
+            return Err(ModelError::UnknownTargetModule {
+                name: unknown.clone(),
+                known: self.linear_names(),
+            });
         }
         for linear in self.layers.iter_mut().flat_map(Layer::linears_mut) {
             let [_, input] = linear.weight.dims();
@@ -129,7 +132,12 @@ impl CausalLm {
     ///
     /// # Panics
     /// If the batch has no target.
-    pub fn forward_backward(&self, batch: &Batch, options: PassOptions, gradients: &mut Gradients) -> Tensor<1> {
+    pub fn forward_backward(
+        &self,
+        batch: &Batch,
+        options: PassOptions,
+        gradients: &mut Gradients,
+    ) -> Tensor<1> {
         assert!(!batch.targets.is_empty(), "a micro-batch needs a supervised token");
         let p = self.lora.as_ref().map_or(0.0, |lora| lora.lora_dropout);
         #[expect(clippy::cast_possible_truncation, reason = "a probability")]
@@ -154,7 +162,10 @@ impl CausalLm {
         let targets = among(&batch.targets, &rows);
         let head = head_loss(&hidden, self.head_weight(), &targets, (options.factor, self.trained));
         if let Some(weight) = head.weight {
-            gradients.add(if self.head.is_some() { "lm_head.weight" } else { "model.embed_tokens.weight" }, weight);
+            gradients.add(
+                if self.head.is_some() { "lm_head.weight" } else { "model.embed_tokens.weight" },
+                weight,
+            );
         }
         let mut grad = self.norm.backward(head.hidden, x, gradients);
         for (number, (layer, kept)) in self.layers.iter().zip(tapes).enumerate().rev() {
@@ -241,7 +252,10 @@ impl CausalLm {
 }
 
 /// What a layer leaves behind for its backward.
-#[expect(clippy::large_enum_variant, reason = "a handful exist at a time, each holding megabytes behind pointers")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a handful exist at a time, each holding megabytes behind pointers"
+)]
 enum Kept {
     Tape(crate::layer::Tape),
     Input(Tensor<2>),

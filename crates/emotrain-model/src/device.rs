@@ -65,7 +65,12 @@ fn cpu(dtype: Dtype) -> Result<OpenDevice, ModelError> {
     Ok(OpenDevice { device: Device::flex(), dtype: DType::F32, name: "cpu".to_owned() })
 }
 
-fn pick(kind: &str, devices: Vec<Device>, index: Option<usize>, dtype: Dtype) -> Result<OpenDevice, ModelError> {
+fn pick(
+    kind: &str,
+    devices: Vec<Device>,
+    index: Option<usize>,
+    dtype: Dtype,
+) -> Result<OpenDevice, ModelError> {
     let (index, count) = (index.unwrap_or(0), devices.len());
     if count == 0 {
         return Err(problem(

@@ -58,7 +58,11 @@ pub(crate) fn head_loss(
 ///
 /// # Shapes
 /// `hidden` `[M, D]`, `weight` `[V, D]` → `[targets]`.
-pub(crate) fn target_log_probabilities(hidden: &Tensor<2>, weight: &Tensor<2>, targets: &[Target]) -> Vec<f32> {
+pub(crate) fn target_log_probabilities(
+    hidden: &Tensor<2>,
+    weight: &Tensor<2>,
+    targets: &[Target],
+) -> Vec<f32> {
     let vocabulary = weight.dims()[0];
     let mut values = vec![0.0; targets.len()];
     let mut start = 0;

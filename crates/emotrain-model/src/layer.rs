@@ -109,7 +109,8 @@ impl Layer {
         let (projected, o_low) = self.o.forward(&attended, pass.dropout);
         let middle = select(x.clone(), pass) + projected;
 
-        let (gate_up, gate_up_low) = self.gate_up.forward(&self.post_norm.forward(middle.clone()), pass.dropout);
+        let (gate_up, gate_up_low) =
+            self.gate_up.forward(&self.post_norm.forward(middle.clone()), pass.dropout);
         let (down, down_low) = self.down.forward(&swiglu(gate_up.clone()), pass.dropout);
         let out = middle.clone() + down;
         let low = [q_low, kv_low, o_low, gate_up_low, down_low];
@@ -133,21 +134,21 @@ impl Layer {
         let saved = |x, low| Saved { x, low, dropout, input: true };
         let wanted = "the gradient of an input that was asked for";
 
-        let active = self.down.backward(grad.clone(), saved(swiglu(gate_up.clone()), down_low), gradients);
+        let active = self.down.backward(&grad, saved(swiglu(gate_up.clone()), down_low), gradients);
         let gate_up_grad = swiglu_backward(active.expect(wanted), gate_up);
         let normed = self.post_norm.forward(middle.clone());
-        let normed_grad = self.gate_up.backward(gate_up_grad, saved(normed, gate_up_low), gradients);
+        let normed_grad = self.gate_up.backward(&gate_up_grad, saved(normed, gate_up_low), gradients);
         let middle_grad = grad + self.post_norm.backward(normed_grad.expect(wanted), middle, gradients);
 
-        let attended_grad = self.o.backward(middle_grad.clone(), saved(attended, o_low), gradients);
+        let attended_grad = self.o.backward(&middle_grad, saved(attended, o_low), gradients);
         let (q_grad, kv_grad) =
             self.heads.attend_backward(&attended_grad.expect(wanted), (&q, &kv), &pass.blocks, &log_sums);
         let (q_grad, kv_grad) = self.rotated_backward((q_grad, kv_grad), unnormed, pass, gradients);
 
         let normed = self.input_norm.forward(x.clone());
         let saved = |x, low| Saved { x, low, dropout, input };
-        let from_q = self.q.backward(q_grad, saved(select(normed.clone(), pass), q_low), gradients);
-        let from_kv = self.kv.backward(kv_grad, saved(normed, kv_low), gradients);
+        let from_q = self.q.backward(&q_grad, saved(select(normed.clone(), pass), q_low), gradients);
+        let from_kv = self.kv.backward(&kv_grad, saved(normed, kv_low), gradients);
         let normed_grad = from_kv? + spread(from_q?, &x, pass);
         Some(spread(middle_grad, &x, pass) + self.input_norm.backward(normed_grad, x, gradients))
     }

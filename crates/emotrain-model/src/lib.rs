@@ -31,6 +31,6 @@ pub use error::ModelError;
 pub use gradients::Gradients;
 pub use lora::{LoraConfig, LoraInit};
 pub use weights::{
-    Checkpoint, FloatType, NamedTensor, SafetensorsFile, TensorSpec, TokenizerSource, tensor_shapes, write_safetensors,
-    write_safetensors_with,
+    Checkpoint, FloatType, NamedTensor, SafetensorsFile, TensorSpec, TokenizerSource, tensor_shapes,
+    write_safetensors, write_safetensors_with,
 };

@@ -66,7 +66,12 @@ impl Linear {
     ///
     /// # Shapes
     /// `grad` `[N, out]`, `x` `[N, in]` → `[N, in]`.
-    pub(crate) fn backward(&self, grad: Tensor<2>, saved: Saved, gradients: &mut Gradients) -> Option<Tensor<2>> {
+    pub(crate) fn backward(
+        &self,
+        grad: &Tensor<2>,
+        saved: Saved,
+        gradients: &mut Gradients,
+    ) -> Option<Tensor<2>> {
         let Saved { x, low, dropout, input } = saved;
         if self.trained {
             gradients.add(&self.weight_name(), grad.clone().transpose().matmul(x.clone()));
@@ -79,7 +84,7 @@ impl Linear {
 
         let mut low_grads = Vec::new();
         for (module, lora, ranks) in self.adapted() {
-            let dy = grad.clone().narrow(1, module.columns.start, module.columns.len()) ;
+            let dy = grad.clone().narrow(1, module.columns.start, module.columns.len());
             let db = dy.clone().transpose().matmul(low.clone().narrow(1, ranks.start, ranks.len()));
             gradients.add(&format!("{}.lora_B.weight", module.path), db * self.scale);
             low_grads.push(dy.matmul(lora.b.clone().cast(x.dtype())) * self.scale);
@@ -96,12 +101,15 @@ impl Linear {
 
     /// The adapted modules with the columns of the low-rank product that are theirs.
     fn adapted(&self) -> impl Iterator<Item = (&Module, &Lora, Range<usize>)> {
-        self.modules.iter().scan(0, |start, module| {
-            let Some(lora) = &module.lora else { return Some(None) };
-            let ranks = *start..*start + lora.a.dims()[0];
-            *start = ranks.end;
-            Some(Some((module, lora, ranks)))
-        }).flatten()
+        self.modules
+            .iter()
+            .scan(0, |start, module| {
+                let Some(lora) = &module.lora else { return Some(None) };
+                let ranks = *start..*start + lora.a.dims()[0];
+                *start = ranks.end;
+                Some(Some((module, lora, ranks)))
+            })
+            .flatten()
     }
 
     /// The `A` matrices one below the other, `[Σ R, in]`, in the dtype of `x`.
@@ -137,7 +145,11 @@ impl Linear {
     /// The base tensors by Hugging Face name, unstacked.
     pub(crate) fn base_tensors(&self, visit: &mut dyn FnMut(String, Tensor<2>, bool)) {
         for Module { path, columns, .. } in &self.modules {
-            visit(format!("{path}.weight"), self.weight.clone().narrow(0, columns.start, columns.len()), false);
+            visit(
+                format!("{path}.weight"),
+                self.weight.clone().narrow(0, columns.start, columns.len()),
+                false,
+            );
             if let Some(bias) = &self.bias {
                 visit(format!("{path}.bias"), bias.clone().narrow(1, columns.start, columns.len()), true);
             }

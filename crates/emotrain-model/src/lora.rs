@@ -56,7 +56,12 @@ pub(crate) struct Lora {
 
 impl Lora {
     /// A fresh adapter for the layer `module` of shape `[out, in]`.
-    pub(crate) fn new(config: &LoraConfig, module: &str, [out, input]: [usize; 2], place: (&Device, u64)) -> Self {
+    pub(crate) fn new(
+        config: &LoraConfig,
+        module: &str,
+        [out, input]: [usize; 2],
+        place: (&Device, u64),
+    ) -> Self {
         let (device, seed) = place;
         let key = Key::new(seed).named("lora_A").named(module);
         let count = config.r * input;

@@ -1,5 +1,7 @@
 //! Logits and gradients against transformers and PEFT (`tests/golden/{decoder,lora}/make.py`).
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{DType, Device, Tensor};
@@ -66,11 +68,12 @@ fn logits_equal_those_of_transformers() {
     }
 }
 
-/// SmolLM2-135M-Instruct from its Q4_1 file; `tests/fixtures/fetch-models.sh` brings it.
+/// `SmolLM2-135M-Instruct` from its `Q4_1` file; `tests/fixtures/fetch-models.sh` brings it.
 #[test]
 fn smollm2_equals_transformers() {
     let script = golden().join("../fixtures/fetch-models.sh");
-    let output = std::process::Command::new("bash").arg(script).arg("smollm2-135m-instruct").output().unwrap();
+    let output =
+        std::process::Command::new("bash").arg(script).arg("smollm2-135m-instruct").output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let folder = String::from_utf8(output.stdout).unwrap();
     let checkpoint = Checkpoint::open(Path::new(folder.trim())).unwrap();
@@ -103,7 +106,14 @@ fn shards_and_bf16_load_as_the_same_model() {
 
 #[test]
 fn first_gradients_equal_those_of_peft_and_torch() {
-    for case in ["llama3_all_linear", "qwen2_query_value", "qwen2_rslora", "qwen3_all_linear", "llama3_full", "qwen2_full"] {
+    for case in [
+        "llama3_all_linear",
+        "qwen2_query_value",
+        "qwen2_rslora",
+        "qwen3_all_linear",
+        "llama3_full",
+        "qwen2_full",
+    ] {
         for gradient_checkpointing in [false, true] {
             check_first_gradients(case, gradient_checkpointing);
         }
@@ -146,7 +156,8 @@ fn check_first_gradients(case: &str, gradient_checkpointing: bool) {
     for name in expected.names() {
         let (_, values) = expected.tensor(name).unwrap();
         let name = name.strip_prefix("base_model.model.").unwrap_or(name);
-        let (_, found) = ours.iter().find(|(n, _)| n == name).unwrap_or_else(|| panic!("{case}: no gradient {name}"));
+        let (_, found) =
+            ours.iter().find(|(n, _)| n == name).unwrap_or_else(|| panic!("{case}: no gradient {name}"));
         let difference = relative(&numbers(found.clone()), &values);
         assert!(difference < 1e-4, "{case}: {name}: {difference}");
         compared += 1;

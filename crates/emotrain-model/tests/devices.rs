@@ -3,9 +3,13 @@
 //! Without GPU features this compares the CPU with itself (two runs are bit-equal); with `--features wgpu` also
 //! with every adapter that wgpu finds, a software one included.
 
+#![expect(clippy::unwrap_used, reason = "a test")]
+#![expect(clippy::cast_possible_truncation, reason = "norms of tiny models")]
+
 use emotrain_model::random::Key;
 use emotrain_model::{
-    Architecture, Batch, CausalLm, Gradients, LoraConfig, LoraInit, ModelConfig, PassOptions, Sequence, device,
+    Architecture, Batch, CausalLm, Gradients, LoraConfig, LoraInit, ModelConfig, PassOptions, Sequence,
+    device,
 };
 use emotrain_recipe::{DeviceChoice, Dtype};
 
@@ -44,7 +48,8 @@ fn run(choice: &DeviceChoice) -> (String, Vec<f32>) {
         init: LoraInit::Kaiming,
     };
     model.add_lora(&lora, 5).unwrap();
-    let sequences: Vec<Vec<u32>> = [17, 9, 12].iter().map(|&n| (0..n).map(|i| (i * 13 + n) % 64).collect()).collect();
+    let sequences: Vec<Vec<u32>> =
+        [17, 9, 12].iter().map(|&n| (0..n).map(|i| (i * 13 + n) % 64).collect()).collect();
     let packed: Vec<Sequence> =
         sequences.iter().map(|ids| Sequence { ids, supervised_from: ids.len() - 3 }).collect();
     let batch = Batch::sequences(&packed);

@@ -92,7 +92,8 @@ impl ChatTemplate {
                 Error::new(ErrorKind::InvalidOperation, message)
             })
         });
-        let runnable = without_generation_tags(&source).into_owned();
+        let unix = source.replace("\r\n", "\n").replace('\r', "\n"); // as Jinja2 does
+        let runnable = without_generation_tags(&unix).into_owned();
         environment.add_template_owned(FILE, runnable).map_err(|error| failed(&origin, &error))?;
         Ok(Self { origin, source, environment, special_tokens })
     }

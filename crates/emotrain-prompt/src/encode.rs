@@ -2,22 +2,21 @@
 
 use emotrain_data::{Dialogue, LabelSet, UtteranceId};
 use emotrain_recipe::PromptSection;
-use rayon::prelude::*;
 
 use crate::budget::{Fitted, Lengths, Window, fit};
 use crate::chat::Thinking;
 use crate::completion::{Completions, render_prompt};
 use crate::error::PromptError;
 use crate::example;
-use crate::sample::{Piece, Sample};
+use crate::sample::Sample;
 use crate::template::{Prompt, PromptInput, Template};
 use crate::tokenizer::ChatTokenizer;
 
 /// Makes samples of utterances.
 ///
-/// A sample is the tokens of the prompt followed by those of the answer, each encoded on its own:
-/// training, evaluation and prediction share the prompt's tokens to the last one. Room for the longest
-/// label is always kept, so that the true label has no say in what the prompt shows.
+/// A sample is the tokens of the prompt, encoded without regard to an answer, followed by those of the
+/// answer: training, evaluation and prediction share the prompt's tokens to the last one. Room for the
+/// longest label is always kept, so that the true label has no say in what the prompt shows.
 #[derive(Clone, Debug)]
 pub struct Encoder {
     chat: ChatTokenizer,
@@ -106,24 +105,20 @@ impl Encoder {
         })
     }
 
-    /// The samples of every utterance, in the order of the dialogues. Uses all threads of the current
-    /// rayon pool; the result does not depend on them.
+    /// [`Encoder::encode`] or [`Encoder::encode_prompt`].
     ///
     /// # Errors
-    /// That of the first utterance that fails.
-    pub fn encode_all(&self, dialogues: &[Dialogue], answers: Answers) -> Result<Vec<Sample>, PromptError> {
-        let turns: Vec<(&Dialogue, usize)> = dialogues
-            .iter()
-            .flat_map(|dialogue| (0..dialogue.utterances.len()).map(move |position| (dialogue, position)))
-            .collect();
-        let samples: Vec<Result<Sample, PromptError>> = turns
-            .into_par_iter()
-            .map(|(dialogue, position)| match answers {
-                Answers::Given => self.encode(dialogue, position),
-                Answers::Withheld => self.encode_prompt(dialogue, position),
-            })
-            .collect();
-        samples.into_iter().collect()
+    /// Theirs.
+    pub fn encode_as(
+        &self,
+        answers: Answers,
+        dialogue: &Dialogue,
+        position: usize,
+    ) -> Result<Sample, PromptError> {
+        match answers {
+            Answers::Given => self.encode(dialogue, position),
+            Answers::Withheld => self.encode_prompt(dialogue, position),
+        }
     }
 
     /// The tokens that follow a prompt for each label, by label index: the label's word and the token
@@ -138,17 +133,6 @@ impl Encoder {
     /// Those of [`Template::render`].
     pub fn prompt(&self, dialogue: &Dialogue, position: usize) -> Result<Prompt, PromptError> {
         self.template.render(&input(dialogue, position, &self.labels, self.window))
-    }
-
-    /// A sample's tokens with their texts and whether the loss counts them.
-    ///
-    /// # Errors
-    /// [`PromptError::Tokenizer`] in the tokenizer's own words.
-    pub fn pieces(&self, sample: &Sample) -> Result<Vec<Piece>, PromptError> {
-        let texts = self.chat.decode_each(&sample.ids)?;
-        let tokens = sample.ids.iter().zip(texts).enumerate();
-        let piece = |(at, (&id, text))| Piece { id, text, supervised: at >= sample.prompt_len };
-        Ok(tokens.map(piece).collect())
     }
 
     /// The tokenizer and its chat template.

@@ -80,7 +80,7 @@ impl Template {
     }
 
     fn from_source(origin: String, source: &str) -> Result<Self, PromptError> {
-        let source = source.replace("\r\n", "\n");
+        let source = source.trim_start_matches('\u{feff}').replace("\r\n", "\n");
         let mut environment = jinja::environment(UndefinedBehavior::Strict);
         let shown = check::check(&origin, &source, &mut environment).map_err(PromptError::Template)?;
         Ok(Self { origin, source, environment, shown })

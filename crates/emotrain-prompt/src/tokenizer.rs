@@ -9,6 +9,7 @@ use tokenizers::Tokenizer;
 
 use crate::chat::{ChatDate, ChatTemplate, DEFAULT_DATE, Ending, Message, Thinking};
 use crate::error::PromptError;
+use crate::sample::{Piece, Sample};
 
 /// The texts that describe a tokenizer, wherever they were kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,6 +138,17 @@ impl ChatTokenizer {
     /// [`PromptError::Tokenizer`] in the tokenizer's own words.
     pub fn decode(&self, ids: &[u32]) -> Result<String, PromptError> {
         self.tokenizer.decode(ids, false).map_err(|error| self.wrong(&error))
+    }
+
+    /// A sample's tokens with their texts and whether the loss counts them. It never counts the first
+    /// token of a sample: there is nothing before it to be predicted from.
+    ///
+    /// # Errors
+    /// [`PromptError::Tokenizer`] in the tokenizer's own words.
+    pub fn pieces(&self, sample: &Sample) -> Result<Vec<Piece>, PromptError> {
+        let tokens = sample.ids.iter().zip(self.decode_each(&sample.ids)?).enumerate();
+        let piece = |(at, (&id, text))| Piece { id, text, supervised: at >= sample.prompt_len.max(1) };
+        Ok(tokens.map(piece).collect())
     }
 
     /// Each token's share of the decoded text. A character that is spread over several tokens counts

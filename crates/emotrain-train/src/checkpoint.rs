@@ -83,7 +83,8 @@ pub(crate) fn load(path: &Path, model: &mut CausalLm, optimizer: &mut Adam) -> R
     model.load_parameters(&path.join(PARAMETERS), "")?;
 
     let file = SafetensorsFile::open(&path.join(OPTIMIZER))?;
-    let names: BTreeSet<String> = file.names().filter_map(|n| n.strip_suffix(".exp_avg")).map(str::to_owned).collect();
+    let names: BTreeSet<String> =
+        file.names().filter_map(|n| n.strip_suffix(".exp_avg")).map(str::to_owned).collect();
     let device = model.device();
     for name in names {
         let read = |which: &str| -> Result<Tensor<2>, TrainError> {

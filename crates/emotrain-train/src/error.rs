@@ -48,9 +48,9 @@ impl TrainError {
         match self {
             Self::Model(error) => error.hint(),
             Self::Run { hint, .. } => hint.clone(),
-            Self::NonFinite { .. } => {
-                Some("lower train.learning_rate or train.max_grad_norm; the last saved state is intact".to_owned())
-            }
+            Self::NonFinite { .. } => Some(
+                "lower train.learning_rate or train.max_grad_norm; the last saved state is intact".to_owned(),
+            ),
             Self::Io(_) | Self::Eval(_) | Self::NothingToTrain => None,
         }
     }

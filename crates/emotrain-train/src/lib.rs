@@ -6,17 +6,21 @@
 
 mod checkpoint;
 mod error;
+mod event;
 mod metrics_log;
 mod optim;
 mod order;
 mod run_dir;
+mod selection;
+mod step;
 mod trainer;
 mod validate;
 
 pub use checkpoint::State;
 pub use error::TrainError;
+pub use event::{End, Evaluation, Event};
 pub use optim::{Adam, Moments, Schedule, clip_grad_norm};
 pub use order::Plan;
 pub use run_dir::{FORMAT_VERSION, RunDir};
-pub use trainer::{End, Evaluation, Event, Job, Outcome, TrainData, train};
+pub use trainer::{Job, Outcome, TrainData, train};
 pub use validate::{Questions, Scored, Validation, evaluate, label_loss, sequence_loss};

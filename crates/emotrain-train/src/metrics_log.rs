@@ -25,12 +25,17 @@ impl MetricsLog {
     ///
     /// # Errors
     /// When a file cannot be written.
-    pub(crate) fn open(run: &RunDir, report_to: &[Reporter], (step, time): (usize, f64)) -> Result<Self, TrainError> {
+    pub(crate) fn open(
+        run: &RunDir,
+        report_to: &[Reporter],
+        (step, time): (usize, f64),
+    ) -> Result<Self, TrainError> {
         let mut log = Self { jsonl: None, tensorboard: None };
         if report_to.contains(&Reporter::Jsonl) {
             let path = run.path().join("metrics.jsonl");
             let kept = if step > 0 && path.exists() { lines_until(&path, step)? } else { String::new() };
-            write_atomic(&path, kept.as_bytes()).map_err(|error| TrainError::run(&path, error.to_string()))?;
+            write_atomic(&path, kept.as_bytes())
+                .map_err(|error| TrainError::run(&path, error.to_string()))?;
             log.jsonl = Some(fs_err::OpenOptions::new().append(true).open(path)?);
         }
         if report_to.contains(&Reporter::Tensorboard) {
@@ -54,9 +59,15 @@ impl MetricsLog {
     /// # Errors
     /// When the JSONL cannot be written (a full disk ends the run while its last state is whole). TensorBoard's
     /// copy is dropped instead.
-    pub(crate) fn write(&mut self, group: &str, (step, time): (usize, f64), scalars: &[(&str, f64)]) -> Result<(), TrainError> {
+    pub(crate) fn write(
+        &mut self,
+        group: &str,
+        (step, time): (usize, f64),
+        scalars: &[(&str, f64)],
+    ) -> Result<(), TrainError> {
         if let Some(file) = &mut self.jsonl {
-            let mut line = Map::from_iter([("event".to_owned(), json!(group)), ("step".to_owned(), json!(step))]);
+            let mut line =
+                Map::from_iter([("event".to_owned(), json!(group)), ("step".to_owned(), json!(step))]);
             line.extend(scalars.iter().map(|(name, value)| ((*name).to_owned(), json!(value))));
             writeln!(file, "{}", Value::Object(line))?;
         }

@@ -23,7 +23,12 @@ impl Schedule {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a ratio of the steps")]
         let share = (section.warmup_ratio * total_steps as f64).ceil() as usize;
         let warmup_steps = if section.warmup_steps > 0 { section.warmup_steps } else { share };
-        Self { kind: section.lr_scheduler_type, learning_rate: section.learning_rate, warmup_steps, total_steps }
+        Self {
+            kind: section.lr_scheduler_type,
+            learning_rate: section.learning_rate,
+            warmup_steps,
+            total_steps,
+        }
     }
 
     /// The learning rate of step `step`, counted from 0. With a warm-up the first is 0.
@@ -77,7 +82,8 @@ impl Adam {
             let Some(gradient) = gradients.remove(&name) else { continue };
             let dtype = parameter.dtype();
             let current = parameter.clone().cast(DType::F32);
-            let (updated, state) = self.rule.step(learning_rate, current, gradient, self.states.remove(&name));
+            let (updated, state) =
+                self.rule.step(learning_rate, current, gradient, self.states.remove(&name));
             *parameter = updated.cast(dtype);
             self.states.extend(state.map(|state| (name, state)));
         }

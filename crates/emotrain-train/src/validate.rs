@@ -52,7 +52,8 @@ pub fn evaluate(
     let mut scored = vec![None; order.len()];
     let mut done = 0;
     for batch in order.chunks(batch_size) {
-        let prompts: Vec<&[u32]> = batch.iter().map(|&sample| questions.samples[sample].ids.as_slice()).collect();
+        let prompts: Vec<&[u32]> =
+            batch.iter().map(|&sample| questions.samples[sample].ids.as_slice()).collect();
         for (&sample, log_probs) in batch.iter().zip(model.score(&prompts, &questions.completions)) {
             scored[sample] = Some(label(&questions.samples[sample], log_probs)?);
         }
@@ -80,7 +81,12 @@ pub fn label_loss(scored: &[Scored], completions: &[Vec<u32>]) -> f64 {
 }
 
 /// The mean negative log-likelihood of the supervised tokens of plain sequences.
-pub fn sequence_loss(model: &CausalLm, samples: &[Sample], batch_size: usize, progress: &mut dyn FnMut(usize)) -> f64 {
+pub fn sequence_loss(
+    model: &CausalLm,
+    samples: &[Sample],
+    batch_size: usize,
+    progress: &mut dyn FnMut(usize),
+) -> f64 {
     let (mut sum, mut tokens, mut done) = (0.0, 0, 0);
     for batch in samples.chunks(batch_size) {
         let sequences: Vec<Sequence> =

@@ -1,6 +1,8 @@
 //! Ten optimizer steps equal PEFT's and torch's, step by step (`tests/golden/lora/make.py`): losses, gradient norms,
 //! learning rates and the final parameters; in the window split as recorded and in other splits.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{DType, Device, Tensor};
@@ -19,7 +21,11 @@ fn recipe(settings: &Value) -> Recipe {
         "[model]\nmodel_name_or_path = \"tiny\"\n[data]\ntrain = \"train.jsonl\"\n[train]\nlearning_rate = {}\n\
          weight_decay = {}\nmax_grad_norm = {}\nmax_steps = {}\nwarmup_steps = {}\nwarmup_ratio = 0.0\n\
          lr_scheduler_type = \"linear\"\n[eval]\nload_best_model_at_end = false\nbaseline = false\n",
-        settings["learning_rate"], float(&settings["weight_decay"]), settings["max_grad_norm"], settings["steps"], settings["warmup_steps"],
+        settings["learning_rate"],
+        float(&settings["weight_decay"]),
+        settings["max_grad_norm"],
+        settings["steps"],
+        settings["warmup_steps"],
     );
     emotrain_recipe::parse(&text, Path::new("golden.toml"), &[]).unwrap_or_else(|error| panic!("{error}"))
 }
@@ -53,16 +59,26 @@ fn check(case: &str, micro: usize) {
     let schedule = Schedule::new(&section, steps.len());
     let mut optimizer = Adam::new(&section);
     for (number, step) in steps.iter().enumerate() {
-        let sequences: Vec<(Vec<u32>, usize)> = step["ids"].as_array().unwrap().iter()
+        let sequences: Vec<(Vec<u32>, usize)> = step["ids"]
+            .as_array()
+            .unwrap()
+            .iter()
             .zip(step["prompt_len"].as_array().unwrap())
-            .map(|(ids, from)| (serde_json::from_value(ids.clone()).unwrap(), usize::try_from(from.as_u64().unwrap()).unwrap()))
+            .map(|(ids, from)| {
+                (
+                    serde_json::from_value(ids.clone()).unwrap(),
+                    usize::try_from(from.as_u64().unwrap()).unwrap(),
+                )
+            })
             .collect();
         let tokens = step["supervised_tokens"].as_f64().unwrap();
         let mut gradients = Gradients::default();
         let mut loss = 0.0;
         for chunk in sequences.chunks(micro) {
-            let packed: Vec<Sequence> = chunk.iter().map(|(ids, from)| Sequence { ids, supervised_from: *from }).collect();
-            let options = PassOptions { factor: 1.0 / tokens, dropout: Key::new(0), gradient_checkpointing: false };
+            let packed: Vec<Sequence> =
+                chunk.iter().map(|(ids, from)| Sequence { ids, supervised_from: *from }).collect();
+            let options =
+                PassOptions { factor: 1.0 / tokens, dropout: Key::new(0), gradient_checkpointing: false };
             let sum = model.forward_backward(&Batch::sequences(&packed), options, &mut gradients);
             loss += f64::from(sum.into_scalar::<f32>()) / tokens;
         }
@@ -73,7 +89,10 @@ fn check(case: &str, micro: usize) {
             ("learning rate", schedule.at(number), "lr", 1e-9),
         ] {
             let expected = step[key].as_f64().unwrap();
-            assert!((ours - expected).abs() <= tolerance * expected.abs(), "{case} step {number}: {what} {ours}, not {expected}");
+            assert!(
+                (ours - expected).abs() <= tolerance * expected.abs(),
+                "{case} step {number}: {what} {ours}, not {expected}"
+            );
         }
         clip_grad_norm(&mut gradients, norm, section.max_grad_norm);
         optimizer.step(&mut model, gradients, schedule.at(number));
@@ -87,7 +106,11 @@ fn compare_final(case: &str, model: &mut CausalLm, path: &Path, full: bool) {
     let ours: Vec<(String, Tensor<2>)> = if full {
         model.base_tensors().into_iter().map(|(name, _, tensor)| (name, tensor)).collect()
     } else {
-        model.parameters().into_iter().map(|(name, t)| (format!("base_model.model.{name}"), t.clone())).collect()
+        model
+            .parameters()
+            .into_iter()
+            .map(|(name, t)| (format!("base_model.model.{name}"), t.clone()))
+            .collect()
     };
     assert_eq!(expected.names().count(), ours.len(), "{case}");
     for (name, tensor) in ours {
@@ -98,7 +121,8 @@ fn compare_final(case: &str, model: &mut CausalLm, path: &Path, full: bool) {
 }
 
 fn base_numbers(model: &CausalLm) -> Vec<Vec<u32>> {
-    let bits = |tensor: Tensor<2>| tensor.try_into_vec_as::<f32>().unwrap().into_iter().map(f32::to_bits).collect();
+    let bits =
+        |tensor: Tensor<2>| tensor.try_into_vec_as::<f32>().unwrap().into_iter().map(f32::to_bits).collect();
     model.base_tensors().into_iter().map(|(_, _, tensor)| bits(tensor)).collect()
 }
 

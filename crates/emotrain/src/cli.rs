@@ -15,7 +15,7 @@ const EXAMPLES: &str = "\
 Examples:
   emotrain recipes/quickstart.toml             trains what the recipe says
   emotrain recipe.toml --dry-run               counts samples, tokens and steps first
-  emotrain check recipes/*.toml                finds all problems of recipes and data
+  emotrain check a.toml b.toml                  finds all problems of recipes and data
   emotrain inspect recipe.toml --limit 2       shows what the model is trained on
   emotrain eval recipe.toml --run checkpoints/recipe --split test
   emotrain predict recipe.toml --run checkpoints/recipe --input dialogues.jsonl
@@ -33,7 +33,7 @@ Exit codes:
   130  interrupted; the state of a training is saved
 
 Environment: HF_HOME, HF_HUB_CACHE, HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE for models from a hub,
-NO_COLOR for plain output.";
+NO_COLOR against colours.";
 
 /// LoRA fine-tuning for emotion recognition in conversation.
 #[derive(Debug, Parser)]
@@ -113,7 +113,7 @@ pub(crate) struct TrainArgs {
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   emotrain check recipe.toml
-  emotrain check recipes/*.toml --set model.device=cpu")]
+  emotrain check a.toml b.toml --set model.device=cpu")]
 pub(crate) struct CheckArgs {
     /// The recipes, TOML files
     #[arg(required = true, value_name = "RECIPE")]
@@ -167,7 +167,7 @@ pub(crate) struct TrainedArgs {
 #[derive(Args, Debug)]
 #[command(
     after_help = "Without --adapter and --run the base model alone is evaluated. Predictions are kept as
-predictions.<split>.jsonl beside what was trained, unless --output says otherwise.
+predictions.eval-<split>.jsonl beside what was trained, unless --output says otherwise.
 
 Examples:
   emotrain eval recipe.toml

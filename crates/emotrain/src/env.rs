@@ -15,8 +15,10 @@ pub(crate) struct Env {
     pub(crate) hub_token: Option<String>,
     /// `HF_HUB_OFFLINE`: nothing may be fetched.
     pub(crate) offline: bool,
-    /// `NO_COLOR` is set, or the terminal is a dumb one.
-    pub(crate) plain: bool,
+    /// `NO_COLOR`: no colours, though bars may move.
+    pub(crate) no_color: bool,
+    /// `TERM=dumb`: a terminal that can do neither.
+    pub(crate) dumb: bool,
 }
 
 impl Env {
@@ -37,7 +39,8 @@ impl Env {
             hub_token: text("HF_TOKEN"),
             offline: text("HF_HUB_OFFLINE")
                 .is_some_and(|value| truth.contains(&value.to_lowercase().as_str())),
-            plain: get("NO_COLOR").is_some() || text("TERM").is_some_and(|terminal| terminal == "dumb"),
+            no_color: get("NO_COLOR").is_some(),
+            dumb: text("TERM").is_some_and(|terminal| terminal == "dumb"),
         }
     }
 }
@@ -79,8 +82,8 @@ mod tests {
     fn switches_are_on_when_they_say_so() {
         assert!(env(&[("HF_HUB_OFFLINE", "1"), ("NO_COLOR", "1")]).offline);
         assert!(!env(&[("HF_HUB_OFFLINE", "0")]).offline);
-        assert!(env(&[("TERM", "dumb")]).plain);
-        assert!(!env(&[("NO_COLOR", "")]).plain);
+        assert!(env(&[("TERM", "dumb")]).dumb);
+        assert!(env(&[("NO_COLOR", "1")]).no_color && !env(&[("NO_COLOR", "")]).no_color);
         assert_eq!(env(&[("HF_ENDPOINT", "http://m/")]).hub_endpoint.unwrap(), "http://m");
     }
 }

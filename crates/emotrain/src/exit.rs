@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{Error as IoError, ErrorKind};
+use std::path::Path;
 
 use emotrain_data::{DataError, DataProblem};
 use emotrain_eval::EvalError;
@@ -89,6 +90,17 @@ impl Problems {
         match error.downcast::<Self>() {
             Ok(several) => self.0.extend(several.0),
             Err(error) => self.0.push(error),
+        }
+    }
+
+    /// Keeps an error of a recipe with the recipe's name, unless the error names it by itself.
+    pub(crate) fn add_of(&mut self, recipe: &Path, error: anyhow::Error) {
+        let about = |error: anyhow::Error| {
+            if error.is::<RecipeError>() { error } else { error.context(recipe.display().to_string()) }
+        };
+        match error.downcast::<Self>() {
+            Ok(several) => self.0.extend(several.0.into_iter().map(about)),
+            Err(error) => self.0.push(about(error)),
         }
     }
 

@@ -49,7 +49,7 @@ fn run() -> Exit {
         }
     };
     let env = Env::read();
-    let printer = Printer::new(cli.talk, env.plain);
+    let printer = Printer::new(cli.talk, &env);
     let shell = Shell { env, printer };
     match dispatch(&cli.command, &shell) {
         Ok(exit) => exit,

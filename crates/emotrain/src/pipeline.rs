@@ -50,6 +50,11 @@ impl Material {
     pub(crate) fn counts(&self) -> TokenCounts {
         TokenCounts::of(&self.samples)
     }
+
+    /// The counts for people; questions without answers supervise nothing by their nature.
+    pub(crate) fn counted(&self) -> String {
+        self.counts().to_string().replace(" (0 supervised)", "")
+    }
 }
 
 /// All that a recipe names, read, checked and encoded, but for the weights.
@@ -127,11 +132,12 @@ impl Prepared<'_> {
 
     /// Says what was read.
     pub(crate) fn tell(&self, shell: &Shell) {
-        for Material { name, content, samples } in &self.materials {
+        for material in &self.materials {
+            let Material { name, content, samples } = material;
             shell.printer.say(content.summary(&self.labels));
             let limit = name.limit(&self.recipe.data).filter(|limit| *limit == samples.len());
             let drawn = limit.map_or("", |_| ", drawn at random from all");
-            shell.printer.say(format_args!("  {}: {}{drawn}", name.as_str(), TokenCounts::of(samples)));
+            shell.printer.say(format_args!("  {}: {}{drawn}", name.as_str(), material.counted()));
         }
     }
 
@@ -229,7 +235,9 @@ pub(crate) fn train(recipe: &Recipe, shell: &Shell, interrupt: &Interrupt) -> an
         shell.printer.say(format_args!("stopped after step {}, the state is saved", outcome.state.step));
         return Ok(Exit::Interrupted);
     }
-    report(&outcome.model, &exams, (&run, &before), terms)?;
+    if !exams.is_empty() {
+        report(&outcome.model, &exams, (&run, &before), terms)?;
+    }
     record.write(&run)?;
     shell.printer.say(format_args!("{}: {}", folder.display(), what_is_there(recipe, &outcome)));
     Ok(Exit::Done)
@@ -261,14 +269,15 @@ fn report(
     terms: Terms,
 ) -> anyhow::Result<()> {
     let mut after = Vec::new();
-    for exam in exams {
+    for (number, exam) in exams.iter().enumerate() {
         let (measure, predictions) = exam.hold(model, terms)?;
         if !predictions.is_empty() {
             let file = format!("predictions.{}.jsonl", measure.split);
             write_predictions(&run.path().join(file), &predictions)?;
         }
         let earlier = before.iter().find(|before| before.split == measure.split);
-        terms.printer.result(comparison(earlier, &measure)?)?;
+        let gap = if number > 0 { "\n" } else { "" };
+        terms.printer.result(format_args!("{gap}{}", comparison(earlier, &measure)?))?;
         after.push(measure);
     }
     let version = record::FORMAT_VERSION;

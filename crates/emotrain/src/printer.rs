@@ -8,6 +8,7 @@ use std::io::{ErrorKind, IsTerminal, Write};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cli::Talk;
+use crate::env::Env;
 use crate::exit::{Complaint, ReaderGone, described};
 
 pub(crate) use training::{TrainingView, duration};
@@ -21,16 +22,19 @@ pub(crate) struct Printer {
     talk: Talk,
     /// Whether standard output takes colours.
     coloured: bool,
-    /// Whether standard error takes colours and moving bars.
-    lively: bool,
+    /// Whether standard error does.
+    painted: bool,
+    /// Whether standard error takes bars that move.
+    moves: bool,
 }
 
 impl Printer {
-    /// `plain` forbids colours and bars; so does output that is not a terminal.
-    pub(crate) fn new(talk: Talk, plain: bool) -> Self {
-        let coloured = !plain && std::io::stdout().is_terminal();
-        let lively = !plain && std::io::stderr().is_terminal();
-        Self { talk, coloured, lively }
+    /// Colours and bars are for terminals, and for users who do not mind them.
+    pub(crate) fn new(talk: Talk, env: &Env) -> Self {
+        let [out, err] = [std::io::stdout().is_terminal(), std::io::stderr().is_terminal()];
+        let colours = !env.no_color && !env.dumb;
+        let moves = err && !env.dumb && !talk.quiet;
+        Self { talk, coloured: colours && out, painted: colours && err, moves }
     }
 
     /// Whether results may hold colours.
@@ -90,12 +94,8 @@ impl Printer {
         Counter::new(self, BYTES, file)
     }
 
-    fn moves(&self) -> bool {
-        self.lively && !self.talk.quiet
-    }
-
     fn painted(&self, text: &str, colour: &str) -> String {
-        if self.lively { format!("\u{1b}[1;{colour}m{text}\u{1b}[0m") } else { text.to_owned() }
+        if self.painted { format!("\u{1b}[1;{colour}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
 }
 
@@ -109,7 +109,7 @@ pub(crate) struct Counter(ProgressBar);
 
 impl Counter {
     fn new(printer: &Printer, form: &str, what: &str) -> Self {
-        let bar = if printer.moves() { ProgressBar::no_length() } else { ProgressBar::hidden() };
+        let bar = if printer.moves { ProgressBar::no_length() } else { ProgressBar::hidden() };
         Self(bar.with_style(style(form)).with_message(what.to_owned()))
     }
 
@@ -150,13 +150,6 @@ fn style(form: &str) -> ProgressStyle {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn nothing_is_painted_where_plain_text_is_wanted() {
-        let printer = Printer::new(Talk::default(), true);
-        assert_eq!(printer.painted("error:", "31"), "error:");
-        assert!(!printer.coloured() && !printer.moves());
-    }
 
     #[test]
     fn the_forms_of_bars_are_sound() {

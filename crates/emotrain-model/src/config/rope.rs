@@ -10,7 +10,7 @@ use super::json::Fields;
 /// With the wavelength `2π · theta^(2i / head_dim)` and `turns` = how often it fits the original context:
 /// 1 from `high_freq_factor` turns up, `factor` below `low_freq_factor` turns, in between the divisor whose
 /// inverse is interpolated linearly in `turns`.
-pub(super) fn llama3_divisors(scaling: &Llama3Scaling, head_dim: usize, theta: f64) -> Vec<f64> {
+pub(crate) fn llama3_divisors(scaling: &Llama3Scaling, head_dim: usize, theta: f64) -> Vec<f64> {
     let (low, high) = (scaling.low_freq_factor, scaling.high_freq_factor);
     let pairs = head_dim / 2;
     let divisor = |pair: usize| {

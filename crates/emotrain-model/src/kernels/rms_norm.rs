@@ -31,7 +31,12 @@ pub(crate) fn rms_norm(x: Tensor<2>, weight: &Tensor<2>, epsilon: f32) -> Tensor
 ///
 /// # Shapes
 /// `grad` and `x` `[N, D]`, `weight` `[1, D]` → `[N, D]`.
-pub(crate) fn rms_norm_backward(grad: Tensor<2>, x: Tensor<2>, weight: &Tensor<2>, epsilon: f32) -> Tensor<2> {
+pub(crate) fn rms_norm_backward(
+    grad: Tensor<2>,
+    x: Tensor<2>,
+    weight: &Tensor<2>,
+    epsilon: f32,
+) -> Tensor<2> {
     let [rows, width] = x.dims();
     if !is_host(&x) {
         let dtype = x.dtype();

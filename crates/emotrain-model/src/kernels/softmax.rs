@@ -61,7 +61,9 @@ pub(crate) fn attention_probabilities(scores: Scores, log_sum_exp: &Tensor<4>) -
     let log_sums = slice(&log_sums);
     for_rows(raw.storage_mut(), keys, |row, score| {
         let (sees, log_sum) = (visible[row % queries], log_sums[row]);
-        for span in [0..sees.prefix, sees.prefix..sees.own_start, sees.own_start..sees.own_end, sees.own_end..keys] {
+        for span in
+            [0..sees.prefix, sees.prefix..sees.own_start, sees.own_start..sees.own_end, sees.own_end..keys]
+        {
             let visible = span.start < sees.prefix || (sees.own_start..sees.own_end).contains(&span.start);
             for score in score.get_mut(span).unwrap_or_default() {
                 *score = if visible { exp(*score * scale - log_sum) } else { 0.0 };
@@ -93,6 +95,7 @@ pub(crate) fn attention_scores_backward(probabilities: Tensor<4>, grad: Tensor<4
     restore(grad)
 }
 
+#[expect(clippy::inline_always, reason = "compiled with the vector instructions of its caller")]
 #[inline(always)]
 fn row_log_sum_exp(score: &[f32], sees: Visible, scale: f32) -> f32 {
     let own = score.get(sees.own_start..sees.own_end).unwrap_or_default();
@@ -102,6 +105,7 @@ fn row_log_sum_exp(score: &[f32], sees: Visible, scale: f32) -> f32 {
     largest + (sum_of(prefix) + sum_of(own)).ln()
 }
 
+#[expect(clippy::inline_always, reason = "compiled with the vector instructions of its caller")]
 #[inline(always)]
 fn lanes_max(row: &[f32]) -> f32 {
     let mut lanes = [f32::NEG_INFINITY; 16];

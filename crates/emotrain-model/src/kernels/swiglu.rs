@@ -56,6 +56,7 @@ pub(crate) fn swiglu_backward(grad: Tensor<2>, gate_up: Tensor<2>) -> Tensor<2> 
     tensor(out, [rows, double])
 }
 
+#[expect(clippy::inline_always, reason = "compiled with the vector instructions of its caller")]
 #[inline(always)]
 fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))

@@ -34,7 +34,8 @@ fn assert_gradient<const D: usize>(
     let grad = draw(78, f(x.clone()).dims());
     let ahead = f(x.clone() + direction.clone() * step).cast(DType::F64);
     let behind = f(x.clone() - direction.clone() * step).cast(DType::F64);
-    let numeric = ((ahead - behind) * grad.clone().cast(DType::F64)).sum().into_scalar::<f64>() / (2.0 * step);
+    let numeric =
+        ((ahead - behind) * grad.clone().cast(DType::F64)).sum().into_scalar::<f64>() / (2.0 * step);
     let analytic = (backward(grad).cast(DType::F64) * direction.cast(DType::F64)).sum().into_scalar::<f64>();
     assert!((numeric - analytic).abs() <= 2e-3 * numeric.abs().max(1.0), "{numeric} {analytic}");
 }
@@ -49,7 +50,11 @@ fn rms_norm_has_one_meaning() {
             rms_norm_backward(wide(&grad), wide(&x), &wide(&weight), 1e-5),
             2e-5,
         );
-        assert_gradient(&x, |x| rms_norm(x, &weight, 1e-5), |grad| rms_norm_backward(grad, x.clone(), &weight, 1e-5));
+        assert_gradient(
+            &x,
+            |x| rms_norm(x, &weight, 1e-5),
+            |grad| rms_norm_backward(grad, x.clone(), &weight, 1e-5),
+        );
     }
 }
 
@@ -58,11 +63,7 @@ fn swiglu_has_one_meaning() {
     for width in [3, 96] {
         let (x, grad) = (draw(4, [ROWS, 2 * width]), draw(5, [ROWS, width]));
         assert_close(swiglu(x.clone()), swiglu(wide(&x)), 1e-5);
-        assert_close(
-            swiglu_backward(grad.clone(), x.clone()),
-            swiglu_backward(wide(&grad), wide(&x)),
-            1e-5,
-        );
+        assert_close(swiglu_backward(grad.clone(), x.clone()), swiglu_backward(wide(&grad), wide(&x)), 1e-5);
     }
     let x = draw(6, [ROWS, 8]);
     let f = |x: Tensor<2>| Tensor::cat(vec![swiglu(x.clone()), x.narrow(1, 0, 4) * 0.0], 1);
@@ -81,9 +82,8 @@ fn rotation_has_one_meaning_and_its_inverse_undoes_it() {
 
 #[test]
 fn attention_softmax_has_one_meaning_and_sees_only_what_is_visible() {
-    let visible: Vec<Visible> = (0..ROWS)
-        .map(|row| Visible { prefix: row, own_start: row + 1, own_end: row + 2 })
-        .collect();
+    let visible: Vec<Visible> =
+        (0..ROWS).map(|row| Visible { prefix: row, own_start: row + 1, own_end: row + 2 }).collect();
     let raw = draw(8, [2, 3, ROWS, 9]);
     let scores = |raw: Tensor<4>| Scores { raw, visible: &visible, scale: 0.7 };
     let sums = log_sum_exp(&scores(raw.clone()));
@@ -129,5 +129,9 @@ fn columns_are_added_in_place_and_in_views() {
     let sum = add_columns(to.clone(), delta.clone(), 3);
     assert_close(sum, add_columns(wide(&to), wide(&delta), 3), 1e-6);
     let view = to.clone().narrow(0, 1, 3);
-    assert_close(add_columns(view.clone(), delta.clone().narrow(0, 0, 3), 8), add_columns(wide(&view), wide(&delta).narrow(0, 0, 3), 8), 1e-6);
+    assert_close(
+        add_columns(view.clone(), delta.clone().narrow(0, 0, 3), 8),
+        add_columns(wide(&view), wide(&delta).narrow(0, 0, 3), 8),
+        1e-6,
+    );
 }

@@ -6,15 +6,19 @@ use std::fmt::Write;
 use minijinja::value::{Kwargs, ValueKind};
 use minijinja::{Error, ErrorKind, Value};
 
-struct Style {
+/// The arguments of `json.dumps`, and what is written so far.
+struct Writer {
     indent: Option<usize>,
     item_separator: String,
     key_separator: String,
     sort_keys: bool,
     ensure_ascii: bool,
+    depth: usize,
+    text: String,
 }
 
 /// `value | tojson(indent=…, separators=…, sort_keys=…, ensure_ascii=…)`
+#[expect(clippy::needless_pass_by_value, reason = "filters get their arguments by value")]
 pub(super) fn tojson(value: &Value, arguments: Kwargs) -> Result<String, Error> {
     let indent: Option<usize> = arguments.get("indent")?;
     let separators: Option<Vec<String>> = arguments.get("separators")?;
@@ -22,94 +26,94 @@ pub(super) fn tojson(value: &Value, arguments: Kwargs) -> Result<String, Error> 
     let [item_separator, key_separator] = match separators.map(<[String; 2]>::try_from) {
         None => [default_item.to_owned(), ": ".to_owned()],
         Some(Ok(pair)) => pair,
-        Some(Err(_)) => return Err(invalid("tojson: separators must be a pair")),
+        Some(Err(_)) => return Err(invalid("tojson: separators must be a pair".to_owned())),
     };
     let sort_keys = arguments.get::<Option<bool>>("sort_keys")?.unwrap_or(false);
     let ensure_ascii = arguments.get::<Option<bool>>("ensure_ascii")?.unwrap_or(false);
     arguments.assert_all_used()?;
-    let style = Style { indent, item_separator, key_separator, sort_keys, ensure_ascii };
-    let mut text = String::new();
-    style.write(value, 1, &mut text)?;
-    Ok(text)
+    let (depth, text) = (0, String::new());
+    let mut writer = Writer { indent, item_separator, key_separator, sort_keys, ensure_ascii, depth, text };
+    writer.value(value)?;
+    Ok(writer.text)
 }
 
-impl Style {
-    fn write(&self, value: &Value, depth: usize, text: &mut String) -> Result<(), Error> {
+impl Writer {
+    fn value(&mut self, value: &Value) -> Result<(), Error> {
         match value.kind() {
-            ValueKind::None => text.push_str("null"),
-            ValueKind::Bool => text.push_str(if value.is_true() { "true" } else { "false" }),
-            ValueKind::Number => text.push_str(&value.to_string()),
-            ValueKind::String => self.write_text(value.as_str().unwrap_or_default(), text),
+            ValueKind::None => self.text.push_str("null"),
+            ValueKind::Bool => self.text.push_str(if value.is_true() { "true" } else { "false" }),
+            ValueKind::Number => self.text.push_str(&value.to_string()),
+            ValueKind::String => self.quoted(value.as_str().unwrap_or_default()),
             ValueKind::Map => {
                 let mut keys = value.try_iter()?.collect::<Vec<_>>();
                 if self.sort_keys {
                     keys.sort_by_key(ToString::to_string);
                 }
-                let write_entry = |key: &Value, text: &mut String| {
-                    self.write_text(&key.to_string(), text);
-                    text.push_str(&self.key_separator);
-                    self.write(&value.get_item(key)?, depth + 1, text)
-                };
-                self.write_all(['{', '}'], &keys, depth, text, write_entry)?;
+                self.all(['{', '}'], &keys, |writer, key| {
+                    writer.quoted(&key.to_string());
+                    writer.text.push_str(&writer.key_separator);
+                    writer.value(&value.get_item(key)?)
+                })?;
             }
             ValueKind::Seq | ValueKind::Iterable => {
                 let items = value.try_iter()?.collect::<Vec<_>>();
-                let write_item = |item: &Value, text: &mut String| self.write(item, depth + 1, text);
-                self.write_all(['[', ']'], &items, depth, text, write_item)?;
+                self.all(['[', ']'], &items, Self::value)?;
             }
-            kind => return Err(invalid(&format!("tojson: {kind} has no JSON form"))),
+            kind @ (ValueKind::Undefined | ValueKind::Bytes | ValueKind::Plain | ValueKind::Invalid | _) => {
+                return Err(invalid(format!("tojson: {kind} has no JSON form")));
+            }
         }
         Ok(())
     }
 
-    fn write_all(
-        &self,
+    fn all(
+        &mut self,
         [open, close]: [char; 2],
         items: &[Value],
-        depth: usize,
-        text: &mut String,
-        write_item: impl Fn(&Value, &mut String) -> Result<(), Error>,
+        write: impl Fn(&mut Self, &Value) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        text.push(open);
+        self.text.push(open);
+        self.depth += 1;
         for (at, item) in items.iter().enumerate() {
             if at > 0 {
-                text.push_str(&self.item_separator);
+                self.text.push_str(&self.item_separator);
             }
-            self.new_line(depth, text);
-            write_item(item, text)?;
+            self.new_line();
+            write(self, item)?;
         }
+        self.depth -= 1;
         if !items.is_empty() {
-            self.new_line(depth - 1, text);
+            self.new_line();
         }
-        text.push(close);
+        self.text.push(close);
         Ok(())
     }
 
-    fn new_line(&self, depth: usize, text: &mut String) {
+    fn new_line(&mut self) {
         if let Some(indent) = self.indent {
-            text.push('\n');
-            text.push_str(&" ".repeat(indent * depth));
+            self.text.push('\n');
+            self.text.push_str(&" ".repeat(indent * self.depth));
         }
     }
 
-    /// serde_json and Python escape the same characters in the same way.
-    fn write_text(&self, content: &str, text: &mut String) {
+    /// `serde_json` and Python escape the same characters in the same way.
+    fn quoted(&mut self, content: &str) {
         let quoted = serde_json::Value::from(content).to_string();
         if !self.ensure_ascii {
-            return text.push_str(&quoted);
+            return self.text.push_str(&quoted);
         }
         for character in quoted.chars() {
             if character.is_ascii() {
-                text.push(character);
+                self.text.push(character);
             } else {
                 for unit in character.encode_utf16(&mut [0; 2]) {
-                    let _ = write!(text, "\\u{unit:04x}"); // a String takes all
+                    let _ = write!(self.text, "\\u{unit:04x}"); // a String takes all
                 }
             }
         }
     }
 }
 
-fn invalid(message: &str) -> Error {
-    Error::new(ErrorKind::InvalidOperation, message.to_owned())
+fn invalid(message: String) -> Error {
+    Error::new(ErrorKind::InvalidOperation, message)
 }

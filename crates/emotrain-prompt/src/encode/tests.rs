@@ -1,10 +1,12 @@
+#![expect(clippy::needless_raw_string_hashes, reason = "expect-test writes them")]
+
 use emotrain_data::{Label, Utterance};
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
 use super::*;
 use crate::fixture::{CHAT, chat, dialogue, encoder, files, harbour, labels, section, tokenizer_json};
-use crate::sample::TokenCounts;
+use crate::sample::{Piece, TokenCounts};
 use crate::tokenizer::TokenizerFiles;
 
 const LONG: usize = 2048;
@@ -15,7 +17,7 @@ fn check_unfit(chat_template: &str, expected: &Expect) {
 
 fn shown(encoder: &Encoder, sample: &Sample) -> String {
     let mark = |piece: Piece| if piece.supervised { format!("[{}]", piece.text) } else { piece.text };
-    encoder.pieces(sample).unwrap().into_iter().map(mark).collect()
+    encoder.chat().pieces(sample).unwrap().into_iter().map(mark).collect()
 }
 
 #[test]
@@ -43,18 +45,15 @@ fn the_answer_and_the_end_of_turn_are_supervised() {
 #[test]
 fn evaluation_asks_exactly_what_training_taught() {
     let encoder = encoder(CHAT, &section(2, 1), LONG).unwrap();
-    let dialogues = [harbour()];
-    assert!(matches!(encoder.encode_all(&dialogues, Answers::Given), Err(PromptError::MissingLabel(_))));
-    let prompts = encoder.encode_all(&dialogues, Answers::Withheld).unwrap();
-    assert_eq!(prompts.len(), 4);
-    for (position, prompt) in prompts.iter().enumerate().take(3) {
-        let sample = encoder.encode(&dialogues[0], position).unwrap();
-        let label = prompt.label.unwrap();
-        assert_eq!(sample.ids, [&prompt.ids[..], &encoder.label_completions()[label.index()]].concat());
-        assert_eq!((sample.prompt(), sample.prompt_len), (&prompt.ids[..], prompt.ids.len()));
-        assert_eq!(*prompt, encoder.encode_prompt(&dialogues[0], position).unwrap());
+    let dialogue = harbour();
+    for position in 0..3 {
+        let prompt = encoder.encode_as(Answers::Withheld, &dialogue, position).unwrap();
+        let sample = encoder.encode_as(Answers::Given, &dialogue, position).unwrap();
+        assert_eq!((sample.prompt(), sample.label), (&prompt.ids[..], prompt.label));
+        assert_eq!(sample.completion(), encoder.label_completions()[prompt.label.unwrap().index()]);
+        assert!(prompt.completion().is_empty());
     }
-    assert!(prompts[3].completion().is_empty());
+    assert_eq!(encoder.encode_prompt(&dialogue, 3).unwrap().label, None);
 }
 
 #[test]
@@ -119,12 +118,15 @@ fn labels_must_be_told_apart() {
         Encoder::new(chat(CHAT).unwrap(), Template::builtin(), labels, &section(5, 0), LONG)
     };
     with(["yes", "no"]).unwrap();
-    let folded = json_with(|json| json["normalizer"] = serde_json::json!({"type": "StripAccents"}));
-    let chat = ChatTokenizer::new(TokenizerFiles { tokenizer_json: folded, ..files(Some(CHAT)) }).unwrap();
-    let labels = LabelSet::custom(["cote", "co\u{302}te"], []).unwrap();
+    let merging = json_with(|json| {
+        json["normalizer"] =
+            serde_json::json!({"type": "Replace", "pattern": {"String": "a"}, "content": "e"});
+    });
+    let chat = ChatTokenizer::new(TokenizerFiles { tokenizer_json: merging, ..files(Some(CHAT)) }).unwrap();
+    let labels = LabelSet::custom(["then", "than"], []).unwrap();
     let error = Encoder::new(chat, Template::builtin(), labels, &section(5, 0), LONG).unwrap_err();
     expect![[r#"
-        labels "cote" and "côte" encode to the same tokens
+        labels "then" and "than" encode to the same tokens
         name the labels with words of the model's language"#]]
     .assert_eq(&format!("{error}\n{}", error.hint().unwrap()));
 
@@ -176,9 +178,10 @@ fn errors_name_the_utterance() {
 #[test]
 fn counts_are_summed_up() {
     let lines: Vec<_> = (0..12).map(|_| ("Ida", "What a long and winding road that was.", Some(0))).collect();
-    let dialogues = [dialogue(&lines)];
+    let dialogue = dialogue(&lines);
     let encoder = encoder(CHAT, &section(10, 0), 760).unwrap();
-    let counts = TokenCounts::of(&encoder.encode_all(&dialogues, Answers::Given).unwrap());
+    let samples: Vec<_> = (0..12).map(|position| encoder.encode(&dialogue, position).unwrap()).collect();
+    let counts = TokenCounts::of(&samples);
     expect![
         "12 samples, 8036 tokens (96 supervised), longest 750; 5 shortened by 14 utterances of history to fit"
     ]
@@ -229,7 +232,7 @@ proptest! {
             prop_assert!(more.encode_prompt(&dialogue, position).unwrap().ids.len() + 9 > max_seq_length);
         }
 
-        let text: String = tight.pieces(&sample).unwrap().into_iter().map(|piece| piece.text).collect();
+        let text: String = tight.chat().pieces(&sample).unwrap().into_iter().map(|piece| piece.text).collect();
         prop_assert_eq!(text, tight.chat().decode(&sample.ids).unwrap());
     }
 }

@@ -98,13 +98,13 @@ fn the_window_is_the_nearest_utterances() {
 fn a_user_template_is_read_from_its_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("short.jinja");
-    let source = "{% block user %}\r\n{{ utterance }} ({{ labels|join('/') }})\r\n{% endblock %}";
+    let source = "\u{feff}{% block user %}\r\n{{ utterance }} ({{ labels|join('/') }})\r\n{% endblock %}";
     fs_err::write(&path, source).unwrap();
     let template = Template::from_file(&path).unwrap();
     let prompt = render(&template, &harbour(), 3, [0, 0]);
     assert_eq!(prompt.system, "");
     assert_eq!(prompt.user, "Run. (neutral/surprise/fear/sadness/joy/disgust/anger)");
-    assert_eq!(template.text(), source.replace("\r\n", "\n"));
+    assert_eq!(template.text(), source[3..].replace("\r\n", "\n"));
     assert_eq!(template.origin(), path.display().to_string());
 }
 

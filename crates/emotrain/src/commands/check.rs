@@ -16,7 +16,7 @@ pub(crate) fn run(args: &CheckArgs, shell: &Shell) -> anyhow::Result<Exit> {
     for path in &args.recipes {
         match check(path, &args.set, shell) {
             Ok(summary) => shell.printer.result(format_args!("{}: {summary}", path.display()))?,
-            Err(error) => problems.add(error),
+            Err(error) => problems.add_of(path, error),
         }
     }
     problems.finish()?;

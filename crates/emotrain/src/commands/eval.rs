@@ -42,9 +42,9 @@ pub(crate) fn run(args: &EvalArgs, shell: &Shell) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Where predictions go: as asked, or beside what was trained.
+/// Where predictions go: as asked, or beside what was trained, where they replace none of the training itself.
 fn output(args: &EvalArgs, trained: Option<&Trained>) -> Option<PathBuf> {
     let beside = args.trained.run.clone().or_else(|| trained.map(|trained| trained.folder().to_path_buf()));
-    let file = format!("predictions.{}.jsonl", args.split.as_str());
+    let file = format!("predictions.eval-{}.jsonl", args.split.as_str());
     args.output.clone().or_else(|| Some(beside?.join(file)))
 }

@@ -107,10 +107,7 @@ fn utterances(encoder: &Encoder, split: &Split, selection: Selection) -> anyhow:
         .into_par_iter()
         .map(|at| {
             let (dialogue, position) = turns[at];
-            match selection.answers {
-                Answers::Given => encoder.encode(dialogue, position),
-                Answers::Withheld => encoder.encode_prompt(dialogue, position),
-            }
+            encoder.encode_as(selection.answers, dialogue, position)
         })
         .collect();
     let (good, bad): (Vec<_>, Vec<_>) = samples.into_iter().partition(Result::is_ok);

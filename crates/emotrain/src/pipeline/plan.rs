@@ -11,7 +11,7 @@ use crate::cli::SplitName;
 pub(crate) fn plan(prepared: &Prepared) -> String {
     let mut lines = Vec::new();
     for material in &prepared.materials {
-        lines.push(format!("{:<11} {}", material.name.as_str(), material.counts()));
+        lines.push(format!("{:<11} {}", material.name.as_str(), material.counted()));
     }
     let section = &prepared.recipe.train;
     let train = prepared.materials.iter().find(|material| material.name == SplitName::Train);

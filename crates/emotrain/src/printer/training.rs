@@ -28,7 +28,7 @@ impl<'a> TrainingView<'a> {
             Event::Step { step, logged, .. } => {
                 self.bar.set_position(*step as u64);
                 self.bar.set_message(brief(event));
-                if *logged && !self.printer.moves() {
+                if *logged && !self.printer.moves {
                     self.printer.say(line(event));
                 }
             }
@@ -58,7 +58,7 @@ impl<'a> TrainingView<'a> {
         } else {
             self.say(&format!("training for {total} steps"));
         }
-        if self.printer.moves() {
+        if self.printer.moves {
             self.bar = ProgressBar::new(total as u64).with_style(style(FORM));
             self.bar.set_position(done as u64);
         }

@@ -24,7 +24,11 @@ fn all_problems_of_a_recipe_at_once() {
     let text = bench.read("recipe.toml").replace("r = 4", "lora_rank = 4").replace("max_steps", "max_step");
     bench.write("wrong.toml", &text);
     let said = bench.run(&["wrong.toml", "--set", "train.sed=1"]);
-    fails(&said, 2, &["wrong.toml:5:1", "lora.r", "max_steps", "--set", "train.seed", "hint:"]);
+    fails(
+        &said,
+        2,
+        &["wrong.toml:5:1", "lora.r", "max_steps", "--set: unknown key \"sed\"", "\"seed\"", "hint:"],
+    );
 }
 
 #[test]
@@ -37,8 +41,13 @@ fn problems_of_data_template_and_tokenizer_at_once() {
     let set: Vec<&str> = set.iter().flat_map(|set| ["--set", *set]).collect();
     for command in [&["recipe.toml"][..], &["recipe.toml", "--dry-run"], &["check", "recipe.toml"]] {
         let said = bench.run(&[command, &set].concat());
-        let parts =
-            ["train.jsonl:1", "unknown label \"joyy\"", "did you mean \"joy\"?", "nowhere.jsonl", "uterance"];
+        let parts = [
+            "train.jsonl:1: utterance train-0#1",
+            "unknown label \"joyy\"",
+            "did you mean \"joy\"?",
+            "nowhere.jsonl",
+            "uterance",
+        ];
         fails(&said, 3, &parts);
         assert!(!bench.path("checkpoints").exists());
     }

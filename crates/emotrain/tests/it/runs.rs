@@ -67,16 +67,15 @@ fn evaluation_repeats_what_training_measured() {
     let bench = Workbench::new();
     bench.train("run", &[]).done();
     let trained = bench.read("run/predictions.valid.jsonl");
-    fs_err::remove_file(bench.path("run/predictions.valid.jsonl")).unwrap();
     let said = bench.run(&["eval", "recipe.toml", "--run", "run"]).done();
     assert!(said.out.contains("precision") && said.out.contains("loss"), "{}", said.out);
-    assert_eq!(bench.read("run/predictions.valid.jsonl"), trained);
+    assert_eq!(bench.read("run/predictions.eval-valid.jsonl"), trained);
     bench.run(&["eval", "recipe.toml", "--adapter", "run/adapter", "--output", "here.jsonl"]).done();
     assert_eq!(bench.read("here.jsonl"), trained);
 
     let alone = bench.run(&["eval", "recipe.toml", "--split", "test"]).done();
     assert!(alone.err.contains("the base model alone"), "{}", alone.err);
-    assert!(!bench.path("run/predictions.test.jsonl").exists());
+    assert!(!bench.path("run/predictions.eval-test.jsonl").exists());
 }
 
 #[test]

@@ -16,9 +16,16 @@ fn check_counts_what_is_sound() {
 fn check_goes_on_after_a_recipe_with_problems() {
     let bench = Workbench::new();
     bench.write("wrong.toml", "[train]\nsed = 1\n");
-    let said = bench.run(&["check", "wrong.toml", "recipe.toml"]);
+    bench.write("empty.toml", &bench.read("recipe.toml").replace("valid.jsonl", "gone.jsonl"));
+    let said = bench.run(&["check", "wrong.toml", "empty.toml", "recipe.toml"]);
     assert_eq!(said.code, 2);
-    assert!(said.err.contains("wrong.toml:2:1") && said.out.contains("recipe.toml: sound"), "{}", said.err);
+    assert!(said.err.starts_with("error: wrong.toml:2:1"), "{}", said.err);
+    assert!(
+        said.err.contains("\nempty.toml: /") && said.err.contains("gone.jsonl: no such file"),
+        "{}",
+        said.err
+    );
+    assert!(said.out.contains("recipe.toml: sound"), "{}", said.out);
 }
 
 #[test]
@@ -56,7 +63,7 @@ fn inspect_marks_supervised_tokens() {
 #[test]
 fn inspect_tells_what_was_left_out() {
     let bench = Workbench::new();
-    let short = ["--set", "train.max_seq_length=120"];
+    let short = ["--set", "train.max_seq_length=100"];
     let said = bench.run(&[&["inspect", "recipe.toml", "--limit", "3"], &short[..]].concat()).done();
     assert!(said.out.contains("left out to fit") && said.out.contains("shortened by"), "{}", said.out);
 }

@@ -150,7 +150,7 @@ pub(crate) fn config() -> Value {
 
 fn dialogue_line(split: &str, dialogue: usize, offset: usize) -> String {
     let utterance = |turn: usize| {
-        let at = (dialogue * 5 + turn * 3 + offset) % SAID.len();
+        let at = (dialogue * 5 + turn * 4 + offset) % SAID.len();
         let speaker = ["Mara", "Jonas"][turn % 2];
         json!({ "speaker": speaker, "text": SAID[at], "label": LABELS[at % 3] })
     };

@@ -1,0 +1,79 @@
+//! What a run tells while it goes.
+
+use std::path::PathBuf;
+
+/// Metrics of one evaluation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Evaluation {
+    /// Mean negative log-likelihood of the true labels' tokens.
+    pub loss: f64,
+    /// Weighted F1, macro F1 and accuracy, where labels were scored.
+    pub classification: Option<[f64; 3]>,
+}
+
+/// What a run tells while it goes.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// Training begins (or goes on).
+    Started {
+        /// Steps of the whole run.
+        total_steps: usize,
+        /// Steps done before.
+        start_step: usize,
+    },
+    /// A step is done.
+    Step {
+        /// Number of the step, from 1.
+        step: usize,
+        /// Steps of the whole run.
+        total_steps: usize,
+        /// Epochs done, with fraction.
+        epoch: f64,
+        /// Loss of the step: mean over the supervised tokens of its window.
+        loss: f64,
+        /// Gradient norm before clipping.
+        grad_norm: f64,
+        /// The learning rate used.
+        learning_rate: f64,
+        /// Tokens per second since this process began to train.
+        tokens_per_second: f64,
+        /// Seconds left at the pace so far.
+        eta_s: f64,
+        /// Whether `logging.logging_steps` asks for this step.
+        logged: bool,
+    },
+    /// An evaluation goes on.
+    EvalProgress {
+        /// Utterances done.
+        done: usize,
+        /// Utterances in all.
+        total: usize,
+    },
+    /// An evaluation is done.
+    Evaluated {
+        /// After this many steps.
+        step: usize,
+        /// What came out.
+        scores: Evaluation,
+        /// Whether it is the best so far.
+        best: bool,
+    },
+    /// A step was saved.
+    Saved {
+        /// The step.
+        step: usize,
+        /// Its folder.
+        path: PathBuf,
+    },
+}
+
+/// Why training ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// All steps were made.
+    Completed,
+    /// No gain for `eval.early_stopping_patience` evaluations.
+    EarlyStopped,
+    /// Stopped from outside; the state is saved.
+    Interrupted,
+}

@@ -1,0 +1,94 @@
+//! Evaluation while training, and keeping the best.
+
+use emotrain_model::{CausalLm, FloatType};
+use emotrain_recipe::{Metric, TrainMethod};
+
+use crate::checkpoint::State;
+use crate::error::TrainError;
+use crate::event::{Evaluation, Event};
+use crate::run_dir::write_folder;
+use crate::trainer::Job;
+use crate::validate::{Validation, evaluate, label_loss, sequence_loss};
+
+/// Evaluates the model on the validation data.
+pub(crate) fn validate(
+    job: &Job,
+    model: &CausalLm,
+    valid: &Validation,
+    step: usize,
+    events: &mut dyn FnMut(&Event),
+) -> Result<Evaluation, TrainError> {
+    let batch_size = job.recipe.eval.per_device_eval_batch_size;
+    let total = match valid {
+        Validation::Questions(questions) => questions.samples.len(),
+        Validation::Sequences(samples) => samples.len(),
+    };
+    let mut progress = |done| events(&Event::EvalProgress { done, total });
+    let scores = match valid {
+        Validation::Sequences(samples) => Evaluation {
+            loss: sequence_loss(model, samples, batch_size, &mut progress),
+            classification: None,
+        },
+        Validation::Questions(questions) => {
+            let scored = evaluate(model, questions, batch_size, &mut progress)?;
+            let known = scored.iter().filter_map(|s| s.truth.map(|truth| (truth, Some(s.predicted))));
+            let (truth, predicted): (Vec<_>, Vec<_>) = known.unzip();
+            let metrics = emotrain_eval::score(&truth, &predicted, job.labels)?;
+            Evaluation {
+                loss: label_loss(&scored, &questions.completions),
+                classification: Some([metrics.weighted_f1, metrics.macro_f1, metrics.accuracy]),
+            }
+        }
+    };
+    if !scores.loss.is_finite() {
+        return Err(TrainError::NonFinite { step, what: "validation loss", value: scores.loss });
+    }
+    Ok(scores)
+}
+
+/// Keeps the books on the best evaluation; whether this one is it.
+pub(crate) fn note(job: &Job, state: &mut State, scores: Evaluation) -> bool {
+    let eval = &job.recipe.eval;
+    let [weighted_f1, macro_f1, accuracy] = scores.classification.unwrap_or_default();
+    let value = match eval.metric_for_best_model {
+        Metric::WeightedF1 => weighted_f1,
+        Metric::MacroF1 => macro_f1,
+        Metric::Accuracy => accuracy,
+        Metric::Loss => scores.loss,
+    };
+    let gain = |best: f64| if eval.greater_is_better { value > best } else { value < best };
+    let best = state.best.is_none_or(|(_, best)| gain(best));
+    state.evaluations_without_gain = if best { 0 } else { state.evaluations_without_gain + 1 };
+    if best {
+        state.best = Some((state.step, value));
+    }
+    best
+}
+
+/// The metrics by name.
+pub(crate) fn scalars(scores: &Evaluation) -> Vec<(&'static str, f64)> {
+    let names = ["weighted_f1", "macro_f1", "accuracy"];
+    let classification = scores.classification.into_iter().flat_map(|values| names.into_iter().zip(values));
+    std::iter::once(("loss", scores.loss)).chain(classification).collect()
+}
+
+/// Puts what was trained in the run's `adapter/` or `model/`, whole or not at all.
+pub(crate) fn save_result(job: &Job, model: &mut CausalLm) -> Result<(), TrainError> {
+    match job.recipe.train.method {
+        TrainMethod::Lora => {
+            write_folder(&job.run.adapter(), |folder| Ok(model.save_adapter(folder, job.base)?))
+        }
+        TrainMethod::Full => {
+            write_folder(&job.run.model(), |folder| Ok(model.save_model(folder, FloatType::F32)?))
+        }
+    }
+}
+
+/// Puts the best parameters back into the model.
+pub(crate) fn load_result(job: &Job, model: &mut CausalLm) -> Result<(), TrainError> {
+    match job.recipe.train.method {
+        TrainMethod::Lora => model.reload_adapter(&job.run.adapter())?,
+        TrainMethod::Full => model.reload(&job.run.model())?,
+    }
+    Ok(())
+}
