@@ -211,6 +211,12 @@ impl DataError {
 impl DataProblem {
     fn fixed_hint(&self) -> Option<&'static str> {
         let hints = [
+            (matches!(self, Self::NotFound), "paths in a recipe are relative to the recipe's own folder"),
+            (
+                matches!(self, Self::Empty(_)),
+                "name a file with at least one; data.format says how it is read",
+            ),
+            (matches!(self, Self::MissingLabel), "training and evaluation need a label for every utterance"),
             (matches!(self, Self::NotUtf8), "save the file as UTF-8; spreadsheets often write Windows-1252"),
             (matches!(self, Self::IsFolder), "name the file inside it"),
             (matches!(self, Self::NotOneDialoguesFile(_)), "give the path of the dialogues file itself"),

@@ -26,16 +26,25 @@ pub struct BaseModel<'a> {
 }
 
 impl CausalLm {
-    /// Writes the adapter into the existing folder `folder`. Tensors are f32, as PEFT saves them.
+    /// Writes the adapter into the existing folder `folder`, in PEFT's form.
     ///
     /// # Errors
     /// When a file cannot be written.
     ///
     /// # Panics
     /// If the model has no adapter.
-    pub fn save_adapter(&mut self, folder: &Path, base: BaseModel) -> Result<(), ModelError> {
+    pub fn save_adapter(
+        &mut self,
+        folder: &Path,
+        base: BaseModel,
+        dtype: FloatType,
+    ) -> Result<(), ModelError> {
         let config = self.lora.clone().expect("an adapter to save");
-        let named = self.named_parameters();
+        let named: Vec<NamedTensor> = self
+            .parameters()
+            .into_iter()
+            .map(|(name, tensor)| named(format!("{PREFIX}{name}"), tensor.dims().to_vec(), (tensor, dtype)))
+            .collect();
         write_safetensors(&folder.join("adapter_model.safetensors"), &named, &BTreeMap::new())?;
         let text = serde_json::to_string_pretty(&self.adapter_config(&config, base))
             .map_err(|source| ModelError::Json { path: folder.join("adapter_config.json"), source })?;
@@ -111,15 +120,6 @@ impl CausalLm {
         Ok(())
     }
 
-    /// The trained parameters under PEFT's names, read back from the device.
-    fn named_parameters(&mut self) -> Vec<NamedTensor> {
-        let tensors = self.parameters();
-        tensors
-            .into_iter()
-            .map(|(name, tensor)| named(format!("{PREFIX}{name}"), tensor.dims().to_vec(), tensor))
-            .collect()
-    }
-
     /// Writes all base weights into the existing folder `folder` as Hugging Face's `model.safetensors` and `config.json`.
     ///
     /// # Errors
@@ -128,11 +128,7 @@ impl CausalLm {
         let tensors: Vec<NamedTensor> = self
             .base_tensors()
             .into_iter()
-            .map(|(name, shape, tensor)| {
-                let mut tensor = named(name, shape, &tensor);
-                tensor.spec.dtype = dtype;
-                tensor
-            })
+            .map(|(name, shape, tensor)| named(name, shape, (&tensor, dtype)))
             .collect();
         write_safetensors(&folder.join("model.safetensors"), &tensors, &BTreeMap::new())?;
         fs_err::write(folder.join("config.json"), self.config.to_json(dtype))?;
@@ -187,9 +183,10 @@ impl CausalLm {
     }
 }
 
-fn named(name: String, shape: Vec<usize>, tensor: &Tensor<2>) -> NamedTensor {
+/// A tensor as it is to be written, read back from the device.
+fn named(name: String, shape: Vec<usize>, (tensor, dtype): (&Tensor<2>, FloatType)) -> NamedTensor {
     let values = tensor.clone().cast(DType::F32).try_into_vec_as().expect("a device that can be read");
-    NamedTensor { spec: TensorSpec { name, shape, dtype: FloatType::F32 }, values }
+    NamedTensor { spec: TensorSpec { name, shape, dtype }, values }
 }
 
 /// A whole number without a decimal point: some readers want an integer `lora_alpha`.

@@ -12,7 +12,7 @@ use crate::kernels::Rotation;
 use crate::layer::{Layer, Norm, Pass};
 use crate::linear::Dropout;
 use crate::lora::{Lora, LoraConfig};
-use crate::random::Key;
+use crate::random::{Key, uniform};
 
 /// A causal language model: token ids in, losses, gradients, scores and logits out.
 #[derive(Clone, Debug)]
@@ -35,8 +35,10 @@ pub struct CausalLm {
 pub struct PassOptions {
     /// What each target's gradient is multiplied by: 1 / supervised tokens of the accumulation window.
     pub factor: f64,
-    /// The key of this micro-batch's dropout masks.
-    pub dropout: Key,
+    /// The key of this micro-batch's dropout masks and noise.
+    pub random: Key,
+    /// NEFTune's alpha: how much noise the embeddings get; 0 for none.
+    pub neftune_noise_alpha: f64,
     /// Whether layers keep their input alone and are computed again in the backward pass.
     pub gradient_checkpointing: bool,
 }
@@ -141,12 +143,15 @@ impl CausalLm {
         assert!(!batch.targets.is_empty(), "a micro-batch needs a supervised token");
         let p = self.lora.as_ref().map_or(0.0, |lora| lora.lora_dropout);
         #[expect(clippy::cast_possible_truncation, reason = "a probability")]
-        let dropout = (p > 0.0).then_some(Dropout { p: p as f32, key: options.dropout });
+        let dropout = (p > 0.0).then_some(Dropout { p: p as f32, key: options.random });
         let rows = batch.target_rows();
         let passes = Passes::new(self, batch, Some(&rows), dropout);
 
         let ids = self.index(batch.ids.iter().map(|&id| id as usize));
         let mut x = self.embed.clone().select(0, ids.clone());
+        if options.neftune_noise_alpha > 0.0 {
+            x = neftune(x, batch, options);
+        }
         let mut tapes = Vec::with_capacity(self.layers.len());
         for (number, layer) in self.layers.iter().enumerate() {
             let input = options.gradient_checkpointing.then(|| x.clone());
@@ -249,6 +254,22 @@ impl CausalLm {
         }
         tensors
     }
+}
+
+/// Embeddings with NEFTune's noise: uniform within `alpha / √(L·D)`, `L` being the sequence's own length
+/// (Jain et al. 2023, Algorithm 1). It does not depend on any weight, so the backward pass does not see it.
+fn neftune(x: Tensor<2>, batch: &Batch, options: PassOptions) -> Tensor<2> {
+    let [rows, width] = x.dims();
+    let key = options.random.named("neftune");
+    let mut noise = Vec::with_capacity(rows * width);
+    for (number, segment) in batch.segments.iter().enumerate() {
+        let size = segment.len() * width;
+        #[expect(clippy::cast_possible_truncation, reason = "a small bound")]
+        let bound = (options.neftune_noise_alpha / (size as f64).sqrt()) as f32;
+        noise.extend(uniform(key.with(number as u64), size, bound));
+    }
+    let options = (&x.device(), x.dtype());
+    x + Tensor::from_data(TensorData::new(noise, [rows, width]), options)
 }
 
 /// What a layer leaves behind for its backward.

@@ -143,7 +143,12 @@ fn check_first_gradients(case: &str, gradient_checkpointing: bool) {
     let packed: Vec<Sequence> =
         sequences.iter().map(|(ids, from)| Sequence { ids, supervised_from: *from }).collect();
     let tokens = step["supervised_tokens"].as_f64().unwrap();
-    let options = PassOptions { factor: 1.0 / tokens, dropout: Key::new(0), gradient_checkpointing };
+    let options = PassOptions {
+        factor: 1.0 / tokens,
+        random: Key::new(0),
+        neftune_noise_alpha: 0.0,
+        gradient_checkpointing,
+    };
     let mut gradients = Gradients::default();
     let loss = model.forward_backward(&Batch::sequences(&packed), options, &mut gradients);
     let loss = f64::from(loss.into_scalar::<f32>()) / tokens;

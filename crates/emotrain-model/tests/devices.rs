@@ -6,10 +6,11 @@
 #![expect(clippy::unwrap_used, reason = "a test")]
 #![expect(clippy::cast_possible_truncation, reason = "norms of tiny models")]
 
+use burn::tensor::Device;
 use emotrain_model::random::Key;
 use emotrain_model::{
-    Architecture, Batch, CausalLm, Gradients, LoraConfig, LoraInit, ModelConfig, PassOptions, Sequence,
-    device,
+    Architecture, Batch, CausalLm, Checkpoint, FloatType, Gradients, LoraConfig, LoraInit, ModelConfig,
+    PassOptions, Sequence, device,
 };
 use emotrain_recipe::{DeviceChoice, Dtype};
 
@@ -36,9 +37,12 @@ fn config() -> ModelConfig {
 }
 
 /// Losses and gradient norms of a few steps of gradient descent, and the label scores after them.
-fn run(choice: &DeviceChoice) -> (String, Vec<f32>) {
-    let open = device::open(choice, Dtype::Float32).unwrap();
-    let mut model = CausalLm::random(&config(), &open.device, 5);
+fn run(choice: &DeviceChoice, dtype: Dtype) -> (String, Vec<f32>) {
+    let open = device::open(choice, dtype).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    CausalLm::random(&config(), &Device::flex(), 5).save_model(folder.path(), FloatType::F32).unwrap();
+    let base = Checkpoint::open(folder.path()).unwrap();
+    let mut model = CausalLm::load(&base, &open.device, open.dtype).unwrap();
     let lora = LoraConfig {
         r: 4,
         lora_alpha: 8.0,
@@ -55,8 +59,12 @@ fn run(choice: &DeviceChoice) -> (String, Vec<f32>) {
     let batch = Batch::sequences(&packed);
     let mut numbers = Vec::new();
     for step in 0..STEPS {
-        let options =
-            PassOptions { factor: 1.0 / 9.0, dropout: Key::new(0), gradient_checkpointing: step % 2 == 1 };
+        let options = PassOptions {
+            factor: 1.0 / 9.0,
+            random: Key::new(0),
+            neftune_noise_alpha: 0.0,
+            gradient_checkpointing: step % 2 == 1,
+        };
         let mut gradients = Gradients::default();
         numbers.push(model.forward_backward(&batch, options, &mut gradients).into_scalar::<f32>());
         numbers.push(gradients.norm() as f32);
@@ -73,8 +81,8 @@ fn run(choice: &DeviceChoice) -> (String, Vec<f32>) {
 
 #[test]
 fn two_runs_on_the_cpu_are_bit_equal_and_learn() {
-    let (_, first) = run(&DeviceChoice::Cpu);
-    assert_eq!(first, run(&DeviceChoice::Cpu).1);
+    let (_, first) = run(&DeviceChoice::Cpu, Dtype::Float32);
+    assert_eq!(first, run(&DeviceChoice::Cpu, Dtype::Float32).1);
     assert!(first[2 * (STEPS - 1)] < first[0], "{first:?}");
 }
 
@@ -84,10 +92,12 @@ fn a_gpu_agrees_with_the_cpu() {
         println!("skipped: built without the wgpu feature");
         return;
     }
-    let (_, cpu) = run(&DeviceChoice::Cpu);
-    let (name, gpu) = run(&DeviceChoice::Wgpu(None));
-    println!("cpu  {cpu:?}\n{name} {gpu:?}");
-    for (a, b) in cpu.iter().zip(&gpu) {
-        assert!((a - b).abs() <= 1e-4 * a.abs().max(1.0), "{name}: {b}, the CPU {a}");
+    let (_, cpu) = run(&DeviceChoice::Cpu, Dtype::Float32);
+    for (dtype, tolerance) in [(Dtype::Float32, 1e-4), (Dtype::Float16, 2e-2)] {
+        let (name, gpu) = run(&DeviceChoice::Wgpu(None), dtype);
+        println!("cpu  {cpu:?}\n{name} in {dtype} {gpu:?}");
+        for (a, b) in cpu.iter().zip(&gpu) {
+            assert!((a - b).abs() <= tolerance * a.abs().max(1.0), "{name} in {dtype}: {b}, the CPU {a}");
+        }
     }
 }

@@ -156,7 +156,7 @@ impl ChatTokenizer {
     ///
     /// # Errors
     /// [`PromptError::Tokenizer`] in the tokenizer's own words.
-    pub fn decode_each(&self, ids: &[u32]) -> Result<Vec<String>, PromptError> {
+    pub(crate) fn decode_each(&self, ids: &[u32]) -> Result<Vec<String>, PromptError> {
         let mut stream = self.tokenizer.decode_stream(false);
         ids.iter()
             .map(|id| Ok(stream.step(*id).map_err(|error| self.wrong(&error))?.unwrap_or_default()))

@@ -76,7 +76,7 @@ choices! {
         MeldCsv = "meld_csv",
         /// The JSON files of the PRC-Emo and `BiosERC` repositories.
         PrcJson = "prc_json",
-        /// EmoryNLP's published JSON or CSV files.
+        /// EmoryNLP's published JSON files.
         Emorynlp = "emorynlp",
         /// DailyDialog's published text files.
         Dailydialog = "dailydialog",

@@ -131,6 +131,8 @@ pub struct TrainSection {
     pub warmup_steps: usize,
     /// Limit on the global gradient norm; 0 = no limit.
     pub max_grad_norm: f64,
+    /// NEFTune's alpha; 0 = no noise.
+    pub neftune_noise_alpha: f64,
     /// Longest sample in tokens, answer included.
     pub max_seq_length: usize,
     /// Loss on the answer alone, else on every token.
@@ -177,6 +179,8 @@ pub struct SaveSection {
     pub save_steps: usize,
     /// Checkpoints kept beside the best one; 0 = all.
     pub save_total_limit: usize,
+    /// The type of the weights in `adapter/` or `model/`.
+    pub dtype: Dtype,
     /// Where to go on from; `None` = start anew.
     #[serde(with = "blank::resume")]
     pub resume_from_checkpoint: Option<ResumeFrom>,

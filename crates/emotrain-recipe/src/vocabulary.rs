@@ -162,6 +162,7 @@ pub(crate) const SECTIONS: &[Section] = &[
             key("warmup_ratio", SHARE),
             key("warmup_steps", FROM_ZERO),
             key("max_grad_norm", NOT_NEGATIVE),
+            key("neftune_noise_alpha", NOT_NEGATIVE),
             key("max_seq_length", FROM_ONE),
             key("completion_only_loss", Kind::Switch),
             key("gradient_checkpointing", Kind::Switch),
@@ -188,6 +189,7 @@ pub(crate) const SECTIONS: &[Section] = &[
         keys: &[
             key("save_steps", FROM_ZERO),
             key("save_total_limit", FROM_ZERO),
+            key("dtype", Kind::Choice(Dtype::NAMES)),
             key("resume_from_checkpoint", Kind::OutputPath),
         ],
     },

@@ -11,6 +11,9 @@ pub enum TrainError {
     /// Reading or writing failed; the inner error names the file.
     #[error(transparent)]
     Io(#[from] std::io::Error),
+    /// A file could not be written whole.
+    #[error(transparent)]
+    Data(#[from] emotrain_data::DataError),
     /// A model, adapter or state file is unusable.
     #[error(transparent)]
     Model(#[from] ModelError),
@@ -46,6 +49,7 @@ impl TrainError {
     /// Advice that goes with the message, when there is any.
     pub fn hint(&self) -> Option<String> {
         match self {
+            Self::Data(error) => error.hint(),
             Self::Model(error) => error.hint(),
             Self::Run { hint, .. } => hint.clone(),
             Self::NonFinite { .. } => Some(

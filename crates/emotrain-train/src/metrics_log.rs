@@ -4,10 +4,12 @@ use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 
 use emotrain_data::write_atomic;
-use emotrain_recipe::Reporter;
+use emotrain_recipe::{Recipe, Reporter};
 use protobuf::Message;
 use serde_json::{Map, Value, json};
 use tensorboard_proto::event::Event;
+use tensorboard_proto::summary::{Summary, Summary_Value};
+use tensorboard_proto::types::DataType;
 use tensorboard_rs::record_writer::RecordWriter;
 use tensorboard_rs::summary::scalar;
 
@@ -27,15 +29,15 @@ impl MetricsLog {
     /// When a file cannot be written.
     pub(crate) fn open(
         run: &RunDir,
-        report_to: &[Reporter],
+        recipe: &Recipe,
         (step, time): (usize, f64),
     ) -> Result<Self, TrainError> {
+        let report_to = &recipe.logging.report_to;
         let mut log = Self { jsonl: None, tensorboard: None };
         if report_to.contains(&Reporter::Jsonl) {
             let path = run.path().join("metrics.jsonl");
             let kept = if step > 0 && path.exists() { lines_until(&path, step)? } else { String::new() };
-            write_atomic(&path, kept.as_bytes())
-                .map_err(|error| TrainError::run(&path, error.to_string()))?;
+            write_atomic(&path, kept.as_bytes())?;
             log.jsonl = Some(fs_err::OpenOptions::new().append(true).open(path)?);
         }
         if report_to.contains(&Reporter::Tensorboard) {
@@ -49,6 +51,10 @@ impl MetricsLog {
             first.set_wall_time(time);
             first.set_file_version("brain.Event:2".to_owned());
             writer.write(&bytes(&first)?)?;
+            let mut event = Event::new();
+            event.set_wall_time(time);
+            event.set_summary(text("recipe", &format!("```toml\n{}```\n", recipe.to_toml())));
+            writer.write(&bytes(&event)?)?;
             log.tensorboard = Some(writer);
         }
         Ok(log)
@@ -95,6 +101,18 @@ fn events(
         writer.write(&bytes(&event)?)?;
     }
     writer.flush()
+}
+
+/// A Markdown text, as TensorBoard's text plugin wants it: tensorboard-rs has none of its own.
+fn text(tag: &str, markdown: &str) -> Summary {
+    let mut value = Summary_Value::new();
+    value.set_tag(tag.to_owned());
+    value.mut_metadata().mut_plugin_data().set_plugin_name("text".to_owned());
+    value.mut_tensor().set_dtype(DataType::DT_STRING);
+    value.mut_tensor().mut_string_val().push(markdown.as_bytes().to_vec());
+    let mut summary = Summary::new();
+    summary.mut_value().push(value);
+    summary
 }
 
 fn bytes(event: &Event) -> std::io::Result<Vec<u8>> {

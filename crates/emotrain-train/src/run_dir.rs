@@ -29,7 +29,7 @@ impl RunDir {
     pub fn create(path: &Path, recipe: &Recipe, resume: bool) -> Result<Self, TrainError> {
         let run = Self { path: path.to_path_buf() };
         let saved = path.join("recipe.toml");
-        if saved.exists() && !resume {
+        if !resume && run.holds_something()? {
             return Err(TrainError::run_with_hint(
                 path,
                 "holds a run already",
@@ -45,6 +45,12 @@ impl RunDir {
         fs_err::create_dir_all(path)?;
         run.write_text("recipe.toml", &recipe.to_toml())?;
         Ok(run)
+    }
+
+    /// Whether a run got so far that it left something to lose; one that failed before may simply be run again.
+    fn holds_something(&self) -> Result<bool, TrainError> {
+        let results = [self.adapter(), self.model()];
+        Ok(self.latest_step()?.is_some() || results.iter().any(|folder| folder.exists()))
     }
 
     /// The folder.
@@ -71,8 +77,7 @@ impl RunDir {
     }
 
     fn write_text(&self, name: &str, text: &str) -> Result<(), TrainError> {
-        let path = self.path.join(name);
-        write_atomic(&path, text.as_bytes()).map_err(|error| TrainError::run(&path, error.to_string()))
+        Ok(write_atomic(&self.path.join(name), text.as_bytes())?)
     }
 
     /// The folders of saved steps, oldest first. A folder without manifest does not exist.

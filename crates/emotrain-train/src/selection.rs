@@ -1,6 +1,6 @@
 //! Evaluation while training, and keeping the best.
 
-use emotrain_model::{CausalLm, FloatType};
+use emotrain_model::CausalLm;
 use emotrain_recipe::{Metric, TrainMethod};
 
 use crate::checkpoint::State;
@@ -74,14 +74,20 @@ pub(crate) fn scalars(scores: &Evaluation) -> Vec<(&'static str, f64)> {
 
 /// Puts what was trained in the run's `adapter/` or `model/`, whole or not at all.
 pub(crate) fn save_result(job: &Job, model: &mut CausalLm) -> Result<(), TrainError> {
-    match job.recipe.train.method {
-        TrainMethod::Lora => {
-            write_folder(&job.run.adapter(), |folder| Ok(model.save_adapter(folder, job.base)?))
+    let dtype = job.recipe.save.dtype.into();
+    let lora = job.recipe.train.method == TrainMethod::Lora;
+    let folder = if lora { job.run.adapter() } else { job.run.model() };
+    write_folder(&folder, |folder| {
+        if lora {
+            model.save_adapter(folder, job.base, dtype)?;
+        } else {
+            model.save_model(folder, dtype)?;
         }
-        TrainMethod::Full => {
-            write_folder(&job.run.model(), |folder| Ok(model.save_model(folder, FloatType::F32)?))
+        for (name, text) in job.companions {
+            fs_err::write(folder.join(name), text)?;
         }
-    }
+        Ok(())
+    })
 }
 
 /// Puts the best parameters back into the model.

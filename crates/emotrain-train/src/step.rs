@@ -33,13 +33,14 @@ pub(crate) fn step(
     if supervised == 0 {
         return Err(TrainError::NothingToTrain);
     }
-    let dropout = Key::new(section.seed).named("dropout").with(*number as u64);
+    let random = Key::new(section.seed).named("dropout").with(*number as u64);
     let mut gradients = Gradients::default();
     let mut losses = Vec::new();
     for (micro, batch) in batches.iter().enumerate().filter(|(_, batch)| !batch.targets().is_empty()) {
         let options = PassOptions {
             factor: 1.0 / supervised as f64,
-            dropout: dropout.with(micro as u64),
+            random: random.with(micro as u64),
+            neftune_noise_alpha: section.neftune_noise_alpha,
             gradient_checkpointing: section.gradient_checkpointing,
         };
         losses.push(model.forward_backward(batch, options, &mut gradients));

@@ -26,6 +26,8 @@ pub struct Job<'a> {
     pub run: &'a RunDir,
     /// The base model, for `adapter_config.json`.
     pub base: BaseModel<'a>,
+    /// Files, by name, that are saved with whatever was trained: all that is needed to use it.
+    pub companions: &'a [(String, String)],
     /// Set from outside to stop at the next step boundary.
     pub stop: &'a AtomicBool,
     /// Seconds since 1970.
@@ -112,7 +114,11 @@ pub fn train(
     match end {
         End::Interrupted => {}
         _ if state.best.is_some() && eval.load_best_model_at_end => load_result(job, &mut model)?,
-        End::Completed | End::EarlyStopped => save_result(job, &mut model)?,
+        End::Completed | End::EarlyStopped => {
+            save_result(job, &mut model)?;
+            // What is measured from here on is what was saved.
+            load_result(job, &mut model)?;
+        }
     }
     Ok(Outcome { model, end, state, last_checkpoint })
 }
@@ -131,7 +137,7 @@ struct Diary<'a> {
 impl<'a> Diary<'a> {
     fn open(job: &'a Job<'a>, plan: &Plan, state: &State) -> Result<Self, TrainError> {
         let begin = (job.clock)();
-        let log = MetricsLog::open(job.run, &job.recipe.logging.report_to, (state.step, begin))?;
+        let log = MetricsLog::open(job.run, job.recipe, (state.step, begin))?;
         let (steps_per_epoch, total_steps) = (plan.steps_per_epoch(), plan.total_steps());
         Ok(Self { job, log, steps_per_epoch, total_steps, start: state.clone(), begin })
     }

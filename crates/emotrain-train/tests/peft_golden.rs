@@ -77,8 +77,12 @@ fn check(case: &str, micro: usize) {
         for chunk in sequences.chunks(micro) {
             let packed: Vec<Sequence> =
                 chunk.iter().map(|(ids, from)| Sequence { ids, supervised_from: *from }).collect();
-            let options =
-                PassOptions { factor: 1.0 / tokens, dropout: Key::new(0), gradient_checkpointing: false };
+            let options = PassOptions {
+                factor: 1.0 / tokens,
+                random: Key::new(0),
+                neftune_noise_alpha: 0.0,
+                gradient_checkpointing: false,
+            };
             let sum = model.forward_backward(&Batch::sequences(&packed), options, &mut gradients);
             loss += f64::from(sum.into_scalar::<f32>()) / tokens;
         }

@@ -189,12 +189,12 @@ fn of_train(error: &TrainError) -> Exit {
     #[expect(clippy::wildcard_enum_match_arm, reason = "more kinds may come")]
     match error {
         TrainError::NonFinite { .. } => Exit::NonFinite,
+        TrainError::Data(error) => of_data(error),
         TrainError::Model(error) => of_model(error),
         TrainError::Eval(error) => of_eval(error),
         // The trainer reads little and writes much.
         TrainError::Io(_) => Exit::Output,
         TrainError::Run { hint: Some(_), .. } => Exit::Usage,
-        TrainError::Run { message, .. } if message.contains("cannot be written") => Exit::Output,
         _ => Exit::Input,
     }
 }

@@ -33,7 +33,7 @@ pub(crate) use content::Content;
 pub(crate) use exam::{Exam, Measure, Terms, ask, comparison, predictions};
 pub(crate) use plan::plan;
 pub(crate) use record::Record;
-pub(crate) use trained::{Trained, complete};
+pub(crate) use trained::{Trained, companions};
 
 /// The untrained model's scores in the folder of a run.
 const BASELINE: &str = "baseline.json";
@@ -209,14 +209,16 @@ pub(crate) fn train(recipe: &Recipe, shell: &Shell, interrupt: &Interrupt) -> an
     let (valid, test) = (prepared.exam(SplitName::Valid), prepared.exam(SplitName::Test));
     let exams: Vec<&Exam> = [&valid, &test].into_iter().flatten().collect();
     let terms = Terms { recipe, labels: &prepared.labels, printer: &shell.printer };
-    let before = baseline(&model, &exams, &run, terms)?;
+    let before = baseline(&model, &exams, (&run, resume), terms)?;
 
     let samples = prepared.materials.first().map_or(&[][..], |material| &material.samples);
     let data = TrainData { train: samples, valid: valid.as_ref().map(|exam| &exam.validation) };
+    let companions = companions(&prepared)?;
     let job = Job {
         recipe,
         run: &run,
         base: prepared.base.named(),
+        companions: &companions,
         stop: interrupt.wished(),
         clock: &env::now,
         labels: prepared.labels.len(),
@@ -227,7 +229,6 @@ pub(crate) fn train(recipe: &Recipe, shell: &Shell, interrupt: &Interrupt) -> an
     let outcome = outcome?;
 
     let folder = if recipe.train.method == TrainMethod::Lora { run.adapter() } else { run.model() };
-    complete(&folder, &prepared)?;
     record.set("training", ending(&outcome));
     record.set("peak_memory_mib", json!(env::peak_memory_mib()));
     record.write(&run)?;
@@ -244,12 +245,17 @@ pub(crate) fn train(recipe: &Recipe, shell: &Shell, interrupt: &Interrupt) -> an
 }
 
 /// The untrained model's scores, measured once in the life of a run.
-fn baseline(model: &CausalLm, exams: &[&Exam], run: &RunDir, terms: Terms) -> anyhow::Result<Vec<Measure>> {
+fn baseline(
+    model: &CausalLm,
+    exams: &[&Exam],
+    (run, resume): (&RunDir, bool),
+    terms: Terms,
+) -> anyhow::Result<Vec<Measure>> {
     if !terms.recipe.eval.baseline || exams.is_empty() {
         return Ok(Vec::new());
     }
     let path = run.path().join(BASELINE);
-    if path.exists() {
+    if resume && path.exists() {
         let text = fs_err::read_to_string(&path)?;
         return serde_json::from_str(&text)
             .map_err(|error| Complaint::input(format!("{}: {error}", path.display())).into());

@@ -80,7 +80,10 @@ fn every_format_names_a_missing_file() {
         let folder = folder(&[]);
         let labels = LabelSet::builtin(LabelSetName::Meld);
         let result = load_split(&folder.path().join("absent.txt"), format, &labels, true);
-        assert_eq!(shown(result, &labels, folder.path()), "absent.txt: no such file\n");
+        assert_eq!(
+            shown(result, &labels, folder.path()),
+            "absent.txt: no such file\nhint: paths in a recipe are relative to the recipe's own folder\n"
+        );
     }
 }
 
@@ -93,6 +96,7 @@ fn every_format_refuses_an_empty_file() {
             "",
             &expect![[r#"
                 file: holds no dialogues
+                hint: name a file with at least one; data.format says how it is read
             "#]],
         );
         check(
@@ -101,6 +105,7 @@ fn every_format_refuses_an_empty_file() {
             " \n\n",
             &expect![[r#"
                 file: holds no dialogues
+                hint: name a file with at least one; data.format says how it is read
             "#]],
         );
     }

@@ -1,5 +1,6 @@
 //! The float formats in which weights are stored, and their conversion from and to `f32`.
 
+use emotrain_recipe::Dtype;
 use half::{bf16, f16};
 use rayon::prelude::*;
 
@@ -15,6 +16,16 @@ pub enum FloatType {
     F16,
     /// The upper half of an `f32`.
     Bf16,
+}
+
+impl From<Dtype> for FloatType {
+    fn from(dtype: Dtype) -> Self {
+        match dtype {
+            Dtype::Float32 => Self::F32,
+            Dtype::Float16 => Self::F16,
+            Dtype::Bfloat16 => Self::Bf16,
+        }
+    }
 }
 
 impl FloatType {

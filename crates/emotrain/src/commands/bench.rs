@@ -91,7 +91,8 @@ fn step(
     let batch = Batch::sequences(&[Sequence { ids: &ids, supervised_from: args.tokens - args.completion }]);
     let options = PassOptions {
         factor: 1.0 / args.completion as f64,
-        dropout: key.named("dropout"),
+        random: key.named("dropout"),
+        neftune_noise_alpha: recipe.train.neftune_noise_alpha,
         gradient_checkpointing: recipe.train.gradient_checkpointing,
     };
     let mut gradients = Gradients::default();

@@ -6,7 +6,7 @@ use emotrain_prompt::{Answers, Piece, Sample, TokenCounts};
 
 use crate::cli::InspectArgs;
 use crate::exit::{Complaint, Exit};
-use crate::pipeline::{self, Coder, Content, Selection};
+use crate::pipeline::{self, Content, Selection};
 use crate::shell::Shell;
 
 /// Bold and green.
@@ -41,7 +41,7 @@ pub(crate) fn run(args: &InspectArgs, shell: &Shell) -> anyhow::Result<Exit> {
             supervised(sample),
             dropped(sample)
         ))?;
-        let pieces = pieces(&prepared.coder, sample)?;
+        let pieces = prepared.coder.tokenizer().pieces(sample)?;
         shell.printer.result(format_args!("{}\n", rendered(&pieces, shell.printer.coloured())))?;
     }
     let name = args.split.as_str();
@@ -70,13 +70,6 @@ fn dropped(sample: &Sample) -> String {
         0 => String::new(),
         count => format!(", {count} utterances around it left out to fit"),
     }
-}
-
-fn pieces(coder: &Coder, sample: &Sample) -> anyhow::Result<Vec<Piece>> {
-    let texts = coder.tokenizer().decode_each(&sample.ids)?;
-    let tokens = sample.ids.iter().zip(texts).enumerate();
-    let piece = |(at, (&id, text))| Piece { id, text, supervised: at >= sample.prompt_len.max(1) };
-    Ok(tokens.map(piece).collect())
 }
 
 /// The text, each supervised token in colour or in brackets.

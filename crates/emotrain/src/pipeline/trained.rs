@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use emotrain_data::write_atomic;
 use emotrain_model::CausalLm;
 use emotrain_prompt::{Encoder, PromptContract, TokenizerFiles};
 use emotrain_recipe::{ModelInit, Recipe, TrainMethod};
@@ -19,7 +18,6 @@ const MODEL: &str = "model";
 const ADAPTER_CONFIG: &str = "adapter_config.json";
 const CONFIG: &str = "config.json";
 const CONTRACT: &str = "prompt_contract.json";
-const MANIFEST: &str = "manifest.json";
 
 /// Something that was trained, on disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,15 +122,12 @@ impl Trained {
     }
 }
 
-/// Adds to the folder of what was trained all that is needed to use it: the prompt contract, and for a model of
-/// its own the tokenizer.
+/// What is kept beside whatever is trained so that it can be used: the prompt contract, and for a model of its own
+/// the tokenizer. Files by name.
 ///
 /// # Errors
-/// When a file cannot be written.
-pub(crate) fn complete(folder: &Path, prepared: &Prepared) -> anyhow::Result<()> {
-    if !folder.exists() {
-        return Ok(());
-    }
+/// A template or tokenizer that fails on the contract's example.
+pub(crate) fn companions(prepared: &Prepared) -> anyhow::Result<Vec<(String, String)>> {
     let mut files = Vec::new();
     if let Some(encoder) = prepared.encoder() {
         let contract =
@@ -146,20 +141,5 @@ pub(crate) fn complete(folder: &Path, prepared: &Prepared) -> anyhow::Result<()>
         files.extend(tokenizer_config_json.map(|text| ("tokenizer_config.json", text)));
         files.extend(chat_template.map(|text| ("chat_template.jinja", text)));
     }
-    for (name, text) in &files {
-        write_atomic(&folder.join(name), text.as_bytes())?;
-    }
-    enter(&folder.join(MANIFEST), files.iter().map(|(name, _)| *name))
-}
-
-/// Enters files into a folder's manifest.
-fn enter<'a>(manifest: &Path, names: impl Iterator<Item = &'a str>) -> anyhow::Result<()> {
-    let mut value: Value = serde_json::from_str(&fs_err::read_to_string(manifest)?)
-        .with_context(|| format!("{} is damaged", manifest.display()))?;
-    if let Some(files) = value["files"].as_array_mut() {
-        files.extend(names.map(Value::from));
-        files.sort_by(|one, other| one.as_str().cmp(&other.as_str()));
-        files.dedup();
-    }
-    Ok(write_atomic(manifest, format!("{value:#}\n").as_bytes())?)
+    Ok(files.into_iter().map(|(name, text)| (name.to_owned(), text)).collect())
 }

@@ -47,6 +47,41 @@ fn a_run_is_not_overwritten() {
 }
 
 #[test]
+fn a_run_that_left_nothing_is_simply_run_again() {
+    let bench = Workbench::new();
+    fs_err::create_dir(bench.path("run")).unwrap();
+    bench.write("run/recipe.toml", "what a run that died while loading has left");
+    bench.write("run/baseline.json", "[]");
+    bench.train("run", &["--set", "train.max_steps=4"]).done();
+    assert_eq!(bench.json("run/report.json")["before"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn what_is_measured_is_what_was_saved() {
+    let bench = Workbench::new();
+    let more = ["--set", "save.dtype=bfloat16", "--set", "train.neftune_noise_alpha=5.0"];
+    for best in ["true", "false"] {
+        let load_best = format!("eval.load_best_model_at_end={best}");
+        bench.train(best, &[&more[..], &["--set", &load_best]].concat()).done();
+        bench.run(&["eval", "recipe.toml", "--run", best]).done();
+        let run = |file: &str| bench.read(&format!("{best}/{file}"));
+        assert_eq!(run("predictions.valid.jsonl"), run("predictions.eval-valid.jsonl"));
+    }
+    bench.train("quiet", &more[..2]).done();
+    assert_ne!(bench.read("quiet/predictions.valid.jsonl"), bench.read("true/predictions.valid.jsonl"));
+}
+
+#[test]
+fn the_number_of_threads_changes_nothing() {
+    let bench = Workbench::new();
+    let adapter = |threads: &str| {
+        bench.train(threads, &["--set", &format!("model.num_threads={threads}")]).done();
+        fs_err::read(bench.path(threads).join("adapter/adapter_model.safetensors")).unwrap()
+    };
+    assert!(adapter("1") == adapter("3"));
+}
+
+#[test]
 fn two_runs_are_equal_to_the_bit() {
     let bench = Workbench::new();
     let outs = ["one", "two"].map(|output| bench.train(output, &[]).done().out);

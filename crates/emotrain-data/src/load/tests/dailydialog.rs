@@ -231,6 +231,7 @@ fn errors_name_the_file_and_line() {
         "\n",
         &expect![[r#"
             dialogues_train.txt: holds no dialogues
+            hint: name a file with at least one; data.format says how it is read
         "#]],
     );
 }

@@ -64,6 +64,7 @@ fn emotions_may_be_absent_only_where_they_are_not_required() {
         &text,
         &expect![[r#"
             file:18: utterance s91_e02_c01#0: has no label
+            hint: training and evaluation need a label for every utterance
         "#]],
     );
     let text = r#"{"episodes": [{"scenes": [{"scene_id": "c", "utterances":
@@ -191,6 +192,7 @@ fn episodes_without_scenes_are_no_data() {
         r#"{"episodes": [{"scenes": []}]}"#,
         &expect![[r#"
             file: holds no dialogues
+            hint: name a file with at least one; data.format says how it is read
         "#]],
     );
     check_emory(

@@ -54,6 +54,7 @@ fn labels_may_be_absent_only_where_they_are_not_required() {
         text,
         &expect![[r#"
             file:1: utterance a#1: has no label
+            hint: training and evaluation need a label for every utterance
         "#]],
     );
     let wrong = text.replace("joy", "bliss");

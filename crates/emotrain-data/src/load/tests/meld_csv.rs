@@ -100,6 +100,7 @@ fn emotions_may_be_absent_only_where_they_are_not_required() {
         empty_cell,
         &expect![[r#"
             file:2: utterance 0#0: has no label
+            hint: training and evaluation need a label for every utterance
         "#]],
     );
 }
@@ -195,6 +196,7 @@ fn a_header_alone_is_no_data() {
         "",
         &expect![[r#"
             file: holds no dialogues
+            hint: name a file with at least one; data.format says how it is read
         "#]],
     );
 }

@@ -129,6 +129,7 @@ fn labels_may_be_absent_only_where_they_are_not_required() {
         text,
         &expect![[r#"
             file:1: utterance 3#0: has no label
+            hint: training and evaluation need a label for every utterance
         "#]],
     );
 }
@@ -285,6 +286,7 @@ fn every_dialogue_needs_speakers_and_sentences() {
         "{}",
         &expect![[r#"
             file: holds no dialogues
+            hint: name a file with at least one; data.format says how it is read
         "#]],
     );
     check_meld(
