@@ -37,7 +37,7 @@ pub struct PassOptions {
     pub factor: f64,
     /// The key of this micro-batch's dropout masks and noise.
     pub random: Key,
-    /// NEFTune's alpha: how much noise the embeddings get; 0 for none.
+    /// Alpha of `NEFTune`: how much noise the embeddings get; 0 for none.
     pub neftune_noise_alpha: f64,
     /// Whether layers keep their input alone and are computed again in the backward pass.
     pub gradient_checkpointing: bool,
@@ -256,7 +256,7 @@ impl CausalLm {
     }
 }
 
-/// Embeddings with NEFTune's noise: uniform within `alpha / √(L·D)`, `L` being the sequence's own length
+/// Embeddings with the noise of `NEFTune`: uniform within `alpha / √(L·D)`, `L` being the sequence's own length
 /// (Jain et al. 2023, Algorithm 1). It does not depend on any weight, so the backward pass does not see it.
 fn neftune(x: Tensor<2>, batch: &Batch, options: PassOptions) -> Tensor<2> {
     let [rows, width] = x.dims();

@@ -131,7 +131,7 @@ pub struct TrainSection {
     pub warmup_steps: usize,
     /// Limit on the global gradient norm; 0 = no limit.
     pub max_grad_norm: f64,
-    /// NEFTune's alpha; 0 = no noise.
+    /// Alpha of `NEFTune`; 0 = no noise.
     pub neftune_noise_alpha: f64,
     /// Longest sample in tokens, answer included.
     pub max_seq_length: usize,

@@ -59,18 +59,9 @@ fn check(case: &str, micro: usize) {
     let schedule = Schedule::new(&section, steps.len());
     let mut optimizer = Adam::new(&section);
     for (number, step) in steps.iter().enumerate() {
-        let sequences: Vec<(Vec<u32>, usize)> = step["ids"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .zip(step["prompt_len"].as_array().unwrap())
-            .map(|(ids, from)| {
-                (
-                    serde_json::from_value(ids.clone()).unwrap(),
-                    usize::try_from(from.as_u64().unwrap()).unwrap(),
-                )
-            })
-            .collect();
+        let ids: Vec<Vec<u32>> = serde_json::from_value(step["ids"].clone()).unwrap();
+        let prompt_lengths: Vec<usize> = serde_json::from_value(step["prompt_len"].clone()).unwrap();
+        let sequences: Vec<(Vec<u32>, usize)> = ids.into_iter().zip(prompt_lengths).collect();
         let tokens = step["supervised_tokens"].as_f64().unwrap();
         let mut gradients = Gradients::default();
         let mut loss = 0.0;
