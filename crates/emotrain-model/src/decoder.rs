@@ -130,7 +130,7 @@ impl CausalLm {
     }
 
     /// One micro-batch: adds `factor` times the gradient of the summed negative log-likelihood of the batch's
-    /// targets to `gradients`, and returns that sum, `[1]` in f32.
+    /// targets to `gradients`, and returns the negative log-likelihood of each, `[targets]` in f32, in the batch's order.
     ///
     /// # Panics
     /// If the batch has no target.
@@ -182,14 +182,14 @@ impl CausalLm {
             let wanted = number > 0 || self.trained;
             match layer.backward(grad, tape, (pass, wanted), gradients) {
                 Some(input) => grad = input,
-                None => return head.loss,
+                None => return head.losses,
             }
         }
         if self.trained {
             let table = self.embed.zeros_like().select_assign(0, ids, grad, IndexingUpdateOp::Add);
             gradients.add("model.embed_tokens.weight", table);
         }
-        head.loss
+        head.losses
     }
 
     /// The natural logarithm of the probability of each target of the batch, in order.

@@ -10,15 +10,15 @@ const PIECE: usize = 256;
 
 /// A loss and what flows back from it.
 pub(crate) struct HeadLoss {
-    /// Sum of the targets' negative log-likelihoods, `[1]` in f32.
-    pub(crate) loss: Tensor<1>,
-    /// Gradient of `factor · loss` for the hidden rows, `[M, D]`.
+    /// The negative log-likelihood of each target, `[targets]` in f32.
+    pub(crate) losses: Tensor<1>,
+    /// Gradient of `factor` times their sum for the hidden rows, `[M, D]`.
     pub(crate) hidden: Tensor<2>,
     /// And for the head's weight `[V, D]`, if it was asked for.
     pub(crate) weight: Option<Tensor<2>>,
 }
 
-/// Cross-entropy of the targets, whose `row` counts in `hidden`. Each target's gradient is scaled by `factor`.
+/// Cross-entropy of the targets, whose `row` counts in `hidden` and ascends. Each target's gradient is scaled by `factor`.
 ///
 /// # Shapes
 /// `hidden` `[M, D]`, `weight` `[V, D]`.
@@ -29,13 +29,12 @@ pub(crate) fn head_loss(
     (factor, train_weight): (f64, bool),
 ) -> HeadLoss {
     let device = hidden.device();
-    let mut loss = Tensor::zeros([1], (&device, DType::F32));
-    let (mut grads, mut weight_grad) = (Vec::new(), None::<Tensor<2>>);
+    let (mut losses, mut grads, mut weight_grad) = (Vec::new(), Vec::new(), None::<Tensor<2>>);
     for (piece, targets) in pieces(hidden, targets) {
         let [rows, vocabulary] = [piece.dims()[0], weight.dims()[0]];
         let log_probs = log_probabilities(piece.clone(), weight);
         let index = flat_index(&targets, vocabulary, &log_probs);
-        loss = loss - log_probs.clone().reshape([rows * vocabulary]).select(0, index.clone()).sum();
+        losses.push(log_probs.clone().reshape([rows * vocabulary]).select(0, index.clone()).neg());
 
         let counts = counts(rows, &targets, &log_probs);
         let ones = Tensor::<1>::ones([targets.len()], (&device, DType::F32)).neg();
@@ -51,7 +50,7 @@ pub(crate) fn head_loss(
         }
         grads.push(grad.matmul(weight.clone()));
     }
-    HeadLoss { loss, hidden: Tensor::cat(grads, 0), weight: weight_grad }
+    HeadLoss { losses: Tensor::cat(losses, 0), hidden: Tensor::cat(grads, 0), weight: weight_grad }
 }
 
 /// The log-probability of each target, in order.

@@ -66,7 +66,7 @@ fn run(choice: &DeviceChoice, dtype: Dtype) -> (String, Vec<f32>) {
             gradient_checkpointing: step % 2 == 1,
         };
         let mut gradients = Gradients::default();
-        numbers.push(model.forward_backward(&batch, options, &mut gradients).into_scalar::<f32>());
+        numbers.push(model.forward_backward(&batch, options, &mut gradients).sum().into_scalar::<f32>());
         numbers.push(gradients.norm() as f32);
         for (name, parameter) in model.parameters() {
             if let Some(gradient) = gradients.remove(&name) {

@@ -5,6 +5,7 @@
 //! step, so that a resumed run is bit for bit the run that never stopped.
 
 mod checkpoint;
+mod course;
 mod error;
 mod event;
 mod metrics_log;
@@ -17,6 +18,7 @@ mod trainer;
 mod validate;
 
 pub use checkpoint::State;
+pub use course::{Course, Epoch, Place};
 pub use error::TrainError;
 pub use event::{End, Evaluation, Event};
 pub use optim::{Adam, Moments, Schedule, clip_grad_norm};

@@ -69,12 +69,12 @@ impl MetricsLog {
         &mut self,
         group: &str,
         (step, time): (usize, f64),
-        scalars: &[(&str, f64)],
+        scalars: &[(String, f64)],
     ) -> Result<(), TrainError> {
         if let Some(file) = &mut self.jsonl {
             let mut line =
                 Map::from_iter([("event".to_owned(), json!(group)), ("step".to_owned(), json!(step))]);
-            line.extend(scalars.iter().map(|(name, value)| ((*name).to_owned(), json!(value))));
+            line.extend(scalars.iter().map(|(name, value)| (name.clone(), json!(value))));
             writeln!(file, "{}", Value::Object(line))?;
         }
         if let Some(writer) = &mut self.tensorboard
@@ -90,7 +90,7 @@ fn events(
     writer: &mut RecordWriter<BufWriter<fs_err::File>>,
     group: &str,
     (step, time): (usize, f64),
-    scalars: &[(&str, f64)],
+    scalars: &[(String, f64)],
 ) -> std::io::Result<()> {
     for (name, value) in scalars {
         let mut event = Event::new();

@@ -1,8 +1,12 @@
 //! Which samples each optimizer step sees: a pure function of the seed, so a resumed run continues it.
 
+use std::ops::Range;
+
 use emotrain_model::random::Key;
 use emotrain_recipe::TrainSection;
 use rand::RngExt;
+
+use crate::course::{Course, Epoch};
 
 /// Batches per megabatch of length grouping, as in Hugging Face's `get_length_grouped_indices`.
 const MEGABATCH: usize = 50;
@@ -10,7 +14,8 @@ const MEGABATCH: usize = 50;
 /// The samples of every step of a run.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    samples: usize,
+    epochs: Vec<Epoch>,
+    shuffle: bool,
     /// Samples per optimizer step: micro-batch size × accumulation steps.
     window: usize,
     micro: usize,
@@ -20,16 +25,30 @@ pub struct Plan {
     lengths: Option<Vec<usize>>,
 }
 
+/// A step's place in its epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct At {
+    epoch: usize,
+    /// The step counted within the epoch.
+    number: usize,
+}
+
 impl Plan {
     /// The plan for samples of these lengths in tokens.
-    pub fn new(section: &TrainSection, lengths: Vec<usize>) -> Self {
-        let samples = lengths.len();
+    pub fn new(section: &TrainSection, lengths: Vec<usize>, course: &Course) -> Self {
         let micro = section.per_device_train_batch_size;
-        let window = micro * section.gradient_accumulation_steps;
-        let steps_per_epoch = samples.div_ceil(window);
-        let total_steps = section.max_steps.unwrap_or(section.num_train_epochs * steps_per_epoch);
-        let lengths = section.group_by_length.then_some(lengths);
-        Self { samples, window, micro, total_steps, seed: section.seed, lengths }
+        let mut plan = Self {
+            epochs: course.epochs.clone(),
+            shuffle: course.shuffle,
+            window: micro * section.gradient_accumulation_steps,
+            micro,
+            total_steps: 0,
+            seed: section.seed,
+            lengths: section.group_by_length.then_some(lengths),
+        };
+        let by_epochs = (0..plan.epochs.len()).map(|epoch| plan.steps_in(epoch)).sum();
+        plan.total_steps = section.max_steps.unwrap_or(by_epochs);
+        plan
     }
 
     /// Optimizer steps of the whole run.
@@ -37,39 +56,85 @@ impl Plan {
         self.total_steps
     }
 
-    /// Optimizer steps until every sample was seen once; the last one may hold fewer samples.
-    pub fn steps_per_epoch(&self) -> usize {
-        self.samples.div_ceil(self.window)
+    /// Optimizer steps of an epoch, counted from 0; the last one may hold fewer samples.
+    pub fn steps_in(&self, epoch: usize) -> usize {
+        self.pool(epoch).samples.len().div_ceil(self.window)
+    }
+
+    /// Epochs done after `steps` steps, with fraction.
+    pub fn epochs_after(&self, steps: usize) -> f64 {
+        let at = self.at(steps);
+        at.epoch as f64 + at.number as f64 / self.steps_in(at.epoch) as f64
+    }
+
+    /// What the epoch of step `step`, counted from 0, trains on.
+    pub fn epoch_of(&self, step: usize) -> &Epoch {
+        self.pool(self.at(step).epoch)
+    }
+
+    /// The steps of the run that belong to the same phase as step `step`.
+    pub fn phase_of(&self, step: usize) -> Range<usize> {
+        let phase = self.epoch_of(step).phase;
+        let (mut first, mut start, mut epoch) = (None, 0, 0);
+        while start < self.total_steps {
+            let same = self.pool(epoch).phase == phase;
+            match first {
+                None if same => first = Some(start),
+                Some(first) if !same => return first..start,
+                _ => {}
+            }
+            start += self.steps_in(epoch);
+            epoch += 1;
+        }
+        first.unwrap_or(0)..self.total_steps
     }
 
     /// The micro-batches of step `step`, counted from 0.
     pub fn step(&self, step: usize) -> Vec<Vec<usize>> {
-        let (epoch, number) = (step / self.steps_per_epoch(), step % self.steps_per_epoch());
+        let At { epoch, number } = self.at(step);
         let order = self.epoch(epoch);
-        let end = ((number + 1) * self.window).min(self.samples);
+        let end = ((number + 1) * self.window).min(order.len());
         order[number * self.window..end].chunks(self.micro).map(<[usize]>::to_vec).collect()
     }
 
-    /// The order of all samples in one epoch.
+    /// The order of the samples in one epoch.
     pub fn epoch(&self, epoch: usize) -> Vec<usize> {
+        let mut order = self.pool(epoch).samples.clone();
+        if !self.shuffle {
+            return order;
+        }
         let mut rng = Key::new(self.seed).named("order").with(epoch as u64).rng();
         let mut shuffle = |order: &mut [usize]| {
             for last in (1..order.len()).rev() {
                 order.swap(last, rng.random_range(0..=last));
             }
         };
-        let mut order: Vec<usize> = (0..self.samples).collect();
         shuffle(&mut order);
         let Some(lengths) = &self.lengths else { return order };
         for megabatch in order.chunks_mut(MEGABATCH * self.window) {
             megabatch.sort_by_key(|&sample| (std::cmp::Reverse(lengths[sample]), sample));
         }
         // Whole windows change places, so that an epoch does not run from long to short.
-        let mut windows: Vec<usize> = (0..self.samples / self.window).collect();
+        let mut windows: Vec<usize> = (0..order.len() / self.window).collect();
         shuffle(&mut windows);
         let rest = order[windows.len() * self.window..].to_vec();
         let window = |w: usize| order[w * self.window..(w + 1) * self.window].iter().copied();
         windows.into_iter().flat_map(window).chain(rest).collect()
+    }
+
+    /// Epochs beyond the last repeat it.
+    fn pool(&self, epoch: usize) -> &Epoch {
+        &self.epochs[epoch.min(self.epochs.len() - 1)]
+    }
+
+    fn at(&self, step: usize) -> At {
+        let mut at = At { epoch: 0, number: step };
+        while at.epoch + 1 < self.epochs.len() && at.number >= self.steps_in(at.epoch) {
+            at.number -= self.steps_in(at.epoch);
+            at.epoch += 1;
+        }
+        let steps = self.steps_in(at.epoch);
+        At { epoch: at.epoch + at.number / steps, number: at.number % steps }
     }
 }
 
@@ -79,7 +144,15 @@ mod tests {
 
     fn plan(samples: usize, grouped: bool) -> Plan {
         let lengths = (0..samples).map(|i| 10 + i * 7 % 50).collect();
-        Plan { samples, window: 4, micro: 2, total_steps: 9, seed: 42, lengths: grouped.then_some(lengths) }
+        Plan {
+            epochs: Course::plain(samples, 2).epochs,
+            shuffle: true,
+            window: 4,
+            micro: 2,
+            total_steps: 9,
+            seed: 42,
+            lengths: grouped.then_some(lengths),
+        }
     }
 
     #[test]
@@ -101,17 +174,50 @@ mod tests {
     #[test]
     fn the_steps_of_an_epoch_cover_it_with_a_partial_last_window() {
         let plan = plan(7, false);
-        assert_eq!(plan.steps_per_epoch(), 2);
+        assert_eq!(plan.steps_in(0), 2);
         assert_eq!(plan.step(0).concat().len(), 4);
         assert_eq!(plan.step(1), vec![plan.epoch(0)[4..6].to_vec(), plan.epoch(0)[6..].to_vec()]);
         assert_eq!(plan.step(2).concat(), plan.epoch(1)[..4]);
+        assert_eq!(plan.step(5).concat(), plan.epoch(2)[4..]);
+    }
+
+    /// Easy samples first, then all, then all again.
+    fn course() -> Plan {
+        let all = || (0..20).collect::<Vec<_>>();
+        let epoch = |phase, samples| Epoch { phase, samples };
+        let epochs = vec![epoch(0, (0..10).collect()), epoch(1, all()), epoch(1, all())];
+        Plan { epochs, total_steps: 3 + 5 + 5, ..plan(20, false) }
+    }
+
+    #[test]
+    fn epochs_of_a_course_have_their_own_samples_and_steps() {
+        let plan = course();
+        let seen = |steps: Range<usize>| {
+            let mut seen = steps.flat_map(|step| plan.step(step).concat()).collect::<Vec<_>>();
+            seen.sort_unstable();
+            seen
+        };
+        assert_eq!(seen(0..3), (0..10).collect::<Vec<_>>());
+        assert_eq!(seen(3..8), (0..20).collect::<Vec<_>>());
+        assert_eq!(seen(8..13), seen(13..18));
+        assert_ne!(plan.step(8), plan.step(13));
+        let shares = [0, 2, 3, 8].map(|step| (plan.epoch_of(step).phase, plan.epochs_after(step)));
+        assert_eq!(shares, [(0, 0.0), (0, 2.0 / 3.0), (1, 1.0), (1, 2.0)]);
+        assert_eq!([0, 2, 3, 12].map(|step| plan.phase_of(step)), [0..3, 0..3, 3..13, 3..13]);
+    }
+
+    #[test]
+    fn without_shuffling_a_course_is_followed_to_the_letter() {
+        let plan = Plan { shuffle: false, ..course() };
+        assert_eq!(plan.step(0), [[0, 1], [2, 3]]);
+        assert_eq!(plan.step(3), [[0, 1], [2, 3]]);
     }
 
     #[test]
     fn grouping_puts_like_lengths_together() {
         let spread = |plan: &Plan| -> usize {
             let lengths: Vec<usize> = (0..433).map(|i| 10 + i * 7 % 50).collect();
-            (0..plan.steps_per_epoch())
+            (0..plan.steps_in(0))
                 .map(|step| {
                     let window: Vec<usize> = plan.step(step).concat().iter().map(|&s| lengths[s]).collect();
                     window.iter().max().unwrap() - window.iter().min().unwrap()

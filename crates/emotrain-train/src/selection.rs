@@ -66,10 +66,11 @@ pub(crate) fn note(job: &Job, state: &mut State, scores: Evaluation) -> bool {
 }
 
 /// The metrics by name.
-pub(crate) fn scalars(scores: &Evaluation) -> Vec<(&'static str, f64)> {
+pub(crate) fn scalars(scores: &Evaluation) -> Vec<(String, f64)> {
     let names = ["weighted_f1", "macro_f1", "accuracy"];
     let classification = scores.classification.into_iter().flat_map(|values| names.into_iter().zip(values));
-    std::iter::once(("loss", scores.loss)).chain(classification).collect()
+    let all = std::iter::once(("loss", scores.loss)).chain(classification);
+    all.map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// Puts what was trained in the run's `adapter/` or `model/`, whole or not at all.

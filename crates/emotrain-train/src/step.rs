@@ -10,6 +10,7 @@ use crate::optim::{Adam, clip_grad_norm};
 use crate::trainer::Job;
 
 /// What one step was.
+#[derive(Clone, Debug)]
 pub(crate) struct StepResult {
     /// Mean over the supervised tokens of the window.
     pub(crate) loss: f64,
@@ -17,6 +18,8 @@ pub(crate) struct StepResult {
     pub(crate) grad_norm: f64,
     /// Tokens that went through the model.
     pub(crate) tokens: u64,
+    /// Of each sample of the window: which it is, its negative log-likelihood and its supervised tokens.
+    pub(crate) samples: Vec<(usize, f64, usize)>,
 }
 
 /// One optimizer step: the micro-batches of its window, each normalised by the supervised tokens of all of them.
@@ -45,7 +48,9 @@ pub(crate) fn step(
         };
         losses.push(model.forward_backward(batch, options, &mut gradients));
     }
-    let loss = f64::from(Tensor::cat(losses, 0).sum().into_scalar::<f32>()) / supervised as f64;
+    let losses = Tensor::cat(losses, 0).try_into_vec_as::<f32>().expect("a device that can be read");
+    let told = per_sample(samples, window, &losses);
+    let loss = told.iter().map(|(_, sum, _)| sum).sum::<f64>() / supervised as f64;
     let grad_norm = gradients.norm();
     for (what, value) in [("loss", loss), ("gradient norm", grad_norm)] {
         if !value.is_finite() {
@@ -55,7 +60,19 @@ pub(crate) fn step(
     clip_grad_norm(&mut gradients, grad_norm, section.max_grad_norm);
     optimizer.step(model, gradients, *learning_rate);
     let tokens = batches.iter().map(|batch| batch.rows() as u64).sum();
-    Ok(StepResult { loss, grad_norm, tokens })
+    Ok(StepResult { loss, grad_norm, tokens, samples: told })
+}
+
+/// The losses of a window's targets, which stand in the order of its samples, summed by sample.
+fn per_sample(samples: &[Sample], window: &[Vec<usize>], losses: &[f32]) -> Vec<(usize, f64, usize)> {
+    let mut losses = losses.iter();
+    let mut told = |&number: &usize| {
+        // The first token of a sample has nothing before it to be predicted from.
+        let tokens = samples[number].ids.len() - samples[number].prompt_len.max(1);
+        let sum = losses.by_ref().take(tokens).map(|&loss| f64::from(loss)).sum();
+        (number, sum, tokens)
+    };
+    window.iter().flatten().map(&mut told).collect()
 }
 
 fn pack(samples: &[Sample], micro: &[usize]) -> Batch {

@@ -8,6 +8,7 @@ use emotrain_prompt::Sample;
 use emotrain_recipe::{Recipe, ResumeFrom};
 
 use crate::checkpoint::{self, State};
+use crate::course::Course;
 use crate::error::TrainError;
 use crate::event::{End, Evaluation, Event};
 use crate::metrics_log::MetricsLog;
@@ -41,6 +42,8 @@ pub struct Job<'a> {
 pub struct TrainData<'a> {
     /// Encoded samples; what follows `prompt_len` is supervised.
     pub train: &'a [Sample],
+    /// Which of them when.
+    pub course: &'a Course,
     /// What to validate on.
     pub valid: Option<&'a Validation>,
 }
@@ -69,7 +72,7 @@ pub fn train(
     events: &mut dyn FnMut(&Event),
 ) -> Result<Outcome, TrainError> {
     let Recipe { train: section, eval, save, .. } = job.recipe;
-    let plan = Plan::new(section, data.train.iter().map(|sample| sample.ids.len()).collect());
+    let plan = Plan::new(section, data.train.iter().map(|sample| sample.ids.len()).collect(), data.course);
     let schedule = Schedule::new(section, plan.total_steps());
     let mut optimizer = Adam::new(section);
     let mut state = State::default();
@@ -77,7 +80,7 @@ pub fn train(
     if let Some(path) = &last_checkpoint {
         state = checkpoint::load(path, &mut model, &mut optimizer)?;
     }
-    let mut diary = Diary::open(job, &plan, &state)?;
+    let mut diary = Diary::open(job, (&plan, data.course), &state)?;
     events(&Event::Started { total_steps: plan.total_steps(), start_step: state.step });
 
     let mut end = End::Completed;
@@ -127,19 +130,22 @@ pub fn train(
 struct Diary<'a> {
     job: &'a Job<'a>,
     log: MetricsLog,
-    steps_per_epoch: usize,
-    total_steps: usize,
+    plan: &'a Plan,
+    course: &'a Course,
     /// Step, seconds and tokens at which this process took the run up, and when.
     start: State,
     begin: f64,
 }
 
 impl<'a> Diary<'a> {
-    fn open(job: &'a Job<'a>, plan: &Plan, state: &State) -> Result<Self, TrainError> {
+    fn open(
+        job: &'a Job<'a>,
+        (plan, course): (&'a Plan, &'a Course),
+        state: &State,
+    ) -> Result<Self, TrainError> {
         let begin = (job.clock)();
         let log = MetricsLog::open(job.run, job.recipe, (state.step, begin))?;
-        let (steps_per_epoch, total_steps) = (plan.steps_per_epoch(), plan.total_steps());
-        Ok(Self { job, log, steps_per_epoch, total_steps, start: state.clone(), begin })
+        Ok(Self { job, log, plan, course, start: state.clone(), begin })
     }
 
     fn step(
@@ -149,17 +155,16 @@ impl<'a> Diary<'a> {
         learning_rate: f64,
         events: &mut dyn FnMut(&Event),
     ) -> Result<(), TrainError> {
-        let &StepResult { loss, grad_norm, tokens } = result;
+        let &StepResult { loss, grad_norm, tokens, .. } = result;
         let now = (self.job.clock)();
         let passed = (now - self.begin).max(1e-9);
         state.tokens += tokens;
         state.seconds = self.start.seconds + passed;
         let step = state.step;
         let logged = due(step, self.job.recipe.logging.logging_steps);
-        let epoch = step as f64 / self.steps_per_epoch as f64;
+        let (epoch, total_steps) = (self.plan.epochs_after(step), self.plan.total_steps());
         let tokens_per_second = (state.tokens - self.start.tokens) as f64 / passed;
-        let eta_s = passed / (step - self.start.step) as f64 * (self.total_steps - step) as f64;
-        let total_steps = self.total_steps;
+        let eta_s = passed / (step - self.start.step) as f64 * (total_steps - step) as f64;
         events(&Event::Step {
             step,
             total_steps,
@@ -174,13 +179,14 @@ impl<'a> Diary<'a> {
         if !logged {
             return Ok(());
         }
-        let scalars = [
-            ("loss", loss),
-            ("grad_norm", grad_norm),
-            ("learning_rate", learning_rate),
-            ("epoch", epoch),
-            ("tokens_per_second", tokens_per_second),
+        let mut scalars = vec![
+            ("loss".to_owned(), loss),
+            ("grad_norm".to_owned(), grad_norm),
+            ("learning_rate".to_owned(), learning_rate),
+            ("epoch".to_owned(), epoch),
+            ("tokens_per_second".to_owned(), tokens_per_second),
         ];
+        scalars.extend(self.course.scalars(self.plan.epoch_of(step - 1), &result.samples));
         self.log.write("train", (step, now), &scalars)
     }
 

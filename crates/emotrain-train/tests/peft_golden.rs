@@ -74,8 +74,8 @@ fn check(case: &str, micro: usize) {
                 neftune_noise_alpha: 0.0,
                 gradient_checkpointing: false,
             };
-            let sum = model.forward_backward(&Batch::sequences(&packed), options, &mut gradients);
-            loss += f64::from(sum.into_scalar::<f32>()) / tokens;
+            let losses = model.forward_backward(&Batch::sequences(&packed), options, &mut gradients);
+            loss += f64::from(losses.sum().into_scalar::<f32>()) / tokens;
         }
         let norm = gradients.norm();
         for (what, ours, key, tolerance) in [

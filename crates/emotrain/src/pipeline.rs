@@ -17,7 +17,7 @@ use emotrain_model::random::Key;
 use emotrain_model::{CausalLm, Checkpoint, ModelConfig};
 use emotrain_prompt::{Answers, Encoder, Sample, TokenCounts, TokenizerFiles};
 use emotrain_recipe::{Recipe, TrainMethod};
-use emotrain_train::{End, Job, Outcome, RunDir, TrainData};
+use emotrain_train::{Course, End, Job, Outcome, RunDir, TrainData};
 use serde_json::{Value, json};
 
 use crate::cli::SplitName;
@@ -212,7 +212,8 @@ pub(crate) fn train(recipe: &Recipe, shell: &Shell, interrupt: &Interrupt) -> an
     let before = baseline(&model, &exams, (&run, resume), terms)?;
 
     let samples = prepared.materials.first().map_or(&[][..], |material| &material.samples);
-    let data = TrainData { train: samples, valid: valid.as_ref().map(|exam| &exam.validation) };
+    let course = Course::plain(samples.len(), recipe.train.num_train_epochs);
+    let data = TrainData { train: samples, course: &course, valid: valid.as_ref().map(|exam| &exam.validation) };
     let companions = companions(&prepared)?;
     let job = Job {
         recipe,

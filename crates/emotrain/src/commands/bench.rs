@@ -96,7 +96,7 @@ fn step(
         gradient_checkpointing: recipe.train.gradient_checkpointing,
     };
     let mut gradients = Gradients::default();
-    let loss = model.forward_backward(&batch, options, &mut gradients).into_scalar::<f32>();
+    let loss = model.forward_backward(&batch, options, &mut gradients).sum().into_scalar::<f32>();
     let norm = gradients.norm();
     if !(loss.is_finite() && norm.is_finite()) {
         return Err(Complaint::input(format!("step {number}: loss {loss}, gradient norm {norm}")).into());

@@ -2,7 +2,7 @@
 
 use emotrain_model::{ModelConfig, tensor_shapes};
 use emotrain_recipe::{Recipe, TargetModules, TrainMethod};
-use emotrain_train::Plan;
+use emotrain_train::{Course, Plan};
 
 use super::Prepared;
 use crate::cli::SplitName;
@@ -18,9 +18,10 @@ pub(crate) fn plan(prepared: &Prepared) -> String {
     let lengths: Vec<usize> =
         train.iter().flat_map(|material| &material.samples).map(|sample| sample.ids.len()).collect();
     if !lengths.is_empty() {
-        let plan = Plan::new(section, lengths);
+        let course = Course::plain(lengths.len(), section.num_train_epochs);
+        let plan = Plan::new(section, lengths, &course);
         let window = section.per_device_train_batch_size * section.gradient_accumulation_steps;
-        let (steps, epoch) = (plan.total_steps(), plan.steps_per_epoch());
+        let (steps, epoch) = (plan.total_steps(), plan.steps_in(0));
         lines.push(format!("{:<11} {steps}, {epoch} per epoch, {window} samples each", "steps"));
     }
     let (all, trained) = parameters(&prepared.config, prepared.recipe);

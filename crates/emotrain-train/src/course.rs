@@ -1,0 +1,69 @@
+//! What each epoch trains on: a curriculum as it concerns samples.
+
+use std::collections::BTreeMap;
+
+/// What one epoch trains on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Epoch {
+    /// The curriculum's phase, from 0.
+    pub phase: usize,
+    /// The samples, in the order of the curriculum.
+    pub samples: Vec<usize>,
+}
+
+/// Where a sample stands in a curriculum.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Place {
+    /// The difficulty of its dialogue.
+    pub difficulty: f64,
+    /// Its bucket, from 0: the easiest.
+    pub bucket: usize,
+}
+
+/// The epochs of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Course {
+    /// At least one, none of them empty. Steps beyond the last repeat it.
+    pub epochs: Vec<Epoch>,
+    /// Whether the samples of an epoch are shuffled.
+    pub shuffle: bool,
+    /// One place for each sample, or none at all.
+    pub places: Vec<Place>,
+}
+
+impl Course {
+    /// No curriculum: every epoch has every sample.
+    pub fn plain(samples: usize, epochs: usize) -> Self {
+        let epoch = Epoch { phase: 0, samples: (0..samples).collect() };
+        Self { epochs: vec![epoch; epochs], shuffle: true, places: Vec::new() }
+    }
+
+    /// How far the curriculum is and how a step's samples fared in it, by name: the phase, the share of all samples
+    /// that the epoch has, the mean difficulty of the step, and the loss per supervised token of each bucket that
+    /// the step touched. Nothing without a curriculum.
+    ///
+    /// `samples`: of each sample its number, its negative log-likelihood and its supervised tokens.
+    pub(crate) fn scalars(&self, epoch: &Epoch, samples: &[(usize, f64, usize)]) -> Vec<(String, f64)> {
+        if self.places.is_empty() || samples.is_empty() {
+            return Vec::new();
+        }
+        let difficulty: f64 = samples.iter().map(|(sample, ..)| self.places[*sample].difficulty).sum();
+        let mut buckets = BTreeMap::<usize, (f64, usize)>::new();
+        for (sample, sum, tokens) in samples {
+            let (total, count) = buckets.entry(self.places[*sample].bucket).or_default();
+            *total += sum;
+            *count += tokens;
+        }
+        let mut scalars = vec![
+            ("curriculum/phase".to_owned(), epoch.phase as f64),
+            ("curriculum/share".to_owned(), epoch.samples.len() as f64 / self.places.len() as f64),
+            ("curriculum/difficulty".to_owned(), difficulty / samples.len() as f64),
+        ];
+        let losses = buckets.into_iter().filter(|(_, (_, tokens))| *tokens > 0);
+        scalars.extend(
+            losses
+                .map(|(bucket, (sum, tokens))| (format!("curriculum/loss_bucket_{}", bucket + 1), sum / tokens as f64)),
+        );
+        scalars
+    }
+}
