@@ -9,7 +9,7 @@ use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::str::Lines;
 
-use serde::de::DeserializeOwned;
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::error::{DataError, DataProblem, Place};
@@ -95,7 +95,7 @@ impl<'a, T> JsonlReader<'a, T> {
     }
 }
 
-impl<T: DeserializeOwned> Iterator for JsonlReader<'_, T> {
+impl<'a, T: Deserialize<'a>> Iterator for JsonlReader<'a, T> {
     type Item = Result<(usize, T), DataError>;
 
     fn next(&mut self) -> Option<Self::Item> {

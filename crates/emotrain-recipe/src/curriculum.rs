@@ -56,13 +56,12 @@ impl Choice {
     /// What `overrides` choose, or else the recipe `file`; nothing when what is written there is not text.
     pub(crate) fn find(file: &RawRecipe, overrides: &[Override]) -> Option<Self> {
         let path = format!("{SECTION}.{NAME}");
-        let (value, origin) = match overrides.iter().rfind(|set| set.path == path) {
-            Some(set) => (&set.value, Origin::Override),
-            None => {
-                let key = file.section(SECTION)?.keys.iter().find(|key| key.name == NAME)?;
-                let RawValue::Plain(value) = &key.value else { return None };
-                (value, Origin::File(key.value_at))
-            }
+        let (value, origin) = if let Some(set) = overrides.iter().rfind(|set| set.path == path) {
+            (&set.value, Origin::Override)
+        } else {
+            let key = file.section(SECTION)?.keys.iter().find(|key| key.name == NAME)?;
+            let RawValue::Plain(value) = &key.value else { return None };
+            (value, Origin::File(key.value_at))
         };
         Some(Self { name: value.as_str()?.to_owned(), origin })
     }

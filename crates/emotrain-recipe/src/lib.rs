@@ -49,8 +49,8 @@ mod vocabulary;
 
 pub use choices::{
     Balance, DataFormat, DeviceChoice, Difficulty, Direction, Dtype, LabelSetName, LoraInit, Metric,
-    ModelInit, Neutral, Optimizer, Pacing, PhaseScheduler, Reporter, ResumeFrom, Scheduler, TargetModules,
-    TrainMethod, UnknownDevice, WrongForm,
+    ModelInit, NeutralShifts, Optimizer, Pacing, PhaseScheduler, Reporter, ResumeFrom, Scheduler,
+    TargetModules, TrainMethod, UnknownDevice, WrongForm,
 };
 pub use curriculum::CURRICULA;
 pub use problem::{OVERRIDE_FILE, Problem, RecipeError};

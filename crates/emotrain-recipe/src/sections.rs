@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::blank;
 use crate::choices::{
     Balance, DataFormat, DeviceChoice, Difficulty, Direction, Dtype, LabelSetName, LoraInit, Metric,
-    ModelInit, Neutral, Optimizer, Pacing, PhaseScheduler, Reporter, ResumeFrom, Scheduler, TargetModules,
-    TrainMethod,
+    ModelInit, NeutralShifts, Optimizer, Pacing, PhaseScheduler, Reporter, ResumeFrom, Scheduler,
+    TargetModules, TrainMethod,
 };
 
 /// `[model]`: the base model and the device.
@@ -187,7 +187,7 @@ pub struct CurriculumSection {
     #[serde(with = "blank::count")]
     pub num_labels: Option<usize>,
     /// Whether shifts from and to neutral count.
-    pub neutral: Neutral,
+    pub neutral_shifts: NeutralShifts,
     /// A wheel of the user's own; `None` = the built-in one.
     #[serde(with = "blank::path")]
     pub wheel: Option<PathBuf>,

@@ -6,8 +6,8 @@
 use std::ops::Bound::{self, Excluded, Included, Unbounded};
 
 use crate::choices::{
-    Balance, DataFormat, Difficulty, Direction, Dtype, LabelSetName, LoraInit, Metric, ModelInit, Neutral,
-    Optimizer, Pacing, PhaseScheduler, Reporter, Scheduler, TargetModules, TrainMethod,
+    Balance, DataFormat, Difficulty, Direction, Dtype, LabelSetName, LoraInit, Metric, ModelInit,
+    NeutralShifts, Optimizer, Pacing, PhaseScheduler, Reporter, Scheduler, TargetModules, TrainMethod,
 };
 use crate::curriculum::CURRICULA;
 
@@ -192,7 +192,7 @@ pub(crate) const SECTIONS: &[Section] = &[
             key("k", NOT_NEGATIVE),
             key("b", NOT_NEGATIVE),
             key("num_labels", FROM_ZERO),
-            key("neutral", Kind::Choice(Neutral::NAMES)),
+            key("neutral_shifts", Kind::Choice(NeutralShifts::NAMES)),
             key("wheel", Kind::InputPath),
             key("restart_lr_scheduler", Kind::Switch),
             key("restart_optimizer", Kind::Switch),

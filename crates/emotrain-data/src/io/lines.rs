@@ -3,12 +3,10 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-use serde::de::DeserializeOwned;
-
 use super::{json_problem, read_problem};
 use crate::error::{DataError, DataProblem, Place};
 
-/// Reads one value a line, as [`JsonlReader`](super::JsonlReader) does from a file in memory.
+/// Reads one line at a time where [`JsonlReader`](super::JsonlReader) has them all.
 pub(crate) struct LineReader {
     file: BufReader<fs_err::File>,
     path: PathBuf,
@@ -36,11 +34,11 @@ impl LineReader {
         Place::line(&self.path, self.line)
     }
 
-    /// The value of the next line that is not blank; nothing at the end of the file.
+    /// The next line that is not blank; nothing at the end of the file.
     ///
     /// # Errors
-    /// A system error, bytes that are not UTF-8, broken JSON, a value of another form.
-    pub(crate) fn next_value<T: DeserializeOwned>(&mut self) -> Result<Option<T>, DataError> {
+    /// A system error, bytes that are not UTF-8.
+    pub(crate) fn next_line(&mut self) -> Result<Option<&str>, DataError> {
         loop {
             self.bytes.clear();
             let count = self.file.read_until(b'\n', &mut self.bytes);
@@ -48,13 +46,23 @@ impl LineReader {
                 return Ok(None);
             }
             self.line += 1;
-            let fail = |problem| DataError::new(Place::line(&self.path, self.line), problem);
-            let text = std::str::from_utf8(&self.bytes).map_err(|_| fail(DataProblem::NotUtf8))?;
-            let text = if self.line == 1 { text.strip_prefix('\u{feff}').unwrap_or(text) } else { text };
-            if !text.trim().is_empty() {
-                let line = text.trim_end_matches(['\r', '\n']);
-                return serde_json::from_str(line).map(Some).map_err(|error| fail(json_problem(&error)));
+            if !self.text()?.trim().is_empty() {
+                break;
             }
         }
+        self.text().map(Some)
+    }
+
+    /// The line read last, without a byte order mark and without its end.
+    fn text(&self) -> Result<&str, DataError> {
+        let text = std::str::from_utf8(&self.bytes);
+        let text = text.map_err(|_| DataError::new(self.place(), DataProblem::NotUtf8))?;
+        let text = if self.line == 1 { text.strip_prefix('\u{feff}').unwrap_or(text) } else { text };
+        Ok(text.trim_end_matches(['\r', '\n']))
+    }
+
+    /// An error of the JSON of the line read last.
+    pub(crate) fn json_error(&self, error: &serde_json::Error) -> DataError {
+        DataError::new(self.place(), json_problem(error))
     }
 }

@@ -77,6 +77,13 @@ pub(super) struct Refused {
     pub(super) problem: DataProblem,
 }
 
+fn dialogue_id<'r>(raw: &'r RawDialogue<'_>) -> Result<&'r str, Refused> {
+    match raw.id.trim() {
+        "" => Err(Refused { offset: raw.offset, subject: None, problem: DataProblem::EmptyId }),
+        id => Ok(id),
+    }
+}
+
 /// What every dialogue must be, wherever it comes from.
 #[derive(Clone, Copy)]
 pub(super) struct Rules<'a> {
@@ -85,17 +92,9 @@ pub(super) struct Rules<'a> {
 }
 
 impl Rules<'_> {
-    /// The id of a dialogue.
-    pub(super) fn id<'r>(&self, raw: &'r RawDialogue<'_>) -> Result<&'r str, Refused> {
-        match raw.id.trim() {
-            "" => Err(Refused { offset: raw.offset, subject: None, problem: DataProblem::EmptyId }),
-            id => Ok(id),
-        }
-    }
-
     /// The dialogue, and how many of its utterances were mended.
     pub(super) fn dialogue(&self, raw: &RawDialogue<'_>) -> Result<(Dialogue, usize), Refused> {
-        let id = self.id(raw)?;
+        let id = dialogue_id(raw)?;
         if raw.utterances.is_empty() {
             let subject = Some(format!("dialogue {id}"));
             return Err(Refused { offset: raw.offset, subject, problem: DataProblem::EmptyDialogue });
@@ -156,7 +155,7 @@ impl<'a> Assembler<'a> {
 
     /// Checks a dialogue and keeps it.
     pub(super) fn push(&mut self, raw: &RawDialogue<'_>) -> Result<(), DataError> {
-        let id = self.rules.id(raw).map_err(|refused| self.refuse(refused))?;
+        let id = dialogue_id(raw).map_err(|refused| self.refuse(refused))?;
         if let Some(&first) = self.offsets.get(id) {
             let problem = DataProblem::DuplicateDialogue { first_line: self.file.line_at(first) };
             return Err(self.dialogue_error(id, raw.offset, problem));

@@ -14,35 +14,44 @@ use crate::label::LabelSet;
 
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields, expecting = "an object with `id` and `utterances`")]
-struct Row {
-    id: String,
-    utterances: Vec<RowUtterance>,
+struct Row<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    #[serde(borrow)]
+    utterances: Vec<RowUtterance<'a>>,
 }
 
-impl Row {
-    fn raw(self, offset: usize) -> RawDialogue<'static> {
+impl<'a> Row<'a> {
+    fn raw(self, offset: usize) -> RawDialogue<'a> {
         let utterances = self.utterances.into_iter().map(|utterance| RawUtterance {
-            speaker: Cow::Owned(utterance.speaker),
-            text: Cow::Owned(utterance.text),
-            label: RawLabel::name(utterance.label),
+            speaker: utterance.speaker,
+            text: utterance.text,
+            label: RawLabel::name(utterance.label.map(|Name(name)| name)),
             offset,
         });
-        RawDialogue { id: Cow::Owned(self.id), offset, utterances: utterances.collect() }
+        RawDialogue { id: self.id, offset, utterances: utterances.collect() }
     }
 }
 
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields, expecting = "an object with `speaker`, `text` and `label`")]
-struct RowUtterance {
-    speaker: String,
-    text: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    label: Option<String>,
+struct RowUtterance<'a> {
+    #[serde(borrow)]
+    speaker: Cow<'a, str>,
+    #[serde(borrow)]
+    text: Cow<'a, str>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    label: Option<Name<'a>>,
 }
+
+/// A text that serde borrows where it can, which it does not do within an `Option`.
+#[derive(Deserialize, Serialize)]
+#[serde(transparent)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 pub(super) fn read(file: &TextFile, assembler: &mut Assembler<'_>) -> Result<(), DataError> {
     let mut offsets = LineOffsets::new(&file.text);
-    for row in JsonlReader::<Row>::new(file) {
+    for row in JsonlReader::<Row<'_>>::new(file) {
         let (line, row) = row?;
         assembler.push(&row.raw(offsets.of(line)))?;
     }
@@ -77,9 +86,13 @@ impl Iterator for JsonlDialogues<'_> {
     type Item = Result<Dialogue, DataError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let row = match self.lines.next_value::<Row>() {
-            Ok(row) => row?,
+        let line = match self.lines.next_line() {
+            Ok(line) => line?,
             Err(error) => return Some(Err(error)),
+        };
+        let row: Row<'_> = match serde_json::from_str(line) {
+            Ok(row) => row,
+            Err(error) => return Some(Err(self.lines.json_error(&error))),
         };
         let dialogue = self.rules.dialogue(&row.raw(0));
         Some(dialogue.map(|(dialogue, _)| dialogue).map_err(|refused| {
@@ -118,17 +131,17 @@ pub fn to_jsonl(dialogues: &[Dialogue], labels: &LabelSet) -> String {
     let mut text = String::new();
     for dialogue in dialogues {
         let utterances = dialogue.utterances.iter().map(|utterance| row(utterance, labels)).collect();
-        let row = serde_json::to_string(&Row { id: dialogue.id.clone(), utterances });
+        let row = serde_json::to_string(&Row { id: Cow::Borrowed(&dialogue.id), utterances });
         text.push_str(&row.expect("strings always have a JSON form"));
         text.push('\n');
     }
     text
 }
 
-fn row(utterance: &Utterance, labels: &LabelSet) -> RowUtterance {
+fn row<'a>(utterance: &'a Utterance, labels: &'a LabelSet) -> RowUtterance<'a> {
     RowUtterance {
-        speaker: utterance.speaker.clone(),
-        text: utterance.text.clone(),
-        label: utterance.label.map(|label| labels.name(label).to_owned()),
+        speaker: Cow::Borrowed(&utterance.speaker),
+        text: Cow::Borrowed(&utterance.text),
+        label: utterance.label.map(|label| Name(Cow::Borrowed(labels.name(label)))),
     }
 }

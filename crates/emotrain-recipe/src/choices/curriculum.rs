@@ -72,9 +72,9 @@ choices! {
 
 choices! {
     /// What becomes of shifts from and to neutral.
-    Neutral {
+    NeutralShifts {
         /// They count, with the similarity 1/N of the wheel's centre.
-        Center = "center",
+        Count = "count",
         /// They do not count.
         Ignore = "ignore",
     }

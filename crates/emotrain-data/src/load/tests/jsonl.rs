@@ -240,6 +240,7 @@ fn the_stream_reads_what_the_whole_file_holds() {
     let other = sound.replace("tea", "b#2");
     for bytes in [
         format!("\u{feff}{sound}\r\n\r\n{other}").into_bytes(),
+        format!("\u{feff}\n\u{a0}\n{sound}").into_bytes(),
         format!("{sound}\n{{\"id\":\"x\"}}\n").into_bytes(),
         format!("{sound}\n{{\"id\":\"x\", \n").into_bytes(),
         format!("\n{}", sound.replace(" tea ", " ")).into_bytes(),
