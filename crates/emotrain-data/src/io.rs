@@ -1,17 +1,21 @@
 //! Files: reading with a place for every error, and writing that leaves no half file behind.
 
-use std::fs::OpenOptions;
-use std::io::{self, Read, Write};
+mod lines;
+mod write;
+
+use std::io::{self, Read};
 use std::iter::Enumerate;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::str::Lines;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::error::{DataError, DataProblem, Place};
+
+pub(crate) use self::lines::LineReader;
+pub use self::write::{JsonlWriter, write_atomic, write_jsonl};
 
 /// A text file read whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,7 +95,7 @@ impl<'a, T> JsonlReader<'a, T> {
     }
 }
 
-impl<T: DeserializeOwned> Iterator for JsonlReader<'_, T> {
+impl<'a, T: Deserialize<'a>> Iterator for JsonlReader<'a, T> {
     type Item = Result<(usize, T), DataError>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -99,69 +103,6 @@ impl<T: DeserializeOwned> Iterator for JsonlReader<'_, T> {
         let value = serde_json::from_str(line).map_err(|error| self.file.json_error(line, &error));
         Some(value.map(|value| (index + 1, value)))
     }
-}
-
-/// Writes one value a line, through [`write_atomic`].
-///
-/// # Errors
-/// A value without a JSON form, or those of [`write_atomic`].
-pub fn write_jsonl<'a, T: Serialize + 'a>(
-    path: &Path,
-    values: impl IntoIterator<Item = &'a T>,
-) -> Result<(), DataError> {
-    let mut bytes = Vec::new();
-    for value in values {
-        serde_json::to_writer(&mut bytes, value)
-            .map_err(|error| DataError::new(Place::file(path), DataProblem::NotJson(error.to_string())))?;
-        bytes.push(b'\n');
-    }
-    write_atomic(path, &bytes)
-}
-
-/// Writes a file so that at every moment the path holds either what it held before or all of
-/// `bytes`: a temporary file in the same folder, synchronised, then renamed.
-///
-/// # Errors
-/// Any of the system's, with the path: disk full, read-only, no such folder, ...
-pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), DataError> {
-    replace(path, bytes)
-        .map_err(|error| DataError::new(Place::file(path), DataProblem::Write(system_words(&error))))
-}
-
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let Some(name) = path.file_name() else {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the path names no file"));
-    };
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let prefix = format!(".{}.", name.to_string_lossy());
-    // Opened by ourselves: tempfile's own files are private to their owner even after the rename.
-    let create = |path: &Path| OpenOptions::new().write(true).create_new(true).open(path);
-    let mut file = tempfile::Builder::new().prefix(&prefix).suffix(".part").make_in(folder, create)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    sync_folder(folder)
-}
-
-/// Makes the rename itself survive a power failure.
-#[cfg(unix)]
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    let synced = fs_err::File::open(folder)?.sync_all();
-    // Some network file systems cannot synchronise a folder; the file itself is safe by now.
-    match synced {
-        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
-            Ok(())
-        }
-        other => other,
-    }
-}
-
-#[cfg(not(unix))]
-fn sync_folder(_folder: &Path) -> io::Result<()> {
-    Ok(())
 }
 
 /// The SHA-256 of a file of any size, in hexadecimal.

@@ -167,7 +167,9 @@ impl LabelSet {
     /// The label that a spelling stands for: its name or an alias, whatever the case; spaces,
     /// hyphens and underscores are alike.
     pub fn resolve(&self, spelling: &str) -> Option<Label> {
-        self.spellings.get(&normalise(spelling)).copied()
+        // Most files spell labels as we do.
+        let known = self.spellings.get(spelling);
+        known.or_else(|| self.spellings.get(&normalise(spelling))).copied()
     }
 
     /// The label's own word.

@@ -18,7 +18,7 @@ use crate::label::LabelSet;
 use crate::split::Split;
 
 use self::assemble::Assembler;
-pub use self::jsonl::to_jsonl;
+pub use self::jsonl::{JsonlDialogues, jsonl_dialogues, to_jsonl};
 pub use self::text::load_text;
 
 /// Reads and checks the dialogues of one split. With `require_labels` every utterance must have a

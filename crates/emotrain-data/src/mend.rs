@@ -47,7 +47,7 @@ const CP1252: [Option<char>; 32] = [
 ///
 /// Mending comes before trimming: U+0085, an ellipsis here, counts as white space.
 pub(crate) fn clean(text: &str) -> (Cow<'_, str>, Mended) {
-    if !text.chars().any(is_stray) {
+    if text.is_ascii() || !text.chars().any(is_stray) {
         return (Cow::Borrowed(text.trim()), Mended::No);
     }
     let mended: String = text

@@ -3,6 +3,8 @@
 //! Every check sees the whole resolved recipe. A check about a key whose own value was refused
 //! stays silent: the recipe then holds the default, and what it says of it would be noise.
 
+mod curriculum;
+
 use std::collections::BTreeMap;
 
 use toml::Value;
@@ -22,6 +24,7 @@ pub(crate) fn check(recipe: &Recipe, merged: &Merged, findings: &mut Findings) {
     checker.labels(recipe);
     checker.text(recipe);
     checker.training(recipe);
+    checker.curriculum(recipe);
     checker.evaluation(recipe);
     checker.selection(recipe);
 }
@@ -54,7 +57,7 @@ impl Checker<'_> {
                 }
                 let origin = match self.merged.origin(&path) {
                     Origin::Default => self.merged.header(section.name),
-                    written @ (Origin::File(_) | Origin::Override) => written,
+                    written @ (Origin::File(_) | Origin::Curriculum(_) | Origin::Override) => written,
                 };
                 let fault = Fault::new(format!("{path} is required"));
                 let hint = format!("add {} = \"…\" under [{}]", key.name, section.name);

@@ -35,6 +35,10 @@ macro_rules! choices {
     };
 }
 
+mod curriculum;
+
+pub use self::curriculum::{Balance, Difficulty, Direction, NeutralShifts, Pacing, PhaseScheduler};
+
 choices! {
     /// Where the weights of the base model come from.
     ModelInit {

@@ -104,6 +104,24 @@ const KEYS: &[(&str, Meaning)] = &[
     ("packing", Absent("samples are not packed; train.group_by_length keeps padding low")),
     ("out_dir", Key("train.output_dir")),
     ("adapter_path", Key("train.output_dir")),
+    // [curriculum]
+    ("curriculum_name", Key("curriculum.name")),
+    ("curriculum_type", Key("curriculum.difficulty")),
+    ("difficulty_measure", Key("curriculum.difficulty")),
+    ("difficulty_metric", Key("curriculum.difficulty")),
+    ("curriculum_scheduler", Key("curriculum.scheduler")),
+    ("schedule_type", Key("curriculum.scheduler")),
+    ("training_scheduler", Key("curriculum.scheduler")),
+    ("bucket_num", Key("curriculum.num_buckets")),
+    ("bucket_number", Key("curriculum.num_buckets")),
+    ("n_buckets", Key("curriculum.num_buckets")),
+    ("num_bins", Key("curriculum.num_buckets")),
+    ("pacing_function", Key("curriculum.pacing")),
+    ("c0", Key("curriculum.initial_competence")),
+    ("curriculum_length", Remark("curriculum.competence_epochs", "counted in epochs")),
+    ("total_curriculum_step", Remark("curriculum.competence_epochs", "counted in epochs")),
+    ("disable_shuffling", Remark("curriculum.shuffle", "it says the opposite")),
+    ("anti_curriculum", Value("curriculum.direction", "\"hard_to_easy\"")),
     // [eval]
     ("eval_batch_size", Key("eval.per_device_eval_batch_size")),
     ("steps_per_eval", Key("eval.eval_steps")),
@@ -142,6 +160,7 @@ const SECTIONS: &[(&str, &str)] = &[
     ("scheduler", "train"),
     ("evaluation", "eval"),
     ("validation", "eval"),
+    ("curriculum_learning", "curriculum"),
     ("checkpoint", "save"),
     ("checkpointing", "save"),
     ("log", "logging"),
@@ -162,6 +181,14 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("lora.init_lora_weights", "kaiming", "true"),
     ("lora.init_lora_weights", "kaiming_uniform", "true"),
     ("lora.init_lora_weights", "default", "true"),
+    ("curriculum.difficulty", "dif", "prc_emo"),
+    ("curriculum.difficulty", "emotion_shift", "es"),
+    ("curriculum.difficulty", "weighted_emotion_shift", "wes"),
+    ("curriculum.direction", "ascending", "easy_to_hard"),
+    ("curriculum.direction", "descending", "hard_to_easy"),
+    ("curriculum.pacing", "fixed_linear", "linear"),
+    ("curriculum.pacing", "fixed_root", "root"),
+    ("curriculum.pacing", "sqrt", "root"),
     ("eval.metric_for_best_model", "wf1", "weighted_f1"),
     ("eval.metric_for_best_model", "acc", "accuracy"),
     ("eval.metric_for_best_model", "perplexity", "loss"),
@@ -194,7 +221,8 @@ mod tests {
         let mut seen = BTreeSet::new();
         for (foreign, meaning) in KEYS {
             assert!(seen.insert(foreign), "{foreign} is listed twice");
-            assert!(sections_with(foreign).is_empty(), "{foreign} is a key of ours");
+            // [curriculum] has a scheduler of its own; elsewhere the word means the learning rate's.
+            assert!(sections_with(foreign).is_empty() || *foreign == "scheduler", "{foreign} is ours");
             let (Meaning::Key(ours) | Meaning::Value(ours, _) | Meaning::Remark(ours, _)) = meaning else {
                 continue;
             };

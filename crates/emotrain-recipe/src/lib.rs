@@ -7,7 +7,8 @@
 //!
 //! Defaults and the description of every key stand in one file, `recipes/default.toml`
 //! ([`DEFAULT_TOML`]). The crate deliberately does not look at the files a recipe names: whether
-//! a split exists and what is in it, is for those who read it.
+//! a split exists and what is in it, is for those who read it. The one exception is a file of keys,
+//! which `curriculum.name` may name.
 //!
 //! ```
 //! let text = r#"
@@ -29,6 +30,7 @@
 mod blank;
 mod check;
 mod choices;
+mod curriculum;
 mod fingerprint;
 mod foreign;
 mod merge;
@@ -46,15 +48,17 @@ mod values;
 mod vocabulary;
 
 pub use choices::{
-    DataFormat, DeviceChoice, Dtype, LabelSetName, LoraInit, Metric, ModelInit, Optimizer, Reporter,
-    ResumeFrom, Scheduler, TargetModules, TrainMethod, UnknownDevice, WrongForm,
+    Balance, DataFormat, DeviceChoice, Difficulty, Direction, Dtype, LabelSetName, LoraInit, Metric,
+    ModelInit, NeutralShifts, Optimizer, Pacing, PhaseScheduler, Reporter, ResumeFrom, Scheduler,
+    TargetModules, TrainMethod, UnknownDevice, WrongForm,
 };
+pub use curriculum::CURRICULA;
 pub use problem::{OVERRIDE_FILE, Problem, RecipeError};
 pub use recipe::{Recipe, load, parse};
 pub use schema::json_schema;
 pub use sections::{
-    DataSection, EvalSection, LoggingSection, LoraSection, ModelSection, PromptSection, SaveSection,
-    TrainSection,
+    CurriculumSection, DataSection, EvalSection, LoggingSection, LoraSection, ModelSection, PromptSection,
+    SaveSection, TrainSection,
 };
 
 /// `recipes/default.toml`: every key with its default and what it means.

@@ -1,12 +1,15 @@
 //! Defaults, file and overrides laid over each other, each value with where it came from.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
+use crate::curriculum::{self, Choice, Overlay};
 use crate::overrides::{self, Override};
+use crate::places::Places;
 use crate::problem::{Fault, Findings, Origin, Position};
-use crate::raw::{RawKey, RawRecipe, RawValue};
+use crate::raw::{RawKey, RawRecipe, RawSection, RawValue};
 use crate::unknown::Unknown;
 use crate::vocabulary::{Key, SECTIONS, Section};
 use crate::{DEFAULT_TOML, unknown, values};
@@ -20,6 +23,10 @@ pub(crate) struct Merged {
     headers: BTreeMap<&'static str, Position>,
     /// Keys that an unknown name was probably meant to be.
     meant: BTreeSet<String>,
+    /// The folder of the curriculum file.
+    curriculum_folder: PathBuf,
+    /// The curriculum file is not TOML throughout.
+    is_damaged: bool,
 }
 
 /// The value of one key.
@@ -56,36 +63,41 @@ impl Merged {
             let entry = Entry::new(value.clone(), Origin::Default);
             entries.insert(format!("{}.{}", section.name, key.name), entry);
         }
-        Self { entries, headers: BTreeMap::new(), meant: BTreeSet::new() }
+        Self { entries, ..Self::default() }
     }
 
     /// Lays `file` and then `overrides` over the defaults and checks every value by itself; a bad
     /// one is reported and the default put back.
-    pub(crate) fn new(file: RawRecipe, overrides: &[String], findings: &mut Findings) -> Self {
+    ///
+    /// A curriculum lies right below what chose it, so that `--set curriculum.name=…` also changes a
+    /// recipe that writes out every key.
+    pub(crate) fn new(
+        file: RawRecipe,
+        overrides: &[String],
+        places: &Places,
+        findings: &mut Findings,
+    ) -> Self {
         let defaults = Self::defaults();
         let mut merged = Self { entries: defaults.entries.clone(), ..Self::default() };
-        for stray in file.strays {
-            merged.refuse(Origin::File(stray.at), &stray.name, unknown::stray(&stray.name), findings);
+        let (overrides, refused) = parsed(overrides);
+        let choice = Choice::find(&file, &overrides).filter(|choice| choice.matters(&file));
+        let overlay = choice.and_then(|choice| choice.open(places, findings));
+        let (below, above) = match overlay {
+            Some(overlay) if overlay.origin == Origin::Override => (None, Some(overlay)),
+            other => (other, None),
+        };
+        if let Some(overlay) = below {
+            merged.lay_curriculum(overlay, findings);
         }
-        for raw in file.sections {
-            match Section::find(&raw.name) {
-                Some(section) => {
-                    merged.headers.insert(section.name, raw.at);
-                    raw.keys.into_iter().for_each(|key| merged.write(section, key, findings));
-                }
-                None => merged.refuse(Origin::File(raw.at), &raw.name, unknown::section(&raw.name), findings),
-            }
+        merged.lay_file(file, findings);
+        if let Some(overlay) = above {
+            merged.lay_curriculum(overlay, findings);
         }
-        for argument in overrides {
-            match overrides::parse(argument) {
-                Ok(Override { path, value }) => {
-                    merged.entries.insert(path, Entry::new(value, Origin::Override));
-                }
-                Err(unknown) => {
-                    let path = argument.split('=').next().unwrap_or_default().trim();
-                    merged.refuse(Origin::Override, path, unknown, findings);
-                }
-            }
+        for Override { path, value } in overrides {
+            merged.entries.insert(path, Entry::new(value, Origin::Override));
+        }
+        for (path, unknown) in refused {
+            merged.refuse(Origin::Override, &path, unknown, findings);
         }
         for (section, key) in vocabulary() {
             merged.check(section, key, &defaults, findings);
@@ -93,18 +105,70 @@ impl Merged {
         merged
     }
 
+    fn lay_file(&mut self, file: RawRecipe, findings: &mut Findings) {
+        for stray in file.strays {
+            self.refuse(Origin::File(stray.at), &stray.name, unknown::stray(&stray.name), findings);
+        }
+        for raw in file.sections {
+            match Section::find(&raw.name) {
+                Some(section) => {
+                    self.headers.insert(section.name, raw.at);
+                    raw.keys.into_iter().for_each(|key| self.write(section, key, Origin::File, findings));
+                }
+                None => self.refuse(Origin::File(raw.at), &raw.name, unknown::section(&raw.name), findings),
+            }
+        }
+    }
+
+    /// The keys of a named curriculum count as written where it was chosen.
+    fn lay_curriculum(&mut self, overlay: Overlay, findings: &mut Findings) {
+        let Overlay { raw, file, origin: chosen } = overlay;
+        let is_file = file.is_some();
+        let origin = |at| if is_file { Origin::Curriculum(at) } else { chosen };
+        self.curriculum_folder =
+            file.as_deref().and_then(Path::parent).map(Path::to_path_buf).unwrap_or_default();
+        self.is_damaged = !raw.syntax.is_empty();
+        for (at, fault) in raw.syntax {
+            findings.add(origin(at), None, fault);
+        }
+        for stray in raw.strays {
+            self.refuse(origin(stray.at), &stray.name, unknown::stray(&stray.name), findings);
+        }
+        for RawSection { name, at, keys } in raw.sections {
+            match Section::find(&name) {
+                Some(section) if name == curriculum::SECTION => {
+                    for key in keys {
+                        if key.name == curriculum::NAME {
+                            findings.add(origin(key.at), None, curriculum::nested());
+                        } else {
+                            self.write(section, key, origin, findings);
+                        }
+                    }
+                }
+                Some(section) => findings.add(origin(at), None, curriculum::stranger(section)),
+                None => self.refuse(origin(at), &name, unknown::section(&name), findings),
+            }
+        }
+    }
+
     fn refuse(&mut self, origin: Origin, path: &str, unknown: Unknown, findings: &mut Findings) {
         self.meant.extend(unknown.meant);
         findings.add(origin, Some(path), unknown.fault);
     }
 
-    fn write(&mut self, section: &'static Section, raw: RawKey, findings: &mut Findings) {
+    fn write(
+        &mut self,
+        section: &'static Section,
+        raw: RawKey,
+        origin: impl Fn(Position) -> Origin,
+        findings: &mut Findings,
+    ) {
         let path = format!("{}.{}", section.name, raw.name);
-        let origin = Origin::File(raw.value_at);
         let Some(entry) = self.entries.get_mut(&path) else {
             let unknown = unknown::key(section, &raw.name);
-            return self.refuse(Origin::File(raw.at), &path, unknown, findings);
+            return self.refuse(origin(raw.at), &path, unknown, findings);
         };
+        let origin = origin(raw.value_at);
         match raw.value {
             RawValue::Plain(value) => {
                 *entry = Entry { elements_at: raw.elements_at, ..Entry::new(value, origin) };
@@ -149,6 +213,16 @@ impl Merged {
         self.entries.get(path).map_or(Origin::Default, |entry| entry.origin)
     }
 
+    /// Whether no part of the curriculum file was skipped.
+    pub(crate) fn is_whole(&self) -> bool {
+        !self.is_damaged
+    }
+
+    /// The folder that paths in the curriculum file are relative to.
+    pub(crate) fn curriculum_folder(&self) -> &Path {
+        &self.curriculum_folder
+    }
+
     /// Where the section stands in the file.
     pub(crate) fn header(&self, section: &str) -> Origin {
         self.headers.get(section).map_or(Origin::Default, |&at| Origin::File(at))
@@ -179,6 +253,21 @@ impl Merged {
         }
         document
     }
+}
+
+/// The overrides that name a key, and those that do not with the path they begin with.
+fn parsed(overrides: &[String]) -> (Vec<Override>, Vec<(String, Unknown)>) {
+    let (mut sound, mut refused) = (Vec::new(), Vec::new());
+    for argument in overrides {
+        match overrides::parse(argument) {
+            Ok(set) => sound.push(set),
+            Err(unknown) => {
+                let path = argument.split('=').next().unwrap_or_default().trim();
+                refused.push((path.to_owned(), unknown));
+            }
+        }
+    }
+    (sound, refused)
 }
 
 fn vocabulary() -> impl Iterator<Item = (&'static Section, &'static Key)> {

@@ -18,20 +18,29 @@ pub(crate) struct Places {
 }
 
 impl Places {
+    /// The folder that a path written in the recipe or on the command line is relative to.
+    pub(crate) fn base(&self, origin: Origin) -> Option<&Path> {
+        match origin {
+            Origin::File(_) => Some(&self.recipe),
+            Origin::Override => Some(&self.working),
+            Origin::Curriculum(_) | Origin::Default => None,
+        }
+    }
+
     /// Puts the folders before every relative input path.
     pub(crate) fn resolve(&self, merged: &mut Merged) {
         for section in SECTIONS {
             for key in section.keys {
                 let path = format!("{}.{}", section.name, key.name);
                 let base = match merged.origin(&path) {
-                    Origin::File(_) => &self.recipe,
-                    Origin::Override => &self.working,
-                    Origin::Default => continue,
+                    Origin::Curriculum(_) => Some(merged.curriculum_folder()),
+                    written @ (Origin::File(_) | Origin::Override | Origin::Default) => self.base(written),
                 };
+                let Some(base) = base.map(Path::to_path_buf) else { continue };
                 if let Some(Value::String(text)) = merged.value_mut(&path)
                     && is_relative_path(key.kind, text)
                 {
-                    *text = joined(base, Path::new(text)).to_string_lossy().into_owned();
+                    *text = joined(&base, Path::new(text)).to_string_lossy().into_owned();
                 }
             }
         }
@@ -42,11 +51,17 @@ fn is_relative_path(kind: Kind, text: &str) -> bool {
     if kind == Kind::Model {
         return text.split('/').next().is_some_and(|first| first == "." || first == "..");
     }
-    kind == Kind::InputPath && !text.is_empty() && Path::new(text).is_relative()
+    let is_file = kind == Kind::InputPath || matches!(kind, Kind::WordOrFile(_)) && is_toml(text);
+    is_file && !text.is_empty() && Path::new(text).is_relative()
+}
+
+/// Whether a text that may be a word or a path is a path: it ends in `.toml`.
+pub(crate) fn is_toml(text: &str) -> bool {
+    Path::new(text).extension().is_some_and(|extension| extension == "toml")
 }
 
 /// `base` followed by `path`, where each `..` at the start of `path` takes a folder off `base`.
-fn joined(base: &Path, path: &Path) -> PathBuf {
+pub(crate) fn joined(base: &Path, path: &Path) -> PathBuf {
     let mut whole = base.to_path_buf();
     let mut climbing = true;
     for component in path.components() {

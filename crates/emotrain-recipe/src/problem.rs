@@ -13,7 +13,8 @@ pub const OVERRIDE_FILE: &str = "--set";
 pub struct Problem {
     /// The key it is about, as `section.key`, when it is about one.
     pub key: Option<String>,
-    /// The recipe file as it was named by the caller, or [`OVERRIDE_FILE`].
+    /// The recipe file as it was named by the caller, the curriculum file that it names, or
+    /// [`OVERRIDE_FILE`].
     pub file: PathBuf,
     /// Line in the file, from 1, when the problem has a place there.
     pub line: Option<usize>,
@@ -68,6 +69,8 @@ pub(crate) enum Origin {
     Default,
     /// The recipe file.
     File(Position),
+    /// The file that `curriculum.name` names.
+    Curriculum(Position),
     /// A `--set` on the command line.
     Override,
 }
@@ -97,13 +100,20 @@ impl Fault {
 #[derive(Debug)]
 pub(crate) struct Findings {
     file: PathBuf,
+    /// The file of [`Origin::Curriculum`].
+    curriculum: PathBuf,
     problems: Vec<Problem>,
 }
 
 impl Findings {
     /// Starts empty; `file` is the name shown for problems in the recipe file.
     pub(crate) fn new(file: PathBuf) -> Self {
-        Self { file, problems: Vec::new() }
+        Self { file, curriculum: PathBuf::new(), problems: Vec::new() }
+    }
+
+    /// Names the curriculum file for problems in it.
+    pub(crate) fn name_curriculum(&mut self, file: PathBuf) {
+        self.curriculum = file;
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -114,6 +124,7 @@ impl Findings {
         let (file, position) = match origin {
             Origin::Default => (self.file.clone(), None),
             Origin::File(position) => (self.file.clone(), Some(position)),
+            Origin::Curriculum(position) => (self.curriculum.clone(), Some(position)),
             Origin::Override => (PathBuf::from(OVERRIDE_FILE), None),
         };
         self.problems.push(Problem {
@@ -126,7 +137,8 @@ impl Findings {
         });
     }
 
-    /// All problems: those with a place in the file by place, then the file's others, then the overrides'.
+    /// All problems: those with a place in the file by place, then the file's others, then the
+    /// curriculum file's, then the overrides'.
     pub(crate) fn into_problems(self) -> Vec<Problem> {
         let mut problems = self.problems;
         problems.sort_by_key(|problem| {

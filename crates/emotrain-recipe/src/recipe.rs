@@ -11,8 +11,8 @@ use crate::places::Places;
 use crate::problem::{Fault, Findings, Origin, Position, RecipeError};
 use crate::raw::RawRecipe;
 use crate::sections::{
-    DataSection, EvalSection, LoggingSection, LoraSection, ModelSection, PromptSection, SaveSection,
-    TrainSection,
+    CurriculumSection, DataSection, EvalSection, LoggingSection, LoraSection, ModelSection, PromptSection,
+    SaveSection, TrainSection,
 };
 
 /// A checked recipe with every default filled in and every path resolved.
@@ -34,6 +34,8 @@ pub struct Recipe {
     pub prompt: PromptSection,
     /// The loop.
     pub train: TrainSection,
+    /// In what order training meets the dialogues.
+    pub curriculum: CurriculumSection,
     /// When to measure and what to keep.
     pub eval: EvalSection,
     /// Checkpoints.
@@ -44,12 +46,13 @@ pub struct Recipe {
 
 impl PartialEq for Recipe {
     fn eq(&self, other: &Self) -> bool {
-        let Self { name: _, model, lora, data, prompt, train, eval, save, logging } = self;
+        let Self { name: _, model, lora, data, prompt, train, curriculum, eval, save, logging } = self;
         *model == other.model
             && *lora == other.lora
             && *data == other.data
             && *prompt == other.prompt
             && *train == other.train
+            && *curriculum == other.curriculum
             && *eval == other.eval
             && *save == other.save
             && *logging == other.logging
@@ -91,7 +94,8 @@ pub fn load(path: &Path, overrides: &[String]) -> Result<Recipe, RecipeError> {
     read(&Source { text: &text, file: path, places }, overrides, findings)
 }
 
-/// As [`load`], for a recipe that is already in memory: nothing is read from disk.
+/// As [`load`], for a recipe that is already in memory: nothing is read from disk but a file that
+/// `curriculum.name` names.
 ///
 /// `file` gives the name of the recipe, the name in problems and the folder that input paths
 /// are relative to; relative paths stay relative when `file` is.
@@ -118,13 +122,13 @@ fn read(source: &Source<'_>, overrides: &[String], mut findings: Findings) -> Re
     for (at, fault) in syntax {
         findings.add(Origin::File(at), None, fault);
     }
-    let mut merged = Merged::new(raw, overrides, &mut findings);
+    let mut merged = Merged::new(raw, overrides, &source.places, &mut findings);
     let name = source.file.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
     settle(&mut merged, &name);
     source.places.resolve(&mut merged);
     let recipe = Recipe::from_table(merged.table(), name);
     match &recipe {
-        Ok(recipe) if is_whole => check::check(recipe, &merged, &mut findings),
+        Ok(recipe) if is_whole && merged.is_whole() => check::check(recipe, &merged, &mut findings),
         Ok(_) => {}
         Err(fault) => findings.add(Origin::Default, None, fault.clone()),
     }

@@ -62,6 +62,9 @@ fn key_schema(key: &Key, description: &str, default: &Value) -> Value {
         }
         Kind::Text | Kind::InputPath | Kind::OutputPath | Kind::Model => json!({ "type": "string" }),
         Kind::Choice(names) => json!({ "enum": names }),
+        Kind::WordOrFile(names) => {
+            json!({ "anyOf": [{ "enum": names }, { "type": "string", "pattern": "[.]toml$" }] })
+        }
         Kind::Device => json!({ "type": "string", "pattern": "^(auto|cpu|(wgpu|cuda)(:[0-9]+)?)$" }),
         Kind::Texts => json!({ "type": "array", "items": { "type": "string" } }),
         Kind::Choices(names) => list_schema(names),

@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::blank;
 use crate::choices::{
-    DataFormat, DeviceChoice, Dtype, LabelSetName, LoraInit, Metric, ModelInit, Optimizer, Reporter,
-    ResumeFrom, Scheduler, TargetModules, TrainMethod,
+    Balance, DataFormat, DeviceChoice, Difficulty, Direction, Dtype, LabelSetName, LoraInit, Metric,
+    ModelInit, NeutralShifts, Optimizer, Pacing, PhaseScheduler, Reporter, ResumeFrom, Scheduler,
+    TargetModules, TrainMethod,
 };
 
 /// `[model]`: the base model and the device.
@@ -146,6 +147,56 @@ pub struct TrainSection {
     /// The run directory, relative to the current directory.
     #[serde(with = "blank::place")]
     pub output_dir: PathBuf,
+}
+
+/// `[curriculum]`: in what order training meets the dialogues (METHOD.md section 5).
+///
+/// With [`PhaseScheduler::None`] and `shuffle` no difficulty is needed, and nothing but those two
+/// keys means anything.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CurriculumSection {
+    /// The named curriculum or the file that filled in the other fields; says nothing by itself.
+    pub name: String,
+    /// What makes a dialogue hard.
+    pub difficulty: Difficulty,
+    /// The numbers of [`Difficulty::File`]; else `None`.
+    #[serde(with = "blank::path")]
+    pub difficulty_file: Option<PathBuf>,
+    /// Which end comes first.
+    pub direction: Direction,
+    /// When dialogues join.
+    pub scheduler: PhaseScheduler,
+    /// Buckets of [`PhaseScheduler::BabyStep`] and [`PhaseScheduler::OnePass`], at least 1.
+    pub num_buckets: usize,
+    /// Epochs of each of their phases, at least 1.
+    pub epochs_per_phase: usize,
+    /// What buckets and shares hold equally much of.
+    pub balance: Balance,
+    /// How the share of [`PhaseScheduler::Competence`] grows.
+    pub pacing: Pacing,
+    /// The share it begins with, above 0 and at most 1: `c0` of Platanios 2019.
+    pub initial_competence: f64,
+    /// The first epoch, from 0, in which the share is 1; at least 1.
+    pub competence_epochs: usize,
+    /// Shuffle within an epoch, else leave the order of difficulty.
+    pub shuffle: bool,
+    /// Factor of the similarity in a shift's weight `k·s + b` (Eq. 2), not negative.
+    pub k: f64,
+    /// Constant of a shift's weight (Eq. 2), not negative.
+    pub b: f64,
+    /// `N` of the similarity 1/N (Eq. 1); `None` = the labels of the label set.
+    #[serde(with = "blank::count")]
+    pub num_labels: Option<usize>,
+    /// Whether shifts from and to neutral count.
+    pub neutral_shifts: NeutralShifts,
+    /// A wheel of the user's own; `None` = the built-in one.
+    #[serde(with = "blank::path")]
+    pub wheel: Option<PathBuf>,
+    /// Start the learning rate's schedule anew in every phase.
+    pub restart_lr_scheduler: bool,
+    /// Start the optimiser's moments anew in every phase.
+    pub restart_optimizer: bool,
 }
 
 /// `[eval]`: when to measure and what to keep.

@@ -8,8 +8,9 @@ use toml::Value;
 
 use crate::choices::DeviceChoice;
 use crate::foreign;
+use crate::places::is_toml;
 use crate::problem::Fault;
-use crate::suggest::{did_you_mean, either, folded, nearest};
+use crate::suggest::{did_you_mean, either, folded, nearest, quoted};
 use crate::vocabulary::{Key, Kind};
 
 /// Longest text that a message quotes in full, in characters.
@@ -87,6 +88,7 @@ fn accepts(kind: Kind, value: &Value) -> bool {
         (Kind::Number(low, high), Value::Float(number)) => within(*number, low, high),
         (Kind::Number(low, high), Value::Integer(number)) => within(*number as f64, low, high),
         (Kind::Choice(names), Value::String(word)) => names.contains(&word.as_str()),
+        (Kind::WordOrFile(names), Value::String(word)) => names.contains(&word.as_str()) || is_toml(word),
         (Kind::Device, Value::String(word)) => word.parse::<DeviceChoice>().is_ok(),
         (Kind::WordOrChoices(only, _) | Kind::TrueOrWord(only), Value::String(word)) => word == only,
         (Kind::TrueOrWord(_), Value::Boolean(flag)) => *flag,
@@ -100,7 +102,7 @@ fn within(number: f64, low: Bound<f64>, high: Bound<f64>) -> bool {
 
 /// A path that counts on a shell to complete it.
 fn tilde(path: &str, kind: Kind, value: &Value) -> Option<Fault> {
-    let is_path = matches!(kind, Kind::InputPath | Kind::OutputPath | Kind::Model);
+    let is_path = matches!(kind, Kind::InputPath | Kind::OutputPath | Kind::Model | Kind::WordOrFile(_));
     let written = value.as_str().filter(|text| is_path && text.starts_with('~'))?;
     let message = format!("{path} begins with \"~\", which is not expanded: {written:?}");
     Some(Fault::new(message).hint("write the folder out"))
@@ -117,6 +119,7 @@ fn expected(kind: Kind) -> String {
         Kind::InputPath | Kind::OutputPath => "a path".to_owned(),
         Kind::Model => "a Hub id or a path".to_owned(),
         Kind::Choice(names) => either(names),
+        Kind::WordOrFile(names) => format!("{} or the path of a .toml file", quoted(names)),
         Kind::Device => format!("{} (\"cuda:1\" for the second GPU)", either(DeviceChoice::NAMES)),
         Kind::Texts => "a list of texts".to_owned(),
         Kind::Choices(names) => format!("a list of {}", either(names)),
@@ -158,7 +161,7 @@ fn shown(value: &Value) -> String {
 fn remedy(path: &str, key: &Key, value: &Value) -> Option<String> {
     let write = |text: String| Some(format!("write {} = {text}", key.name));
     match (key.kind, value) {
-        (Kind::Choice(names), Value::String(word)) => choice(path, names, word),
+        (Kind::Choice(names) | Kind::WordOrFile(names), Value::String(word)) => choice(path, names, word),
         (Kind::Device, Value::String(word)) => choice(path, DeviceChoice::NAMES, word),
         (Kind::Count(_) | Kind::Number(..), Value::String(text)) => match text.trim().parse::<f64>() {
             Ok(number) if accepts(key.kind, &Value::Float(number)) => write(Value::Float(number).to_string()),

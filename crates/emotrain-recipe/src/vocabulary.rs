@@ -6,9 +6,10 @@
 use std::ops::Bound::{self, Excluded, Included, Unbounded};
 
 use crate::choices::{
-    DataFormat, Dtype, LabelSetName, LoraInit, Metric, ModelInit, Optimizer, Reporter, Scheduler,
-    TargetModules, TrainMethod,
+    Balance, DataFormat, Difficulty, Direction, Dtype, LabelSetName, LoraInit, Metric, ModelInit,
+    NeutralShifts, Optimizer, Pacing, PhaseScheduler, Reporter, Scheduler, TargetModules, TrainMethod,
 };
+use crate::curriculum::CURRICULA;
 
 /// A section and its keys, in the order of the file.
 #[derive(Debug)]
@@ -43,6 +44,8 @@ pub(crate) enum Kind {
     OutputPath,
     /// A Hub id, or a path relative to the recipe's folder.
     Model,
+    /// One of these words, or the path of a `.toml` file relative to the recipe's folder.
+    WordOrFile(&'static [&'static str]),
     /// One of these words.
     Choice(&'static [&'static str]),
     /// A device name.
@@ -67,6 +70,7 @@ impl Kind {
             | Self::InputPath
             | Self::OutputPath
             | Self::Model
+            | Self::WordOrFile(_)
             | Self::Choice(_)
             | Self::Device => true,
             Self::Switch
@@ -169,6 +173,30 @@ pub(crate) const SECTIONS: &[Section] = &[
             key("group_by_length", Kind::Switch),
             key("seed", FROM_ZERO),
             key("output_dir", Kind::OutputPath),
+        ],
+    },
+    Section {
+        name: "curriculum",
+        keys: &[
+            key("name", Kind::WordOrFile(CURRICULA)),
+            key("difficulty", Kind::Choice(Difficulty::NAMES)),
+            key("difficulty_file", Kind::InputPath),
+            key("direction", Kind::Choice(Direction::NAMES)),
+            key("scheduler", Kind::Choice(PhaseScheduler::NAMES)),
+            key("num_buckets", FROM_ONE),
+            key("epochs_per_phase", FROM_ONE),
+            key("balance", Kind::Choice(Balance::NAMES)),
+            key("pacing", Kind::Choice(Pacing::NAMES)),
+            key("initial_competence", SHARE_ABOVE_ZERO),
+            key("competence_epochs", FROM_ONE),
+            key("shuffle", Kind::Switch),
+            key("k", NOT_NEGATIVE),
+            key("b", NOT_NEGATIVE),
+            key("num_labels", FROM_ZERO),
+            key("neutral_shifts", Kind::Choice(NeutralShifts::NAMES)),
+            key("wheel", Kind::InputPath),
+            key("restart_lr_scheduler", Kind::Switch),
+            key("restart_optimizer", Kind::Switch),
         ],
     },
     Section {

@@ -1,5 +1,5 @@
 use expect_test::{Expect, expect};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::*;
 
@@ -48,6 +48,23 @@ fn written_values_are_read_back() {
     assert_eq!(file.text, "{\"x\":1,\"y\":2}\n{\"x\":3,\"y\":4}\n");
     let points: Vec<Point> = JsonlReader::new(&file).map(|row| row.unwrap().1).collect();
     assert_eq!(points, [Point { x: 1, y: 2 }, Point { x: 3, y: 4 }]);
+}
+
+#[test]
+fn an_unfinished_writer_leaves_the_old_file_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("points.jsonl");
+    write_atomic(&path, b"old").unwrap();
+    let mut writer = JsonlWriter::create(&path).unwrap();
+    writer.write(&Point { x: 1, y: 2 }).unwrap();
+    drop(writer);
+    assert_eq!(fs_err::read(&path).unwrap(), b"old");
+    assert_eq!(fs_err::read_dir(folder.path()).unwrap().count(), 1);
+    let mut writer = JsonlWriter::create(&path).unwrap();
+    writer.write(&Point { x: 1, y: 2 }).unwrap();
+    writer.finish().unwrap();
+    assert_eq!(fs_err::read(&path).unwrap(), b"{\"x\":1,\"y\":2}\n");
+    assert_eq!(fs_err::read_dir(folder.path()).unwrap().count(), 1);
 }
 
 #[test]

@@ -68,57 +68,50 @@ pub(super) fn label_at(labels: &LabelSet, index: i64) -> Result<Label, DataProbl
     }
 }
 
-/// Collects the dialogues of one file.
-pub(super) struct Assembler<'a> {
-    file: &'a TextFile,
-    labels: &'a LabelSet,
-    require_labels: bool,
-    dialogues: Vec<Dialogue>,
-    /// Offset of each dialogue's id; looked up only.
-    offsets: HashMap<String, usize>,
-    mended: usize,
+/// A dialogue that is refused.
+pub(super) struct Refused {
+    /// Where in the file, in bytes.
+    pub(super) offset: usize,
+    /// The dialogue or utterance.
+    pub(super) subject: Option<String>,
+    pub(super) problem: DataProblem,
 }
 
-impl<'a> Assembler<'a> {
-    pub(super) fn new(file: &'a TextFile, labels: &'a LabelSet, require_labels: bool) -> Self {
-        let (dialogues, offsets) = (Vec::new(), HashMap::new());
-        Self { file, labels, require_labels, dialogues, offsets, mended: 0 }
+fn dialogue_id<'r>(raw: &'r RawDialogue<'_>) -> Result<&'r str, Refused> {
+    match raw.id.trim() {
+        "" => Err(Refused { offset: raw.offset, subject: None, problem: DataProblem::EmptyId }),
+        id => Ok(id),
     }
+}
 
-    pub(super) fn labels(&self) -> &'a LabelSet {
-        self.labels
-    }
+/// What every dialogue must be, wherever it comes from.
+#[derive(Clone, Copy)]
+pub(super) struct Rules<'a> {
+    pub(super) labels: &'a LabelSet,
+    pub(super) require_labels: bool,
+}
 
-    pub(super) fn require_labels(&self) -> bool {
-        self.require_labels
-    }
-
-    /// Checks a dialogue and keeps it.
-    pub(super) fn push(&mut self, raw: &RawDialogue<'_>) -> Result<(), DataError> {
-        let id = raw.id.trim();
-        if id.is_empty() {
-            return Err(self.error(raw.offset, None, DataProblem::EmptyId));
-        }
-        if let Some(&first) = self.offsets.get(id) {
-            let problem = DataProblem::DuplicateDialogue { first_line: self.file.line_at(first) };
-            return Err(self.dialogue_error(id, raw.offset, problem));
-        }
+impl Rules<'_> {
+    /// The dialogue, and how many of its utterances were mended.
+    pub(super) fn dialogue(&self, raw: &RawDialogue<'_>) -> Result<(Dialogue, usize), Refused> {
+        let id = dialogue_id(raw)?;
         if raw.utterances.is_empty() {
-            return Err(self.dialogue_error(id, raw.offset, DataProblem::EmptyDialogue));
+            let subject = Some(format!("dialogue {id}"));
+            return Err(Refused { offset: raw.offset, subject, problem: DataProblem::EmptyDialogue });
         }
-        let mut utterances = Vec::with_capacity(raw.utterances.len());
+        let (mut utterances, mut mended) = (Vec::with_capacity(raw.utterances.len()), 0);
         for (position, utterance) in raw.utterances.iter().enumerate() {
-            let checked = self.utterance(utterance).map_err(|problem| {
-                self.error(utterance.offset, Some(format!("utterance {id}#{position}")), problem)
+            let (checked, how) = self.utterance(utterance).map_err(|problem| {
+                let subject = Some(format!("utterance {id}#{position}"));
+                Refused { offset: utterance.offset, subject, problem }
             })?;
+            mended += usize::from(how == Mended::Yes);
             utterances.push(checked);
         }
-        self.offsets.insert(id.to_owned(), raw.offset);
-        self.dialogues.push(Dialogue { id: id.to_owned(), utterances });
-        Ok(())
+        Ok((Dialogue { id: id.to_owned(), utterances }, mended))
     }
 
-    fn utterance(&mut self, raw: &RawUtterance<'_>) -> Result<Utterance, DataProblem> {
+    fn utterance(&self, raw: &RawUtterance<'_>) -> Result<(Utterance, Mended), DataProblem> {
         let (text, text_mended) = clean(&raw.text);
         if text.is_empty() {
             return Err(DataProblem::EmptyUtterance);
@@ -131,10 +124,51 @@ impl<'a> Assembler<'a> {
         if label.is_none() && self.require_labels {
             return Err(DataProblem::MissingLabel);
         }
-        if text_mended == Mended::Yes || speaker_mended == Mended::Yes {
-            self.mended += 1;
+        let mended = if text_mended == Mended::Yes { text_mended } else { speaker_mended };
+        Ok((Utterance { speaker: speaker.into_owned(), text: text.into_owned(), label }, mended))
+    }
+}
+
+/// Collects the dialogues of one file.
+pub(super) struct Assembler<'a> {
+    file: &'a TextFile,
+    rules: Rules<'a>,
+    dialogues: Vec<Dialogue>,
+    /// Offset of each dialogue's id; looked up only.
+    offsets: HashMap<String, usize>,
+    mended: usize,
+}
+
+impl<'a> Assembler<'a> {
+    pub(super) fn new(file: &'a TextFile, labels: &'a LabelSet, require_labels: bool) -> Self {
+        let (dialogues, offsets) = (Vec::new(), HashMap::new());
+        Self { file, rules: Rules { labels, require_labels }, dialogues, offsets, mended: 0 }
+    }
+
+    pub(super) fn labels(&self) -> &'a LabelSet {
+        self.rules.labels
+    }
+
+    pub(super) fn require_labels(&self) -> bool {
+        self.rules.require_labels
+    }
+
+    /// Checks a dialogue and keeps it.
+    pub(super) fn push(&mut self, raw: &RawDialogue<'_>) -> Result<(), DataError> {
+        let id = dialogue_id(raw).map_err(|refused| self.refuse(refused))?;
+        if let Some(&first) = self.offsets.get(id) {
+            let problem = DataProblem::DuplicateDialogue { first_line: self.file.line_at(first) };
+            return Err(self.dialogue_error(id, raw.offset, problem));
         }
-        Ok(Utterance { speaker: speaker.into_owned(), text: text.into_owned(), label })
+        let (dialogue, mended) = self.rules.dialogue(raw).map_err(|refused| self.refuse(refused))?;
+        self.offsets.insert(dialogue.id.clone(), raw.offset);
+        self.dialogues.push(dialogue);
+        self.mended += mended;
+        Ok(())
+    }
+
+    fn refuse(&self, refused: Refused) -> DataError {
+        self.error(refused.offset, refused.subject, refused.problem)
     }
 
     /// An error at a byte of the file.

@@ -2,46 +2,103 @@
 //! `{"id":"qs-001","utterances":[{"speaker":"Maya","text":"…","label":"joy"}]}`.
 
 use std::borrow::Cow;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::assemble::{Assembler, RawDialogue, RawLabel, RawUtterance};
+use super::assemble::{Assembler, RawDialogue, RawLabel, RawUtterance, Rules};
 use crate::dialogue::{Dialogue, Utterance};
-use crate::error::DataError;
-use crate::io::{JsonlReader, TextFile};
+use crate::error::{DataError, Place};
+use crate::io::{JsonlReader, LineReader, TextFile};
 use crate::label::LabelSet;
 
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields, expecting = "an object with `id` and `utterances`")]
-struct Row {
-    id: String,
-    utterances: Vec<RowUtterance>,
+struct Row<'a> {
+    #[serde(borrow)]
+    id: Cow<'a, str>,
+    #[serde(borrow)]
+    utterances: Vec<RowUtterance<'a>>,
+}
+
+impl<'a> Row<'a> {
+    fn raw(self, offset: usize) -> RawDialogue<'a> {
+        let utterances = self.utterances.into_iter().map(|utterance| RawUtterance {
+            speaker: utterance.speaker,
+            text: utterance.text,
+            label: RawLabel::name(utterance.label.map(|Name(name)| name)),
+            offset,
+        });
+        RawDialogue { id: self.id, offset, utterances: utterances.collect() }
+    }
 }
 
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields, expecting = "an object with `speaker`, `text` and `label`")]
-struct RowUtterance {
-    speaker: String,
-    text: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    label: Option<String>,
+struct RowUtterance<'a> {
+    #[serde(borrow)]
+    speaker: Cow<'a, str>,
+    #[serde(borrow)]
+    text: Cow<'a, str>,
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    label: Option<Name<'a>>,
 }
+
+/// A text that serde borrows where it can, which it does not do within an `Option`.
+#[derive(Deserialize, Serialize)]
+#[serde(transparent)]
+struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
 pub(super) fn read(file: &TextFile, assembler: &mut Assembler<'_>) -> Result<(), DataError> {
     let mut offsets = LineOffsets::new(&file.text);
-    for row in JsonlReader::<Row>::new(file) {
+    for row in JsonlReader::<Row<'_>>::new(file) {
         let (line, row) = row?;
-        let offset = offsets.of(line);
-        let utterances = row.utterances.into_iter().map(|utterance| RawUtterance {
-            speaker: Cow::Owned(utterance.speaker),
-            text: Cow::Owned(utterance.text),
-            label: RawLabel::name(utterance.label),
-            offset,
-        });
-        let utterances = utterances.collect();
-        assembler.push(&RawDialogue { id: Cow::Owned(row.id), offset, utterances })?;
+        assembler.push(&row.raw(offsets.of(line)))?;
     }
     Ok(())
+}
+
+/// The dialogues of a JSONL file one after another, for files that are larger than the memory: only
+/// one dialogue is held at a time. Made by [`jsonl_dialogues`].
+pub struct JsonlDialogues<'a> {
+    lines: LineReader,
+    rules: Rules<'a>,
+}
+
+/// Reads a file of [`DataFormat::Jsonl`](emotrain_recipe::DataFormat::Jsonl) as
+/// [`load_split`](crate::load_split) does, but one dialogue at a time.
+///
+/// Every check but one is made: an id that is used twice is not noticed, since that would take memory
+/// for every dialogue.
+///
+/// # Errors
+/// A missing file, a folder, a system error. What is wrong with a dialogue is an item of the iterator,
+/// after which there is nothing to be gained from reading on.
+pub fn jsonl_dialogues<'a>(
+    path: &Path,
+    labels: &'a LabelSet,
+    require_labels: bool,
+) -> Result<JsonlDialogues<'a>, DataError> {
+    Ok(JsonlDialogues { lines: LineReader::open(path)?, rules: Rules { labels, require_labels } })
+}
+
+impl Iterator for JsonlDialogues<'_> {
+    type Item = Result<Dialogue, DataError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let line = match self.lines.next_line() {
+            Ok(line) => line?,
+            Err(error) => return Some(Err(error)),
+        };
+        let row: Row<'_> = match serde_json::from_str(line) {
+            Ok(row) => row,
+            Err(error) => return Some(Err(self.lines.json_error(&error))),
+        };
+        let dialogue = self.rules.dialogue(&row.raw(0));
+        Some(dialogue.map(|(dialogue, _)| dialogue).map_err(|refused| {
+            DataError::new(Place { subject: refused.subject, ..self.lines.place() }, refused.problem)
+        }))
+    }
 }
 
 /// Where lines begin, asked for in ascending order.
@@ -74,17 +131,17 @@ pub fn to_jsonl(dialogues: &[Dialogue], labels: &LabelSet) -> String {
     let mut text = String::new();
     for dialogue in dialogues {
         let utterances = dialogue.utterances.iter().map(|utterance| row(utterance, labels)).collect();
-        let row = serde_json::to_string(&Row { id: dialogue.id.clone(), utterances });
+        let row = serde_json::to_string(&Row { id: Cow::Borrowed(&dialogue.id), utterances });
         text.push_str(&row.expect("strings always have a JSON form"));
         text.push('\n');
     }
     text
 }
 
-fn row(utterance: &Utterance, labels: &LabelSet) -> RowUtterance {
+fn row<'a>(utterance: &'a Utterance, labels: &'a LabelSet) -> RowUtterance<'a> {
     RowUtterance {
-        speaker: utterance.speaker.clone(),
-        text: utterance.text.clone(),
-        label: utterance.label.map(|label| labels.name(label).to_owned()),
+        speaker: Cow::Borrowed(&utterance.speaker),
+        text: Cow::Borrowed(&utterance.text),
+        label: utterance.label.map(|label| Name(Cow::Borrowed(labels.name(label)))),
     }
 }

@@ -4,6 +4,7 @@
 #![expect(clippy::needless_pass_by_value, reason = "expectations are handed over, as expect-test has it")]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+mod curricula;
 mod disagreements;
 mod foreign_names;
 mod good_recipes;

@@ -54,7 +54,12 @@ fn every_section_and_key_is_described() {
     for (key, schema) in properties(&schema) {
         let description = schema["description"].as_str().unwrap();
         assert!(description.ends_with('.') && !description.contains('#'), "{key}: {description}");
-        let words = [&schema["enum"], &schema["items"]["enum"], &schema["anyOf"][1]["items"]["enum"]];
+        let words = [
+            &schema["enum"],
+            &schema["items"]["enum"],
+            &schema["anyOf"][1]["items"]["enum"],
+            &schema["anyOf"][0]["enum"],
+        ];
         for word in words.into_iter().filter_map(Value::as_array).flatten().filter_map(Value::as_str) {
             assert!(description.contains(&format!("{word:?}")), "{key} does not explain {word:?}");
         }
@@ -115,6 +120,13 @@ fn forms_of_values() {
         "train.learning_rate",
         expect![[r#"{"default":0.0003,"type":"number","exclusiveMinimum":0.0,"maximum":1.0}"#]],
     );
+    check(
+        "curriculum.name",
+        expect![[
+            r#"{"default":"none","anyOf":[{"enum":["none","prc_emo","wes","es","reverse","random_buckets","length","speakers","file","loss"]},{"type":"string","pattern":"[.]toml$"}]}"#
+        ]],
+    );
+    check("curriculum.k", expect![[r#"{"default":1.0,"type":"number","minimum":0.0}"#]]);
     check("eval.baseline", expect![[r#"{"default":true,"type":"boolean"}"#]]);
     check(
         "logging.report_to",

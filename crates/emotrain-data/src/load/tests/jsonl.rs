@@ -4,7 +4,7 @@ use proptest::prelude::{ProptestConfig, Strategy, any, prop_assert_eq, proptest}
 use super::*;
 use crate::dialogue::{Dialogue, Utterance};
 use crate::label::Label;
-use crate::load::to_jsonl;
+use crate::load::{jsonl_dialogues, to_jsonl};
 use crate::mend::clean;
 
 fn check_jsonl(text: &str, expected: &Expect) {
@@ -221,4 +221,46 @@ proptest! {
         prop_assert_eq!(split.mended, 0);
         prop_assert_eq!(split.dialogues, dialogues);
     }
+}
+
+/// What the stream says of the same bytes.
+fn streamed(bytes: &[u8]) -> Result<Vec<Dialogue>, String> {
+    let folder = folder(&[("file", bytes)]);
+    let labels = LabelSet::builtin(LabelSetName::Meld);
+    let dialogues = jsonl_dialogues(&folder.path().join("file"), &labels, true).unwrap();
+    dialogues.collect::<Result<_, _>>().map_err(|error| {
+        let shown = error.to_string();
+        shown.replace(&format!("{}/", folder.path().display()), "")
+    })
+}
+
+#[test]
+fn the_stream_reads_what_the_whole_file_holds() {
+    let sound =
+        r#"{"id":" tea ","utterances":[{"speaker":"Maya","text":" It\u0092s hot ","label":"Surprise"}]}"#;
+    let other = sound.replace("tea", "b#2");
+    for bytes in [
+        format!("\u{feff}{sound}\r\n\r\n{other}").into_bytes(),
+        format!("\u{feff}\n\u{a0}\n{sound}").into_bytes(),
+        format!("{sound}\n{{\"id\":\"x\"}}\n").into_bytes(),
+        format!("{sound}\n{{\"id\":\"x\", \n").into_bytes(),
+        format!("\n{}", sound.replace(" tea ", " ")).into_bytes(),
+        format!("\n{}", other.replace("Surprise", "joyy")).into_bytes(),
+        format!("\n{}", other.replace("Maya", " ")).into_bytes(),
+        [sound.as_bytes(), b"\n", b"{\"id\":\"caf\xe9\"}"].concat(),
+        br#"{"id":"x","utterances":[]}"#.to_vec(),
+    ] {
+        let folder = folder(&[("file", &bytes)]);
+        let labels = LabelSet::builtin(LabelSetName::Meld);
+        let whole = load_split(&folder.path().join("file"), DataFormat::Jsonl, &labels, true);
+        let whole = whole
+            .map(|split| split.dialogues)
+            .map_err(|error| error.to_string().replace(&format!("{}/", folder.path().display()), ""));
+        assert_eq!(streamed(&bytes), whole);
+    }
+    assert_eq!(streamed(format!("{sound}\n{sound}").as_bytes()).unwrap().len(), 2);
+    assert_eq!(streamed(b"\n"), Ok(Vec::new()));
+    let labels = LabelSet::builtin(LabelSetName::Meld);
+    let missing = jsonl_dialogues("nowhere.jsonl".as_ref(), &labels, true).err().unwrap();
+    assert_eq!(missing.to_string(), "nowhere.jsonl: no such file");
 }

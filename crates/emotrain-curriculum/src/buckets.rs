@@ -1,0 +1,131 @@
+//! Dialogues in order of difficulty, cut into buckets (METHOD.md section 5, Algorithm 1; section 8).
+
+use emotrain_recipe::{Balance, CurriculumSection, Direction, PhaseScheduler};
+
+use crate::error::CurriculumError;
+
+/// The order of a split's dialogues and where it is cut. Dialogues are numbers in the split's order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Buckets {
+    /// What training meets first comes first.
+    order: Vec<usize>,
+    /// Where buckets end in the order; the last is its length.
+    ends: Vec<usize>,
+}
+
+impl Buckets {
+    /// Orders dialogues by difficulty, equal ones as in the split, and cuts the order into
+    /// `num_buckets` parts of nearly equally many utterances or dialogues: each cut lies between two
+    /// dialogues, as near to its share as can be, and leaves no bucket empty. Schedulers that know no
+    /// buckets have one.
+    ///
+    /// `utterances` holds the number of utterances of each dialogue.
+    ///
+    /// # Errors
+    /// No dialogues; fewer dialogues than buckets; difficulties of a different number of dialogues.
+    pub fn new(
+        section: &CurriculumSection,
+        difficulties: &[f64],
+        utterances: &[usize],
+    ) -> Result<Self, CurriculumError> {
+        let dialogues = utterances.len();
+        if difficulties.len() != dialogues {
+            return Err(CurriculumError::LengthMismatch { given: difficulties.len(), dialogues });
+        }
+        if dialogues == 0 {
+            return Err(CurriculumError::NoDialogues);
+        }
+        let buckets = match section.scheduler {
+            PhaseScheduler::BabyStep | PhaseScheduler::OnePass => section.num_buckets.max(1),
+            PhaseScheduler::None | PhaseScheduler::Competence => 1,
+        };
+        if buckets > dialogues {
+            return Err(CurriculumError::TooFewDialogues { dialogues, buckets });
+        }
+        let mut order: Vec<usize> = (0..dialogues).collect();
+        order.sort_by(|&one, &other| {
+            let ascending = difficulties[one].total_cmp(&difficulties[other]);
+            match section.direction {
+                Direction::EasyToHard => ascending,
+                Direction::HardToEasy => ascending.reverse(),
+            }
+        });
+        let cumulative = cumulative(&order, utterances, section.balance);
+        Ok(Self { ends: cuts(&cumulative, buckets), order })
+    }
+
+    /// How many there are, at least 1.
+    #[expect(clippy::len_without_is_empty, reason = "there is always a bucket")]
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// All dialogues, what training meets first coming first.
+    pub fn order(&self) -> &[usize] {
+        &self.order
+    }
+
+    /// The dialogues of a bucket, counted from 0; never empty.
+    ///
+    /// # Panics
+    /// If there is no such bucket.
+    pub fn bucket(&self, bucket: usize) -> &[usize] {
+        &self.order[self.start(bucket)..self.end(bucket)]
+    }
+
+    /// The bucket of each dialogue, in the split's order.
+    pub fn of_each(&self) -> Vec<usize> {
+        let mut buckets = vec![0; self.order.len()];
+        for bucket in 0..self.len() {
+            self.bucket(bucket).iter().for_each(|&dialogue| buckets[dialogue] = bucket);
+        }
+        buckets
+    }
+
+    /// Where a bucket begins in the order.
+    pub(crate) fn start(&self, bucket: usize) -> usize {
+        if bucket == 0 { 0 } else { self.ends[bucket - 1] }
+    }
+
+    /// Where a bucket ends in the order.
+    pub(crate) fn end(&self, bucket: usize) -> usize {
+        self.ends[bucket]
+    }
+}
+
+/// How much the dialogues of the order hold up to and with each.
+pub(crate) fn cumulative(order: &[usize], utterances: &[usize], balance: Balance) -> Vec<usize> {
+    let mut sum = 0;
+    let sums = order.iter().map(|&dialogue| {
+        sum += match balance {
+            Balance::Utterances => utterances[dialogue],
+            Balance::Dialogues => 1,
+        };
+        sum
+    });
+    sums.collect()
+}
+
+/// The ends of `buckets` parts. There are at least as many dialogues.
+fn cuts(cumulative: &[usize], buckets: usize) -> Vec<usize> {
+    let total = cumulative.last().copied().unwrap_or(0) as u128;
+    let mut ends = Vec::with_capacity(buckets);
+    let mut start = 0;
+    for bucket in 1..=buckets {
+        // Multiplied by the number of buckets, so that everything is whole.
+        let target = total * bucket as u128;
+        let distance = |end: usize| (cumulative[end - 1] as u128 * buckets as u128).abs_diff(target);
+        let (least, most) = (start + 1, cumulative.len() - (buckets - bucket));
+        let reached = cumulative.partition_point(|&sum| (sum as u128 * buckets as u128) < target) + 1;
+        let [below, above] = [reached - 1, reached].map(|end| end.clamp(least, most));
+        start = if distance(below) <= distance(above) { below } else { above };
+        ends.push(start);
+    }
+    if let Some(last) = ends.last_mut() {
+        *last = cumulative.len();
+    }
+    ends
+}
+
+#[cfg(test)]
+mod tests;

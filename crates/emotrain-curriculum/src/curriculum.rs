@@ -1,0 +1,36 @@
+//! A split with a curriculum over it.
+
+use emotrain_data::Dialogue;
+use emotrain_recipe::CurriculumSection;
+
+use crate::buckets::Buckets;
+use crate::difficulty::{Components, Scorer};
+use crate::error::CurriculumError;
+use crate::schedule::Schedule;
+
+/// How hard each dialogue of a split is, and what each epoch trains on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Curriculum {
+    /// Of each dialogue, in the split's order.
+    pub scores: Vec<Components>,
+    /// Of the run.
+    pub schedule: Schedule,
+}
+
+impl Curriculum {
+    /// Scores, orders and cuts a split as a recipe says.
+    ///
+    /// # Errors
+    /// Those of [`Scorer::all`] and [`Buckets::new`].
+    pub fn new(
+        section: &CurriculumSection,
+        scorer: &mut Scorer,
+        dialogues: &[Dialogue],
+    ) -> Result<Self, CurriculumError> {
+        let scores = scorer.all(dialogues)?;
+        let difficulties: Vec<f64> = scores.iter().map(|score| score.dif).collect();
+        let utterances: Vec<usize> = scores.iter().map(|score| score.n_utt).collect();
+        let buckets = Buckets::new(section, &difficulties, &utterances)?;
+        Ok(Self { scores, schedule: Schedule::new(section, buckets, &utterances) })
+    }
+}

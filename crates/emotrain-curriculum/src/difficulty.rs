@@ -1,0 +1,290 @@
+//! How hard a dialogue is: emotional shifts and what is counted beside them (METHOD.md section 5, Eq. 2-5).
+
+use emotrain_data::{Dialogue, LabelSet};
+use emotrain_recipe::{CurriculumSection, Difficulty, NeutralShifts};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::error::CurriculumError;
+use crate::given::Given;
+use crate::wheel::Wheel;
+
+/// What a difficulty is made of, in the words of the score files.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Components {
+    /// The difficulty that was asked for: of PRC-Emo `(wes_same + wes_diff + n_spk) / (n_utt + n_spk)`
+    /// (Eq. 5), of the others as [`Difficulty`] says.
+    pub dif: f64,
+    /// Sum of the weights of shifts within a speaker (Eq. 3); `None` when the wheel does not know all
+    /// labels and the difficulty does not need it.
+    pub wes_same: Option<f64>,
+    /// Sum of the weights of shifts between neighbouring speakers (Eq. 4); `None` as above.
+    pub wes_diff: Option<f64>,
+    /// Shifts within a speaker.
+    pub n_shift_same: usize,
+    /// Shifts between neighbouring speakers.
+    pub n_shift_diff: usize,
+    /// Utterances.
+    pub n_utt: usize,
+    /// Distinct speakers.
+    pub n_spk: usize,
+}
+
+/// A dialogue's components under its id: a line of a score file.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Score<'d> {
+    /// The dialogue's.
+    pub id: &'d str,
+    /// Everything else.
+    #[serde(flatten)]
+    pub components: Components,
+}
+
+/// Whose feeling changes in a shift.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShiftKind {
+    /// One speaker's, from one of their utterances to their next.
+    SameSpeaker,
+    /// From an utterance to the next one, by another speaker.
+    CrossSpeaker,
+}
+
+/// A change of label that counts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Shift {
+    /// Whose.
+    pub kind: ShiftKind,
+    /// Position of the earlier utterance, from 0.
+    pub from: usize,
+    /// Position of the later utterance.
+    pub to: usize,
+    /// `k·s + b` (Eq. 2); `None` when the wheel does not know all labels.
+    pub weight: Option<f64>,
+}
+
+/// Where difficulties come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The order has no use for them: everything is shuffled.
+    Unneeded,
+    /// From labels and speakers, or drawn: [`Scorer`] knows them.
+    Computed,
+    /// From `curriculum.difficulty_file`: [`Given::read`].
+    File,
+    /// From the base model's loss: [`Given::new`].
+    Loss,
+}
+
+/// Where the difficulties of a recipe come from.
+pub fn source(section: &CurriculumSection) -> Source {
+    if section.scheduler == emotrain_recipe::PhaseScheduler::None && section.shuffle {
+        return Source::Unneeded;
+    }
+    match section.difficulty {
+        Difficulty::File => Source::File,
+        Difficulty::Loss => Source::Loss,
+        Difficulty::PrcEmo
+        | Difficulty::Wes
+        | Difficulty::Es
+        | Difficulty::Random
+        | Difficulty::Length
+        | Difficulty::Speakers => Source::Computed,
+    }
+}
+
+/// Scores dialogues. Made once for a recipe; scoring allocates nothing.
+#[derive(Clone, Debug)]
+pub struct Scorer {
+    difficulty: Difficulty,
+    seed: u64,
+    given: Option<Given>,
+    shifts: Shifts,
+    /// Each speaker's last position, kept for its memory.
+    last: Vec<usize>,
+}
+
+/// What a change from one label to another weighs.
+#[derive(Clone, Debug)]
+struct Shifts {
+    labels: usize,
+    /// Row by row: the weight, or nothing where the change does not count.
+    weights: Vec<Option<f64>>,
+    /// The weights are those of Eq. 2, not zeros for want of a wheel.
+    weighted: bool,
+}
+
+impl Shifts {
+    fn new(section: &CurriculumSection, labels: &LabelSet, wheel: &Wheel) -> Result<Self, CurriculumError> {
+        let similarity = match wheel.similarity(labels, section.num_labels) {
+            Err(unknown) if needs_wheel(section.difficulty) => return Err(unknown),
+            other => other.ok(),
+        };
+        let ignored =
+            |label| section.neutral_shifts == NeutralShifts::Ignore && wheel.is_neutral(labels.name(label));
+        let weight = |one, other| {
+            let counts = one != other && !ignored(one) && !ignored(other);
+            let similarity = similarity.as_ref().map_or(0.0, |table| table.of(one, other));
+            counts.then_some(section.k * similarity + section.b)
+        };
+        let weights = labels.iter().flat_map(|one| labels.iter().map(move |other| (one, other)));
+        let weights = weights.map(|(one, other)| weight(one, other)).collect();
+        Ok(Self { labels: labels.len(), weights, weighted: similarity.is_some() })
+    }
+
+    /// Calls `found` for each shift, in the order of the later utterance, and returns the number of
+    /// distinct speakers.
+    fn walk(
+        &self,
+        dialogue: &Dialogue,
+        last: &mut Vec<usize>,
+        mut found: impl FnMut(ShiftKind, usize, usize, f64),
+    ) -> Result<usize, CurriculumError> {
+        last.clear();
+        let utterances = &dialogue.utterances;
+        let label = |position: usize| {
+            let label = utterances[position]
+                .label
+                .ok_or_else(|| CurriculumError::NoLabel { utterance: dialogue.utterance_id(position) })?;
+            assert!(label.index() < self.labels, "a label of another set");
+            Ok::<_, CurriculumError>(label.index())
+        };
+        for (to, utterance) in utterances.iter().enumerate() {
+            let here = label(to)?;
+            let weight =
+                |from: usize| Ok::<_, CurriculumError>(self.weights[label(from)? * self.labels + here]);
+            match last.iter_mut().find(|from| utterances[**from].speaker == utterance.speaker) {
+                Some(place) => {
+                    let from = std::mem::replace(place, to);
+                    if let Some(weight) = weight(from)? {
+                        found(ShiftKind::SameSpeaker, from, to, weight);
+                    }
+                }
+                None => last.push(to),
+            }
+            if to > 0
+                && utterances[to - 1].speaker != utterance.speaker
+                && let Some(weight) = weight(to - 1)?
+            {
+                found(ShiftKind::CrossSpeaker, to - 1, to, weight);
+            }
+        }
+        Ok(last.len())
+    }
+}
+
+fn needs_wheel(difficulty: Difficulty) -> bool {
+    matches!(difficulty, Difficulty::PrcEmo | Difficulty::Wes)
+}
+
+impl Scorer {
+    /// A scorer for the difficulty of a recipe. `seed` decides the draws of [`Difficulty::Random`].
+    ///
+    /// # Errors
+    /// [`CurriculumError::UnknownEmotion`] when the difficulty needs the wheel, and the wheel does not
+    /// know a label.
+    pub fn new(
+        section: &CurriculumSection,
+        labels: &LabelSet,
+        wheel: &Wheel,
+        seed: u64,
+    ) -> Result<Self, CurriculumError> {
+        let shifts = Shifts::new(section, labels, wheel)?;
+        Ok(Self { difficulty: section.difficulty, seed, given: None, shifts, last: Vec::new() })
+    }
+
+    /// With numbers for [`Difficulty::File`] or [`Difficulty::Loss`]; other difficulties ignore them.
+    #[must_use]
+    pub fn with_given(self, given: Given) -> Self {
+        Self { given: Some(given), ..self }
+    }
+
+    /// The components of one dialogue.
+    ///
+    /// # Errors
+    /// An utterance without a label; a difficulty that should have been given.
+    ///
+    /// # Panics
+    /// If a label is not of the scorer's set.
+    pub fn components(&mut self, dialogue: &Dialogue) -> Result<Components, CurriculumError> {
+        let (mut wes, mut counts) = ([0.0; 2], [0; 2]);
+        let n_spk = self.shifts.walk(dialogue, &mut self.last, |kind, _, _, weight| {
+            wes[kind as usize] += weight;
+            counts[kind as usize] += 1;
+        })?;
+        let ([wes_same, wes_diff], [n_shift_same, n_shift_diff]) = (wes, counts);
+        let n_utt = dialogue.utterances.len();
+        let per_turn = |shifts: f64| (shifts + n_spk as f64) / (n_utt + n_spk) as f64;
+        let dif = match self.difficulty {
+            Difficulty::PrcEmo => per_turn(wes_same + wes_diff),
+            Difficulty::Wes => per_turn(wes_same),
+            Difficulty::Es => per_turn(n_shift_same as f64),
+            Difficulty::Length => n_utt as f64,
+            Difficulty::Speakers => n_spk as f64,
+            Difficulty::Random => draw(self.seed, &dialogue.id),
+            difficulty @ (Difficulty::File | Difficulty::Loss) => match &mut self.given {
+                Some(given) => given.take(&dialogue.id)?,
+                None => return Err(CurriculumError::NotGiven { difficulty }),
+            },
+        };
+        let known = |sum| self.shifts.weighted.then_some(sum);
+        let (wes_same, wes_diff) = (known(wes_same), known(wes_diff));
+        Ok(Components { dif, wes_same, wes_diff, n_shift_same, n_shift_diff, n_utt, n_spk })
+    }
+
+    /// The components of all dialogues of a split.
+    ///
+    /// # Errors
+    /// Those of [`Scorer::components`]; given difficulties that belong to other dialogues.
+    pub fn all(&mut self, dialogues: &[Dialogue]) -> Result<Vec<Components>, CurriculumError> {
+        if let Some(given) = self.given_in_use() {
+            given.check_complete(dialogues.iter().map(|dialogue| dialogue.id.as_str()))?;
+        }
+        let scores = dialogues.iter().map(|dialogue| self.components(dialogue)).collect();
+        self.finish()?;
+        scores
+    }
+
+    /// Call after the last dialogue of a split: whether all given difficulties had a dialogue.
+    ///
+    /// # Errors
+    /// [`CurriculumError::Unknown`] with those that had none.
+    pub fn finish(&self) -> Result<(), CurriculumError> {
+        self.given_in_use().map_or(Ok(()), Given::check_taken)
+    }
+
+    fn given_in_use(&self) -> Option<&Given> {
+        self.given.as_ref().filter(|_| matches!(self.difficulty, Difficulty::File | Difficulty::Loss))
+    }
+
+    /// The shifts of a dialogue, in the order of the later utterance.
+    ///
+    /// # Errors
+    /// An utterance without a label.
+    ///
+    /// # Panics
+    /// If a label is not of the scorer's set.
+    pub fn shifts(&self, dialogue: &Dialogue) -> Result<Vec<Shift>, CurriculumError> {
+        let mut shifts = Vec::new();
+        self.shifts.walk(dialogue, &mut Vec::new(), |kind, from, to, weight| {
+            let weight = self.shifts.weighted.then_some(weight);
+            shifts.push(Shift { kind, from, to, weight });
+        })?;
+        Ok(shifts)
+    }
+
+    /// The kind of difficulty.
+    pub fn difficulty(&self) -> Difficulty {
+        self.difficulty
+    }
+}
+
+/// An even draw from 0 to below 1 that depends on the seed and the dialogue's id alone, not on where in
+/// the file it stands: the first 53 bits of a SHA-256.
+fn draw(seed: u64, id: &str) -> f64 {
+    let digest = Sha256::new().chain_update(seed.to_le_bytes()).chain_update("difficulty").chain_update(id);
+    let first = digest.finalize().iter().take(8).fold(0, |bits: u64, byte| bits << 8 | u64::from(*byte));
+    (first >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,66 @@
+//! The curriculum of PRC-Emo: how hard a dialogue is, and from which epoch training sees it
+//! (METHOD.md section 5).
+//!
+//! A [`Wheel`] says how alike two emotions are; with it a [`Scorer`] turns a dialogue into
+//! [`Components`]; [`Buckets`] order and cut a split; a [`Schedule`] says what each epoch trains on.
+//! [`Curriculum`] does all four, [`Overview`] shows the result to a person, [`write_scores`] to a
+//! program.
+//!
+//! Everything is a pure function of the recipe, the data and a seed. The crate deliberately knows no
+//! model and no order within an epoch: a loss is given to it, and shuffling is the training loop's.
+//!
+//! ```
+//! use emotrain_curriculum::{Curriculum, Scorer, Wheel};
+//! use emotrain_data::{Dialogue, LabelSet, Utterance};
+//!
+//! let recipe = r#"
+//!     [model]
+//!     model_name_or_path = "Qwen/Qwen3-8B"
+//!     [data]
+//!     train = "train.jsonl"
+//!     valid = "valid.jsonl"
+//!     [curriculum]
+//!     name = "prc_emo"
+//! "#;
+//! let recipe = emotrain_recipe::parse(recipe, "erc.toml".as_ref(), &[])?;
+//! let labels = LabelSet::from_section(&recipe.data)?;
+//!
+//! let turn = |speaker: &str, label: &str| Utterance {
+//!     speaker: speaker.into(),
+//!     text: "…".into(),
+//!     label: labels.resolve(label),
+//! };
+//! let stormy = vec![turn("Ada", "neutral"), turn("Ben", "anger"), turn("Ada", "sadness")];
+//! let calm = vec![turn("Ada", "joy"), turn("Ben", "joy")];
+//! let dialogue = |id: &str, utterances| Dialogue { id: id.into(), utterances };
+//! let train = [dialogue("stormy", stormy), dialogue("calm", calm)];
+//!
+//! let wheel = Wheel::from_section(&recipe.curriculum)?;
+//! let mut scorer = Scorer::new(&recipe.curriculum, &labels, &wheel, recipe.train.seed)?;
+//! let curriculum = Curriculum::new(&recipe.curriculum, &mut scorer, &train)?;
+//! assert_eq!(curriculum.schedule.epoch(0).dialogues, [1]);
+//! assert_eq!(curriculum.schedule.epoch(1).dialogues, [1, 0]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod buckets;
+mod curriculum;
+mod difficulty;
+mod error;
+#[cfg(test)]
+mod fixture;
+mod given;
+mod overview;
+mod schedule;
+mod scores;
+mod wheel;
+
+pub use buckets::Buckets;
+pub use curriculum::Curriculum;
+pub use difficulty::{Components, Score, Scorer, Shift, ShiftKind, Source, source};
+pub use error::CurriculumError;
+pub use given::Given;
+pub use overview::{BucketSummary, EpochSummary, Example, Histogram, Overview, SpelledShift};
+pub use schedule::{Epoch, Schedule};
+pub use scores::write_scores;
+pub use wheel::{Similarity, WHEEL_TOML, Wheel, WheelError};

@@ -1,0 +1,121 @@
+//! Which dialogues each epoch trains on (METHOD.md section 5, Algorithm 1; Platanios 2019, Eq. 7 and 8).
+
+use emotrain_recipe::{Balance, CurriculumSection, Pacing, PhaseScheduler};
+
+use crate::buckets::{Buckets, cumulative};
+
+/// What one epoch trains on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Epoch<'s> {
+    /// Which phase it belongs to, from 0. A new phase begins exactly where other dialogues are trained on.
+    pub phase: usize,
+    /// Share of all utterances, above 0 and at most 1.
+    pub share: f64,
+    /// Dialogues as numbers in the split's order, what training meets first coming first.
+    pub dialogues: &'s [usize],
+}
+
+/// The epochs of a run: a pure function of recipe and difficulties.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Schedule {
+    buckets: Buckets,
+    scheduler: PhaseScheduler,
+    epochs_per_phase: usize,
+    competence: Competence,
+    /// By [`CurriculumSection::balance`], along the order.
+    balanced: Vec<usize>,
+    /// Utterances along the order.
+    utterances: Vec<usize>,
+}
+
+/// The growth of the share of [`PhaseScheduler::Competence`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Competence {
+    initial: f64,
+    epochs: usize,
+    pacing: Pacing,
+}
+
+impl Competence {
+    /// `c(t)` of Platanios 2019, with `t` the epochs that have passed.
+    fn share(self, epoch: usize) -> f64 {
+        if epoch >= self.epochs {
+            return 1.0;
+        }
+        let (start, passed) = (self.initial, epoch as f64 / self.epochs as f64);
+        let share = match self.pacing {
+            Pacing::Linear => passed * (1.0 - start) + start,
+            Pacing::Root => (passed * (1.0 - start * start) + start * start).sqrt(),
+        };
+        share.min(1.0)
+    }
+}
+
+impl Schedule {
+    /// The schedule of a recipe over its buckets; `utterances` holds the number of utterances of each
+    /// dialogue, in the split's order.
+    ///
+    /// # Panics
+    /// If the buckets are of another number of dialogues.
+    pub fn new(section: &CurriculumSection, buckets: Buckets, utterances: &[usize]) -> Self {
+        assert_eq!(buckets.order().len(), utterances.len(), "buckets of other dialogues");
+        let competence = Competence {
+            initial: section.initial_competence,
+            epochs: section.competence_epochs,
+            pacing: section.pacing,
+        };
+        Self {
+            scheduler: section.scheduler,
+            epochs_per_phase: section.epochs_per_phase.max(1),
+            competence,
+            balanced: cumulative(buckets.order(), utterances, section.balance),
+            utterances: cumulative(buckets.order(), utterances, Balance::Utterances),
+            buckets,
+        }
+    }
+
+    /// The buckets.
+    pub fn buckets(&self) -> &Buckets {
+        &self.buckets
+    }
+
+    /// What an epoch, counted from 0, trains on. There is no last one: after the phases, every epoch has
+    /// everything.
+    ///
+    /// [`PhaseScheduler::Competence`] keeps its share for a whole epoch, the one it has at the beginning,
+    /// where Platanios 2019 lets it grow with every step: an epoch is then a set of dialogues that is
+    /// seen once, as with the other schedulers. At least one dialogue is in it.
+    pub fn epoch(&self, epoch: usize) -> Epoch<'_> {
+        let buckets = &self.buckets;
+        let all = 0..buckets.order().len();
+        let (last, passed) = (buckets.len() - 1, epoch / self.epochs_per_phase);
+        let (phase, part) = match self.scheduler {
+            PhaseScheduler::None => (0, all),
+            PhaseScheduler::BabyStep => (passed.min(last), 0..buckets.end(passed.min(last))),
+            // A single bucket is everything already.
+            PhaseScheduler::OnePass if passed > last => (last + usize::from(last > 0), all),
+            PhaseScheduler::OnePass => (passed, buckets.start(passed)..buckets.end(passed)),
+            PhaseScheduler::Competence => (self.growths(epoch), 0..self.covered(epoch)),
+        };
+        let before = |end: usize| if end == 0 { 0 } else { self.utterances[end - 1] };
+        let share = (before(part.end) - before(part.start)) as f64 / before(self.utterances.len()) as f64;
+        Epoch { phase, share, dialogues: &buckets.order()[part] }
+    }
+
+    /// How often the dialogues of [`PhaseScheduler::Competence`] have become more.
+    fn growths(&self, epoch: usize) -> usize {
+        let epochs = 1..=epoch.min(self.competence.epochs);
+        epochs.filter(|&epoch| self.covered(epoch) != self.covered(epoch - 1)).count()
+    }
+
+    /// How many of the first dialogues together have the share of an epoch.
+    fn covered(&self, epoch: usize) -> usize {
+        let share = self.competence.share(epoch);
+        let total = self.balanced.last().copied().unwrap_or(0);
+        let short = self.balanced.partition_point(|&sum| (sum as f64) < share * total as f64);
+        (short + 1).min(self.balanced.len())
+    }
+}
+
+#[cfg(test)]
+mod tests;

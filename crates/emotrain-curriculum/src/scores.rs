@@ -1,0 +1,33 @@
+//! Scores as a file, one dialogue a line.
+
+use emotrain_data::{DataError, Dialogue, JsonlWriter};
+
+use crate::difficulty::{Score, Scorer};
+use crate::error::CurriculumError;
+
+/// Writes the [`Score`] of each dialogue as a line of JSON and returns how many there were. Numbers
+/// have as many digits as it takes to read them back to the last bit.
+///
+/// Nothing is kept: with [`jsonl_dialogues`](emotrain_data::jsonl_dialogues) the memory does not
+/// depend on the data. The caller finishes the file.
+///
+/// # Errors
+/// The first error of the dialogues, of the scorer, or of the writer.
+pub fn write_scores(
+    scorer: &mut Scorer,
+    dialogues: impl IntoIterator<Item = Result<Dialogue, DataError>>,
+    to: &mut JsonlWriter,
+) -> Result<usize, CurriculumError> {
+    let mut count = 0;
+    for dialogue in dialogues {
+        let dialogue = dialogue?;
+        let components = scorer.components(&dialogue)?;
+        to.write(&Score { id: &dialogue.id, components })?;
+        count += 1;
+    }
+    scorer.finish()?;
+    Ok(count)
+}
+
+#[cfg(test)]
+mod tests;

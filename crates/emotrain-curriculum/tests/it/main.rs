@@ -1,0 +1,22 @@
+//! The difficulties against what others make of the same dialogues.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod brute_force;
+mod golden;
+mod published_data;
+
+use emotrain_curriculum::{Components, Scorer, Wheel};
+use emotrain_data::{Dialogue, LabelSet};
+
+/// The components of a dialogue under these keys of `[curriculum]`.
+fn components(keys: &str, labels: &LabelSet, dialogues: &[Dialogue]) -> Vec<Components> {
+    let text = format!(
+        "[model]\nmodel_name_or_path = \"tiny\"\n[data]\ntrain = \"a.jsonl\"\nvalid = \"b.jsonl\"\n\
+         [curriculum]\n{keys}\n"
+    );
+    let recipe = emotrain_recipe::parse(&text, "erc.toml".as_ref(), &[]).unwrap();
+    let section = recipe.curriculum;
+    let wheel = Wheel::from_section(&section).unwrap();
+    Scorer::new(&section, labels, &wheel, recipe.train.seed).unwrap().all(dialogues).unwrap()
+}

@@ -1,0 +1,68 @@
+//! JSON lines of a file that is not held in memory.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use super::{json_problem, read_problem};
+use crate::error::{DataError, DataProblem, Place};
+
+/// Reads one line at a time where [`JsonlReader`](super::JsonlReader) has them all.
+pub(crate) struct LineReader {
+    file: BufReader<fs_err::File>,
+    path: PathBuf,
+    /// The line read last, counted from 1.
+    line: usize,
+    /// Its bytes, kept for their memory.
+    bytes: Vec<u8>,
+}
+
+impl LineReader {
+    /// # Errors
+    /// A missing file, a folder, a system error.
+    pub(crate) fn open(path: &Path) -> Result<Self, DataError> {
+        let fail = |problem| DataError::new(Place::file(path), problem);
+        let metadata = fs_err::metadata(path).map_err(|error| fail(read_problem(&error)))?;
+        if metadata.is_dir() {
+            return Err(fail(DataProblem::IsFolder));
+        }
+        let file = fs_err::File::open(path).map_err(|error| fail(read_problem(&error)))?;
+        Ok(Self { file: BufReader::new(file), path: path.to_owned(), line: 0, bytes: Vec::new() })
+    }
+
+    /// The line read last.
+    pub(crate) fn place(&self) -> Place {
+        Place::line(&self.path, self.line)
+    }
+
+    /// The next line that is not blank; nothing at the end of the file.
+    ///
+    /// # Errors
+    /// A system error, bytes that are not UTF-8.
+    pub(crate) fn next_line(&mut self) -> Result<Option<&str>, DataError> {
+        loop {
+            self.bytes.clear();
+            let count = self.file.read_until(b'\n', &mut self.bytes);
+            if count.map_err(|error| DataError::new(Place::file(&self.path), read_problem(&error)))? == 0 {
+                return Ok(None);
+            }
+            self.line += 1;
+            if !self.text()?.trim().is_empty() {
+                break;
+            }
+        }
+        self.text().map(Some)
+    }
+
+    /// The line read last, without a byte order mark and without its end.
+    fn text(&self) -> Result<&str, DataError> {
+        let text = std::str::from_utf8(&self.bytes);
+        let text = text.map_err(|_| DataError::new(self.place(), DataProblem::NotUtf8))?;
+        let text = if self.line == 1 { text.strip_prefix('\u{feff}').unwrap_or(text) } else { text };
+        Ok(text.trim_end_matches(['\r', '\n']))
+    }
+
+    /// An error of the JSON of the line read last.
+    pub(crate) fn json_error(&self, error: &serde_json::Error) -> DataError {
+        DataError::new(self.place(), json_problem(error))
+    }
+}

@@ -1,0 +1,147 @@
+//! Named curricula: keys of `[curriculum]` that lie between the defaults and the recipe.
+
+use std::path::PathBuf;
+
+use crate::overrides::Override;
+use crate::places::{Places, is_toml, joined};
+use crate::problem::{Fault, Findings, Origin};
+use crate::raw::{RawRecipe, RawValue};
+use crate::vocabulary::Section;
+
+/// The names that `curriculum.name` may have beside a path: the files of `curriculum/`.
+pub const CURRICULA: &[&str] =
+    &["none", "prc_emo", "wes", "es", "reverse", "random_buckets", "length", "speakers", "file", "loss"];
+
+/// The text of a named curriculum.
+fn builtin(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "none" => include_str!("../../../curriculum/none.toml"),
+        "prc_emo" => include_str!("../../../curriculum/prc_emo.toml"),
+        "wes" => include_str!("../../../curriculum/wes.toml"),
+        "es" => include_str!("../../../curriculum/es.toml"),
+        "reverse" => include_str!("../../../curriculum/reverse.toml"),
+        "random_buckets" => include_str!("../../../curriculum/random_buckets.toml"),
+        "length" => include_str!("../../../curriculum/length.toml"),
+        "speakers" => include_str!("../../../curriculum/speakers.toml"),
+        "file" => include_str!("../../../curriculum/file.toml"),
+        "loss" => include_str!("../../../curriculum/loss.toml"),
+        _ => return None,
+    })
+}
+
+/// The key that chooses a curriculum, within its section.
+pub(crate) const NAME: &str = "name";
+/// The section that a curriculum lies over.
+pub(crate) const SECTION: &str = "curriculum";
+
+/// The curriculum that somebody chose.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Choice {
+    name: String,
+    /// Where it was chosen.
+    pub(crate) origin: Origin,
+}
+
+/// The keys of a curriculum.
+#[derive(Debug)]
+pub(crate) struct Overlay {
+    pub(crate) raw: RawRecipe,
+    /// The file, when it is not a named one.
+    pub(crate) file: Option<PathBuf>,
+    /// Where it was chosen.
+    pub(crate) origin: Origin,
+}
+
+impl Choice {
+    /// What `overrides` choose, or else the recipe `file`; nothing when what is written there is not text.
+    pub(crate) fn find(file: &RawRecipe, overrides: &[Override]) -> Option<Self> {
+        let path = format!("{SECTION}.{NAME}");
+        let (value, origin) = if let Some(set) = overrides.iter().rfind(|set| set.path == path) {
+            (&set.value, Origin::Override)
+        } else {
+            let key = file.section(SECTION)?.keys.iter().find(|key| key.name == NAME)?;
+            let RawValue::Plain(value) = &key.value else { return None };
+            (value, Origin::File(key.value_at))
+        };
+        Some(Self { name: value.as_str()?.to_owned(), origin })
+    }
+
+    /// Whether the recipe `file` that chose it leaves it anything to say. A recipe that was written
+    /// out whole does not, and loads without the file.
+    pub(crate) fn matters(&self, file: &RawRecipe) -> bool {
+        let written = |name| file.section(SECTION).is_some_and(|raw| raw.keys.iter().any(|k| k.name == name));
+        let keys = Section::find(SECTION).map_or(&[][..], |section| section.keys);
+        self.origin == Origin::Override || !keys.iter().all(|key| written(key.name))
+    }
+
+    /// Reads the curriculum. An unknown name is left to the check of the key's value.
+    pub(crate) fn open(self, places: &Places, findings: &mut Findings) -> Option<Overlay> {
+        if let Some(text) = builtin(&self.name) {
+            return Some(Overlay { raw: RawRecipe::parse(text), file: None, origin: self.origin });
+        }
+        if !is_toml(&self.name) || self.name.starts_with('~') {
+            return None;
+        }
+        let file = joined(places.base(self.origin)?, self.name.as_ref());
+        let read = fs_err::read(&file).map_err(|error| error.to_string());
+        let read = read.and_then(|bytes| {
+            String::from_utf8(bytes).map_err(|_| format!("{} is not UTF-8 text", file.display()))
+        });
+        match read {
+            Ok(text) => {
+                findings.name_curriculum(file.clone());
+                Some(Overlay { raw: RawRecipe::parse(&text), file: Some(file), origin: self.origin })
+            }
+            Err(message) => {
+                let path = format!("{SECTION}.{NAME}");
+                findings.add(self.origin, Some(&path), Fault::new(format!("{path}: {message}")));
+                None
+            }
+        }
+    }
+}
+
+/// A section that a curriculum must not have.
+pub(crate) fn stranger(section: &Section) -> Fault {
+    let fault = Fault::new(format!("[{}] does not belong in a curriculum", section.name));
+    fault.hint(format!("a curriculum has the section [{SECTION}] alone"))
+}
+
+/// A curriculum that names another.
+pub(crate) fn nested() -> Fault {
+    Fault::new("a curriculum does not name another").hint("write out the keys that it shares with the other")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn every_file_of_the_folder_has_its_name() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../curriculum");
+        let files = fs_err::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let curricula = files.filter(|file| !file.ends_with("wheel.toml"));
+        let stems: BTreeSet<_> =
+            curricula.map(|file| file.file_stem().unwrap().to_string_lossy().into_owned()).collect();
+        assert_eq!(stems, CURRICULA.iter().map(ToString::to_string).collect());
+    }
+
+    #[test]
+    fn every_named_curriculum_holds_keys_of_its_section_alone() {
+        for name in CURRICULA {
+            let raw = RawRecipe::parse(builtin(name).unwrap());
+            assert!(raw.syntax.is_empty() && raw.strays.is_empty(), "{name}");
+            assert_eq!(raw.sections.len(), 1, "{name}");
+            let section = Section::find(SECTION).unwrap();
+            for key in &raw.sections[0].keys {
+                let known = section.key(&key.name).unwrap_or_else(|| panic!("{name}: {}", key.name));
+                let RawValue::Plain(value) = &key.value else { panic!("{name}: {}", key.name) };
+                assert_eq!(crate::values::check(SECTION, known, value), [], "{name}");
+                assert_ne!(key.name, NAME);
+            }
+        }
+    }
+}
