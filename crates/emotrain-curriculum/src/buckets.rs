@@ -19,19 +19,23 @@ impl Buckets {
     /// dialogues, as near to its share as can be, and leaves no bucket empty. Schedulers that know no
     /// buckets have one.
     ///
-    /// `utterances` holds the number of utterances of each dialogue.
+    /// `utterances` holds how many utterances of each dialogue are trained on; a dialogue with none is
+    /// left out.
     ///
     /// # Errors
-    /// No dialogues; fewer dialogues than buckets; difficulties of a different number of dialogues.
+    /// No dialogues that are trained on; fewer of them than buckets; difficulties of a different number
+    /// of dialogues.
     pub fn new(
         section: &CurriculumSection,
         difficulties: &[f64],
         utterances: &[usize],
     ) -> Result<Self, CurriculumError> {
-        let dialogues = utterances.len();
-        if difficulties.len() != dialogues {
-            return Err(CurriculumError::LengthMismatch { given: difficulties.len(), dialogues });
+        if difficulties.len() != utterances.len() {
+            let (given, dialogues) = (difficulties.len(), utterances.len());
+            return Err(CurriculumError::LengthMismatch { given, dialogues });
         }
+        let mut order: Vec<usize> = (0..utterances.len()).filter(|&index| utterances[index] > 0).collect();
+        let dialogues = order.len();
         if dialogues == 0 {
             return Err(CurriculumError::NoDialogues);
         }
@@ -42,7 +46,6 @@ impl Buckets {
         if buckets > dialogues {
             return Err(CurriculumError::TooFewDialogues { dialogues, buckets });
         }
-        let mut order: Vec<usize> = (0..dialogues).collect();
         order.sort_by(|&one, &other| {
             let ascending = difficulties[one].total_cmp(&difficulties[other]);
             match section.direction {
@@ -60,7 +63,7 @@ impl Buckets {
         self.ends.len()
     }
 
-    /// All dialogues, what training meets first coming first.
+    /// All dialogues that are trained on, what training meets first coming first.
     pub fn order(&self) -> &[usize] {
         &self.order
     }
@@ -73,11 +76,15 @@ impl Buckets {
         &self.order[self.start(bucket)..self.end(bucket)]
     }
 
-    /// The bucket of each dialogue, in the split's order.
-    pub fn of_each(&self) -> Vec<usize> {
-        let mut buckets = vec![0; self.order.len()];
+    /// The bucket of each of the split's `dialogues` dialogues; `None` for one that is left out.
+    pub fn of_each(&self, dialogues: usize) -> Vec<Option<usize>> {
+        let mut buckets = vec![None; dialogues];
         for bucket in 0..self.len() {
-            self.bucket(bucket).iter().for_each(|&dialogue| buckets[dialogue] = bucket);
+            for &dialogue in self.bucket(bucket) {
+                if let Some(place) = buckets.get_mut(dialogue) {
+                    *place = Some(bucket);
+                }
+            }
         }
         buckets
     }

@@ -28,9 +28,23 @@ impl Curriculum {
         dialogues: &[Dialogue],
     ) -> Result<Self, CurriculumError> {
         let scores = scorer.all(dialogues)?;
-        let difficulties: Vec<f64> = scores.iter().map(|score| score.dif).collect();
         let utterances: Vec<usize> = scores.iter().map(|score| score.n_utt).collect();
-        let buckets = Buckets::new(section, &difficulties, &utterances)?;
-        Ok(Self { scores, schedule: Schedule::new(section, buckets, &utterances) })
+        Self::from_scores(section, scores, &utterances)
+    }
+
+    /// Orders and cuts a split that has been scored. `utterances` holds how many utterances of each
+    /// dialogue are trained on, which `data.max_train_samples` may make fewer than there are; a dialogue
+    /// with none is left out.
+    ///
+    /// # Errors
+    /// Those of [`Buckets::new`].
+    pub fn from_scores(
+        section: &CurriculumSection,
+        scores: Vec<Components>,
+        utterances: &[usize],
+    ) -> Result<Self, CurriculumError> {
+        let difficulties: Vec<f64> = scores.iter().map(|score| score.dif).collect();
+        let buckets = Buckets::new(section, &difficulties, utterances)?;
+        Ok(Self { scores, schedule: Schedule::new(section, buckets, utterances) })
     }
 }

@@ -9,7 +9,7 @@ use crate::buckets::{Buckets, cumulative};
 pub struct Epoch<'s> {
     /// Which phase it belongs to, from 0. A new phase begins exactly where other dialogues are trained on.
     pub phase: usize,
-    /// Share of all utterances, above 0 and at most 1.
+    /// Share of all utterances that are trained on, above 0 and at most 1.
     pub share: f64,
     /// Dialogues as numbers in the split's order, what training meets first coming first.
     pub dialogues: &'s [usize],
@@ -52,13 +52,11 @@ impl Competence {
 }
 
 impl Schedule {
-    /// The schedule of a recipe over its buckets; `utterances` holds the number of utterances of each
-    /// dialogue, in the split's order.
+    /// The schedule of a recipe over its buckets, with the `utterances` that these were made of.
     ///
     /// # Panics
-    /// If the buckets are of another number of dialogues.
+    /// If there are fewer than that.
     pub fn new(section: &CurriculumSection, buckets: Buckets, utterances: &[usize]) -> Self {
-        assert_eq!(buckets.order().len(), utterances.len(), "buckets of other dialogues");
         let competence = Competence {
             initial: section.initial_competence,
             epochs: section.competence_epochs,

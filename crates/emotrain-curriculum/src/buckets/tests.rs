@@ -34,6 +34,13 @@ fn cuts_lie_where_the_utterances_are_halved() {
 }
 
 #[test]
+fn dialogues_that_are_not_trained_on_are_left_out() {
+    let buckets = buckets("", &[4.0, 3.0, 2.0, 1.0], &[1, 0, 2, 1]);
+    assert_eq!(parts(&buckets), [&[3][..], &[2, 0]]);
+    assert_eq!(buckets.of_each(4), [Some(1), None, Some(1), Some(0)]);
+}
+
+#[test]
 fn what_cannot_be_cut_is_refused() {
     let section = section("scheduler = \"one_pass\"\nnum_buckets = 3");
     let error = Buckets::new(&section, &[1.0, 2.0], &[4, 4]).unwrap_err();
@@ -41,6 +48,8 @@ fn what_cannot_be_cut_is_refused() {
     assert!(error.hint().is_some());
     let error = Buckets::new(&section, &[], &[]).unwrap_err();
     assert_eq!(error.to_string(), "there are no dialogues to order");
+    let error = Buckets::new(&section, &[1.0, 2.0, 3.0], &[0, 4, 4]).unwrap_err();
+    assert_eq!(error.to_string(), "curriculum.num_buckets = 3, but there are only 2 dialogues");
     let error = Buckets::new(&section, &[1.0], &[1, 1]).unwrap_err();
     assert_eq!(error.to_string(), "1 difficulties for 2 dialogues");
 }
@@ -71,9 +80,9 @@ proptest! {
         seen.sort_unstable();
         prop_assert_eq!(seen, (0..dialogues.len()).collect::<Vec<_>>());
         prop_assert_eq!(buckets.len(), count);
-        let of_each = buckets.of_each();
+        let of_each = buckets.of_each(dialogues.len());
         for (number, part) in parts(&buckets).iter().enumerate() {
-            prop_assert!(part.iter().all(|&index| of_each[index] == number));
+            prop_assert!(part.iter().all(|&index| of_each[index] == Some(number)));
         }
         prop_assert!(parts(&buckets).iter().all(|part| !part.is_empty()));
         // The hardest of a bucket is not harder than the easiest of the next one, or the other way round.
