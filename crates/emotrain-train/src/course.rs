@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::event::Event;
+
 /// What one epoch trains on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Epoch {
@@ -38,6 +40,13 @@ impl Course {
         Self { epochs: vec![epoch; epochs], shuffle: true, places: Vec::new() }
     }
 
+    /// What the run tells when the phase of this epoch begins.
+    pub(crate) fn phase_event(&self, epoch: &Epoch) -> Event {
+        let (phase, samples) = (epoch.phase, epoch.samples.len());
+        let share = if self.places.is_empty() { 1.0 } else { samples as f64 / self.places.len() as f64 };
+        Event::Phase { phase, samples, share }
+    }
+
     /// How far the curriculum is and how a step's samples fared in it, by name: the phase, the share of all samples
     /// that the epoch has, the mean difficulty of the step, and the loss per supervised token of each bucket that
     /// the step touched. Nothing without a curriculum.
@@ -60,10 +69,9 @@ impl Course {
             ("curriculum/difficulty".to_owned(), difficulty / samples.len() as f64),
         ];
         let losses = buckets.into_iter().filter(|(_, (_, tokens))| *tokens > 0);
-        scalars.extend(
-            losses
-                .map(|(bucket, (sum, tokens))| (format!("curriculum/loss_bucket_{}", bucket + 1), sum / tokens as f64)),
-        );
+        scalars.extend(losses.map(|(bucket, (sum, tokens))| {
+            (format!("curriculum/loss_bucket_{}", bucket + 1), sum / tokens as f64)
+        }));
         scalars
     }
 }

@@ -21,6 +21,15 @@ pub enum Event {
         /// Steps done before.
         start_step: usize,
     },
+    /// A phase of the curriculum begins.
+    Phase {
+        /// Which, from 0.
+        phase: usize,
+        /// Samples of each of its epochs.
+        samples: usize,
+        /// Of all samples; 1 without a curriculum.
+        share: f64,
+    },
     /// A step is done.
     Step {
         /// Number of the step, from 1.

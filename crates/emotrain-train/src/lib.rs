@@ -25,4 +25,4 @@ pub use optim::{Adam, Moments, Schedule, clip_grad_norm};
 pub use order::Plan;
 pub use run_dir::{FORMAT_VERSION, RunDir};
 pub use trainer::{Job, Outcome, TrainData, train};
-pub use validate::{Questions, Scored, Validation, evaluate, label_loss, sequence_loss};
+pub use validate::{Questions, Scored, Validation, evaluate, label_loss, sample_losses, sequence_loss};

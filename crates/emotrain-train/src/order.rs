@@ -103,6 +103,7 @@ impl Plan {
         if !self.shuffle {
             return order;
         }
+        order.sort_unstable();
         let mut rng = Key::new(self.seed).named("order").with(epoch as u64).rng();
         let mut shuffle = |order: &mut [usize]| {
             for last in (1..order.len()).rev() {

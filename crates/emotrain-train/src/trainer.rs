@@ -71,9 +71,8 @@ pub fn train(
     data: TrainData,
     events: &mut dyn FnMut(&Event),
 ) -> Result<Outcome, TrainError> {
-    let Recipe { train: section, eval, save, .. } = job.recipe;
+    let Recipe { train: section, curriculum, eval, save, .. } = job.recipe;
     let plan = Plan::new(section, data.train.iter().map(|sample| sample.ids.len()).collect(), data.course);
-    let schedule = Schedule::new(section, plan.total_steps());
     let mut optimizer = Adam::new(section);
     let mut state = State::default();
     let mut last_checkpoint = resume_path(job)?;
@@ -85,7 +84,15 @@ pub fn train(
 
     let mut end = End::Completed;
     while state.step < plan.total_steps() && end == End::Completed {
-        let learning_rate = schedule.at(state.step);
+        let phase = plan.phase_of(state.step);
+        if state.step == phase.start {
+            if curriculum.restart_optimizer {
+                optimizer = Adam::new(section);
+            }
+            events(&data.course.phase_event(plan.epoch_of(state.step)));
+        }
+        let span = if curriculum.restart_lr_scheduler { phase } else { 0..plan.total_steps() };
+        let learning_rate = Schedule::new(section, span.len()).at(state.step - span.start);
         let window = (plan.step(state.step), state.step, learning_rate);
         let result = step(job, &mut model, &mut optimizer, data.train, &window)?;
         state.step += 1;

@@ -80,6 +80,25 @@ pub fn label_loss(scored: &[Scored], completions: &[Vec<u32>]) -> f64 {
     sum / tokens.max(1) as f64
 }
 
+/// The negative log-likelihood of the supervised tokens of each sample, summed, in the order of `samples`.
+pub fn sample_losses(model: &CausalLm, samples: &[Sample], batch_size: usize) -> Vec<f64> {
+    let mut losses = Vec::with_capacity(samples.len());
+    for batch in samples.chunks(batch_size) {
+        let mut log_probs = model.log_probabilities(&pack(batch)).into_iter().map(f64::from);
+        for sample in batch {
+            let tokens = sample.ids.len() - sample.prompt_len.max(1);
+            losses.push(-log_probs.by_ref().take(tokens).sum::<f64>());
+        }
+    }
+    losses
+}
+
+fn pack(samples: &[Sample]) -> Batch {
+    let sequences: Vec<Sequence> =
+        samples.iter().map(|s| Sequence { ids: &s.ids, supervised_from: s.prompt_len }).collect();
+    Batch::sequences(&sequences)
+}
+
 /// The mean negative log-likelihood of the supervised tokens of plain sequences.
 pub fn sequence_loss(
     model: &CausalLm,
@@ -89,9 +108,7 @@ pub fn sequence_loss(
 ) -> f64 {
     let (mut sum, mut tokens, mut done) = (0.0, 0, 0);
     for batch in samples.chunks(batch_size) {
-        let sequences: Vec<Sequence> =
-            batch.iter().map(|s| Sequence { ids: &s.ids, supervised_from: s.prompt_len }).collect();
-        let log_probs = model.log_probabilities(&Batch::sequences(&sequences));
+        let log_probs = model.log_probabilities(&pack(batch));
         tokens += log_probs.len();
         sum -= log_probs.into_iter().map(f64::from).sum::<f64>();
         done += batch.len();

@@ -17,6 +17,7 @@ Examples:
   emotrain recipe.toml --dry-run               counts samples, tokens and steps first
   emotrain check a.toml b.toml                  finds all problems of recipes and data
   emotrain inspect recipe.toml --limit 2       shows what the model is trained on
+  emotrain curriculum show recipe.toml         shows what its curriculum does
   emotrain eval recipe.toml --run checkpoints/recipe --split test
   emotrain predict recipe.toml --run checkpoints/recipe --input dialogues.jsonl
 
@@ -80,6 +81,11 @@ pub(crate) enum Command {
     Eval(EvalArgs),
     /// Label the utterances of dialogues; JSON lines out
     Predict(PredictArgs),
+    /// Look at a curriculum before training with it, or score dialogues with one
+    Curriculum {
+        #[command(subcommand)]
+        command: CurriculumCommand,
+    },
     /// Print the JSON Schema of recipes, for editors that complete and check TOML
     Schema,
     /// Train a byte-level BPE tokenizer with a chat template, for a model of one's own
@@ -205,6 +211,58 @@ pub(crate) struct PredictArgs {
     /// Where the predictions go instead of standard output
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CurriculumCommand {
+    /// Show what a recipe's curriculum does: buckets, easiest and hardest dialogues, epochs
+    Show(ShowArgs),
+    /// Write the difficulty of every dialogue of a file, and what it is made of, as JSON lines
+    Score(ScoreArgs),
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  emotrain curriculum show recipe.toml
+  emotrain curriculum show recipe.toml --set curriculum.name=wes --svg wes.svg")]
+pub(crate) struct ShowArgs {
+    #[command(flatten)]
+    pub(crate) recipe: RecipeArgs,
+    /// Draw the histogram of difficulties into this file, too
+    #[arg(long, value_name = "FILE")]
+    pub(crate) svg: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Each line has id, dif, wes_same, wes_diff, n_shift_same, n_shift_diff, n_utt and n_spk. JSONL is read
+dialogue by dialogue, so its size does not matter. The file can be given to a recipe as
+curriculum.difficulty_file.
+
+Examples:
+  emotrain curriculum score --data train.jsonl --curriculum prc_emo --out scores.jsonl
+  emotrain curriculum score --data meld.train.json --curriculum wes --set curriculum.k=2.0 --out scores.jsonl
+  emotrain curriculum score --data iemocap.json --label-set iemocap --curriculum prc_emo --out scores.jsonl"
+)]
+pub(crate) struct ScoreArgs {
+    /// The dialogues, with labels
+    #[arg(long, value_name = "FILE")]
+    pub(crate) data: PathBuf,
+    /// A curriculum's name, or the path of its .toml file
+    #[arg(long, value_name = "NAME")]
+    pub(crate) curriculum: String,
+    /// Where the scores go
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// The file's format, as data.format in a recipe; without it, the file's name says
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<String>,
+    /// The labels, as data.label_set in a recipe [default: meld]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) label_set: Option<String>,
+    /// Set a key of a recipe, as in curriculum.k=2.0; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
 }
 
 #[derive(Args, Debug)]

@@ -2,6 +2,7 @@
 
 pub(crate) mod bench;
 pub(crate) mod check;
+pub(crate) mod curriculum;
 pub(crate) mod eval;
 pub(crate) mod inspect;
 pub(crate) mod predict;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::{Error as IoError, ErrorKind};
 use std::path::Path;
 
+use emotrain_curriculum::CurriculumError;
 use emotrain_data::{DataError, DataProblem};
 use emotrain_eval::EvalError;
 use emotrain_model::ModelError;
@@ -159,16 +160,28 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     let recipe = cause.downcast_ref::<RecipeError>().map(|_| Exit::Usage);
     let hub = cause.downcast_ref::<HubError>().map(|_| Exit::Input);
     let data = cause.downcast_ref().map(of_data);
+    let curriculum = cause.downcast_ref().map(of_curriculum);
     let prompt = cause.downcast_ref().map(of_prompt);
     let model = cause.downcast_ref().map(of_model);
     let eval = cause.downcast_ref().map(of_eval);
     let train = cause.downcast_ref().map(of_train);
     let system = cause.downcast_ref().map(of_system);
-    complaint.or(recipe).or(hub).or(data).or(prompt).or(model).or(eval).or(train).or(system)
+    complaint.or(recipe).or(hub).or(data).or(curriculum).or(prompt).or(model).or(eval).or(train).or(system)
 }
 
 fn of_data(error: &DataError) -> Exit {
     if matches!(error.problem(), DataProblem::Write(_)) { Exit::Output } else { Exit::Input }
+}
+
+fn of_curriculum(error: &CurriculumError) -> Exit {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all others are about files and what they hold")]
+    match error {
+        CurriculumError::Data(error) => of_data(error),
+        CurriculumError::Wheel(_)
+        | CurriculumError::UnknownEmotion { .. }
+        | CurriculumError::TooFewDialogues { .. } => Exit::Usage,
+        _ => Exit::Input,
+    }
 }
 
 fn of_prompt(error: &PromptError) -> Exit {
@@ -218,10 +231,11 @@ fn hint(error: &anyhow::Error) -> Option<String> {
         let complaint = cause.downcast_ref::<Complaint>().and_then(|complaint| complaint.hint.clone());
         let hub = cause.downcast_ref::<HubError>().map(|error| error.hint().to_owned());
         let data = cause.downcast_ref::<DataError>().and_then(DataError::hint);
+        let curriculum = cause.downcast_ref::<CurriculumError>().and_then(CurriculumError::hint);
         let prompt = cause.downcast_ref::<PromptError>().and_then(PromptError::hint);
         let model = cause.downcast_ref::<ModelError>().and_then(ModelError::hint);
         let train = cause.downcast_ref::<TrainError>().and_then(TrainError::hint);
-        complaint.or(hub).or(data).or(prompt).or(model).or(train)
+        complaint.or(hub).or(data).or(curriculum).or(prompt).or(model).or(train)
     })
 }
 

@@ -5,11 +5,15 @@
 mod base;
 mod coder;
 mod content;
+mod course;
 mod exam;
 mod plan;
 mod record;
 mod trained;
 
+use std::collections::BTreeMap;
+
+use anyhow::Context;
 use emotrain_data::LabelSet;
 use emotrain_eval::write_predictions;
 use emotrain_model::device::{self, OpenDevice};
@@ -30,6 +34,7 @@ use crate::shell::Shell;
 pub(crate) use base::{Base, make_trainable};
 pub(crate) use coder::{Coder, Selection};
 pub(crate) use content::Content;
+pub(crate) use course::{Ordered, kept_losses};
 pub(crate) use exam::{Exam, Measure, Terms, ask, comparison, predictions};
 pub(crate) use plan::plan;
 pub(crate) use record::Record;
@@ -67,6 +72,9 @@ pub(crate) struct Prepared<'a> {
     pub(crate) coder: Coder,
     /// In the order in which they were asked for.
     pub(crate) materials: Vec<Material>,
+    /// What each epoch trains on, where training files were asked for. With difficulties that a model has yet to
+    /// give, only the numbers in it are right.
+    pub(crate) course: Option<Course>,
 }
 
 /// Reads and checks what the recipe names. Training files are encoded with answers, others without.
@@ -97,7 +105,11 @@ pub(crate) fn prepare<'a>(
         let samples = problems.take(coder.encode(&content, selection(recipe, name)));
         materials.extend(samples.map(|samples| Material { name, content, samples }));
     }
-    let prepared = Prepared { recipe, labels, base, config, tokenizer, coder, materials };
+    let train = materials.iter().find(|material| material.name == SplitName::Train);
+    let losses = BTreeMap::new();
+    let course =
+        train.and_then(|train| problems.take(Ordered::new(recipe, &labels).course(train, Some(&losses))));
+    let prepared = Prepared { recipe, labels, base, config, tokenizer, coder, materials, course };
     prepared.check_fit(&mut problems);
     problems.finish()?;
     Ok(prepared)
@@ -211,9 +223,12 @@ pub(crate) fn train(recipe: &Recipe, shell: &Shell, interrupt: &Interrupt) -> an
     let terms = Terms { recipe, labels: &prepared.labels, printer: &shell.printer };
     let before = baseline(&model, &exams, (&run, resume), terms)?;
 
-    let samples = prepared.materials.first().map_or(&[][..], |material| &material.samples);
-    let course = Course::plain(samples.len(), recipe.train.num_train_epochs);
-    let data = TrainData { train: samples, course: &course, valid: valid.as_ref().map(|exam| &exam.validation) };
+    let train = prepared.materials.first().context("a training has a training file")?;
+    let samples = &train.samples;
+    let losses = course::losses(&model, samples, (&run, resume), (recipe, &shell.printer))?;
+    let course = Ordered::new(recipe, &prepared.labels).course(train, losses.as_ref())?;
+    let data =
+        TrainData { train: samples, course: &course, valid: valid.as_ref().map(|exam| &exam.validation) };
     let companions = companions(&prepared)?;
     let job = Job {
         recipe,

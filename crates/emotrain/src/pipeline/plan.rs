@@ -2,9 +2,9 @@
 
 use emotrain_model::{ModelConfig, tensor_shapes};
 use emotrain_recipe::{Recipe, TargetModules, TrainMethod};
-use emotrain_train::{Course, Plan};
+use emotrain_train::Plan;
 
-use super::Prepared;
+use super::{Prepared, course};
 use crate::cli::SplitName;
 
 /// Samples, tokens, steps and parameters for people to read.
@@ -17,12 +17,14 @@ pub(crate) fn plan(prepared: &Prepared) -> String {
     let train = prepared.materials.iter().find(|material| material.name == SplitName::Train);
     let lengths: Vec<usize> =
         train.iter().flat_map(|material| &material.samples).map(|sample| sample.ids.len()).collect();
-    if !lengths.is_empty() {
-        let course = Course::plain(lengths.len(), section.num_train_epochs);
-        let plan = Plan::new(section, lengths, &course);
+    if let Some(course) = &prepared.course {
+        let samples = lengths.len();
+        let plan = Plan::new(section, lengths, course);
         let window = section.per_device_train_batch_size * section.gradient_accumulation_steps;
-        let (steps, epoch) = (plan.total_steps(), plan.steps_in(0));
+        let (steps, epoch) = (plan.total_steps(), plan.steps_in(course.epochs.len() - 1));
         lines.push(format!("{:<11} {steps}, {epoch} per epoch, {window} samples each", "steps"));
+        lines.push(format!("{:<11} {}", "curriculum", prepared.recipe.curriculum.name));
+        lines.extend(course::described(course, samples));
     }
     let (all, trained) = parameters(&prepared.config, prepared.recipe);
     lines.push(format!("{:<11} {trained} trained, {all} in the base model", "parameters"));

@@ -25,6 +25,12 @@ impl<'a> TrainingView<'a> {
     pub(crate) fn show(&mut self, event: &Event) {
         match event {
             Event::Started { total_steps, start_step } => self.start(*total_steps, *start_step),
+            Event::Phase { phase, samples, share } => {
+                if *phase > 0 || *share < 1.0 {
+                    let (number, share) = (phase + 1, 100.0 * share);
+                    self.say(&format!("curriculum: phase {number}, {samples} samples ({share:.1} %)"));
+                }
+            }
             Event::Step { step, logged, .. } => {
                 self.bar.set_position(*step as u64);
                 self.bar.set_message(brief(event));

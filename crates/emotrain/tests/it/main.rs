@@ -4,6 +4,7 @@
 
 mod command_line;
 mod complaints;
+mod curriculum;
 mod hub;
 mod resume;
 mod runs;

@@ -1,0 +1,125 @@
+//! `emotrain curriculum show` and `score`: what a curriculum does, before anything is trained.
+
+use std::path::Path;
+
+use emotrain_curriculum::{Curriculum, Overview, Source, source, write_scores};
+use emotrain_data::{JsonlWriter, LabelSet, jsonl_dialogues, load_split, write_atomic};
+use emotrain_recipe::{DataFormat, LabelSetName, Recipe};
+
+use crate::cli::{CurriculumCommand, ScoreArgs, ShowArgs, SplitName};
+use crate::exit::{Complaint, Exit};
+use crate::pipeline::{Content, Ordered, kept_losses};
+use crate::shell::Shell;
+
+/// Runs the command.
+///
+/// # Errors
+/// A recipe, a curriculum or a file that does not do.
+pub(crate) fn run(command: &CurriculumCommand, shell: &Shell) -> anyhow::Result<Exit> {
+    match command {
+        CurriculumCommand::Show(args) => show(args, shell),
+        CurriculumCommand::Score(args) => score(args, shell),
+    }
+}
+
+fn show(args: &ShowArgs, shell: &Shell) -> anyhow::Result<Exit> {
+    let recipe = emotrain_recipe::load(&args.recipe.recipe, &args.recipe.set)?;
+    let labels = label_set(&recipe)?;
+    let Content::Dialogues(split) = Content::read(&recipe.data, &labels, SplitName::Train)? else {
+        return Err(Complaint::usage("data.format = \"text\": plain text has no dialogues to order").into());
+    };
+    let losses = kept_losses(&recipe.train.output_dir)?;
+    if source(&recipe.curriculum) == Source::Loss && losses.is_none() {
+        let message = "curriculum.difficulty = \"loss\": the base model's losses have not been measured";
+        let hint = format!(
+            "a run measures them at its start and keeps them in {}",
+            recipe.train.output_dir.display()
+        );
+        return Err(Complaint::usage(message).hint(hint).into());
+    }
+    let mut scorer = Ordered::new(&recipe, &labels).scorer(&split.dialogues, losses.as_ref())?;
+    let curriculum = Curriculum::new(&recipe.curriculum, &mut scorer, &split.dialogues)?;
+    let data = (&split.dialogues[..], &labels);
+    let overview =
+        Overview::new(&recipe.curriculum, &curriculum, data, &scorer, recipe.train.num_train_epochs)?;
+    shell.printer.result(&overview)?;
+    if let Some(path) = &args.svg {
+        write_atomic(path, overview.svg().as_bytes())?;
+        shell.printer.say(format_args!("the histogram is in {}", path.display()));
+    }
+    Ok(Exit::Done)
+}
+
+fn score(args: &ScoreArgs, shell: &Shell) -> anyhow::Result<Exit> {
+    let recipe = recipe_of(args)?;
+    let labels = label_set(&recipe)?;
+    if source(&recipe.curriculum) == Source::Loss {
+        let message = "curriculum.difficulty = \"loss\": there is no model here to measure the loss of";
+        return Err(Complaint::usage(message).hint("name another curriculum").into());
+    }
+    let format = recipe.data.format;
+    let mut to = JsonlWriter::create(&args.out)?;
+    let ordered = Ordered::new(&recipe, &labels);
+    let count = if format == DataFormat::Jsonl {
+        let mut scorer = ordered.scorer(&[], None)?;
+        write_scores(&mut scorer, jsonl_dialogues(&args.data, &labels, true)?, &mut to)?
+    } else {
+        let split = load_split(&args.data, format, &labels, true)?;
+        let mut scorer = ordered.scorer(&split.dialogues, None)?;
+        write_scores(&mut scorer, split.dialogues.into_iter().map(Ok), &mut to)?
+    };
+    if count == 0 {
+        return Err(Complaint::input(format!("{}: holds no dialogues", args.data.display())).into());
+    }
+    to.finish()?;
+    shell.printer.say(format_args!("{}: the scores of {count} dialogues", args.out.display()));
+    Ok(Exit::Done)
+}
+
+fn label_set(recipe: &Recipe) -> anyhow::Result<LabelSet> {
+    LabelSet::from_section(&recipe.data).map_err(|error| Complaint::usage(error.to_string()).into())
+}
+
+/// What the command line says, as a recipe: so that curricula, keys and their errors are the same.
+fn recipe_of(args: &ScoreArgs) -> anyhow::Result<Recipe> {
+    let text = "[model]\nmodel_name_or_path = \"none\"\n[data]\ntrain = \"none\"\n\
+                [eval]\nload_best_model_at_end = false\nbaseline = false\n[train]\nnum_train_epochs = 1000\n";
+    let format = args.format.clone().unwrap_or_else(|| format_of(&args.data).as_str().to_owned());
+    let labels = args.label_set.as_deref().unwrap_or(LabelSetName::Meld.as_str());
+    let said =
+        [("data.format", format.as_str()), ("data.label_set", labels), ("curriculum.name", &args.curriculum)];
+    let mut set: Vec<String> = said.iter().map(|(key, value)| format!("{key}={value:?}")).collect();
+    set.extend(args.set.iter().cloned());
+    Ok(emotrain_recipe::parse(text, Path::new("command line"), &set)?)
+}
+
+/// The format that a file's name speaks of. JSON is EmoryNLP's own where it has episodes.
+fn format_of(path: &Path) -> DataFormat {
+    let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+    let has_episodes = || fs_err::read_to_string(path).is_ok_and(|text| text.contains("\"episodes\""));
+    match extension.as_str() {
+        "csv" => DataFormat::MeldCsv,
+        "json" if has_episodes() => DataFormat::Emorynlp,
+        "json" => DataFormat::PrcJson,
+        "txt" => DataFormat::Dailydialog,
+        _ if path.is_dir() => DataFormat::Dailydialog,
+        _ => DataFormat::Jsonl,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats_are_told_by_names() {
+        for (name, format) in [
+            ("a.jsonl", DataFormat::Jsonl),
+            ("a.CSV", DataFormat::MeldCsv),
+            ("a.json", DataFormat::PrcJson),
+            ("dialogues_train.txt", DataFormat::Dailydialog),
+        ] {
+            assert_eq!(format_of(Path::new(name)), format, "{name}");
+        }
+    }
+}

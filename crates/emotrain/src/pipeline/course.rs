@@ -1,0 +1,176 @@
+//! The curriculum over the training samples: what each epoch trains on.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::Context;
+use emotrain_curriculum::{Curriculum, Given, Scorer, Source, Wheel, source};
+use emotrain_data::{Dialogue, LabelSet};
+use emotrain_model::CausalLm;
+use emotrain_prompt::Sample;
+use emotrain_recipe::Recipe;
+use emotrain_train::{Course, Epoch, Place, RunDir, sample_losses};
+use serde_json::Value;
+
+use super::{Content, Material};
+use crate::exit::Complaint;
+use crate::printer::Printer;
+
+/// The base model's loss on each dialogue, kept in the folder of a run.
+pub(crate) const LOSSES: &str = "curriculum.json";
+
+/// The dialogues of a file under the recipe's curriculum.
+pub(crate) struct Ordered<'a> {
+    recipe: &'a Recipe,
+    labels: &'a LabelSet,
+}
+
+impl<'a> Ordered<'a> {
+    pub(crate) fn new(recipe: &'a Recipe, labels: &'a LabelSet) -> Self {
+        Self { recipe, labels }
+    }
+
+    /// What scores the dialogues. `losses` has the mean loss of each where the difficulty is one.
+    ///
+    /// # Errors
+    /// A wheel or file of difficulties that does not do, or losses that are needed and not there.
+    pub(crate) fn scorer(
+        &self,
+        dialogues: &[Dialogue],
+        losses: Option<&BTreeMap<String, f64>>,
+    ) -> anyhow::Result<Scorer> {
+        let section = &self.recipe.curriculum;
+        let wheel = Wheel::from_section(section)?;
+        let scorer = Scorer::new(section, self.labels, &wheel, self.recipe.train.seed)?;
+        Ok(match source(section) {
+            Source::Unneeded | Source::Computed => scorer,
+            Source::File => {
+                let path = section.difficulty_file.as_deref().unwrap_or(Path::new(""));
+                scorer.with_given(Given::read(path)?)
+            }
+            Source::Loss => {
+                let losses = losses.context("the base model's losses are needed")?;
+                // Dialogues of which no sample was drawn are not ordered.
+                let of = |dialogue: &Dialogue| losses.get(&dialogue.id).copied().unwrap_or(0.0);
+                let values: Vec<f64> = dialogues.iter().map(of).collect();
+                let ids = dialogues.iter().map(|dialogue| dialogue.id.as_str());
+                scorer.with_given(Given::new("the base model's loss", ids, &values)?)
+            }
+        })
+    }
+
+    /// The course over the samples of a file.
+    ///
+    /// # Errors
+    /// As [`Ordered::scorer`]; too few dialogues; text without dialogues.
+    pub(crate) fn course(
+        &self,
+        material: &Material,
+        losses: Option<&BTreeMap<String, f64>>,
+    ) -> anyhow::Result<Course> {
+        let (section, epochs) = (&self.recipe.curriculum, self.recipe.train.num_train_epochs);
+        if source(section) == Source::Unneeded {
+            return Ok(Course::plain(material.samples.len(), epochs));
+        }
+        let Content::Dialogues(split) = &material.content else {
+            let message =
+                format!("curriculum.name = \"{}\": plain text has no dialogues to order", section.name);
+            return Err(Complaint::usage(message).hint("leave the section [curriculum] out").into());
+        };
+        let mut scorer = self.scorer(&split.dialogues, losses)?;
+        let components = scorer.all(&split.dialogues)?;
+        let members = members(&split.dialogues, &material.samples);
+        let sizes: Vec<usize> = members.iter().map(Vec::len).collect();
+        let Curriculum { scores, schedule } = Curriculum::from_scores(section, components, &sizes)?;
+        let epoch = |number| {
+            let epoch = schedule.epoch(number);
+            let samples = epoch.dialogues.iter().flat_map(|&dialogue| &members[dialogue]);
+            Epoch { phase: epoch.phase, samples: samples.copied().collect() }
+        };
+        let mut places = vec![Place { difficulty: 0.0, bucket: 0 }; material.samples.len()];
+        for (dialogue, bucket) in schedule.buckets().of_each(members.len()).into_iter().enumerate() {
+            for &sample in &members[dialogue] {
+                places[sample] = Place { difficulty: scores[dialogue].dif, bucket: bucket.unwrap_or(0) };
+            }
+        }
+        Ok(Course { epochs: (0..epochs).map(epoch).collect(), shuffle: section.shuffle, places })
+    }
+}
+
+/// The samples of each dialogue, in the order of the dialogue.
+fn members(dialogues: &[Dialogue], samples: &[Sample]) -> Vec<Vec<usize>> {
+    let places: BTreeMap<&str, usize> =
+        dialogues.iter().enumerate().map(|(at, dialogue)| (dialogue.id.as_str(), at)).collect();
+    let mut members = vec![Vec::new(); dialogues.len()];
+    for (number, sample) in samples.iter().enumerate() {
+        members[places[sample.id.dialogue.as_str()]].push(number);
+    }
+    members
+}
+
+/// The base model's mean loss on the labels of each dialogue's samples, in nats per utterance: measured once in the
+/// life of a run and kept in its folder.
+///
+/// # Errors
+/// A loss that is not finite, or a file that cannot be read or written.
+pub(crate) fn losses(
+    model: &CausalLm,
+    samples: &[Sample],
+    (run, resume): (&RunDir, bool),
+    (recipe, printer): (&Recipe, &Printer),
+) -> anyhow::Result<Option<BTreeMap<String, f64>>> {
+    if source(&recipe.curriculum) != Source::Loss {
+        return Ok(None);
+    }
+    if resume && let Some(kept) = kept_losses(run.path())? {
+        return Ok(Some(kept));
+    }
+    printer.say("measuring the untrained model's loss on every dialogue");
+    let losses = sample_losses(model, samples, recipe.eval.per_device_eval_batch_size);
+    let mut sums = BTreeMap::<String, (f64, usize)>::new();
+    for (sample, loss) in samples.iter().zip(losses) {
+        let (sum, count) = sums.entry(sample.id.dialogue.clone()).or_default();
+        *sum += loss;
+        *count += 1;
+    }
+    let means: BTreeMap<String, f64> =
+        sums.into_iter().map(|(id, (sum, count))| (id, sum / count as f64)).collect();
+    run.write_json(LOSSES, &serde_json::to_value(&means)?)?;
+    Ok(Some(means))
+}
+
+/// The losses that a run has kept.
+///
+/// # Errors
+/// A file that is damaged.
+pub(crate) fn kept_losses(run: &Path) -> anyhow::Result<Option<BTreeMap<String, f64>>> {
+    let path = run.join(LOSSES);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let value: Value = serde_json::from_str(&fs_err::read_to_string(&path)?)
+        .map_err(|error| Complaint::input(format!("{}: {error}", path.display())))?;
+    let losses = serde_json::from_value(value)
+        .map_err(|error| Complaint::input(format!("{}: {error}", path.display())))?;
+    Ok(Some(losses))
+}
+
+/// A line for each epoch that differs from the one before.
+pub(crate) fn described(course: &Course, samples: usize) -> Vec<String> {
+    if course.places.is_empty() {
+        return Vec::new();
+    }
+    let mut lines = Vec::new();
+    for (number, epoch) in course.epochs.iter().enumerate() {
+        let share = 100.0 * epoch.samples.len() as f64 / samples as f64;
+        let mean = epoch.samples.iter().map(|&sample| course.places[sample].difficulty).sum::<f64>()
+            / epoch.samples.len() as f64;
+        lines.push(format!(
+            "epoch {:<5} phase {}, {} samples ({share:.1} %), mean difficulty {mean:.4}",
+            number + 1,
+            epoch.phase + 1,
+            epoch.samples.len(),
+        ));
+    }
+    lines
+}
