@@ -1,4 +1,4 @@
-//! Dialogues in order of difficulty, cut into buckets (METHOD.md section 5, Algorithm 1; section 8).
+//! Dialogues in order of difficulty, cut into buckets (PRC-Emo, Algorithm 1).
 
 use emotrain_recipe::{Balance, CurriculumSection, Direction, PhaseScheduler};
 

@@ -1,4 +1,4 @@
-//! How hard a dialogue is: emotional shifts and what is counted beside them (METHOD.md section 5, Eq. 2-5).
+//! How hard a dialogue is: emotional shifts and what is counted beside them (PRC-Emo, Eq. 2-5).
 
 use emotrain_data::{Dialogue, LabelSet};
 use emotrain_recipe::{CurriculumSection, Difficulty, NeutralShifts};

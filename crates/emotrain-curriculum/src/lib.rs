@@ -1,5 +1,5 @@
 //! The curriculum of PRC-Emo: how hard a dialogue is, and from which epoch training sees it
-//! (METHOD.md section 5).
+//! (PRC-Emo, Eq. 1-5 and Algorithm 1).
 //!
 //! A [`Wheel`] says how alike two emotions are; with it a [`Scorer`] turns a dialogue into
 //! [`Components`]; [`Buckets`] order and cut a split; a [`Schedule`] says what each epoch trains on.

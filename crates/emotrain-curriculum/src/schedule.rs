@@ -1,4 +1,4 @@
-//! Which dialogues each epoch trains on (METHOD.md section 5, Algorithm 1; Platanios 2019, Eq. 7 and 8).
+//! Which dialogues each epoch trains on (PRC-Emo, Algorithm 1; Platanios 2019, Eq. 7 and 8).
 
 use emotrain_recipe::{Balance, CurriculumSection, Pacing, PhaseScheduler};
 

@@ -1,4 +1,4 @@
-//! The emotion wheel: where emotions lie, and how alike two of them are (METHOD.md section 5, Eq. 1).
+//! The emotion wheel: where emotions lie, and how alike two of them are (PRC-Emo, Eq. 1).
 
 mod parse;
 

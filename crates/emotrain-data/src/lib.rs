@@ -2,8 +2,7 @@
 //!
 //! A [`Split`] is a checked list of [`Dialogue`]s read by [`load_split`] from one of the formats that
 //! data sets of emotion recognition in conversation are published in. What comes out has been
-//! checked as a whole: no empty text, no unknown label, no id twice, punctuation mended
-//! (METHOD.md section 8).
+//! checked as a whole: no empty text, no unknown label, no id twice, punctuation mended.
 //!
 //! The crate deliberately does not download, shuffle, sample or tokenise: order is the file's
 //! order, and everything after reading is another crate's work.

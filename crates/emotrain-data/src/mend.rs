@@ -1,8 +1,7 @@
 //! Punctuation that lost its code page.
 //!
 //! MELD was exported with Windows-1252 bytes taken for Latin-1, so that its text holds invisible
-//! control characters (U+0080 to U+009F) where curly quotes, dashes and dots were meant
-//! (METHOD.md section 8).
+//! control characters (U+0080 to U+009F) where curly quotes, dashes and dots were meant.
 
 use std::borrow::Cow;
 

@@ -2,7 +2,7 @@
 //!
 //! Numbers are scikit-learn's, under scikit-learn's names: averages go over all labels of the set,
 //! a division by zero is 0, an answer that names no label is wrong and belongs to no class
-//! (METHOD.md sections 1 and 8).
+//! (as PRC-Emo's results are).
 //!
 //! The crate deliberately knows no model, no prompt and no tensor: labels in, numbers out.
 //!

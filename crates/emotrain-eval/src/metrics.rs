@@ -12,7 +12,7 @@ use crate::error::EvalError;
 pub struct Scores {
     /// Share of utterances whose prediction is the truth.
     pub accuracy: f64,
-    /// Mean of the labels' F1 weighted by their support: the headline (METHOD.md section 1).
+    /// Mean of the labels' F1 weighted by their support: the headline (PRC-Emo's).
     pub weighted_f1: f64,
     /// Plain mean of the labels' F1, over labels without support too.
     pub macro_f1: f64,

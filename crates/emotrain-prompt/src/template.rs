@@ -1,4 +1,4 @@
-//! The prompt template: from an utterance in its dialogue to the texts of a chat (METHOD.md section 4).
+//! The prompt template: from an utterance in its dialogue to the texts of a chat.
 //!
 //! A template is one Jinja file with the blocks `system` and `user`. What a template may use is listed
 //! in [`slots`]; a new kind of knowledge in the prompt is a new row there and a new value in

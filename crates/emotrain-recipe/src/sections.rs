@@ -149,7 +149,7 @@ pub struct TrainSection {
     pub output_dir: PathBuf,
 }
 
-/// `[curriculum]`: in what order training meets the dialogues (METHOD.md section 5).
+/// `[curriculum]`: in what order training meets the dialogues (PRC-Emo, Eq. 1-5 and Algorithm 1).
 ///
 /// With [`PhaseScheduler::None`] and `shuffle` no difficulty is needed, and nothing but those two
 /// keys means anything.

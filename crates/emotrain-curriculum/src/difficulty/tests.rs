@@ -16,7 +16,7 @@ fn close(found: f64, expected: f64) {
     assert!((found - expected).abs() <= 1e-12, "{found} is not {expected}");
 }
 
-/// The worked example of METHOD.md section 5.
+/// An example that can be checked by hand.
 const EXAMPLE: &str = "A neutral, B joy, A anger, A sadness, B joy";
 
 #[test]

@@ -2,7 +2,7 @@
 //! each `{labels: [int], sentences: [text], genders: [..], speakers: [name]}`, integers counting
 //! in the data set's label order.
 //!
-//! Who speaks (METHOD.md section 8): the name in `speakers` where there is one, never the `genders`
+//! Who speaks: the name in `speakers` where there is one, never the `genders`
 //! code. Without names, IEMOCAP's `"M"`/`"F"` is the speaker together with the session of the
 //! dialogue's id (`Ses05_F`), and a one-hot code is `Speaker 1`, `Speaker 2`, … by its position.
 

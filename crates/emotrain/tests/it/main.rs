@@ -6,6 +6,7 @@ mod command_line;
 mod complaints;
 mod curriculum;
 mod hub;
+mod papers;
 mod resume;
 mod runs;
 mod tools;
