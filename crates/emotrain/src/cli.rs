@@ -257,7 +257,7 @@ pub(crate) struct ScoreArgs {
     /// The file's format, as data.format in a recipe; without it, the file's name says
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<String>,
-    /// The labels, as data.label_set in a recipe [default: meld]
+    /// The labels, as `data.label_set` in a recipe; without it, the format says, which for JSON lines is meld
     #[arg(long, value_name = "NAME")]
     pub(crate) label_set: Option<String>,
     /// Set a key of a recipe, as in curriculum.k=2.0; may be repeated

@@ -72,7 +72,8 @@ fn score(args: &ScoreArgs, shell: &Shell) -> anyhow::Result<Exit> {
         return Err(Complaint::input(format!("{}: holds no dialogues", args.data.display())).into());
     }
     to.finish()?;
-    shell.printer.say(format_args!("{}: the scores of {count} dialogues", args.out.display()));
+    let (out, labels) = (args.out.display(), recipe.data.label_set.as_str());
+    shell.printer.say(format_args!("{out}: the scores of {count} dialogues, with the labels of {labels}"));
     Ok(Exit::Done)
 }
 
@@ -85,7 +86,7 @@ fn recipe_of(args: &ScoreArgs) -> anyhow::Result<Recipe> {
     let text = "[model]\nmodel_name_or_path = \"none\"\n[data]\ntrain = \"none\"\n\
                 [eval]\nload_best_model_at_end = false\nbaseline = false\n[train]\nnum_train_epochs = 1000\n";
     let format = args.format.clone().unwrap_or_else(|| format_of(&args.data).as_str().to_owned());
-    let labels = args.label_set.as_deref().unwrap_or(LabelSetName::Meld.as_str());
+    let labels = args.label_set.as_deref().unwrap_or_else(|| labels_of(&format, &args.data).as_str());
     let said =
         [("data.format", format.as_str()), ("data.label_set", labels), ("curriculum.name", &args.curriculum)];
     let mut set: Vec<String> = said.iter().map(|(key, value)| format!("{key}={value:?}")).collect();
@@ -104,6 +105,21 @@ fn format_of(path: &Path) -> DataFormat {
         "txt" => DataFormat::Dailydialog,
         _ if path.is_dir() => DataFormat::Dailydialog,
         _ => DataFormat::Jsonl,
+    }
+}
+
+/// The labels that a data set's own format speaks of; only IEMOCAP's dialogues are named by its sessions.
+fn labels_of(format: &str, path: &Path) -> LabelSetName {
+    let is = |other: DataFormat| format == other.as_str();
+    let has_sessions = || fs_err::read_to_string(path).is_ok_and(|text| text.contains("\"Ses0"));
+    if is(DataFormat::Emorynlp) {
+        LabelSetName::Emorynlp
+    } else if is(DataFormat::Dailydialog) {
+        LabelSetName::Dailydialog
+    } else if is(DataFormat::PrcJson) && has_sessions() {
+        LabelSetName::Iemocap
+    } else {
+        LabelSetName::Meld
     }
 }
 

@@ -33,8 +33,25 @@ fn the_worked_example_of_the_paper_is_scored_to_the_last_digit() {
     assert_eq!(rows[0]["id"], "worked");
 
     let said = bench.run(&[&score[..], &["--set", "curriculum.b=0.0"]].concat()).done();
-    assert!(said.err.contains("1 dialogue"), "{}", said.err);
+    assert!(said.err.contains("1 dialogues, with the labels of meld"), "{}", said.err);
     assert!(lines(&bench.read("scores.jsonl"))[0]["dif"].as_f64().unwrap() < expected);
+}
+
+#[test]
+fn iemocap_is_known_by_its_sessions() {
+    let bench = Workbench::new();
+    let dialogue =
+        json!({ "labels": [0, 4, 2], "sentences": ["One.", "Two.", "Three."], "genders": ["M", "F", "M"] });
+    bench.write("data.json", &json!({ "Ses01F_impro01": dialogue }).to_string());
+    let score =
+        ["curriculum", "score", "--data", "data.json", "--curriculum", "prc_emo", "--out", "scores.jsonl"];
+    let said = bench.run(&score).done();
+    assert!(said.err.contains("with the labels of iemocap"), "{}", said.err);
+    // happy to neutral for M; happy to excited and excited to neutral between the two; N = 6.
+    let happy_excited = 36_f64.to_radians().cos() + 0.4;
+    let expected = (2.0 * (1.0 / 6.0 + 0.4) + happy_excited + 2.0) / 5.0;
+    let dif = lines(&bench.read("scores.jsonl"))[0]["dif"].as_f64().unwrap();
+    assert!((dif - expected).abs() < 1e-12, "{dif}, not {expected}");
 }
 
 #[test]
