@@ -1,5 +1,6 @@
 //! What a training will be, counted before it begins.
 
+use emotrain_curriculum::{Source, source};
 use emotrain_model::{ModelConfig, tensor_shapes};
 use emotrain_recipe::{Recipe, TargetModules, TrainMethod};
 use emotrain_train::Plan;
@@ -23,8 +24,13 @@ pub(crate) fn plan(prepared: &Prepared) -> String {
         let window = section.per_device_train_batch_size * section.gradient_accumulation_steps;
         let (steps, epoch) = (plan.total_steps(), plan.steps_in(course.epochs.len() - 1));
         lines.push(format!("{:<11} {steps}, {epoch} per epoch, {window} samples each", "steps"));
-        lines.push(format!("{:<11} {}", "curriculum", prepared.recipe.curriculum.name));
-        lines.extend(course::described(course, samples));
+        let curriculum = &prepared.recipe.curriculum;
+        lines.push(format!("{:<11} {}", "curriculum", curriculum.name));
+        if source(curriculum) == Source::Loss {
+            lines.push("the order follows when the base model's losses are known".to_owned());
+        } else {
+            lines.extend(course::described(course, samples));
+        }
     }
     let (all, trained) = parameters(&prepared.config, prepared.recipe);
     lines.push(format!("{:<11} {trained} trained, {all} in the base model", "parameters"));
