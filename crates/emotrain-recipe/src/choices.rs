@@ -35,6 +35,10 @@ macro_rules! choices {
     };
 }
 
+mod retrieval;
+
+pub use self::retrieval::{DemonstrationOrder, Exclude};
+
 choices! {
     /// Where the weights of the base model come from.
     ModelInit {

@@ -46,15 +46,15 @@ mod values;
 mod vocabulary;
 
 pub use choices::{
-    DataFormat, DeviceChoice, Dtype, LabelSetName, LoraInit, Metric, ModelInit, Optimizer, Reporter,
-    ResumeFrom, Scheduler, TargetModules, TrainMethod, UnknownDevice, WrongForm,
+    DataFormat, DemonstrationOrder, DeviceChoice, Dtype, Exclude, LabelSetName, LoraInit, Metric, ModelInit,
+    Optimizer, Reporter, ResumeFrom, Scheduler, TargetModules, TrainMethod, UnknownDevice, WrongForm,
 };
 pub use problem::{OVERRIDE_FILE, Problem, RecipeError};
 pub use recipe::{Recipe, load, parse};
 pub use schema::json_schema;
 pub use sections::{
-    DataSection, EvalSection, LoggingSection, LoraSection, ModelSection, PromptSection, SaveSection,
-    TrainSection,
+    DataSection, EvalSection, LoggingSection, LoraSection, ModelSection, PromptSection, RetrievalSection,
+    SaveSection, TrainSection,
 };
 
 /// `recipes/default.toml`: every key with its default and what it means.

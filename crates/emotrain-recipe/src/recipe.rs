@@ -11,8 +11,8 @@ use crate::places::Places;
 use crate::problem::{Fault, Findings, Origin, Position, RecipeError};
 use crate::raw::RawRecipe;
 use crate::sections::{
-    DataSection, EvalSection, LoggingSection, LoraSection, ModelSection, PromptSection, SaveSection,
-    TrainSection,
+    DataSection, EvalSection, LoggingSection, LoraSection, ModelSection, PromptSection, RetrievalSection,
+    SaveSection, TrainSection,
 };
 
 /// A checked recipe with every default filled in and every path resolved.
@@ -32,6 +32,8 @@ pub struct Recipe {
     pub data: DataSection,
     /// How an utterance becomes a chat.
     pub prompt: PromptSection,
+    /// The demonstrations in the prompt.
+    pub retrieval: RetrievalSection,
     /// The loop.
     pub train: TrainSection,
     /// When to measure and what to keep.
@@ -44,11 +46,12 @@ pub struct Recipe {
 
 impl PartialEq for Recipe {
     fn eq(&self, other: &Self) -> bool {
-        let Self { name: _, model, lora, data, prompt, train, eval, save, logging } = self;
+        let Self { name: _, model, lora, data, prompt, retrieval, train, eval, save, logging } = self;
         *model == other.model
             && *lora == other.lora
             && *data == other.data
             && *prompt == other.prompt
+            && *retrieval == other.retrieval
             && *train == other.train
             && *eval == other.eval
             && *save == other.save

@@ -139,7 +139,8 @@ impl Line {
         let (dialogue, first, turns) = if let Some(turns) = self.utterances {
             let stray = [self.text.is_some(), self.dialogue.is_some(), self.position.is_some()];
             if stray.contains(&true) {
-                let message = "a line is a dialogue with `utterances` or a demonstration with `text`, not both";
+                let message =
+                    "a line is a dialogue with `utterances` or a demonstration with `text`, not both";
                 return Err(DataProblem::WrongForm(message.to_owned()));
             }
             (self.id.ok_or_else(|| missing("id"))?, 0, turns)
@@ -159,7 +160,8 @@ impl Line {
         let numbered = turns.into_iter().enumerate();
         let demonstrations = numbered.map(|(place, turn)| {
             let (text, label) = checked(&turn.text, &turn.label)?;
-            let speaker = turn.speaker.map(|name| clean(&name).0.into_owned()).filter(|name| !name.is_empty());
+            let speaker =
+                turn.speaker.map(|name| clean(&name).0.into_owned()).filter(|name| !name.is_empty());
             Ok(Demonstration {
                 dataset: dataset.trim().to_owned(),
                 split,

@@ -88,7 +88,8 @@ fn a_list_without_dialogues_is_told_apart_by_place() {
     let ids: Vec<_> = read.iter().map(|one| one.id().to_string()).collect();
     assert_eq!(ids, ["own/train/list#0", "own/train/list#1"]);
     assert_eq!(read[1].emotion, "joy");
-    let (_folder, path) = file("[{\"sentence\": \"Good.\", \"label\": \"happy\"},\n {\"sentence\": \"\", \"label\": \"sad\"}]");
+    let (_folder, path) =
+        file("[{\"sentence\": \"Good.\", \"label\": \"happy\"},\n {\"sentence\": \"\", \"label\": \"sad\"}]");
     let error = load_prc_demonstrations(&path, ORIGIN).unwrap_err();
     assert_eq!(error.place().line, Some(2));
 }
