@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use emotrain_data::{DataError, SplitKind};
+use emotrain_data::{DataError, LabelSet, SplitKind};
 
 use crate::embed::EmbedderError;
 
@@ -170,6 +170,19 @@ pub enum BankProblem {
     /// Nothing to build a bank of.
     #[error("would hold no demonstrations")]
     Empty,
+    /// A label that is not of the label set.
+    #[error("unknown label \"{label}\"")]
+    UnknownLabel {
+        /// As the file spells it.
+        label: String,
+        /// The most similar label.
+        nearest: Option<String>,
+        /// All labels, for the hint.
+        known: String,
+    },
+    /// Two labels for one demonstration in one annotator's file.
+    #[error("{0} is annotated twice")]
+    AnnotatedTwice(String),
     /// The folder holds something that is not a bank.
     #[error("holds other files and no bank")]
     NotOurs,
@@ -187,7 +200,23 @@ impl BankProblem {
         Self::Io(cause.to_string())
     }
 
-    fn hint(&self) -> Option<&'static str> {
+    pub(crate) fn unknown_label(label: &str, labels: &LabelSet) -> Self {
+        Self::UnknownLabel {
+            label: label.trim().to_owned(),
+            nearest: labels.nearest(label).map(str::to_owned),
+            known: labels.names().join(", "),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        if let Self::UnknownLabel { nearest, known, .. } = self {
+            let near = nearest.as_ref().map(|label| format!("did you mean \"{label}\"?"));
+            return Some(near.unwrap_or_else(|| format!("the labels are {known}")));
+        }
+        self.fixed_hint().map(str::to_owned)
+    }
+
+    fn fixed_hint(&self) -> Option<&'static str> {
         let hints = [
             (
                 matches!(self, Self::NoManifest),
@@ -268,7 +297,7 @@ impl RetrievalError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Data(error) => error.hint(),
-            Self::Bank { problem, .. } => problem.hint().map(str::to_owned),
+            Self::Bank { problem, .. } => problem.hint(),
             Self::Embedder(error) => error.hint.clone(),
         }
     }

@@ -9,7 +9,11 @@ use crate::error::{BankProblem, RetrievalError};
 
 /// The bytes of a file, read as they are touched.
 #[derive(Debug)]
-pub(crate) struct MappedFile(Mmap);
+pub(crate) struct MappedFile {
+    map: Mmap,
+    #[cfg(unix)]
+    file: fs_err::File,
+}
 
 impl MappedFile {
     /// # Errors
@@ -26,7 +30,24 @@ impl MappedFile {
         // from the file is trusted without a check against the mapped length. A foreign process that
         // truncates the file meanwhile ends the program with a bus error.
         let map = unsafe { Mmap::map(file.file()) }.map_err(|error| fail(BankProblem::of_io(&error)))?;
-        Ok(Self(map))
+        Ok(Self {
+            map,
+            #[cfg(unix)]
+            file,
+        })
+    }
+
+    /// Fills `bytes` from a place in the file without mapping it; whether that could be done.
+    #[cfg(unix)]
+    pub(crate) fn read_at(&self, start: usize, bytes: &mut [u8]) -> bool {
+        use std::os::unix::fs::FileExt as _;
+        self.file.file().read_exact_at(bytes, start as u64).is_ok()
+    }
+
+    /// Fills `bytes` from a place in the file without mapping it; whether that could be done.
+    #[cfg(not(unix))]
+    pub(crate) fn read_at(&self, _start: usize, _bytes: &mut [u8]) -> bool {
+        false
     }
 }
 
@@ -34,6 +55,6 @@ impl Deref for MappedFile {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        &self.0
+        &self.map
     }
 }

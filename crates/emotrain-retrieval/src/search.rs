@@ -27,8 +27,7 @@ pub(crate) struct Wish<'a> {
     pub(crate) balance: Option<(&'a [u16], usize)>,
 }
 
-/// The best of what it was offered. Rows must be offered in ascending order: of equal scores the earlier
-/// one stays before the later.
+/// The best of what it was offered: by score, and of equal scores the earlier rows.
 #[derive(Clone, Debug)]
 pub(crate) struct Best<'a> {
     wish: Wish<'a>,
@@ -42,17 +41,19 @@ impl<'a> Best<'a> {
         Self { wish, lists: vec![Vec::new(); lists] }
     }
 
+    fn place(&self, row: usize) -> usize {
+        self.wish.balance.map_or(0, |(emotions, _)| usize::from(emotions[row]))
+    }
+
     /// Takes a row in if it is among the best; `admits` is asked only then.
     #[inline]
     pub(crate) fn offer(&mut self, row: usize, score: f32, admits: impl FnOnce(usize) -> bool) {
-        let k = self.wish.k;
-        let list = match self.wish.balance {
-            None => &mut self.lists[0],
-            Some((emotions, _)) => &mut self.lists[usize::from(emotions[row])],
-        };
-        let is_better = list.len() < k || list.last().is_some_and(|worst| score > worst.score);
+        let (k, place) = (self.wish.k, self.place(row));
+        let list = &mut self.lists[place];
+        let before = |hit: &Hit| hit.score > score || (hit.score >= score && hit.row < row);
+        let is_better = list.len() < k || list.last().is_some_and(|worst| !before(worst));
         if is_better && score >= self.wish.min_score && admits(row) {
-            let place = list.partition_point(|hit| hit.score >= score);
+            let place = list.partition_point(before);
             list.truncate(k.saturating_sub(1));
             list.insert(place, Hit { row, score });
         }
@@ -60,24 +61,19 @@ impl<'a> Best<'a> {
 
     /// Whether a row might be taken in that scores at most `bound`.
     #[inline]
-    pub(crate) fn might_want(&self, row: usize, bound: f32) -> bool {
-        let list = match self.wish.balance {
-            None => &self.lists[0],
-            Some((emotions, _)) => &self.lists[usize::from(emotions[row])],
-        };
-        bound >= self.wish.min_score
-            && (list.len() < self.wish.k || list.last().is_some_and(|worst| bound > worst.score))
+    fn might_want(&self, row: usize, bound: f32) -> bool {
+        self.wants(&self.lists[self.place(row)], bound)
     }
 
-    /// Joins what was found among later rows.
-    pub(crate) fn join(mut self, later: Self) -> Self {
-        for (list, later) in self.lists.iter_mut().zip(later.lists) {
-            list.extend(later);
-            // Stable: of equal scores the earlier row stays first.
-            list.sort_by(|one, other| other.score.total_cmp(&one.score));
-            list.truncate(self.wish.k);
-        }
-        self
+    /// Whether a row might be taken into a list that scores at most `bound`.
+    fn wants(&self, list: &[Hit], bound: f32) -> bool {
+        bound >= self.wish.min_score
+            && bound > f32::NEG_INFINITY
+            && (list.len() < self.wish.k || list.last().is_some_and(|worst| bound >= worst.score))
+    }
+
+    fn holds(&self, row: usize) -> bool {
+        self.lists[self.place(row)].iter().any(|hit| hit.row == row)
     }
 
     /// The best ones, best first. With balance: the best of each emotion, then the second of each, and

@@ -178,8 +178,8 @@ impl fmt::Display for Stats {
         writeln!(f, "  characters: {}", self.characters)?;
         writeln!(
             f,
-            "  duplicates: {texts} texts are there several times ({surplus} demonstrations too many), \
-             {contradictory} of them with different emotions"
+            "  duplicates: {surplus} demonstrations repeat one of {texts} texts, {contradictory} of which have \
+             several emotions"
         )?;
         write!(f, "  {}", self.near_duplicates)
     }

@@ -3,7 +3,6 @@
 use std::hash::Hasher as _;
 
 use bm25::Tokenizer;
-use sha2::{Digest as _, Sha256};
 
 /// A number that stands for a text: equal texts have equal ones, and two different ones among a
 /// million have the same with a probability of about 10⁻⁸.
@@ -21,11 +20,23 @@ impl TextKey {
         Self::of(normalised(text).as_bytes())
     }
 
+    /// Eight bytes at a time: each step multiplies to twice the width and folds the halves together. Kept
+    /// on disk, so that it is ours and stays as it is.
     fn of(bytes: &[u8]) -> Self {
-        let digest = Sha256::digest(bytes);
-        let mut first = [0; 8];
-        first.copy_from_slice(&digest[..8]);
-        Self(u64::from_le_bytes(first))
+        let fold = |state: u64, factor: u64| {
+            let product = u128::from(state) * u128::from(factor);
+            #[expect(clippy::cast_possible_truncation, reason = "the halves are folded together")]
+            let folded = (product >> 64) as u64 ^ product as u64;
+            folded
+        };
+        let (chunks, rest) = bytes.as_chunks::<8>();
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        let numbers = chunks.iter().chain([&last]).map(|chunk| u64::from_le_bytes(*chunk));
+        let mixed = numbers.fold(bytes.len() as u64 ^ 0x243f_6a88_85a3_08d3, |state, number| {
+            fold(state ^ number ^ 0x1319_8a2e_0370_7344, 0xa409_3822_299f_31d1 ^ state.rotate_left(32) | 1)
+        });
+        Self(fold(mixed ^ 0x082e_fa98_ec4e_6c89, 0x4528_21e6_38d0_1377))
     }
 }
 
@@ -40,11 +51,20 @@ impl TextKey {
 /// ```
 pub fn normalised(text: &str) -> String {
     let mut same = String::with_capacity(text.len());
-    for word in words(text) {
-        if !same.is_empty() {
+    let mut is_gap = false;
+    for character in text.chars() {
+        if !character.is_alphanumeric() {
+            is_gap = !same.is_empty();
+            continue;
+        }
+        if std::mem::take(&mut is_gap) {
             same.push(' ');
         }
-        same.extend(word.chars().flat_map(char::to_lowercase));
+        if character.is_ascii() {
+            same.push(character.to_ascii_lowercase());
+        } else {
+            same.extend(character.to_lowercase());
+        }
     }
     if same.is_empty() { text.trim().to_owned() } else { same }
 }

@@ -17,7 +17,7 @@ use crate::embed::{UNIT_TOLERANCE, length};
 use crate::error::{BankProblem, RetrievalError};
 use crate::manifest::VectorsRecord;
 use crate::mapped::MappedFile;
-use crate::search::dense::Rows;
+use crate::search::dense::{Rows, Source};
 use crate::search::sketch::{Sketches, sketch};
 use crate::text::TextKey;
 
@@ -98,7 +98,20 @@ impl Vectors {
             steps: floats(&self.steps),
             errors: floats(&self.errors),
         };
-        Rows { vectors: self.all(), width: self.width, sketches }
+        Rows { source: Source::File(self), width: self.width, sketches }
+    }
+
+    /// Copies one vector out of the file, past the mapping: a search that goes here and there would
+    /// otherwise map the whole file by and by.
+    pub(crate) fn read(&self, row: usize, vector: &mut [f32]) {
+        #[cfg(target_endian = "little")]
+        if self
+            .file
+            .read_at(self.rows.start + row * self.width * size_of::<f32>(), bytemuck::cast_slice_mut(vector))
+        {
+            return;
+        }
+        vector.copy_from_slice(self.row(row));
     }
 
     /// All vectors, row-major.
@@ -116,6 +129,11 @@ impl Vectors {
         let mut bytes = [0; 8];
         bytes.copy_from_slice(&self.file[self.texts.clone()][row * 8..row * 8 + 8]);
         TextKey(u64::from_le_bytes(bytes))
+    }
+
+    /// Numbers in a vector.
+    pub(crate) fn width(&self) -> usize {
+        self.width
     }
 
     /// How many there are.

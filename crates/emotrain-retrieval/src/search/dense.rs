@@ -1,9 +1,10 @@
 //! Cosine similarity with every vector of the bank: exact, in float32.
 //!
-//! Vectors have length 1, so that a dot product is the cosine. A few queries divide the rows among the
-//! cores and pass over most of them by their [`sketches`](super::sketch): memory is what bounds them.
-//! Many queries are divided among the cores in blocks, each of which meets a block of rows while that is
-//! in the cache. Both ways give the same scores, to the last bit.
+//! Vectors have length 1, so that a dot product is the cosine. All rows are weighed by their
+//! [sketches](super::sketch), which are a quarter of their size, and only those that may be among the best
+//! are read and scored: a few dozen a query. One query divides the rows among the cores; many are divided
+//! among the cores themselves, in blocks that meet the sketches while they are in the cache. The scores
+//! are the same, to the last bit.
 
 use std::ops::Range;
 
@@ -13,29 +14,47 @@ use rayon::prelude::*;
 use super::kernel::{product, scan};
 use super::sketch::{Query, Sketches};
 use super::{Best, Hit, Wish};
+use crate::vectors::Vectors;
 
 /// Queries of a block, and rows that they meet at a time: both fit into a core's cache.
-const QUERY_BLOCK: usize = 48;
-const ROW_BLOCK: usize = 128;
-/// Fewest rows that a core takes at a time for a few queries, and bounds that it computes at a time.
+const QUERY_BLOCK: usize = 16;
+const ROW_BLOCK: usize = 256;
+/// Fewest rows that a core takes at a time for one query.
 const ROW_PIECE: usize = 2048;
-const BOUNDS: usize = 256;
+/// Rows that are kept for scoring beside twice the number of those that are wanted. When that is not
+/// enough, because many texts are the same, the rows are weighed a second time.
+const SPARE: usize = 24;
 
-/// Vectors to search, row-major.
+/// Rows to search.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rows<'a> {
-    pub(crate) vectors: &'a [f32],
+    pub(crate) source: Source<'a>,
     pub(crate) width: usize,
     pub(crate) sketches: Sketches<'a>,
 }
 
-impl<'a> Rows<'a> {
+/// Where rows are read from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Source<'a> {
+    /// A bank's file.
+    File(&'a Vectors),
+    /// Numbers at hand, row-major.
+    #[cfg(test)]
+    Memory(&'a [f32]),
+}
+
+impl Rows<'_> {
     pub(crate) fn count(self) -> usize {
-        self.vectors.len() / self.width
+        self.sketches.steps.len()
     }
 
-    fn part(self, rows: Range<usize>) -> &'a [f32] {
-        &self.vectors[rows.start * self.width..rows.end * self.width]
+    fn score(self, arch: Arch, query: &[f32], row: usize, buffer: &mut [f32]) -> f32 {
+        match self.source {
+            Source::File(vectors) => vectors.read(row, buffer),
+            #[cfg(test)]
+            Source::Memory(all) => buffer.copy_from_slice(&all[row * self.width..(row + 1) * self.width]),
+        }
+        product(arch, query, buffer)
     }
 }
 
@@ -44,98 +63,151 @@ impl<'a> Rows<'a> {
 ///
 /// # Shapes
 /// `queries` `[Q × width]`, row-major.
-pub(crate) fn nearest<'w>(
-    rows: Rows<'_>,
-    queries: &[f32],
-    wish: Wish<'w>,
-    admits: impl Fn(usize, usize) -> bool + Sync,
-) -> Vec<Vec<Hit>> {
-    let count = queries.len() / rows.width;
-    let threads = rayon::current_num_threads();
-    if count <= QUERY_BLOCK / 2 * threads {
-        few(rows, queries, wish, &admits)
-    } else {
-        let blocks = queries.par_chunks(QUERY_BLOCK * rows.width).enumerate();
-        let found = blocks.map(|(block, queries)| {
-            let first = block * QUERY_BLOCK;
-            search(rows, queries, wish, 0..rows.count(), &|query, row| admits(first + query, row))
-        });
-        found.flatten_iter().map(Best::into_hits).collect()
-    }
-}
-
-/// Divides the rows among the cores, for one query after the other.
-fn few(
+pub(crate) fn nearest(
     rows: Rows<'_>,
     queries: &[f32],
     wish: Wish<'_>,
-    admits: &(impl Fn(usize, usize) -> bool + Sync),
+    admits: impl Fn(usize, usize) -> bool + Sync,
 ) -> Vec<Vec<Hit>> {
-    // A piece begins without a worst of its best, so that longer pieces read fewer rows.
-    let piece = rows.count().div_ceil(4 * rayon::current_num_threads()).max(ROW_PIECE);
-    let pieces = rows.count().div_ceil(piece);
-    let queries = queries.chunks_exact(rows.width).enumerate();
-    let found = queries.map(|(at, query)| {
-        let sketch = Query::new(query);
-        let found = (0..pieces).into_par_iter().map(|number| {
-            let part = number * piece..((number + 1) * piece).min(rows.count());
-            sift(rows, (query, &sketch), Best::new(wish), part, &|row| admits(at, row))
-        });
-        // The join keeps the order of the pieces, and with it the order of equal scores.
-        found.reduce(|| Best::new(wish), Best::join).into_hits()
+    let count = queries.len() / rows.width;
+    if count < QUERY_BLOCK * rayon::current_num_threads() {
+        let queries = queries.chunks_exact(rows.width).enumerate();
+        let found = queries.map(|(at, query)| one(rows, query, wish, &|_, row| admits(at, row)));
+        return found.collect();
+    }
+    let blocks = queries.par_chunks(QUERY_BLOCK * rows.width).enumerate();
+    let found = blocks.map(|(block, queries)| {
+        let admits = |query, row| admits(block * QUERY_BLOCK + query, row);
+        let queries = queries.chunks_exact(rows.width);
+        let sketches: Vec<Query> = queries.clone().map(Query::new).collect();
+        let weighed = weigh(rows, &sketches, wish, 0..rows.count(), &admits);
+        let scored = queries.zip(&sketches).zip(weighed).enumerate();
+        let hits = scored
+            .map(|(at, (query, candidates))| score(rows, query, candidates, wish, &|row| admits(at, row)));
+        hits.collect::<Vec<_>>()
     });
-    found.collect()
+    found.flatten_iter().collect()
 }
 
-/// Scores the rows of a part whose sketches promise enough, on this core.
-fn sift<'w>(
+/// One query, the rows divided among the cores.
+fn one(
     rows: Rows<'_>,
-    (query, sketch): (&[f32], &Query),
-    mut best: Best<'w>,
+    query: &[f32],
+    wish: Wish<'_>,
+    admits: &(impl Fn(usize, usize) -> bool + Sync),
+) -> Vec<Hit> {
+    let sketch = [Query::new(query)];
+    let piece = rows.count().div_ceil(4 * rayon::current_num_threads()).max(ROW_PIECE);
+    let pieces = (0..rows.count().div_ceil(piece)).into_par_iter().map(|number| {
+        let part = number * piece..((number + 1) * piece).min(rows.count());
+        weigh(rows, &sketch, wish, part, admits).pop()
+    });
+    let weighed = pieces.flatten_iter().reduce_with(Candidates::join);
+    let Some(candidates) = weighed else { return Vec::new() };
+    score(rows, (query, &sketch[0]), candidates, wish, &|row| admits(0, row))
+}
+
+/// The rows of a query whose sketches promise most, with the most that each can score.
+struct Candidates {
+    /// One list, or one for each emotion; the most promising first.
+    lists: Vec<Vec<Hit>>,
+    /// What the rows that were left out of a list promise at most; -∞ if none was.
+    floors: Vec<f32>,
+}
+
+impl Candidates {
+    fn new(best: Best<'_>, k: usize) -> Self {
+        let floor = |list: &Vec<Hit>| {
+            list.last().filter(|_| list.len() == k).map_or(f32::NEG_INFINITY, |last| last.score)
+        };
+        let floors = best.lists.iter().map(floor).collect();
+        Self { lists: best.lists, floors }
+    }
+
+    fn join(mut self, other: Self) -> Self {
+        for (list, other) in self.lists.iter_mut().zip(other.lists) {
+            list.extend(other);
+        }
+        for (floor, other) in self.floors.iter_mut().zip(other.floors) {
+            *floor = floor.max(other);
+        }
+        self
+    }
+}
+
+/// Weighs the rows of a part for a block of queries on this core.
+fn weigh(
+    rows: Rows<'_>,
+    queries: &[Query],
+    wish: Wish<'_>,
     part: Range<usize>,
-    admits: &impl Fn(usize) -> bool,
-) -> Best<'w> {
+    admits: &impl Fn(usize, usize) -> bool,
+) -> Vec<Candidates> {
     let arch = Arch::new();
-    let mut bounds = [0.0; BOUNDS];
-    for first in part.clone().step_by(BOUNDS) {
-        let bounds = &mut bounds[..BOUNDS.min(part.end - first)];
-        sketch.bounds(arch, rows.sketches, first, bounds);
-        for (row, bound) in (first..).zip(bounds.iter()) {
-            if best.might_want(row, *bound) {
-                let score = product(arch, query, rows.part(row..row + 1));
-                best.offer(row, score, admits);
+    let k = 2 * wish.k + SPARE;
+    let mut best = vec![Best::new(Wish { k, ..wish }); queries.len()];
+    let mut bounds = [0.0; ROW_BLOCK];
+    for first in part.clone().step_by(ROW_BLOCK) {
+        let bounds = &mut bounds[..ROW_BLOCK.min(part.end - first)];
+        for (at, (query, best)) in queries.iter().zip(&mut best).enumerate() {
+            query.bounds(arch, rows.sketches, first, bounds);
+            for (row, bound) in (first..).zip(bounds.iter()) {
+                best.offer(row, *bound, |row| admits(at, row));
             }
         }
     }
-    best
+    best.into_iter().map(|best| Candidates::new(best, k)).collect()
 }
 
-/// Searches some rows for a block of queries on this core.
-fn search<'w>(
+/// Scores the candidates of a query, the most promising first, as far as they may be among the best.
+fn score(
     rows: Rows<'_>,
-    queries: &[f32],
-    wish: Wish<'w>,
-    part: Range<usize>,
-    admits: &impl Fn(usize, usize) -> bool,
-) -> Vec<Best<'w>> {
-    let mut best = vec![Best::new(wish); queries.len() / rows.width];
-    each_pair(rows, queries, part, &mut |query, row, score| {
-        best[query].offer(row, score, |row| admits(query, row));
-    });
-    best
+    (query, sketch): (&[f32], &Query),
+    mut candidates: Candidates,
+    wish: Wish<'_>,
+    admits: &impl Fn(usize) -> bool,
+) -> Vec<Hit> {
+    let arch = Arch::new();
+    let mut buffer = vec![0.0; rows.width];
+    let mut best = Best::new(wish);
+    for list in &mut candidates.lists {
+        list.sort_by(|one, other| other.score.total_cmp(&one.score).then(one.row.cmp(&other.row)));
+        for Hit { row, score: bound } in list.iter() {
+            if !best.might_want(*row, *bound) {
+                break;
+            }
+            best.offer(*row, rows.score(arch, query, *row, &mut buffer), |_| true);
+        }
+    }
+    if best.lists.iter().zip(&candidates.floors).any(|(list, floor)| best.wants(list, *floor)) {
+        let mut bounds = [0.0; ROW_BLOCK];
+        for first in (0..rows.count()).step_by(ROW_BLOCK) {
+            let bounds = &mut bounds[..ROW_BLOCK.min(rows.count() - first)];
+            sketch.bounds(arch, rows.sketches, first, bounds);
+            for (row, bound) in (first..).zip(bounds.iter()) {
+                if best.might_want(row, *bound) && !best.holds(row) && admits(row) {
+                    best.offer(row, rows.score(arch, query, row, &mut buffer), |_| true);
+                }
+            }
+        }
+    }
+    best.into_hits()
 }
 
-/// Calls `found(query, row, score)` for every query and every row of `part`, on this core.
+/// Calls `found(query, row, score)` for every query and every one of the vectors from `first` on, on
+/// this core.
+///
+/// # Shapes
+/// `queries` `[Q × width]`, `vectors` `[N × width]`, row-major.
 pub(crate) fn each_pair(
-    rows: Rows<'_>,
-    queries: &[f32],
-    part: Range<usize>,
+    (queries, vectors): (&[f32], &[f32]),
+    width: usize,
+    first: usize,
     found: &mut impl FnMut(usize, usize, f32),
 ) {
     let arch = Arch::new();
-    let (start, end) = (part.start, part.end);
-    for first in (start..end).step_by(ROW_BLOCK) {
-        let block = rows.part(first..(first + ROW_BLOCK).min(end));
-        scan(arch, (queries, block), rows.width, &mut |query, row, score| found(query, first + row, score));
+    for (block, vectors) in vectors[first * width..].chunks(ROW_BLOCK / 2 * width).enumerate() {
+        let start = first + block * (ROW_BLOCK / 2);
+        scan(arch, (queries, vectors), width, &mut |query, row, score| found(query, start + row, score));
     }
 }

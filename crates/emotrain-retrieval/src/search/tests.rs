@@ -1,7 +1,7 @@
 use bm25::{EmbedderBuilder, Scorer};
 use proptest::prelude::*;
 
-use super::dense::{Rows, nearest};
+use super::dense::{Rows, Source, nearest};
 use super::lexical::Lexical;
 use super::sketch::{Sketches, sketch};
 use super::*;
@@ -39,7 +39,7 @@ impl Sample {
 
     fn rows(&self) -> Rows<'_> {
         let sketches = Sketches { codes: &self.codes, steps: &self.steps, errors: &self.errors };
-        Rows { vectors: &self.vectors, width: self.width, sketches }
+        Rows { source: Source::Memory(&self.vectors), width: self.width, sketches }
     }
 
     /// All scores in double precision, best first.
@@ -128,7 +128,12 @@ fn vectors_of_the_greatest_width_do_not_overflow() {
         let vectors = vec![value; width * 3];
         let (codes, step, error) = sketch(&vectors[..width]);
         let sketches = Sketches { codes: &codes.repeat(3), steps: &[step; 3], errors: &[error; 3] };
-        let found = nearest(Rows { vectors: &vectors, width, sketches }, &vectors[..width], ALL, |_, _| true);
+        let found = nearest(
+            Rows { source: Source::Memory(&vectors), width, sketches },
+            &vectors[..width],
+            ALL,
+            |_, _| true,
+        );
         assert!(found[0].iter().all(|hit| (hit.score - 1.0).abs() < 1e-4), "{found:?}");
     }
 }

@@ -1,6 +1,7 @@
 //! Texts that say nearly the same.
 
-use std::collections::{BTreeSet, HashMap};
+use std::cmp::Ordering;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
 
 use rayon::prelude::*;
@@ -52,11 +53,11 @@ pub enum NearMethod {
 impl fmt::Display for NearDuplicates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let how = match self.method {
-            NearMethod::Cosine => format!("cosine of {COSINE} or more"),
+            NearMethod::Cosine => format!("a cosine of {COSINE} or more"),
             NearMethod::Words => format!("{:.0} % of the words or more in common", 100.0 * IN_COMMON),
         };
         let Self { compared, demonstrations, closest, .. } = self;
-        write!(f, "near-duplicates: {demonstrations} of {compared} have a neighbour with a {how}")?;
+        write!(f, "near-duplicates: {demonstrations} of {compared} have a neighbour with {how}")?;
         closest.first().map_or(Ok(()), |(one, other, score)| {
             write!(f, "; closest: lines {} and {} ({score:.3})", one + 1, other + 1)
         })
@@ -77,8 +78,7 @@ pub(super) fn find(bank: &Bank, texts: &[String]) -> NearDuplicates {
 type Pairs = Vec<(usize, usize, f32)>;
 
 fn by_vectors(bank: &Bank, vectors: &Vectors) -> (NearMethod, usize, Pairs) {
-    let (rows, texts) = (vectors.rows(), &bank.entries().texts);
-    let count = rows.count();
+    let (count, texts) = (vectors.count(), &bank.entries().texts);
     // Of the pairs of a whole bank one half is enough.
     let step = (count * count / 2).div_ceil(MOST_PRODUCTS).max(1);
     let sample: Vec<usize> = (0..count).step_by(step).collect();
@@ -86,7 +86,7 @@ fn by_vectors(bank: &Bank, vectors: &Vectors) -> (NearMethod, usize, Pairs) {
         let queries: Vec<f32> = block.iter().flat_map(|row| vectors.row(*row)).copied().collect();
         let first = if step == 1 { block[0] } else { 0 };
         let mut pairs = Vec::new();
-        each_pair(rows, &queries, first..count, &mut |query, row, score| {
+        each_pair((&queries, vectors.all()), vectors.width(), first, &mut |query, row, score| {
             let asked = block[query];
             let is_new = if step == 1 { row > asked } else { row != asked };
             if score >= COSINE && is_new && texts[row] != texts[asked] {
@@ -107,37 +107,37 @@ fn by_words(texts: &[String]) -> Pairs {
     for word in texts.iter().flat_map(|text| text.split(' ')) {
         *frequency.entry(word).or_default() += 1;
     }
-    // Each text's words once, the rarest first.
-    let sets: Vec<Vec<&str>> = texts
-        .iter()
-        .map(|text| {
-            let mut set: Vec<&str> = text.split(' ').collect();
-            set.sort_by_key(|word| (frequency[word], *word));
-            set.dedup();
-            set
-        })
-        .collect();
-    let mut index: HashMap<&str, Vec<usize>> = HashMap::new();
-    let mut seen: HashMap<&str, usize> = HashMap::new();
+    // Words by number, the rarest first.
+    let mut order: Vec<&str> = frequency.keys().copied().collect();
+    order.sort_unstable_by_key(|word| (frequency[word], *word));
+    let numbers: HashMap<&str, usize> = order.iter().zip(0..).map(|(word, number)| (*word, number)).collect();
+    let mut index: Vec<Vec<usize>> = vec![Vec::new(); order.len()];
+    let mut sets: Vec<Vec<usize>> = Vec::with_capacity(texts.len());
+    let mut seen: HashSet<&str> = HashSet::new();
+    let mut last_compared = vec![usize::MAX; texts.len()];
     let mut pairs = Vec::new();
-    for (row, set) in sets.iter().enumerate() {
+    for (row, text) in texts.iter().enumerate() {
+        let mut set: Vec<usize> = text.split(' ').map(|word| numbers[word]).collect();
+        set.sort_unstable();
+        set.dedup();
         // Of texts that say the same, one stands for all.
-        if seen.insert(&texts[row], row).is_some() {
-            continue;
-        }
-        let rare = &set[..=set.len() - needed(set.len())];
-        let candidates: BTreeSet<usize> =
-            rare.iter().flat_map(|word| index.get(word)).flatten().copied().collect();
-        for other in candidates {
-            let alike = in_common(set, &sets[other], &frequency);
-            if alike >= IN_COMMON {
-                #[expect(clippy::cast_possible_truncation, reason = "a share")]
-                pairs.push((other, row, alike as f32));
+        if seen.insert(text) {
+            let rare = &set[..=set.len() - needed(set.len())];
+            for other in rare.iter().flat_map(|word| &index[*word]) {
+                if std::mem::replace(&mut last_compared[*other], row) == row {
+                    continue;
+                }
+                let alike = in_common(&set, &sets[*other]);
+                if alike >= IN_COMMON {
+                    #[expect(clippy::cast_possible_truncation, reason = "a share")]
+                    pairs.push((*other, row, alike as f32));
+                }
+            }
+            for word in rare {
+                index[*word].push(row);
             }
         }
-        for word in rare {
-            index.entry(word).or_default().push(row);
-        }
+        sets.push(set);
     }
     pairs
 }
@@ -148,10 +148,15 @@ fn needed(size: usize) -> usize {
     ((size as f64 * IN_COMMON).ceil() as usize).max(1)
 }
 
-/// Words in both sets, as a share of those in either.
-fn in_common(one: &[&str], other: &[&str], frequency: &HashMap<&str, usize>) -> f64 {
-    let key = |word: &str| (frequency[word], word.to_owned());
-    let both =
-        one.iter().filter(|word| other.binary_search_by_key(&key(word), |other| key(other)).is_ok()).count();
-    both as f64 / (one.len() + other.len() - both) as f64
+/// Words in both sets, as a share of those in either. Sets are sorted.
+fn in_common(one: &[usize], other: &[usize]) -> f64 {
+    let (mut first, mut second, mut both) = (0, 0, 0_u32);
+    while first < one.len() && second < other.len() {
+        match one[first].cmp(&other[second]) {
+            Ordering::Less => first += 1,
+            Ordering::Greater => second += 1,
+            Ordering::Equal => (first, second, both) = (first + 1, second + 1, both + 1),
+        }
+    }
+    f64::from(both) / ((one.len() + other.len()) as f64 - f64::from(both))
 }

@@ -39,8 +39,8 @@ fn a_bank_is_counted() {
           6 demonstrations from 2 dialogues
           words: 2 to 9, median 2, mean 4.5, 95 % up to 9
           characters: 6 to 41, median 6, mean 20.5, 95 % up to 41
-          duplicates: 1 texts are there several times (2 demonstrations too many), 1 of them with different emotions
-          near-duplicates: 0 of 6 have a neighbour with a 80 % of the words or more in common"#]]
+          duplicates: 2 demonstrations repeat one of 1 texts, 1 of which have several emotions
+          near-duplicates: 0 of 6 have a neighbour with 80 % of the words or more in common"#]]
     .assert_eq(&stats(&bank).unwrap().to_string());
 }
 
