@@ -218,7 +218,7 @@ impl Builder {
             None => None,
             Some(embedder) => {
                 let encoder = embedder.identity();
-                let mut journal = Journal::open(stage.journal(), &encoder, embedder.dimensions())?;
+                let mut journal = Journal::open(&stage.journal(), &encoder, embedder.dimensions())?;
                 self.encode(embedder, old.as_ref(), &mut journal, (&mut built, tell))?;
                 let keys: Vec<TextKey> =
                     self.demonstrations.iter().map(|one| TextKey::exact(&one.text)).collect();

@@ -36,6 +36,11 @@ pub struct EmbedderError {
 /// How far a vector's length may be from 1: rounding to half precision moves it by less.
 pub(crate) const UNIT_TOLERANCE: f32 = 1e-3;
 
+/// Whether a length is 1 within [`UNIT_TOLERANCE`]; what is not a number is not.
+pub(crate) fn is_unit(length: f32) -> bool {
+    (1.0 - UNIT_TOLERANCE..=1.0 + UNIT_TOLERANCE).contains(&length)
+}
+
 /// The vectors of `texts`, checked: as many as there should be, finite, of length 1.
 pub(crate) fn embed_checked(embedder: &dyn Embedder, texts: &[&str]) -> Result<Vec<f32>, EmbedderError> {
     let width = embedder.dimensions();
@@ -51,7 +56,7 @@ pub(crate) fn embed_checked(embedder: &dyn Embedder, texts: &[&str]) -> Result<V
     }
     for (text, vector) in texts.iter().zip(vectors.chunks_exact(width)) {
         let length = length(vector);
-        if !((length - 1.0).abs() <= UNIT_TOLERANCE) {
+        if !is_unit(length) {
             return fail(format!("the encoder {identity} gave a vector of length {length} for {text:?}"));
         }
     }

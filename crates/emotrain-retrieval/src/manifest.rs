@@ -1,5 +1,6 @@
 //! `manifest.json`: what a bank is made of. Without it a folder is no bank.
 
+use std::io;
 use std::path::Path;
 
 use emotrain_data::{SplitKind, sha256_hex, write_atomic};
@@ -85,9 +86,12 @@ impl Manifest {
             format_version: u32,
         }
         let path = folder.join(MANIFEST);
-        let text = fs_err::read(&path).map_err(|error| match BankProblem::of_io(&error) {
-            BankProblem::NoFile => RetrievalError::bank(folder, BankProblem::NoManifest),
-            problem => RetrievalError::bank(&path, problem),
+        let text = fs_err::read(&path).map_err(|error| {
+            if error.kind() == io::ErrorKind::NotFound {
+                RetrievalError::bank(folder, BankProblem::NoManifest)
+            } else {
+                RetrievalError::io(&path, &error)
+            }
         })?;
         let bad = |error: serde_json::Error| {
             RetrievalError::bank(&path, BankProblem::BadManifest(error.to_string()))

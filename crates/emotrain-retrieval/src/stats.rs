@@ -101,7 +101,7 @@ pub fn stats(bank: &Bank) -> Result<Stats, RetrievalError> {
             EmotionCount { emotion, count, labels: labels.into_keys().collect() }
         })
         .collect();
-    emotions.sort_by(|one, other| other.count.cmp(&one.count));
+    emotions.sort_by_key(|one| std::cmp::Reverse(one.count));
     Ok(Stats {
         count: bank.len(),
         dialogues: bank.dialogues().len(),

@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use safetensors::{Dtype, SafeTensors};
 use serde_json::json;
 
-use crate::embed::{UNIT_TOLERANCE, length};
+use crate::embed::{is_unit, length};
 use crate::error::{BankProblem, RetrievalError};
 use crate::manifest::VectorsRecord;
 use crate::mapped::MappedFile;
@@ -164,7 +164,7 @@ fn bad_vector(row: usize, vector: &[f32]) -> Option<BankProblem> {
         return Some(BankProblem::NotFinite { row, value });
     }
     let length = length(vector);
-    ((length - 1.0).abs() > UNIT_TOLERANCE).then_some(BankProblem::NotUnit { row, length })
+    (!is_unit(length)).then_some(BankProblem::NotUnit { row, length })
 }
 
 /// Writes the file: `rows` gives one vector after the other.

@@ -11,6 +11,7 @@ use crate::jinja;
 
 /// What a sound template shows of what it is given.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each slot is shown or not")]
 pub(super) struct Shown {
     pub(super) system: bool,
     pub(super) history: bool,

@@ -342,35 +342,3 @@ history_window = -5
         "#]],
     );
 }
-
-#[test]
-fn demonstrations_for_plain_text() {
-    check(
-        r#"
-[data]
-train = "book.txt"
-format = "text"
-[retrieval]
-bank = "bank"
-encoder = ""
-[train]
-completion_only_loss = false
-[eval]
-load_best_model_at_end = false
-"#,
-        expect![[r#"
-            erc.toml:5:8: format = "text" has no utterances to find demonstrations for
-              hint: write bank = "" under [retrieval]
-            erc.toml:6:11: retrieval.encoder is blank
-              hint: write encoder = "auto"
-        "#]],
-    );
-}
-
-#[test]
-fn demonstrations_of_a_sound_recipe() {
-    let recipe = crate::good("[retrieval]\nbank = \"bank\"\nencoder = \"lexical\"\nmin_score = 0\nk = 5");
-    let retrieval = recipe.retrieval;
-    assert_eq!(retrieval.bank.as_deref(), Some("bank".as_ref()));
-    assert_eq!((retrieval.dataset_name, retrieval.k, retrieval.encoder.as_str()), (None, 5, "lexical"));
-}

@@ -31,13 +31,13 @@ impl Journal {
     ///
     /// # Errors
     /// A file that cannot be read or written.
-    pub(super) fn open(path: PathBuf, encoder: &str, width: usize) -> Result<Self, RetrievalError> {
-        let fail = |error: std::io::Error| RetrievalError::io(&path, &error);
+    pub(super) fn open(path: &Path, encoder: &str, width: usize) -> Result<Self, RetrievalError> {
+        let fail = |error: std::io::Error| RetrievalError::io(path, &error);
         let header = json!({ "format_version": 1, "encoder": encoder, "dimensions": width });
         let header = format!("{header}\n");
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
         let mut journal =
-            Self { file: file.map_err(fail)?, width, places: HashMap::new(), end: 0, path: path.clone() };
+            Self { file: file.map_err(fail)?, width, places: HashMap::new(), end: 0, path: path.to_owned() };
         journal.recover(header.as_bytes()).map_err(fail)?;
         Ok(journal)
     }

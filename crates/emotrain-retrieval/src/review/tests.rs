@@ -1,3 +1,5 @@
+#![expect(clippy::needless_raw_string_hashes, reason = "expect-test writes them")]
+
 use std::collections::BTreeSet;
 
 use emotrain_data::SplitKind;

@@ -3,6 +3,8 @@
 //! A product is added up in one order whatever it is computed together with, so that one query gives the
 //! scores it has among a thousand.
 
+#![expect(clippy::inline_always, reason = "what is not inlined loses the vector instructions")]
+
 use pulp::{Arch, Simd, WithSimd};
 
 /// Queries and rows that are multiplied together: as many sums as registers hold.

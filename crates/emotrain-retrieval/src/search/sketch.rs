@@ -38,6 +38,9 @@ pub(crate) fn sketch(row: &[f32]) -> (Vec<i8>, f32, f32) {
 /// A query's sketch, in finer steps.
 pub(super) struct Query {
     codes: Vec<i16>,
+    /// The same, sixteen at a time, as far as they go.
+    #[cfg(target_arch = "x86_64")]
+    wide: Vec<std::arch::x86_64::__m256i>,
     step: f32,
     error: f32,
     length: f32,
@@ -54,7 +57,14 @@ impl Query {
         let codes: Vec<i16> = query.iter().map(|value| (value / step).round() as i16).collect();
         let error = distance(query, codes.iter().map(|code| f32::from(*code) * step));
         let length = crate::embed::length(query) + error;
-        Self { codes, step, error, length }
+        Self {
+            #[cfg(target_arch = "x86_64")]
+            wide: codes.as_chunks::<16>().0.iter().map(|part| bytemuck::cast(*part)).collect(),
+            codes,
+            step,
+            error,
+            length,
+        }
     }
 
     /// Writes into `bounds` the most that each of the rows from `first` on can score.
@@ -64,26 +74,26 @@ impl Query {
         let (steps, errors) = (&sketches.steps[first..], &sketches.errors[first..]);
         let mut products = [0; 256];
         let products = &mut products[..bounds.len()];
-        integer_products(arch, &self.codes, codes, products);
+        self.integer_products(arch, codes, products);
         for (at, (bound, product)) in bounds.iter_mut().zip(products).enumerate() {
             #[expect(clippy::cast_precision_loss, reason = "SLACK is greater than the loss")]
             let product = *product as f32 * (self.step * steps[at]);
             *bound = product + self.length * errors[at] + self.error * LENGTH + SLACK;
         }
     }
-}
 
-/// The products of a query's codes with those of each row.
-fn integer_products(arch: Arch, query: &[i16], rows: &[i8], products: &mut [i32]) {
-    #[cfg(target_arch = "x86_64")]
-    if let Arch::V3(simd) = arch {
-        return simd.vectorize(Products { simd, query, rows, products });
-    }
-    arch.dispatch(|| {
-        for (product, row) in products.iter_mut().zip(rows.chunks_exact(query.len())) {
-            *product = plain_product(query, row);
+    /// The products of the query's codes with those of each row.
+    fn integer_products(&self, arch: Arch, rows: &[i8], products: &mut [i32]) {
+        #[cfg(target_arch = "x86_64")]
+        if let Arch::V3(simd) = arch {
+            return simd.vectorize(Products { simd, query: self, rows, sums: products });
         }
-    });
+        arch.dispatch(|| {
+            for (product, row) in products.iter_mut().zip(rows.chunks_exact(self.codes.len())) {
+                *product = plain_product(&self.codes, row);
+            }
+        });
+    }
 }
 
 fn plain_product(query: &[i16], row: &[i8]) -> i32 {
@@ -95,29 +105,31 @@ fn plain_product(query: &[i16], row: &[i8]) -> i32 {
 #[cfg(target_arch = "x86_64")]
 struct Products<'a> {
     simd: pulp::x86::V3,
-    query: &'a [i16],
+    query: &'a Query,
     rows: &'a [i8],
-    products: &'a mut [i32],
+    sums: &'a mut [i32],
 }
 
 #[cfg(target_arch = "x86_64")]
 impl pulp::NullaryFnOnce for Products<'_> {
     type Output = ();
 
+    #[expect(clippy::inline_always, reason = "what is not inlined loses the vector instructions")]
     #[inline(always)]
     fn call(self) {
         let avx2 = self.simd.avx2;
-        let (query, tail) = self.query.as_chunks::<16>();
-        let width = self.query.len();
-        for (product, row) in self.products.iter_mut().zip(self.rows.chunks_exact(width)) {
+        let Query { codes, wide, .. } = self.query;
+        let tail = codes.as_chunks::<16>().1;
+        for (product, row) in self.sums.iter_mut().zip(self.rows.chunks_exact(codes.len())) {
             let (row, row_tail) = row.as_chunks::<16>();
             let mut sum = self.simd.avx._mm256_setzero_si256();
-            for (one, other) in query.iter().zip(row) {
-                let wide = avx2._mm256_cvtepi8_epi16(bytemuck::cast(*other));
-                sum = avx2._mm256_add_epi32(sum, avx2._mm256_madd_epi16(bytemuck::cast(*one), wide));
+            for (one, other) in wide.iter().zip(row) {
+                let other = avx2._mm256_cvtepi8_epi16(bytemuck::cast(*other));
+                sum = avx2._mm256_add_epi32(sum, avx2._mm256_madd_epi16(*one, other));
             }
             let sums: [i32; 8] = bytemuck::cast(sum);
-            *product = sums.iter().sum::<i32>() + plain_product(tail, row_tail);
+            let sum = sums.iter().fold(0_i32, |sum, part| sum.wrapping_add(*part));
+            *product = sum.wrapping_add(plain_product(tail, row_tail));
         }
     }
 }

@@ -66,7 +66,7 @@ proptest! {
         let sample = Sample::new(count, width, u64::from(seed), repeat);
         let asked = Sample::new(queries, width, u64::from(seed), 5);
         let wish = Wish { k, ..ALL };
-        let admits = |query: usize, row: usize| (query + row) % 3 != 0;
+        let admits = |query: usize, row: usize| !(query + row).is_multiple_of(3);
         let together = nearest(sample.rows(), &asked.vectors, wish, admits);
         for (at, query) in asked.vectors.chunks_exact(width).enumerate().take(20) {
             let alone = nearest(sample.rows(), query, wish, |_, row| admits(at, row)).remove(0);

@@ -1,3 +1,5 @@
+#![expect(clippy::needless_raw_string_hashes, reason = "expect-test writes them")]
+
 use emotrain_data::{Demonstration, SplitKind};
 use expect_test::expect;
 use proptest::prelude::*;
