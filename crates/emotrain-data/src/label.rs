@@ -210,6 +210,15 @@ impl LabelSet {
     }
 }
 
+/// The name that all data sets share for the emotion that `word` names: "joy" for "happy" and for
+/// "Happiness". A word that no built-in set knows is its own name, in lower case with its parts joined
+/// by underscores.
+pub fn emotion_of(word: &str) -> String {
+    let word = normalise(word);
+    let row = SAME_EMOTION.iter().find(|row| row.contains(&word.as_str()));
+    row.and_then(|row| row.first()).map_or(word, |name| (*name).to_owned())
+}
+
 /// The other words of the row in which `name` stands.
 fn synonyms(name: &'static str) -> impl Iterator<Item = &'static str> {
     let row = SAME_EMOTION.iter().find(|row| row.contains(&name)).copied().unwrap_or_default();

@@ -16,6 +16,7 @@
 //! assert_eq!(missing.unwrap_err().to_string(), "nowhere.jsonl: no such file");
 //! ```
 
+mod demonstration;
 mod dialogue;
 mod error;
 mod io;
@@ -25,10 +26,17 @@ mod mend;
 mod split;
 mod summary;
 
+pub use demonstration::{
+    Demonstration, DemonstrationFile, DemonstrationId, Origin, ShownDemonstration, SplitKind,
+    load_demonstrations, load_prc_demonstrations,
+};
 pub use dialogue::{Dialogue, ParseUtteranceIdError, Utterance, UtteranceId};
 pub use error::{DataError, DataProblem, Place};
 pub use io::{JsonlReader, JsonlWriter, TextFile, sha256_file, sha256_hex, write_atomic, write_jsonl};
 pub use label::{Label, LabelSet, LabelSetError};
 pub use load::{JsonlDialogues, jsonl_dialogues, load_split, load_text, to_jsonl};
+pub use io::{JsonlReader, TextFile, sha256_file, sha256_hex, write_atomic, write_jsonl};
+pub use label::{Label, LabelSet, LabelSetError, emotion_of};
+pub use load::{load_split, load_text, to_jsonl};
 pub use split::{Split, TextSplit, check_disjoint};
 pub use summary::SplitSummary;

@@ -1,4 +1,5 @@
-//! What is left out when a prompt is too long: context, never the question, the labels or the answer.
+//! What is left out when a prompt is too long: demonstrations, then context, never the question, the labels
+//! or the answer.
 
 use std::fmt;
 
@@ -24,9 +25,11 @@ impl fmt::Display for Lengths {
     }
 }
 
-/// How many utterances around the one in question are shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How much is shown beside the utterance in question.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Window {
+    /// Demonstrations.
+    pub(crate) demonstrations: usize,
     /// Before it.
     pub(crate) history: usize,
     /// After it.
@@ -35,24 +38,30 @@ pub(crate) struct Window {
 
 impl Window {
     pub(crate) fn len(self) -> usize {
-        self.history + self.future
+        self.demonstrations + self.history + self.future
     }
 
-    /// The window without `count` utterances: the farthest later ones go first, then the oldest.
+    /// The window without `count` things: the least similar demonstrations go first, then the farthest
+    /// later utterances, then the oldest.
     pub(crate) fn without(self, count: usize) -> Self {
-        let later = count.min(self.future);
-        Self { future: self.future - later, history: self.history.saturating_sub(count - later) }
+        let examples = count.min(self.demonstrations);
+        let later = (count - examples).min(self.future);
+        Self {
+            demonstrations: self.demonstrations - examples,
+            future: self.future - later,
+            history: self.history.saturating_sub(count - examples - later),
+        }
     }
 }
 
-/// Something that was made with the fewest utterances left out.
+/// Something that was made with the fewest things left out.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Fitted<T> {
     pub(crate) made: T,
     pub(crate) window: Window,
 }
 
-/// Finds the fewest utterances to leave out: `attempt` gives `None` for a window that is too wide. A
+/// Finds the fewest things to leave out: `attempt` gives `None` for a window that is too wide. A
 /// narrower window never being longer, a binary search does. `None` if even the empty window is too wide.
 pub(crate) fn fit<T, E>(
     window: Window,
@@ -86,19 +95,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn later_utterances_go_before_earlier_ones() {
-        let window = Window { history: 2, future: 1 };
-        let order: Vec<_> = (0..=4).map(|count| window.without(count)).collect();
-        let expected = [(2, 1), (2, 0), (1, 0), (0, 0), (0, 0)];
-        assert_eq!(order, expected.map(|(history, future)| Window { history, future }));
+    fn demonstrations_go_first_and_later_utterances_before_earlier_ones() {
+        let window = Window { demonstrations: 2, history: 2, future: 1 };
+        let order: Vec<_> = (0..=6).map(|count| window.without(count)).collect();
+        let expected = [(2, 2, 1), (1, 2, 1), (0, 2, 1), (0, 2, 0), (0, 1, 0), (0, 0, 0), (0, 0, 0)];
+        let window = |(demonstrations, history, future)| Window { demonstrations, history, future };
+        assert_eq!(order, expected.map(window));
     }
 
     proptest! {
         #[test]
         fn the_widest_window_that_fits_is_found(
             history in 0_usize..40, future in 0_usize..5, room in 0_usize..400, length in 1_usize..20,
+            demonstrations in 0_usize..5,
         ) {
-            let window = Window { history, future };
+            let window = Window { demonstrations, history, future };
             let attempt = |window: Window| {
                 let tokens = 10 + window.len() * length;
                 Ok::<_, Infallible>((tokens <= room).then_some(tokens))

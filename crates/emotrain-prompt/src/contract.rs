@@ -1,10 +1,11 @@
 //! What is kept beside an adapter so that it is asked the way it was trained.
 
 use emotrain_data::sha256_hex;
+use emotrain_recipe::DemonstrationOrder;
 use serde::{Deserialize, Serialize};
 
 use crate::chat::Thinking;
-use crate::encode::Encoder;
+use crate::encode::{Encoder, Question};
 use crate::error::PromptError;
 use crate::example;
 
@@ -26,6 +27,9 @@ pub struct PromptContract {
     pub history_window: usize,
     /// Utterances shown after it.
     pub future_window: usize,
+    /// How demonstrations are shown, where there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub demonstrations: Option<DemonstrationSlot>,
     /// Passed to the chat template.
     pub enable_thinking: bool,
     /// Most tokens of prompt and answer together.
@@ -41,6 +45,20 @@ pub struct PromptContract {
     pub clean_border: bool,
     /// An example of our own, rendered and encoded.
     pub golden: GoldenExample,
+}
+
+/// How a prompt shows demonstrations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DemonstrationSlot {
+    /// Most of them.
+    pub k: usize,
+    /// Which one stands at the top.
+    pub order: DemonstrationOrder,
+    /// Whether each shows how similar it is.
+    pub show_score: bool,
+    /// Whether each shows its data set.
+    pub show_source: bool,
 }
 
 /// Ids of tokens with a role.
@@ -72,7 +90,9 @@ impl Encoder {
     /// What template and tokenizer report for the example.
     pub fn contract(&self) -> Result<PromptContract, PromptError> {
         let completions = self.completions();
-        let prompt = self.prompt_text(&example::dialogue(), example::POSITION, self.window())?;
+        let (dialogue, position) = (example::dialogue(), example::POSITION);
+        let question = Question { dialogue: &dialogue, position, demonstrations: &[] };
+        let prompt = self.prompt_text(question, self.window())?;
         let prompt_ids = self.chat().encode(&prompt)?;
         let first = completions.texts.first().map_or("", String::as_str);
         let first_ids = completions.ids.first().map_or(&[][..], Vec::as_slice);
@@ -83,6 +103,7 @@ impl Encoder {
             chat_template_sha256: sha256_hex(self.chat().chat_template().unwrap_or_default().as_bytes()),
             history_window: self.window().history,
             future_window: self.window().future,
+            demonstrations: self.slot(),
             enable_thinking: self.thinking() == Thinking::On,
             max_seq_length: self.max_seq_length(),
             labels: self.labels().names().to_vec(),
@@ -118,6 +139,7 @@ impl PromptContract {
             plain("chat template", self.chat_template_sha256 == present.chat_template_sha256),
             differs("prompt.history_window", &self.history_window, &present.history_window),
             differs("prompt.future_window", &self.future_window, &present.future_window),
+            differs("retrieval", &self.demonstrations, &present.demonstrations),
             differs("prompt.enable_thinking", &self.enable_thinking, &present.enable_thinking),
             differs("train.max_seq_length", &self.max_seq_length, &present.max_seq_length),
             differs("the label set", &self.labels, &present.labels),

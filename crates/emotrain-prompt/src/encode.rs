@@ -1,11 +1,12 @@
 //! From an utterance to token ids: the one way, in training and in evaluation.
 
-use emotrain_data::{Dialogue, LabelSet, UtteranceId};
-use emotrain_recipe::PromptSection;
+use emotrain_data::{Dialogue, LabelSet, ShownDemonstration, UtteranceId};
+use emotrain_recipe::{DemonstrationOrder, PromptSection, RetrievalSection};
 
 use crate::budget::{Fitted, Lengths, Window, fit};
 use crate::chat::Thinking;
 use crate::completion::{Completions, render_prompt};
+use crate::contract::DemonstrationSlot;
 use crate::error::PromptError;
 use crate::example;
 use crate::sample::Sample;
@@ -23,9 +24,21 @@ pub struct Encoder {
     template: Template,
     labels: LabelSet,
     window: Window,
+    slot: Option<DemonstrationSlot>,
     thinking: Thinking,
     max_seq_length: usize,
     completions: Completions,
+}
+
+/// An utterance to ask about, and what is shown beside its dialogue.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// The conversation.
+    pub dialogue: &'a Dialogue,
+    /// The utterance in question, counted from 0.
+    pub position: usize,
+    /// Examples to learn from, the most similar first whatever the order in the prompt.
+    pub demonstrations: &'a [ShownDemonstration],
 }
 
 /// Whether samples end with the true label.
@@ -51,43 +64,97 @@ impl Encoder {
         section: &PromptSection,
         max_seq_length: usize,
     ) -> Result<Self, PromptError> {
-        let window = Window { history: section.history_window, future: section.future_window };
+        let (history, future) = (section.history_window, section.future_window);
+        let window = Window { demonstrations: 0, history, future };
         template.check_windows(window.history, window.future)?;
         let thinking = if section.enable_thinking { Thinking::On } else { Thinking::Off };
         let dialogue = example::dialogue();
-        let prompt = template.render(&input(&dialogue, example::POSITION, &labels, window))?;
+        let (position, demonstrations) = (example::POSITION, &[][..]);
+        let prompt = template.render(&PromptInput {
+            dialogue: &dialogue,
+            position,
+            labels: &labels,
+            history,
+            future,
+            demonstrations,
+        })?;
         let completions = Completions::new(&chat, &prompt, &labels, thinking)?;
-        Ok(Self { chat, template, labels, window, thinking, max_seq_length, completions })
+        Ok(Self { chat, template, labels, window, slot: None, thinking, max_seq_length, completions })
     }
 
-    /// The sample of one utterance with its true label as the answer.
+    /// Lets prompts show demonstrations: at most `retrieval.k`, in `retrieval.order`. Without this, or
+    /// without a bank in the section, prompts are what they are without demonstrations, to the byte.
+    ///
+    /// # Errors
+    /// [`PromptError::UnusedDemonstrations`].
+    pub fn with_demonstrations(mut self, section: &RetrievalSection) -> Result<Self, PromptError> {
+        let RetrievalSection { k, order, show_score, show_source, .. } = *section;
+        if section.bank.is_some() {
+            self.template.check_demonstrations()?;
+            self.slot = Some(DemonstrationSlot { k, order, show_score, show_source });
+            self.window.demonstrations = k;
+        }
+        Ok(self)
+    }
+
+    /// The sample of one utterance with its true label as the answer, without demonstrations.
     ///
     /// # Errors
     /// [`PromptError::MissingLabel`] and those of [`Encoder::encode_prompt`].
     pub fn encode(&self, dialogue: &Dialogue, position: usize) -> Result<Sample, PromptError> {
-        let mut sample = self.encode_prompt(dialogue, position)?;
-        let Some(label) = sample.label else {
-            return Err(PromptError::MissingLabel(sample.id));
-        };
-        sample.ids.extend_from_slice(&self.completions.ids[label.index()]);
-        Ok(sample)
+        self.encode_as(Answers::Given, dialogue, position)
     }
 
-    /// The sample of one utterance without an answer: what the model is asked in evaluation.
+    /// The sample of one utterance without an answer and without demonstrations: what the model is asked
+    /// in evaluation.
     ///
     /// # Errors
     /// [`PromptError::NoUtterance`], [`PromptError::TooLong`], [`PromptError::SpecialToken`], and what
     /// template and tokenizer report.
     pub fn encode_prompt(&self, dialogue: &Dialogue, position: usize) -> Result<Sample, PromptError> {
+        self.encode_as(Answers::Withheld, dialogue, position)
+    }
+
+    /// [`Encoder::encode`] or [`Encoder::encode_prompt`].
+    ///
+    /// # Errors
+    /// Theirs.
+    pub fn encode_as(
+        &self,
+        answers: Answers,
+        dialogue: &Dialogue,
+        position: usize,
+    ) -> Result<Sample, PromptError> {
+        self.encode_question(answers, Question { dialogue, position, demonstrations: &[] })
+    }
+
+    /// The sample of one utterance with its demonstrations: those beyond `retrieval.k`, and all without
+    /// [`Encoder::with_demonstrations`], are not shown.
+    ///
+    /// # Errors
+    /// Those of [`Encoder::encode`] or [`Encoder::encode_prompt`].
+    pub fn encode_question(&self, answers: Answers, question: Question<'_>) -> Result<Sample, PromptError> {
+        let mut sample = self.sample(question)?;
+        if answers == Answers::Given {
+            let Some(label) = sample.label else {
+                return Err(PromptError::MissingLabel(sample.id));
+            };
+            sample.ids.extend_from_slice(&self.completions.ids[label.index()]);
+        }
+        Ok(sample)
+    }
+
+    fn sample(&self, question: Question<'_>) -> Result<Sample, PromptError> {
+        let Question { dialogue, position, .. } = question;
         let id = dialogue.utterance_id(position);
         let Some(utterance) = dialogue.utterances.get(position) else {
             return Err(PromptError::NoUtterance { id, utterances: dialogue.utterances.len() });
         };
-        let widest = self.available(dialogue, position);
+        let widest = self.available(question);
         let answer = self.completions.longest();
         let mut shortest = 0;
         let fitted = fit(widest, |window| {
-            let ids = self.prompt_ids(dialogue, position, window)?;
+            let ids = self.chat.encode(&self.prompt_text(question, window)?)?;
             shortest = ids.len();
             Ok::<_, PromptError>((ids.len() + answer <= self.max_seq_length).then_some(ids))
         })?;
@@ -102,23 +169,9 @@ impl Encoder {
             label: utterance.label,
             dropped_history: widest.history - window.history,
             dropped_future: widest.future - window.future,
+            demonstrations: window.demonstrations,
+            dropped_demonstrations: widest.demonstrations - window.demonstrations,
         })
-    }
-
-    /// [`Encoder::encode`] or [`Encoder::encode_prompt`].
-    ///
-    /// # Errors
-    /// Theirs.
-    pub fn encode_as(
-        &self,
-        answers: Answers,
-        dialogue: &Dialogue,
-        position: usize,
-    ) -> Result<Sample, PromptError> {
-        match answers {
-            Answers::Given => self.encode(dialogue, position),
-            Answers::Withheld => self.encode_prompt(dialogue, position),
-        }
     }
 
     /// The tokens that follow a prompt for each label, by label index: the label's word and the token
@@ -131,8 +184,8 @@ impl Encoder {
     ///
     /// # Errors
     /// Those of [`Template::render`].
-    pub fn prompt(&self, dialogue: &Dialogue, position: usize) -> Result<Prompt, PromptError> {
-        self.template.render(&input(dialogue, position, &self.labels, self.window))
+    pub fn prompt(&self, question: Question<'_>) -> Result<Prompt, PromptError> {
+        self.rendered(question, self.window)
     }
 
     /// The tokenizer and its chat template.
@@ -172,30 +225,34 @@ impl Encoder {
         &self.completions
     }
 
+    pub(crate) fn slot(&self) -> Option<DemonstrationSlot> {
+        self.slot
+    }
+
     /// The chat's text up to where the model answers.
-    pub(crate) fn prompt_text(
-        &self,
-        dialogue: &Dialogue,
-        position: usize,
-        window: Window,
-    ) -> Result<String, PromptError> {
-        let prompt = self.template.render(&input(dialogue, position, &self.labels, window))?;
-        self.refuse_control_tokens(&prompt, || dialogue.utterance_id(position))?;
+    pub(crate) fn prompt_text(&self, question: Question<'_>, window: Window) -> Result<String, PromptError> {
+        let prompt = self.rendered(question, window)?;
+        self.refuse_control_tokens(&prompt, || question.dialogue.utterance_id(question.position))?;
         render_prompt(&self.chat, &prompt, self.thinking)
     }
 
-    fn prompt_ids(
-        &self,
-        dialogue: &Dialogue,
-        position: usize,
-        window: Window,
-    ) -> Result<Vec<u32>, PromptError> {
-        self.chat.encode(&self.prompt_text(dialogue, position, window)?)
+    fn rendered(&self, question: Question<'_>, window: Window) -> Result<Prompt, PromptError> {
+        let Question { dialogue, position, demonstrations } = question;
+        let mut shown = demonstrations[..window.demonstrations.min(demonstrations.len())].to_vec();
+        if self.slot.is_some_and(|slot| slot.order == DemonstrationOrder::MostSimilarLast) {
+            shown.reverse();
+        }
+        let Window { history, future, .. } = window;
+        let labels = &self.labels;
+        let demonstrations = &shown;
+        self.template.render(&PromptInput { dialogue, position, labels, history, future, demonstrations })
     }
 
-    /// The window as far as the dialogue reaches.
-    fn available(&self, dialogue: &Dialogue, position: usize) -> Window {
+    /// The window as far as the dialogue and its demonstrations reach.
+    fn available(&self, question: Question<'_>) -> Window {
+        let Question { dialogue, position, demonstrations } = question;
         Window {
+            demonstrations: self.window.demonstrations.min(demonstrations.len()),
             history: self.window.history.min(position),
             future: self.window.future.min(dialogue.utterances.len() - position - 1),
         }
@@ -214,15 +271,6 @@ impl Encoder {
             None => Ok(()),
         }
     }
-}
-
-fn input<'a>(
-    dialogue: &'a Dialogue,
-    position: usize,
-    labels: &'a LabelSet,
-    window: Window,
-) -> PromptInput<'a> {
-    PromptInput { dialogue, position, labels, history: window.history, future: window.future }
 }
 
 #[cfg(test)]

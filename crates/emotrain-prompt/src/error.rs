@@ -50,6 +50,9 @@ pub enum PromptError {
         /// Utterances asked for.
         value: usize,
     },
+    /// A template that shows no demonstrations, or not their labels, though the recipe names a bank.
+    #[error("{0}: the template never shows \"demonstrations\", but retrieval.bank is set")]
+    UnusedDemonstrations(String),
     /// The template failed for one utterance after it had passed the checks.
     #[error("utterance {id}: {origin} cannot be rendered: {message}")]
     Render {
@@ -137,6 +140,10 @@ impl PromptError {
             Self::UnusedWindow { slot, knob, .. } => {
                 Some(format!("loop over \"{slot}\" in the template, or set prompt.{knob} = 0"))
             }
+            Self::UnusedDemonstrations(_) => Some(
+                "loop over \"demonstrations\" in the template and show .text and .label, or set retrieval.bank = \"\""
+                    .to_owned(),
+            ),
             Self::NoTokenizer(_) => Some(
                 "load and save the tokenizer once with a current version of transformers, which writes it"
                     .to_owned(),

@@ -6,8 +6,8 @@
 //! whether it still is the same.
 //!
 //! The crate deliberately does not batch, pad, shuffle or touch tensors; it adds no token to any
-//! vocabulary; and it cuts neither the utterance nor the labels nor the answer: only utterances around
-//! the one in question are left out when there is no room.
+//! vocabulary; and it cuts neither the utterance nor the labels nor the answer: only demonstrations and
+//! utterances around the one in question are left out when there is no room.
 //!
 //! ```
 //! use emotrain_data::{Dialogue, LabelSet, Utterance};
@@ -17,7 +17,8 @@
 //! let utterance = Utterance { speaker: "Ada".into(), text: "It works!".into(), label: None };
 //! let dialogue = Dialogue { id: "lab".into(), utterances: vec![utterance] };
 //! let labels = LabelSet::builtin(LabelSetName::Meld);
-//! let input = PromptInput { dialogue: &dialogue, position: 0, labels: &labels, history: 5, future: 0 };
+//! let (history, future, demonstrations) = (5, 0, &[][..]);
+//! let input = PromptInput { dialogue: &dialogue, position: 0, labels: &labels, history, future, demonstrations };
 //! let prompt = Template::builtin().render(&input)?;
 //! assert!(prompt.user.contains("\"It works!\""));
 //! # Ok::<(), emotrain_prompt::PromptError>(())
@@ -39,8 +40,8 @@ mod tokenizer;
 
 pub use budget::Lengths;
 pub use chat::{ChatDate, DEFAULT_DATE, Ending, Message, Role, Thinking};
-pub use contract::{GoldenExample, PromptContract, SpecialTokens};
-pub use encode::{Answers, Encoder};
+pub use contract::{DemonstrationSlot, GoldenExample, PromptContract, SpecialTokens};
+pub use encode::{Answers, Encoder, Question};
 pub use error::{PromptError, TemplateProblem};
 pub use sample::{Piece, Sample, TokenCounts};
 pub use template::{Prompt, PromptInput, Template};

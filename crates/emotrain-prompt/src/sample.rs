@@ -19,6 +19,10 @@ pub struct Sample {
     pub dropped_history: usize,
     /// Later utterances inside the window that were left out for want of room.
     pub dropped_future: usize,
+    /// Demonstrations in the prompt.
+    pub demonstrations: usize,
+    /// Demonstrations that were left out for want of room, the least similar ones.
+    pub dropped_demonstrations: usize,
 }
 
 impl Sample {
@@ -59,6 +63,10 @@ pub struct TokenCounts {
     pub shortened: usize,
     /// Utterances that were left out of all windows together.
     pub dropped_utterances: usize,
+    /// Demonstrations in all prompts together.
+    pub demonstrations: usize,
+    /// Demonstrations that were left out for want of room.
+    pub dropped_demonstrations: usize,
 }
 
 impl TokenCounts {
@@ -73,6 +81,8 @@ impl TokenCounts {
             counts.longest = counts.longest.max(sample.ids.len());
             counts.shortened += usize::from(dropped > 0);
             counts.dropped_utterances += dropped;
+            counts.demonstrations += sample.demonstrations;
+            counts.dropped_demonstrations += sample.dropped_demonstrations;
         }
         counts
     }
@@ -80,10 +90,17 @@ impl TokenCounts {
 
 impl fmt::Display for TokenCounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { samples, tokens, supervised_tokens, longest, shortened, dropped_utterances } = self;
+        let Self { samples, tokens, supervised_tokens, longest, shortened, dropped_utterances, .. } = self;
+        let Self { demonstrations, dropped_demonstrations, .. } = self;
         write!(f, "{samples} samples, {tokens} tokens ({supervised_tokens} supervised), longest {longest}")?;
         if *shortened > 0 {
             write!(f, "; {shortened} shortened by {dropped_utterances} utterances of history to fit")?;
+        }
+        if *demonstrations + *dropped_demonstrations > 0 {
+            write!(f, "; {demonstrations} demonstrations shown")?;
+        }
+        if *dropped_demonstrations > 0 {
+            write!(f, ", {dropped_demonstrations} left out to fit")?;
         }
         Ok(())
     }

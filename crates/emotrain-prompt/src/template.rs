@@ -10,7 +10,7 @@ pub(crate) mod source;
 
 use std::path::Path;
 
-use emotrain_data::{Dialogue, LabelSet};
+use emotrain_data::{Dialogue, LabelSet, ShownDemonstration};
 use minijinja::{Environment, UndefinedBehavior, Value};
 
 use crate::error::PromptError;
@@ -46,6 +46,8 @@ pub struct PromptInput<'a> {
     pub history: usize,
     /// Most utterances shown after it.
     pub future: usize,
+    /// Examples to learn from, in the order in which they are shown.
+    pub demonstrations: &'a [ShownDemonstration],
 }
 
 /// The texts of a chat with one question.
@@ -91,12 +93,14 @@ impl Template {
     /// # Errors
     /// [`PromptError::NoUtterance`] and [`PromptError::Render`].
     pub fn render(&self, input: &PromptInput<'_>) -> Result<Prompt, PromptError> {
-        let PromptInput { dialogue, position, labels, history, future } = *input;
+        let PromptInput { dialogue, position, labels, history, future, demonstrations } = *input;
         let id = dialogue.utterance_id(position);
         let Some(utterance) = dialogue.utterances.get(position) else {
             return Err(PromptError::NoUtterance { id, utterances: dialogue.utterances.len() });
         };
-        let values = slots::values(&Scene { dialogue, position, labels: labels.names(), history, future });
+        let labels_of = labels.names();
+        let scene = Scene { dialogue, position, labels: labels_of, history, future, demonstrations };
+        let values = slots::values(&scene);
         let has_system = self.shown.system;
         let Texts { system, user, .. } = render(&self.environment, &values, has_system).map_err(|error| {
             PromptError::Render { id, origin: self.origin.clone(), message: jinja::message(&error) }
@@ -130,6 +134,18 @@ impl Template {
             }
         }
         Ok(())
+    }
+
+    /// Refuses demonstrations that the template would silently leave out.
+    ///
+    /// # Errors
+    /// [`PromptError::UnusedDemonstrations`].
+    pub(crate) fn check_demonstrations(&self) -> Result<(), PromptError> {
+        if self.shown.demonstrations {
+            Ok(())
+        } else {
+            Err(PromptError::UnusedDemonstrations(self.origin.clone()))
+        }
     }
 }
 

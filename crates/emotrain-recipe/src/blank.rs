@@ -18,6 +18,19 @@ pub(crate) mod path {
     }
 }
 
+/// `Option<String>`, `""` for `None`.
+pub(crate) mod text {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(crate) fn serialize<S: Serializer>(text: &Option<String>, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(text.as_deref().unwrap_or_default())
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+        String::deserialize(from).map(|text| Some(text).filter(|text| !text.is_empty()))
+    }
+}
+
 /// `PathBuf` as text.
 pub(crate) mod place {
     use std::path::{Path, PathBuf};

@@ -13,6 +13,7 @@ use crate::choices::{DataFormat, LabelSetName, Metric, ModelInit, TrainMethod};
 use crate::merge::Merged;
 use crate::problem::{Fault, Findings, Origin};
 use crate::recipe::Recipe;
+use crate::sections::RetrievalSection;
 use crate::suggest::{did_you_mean, folded, nearest};
 use crate::vocabulary::SECTIONS;
 
@@ -23,6 +24,7 @@ pub(crate) fn check(recipe: &Recipe, merged: &Merged, findings: &mut Findings) {
     checker.splits(recipe);
     checker.labels(recipe);
     checker.text(recipe);
+    checker.retrieval(recipe);
     checker.training(recipe);
     checker.curriculum(recipe);
     checker.evaluation(recipe);
@@ -168,6 +170,21 @@ impl Checker<'_> {
             let fault = Fault::new(format!("format = \"text\" has no labels for the metric \"{metric}\""));
             let hint = "write metric_for_best_model = \"loss\" and greater_is_better = false under [eval]";
             self.add(&["data.format", "eval.metric_for_best_model"], fault.hint(hint));
+        }
+    }
+
+    /// Demonstrations belong to questions about utterances.
+    fn retrieval(&mut self, recipe: &Recipe) {
+        let retrieval = &recipe.retrieval;
+        if retrieval.bank.is_some() && recipe.data.format == DataFormat::Text {
+            let fault = Fault::new("format = \"text\" has no utterances to find demonstrations for");
+            let hint = "write bank = \"\" under [retrieval]";
+            self.add(&["retrieval.bank", "data.format"], fault.hint(hint));
+        }
+        if retrieval.encoder.is_empty() {
+            let fault = Fault::new("retrieval.encoder is blank");
+            let hint = format!("write encoder = {:?}", RetrievalSection::AUTO);
+            self.add(&["retrieval.encoder"], fault.hint(hint));
         }
     }
 

@@ -51,6 +51,8 @@ pub use choices::{
     Balance, DataFormat, DeviceChoice, Difficulty, Direction, Dtype, LabelSetName, LoraInit, Metric,
     ModelInit, NeutralShifts, Optimizer, Pacing, PhaseScheduler, Reporter, ResumeFrom, Scheduler,
     TargetModules, TrainMethod, UnknownDevice, WrongForm,
+    DataFormat, DemonstrationOrder, DeviceChoice, Dtype, Exclude, LabelSetName, LoraInit, Metric, ModelInit,
+    Optimizer, Reporter, ResumeFrom, Scheduler, TargetModules, TrainMethod, UnknownDevice, WrongForm,
 };
 pub use curriculum::CURRICULA;
 pub use problem::{OVERRIDE_FILE, Problem, RecipeError};
@@ -58,6 +60,7 @@ pub use recipe::{Recipe, load, parse};
 pub use schema::json_schema;
 pub use sections::{
     CurriculumSection, DataSection, EvalSection, LoggingSection, LoraSection, ModelSection, PromptSection,
+    DataSection, EvalSection, LoggingSection, LoraSection, ModelSection, PromptSection, RetrievalSection,
     SaveSection, TrainSection,
 };
 

@@ -12,6 +12,7 @@ use crate::problem::{Fault, Findings, Origin, Position, RecipeError};
 use crate::raw::RawRecipe;
 use crate::sections::{
     CurriculumSection, DataSection, EvalSection, LoggingSection, LoraSection, ModelSection, PromptSection,
+    DataSection, EvalSection, LoggingSection, LoraSection, ModelSection, PromptSection, RetrievalSection,
     SaveSection, TrainSection,
 };
 
@@ -32,6 +33,8 @@ pub struct Recipe {
     pub data: DataSection,
     /// How an utterance becomes a chat.
     pub prompt: PromptSection,
+    /// The demonstrations in the prompt.
+    pub retrieval: RetrievalSection,
     /// The loop.
     pub train: TrainSection,
     /// In what order training meets the dialogues.
@@ -47,10 +50,12 @@ pub struct Recipe {
 impl PartialEq for Recipe {
     fn eq(&self, other: &Self) -> bool {
         let Self { name: _, model, lora, data, prompt, train, curriculum, eval, save, logging } = self;
+        let Self { name: _, model, lora, data, prompt, retrieval, train, eval, save, logging } = self;
         *model == other.model
             && *lora == other.lora
             && *data == other.data
             && *prompt == other.prompt
+            && *retrieval == other.retrieval
             && *train == other.train
             && *curriculum == other.curriculum
             && *eval == other.eval

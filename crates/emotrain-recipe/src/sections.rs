@@ -13,6 +13,8 @@ use crate::choices::{
     Balance, DataFormat, DeviceChoice, Difficulty, Direction, Dtype, LabelSetName, LoraInit, Metric,
     ModelInit, NeutralShifts, Optimizer, Pacing, PhaseScheduler, Reporter, ResumeFrom, Scheduler,
     TargetModules, TrainMethod,
+    DataFormat, DemonstrationOrder, DeviceChoice, Dtype, Exclude, LabelSetName, LoraInit, Metric, ModelInit,
+    Optimizer, Reporter, ResumeFrom, Scheduler, TargetModules, TrainMethod,
 };
 
 /// `[model]`: the base model and the device.
@@ -95,6 +97,45 @@ pub struct PromptSection {
     pub future_window: usize,
     /// Passed to chat templates that know it.
     pub enable_thinking: bool,
+}
+
+/// `[retrieval]`: the demonstrations in the prompt.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own in the recipe")]
+pub struct RetrievalSection {
+    /// Folder of the demonstration bank; `None` = no demonstrations.
+    #[serde(with = "blank::path")]
+    pub bank: Option<PathBuf>,
+    /// The bank's name for this run's data; `None` = the name of the label set, if
+    /// it is not a custom one.
+    #[serde(with = "blank::text")]
+    pub dataset_name: Option<String>,
+    /// [`RetrievalSection::AUTO`], [`RetrievalSection::LEXICAL`], a Hub id or a path.
+    pub encoder: String,
+    /// Most demonstrations per utterance, at least 1.
+    pub k: usize,
+    /// Demonstrations that are less similar are not shown, in [-1, 1].
+    pub min_score: f64,
+    /// What is closed to an utterance that the bank holds.
+    pub exclude: Exclude,
+    /// Pass over demonstrations whose text is the utterance's own.
+    pub exclude_same_text: bool,
+    /// Take turns between the emotions.
+    pub label_balance: bool,
+    /// Order in the prompt.
+    pub order: DemonstrationOrder,
+    /// Show how similar each one is.
+    pub show_score: bool,
+    /// Show the data set each one comes from.
+    pub show_source: bool,
+}
+
+impl RetrievalSection {
+    /// The word for the bank's own encoder where it is at hand, and words in common elsewhere.
+    pub const AUTO: &'static str = "auto";
+    /// The word for words in common.
+    pub const LEXICAL: &'static str = "lexical";
 }
 
 /// `[train]`: the loop.

@@ -8,6 +8,8 @@ use std::ops::Bound::{self, Excluded, Included, Unbounded};
 use crate::choices::{
     Balance, DataFormat, Difficulty, Direction, Dtype, LabelSetName, LoraInit, Metric, ModelInit,
     NeutralShifts, Optimizer, Pacing, PhaseScheduler, Reporter, Scheduler, TargetModules, TrainMethod,
+    DataFormat, DemonstrationOrder, Dtype, Exclude, LabelSetName, LoraInit, Metric, ModelInit, Optimizer,
+    Reporter, Scheduler, TargetModules, TrainMethod,
 };
 use crate::curriculum::CURRICULA;
 
@@ -98,6 +100,7 @@ const FROM_ONE: Kind = Kind::Count(1);
 const SHARE: Kind = Kind::Number(Included(0.0), Included(1.0));
 const SHARE_BELOW_ONE: Kind = Kind::Number(Included(0.0), Excluded(1.0));
 const SHARE_ABOVE_ZERO: Kind = Kind::Number(Excluded(0.0), Included(1.0));
+const COSINE: Kind = Kind::Number(Included(-1.0), Included(1.0));
 const NOT_NEGATIVE: Kind = Kind::Number(Included(0.0), Unbounded);
 
 /// The whole vocabulary.
@@ -146,6 +149,22 @@ pub(crate) const SECTIONS: &[Section] = &[
             key("history_window", FROM_ZERO),
             key("future_window", FROM_ZERO),
             key("enable_thinking", Kind::Switch),
+        ],
+    },
+    Section {
+        name: "retrieval",
+        keys: &[
+            key("bank", Kind::InputPath),
+            key("dataset_name", Kind::Text),
+            key("encoder", Kind::Model),
+            key("k", FROM_ONE),
+            key("min_score", COSINE),
+            key("exclude", Kind::Choice(Exclude::NAMES)),
+            key("exclude_same_text", Kind::Switch),
+            key("label_balance", Kind::Switch),
+            key("order", Kind::Choice(DemonstrationOrder::NAMES)),
+            key("show_score", Kind::Switch),
+            key("show_source", Kind::Switch),
         ],
     },
     Section {

@@ -189,6 +189,101 @@ fn counts_are_summed_up() {
     assert_eq!(TokenCounts::of(&[]).to_string(), "0 samples, 0 tokens (0 supervised), longest 0");
 }
 
+fn examples(count: usize) -> Vec<ShownDemonstration> {
+    let example = |at| ShownDemonstration {
+        text: format!("Example {at}"),
+        label: "joy".to_owned(),
+        source: None,
+        score: None,
+    };
+    (0..count).map(example).collect()
+}
+
+fn retrieval(more: &str) -> RetrievalSection {
+    let text = format!(
+        "[model]\nmodel_name_or_path = \"m\"\n[data]\ntrain = \"t\"\nvalid = \"v\"\n[retrieval]\n{more}"
+    );
+    emotrain_recipe::parse(&text, "a.toml".as_ref(), &[]).unwrap().retrieval
+}
+
+fn order_shown(encoder: &Encoder, sample: &Sample) -> Vec<String> {
+    let text = encoder.chat().decode(sample.prompt()).unwrap();
+    text.lines().filter_map(|line| line.strip_prefix("\"Example ")).map(|rest| rest[..1].to_owned()).collect()
+}
+
+#[test]
+fn demonstrations_are_shown_in_the_section_s_order() {
+    let dialogue = harbour();
+    let examples = examples(4);
+    let question = Question { dialogue: &dialogue, position: 1, demonstrations: &examples };
+    let shown = |more: &str| {
+        let encoder =
+            encoder(CHAT, &section(5, 0), LONG).unwrap().with_demonstrations(&retrieval(more)).unwrap();
+        let sample = encoder.encode_question(Answers::Given, question).unwrap();
+        assert_eq!(sample.dropped_demonstrations, 0);
+        assert_eq!(sample.demonstrations, order_shown(&encoder, &sample).len());
+        assert_eq!(sample.completion(), encoder.label_completions()[4]);
+        order_shown(&encoder, &sample).join(" ")
+    };
+    assert_eq!(shown("bank = \"b\""), "0 1 2");
+    assert_eq!(shown("bank = \"b\"\nk = 4\norder = \"most_similar_last\""), "3 2 1 0");
+    assert_eq!(shown("k = 4"), "", "a section without a bank shows none");
+}
+
+#[test]
+fn prompts_without_demonstrations_stay_as_they_are() {
+    let dialogue = harbour();
+    let plain = encoder(CHAT, &section(5, 1), LONG).unwrap();
+    let ready = plain.clone().with_demonstrations(&retrieval("bank = \"b\"")).unwrap();
+    for position in 0..4 {
+        let (one, other) =
+            (plain.encode_prompt(&dialogue, position), ready.encode_prompt(&dialogue, position));
+        assert_eq!(one.unwrap(), other.unwrap());
+    }
+    let examples = examples(2);
+    let question = Question { dialogue: &dialogue, position: 0, demonstrations: &examples };
+    assert_eq!(
+        plain.encode_question(Answers::Withheld, question).unwrap(),
+        plain.encode_prompt(&dialogue, 0).unwrap()
+    );
+    let (one, other) = (plain.contract().unwrap(), ready.contract().unwrap());
+    assert_eq!(one.golden, other.golden);
+    let error = one.check(&other).unwrap_err().to_string();
+    assert!(error.contains("retrieval was None and is Some(DemonstrationSlot { k: 3"), "{error}");
+    let json = serde_json::to_string(&one).unwrap();
+    assert!(!json.contains("demonstrations\":") && json.len() < serde_json::to_string(&other).unwrap().len());
+}
+
+#[test]
+fn demonstrations_are_dropped_before_history() {
+    let dialogue = harbour();
+    let examples = examples(3);
+    let question = Question { dialogue: &dialogue, position: 2, demonstrations: &examples };
+    let with_room = |room| {
+        let encoder = encoder(CHAT, &section(5, 0), room).unwrap();
+        encoder.with_demonstrations(&retrieval("bank = \"b\"\norder = \"most_similar_last\"")).unwrap()
+    };
+    let whole = with_room(LONG).encode_question(Answers::Withheld, question).unwrap();
+    let mut seen = Vec::new();
+    for room in (0..=whole.ids.len() + 9).rev() {
+        let encoder = with_room(room);
+        let Ok(sample) = encoder.encode_question(Answers::Withheld, question) else { break };
+        assert!(sample.ids.len() + 9 <= room);
+        let (left_out, turns) = (sample.dropped_demonstrations, sample.dropped_history);
+        assert!(turns == 0 || left_out == 3, "history went before demonstrations");
+        let expected: Vec<String> = (0..3 - left_out).rev().map(|at| at.to_string()).collect();
+        assert_eq!(order_shown(&encoder, &sample), expected, "the most similar stay");
+        if seen.last() != Some(&(left_out, turns)) {
+            seen.push((left_out, turns));
+        }
+    }
+    assert_eq!(seen, [(0, 0), (1, 0), (2, 0), (3, 0), (3, 1), (3, 2)]);
+    let counts = TokenCounts::of(&[whole]);
+    assert!(counts.to_string().ends_with("; 3 demonstrations shown"), "{counts}");
+    let dropped = TokenCounts { dropped_demonstrations: 2, ..counts };
+    assert!(dropped.to_string().ends_with("; 3 demonstrations shown, 2 left out to fit"), "{dropped}");
+}
+
 fn conversation() -> impl Strategy<Value = Dialogue> {
     let utterance = ("[A-Z][a-z]{1,6}", "\\PC{1,40}", 0_usize..7).prop_map(|(speaker, text, label)| {
         Utterance { speaker, text: format!("{text}."), label: Some(Label::from_index(label)) }

@@ -1,9 +1,9 @@
 //! What is checked when a template is loaded, so that nothing is found out in the middle of a training.
 
-use emotrain_data::{Dialogue, Utterance};
+use emotrain_data::{Dialogue, ShownDemonstration, Utterance};
 use minijinja::{Environment, ErrorKind, Value};
 
-use super::slots::{self, SLOTS, Scene, TURN};
+use super::slots::{self, DEMONSTRATION, SLOTS, Scene, TURN};
 use super::source::{Tag, line_at, line_of, tags};
 use super::{FILE, SYSTEM, Texts, USER};
 use crate::error::{TemplateProblem, nearest};
@@ -11,10 +11,26 @@ use crate::jinja;
 
 /// What a sound template shows of what it is given.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each slot is shown or not")]
 pub(super) struct Shown {
     pub(super) system: bool,
     pub(super) history: bool,
     pub(super) future: bool,
+    pub(super) demonstrations: bool,
+}
+
+/// A conversation to try a template on.
+#[derive(Clone, Copy)]
+struct Probe {
+    /// Utterances before and after the one in question.
+    window: usize,
+    demonstrations: usize,
+}
+
+impl Probe {
+    const FULL: Self = Self { window: 2, demonstrations: 2 };
+    const BARE: Self = Self { window: 2, demonstrations: 0 };
+    const ALONE: Self = Self { window: 0, demonstrations: 0 };
 }
 
 /// Compiles the source into the environment and looks for every defect that can be told without data.
@@ -99,8 +115,8 @@ impl Report<'_> {
         problems
     }
 
-    /// Renders a conversation of marked texts, once with utterances around the one in question and
-    /// once without.
+    /// Renders a conversation of marked texts: with utterances around the one in question and
+    /// demonstrations, without demonstrations, and with nothing but the utterance.
     fn probes(
         &self,
         environment: &Environment<'static>,
@@ -108,31 +124,39 @@ impl Report<'_> {
     ) -> Result<Shown, Vec<TemplateProblem>> {
         let mut environment = environment.clone();
         environment.set_debug(true); // errors then know where in the source they arose
-        let probe = |window: usize| {
-            let texts = super::render(&environment, &probe_values(window), has_system);
-            texts.map_err(|error| vec![self.failed(&error, window)])
+        let render = |probe: Probe| {
+            let texts = super::render(&environment, &probe_values(probe), has_system);
+            texts.map_err(|error| vec![self.failed(&error, probe)])
         };
-        let texts = probe(WINDOW)?;
+        let texts = render(Probe::FULL)?;
         let mut problems = self.missing(&texts);
         problems.extend(self.outside(&texts));
-        if problems.is_empty() {
-            problems = self.missing(&probe(0)?);
+        for probe in [Probe::BARE, Probe::ALONE] {
+            if problems.is_empty() {
+                problems = self.missing(&render(probe)?);
+            }
         }
         if !problems.is_empty() {
             return Err(problems);
         }
         let shows = |mark: &str| texts.whole.to_lowercase().contains(mark);
-        Ok(Shown { system: has_system, history: shows(BEFORE), future: shows(AFTER) })
+        let demonstrations = shows(EXAMPLE) && shows(EXAMPLE_LABEL);
+        Ok(Shown { system: has_system, history: shows(BEFORE), future: shows(AFTER), demonstrations })
     }
 
-    fn failed(&self, error: &minijinja::Error, window: usize) -> TemplateProblem {
+    fn failed(&self, error: &minijinja::Error, probe: Probe) -> TemplateProblem {
         let (mut message, mut hint) = (jinja::message(error), None);
         if let (ErrorKind::UndefinedError, Some(expression)) = (error.kind(), failing_expression(error)) {
             message = format!("\"{expression}\" has no value");
-            let name = expression.rsplit('.').next().filter(|name| !TURN.contains(name));
-            hint = name.and_then(|name| did_you_mean(name, &TURN));
+            let attributes = [&TURN[..], &DEMONSTRATION].concat();
+            let name = expression.rsplit('.').next().filter(|name| !attributes.contains(name));
+            hint = name.and_then(|name| did_you_mean(name, &attributes));
         }
-        if window == 0 {
+        if probe.window > 0 && probe.demonstrations == 0 {
+            message.push_str(" when there are no demonstrations");
+            hint = hint.or_else(|| Some("guard it with {% if demonstrations %}".to_owned()));
+        }
+        if probe.window == 0 {
             message.push_str(" when a dialogue has only one utterance");
             hint = hint.or_else(|| Some("guard it with {% if history %}".to_owned()));
         }
@@ -185,19 +209,33 @@ fn did_you_mean(name: &str, candidates: &[&'static str]) -> Option<String> {
     nearest(name, candidates.iter().copied()).map(|name| format!("did you mean \"{name}\"?"))
 }
 
-const WINDOW: usize = 2;
 const BEFORE: &str = "marked as said before";
 const ASKED: &str = "marked as the one in question";
 const AFTER: &str = "marked as said after";
+const EXAMPLE: &str = "marked as an example";
+const EXAMPLE_LABEL: &str = "examplelabelmark";
 const LABELS: [&str; 3] = ["labelmarkone", "labelmarktwo", "labelmarkthree"];
 
-fn probe_values(window: usize) -> Value {
+fn probe_values(Probe { window, demonstrations }: Probe) -> Value {
     let texts = [vec![BEFORE; window], vec![ASKED], vec![AFTER; window]].concat();
     let utterance =
         |text: &str| Utterance { speaker: "speakermark".to_owned(), text: text.to_owned(), label: None };
     let dialogue =
         Dialogue { id: "probe".to_owned(), utterances: texts.into_iter().map(utterance).collect() };
     let labels = LABELS.map(str::to_owned);
-    let (history, future) = (window, window);
-    slots::values(&Scene { dialogue: &dialogue, position: window, labels: &labels, history, future })
+    let example = ShownDemonstration {
+        text: EXAMPLE.to_owned(),
+        label: EXAMPLE_LABEL.to_owned(),
+        source: Some("sourcemark".to_owned()),
+        score: Some(0.5),
+    };
+    let demonstrations = vec![example; demonstrations];
+    slots::values(&Scene {
+        dialogue: &dialogue,
+        position: window,
+        labels: &labels,
+        history: window,
+        future: window,
+        demonstrations: &demonstrations,
+    })
 }

@@ -1,13 +1,17 @@
 //! What a template may use: the one list of placeholders and where their values come from.
 
-use emotrain_data::{Dialogue, Utterance};
+use emotrain_data::{Dialogue, ShownDemonstration, Utterance};
 use minijinja::Value;
 
 /// Every placeholder. [`values`] gives each of them a value, always.
-pub(super) const SLOTS: [&str; 6] = ["labels", "label_list", "speaker", "utterance", "history", "future"];
+pub(super) const SLOTS: [&str; 7] =
+    ["labels", "label_list", "speaker", "utterance", "history", "future", "demonstrations"];
 
 /// What each entry of `history` and `future` has.
 pub(super) const TURN: [&str; 2] = ["speaker", "text"];
+
+/// What each entry of `demonstrations` has; the last two are `none` unless the recipe shows them.
+pub(super) const DEMONSTRATION: [&str; 4] = ["text", "label", "source", "score"];
 
 /// One utterance with what is known around it.
 pub(super) struct Scene<'a> {
@@ -19,6 +23,8 @@ pub(super) struct Scene<'a> {
     pub(super) history: usize,
     /// Most utterances after it.
     pub(super) future: usize,
+    /// In the order in which they are shown.
+    pub(super) demonstrations: &'a [ShownDemonstration],
 }
 
 /// The values of all placeholders.
@@ -35,6 +41,7 @@ pub(super) fn values(scene: &Scene<'_>) -> Value {
         Value::from(&utterance.text),
         turns(history),
         turns(future),
+        scene.demonstrations.iter().map(demonstration).collect(),
     ];
     Value::from_pairs(SLOTS.into_iter().zip(values))
 }
@@ -44,4 +51,16 @@ fn turns(utterances: &[Utterance]) -> Value {
         Value::from_pairs(TURN.into_iter().zip([&utterance.speaker, &utterance.text]))
     };
     utterances.iter().map(turn).collect()
+}
+
+fn demonstration(shown: &ShownDemonstration) -> Value {
+    // Two decimals are what a model can make use of, and what it costs few tokens to say.
+    let score = shown.score.map(|score| (f64::from(score) * 100.0).round() / 100.0);
+    let values = [
+        Value::from(&shown.text),
+        Value::from(&shown.label),
+        Value::from(shown.source.as_ref()),
+        score.into(),
+    ];
+    Value::from_pairs(DEMONSTRATION.into_iter().zip(values))
 }

@@ -6,7 +6,27 @@ use crate::fixture::{dialogue, harbour, labels};
 
 fn render(template: &Template, dialogue: &Dialogue, position: usize, window: [usize; 2]) -> Prompt {
     let [history, future] = window;
-    template.render(&PromptInput { dialogue, position, labels: &labels(), history, future }).unwrap()
+    let (labels, demonstrations) = (labels(), &[][..]);
+    template
+        .render(&PromptInput { dialogue, position, labels: &labels, history, future, demonstrations })
+        .unwrap()
+}
+
+fn example(text: &str, label: &str) -> ShownDemonstration {
+    ShownDemonstration { text: text.to_owned(), label: label.to_owned(), source: None, score: None }
+}
+
+fn render_with(template: &Template, demonstrations: &[ShownDemonstration]) -> Prompt {
+    let (dialogue, labels) = (harbour(), labels());
+    let input = PromptInput {
+        dialogue: &dialogue,
+        position: 0,
+        labels: &labels,
+        history: 0,
+        future: 0,
+        demonstrations,
+    };
+    template.render(&input).unwrap()
 }
 
 fn check_prompt(position: usize, window: [usize; 2], expected: &Expect) {
@@ -124,7 +144,7 @@ fn every_unknown_placeholder_is_reported_with_its_line() {
         mine.jinja:5: unknown placeholder "utterence"
           hint: did you mean "utterance"?
         mine.jinja:6: unknown placeholder "mood"
-          hint: the placeholders are labels, label_list, speaker, utterance, history, future
+          hint: the placeholders are labels, label_list, speaker, utterance, history, future, demonstrations
         mine.jinja:7: unknown placeholder "Labels"
           hint: did you mean "labels"?"#]],
     );
@@ -245,7 +265,9 @@ fn a_window_that_is_never_shown_is_refused() {
 #[test]
 fn an_utterance_that_is_not_there_is_an_error() {
     let (dialogue, labels) = (harbour(), labels());
-    let input = PromptInput { dialogue: &dialogue, position: 4, labels: &labels, history: 0, future: 0 };
+    let (labels, demonstrations) = (&labels, &[][..]);
+    let input =
+        PromptInput { dialogue: &dialogue, position: 4, labels, history: 0, future: 0, demonstrations };
     let error = Template::builtin().render(&input).unwrap_err();
     expect!["utterance harbour#4: the dialogue has 4 utterances"].assert_eq(&error.to_string());
 }
@@ -257,6 +279,71 @@ fn texts_are_data() {
     let prompt = render(&Template::builtin(), &dialogue, 1, [1, 0]);
     assert!(prompt.system.contains(&format!("\n{hostile}: {hostile}\n")));
     assert!(prompt.user.starts_with(&format!("Ann says: \"{hostile}\"")));
+}
+
+#[test]
+fn demonstrations_stand_before_the_labels() {
+    let mut examples = [example("We won!", "joy"), example("It is gone.", "sadness")];
+    expect![[r#"
+        You recognise emotions in conversations. You are shown part of a conversation and asked about one of its utterances: name the emotion that its speaker expresses, judging by the words and by what was said around them.
+
+        Other utterances and the emotions they express:
+        "We won!": joy
+        "It is gone.": sadness
+
+        Answer with one of these labels and nothing else: neutral, surprise, fear, sadness, joy, disgust, anger."#]]
+    .assert_eq(&render_with(&Template::builtin(), &examples).system);
+    examples[0].source = Some("diary".to_owned());
+    examples[0].score = Some(0.0);
+    examples[1].score = Some(0.876_54);
+    let shown = render_with(&Template::builtin(), &examples).system;
+    expect![[r#"
+        "We won!" (from diary) (similarity 0.0): joy
+        "It is gone." (similarity 0.88): sadness"#]]
+    .assert_eq(&shown.lines().filter(|line| line.starts_with('"')).collect::<Vec<_>>().join("\n"));
+}
+
+#[test]
+fn the_short_template_shows_demonstrations_too() {
+    let source = include_str!("../../../../recipes/prompts/short.jinja");
+    let template = load(source).unwrap();
+    template.check_demonstrations().unwrap();
+    expect![[r#"
+        "We won!" is joy.
+        Nadia: The ferry leaves at nine.
+        What does Nadia feel? neutral, surprise, fear, sadness, joy, disgust, anger"#]]
+    .assert_eq(&render_with(&template, &[example("We won!", "joy")]).user);
+    expect![[r"
+        Nadia: The ferry leaves at nine.
+        What does Nadia feel? neutral, surprise, fear, sadness, joy, disgust, anger"]]
+    .assert_eq(&render_with(&template, &[]).user);
+}
+
+#[test]
+fn demonstrations_that_are_never_shown_are_refused() {
+    for user in ["{{ utterance }}", "{{ utterance }}{% for d in demonstrations %}{{ d.text }}{% endfor %}"] {
+        let error = load(&with_user(user)).unwrap().check_demonstrations().unwrap_err();
+        expect![[r#"
+            mine.jinja: the template never shows "demonstrations", but retrieval.bank is set
+            loop over "demonstrations" in the template and show .text and .label, or set retrieval.bank = """#]]
+        .assert_eq(&format!("{error}\n{}", error.hint().unwrap()));
+    }
+}
+
+#[test]
+fn templates_must_do_without_demonstrations() {
+    check_refused(
+        &with_user("{{ utterance }} {{ demonstrations[0].text }}"),
+        &expect![[r#"
+            mine.jinja:5: "demonstrations[0].text" has no value when there are no demonstrations
+              hint: guard it with {% if demonstrations %}"#]],
+    );
+    check_refused(
+        &with_user("{{ utterance }}{% for d in demonstrations %}{{ d.lable }}{% endfor %}"),
+        &expect![[r#"
+            mine.jinja:5: "d.lable" has no value
+              hint: did you mean "label"?"#]],
+    );
 }
 
 fn conversation() -> impl Strategy<Value = Dialogue> {

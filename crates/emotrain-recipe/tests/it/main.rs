@@ -11,6 +11,7 @@ mod good_recipes;
 mod names;
 mod numbers;
 mod overrides;
+mod retrieval;
 mod schema;
 mod syntax;
 mod typos;

@@ -151,6 +151,8 @@ fn sequences(
         label: None,
         dropped_history: 0,
         dropped_future: 0,
+        demonstrations: 0,
+        dropped_demonstrations: 0,
     };
     // A single token has nothing before it to be predicted from.
     let sequences = stream.chunks(length).filter(|ids| ids.len() > 1);

@@ -1,0 +1,179 @@
+//! Reading demonstrations: our own JSONL, and the list that PRC-Emo publishes.
+
+use std::path::Path;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{Demonstration, Origin, SplitKind};
+use crate::error::{DataError, DataProblem, Place};
+use crate::io::{JsonlReader, TextFile};
+use crate::label::emotion_of;
+use crate::mend::clean;
+
+/// The dialogue that holds a list without dialogues: identity is then the place in the list.
+const LIST: &str = "list";
+
+/// The demonstrations of one file, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DemonstrationFile {
+    /// Of the file's bytes, in hexadecimal.
+    pub sha256: String,
+    /// In the file's order; at least one.
+    pub demonstrations: Vec<Demonstration>,
+}
+
+/// A line of our JSONL: a demonstration, or a dialogue of them.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "a demonstration or a dialogue")]
+struct Line {
+    dataset: Option<String>,
+    split: Option<SplitKind>,
+    domain: Option<String>,
+    // A demonstration.
+    dialogue: Option<String>,
+    position: Option<usize>,
+    speaker: Option<String>,
+    text: Option<String>,
+    label: Option<String>,
+    emotion: Option<String>,
+    // A dialogue.
+    id: Option<String>,
+    #[serde(rename = "topic")]
+    _topic: Option<String>,
+    utterances: Option<Vec<Turn>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object with `speaker`, `text` and `label`")]
+struct Turn {
+    speaker: Option<String>,
+    text: String,
+    label: String,
+    emotion: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(expecting = "an object with `sentence` and `label`")]
+struct PrcEntry {
+    sentence: String,
+    label: String,
+}
+
+/// Reads our JSONL. A line is a [`Demonstration`], whose `emotion` may be left out, or a dialogue
+/// `{"id":"d-1","domain":"family","topic":"…","utterances":[{"speaker":"Ana","text":"…","label":"joy"}]}`
+/// whose `domain` and `topic` may be left out. `origin` stands in for a data set, split or domain that
+/// a line leaves out.
+///
+/// # Errors
+/// The first thing that is wrong, with its line: broken JSON, a missing key, an empty text or id.
+/// Whether an id is used twice is not looked at: a bank sees more than one file.
+pub fn load_demonstrations(path: &Path, origin: Origin<'_>) -> Result<DemonstrationFile, DataError> {
+    let file = TextFile::read(path)?;
+    let mut demonstrations = Vec::new();
+    for line in JsonlReader::<Line>::new(&file) {
+        let (number, line) = line?;
+        let fail = |problem| DataError::new(Place::line(path, number), problem);
+        demonstrations.extend(line.demonstrations(origin).map_err(fail)?);
+    }
+    finish(file, demonstrations)
+}
+
+/// Reads the demonstrations of PRC-Emo, `[{"sentence":"…","label":"…"}]`. They come without dialogues:
+/// all count as one dialogue, and each one's position is its place in the list, so that equal sentences
+/// stay apart.
+///
+/// # Errors
+/// The first thing that is wrong, with its line.
+pub fn load_prc_demonstrations(path: &Path, origin: Origin<'_>) -> Result<DemonstrationFile, DataError> {
+    let file = TextFile::read(path)?;
+    let entries: Vec<&RawValue> =
+        serde_json::from_str(&file.text).map_err(|error| file.json_error(&file.text, &error))?;
+    let mut demonstrations = Vec::with_capacity(entries.len());
+    for (position, raw) in entries.into_iter().enumerate() {
+        let entry: PrcEntry =
+            serde_json::from_str(raw.get()).map_err(|error| file.json_error(raw.get(), &error))?;
+        let place = || Place::line(path, file.line_at(file.offset_of(raw.get())));
+        let (text, label) =
+            checked(&entry.sentence, &entry.label).map_err(|problem| DataError::new(place(), problem))?;
+        demonstrations.push(Demonstration {
+            dataset: origin.dataset.to_owned(),
+            split: origin.split,
+            dialogue: LIST.to_owned(),
+            position,
+            speaker: None,
+            domain: origin.domain.map(str::to_owned),
+            emotion: emotion_of(&label),
+            text,
+            label,
+        });
+    }
+    finish(file, demonstrations)
+}
+
+fn finish(file: TextFile, demonstrations: Vec<Demonstration>) -> Result<DemonstrationFile, DataError> {
+    if demonstrations.is_empty() {
+        return Err(DataError::new(Place::file(&file.path), DataProblem::Empty("demonstrations")));
+    }
+    Ok(DemonstrationFile { sha256: file.sha256, demonstrations })
+}
+
+/// Text and label, mended and trimmed.
+fn checked(text: &str, label: &str) -> Result<(String, String), DataProblem> {
+    let (text, _) = clean(text);
+    if text.is_empty() {
+        return Err(DataProblem::EmptyUtterance);
+    }
+    if label.trim().is_empty() {
+        return Err(DataProblem::MissingLabel);
+    }
+    Ok((text.into_owned(), label.trim().to_owned()))
+}
+
+impl Line {
+    fn demonstrations(self, origin: Origin<'_>) -> Result<Vec<Demonstration>, DataProblem> {
+        let missing = |key: &str| DataProblem::WrongForm(format!("missing field `{key}`"));
+        let dataset = self.dataset.unwrap_or_else(|| origin.dataset.to_owned());
+        let split = self.split.unwrap_or(origin.split);
+        let domain = self.domain.or_else(|| origin.domain.map(str::to_owned));
+        let (dialogue, first, turns) = if let Some(turns) = self.utterances {
+            let stray = [self.text.is_some(), self.dialogue.is_some(), self.position.is_some()];
+            if stray.contains(&true) {
+                let message =
+                    "a line is a dialogue with `utterances` or a demonstration with `text`, not both";
+                return Err(DataProblem::WrongForm(message.to_owned()));
+            }
+            (self.id.ok_or_else(|| missing("id"))?, 0, turns)
+        } else {
+            let text = self.text.ok_or_else(|| missing("text"))?;
+            let label = self.label.ok_or_else(|| missing("label"))?;
+            let turn = Turn { speaker: self.speaker, text, label, emotion: self.emotion };
+            let dialogue = self.dialogue.ok_or_else(|| missing("dialogue"))?;
+            (dialogue, self.position.ok_or_else(|| missing("position"))?, vec![turn])
+        };
+        if dataset.trim().is_empty() || dialogue.trim().is_empty() {
+            return Err(DataProblem::EmptyId);
+        }
+        if turns.is_empty() {
+            return Err(DataProblem::EmptyDialogue);
+        }
+        let numbered = turns.into_iter().enumerate();
+        let demonstrations = numbered.map(|(place, turn)| {
+            let (text, label) = checked(&turn.text, &turn.label)?;
+            let speaker =
+                turn.speaker.map(|name| clean(&name).0.into_owned()).filter(|name| !name.is_empty());
+            Ok(Demonstration {
+                dataset: dataset.trim().to_owned(),
+                split,
+                dialogue: dialogue.trim().to_owned(),
+                position: first + place,
+                speaker,
+                domain: domain.clone(),
+                emotion: turn.emotion.unwrap_or_else(|| emotion_of(&label)),
+                text,
+                label,
+            })
+        });
+        demonstrations.collect()
+    }
+}

@@ -1,0 +1,25 @@
+//! The closed choices of `[retrieval]`.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+choices! {
+    /// What of a bank is closed to an utterance that the bank holds itself.
+    Exclude {
+        /// The utterance alone.
+        Utterance = "utterance",
+        /// Its whole dialogue.
+        Dialogue = "dialogue",
+    }
+}
+
+choices! {
+    /// In which order a prompt shows demonstrations.
+    DemonstrationOrder {
+        /// The best one at the top.
+        MostSimilarFirst = "most_similar_first",
+        /// The best one at the bottom, nearest to the question.
+        MostSimilarLast = "most_similar_last",
+    }
+}

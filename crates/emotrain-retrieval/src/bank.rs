@@ -1,0 +1,241 @@
+//! A bank on disk, opened for reading.
+
+mod scan;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use emotrain_data::{Demonstration, SplitKind};
+use indexmap::IndexSet;
+use rayon::prelude::*;
+
+use crate::error::{BankProblem, RetrievalError};
+use crate::manifest::{DEMONSTRATIONS, Manifest, VECTORS};
+use crate::mapped::MappedFile;
+use crate::text::{TextKey, fingerprint};
+use crate::vectors::Vectors;
+use scan::Scan;
+
+/// A demonstration bank: `demonstrations.jsonl`, `vectors.safetensors` and `manifest.json` of one folder.
+///
+/// Both large files are memory-mapped. In memory stands, for each demonstration, what a search asks
+/// about it, 22 bytes; vectors of 384 numbers have 1,536.
+#[derive(Debug)]
+pub struct Bank {
+    folder: PathBuf,
+    manifest: Manifest,
+    lines: MappedFile,
+    entries: Entries,
+    dialogues: Vec<BankDialogue>,
+    ids: HashMap<DialogueKey, u32>,
+    emotions: IndexSet<String>,
+    vectors: Option<Vectors>,
+    by_text: OnceLock<Vec<u32>>,
+    by_exact_text: OnceLock<Vec<u32>>,
+}
+
+/// What is known of each demonstration, by its place in the bank.
+#[derive(Debug, Default)]
+pub(crate) struct Entries {
+    /// Where its line begins, in bytes.
+    starts: Vec<u64>,
+    /// Its dialogue, a place in [`Bank::dialogues`].
+    pub(crate) dialogues: Vec<u32>,
+    /// Its place in the dialogue.
+    pub(crate) positions: Vec<u32>,
+    /// Its normalised text.
+    pub(crate) texts: Vec<TextKey>,
+    /// Its emotion, a place in [`Bank::emotions`].
+    pub(crate) emotions: Vec<u16>,
+}
+
+/// A dialogue's name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct DialogueKey {
+    pub(crate) dataset: String,
+    pub(crate) split: SplitKind,
+    pub(crate) dialogue: String,
+}
+
+/// A dialogue of the bank.
+#[derive(Debug)]
+pub(crate) struct BankDialogue {
+    pub(crate) key: DialogueKey,
+    /// Of its texts in order.
+    pub(crate) fingerprint: u64,
+}
+
+impl Bank {
+    /// Opens the bank in `folder`. Sizes, the header of the vectors, the digest of the demonstrations
+    /// and every line of theirs are checked; the vectors themselves are not read: that is for
+    /// [`check`](crate::check).
+    ///
+    /// # Errors
+    /// A folder that is no bank; files that are missing, cut off, edited or of another shape; an
+    /// identity that is used twice.
+    pub fn open(folder: &Path) -> Result<Self, RetrievalError> {
+        let manifest = Manifest::read(folder)?;
+        let vectors_path = folder.join(VECTORS);
+        let vectors = manifest.vectors.as_ref();
+        let vectors =
+            vectors.map(|record| Vectors::open(&vectors_path, manifest.count, record)).transpose()?;
+        let path = folder.join(DEMONSTRATIONS);
+        let lines = MappedFile::open(&path)?;
+        let scan = Scan::read(&path, &lines, &manifest, vectors.as_ref())?;
+        let mut bank = Self {
+            folder: folder.to_owned(),
+            manifest,
+            lines,
+            entries: scan.entries,
+            dialogues: scan.dialogues,
+            ids: scan.ids,
+            emotions: scan.emotions,
+            vectors,
+            by_text: OnceLock::new(),
+            by_exact_text: OnceLock::new(),
+        };
+        bank.order_dialogues(&path)?;
+        Ok(bank)
+    }
+
+    /// Refuses an identity that is used twice, and takes the dialogues' fingerprints.
+    fn order_dialogues(&mut self, path: &Path) -> Result<(), RetrievalError> {
+        let Entries { dialogues, positions, texts, .. } = &self.entries;
+        let place = |row: &u32| (dialogues[*row as usize], positions[*row as usize], *row);
+        let mut order = rows(dialogues.len());
+        if !order.is_sorted_by_key(place) {
+            order.par_sort_unstable_by_key(place);
+        }
+        for pair in order.windows(2) {
+            let (earlier, later) = (place(&pair[0]), place(&pair[1]));
+            if (earlier.0, earlier.1) == (later.0, later.1) {
+                let id = self.demonstration(later.2 as usize)?.id().to_string();
+                let problem = BankProblem::DuplicateId { id, first_line: earlier.2 as usize + 1 };
+                return Err(RetrievalError::line(path, later.2 as usize, problem));
+            }
+        }
+        for turns in order.chunk_by(|one, other| dialogues[*one as usize] == dialogues[*other as usize]) {
+            let Some(first) = turns.first() else { continue };
+            let texts = turns.iter().map(|row| texts[*row as usize]);
+            self.dialogues[dialogues[*first as usize] as usize].fingerprint = fingerprint(texts);
+        }
+        Ok(())
+    }
+
+    /// The bank's folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// What it is made of.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// How many demonstrations it holds, at least 1.
+    #[expect(clippy::len_without_is_empty, reason = "a bank is never empty")]
+    pub fn len(&self) -> usize {
+        self.entries.starts.len()
+    }
+
+    /// The demonstration at a place, counted from 0.
+    ///
+    /// # Errors
+    /// A file that was changed after the bank was opened.
+    ///
+    /// # Panics
+    /// If there is no such place.
+    pub fn demonstration(&self, row: usize) -> Result<Demonstration, RetrievalError> {
+        serde_json::from_slice(self.line(row)).map_err(|error| {
+            let path = self.folder.join(DEMONSTRATIONS);
+            RetrievalError::line(&path, row, BankProblem::BadLine(error.to_string()))
+        })
+    }
+
+    /// All demonstrations in the order of the bank, read one by one.
+    ///
+    /// # Errors
+    /// Those of [`Bank::demonstration`].
+    pub fn iter(&self) -> impl Iterator<Item = Result<Demonstration, RetrievalError>> + '_ {
+        (0..self.len()).map(|row| self.demonstration(row))
+    }
+
+    /// The names of the emotions in it, by their first demonstration.
+    pub fn emotions(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.emotions.iter().map(String::as_str)
+    }
+
+    /// A demonstration's vector, of length 1; `None` in a bank without vectors.
+    ///
+    /// # Panics
+    /// If there is no such place.
+    pub fn vector(&self, row: usize) -> Option<&[f32]> {
+        self.vectors.as_ref().map(|vectors| vectors.row(row))
+    }
+
+    fn line(&self, row: usize) -> &[u8] {
+        let start = self.start(row);
+        let end = if row + 1 < self.len() { self.start(row + 1) } else { self.lines.len() };
+        &self.lines[start..end]
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "an offset into mapped memory fits")]
+    fn start(&self, row: usize) -> usize {
+        self.entries.starts[row] as usize
+    }
+
+    pub(crate) fn vectors(&self) -> Option<&Vectors> {
+        self.vectors.as_ref()
+    }
+
+    pub(crate) fn entries(&self) -> &Entries {
+        &self.entries
+    }
+
+    pub(crate) fn dialogues(&self) -> &[BankDialogue] {
+        &self.dialogues
+    }
+
+    pub(crate) fn dialogue(&self, key: &DialogueKey) -> Option<u32> {
+        self.ids.get(key).copied()
+    }
+
+    /// The demonstrations whose normalised text has this key, in order.
+    pub(crate) fn with_text(&self, text: TextKey) -> &[u32] {
+        let key = |row: u32| self.entries.texts[row as usize];
+        equal_range(self.by_text.get_or_init(|| sorted(self.len(), key)), key, text)
+    }
+
+    /// A demonstration with a vector that was made of exactly this text.
+    pub(crate) fn with_exact_text(&self, text: TextKey) -> Option<u32> {
+        let vectors = self.vectors.as_ref()?;
+        let key = |row: u32| vectors.text(row as usize);
+        let order = self.by_exact_text.get_or_init(|| sorted(self.len(), key));
+        equal_range(order, key, text).first().copied()
+    }
+}
+
+/// The places `0..count`.
+///
+/// # Panics
+/// If a bank had more than 2³² demonstrations: [`Scan`] refuses such.
+fn rows(count: usize) -> Vec<u32> {
+    let count = u32::try_from(count).expect("a bank was opened with fewer than 2^32 demonstrations");
+    (0..count).collect()
+}
+
+fn sorted(count: usize, key: impl Fn(u32) -> TextKey + Sync) -> Vec<u32> {
+    let mut order = rows(count);
+    order.par_sort_unstable_by_key(|row| (key(*row), *row));
+    order
+}
+
+fn equal_range(order: &[u32], key: impl Fn(u32) -> TextKey, wanted: TextKey) -> &[u32] {
+    let start = order.partition_point(|row| key(*row) < wanted);
+    let length = order[start..].partition_point(|row| key(*row) == wanted);
+    &order[start..start + length]
+}
+
+#[cfg(test)]
+mod tests;

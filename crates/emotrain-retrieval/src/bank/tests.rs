@@ -1,0 +1,243 @@
+#![expect(clippy::needless_raw_string_hashes, reason = "expect-test writes them")]
+
+use emotrain_data::SplitKind;
+use expect_test::{Expect, expect};
+
+use super::*;
+use crate::check::check;
+use crate::fixture::{Place, WordSums, demonstration};
+
+const TRAIN: (&str, SplitKind, &str) = ("own", SplitKind::Train, "a");
+
+fn three() -> Vec<Demonstration> {
+    let other = ("other", SplitKind::Train, "a");
+    vec![
+        demonstration(TRAIN, 0, "The oven is smoking again.", "fear"),
+        demonstration(TRAIN, 1, "You did it!", "happy"),
+        demonstration(other, 0, "You did it!", "surprise"),
+    ]
+}
+
+fn sound() -> Place {
+    let place = Place::new();
+    place.write(&three(), Some(&WordSums::new(4))).unwrap();
+    place
+}
+
+/// What is said of the bank, digests and numbers of bytes left out.
+fn check_problems(place: &Place, expected: &Expect) {
+    let problems = check(&place.bank, Some(("word-sums", 4)));
+    let shown: Vec<String> = problems.iter().map(|problem| place.shown(problem)).collect();
+    expected.assert_eq(&without_digests(&shown.join("\n")));
+}
+
+fn without_digests(text: &str) -> String {
+    let is_digit = |character: char| character.is_ascii_hexdigit();
+    let words = text.split_inclusive(|character| !is_digit(character));
+    words
+        .map(|word| if word.trim_end_matches(|c| !is_digit(c)).len() == 64 { &word[64..] } else { word })
+        .collect()
+}
+
+fn edit(place: &Place, file: &str, change: impl FnOnce(Vec<u8>) -> Vec<u8>) {
+    let path = place.bank.join(file);
+    let bytes = change(fs_err::read(&path).unwrap());
+    fs_err::write(&path, bytes).unwrap();
+}
+
+fn replace(place: &Place, file: &str, from: &str, to: &str) {
+    edit(place, file, |bytes| String::from_utf8(bytes).unwrap().replacen(from, to, 1).into_bytes());
+}
+
+/// Changes the number at a place of a vector.
+fn set_number(place: &Place, row: usize, value: f32) {
+    edit(place, VECTORS, |mut bytes| {
+        let header = usize::try_from(u64::from_le_bytes(bytes[..8].try_into().unwrap())).unwrap();
+        let at = 8 + header + row * 4 * 4;
+        bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
+        bytes
+    });
+}
+
+#[test]
+fn a_bank_is_read_as_it_was_built() {
+    let place = sound();
+    let bank = Bank::open(&place.bank).unwrap();
+    assert_eq!((bank.len(), bank.dialogues().len()), (3, 2));
+    let read: Vec<_> = bank.iter().map(Result::unwrap).collect();
+    assert_eq!(read, three());
+    assert_eq!(bank.emotions().collect::<Vec<_>>(), ["fear", "joy", "surprise"]);
+    assert_eq!(bank.vector(1), bank.vector(2));
+    assert_eq!(bank.with_text(TextKey::same("you did it")), [1, 2]);
+    assert_eq!(bank.with_exact_text(TextKey::exact("you did it")), None);
+    assert!(check(&place.bank, Some(("word-sums", 4))).is_empty());
+}
+
+#[test]
+fn folders_that_are_no_banks() {
+    let place = Place::new();
+    check_problems(
+        &place,
+        &expect![[r"
+        bank: is no bank: it has no manifest.json
+          hint: name the folder of a bank, or build one with emotrain bank build"]],
+    );
+    let place = sound();
+    fs_err::remove_file(place.bank.join(VECTORS)).unwrap();
+    check_problems(
+        &place,
+        &expect![[r"
+        bank/vectors.safetensors: is not there, but manifest.json names it
+          hint: restore the folder from a copy, or build the bank again from its sources"]],
+    );
+    let place = sound();
+    replace(&place, "manifest.json", "\"format_version\": 1", "\"format_version\": 7");
+    check_problems(
+        &place,
+        &expect![[r"
+        bank/manifest.json: has format version 7; this program reads version 1
+          hint: build the bank again with this version"]],
+    );
+    let place = sound();
+    edit(&place, "manifest.json", |bytes| bytes[..40].to_vec());
+    check_problems(
+        &place,
+        &expect![[r#"
+            bank/manifest.json: is not a manifest of a bank: EOF while parsing a value at line 4 column 1
+              hint: restore the folder from a copy, or build the bank again from its sources"#]],
+    );
+}
+
+#[test]
+fn edited_text_is_named_by_its_line() {
+    let place = sound();
+    replace(&place, DEMONSTRATIONS, "You did it!\",\"label\":\"happy", "You bid it!\",\"label\":\"happy");
+    check_problems(
+        &place,
+        &expect![[r"
+        bank/demonstrations.jsonl:2: the text was edited after its vector was made
+          hint: a bank is not edited by hand: change the source and build again, which encodes new texts only"]],
+    );
+    let place = sound();
+    replace(&place, DEMONSTRATIONS, "happy", "angry");
+    check_problems(
+        &place,
+        &expect![[r"
+        bank/demonstrations.jsonl: was changed since the bank was built (sha256 , manifest.json says )
+          hint: a bank is not edited by hand: change the source and build again, which encodes new texts only"]],
+    );
+    let place = sound();
+    replace(&place, DEMONSTRATIONS, "\"position\":1", "\"position\":0");
+    check_problems(
+        &place,
+        &expect![[r"
+        bank/demonstrations.jsonl: was changed since the bank was built (sha256 , manifest.json says )
+          hint: a bank is not edited by hand: change the source and build again, which encodes new texts only"]],
+    );
+    let place = sound();
+    replace(&place, DEMONSTRATIONS, "\"position\":1", "\"position\":x");
+    check_problems(
+        &place,
+        &expect![[r"
+        bank/demonstrations.jsonl:2: expected value
+          hint: a bank is not edited by hand: change the source and build again, which encodes new texts only"]],
+    );
+}
+
+#[test]
+fn files_that_were_cut_off() {
+    let place = sound();
+    edit(&place, DEMONSTRATIONS, |bytes| bytes[..bytes.len() - 30].to_vec());
+    check_problems(
+        &place,
+        &expect![[r#"
+            bank/demonstrations.jsonl: has 340 bytes, manifest.json says 370: it was cut off
+              hint: restore the folder from a copy, or build the bank again from its sources"#]],
+    );
+    let place = sound();
+    edit(&place, VECTORS, |bytes| bytes[..bytes.len() - 5].to_vec());
+    check_problems(
+        &place,
+        &expect![[r#"
+            bank/vectors.safetensors: has 487 bytes, manifest.json says 492: it was cut off
+              hint: restore the folder from a copy, or build the bank again from its sources"#]],
+    );
+}
+
+#[test]
+fn an_identity_is_used_once() {
+    let place = sound();
+    replace(&place, DEMONSTRATIONS, "\"position\":1", "\"position\":0");
+    // The manifest is made to agree, as a careful forger would.
+    let bytes = fs_err::read(place.bank.join(DEMONSTRATIONS)).unwrap();
+    let mut manifest = Manifest::read(&place.bank).unwrap();
+    manifest.demonstrations.sha256 = emotrain_data::sha256_hex(&bytes);
+    manifest.write(&place.bank).unwrap();
+    check_problems(
+        &place,
+        &expect![[r"
+        bank/demonstrations.jsonl:2: own/train/a#0 is there twice, first on line 1
+          hint: a bank is not edited by hand: change the source and build again, which encodes new texts only"]],
+    );
+    manifest.count = 4;
+    manifest.vectors = None;
+    manifest.write(&place.bank).unwrap();
+    check_problems(
+        &place,
+        &expect![[r"
+        bank/demonstrations.jsonl: holds 3 demonstrations, manifest.json says 4
+          hint: restore the folder from a copy, or build the bank again from its sources"]],
+    );
+}
+
+#[test]
+fn vectors_that_are_none() {
+    let place = sound();
+    set_number(&place, 2, f32::NAN);
+    check_problems(
+        &place,
+        &expect![[r"
+        bank/vectors.safetensors: was changed since the bank was built (sha256 , manifest.json says )
+          hint: a bank is not edited by hand: change the source and build again, which encodes new texts only
+        bank/vectors.safetensors: vector 2 holds NaN
+          hint: restore the folder from a copy, or build the bank again from its sources"]],
+    );
+    let place = sound();
+    set_number(&place, 0, 3.0);
+    let problems = check(&place.bank, None);
+    assert!(matches!(problems[1].problem(), Some(BankProblem::NotUnit { row: 0, length }) if *length > 3.0));
+    let place = sound();
+    let mut manifest = Manifest::read(&place.bank).unwrap();
+    manifest.vectors.as_mut().unwrap().dimensions = 8;
+    manifest.write(&place.bank).unwrap();
+    check_problems(
+        &place,
+        &expect![[r"
+        bank/vectors.safetensors: holds 3 vectors of 4, manifest.json says 3 of 8
+          hint: restore the folder from a copy, or build the bank again from its sources"]],
+    );
+    let place = sound();
+    edit(&place, VECTORS, |mut bytes| {
+        bytes[8..12].fill(b'x');
+        bytes
+    });
+    let problem = check(&place.bank, None).remove(0);
+    assert!(matches!(problem.problem(), Some(BankProblem::BadVectors(_))), "{problem}");
+}
+
+#[test]
+fn another_encoder_is_refused() {
+    let place = sound();
+    let problem = check(&place.bank, Some(("minilm", 384))).remove(0);
+    expect![[r"
+        bank: was built with the encoder word-sums (4 numbers), not with minilm (384)
+          hint: set retrieval.encoder to the bank's, or build the bank again with this encoder"]]
+    .assert_eq(&place.shown(&problem));
+    place.write(&three(), None).unwrap();
+    check_problems(
+        &place,
+        &expect![[r#"
+        bank: has no vectors
+          hint: set retrieval.encoder = "lexical", or build the bank with a sentence encoder and name it"#]],
+    );
+}

@@ -1,0 +1,135 @@
+//! What was retrieved for a split, kept so that a run looks for it once.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use emotrain_data::{Split, UtteranceId, sha256_hex, write_atomic};
+use emotrain_recipe::RetrievalSection;
+use serde::{Deserialize, Serialize};
+
+use crate::bank::Bank;
+use crate::error::{BankProblem, RetrievalError};
+use crate::guard::Asked;
+use crate::retriever::{EngineName, Retrieved};
+use crate::search::Hit;
+
+const FORMAT_VERSION: u32 = 1;
+
+/// The file: places in the bank and scores by utterance id.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kept {
+    format_version: u32,
+    key: String,
+    engine: EngineName,
+    same_text: usize,
+    short: usize,
+    hits: BTreeMap<UtteranceId, Vec<(usize, f32)>>,
+}
+
+/// Names everything that decides what is retrieved: the bank's contents, the way of searching, the data
+/// and what is known of where it comes from, and the section but for what it says about showing. Equal
+/// keys have equal results.
+pub fn cache_key(
+    bank: &Bank,
+    section: &RetrievalSection,
+    engine: &EngineName,
+    split: &Split,
+    asked: &Asked,
+) -> String {
+    let RetrievalSection { k, min_score, exclude, exclude_same_text, label_balance, .. } = section;
+    let sources: Vec<_> = bank
+        .manifest()
+        .sources
+        .iter()
+        .map(|source| (&source.dataset, source.split, &source.sha256))
+        .collect();
+    let parts = format!(
+        "{FORMAT_VERSION} {} {sources:?} {engine:?} {} {asked:?} {k} {min_score:?} {exclude} \
+         {exclude_same_text} {label_balance}",
+        bank.manifest().content_hash(),
+        split.sha256,
+    );
+    sha256_hex(parts.as_bytes())
+}
+
+/// What was kept in the file under this key; `None` if there is no such file, or it is of another key or
+/// version, or damaged: it is then to be made again.
+pub fn read_cache(path: &Path, key: &str, split: &Split) -> Option<Retrieved> {
+    let kept: Kept = serde_json::from_slice(&fs_err::read(path).ok()?).ok()?;
+    if kept.format_version != FORMAT_VERSION || kept.key != key {
+        return None;
+    }
+    let Kept { engine, same_text, short, mut hits, .. } = kept;
+    let in_order = split.utterance_ids().map(|id| {
+        let found = hits.remove(&id)?;
+        Some((id, found.into_iter().map(|(row, score)| Hit { row, score }).collect()))
+    });
+    let hits = in_order.collect::<Option<Vec<_>>>()?;
+    Some(Retrieved { engine, hits, same_text, short })
+}
+
+/// Keeps what was retrieved, in one piece or not at all.
+///
+/// # Errors
+/// A full disk, a folder that is not there.
+pub fn write_cache(path: &Path, key: &str, retrieved: &Retrieved) -> Result<(), RetrievalError> {
+    let hits = retrieved
+        .hits
+        .iter()
+        .map(|(id, hits)| (id.clone(), hits.iter().map(|hit| (hit.row, hit.score)).collect()));
+    let kept = Kept {
+        format_version: FORMAT_VERSION,
+        key: key.to_owned(),
+        engine: retrieved.engine.clone(),
+        same_text: retrieved.same_text,
+        short: retrieved.short,
+        hits: hits.collect(),
+    };
+    let text = serde_json::to_string(&kept)
+        .map_err(|error| RetrievalError::bank(path, BankProblem::Io(error.to_string())))?;
+    Ok(write_atomic(path, text.as_bytes())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use emotrain_data::SplitKind;
+
+    use super::*;
+    use crate::fixture::{Place, WordSums, demonstration, section, split};
+    use crate::retriever::Retriever;
+
+    #[test]
+    fn what_was_kept_is_read_back_under_the_same_key_only() {
+        let place = Place::new();
+        let a = ("theirs", SplitKind::Train, "a");
+        let all = [demonstration(a, 0, "The ferry is late.", "mad"), demonstration(a, 1, "Tea?", "joy")];
+        let encoder = WordSums::new(8);
+        let bank = place.build(&all, Some(&encoder));
+        let mut section = section();
+        let split = split(&[("x", &["Is the ferry late?", "More tea"])]);
+        let asked = Asked { dataset: None, split: SplitKind::Train, sha256: None };
+        let retriever = Retriever::new(&bank, &section, Some(&encoder)).unwrap();
+        let retrieved = retriever.for_split(&split, &asked).unwrap();
+        let engine = retriever.engine();
+        let key = cache_key(&bank, &section, &engine, &split, &asked);
+        let path = place.parent().join("retrieved.json");
+        assert_eq!(read_cache(&path, &key, &split), None);
+        write_cache(&path, &key, &retrieved).unwrap();
+        assert_eq!(read_cache(&path, &key, &split), Some(retrieved));
+
+        let other_split = Asked { split: SplitKind::Valid, ..asked.clone() };
+        assert_ne!(cache_key(&bank, &section, &engine, &split, &other_split), key);
+        assert_ne!(cache_key(&bank, &section, &EngineName::Lexical, &split, &asked), key);
+        let (order, k) = (section.order, section.k);
+        section.show_score = !section.show_score;
+        assert_eq!(cache_key(&bank, &section, &engine, &split, &asked), key, "{order} does not matter");
+        section.k = k + 1;
+        let other = cache_key(&bank, &section, &engine, &split, &asked);
+        assert_ne!(other, key);
+        assert_eq!(read_cache(&path, &other, &split), None);
+        let text = fs_err::read_to_string(&path).unwrap();
+        fs_err::write(&path, &text[..text.len() / 2]).unwrap();
+        assert_eq!(read_cache(&path, &key, &split), None);
+    }
+}

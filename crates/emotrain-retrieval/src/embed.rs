@@ -1,0 +1,72 @@
+//! What turns texts into vectors.
+
+/// A sentence encoder: texts of like meaning get vectors that point the same way.
+///
+/// The one real implementation lives with the program, around the model crate's sentence encoder;
+/// tests bring small ones of their own. Texts are compared by words in common without any of this: see
+/// [`Retriever`](crate::Retriever).
+pub trait Embedder {
+    /// Names everything that decides the vectors: the model, its weights, its pooling. Two encoders of
+    /// the same identity give the same vectors.
+    fn identity(&self) -> String;
+
+    /// Numbers in a vector, at least 1.
+    fn dimensions(&self) -> usize;
+
+    /// The vectors of `texts`, one after the other, each of length 1.
+    ///
+    /// # Shapes
+    /// `[texts.len() × dimensions]`, row-major.
+    ///
+    /// # Errors
+    /// Whatever keeps the encoder from its work, in its own words.
+    fn embed(&self, texts: &[&str]) -> Result<Vec<f32>, EmbedderError>;
+}
+
+/// Why an encoder gave no vectors.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct EmbedderError {
+    /// What is wrong.
+    pub message: String,
+    /// The fix, where one can be named.
+    pub hint: Option<String>,
+}
+
+/// How far a vector's length may be from 1: rounding to half precision moves it by less.
+pub(crate) const UNIT_TOLERANCE: f32 = 1e-3;
+
+/// Whether a length is 1 within [`UNIT_TOLERANCE`]; what is not a number is not.
+pub(crate) fn is_unit(length: f32) -> bool {
+    (1.0 - UNIT_TOLERANCE..=1.0 + UNIT_TOLERANCE).contains(&length)
+}
+
+/// The vectors of `texts`, checked: as many as there should be, finite, of length 1.
+pub(crate) fn embed_checked(embedder: &dyn Embedder, texts: &[&str]) -> Result<Vec<f32>, EmbedderError> {
+    let width = embedder.dimensions();
+    let vectors = embedder.embed(texts)?;
+    let fail = |message| Err(EmbedderError { message, hint: None });
+    let identity = embedder.identity();
+    if width == 0 || vectors.len() != texts.len() * width {
+        return fail(format!(
+            "the encoder {identity} gave {} numbers for {} texts of {width}",
+            vectors.len(),
+            texts.len()
+        ));
+    }
+    for (text, vector) in texts.iter().zip(vectors.chunks_exact(width)) {
+        let length = length(vector);
+        if !is_unit(length) {
+            return fail(format!("the encoder {identity} gave a vector of length {length} for {text:?}"));
+        }
+    }
+    Ok(vectors)
+}
+
+/// Euclidean length; not a number if one of them is not.
+pub(crate) fn length(vector: &[f32]) -> f32 {
+    let squares: f64 = vector.iter().map(|value| f64::from(*value) * f64::from(*value)).sum();
+    #[expect(clippy::cast_possible_truncation, reason = "a length is compared with 1")]
+    let length = squares.sqrt() as f32;
+    length
+}

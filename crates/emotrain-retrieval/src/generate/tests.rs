@@ -1,0 +1,236 @@
+use emotrain_data::{Origin, SplitKind, load_demonstrations};
+use expect_test::{Expect, expect};
+
+use super::*;
+use crate::fixture::{Place, demonstration, labels};
+
+/// Gives replies in order, and keeps the questions.
+struct Script {
+    replies: Vec<Result<String, WriterError>>,
+    asked: Vec<String>,
+}
+
+impl Script {
+    fn new(replies: &[&str]) -> Self {
+        Self {
+            replies: replies.iter().rev().map(|reply| Ok((*reply).to_owned())).collect(),
+            asked: Vec::new(),
+        }
+    }
+}
+
+impl Writer for Script {
+    fn ask(&mut self, prompt: &str) -> Result<String, WriterError> {
+        self.asked.push(prompt.to_owned());
+        let silence = || Err(WriterError { message: "nobody answers".to_owned(), hint: None });
+        self.replies.pop().unwrap_or_else(silence)
+    }
+}
+
+fn plan(per_label: usize) -> GeneratePlan {
+    GeneratePlan {
+        domains: vec!["family".to_owned()],
+        subtopics: 2,
+        per_label,
+        speakers: 2,
+        least_turns: 2,
+        most_turns: 4,
+        most_questions: 100,
+    }
+}
+
+/// A dialogue of two lines with these labels.
+fn dialogue(number: usize, labels: [&str; 2]) -> String {
+    let turn = |speaker: &str, line: usize, label: &str| {
+        format!(
+            r#"{{"speaker":"{speaker}","text":"Here is what I say, number {number} of {line}.","label":"{label}"}}"#
+        )
+    };
+    format!(r#"{{"utterances":[{},{}]}}"#, turn("Ana", 1, labels[0]), turn("Ben", 2, labels[1]))
+}
+
+const SUBTOPICS: &str = r#"{"subtopics": ["a lost key", "a visit", "A lost key!"]}"#;
+
+fn two_labels() -> LabelSet {
+    LabelSet::custom(["joy", "anger"], [("mad", "anger")]).unwrap()
+}
+
+#[test]
+fn the_questions_say_what_is_wanted() {
+    let labels = labels();
+    let request = DialogueRequest {
+        domain: "workplace",
+        subtopic: "the broken printer",
+        speakers: 2,
+        least_turns: 6,
+        most_turns: 10,
+        labels: labels.names(),
+        wanted: vec!["fear", "disgust"],
+        beginnings: vec!["Not again."],
+    };
+    expect![[r#"
+        Write a conversation between 2 people. Area of life: workplace. Situation: the broken printer.
+
+        - 6 to 10 utterances, one to three sentences each, the way people really talk.
+        - Give the speakers first names. No narration and no stage directions.
+        - Let feelings show in what is said and how, and let them change for a reason. Do not name them.
+        - Label every utterance with the one emotion its speaker shows in it, in exactly one of these words: neutral, surprise, fear, sadness, joy, disgust, anger.
+        - We have too few utterances labelled fear, disgust: let the situation bring several of them about, without forcing any.
+        - Tell another story than the conversations we have, which begin with:
+          "Not again."
+
+        Reply with one JSON object and nothing before or after it:
+        {"utterances": [{"speaker": "...", "text": "...", "label": "..."}]}
+    "#]]
+    .assert_eq(&dialogue_prompt(&request));
+    let plain = dialogue_prompt(&DialogueRequest { wanted: vec![], beginnings: vec![], ..request });
+    assert!(!plain.contains("too few") && !plain.contains("another story"));
+    assert!(subtopics_prompt("family", 30).contains("List 30 situations"));
+}
+
+fn check_rejected(replies: &[&str], expected: &Expect) {
+    let reasons = replies.iter().map(|reply| match parse_dialogue(reply, &labels(), 2, 4) {
+        Ok(turns) => panic!("taken: {turns:?}"),
+        Err(reason) => reason.to_string(),
+    });
+    expected.assert_eq(&reasons.collect::<Vec<_>>().join("\n"));
+}
+
+#[test]
+fn replies_are_taken_to_the_letter() {
+    let turn = |speaker: &str, text: &str, label: &str| {
+        format!(r#"{{"speaker":"{speaker}","text":"{text}","label":"{label}"}}"#)
+    };
+    let with = |turns: &[String]| format!(r#"{{"utterances":[{}]}}"#, turns.join(","));
+    let good = [turn("Ana", " Look at that! ", "Happy"), turn("Ben", "Where?", "surprised")];
+    let taken = parse_dialogue(&format!("\n{}\n", with(&good)), &labels(), 2, 4).unwrap();
+    assert_eq!((taken[0].text.as_str(), taken[0].label.as_str()), ("Look at that!", "joy"));
+    check_rejected(
+        &[
+            &format!("<think>They met.</think>{}", with(&good)),
+            &format!("Sure! {}", with(&good)),
+            &format!("```json\n{}\n```", with(&good)),
+            &format!("{} Enjoy!", with(&good)),
+            &with(&good)[..60],
+            r#"{"dialogue": []}"#,
+            &with(&good[..1]),
+            &with(&[&good[..], &good, &good].concat()),
+            &with(&[good[0].clone(), turn("Ben", " ", "joy")]),
+            &with(&[good[0].clone(), turn("Ben", "Where?", "curious")]),
+            &with(&[good[0].clone(), turn("Ben", "look, at that", "joy")]),
+            &with(&[good[0].clone(), turn("Ana", "Where?", "joy")]),
+        ],
+        &expect![[r#"
+            it holds reasoning text
+            it is not one JSON object: it does not begin with {
+            it is not one JSON object: it does not begin with {
+            it is not one JSON object: trailing characters at line 1 column 131
+            it is not one JSON object: EOF while parsing a string at line 1 column 60
+            it has the wrong form: unknown field `dialogue`, expected `utterances` at line 1 column 11
+            it has 1 utterances, not 2 to 4
+            it has 6 utterances, not 2 to 4
+            utterance 2 lacks a speaker or a text
+            utterance 2 has the unknown label "curious"
+            it repeats itself: "look, at that"
+            only one person speaks"#]],
+    );
+    assert_eq!(parse_subtopics(SUBTOPICS, 2).unwrap(), ["a lost key", "a visit"]);
+    assert_eq!(
+        parse_subtopics(SUBTOPICS, 3).unwrap_err().to_string(),
+        "it names 2 different subtopics, not 3"
+    );
+}
+
+#[test]
+fn the_plan_fills_what_is_short() {
+    let place = Place::new();
+    let there = ("own", SplitKind::Train, "a");
+    let bank = place.build(
+        &[
+            demonstration(there, 0, "Joy was here long before.", "happy"),
+            demonstration(there, 1, "And again.", "joy"),
+        ],
+        None,
+    );
+    let copy = dialogue(1, ["joy", "anger"])
+        .replace("Here is what I say, number 1 of 1.", "Joy was here, long before!");
+    let replies = [SUBTOPICS, &copy, &dialogue(1, ["joy", "mad"]), &dialogue(2, ["mad", "mad"])];
+    let mut script = Script::new(&replies);
+    let mut told = Vec::new();
+    let folder = place.parent().join("work");
+    let labels = two_labels();
+    let generated = generate(&plan(3), (&labels, Some(&bank)), &folder, &mut script, &mut |reply| {
+        told.push(reply.map_or_else(ToString::to_string, |dialogue| dialogue.id.clone()));
+    });
+    let generated = generated.unwrap();
+    assert_eq!(
+        told,
+        ["it copies what is there: \"Joy was here, long before!\"", "family-0001", "family-0002"]
+    );
+    assert_eq!(
+        generated.to_string(),
+        "4 questions asked; 2 dialogues taken, 1 replies rejected; nothing is short"
+    );
+    // anger is shorter than joy, and after the first dialogue joy is not short any more.
+    assert!(script.asked[1].contains("labelled anger, joy") && script.asked[3].contains("labelled anger:"));
+    // Subtopics take turns: the rejected question counts as one about its subtopic.
+    assert!(script.asked[1].contains("a lost key") && script.asked[2].contains("a visit"));
+    assert!(script.asked[3].contains("a lost key") && !script.asked[3].contains("begin with"));
+    let origin = Origin { dataset: "written", split: SplitKind::Train, domain: None };
+    let read = load_demonstrations(&folder.join("dialogues.jsonl"), origin).unwrap().demonstrations;
+    assert_eq!(read.len(), 4);
+    assert_eq!((read[0].domain.as_deref(), read[1].label.as_str()), (Some("family"), "anger"));
+    let rejected = fs_err::read_to_string(folder.join("rejected.jsonl")).unwrap();
+    let rejected: RejectedReply = serde_json::from_str(rejected.trim()).unwrap();
+    assert_eq!((rejected.reply.as_str(), rejected.subtopic.as_deref()), (copy.as_str(), Some("a lost key")));
+}
+
+#[test]
+fn work_that_was_stopped_goes_on() {
+    let replies: Vec<String> = (0..6).map(|number| dialogue(number, ["joy", "anger"])).collect();
+    let mut all = vec![SUBTOPICS, "no idea"];
+    all.extend(replies.iter().map(String::as_str));
+    let labels = two_labels();
+    let work =
+        |folder: &Path, script: &mut Script| generate(&plan(6), (&labels, None), folder, script, &mut |_| {});
+    let whole = Place::new();
+    let mut uninterrupted = Script::new(&all);
+    let expected = work(&whole.bank, &mut uninterrupted).unwrap();
+
+    let place = Place::new();
+    let mut asked = Vec::new();
+    for part in [&all[..0], &all[..1], &all[1..3], &all[3..4], &all[4..]] {
+        let mut script = Script::new(part);
+        match work(&place.bank, &mut script) {
+            Ok(generated) => assert_eq!((generated.dialogues, generated.short), (expected.dialogues, vec![])),
+            Err(error) => assert_eq!(error.to_string(), "nobody answers"),
+        }
+        asked.extend(script.asked.into_iter().take(part.len()));
+        // The last line was cut off while it was written.
+        let path = place.bank.join("dialogues.jsonl");
+        if let Ok(text) = fs_err::read_to_string(&path) {
+            fs_err::write(&path, text + "{\"id\":\"family-0").unwrap();
+        }
+    }
+    assert_eq!(asked, uninterrupted.asked);
+    GenerationState::open(&place.bank, &labels).unwrap();
+    for name in ["subtopics.jsonl", "dialogues.jsonl", "rejected.jsonl"] {
+        let read = |place: &Place| fs_err::read_to_string(place.bank.join(name)).unwrap();
+        assert_eq!(read(&place), read(&whole), "{name}");
+    }
+}
+
+#[test]
+fn questions_are_limited() {
+    let place = Place::new();
+    let limited = GeneratePlan { most_questions: 2, ..plan(1) };
+    let mut script = Script::new(&["?", "??", SUBTOPICS]);
+    let generated = generate(&limited, (&two_labels(), None), &place.bank, &mut script, &mut |_| {}).unwrap();
+    assert_eq!(
+        generated.to_string(),
+        "2 questions asked; 0 dialogues taken, 2 replies rejected; short of joy 1, anger 1"
+    );
+    fs_err::write(place.bank.join("dialogues.jsonl"), "{\"id\":\"a\"}\n").unwrap();
+    let error = GenerationState::open(&place.bank, &two_labels()).unwrap_err();
+    assert!(error.to_string().contains("dialogues.jsonl:1: missing field"), "{error}");
+}

@@ -1,0 +1,153 @@
+use std::collections::BTreeSet;
+
+use emotrain_data::Demonstration;
+use proptest::prelude::*;
+
+use super::*;
+use crate::fixture::{Place, WordSums, demonstration, section, split};
+use crate::retriever::Retriever;
+
+/// Few words and few names, so that texts and ids collide.
+fn text() -> impl Strategy<Value = String> {
+    proptest::collection::vec(proptest::sample::select(vec!["no", "yes", "oh", "why"]), 1..4)
+        .prop_map(|words| words.join(" "))
+}
+
+fn dialogues() -> impl Strategy<Value = Vec<(u8, u8, u8, Vec<String>)>> {
+    let one = (0_u8..3, 0_u8..3, 0_u8..4, proptest::collection::vec(text(), 1..5));
+    proptest::collection::vec(one, 1..12)
+}
+
+fn kind(number: u8) -> SplitKind {
+    [SplitKind::Train, SplitKind::Valid, SplitKind::Test][usize::from(number)]
+}
+
+fn bank_of(dialogues: &[(u8, u8, u8, Vec<String>)]) -> Vec<Demonstration> {
+    let mut seen = BTreeSet::new();
+    let mut all = Vec::new();
+    for (dataset, split, id, texts) in dialogues {
+        if !seen.insert((dataset, split, id)) {
+            continue;
+        }
+        for (position, text) in texts.iter().enumerate() {
+            let name = (&*format!("set{dataset}"), kind(*split), &*id.to_string());
+            all.push(demonstration(name, position, text, ["joy", "fear", "anger"][position % 3]));
+        }
+    }
+    all
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn nothing_leaks(
+        dialogues in dialogues(), asked in (0_u8..3, 0_u8..3), k in 1_usize..6,
+        whole in any::<bool>(), same_text in any::<bool>(), balance in any::<bool>(), lexical in any::<bool>(),
+        renamed in any::<bool>(),
+    ) {
+        let all = bank_of(&dialogues);
+        let place = Place::new();
+        let encoder = WordSums::new(8);
+        let bank = place.build(&all, Some(&encoder));
+        prop_assert_eq!(bank.manifest().held_out_forced, all.iter().any(|one| one.split.is_held_out()));
+        let mut section = section();
+        section.k = k;
+        section.exclude = if whole { Exclude::Dialogue } else { Exclude::Utterance };
+        (section.exclude_same_text, section.label_balance) = (same_text, balance);
+        section.encoder = if lexical { "lexical" } else { "word-sums" }.to_owned();
+        let retriever = Retriever::new(&bank, &section, Some(&encoder)).unwrap();
+
+        // The asker's split: all of the bank's dialogues of that name, so that each could find itself.
+        let (dataset, split_kind) = (format!("set{}", asked.0), kind(asked.1));
+        let mine = |one: &&(u8, u8, u8, Vec<String>)| (one.0, one.1) == asked;
+        let mut named: Vec<(String, Vec<&str>)> = Vec::new();
+        for (_, _, id, texts) in dialogues.iter().filter(mine) {
+            let id = id.to_string();
+            if named.iter().all(|(known, _)| *known != id) {
+                named.push((id, texts.iter().map(String::as_str).collect()));
+            }
+        }
+        named.push(("new".to_owned(), vec!["oh no", "why"]));
+        let borrowed: Vec<(&str, &[&str])> = named.iter().map(|(id, texts)| (id.as_str(), &texts[..])).collect();
+        let split = split(&borrowed);
+        // Under another name the dialogues are known by their texts alone.
+        let known = (!renamed).then(|| dataset.clone());
+        let asked = Asked { dataset: known, split: split_kind, sha256: None };
+        let retrieved = retriever.for_split(&split, &asked).unwrap();
+
+        prop_assert_eq!(retrieved.hits.len(), split.utterance_count());
+        for (id, hits) in &retrieved.hits {
+            let dialogue = split.dialogues.iter().find(|one| one.id == id.dialogue).unwrap();
+            let text = &dialogue.utterances[id.position].text;
+            for hit in hits {
+                let found = &all[hit.row];
+                if found.split.is_held_out() {
+                    prop_assert!(renamed || found.dataset != dataset, "held out: {}", found.id());
+                }
+                let is_own = (&found.dataset, found.split, &found.dialogue) == (&dataset, split_kind, &id.dialogue);
+                prop_assert!(!(is_own && (whole || found.position == id.position)), "{} got {}", id, found.id());
+                prop_assert!(!same_text || crate::normalised(&found.text) != crate::normalised(text));
+            }
+            // As many come back as the bank has.
+            let open = |one: &&Demonstration| {
+                let is_own = (&one.dataset, one.split, &one.dialogue) == (&dataset, split_kind, &id.dialogue);
+                !one.split.is_held_out() && !is_own && crate::normalised(&one.text) != crate::normalised(text)
+            };
+            let twins: BTreeSet<&str> = all.iter().filter(|one| one.position == 0).map(|one| one.dialogue.as_str()).collect();
+            let least = all.iter().filter(open).count().saturating_sub(4 * twins.len() * 3);
+            prop_assert!(lexical || hits.len() >= least.min(k), "{} of {least}", hits.len());
+            prop_assert!(hits.len() <= k);
+        }
+    }
+}
+
+#[test]
+fn a_file_under_another_name_is_known_by_its_digest() {
+    let place = Place::new();
+    let own = ("renamed", SplitKind::Train, "a");
+    let all = [demonstration(own, 0, "The ship leaves.", "joy"), demonstration(own, 1, "Wave!", "joy")];
+    let bank = place.build(&all, None);
+    let sha256 = bank.manifest().sources[0].sha256.clone();
+    let mut section = section();
+    section.exclude_same_text = false;
+    let retriever = Retriever::new(&bank, &section, None).unwrap();
+    // Only the first utterance is asked for, so that the dialogue's texts do not tell it.
+    let split = split(&[("a", &["The ship leaves."])]);
+    let found = |sha256: Option<String>| {
+        let asked = Asked { dataset: Some("meld".to_owned()), split: SplitKind::Train, sha256 };
+        retriever.for_split(&split, &asked).unwrap().hits[0].1.len()
+    };
+    assert_eq!(found(None), 1);
+    // The sources go by the name they were added under, which the lines here override.
+    let mut manifest = bank.manifest().clone();
+    assert_eq!(manifest.sources[0].dataset, "own");
+    manifest.sources[0].dataset = "renamed".to_owned();
+    manifest.write(&place.bank).unwrap();
+    let bank = Bank::open(&place.bank).unwrap();
+    let retriever = Retriever::new(&bank, &section, None).unwrap();
+    let asked = Asked { dataset: Some("meld".to_owned()), split: SplitKind::Train, sha256: Some(sha256) };
+    assert_eq!(retriever.for_split(&split, &asked).unwrap().hits[0].1.len(), 0);
+}
+
+#[test]
+fn utterances_of_the_same_text_are_counted() {
+    let place = Place::new();
+    let other = ("other", SplitKind::Train, "a");
+    let all = [demonstration(other, 0, "Oh, no!", "fear"), demonstration(other, 1, "No ship today.", "joy")];
+    let bank = place.build(&all, None);
+    let mut section = section();
+    let asked = Asked { dataset: None, split: SplitKind::Valid, sha256: None };
+    let split = split(&[("x", &["oh no", "A ship?"])]);
+    let retrieved = Retriever::new(&bank, &section, None).unwrap().for_split(&split, &asked).unwrap();
+    assert_eq!((retrieved.same_text, retrieved.short), (1, 2));
+    assert_eq!(
+        retrieved.to_string(),
+        "2 demonstrations for 2 utterances by words in common (BM25); for 1, demonstrations of the same \
+         text were passed over; 2 got fewer than asked for"
+    );
+    section.exclude_same_text = false;
+    let retrieved = Retriever::new(&bank, &section, None).unwrap().for_split(&split, &asked).unwrap();
+    assert_eq!(retrieved.same_text, 0);
+    assert_eq!(retrieved.hits[0].1[0].row, 0);
+}

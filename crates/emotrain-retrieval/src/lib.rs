@@ -1,0 +1,72 @@
+//! Demonstrations for prompts: labelled utterances like the one in question (METHOD.md section 3).
+//!
+//! A [`Builder`] makes a bank of the training splits of data sets and of files of demonstrations; a
+//! [`Bank`] is opened from its folder without being read whole; a [`Retriever`] finds for each utterance
+//! of a split the demonstrations that are most like it, by the vectors of an [`Embedder`] or by words in
+//! common, and never one that would give the answer away: what is closed to whom stands at the top of
+//! `guard.rs`. [`check`] and [`stats`] look a bank over, [`generate`] and [`review`] grow one.
+//!
+//! The crate deliberately computes no vector of a text, opens no connection and writes no prompt: an
+//! [`Embedder`] and a [`Writer`] are handed in, and what was found is handed on as plain
+//! [`ShownDemonstration`](emotrain_data::ShownDemonstration)s.
+//!
+//! ```
+//! use emotrain_data::{Origin, SplitKind};
+//! use emotrain_recipe::parse;
+//! use emotrain_retrieval::{Bank, Builder, HeldOut, Retriever};
+//!
+//! # let folder = tempfile::tempdir()?;
+//! # let (lines, bank) = (folder.path().join("lines.jsonl"), folder.path().join("bank"));
+//! let text = r#"{"id":"d-1","utterances":[{"speaker":"Ana","text":"The train is late again.","label":"anger"}]}"#;
+//! fs_err::write(&lines, text)?;
+//! let mut builder = Builder::new(HeldOut::Refuse);
+//! builder.add_jsonl(&lines, Origin { dataset: "own", split: SplitKind::Train, domain: None })?;
+//! builder.write(&bank, None, &mut |_| {})?;
+//!
+//! let recipe = "[model]\nmodel_name_or_path = \"m\"\n[data]\ntrain = \"t\"\nvalid = \"v\"";
+//! let section = parse(recipe, "run.toml".as_ref(), &[])?.retrieval;
+//! let bank = Bank::open(&bank)?;
+//! let retriever = Retriever::new(&bank, &section, None)?;
+//! assert_eq!(retriever.engine().to_string(), "words in common (BM25)");
+//! let hits = retriever.for_texts(&["Why is the bus late?"])?;
+//! assert_eq!(bank.demonstration(hits[0][0].row)?.emotion, "anger");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod bank;
+mod builder;
+mod cache;
+mod check;
+mod embed;
+mod error;
+#[cfg(test)]
+mod fixture;
+mod generate;
+mod guard;
+mod manifest;
+mod mapped;
+mod retriever;
+mod review;
+mod search;
+mod stats;
+mod text;
+mod vectors;
+
+pub use bank::Bank;
+pub use builder::{Added, Builder, Built, HeldOut, Progress};
+pub use cache::{cache_key, read_cache, write_cache};
+pub use check::check;
+pub use embed::{Embedder, EmbedderError};
+pub use error::{BankPlace, BankProblem, RetrievalError};
+pub use generate::{
+    DialogueRequest, GenerateError, GeneratePlan, Generated, GenerationState, RejectedReply, Rejection,
+    Writer, WriterError, WrittenDialogue, WrittenTurn, dialogue_prompt, generate, parse_dialogue,
+    parse_subtopics, shortfall, subtopics_prompt,
+};
+pub use guard::Asked;
+pub use manifest::{FileRecord, Manifest, Source, VectorsRecord};
+pub use retriever::{EngineName, Retrieved, Retriever};
+pub use review::{Annotations, LabelReview, Review, SheetRow, cohen_kappa, read_annotations, review, sheet};
+pub use search::Hit;
+pub use stats::{Duplicates, EmotionCount, Lengths, NearDuplicates, NearMethod, Stats, stats};
+pub use text::normalised;

@@ -1,0 +1,60 @@
+//! A file's bytes, memory-mapped.
+
+use std::ops::Deref;
+use std::path::Path;
+
+use memmap2::Mmap;
+
+use crate::error::{BankProblem, RetrievalError};
+
+/// The bytes of a file, read as they are touched.
+#[derive(Debug)]
+pub(crate) struct MappedFile {
+    map: Mmap,
+    #[cfg(unix)]
+    file: fs_err::File,
+}
+
+impl MappedFile {
+    /// # Errors
+    /// A missing or unreadable file, or something that is no file.
+    pub(crate) fn open(path: &Path) -> Result<Self, RetrievalError> {
+        let fail = |problem| RetrievalError::bank(path, problem);
+        let file = fs_err::File::open(path).map_err(|error| fail(BankProblem::of_io(&error)))?;
+        if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+            return Err(fail(BankProblem::NoFile));
+        }
+        #[expect(unsafe_code, reason = "mapping a file cannot be expressed in safe Rust")]
+        // SAFETY: the map is read-only and private to this value, and every byte pattern is a valid `u8`.
+        // This program never changes such a file in place: it writes beside and renames. No length read
+        // from the file is trusted without a check against the mapped length. A foreign process that
+        // truncates the file meanwhile ends the program with a bus error.
+        let map = unsafe { Mmap::map(file.file()) }.map_err(|error| fail(BankProblem::of_io(&error)))?;
+        Ok(Self {
+            map,
+            #[cfg(unix)]
+            file,
+        })
+    }
+
+    /// Fills `bytes` from a place in the file without mapping it; whether that could be done.
+    #[cfg(unix)]
+    pub(crate) fn read_at(&self, start: usize, bytes: &mut [u8]) -> bool {
+        use std::os::unix::fs::FileExt as _;
+        self.file.file().read_exact_at(bytes, start as u64).is_ok()
+    }
+
+    /// Fills `bytes` from a place in the file without mapping it; whether that could be done.
+    #[cfg(not(unix))]
+    pub(crate) fn read_at(&self, _start: usize, _bytes: &mut [u8]) -> bool {
+        false
+    }
+}
+
+impl Deref for MappedFile {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.map
+    }
+}

@@ -1,0 +1,259 @@
+//! From utterances to demonstrations.
+
+use std::fmt;
+
+use emotrain_data::{Demonstration, LabelSet, ShownDemonstration, Split, UtteranceId};
+use emotrain_recipe::RetrievalSection;
+use serde::{Deserialize, Serialize};
+
+use crate::bank::Bank;
+use crate::embed::{Embedder, embed_checked};
+use crate::error::{BankProblem, RetrievalError};
+use crate::guard::{Asked, Closed, Guard};
+use crate::search::dense::nearest;
+use crate::search::lexical::Lexical;
+use crate::search::{Hit, Wish};
+use crate::text::TextKey;
+
+/// Texts that are handed to an encoder at a time.
+const AT_ONCE: usize = 512;
+
+/// Finds demonstrations in a bank, by the vectors of an encoder or by words in common.
+pub struct Retriever<'a> {
+    bank: &'a Bank,
+    section: &'a RetrievalSection,
+    engine: Engine<'a>,
+}
+
+enum Engine<'a> {
+    /// Exact cosine over the bank's vectors.
+    Dense(&'a dyn Embedder),
+    /// BM25 over the bank's words.
+    Lexical(Box<Lexical>),
+}
+
+/// Which way of searching was used. Prints as it is told to users.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EngineName {
+    /// Exact cosine over vectors of the encoder of this identity.
+    Dense(String),
+    /// Words in common.
+    Lexical,
+}
+
+impl fmt::Display for EngineName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dense(encoder) => write!(f, "exact cosine over vectors of {encoder}"),
+            Self::Lexical => f.write_str("words in common (BM25)"),
+        }
+    }
+}
+
+/// The demonstrations of a split.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retrieved {
+    /// How they were found.
+    pub engine: EngineName,
+    /// Each utterance with what was found for it, the most similar first, in the split's order.
+    pub hits: Vec<(UtteranceId, Vec<Hit>)>,
+    /// Utterances for which a demonstration was passed over because it says the same.
+    pub same_text: usize,
+    /// Utterances that got fewer demonstrations than were asked for.
+    pub short: usize,
+}
+
+impl fmt::Display for Retrieved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown: usize = self.hits.iter().map(|(_, hits)| hits.len()).sum();
+        let Self { engine, hits, same_text, short } = self;
+        write!(f, "{shown} demonstrations for {} utterances by {engine}", hits.len())?;
+        if *same_text > 0 {
+            write!(f, "; for {same_text}, demonstrations of the same text were passed over")?;
+        }
+        if *short > 0 {
+            write!(f, "; {short} got fewer than asked for")?;
+        }
+        Ok(())
+    }
+}
+
+impl<'a> Retriever<'a> {
+    /// Chooses the way of searching. `embedder` is the sentence encoder at hand, if there is one: with
+    /// `retrieval.encoder = "auto"` it is used where the bank's vectors are its own.
+    ///
+    /// # Errors
+    /// With a named encoder: none at hand, a bank without vectors, or with another encoder's.
+    pub fn new(
+        bank: &'a Bank,
+        section: &'a RetrievalSection,
+        embedder: Option<&'a dyn Embedder>,
+    ) -> Result<Self, RetrievalError> {
+        let wanted = section.encoder.as_str();
+        let dense = match (wanted, embedder) {
+            (RetrievalSection::LEXICAL, _) => None,
+            (RetrievalSection::AUTO, embedder) => {
+                embedder.filter(|embedder| require_encoder(bank, *embedder).is_ok())
+            }
+            (name, None) => {
+                let problem = BankProblem::NoEncoder(name.to_owned());
+                return Err(RetrievalError::bank(bank.folder(), problem));
+            }
+            (_, Some(embedder)) => {
+                require_encoder(bank, embedder)?;
+                Some(embedder)
+            }
+        };
+        let engine = match dense {
+            Some(embedder) => Engine::Dense(embedder),
+            None => Engine::Lexical(Box::new(lexical(bank)?)),
+        };
+        Ok(Self { bank, section, engine })
+    }
+
+    /// Which way of searching was chosen: to be told to the user.
+    pub fn engine(&self) -> EngineName {
+        match &self.engine {
+            Engine::Dense(embedder) => EngineName::Dense(embedder.identity()),
+            Engine::Lexical(_) => EngineName::Lexical,
+        }
+    }
+
+    /// Demonstrations for every utterance of a split, as the section wants them.
+    ///
+    /// # Errors
+    /// What the encoder reports.
+    pub fn for_split(&self, split: &Split, asked: &Asked) -> Result<Retrieved, RetrievalError> {
+        let guard = Guard::new(self.bank, self.section, asked);
+        let closed: Vec<Closed> =
+            split.dialogues.iter().flat_map(|dialogue| guard.dialogue(dialogue)).collect();
+        let turns = split.dialogues.iter().flat_map(|dialogue| &dialogue.utterances);
+        let texts: Vec<&str> = turns.map(|turn| turn.text.as_str()).collect();
+        let found = self.search_guarded(&texts, &guard, &closed)?;
+        let same_text = closed.iter().filter(|closed| guard.passes_over_same_text(closed)).count();
+        let short = found.iter().filter(|hits| hits.len() < self.section.k).count();
+        let hits = split.utterance_ids().zip(found).collect();
+        Ok(Retrieved { engine: self.engine(), hits, same_text, short })
+    }
+
+    /// Demonstrations for texts that belong to no dialogue. Nothing is known of where they come from:
+    /// held-out demonstrations are found only in a bank that was built by force.
+    ///
+    /// # Errors
+    /// What the encoder reports.
+    pub fn for_texts(&self, texts: &[&str]) -> Result<Vec<Vec<Hit>>, RetrievalError> {
+        let asked = Asked { dataset: None, split: emotrain_data::SplitKind::Train, sha256: None };
+        let guard = Guard::new(self.bank, self.section, &asked);
+        let closed: Vec<Closed> = texts.iter().map(|text| guard.free(text)).collect();
+        self.search_guarded(texts, &guard, &closed)
+    }
+
+    fn search_guarded(
+        &self,
+        texts: &[&str],
+        guard: &Guard<'_>,
+        closed: &[Closed],
+    ) -> Result<Vec<Vec<Hit>>, RetrievalError> {
+        let entries = self.bank.entries();
+        let balance = (entries.emotions.as_slice(), self.bank.emotions().len());
+        #[expect(clippy::cast_possible_truncation, reason = "a bound between -1 and 1")]
+        let wish = Wish {
+            k: self.section.k,
+            min_score: least(self.section.min_score as f32),
+            balance: self.section.label_balance.then_some(balance),
+        };
+        let admits = |query: usize, row| guard.admits(&closed[query], row);
+        match &self.engine {
+            Engine::Lexical(index) => Ok(index.nearest(texts, wish, admits)),
+            Engine::Dense(embedder) => {
+                let Some(vectors) = self.bank.vectors() else {
+                    return Err(RetrievalError::bank(self.bank.folder(), BankProblem::NoVectors));
+                };
+                let queries = self.encode(*embedder, texts)?;
+                Ok(nearest(vectors.rows(), &queries, wish, admits))
+            }
+        }
+    }
+
+    /// The texts' vectors. What the bank holds a vector of is not encoded again, and no text twice.
+    fn encode(&self, embedder: &dyn Embedder, texts: &[&str]) -> Result<Vec<f32>, RetrievalError> {
+        let width = embedder.dimensions();
+        let mut vectors = vec![0.0; texts.len() * width];
+        let mut missing: indexmap::IndexMap<&str, Vec<usize>> = indexmap::IndexMap::new();
+        for (at, text) in texts.iter().enumerate() {
+            let known = self.bank.with_exact_text(TextKey::exact(text));
+            match known.and_then(|row| self.bank.vector(row as usize)) {
+                Some(vector) => vectors[at * width..(at + 1) * width].copy_from_slice(vector),
+                None => missing.entry(text).or_default().push(at),
+            }
+        }
+        // Texts of like length together: an encoder pads a batch to its longest.
+        missing.sort_by(|one, _, other, _| one.len().cmp(&other.len()).then(one.cmp(other)));
+        let wanted: Vec<&str> = missing.keys().copied().collect();
+        for (chunk, texts) in wanted.chunks(AT_ONCE).enumerate() {
+            let made = embed_checked(embedder, texts)?;
+            for (offset, vector) in made.chunks_exact(width).enumerate() {
+                for at in &missing[chunk * AT_ONCE + offset] {
+                    vectors[at * width..(at + 1) * width].copy_from_slice(vector);
+                }
+            }
+        }
+        Ok(vectors)
+    }
+
+    /// What was found as a prompt shows it, in the same order.
+    ///
+    /// # Errors
+    /// Those of [`Bank::demonstration`].
+    pub fn shown(&self, hits: &[Hit], labels: &LabelSet) -> Result<Vec<ShownDemonstration>, RetrievalError> {
+        let shown = hits.iter().map(|hit| {
+            let found = self.bank.demonstration(hit.row)?;
+            Ok(ShownDemonstration {
+                label: found.shown_label(labels).to_owned(),
+                source: self.section.show_source.then(|| found.dataset.clone()),
+                score: self.section.show_score.then_some(hit.score),
+                text: found.text,
+            })
+        });
+        shown.collect()
+    }
+
+    /// What was found with its demonstrations, for people to look at.
+    ///
+    /// # Errors
+    /// Those of [`Bank::demonstration`].
+    pub fn neighbours(&self, hits: &[Hit]) -> Result<Vec<(Demonstration, f32)>, RetrievalError> {
+        hits.iter().map(|hit| Ok((self.bank.demonstration(hit.row)?, hit.score))).collect()
+    }
+}
+
+/// A bound of -1 is none: rounding may take a cosine below it.
+fn least(bound: f32) -> f32 {
+    if bound <= -1.0 { f32::NEG_INFINITY } else { bound }
+}
+
+fn lexical(bank: &Bank) -> Result<Lexical, RetrievalError> {
+    let texts: Vec<String> = bank.iter().map(|one| one.map(|one| one.text)).collect::<Result<_, _>>()?;
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    Ok(Lexical::new(&texts))
+}
+
+/// Refuses an encoder that is not the one the bank's vectors come from.
+///
+/// # Errors
+/// [`BankProblem::NoVectors`] and [`BankProblem::OtherEncoder`].
+pub(crate) fn require_encoder(bank: &Bank, embedder: &dyn Embedder) -> Result<(), RetrievalError> {
+    let fail = |problem| RetrievalError::bank(bank.folder(), problem);
+    let Some(record) = &bank.manifest().vectors else { return Err(fail(BankProblem::NoVectors)) };
+    let (asked, asked_width) = (embedder.identity(), embedder.dimensions());
+    if (record.encoder.as_str(), record.dimensions) == (asked.as_str(), asked_width) {
+        return Ok(());
+    }
+    let (bank, bank_width) = (record.encoder.clone(), record.dimensions);
+    Err(fail(BankProblem::OtherEncoder { bank, bank_width, asked, asked_width }))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,200 @@
+//! Checking labels by people (METHOD.md section 3): the labels are hidden, two annotators label every
+//! utterance anew, and what both agree on with the original is kept.
+
+mod kappa;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+use emotrain_data::{Demonstration, JsonlReader, Label, LabelSet, TextFile};
+use rand::seq::SliceRandom as _;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng as _;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{BankProblem, RetrievalError};
+
+pub use kappa::cohen_kappa;
+
+/// Utterances before the one in question that an annotator sees.
+const CONTEXT: usize = 3;
+
+/// A line of a sheet for an annotator, who fills in `label`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SheetRow {
+    /// The demonstration's identity.
+    pub id: String,
+    /// What was said right before, as `speaker: text`.
+    pub context: Vec<String>,
+    /// Who says it.
+    pub speaker: String,
+    /// What is said.
+    pub text: String,
+    /// Empty on a new sheet.
+    pub label: String,
+}
+
+/// What an annotator says of demonstrations, by their identity.
+pub type Annotations = BTreeMap<String, Label>;
+
+/// An annotated line; whatever else it holds is passed over.
+#[derive(Deserialize)]
+#[serde(expecting = "an object with `id` and `label`")]
+struct AnnotatedRow {
+    id: String,
+    label: String,
+}
+
+/// A sheet without labels, the lines in an order that depends on the seed alone.
+pub fn sheet(demonstrations: &[Demonstration], seed: u64) -> Vec<SheetRow> {
+    let said = |one: &Demonstration| {
+        let speaker = one.speaker.as_deref().unwrap_or("?");
+        format!("{speaker}: {}", one.text)
+    };
+    let in_one = |one: &Demonstration, other: &Demonstration| {
+        (&one.dataset, one.split, &one.dialogue) == (&other.dataset, other.split, &other.dialogue)
+    };
+    let rows = demonstrations.iter().enumerate().map(|(at, one)| {
+        let before = demonstrations[..at].iter().rev().take(CONTEXT).take_while(|before| in_one(before, one));
+        let mut context: Vec<String> = before.map(said).collect();
+        context.reverse();
+        SheetRow {
+            id: one.id().to_string(),
+            context,
+            speaker: one.speaker.clone().unwrap_or_default(),
+            text: one.text.clone(),
+            label: String::new(),
+        }
+    });
+    let mut rows: Vec<SheetRow> = rows.collect();
+    rows.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
+    rows
+}
+
+/// Reads an annotator's file: JSONL with `id` and `label`, such as a filled-in sheet. Lines whose label
+/// is empty are not annotated yet.
+///
+/// # Errors
+/// A file that cannot be read, a label that is not of `labels`, an id that is annotated twice.
+pub fn read_annotations(path: &Path, labels: &LabelSet) -> Result<Annotations, RetrievalError> {
+    let file = TextFile::read(path)?;
+    let mut annotations = Annotations::new();
+    for row in JsonlReader::<AnnotatedRow>::new(&file) {
+        let (line, AnnotatedRow { id, label }) = row?;
+        let at = |problem| RetrievalError::line(path, line - 1, problem);
+        if label.trim().is_empty() {
+            continue;
+        }
+        let known = labels.resolve(&label).ok_or_else(|| at(BankProblem::unknown_label(&label, labels)))?;
+        if annotations.insert(id.clone(), known).is_some() {
+            return Err(at(BankProblem::AnnotatedTwice(id)));
+        }
+    }
+    Ok(annotations)
+}
+
+/// What two annotators made of demonstrations.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Review {
+    /// Places of the demonstrations that both annotators label as they were labelled.
+    pub kept: Vec<usize>,
+    /// Demonstrations that both annotated.
+    pub judged: usize,
+    /// Demonstrations that one or both did not.
+    pub unjudged: usize,
+    /// Cohen's kappa of the annotators; `None` where it is not defined.
+    pub between: Option<f64>,
+    /// Of the first and the original labels.
+    pub first: Option<f64>,
+    /// Of the second and the original labels.
+    pub second: Option<f64>,
+    /// Judged and kept per label, in the label set's order.
+    pub labels: Vec<LabelReview>,
+}
+
+/// A label's share of a review.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LabelReview {
+    /// The label set's own word.
+    pub label: String,
+    /// Judged demonstrations that were labelled so.
+    pub judged: usize,
+    /// Of them, kept.
+    pub kept: usize,
+}
+
+/// Compares two annotators with each other and with the original labels. Demonstrations whose original
+/// label is not of `labels` count as not judged.
+pub fn review(
+    demonstrations: &[Demonstration],
+    first: &Annotations,
+    second: &Annotations,
+    labels: &LabelSet,
+) -> Review {
+    let (mut kept, mut judgements) = (Vec::new(), Vec::new());
+    let names = labels.names().iter();
+    let mut per_label: Vec<LabelReview> =
+        names.map(|label| LabelReview { label: label.clone(), judged: 0, kept: 0 }).collect();
+    for (place, one) in demonstrations.iter().enumerate() {
+        let original = labels.resolve(&one.label).or_else(|| labels.resolve(&one.emotion));
+        let id = one.id().to_string();
+        let (Some(original), Some(&first), Some(&second)) = (original, first.get(&id), second.get(&id))
+        else {
+            continue;
+        };
+        judgements.push([original, first, second].map(Label::index));
+        let counts = &mut per_label[original.index()];
+        counts.judged += 1;
+        if original == first && original == second {
+            counts.kept += 1;
+            kept.push(place);
+        }
+    }
+    let kappa = |one: usize, other: usize| {
+        let pairs: Vec<(usize, usize)> =
+            judgements.iter().map(|judged| (judged[one], judged[other])).collect();
+        cohen_kappa(&pairs, labels.len())
+    };
+    Review {
+        kept,
+        judged: judgements.len(),
+        unjudged: demonstrations.len() - judgements.len(),
+        between: kappa(1, 2),
+        first: kappa(0, 1),
+        second: kappa(0, 2),
+        labels: per_label,
+    }
+}
+
+impl Review {
+    /// What is missing per label after this review, for the next round: of those that are short, with
+    /// their numbers.
+    pub fn short(&self, per_label: usize) -> Vec<(String, usize)> {
+        let missing = self.labels.iter().map(|one| (one.label.clone(), per_label.saturating_sub(one.kept)));
+        missing.filter(|(_, missing)| *missing > 0).collect()
+    }
+}
+
+impl fmt::Display for Review {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kappa = |kappa: Option<f64>| kappa.map_or_else(|| "undefined".to_owned(), |k| format!("{k:.3}"));
+        writeln!(
+            f,
+            "{} of {} judged demonstrations kept, {} not judged",
+            self.kept.len(),
+            self.judged,
+            self.unjudged
+        )?;
+        writeln!(f, "  Cohen's kappa: annotators {}", kappa(self.between))?;
+        write!(f, "  with the original labels {} and {}", kappa(self.first), kappa(self.second))?;
+        for LabelReview { label, judged, kept } in &self.labels {
+            write!(f, "\n  {label:<12} {kept:>6} of {judged}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

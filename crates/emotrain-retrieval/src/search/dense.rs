@@ -1,0 +1,213 @@
+//! Cosine similarity with every vector of the bank: exact, in float32.
+//!
+//! Vectors have length 1, so that a dot product is the cosine. All rows are weighed by their
+//! [sketches](super::sketch), which are a quarter of their size, and only those that may be among the best
+//! are read and scored: a few dozen a query. One query divides the rows among the cores; many are divided
+//! among the cores themselves, in blocks that meet the sketches while they are in the cache. The scores
+//! are the same, to the last bit.
+
+use std::ops::Range;
+
+use pulp::Arch;
+use rayon::prelude::*;
+
+use super::kernel::{product, scan};
+use super::sketch::{Query, Sketches};
+use super::{Best, Hit, Wish};
+use crate::vectors::Vectors;
+
+/// Queries of a block, and rows that they meet at a time: both fit into a core's cache.
+const QUERY_BLOCK: usize = 16;
+const ROW_BLOCK: usize = 256;
+/// Fewest rows that a core takes at a time for one query.
+const ROW_PIECE: usize = 2048;
+/// Rows that are kept for scoring beside twice the number of those that are wanted. When that is not
+/// enough, because many texts are the same, the rows are weighed a second time.
+const SPARE: usize = 24;
+
+/// Rows to search.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rows<'a> {
+    pub(crate) source: Source<'a>,
+    pub(crate) width: usize,
+    pub(crate) sketches: Sketches<'a>,
+}
+
+/// Where rows are read from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Source<'a> {
+    /// A bank's file.
+    File(&'a Vectors),
+    /// Numbers at hand, row-major.
+    #[cfg(test)]
+    Memory(&'a [f32]),
+}
+
+impl Rows<'_> {
+    pub(crate) fn count(self) -> usize {
+        self.sketches.steps.len()
+    }
+
+    fn score(self, arch: Arch, query: &[f32], row: usize, buffer: &mut [f32]) -> f32 {
+        match self.source {
+            Source::File(vectors) => vectors.read(row, buffer),
+            #[cfg(test)]
+            Source::Memory(all) => buffer.copy_from_slice(&all[row * self.width..(row + 1) * self.width]),
+        }
+        product(arch, query, buffer)
+    }
+}
+
+/// The best rows for each query, best first; of equal scores the earlier row is first.
+/// `admits(query, row)` says which rows may be found.
+///
+/// # Shapes
+/// `queries` `[Q × width]`, row-major.
+pub(crate) fn nearest(
+    rows: Rows<'_>,
+    queries: &[f32],
+    wish: Wish<'_>,
+    admits: impl Fn(usize, usize) -> bool + Sync,
+) -> Vec<Vec<Hit>> {
+    let count = queries.len() / rows.width;
+    if count < QUERY_BLOCK * rayon::current_num_threads() {
+        let queries = queries.chunks_exact(rows.width).enumerate();
+        let found = queries.map(|(at, query)| one(rows, query, wish, &|_, row| admits(at, row)));
+        return found.collect();
+    }
+    let blocks = queries.par_chunks(QUERY_BLOCK * rows.width).enumerate();
+    let found = blocks.map(|(block, queries)| {
+        let admits = |query, row| admits(block * QUERY_BLOCK + query, row);
+        let queries = queries.chunks_exact(rows.width);
+        let sketches: Vec<Query> = queries.clone().map(Query::new).collect();
+        let weighed = weigh(rows, &sketches, wish, 0..rows.count(), &admits);
+        let scored = queries.zip(&sketches).zip(weighed).enumerate();
+        let hits = scored
+            .map(|(at, (query, candidates))| score(rows, query, candidates, wish, &|row| admits(at, row)));
+        hits.collect::<Vec<_>>()
+    });
+    found.flatten_iter().collect()
+}
+
+/// One query, the rows divided among the cores.
+fn one(
+    rows: Rows<'_>,
+    query: &[f32],
+    wish: Wish<'_>,
+    admits: &(impl Fn(usize, usize) -> bool + Sync),
+) -> Vec<Hit> {
+    let sketch = [Query::new(query)];
+    let piece = rows.count().div_ceil(4 * rayon::current_num_threads()).max(ROW_PIECE);
+    let pieces = (0..rows.count().div_ceil(piece)).into_par_iter().map(|number| {
+        let part = number * piece..((number + 1) * piece).min(rows.count());
+        weigh(rows, &sketch, wish, part, admits).pop()
+    });
+    let weighed = pieces.flatten_iter().reduce_with(Candidates::join);
+    let Some(candidates) = weighed else { return Vec::new() };
+    score(rows, (query, &sketch[0]), candidates, wish, &|row| admits(0, row))
+}
+
+/// The rows of a query whose sketches promise most, with the most that each can score.
+struct Candidates {
+    /// One list, or one for each emotion; the most promising first.
+    lists: Vec<Vec<Hit>>,
+    /// What the rows that were left out of a list promise at most; -∞ if none was.
+    floors: Vec<f32>,
+}
+
+impl Candidates {
+    fn new(best: Best<'_>, k: usize) -> Self {
+        let floor = |list: &Vec<Hit>| {
+            list.last().filter(|_| list.len() == k).map_or(f32::NEG_INFINITY, |last| last.score)
+        };
+        let floors = best.lists.iter().map(floor).collect();
+        Self { lists: best.lists, floors }
+    }
+
+    fn join(mut self, other: Self) -> Self {
+        for (list, other) in self.lists.iter_mut().zip(other.lists) {
+            list.extend(other);
+        }
+        for (floor, other) in self.floors.iter_mut().zip(other.floors) {
+            *floor = floor.max(other);
+        }
+        self
+    }
+}
+
+/// Weighs the rows of a part for a block of queries on this core.
+fn weigh(
+    rows: Rows<'_>,
+    queries: &[Query],
+    wish: Wish<'_>,
+    part: Range<usize>,
+    admits: &impl Fn(usize, usize) -> bool,
+) -> Vec<Candidates> {
+    let arch = Arch::new();
+    let k = 2 * wish.k + SPARE;
+    let mut best = vec![Best::new(Wish { k, ..wish }); queries.len()];
+    let mut bounds = [0.0; ROW_BLOCK];
+    for first in part.clone().step_by(ROW_BLOCK) {
+        let bounds = &mut bounds[..ROW_BLOCK.min(part.end - first)];
+        for (at, (query, best)) in queries.iter().zip(&mut best).enumerate() {
+            query.bounds(arch, rows.sketches, first, bounds);
+            for (row, bound) in (first..).zip(bounds.iter()) {
+                best.offer(row, *bound, |row| admits(at, row));
+            }
+        }
+    }
+    best.into_iter().map(|best| Candidates::new(best, k)).collect()
+}
+
+/// Scores the candidates of a query, the most promising first, as far as they may be among the best.
+fn score(
+    rows: Rows<'_>,
+    (query, sketch): (&[f32], &Query),
+    mut candidates: Candidates,
+    wish: Wish<'_>,
+    admits: &impl Fn(usize) -> bool,
+) -> Vec<Hit> {
+    let arch = Arch::new();
+    let mut buffer = vec![0.0; rows.width];
+    let mut best = Best::new(wish);
+    for list in &mut candidates.lists {
+        list.sort_by(|one, other| other.score.total_cmp(&one.score).then(one.row.cmp(&other.row)));
+        for Hit { row, score: bound } in list.iter() {
+            if !best.might_want(*row, *bound) {
+                break;
+            }
+            best.offer(*row, rows.score(arch, query, *row, &mut buffer), |_| true);
+        }
+    }
+    if best.lists.iter().zip(&candidates.floors).any(|(list, floor)| best.wants(list, *floor)) {
+        let mut bounds = [0.0; ROW_BLOCK];
+        for first in (0..rows.count()).step_by(ROW_BLOCK) {
+            let bounds = &mut bounds[..ROW_BLOCK.min(rows.count() - first)];
+            sketch.bounds(arch, rows.sketches, first, bounds);
+            for (row, bound) in (first..).zip(bounds.iter()) {
+                if best.might_want(row, *bound) && !best.holds(row) && admits(row) {
+                    best.offer(row, rows.score(arch, query, row, &mut buffer), |_| true);
+                }
+            }
+        }
+    }
+    best.into_hits()
+}
+
+/// Calls `found(query, row, score)` for every query and every one of the vectors from `first` on, on
+/// this core.
+///
+/// # Shapes
+/// `queries` `[Q × width]`, `vectors` `[N × width]`, row-major.
+pub(crate) fn each_pair(
+    (queries, vectors): (&[f32], &[f32]),
+    width: usize,
+    first: usize,
+    found: &mut impl FnMut(usize, usize, f32),
+) {
+    let arch = Arch::new();
+    for (block, vectors) in vectors[first * width..].chunks(ROW_BLOCK / 2 * width).enumerate() {
+        let start = first + block * (ROW_BLOCK / 2);
+        scan(arch, (queries, vectors), width, &mut |query, row, score| found(query, start + row, score));
+    }
+}

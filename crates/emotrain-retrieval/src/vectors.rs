@@ -1,0 +1,234 @@
+//! `vectors.safetensors`: the demonstrations' vectors, memory-mapped.
+//!
+//! The tensors are `vectors`, F32 `[count, dimensions]`, row by row and each of length 1; `texts`, U64
+//! `[count]`, a key of the text that each vector was made of; and the rows' sketches by which a search
+//! passes over most of them: `codes`, I8 `[count, dimensions]`, `steps` and `errors`, F32 `[count]`.
+
+use std::io::{BufWriter, Write};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use emotrain_data::sha256_file;
+use rayon::prelude::*;
+use safetensors::{Dtype, SafeTensors};
+use serde_json::json;
+
+use crate::embed::{is_unit, length};
+use crate::error::{BankProblem, RetrievalError};
+use crate::manifest::VectorsRecord;
+use crate::mapped::MappedFile;
+use crate::search::dense::{Rows, Source};
+use crate::search::sketch::{Sketches, sketch};
+use crate::text::TextKey;
+
+const ROWS: &str = "vectors";
+const STEPS: &str = "steps";
+const ERRORS: &str = "errors";
+const TEXTS: &str = "texts";
+const CODES: &str = "codes";
+/// Vectors start on a multiple of this many bytes, a line of every cache.
+const ALIGNMENT: usize = 64;
+
+/// The vectors of a bank.
+#[derive(Debug)]
+pub(crate) struct Vectors {
+    path: PathBuf,
+    file: MappedFile,
+    rows: Range<usize>,
+    steps: Range<usize>,
+    errors: Range<usize>,
+    texts: Range<usize>,
+    codes: Range<usize>,
+    count: usize,
+    width: usize,
+}
+
+impl Vectors {
+    /// Maps a file; its header, its length and the shapes in it are checked, the vectors are not read.
+    ///
+    /// # Errors
+    /// A file that is no such file, or not the one that the manifest speaks of.
+    pub(crate) fn open(path: &Path, count: usize, record: &VectorsRecord) -> Result<Self, RetrievalError> {
+        let fail = |problem| RetrievalError::bank(path, problem);
+        let bad = |message: String| fail(BankProblem::BadVectors(message));
+        let file = MappedFile::open(path)?;
+        if file.len() as u64 != record.bytes {
+            return Err(fail(BankProblem::OtherSize { found: file.len() as u64, expected: record.bytes }));
+        }
+        let tensors = SafeTensors::deserialize(&file).map_err(|error| bad(error.to_string()))?;
+        let place = |name: &str, dtype| {
+            let view = tensors.tensor(name).map_err(|_| bad(format!("it has no tensor \"{name}\"")))?;
+            if view.dtype() != dtype {
+                return Err(bad(format!("the tensor \"{name}\" is {:?}, not {dtype:?}", view.dtype())));
+            }
+            let start = view.data().as_ptr() as usize - file.as_ptr() as usize;
+            Ok((start..start + view.data().len(), view.shape().to_vec()))
+        };
+        let (rows, shape) = place(ROWS, Dtype::F32)?;
+        let &[found_rows, found_width] = shape.as_slice() else {
+            return Err(bad(format!("the tensor \"{ROWS}\" has {} dimensions, not 2", shape.len())));
+        };
+        if (found_rows, found_width) != (count, record.dimensions) || found_width == 0 {
+            let (rows, width) = (count, record.dimensions);
+            return Err(fail(BankProblem::OtherShape { found_rows, found_width, rows, width }));
+        }
+        let beside = |name: &str, dtype, expected: &[usize]| {
+            let (place, shape) = place(name, dtype)?;
+            let is_right = shape == expected;
+            is_right.then_some(place).ok_or_else(|| bad(format!("the tensor \"{name}\" has shape {shape:?}")))
+        };
+        let steps = beside(STEPS, Dtype::F32, &[count])?;
+        let errors = beside(ERRORS, Dtype::F32, &[count])?;
+        let texts = beside(TEXTS, Dtype::U64, &[count])?;
+        let codes = beside(CODES, Dtype::I8, &[count, found_width])?;
+        for floats in [&rows, &steps, &errors] {
+            if bytemuck::try_cast_slice::<u8, f32>(&file[floats.clone()]).is_err() {
+                return Err(bad("the numbers do not start on a multiple of 4 bytes".to_owned()));
+            }
+        }
+        let path = path.to_owned();
+        Ok(Self { path, rows, steps, errors, texts, codes, file, count, width: found_width })
+    }
+
+    /// What a search goes through.
+    pub(crate) fn rows(&self) -> Rows<'_> {
+        let floats = |place: &Range<usize>| bytemuck::cast_slice(&self.file[place.clone()]);
+        let sketches = Sketches {
+            codes: bytemuck::cast_slice(&self.file[self.codes.clone()]),
+            steps: floats(&self.steps),
+            errors: floats(&self.errors),
+        };
+        Rows { source: Source::File(self), width: self.width, sketches }
+    }
+
+    /// Copies one vector out of the file, past the mapping: a search that goes here and there would
+    /// otherwise map the whole file by and by.
+    pub(crate) fn read(&self, row: usize, vector: &mut [f32]) {
+        #[cfg(target_endian = "little")]
+        if self
+            .file
+            .read_at(self.rows.start + row * self.width * size_of::<f32>(), bytemuck::cast_slice_mut(vector))
+        {
+            return;
+        }
+        vector.copy_from_slice(self.row(row));
+    }
+
+    /// All vectors, row-major.
+    pub(crate) fn all(&self) -> &[f32] {
+        bytemuck::cast_slice(&self.file[self.rows.clone()])
+    }
+
+    /// One vector.
+    pub(crate) fn row(&self, row: usize) -> &[f32] {
+        &self.all()[row * self.width..(row + 1) * self.width]
+    }
+
+    /// The key of the text that a vector was made of.
+    pub(crate) fn text(&self, row: usize) -> TextKey {
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(&self.file[self.texts.clone()][row * 8..row * 8 + 8]);
+        TextKey(u64::from_le_bytes(bytes))
+    }
+
+    /// Numbers in a vector.
+    pub(crate) fn width(&self) -> usize {
+        self.width
+    }
+
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Reads everything: the digest, and every vector.
+    pub(crate) fn problems(&self, record: &VectorsRecord) -> Vec<RetrievalError> {
+        let mut problems = Vec::new();
+        let fail = |problem| RetrievalError::bank(&self.path, problem);
+        match sha256_file(&self.path) {
+            Err(error) => problems.push(error.into()),
+            Ok(found) if found != record.sha256 => {
+                problems.push(fail(BankProblem::OtherContent { found, expected: record.sha256.clone() }));
+            }
+            Ok(_) => {}
+        }
+        let rows = self.all().par_chunks_exact(self.width).enumerate();
+        let bad: Vec<BankProblem> = rows.filter_map(|(row, vector)| bad_vector(row, vector)).collect();
+        problems.extend(bad.into_iter().map(fail));
+        problems
+    }
+}
+
+fn bad_vector(row: usize, vector: &[f32]) -> Option<BankProblem> {
+    if let Some(&value) = vector.iter().find(|value| !value.is_finite()) {
+        return Some(BankProblem::NotFinite { row, value });
+    }
+    let length = length(vector);
+    (!is_unit(length)).then_some(BankProblem::NotUnit { row, length })
+}
+
+/// Writes the file: `rows` gives one vector after the other.
+///
+/// # Errors
+/// A disk that is full, or what `rows` reports.
+pub(crate) fn write_vectors<'a>(
+    path: &Path,
+    encoder: (&str, usize),
+    texts: &[TextKey],
+    rows: impl Iterator<Item = Result<std::borrow::Cow<'a, [f32]>, RetrievalError>>,
+) -> Result<VectorsRecord, RetrievalError> {
+    let fail = |error: std::io::Error| RetrievalError::io(path, &error);
+    let (identity, width) = encoder;
+    let header = header(identity, texts.len(), width);
+    let mut out = BufWriter::with_capacity(1 << 20, fs_err::File::create(path).map_err(fail)?);
+    out.write_all(&header).map_err(fail)?;
+    let mut codes: Vec<i8> = Vec::with_capacity(texts.len() * width);
+    let (mut steps, mut errors) = (Vec::with_capacity(texts.len()), Vec::with_capacity(texts.len()));
+    for row in rows {
+        let row = row?;
+        let (coded, step, error) = sketch(&row);
+        codes.extend(coded);
+        steps.push(step);
+        errors.push(error);
+        write_floats(&mut out, &row).map_err(fail)?;
+    }
+    write_floats(&mut out, &steps).map_err(fail)?;
+    write_floats(&mut out, &errors).map_err(fail)?;
+    for text in texts {
+        out.write_all(&text.0.to_le_bytes()).map_err(fail)?;
+    }
+    out.write_all(bytemuck::cast_slice(&codes)).map_err(fail)?;
+    let file = out.into_inner().map_err(|error| fail(error.into_error()))?;
+    file.sync_all().map_err(fail)?;
+    let bytes = file.metadata().map_err(fail)?.len();
+    let sha256 = sha256_file(path)?;
+    Ok(VectorsRecord { encoder: identity.to_owned(), dimensions: width, bytes, sha256 })
+}
+
+fn write_floats(out: &mut impl Write, values: &[f32]) -> std::io::Result<()> {
+    values.iter().try_for_each(|value| out.write_all(&value.to_le_bytes()))
+}
+
+/// The length of the header, then the header, padded so that the vectors are aligned.
+fn header(identity: &str, count: usize, width: usize) -> Vec<u8> {
+    let mut start = 0;
+    let mut entry = |dtype: &str, bytes: usize, shape: &[usize]| {
+        let end = start + bytes * shape.iter().product::<usize>();
+        let entry = json!({ "dtype": dtype, "shape": shape, "data_offsets": [start, end] });
+        start = end;
+        entry
+    };
+    let entries = json!({
+        "__metadata__": { "encoder": identity },
+        ROWS: entry("F32", 4, &[count, width]),
+        STEPS: entry("F32", 4, &[count]),
+        ERRORS: entry("F32", 4, &[count]),
+        TEXTS: entry("U64", 8, &[count]),
+        CODES: entry("I8", 1, &[count, width]),
+    });
+    let mut text = entries.to_string().into_bytes();
+    text.resize((8 + text.len()).next_multiple_of(ALIGNMENT) - 8, b' ');
+    let mut header = (text.len() as u64).to_le_bytes().to_vec();
+    header.extend(text);
+    header
+}
