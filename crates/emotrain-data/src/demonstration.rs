@@ -1,4 +1,4 @@
-//! Demonstrations: labelled utterances that a prompt shows as examples (METHOD.md section 3).
+//! Demonstrations: labelled utterances that a prompt shows as examples.
 //!
 //! A [`Demonstration`] is an utterance that knows where it comes from. Ids of dialogues collide between
 //! data sets and between the splits of one, so its identity is data set, split, dialogue and position

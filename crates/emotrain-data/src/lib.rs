@@ -33,10 +33,7 @@ pub use demonstration::{
 pub use dialogue::{Dialogue, ParseUtteranceIdError, Utterance, UtteranceId};
 pub use error::{DataError, DataProblem, Place};
 pub use io::{JsonlReader, JsonlWriter, TextFile, sha256_file, sha256_hex, write_atomic, write_jsonl};
-pub use label::{Label, LabelSet, LabelSetError};
-pub use load::{JsonlDialogues, jsonl_dialogues, load_split, load_text, to_jsonl};
-pub use io::{JsonlReader, TextFile, sha256_file, sha256_hex, write_atomic, write_jsonl};
 pub use label::{Label, LabelSet, LabelSetError, emotion_of};
-pub use load::{load_split, load_text, to_jsonl};
+pub use load::{JsonlDialogues, jsonl_dialogues, load_split, load_text, to_jsonl};
 pub use split::{Split, TextSplit, check_disjoint};
 pub use summary::SplitSummary;

@@ -48,11 +48,9 @@ mod values;
 mod vocabulary;
 
 pub use choices::{
-    Balance, DataFormat, DeviceChoice, Difficulty, Direction, Dtype, LabelSetName, LoraInit, Metric,
-    ModelInit, NeutralShifts, Optimizer, Pacing, PhaseScheduler, Reporter, ResumeFrom, Scheduler,
-    TargetModules, TrainMethod, UnknownDevice, WrongForm,
-    DataFormat, DemonstrationOrder, DeviceChoice, Dtype, Exclude, LabelSetName, LoraInit, Metric, ModelInit,
-    Optimizer, Reporter, ResumeFrom, Scheduler, TargetModules, TrainMethod, UnknownDevice, WrongForm,
+    Balance, DataFormat, DemonstrationOrder, DeviceChoice, Difficulty, Direction, Dtype, Exclude,
+    LabelSetName, LoraInit, Metric, ModelInit, NeutralShifts, Optimizer, Pacing, PhaseScheduler, Reporter,
+    ResumeFrom, Scheduler, TargetModules, TrainMethod, UnknownDevice, WrongForm,
 };
 pub use curriculum::CURRICULA;
 pub use problem::{OVERRIDE_FILE, Problem, RecipeError};
@@ -60,8 +58,7 @@ pub use recipe::{Recipe, load, parse};
 pub use schema::json_schema;
 pub use sections::{
     CurriculumSection, DataSection, EvalSection, LoggingSection, LoraSection, ModelSection, PromptSection,
-    DataSection, EvalSection, LoggingSection, LoraSection, ModelSection, PromptSection, RetrievalSection,
-    SaveSection, TrainSection,
+    RetrievalSection, SaveSection, TrainSection,
 };
 
 /// `recipes/default.toml`: every key with its default and what it means.

@@ -12,8 +12,7 @@ use crate::problem::{Fault, Findings, Origin, Position, RecipeError};
 use crate::raw::RawRecipe;
 use crate::sections::{
     CurriculumSection, DataSection, EvalSection, LoggingSection, LoraSection, ModelSection, PromptSection,
-    DataSection, EvalSection, LoggingSection, LoraSection, ModelSection, PromptSection, RetrievalSection,
-    SaveSection, TrainSection,
+    RetrievalSection, SaveSection, TrainSection,
 };
 
 /// A checked recipe with every default filled in and every path resolved.
@@ -49,8 +48,8 @@ pub struct Recipe {
 
 impl PartialEq for Recipe {
     fn eq(&self, other: &Self) -> bool {
-        let Self { name: _, model, lora, data, prompt, train, curriculum, eval, save, logging } = self;
-        let Self { name: _, model, lora, data, prompt, retrieval, train, eval, save, logging } = self;
+        let Self { name: _, model, lora, data, prompt, retrieval, train, curriculum, eval, save, logging } =
+            self;
         *model == other.model
             && *lora == other.lora
             && *data == other.data

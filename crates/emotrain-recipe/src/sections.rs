@@ -10,11 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::blank;
 use crate::choices::{
-    Balance, DataFormat, DeviceChoice, Difficulty, Direction, Dtype, LabelSetName, LoraInit, Metric,
-    ModelInit, NeutralShifts, Optimizer, Pacing, PhaseScheduler, Reporter, ResumeFrom, Scheduler,
-    TargetModules, TrainMethod,
-    DataFormat, DemonstrationOrder, DeviceChoice, Dtype, Exclude, LabelSetName, LoraInit, Metric, ModelInit,
-    Optimizer, Reporter, ResumeFrom, Scheduler, TargetModules, TrainMethod,
+    Balance, DataFormat, DemonstrationOrder, DeviceChoice, Difficulty, Direction, Dtype, Exclude,
+    LabelSetName, LoraInit, Metric, ModelInit, NeutralShifts, Optimizer, Pacing, PhaseScheduler, Reporter,
+    ResumeFrom, Scheduler, TargetModules, TrainMethod,
 };
 
 /// `[model]`: the base model and the device.

@@ -6,10 +6,9 @@
 use std::ops::Bound::{self, Excluded, Included, Unbounded};
 
 use crate::choices::{
-    Balance, DataFormat, Difficulty, Direction, Dtype, LabelSetName, LoraInit, Metric, ModelInit,
-    NeutralShifts, Optimizer, Pacing, PhaseScheduler, Reporter, Scheduler, TargetModules, TrainMethod,
-    DataFormat, DemonstrationOrder, Dtype, Exclude, LabelSetName, LoraInit, Metric, ModelInit, Optimizer,
-    Reporter, Scheduler, TargetModules, TrainMethod,
+    Balance, DataFormat, DemonstrationOrder, Difficulty, Direction, Dtype, Exclude, LabelSetName, LoraInit,
+    Metric, ModelInit, NeutralShifts, Optimizer, Pacing, PhaseScheduler, Reporter, Scheduler, TargetModules,
+    TrainMethod,
 };
 use crate::curriculum::CURRICULA;
 

@@ -1,4 +1,4 @@
-//! Growing a bank: asking a language model for labelled dialogues (METHOD.md section 3).
+//! Growing a bank: asking a language model for labelled dialogues.
 //!
 //! For each domain it is asked for subtopics, then for one dialogue on a subtopic at a time, with the
 //! emotions that are short. Every reply is kept, as a dialogue or as a rejection with its reason, so that

@@ -1,4 +1,4 @@
-//! Demonstrations for prompts: labelled utterances like the one in question (METHOD.md section 3).
+//! Demonstrations for prompts: labelled utterances like the one in question.
 //!
 //! A [`Builder`] makes a bank of the training splits of data sets and of files of demonstrations; a
 //! [`Bank`] is opened from its folder without being read whole; a [`Retriever`] finds for each utterance

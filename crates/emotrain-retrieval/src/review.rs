@@ -1,4 +1,4 @@
-//! Checking labels by people (METHOD.md section 3): the labels are hidden, two annotators label every
+//! Checking labels by people: the labels are hidden, two annotators label every
 //! utterance anew, and what both agree on with the original is kept.
 
 mod kappa;
