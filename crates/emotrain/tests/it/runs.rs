@@ -72,6 +72,46 @@ fn what_is_measured_is_what_was_saved() {
 }
 
 #[test]
+fn a_run_that_does_not_get_better_stops_early() {
+    let bench = Workbench::new();
+    let still = ["--set", "train.learning_rate=1e-12", "--set", "eval.eval_steps=2"];
+    let patience = ["--set", "eval.early_stopping_patience=1"];
+    let said = bench.train("run", &[&still[..], &patience].concat()).done();
+    assert!(said.err.contains("stopped early"), "{}", said.err);
+    let training = &bench.json("run/run.json")["training"];
+    assert_eq!((&training["end"], &training["steps"]), (&"stopped early".into(), &4.into()));
+    assert_eq!(training["best"]["step"], 2);
+}
+
+#[test]
+fn a_number_that_is_not_finite_ends_the_run_and_saves_nothing() {
+    let bench = Workbench::new();
+    bench.train("run", &[]).done();
+    let adapter = || fs_err::read(bench.path("run/adapter/adapter_model.safetensors")).unwrap();
+    let good = adapter();
+
+    let base = material().join("base");
+    fs_err::create_dir(bench.path("wild")).unwrap();
+    for file in ["tokenizer.json", "tokenizer_config.json", "config.json"] {
+        fs_err::copy(base.join(file), bench.path("wild").join(file)).unwrap();
+    }
+    let mut weights = fs_err::read(base.join("model.safetensors")).unwrap();
+    let data = 8 + usize::try_from(u64::from_le_bytes(weights[..8].try_into().unwrap())).unwrap();
+    weights[data..data + 4].copy_from_slice(&f32::NAN.to_le_bytes());
+    fs_err::write(bench.path("wild/model.safetensors"), weights).unwrap();
+    let wild = ["--set", "model.model_name_or_path=./wild", "--set", "eval.baseline=false"];
+    let said = bench.train("wild-run", &wild);
+    assert_eq!(said.code, 4, "{}", said.err);
+    assert!(said.err.contains("is not a finite number"), "{}", said.err);
+    for nothing in ["adapter", "step-000002", "report.json"] {
+        assert!(!bench.path("wild-run").join(nothing).exists(), "{nothing}");
+    }
+    // Nor does it touch what another run has left.
+    assert_ne!(bench.train("run", &wild).code, 0);
+    assert!(adapter() == good);
+}
+
+#[test]
 fn the_number_of_threads_changes_nothing() {
     let bench = Workbench::new();
     let adapter = |threads: &str| {
