@@ -1,5 +1,6 @@
 //! One file per command: each takes its arguments and the shell, and says how it ended.
 
+pub(crate) mod bank;
 pub(crate) mod bench;
 pub(crate) mod check;
 pub(crate) mod curriculum;

@@ -10,6 +10,7 @@ use emotrain_eval::EvalError;
 use emotrain_model::ModelError;
 use emotrain_prompt::PromptError;
 use emotrain_recipe::RecipeError;
+use emotrain_retrieval::RetrievalError;
 use emotrain_train::TrainError;
 
 use crate::hub::HubError;
@@ -160,13 +161,24 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     let recipe = cause.downcast_ref::<RecipeError>().map(|_| Exit::Usage);
     let hub = cause.downcast_ref::<HubError>().map(|_| Exit::Input);
     let data = cause.downcast_ref().map(of_data);
+    let retrieval = cause.downcast_ref::<RetrievalError>().map(|_| Exit::Input);
     let curriculum = cause.downcast_ref().map(of_curriculum);
     let prompt = cause.downcast_ref().map(of_prompt);
     let model = cause.downcast_ref().map(of_model);
     let eval = cause.downcast_ref().map(of_eval);
     let train = cause.downcast_ref().map(of_train);
     let system = cause.downcast_ref().map(of_system);
-    complaint.or(recipe).or(hub).or(data).or(curriculum).or(prompt).or(model).or(eval).or(train).or(system)
+    complaint
+        .or(recipe)
+        .or(hub)
+        .or(data)
+        .or(retrieval)
+        .or(curriculum)
+        .or(prompt)
+        .or(model)
+        .or(eval)
+        .or(train)
+        .or(system)
 }
 
 fn of_data(error: &DataError) -> Exit {
@@ -231,11 +243,12 @@ fn hint(error: &anyhow::Error) -> Option<String> {
         let complaint = cause.downcast_ref::<Complaint>().and_then(|complaint| complaint.hint.clone());
         let hub = cause.downcast_ref::<HubError>().map(|error| error.hint().to_owned());
         let data = cause.downcast_ref::<DataError>().and_then(DataError::hint);
+        let retrieval = cause.downcast_ref::<RetrievalError>().and_then(RetrievalError::hint);
         let curriculum = cause.downcast_ref::<CurriculumError>().and_then(CurriculumError::hint);
         let prompt = cause.downcast_ref::<PromptError>().and_then(PromptError::hint);
         let model = cause.downcast_ref::<ModelError>().and_then(ModelError::hint);
         let train = cause.downcast_ref::<TrainError>().and_then(TrainError::hint);
-        complaint.or(hub).or(data).or(curriculum).or(prompt).or(model).or(train)
+        complaint.or(hub).or(data).or(retrieval).or(curriculum).or(prompt).or(model).or(train)
     })
 }
 

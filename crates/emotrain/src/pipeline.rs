@@ -6,6 +6,7 @@ mod base;
 mod coder;
 mod content;
 mod course;
+mod demonstrations;
 mod exam;
 mod plan;
 mod record;
@@ -35,6 +36,7 @@ pub(crate) use base::{Base, make_trainable};
 pub(crate) use coder::{Coder, Selection};
 pub(crate) use content::Content;
 pub(crate) use course::{Ordered, kept_losses};
+pub(crate) use demonstrations::{Found, find};
 pub(crate) use exam::{Exam, Measure, Terms, ask, comparison, predictions};
 pub(crate) use plan::plan;
 pub(crate) use record::Record;
@@ -47,6 +49,8 @@ const BASELINE: &str = "baseline.json";
 pub(crate) struct Material {
     pub(crate) name: SplitName,
     pub(crate) content: Content,
+    /// What its prompts show, where the recipe has a bank.
+    pub(crate) found: Option<Found>,
     pub(crate) samples: Vec<Sample>,
 }
 
@@ -102,8 +106,9 @@ pub(crate) fn prepare<'a>(
     };
     let mut materials = Vec::new();
     for (name, content) in contents {
-        let samples = problems.take(coder.encode(&content, selection(recipe, name)));
-        materials.extend(samples.map(|samples| Material { name, content, samples }));
+        let Some(found) = problems.take(find(recipe, &labels, &content, name)) else { continue };
+        let samples = problems.take(coder.encode(&content, found.as_ref(), selection(recipe, name)));
+        materials.extend(samples.map(|samples| Material { name, content, found, samples }));
     }
     let train = materials.iter().find(|material| material.name == SplitName::Train);
     let losses = BTreeMap::new();
@@ -145,11 +150,14 @@ impl Prepared<'_> {
     /// Says what was read.
     pub(crate) fn tell(&self, shell: &Shell) {
         for material in &self.materials {
-            let Material { name, content, samples } = material;
+            let Material { name, content, found, samples } = material;
             shell.printer.say(content.summary(&self.labels));
             let limit = name.limit(&self.recipe.data).filter(|limit| *limit == samples.len());
             let drawn = limit.map_or("", |_| ", drawn at random from all");
             shell.printer.say(format_args!("  {}: {}{drawn}", name.as_str(), material.counted()));
+            if let Some(found) = found {
+                shell.printer.say(format_args!("  {}", found.summary()));
+            }
         }
     }
 
@@ -175,7 +183,7 @@ impl Prepared<'_> {
     /// Ids beyond the embedding and positions beyond the model's have no meaning to it.
     fn check_fit(&self, problems: &mut Problems) {
         let (origin, config) = (self.coder.tokenizer().origin(), &self.config);
-        for Material { name, content, samples } in &self.materials {
+        for Material { name, content, samples, .. } in &self.materials {
             let path = content.path().display();
             let greatest = samples.iter().flat_map(|sample| &sample.ids).max().copied().unwrap_or(0);
             if greatest as usize >= config.vocab_size {
@@ -217,6 +225,9 @@ pub(crate) fn train(recipe: &Recipe, shell: &Shell, interrupt: &Interrupt) -> an
     let run = RunDir::create(&recipe.train.output_dir, recipe, resume)?;
     record.made_of(&prepared.base, checkpoint.as_ref(), (&on, recipe));
     record.write(&run)?;
+    for material in &prepared.materials {
+        material.found.iter().try_for_each(|found| found.keep(recipe, material.name))?;
+    }
 
     let (valid, test) = (prepared.exam(SplitName::Valid), prepared.exam(SplitName::Test));
     let exams: Vec<&Exam> = [&valid, &test].into_iter().flatten().collect();

@@ -95,7 +95,7 @@ fn recipe_of(args: &ScoreArgs) -> anyhow::Result<Recipe> {
 }
 
 /// The format that a file's name speaks of. JSON is EmoryNLP's own where it has episodes.
-fn format_of(path: &Path) -> DataFormat {
+pub(super) fn format_of(path: &Path) -> DataFormat {
     let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     let has_episodes = || fs_err::read_to_string(path).is_ok_and(|text| text.contains("\"episodes\""));
     match extension.as_str() {
@@ -109,7 +109,7 @@ fn format_of(path: &Path) -> DataFormat {
 }
 
 /// The labels that a data set's own format speaks of; only IEMOCAP's dialogues are named by its sessions.
-fn labels_of(format: &str, path: &Path) -> LabelSetName {
+pub(super) fn labels_of(format: &str, path: &Path) -> LabelSetName {
     let is = |other: DataFormat| format == other.as_str();
     let has_sessions = || fs_err::read_to_string(path).is_ok_and(|text| text.contains("\"Ses0"));
     if is(DataFormat::Emorynlp) {

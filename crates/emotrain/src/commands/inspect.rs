@@ -27,7 +27,8 @@ pub(crate) fn run(args: &InspectArgs, shell: &Shell) -> anyhow::Result<Exit> {
         key: Key::new(0),
         completion_only: recipe.train.completion_only_loss,
     };
-    let samples = prepared.coder.encode(&content, selection)?;
+    let found = pipeline::find(&recipe, &prepared.labels, &content, args.split)?;
+    let samples = prepared.coder.encode(&content, found.as_ref(), selection)?;
     let shown: Vec<&Sample> = match &args.id {
         None => samples.iter().take(args.limit).collect(),
         Some(id) => vec![find(&samples, id, &content)?],

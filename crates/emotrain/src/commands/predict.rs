@@ -36,7 +36,9 @@ pub(crate) fn run(args: &PredictArgs, shell: &Shell) -> anyhow::Result<Exit> {
         limit: None,
         ..pipeline::selection(&recipe, SplitName::Test)
     };
-    let samples = prepared.coder.encode(&Content::Dialogues(split), all)?;
+    let content = Content::Dialogues(split);
+    let found = pipeline::find(&recipe, &prepared.labels, &content, SplitName::Test)?;
+    let samples = prepared.coder.encode(&content, found.as_ref(), all)?;
     let on = device::open(&recipe.model.device, recipe.model.dtype)?;
     let (mut model, _) = prepared.load(&on, shell)?;
     if let Some(trained) = &trained {

@@ -2,11 +2,14 @@
 
 use emotrain_data::{LabelSet, Split, TextSplit, UtteranceId};
 use emotrain_model::random::Key;
-use emotrain_prompt::{Answers, ChatTokenizer, Encoder, PromptError, Sample, Template, TokenizerFiles};
+use emotrain_prompt::{
+    Answers, ChatTokenizer, Encoder, PromptError, Question, Sample, Template, TokenizerFiles,
+};
 use emotrain_recipe::{DataFormat, Recipe};
 use rayon::prelude::*;
 
 use super::content::Content;
+use super::demonstrations::Found;
 use crate::exit::{Complaint, Problems};
 
 /// Tokens that end a document in the vocabularies of base models; the end of a chat turn is another one.
@@ -61,7 +64,8 @@ impl Coder {
             return Err(problems.into_error());
         };
         let template = template.unwrap_or_else(Template::builtin);
-        let encoder = Encoder::new(tokenizer, template, labels.clone(), &recipe.prompt, length)?;
+        let encoder = Encoder::new(tokenizer, template, labels.clone(), &recipe.prompt, length)?
+            .with_demonstrations(&recipe.retrieval)?;
         Ok(Self::Emotions(Box::new(encoder)))
     }
 
@@ -69,9 +73,16 @@ impl Coder {
     ///
     /// # Errors
     /// Every utterance that cannot be encoded, or the first that is wrong with a text.
-    pub(crate) fn encode(&self, content: &Content, selection: Selection) -> anyhow::Result<Vec<Sample>> {
+    pub(crate) fn encode(
+        &self,
+        content: &Content,
+        found: Option<&Found>,
+        selection: Selection,
+    ) -> anyhow::Result<Vec<Sample>> {
         match (self, content) {
-            (Self::Emotions(encoder), Content::Dialogues(split)) => utterances(encoder, split, selection),
+            (Self::Emotions(encoder), Content::Dialogues(split)) => {
+                utterances(encoder, (split, found), selection)
+            }
             (Self::Text { tokenizer, end, length }, Content::Documents(text)) => {
                 let sequences = sequences(tokenizer, text, (*end, *length))?;
                 let chosen = draw(sequences.len(), selection.limit, selection.key);
@@ -98,7 +109,11 @@ impl Coder {
     }
 }
 
-fn utterances(encoder: &Encoder, split: &Split, selection: Selection) -> anyhow::Result<Vec<Sample>> {
+fn utterances(
+    encoder: &Encoder,
+    (split, found): (&Split, Option<&Found>),
+    selection: Selection,
+) -> anyhow::Result<Vec<Sample>> {
     let turns = split.dialogues.iter();
     let turns = turns.flat_map(|dialogue| (0..dialogue.utterances.len()).map(move |at| (dialogue, at)));
     let turns: Vec<_> = turns.collect();
@@ -107,7 +122,8 @@ fn utterances(encoder: &Encoder, split: &Split, selection: Selection) -> anyhow:
         .into_par_iter()
         .map(|at| {
             let (dialogue, position) = turns[at];
-            encoder.encode_as(selection.answers, dialogue, position)
+            let demonstrations = found.map_or(&[][..], |found| &found.shown[at]);
+            encoder.encode_question(selection.answers, Question { dialogue, position, demonstrations })
         })
         .collect();
     let (good, bad): (Vec<_>, Vec<_>) = samples.into_iter().partition(Result::is_ok);

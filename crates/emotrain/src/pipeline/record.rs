@@ -6,7 +6,7 @@ use emotrain_recipe::Recipe;
 use emotrain_train::RunDir;
 use serde_json::{Map, Value, json};
 
-use super::{Base, Material, Prepared};
+use super::{Base, Found, Material, Prepared};
 use crate::env;
 
 /// The version of `run.json` and `report.json`.
@@ -40,6 +40,10 @@ impl Record {
             ("seed", json!(recipe.train.seed)),
             ("begun_unix_s", json!(begun)),
             ("data", Value::Object(files.collect())),
+            (
+                "retrieval",
+                prepared.materials.iter().find_map(|m| m.found.as_ref()).map_or(Value::Null, Found::record),
+            ),
             ("template", template),
             (
                 "tokenizer",

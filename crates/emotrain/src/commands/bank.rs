@@ -1,0 +1,169 @@
+//! `emotrain bank`: build, look over and search a demonstration bank.
+
+use std::path::Path;
+
+use emotrain_data::{JsonlReader, JsonlWriter, LabelSet, Origin, SplitKind, TextFile, load_split};
+use emotrain_recipe::{DataFormat, Recipe};
+use emotrain_retrieval::{Bank, Builder, HeldOut, Hit, Retriever, check, stats};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::curriculum::{format_of, labels_of};
+use crate::cli::{BankCommand, BuildArgs, SearchArgs};
+use crate::exit::{Complaint, Exit, Problems};
+use crate::shell::Shell;
+
+/// Runs the command.
+///
+/// # Errors
+/// A bank or a file that does not do.
+pub(crate) fn run(command: &BankCommand, shell: &Shell) -> anyhow::Result<Exit> {
+    match command {
+        BankCommand::Build(args) => build(args, shell),
+        BankCommand::Stats { bank } => {
+            shell.printer.result(stats(&Bank::open(bank)?)?)?;
+            Ok(Exit::Done)
+        }
+        BankCommand::Check { bank } => {
+            let mut problems = Problems::default();
+            check(bank, None).into_iter().for_each(|problem| problems.add(problem.into()));
+            problems.finish()?;
+            let count = Bank::open(bank)?.len();
+            shell.printer.result(format_args!("{}: sound, {count} demonstrations", bank.display()))?;
+            Ok(Exit::Done)
+        }
+        BankCommand::Search(args) => search(args, shell),
+    }
+}
+
+fn build(args: &BuildArgs, shell: &Shell) -> anyhow::Result<Exit> {
+    let held_out = if args.force_held_out { HeldOut::Force } else { HeldOut::Refuse };
+    let mut builder = if args.bank.join("manifest.json").exists() {
+        Builder::with_bank(&Bank::open(&args.bank)?, held_out)?
+    } else {
+        Builder::new(held_out)
+    };
+    for path in &args.files {
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        let of_name = stem.split(['.', '_']).next().unwrap_or_default();
+        let origin = Origin {
+            dataset: args.dataset.as_deref().unwrap_or(of_name),
+            split: SplitKind::of_file_name(path).unwrap_or(SplitKind::Train),
+            domain: args.domain.as_deref(),
+        };
+        let added = match format(args, path) {
+            Format::Lines => builder.add_jsonl(path, origin)?,
+            Format::List => builder.add_prc_demonstrations(path, origin)?,
+            Format::Of(format) => {
+                let labels = labels(args, format, path)?;
+                builder.add_split(&load_split(path, format, &labels, true)?, &labels, origin)?
+            }
+        };
+        shell.printer.say(format_args!(
+            "{}: {} demonstrations added as {}, {} were there already",
+            path.display(),
+            added.added,
+            origin.dataset,
+            added.known
+        ));
+    }
+    let built = builder.write(&args.bank, None, &mut |_| {})?;
+    shell.printer.say(format_args!("{}: {} demonstrations", args.bank.display(), built.count));
+    Ok(Exit::Done)
+}
+
+/// How a file of a build is read.
+enum Format {
+    /// Our own JSON lines: demonstrations or dialogues.
+    Lines,
+    /// The list of demonstrations that PRC-Emo publishes.
+    List,
+    /// A data set's.
+    Of(DataFormat),
+}
+
+fn format(args: &BuildArgs, path: &Path) -> Format {
+    let named = args.format.as_deref().and_then(|name| {
+        let formats = [
+            DataFormat::MeldCsv,
+            DataFormat::PrcJson,
+            DataFormat::Emorynlp,
+            DataFormat::Dailydialog,
+            DataFormat::Jsonl,
+        ];
+        formats.into_iter().find(|format| format.as_str() == name)
+    });
+    match named.unwrap_or_else(|| format_of(path)) {
+        DataFormat::Jsonl | DataFormat::Text => Format::Lines,
+        DataFormat::PrcJson if is_list(path) => Format::List,
+        other => Format::Of(other),
+    }
+}
+
+fn is_list(path: &Path) -> bool {
+    fs_err::read_to_string(path)
+        .is_ok_and(|text| text.trim_start_matches('\u{feff}').trim_start().starts_with('['))
+}
+
+fn labels(args: &BuildArgs, format: DataFormat, path: &Path) -> anyhow::Result<LabelSet> {
+    let name = args.label_set.as_deref().unwrap_or_else(|| labels_of(format.as_str(), path).as_str());
+    let recipe = recipe(&[format!("data.label_set={name:?}")])?;
+    LabelSet::from_section(&recipe.data).map_err(|error| Complaint::usage(error.to_string()).into())
+}
+
+/// The defaults with some keys set, so that keys and their errors are those of recipes.
+fn recipe(set: &[String]) -> anyhow::Result<Recipe> {
+    let text = "[model]\nmodel_name_or_path = \"none\"\n[data]\ntrain = \"none\"\n\
+                [eval]\nload_best_model_at_end = false\nbaseline = false\n";
+    Ok(emotrain_recipe::parse(text, Path::new("command line"), set)?)
+}
+
+/// A line of a file of queries.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, expecting = "an object with `id` and `text`")]
+struct Query {
+    id: String,
+    text: String,
+}
+
+fn search(args: &SearchArgs, shell: &Shell) -> anyhow::Result<Exit> {
+    let recipe =
+        recipe(&[format!("retrieval.k={}", args.top_k), "retrieval.exclude_same_text=false".to_owned()])?;
+    let bank = Bank::open(&args.bank)?;
+    let retriever = Retriever::new(&bank, &recipe.retrieval, None)?;
+    shell.printer.say(retriever.engine());
+    let Some(path) = &args.queries else {
+        let text = args.text.as_deref().unwrap_or_default();
+        let hits = retriever.for_texts(&[text])?;
+        for (found, score) in retriever.neighbours(&hits[0])? {
+            let id = found.id().to_string();
+            shell.printer.result(format_args!("{score:.4}  {:<9} {}  ({id})", found.label, found.text))?;
+        }
+        return Ok(Exit::Done);
+    };
+    let file = TextFile::read(path)?;
+    let queries: Vec<Query> =
+        JsonlReader::<Query>::new(&file).map(|row| row.map(|(_, query)| query)).collect::<Result<_, _>>()?;
+    let texts: Vec<&str> = queries.iter().map(|query| query.text.as_str()).collect();
+    let hits = retriever.for_texts(&texts)?;
+    let row = |query: &Query, hits: &[Hit]| -> anyhow::Result<Value> {
+        let neighbours = retriever.neighbours(hits)?.into_iter().map(|(found, score)| {
+            json!({
+                "dataset": found.dataset, "split": found.split, "dialogue": found.dialogue,
+                "position": found.position, "text": found.text, "label": found.label, "score": score,
+            })
+        });
+        Ok(json!({ "id": query.id, "neighbours": neighbours.collect::<Vec<_>>() }))
+    };
+    let Some(out) = &args.out else {
+        for (query, hits) in queries.iter().zip(&hits) {
+            shell.printer.result(row(query, hits)?)?;
+        }
+        return Ok(Exit::Done);
+    };
+    let mut to = JsonlWriter::create(out)?;
+    for (query, hits) in queries.iter().zip(&hits) {
+        to.write(&row(query, hits)?)?;
+    }
+    Ok(to.finish().map(|()| Exit::Done)?)
+}
