@@ -26,7 +26,9 @@ pub(crate) fn run(command: &BankCommand, shell: &Shell) -> anyhow::Result<Exit> 
         }
         BankCommand::Check { bank } => {
             let mut problems = Problems::default();
-            check(bank, None).into_iter().for_each(|problem| problems.add(problem.into()));
+            for problem in check(bank, None) {
+                problems.add(problem.into());
+            }
             problems.finish()?;
             let count = Bank::open(bank)?.len();
             shell.printer.result(format_args!("{}: sound, {count} demonstrations", bank.display()))?;
@@ -96,7 +98,10 @@ fn format(args: &BuildArgs, path: &Path) -> Format {
     match named.unwrap_or_else(|| format_of(path)) {
         DataFormat::Jsonl | DataFormat::Text => Format::Lines,
         DataFormat::PrcJson if is_list(path) => Format::List,
-        other => Format::Of(other),
+        format @ (DataFormat::MeldCsv
+        | DataFormat::PrcJson
+        | DataFormat::Emorynlp
+        | DataFormat::Dailydialog) => Format::Of(format),
     }
 }
 

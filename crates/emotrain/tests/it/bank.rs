@@ -36,7 +36,9 @@ fn the_bank_that_comes_with_the_repository_is_sound_and_even() {
             }
         }
         assert_eq!(values.len(), count, "{values:?}");
-        values.into_iter().for_each(|value| assert!(share(key, value) >= least, "{value}"));
+        for value in values {
+            assert!(share(key, value) >= least, "{value}");
+        }
     }
 }
 
