@@ -257,7 +257,7 @@ impl BankProblem {
             ),
             (
                 matches!(self, Self::NoVectors | Self::NoEncoder(_)),
-                "set retrieval.encoder = \"lexical\", or build the bank with a sentence encoder and name it",
+                "set retrieval.encoder = \"lexical\", since this version has no sentence encoder",
             ),
             (
                 matches!(self, Self::HeldOut { .. }),

@@ -238,6 +238,6 @@ fn another_encoder_is_refused() {
         &place,
         &expect![[r#"
         bank: has no vectors
-          hint: set retrieval.encoder = "lexical", or build the bank with a sentence encoder and name it"#]],
+          hint: set retrieval.encoder = "lexical", since this version has no sentence encoder"#]],
     );
 }
