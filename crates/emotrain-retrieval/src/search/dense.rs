@@ -11,7 +11,7 @@ use std::ops::Range;
 use pulp::Arch;
 use rayon::prelude::*;
 
-use super::kernel::{product, scan};
+use super::kernel::{arch, product, scan};
 use super::sketch::{Query, Sketches};
 use super::{Best, Hit, Wish};
 use crate::vectors::Vectors;
@@ -143,7 +143,7 @@ fn weigh(
     part: Range<usize>,
     admits: &impl Fn(usize, usize) -> bool,
 ) -> Vec<Candidates> {
-    let arch = Arch::new();
+    let arch = arch();
     let k = 2 * wish.k + SPARE;
     let mut best = vec![Best::new(Wish { k, ..wish }); queries.len()];
     let mut bounds = [0.0; ROW_BLOCK];
@@ -167,7 +167,7 @@ fn score(
     wish: Wish<'_>,
     admits: &impl Fn(usize) -> bool,
 ) -> Vec<Hit> {
-    let arch = Arch::new();
+    let arch = arch();
     let mut buffer = vec![0.0; rows.width];
     let mut best = Best::new(wish);
     for list in &mut candidates.lists {
@@ -205,7 +205,7 @@ pub(crate) fn each_pair(
     first: usize,
     found: &mut impl FnMut(usize, usize, f32),
 ) {
-    let arch = Arch::new();
+    let arch = arch();
     for (block, vectors) in vectors[first * width..].chunks(ROW_BLOCK / 2 * width).enumerate() {
         let start = first + block * (ROW_BLOCK / 2);
         scan(arch, (queries, vectors), width, &mut |query, row, score| found(query, start + row, score));
