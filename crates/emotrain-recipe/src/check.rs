@@ -4,6 +4,7 @@
 //! stays silent: the recipe then holds the default, and what it says of it would be noise.
 
 mod curriculum;
+mod interpret;
 
 use std::collections::BTreeMap;
 
@@ -25,6 +26,7 @@ pub(crate) fn check(recipe: &Recipe, merged: &Merged, findings: &mut Findings) {
     checker.labels(recipe);
     checker.text(recipe);
     checker.retrieval(recipe);
+    checker.interpretation(recipe);
     checker.training(recipe);
     checker.curriculum(recipe);
     checker.evaluation(recipe);

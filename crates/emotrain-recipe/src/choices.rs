@@ -38,6 +38,9 @@ macro_rules! choices {
 mod curriculum;
 
 pub use self::curriculum::{Balance, Difficulty, Direction, NeutralShifts, Pacing, PhaseScheduler};
+mod interpret;
+
+pub use self::interpret::Provider;
 mod retrieval;
 
 pub use self::retrieval::{DemonstrationOrder, Exclude};

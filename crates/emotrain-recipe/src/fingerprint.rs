@@ -4,15 +4,17 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use sha2::{Digest as _, Sha256};
+use toml::Table;
 
 use crate::recipe::Recipe;
 
 impl Recipe {
     /// The identity of what this recipe trains: 64 hexadecimal digits.
     ///
-    /// The SHA-256 of [`Recipe::to_toml`] without the two keys that say where a run is kept,
-    /// `train.output_dir` and `save.resume_from_checkpoint`: a run that was interrupted and goes
-    /// on has the identity of one that was not. Input files count by their paths, not by their
+    /// The SHA-256 of the recipe as TOML without the two keys that say where a run is kept,
+    /// `train.output_dir` and `save.resume_from_checkpoint`, and without `[interpret]`, which
+    /// training does not read: a run that was interrupted and goes on has the identity of one that
+    /// was not. Input files count by their paths, not by their
     /// contents.
     ///
     /// # Panics
@@ -22,7 +24,9 @@ impl Recipe {
         let mut recipe = self.clone();
         recipe.train.output_dir = PathBuf::new();
         recipe.save.resume_from_checkpoint = None;
-        Sha256::digest(recipe.to_toml()).iter().fold(String::with_capacity(64), |mut hex, byte| {
+        let mut table = Table::try_from(&recipe).expect("numbers of a recipe fit into TOML");
+        table.remove("interpret");
+        Sha256::digest(table.to_string()).iter().fold(String::with_capacity(64), |mut hex, byte| {
             // Writing to a string cannot fail.
             let _ = write!(hex, "{byte:02x}");
             hex

@@ -82,6 +82,23 @@ const KEYS: &[(&str, Meaning)] = &[
     ("num_demonstrations", Key("retrieval.k")),
     ("score_threshold", Key("retrieval.min_score")),
     ("similarity_threshold", Key("retrieval.min_score")),
+    // [interpret]
+    ("api_base", Key("interpret.base_url")),
+    ("api_base_url", Key("interpret.base_url")),
+    ("openai_api_base", Key("interpret.base_url")),
+    ("endpoint", Key("interpret.base_url")),
+    ("api_key", Remark("interpret.api_key_env", "the name of a variable of the environment, not the key")),
+    (
+        "openai_api_key",
+        Remark("interpret.api_key_env", "the name of a variable of the environment, not the key"),
+    ),
+    ("max_concurrency", Key("interpret.concurrency")),
+    ("max_concurrent_requests", Key("interpret.concurrency")),
+    ("timeout", Key("interpret.timeout_s")),
+    ("request_timeout", Key("interpret.timeout_s")),
+    ("rpm", Key("interpret.requests_per_minute")),
+    ("max_new_tokens", Key("interpret.max_tokens")),
+    ("max_completion_tokens", Key("interpret.max_tokens")),
     // [train]
     ("finetuning_type", Key("train.method")),
     ("lr", Key("train.learning_rate")),
@@ -236,8 +253,10 @@ mod tests {
         let mut seen = BTreeSet::new();
         for (foreign, meaning) in KEYS {
             assert!(seen.insert(foreign), "{foreign} is listed twice");
-            // [curriculum] has a scheduler of its own; elsewhere the word means the learning rate's.
-            assert!(sections_with(foreign).is_empty() || *foreign == "scheduler", "{foreign} is ours");
+            // [curriculum] has a scheduler of its own, [interpret] a model; elsewhere the words mean the
+            // learning rate's, and the one that is trained.
+            let is_homonym = ["scheduler", "model"].contains(foreign);
+            assert!(sections_with(foreign).is_empty() || is_homonym, "{foreign} is ours");
             let (Meaning::Key(ours) | Meaning::Value(ours, _) | Meaning::Remark(ours, _)) = meaning else {
                 continue;
             };

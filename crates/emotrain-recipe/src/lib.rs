@@ -49,16 +49,16 @@ mod vocabulary;
 
 pub use choices::{
     Balance, DataFormat, DemonstrationOrder, DeviceChoice, Difficulty, Direction, Dtype, Exclude,
-    LabelSetName, LoraInit, Metric, ModelInit, NeutralShifts, Optimizer, Pacing, PhaseScheduler, Reporter,
-    ResumeFrom, Scheduler, TargetModules, TrainMethod, UnknownDevice, WrongForm,
+    LabelSetName, LoraInit, Metric, ModelInit, NeutralShifts, Optimizer, Pacing, PhaseScheduler, Provider,
+    Reporter, ResumeFrom, Scheduler, TargetModules, TrainMethod, UnknownDevice, WrongForm,
 };
 pub use curriculum::CURRICULA;
 pub use problem::{OVERRIDE_FILE, Problem, RecipeError};
 pub use recipe::{Recipe, load, parse};
 pub use schema::json_schema;
 pub use sections::{
-    CurriculumSection, DataSection, EvalSection, LoggingSection, LoraSection, ModelSection, PromptSection,
-    RetrievalSection, SaveSection, TrainSection,
+    CurriculumSection, DataSection, EvalSection, InterpretSection, LoggingSection, LoraSection, ModelSection,
+    PromptSection, RetrievalSection, SaveSection, TrainSection,
 };
 
 /// `recipes/default.toml`: every key with its default and what it means.

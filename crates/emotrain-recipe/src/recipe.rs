@@ -11,8 +11,8 @@ use crate::places::Places;
 use crate::problem::{Fault, Findings, Origin, Position, RecipeError};
 use crate::raw::RawRecipe;
 use crate::sections::{
-    CurriculumSection, DataSection, EvalSection, LoggingSection, LoraSection, ModelSection, PromptSection,
-    RetrievalSection, SaveSection, TrainSection,
+    CurriculumSection, DataSection, EvalSection, InterpretSection, LoggingSection, LoraSection, ModelSection,
+    PromptSection, RetrievalSection, SaveSection, TrainSection,
 };
 
 /// A checked recipe with every default filled in and every path resolved.
@@ -34,6 +34,8 @@ pub struct Recipe {
     pub prompt: PromptSection,
     /// The demonstrations in the prompt.
     pub retrieval: RetrievalSection,
+    /// The language model that writes knowledge.
+    pub interpret: InterpretSection,
     /// The loop.
     pub train: TrainSection,
     /// In what order training meets the dialogues.
@@ -48,13 +50,26 @@ pub struct Recipe {
 
 impl PartialEq for Recipe {
     fn eq(&self, other: &Self) -> bool {
-        let Self { name: _, model, lora, data, prompt, retrieval, train, curriculum, eval, save, logging } =
-            self;
+        let Self {
+            name: _,
+            model,
+            lora,
+            data,
+            prompt,
+            retrieval,
+            interpret,
+            train,
+            curriculum,
+            eval,
+            save,
+            logging,
+        } = self;
         *model == other.model
             && *lora == other.lora
             && *data == other.data
             && *prompt == other.prompt
             && *retrieval == other.retrieval
+            && *interpret == other.interpret
             && *train == other.train
             && *curriculum == other.curriculum
             && *eval == other.eval

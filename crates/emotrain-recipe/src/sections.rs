@@ -3,6 +3,8 @@
 //! What each key means to a user is written once, above the key in `recipes/default.toml`; here
 //! stands what a field holds after resolution.
 
+mod interpret;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -14,6 +16,8 @@ use crate::choices::{
     LabelSetName, LoraInit, Metric, ModelInit, NeutralShifts, Optimizer, Pacing, PhaseScheduler, Reporter,
     ResumeFrom, Scheduler, TargetModules, TrainMethod,
 };
+
+pub use self::interpret::InterpretSection;
 
 /// `[model]`: the base model and the device.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

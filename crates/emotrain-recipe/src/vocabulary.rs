@@ -7,8 +7,8 @@ use std::ops::Bound::{self, Excluded, Included, Unbounded};
 
 use crate::choices::{
     Balance, DataFormat, DemonstrationOrder, Difficulty, Direction, Dtype, Exclude, LabelSetName, LoraInit,
-    Metric, ModelInit, NeutralShifts, Optimizer, Pacing, PhaseScheduler, Reporter, Scheduler, TargetModules,
-    TrainMethod,
+    Metric, ModelInit, NeutralShifts, Optimizer, Pacing, PhaseScheduler, Provider, Reporter, Scheduler,
+    TargetModules, TrainMethod,
 };
 use crate::curriculum::CURRICULA;
 
@@ -101,6 +101,8 @@ const SHARE_BELOW_ONE: Kind = Kind::Number(Included(0.0), Excluded(1.0));
 const SHARE_ABOVE_ZERO: Kind = Kind::Number(Excluded(0.0), Included(1.0));
 const COSINE: Kind = Kind::Number(Included(-1.0), Included(1.0));
 const NOT_NEGATIVE: Kind = Kind::Number(Included(0.0), Unbounded);
+const POSITIVE: Kind = Kind::Number(Excluded(0.0), Unbounded);
+const TEMPERATURE: Kind = Kind::Number(Included(0.0), Included(2.0));
 
 /// The whole vocabulary.
 pub(crate) const SECTIONS: &[Section] = &[
@@ -164,6 +166,26 @@ pub(crate) const SECTIONS: &[Section] = &[
             key("order", Kind::Choice(DemonstrationOrder::NAMES)),
             key("show_score", Kind::Switch),
             key("show_source", Kind::Switch),
+        ],
+    },
+    Section {
+        name: "interpret",
+        keys: &[
+            key("provider", Kind::Choice(Provider::NAMES)),
+            key("base_url", Kind::Text),
+            key("model", Kind::Model),
+            key("api_key_env", Kind::Text),
+            key("concurrency", FROM_ONE),
+            key("timeout_s", POSITIVE),
+            key("max_retries", FROM_ZERO),
+            key("retry_backoff_s", NOT_NEGATIVE),
+            key("requests_per_minute", FROM_ZERO),
+            key("temperature", TEMPERATURE),
+            key("top_p", SHARE_ABOVE_ZERO),
+            key("max_tokens", FROM_ZERO),
+            key("seed", FROM_ZERO),
+            key("max_attempts", FROM_ONE),
+            key("extra_body", Kind::Text),
         ],
     },
     Section {

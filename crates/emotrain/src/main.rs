@@ -10,6 +10,7 @@ mod env;
 mod exit;
 mod hub;
 mod interrupt;
+mod llm;
 mod pipeline;
 mod printer;
 mod shell;

@@ -171,4 +171,5 @@ fn the_fingerprint_is_of_what_is_trained() {
     assert_ne!(good("[train]\nseed = 43").fingerprint(), plain);
     assert_eq!(good("[train]\nseed = 42\noutput_dir = \"other\"").fingerprint(), plain);
     assert_eq!(good("[save]\nresume_from_checkpoint = \"latest\"").fingerprint(), plain);
+    assert_eq!(good("[interpret]\nmodel = \"large\"").fingerprint(), plain);
 }

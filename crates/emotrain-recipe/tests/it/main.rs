@@ -8,6 +8,7 @@ mod curricula;
 mod disagreements;
 mod foreign_names;
 mod good_recipes;
+mod interpret;
 mod names;
 mod numbers;
 mod overrides;

@@ -1,0 +1,100 @@
+//! Asking a language model: one form for a server and for a model in this process.
+//!
+//! A [`ChatModel`] pulls questions from an [`Inquiry`] as it has room for them and hands each answer back as
+//! it comes, in whatever order. So the one who asks keeps all state in one thread, a server is kept busy
+//! with several questions at once, a local model fills its batches, and a question that has to be put again
+//! goes through the same door. Nothing here knows what the questions are about.
+
+#![expect(dead_code, reason = "the commands that ask come next")]
+
+/// A chat that waits for the model's reply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Question {
+    /// The asker's own number, which the answer bears again.
+    pub(crate) number: usize,
+    /// The message of the system; empty = there is none.
+    pub(crate) system: String,
+    /// The message of the user.
+    pub(crate) user: String,
+    /// Seed of this reply. Another attempt at the same question has another.
+    pub(crate) seed: u64,
+}
+
+/// How replies are drawn; the same for all questions.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Sampling {
+    /// 0 = greedy.
+    pub(crate) temperature: f64,
+    /// Above 0, at most 1.
+    pub(crate) top_p: f64,
+    /// Longest reply; `None` = as long as the model has room.
+    pub(crate) max_tokens: Option<usize>,
+}
+
+/// Why a reply ends where it ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Finish {
+    /// The model ended it.
+    Stop,
+    /// It was cut off at the longest length.
+    Length,
+    /// Anything else, in the server's word.
+    Other(String),
+}
+
+/// What the model replied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Reply {
+    /// The text, as it came.
+    pub(crate) text: String,
+    /// Why it ends.
+    pub(crate) finish: Finish,
+}
+
+/// What became of a question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// A reply, good or bad.
+    Reply(Reply),
+    /// The model cannot answer this question and never will, as it is longer than its context.
+    Refused(String),
+    /// No reply for now: the question may be put again another time.
+    Unanswered(String),
+}
+
+/// Who has questions.
+pub(crate) trait Inquiry {
+    /// The next question; none when there is none for now. An answer may bring further ones.
+    fn next(&mut self) -> Option<Question>;
+
+    /// Hears what became of a question.
+    ///
+    /// # Errors
+    /// When it cannot be kept: no more questions are put.
+    fn hear(&mut self, number: usize, answer: Answer) -> anyhow::Result<()>;
+}
+
+/// A language model for chats.
+pub(crate) trait ChatModel {
+    /// Answers questions until there are none and none is under way.
+    ///
+    /// # Errors
+    /// What ends all asking: a refusal that holds for every question, a server that does not answer any
+    /// more, or an error of the inquiry. Replies that had come by then were heard.
+    fn answer(&mut self, inquiry: &mut dyn Inquiry) -> anyhow::Result<()>;
+
+    /// Who answers, for records: a name and where it runs. Holds no key.
+    fn identity(&self) -> ModelIdentity;
+}
+
+/// Who answers.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ModelIdentity {
+    /// `openai` or `local`.
+    pub(crate) provider: String,
+    /// The model's name, as the recipe has it.
+    pub(crate) model: String,
+    /// What tells apart models of one name: a commit or a digest; empty for a server.
+    pub(crate) revision: String,
+}
