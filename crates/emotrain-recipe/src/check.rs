@@ -16,7 +16,6 @@ use crate::problem::{Fault, Findings, Origin};
 use crate::recipe::Recipe;
 use crate::sections::RetrievalSection;
 use crate::suggest::{did_you_mean, folded, nearest};
-use crate::vocabulary::SECTIONS;
 
 /// Reports every disagreement between keys.
 pub(crate) fn check(recipe: &Recipe, merged: &Merged, findings: &mut Findings) {
@@ -27,6 +26,7 @@ pub(crate) fn check(recipe: &Recipe, merged: &Merged, findings: &mut Findings) {
     checker.text(recipe);
     checker.retrieval(recipe);
     checker.interpretation(recipe);
+    checker.knowledge(recipe);
     checker.training(recipe);
     checker.curriculum(recipe);
     checker.evaluation(recipe);
@@ -52,21 +52,23 @@ impl Checker<'_> {
     }
 
     fn required(&mut self) {
-        for section in SECTIONS {
-            for key in section.keys.iter().filter(|key| key.required) {
-                let path = format!("{}.{}", section.name, key.name);
-                let is_blank = self.merged.value(&path).and_then(Value::as_str).is_some_and(str::is_empty);
-                if !is_blank || !self.merged.is_sound(&path) {
-                    continue;
-                }
-                let origin = match self.merged.origin(&path) {
-                    Origin::Default => self.merged.header(section.name),
-                    written @ (Origin::File(_) | Origin::Curriculum(_) | Origin::Override) => written,
-                };
-                let fault = Fault::new(format!("{path} is required"));
-                let hint = format!("add {} = \"…\" under [{}]", key.name, section.name);
-                self.findings.add(origin, Some(&path), fault.hint(hint));
+        for (path, key) in self.merged.paths().into_iter().filter(|(_, key)| key.required) {
+            let is_blank = self.merged.value(&path).and_then(Value::as_str).is_some_and(str::is_empty);
+            if !is_blank || !self.merged.is_sound(&path) {
+                continue;
             }
+            let (home, _) = path.rsplit_once('.').unwrap_or_default();
+            let origin = match self.merged.origin(&path) {
+                Origin::Default => self.merged.header(home),
+                written @ (Origin::File(_) | Origin::Base(..) | Origin::Curriculum(_) | Origin::Override) => {
+                    written
+                }
+            };
+            let fault = Fault::new(format!("{path} is required"));
+            let section =
+                if home.contains('.') { "that [[knowledge]]".to_owned() } else { format!("[{home}]") };
+            let hint = format!("add {} = \"…\" under {section}", key.name);
+            self.findings.add(origin, Some(&path), fault.hint(hint));
         }
     }
 
@@ -187,6 +189,15 @@ impl Checker<'_> {
             let fault = Fault::new("retrieval.encoder is blank");
             let hint = format!("write encoder = {:?}", RetrievalSection::AUTO);
             self.add(&["retrieval.encoder"], fault.hint(hint));
+        }
+    }
+
+    /// Knowledge is about utterances, speakers and dialogues.
+    fn knowledge(&mut self, recipe: &Recipe) {
+        if let Some(source) = recipe.knowledge.first().filter(|_| recipe.data.format == DataFormat::Text) {
+            let key = format!("knowledge.{}.path", source.name);
+            let fault = Fault::new("format = \"text\" has no utterances to know anything about");
+            self.add(&[&key, "data.format"], fault.hint("leave [[knowledge]] out, or write knowledge = []"));
         }
     }
 

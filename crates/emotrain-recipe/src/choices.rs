@@ -36,11 +36,13 @@ macro_rules! choices {
 }
 
 mod curriculum;
+mod knowledge;
 
 pub use self::curriculum::{Balance, Difficulty, Direction, NeutralShifts, Pacing, PhaseScheduler};
 mod interpret;
 
 pub use self::interpret::Provider;
+pub use self::knowledge::{Availability, KnowledgeLevel};
 mod retrieval;
 
 pub use self::retrieval::{DemonstrationOrder, Exclude};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::overrides::Override;
 use crate::places::{Places, is_toml, joined};
 use crate::problem::{Fault, Findings, Origin};
-use crate::raw::{RawRecipe, RawValue};
+use crate::raw::{RawRecipe, RawSection, RawValue};
 use crate::vocabulary::Section;
 
 /// The names that `curriculum.name` may have beside a path: the files of `curriculum/`.
@@ -53,23 +53,31 @@ pub(crate) struct Overlay {
 }
 
 impl Choice {
-    /// What `overrides` choose, or else the recipe `file`; nothing when what is written there is not text.
-    pub(crate) fn find(file: &RawRecipe, overrides: &[Override]) -> Option<Self> {
+    /// What `overrides` choose, or else the first of the recipes that chooses; nothing when what is written there is
+    /// not text.
+    pub(crate) fn find(recipes: &[RawRecipe], overrides: &[Override]) -> Option<Self> {
         let path = format!("{SECTION}.{NAME}");
         let (value, origin) = if let Some(set) = overrides.iter().rfind(|set| set.path == path) {
             (&set.value, Origin::Override)
         } else {
-            let key = file.section(SECTION)?.keys.iter().find(|key| key.name == NAME)?;
+            let named = |raw: &'_ RawSection| raw.keys.iter().position(|key| key.name == NAME);
+            let (number, section, at) = recipes.iter().enumerate().find_map(|(number, recipe)| {
+                let section = recipe.section(SECTION)?;
+                Some((number, section, named(section)?))
+            })?;
+            let key = &section.keys[at];
             let RawValue::Plain(value) = &key.value else { return None };
-            (value, Origin::File(key.value_at))
+            (value, Origin::of(number, key.value_at))
         };
         Some(Self { name: value.as_str()?.to_owned(), origin })
     }
 
-    /// Whether the recipe `file` that chose it leaves it anything to say. A recipe that was written
+    /// Whether the recipe that chose it, and those above that, leave it anything to say. A recipe that was written
     /// out whole does not, and loads without the file.
-    pub(crate) fn matters(&self, file: &RawRecipe) -> bool {
-        let written = |name| file.section(SECTION).is_some_and(|raw| raw.keys.iter().any(|k| k.name == name));
+    pub(crate) fn matters(&self, recipes: &[RawRecipe]) -> bool {
+        let above = self.origin.layer().map_or(&[][..], |number| &recipes[..=number]);
+        let sections = || above.iter().filter_map(|recipe| recipe.section(SECTION));
+        let written = |name| sections().any(|raw| raw.keys.iter().any(|key| key.name == name));
         let keys = Section::find(SECTION).map_or(&[][..], |section| section.keys);
         self.origin == Origin::Override || !keys.iter().all(|key| written(key.name))
     }

@@ -7,8 +7,8 @@
 //!
 //! Defaults and the description of every key stand in one file, `recipes/default.toml`
 //! ([`DEFAULT_TOML`]). The crate deliberately does not look at the files a recipe names: whether
-//! a split exists and what is in it, is for those who read it. The one exception is a file of keys,
-//! which `curriculum.name` may name.
+//! a split exists and what is in it, is for those who read it. The exceptions are files of keys:
+//! the recipe that `extends` names and the curriculum that `curriculum.name` may name.
 //!
 //! ```
 //! let text = r#"
@@ -31,6 +31,7 @@ mod blank;
 mod check;
 mod choices;
 mod curriculum;
+mod extends;
 mod fingerprint;
 mod foreign;
 mod merge;
@@ -39,6 +40,7 @@ mod places;
 mod problem;
 mod raw;
 mod recipe;
+mod reserved;
 mod schema;
 mod sections;
 mod suggest;
@@ -48,17 +50,19 @@ mod values;
 mod vocabulary;
 
 pub use choices::{
-    Balance, DataFormat, DemonstrationOrder, DeviceChoice, Difficulty, Direction, Dtype, Exclude,
-    LabelSetName, LoraInit, Metric, ModelInit, NeutralShifts, Optimizer, Pacing, PhaseScheduler, Provider,
-    Reporter, ResumeFrom, Scheduler, TargetModules, TrainMethod, UnknownDevice, WrongForm,
+    Availability, Balance, DataFormat, DemonstrationOrder, DeviceChoice, Difficulty, Direction, Dtype,
+    Exclude, KnowledgeLevel, LabelSetName, LoraInit, Metric, ModelInit, NeutralShifts, Optimizer, Pacing,
+    PhaseScheduler, Provider, Reporter, ResumeFrom, Scheduler, TargetModules, TrainMethod, UnknownDevice,
+    WrongForm,
 };
 pub use curriculum::CURRICULA;
 pub use problem::{OVERRIDE_FILE, Problem, RecipeError};
 pub use recipe::{Recipe, load, parse};
+pub use reserved::TEMPLATE_NAMES;
 pub use schema::json_schema;
 pub use sections::{
-    CurriculumSection, DataSection, EvalSection, InterpretSection, LoggingSection, LoraSection, ModelSection,
-    PromptSection, RetrievalSection, SaveSection, TrainSection,
+    CurriculumSection, DataSection, EvalSection, InterpretSection, KnowledgeSection, LoggingSection,
+    LoraSection, ModelSection, PromptSection, RetrievalSection, SaveSection, TrainSection,
 };
 
 /// `recipes/default.toml`: every key with its default and what it means.

@@ -1,26 +1,33 @@
 //! Defaults, file and overrides laid over each other, each value with where it came from.
 
+mod sources;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
 use crate::curriculum::{self, Choice, Overlay};
+use crate::extends::Layers;
 use crate::overrides::{self, Override};
 use crate::places::Places;
 use crate::problem::{Fault, Findings, Origin, Position};
 use crate::raw::{RawKey, RawRecipe, RawSection, RawValue};
 use crate::unknown::Unknown;
-use crate::vocabulary::{Key, SECTIONS, Section};
+use crate::vocabulary::{KNOWLEDGE, Key, SECTIONS, Section};
 use crate::{DEFAULT_TOML, unknown, values};
 
 /// The value of every key of the vocabulary.
 #[derive(Debug, Default)]
 pub(crate) struct Merged {
-    /// By `section.key`.
+    /// By `section.key`, and `knowledge.name.key`.
     entries: BTreeMap<String, Entry>,
+    /// The names of the knowledge sources, in their order.
+    sources: Vec<String>,
+    /// What a key of a knowledge source is when nobody wrote it.
+    prototype: BTreeMap<&'static str, Value>,
     /// Where the sections stand in the file.
-    headers: BTreeMap<&'static str, Position>,
+    headers: BTreeMap<String, Origin>,
     /// Keys that an unknown name was probably meant to be.
     meant: BTreeSet<String>,
     /// The folder of the curriculum file.
@@ -45,6 +52,28 @@ impl Entry {
     }
 }
 
+/// A section, or one source of `[[knowledge]]`, and what its keys' paths begin with.
+#[derive(Debug)]
+struct Home {
+    section: &'static Section,
+    path: String,
+}
+
+impl Home {
+    fn section(section: &'static Section) -> Self {
+        Self { section, path: section.name.to_owned() }
+    }
+
+    /// Whether a path is of a source, or of all of them.
+    fn is_about_sources(path: &str) -> bool {
+        path.split('.').next() == Some(KNOWLEDGE.name)
+    }
+
+    fn source(name: &str) -> Self {
+        Self { section: KNOWLEDGE, path: format!("{}.{name}", KNOWLEDGE.name) }
+    }
+}
+
 impl Merged {
     /// The values of `recipes/default.toml` alone.
     ///
@@ -63,61 +92,87 @@ impl Merged {
             let entry = Entry::new(value.clone(), Origin::Default);
             entries.insert(format!("{}.{}", section.name, key.name), entry);
         }
-        Self { entries, ..Self::default() }
+        let written = raw.sources.first().map_or(&[][..], |source| &source.keys);
+        let prototype = KNOWLEDGE.keys.iter().map(|key| {
+            let written = written.iter().find(|written| written.name == key.name);
+            let Some(RawValue::Plain(value)) = written.map(|written| &written.value) else {
+                panic!("default.toml lacks {}.{}", KNOWLEDGE.name, key.name);
+            };
+            (key.name, value.clone())
+        });
+        Self { entries, prototype: prototype.collect(), ..Self::default() }
     }
 
-    /// Lays `file` and then `overrides` over the defaults and checks every value by itself; a bad
-    /// one is reported and the default put back.
+    /// Lays the recipes, from the lowest to the one that is read, and then `overrides` over the defaults and checks
+    /// every value by itself; a bad one is reported and the default put back.
     ///
     /// A curriculum lies right below what chose it, so that `--set curriculum.name=…` also changes a
     /// recipe that writes out every key.
     pub(crate) fn new(
-        file: RawRecipe,
+        layers: Layers,
         overrides: &[String],
         places: &Places,
         findings: &mut Findings,
     ) -> Self {
         let defaults = Self::defaults();
-        let mut merged = Self { entries: defaults.entries.clone(), ..Self::default() };
+        let (entries, prototype) = (defaults.entries.clone(), defaults.prototype.clone());
+        let mut merged = Self { entries, prototype, ..Self::default() };
         let (overrides, refused) = parsed(overrides);
-        let choice = Choice::find(&file, &overrides).filter(|choice| choice.matters(&file));
-        let overlay = choice.and_then(|choice| choice.open(places, findings));
-        let (below, above) = match overlay {
-            Some(overlay) if overlay.origin == Origin::Override => (None, Some(overlay)),
-            other => (other, None),
-        };
-        if let Some(overlay) = below {
+        let recipes = layers.recipes;
+        let choice = Choice::find(&recipes, &overrides).filter(|choice| choice.matters(&recipes));
+        let mut overlay = choice.and_then(|choice| choice.open(places, findings));
+        for (number, recipe) in recipes.into_iter().enumerate().rev() {
+            if let Some(overlay) = overlay.take_if(|overlay| overlay.origin.layer() == Some(number)) {
+                merged.lay_curriculum(overlay, findings);
+            }
+            merged.lay_recipe(recipe, number, findings);
+        }
+        if let Some(overlay) = overlay {
             merged.lay_curriculum(overlay, findings);
         }
-        merged.lay_file(file, findings);
-        if let Some(overlay) = above {
-            merged.lay_curriculum(overlay, findings);
-        }
-        for Override { path, value } in overrides {
-            merged.entries.insert(path, Entry::new(value, Origin::Override));
+        for set in overrides {
+            let path = set.path.clone();
+            if Home::is_about_sources(&path) {
+                let laid = merged.override_source(set);
+                laid.unwrap_or_else(|fault| findings.add(Origin::Override, Some(&path), fault));
+            } else {
+                merged.entries.insert(path, Entry::new(set.value, Origin::Override));
+            }
         }
         for (path, unknown) in refused {
             merged.refuse(Origin::Override, &path, unknown, findings);
         }
-        for (section, key) in vocabulary() {
-            merged.check(section, key, &defaults, findings);
+        for home in merged.homes() {
+            home.section.keys.iter().for_each(|key| merged.check(&home, key, &defaults, findings));
         }
         merged
     }
 
-    fn lay_file(&mut self, file: RawRecipe, findings: &mut Findings) {
-        for stray in file.strays {
-            self.refuse(Origin::File(stray.at), &stray.name, unknown::stray(&stray.name), findings);
+    fn lay_recipe(&mut self, recipe: RawRecipe, number: usize, findings: &mut Findings) {
+        let origin = |at| Origin::of(number, at);
+        for stray in recipe.strays {
+            self.refuse(origin(stray.at), &stray.name, unknown::stray(&stray.name), findings);
         }
-        for raw in file.sections {
+        for raw in recipe.sections {
             match Section::find(&raw.name) {
                 Some(section) => {
-                    self.headers.insert(section.name, raw.at);
-                    raw.keys.into_iter().for_each(|key| self.write(section, key, Origin::File, findings));
+                    self.headers.insert(section.name.to_owned(), origin(raw.at));
+                    let home = Home::section(section);
+                    raw.keys.into_iter().for_each(|key| self.write(&home, key, origin, findings));
                 }
-                None => self.refuse(Origin::File(raw.at), &raw.name, unknown::section(&raw.name), findings),
+                None => self.refuse(origin(raw.at), &raw.name, unknown::section(&raw.name), findings),
             }
         }
+        if recipe.cleared.is_some() {
+            self.sources.clear();
+        }
+        self.lay_sources(recipe.sources, origin, findings);
+    }
+
+    /// All sections and sources.
+    fn homes(&self) -> Vec<Home> {
+        let sources = self.sources.iter().map(|name| Home::source(name));
+        SECTIONS.iter().map(Home::section).chain(sources).collect()
     }
 
     /// The keys of a named curriculum count as written where it was chosen.
@@ -131,7 +186,7 @@ impl Merged {
         for (at, fault) in raw.syntax {
             findings.add(origin(at), None, fault);
         }
-        for stray in raw.strays {
+        for stray in raw.strays.into_iter().chain(raw.extends) {
             self.refuse(origin(stray.at), &stray.name, unknown::stray(&stray.name), findings);
         }
         for RawSection { name, at, keys } in raw.sections {
@@ -141,7 +196,7 @@ impl Merged {
                         if key.name == curriculum::NAME {
                             findings.add(origin(key.at), None, curriculum::nested());
                         } else {
-                            self.write(section, key, origin, findings);
+                            self.write(&Home::section(section), key, origin, findings);
                         }
                     }
                 }
@@ -158,14 +213,17 @@ impl Merged {
 
     fn write(
         &mut self,
-        section: &'static Section,
+        home: &Home,
         raw: RawKey,
         origin: impl Fn(Position) -> Origin,
         findings: &mut Findings,
     ) {
-        let path = format!("{}.{}", section.name, raw.name);
+        let path = format!("{}.{}", home.path, raw.name);
         let Some(entry) = self.entries.get_mut(&path) else {
-            let unknown = unknown::key(section, &raw.name);
+            let mut unknown = unknown::key(home.section, &raw.name);
+            for meant in &mut unknown.meant {
+                *meant = meant.replacen(home.section.name, &home.path, 1);
+            }
             return self.refuse(origin(raw.at), &path, unknown, findings);
         };
         let origin = origin(raw.value_at);
@@ -182,23 +240,26 @@ impl Merged {
         }
     }
 
-    fn check(&mut self, section: &Section, key: &Key, defaults: &Self, findings: &mut Findings) {
-        let path = format!("{}.{}", section.name, key.name);
-        let (Some(entry), Some(default)) = (self.entries.get_mut(&path), defaults.entries.get(&path)) else {
+    fn check(&mut self, home: &Home, key: &Key, defaults: &Self, findings: &mut Findings) {
+        let path = format!("{}.{}", home.path, key.name);
+        let default = defaults.entries.get(&path).map(|entry| &entry.value);
+        let (Some(entry), Some(default)) =
+            (self.entries.get_mut(&path), default.or_else(|| defaults.prototype.get(key.name)))
+        else {
             return;
         };
         if entry.origin == Origin::Default {
             return;
         }
-        let faults = values::check(section.name, key, &entry.value);
+        let faults = values::check(&home.path, key, &entry.value);
         entry.broken = !faults.is_empty();
         for bad in faults {
             let element = bad.element.and_then(|index| entry.elements_at.get(index));
-            let origin = element.map_or(entry.origin, |&at| Origin::File(at));
+            let origin = element.map_or(entry.origin, |&at| entry.origin.at(at));
             findings.add(origin, Some(&path), bad.fault);
         }
         if entry.broken {
-            entry.value.clone_from(&default.value);
+            entry.value.clone_from(default);
         }
     }
 
@@ -223,9 +284,19 @@ impl Merged {
         &self.curriculum_folder
     }
 
-    /// Where the section stands in the file.
+    /// Where the section, or the source `knowledge.name`, stands in the recipe.
     pub(crate) fn header(&self, section: &str) -> Origin {
-        self.headers.get(section).map_or(Origin::Default, |&at| Origin::File(at))
+        self.headers.get(section).copied().unwrap_or(Origin::Default)
+    }
+
+    /// The paths (`section.key`, `knowledge.name.key`) of all keys.
+    pub(crate) fn paths(&self) -> Vec<(String, &'static Key)> {
+        let homes = self.homes().into_iter();
+        homes
+            .flat_map(|home| {
+                home.section.keys.iter().map(move |key| (format!("{}.{}", home.path, key.name), key))
+            })
+            .collect()
     }
 
     /// The value of `path` (`section.key`).
@@ -251,6 +322,7 @@ impl Merged {
             }
             document.insert(section.name.to_owned(), Value::Table(table));
         }
+        document.insert(KNOWLEDGE.name.to_owned(), self.source_tables());
         document
     }
 }

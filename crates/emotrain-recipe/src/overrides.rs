@@ -8,7 +8,7 @@ use crate::problem::Fault;
 use crate::raw::plain;
 use crate::suggest::{did_you_mean, folded};
 use crate::unknown::{self, Unknown};
-use crate::vocabulary::{Kind, Section};
+use crate::vocabulary::{KNOWLEDGE, Kind, Section};
 
 /// How an override is written.
 const FORM: &str = "write section.key=value";
@@ -16,7 +16,7 @@ const FORM: &str = "write section.key=value";
 /// One override that names a key of the vocabulary.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Override {
-    /// `section.key`.
+    /// `section.key`, `knowledge.name.key`, or `knowledge` for all sources.
     pub(crate) path: String,
     pub(crate) value: Value,
 }
@@ -35,6 +35,9 @@ pub(crate) fn parse(argument: &str) -> Result<Override, Unknown> {
         return Err(Unknown { fault, meant: Vec::new() });
     };
     let path = path.trim();
+    if path.split('.').next() == Some(KNOWLEDGE.name) {
+        return source(path, written.trim());
+    }
     let Some((section, name)) = path.split_once('.') else {
         return Err(sectionless(path));
     };
@@ -44,12 +47,38 @@ pub(crate) fn parse(argument: &str) -> Result<Override, Unknown> {
     let Some(key) = section.key(name) else {
         return Err(unknown::key(section, name));
     };
-    match value(key.kind, written.trim()) {
+    read(path, key.kind, written.trim())
+}
+
+fn read(path: &str, kind: Kind, written: &str) -> Result<Override, Unknown> {
+    match value(kind, written) {
         Ok(value) => Ok(Override { path: path.to_owned(), value }),
         Err(fault) => {
             let fault = Fault { message: format!("{path}: {}", fault.message), ..fault };
             Err(Unknown { fault, meant: vec![path.to_owned()] })
         }
+    }
+}
+
+/// `knowledge.name.key=value` changes a source of the recipe, `knowledge=[]` takes all of them away.
+fn source(path: &str, written: &str) -> Result<Override, Unknown> {
+    let refused = |message: String, hint: &str| {
+        Err(Unknown { fault: Fault::new(message).hint(hint), meant: Vec::new() })
+    };
+    let parts: Vec<_> = path.split('.').collect();
+    match parts[..] {
+        [_] if written == "[]" => Ok(Override { path: path.to_owned(), value: Value::Array(Vec::new()) }),
+        [_, _, "name"] => {
+            refused(format!("{path}: a knowledge source keeps its name"), "change the name in the recipe")
+        }
+        [_, _, name] => match KNOWLEDGE.key(name) {
+            Some(key) => read(path, key.kind, written),
+            None => Err(unknown::key(KNOWLEDGE, name)),
+        },
+        _ => refused(
+            format!("{path:?} names no key of a knowledge source"),
+            "write knowledge.NAME.KEY=VALUE, or knowledge=[] to take all sources away",
+        ),
     }
 }
 

@@ -6,13 +6,15 @@ use toml::Value;
 
 use crate::merge::Merged;
 use crate::problem::Origin;
-use crate::vocabulary::{Kind, SECTIONS};
+use crate::vocabulary::Kind;
 
 /// The folders that paths of a recipe are relative to.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Places {
     /// The folder of the recipe file: for input paths written in the file.
     pub(crate) recipe: PathBuf,
+    /// The folders of the recipes that it extends.
+    pub(crate) bases: Vec<PathBuf>,
     /// The folder the program runs in: for input paths given on the command line.
     pub(crate) working: PathBuf,
 }
@@ -22,6 +24,7 @@ impl Places {
     pub(crate) fn base(&self, origin: Origin) -> Option<&Path> {
         match origin {
             Origin::File(_) => Some(&self.recipe),
+            Origin::Base(number, _) => self.bases.get(number).map(PathBuf::as_path),
             Origin::Override => Some(&self.working),
             Origin::Curriculum(_) | Origin::Default => None,
         }
@@ -29,19 +32,18 @@ impl Places {
 
     /// Puts the folders before every relative input path.
     pub(crate) fn resolve(&self, merged: &mut Merged) {
-        for section in SECTIONS {
-            for key in section.keys {
-                let path = format!("{}.{}", section.name, key.name);
-                let base = match merged.origin(&path) {
-                    Origin::Curriculum(_) => Some(merged.curriculum_folder()),
-                    written @ (Origin::File(_) | Origin::Override | Origin::Default) => self.base(written),
-                };
-                let Some(base) = base.map(Path::to_path_buf) else { continue };
-                if let Some(Value::String(text)) = merged.value_mut(&path)
-                    && is_relative_path(key.kind, text)
-                {
-                    *text = joined(&base, Path::new(text)).to_string_lossy().into_owned();
+        for (path, key) in merged.paths() {
+            let base = match merged.origin(&path) {
+                Origin::Curriculum(_) => Some(merged.curriculum_folder()),
+                written @ (Origin::File(_) | Origin::Base(..) | Origin::Override | Origin::Default) => {
+                    self.base(written)
                 }
+            };
+            let Some(base) = base.map(Path::to_path_buf) else { continue };
+            if let Some(Value::String(text)) = merged.value_mut(&path)
+                && is_relative_path(key.kind, text)
+            {
+                *text = joined(&base, Path::new(text)).to_string_lossy().into_owned();
             }
         }
     }

@@ -13,8 +13,8 @@ pub const OVERRIDE_FILE: &str = "--set";
 pub struct Problem {
     /// The key it is about, as `section.key`, when it is about one.
     pub key: Option<String>,
-    /// The recipe file as it was named by the caller, the curriculum file that it names, or
-    /// [`OVERRIDE_FILE`].
+    /// The recipe file as it was named by the caller, a recipe that it extends, the curriculum file
+    /// that it names, or [`OVERRIDE_FILE`].
     pub file: PathBuf,
     /// Line in the file, from 1, when the problem has a place there.
     pub line: Option<usize>,
@@ -69,10 +69,24 @@ pub(crate) enum Origin {
     Default,
     /// The recipe file.
     File(Position),
+    /// A recipe that it extends: 0 = the one it names, 1 = the one that names, and so on.
+    Base(usize, Position),
     /// The file that `curriculum.name` names.
     Curriculum(Position),
     /// A `--set` on the command line.
     Override,
+}
+
+impl Origin {
+    /// Another place in the same file.
+    pub(crate) fn at(self, position: Position) -> Self {
+        match self {
+            Self::File(_) => Self::File(position),
+            Self::Base(number, _) => Self::Base(number, position),
+            Self::Curriculum(_) => Self::Curriculum(position),
+            Self::Default | Self::Override => self,
+        }
+    }
 }
 
 /// A problem without its place.
@@ -100,6 +114,8 @@ impl Fault {
 #[derive(Debug)]
 pub(crate) struct Findings {
     file: PathBuf,
+    /// The files of [`Origin::Base`].
+    bases: Vec<PathBuf>,
     /// The file of [`Origin::Curriculum`].
     curriculum: PathBuf,
     problems: Vec<Problem>,
@@ -108,7 +124,12 @@ pub(crate) struct Findings {
 impl Findings {
     /// Starts empty; `file` is the name shown for problems in the recipe file.
     pub(crate) fn new(file: PathBuf) -> Self {
-        Self { file, curriculum: PathBuf::new(), problems: Vec::new() }
+        Self { file, bases: Vec::new(), curriculum: PathBuf::new(), problems: Vec::new() }
+    }
+
+    /// Names a further recipe below those named so far.
+    pub(crate) fn name_base(&mut self, file: PathBuf) {
+        self.bases.push(file);
     }
 
     /// Names the curriculum file for problems in it.
@@ -124,6 +145,7 @@ impl Findings {
         let (file, position) = match origin {
             Origin::Default => (self.file.clone(), None),
             Origin::File(position) => (self.file.clone(), Some(position)),
+            Origin::Base(number, position) => (self.bases[number].clone(), Some(position)),
             Origin::Curriculum(position) => (self.curriculum.clone(), Some(position)),
             Origin::Override => (PathBuf::from(OVERRIDE_FILE), None),
         };
@@ -137,13 +159,14 @@ impl Findings {
         });
     }
 
-    /// All problems: those with a place in the file by place, then the file's others, then the
-    /// curriculum file's, then the overrides'.
+    /// All problems: those with a place in the file by place, then the file's others, then those of
+    /// the recipes it extends, then the curriculum file's, then the overrides'.
     pub(crate) fn into_problems(self) -> Vec<Problem> {
         let mut problems = self.problems;
         problems.sort_by_key(|problem| {
-            let overridden = problem.file != self.file;
-            (overridden, problem.line.is_none(), problem.line, problem.column)
+            let recipes = std::iter::once(&self.file).chain(&self.bases);
+            let file = recipes.clone().position(|file| *file == problem.file).unwrap_or(recipes.count());
+            (file, problem.line.is_none(), problem.line, problem.column)
         });
         problems
     }

@@ -10,13 +10,23 @@ use toml::{Spanned, Value};
 
 use crate::problem::{Fault, Position};
 use crate::syntax;
+use crate::vocabulary::KNOWLEDGE;
+
+/// The key at the top of a recipe that names the recipe below it.
+pub(crate) const EXTENDS: &str = "extends";
 
 /// The parsed file.
 #[derive(Debug, Default)]
 pub(crate) struct RawRecipe {
     /// The top-level tables.
     pub(crate) sections: Vec<RawSection>,
-    /// Top-level keys that hold something other than a table.
+    /// The tables `[[knowledge]]`.
+    pub(crate) sources: Vec<RawSection>,
+    /// Where `knowledge = []` takes away the sources of the recipes below.
+    pub(crate) cleared: Option<Position>,
+    /// `extends = "…"`.
+    pub(crate) extends: Option<RawKey>,
+    /// Other top-level keys that hold something other than a table.
     pub(crate) strays: Vec<RawKey>,
     /// Where the text is not TOML.
     pub(crate) syntax: Vec<(Position, Fault)>,
@@ -63,11 +73,31 @@ impl RawRecipe {
         for (name, value) in table.get_ref() {
             let at = lines.position(name.span().start);
             let name_text = name.get_ref().to_string();
-            if let DeValue::Table(keys) = value.get_ref() {
-                let keys = keys.iter().map(|(name, value)| lines.key(name.get_ref(), &name.span(), value));
-                raw.sections.push(RawSection { name: name_text, at, keys: keys.collect() });
-            } else {
-                raw.strays.push(lines.key(&name_text, &name.span(), value));
+            let key = lines.key(&name_text, &name.span(), value);
+            match value.get_ref() {
+                DeValue::Table(keys) => {
+                    raw.sections.push(RawSection { name: name_text, at, keys: lines.keys(keys) });
+                }
+                DeValue::Array(items) if name_text == KNOWLEDGE.name && items.is_empty() => {
+                    raw.cleared = Some(at);
+                }
+                DeValue::Array(items)
+                    if name_text == KNOWLEDGE.name && items.iter().all(|item| item.get_ref().is_table()) =>
+                {
+                    raw.sources.extend(items.iter().filter_map(|item| lines.item(&name_text, item)));
+                }
+                DeValue::String(_)
+                | DeValue::Integer(_)
+                | DeValue::Float(_)
+                | DeValue::Boolean(_)
+                | DeValue::Datetime(_)
+                | DeValue::Array(_) => {
+                    if name_text == EXTENDS {
+                        raw.extends = Some(key);
+                    } else {
+                        raw.strays.push(key);
+                    }
+                }
             }
         }
         for error in errors {
@@ -81,7 +111,8 @@ impl RawRecipe {
     fn add_error(&mut self, lines: &Lines<'_>, error: &toml::de::Error) {
         let span = error.span().unwrap_or_default();
         let at = lines.position(span.start);
-        let keys = self.sections.iter_mut().flat_map(|section| &mut section.keys).chain(&mut self.strays);
+        let tables = self.sections.iter_mut().chain(&mut self.sources);
+        let keys = tables.flat_map(|table| &mut table.keys).chain(&mut self.strays).chain(&mut self.extends);
         for key in keys {
             if (key.at.line..=key.last_line).contains(&at.line) {
                 if matches!(key.value, RawValue::Damaged) {
@@ -123,6 +154,16 @@ impl<'t> Lines<'t> {
     /// The text of a line, from 1.
     fn line(&self, number: usize) -> &'t str {
         self.text.lines().nth(number - 1).unwrap_or_default()
+    }
+
+    fn keys(&self, table: &DeTable<'_>) -> Vec<RawKey> {
+        table.iter().map(|(name, value)| self.key(name.get_ref(), &name.span(), value)).collect()
+    }
+
+    /// One table of a list of tables.
+    fn item(&self, name: &str, item: &Spanned<DeValue<'_>>) -> Option<RawSection> {
+        let keys = self.keys(item.get_ref().as_table()?);
+        Some(RawSection { name: name.to_owned(), at: self.position(item.span().start), keys })
     }
 
     fn key(&self, name: &str, span: &Range<usize>, value: &Spanned<DeValue<'_>>) -> RawKey {

@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use crate::check;
+use crate::extends::Layers;
 use crate::merge::Merged;
 use crate::places::Places;
 use crate::problem::{Fault, Findings, Origin, Position, RecipeError};
-use crate::raw::RawRecipe;
 use crate::sections::{
-    CurriculumSection, DataSection, EvalSection, InterpretSection, LoggingSection, LoraSection, ModelSection,
-    PromptSection, RetrievalSection, SaveSection, TrainSection,
+    CurriculumSection, DataSection, EvalSection, InterpretSection, KnowledgeSection, LoggingSection,
+    LoraSection, ModelSection, PromptSection, RetrievalSection, SaveSection, TrainSection,
 };
 
 /// A checked recipe with every default filled in and every path resolved.
@@ -46,6 +46,8 @@ pub struct Recipe {
     pub save: SaveSection,
     /// Training curves.
     pub logging: LoggingSection,
+    /// Texts that prompts show, each source with a name of its own.
+    pub knowledge: Vec<KnowledgeSection>,
 }
 
 impl PartialEq for Recipe {
@@ -63,6 +65,7 @@ impl PartialEq for Recipe {
             eval,
             save,
             logging,
+            knowledge,
         } = self;
         *model == other.model
             && *lora == other.lora
@@ -75,6 +78,7 @@ impl PartialEq for Recipe {
             && *eval == other.eval
             && *save == other.save
             && *logging == other.logging
+            && *knowledge == other.knowledge
     }
 }
 
@@ -90,7 +94,8 @@ impl PartialEq for Recipe {
 pub fn load(path: &Path, overrides: &[String]) -> Result<Recipe, RecipeError> {
     let bytes = fs_err::read(path)?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let places = Places { recipe: fs_err::canonicalize(folder)?, working: fs_err::canonicalize(".")? };
+    let (recipe, working) = (fs_err::canonicalize(folder)?, fs_err::canonicalize(".")?);
+    let places = Places { recipe, bases: Vec::new(), working };
     let mut findings = Findings::new(path.to_path_buf());
     for folder in [&places.recipe, &places.working] {
         if folder.to_str().is_none() {
@@ -110,11 +115,11 @@ pub fn load(path: &Path, overrides: &[String]) -> Result<Recipe, RecipeError> {
         );
     }
     let text = String::from_utf8_lossy(&bytes);
-    read(&Source { text: &text, file: path, places }, overrides, findings)
+    read(Source { text: &text, file: path, places }, overrides, findings)
 }
 
-/// As [`load`], for a recipe that is already in memory: nothing is read from disk but a file that
-/// `curriculum.name` names.
+/// As [`load`], for a recipe that is already in memory: nothing is read from disk but a recipe that
+/// `extends` names and a file that `curriculum.name` names.
 ///
 /// `file` gives the name of the recipe, the name in problems and the folder that input paths
 /// are relative to; relative paths stay relative when `file` is.
@@ -124,8 +129,8 @@ pub fn load(path: &Path, overrides: &[String]) -> Result<Recipe, RecipeError> {
 /// [`RecipeError::Problems`] with everything that is wrong with it.
 pub fn parse(text: &str, file: &Path, overrides: &[String]) -> Result<Recipe, RecipeError> {
     let recipe = file.parent().map(Path::to_path_buf).unwrap_or_default();
-    let places = Places { recipe, working: PathBuf::new() };
-    read(&Source { text, file, places }, overrides, Findings::new(file.to_path_buf()))
+    let places = Places { recipe, bases: Vec::new(), working: PathBuf::new() };
+    read(Source { text, file, places }, overrides, Findings::new(file.to_path_buf()))
 }
 
 struct Source<'s> {
@@ -134,17 +139,14 @@ struct Source<'s> {
     places: Places,
 }
 
-fn read(source: &Source<'_>, overrides: &[String], mut findings: Findings) -> Result<Recipe, RecipeError> {
-    let mut raw = RawRecipe::parse(source.text);
-    let syntax = std::mem::take(&mut raw.syntax);
-    let is_whole = syntax.is_empty();
-    for (at, fault) in syntax {
-        findings.add(Origin::File(at), None, fault);
-    }
-    let mut merged = Merged::new(raw, overrides, &source.places, &mut findings);
-    let name = source.file.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+fn read(source: Source<'_>, overrides: &[String], mut findings: Findings) -> Result<Recipe, RecipeError> {
+    let Source { text, file, mut places } = source;
+    let layers = Layers::read(text, file, &mut places, &mut findings);
+    let is_whole = layers.are_whole;
+    let mut merged = Merged::new(layers, overrides, &places, &mut findings);
+    let name = file.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
     settle(&mut merged, &name);
-    source.places.resolve(&mut merged);
+    places.resolve(&mut merged);
     let recipe = Recipe::from_table(merged.table(), name);
     match &recipe {
         Ok(recipe) if is_whole && merged.is_whole() => check::check(recipe, &merged, &mut findings),

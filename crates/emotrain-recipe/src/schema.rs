@@ -10,7 +10,8 @@ use toml_edit::{DocumentMut, RawString, Table};
 
 use crate::DEFAULT_TOML;
 use crate::merge::Merged;
-use crate::vocabulary::{Key, Kind, SECTIONS, Section};
+use crate::raw::EXTENDS;
+use crate::vocabulary::{KNOWLEDGE, Key, Kind, SECTIONS, Section};
 
 /// The JSON Schema (draft 2020-12) of a recipe file, without references.
 ///
@@ -26,6 +27,10 @@ pub fn json_schema() -> Value {
         let comments = comments[section.name].as_table().expect("default.toml has all sections");
         (section.name.to_owned(), section_schema(section, comments, &defaults[section.name]))
     });
+    let extends = comments.key(EXTENDS).expect("default.toml has all keys").leaf_decor();
+    let extends = json!({ "description": description(extends.prefix()), "type": "string", "default": "" });
+    let sections = std::iter::once((EXTENDS.to_owned(), extends)).chain(sections);
+    let sections = sections.chain(std::iter::once((KNOWLEDGE.name.to_owned(), sources_schema(&comments))));
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "emotrain recipe",
@@ -35,6 +40,15 @@ pub fn json_schema() -> Value {
         "required": names(SECTIONS.iter().filter(|section| section.keys.iter().any(|key| key.required)).map(|s| s.name)),
         "additionalProperties": false,
     })
+}
+
+/// The list of tables `[[knowledge]]`.
+fn sources_schema(comments: &DocumentMut) -> Value {
+    let tables = comments[KNOWLEDGE.name].as_array_of_tables().and_then(|tables| tables.get(0));
+    let comments = tables.expect("default.toml has all sections");
+    let defaults = serde_json::to_value(Merged::defaults().source_defaults()).expect("a recipe has no dates");
+    let source = section_schema(KNOWLEDGE, comments, &defaults);
+    json!({ "description": source["description"], "type": "array", "items": source })
 }
 
 fn section_schema(section: &Section, comments: &Table, defaults: &Value) -> Value {

@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::blank;
 use crate::choices::{
-    Balance, DataFormat, DemonstrationOrder, DeviceChoice, Difficulty, Direction, Dtype, Exclude,
-    LabelSetName, LoraInit, Metric, ModelInit, NeutralShifts, Optimizer, Pacing, PhaseScheduler, Reporter,
-    ResumeFrom, Scheduler, TargetModules, TrainMethod,
+    Availability, Balance, DataFormat, DemonstrationOrder, DeviceChoice, Difficulty, Direction, Dtype,
+    Exclude, KnowledgeLevel, LabelSetName, LoraInit, Metric, ModelInit, NeutralShifts, Optimizer, Pacing,
+    PhaseScheduler, Reporter, ResumeFrom, Scheduler, TargetModules, TrainMethod,
 };
 
 pub use self::interpret::InterpretSection;
@@ -99,6 +99,39 @@ pub struct PromptSection {
     pub future_window: usize,
     /// Passed to chat templates that know it.
     pub enable_thinking: bool,
+}
+
+/// `[[knowledge]]`: one source of texts that prompts show.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KnowledgeSection {
+    /// Its name, which is also the name of its slot in templates; unique within a recipe.
+    pub name: String,
+    /// A file or folder; may hold [`KnowledgeSection::SPLIT`].
+    #[serde(with = "blank::place")]
+    pub path: PathBuf,
+    /// What its texts belong to.
+    pub level: KnowledgeLevel,
+    /// Refuse data that it does not cover.
+    pub required: bool,
+    /// The key of a row that holds the text; `None` = the source's name, or `text`.
+    #[serde(with = "blank::text")]
+    pub field: Option<String>,
+    /// Whether it needs what was said later.
+    pub availability: Availability,
+    /// The question that fills it; `None` = it is made elsewhere.
+    #[serde(with = "blank::text")]
+    pub query: Option<String>,
+}
+
+impl KnowledgeSection {
+    /// What stands in [`KnowledgeSection::path`] for the name of a split.
+    pub const SPLIT: &'static str = "{split}";
+
+    /// The path for a split: `train`, `valid` or `test`.
+    pub fn path_of(&self, split: &str) -> PathBuf {
+        PathBuf::from(self.path.to_string_lossy().replace(Self::SPLIT, split))
+    }
 }
 
 /// `[retrieval]`: the demonstrations in the prompt.

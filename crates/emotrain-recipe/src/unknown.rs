@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use crate::foreign::{self, Meaning};
 use crate::problem::Fault;
+use crate::raw::EXTENDS;
 use crate::suggest::{did_you_mean, folded, nearest};
-use crate::vocabulary::{SECTIONS, Section, sections_with};
+use crate::vocabulary::{KNOWLEDGE, SECTIONS, Section, sections_with};
 
 /// An unknown name and what it was probably meant to be.
 #[derive(Debug)]
@@ -20,18 +21,22 @@ pub(crate) fn section(name: &str) -> Unknown {
     let fault = Fault::new(format!("unknown section [{name}]"));
     let near = match foreign::section(&folded(name)) {
         Some(ours) => vec![ours],
-        None => nearest(name, SECTIONS.iter().map(|section| section.name)),
+        None => nearest(name, all_sections().map(|section| section.name)),
     };
-    let meant = SECTIONS.iter().filter(|section| near.contains(&section.name));
+    let meant = all_sections().filter(|section| near.contains(&section.name));
     let meant =
         meant.flat_map(|section| section.keys.iter().map(|key| format!("{}.{}", section.name, key.name)));
     let fault = if near.is_empty() {
-        let all: Vec<_> = SECTIONS.iter().map(|section| section.name).collect();
+        let all: Vec<_> = all_sections().map(|section| section.name).collect();
         fault.hint(format!("the sections are {}", bracketed(&all, ", ")))
     } else {
         fault.hint(format!("did you mean {}?", bracketed(&near, " or ")))
     };
     Unknown { fault, meant: meant.collect() }
+}
+
+fn all_sections() -> impl Iterator<Item = &'static Section> {
+    SECTIONS.iter().chain([KNOWLEDGE])
 }
 
 /// A key that `section` does not have.
@@ -41,22 +46,36 @@ pub(crate) fn key(section: &Section, name: &str) -> Unknown {
     }
     let homes = sections_with(name);
     if !homes.is_empty() {
-        let fault = Fault::new(format!("{name:?} does not belong in [{}]", section.name));
+        let fault = Fault::new(format!("{name:?} does not belong in {}", section.header()));
         let hint = format!("it is a key of {}", bracketed(&homes, " and of "));
         return Unknown { fault: fault.hint(hint), meant: in_each(&homes, name) };
     }
-    let fault = Fault::new(format!("unknown key {name:?} in [{}]", section.name));
+    let fault = Fault::new(format!("unknown key {name:?} in {}", section.header()));
     let near = nearest(name, section.keys.iter().map(|key| key.name));
     if let Some(hint) = did_you_mean(&near) {
         let meant = near.iter().flat_map(|near| in_each(&[section.name], near)).collect();
         return Unknown { fault: fault.hint(hint), meant };
     }
     let keys: Vec<_> = section.keys.iter().map(|key| key.name).collect();
-    guessed(fault, name, format!("the keys of [{}] are {}", section.name, keys.join(", ")))
+    guessed(fault, name, format!("the keys of {} are {}", section.header(), keys.join(", ")))
 }
 
 /// A value that stands before the first section.
 pub(crate) fn stray(name: &str) -> Unknown {
+    let near = nearest(name, [KNOWLEDGE.name]);
+    if !near.is_empty() {
+        let fault = Fault::new(format!("{name:?} must be a list of tables")).hint(format!(
+            "write {} on a line of its own and below it the keys of one source",
+            KNOWLEDGE.header()
+        ));
+        return Unknown { fault, meant: Vec::new() };
+    }
+    if let Some(hint) = did_you_mean(&nearest(name, [EXTENDS])) {
+        return Unknown {
+            fault: Fault::new(format!("{name:?} stands outside any section")).hint(hint),
+            meant: Vec::new(),
+        };
+    }
     if let Some(section) = Section::find(name) {
         let fault = Fault::new(format!("[{name}] must be a section"));
         let first = section.keys[0].name;
@@ -118,5 +137,6 @@ fn in_each(sections: &[&str], key: &str) -> Vec<String> {
 }
 
 fn bracketed(names: &[&str], between: &str) -> String {
-    names.iter().map(|name| format!("[{name}]")).collect::<Vec<_>>().join(between)
+    let header = |name: &&str| if *name == KNOWLEDGE.name { KNOWLEDGE.header() } else { format!("[{name}]") };
+    names.iter().map(header).collect::<Vec<_>>().join(between)
 }

@@ -6,9 +6,9 @@
 use std::ops::Bound::{self, Excluded, Included, Unbounded};
 
 use crate::choices::{
-    Balance, DataFormat, DemonstrationOrder, Difficulty, Direction, Dtype, Exclude, LabelSetName, LoraInit,
-    Metric, ModelInit, NeutralShifts, Optimizer, Pacing, PhaseScheduler, Provider, Reporter, Scheduler,
-    TargetModules, TrainMethod,
+    Availability, Balance, DataFormat, DemonstrationOrder, Difficulty, Direction, Dtype, Exclude,
+    KnowledgeLevel, LabelSetName, LoraInit, Metric, ModelInit, NeutralShifts, Optimizer, Pacing,
+    PhaseScheduler, Provider, Reporter, Scheduler, TargetModules, TrainMethod,
 };
 use crate::curriculum::CURRICULA;
 
@@ -267,7 +267,26 @@ pub(crate) const SECTIONS: &[Section] = &[
     },
 ];
 
+/// `[[knowledge]]`: a section that a recipe may have any number of times, each time with another name.
+pub(crate) const KNOWLEDGE: &Section = &Section {
+    name: "knowledge",
+    keys: &[
+        required("name", Kind::Text),
+        required("path", Kind::InputPath),
+        key("level", Kind::Choice(KnowledgeLevel::NAMES)),
+        key("required", Kind::Switch),
+        key("field", Kind::Text),
+        key("availability", Kind::Choice(Availability::NAMES)),
+        key("query", Kind::Text),
+    ],
+};
+
 impl Section {
+    /// As it is written: `[train]`, `[[knowledge]]`.
+    pub(crate) fn header(&self) -> String {
+        if self.name == KNOWLEDGE.name { format!("[[{}]]", self.name) } else { format!("[{}]", self.name) }
+    }
+
     /// The section of this name.
     pub(crate) fn find(name: &str) -> Option<&'static Self> {
         SECTIONS.iter().find(|section| section.name == name)

@@ -6,9 +6,11 @@
 
 mod curricula;
 mod disagreements;
+mod extends;
 mod foreign_names;
 mod good_recipes;
 mod interpret;
+mod knowledge;
 mod names;
 mod numbers;
 mod overrides;

@@ -12,18 +12,31 @@ fn table(text: &str) -> toml::Table {
     text.parse().unwrap()
 }
 
-/// Every `section.key` of a TOML document, in order.
+/// Every `section.key` of a TOML document, in order; keys outside sections alone.
 fn keys(document: &toml::Table) -> Vec<String> {
-    let keys = document.iter().flat_map(|(section, keys)| {
-        keys.as_table().unwrap().keys().map(move |key| format!("{section}.{key}"))
+    let keys = document.iter().flat_map(|(section, value)| {
+        let table =
+            value.as_array().map_or(Some(value), |tables| tables.first()).and_then(toml::Value::as_table);
+        match table {
+            Some(keys) => keys.keys().map(|key| format!("{section}.{key}")).collect(),
+            None => vec![section.clone()],
+        }
     });
     keys.collect()
 }
 
+/// Every section of the schema, `[[knowledge]]` by that of its tables.
+fn sections(schema: &Value) -> Vec<(String, &Value)> {
+    let sections = schema["properties"].as_object().unwrap().iter().filter(|(name, _)| *name != "extends");
+    let table = |schema: &'_ Value| schema.get("items").is_some();
+    sections
+        .map(|(name, schema)| (name.clone(), if table(schema) { &schema["items"] } else { schema }))
+        .collect()
+}
+
 /// Every `section.key` of the schema with its own schema, in order.
 fn properties(schema: &Value) -> Vec<(String, &Value)> {
-    let sections = schema["properties"].as_object().unwrap();
-    let keys = sections.iter().flat_map(|(section, schema)| {
+    let keys = sections(schema).into_iter().flat_map(|(section, schema)| {
         let keys = schema["properties"].as_object().unwrap();
         keys.iter().map(move |(key, schema)| (format!("{section}.{key}"), schema))
     });
@@ -34,8 +47,9 @@ fn properties(schema: &Value) -> Vec<(String, &Value)> {
 fn schema_defaults_and_recipe_have_the_same_keys_in_the_same_order() {
     let schema = json_schema();
     let schema: Vec<_> = properties(&schema).into_iter().map(|(key, _)| key).collect();
-    assert_eq!(schema, keys(&table(DEFAULT_TOML)));
-    let resolved: BTreeSet<_> = keys(&table(&good("").to_toml())).into_iter().collect();
+    assert_eq!([vec!["extends".to_owned()], schema.clone()].concat(), keys(&table(DEFAULT_TOML)));
+    let source = good("[[knowledge]]\nname = \"mood\"\npath = \"mood.jsonl\"");
+    let resolved: BTreeSet<_> = keys(&table(&source.to_toml())).into_iter().collect();
     assert_eq!(resolved, schema.into_iter().collect());
 }
 
@@ -48,7 +62,8 @@ fn the_default_values_are_those_of_the_file() {
 #[test]
 fn every_section_and_key_is_described() {
     let schema = json_schema();
-    for (section, schema) in schema["properties"].as_object().unwrap() {
+    assert!(schema["properties"]["extends"]["description"].as_str().unwrap().ends_with("none."));
+    for (section, schema) in sections(&schema) {
         assert!(schema["description"].as_str().unwrap().ends_with('.'), "[{section}]");
     }
     for (key, schema) in properties(&schema) {
@@ -71,11 +86,12 @@ fn unknown_names_are_refused_and_required_ones_asked_for() {
     let schema = json_schema();
     assert_eq!(schema["additionalProperties"], false);
     assert_eq!(schema["required"], serde_json::json!(["model", "data"]));
-    for (section, schema) in schema["properties"].as_object().unwrap() {
+    for (section, schema) in sections(&schema) {
         assert_eq!(schema["additionalProperties"], false, "[{section}]");
     }
     for (key, schema) in properties(&schema) {
-        let is_required = ["model.model_name_or_path", "data.train"].contains(&key.as_str());
+        let is_required = ["model.model_name_or_path", "data.train", "knowledge.name", "knowledge.path"]
+            .contains(&key.as_str());
         assert_eq!(schema.get("default").is_none(), is_required, "{key}");
     }
 }

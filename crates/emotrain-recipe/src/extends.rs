@@ -1,0 +1,118 @@
+//! `extends = "base.toml"`: recipes that lie below the one that is read.
+
+use std::path::{Path, PathBuf};
+
+use toml::Value;
+
+use crate::places::{Places, joined};
+use crate::problem::{Fault, Findings, Origin, Position};
+use crate::raw::{EXTENDS, RawKey, RawRecipe, RawValue};
+
+/// A recipe and those it extends, the recipe itself first.
+#[derive(Debug)]
+pub(crate) struct Layers {
+    pub(crate) recipes: Vec<RawRecipe>,
+    /// None is missing, and every one is TOML throughout.
+    pub(crate) are_whole: bool,
+}
+
+impl Origin {
+    /// A place in the recipe of this number, 0 being the one that is read.
+    pub(crate) fn of(layer: usize, at: Position) -> Self {
+        layer.checked_sub(1).map_or(Self::File(at), |base| Self::Base(base, at))
+    }
+
+    /// The number of the recipe that it is a place in.
+    pub(crate) fn layer(self) -> Option<usize> {
+        match self {
+            Self::File(_) => Some(0),
+            Self::Base(base, _) => Some(base + 1),
+            Self::Default | Self::Curriculum(_) | Self::Override => None,
+        }
+    }
+}
+
+impl Layers {
+    /// Reads the text of the recipe `file` and the files of those it extends, which `places` and `findings` get to
+    /// know. A recipe that cannot be read, or that comes round to one above it, ends the row with a problem.
+    pub(crate) fn read(text: &str, file: &Path, places: &mut Places, findings: &mut Findings) -> Self {
+        let mut layers = Self { recipes: Vec::new(), are_whole: true };
+        let mut chain = vec![Link { shown: file.to_path_buf(), place: places.recipe.join(file_name(file)) }];
+        let mut next = layers.push(text, findings);
+        while let Some(key) = next.take() {
+            let above = layers.recipes.len() - 1;
+            match below(&key, &chain) {
+                Ok((link, text)) => {
+                    places.bases.push(link.place.parent().map(Path::to_path_buf).unwrap_or_default());
+                    findings.name_base(link.shown.clone());
+                    chain.push(link);
+                    next = layers.push(&text, findings);
+                }
+                Err(Some(fault)) => {
+                    layers.are_whole = false;
+                    findings.add(Origin::of(above, key.value_at), Some(EXTENDS), fault);
+                }
+                Err(None) => {}
+            }
+        }
+        layers
+    }
+
+    /// Adds a recipe and returns what it names as the one below.
+    fn push(&mut self, text: &str, findings: &mut Findings) -> Option<RawKey> {
+        let mut raw = RawRecipe::parse(text);
+        for (at, fault) in std::mem::take(&mut raw.syntax) {
+            self.are_whole = false;
+            findings.add(Origin::of(self.recipes.len(), at), None, fault);
+        }
+        let extends = raw.extends.take();
+        self.recipes.push(raw);
+        extends
+    }
+}
+
+/// A recipe of the row.
+struct Link {
+    /// As problems name it.
+    shown: PathBuf,
+    /// Where it is.
+    place: PathBuf,
+}
+
+/// The recipe that the last one of `chain` extends, with its text.
+///
+/// # Errors
+///
+/// What is wrong with the name or the file; nothing when it extends none, or when that has been said already.
+fn below(key: &RawKey, chain: &[Link]) -> Result<(Link, String), Option<Fault>> {
+    let written = match &key.value {
+        RawValue::Plain(Value::String(text)) if !text.is_empty() => text,
+        RawValue::Plain(Value::String(_)) | RawValue::Damaged => return Err(None),
+        RawValue::Plain(_) | RawValue::Unfit(_) => {
+            let fault = Fault::new(format!("{EXTENDS} must be the path of a recipe"));
+            return Err(Some(fault.hint(format!("write {EXTENDS} = \"base.toml\""))));
+        }
+    };
+    let beside = |path: &Path| joined(path.parent().unwrap_or(Path::new("")), Path::new(written));
+    let last = &chain[chain.len() - 1];
+    let link = Link { shown: beside(&last.shown), place: beside(&last.place) };
+    let same = |one: &Path, other: &Path| match (fs_err::canonicalize(one), fs_err::canonicalize(other)) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => one == other,
+    };
+    if let Some(start) = chain.iter().position(|earlier| same(&earlier.place, &link.place)) {
+        let round = chain[start..].iter().chain([&link]);
+        let round: Vec<_> = round.map(|link| link.shown.display().to_string()).collect();
+        let fault = Fault::new(format!("a recipe extends itself: {}", round.join(" → ")));
+        return Err(Some(fault.hint(format!("take out one {EXTENDS}"))));
+    }
+    let unread = |message: String| Some(Fault::new(format!("{EXTENDS}: {message}")));
+    let bytes = fs_err::read(&link.place).map_err(|error| unread(error.to_string()))?;
+    let text = String::from_utf8(bytes);
+    let text = text.map_err(|_| unread(format!("{} is not UTF-8 text", link.shown.display())))?;
+    Ok((link, text))
+}
+
+fn file_name(file: &Path) -> &Path {
+    file.file_name().map_or(Path::new(""), Path::new)
+}
