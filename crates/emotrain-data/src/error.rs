@@ -167,6 +167,36 @@ pub enum DataProblem {
         /// The emotion file's name.
         emotion_file: String,
     },
+    /// A knowledge source whose rows have no key that could hold the text.
+    #[error("no row has a text {wanted}; the rows have {found}")]
+    NoKnowledgeField {
+        /// The keys that were looked for.
+        wanted: String,
+        /// The keys that are there.
+        found: String,
+    },
+    /// Texts of another level than the recipe says.
+    #[error("the texts belong to each {found}, but knowledge.{name}.level is \"{wanted}\"")]
+    KnowledgeLevel {
+        /// The source.
+        name: String,
+        /// The level of the texts.
+        found: &'static str,
+        /// The level in the recipe.
+        wanted: &'static str,
+    },
+    /// A text for a place that has one.
+    #[error("has a text already, on line {first_line}")]
+    DuplicateKnowledge {
+        /// Where it is, counted from 1.
+        first_line: usize,
+    },
+    /// A required source that does not cover the data.
+    #[error("{0}")]
+    MissingKnowledge(Box<KnowledgeGap>),
+    /// A folder of texts that was not finished, or is no such folder.
+    #[error("holds no manifest.json, so the texts in it are not complete")]
+    NoManifest,
     /// Plain text where dialogues are needed.
     #[error("the text format holds no dialogues")]
     NoDialoguesInText,
@@ -176,6 +206,33 @@ pub enum DataProblem {
     /// A dialogue with equal id and texts in two splits.
     #[error("is also in {0}: splits must not share data")]
     SharedDialogue(String),
+}
+
+/// What a required knowledge source has no texts for.
+#[derive(Debug, PartialEq, Eq)]
+pub struct KnowledgeGap {
+    /// The source.
+    pub source: String,
+    /// What its texts belong to.
+    pub things: &'static str,
+    /// The data file.
+    pub data: PathBuf,
+    /// How many are missing.
+    pub missing: usize,
+    /// How many there should be.
+    pub wanted: usize,
+    /// Texts in the file for other data.
+    pub extra: usize,
+    /// The first of those missing.
+    pub listed: String,
+}
+
+impl fmt::Display for KnowledgeGap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { source, things, data, missing, wanted, listed, .. } = self;
+        let data = data.display();
+        write!(f, "knowledge.{source} has no text for {missing} of the {wanted} {things} of {data}: {listed}")
+    }
 }
 
 impl DataError {
@@ -202,6 +259,13 @@ impl DataError {
             Some(format!("did you mean \"{name}\"?"))
         } else if let DataProblem::UnknownLabel { known, .. } = problem {
             Some(format!("the labels are {known}"))
+        } else if let DataProblem::KnowledgeLevel { found, .. } = problem {
+            Some(format!("write level = \"{found}\" under that [[knowledge]]"))
+        } else if let DataProblem::MissingKnowledge(gap) = problem {
+            Some(match (gap.missing == gap.wanted, gap.extra) {
+                (true, 1..) => "the texts are for other data: with {split} in the path each split has its own file",
+                _ => "add them, fill them in with emotrain interpret, or write required = false to leave the slot empty",
+            }.to_owned())
         } else {
             problem.fixed_hint().map(str::to_owned)
         }
@@ -221,6 +285,12 @@ impl DataProblem {
             (matches!(self, Self::IsFolder), "name the file inside it"),
             (matches!(self, Self::NotOneDialoguesFile(_)), "give the path of the dialogues file itself"),
             (matches!(self, Self::NoSpeaker(_)), "add a list `speakers` with one name per sentence"),
+            (matches!(self, Self::NoKnowledgeField { .. }), "name the key in the source's field"),
+            (matches!(self, Self::DuplicateKnowledge { .. }), "keep one of the two"),
+            (
+                matches!(self, Self::NoManifest),
+                "let emotrain interpret come to its end, or name the file itself",
+            ),
             (
                 matches!(self, Self::NoDialoguesInText),
                 "plain text is for language-model training; choose another data.format for dialogues",

@@ -74,7 +74,7 @@ fn line_after(bytes: &[u8]) -> usize {
 }
 
 /// What the parser says, without the position that it counts from its own beginning.
-fn json_problem(error: &serde_json::Error) -> DataProblem {
+pub(crate) fn json_problem(error: &serde_json::Error) -> DataProblem {
     let position = format!(" at line {} column {}", error.line(), error.column());
     let message = error.to_string();
     let message = message.strip_suffix(&position).unwrap_or(&message).to_owned();

@@ -20,6 +20,7 @@ mod demonstration;
 mod dialogue;
 mod error;
 mod io;
+mod knowledge;
 mod label;
 mod load;
 mod mend;
@@ -31,8 +32,9 @@ pub use demonstration::{
     load_demonstrations, load_prc_demonstrations,
 };
 pub use dialogue::{Dialogue, ParseUtteranceIdError, Utterance, UtteranceId};
-pub use error::{DataError, DataProblem, Place};
+pub use error::{DataError, DataProblem, KnowledgeGap, Place};
 pub use io::{JsonlReader, JsonlWriter, TextFile, sha256_file, sha256_hex, write_atomic, write_jsonl};
+pub use knowledge::{Coverage, Knowledge, load_knowledge};
 pub use label::{Label, LabelSet, LabelSetError, emotion_of};
 pub use load::{JsonlDialogues, jsonl_dialogues, load_split, load_text, to_jsonl};
 pub use split::{Split, TextSplit, check_disjoint};

@@ -1,13 +1,13 @@
 //! The readers on published data, where it is there: set `EMOTRAIN_DATA_DIR` to a folder with
-//! `meld.train.json` and `meld.valid.json` in the form of PRC-Emo.
+//! `meld.train.json` and `meld.valid.json` in the form of PRC-Emo, and the latter's knowledge.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test, and it must say that it skips")]
 
 use std::path::PathBuf;
 use std::time::Instant;
 
-use emotrain_data::{LabelSet, Split, check_disjoint, load_split};
-use emotrain_recipe::{DataFormat, LabelSetName};
+use emotrain_data::{LabelSet, Split, SplitKind, check_disjoint, load_knowledge, load_split};
+use emotrain_recipe::{Availability, DataFormat, KnowledgeLevel, KnowledgeSection, LabelSetName};
 
 fn meld(file: &str) -> Option<Split> {
     let Some(folder) = std::env::var_os("EMOTRAIN_DATA_DIR") else {
@@ -52,4 +52,43 @@ fn meld_survives_our_own_format() {
     let again = load_split(&path, DataFormat::Jsonl, &labels, true).unwrap();
     assert_eq!(again.dialogues, valid.dialogues);
     assert_eq!(again.mended, 0);
+}
+
+#[test]
+fn interpretations_and_characteristics_of_meld_are_joined_by_id() {
+    let Some(valid) = meld("meld.valid.json") else { return };
+    let folder = PathBuf::from(std::env::var_os("EMOTRAIN_DATA_DIR").unwrap());
+    let load = |name: &str, level, file: &str, required| {
+        let section = KnowledgeSection {
+            name: name.to_owned(),
+            path: folder.join(file),
+            level,
+            required,
+            field: None,
+            availability: Availability::Auto,
+            query: None,
+        };
+        load_knowledge(&section, &valid, SplitKind::Valid)
+    };
+    let file = "meld.{split}.interpretations.qwen3-14b.json";
+    let characteristic =
+        load("characteristic", KnowledgeLevel::Speaker, "meld.{split}.characteristics.qwen3-14b.json", true)
+            .unwrap();
+    println!("{characteristic}");
+    assert_eq!(characteristic.coverage.differing, 0);
+    for (name, blank) in [("explicit", 1), ("implicit", 3)] {
+        let missing = load(name, KnowledgeLevel::Utterance, file, true).unwrap_err().to_string();
+        assert!(missing.contains(&format!("no text for {blank} of the 1109 utterances")), "{missing}");
+        let knowledge = load(name, KnowledgeLevel::Utterance, file, false).unwrap();
+        println!("{knowledge}");
+        assert_eq!((knowledge.coverage.wanted, knowledge.coverage.extra), (1_109, 0));
+        for dialogue in &valid.dialogues {
+            for position in 0..dialogue.utterances.len() {
+                let id = dialogue.utterance_id(position).to_string();
+                let is_blank = knowledge.text(dialogue, position).is_empty();
+                assert_eq!(is_blank, knowledge.coverage.missing.contains(&id), "{id}");
+                assert!(!characteristic.text(dialogue, position).is_empty(), "{id}");
+            }
+        }
+    }
 }
