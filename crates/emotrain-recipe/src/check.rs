@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use toml::Value;
 
-use crate::choices::{DataFormat, LabelSetName, Metric, ModelInit, TrainMethod};
+use crate::choices::{DataFormat, LabelSetName, Metric, ModelInit, SearchIndex, TrainMethod};
 use crate::merge::Merged;
 use crate::problem::{Fault, Findings, Origin};
 use crate::recipe::Recipe;
@@ -189,6 +189,11 @@ impl Checker<'_> {
             let fault = Fault::new("retrieval.encoder is blank");
             let hint = format!("write encoder = {:?}", RetrievalSection::AUTO);
             self.add(&["retrieval.encoder"], fault.hint(hint));
+        }
+        if retrieval.encoder == RetrievalSection::LEXICAL && retrieval.index != SearchIndex::Exact {
+            let fault = Fault::new(format!("index = \"{}\" is of vectors, not of words", retrieval.index));
+            let hint = "write index = \"exact\", or the encoder of the bank's vectors";
+            self.add(&["retrieval.index", "retrieval.encoder"], fault.hint(hint));
         }
     }
 

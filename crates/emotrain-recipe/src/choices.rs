@@ -45,7 +45,7 @@ pub use self::interpret::Provider;
 pub use self::knowledge::{Availability, KnowledgeLevel};
 mod retrieval;
 
-pub use self::retrieval::{DemonstrationOrder, Exclude};
+pub use self::retrieval::{DemonstrationOrder, Exclude, SearchIndex};
 
 choices! {
     /// Where the weights of the base model come from.

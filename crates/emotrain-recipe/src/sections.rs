@@ -14,7 +14,7 @@ use crate::blank;
 use crate::choices::{
     Availability, Balance, DataFormat, DemonstrationOrder, DeviceChoice, Difficulty, Direction, Dtype,
     Exclude, KnowledgeLevel, LabelSetName, LoraInit, Metric, ModelInit, NeutralShifts, Optimizer, Pacing,
-    PhaseScheduler, Reporter, ResumeFrom, Scheduler, TargetModules, TrainMethod,
+    PhaseScheduler, Reporter, ResumeFrom, Scheduler, SearchIndex, TargetModules, TrainMethod,
 };
 
 pub use self::interpret::InterpretSection;
@@ -148,6 +148,10 @@ pub struct RetrievalSection {
     pub dataset_name: Option<String>,
     /// [`RetrievalSection::AUTO`], [`RetrievalSection::LEXICAL`], a Hub id or a path.
     pub encoder: String,
+    /// How vectors are searched.
+    pub index: SearchIndex,
+    /// Candidates that the index weighs for a query, at least 1.
+    pub ef_search: usize,
     /// Most demonstrations per utterance, at least 1.
     pub k: usize,
     /// Demonstrations that are less similar are not shown, in [-1, 1].

@@ -8,7 +8,7 @@ use std::ops::Bound::{self, Excluded, Included, Unbounded};
 use crate::choices::{
     Availability, Balance, DataFormat, DemonstrationOrder, Difficulty, Direction, Dtype, Exclude,
     KnowledgeLevel, LabelSetName, LoraInit, Metric, ModelInit, NeutralShifts, Optimizer, Pacing,
-    PhaseScheduler, Provider, Reporter, Scheduler, TargetModules, TrainMethod,
+    PhaseScheduler, Provider, Reporter, Scheduler, SearchIndex, TargetModules, TrainMethod,
 };
 use crate::curriculum::CURRICULA;
 
@@ -158,6 +158,8 @@ pub(crate) const SECTIONS: &[Section] = &[
             key("bank", Kind::InputPath),
             key("dataset_name", Kind::Text),
             key("encoder", Kind::Model),
+            key("index", Kind::Choice(SearchIndex::NAMES)),
+            key("ef_search", FROM_ONE),
             key("k", FROM_ONE),
             key("min_score", COSINE),
             key("exclude", Kind::Choice(Exclude::NAMES)),

@@ -4,13 +4,14 @@ mod scan;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use emotrain_data::{Demonstration, SplitKind};
 use indexmap::IndexSet;
 use rayon::prelude::*;
 
 use crate::error::{BankProblem, RetrievalError};
+use crate::index;
 use crate::manifest::{DEMONSTRATIONS, Manifest, VECTORS};
 use crate::mapped::MappedFile;
 use crate::text::{TextKey, fingerprint};
@@ -30,7 +31,8 @@ pub struct Bank {
     dialogues: Vec<BankDialogue>,
     ids: HashMap<DialogueKey, u32>,
     emotions: IndexSet<String>,
-    vectors: Option<Vectors>,
+    vectors: Option<Arc<Vectors>>,
+    index: Option<Arc<MappedFile>>,
     by_text: OnceLock<Vec<u32>>,
     by_exact_text: OnceLock<Vec<u32>>,
 }
@@ -75,11 +77,19 @@ impl Bank {
     /// A folder that is no bank; files that are missing, cut off, edited or of another shape; an
     /// identity that is used twice.
     pub fn open(folder: &Path) -> Result<Self, RetrievalError> {
-        let manifest = Manifest::read(folder)?;
+        Self::open_as(folder, Manifest::read(folder)?)
+    }
+
+    /// Opens it as this manifest has it.
+    ///
+    /// # Errors
+    /// Those of [`Bank::open`].
+    pub(crate) fn open_as(folder: &Path, manifest: Manifest) -> Result<Self, RetrievalError> {
         let vectors_path = folder.join(VECTORS);
         let vectors = manifest.vectors.as_ref();
         let vectors =
             vectors.map(|record| Vectors::open(&vectors_path, manifest.count, record)).transpose()?;
+        let index = index::map(folder, &manifest)?;
         let path = folder.join(DEMONSTRATIONS);
         let lines = MappedFile::open(&path)?;
         let scan = Scan::read(&path, &lines, &manifest, vectors.as_ref())?;
@@ -91,7 +101,8 @@ impl Bank {
             dialogues: scan.dialogues,
             ids: scan.ids,
             emotions: scan.emotions,
-            vectors,
+            vectors: vectors.map(Arc::new),
+            index,
             by_text: OnceLock::new(),
             by_exact_text: OnceLock::new(),
         };
@@ -185,8 +196,13 @@ impl Bank {
         self.entries.starts[row] as usize
     }
 
-    pub(crate) fn vectors(&self) -> Option<&Vectors> {
+    pub(crate) fn vectors(&self) -> Option<&Arc<Vectors>> {
         self.vectors.as_ref()
+    }
+
+    /// The bytes of the index, unread.
+    pub(crate) fn index_bytes(&self) -> Option<&Arc<MappedFile>> {
+        self.index.as_ref()
     }
 
     pub(crate) fn entries(&self) -> &Entries {
@@ -210,9 +226,13 @@ impl Bank {
     /// A demonstration with a vector that was made of exactly this text.
     pub(crate) fn with_exact_text(&self, text: TextKey) -> Option<u32> {
         let vectors = self.vectors.as_ref()?;
-        let key = |row: u32| vectors.text(row as usize);
-        let order = self.by_exact_text.get_or_init(|| sorted(self.len(), key));
-        equal_range(order, key, text).first().copied()
+        equal_range(self.by_exact_text(), |row| vectors.text(row as usize), text).first().copied()
+    }
+
+    /// All demonstrations, those with vectors of one text together and in order; none in a bank without vectors.
+    pub(crate) fn by_exact_text(&self) -> &[u32] {
+        let Some(vectors) = &self.vectors else { return &[] };
+        self.by_exact_text.get_or_init(|| sorted(self.len(), |row| vectors.text(row as usize)))
     }
 }
 

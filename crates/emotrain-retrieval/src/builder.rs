@@ -21,8 +21,12 @@ use indexmap::IndexMap;
 use crate::bank::Bank;
 use crate::embed::{Embedder, embed_checked};
 use crate::error::{BankProblem, RetrievalError};
-use crate::manifest::{DEMONSTRATIONS, FORMAT_VERSION, FileRecord, MANIFEST, Manifest, Source, VECTORS};
+use crate::index;
+use crate::manifest::{
+    DEMONSTRATIONS, FORMAT_VERSION, FileRecord, IndexRecord, MANIFEST, Manifest, Source, VECTORS,
+};
 use crate::retriever::require_encoder;
+use crate::search::graph::HnswParameters;
 use crate::text::TextKey;
 use crate::vectors::write_vectors;
 use journal::Journal;
@@ -49,6 +53,7 @@ pub struct Builder {
     /// Identities to places.
     ids: HashMap<String, usize>,
     sources: Vec<Source>,
+    index: Option<HnswParameters>,
 }
 
 /// What a file brought.
@@ -60,10 +65,21 @@ pub struct Added {
     pub known: usize,
 }
 
+/// What a build is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BuildStep {
+    /// Texts get their vectors.
+    Vectors,
+    /// Vectors get their place in the index.
+    Index,
+}
+
 /// How far a build has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
-    /// Different texts that have a vector.
+    /// What it is at.
+    pub step: BuildStep,
+    /// Different texts that are done.
     pub done: usize,
     /// Different texts in all.
     pub texts: usize,
@@ -84,7 +100,7 @@ impl Builder {
     /// Starts without demonstrations.
     pub fn new(held_out: HeldOut) -> Self {
         let (demonstrations, ids, sources) = (Vec::new(), HashMap::new(), Vec::new());
-        Self { held_out, forced: false, demonstrations, ids, sources }
+        Self { held_out, forced: false, demonstrations, ids, sources, index: None }
     }
 
     /// Starts with the demonstrations of a bank, in their order.
@@ -95,6 +111,7 @@ impl Builder {
         let mut builder = Self::new(held_out);
         builder.forced = bank.manifest().held_out_forced;
         builder.sources.clone_from(&bank.manifest().sources);
+        builder.index = bank.manifest().index.as_ref().map(IndexRecord::parameters);
         let all: Vec<Demonstration> = bank.iter().collect::<Result<_, _>>()?;
         builder.take(bank.folder(), all)?;
         Ok(builder)
@@ -134,6 +151,11 @@ impl Builder {
     ) -> Result<Added, RetrievalError> {
         let file = load_prc_demonstrations(path, origin)?;
         self.add(path, file.sha256, origin, file.demonstrations)
+    }
+
+    /// Gives the bank an index, or none; without this it has one if the bank had that was started with.
+    pub fn set_index(&mut self, index: Option<HnswParameters>) {
+        self.index = index;
     }
 
     /// How many demonstrations there are by now.
@@ -197,7 +219,7 @@ impl Builder {
     ///
     /// # Errors
     /// No demonstrations, a folder with other things in it, what the encoder reports, a full disk. What
-    /// was encoded by then is kept for the next build.
+    /// was encoded by then is kept for the next build; an index that was not finished is begun again.
     pub fn write(
         self,
         folder: &Path,
@@ -237,8 +259,15 @@ impl Builder {
             vectors,
             sources: self.sources,
             held_out_forced: self.forced,
+            index: None,
         };
         manifest.write(&stage.file(""))?;
+        if let Some(parameters) = self.index {
+            let bank = Bank::open(&stage.file(""))?;
+            index::write(&bank, (parameters, old.as_ref()), &mut |done, texts| {
+                tell(Progress { step: BuildStep::Index, done, texts });
+            })?;
+        }
         drop(old);
         stage.publish()?;
         Ok(built)
@@ -272,7 +301,7 @@ impl Builder {
                 journal.append(&keys, &vectors)?;
                 built.encoded += batch.len();
             }
-            tell(Progress { done: built.encoded + built.reused, texts: all });
+            tell(Progress { step: BuildStep::Vectors, done: built.encoded + built.reused, texts: all });
         }
         Ok(())
     }

@@ -4,9 +4,10 @@ use std::path::Path;
 
 use crate::bank::Bank;
 use crate::error::{BankProblem, RetrievalError};
+use crate::index;
 
 /// Everything that is wrong with the bank in `folder`; empty for a sound one. Reads every byte: the
-/// digests of both files, every line, every number. `encoder`, identity and dimensions, is the one that
+/// digests of all files, every line, every number, every neighbour of an index. `encoder`, identity and dimensions, is the one that
 /// searches are meant for, where there is one.
 ///
 /// What keeps a bank from being opened comes alone: the rest cannot be told then.
@@ -20,6 +21,7 @@ pub fn check(folder: &Path, encoder: Option<(&str, usize)>) -> Vec<RetrievalErro
     if let (Some(vectors), Some(record)) = (bank.vectors(), record) {
         problems.extend(vectors.problems(record));
     }
+    problems.extend(index::problems(&bank));
     if let Some((asked, asked_width)) = encoder {
         match record {
             None => problems.push(RetrievalError::bank(folder, BankProblem::NoVectors)),

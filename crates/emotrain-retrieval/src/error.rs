@@ -156,6 +156,21 @@ pub enum BankProblem {
     /// A bank that only the lexical encoder can search.
     #[error("has no vectors")]
     NoVectors,
+    /// An index was asked for and the bank has none.
+    #[error("has no index \"hnsw\"")]
+    NoIndex,
+    /// An index was asked for where there are no vectors.
+    #[error("has no vectors to make an index of")]
+    IndexWithoutVectors,
+    /// An index was asked for and the search goes by words.
+    #[error("is searched by words in common, which the index \"hnsw\" knows nothing of")]
+    IndexOfWords,
+    /// An index that cannot be used.
+    #[error("is not an index of this bank: {0}")]
+    BadIndex(String),
+    /// An index of other vectors than the bank's.
+    #[error("was made of other vectors than the bank has now")]
+    StaleIndex,
     /// A sentence encoder was asked for and is not at hand.
     #[error("the encoder {0} is not at hand")]
     NoEncoder(String),
@@ -246,6 +261,14 @@ impl BankProblem {
                         | Self::DuplicateId { .. }
                 ),
                 "a bank is not edited by hand: change the source and build again, which encodes new texts only",
+            ),
+            (
+                matches!(self, Self::NoIndex | Self::BadIndex(_) | Self::StaleIndex),
+                "make the index with emotrain bank build BANK --index hnsw, or set retrieval.index = \"exact\"",
+            ),
+            (
+                matches!(self, Self::IndexOfWords),
+                "set retrieval.index = \"exact\", or retrieval.encoder to the bank's",
             ),
             (
                 matches!(self, Self::Conflict { .. }),

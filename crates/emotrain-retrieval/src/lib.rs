@@ -43,6 +43,7 @@ mod error;
 mod fixture;
 mod generate;
 mod guard;
+mod index;
 mod manifest;
 mod mapped;
 mod retriever;
@@ -53,7 +54,7 @@ mod text;
 mod vectors;
 
 pub use bank::Bank;
-pub use builder::{Added, Builder, Built, HeldOut, Progress};
+pub use builder::{Added, BuildStep, Builder, Built, HeldOut, Progress};
 pub use cache::{cache_key, read_cache, write_cache};
 pub use check::check;
 pub use embed::{Embedder, EmbedderError};
@@ -64,9 +65,11 @@ pub use generate::{
     parse_subtopics, shortfall, subtopics_prompt,
 };
 pub use guard::Asked;
-pub use manifest::{FileRecord, Manifest, Source, VectorsRecord};
+pub use index::{add_index, remove_index};
+pub use manifest::{FileRecord, IndexRecord, Manifest, Source, VectorsRecord};
 pub use retriever::{EngineName, Retrieved, Retriever};
 pub use review::{Annotations, LabelReview, Review, SheetRow, cohen_kappa, read_annotations, review, sheet};
 pub use search::Hit;
+pub use search::graph::HnswParameters;
 pub use stats::{Duplicates, EmotionCount, Lengths, NearDuplicates, NearMethod, Stats, stats};
 pub use text::normalised;

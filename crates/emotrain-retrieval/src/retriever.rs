@@ -3,14 +3,17 @@
 use std::fmt;
 
 use emotrain_data::{Demonstration, LabelSet, ShownDemonstration, Split, UtteranceId};
-use emotrain_recipe::RetrievalSection;
+use emotrain_recipe::{RetrievalSection, SearchIndex};
 use serde::{Deserialize, Serialize};
 
 use crate::bank::Bank;
 use crate::embed::{Embedder, embed_checked};
 use crate::error::{BankProblem, RetrievalError};
 use crate::guard::{Asked, Closed, Guard};
+use crate::index;
+use crate::manifest::{INDEX, IndexRecord};
 use crate::search::dense::nearest;
+use crate::search::graph::{Graph, HnswParameters};
 use crate::search::lexical::Lexical;
 use crate::search::{Hit, Wish};
 use crate::text::TextKey;
@@ -28,6 +31,8 @@ pub struct Retriever<'a> {
 enum Engine<'a> {
     /// Exact cosine over the bank's vectors.
     Dense(&'a dyn Embedder),
+    /// Cosine over those of the bank's vectors that its graph leads to.
+    Graph(&'a dyn Embedder, Box<Graph>),
     /// BM25 over the bank's words.
     Lexical(Box<Lexical>),
 }
@@ -38,6 +43,19 @@ enum Engine<'a> {
 pub enum EngineName {
     /// Exact cosine over vectors of the encoder of this identity.
     Dense(String),
+    /// Cosine over some of them, by a graph.
+    Hnsw {
+        /// The encoder's identity.
+        encoder: String,
+        /// Neighbours that a node keeps.
+        m: usize,
+        /// Candidates that were weighed for a new node.
+        ef_construction: usize,
+        /// Candidates that are weighed for a query.
+        ef_search: usize,
+        /// The digest of the graph.
+        sha256: String,
+    },
     /// Words in common.
     Lexical,
 }
@@ -46,6 +64,11 @@ impl fmt::Display for EngineName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Dense(encoder) => write!(f, "exact cosine over vectors of {encoder}"),
+            Self::Hnsw { encoder, m, ef_construction, ef_search, .. } => write!(
+                f,
+                "approximate cosine (HNSW, m {m}, ef_construction {ef_construction}, ef_search {ef_search}) \
+                 over vectors of {encoder}"
+            ),
             Self::Lexical => f.write_str("words in common (BM25)"),
         }
     }
@@ -85,7 +108,8 @@ impl<'a> Retriever<'a> {
     /// `retrieval.encoder = "auto"` it is used where the bank's vectors are its own.
     ///
     /// # Errors
-    /// With a named encoder: none at hand, a bank without vectors, or with another encoder's.
+    /// With a named encoder: none at hand, a bank without vectors, or with another encoder's. With an index: a bank
+    /// without one, one that is damaged, a search by words.
     pub fn new(
         bank: &'a Bank,
         section: &'a RetrievalSection,
@@ -106,9 +130,15 @@ impl<'a> Retriever<'a> {
                 Some(embedder)
             }
         };
-        let engine = match dense {
-            Some(embedder) => Engine::Dense(embedder),
-            None => Engine::Lexical(Box::new(lexical(bank)?)),
+        let engine = match (dense, section.index) {
+            (Some(embedder), SearchIndex::Exact) => Engine::Dense(embedder),
+            (Some(embedder), SearchIndex::Hnsw) => {
+                Engine::Graph(embedder, Box::new(index::open(bank, section.ef_search)?))
+            }
+            (None, SearchIndex::Exact) => Engine::Lexical(Box::new(lexical(bank)?)),
+            (None, SearchIndex::Hnsw) => {
+                return Err(RetrievalError::bank(bank.folder(), BankProblem::IndexOfWords));
+            }
         };
         Ok(Self { bank, section, engine })
     }
@@ -117,6 +147,14 @@ impl<'a> Retriever<'a> {
     pub fn engine(&self) -> EngineName {
         match &self.engine {
             Engine::Dense(embedder) => EngineName::Dense(embedder.identity()),
+            Engine::Graph(embedder, _) => {
+                let record = self.bank.manifest().index.as_ref();
+                let HnswParameters { m, ef_construction } =
+                    record.map_or_else(HnswParameters::default, IndexRecord::parameters);
+                let sha256 = record.map_or_else(String::new, |record| record.sha256.clone());
+                let (encoder, ef_search) = (embedder.identity(), self.section.ef_search);
+                EngineName::Hnsw { encoder, m, ef_construction, ef_search, sha256 }
+            }
             Engine::Lexical(_) => EngineName::Lexical,
         }
     }
@@ -173,6 +211,12 @@ impl<'a> Retriever<'a> {
                 };
                 let queries = self.encode(*embedder, texts)?;
                 Ok(nearest(vectors.rows(), &queries, wish, admits))
+            }
+            Engine::Graph(embedder, graph) => {
+                let queries = self.encode(*embedder, texts)?;
+                graph.nearest(&queries, wish, admits).map_err(|fault| {
+                    RetrievalError::bank(&self.bank.folder().join(INDEX), BankProblem::BadIndex(fault))
+                })
             }
         }
     }

@@ -1,6 +1,8 @@
 //! Finding the demonstrations that are most like a text: exactly, and always the same ones.
 
 pub(crate) mod dense;
+pub(crate) mod graph;
+mod integer;
 mod kernel;
 pub(crate) mod lexical;
 pub(crate) mod sketch;

@@ -141,6 +141,13 @@ impl Vectors {
         self.count
     }
 
+    /// Whether these begin with all of `other`, texts and numbers.
+    pub(crate) fn begins_with(&self, other: &Self) -> bool {
+        self.width == other.width
+            && self.file[self.texts.clone()].starts_with(&other.file[other.texts.clone()])
+            && self.all().starts_with(other.all())
+    }
+
     /// Reads everything: the digest, and every vector.
     pub(crate) fn problems(&self, record: &VectorsRecord) -> Vec<RetrievalError> {
         let mut problems = Vec::new();

@@ -239,12 +239,14 @@ pub(crate) enum BankCommand {
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   emotrain bank build retrieval_bank/mine meld.train.json --dataset meld
-  emotrain bank build retrieval_bank/mine more.jsonl --dataset ours --domain workplace")]
+  emotrain bank build retrieval_bank/mine more.jsonl --dataset ours --domain workplace
+  emotrain bank build retrieval_bank/mine --index hnsw")]
 pub(crate) struct BuildArgs {
     /// The bank's folder; a bank that is there is added to
     pub(crate) bank: PathBuf,
-    /// Data sets, PRC-Emo's list of demonstrations, or JSON lines of dialogues or demonstrations
-    #[arg(required = true, value_name = "FILE")]
+    /// Data sets, PRC-Emo's list of demonstrations, or JSON lines of dialogues or demonstrations; none to give the
+    /// bank that is there an index
+    #[arg(required_unless_present = "index", value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
     /// The data set's name in the bank; without it, the first word of the file's name
     #[arg(long, value_name = "NAME")]
@@ -261,6 +263,16 @@ pub(crate) struct BuildArgs {
     /// Take validation and test splits as well; the bank then says so
     #[arg(long)]
     pub(crate) force_held_out: bool,
+    /// "hnsw" = make a graph of the vectors for searching millions of them; "exact" = have none; without it, a
+    /// bank keeps what it has
+    #[arg(long, value_name = "INDEX", value_parser = ["exact", "hnsw"])]
+    pub(crate) index: Option<String>,
+    /// With --index hnsw: neighbours that a text keeps in the graph
+    #[arg(long, value_name = "N", default_value_t = 16)]
+    pub(crate) m: usize,
+    /// With --index hnsw: candidates weighed for a text that goes into the graph
+    #[arg(long, value_name = "N", default_value_t = 128)]
+    pub(crate) ef_construction: usize,
 }
 
 #[derive(Args, Debug)]

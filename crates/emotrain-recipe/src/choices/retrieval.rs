@@ -15,6 +15,16 @@ choices! {
 }
 
 choices! {
+    /// How a bank's vectors are searched.
+    SearchIndex {
+        /// All of them.
+        Exact = "exact",
+        /// Those that a graph of neighbours leads to.
+        Hnsw = "hnsw",
+    }
+}
+
+choices! {
     /// In which order a prompt shows demonstrations.
     DemonstrationOrder {
         /// The best one at the top.

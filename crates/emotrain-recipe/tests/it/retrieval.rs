@@ -30,6 +30,21 @@ load_best_model_at_end = false
 }
 
 #[test]
+fn an_index_of_words() {
+    check(
+        r#"
+[retrieval]
+encoder = "lexical"
+index = "hnsw"
+"#,
+        expect![[r#"
+            erc.toml:3:9: index = "hnsw" is of vectors, not of words
+              hint: write index = "exact", or the encoder of the bank's vectors
+        "#]],
+    );
+}
+
+#[test]
 fn demonstrations_of_a_sound_recipe() {
     let recipe = crate::good("[retrieval]\nbank = \"bank\"\nencoder = \"lexical\"\nmin_score = 0\nk = 5");
     let retrieval = recipe.retrieval;

@@ -94,9 +94,9 @@ fn folders_that_are_no_banks() {
     replace(&place, "manifest.json", "\"format_version\": 1", "\"format_version\": 7");
     check_problems(
         &place,
-        &expect![[r"
-        bank/manifest.json: has format version 7; this program reads version 1
-          hint: build the bank again with this version"]],
+        &expect![[r#"
+            bank/manifest.json: has format version 7; this program reads version 2
+              hint: build the bank again with this version"#]],
     );
     let place = sound();
     edit(&place, "manifest.json", |bytes| bytes[..40].to_vec());

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::builder::{is_bank, journal};
 use crate::error::{BankProblem, RetrievalError};
-use crate::manifest::{DEMONSTRATIONS, MANIFEST, VECTORS};
+use crate::manifest::{DEMONSTRATIONS, INDEX, MANIFEST, VECTORS};
 
 /// A folder beside the bank's place: `.name.building`. The bank it replaces is `.name.replaced` for a
 /// moment.
@@ -37,6 +37,10 @@ impl Stage {
             return Err(RetrievalError::bank(target, BankProblem::NotOurs));
         }
         fs_err::create_dir_all(&stage.folder).map_err(fail)?;
+        // Of a build that was stopped only the journal is of use.
+        for name in [MANIFEST, DEMONSTRATIONS, VECTORS, INDEX] {
+            remove_file(&stage.file(name)).map_err(fail)?;
+        }
         Ok(stage)
     }
 
@@ -56,10 +60,7 @@ impl Stage {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         };
-        match fs_err::remove_file(self.journal()) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fail(error)),
-            _ => {}
-        }
+        remove_file(&self.journal()).map_err(fail)?;
         remove(&self.replaced).map_err(fail)?;
         if self.target.exists() {
             self.take_along().map_err(fail)?;
@@ -74,11 +75,18 @@ impl Stage {
     fn take_along(&self) -> io::Result<()> {
         for entry in fs_err::read_dir(&self.target)? {
             let name = entry?.file_name();
-            if ![MANIFEST, DEMONSTRATIONS, VECTORS].iter().any(|ours| name == *ours) {
+            if ![MANIFEST, DEMONSTRATIONS, VECTORS, INDEX].iter().any(|ours| name == *ours) {
                 fs_err::rename(self.target.join(&name), self.folder.join(&name))?;
             }
         }
         Ok(())
+    }
+}
+
+fn remove_file(path: &Path) -> io::Result<()> {
+    match fs_err::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 

@@ -1,11 +1,13 @@
 use std::collections::BTreeSet;
 
 use emotrain_data::Demonstration;
+use emotrain_recipe::SearchIndex;
 use proptest::prelude::*;
 
 use super::*;
 use crate::fixture::{Place, WordSums, demonstration, section, split};
 use crate::retriever::Retriever;
+use crate::{HnswParameters, add_index};
 
 /// Few words and few names, so that texts and ids collide.
 fn text() -> impl Strategy<Value = String> {
@@ -43,18 +45,25 @@ proptest! {
     #[test]
     fn nothing_leaks(
         dialogues in dialogues(), asked in (0_u8..3, 0_u8..3), k in 1_usize..6,
-        whole in any::<bool>(), same_text in any::<bool>(), balance in any::<bool>(), lexical in any::<bool>(),
+        whole in any::<bool>(), same_text in any::<bool>(), balance in any::<bool>(), engine in 0_u8..3,
         renamed in any::<bool>(),
     ) {
         let all = bank_of(&dialogues);
         let place = Place::new();
         let encoder = WordSums::new(8);
-        let bank = place.build(&all, Some(&encoder));
+        place.write(&all, Some(&encoder)).unwrap();
+        let (lexical, by_graph) = (engine == 0, engine == 1);
+        if by_graph {
+            add_index(&place.bank, HnswParameters { m: 2, ef_construction: 4 }, &mut |_, _| {}).unwrap();
+        }
+        let bank = Bank::open(&place.bank).unwrap();
         prop_assert_eq!(bank.manifest().held_out_forced, all.iter().any(|one| one.split.is_held_out()));
         let mut section = section();
         section.k = k;
         section.exclude = if whole { Exclude::Dialogue } else { Exclude::Utterance };
         (section.exclude_same_text, section.label_balance) = (same_text, balance);
+        section.index = if by_graph { SearchIndex::Hnsw } else { SearchIndex::Exact };
+        section.ef_search = 1;
         section.encoder = if lexical { "lexical" } else { "word-sums" }.to_owned();
         let retriever = Retriever::new(&bank, &section, Some(&encoder)).unwrap();
 

@@ -23,7 +23,7 @@ const ROW_BLOCK: usize = 256;
 const ROW_PIECE: usize = 2048;
 /// Rows that are kept for scoring beside twice the number of those that are wanted. When that is not
 /// enough, because many texts are the same, the rows are weighed a second time.
-const SPARE: usize = 24;
+pub(super) const SPARE: usize = 24;
 
 /// Rows to search.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +48,7 @@ impl Rows<'_> {
         self.sketches.steps.len()
     }
 
-    fn score(self, arch: Arch, query: &[f32], row: usize, buffer: &mut [f32]) -> f32 {
+    pub(super) fn score(self, arch: Arch, query: &[f32], row: usize, buffer: &mut [f32]) -> f32 {
         match self.source {
             Source::File(vectors) => vectors.read(row, buffer),
             #[cfg(test)]
@@ -143,14 +143,13 @@ fn weigh(
     part: Range<usize>,
     admits: &impl Fn(usize, usize) -> bool,
 ) -> Vec<Candidates> {
-    let arch = arch();
     let k = 2 * wish.k + SPARE;
     let mut best = vec![Best::new(Wish { k, ..wish }); queries.len()];
     let mut bounds = [0.0; ROW_BLOCK];
     for first in part.clone().step_by(ROW_BLOCK) {
         let bounds = &mut bounds[..ROW_BLOCK.min(part.end - first)];
         for (at, (query, best)) in queries.iter().zip(&mut best).enumerate() {
-            query.bounds(arch, rows.sketches, first, bounds);
+            query.bounds(rows.sketches, first, bounds);
             for (row, bound) in (first..).zip(bounds.iter()) {
                 best.offer(row, *bound, |row| admits(at, row));
             }
@@ -183,7 +182,7 @@ fn score(
         let mut bounds = [0.0; ROW_BLOCK];
         for first in (0..rows.count()).step_by(ROW_BLOCK) {
             let bounds = &mut bounds[..ROW_BLOCK.min(rows.count() - first)];
-            sketch.bounds(arch, rows.sketches, first, bounds);
+            sketch.bounds(rows.sketches, first, bounds);
             for (row, bound) in (first..).zip(bounds.iter()) {
                 if best.might_want(row, *bound) && !best.holds(row) && admits(row) {
                     best.offer(row, rows.score(arch, query, row, &mut buffer), |_| true);

@@ -8,7 +8,7 @@
 //! so the product of the sketches bounds the score. Only a row whose bound is above the worst of the best
 //! so far is read in float32 and scored; the outcome is that of scoring all.
 
-use pulp::Arch;
+use super::integer::{QueryCodes, product_of_rows};
 
 /// Greater than the rounding errors of a bound, and of a row's length.
 const SLACK: f32 = 2e-5;
@@ -37,10 +37,7 @@ pub(crate) fn sketch(row: &[f32]) -> (Vec<i8>, f32, f32) {
 
 /// A query's sketch, in finer steps.
 pub(super) struct Query {
-    codes: Vec<i16>,
-    /// The same, sixteen at a time, as far as they go.
-    #[cfg(target_arch = "x86_64")]
-    wide: Vec<std::arch::x86_64::__m256i>,
+    codes: QueryCodes,
     step: f32,
     error: f32,
     length: f32,
@@ -57,24 +54,17 @@ impl Query {
         let codes: Vec<i16> = query.iter().map(|value| (value / step).round() as i16).collect();
         let error = distance(query, codes.iter().map(|code| f32::from(*code) * step));
         let length = crate::embed::length(query) + error;
-        Self {
-            #[cfg(target_arch = "x86_64")]
-            wide: codes.as_chunks::<16>().0.iter().map(|part| bytemuck::cast(*part)).collect(),
-            codes,
-            step,
-            error,
-            length,
-        }
+        Self { codes: QueryCodes::new(codes), step, error, length }
     }
 
     /// Writes into `bounds` the most that each of the rows from `first` on can score.
-    pub(super) fn bounds(&self, arch: Arch, sketches: Sketches<'_>, first: usize, bounds: &mut [f32]) {
+    pub(super) fn bounds(&self, sketches: Sketches<'_>, first: usize, bounds: &mut [f32]) {
         let width = self.codes.len();
         let codes = &sketches.codes[first * width..(first + bounds.len()) * width];
         let (steps, errors) = (&sketches.steps[first..], &sketches.errors[first..]);
         let mut products = [0; 256];
         let products = &mut products[..bounds.len()];
-        self.integer_products(arch, codes, products);
+        self.codes.products(codes, products);
         for (at, (bound, product)) in bounds.iter_mut().zip(products).enumerate() {
             #[expect(clippy::cast_precision_loss, reason = "SLACK is greater than the loss")]
             let product = *product as f32 * (self.step * steps[at]);
@@ -82,55 +72,28 @@ impl Query {
         }
     }
 
-    /// The products of the query's codes with those of each row.
-    fn integer_products(&self, arch: Arch, rows: &[i8], products: &mut [i32]) {
-        #[cfg(target_arch = "x86_64")]
-        if let Arch::V3(simd) = arch {
-            return simd.vectorize(Products { simd, query: self, rows, sums: products });
-        }
-        arch.dispatch(|| {
-            for (product, row) in products.iter_mut().zip(rows.chunks_exact(self.codes.len())) {
-                *product = plain_product(&self.codes, row);
-            }
-        });
+    /// About what a row scores.
+    pub(super) fn estimate(&self, sketches: Sketches<'_>, row: usize) -> f32 {
+        let mut product = [0];
+        self.codes.products(sketches.row(row), &mut product);
+        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+        let product = product[0] as f32;
+        product * (self.step * sketches.steps[row])
     }
 }
 
-fn plain_product(query: &[i16], row: &[i8]) -> i32 {
-    query.iter().zip(row).map(|(one, other)| i32::from(*one) * i32::from(*other)).sum()
-}
+impl<'a> Sketches<'a> {
+    /// The codes of a row.
+    fn row(self, row: usize) -> &'a [i8] {
+        let width = self.codes.len() / self.steps.len();
+        &self.codes[row * width..(row + 1) * width]
+    }
 
-/// As above with the instruction that multiplies sixteen pairs and adds neighbours, which the compiler
-/// does not find by itself.
-#[cfg(target_arch = "x86_64")]
-struct Products<'a> {
-    simd: pulp::x86::V3,
-    query: &'a Query,
-    rows: &'a [i8],
-    sums: &'a mut [i32],
-}
-
-#[cfg(target_arch = "x86_64")]
-impl pulp::NullaryFnOnce for Products<'_> {
-    type Output = ();
-
-    #[expect(clippy::inline_always, reason = "what is not inlined loses the vector instructions")]
-    #[inline(always)]
-    fn call(self) {
-        let avx2 = self.simd.avx2;
-        let Query { codes, wide, .. } = self.query;
-        let tail = codes.as_chunks::<16>().1;
-        for (product, row) in self.sums.iter_mut().zip(self.rows.chunks_exact(codes.len())) {
-            let (row, row_tail) = row.as_chunks::<16>();
-            let mut sum = self.simd.avx._mm256_setzero_si256();
-            for (one, other) in wide.iter().zip(row) {
-                let other = avx2._mm256_cvtepi8_epi16(bytemuck::cast(*other));
-                sum = avx2._mm256_add_epi32(sum, avx2._mm256_madd_epi16(*one, other));
-            }
-            let sums: [i32; 8] = bytemuck::cast(sum);
-            let sum = sums.iter().fold(0_i32, |sum, part| sum.wrapping_add(*part));
-            *product = sum.wrapping_add(plain_product(tail, row_tail));
-        }
+    /// About the product of two rows.
+    pub(super) fn estimate(self, one: usize, other: usize) -> f32 {
+        #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+        let product = product_of_rows(self.row(one), self.row(other)) as f32;
+        product * (self.steps[one] * self.steps[other])
     }
 }
 

@@ -3,8 +3,10 @@
 use std::path::Path;
 
 use emotrain_data::{JsonlReader, JsonlWriter, LabelSet, Origin, SplitKind, TextFile, load_split};
-use emotrain_recipe::{DataFormat, Recipe};
-use emotrain_retrieval::{Bank, Builder, HeldOut, Hit, Retriever, check, stats};
+use emotrain_recipe::{DataFormat, Recipe, SearchIndex};
+use emotrain_retrieval::{
+    Bank, Builder, HeldOut, Hit, HnswParameters, Retriever, add_index, check, remove_index, stats,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -40,11 +42,17 @@ pub(crate) fn run(command: &BankCommand, shell: &Shell) -> anyhow::Result<Exit> 
 
 fn build(args: &BuildArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let held_out = if args.force_held_out { HeldOut::Force } else { HeldOut::Refuse };
+    if args.files.is_empty() {
+        return index_alone(args, shell);
+    }
     let mut builder = if args.bank.join("manifest.json").exists() {
         Builder::with_bank(&Bank::open(&args.bank)?, held_out)?
     } else {
         Builder::new(held_out)
     };
+    if args.index.is_some() {
+        builder.set_index(index(args));
+    }
     for path in &args.files {
         let stem = path.file_stem().unwrap_or_default().to_string_lossy();
         let of_name = stem.split(['.', '_']).next().unwrap_or_default();
@@ -71,6 +79,29 @@ fn build(args: &BuildArgs, shell: &Shell) -> anyhow::Result<Exit> {
     }
     let built = builder.write(&args.bank, None, &mut |_| {})?;
     shell.printer.say(format_args!("{}: {} demonstrations", args.bank.display(), built.count));
+    Ok(Exit::Done)
+}
+
+/// The index that the command line asks for.
+fn index(args: &BuildArgs) -> Option<HnswParameters> {
+    let parameters = HnswParameters { m: args.m, ef_construction: args.ef_construction };
+    (args.index.as_deref() == Some(SearchIndex::Hnsw.as_str())).then_some(parameters)
+}
+
+/// Gives a bank an index, or takes it away, and leaves the rest as it is.
+fn index_alone(args: &BuildArgs, shell: &Shell) -> anyhow::Result<Exit> {
+    let bank = &args.bank;
+    let Some(parameters) = index(args) else {
+        remove_index(bank)?;
+        shell.printer.say(format_args!("{}: no index", bank.display()));
+        return Ok(Exit::Done);
+    };
+    let texts = add_index(bank, parameters, &mut |_, _| {})?;
+    let HnswParameters { m, ef_construction } = parameters;
+    shell.printer.say(format_args!(
+        "{}: an index of {texts} different texts (HNSW, m {m}, ef_construction {ef_construction})",
+        bank.display()
+    ));
     Ok(Exit::Done)
 }
 

@@ -1,0 +1,158 @@
+//! `index.usearch`: the graph of a bank's vectors, for a search that need not look at all of them.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use emotrain_data::{sha256_hex, write_atomic};
+
+use crate::bank::Bank;
+use crate::error::{BankProblem, RetrievalError};
+use crate::manifest::{INDEX, IndexRecord, MANIFEST, Manifest};
+use crate::mapped::MappedFile;
+use crate::search::graph::{Graph, HnswParameters, Twins, build};
+use crate::vectors::Vectors;
+
+/// Takes up a bank's graph; every byte of it is read.
+///
+/// # Errors
+/// A bank without one; a file that was changed, or that is no graph of this bank.
+pub(crate) fn open(bank: &Bank, ef_search: usize) -> Result<Graph, RetrievalError> {
+    let (Some(record), Some(vectors), Some(bytes)) =
+        (&bank.manifest().index, bank.vectors(), bank.index_bytes())
+    else {
+        return Err(RetrievalError::bank(bank.folder(), BankProblem::NoIndex));
+    };
+    let path = bank.folder().join(INDEX);
+    let fail = |problem| RetrievalError::bank(&path, problem);
+    let found = sha256_hex(bytes);
+    if found != record.sha256 {
+        let expected = record.sha256.clone();
+        return Err(fail(BankProblem::OtherContent { found, expected }));
+    }
+    let twins = Twins::new(vectors, bank.by_exact_text());
+    Graph::open(bytes, vectors, twins, (record.parameters(), ef_search))
+        .map_err(|fault| fail(BankProblem::BadIndex(fault)))
+}
+
+/// Makes a bank's graph, or makes it again, and puts it into its folder: after this the bank can be searched with
+/// `retrieval.index = "hnsw"`. A sound one of the same parameters stays. `tell` hears how many of how many texts are
+/// in it. Gives the number of texts.
+///
+/// # Errors
+/// A bank that cannot be opened or has no vectors, too little memory, a full disk. The bank is then as it was, or
+/// without a graph.
+pub fn add_index(
+    folder: &Path,
+    parameters: HnswParameters,
+    tell: &mut dyn FnMut(usize, usize),
+) -> Result<usize, RetrievalError> {
+    let mut manifest = Manifest::read(folder)?;
+    if manifest.index.as_ref().is_some_and(|record| record.parameters() == parameters)
+        && let Ok(graph) = Bank::open(folder).and_then(|bank| open(&bank, 1))
+    {
+        return Ok(graph.len());
+    }
+    // An index that keeps the bank from being opened is what is to be mended.
+    manifest.set_index(None);
+    write(&Bank::open_as(folder, manifest)?, (parameters, None), tell)
+}
+
+/// Takes a bank's index away.
+///
+/// # Errors
+/// A folder that is no bank, one that cannot be written to.
+pub fn remove_index(folder: &Path) -> Result<(), RetrievalError> {
+    let mut manifest = Manifest::read(folder)?;
+    if manifest.index.is_some() {
+        manifest.set_index(None);
+        manifest.write(folder)?;
+    }
+    let path = folder.join(INDEX);
+    match fs_err::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(RetrievalError::io(&path, &error)),
+        _ => Ok(()),
+    }
+}
+
+/// Writes the graph of an open bank into its folder, then the manifest that names it.
+///
+/// # Errors
+/// As [`add_index`].
+pub(crate) fn write(
+    bank: &Bank,
+    (parameters, old): (HnswParameters, Option<&Bank>),
+    tell: &mut dyn FnMut(usize, usize),
+) -> Result<usize, RetrievalError> {
+    let (folder, record) = (bank.folder(), &bank.manifest().vectors);
+    let (Some(vectors), Some(record)) = (bank.vectors(), record) else {
+        return Err(RetrievalError::bank(folder, BankProblem::IndexWithoutVectors));
+    };
+    let path = folder.join(INDEX);
+    parameters.check().map_err(|fault| RetrievalError::bank(&path, BankProblem::BadIndex(fault)))?;
+    let nodes = Twins::new(vectors, bank.by_exact_text()).firsts;
+    let old = old.filter(|old| can_grow(old, vectors, parameters)).and_then(Bank::index_bytes);
+    let old = old.map(|bytes| &bytes[..]);
+    let bytes = build(vectors, &nodes, (parameters, old), &mut |done| tell(done, nodes.len()))
+        .map_err(|fault| RetrievalError::bank(&path, BankProblem::BadIndex(fault)))?;
+    let index = IndexRecord {
+        kind: IndexRecord::HNSW.to_owned(),
+        m: parameters.m,
+        ef_construction: parameters.ef_construction,
+        vectors_sha256: record.sha256.clone(),
+        bytes: bytes.len() as u64,
+        sha256: sha256_hex(&bytes),
+    };
+    // At no moment does the manifest name a graph that is not the one in the folder.
+    let mut manifest = bank.manifest().clone();
+    manifest.set_index(None);
+    manifest.write(folder)?;
+    write_atomic(&path, &bytes)?;
+    manifest.set_index(Some(index));
+    manifest.write(folder)?;
+    Ok(nodes.len())
+}
+
+/// Whether the graph of an old bank can be added to: these vectors begin with its own.
+fn can_grow(old: &Bank, vectors: &Vectors, parameters: HnswParameters) -> bool {
+    let record = old.manifest().index.as_ref();
+    let same = record.is_some_and(|record| record.parameters() == parameters);
+    let Some(olds) = old.vectors().filter(|olds| same && vectors.begins_with(olds)) else { return false };
+    olds.count() > 0 && open(old, 1).is_ok()
+}
+
+/// What is wrong with a bank's graph.
+pub(crate) fn problems(bank: &Bank) -> Vec<RetrievalError> {
+    let record = bank.manifest().index.as_ref();
+    record.and_then(|_| open(bank, 1).err()).into_iter().collect()
+}
+
+/// The bytes of the graph that the manifest names, mapped; their number is compared with the manifest's, and the
+/// vectors that they were made of with the bank's.
+///
+/// # Errors
+/// A file that is missing or was cut off, a graph of other vectors.
+pub(crate) fn map(folder: &Path, manifest: &Manifest) -> Result<Option<Arc<MappedFile>>, RetrievalError> {
+    let Some(record) = &manifest.index else { return Ok(None) };
+    let path = folder.join(INDEX);
+    let fail = |problem| RetrievalError::bank(&path, problem);
+    if record.kind != IndexRecord::HNSW {
+        let message = format!("it names the index \"{}\"; this program knows \"hnsw\"", record.kind);
+        return Err(RetrievalError::bank(&folder.join(MANIFEST), BankProblem::BadManifest(message)));
+    }
+    if let Err(fault) = record.parameters().check() {
+        return Err(RetrievalError::bank(&folder.join(MANIFEST), BankProblem::BadManifest(fault)));
+    }
+    let vectors = manifest.vectors.as_ref().map(|vectors| &vectors.sha256);
+    if vectors != Some(&record.vectors_sha256) {
+        return Err(fail(BankProblem::StaleIndex));
+    }
+    let bytes = MappedFile::open(&path)?;
+    let (found, expected) = (bytes.len() as u64, record.bytes);
+    if found != expected {
+        return Err(fail(BankProblem::OtherSize { found, expected }));
+    }
+    Ok(Some(Arc::new(bytes)))
+}
+
+#[cfg(test)]
+mod tests;
