@@ -260,6 +260,7 @@ impl Builder {
             sources: self.sources,
             held_out_forced: self.forced,
             index: None,
+            manifest_sha256: None,
         };
         manifest.write(&stage.file(""))?;
         if let Some(parameters) = self.index {

@@ -36,3 +36,6 @@ pub fn check(folder: &Path, encoder: Option<(&str, usize)>) -> Vec<RetrievalErro
     }
     problems
 }
+
+#[cfg(test)]
+mod tests;

@@ -63,6 +63,15 @@ pub enum BankProblem {
     /// A file that the manifest names is not there.
     #[error("is not there, but manifest.json names it")]
     NoFile,
+    /// A folder, a pipe or a device where a file should be.
+    #[error("is not a file")]
+    NotAFile,
+    /// A row's sketch, by which searches pass over it, is not that of its vector.
+    #[error("the sketch of vector {row} is not its own")]
+    OtherSketch {
+        /// Counted from 0.
+        row: usize,
+    },
     /// The system refused; its own words.
     #[error("{0}")]
     Io(String),
@@ -231,6 +240,23 @@ impl BankProblem {
         self.fixed_hint().map(str::to_owned)
     }
 
+    /// Whether a file is not what the builder left.
+    fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            Self::NoFile
+                | Self::NotAFile
+                | Self::OtherSize { .. }
+                | Self::OtherShape { .. }
+                | Self::OtherCount { .. }
+                | Self::OtherSketch { .. }
+                | Self::BadVectors(_)
+                | Self::BadManifest(_)
+                | Self::NotFinite { .. }
+                | Self::NotUnit { .. }
+        )
+    }
+
     fn fixed_hint(&self) -> Option<&'static str> {
         let hints = [
             (
@@ -238,20 +264,7 @@ impl BankProblem {
                 "name the folder of a bank, or build one with emotrain bank build",
             ),
             (matches!(self, Self::OtherFormat { .. }), "build the bank again with this version"),
-            (
-                matches!(
-                    self,
-                    Self::NoFile
-                        | Self::OtherSize { .. }
-                        | Self::OtherShape { .. }
-                        | Self::BadVectors(_)
-                        | Self::NotFinite { .. }
-                        | Self::NotUnit { .. }
-                        | Self::BadManifest(_)
-                        | Self::OtherCount { .. }
-                ),
-                "restore the folder from a copy, or build the bank again from its sources",
-            ),
+            (self.is_damage(), "restore the folder from a copy, or build the bank again from its sources"),
             (
                 matches!(
                     self,
@@ -287,6 +300,10 @@ impl BankProblem {
                 "a bank is made of training data; force it only if nothing will be measured on this file",
             ),
             (matches!(self, Self::NotOurs), "name a new folder"),
+            (
+                matches!(self, Self::Io(_)),
+                "see that the path can be read and written, and that the disk has room",
+            ),
         ];
         hints.into_iter().find_map(|(applies, hint)| applies.then_some(hint))
     }

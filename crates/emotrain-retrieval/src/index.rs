@@ -53,7 +53,7 @@ pub fn add_index(
         return Ok(graph.len());
     }
     // An index that keeps the bank from being opened is what is to be mended.
-    manifest.set_index(None);
+    manifest.index = None;
     write(&Bank::open_as(folder, manifest)?, (parameters, None), tell)
 }
 
@@ -64,7 +64,7 @@ pub fn add_index(
 pub fn remove_index(folder: &Path) -> Result<(), RetrievalError> {
     let mut manifest = Manifest::read(folder)?;
     if manifest.index.is_some() {
-        manifest.set_index(None);
+        manifest.index = None;
         manifest.write(folder)?;
     }
     let path = folder.join(INDEX);
@@ -104,10 +104,10 @@ pub(crate) fn write(
     };
     // At no moment does the manifest name a graph that is not the one in the folder.
     let mut manifest = bank.manifest().clone();
-    manifest.set_index(None);
+    manifest.index = None;
     manifest.write(folder)?;
     write_atomic(&path, &bytes)?;
-    manifest.set_index(Some(index));
+    manifest.index = Some(index);
     manifest.write(folder)?;
     Ok(nodes.len())
 }

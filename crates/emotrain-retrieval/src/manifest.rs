@@ -9,10 +9,12 @@ use serde::{Deserialize, Serialize};
 use crate::error::{BankProblem, RetrievalError};
 use crate::search::graph::HnswParameters;
 
-/// The version of a bank without an index.
-pub(crate) const FORMAT_VERSION: u32 = 1;
-/// The version of a bank with an index, which programs of the version before do not know.
-pub(crate) const WITH_INDEX: u32 = 2;
+/// The version that this program writes.
+pub(crate) const FORMAT_VERSION: u32 = 2;
+/// The version before, which has no digest of the manifest itself and no index.
+const FIRST_VERSION: u32 = 1;
+/// More than a manifest can be.
+const MOST_BYTES: u64 = 1 << 26;
 /// The manifest's name in the folder of a bank.
 pub(crate) const MANIFEST: &str = "manifest.json";
 /// One [`Demonstration`](emotrain_data::Demonstration) a line.
@@ -26,7 +28,7 @@ pub(crate) const INDEX: &str = "index.usearch";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// Version of this format: 1, or 2 with an index.
+    /// Version of this format: 2, or 1 in a bank of the program before.
     pub format_version: u32,
     /// How many demonstrations it holds.
     pub count: usize,
@@ -41,6 +43,9 @@ pub struct Manifest {
     /// The index of the vectors; a bank may be without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub index: Option<IndexRecord>,
+    /// Of all the rest of the manifest, in hexadecimal; version 1 has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest_sha256: Option<String>,
 }
 
 /// A file as it was written.
@@ -121,39 +126,59 @@ impl Manifest {
             format_version: u32,
         }
         let path = folder.join(MANIFEST);
-        let text = fs_err::read(&path).map_err(|error| {
-            if error.kind() == io::ErrorKind::NotFound {
+        let unreadable = |error: io::Error| {
+            if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) {
                 RetrievalError::bank(folder, BankProblem::NoManifest)
             } else {
                 RetrievalError::io(&path, &error)
             }
-        })?;
+        };
+        let metadata = fs_err::metadata(&path).map_err(unreadable)?;
+        if !metadata.is_file() {
+            return Err(RetrievalError::bank(&path, BankProblem::NotAFile));
+        }
+        if metadata.len() > MOST_BYTES {
+            let message = format!("it has {} bytes", metadata.len());
+            return Err(RetrievalError::bank(&path, BankProblem::BadManifest(message)));
+        }
+        let text = fs_err::read(&path).map_err(unreadable)?;
         let bad = |error: serde_json::Error| {
             RetrievalError::bank(&path, BankProblem::BadManifest(error.to_string()))
         };
         let Version { format_version: found } = serde_json::from_slice(&text).map_err(bad)?;
-        if found != FORMAT_VERSION && found != WITH_INDEX {
-            let problem = BankProblem::OtherFormat { found, known: WITH_INDEX };
+        if found != FORMAT_VERSION && found != FIRST_VERSION {
+            let problem = BankProblem::OtherFormat { found, known: FORMAT_VERSION };
             return Err(RetrievalError::bank(&path, problem));
         }
-        let manifest: Self = serde_json::from_slice(&text).map_err(bad)?;
-        if manifest.index.is_some() != (found == WITH_INDEX) {
-            let message = format!("format version {found} does not go with what it says of an index");
-            return Err(RetrievalError::bank(&path, BankProblem::BadManifest(message)));
+        let mut manifest: Self = serde_json::from_slice(&text).map_err(bad)?;
+        let said = manifest.manifest_sha256.take();
+        if found == FIRST_VERSION {
+            if said.is_some() || manifest.index.is_some() {
+                let message = "version 1 knows no index and no digest of its own".to_owned();
+                return Err(RetrievalError::bank(&path, BankProblem::BadManifest(message)));
+            }
+            return Ok(manifest);
+        }
+        let digest = manifest.digest();
+        if said.as_ref() != Some(&digest) {
+            let expected = said.unwrap_or_else(|| "nothing".to_owned());
+            return Err(RetrievalError::bank(&path, BankProblem::OtherContent { found: digest, expected }));
         }
         Ok(manifest)
     }
 
-    /// Names another index, or none.
-    pub(crate) fn set_index(&mut self, index: Option<IndexRecord>) {
-        self.format_version = if index.is_some() { WITH_INDEX } else { FORMAT_VERSION };
-        self.index = index;
+    /// Of all but the digest itself.
+    fn digest(&self) -> String {
+        let rest = Self { manifest_sha256: None, ..self.clone() };
+        sha256_hex(serde_json::to_string(&rest).unwrap_or_default().as_bytes())
     }
 
     /// # Errors
     /// Those of [`write_atomic`].
     pub(crate) fn write(&self, folder: &Path) -> Result<(), RetrievalError> {
-        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
+        let mut manifest = Self { format_version: FORMAT_VERSION, ..self.clone() };
+        manifest.manifest_sha256 = Some(manifest.digest());
+        let mut text = serde_json::to_string_pretty(&manifest).unwrap_or_default();
         text.push('\n');
         Ok(write_atomic(&folder.join(MANIFEST), text.as_bytes())?)
     }

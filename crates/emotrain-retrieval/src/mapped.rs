@@ -20,10 +20,12 @@ impl MappedFile {
     /// A missing or unreadable file, or something that is no file.
     pub(crate) fn open(path: &Path) -> Result<Self, RetrievalError> {
         let fail = |problem| RetrievalError::bank(path, problem);
-        let file = fs_err::File::open(path).map_err(|error| fail(BankProblem::of_io(&error)))?;
-        if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
-            return Err(fail(BankProblem::NoFile));
+        // Asked before it is opened, which for a pipe would wait for a writer.
+        let metadata = fs_err::metadata(path).map_err(|error| fail(BankProblem::of_io(&error)))?;
+        if !metadata.is_file() {
+            return Err(fail(BankProblem::NotAFile));
         }
+        let file = fs_err::File::open(path).map_err(|error| fail(BankProblem::of_io(&error)))?;
         #[expect(unsafe_code, reason = "mapping a file cannot be expressed in safe Rust")]
         // SAFETY: the map is read-only and private to this value, and every byte pattern is a valid `u8`.
         // This program never changes such a file in place: it writes beside and renames. No length read

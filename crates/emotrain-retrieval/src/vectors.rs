@@ -160,7 +160,10 @@ impl Vectors {
             Ok(_) => {}
         }
         let rows = self.all().par_chunks_exact(self.width).enumerate();
-        let bad: Vec<BankProblem> = rows.filter_map(|(row, vector)| bad_vector(row, vector)).collect();
+        let sketches = self.rows().sketches;
+        let other = |row, vector| (!sketches.is_of(row, vector)).then_some(BankProblem::OtherSketch { row });
+        let bad = rows.filter_map(|(row, vector)| bad_vector(row, vector).or_else(|| other(row, vector)));
+        let bad: Vec<BankProblem> = bad.collect();
         problems.extend(bad.into_iter().map(fail));
         problems
     }

@@ -91,7 +91,7 @@ fn folders_that_are_no_banks() {
           hint: restore the folder from a copy, or build the bank again from its sources"]],
     );
     let place = sound();
-    replace(&place, "manifest.json", "\"format_version\": 1", "\"format_version\": 7");
+    replace(&place, "manifest.json", "\"format_version\": 2", "\"format_version\": 7");
     check_problems(
         &place,
         &expect![[r#"

@@ -89,6 +89,14 @@ impl<'a> Sketches<'a> {
         &self.codes[row * width..(row + 1) * width]
     }
 
+    /// Whether the sketch of a row is that of this vector.
+    pub(crate) fn is_of(self, row: usize, vector: &[f32]) -> bool {
+        let (codes, step, error) = sketch(vector);
+        self.row(row) == codes
+            && self.steps[row].to_bits() == step.to_bits()
+            && self.errors[row].to_bits() == error.to_bits()
+    }
+
     /// About the product of two rows.
     pub(super) fn estimate(self, one: usize, other: usize) -> f32 {
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
