@@ -66,6 +66,8 @@ pub(crate) struct BankDialogue {
     pub(crate) key: DialogueKey,
     /// Of its texts in order.
     pub(crate) fingerprint: u64,
+    /// How many different texts it has.
+    pub(crate) texts: usize,
 }
 
 impl Bank {
@@ -129,7 +131,12 @@ impl Bank {
         for turns in order.chunk_by(|one, other| dialogues[*one as usize] == dialogues[*other as usize]) {
             let Some(first) = turns.first() else { continue };
             let texts = turns.iter().map(|row| texts[*row as usize]);
-            self.dialogues[dialogues[*first as usize] as usize].fingerprint = fingerprint(texts);
+            let dialogue = &mut self.dialogues[dialogues[*first as usize] as usize];
+            dialogue.fingerprint = fingerprint(texts.clone());
+            let mut different: Vec<TextKey> = texts.collect();
+            different.sort_unstable();
+            different.dedup();
+            dialogue.texts = different.len();
         }
         Ok(())
     }

@@ -8,18 +8,27 @@
 //! - when it says the same, with `exclude_same_text`.
 //!
 //! A dialogue is the utterance's own when it has the same data set, split and id. The data set's name in
-//! the bank may be another than the run's, so that three things make it the same: the name, a file of the
-//! same digest among the bank's sources, and a dialogue of the bank with the same texts in the same order,
-//! whatever it is called and wherever it claims to be from.
+//! the bank may be another than the run's, so that four things make it the same: the name, a file of the
+//! same digest among the bank's sources, the same texts in the same order, and, for a dialogue that was cut,
+//! merged, taken apart or retouched, so many texts in common that it is no chance: half of those of the
+//! shorter one, of eight words together. Texts are compared in their [`normalised`](crate::normalised) form.
+//!
+//! A held-out split that went into the bank as a training split is known by the same signs: what of the bank
+//! is a dialogue of an asked validation or test split is closed to all its utterances.
 //!
 //! Closed demonstrations are passed over before the best are chosen, so that as many come back as the
 //! bank has.
 
-use emotrain_data::{Dialogue, SplitKind};
+use std::collections::BTreeMap;
+
+use emotrain_data::{Dialogue, Split, SplitKind};
 use emotrain_recipe::{Exclude, RetrievalSection};
 
 use crate::bank::{Bank, DialogueKey};
-use crate::text::{TextKey, fingerprint};
+use crate::text::{TextKey, fingerprint, words};
+
+/// Words that two dialogues do not have in common by chance, when they are half of the texts of one.
+const TELLING_WORDS: usize = 8;
 
 /// The data that demonstrations are wanted for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +47,8 @@ pub(crate) struct Guard<'b> {
     bank: &'b Bank,
     exclude: Exclude,
     same_text: bool,
+    /// Whether demonstrations are wanted for a validation or test split.
+    is_held_out: bool,
     /// Which dialogues of the bank may be shown at all.
     open: Vec<bool>,
     /// The names that the bank has for the asker's data set and split.
@@ -74,7 +85,8 @@ impl<'b> Guard<'b> {
             (0..).zip(bank.dialogues()).map(|(at, dialogue)| (dialogue.fingerprint, at)).collect();
         fingerprints.sort_unstable();
         let (exclude, same_text) = (section.exclude, section.exclude_same_text);
-        Self { bank, exclude, same_text, open, names, fingerprints }
+        let is_held_out = asked.split.is_held_out();
+        Self { bank, exclude, same_text, is_held_out, open, names, fingerprints }
     }
 
     /// For a text that belongs to no dialogue.
@@ -82,8 +94,20 @@ impl<'b> Guard<'b> {
         Closed { text: self.same_text.then(|| TextKey::same(text)), ..Closed::default() }
     }
 
+    /// For every utterance of a split, in order; a held-out split closes its own dialogues to all of it.
+    pub(crate) fn split(&mut self, split: &Split) -> Vec<Closed> {
+        let closed: Vec<Closed> =
+            split.dialogues.iter().flat_map(|dialogue| self.dialogue(dialogue)).collect();
+        if self.is_held_out {
+            for dialogue in closed.iter().flat_map(|closed| &closed.own) {
+                self.open[*dialogue as usize] = false;
+            }
+        }
+        closed
+    }
+
     /// For every utterance of a dialogue, in order.
-    pub(crate) fn dialogue(&self, dialogue: &Dialogue) -> Vec<Closed> {
+    fn dialogue(&self, dialogue: &Dialogue) -> Vec<Closed> {
         let texts: Vec<TextKey> = dialogue.utterances.iter().map(|turn| TextKey::same(&turn.text)).collect();
         let named = self.names.iter().filter_map(|(dataset, split)| {
             let dialogue = dialogue.id.clone();
@@ -93,6 +117,7 @@ impl<'b> Guard<'b> {
         let first = self.fingerprints.partition_point(|(other, _)| *other < print);
         let alike = self.fingerprints[first..].iter().take_while(|(other, _)| *other == print);
         let mut own: Vec<u32> = named.chain(alike.map(|(_, dialogue)| *dialogue)).collect();
+        own.extend(self.retouched(dialogue));
         own.sort_unstable();
         own.dedup();
         let closed = texts.into_iter().enumerate().map(|(position, text)| Closed {
@@ -101,6 +126,32 @@ impl<'b> Guard<'b> {
             text: self.same_text.then_some(text),
         });
         closed.collect()
+    }
+
+    /// The bank's dialogues that have too much in common with a dialogue to be others.
+    fn retouched(&self, dialogue: &Dialogue) -> Vec<u32> {
+        let texts: BTreeMap<TextKey, usize> = dialogue
+            .utterances
+            .iter()
+            .map(|turn| (TextKey::same(&turn.text), words(&turn.text).count()))
+            .collect();
+        let mut shared: BTreeMap<u32, (usize, usize)> = BTreeMap::new();
+        for (text, words) in &texts {
+            let rows = self.bank.with_text(*text).iter();
+            let mut dialogues: Vec<u32> =
+                rows.map(|row| self.bank.entries().dialogues[*row as usize]).collect();
+            dialogues.sort_unstable();
+            dialogues.dedup();
+            for dialogue in dialogues {
+                let (count, length) = shared.entry(dialogue).or_default();
+                (*count, *length) = (*count + 1, *length + words);
+            }
+        }
+        let is_own = |(at, (count, length)): (u32, (usize, usize))| {
+            let least = self.bank.dialogues()[at as usize].texts.min(texts.len());
+            (2 * count >= least && length >= TELLING_WORDS).then_some(at)
+        };
+        shared.into_iter().filter_map(is_own).collect()
     }
 
     /// Whether a demonstration may be shown to an utterance.

@@ -164,9 +164,8 @@ impl<'a> Retriever<'a> {
     /// # Errors
     /// What the encoder reports.
     pub fn for_split(&self, split: &Split, asked: &Asked) -> Result<Retrieved, RetrievalError> {
-        let guard = Guard::new(self.bank, self.section, asked);
-        let closed: Vec<Closed> =
-            split.dialogues.iter().flat_map(|dialogue| guard.dialogue(dialogue)).collect();
+        let mut guard = Guard::new(self.bank, self.section, asked);
+        let closed = guard.split(split);
         let turns = split.dialogues.iter().flat_map(|dialogue| &dialogue.utterances);
         let texts: Vec<&str> = turns.map(|turn| turn.text.as_str()).collect();
         let found = self.search_guarded(&texts, &guard, &closed)?;

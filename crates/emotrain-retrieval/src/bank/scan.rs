@@ -139,7 +139,7 @@ impl Scan {
                 *known
             } else {
                 let new = u32::try_from(self.dialogues.len()).map_err(|_| full("dialogues"))?;
-                self.dialogues.push(BankDialogue { key: key.clone(), fingerprint: 0 });
+                self.dialogues.push(BankDialogue { key: key.clone(), fingerprint: 0, texts: 0 });
                 self.ids.insert(key, new);
                 new
             }

@@ -111,6 +111,94 @@ proptest! {
     }
 }
 
+/// A dialogue's texts, of words that no other has.
+fn own_words(dialogue: usize, turns: usize) -> Vec<String> {
+    let word = |turn: usize, word: usize| format!("w{dialogue}x{turn}x{word}");
+    (0..turns).map(|turn| (0..9).map(|at| word(turn, at)).collect::<Vec<_>>().join(" ")).collect()
+}
+
+/// As another edition has it.
+fn respelt(text: &str, style: u8) -> String {
+    match style {
+        0 => text.to_uppercase(),
+        1 => format!("  {}!\u{92}", text.replace(' ', "   ")),
+        2 => text.replace(' ', ", "),
+        _ => text.to_owned(),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    /// Neither another name nor other ids, neither another spelling nor a cut, a merger or a change here and there
+    /// opens a dialogue to itself; nor does any of it open a held-out split to itself that went in as another.
+    #[test]
+    fn a_disguise_opens_nothing(
+        lengths in proptest::collection::vec(2_usize..7, 2..6), style in 0_u8..4, form in 0_u8..5, kept in any::<u64>(),
+        held_out in any::<bool>(), by_text in any::<bool>(), dense in any::<bool>(),
+    ) {
+        let dialogues: Vec<Vec<String>> =
+            lengths.iter().enumerate().map(|(at, turns)| own_words(at, *turns)).collect();
+        let mut all = vec![demonstration(("other", SplitKind::Train, "z"), 0, "An open word.", "joy")];
+        let mut origins = vec![usize::MAX];
+        for (at, texts) in dialogues.iter().enumerate() {
+            for (turn, text) in texts.iter().enumerate() {
+                let is_kept = turn == 0 || kept >> ((at * 7 + turn) % 64) & 1 == 1;
+                let (id, position) = match form {
+                    0 | 1 => (format!("n{at}"), turn),
+                    2 => (format!("n{at}-{turn}"), 0),
+                    3 => ("all".to_owned(), at * 10 + turn),
+                    _ => (format!("n{}", at / 2), at * 10 + turn),
+                };
+                // Cut in form 1, retouched in form 0 but for the first turn.
+                let text = if form == 0 && turn == 1 && texts.len() > 2 { "Retouched.".to_owned() } else { respelt(text, style) };
+                if form != 1 || is_kept {
+                    all.push(demonstration(("elsewhere", SplitKind::Train, &id), position, &text, "joy"));
+                    origins.push(at);
+                }
+            }
+        }
+        let place = Place::new();
+        let encoder = WordSums::new(8);
+        let bank = place.build(&all, Some(&encoder));
+        let mut section = section();
+        (section.k, section.exclude_same_text) = (60, by_text);
+        section.encoder = if dense { "word-sums" } else { "lexical" }.to_owned();
+        let texts: Vec<Vec<&str>> =
+            dialogues.iter().map(|texts| texts.iter().map(String::as_str).collect()).collect();
+        let names: Vec<String> = (0..texts.len()).map(|at| at.to_string()).collect();
+        let named: Vec<(&str, &[&str])> =
+            names.iter().map(String::as_str).zip(texts.iter().map(Vec::as_slice)).collect();
+        let asked_split = if held_out { SplitKind::Test } else { SplitKind::Train };
+        let asked = Asked { dataset: Some("meld".to_owned()), split: asked_split, sha256: None };
+        let retriever = Retriever::new(&bank, &section, Some(&encoder)).unwrap();
+        let retrieved = retriever.for_split(&split(&named), &asked).unwrap();
+        for (id, hits) in &retrieved.hits {
+            for hit in hits {
+                let origin = origins[hit.row];
+                let is_own = origin.to_string() == id.dialogue;
+                prop_assert!(!is_own && (origin == usize::MAX || !held_out), "{id} got {}", all[hit.row].id());
+            }
+            prop_assert!(!dense || hits.iter().any(|hit| hit.row == 0));
+        }
+    }
+}
+
+#[test]
+fn what_everybody_says_is_no_sign_of_a_common_origin() {
+    let place = Place::new();
+    let other = ("other", SplitKind::Train, "a");
+    let lines = ["Hi.", "Hi!", "Oh, thank you so much.", "The ferry is late."];
+    let all: Vec<Demonstration> =
+        lines.iter().enumerate().map(|(at, text)| demonstration(other, at, text, "joy")).collect();
+    let bank = place.build(&all, None);
+    let section = section();
+    let asked = Asked { dataset: None, split: SplitKind::Valid, sha256: None };
+    let retriever = Retriever::new(&bank, &section, None).unwrap();
+    let retrieved = retriever.for_split(&split(&[("x", &["Hi!", "A late ferry"])]), &asked).unwrap();
+    assert_eq!(retrieved.hits[1].1[0].row, 3);
+}
+
 #[test]
 fn a_file_under_another_name_is_known_by_its_digest() {
     let place = Place::new();
