@@ -33,12 +33,13 @@ fn any_bit_that_flips_and_any_end_that_is_lost_is_found() {
     let (place, _) = whole("Line");
     assert!(check(&place.bank, None).is_empty());
     let sound = FILES.map(|name| fs_err::read(place.bank.join(name)).unwrap());
-    let run = ProptestConfig::with_cases(600);
+    let run = ProptestConfig::with_cases(500);
     proptest!(run, |(file in 0..FILES.len(), at in any::<prop::sample::Index>(), bit in 0_u8..8, cut in prop::bool::weighted(0.2))| {
         let path = place.bank.join(FILES[file]);
         let mut bytes = sound[file].clone();
         if cut {
-            bytes.truncate(at.index(bytes.len()));
+            // The line break at the manifest's end may be missing.
+            bytes.truncate(at.index(bytes.len() - usize::from(file == 0)));
         } else {
             bytes[at.index(sound[file].len())] ^= 1 << bit;
         }
