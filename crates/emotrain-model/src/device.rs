@@ -12,7 +12,7 @@ pub struct OpenDevice {
     pub device: Device,
     /// The type of weights and activations; adapters, optimizer and losses are f32 always.
     pub dtype: DType,
-    /// For people: `cpu`, `wgpu:0 (…)`.
+    /// For people: `cpu (AVX2)`, `wgpu:0 (…)`.
     pub name: String,
 }
 
@@ -62,7 +62,18 @@ fn cpu(dtype: Dtype) -> Result<OpenDevice, ModelError> {
             "set model.dtype = \"float32\", or choose a GPU with model.device",
         ));
     }
-    Ok(OpenDevice { device: Device::flex(), dtype: DType::F32, name: "cpu".to_owned() })
+    Ok(OpenDevice { device: Device::flex(), dtype: DType::F32, name: format!("cpu ({})", instructions()) })
+}
+
+/// The vector instructions that kernels and matrix products use here: on CPUs with the same, a run repeats to the bit.
+fn instructions() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    match pulp::Arch::new() {
+        pulp::Arch::V4(_) => return "AVX-512",
+        pulp::Arch::V3(_) => return "AVX2",
+        _ => {}
+    }
+    std::env::consts::ARCH
 }
 
 fn pick(
@@ -145,7 +156,7 @@ mod tests {
 
     #[test]
     fn the_cpu_computes_in_float32_alone() {
-        assert_eq!(open(&DeviceChoice::Cpu, Dtype::Float32).unwrap().name, "cpu");
+        assert_eq!(open(&DeviceChoice::Cpu, Dtype::Float32).unwrap().name, format!("cpu ({})", instructions()));
         let error = open(&DeviceChoice::Cpu, Dtype::Bfloat16).unwrap_err();
         assert_eq!(error.to_string(), "model.dtype = \"bfloat16\": the CPU computes in float32");
     }

@@ -96,7 +96,8 @@ fn bench_measures_steps() {
     let result: Value = serde_json::from_str(&said.out).unwrap();
     assert!(result["steps_per_second"].as_f64().unwrap() > 0.0);
     assert!(result["tokens_per_second"].as_f64().unwrap() > 0.0);
-    assert_eq!((&result["device"], &result["r"]), (&"cpu".into(), &4.into()));
+    assert!(result["device"].as_str().unwrap().starts_with("cpu ("));
+    assert_eq!(result["r"], 4);
     #[cfg(target_os = "linux")]
     assert!(result["peak_rss_mib"].as_f64().unwrap() > 1.0);
 }
