@@ -37,5 +37,6 @@ pub use io::{JsonlReader, JsonlWriter, TextFile, sha256_file, sha256_hex, write_
 pub use knowledge::{Coverage, Knowledge, load_knowledge};
 pub use label::{Label, LabelSet, LabelSetError, emotion_of};
 pub use load::{JsonlDialogues, jsonl_dialogues, load_split, load_text, to_jsonl};
+pub use mend::mended;
 pub use split::{Split, TextSplit, check_disjoint};
 pub use summary::SplitSummary;

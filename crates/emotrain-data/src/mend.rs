@@ -56,6 +56,15 @@ pub(crate) fn clean(text: &str) -> (Cow<'_, str>, Mended) {
     (Cow::Owned(mended.trim().to_owned()), Mended::Yes)
 }
 
+/// The text as every reader of this crate gives it: without stray control characters and trimmed.
+///
+/// ```
+/// assert_eq!(emotrain_data::mended(" It\u{92}s late\u{85} "), "It’s late…");
+/// ```
+pub fn mended(text: &str) -> Cow<'_, str> {
+    clean(text).0
+}
+
 /// Whether [`clean`] replaced anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mended {

@@ -141,5 +141,7 @@ impl ModelConfig {
 }
 
 pub(crate) use gguf::{TensorFacts, from_metadata};
+pub(crate) use json::Fields;
+pub(crate) use keys::{HARMLESS, Neutral, Only};
 pub(crate) use rope::llama3_divisors;
 pub(crate) use write::to_json as write_json;

@@ -1,21 +1,27 @@
-//! The elementwise chains of a decoder layer, each with its backward.
+//! The elementwise chains of a decoder layer, each with its backward, and those of an encoder layer, without.
 //!
 //! Every kernel has two forms of one meaning: whole-row loops over memory for the CPU in f32
 //! (vectorised, on all cores), and plain tensor operations for every other device and dtype. The
 //! tests hold the one against the other.
 
 mod dropout;
+mod gelu;
 mod host;
+mod layer_norm;
 mod rms_norm;
 mod rope;
+mod self_attention;
 mod softmax;
 mod swiglu;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use dropout::dropout;
+pub(crate) use gelu::bias_gelu;
 pub(crate) use host::add_columns;
+pub(crate) use layer_norm::{LayerNorm, add_layer_norm};
 pub(crate) use rms_norm::{rms_norm, rms_norm_backward, rms_norm_weight_gradient};
 pub(crate) use rope::{Rotation, rotate};
+pub(crate) use self_attention::{Projected, self_attention};
 pub(crate) use softmax::{Scores, attention_probabilities, attention_scores_backward, log_sum_exp};
 pub(crate) use swiglu::{swiglu, swiglu_backward};

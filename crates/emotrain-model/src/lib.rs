@@ -21,6 +21,7 @@ mod linear;
 mod lora;
 pub mod random;
 mod rope;
+mod sentence;
 mod weights;
 
 pub use adapter::BaseModel;
@@ -30,6 +31,7 @@ pub use decoder::{CausalLm, PassOptions};
 pub use error::ModelError;
 pub use gradients::Gradients;
 pub use lora::{LoraConfig, LoraInit};
+pub use sentence::{BertConfig, Pooling, SentenceConfig, SentenceEncoder, SentenceFolder};
 pub use weights::{
     Checkpoint, FloatType, NamedTensor, SafetensorsFile, TensorSpec, TokenizerSource, tensor_shapes,
     write_safetensors, write_safetensors_with,

@@ -26,4 +26,6 @@ pub use names::tensor_shapes;
 pub use safetensors::SafetensorsFile;
 pub use write::{NamedTensor, TensorSpec, write_safetensors, write_safetensors_with};
 
+pub(crate) use folder::Shards;
 pub(crate) use gguf::{Metadata, Value};
+pub(crate) use names::is_known_buffer;

@@ -10,7 +10,7 @@ use burn::tensor::Device;
 use emotrain_model::random::Key;
 use emotrain_model::{
     Architecture, Batch, CausalLm, Checkpoint, FloatType, Gradients, LoraConfig, LoraInit, ModelConfig,
-    PassOptions, Sequence, device,
+    PassOptions, SentenceEncoder, SentenceFolder, Sequence, device,
 };
 use emotrain_recipe::{DeviceChoice, Dtype};
 
@@ -99,5 +99,29 @@ fn a_gpu_agrees_with_the_cpu() {
         for (a, b) in cpu.iter().zip(&gpu) {
             assert!((a - b).abs() <= tolerance * a.abs().max(1.0), "{name} in {dtype}: {b}, the CPU {a}");
         }
+    }
+}
+
+/// The vectors of a few rows of ids by a tiny encoder of `tests/golden/sentence`.
+fn sentence_vectors(choice: &DeviceChoice) -> Vec<f32> {
+    let open = device::open(choice, Dtype::Float32).unwrap();
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/sentence/tiny_mean");
+    let folder = SentenceFolder::open(folder.as_ref()).unwrap();
+    let encoder = SentenceEncoder::load(&folder, &open.device, open.dtype).unwrap();
+    let rows: Vec<Vec<u32>> =
+        [9, 3, 30, 1].iter().map(|&n| (0..n).map(|i| (i * 29 + n) % 220).collect()).collect();
+    encoder.encode(&rows.iter().map(Vec::as_slice).collect::<Vec<_>>())
+}
+
+#[test]
+fn a_gpu_gives_the_sentence_vectors_of_the_cpu() {
+    let cpu = sentence_vectors(&DeviceChoice::Cpu);
+    assert_eq!(cpu, sentence_vectors(&DeviceChoice::Cpu));
+    if !device::compiled().contains(&"wgpu") {
+        println!("skipped: built without the wgpu feature");
+        return;
+    }
+    for (cpu, gpu) in cpu.iter().zip(sentence_vectors(&DeviceChoice::Wgpu(None))) {
+        assert!((cpu - gpu).abs() <= 1e-4, "{gpu}, the CPU {cpu}");
     }
 }

@@ -30,6 +30,10 @@ pub struct PromptContract {
     /// How demonstrations are shown, where there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub demonstrations: Option<DemonstrationSlot>,
+    /// How demonstrations were found: "lexical", or the digest of the sentence encoder. Known to whoever
+    /// searches: [`Encoder::contract`] leaves it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found_by: Option<String>,
     /// Passed to the chat template.
     pub enable_thinking: bool,
     /// Most tokens of prompt and answer together.
@@ -104,6 +108,7 @@ impl Encoder {
             history_window: self.window().history,
             future_window: self.window().future,
             demonstrations: self.slot(),
+            found_by: None,
             enable_thinking: self.thinking() == Thinking::On,
             max_seq_length: self.max_seq_length(),
             labels: self.labels().names().to_vec(),
@@ -140,16 +145,24 @@ impl PromptContract {
             differs("prompt.history_window", &self.history_window, &present.history_window),
             differs("prompt.future_window", &self.future_window, &present.future_window),
             differs("retrieval", &self.demonstrations, &present.demonstrations),
+            found_otherwise(self.found_by.as_deref(), present.found_by.as_deref()),
             differs("prompt.enable_thinking", &self.enable_thinking, &present.enable_thinking),
             differs("train.max_seq_length", &self.max_seq_length, &present.max_seq_length),
             differs("the label set", &self.labels, &present.labels),
         ];
         let mut differences: Vec<String> = differences.into_iter().flatten().collect();
-        if differences.is_empty() && self != present {
+        let found_by = present.found_by.clone();
+        if differences.is_empty() && (Self { found_by, ..self.clone() }) != *present {
             differences.push("the tokenizer gives the example other tokens".to_owned());
         }
         if differences.is_empty() { Ok(()) } else { Err(PromptError::ContractMismatch(differences)) }
     }
+}
+
+/// Other demonstrations come of another way of finding them. A contract may not say which it was.
+fn found_otherwise(then: Option<&str>, now: Option<&str>) -> Option<String> {
+    let (then, now) = (then?, now?);
+    (then != now).then(|| format!("demonstrations were found by {then} and are by {now} (retrieval.encoder)"))
 }
 
 #[cfg(test)]

@@ -3,15 +3,26 @@
 use std::path::Path;
 
 use crate::bank::Bank;
+use crate::embed::{Embedder, embed_checked};
 use crate::error::{BankProblem, RetrievalError};
 use crate::index;
+use crate::manifest::VECTORS;
+use crate::retriever::require_encoder;
+
+/// Texts that are encoded anew to see whether an encoder made the vectors.
+const SAMPLE: usize = 256;
+
+/// How far a number of a vector may be from the one that is made anew. On another kind of device, or with
+/// another order of summing, they differ by some 10⁻⁶.
+const TOLERANCE: f32 = 1e-4;
 
 /// Everything that is wrong with the bank in `folder`; empty for a sound one. Reads every byte: the
-/// digests of all files, every line, every number, every neighbour of an index. `encoder`, identity and dimensions, is the one that
-/// searches are meant for, where there is one.
+/// digests of all files, every line, every number, every neighbour of an index. `encoder` is the one that
+/// searches are meant for, where there is one: it has to be the one that made the vectors, by its identity
+/// and by what it makes of up to 256 texts from all over the bank.
 ///
 /// What keeps a bank from being opened comes alone: the rest cannot be told then.
-pub fn check(folder: &Path, encoder: Option<(&str, usize)>) -> Vec<RetrievalError> {
+pub fn check(folder: &Path, encoder: Option<&dyn Embedder>) -> Vec<RetrievalError> {
     let bank = match Bank::open(folder) {
         Ok(bank) => bank,
         Err(error) => return vec![error],
@@ -22,19 +33,34 @@ pub fn check(folder: &Path, encoder: Option<(&str, usize)>) -> Vec<RetrievalErro
         problems.extend(vectors.problems(record));
     }
     problems.extend(index::problems(&bank));
-    if let Some((asked, asked_width)) = encoder {
-        match record {
-            None => problems.push(RetrievalError::bank(folder, BankProblem::NoVectors)),
-            Some(record) if (record.encoder.as_str(), record.dimensions) != (asked, asked_width) => {
-                let (bank, bank_width) = (record.encoder.clone(), record.dimensions);
-                let asked = asked.to_owned();
-                let problem = BankProblem::OtherEncoder { bank, bank_width, asked, asked_width };
-                problems.push(RetrievalError::bank(folder, problem));
-            }
-            Some(_) => {}
-        }
+    if let Some(encoder) = encoder {
+        let is_maker = require_encoder(&bank, encoder);
+        // Vectors that are damaged have been told of already.
+        let compared =
+            is_maker.and_then(|()| if problems.is_empty() { compare(&bank, encoder) } else { Ok(()) });
+        problems.extend(compared.err());
     }
     problems
+}
+
+/// Encodes texts from all over the bank anew.
+fn compare(bank: &Bank, encoder: &dyn Embedder) -> Result<(), RetrievalError> {
+    let step = bank.len().div_ceil(SAMPLE);
+    let rows: Vec<usize> = (0..bank.len()).step_by(step).collect();
+    let texts: Vec<String> =
+        rows.iter().map(|row| bank.demonstration(*row).map(|one| one.text)).collect::<Result<_, _>>()?;
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let made = embed_checked(encoder, &texts)?;
+    for (row, made) in rows.into_iter().zip(made.chunks_exact(encoder.dimensions())) {
+        let kept = bank.vector(row).unwrap_or_default();
+        let differences = made.iter().zip(kept).map(|(one, other)| (one - other).abs());
+        let difference = differences.fold(0.0, f32::max);
+        if difference > TOLERANCE {
+            let problem = BankProblem::OtherVector { row, difference, encoder: encoder.identity() };
+            return Err(RetrievalError::bank(&bank.folder().join(VECTORS), problem));
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

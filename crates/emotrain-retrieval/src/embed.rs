@@ -7,7 +7,8 @@
 /// [`Retriever`](crate::Retriever).
 pub trait Embedder {
     /// Names everything that decides the vectors: the model, its weights, its pooling. Two encoders of
-    /// the same identity give the same vectors.
+    /// the same identity give the same vectors. Of `name@sha256:digest` the digest alone decides; the name
+    /// says where the encoder was found: see [`same_encoder`].
     fn identity(&self) -> String;
 
     /// Numbers in a vector, at least 1.
@@ -21,6 +22,35 @@ pub trait Embedder {
     /// # Errors
     /// Whatever keeps the encoder from its work, in its own words.
     fn embed(&self, texts: &[&str]) -> Result<Vec<f32>, EmbedderError>;
+}
+
+/// Between an encoder's name and the digest of all that decides its vectors.
+const DIGEST: &str = "@sha256:";
+
+/// Whether two identities are of encoders that give the same vectors: by their digests where both have one.
+///
+/// ```
+/// use emotrain_retrieval::same_encoder;
+///
+/// assert!(same_encoder("models/minilm@sha256:53aa", "sentence-transformers/all-MiniLM-L6-v2@sha256:53aa"));
+/// assert!(!same_encoder("minilm@sha256:53aa", "minilm@sha256:0b17"));
+/// assert!(!same_encoder("minilm@sha256:53aa", "minilm"));
+/// ```
+pub fn same_encoder(one: &str, other: &str) -> bool {
+    match (one.rsplit_once(DIGEST), other.rsplit_once(DIGEST)) {
+        (Some((_, one)), Some((_, other))) => one == other,
+        _ => one == other,
+    }
+}
+
+/// The name in an identity, by which the encoder may be found again: what stands before its digest.
+pub fn encoder_name(identity: &str) -> &str {
+    identity.rsplit_once(DIGEST).map_or(identity, |(name, _)| name)
+}
+
+/// What decides in an identity: its digest, or all of one without.
+pub(crate) fn encoder_digest(identity: &str) -> &str {
+    identity.rsplit_once('@').filter(|_| identity.contains(DIGEST)).map_or(identity, |(_, digest)| digest)
 }
 
 /// Why an encoder gave no vectors.

@@ -150,6 +150,16 @@ pub enum BankProblem {
         /// What it is.
         length: f32,
     },
+    /// A vector that the encoder of the manifest does not make of its text.
+    #[error("vector {row} differs by {difference} from the one that {encoder} makes of its text")]
+    OtherVector {
+        /// Counted from 0; the demonstration is on the line after.
+        row: usize,
+        /// The largest, in a number of the vector.
+        difference: f32,
+        /// The encoder.
+        encoder: String,
+    },
     /// The bank's vectors and the encoder of the search are strangers.
     #[error("was built with the encoder {bank} ({bank_width} numbers), not with {asked} ({asked_width})")]
     OtherEncoder {
@@ -292,8 +302,13 @@ impl BankProblem {
                 "set retrieval.encoder to the bank's, or build the bank again with this encoder",
             ),
             (
-                matches!(self, Self::NoVectors | Self::NoEncoder(_)),
-                "set retrieval.encoder = \"lexical\", since this version has no sentence encoder",
+                matches!(self, Self::NoVectors),
+                "give it vectors with emotrain bank build BANK --encoder NAME, or search by words in common, \"lexical\"",
+            ),
+            (matches!(self, Self::OtherVector { .. }), "build the bank again from its sources"),
+            (
+                matches!(self, Self::NoEncoder(_)),
+                "name an encoder that is there, or search by words in common, \"lexical\"",
             ),
             (
                 matches!(self, Self::HeldOut { .. }),

@@ -16,6 +16,8 @@ use crate::text::{TextKey, words};
 pub(crate) struct WordSums {
     pub(crate) name: &'static str,
     pub(crate) width: usize,
+    /// Put before each word: another one makes other vectors.
+    pub(crate) salt: &'static str,
     /// Fails once so many texts have been encoded.
     pub(crate) fails_after: usize,
     pub(crate) encoded: Cell<usize>,
@@ -23,7 +25,7 @@ pub(crate) struct WordSums {
 
 impl WordSums {
     pub(crate) fn new(width: usize) -> Self {
-        Self { name: "word-sums", width, fails_after: usize::MAX, encoded: Cell::new(0) }
+        Self { name: "word-sums", width, salt: "", fails_after: usize::MAX, encoded: Cell::new(0) }
     }
 }
 
@@ -49,7 +51,7 @@ impl WordSums {
     fn vector(&self, text: &str) -> Vec<f32> {
         let mut sum = vec![0.0; self.width];
         for word in words(text).chain([""]) {
-            let noise = noise(TextKey::exact(&word.to_lowercase()).0);
+            let noise = noise(TextKey::exact(&format!("{}{}", self.salt, word.to_lowercase())).0);
             sum.iter_mut().zip(noise).for_each(|(sum, value)| *sum += value);
         }
         let length = length(&sum);

@@ -57,7 +57,7 @@ pub use bank::Bank;
 pub use builder::{Added, BuildStep, Builder, Built, HeldOut, Progress};
 pub use cache::{cache_key, read_cache, write_cache};
 pub use check::check;
-pub use embed::{Embedder, EmbedderError};
+pub use embed::{Embedder, EmbedderError, encoder_name, same_encoder};
 pub use error::{BankPlace, BankProblem, RetrievalError};
 pub use generate::{
     DialogueRequest, GenerateError, GeneratePlan, Generated, GenerationState, RejectedReply, Rejection,

@@ -7,7 +7,7 @@ use emotrain_recipe::{RetrievalSection, SearchIndex};
 use serde::{Deserialize, Serialize};
 
 use crate::bank::Bank;
-use crate::embed::{Embedder, embed_checked};
+use crate::embed::{Embedder, embed_checked, encoder_digest, same_encoder};
 use crate::error::{BankProblem, RetrievalError};
 use crate::guard::{Asked, Closed, Guard};
 use crate::index;
@@ -58,6 +58,20 @@ pub enum EngineName {
     },
     /// Words in common.
     Lexical,
+}
+
+impl EngineName {
+    /// What decides which demonstrations are found, wherever an encoder was: "lexical", or its digest, and
+    /// the digest of a graph.
+    pub fn decisive(&self) -> String {
+        match self {
+            Self::Dense(encoder) => encoder_digest(encoder).to_owned(),
+            Self::Hnsw { encoder, ef_search, sha256, .. } => {
+                format!("{} by the graph {sha256}, ef_search {ef_search}", encoder_digest(encoder))
+            }
+            Self::Lexical => RetrievalSection::LEXICAL.to_owned(),
+        }
+    }
 }
 
 impl fmt::Display for EngineName {
@@ -291,7 +305,7 @@ pub(crate) fn require_encoder(bank: &Bank, embedder: &dyn Embedder) -> Result<()
     let fail = |problem| RetrievalError::bank(bank.folder(), problem);
     let Some(record) = &bank.manifest().vectors else { return Err(fail(BankProblem::NoVectors)) };
     let (asked, asked_width) = (embedder.identity(), embedder.dimensions());
-    if (record.encoder.as_str(), record.dimensions) == (asked.as_str(), asked_width) {
+    if same_encoder(&record.encoder, &asked) && record.dimensions == asked_width {
         return Ok(());
     }
     let (bank, bank_width) = (record.encoder.clone(), record.dimensions);

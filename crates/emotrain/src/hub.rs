@@ -16,6 +16,12 @@ const CONFIG: &str = "config.json";
 const TOKENIZER: [&str; 3] = ["tokenizer.json", "tokenizer_config.json", "chat_template.jinja"];
 const WEIGHTS: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
+/// What a sentence encoder is made of, and what else its folder says of it.
+const MODULES: &str = "modules.json";
+const SETTINGS: [&str; 2] = ["sentence_bert_config.json", "config_sentence_transformers.json"];
+
+const ENCODER_WAYS_OUT: &str = "give the path of a folder that sentence-transformers has saved; or check the name, the \
+network, HF_ENDPOINT (a mirror) and HF_TOKEN (private models)";
 
 const WAYS_OUT: &str = "give the path of a folder with config.json, tokenizer.json and safetensors, or of a .gguf file; \
 or check the name, the network, HF_ENDPOINT (a mirror) and HF_TOKEN (private models)";
@@ -24,18 +30,18 @@ or check the name, the network, HF_ENDPOINT (a mirror) and HF_TOKEN (private mod
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum HubError {
     /// Neither a path nor a name that a hub could have.
-    #[error("model.model_name_or_path = {0:?}: no such file or folder")]
-    NoSuchPath(String),
+    #[error("{} = {name:?}: no such file or folder", wanted.key())]
+    NoSuchPath { name: String, wanted: Wanted },
     /// Not in the cache, and fetching is switched off.
     #[error("{name}: not a path here, not in the cache, and HF_HUB_OFFLINE forbids to fetch it")]
-    Offline { name: String },
+    Offline { name: String, wanted: Wanted },
     /// No place to keep it.
     #[error("{0}: there is no home directory to keep it in; set HF_HOME")]
     NoHome(String),
     /// The hub said no, or there is no network.
     #[error("{name} (revision {revision}): not a path here, and the hub does not give it: {reason}")]
-    Refused { name: String, revision: String, reason: String },
-    /// The repository holds no weights that can be used.
+    Refused { name: String, revision: String, reason: String, wanted: Wanted },
+    /// The repository holds no such file, without which it cannot be used.
     #[error("{name}: the repository holds no {file}")]
     Lacking { name: String, file: &'static str },
 }
@@ -44,10 +50,20 @@ impl HubError {
     /// What to do about it.
     pub(crate) fn hint(&self) -> &'static str {
         match self {
+            Self::Lacking { file: MODULES, .. } => {
+                "it is no sentence encoder; name one that sentence-transformers has saved"
+            }
             Self::Lacking { .. } => {
                 "only safetensors are read; download a .gguf file by hand and give its path"
             }
-            Self::NoSuchPath(_) | Self::Offline { .. } | Self::NoHome(_) | Self::Refused { .. } => WAYS_OUT,
+            Self::NoSuchPath { wanted, .. } | Self::Offline { wanted, .. } | Self::Refused { wanted, .. } => {
+                if *wanted == Wanted::Encoder {
+                    ENCODER_WAYS_OUT
+                } else {
+                    WAYS_OUT
+                }
+            }
+            Self::NoHome(_) => WAYS_OUT,
         }
     }
 }
@@ -59,6 +75,18 @@ pub(crate) enum Wanted {
     Texts,
     /// The weights as well.
     Everything,
+    /// A sentence encoder: weights, tokenizer and the settings of its modules.
+    Encoder,
+}
+
+impl Wanted {
+    /// The key of a recipe that names such a model.
+    fn key(self) -> &'static str {
+        match self {
+            Self::Texts | Self::Everything => "model.model_name_or_path",
+            Self::Encoder => "retrieval.encoder",
+        }
+    }
 }
 
 /// The hub as the environment describes it.
@@ -79,22 +107,30 @@ impl<'a> Hub<'a> {
     /// Every way in which a name leads nowhere.
     pub(crate) fn folder(&self, name: &str, revision: &str, wanted: Wanted) -> Result<PathBuf, HubError> {
         if !is_hub_name(name) {
-            return Err(HubError::NoSuchPath(name.to_owned()));
+            return Err(HubError::NoSuchPath { name: name.to_owned(), wanted });
         }
         let Some(place) = &self.env.hub_cache else { return Err(HubError::NoHome(name.to_owned())) };
-        let repo = Repo::with_revision(name.to_owned(), RepoType::Model, revision.to_owned());
-        let cache = Cache::new(place.clone());
-        let cached =
-            cache.repo(repo.clone()).get(CONFIG).and_then(|file| file.parent().map(Path::to_path_buf));
-        let pinned = cache.repo(repo.clone()).pointer_path(revision);
-        let mut cached = cached.into_iter().chain([pinned]);
-        if let Some(folder) = cached.find(|folder| is_complete(folder, wanted)) {
+        if let Some(folder) = self.cached(name, revision, wanted) {
             return Ok(folder);
         }
         if self.env.offline {
-            return Err(HubError::Offline { name: name.to_owned() });
+            return Err(HubError::Offline { name: name.to_owned(), wanted });
         }
-        self.fetch(&cache, &repo, (name, wanted))
+        let repo = Repo::with_revision(name.to_owned(), RepoType::Model, revision.to_owned());
+        self.fetch(&Cache::new(place.clone()), &repo, (name, wanted))
+    }
+
+    /// The same, without asking the network; `None` where the cache does not hold all of it.
+    pub(crate) fn cached(&self, name: &str, revision: &str, wanted: Wanted) -> Option<PathBuf> {
+        if !is_hub_name(name) {
+            return None;
+        }
+        let cache = Cache::new(self.env.hub_cache.clone()?);
+        let repo = Repo::with_revision(name.to_owned(), RepoType::Model, revision.to_owned());
+        let cached =
+            cache.repo(repo.clone()).get(CONFIG).and_then(|file| file.parent().map(Path::to_path_buf));
+        let pinned = cache.repo(repo).pointer_path(revision);
+        cached.into_iter().chain([pinned]).find(|folder| is_complete(folder, wanted))
     }
 
     fn fetch(&self, cache: &Cache, repo: &Repo, (name, wanted): (&str, Wanted)) -> Result<PathBuf, HubError> {
@@ -102,6 +138,7 @@ impl<'a> Hub<'a> {
             name: name.to_owned(),
             revision: repo.revision().to_owned(),
             reason: reason(error),
+            wanted,
         };
         let api = self.api(cache.clone()).map_err(|error| refused(&error))?;
         let info = api.repo(repo.clone()).info().map_err(|error| refused(&error))?;
@@ -120,11 +157,20 @@ impl<'a> Hub<'a> {
         if !has(CONFIG) {
             return Err(lacking(CONFIG));
         }
+        if wanted == Wanted::Encoder && !has(MODULES) {
+            return Err(lacking(MODULES));
+        }
         self.printer.say(format_args!("fetching {name} ({})", info.sha));
         for file in TOKENIZER.into_iter().filter(|file| has(file)) {
             get(file)?;
         }
-        if wanted == Wanted::Everything {
+        if wanted == Wanted::Encoder {
+            let modules = module_settings(&get(MODULES)?).into_iter().chain(SETTINGS.map(str::to_owned));
+            for file in modules.filter(|file| has(file)) {
+                get(&file)?;
+            }
+        }
+        if wanted != Wanted::Texts {
             if has(WEIGHTS) {
                 get(WEIGHTS)?;
             } else if has(INDEX) {
@@ -169,7 +215,22 @@ fn is_complete(folder: &Path, wanted: Wanted) -> bool {
     let texts = has(CONFIG) && has(TOKENIZER[0]);
     let index = folder.join(INDEX);
     let sharded = || index.exists() && shards(&index).iter().all(|shard| has(shard));
-    texts && (wanted == Wanted::Texts || has(WEIGHTS) || sharded())
+    // A module without settings has no file: only pooling cannot do without.
+    let modules = || {
+        let settings = module_settings(&folder.join(MODULES));
+        has(MODULES) && settings.iter().filter(|file| file.contains("Pooling")).all(|file| has(file))
+    };
+    texts
+        && (wanted != Wanted::Encoder || modules())
+        && (wanted == Wanted::Texts || has(WEIGHTS) || sharded())
+}
+
+/// The files with the settings of a sentence encoder's modules; its loader reports a list that is damaged.
+fn module_settings(modules: &Path) -> Vec<String> {
+    let text = fs_err::read_to_string(modules).unwrap_or_default();
+    let modules: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+    let folders = modules.as_array().into_iter().flatten().filter_map(|module| module["path"].as_str());
+    folders.filter(|folder| !folder.is_empty()).map(|folder| format!("{folder}/{CONFIG}")).collect()
 }
 
 /// The weight files that an index names; the model's loader reports an index that is damaged.

@@ -6,6 +6,7 @@
 
 mod cli;
 mod commands;
+mod encoder;
 mod env;
 mod exit;
 mod hub;

@@ -20,7 +20,7 @@ use emotrain_eval::write_predictions;
 use emotrain_model::device::{self, OpenDevice};
 use emotrain_model::random::Key;
 use emotrain_model::{CausalLm, Checkpoint, ModelConfig};
-use emotrain_prompt::{Answers, Encoder, Sample, TokenCounts, TokenizerFiles};
+use emotrain_prompt::{Answers, Encoder, PromptContract, Sample, TokenCounts, TokenizerFiles};
 use emotrain_recipe::{Recipe, TrainMethod};
 use emotrain_train::{Course, End, Job, Outcome, RunDir, TrainData};
 use serde_json::{Value, json};
@@ -36,7 +36,7 @@ pub(crate) use base::{Base, make_trainable};
 pub(crate) use coder::{Coder, Selection};
 pub(crate) use content::Content;
 pub(crate) use course::{Ordered, kept_losses};
-pub(crate) use demonstrations::{Found, find};
+pub(crate) use demonstrations::{Found, Library, find};
 pub(crate) use exam::{Exam, Measure, Terms, ask, comparison, predictions};
 pub(crate) use plan::plan;
 pub(crate) use record::Record;
@@ -74,6 +74,8 @@ pub(crate) struct Prepared<'a> {
     pub(crate) config: ModelConfig,
     pub(crate) tokenizer: TokenizerFiles,
     pub(crate) coder: Coder,
+    /// The bank of demonstrations, where the recipe has one.
+    pub(crate) library: Option<Library>,
     /// In the order in which they were asked for.
     pub(crate) materials: Vec<Material>,
     /// What each epoch trains on, where training files were asked for. With difficulties that a model has yet to
@@ -99,14 +101,16 @@ pub(crate) fn prepare<'a>(
     let tokenizer = base.as_ref().and_then(|base| problems.take(base.tokenizer()));
     let coder =
         tokenizer.as_ref().and_then(|files| problems.take(Coder::new(recipe, &labels, files.clone())));
-    let (Some(contents), Some(base), Some(config), Some(tokenizer), Some(coder)) =
-        (contents, base, config, tokenizer, coder)
+    let library = problems.take(Library::open(recipe, shell));
+    let (Some(contents), Some(base), Some(config), Some(tokenizer), Some(coder), Some(library)) =
+        (contents, base, config, tokenizer, coder, library)
     else {
         return Err(problems.into_error());
     };
     let mut materials = Vec::new();
     for (name, content) in contents {
-        let Some(found) = problems.take(find(recipe, &labels, &content, name)) else { continue };
+        let found = problems.take(find(recipe, &labels, library.as_ref(), (&content, name)));
+        let Some(found) = found else { continue };
         let samples = problems.take(coder.encode(&content, found.as_ref(), selection(recipe, name)));
         materials.extend(samples.map(|samples| Material { name, content, found, samples }));
     }
@@ -114,7 +118,7 @@ pub(crate) fn prepare<'a>(
     let losses = BTreeMap::new();
     let course =
         train.and_then(|train| problems.take(Ordered::new(recipe, &labels).course(train, Some(&losses))));
-    let prepared = Prepared { recipe, labels, base, config, tokenizer, coder, materials, course };
+    let prepared = Prepared { recipe, labels, base, config, tokenizer, coder, library, materials, course };
     prepared.check_fit(&mut problems);
     problems.finish()?;
     Ok(prepared)
@@ -145,6 +149,16 @@ impl Prepared<'_> {
             Coder::Emotions(encoder) => Some(encoder),
             Coder::Text { .. } => None,
         }
+    }
+
+    /// How the prompts are made, as it is kept beside what is trained on them; a run on plain text has none.
+    ///
+    /// # Errors
+    /// A template or tokenizer that fails on the contract's example, a bank that cannot be searched.
+    pub(crate) fn contract(&self) -> anyhow::Result<Option<PromptContract>> {
+        let Some(encoder) = self.encoder() else { return Ok(None) };
+        let found_by = self.library.as_ref().map(|library| library.found_by(self.recipe)).transpose()?;
+        Ok(Some(PromptContract { found_by, ..encoder.contract()? }))
     }
 
     /// Says what was read.

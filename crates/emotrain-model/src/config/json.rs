@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use super::check::{self, problem};
-use super::keys::{HARMLESS, Neutral, ONLY, WINDOW_DETAILS};
+use super::keys::{HARMLESS, Neutral, ONLY, Only, WINDOW_DETAILS};
 use super::{Architecture, ModelConfig, rope};
 use crate::error::{ConfigProblem, ModelError};
 
@@ -87,7 +87,7 @@ fn model(fields: &mut Fields, architecture: Architecture) -> ModelConfig {
         initializer_range: fields.number("initializer_range").unwrap_or(0.02),
     };
     windows(fields, num_hidden_layers);
-    neutral_keys(fields);
+    fields.neutral_keys(ONLY);
     fields.unknown_keys(&[HARMLESS, WINDOW_DETAILS], "a setting this program does not know");
     config
 }
@@ -137,22 +137,6 @@ fn windows(fields: &mut Fields, layers: usize) {
     }
 }
 
-fn neutral_keys(fields: &mut Fields) {
-    for only in ONLY {
-        let Some(value) = fields.get(only.key) else { continue };
-        let (is_neutral, wanted) = match only.neutral {
-            Neutral::False => (*value == Value::Bool(false), "false".to_owned()),
-            Neutral::Number(number) => (value.as_f64() == Some(number), number.to_string()),
-            Neutral::Text(text) => (value == text, format!("\"{text}\"")),
-            Neutral::Empty => (value.as_object().is_some_and(Map::is_empty), "absent".to_owned()),
-        };
-        if !is_neutral {
-            let message = format!("{} is not supported: {} (must be {wanted})", brief(value), only.effect);
-            fields.report(only.key, message);
-        }
-    }
-}
-
 /// A value for a message, objects and lists cut short.
 fn brief(value: &Value) -> String {
     const LONGEST: usize = 60;
@@ -164,24 +148,24 @@ fn brief(value: &Value) -> String {
 }
 
 /// One JSON object, the keys asked for so far, and what was wrong with their values.
-pub(super) struct Fields<'a> {
-    pub(super) object: &'a Map<String, Value>,
+pub(crate) struct Fields<'a> {
+    pub(crate) object: &'a Map<String, Value>,
     /// Put before a key in messages: the path of this object in the file.
     prefix: &'static str,
     known: BTreeSet<&'static str>,
-    pub(super) problems: Vec<ConfigProblem>,
+    pub(crate) problems: Vec<ConfigProblem>,
 }
 
 impl<'a> Fields<'a> {
-    pub(super) fn new(object: &'a Map<String, Value>, prefix: &'static str) -> Self {
+    pub(crate) fn new(object: &'a Map<String, Value>, prefix: &'static str) -> Self {
         Self { object, prefix, known: BTreeSet::new(), problems: Vec::new() }
     }
 
-    pub(super) fn report(&mut self, key: &str, message: impl Into<String>) {
+    pub(crate) fn report(&mut self, key: &str, message: impl Into<String>) {
         self.problems.push(problem(&format!("{}{key}", self.prefix), message));
     }
 
-    pub(super) fn report_with_hint(
+    pub(crate) fn report_with_hint(
         &mut self,
         key: &str,
         message: impl Into<String>,
@@ -192,7 +176,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The value; null counts as absent.
-    pub(super) fn get(&mut self, key: &'static str) -> Option<&'a Value> {
+    pub(crate) fn get(&mut self, key: &'static str) -> Option<&'a Value> {
         self.known.insert(key);
         self.object.get(key).filter(|value| !value.is_null())
     }
@@ -218,38 +202,56 @@ impl<'a> Fields<'a> {
         value.unwrap_or_default()
     }
 
-    pub(super) fn size(&mut self, key: &'static str) -> Option<usize> {
+    pub(crate) fn size(&mut self, key: &'static str) -> Option<usize> {
         self.typed(key, "a whole number", |value| value.as_u64().and_then(|size| usize::try_from(size).ok()))
     }
 
-    pub(super) fn required_size(&mut self, key: &'static str) -> usize {
+    pub(crate) fn required_size(&mut self, key: &'static str) -> usize {
         let value = self.size(key);
         self.required(key, value)
     }
 
-    pub(super) fn number(&mut self, key: &'static str) -> Option<f64> {
+    pub(crate) fn number(&mut self, key: &'static str) -> Option<f64> {
         self.typed(key, "a number", Value::as_f64)
     }
 
-    pub(super) fn required_number(&mut self, key: &'static str) -> f64 {
+    pub(crate) fn required_number(&mut self, key: &'static str) -> f64 {
         let value = self.number(key);
         self.required(key, value)
     }
 
-    pub(super) fn flag(&mut self, key: &'static str) -> Option<bool> {
+    pub(crate) fn flag(&mut self, key: &'static str) -> Option<bool> {
         self.typed(key, "true or false", Value::as_bool)
     }
 
-    pub(super) fn text(&mut self, key: &'static str) -> Option<String> {
+    pub(crate) fn text(&mut self, key: &'static str) -> Option<String> {
         self.typed(key, "a string", |value| value.as_str().map(str::to_owned))
     }
 
-    pub(super) fn object(&mut self, key: &'static str) -> Option<&'a Map<String, Value>> {
+    pub(crate) fn object(&mut self, key: &'static str) -> Option<&'a Map<String, Value>> {
         self.typed(key, "an object", Value::as_object)
     }
 
+    /// Reports every key of the list that is there with another value than the one it has no influence at.
+    pub(crate) fn neutral_keys(&mut self, list: &[Only]) {
+        for only in list {
+            let Some(value) = self.get(only.key) else { continue };
+            let (is_neutral, wanted) = match only.neutral {
+                Neutral::False => (*value == Value::Bool(false), "false".to_owned()),
+                Neutral::Number(number) => (value.as_f64() == Some(number), number.to_string()),
+                Neutral::Text(text) => (value == text, format!("\"{text}\"")),
+                Neutral::Empty => (value.as_object().is_some_and(Map::is_empty), "absent".to_owned()),
+            };
+            if !is_neutral {
+                let message =
+                    format!("{} is not supported: {} (must be {wanted})", brief(value), only.effect);
+                self.report(only.key, message);
+            }
+        }
+    }
+
     /// Reports every key with a value that was neither asked for nor is in one of `ignored`.
-    pub(super) fn unknown_keys(&mut self, ignored: &[&[&str]], message: &str) {
+    pub(crate) fn unknown_keys(&mut self, ignored: &[&[&str]], message: &str) {
         let object = self.object;
         for (key, value) in object {
             let is_known =

@@ -2,7 +2,7 @@
 
 /// Keys that cannot change the forward pass: bookkeeping, generation defaults, classification labels, and
 /// switches that choose between implementations of the same computation.
-pub(super) const HARMLESS: &[&str] = &[
+pub(crate) const HARMLESS: &[&str] = &[
     "_attn_implementation",
     "_attn_implementation_autoset",
     "_attn_implementation_internal",
@@ -71,7 +71,7 @@ pub(super) const HARMLESS: &[&str] = &[
 
 /// A value at which a key has no influence.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Neutral {
+pub(crate) enum Neutral {
     False,
     Number(f64),
     Text(&'static str),
@@ -80,11 +80,11 @@ pub(super) enum Neutral {
 
 /// A key that is accepted at one value only (or when it is absent or null).
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Only {
-    pub(super) key: &'static str,
-    pub(super) neutral: Neutral,
+pub(crate) struct Only {
+    pub(crate) key: &'static str,
+    pub(crate) neutral: Neutral,
     /// What the key would switch on.
-    pub(super) effect: &'static str,
+    pub(crate) effect: &'static str,
 }
 
 /// Keys of features this crate does not compute, with the value that leaves them off.

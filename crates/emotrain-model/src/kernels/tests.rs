@@ -135,3 +135,50 @@ fn columns_are_added_in_place_and_in_views() {
         1e-6,
     );
 }
+
+#[test]
+fn layer_norm_has_one_meaning() {
+    for width in [7, 64, 384] {
+        let (x, residual, bias) = (draw(12, [ROWS, width]), draw(13, [ROWS, width]), draw(14, [1, width]));
+        let norm = LayerNorm { weight: draw(15, [1, width]), bias: draw(16, [1, width]), epsilon: 1e-12 };
+        let wide_norm = LayerNorm { weight: wide(&norm.weight), bias: wide(&norm.bias), epsilon: 1e-12 };
+        assert_close(
+            add_layer_norm(x.clone(), &bias, residual.clone(), &norm),
+            add_layer_norm(wide(&x), &wide(&bias), wide(&residual), &wide_norm),
+            1e-5,
+        );
+    }
+}
+
+#[test]
+fn gelu_has_one_meaning() {
+    let (x, bias) = (draw(17, [ROWS, 99]) * 3.0, draw(18, [1, 99]));
+    assert_close(bias_gelu(x.clone(), &bias), bias_gelu(wide(&x), &wide(&bias)), 1e-6);
+}
+
+#[test]
+fn self_attention_has_one_meaning_and_stays_in_its_segment() {
+    // Lengths around the padding of keys and the blocks of queries.
+    let lengths = [1, 2, 3, 4, 5, 15, 16, 17, 33];
+    let mut segments = Vec::new();
+    for length in lengths {
+        let start = segments.last().map_or(0, |last: &std::ops::Range<usize>| last.end);
+        segments.push(start..start + length);
+    }
+    let rows = lengths.iter().sum();
+    for (heads, dim) in [(2, 8), (3, 5), (1, 32)] {
+        let width = heads * dim;
+        let (qkv, bias) = (draw(19, [rows, 3 * width]), draw(20, [1, 3 * width]));
+        let attend = |qkv: Tensor<2>, bias: &Tensor<2>, segments: &[_]| {
+            self_attention(Projected { qkv, bias, heads }, segments)
+        };
+        let ours = attend(qkv.clone(), &bias, &segments);
+        assert_close(ours.clone(), attend(wide(&qkv), &wide(&bias), &segments), 1e-5);
+        for segment in &segments {
+            let alone = qkv.clone().narrow(0, segment.start, segment.len());
+            let whole = 0..segment.len();
+            let alone = attend(alone, &bias, std::slice::from_ref(&whole));
+            assert_close(alone, ours.clone().narrow(0, segment.start, segment.len()), 0.0);
+        }
+    }
+}

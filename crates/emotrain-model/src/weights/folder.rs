@@ -17,7 +17,7 @@ pub(super) const INDEX: &str = "model.safetensors.index.json";
 
 /// All weight files of a folder, and which of them holds which tensor.
 #[derive(Debug)]
-pub(super) struct Shards {
+pub(crate) struct Shards {
     path: PathBuf,
     /// Sorted by file name.
     files: Vec<SafetensorsFile>,
@@ -31,7 +31,7 @@ struct Index {
 }
 
 impl Shards {
-    pub(super) fn open(folder: &Path) -> Result<Self, ModelError> {
+    pub(crate) fn open(folder: &Path) -> Result<Self, ModelError> {
         let single = folder.join(SINGLE);
         if single.exists() {
             return Self::single(&single);
@@ -99,19 +99,19 @@ impl Shards {
     }
 
     /// The folder, or the file when there is only one.
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.places.keys().map(String::as_str)
     }
 
-    pub(super) fn shape(&self, name: &str) -> Option<&[usize]> {
+    pub(crate) fn shape(&self, name: &str) -> Option<&[usize]> {
         self.file_of(name).and_then(|file| file.shape(name))
     }
 
-    pub(super) fn tensor(&self, name: &str) -> Result<(Vec<usize>, Vec<f32>), ModelError> {
+    pub(crate) fn tensor(&self, name: &str) -> Result<(Vec<usize>, Vec<f32>), ModelError> {
         let file =
             self.file_of(name).ok_or_else(|| ModelError::tensor(&self.path, name, "not in any file"))?;
         file.tensor(name)
@@ -123,7 +123,7 @@ impl Shards {
 
     /// Of a single file its sha256; of shards the sha256 over `hash  name` lines in the order of the names,
     /// which is what `sha256sum *.safetensors | sha256sum` prints.
-    pub(super) fn sha256(&self) -> String {
+    pub(crate) fn sha256(&self) -> String {
         if let [only] = self.files.as_slice()
             && self.path == only.path()
         {

@@ -56,7 +56,8 @@ fn layer_shapes(config: &ModelConfig) -> Vec<(&'static str, Vec<usize>)> {
     shapes
 }
 
-/// Buffers that old versions of transformers saved with the weights and that are recomputed here.
-pub(super) fn is_known_buffer(name: &str) -> bool {
-    name.ends_with("rotary_emb.inv_freq")
+/// Buffers that old versions of transformers saved with the weights and that are recomputed here: rotary
+/// frequencies, and the numbers 0, 1, 2 … as positions.
+pub(crate) fn is_known_buffer(name: &str) -> bool {
+    name.ends_with("rotary_emb.inv_freq") || name.ends_with("embeddings.position_ids")
 }

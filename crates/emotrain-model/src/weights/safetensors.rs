@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use super::float::{CHUNK, FloatType};
 use super::mapped::MappedFile;
+use super::names::is_known_buffer;
 use crate::error::ModelError;
 
 /// As in the reference implementation: a larger header is a corrupt length.
@@ -21,7 +22,8 @@ const LARGEST_HEADER: u64 = 100_000_000;
 /// The header's entry for free-form text, in place of a tensor.
 pub(super) const METADATA: &str = "__metadata__";
 
-/// An opened safetensors file with tensors of `F32`, `F16` and `BF16`.
+/// An opened safetensors file with tensors of `F32`, `F16` and `BF16`. Buffers that are never read, such as saved
+/// position numbers, may be of other types.
 #[derive(Debug)]
 pub struct SafetensorsFile {
     file: MappedFile,
@@ -31,7 +33,8 @@ pub struct SafetensorsFile {
 
 #[derive(Debug)]
 struct Entry {
-    float: FloatType,
+    /// `None` for a buffer of another type, which is never read.
+    float: Option<FloatType>,
     shape: Vec<usize>,
     /// Position in the file.
     start: usize,
@@ -101,13 +104,16 @@ impl SafetensorsFile {
         let Some(entry) = self.tensors.get(name) else {
             return Err(ModelError::tensor(self.path(), name, "not in the file"));
         };
+        let Some(float) = entry.float else {
+            return Err(ModelError::tensor(self.path(), name, "is not of a float type"));
+        };
         let bytes = &self.file[entry.start..entry.end];
-        let size = entry.float.size();
+        let size = float.size();
         let mut values = vec![0.0; bytes.len() / size];
         values
             .par_chunks_mut(CHUNK)
             .zip(bytes.par_chunks(CHUNK * size))
-            .for_each(|(values, bytes)| entry.float.decode(bytes, values));
+            .for_each(|(values, bytes)| float.decode(bytes, values));
         Ok((entry.shape.clone(), values))
     }
 
@@ -115,9 +121,9 @@ impl SafetensorsFile {
         self.file.sha256()
     }
 
-    /// The type a tensor is stored as; `None` when the file does not hold it.
+    /// The type a tensor is stored as; `None` when the file does not hold it, or holds no floats under this name.
     pub fn float_type(&self, name: &str) -> Option<FloatType> {
-        self.tensors.get(name).map(|entry| entry.float)
+        self.tensors.get(name).and_then(|entry| entry.float)
     }
 }
 
@@ -143,10 +149,11 @@ fn header(file: &MappedFile) -> Result<(serde_json::Map<String, Value>, usize), 
 fn entry(file: &MappedFile, name: &str, value: Value, data_start: usize) -> Result<Entry, ModelError> {
     let wrong = |message: String| ModelError::tensor(file.path(), name, message);
     let stated: Stated = serde_json::from_value(value).map_err(|source| wrong(source.to_string()))?;
-    let Some(float) = FloatType::from_safetensors_name(&stated.dtype) else {
+    let float = FloatType::from_safetensors_name(&stated.dtype);
+    if float.is_none() && !is_known_buffer(name) {
         let message = format!("type {} is not supported (supported: F32, F16, BF16)", stated.dtype);
         return Err(wrong(message));
-    };
+    }
     let (start, end) = stated.data_offsets;
     let available = file.len() - data_start;
     let (Some(start), Some(end)) = (within(start, available), within(end, available)) else {
@@ -154,6 +161,10 @@ fn entry(file: &MappedFile, name: &str, value: Value, data_start: usize) -> Resu
         return Err(wrong(message));
     };
     let shape: Option<Vec<usize>> = stated.shape.iter().map(|size| usize::try_from(*size).ok()).collect();
+    let Some(float) = float else {
+        let shape = shape.unwrap_or_default();
+        return Ok(Entry { float: None, shape, start: data_start + start, end: data_start + end });
+    };
     let needed = shape
         .as_deref()
         .and_then(|shape| shape.iter().try_fold(float.size(), |bytes, size| bytes.checked_mul(*size)));
@@ -165,7 +176,7 @@ fn entry(file: &MappedFile, name: &str, value: Value, data_start: usize) -> Resu
             format!("shape {shape:?} of {} needs {needed} bytes, offsets are {start}..{end}", stated.dtype);
         return Err(wrong(message));
     }
-    Ok(Entry { float, shape, start: data_start + start, end: data_start + end })
+    Ok(Entry { float: Some(float), shape, start: data_start + start, end: data_start + end })
 }
 
 fn within(offset: u64, available: usize) -> Option<usize> {

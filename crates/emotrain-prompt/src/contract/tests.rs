@@ -63,4 +63,9 @@ fn differences_are_named() {
     expect![[r#"
         the prompt differs from the one the adapter was trained with: the tokenizer gives the example other tokens
         use the recipe and the base model of the training"#]].assert_eq(&error(&contract(5, 2048), &other));
+    let by = |name: Option<&str>| PromptContract { found_by: name.map(str::to_owned), ..contract(5, 2048) };
+    expect![[r#"
+        the prompt differs from the one the adapter was trained with: demonstrations were found by sha256:53aa and are by lexical (retrieval.encoder)
+        use the recipe and the base model of the training"#]].assert_eq(&error(&by(Some("sha256:53aa")), &by(Some("lexical"))));
+    by(None).check(&by(Some("lexical"))).unwrap();
 }

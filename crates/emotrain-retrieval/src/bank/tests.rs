@@ -26,7 +26,7 @@ fn sound() -> Place {
 
 /// What is said of the bank, digests and numbers of bytes left out.
 fn check_problems(place: &Place, expected: &Expect) {
-    let problems = check(&place.bank, Some(("word-sums", 4)));
+    let problems = check(&place.bank, Some(&WordSums::new(4)));
     let shown: Vec<String> = problems.iter().map(|problem| place.shown(problem)).collect();
     expected.assert_eq(&without_digests(&shown.join("\n")));
 }
@@ -70,7 +70,7 @@ fn a_bank_is_read_as_it_was_built() {
     assert_eq!(bank.vector(1), bank.vector(2));
     assert_eq!(bank.with_text(TextKey::same("you did it")), [1, 2]);
     assert_eq!(bank.with_exact_text(TextKey::exact("you did it")), None);
-    assert!(check(&place.bank, Some(("word-sums", 4))).is_empty());
+    assert!(check(&place.bank, Some(&WordSums::new(4))).is_empty());
 }
 
 #[test]
@@ -228,7 +228,8 @@ fn vectors_that_are_none() {
 #[test]
 fn another_encoder_is_refused() {
     let place = sound();
-    let problem = check(&place.bank, Some(("minilm", 384))).remove(0);
+    let minilm = WordSums { name: "minilm", ..WordSums::new(384) };
+    let problem = check(&place.bank, Some(&minilm)).remove(0);
     expect![[r"
         bank: was built with the encoder word-sums (4 numbers), not with minilm (384)
           hint: set retrieval.encoder to the bank's, or build the bank again with this encoder"]]
@@ -238,6 +239,25 @@ fn another_encoder_is_refused() {
         &place,
         &expect![[r#"
         bank: has no vectors
-          hint: set retrieval.encoder = "lexical", since this version has no sentence encoder"#]],
+          hint: give it vectors with emotrain bank build BANK --encoder NAME, or search by words in common, "lexical""#]],
     );
+}
+
+#[test]
+fn the_digest_of_an_encoder_decides_and_its_vectors_are_looked_at() {
+    let place = Place::new();
+    let named = |name| WordSums { name, ..WordSums::new(4) };
+    place.write(&three(), Some(&named("here/minilm@sha256:53aa"))).unwrap();
+    assert!(check(&place.bank, Some(&named("there/minilm@sha256:53aa"))).is_empty());
+    let said = |encoder: &WordSums| {
+        check(&place.bank, Some(encoder)).iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    };
+    assert!(
+        said(&named("here/minilm@sha256:0b17"))
+            .contains("was built with the encoder here/minilm@sha256:53aa")
+    );
+    // One that says it is the same but makes other vectors.
+    let liar = WordSums { salt: "x", ..named("here/minilm@sha256:53aa") };
+    let said = said(&liar);
+    assert!(said.contains("vector 0 differs by") && said.contains("vectors.safetensors"), "{said}");
 }

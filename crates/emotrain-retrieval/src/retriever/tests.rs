@@ -47,7 +47,7 @@ fn the_engine_follows_the_section_and_what_is_at_hand() {
         bank: was built with the encoder word-sums (16 numbers), not with stranger (16)
           hint: set retrieval.encoder to the bank's, or build the bank again with this encoder
         bank: the encoder word-sums is not at hand
-          hint: set retrieval.encoder = "lexical", since this version has no sentence encoder"#]]
+          hint: name an encoder that is there, or search by words in common, "lexical""#]]
     .assert_eq(&found.join("\n"));
     let bare = Place::new();
     let bank = bare.build(&few(), None);
@@ -55,7 +55,7 @@ fn the_engine_follows_the_section_and_what_is_at_hand() {
     let Err(error) = Retriever::new(&bank, &named, Some(&encoder)) else { panic!("it has no vectors") };
     expect![[r#"
         bank: has no vectors
-          hint: set retrieval.encoder = "lexical", since this version has no sentence encoder"#]]
+          hint: give it vectors with emotrain bank build BANK --encoder NAME, or search by words in common, "lexical""#]]
     .assert_eq(&bare.shown(&error));
 }
 

@@ -1,17 +1,21 @@
 //! `emotrain bank`: build, look over and search a demonstration bank.
 
+use std::borrow::Cow;
 use std::path::Path;
 
-use emotrain_data::{JsonlReader, JsonlWriter, LabelSet, Origin, SplitKind, TextFile, load_split};
-use emotrain_recipe::{DataFormat, Recipe, SearchIndex};
+use emotrain_data::{JsonlReader, JsonlWriter, LabelSet, Origin, SplitKind, TextFile, load_split, mended};
+use emotrain_recipe::{DataFormat, DeviceChoice, Recipe, SearchIndex};
 use emotrain_retrieval::{
-    Bank, Builder, HeldOut, Hit, HnswParameters, Retriever, add_index, check, remove_index, stats,
+    Bank, Builder, Built, Embedder, HeldOut, Hit, HnswParameters, Retriever, add_index, check, remove_index,
+    stats,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::curriculum::{format_of, labels_of};
-use crate::cli::{BankCommand, BuildArgs, SearchArgs};
+use crate::cli::{BankCheckArgs, BankCommand, BuildArgs, SearchArgs};
+use crate::encoder::{TextEncoder, for_bank, for_new_vectors};
+use crate::env;
 use crate::exit::{Complaint, Exit, Problems};
 use crate::shell::Shell;
 
@@ -26,18 +30,29 @@ pub(crate) fn run(command: &BankCommand, shell: &Shell) -> anyhow::Result<Exit> 
             shell.printer.result(stats(&Bank::open(bank)?)?)?;
             Ok(Exit::Done)
         }
-        BankCommand::Check { bank } => {
-            let mut problems = Problems::default();
-            for problem in check(bank, None) {
-                problems.add(problem.into());
-            }
-            problems.finish()?;
-            let count = Bank::open(bank)?.len();
-            shell.printer.result(format_args!("{}: sound, {count} demonstrations", bank.display()))?;
-            Ok(Exit::Done)
-        }
+        BankCommand::Check(args) => check_bank(args, shell),
         BankCommand::Search(args) => search(args, shell),
     }
+}
+
+fn check_bank(args: &BankCheckArgs, shell: &Shell) -> anyhow::Result<Exit> {
+    let folder = &args.bank;
+    // A bank that cannot be opened is told of by the check.
+    let bank = Bank::open(folder).ok();
+    let encoder = match &bank {
+        Some(bank) => for_bank(bank, &args.encoder, &DeviceChoice::Auto, shell)?,
+        None => None,
+    };
+    drop(bank);
+    let mut problems = Problems::default();
+    for problem in check(folder, encoder.as_ref().map(|encoder| encoder as &dyn Embedder)) {
+        problems.add(problem.into());
+    }
+    problems.finish()?;
+    let count = Bank::open(folder)?.len();
+    let by = encoder.map_or(String::new(), |encoder| format!(", with vectors of {}", encoder.identity()));
+    shell.printer.result(format_args!("{}: sound, {count} demonstrations{by}", folder.display()))?;
+    Ok(Exit::Done)
 }
 
 fn build(args: &BuildArgs, shell: &Shell) -> anyhow::Result<Exit> {
@@ -45,11 +60,13 @@ fn build(args: &BuildArgs, shell: &Shell) -> anyhow::Result<Exit> {
     if args.files.is_empty() {
         return index_alone(args, shell);
     }
-    let mut builder = if args.bank.join("manifest.json").exists() {
-        Builder::with_bank(&Bank::open(&args.bank)?, held_out)?
-    } else {
-        Builder::new(held_out)
+    let there = args.bank.join("manifest.json").exists().then(|| Bank::open(&args.bank)).transpose()?;
+    let encoder = for_new_vectors(there.as_ref(), &args.encoder, shell)?;
+    let mut builder = match &there {
+        Some(bank) => Builder::with_bank(bank, held_out)?,
+        None => Builder::new(held_out),
     };
+    drop(there);
     if args.index.is_some() {
         builder.set_index(index(args));
     }
@@ -77,7 +94,7 @@ fn build(args: &BuildArgs, shell: &Shell) -> anyhow::Result<Exit> {
             added.known
         ));
     }
-    let built = builder.write(&args.bank, None, &mut |_| {})?;
+    let built = write(builder, &args.bank, encoder.as_ref(), shell)?;
     shell.printer.say(format_args!("{}: {} demonstrations", args.bank.display(), built.count));
     Ok(Exit::Done)
 }
@@ -103,6 +120,33 @@ fn index_alone(args: &BuildArgs, shell: &Shell) -> anyhow::Result<Exit> {
         bank.display()
     ));
     Ok(Exit::Done)
+}
+
+/// Writes a bank, with a bar over the texts that are encoded.
+fn write(
+    builder: Builder,
+    folder: &Path,
+    encoder: Option<&TextEncoder>,
+    shell: &Shell,
+) -> anyhow::Result<Built> {
+    let Some(encoder) = encoder else { return Ok(builder.write(folder, None, &mut |_| {})?) };
+    let begin = env::now();
+    let bar = shell.printer.counter("encoding", 0);
+    let mut end = None;
+    let built = builder.write(folder, Some(encoder), &mut |progress| {
+        if end.is_none() {
+            bar.start(progress.texts);
+        }
+        bar.set(progress.done);
+        end = Some(env::now());
+    })?;
+    bar.finish();
+    let (took, name) = (end.unwrap_or(begin) - begin, encoder.name());
+    shell.printer.say(format_args!(
+        "{} texts encoded by {name} in {took:.1} s, {} were there already",
+        built.encoded, built.reused
+    ));
+    Ok(built)
 }
 
 /// How a file of a build is read.
@@ -163,14 +207,19 @@ struct Query {
 }
 
 fn search(args: &SearchArgs, shell: &Shell) -> anyhow::Result<Exit> {
-    let recipe =
-        recipe(&[format!("retrieval.k={}", args.top_k), "retrieval.exclude_same_text=false".to_owned()])?;
+    let recipe = recipe(&[
+        format!("retrieval.k={}", args.top_k),
+        "retrieval.exclude_same_text=false".to_owned(),
+        format!("retrieval.encoder={:?}", args.encoder),
+    ])?;
     let bank = Bank::open(&args.bank)?;
-    let retriever = Retriever::new(&bank, &recipe.retrieval, None)?;
+    let encoder = for_bank(&bank, &args.encoder, &DeviceChoice::Auto, shell)?;
+    let retriever =
+        Retriever::new(&bank, &recipe.retrieval, encoder.as_ref().map(|encoder| encoder as &dyn Embedder))?;
     shell.printer.say(retriever.engine());
     let Some(path) = &args.queries else {
-        let text = args.text.as_deref().unwrap_or_default();
-        let hits = retriever.for_texts(&[text])?;
+        let text = mended(args.text.as_deref().unwrap_or_default());
+        let hits = retriever.for_texts(&[text.as_ref()])?;
         for (found, score) in retriever.neighbours(&hits[0])? {
             let id = found.id().to_string();
             shell.printer.result(format_args!("{score:.4}  {:<9} {}  ({id})", found.label, found.text))?;
@@ -180,7 +229,8 @@ fn search(args: &SearchArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let file = TextFile::read(path)?;
     let queries: Vec<Query> =
         JsonlReader::<Query>::new(&file).map(|row| row.map(|(_, query)| query)).collect::<Result<_, _>>()?;
-    let texts: Vec<&str> = queries.iter().map(|query| query.text.as_str()).collect();
+    let texts: Vec<Cow<str>> = queries.iter().map(|query| mended(&query.text)).collect();
+    let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
     let hits = retriever.for_texts(&texts)?;
     let row = |query: &Query, hits: &[Hit]| -> anyhow::Result<Value> {
         let neighbours = retriever.neighbours(hits)?.into_iter().map(|(found, score)| {

@@ -22,8 +22,8 @@ pub(crate) fn run(args: &EvalArgs, shell: &Shell) -> anyhow::Result<Exit> {
         None => shell.printer.say("no --adapter and no --run: the base model alone"),
     }
     let mut prepared = pipeline::prepare(&recipe, &[args.split], shell)?;
-    if let (Some(trained), Some(encoder)) = (&trained, prepared.encoder()) {
-        trained.check_contract(encoder, &shell.printer)?;
+    if let Some(trained) = &trained {
+        trained.check_contract(&prepared, &shell.printer)?;
     }
     prepared.tell(shell);
     let Some(exam) = prepared.exam(args.split) else { return Ok(Exit::Done) };

@@ -27,7 +27,7 @@ pub(crate) fn run(args: &InspectArgs, shell: &Shell) -> anyhow::Result<Exit> {
         key: Key::new(0),
         completion_only: recipe.train.completion_only_loss,
     };
-    let found = pipeline::find(&recipe, &prepared.labels, &content, args.split)?;
+    let found = pipeline::find(&recipe, &prepared.labels, prepared.library.as_ref(), (&content, args.split))?;
     let samples = prepared.coder.encode(&content, found.as_ref(), selection)?;
     let shown: Vec<&Sample> = match &args.id {
         None => samples.iter().take(args.limit).collect(),

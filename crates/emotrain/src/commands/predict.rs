@@ -27,7 +27,7 @@ pub(crate) fn run(args: &PredictArgs, shell: &Shell) -> anyhow::Result<Exit> {
         return Err(Complaint::usage("data.format = \"text\" has no labels to predict").into());
     };
     if let Some(trained) = &trained {
-        trained.check_contract(encoder, &shell.printer)?;
+        trained.check_contract(&prepared, &shell.printer)?;
     }
     let split = load_split(&args.input, DataFormat::Jsonl, &prepared.labels, false)?;
     shell.printer.detail(split.summary(&prepared.labels));
@@ -37,7 +37,8 @@ pub(crate) fn run(args: &PredictArgs, shell: &Shell) -> anyhow::Result<Exit> {
         ..pipeline::selection(&recipe, SplitName::Test)
     };
     let content = Content::Dialogues(split);
-    let found = pipeline::find(&recipe, &prepared.labels, &content, SplitName::Test)?;
+    let found =
+        pipeline::find(&recipe, &prepared.labels, prepared.library.as_ref(), (&content, SplitName::Test))?;
     let samples = prepared.coder.encode(&content, found.as_ref(), all)?;
     let on = device::open(&recipe.model.device, recipe.model.dtype)?;
     let (mut model, _) = prepared.load(&on, shell)?;

@@ -4,12 +4,56 @@ use std::path::PathBuf;
 
 use emotrain_data::{LabelSet, ShownDemonstration, Split, SplitKind};
 use emotrain_recipe::{LabelSetName, Recipe};
-use emotrain_retrieval::{Asked, Bank, Retrieved, Retriever, cache_key, read_cache, write_cache};
+use emotrain_retrieval::{
+    Asked, Bank, Embedder, EngineName, Retrieved, Retriever, cache_key, read_cache, write_cache,
+};
 use serde_json::{Value, json};
 
 use super::content::Content;
 use crate::cli::SplitName;
+use crate::encoder::{TextEncoder, for_bank};
 use crate::exit::Complaint;
+use crate::shell::Shell;
+
+/// The bank of a recipe, with the encoder that its texts are compared by, unless it is words in common.
+pub(crate) struct Library {
+    bank: Bank,
+    encoder: Option<TextEncoder>,
+}
+
+impl Library {
+    /// Opens what the recipe names; nothing without a bank.
+    ///
+    /// # Errors
+    /// A bank that cannot be opened, an encoder that is named and cannot be had or is not the bank's.
+    pub(crate) fn open(recipe: &Recipe, shell: &Shell) -> anyhow::Result<Option<Self>> {
+        let section = &recipe.retrieval;
+        let Some(folder) = &section.bank else { return Ok(None) };
+        let bank = Bank::open(folder)?;
+        let encoder = for_bank(&bank, &section.encoder, &recipe.model.device, shell)?;
+        let library = Self { bank, encoder };
+        if library.encoder.is_some() {
+            // Told before anything is loaded: a bank with another encoder's vectors.
+            library.retriever(recipe)?;
+        }
+        Ok(Some(library))
+    }
+
+    /// How demonstrations are found, wherever the encoder is: for what is kept beside an adapter.
+    ///
+    /// # Errors
+    /// As [`Library::open`].
+    pub(crate) fn found_by(&self, recipe: &Recipe) -> anyhow::Result<String> {
+        let engine =
+            if self.encoder.is_some() { self.retriever(recipe)?.engine() } else { EngineName::Lexical };
+        Ok(engine.decisive())
+    }
+
+    fn retriever<'a>(&'a self, recipe: &'a Recipe) -> anyhow::Result<Retriever<'a>> {
+        let encoder = self.encoder.as_ref().map(|encoder| encoder as &dyn Embedder);
+        Ok(Retriever::new(&self.bank, &recipe.retrieval, encoder)?)
+    }
+}
 
 /// What was found for the utterances of one file.
 #[derive(Debug)]
@@ -42,23 +86,23 @@ impl SplitName {
 /// folder.
 ///
 /// # Errors
-/// A bank that cannot be opened or searched; text without utterances.
+/// A bank that cannot be searched; text without utterances.
 pub(crate) fn find(
     recipe: &Recipe,
     labels: &LabelSet,
-    content: &Content,
-    name: SplitName,
+    library: Option<&Library>,
+    (content, name): (&Content, SplitName),
 ) -> anyhow::Result<Option<Found>> {
-    let section = &recipe.retrieval;
-    let Some(folder) = &section.bank else { return Ok(None) };
+    let Some(library) = library else { return Ok(None) };
+    let (section, bank) = (&recipe.retrieval, &library.bank);
     let Content::Dialogues(split) = content else {
-        let message = format!("retrieval.bank = \"{}\": plain text has no utterances", folder.display());
+        let folder = bank.folder().display();
+        let message = format!("retrieval.bank = \"{folder}\": plain text has no utterances");
         return Err(Complaint::usage(message).hint("leave the section [retrieval] out").into());
     };
-    let bank = Bank::open(folder)?;
-    let retriever = Retriever::new(&bank, section, None)?;
+    let retriever = library.retriever(recipe)?;
     let asked = asked(recipe, split, name);
-    let key = cache_key(&bank, section, &retriever.engine(), split, &asked);
+    let key = cache_key(bank, section, &retriever.engine(), split, &asked);
     let retrieved = match read_cache(&name.kept(recipe), &key, split) {
         Some(kept) => kept,
         None => retriever.for_split(split, &asked)?,
@@ -66,7 +110,7 @@ pub(crate) fn find(
     let shown =
         retrieved.hits.iter().map(|(_, hits)| retriever.shown(hits, labels)).collect::<Result<_, _>>()?;
     let bank_hash = bank.manifest().content_hash();
-    Ok(Some(Found { key, retrieved, bank: folder.clone(), bank_hash, shown }))
+    Ok(Some(Found { key, retrieved, bank: bank.folder().to_owned(), bank_hash, shown }))
 }
 
 fn asked(recipe: &Recipe, split: &Split, name: SplitName) -> Asked {

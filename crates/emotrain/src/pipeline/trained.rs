@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use emotrain_model::CausalLm;
-use emotrain_prompt::{Encoder, PromptContract, TokenizerFiles};
+use emotrain_prompt::{PromptContract, TokenizerFiles};
 use emotrain_recipe::{ModelInit, Recipe, TrainMethod};
 use serde_json::Value;
 
@@ -83,7 +83,8 @@ impl Trained {
     ///
     /// # Errors
     /// A contract that is damaged or does not fit.
-    pub(crate) fn check_contract(&self, encoder: &Encoder, printer: &Printer) -> anyhow::Result<()> {
+    pub(crate) fn check_contract(&self, prepared: &Prepared, printer: &Printer) -> anyhow::Result<()> {
+        let Some(present) = prepared.contract()? else { return Ok(()) };
         let path = self.folder().join(CONTRACT);
         if !path.exists() {
             printer.warn(format_args!(
@@ -95,7 +96,7 @@ impl Trained {
         let text = fs_err::read_to_string(&path)?;
         let contract: PromptContract = serde_json::from_str(&text)
             .map_err(|error| Complaint::input(format!("{}: {error}", path.display())))?;
-        Ok(contract.check(&encoder.contract()?)?)
+        Ok(contract.check(&present)?)
     }
 
     /// Puts an adapter into its base model.
@@ -129,9 +130,8 @@ impl Trained {
 /// A template or tokenizer that fails on the contract's example.
 pub(crate) fn companions(prepared: &Prepared) -> anyhow::Result<Vec<(String, String)>> {
     let mut files = Vec::new();
-    if let Some(encoder) = prepared.encoder() {
-        let contract =
-            serde_json::to_value(encoder.contract()?).context("the prompt contract has no JSON form")?;
+    if let Some(contract) = prepared.contract()? {
+        let contract = serde_json::to_value(contract).context("the prompt contract has no JSON form")?;
         files.push((CONTRACT, format!("{contract:#}\n")));
     }
     if prepared.recipe.train.method == TrainMethod::Full {

@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use serde_json::json;
@@ -10,8 +11,19 @@ use crate::workbench::{Said, Workbench, material};
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 const FILES: [&str; 4] = ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"];
+const ENCODER: [&str; 3] = ["modules.json", "sentence_bert_config.json", "1_Pooling/config.json"];
 
-/// Serves the tiny model as `someone/tiny` and notes what was asked for.
+/// The folder and the files of what is on the hub.
+fn repository(name: &str) -> Option<(PathBuf, Vec<&'static str>)> {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/sentence");
+    match name {
+        "tiny" => Some((material().join("base"), FILES.to_vec())),
+        "encoder" => Some((golden.join("tiny_mean"), [&FILES[..], &ENCODER].concat())),
+        _ => None,
+    }
+}
+
+/// Serves the tiny model as `someone/tiny`, a sentence encoder as `someone/encoder`, and notes what was asked for.
 struct Hub {
     endpoint: String,
     asked: Arc<Mutex<Vec<String>>>,
@@ -50,13 +62,16 @@ fn answer(stream: TcpStream) -> Option<String> {
     let headers: Vec<String> =
         lines.map(|line| line.unwrap().to_lowercase()).take_while(|l| !l.is_empty()).collect();
     let path = request.split(' ').nth(1)?.to_owned();
-    let (head, body) = match path.split('/').collect::<Vec<_>>()[..] {
-        ["", "api", "models", "someone", "tiny", "revision", _] => {
-            let siblings: Vec<_> = FILES.iter().map(|file| json!({ "rfilename": file })).collect();
+    let parts: Vec<&str> = path.split('/').collect();
+    let name = if parts.get(1) == Some(&"api") { parts.get(4) } else { parts.get(2) };
+    let (head, body) = match (&parts[..], name.and_then(|name| repository(name))) {
+        (["", "api", "models", "someone", _, "revision", _], Some((_, files))) => {
+            let siblings: Vec<_> = files.iter().map(|file| json!({ "rfilename": file })).collect();
             (String::new(), json!({ "sha": COMMIT, "siblings": siblings }).to_string().into_bytes())
         }
-        ["", "someone", "tiny", "resolve", commit, file] if commit == COMMIT => {
-            let bytes = fs_err::read(material().join("base").join(file)).unwrap();
+        (["", "someone", _, "resolve", commit, file @ ..], Some((folder, _))) if *commit == COMMIT => {
+            let file = file.join("/");
+            let bytes = fs_err::read(folder.join(&file)).unwrap();
             let size = bytes.len();
             let body = if headers.iter().any(|header| header == "range: bytes=0-0") {
                 bytes[..1].to_vec()
@@ -65,7 +80,8 @@ fn answer(stream: TcpStream) -> Option<String> {
             };
             let last = body.len() - 1;
             let range = format!("Content-Range: bytes 0-{last}/{size}\r\n");
-            (format!("{range}ETag: \"{file}-tag\"\r\nX-Repo-Commit: {COMMIT}\r\n"), body)
+            let tag = format!("{}-tag", file.replace('/', "-"));
+            (format!("{range}ETag: \"{tag}\"\r\nX-Repo-Commit: {COMMIT}\r\n"), body)
         }
         _ => ("missing".to_owned(), Vec::new()),
     };
@@ -131,4 +147,33 @@ fn a_hub_that_cannot_be_reached() {
         "{}",
         said.err
     );
+}
+
+#[test]
+fn a_sentence_encoder_is_fetched_once() {
+    let (hub, bench) = (Hub::open(), Workbench::new());
+    let data = material().join("train.jsonl").display().to_string();
+    let build = ["bank", "build", "bank", &data, "--encoder", "someone/encoder"];
+    hub.run(&bench, &build).done();
+    let asked = hub.asked();
+    for file in ["1_Pooling/config.json", "model.safetensors", "tokenizer.json"] {
+        assert!(asked.iter().any(|path| path.ends_with(file)), "{file}: {asked:?}");
+    }
+    let identity = bench.json("bank/manifest.json")["vectors"]["encoder"].clone();
+    assert!(identity.as_str().unwrap().starts_with("someone/encoder@sha256:"), "{identity}");
+    // Offline from here on: it is in the cache, where "auto" finds it by the bank's word.
+    let said = bench.run(&["bank", "search", "bank", "Late again"]).done();
+    assert!(said.err.contains("exact cosine over vectors of someone/encoder@sha256:"), "{}", said.err);
+    bench.run(&["bank", "check", "bank", "--encoder", "someone/encoder"]).done();
+    assert!(hub.asked().is_empty());
+
+    let said = hub.run(&bench, &["bank", "build", "other", &data, "--encoder", "someone/tiny"]);
+    assert_eq!(said.code, 3);
+    assert!(said.err.contains("someone/tiny: the repository holds no modules.json"), "{}", said.err);
+    assert!(said.err.contains("it is no sentence encoder"), "{}", said.err);
+    // Without a network "auto" compares words, and does not ask for one.
+    fs_err::remove_dir_all(bench.path("no-cache")).unwrap();
+    let said = hub.run(&bench, &["bank", "search", "bank", "Late again"]).done();
+    assert!(said.err.contains("its encoder someone/encoder is not at hand"), "{}", said.err);
+    assert!(said.err.contains("words in common"), "{}", said.err);
 }

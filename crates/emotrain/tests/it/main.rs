@@ -6,6 +6,7 @@ mod bank;
 mod command_line;
 mod complaints;
 mod curriculum;
+mod encoder;
 mod hub;
 mod papers;
 mod resume;

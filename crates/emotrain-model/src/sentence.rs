@@ -1,0 +1,195 @@
+//! Sentence encoders: rows of token ids in, one vector for each row out.
+//!
+//! A BERT encoder with the pooling that its sentence-transformers folder states. Tokens of many texts lie behind one
+//! another without padding, texts of like length together. On the CPU in f32 a text's vector does not depend on its
+//! company, to the bit.
+
+mod bert;
+mod folder;
+mod json;
+mod layer;
+mod pooling;
+#[cfg(test)]
+mod tests;
+
+use std::ops::Range;
+
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+
+use crate::error::ModelError;
+use crate::kernels::{LayerNorm, add_layer_norm};
+use layer::{Block, Dense};
+use pooling::normalise;
+
+pub use bert::BertConfig;
+pub use folder::{SentenceConfig, SentenceFolder};
+pub use pooling::Pooling;
+
+/// Tokens that go through the encoder at a time, if one text alone has no more: enough for the matrix products, and few
+/// enough for the caches.
+const TOKENS_AT_ONCE: usize = 2048;
+
+/// A sentence encoder with its weights.
+#[derive(Clone, Debug)]
+pub struct SentenceEncoder {
+    config: SentenceConfig,
+    /// `[V, D]`.
+    words: Tensor<2>,
+    /// `[positions, D]`.
+    positions: Tensor<2>,
+    /// The embedding of the only segment that a text has, `[1, D]`.
+    segment: Tensor<2>,
+    norm: LayerNorm,
+    blocks: Vec<Block>,
+}
+
+impl SentenceEncoder {
+    /// Loads the weights of an opened folder onto `device`, stored as `dtype`.
+    ///
+    /// # Errors
+    /// A tensor that cannot be read.
+    pub fn load(folder: &SentenceFolder, device: &Device, dtype: DType) -> Result<Self, ModelError> {
+        let config = folder.config().clone();
+        let bert = &config.bert;
+        let loader = Loader { folder, device, dtype };
+        let width = bert.hidden_size;
+        let segments = folder.tensor("embeddings.token_type_embeddings.weight")?;
+        let words = folder.tensor("embeddings.word_embeddings.weight")?;
+        let positions = folder.tensor("embeddings.position_embeddings.weight")?;
+        let blocks = (0..bert.num_hidden_layers).map(|number| loader.block(number, bert));
+        Ok(Self {
+            words: loader.matrix(words, width),
+            positions: loader.matrix(positions, width),
+            segment: loader.matrix(segments[..width].to_vec(), width),
+            norm: loader.norm("embeddings", bert.layer_norm_eps)?,
+            blocks: blocks.collect::<Result<_, _>>()?,
+            config,
+        })
+    }
+
+    /// What decides the vectors beside the weights.
+    pub fn config(&self) -> &SentenceConfig {
+        &self.config
+    }
+
+    /// Numbers in a vector.
+    pub fn dimensions(&self) -> usize {
+        self.config.bert.hidden_size
+    }
+
+    /// The vectors of texts whose token ids, special tokens included, are the rows.
+    ///
+    /// # Shapes
+    /// `N` rows → `[N, D]`, row-major, in the order of the rows.
+    ///
+    /// # Panics
+    /// If a row is empty or longer than the encoder has positions, or an id is beyond its vocabulary.
+    pub fn encode(&self, rows: &[&[u32]]) -> Vec<f32> {
+        let width = self.dimensions();
+        let mut order: Vec<usize> = (0..rows.len()).collect();
+        order.sort_by_key(|&row| rows[row].len());
+        let mut vectors = vec![0.0; rows.len() * width];
+        let mut rest = order.as_slice();
+        while !rest.is_empty() {
+            let (batch, others) = rest.split_at(batch_size(rest, rows));
+            let texts: Vec<&[u32]> = batch.iter().map(|&row| rows[row]).collect();
+            for (vector, &row) in self.encode_packed(&texts).chunks_exact(width).zip(batch) {
+                vectors[row * width..(row + 1) * width].copy_from_slice(vector);
+            }
+            rest = others;
+        }
+        vectors
+    }
+
+    /// One pass: the texts' tokens behind one another.
+    fn encode_packed(&self, texts: &[&[u32]]) -> Vec<f32> {
+        let mut segments: Vec<Range<usize>> = Vec::with_capacity(texts.len());
+        for text in texts {
+            assert!(!text.is_empty(), "a text has at least its special tokens");
+            let start = segments.last().map_or(0, |last| last.end);
+            segments.push(start..start + text.len());
+        }
+        let words = self.words.clone().select(0, self.index(texts.concat()));
+        let positions = segments.iter().flat_map(|segment| 0..segment.len());
+        let positions = positions.map(|at| u32::try_from(at).expect("positions fit u32")).collect();
+        let positions = self.positions.clone().select(0, self.index(positions));
+        let mut x = add_layer_norm(words, &self.segment, positions, &self.norm);
+        for block in &self.blocks {
+            x = block.forward(x, &segments);
+        }
+        let tokens = x.cast(DType::F32).try_into_vec_as::<f32>().expect("f32 on every device");
+        let width = self.dimensions();
+        let mut vectors = self.config.pooling.pool(&tokens, &segments, width);
+        if self.config.normalize {
+            normalise(&mut vectors, width);
+        }
+        vectors
+    }
+
+    fn index(&self, rows: Vec<u32>) -> Tensor<1, Int> {
+        let rows: Vec<i32> =
+            rows.into_iter().map(|row| i32::try_from(row).expect("row numbers fit i32")).collect();
+        let shape = [rows.len()];
+        Tensor::from_data(TensorData::new(rows, shape), &self.words.device())
+    }
+}
+
+/// How many of the texts in `order` go together: at least one.
+fn batch_size(order: &[usize], rows: &[&[u32]]) -> usize {
+    let mut tokens = 0;
+    let fits = order.iter().take_while(|&&row| {
+        tokens += rows[row].len();
+        tokens <= TOKENS_AT_ONCE
+    });
+    fits.count().max(1)
+}
+
+/// Where tensors come from, and where they go.
+struct Loader<'a> {
+    folder: &'a SentenceFolder,
+    device: &'a Device,
+    dtype: DType,
+}
+
+impl Loader<'_> {
+    fn block(&self, number: usize, bert: &BertConfig) -> Result<Block, ModelError> {
+        let path = |module: &str| format!("encoder.layer.{number}.{module}");
+        let (query, key, value) =
+            (path("attention.self.query"), path("attention.self.key"), path("attention.self.value"));
+        let (width, inner, epsilon) = (bert.hidden_size, bert.intermediate_size, bert.layer_norm_eps);
+        Ok(Block {
+            heads: bert.num_attention_heads,
+            qkv: self.dense(&[query, key, value], width)?,
+            output: self.dense(&[path("attention.output.dense")], width)?,
+            attention_norm: self.norm(&path("attention.output"), epsilon)?,
+            up: self.dense(&[path("intermediate.dense")], width)?,
+            down: self.dense(&[path("output.dense")], inner)?,
+            norm: self.norm(&path("output"), epsilon)?,
+        })
+    }
+
+    /// Linear layers that read the same `input` numbers, stacked.
+    fn dense(&self, paths: &[String], input: usize) -> Result<Dense, ModelError> {
+        let (mut weight, mut bias) = (Vec::new(), Vec::new());
+        for path in paths {
+            weight.extend(self.folder.tensor(&format!("{path}.weight"))?);
+            bias.extend(self.folder.tensor(&format!("{path}.bias"))?);
+        }
+        let outputs = bias.len();
+        Ok(Dense { weight: self.matrix(weight, input), bias: self.matrix(bias, outputs) })
+    }
+
+    fn norm(&self, path: &str, epsilon: f64) -> Result<LayerNorm, ModelError> {
+        let weight = self.folder.tensor(&format!("{path}.LayerNorm.weight"))?;
+        let bias = self.folder.tensor(&format!("{path}.LayerNorm.bias"))?;
+        let width = weight.len();
+        #[expect(clippy::cast_possible_truncation, reason = "epsilon is added to an f32")]
+        let epsilon = epsilon as f32;
+        Ok(LayerNorm { weight: self.matrix(weight, width), bias: self.matrix(bias, width), epsilon })
+    }
+
+    fn matrix(&self, values: Vec<f32>, width: usize) -> Tensor<2> {
+        let shape = [values.len() / width, width];
+        Tensor::from_data(TensorData::new(values, shape), (self.device, self.dtype))
+    }
+}
