@@ -6,6 +6,8 @@
 
 mod dropout;
 mod host;
+mod paged;
+mod product;
 mod rms_norm;
 mod rope;
 mod softmax;
@@ -14,8 +16,12 @@ mod swiglu;
 mod tests;
 
 pub(crate) use dropout::dropout;
-pub(crate) use host::add_columns;
-pub(crate) use rms_norm::{rms_norm, rms_norm_backward, rms_norm_weight_gradient};
-pub(crate) use rope::{Rotation, rotate};
-pub(crate) use softmax::{Scores, attention_probabilities, attention_scores_backward, log_sum_exp};
-pub(crate) use swiglu::{swiglu, swiglu_backward};
+pub(crate) use host::{add_columns, for_rows, is_host, read, slice};
+pub(crate) use paged::{Pages, Span, attend_pages};
+pub(crate) use product::product;
+pub(crate) use rms_norm::{rms_norm, rms_norm_backward, rms_norm_row, rms_norm_weight_gradient};
+pub(crate) use rope::{Rotation, rotate, rotate_head};
+pub(crate) use softmax::{
+    Scores, attention_probabilities, attention_scores_backward, log_sum_exp, log_sum_exp_row,
+};
+pub(crate) use swiglu::{swiglu, swiglu_backward, swiglu_row};
