@@ -48,7 +48,7 @@ fn generate(
     tokens: usize,
 ) -> Result<serde_json::Value, Box<dyn std::error::Error>> {
     let config = GenerationConfig {
-        max_new_tokens: tokens,
+        max_new_tokens: Some(tokens),
         min_new_tokens: 0,
         sampling: Sampling::GREEDY,
         stop_tokens: Vec::new(),

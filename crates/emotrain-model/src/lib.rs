@@ -31,7 +31,7 @@ pub use batch::{Batch, Sequence, Target};
 pub use config::{Architecture, Llama3Scaling, ModelConfig};
 pub use decoder::{CausalLm, PassOptions};
 pub use error::ModelError;
-pub use generate::{Finish, Generated, GenerationConfig, Generator, NewToken, Prompt, Sampling};
+pub use generate::{Finish, Generated, Generation, GenerationConfig, Generator, NewToken, Prompt, Sampling};
 pub use gradients::Gradients;
 pub use lora::{LoraConfig, LoraInit};
 pub use score::Scorer;

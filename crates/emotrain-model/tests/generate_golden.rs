@@ -37,7 +37,7 @@ fn run(generator: &mut Generator, prompts: &[&[u32]], config: &GenerationConfig)
 
 fn greedy(max_new_tokens: usize, stop_tokens: Vec<u32>) -> GenerationConfig {
     GenerationConfig {
-        max_new_tokens,
+        max_new_tokens: Some(max_new_tokens),
         min_new_tokens: 0,
         sampling: Sampling::GREEDY,
         stop_tokens,

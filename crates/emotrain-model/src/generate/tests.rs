@@ -3,14 +3,16 @@ use std::collections::BTreeMap;
 use burn::tensor::Tensor;
 use expect_test::expect;
 use proptest::prelude::*;
+use rand::RngExt;
 
 use super::*;
 use crate::config::Architecture;
 use crate::engine::tests::model;
+use crate::random::Key;
 
 fn config() -> GenerationConfig {
     GenerationConfig {
-        max_new_tokens: 20,
+        max_new_tokens: Some(20),
         min_new_tokens: 0,
         sampling: Sampling { temperature: 0.9, top_k: 30, top_p: 0.95, repetition_penalty: 1.1 },
         stop_tokens: vec![3, 11],
@@ -67,6 +69,36 @@ fn a_generator_that_has_answered_answers_the_same_again() {
     let first = run(&prompts);
     assert_eq!(run(&prompts), first);
     assert_eq!(run(&prompts[2..3]), first[2..3]);
+}
+
+#[test]
+fn prompts_may_come_later_and_answers_may_fill_the_context() {
+    let model = model(Architecture::Llama);
+    let texts = prompts();
+    let prompts = numbered(&texts);
+    let config = GenerationConfig { max_batch_size: 2, ..config() };
+    let expected = answers(&model, &prompts, &config);
+    let mut generator = Generator::new(&model);
+    let mut generation = generator.start(config.clone()).unwrap();
+    let (mut found, mut next) = (vec![None; prompts.len()], 0);
+    loop {
+        while generation.has_room() && next < prompts.len() {
+            generation.push(prompts[next]).unwrap();
+            next += 1;
+        }
+        if generation.is_idle() {
+            break;
+        }
+        for (number, answer) in generation.step(&mut |_| ControlFlow::Continue(())).unwrap() {
+            found[number] = Some(answer);
+        }
+    }
+    assert_eq!(found.into_iter().flatten().collect::<Vec<_>>(), expected);
+
+    let config = GenerationConfig { max_new_tokens: None, stop_tokens: vec![], ..config };
+    let long = vec![5; 250];
+    let answer = answers(&model, &[Prompt { ids: &long, sequence: 0 }], &config).remove(0);
+    assert_eq!((answer.ids.len(), answer.finish), (6, Finish::Length));
 }
 
 #[test]
@@ -135,7 +167,7 @@ fn what_cannot_be_generated_is_said_before_anything_is() {
         min_new_tokens is 21, above max_new_tokens, 20
         stop token 99 is not in the model's vocabulary of 70
         prompt 0 is empty
-        prompt 1 has 250 tokens, with max_new_tokens = 20 more than the 256 of the model's max_position_embeddings
+        prompt 1 has 250 tokens, which leaves no room for 20 more in the model's context of 256 (max_position_embeddings)
         prompt 2 has token 70, which is not in the model's vocabulary of 70"]]
     .assert_eq(&error.to_string());
 }
