@@ -82,7 +82,7 @@ impl Cache {
 /// A model that is ready to be fed. The weights are shared with the model it was made of, not copied.
 pub(crate) enum Engine {
     /// Memory and kernels of the CPU.
-    Host(HostModel),
+    Host(Box<HostModel>),
     /// Tensor operations.
     Tensors(Box<CausalLm>),
 }
@@ -91,7 +91,7 @@ impl Engine {
     /// The form that fits the model's device and dtype.
     pub(crate) fn new(model: &CausalLm) -> Self {
         if is_host(&model.embed) {
-            Self::Host(HostModel::new(model))
+            Self::Host(Box::new(HostModel::new(model)))
         } else {
             Self::Tensors(Box::new(model.clone()))
         }

@@ -23,7 +23,7 @@ pub struct Scorer<'a> {
 
 enum Form<'a> {
     /// The engine, with the last prompt and its cache.
-    Cached(Engine, Vec<u32>, Cache),
+    Cached(Box<(Engine, Vec<u32>, Cache)>),
     /// Packed batches, for devices on which many small operations are slow.
     Packed(&'a CausalLm),
 }
@@ -36,7 +36,7 @@ impl<'a> Scorer<'a> {
     pub fn new(model: &'a CausalLm, completions: &'a [Vec<u32>]) -> Self {
         assert!(completions.iter().all(|completion| !completion.is_empty()), "a completion needs a token");
         let form = match Engine::new(model) {
-            engine @ Engine::Host(_) => Form::Cached(engine, Vec::new(), Cache::default()),
+            engine @ Engine::Host(_) => Form::Cached(Box::new((engine, Vec::new(), Cache::default()))),
             Engine::Tensors(_) => Form::Packed(model),
         };
         Self { completions, form }
@@ -52,7 +52,8 @@ impl<'a> Scorer<'a> {
         let completions = self.completions;
         let tokens = match &mut self.form {
             Form::Packed(model) => model.log_probabilities(&Batch::choices(prompts, completions)),
-            Form::Cached(engine, last, cache) => {
+            Form::Cached(cached) => {
+                let (engine, last, cache) = &mut **cached;
                 let (hidden, newest) = hidden(engine, prompts, completions, (last, cache));
                 if let Some(prompt) = prompts.last() {
                     (*last, *cache) = (prompt.to_vec(), newest);

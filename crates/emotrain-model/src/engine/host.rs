@@ -303,7 +303,9 @@ impl HostLinear {
         }
         let Some(lora) = &self.lora else { return y };
         let mut low = product(x, slice(&lora.a), self.input);
-        low.iter_mut().for_each(|low| *low *= lora.scale);
+        for low in &mut low {
+            *low *= lora.scale;
+        }
         let all = low.len() / (x.len() / self.input);
         for Adapted { columns, ranks, b } in &lora.modules {
             let mine: Vec<f32> = low.chunks_exact(all).flat_map(|row| &row[ranks.clone()]).copied().collect();

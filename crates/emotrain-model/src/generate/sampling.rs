@@ -135,6 +135,7 @@ fn likeliest(scores: &[f32]) -> u32 {
 }
 
 /// Larger scores first, of equal ones the smaller id.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that sorting asks for")]
 fn descending(a: &(u32, f32), b: &(u32, f32)) -> std::cmp::Ordering {
     b.1.total_cmp(&a.1).then(a.0.cmp(&b.0))
 }

@@ -100,6 +100,7 @@ pub(super) fn sum_of(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32) -> f3
 }
 
 /// The largest number of a row.
+#[expect(clippy::inline_always, reason = "compiled with the vector instructions of its caller")]
 #[inline(always)]
 pub(super) fn lanes_max(row: &[f32]) -> f32 {
     let mut lanes = [f32::NEG_INFINITY; 16];

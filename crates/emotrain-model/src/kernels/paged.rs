@@ -4,6 +4,8 @@
 //! written to while others hold it is copied first. A query's result is added up key by key in order, so it depends on
 //! neither how the keys came to be there nor on the queries beside it.
 
+#![expect(clippy::inline_always, reason = "what is not inlined loses the vector instructions")]
+
 use std::sync::Arc;
 
 use pulp::{Arch, Simd, WithSimd};

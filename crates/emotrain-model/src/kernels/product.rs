@@ -4,6 +4,8 @@
 //! Each number of the result is one dot product, added up in an order that depends on the width alone: a row gives
 //! the same numbers to the bit alone as in company, on one core as on many.
 
+#![expect(clippy::inline_always, reason = "what is not inlined loses the vector instructions")]
+
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
