@@ -54,6 +54,15 @@ pub(crate) fn blocks(batch: &Batch, rows: Option<&[usize]>) -> Vec<Block> {
     blocks
 }
 
+impl Block {
+    /// Queries that go on where `past` keys end: all rows of a tensor of queries, which see the past and each other
+    /// causally; of the `rows` new rows the queries are the last.
+    pub(crate) fn after(past: usize, rows: usize, queries: usize) -> Self {
+        let visible = (rows - queries..rows).map(|row| Visible::causal(past + row)).collect();
+        Self { queries: 0..queries, keys: 0..past + rows, visible }
+    }
+}
+
 impl Heads {
     fn scale(self) -> f32 {
         (self.dim as f32).sqrt().recip()

@@ -12,7 +12,7 @@ pub(crate) struct Visible {
 
 impl Visible {
     /// A row of a plain causal sequence: all keys up to and with its own.
-    fn causal(row: usize) -> Self {
+    pub(crate) fn causal(row: usize) -> Self {
         Self { prefix: row + 1, own_start: row + 1, own_end: row + 1 }
     }
 

@@ -13,6 +13,7 @@ use crate::layer::{Layer, Norm, Pass};
 use crate::linear::Dropout;
 use crate::lora::{Lora, LoraConfig};
 use crate::random::{Key, uniform};
+use crate::score::Scorer;
 
 /// A causal language model: token ids in, losses, gradients, scores and logits out.
 #[derive(Clone, Debug)]
@@ -199,11 +200,13 @@ impl CausalLm {
         target_log_probabilities(&hidden, self.head_weight(), &among(&batch.targets, &rows))
     }
 
-    /// The log-probability of each completion after each prompt, `[prompt][completion]`, the prompt computed once.
+    /// The log-probability of each completion after each prompt, `[prompt][completion]`; for many batches, keep a
+    /// [`Scorer`].
+    ///
+    /// # Panics
+    /// If a prompt or a completion is empty.
     pub fn score(&self, prompts: &[&[u32]], completions: &[Vec<u32>]) -> Vec<Vec<f32>> {
-        let mut tokens = self.log_probabilities(&Batch::choices(prompts, completions)).into_iter();
-        let mut next = |completion: &Vec<u32>| tokens.by_ref().take(completion.len()).sum();
-        prompts.iter().map(|_| completions.iter().map(&mut next).collect()).collect()
+        Scorer::new(self, completions).score(prompts)
     }
 
     /// The logits after every token of `ids`, `[T, V]`: for comparing models, training never forms them.
@@ -222,11 +225,11 @@ impl CausalLm {
         self.norm.forward(x)
     }
 
-    fn head_weight(&self) -> &Tensor<2> {
+    pub(crate) fn head_weight(&self) -> &Tensor<2> {
         self.head.as_ref().unwrap_or(&self.embed)
     }
 
-    fn index(&self, rows: impl Iterator<Item = usize>) -> Tensor<1, Int> {
+    pub(crate) fn index(&self, rows: impl Iterator<Item = usize>) -> Tensor<1, Int> {
         let rows: Vec<i32> = rows.map(|row| i32::try_from(row).expect("row numbers fit i32")).collect();
         let shape = [rows.len()];
         Tensor::from_data(TensorData::new(rows, shape), &self.device())

@@ -156,7 +156,10 @@ mod tests {
 
     #[test]
     fn the_cpu_computes_in_float32_alone() {
-        assert_eq!(open(&DeviceChoice::Cpu, Dtype::Float32).unwrap().name, format!("cpu ({})", instructions()));
+        assert_eq!(
+            open(&DeviceChoice::Cpu, Dtype::Float32).unwrap().name,
+            format!("cpu ({})", instructions())
+        );
         let error = open(&DeviceChoice::Cpu, Dtype::Bfloat16).unwrap_err();
         assert_eq!(error.to_string(), "model.dtype = \"bfloat16\": the CPU computes in float32");
     }

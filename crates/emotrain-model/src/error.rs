@@ -81,6 +81,22 @@ pub enum ModelError {
         /// The names there are.
         known: Vec<String>,
     },
+    /// Parameters of a generation or prompts that do not do.
+    #[error("{}", problems.join("\n"))]
+    Generation {
+        /// Every problem.
+        problems: Vec<String>,
+    },
+    /// A logit that is NaN or infinite: the weights are damaged, or their dtype is too narrow.
+    #[error("prompt {prompt}: the logits of token {position} of its answer are not finite ({value})")]
+    NonFiniteLogits {
+        /// The prompt, counted from 0.
+        prompt: usize,
+        /// The token of the answer, from 0.
+        position: usize,
+        /// One of them.
+        value: f32,
+    },
 }
 
 /// One thing wrong with a model configuration.

@@ -8,6 +8,8 @@ mod dropout;
 mod gelu;
 mod host;
 mod layer_norm;
+mod paged;
+mod product;
 mod rms_norm;
 mod rope;
 mod self_attention;
@@ -18,10 +20,14 @@ mod tests;
 
 pub(crate) use dropout::dropout;
 pub(crate) use gelu::bias_gelu;
-pub(crate) use host::add_columns;
+pub(crate) use host::{add_columns, for_rows, is_host, read, slice};
 pub(crate) use layer_norm::{LayerNorm, add_layer_norm};
-pub(crate) use rms_norm::{rms_norm, rms_norm_backward, rms_norm_weight_gradient};
-pub(crate) use rope::{Rotation, rotate};
+pub(crate) use paged::{Pages, Span, attend_pages};
+pub(crate) use product::product;
+pub(crate) use rms_norm::{rms_norm, rms_norm_backward, rms_norm_row, rms_norm_weight_gradient};
+pub(crate) use rope::{Rotation, rotate, rotate_head};
 pub(crate) use self_attention::{Projected, self_attention};
-pub(crate) use softmax::{Scores, attention_probabilities, attention_scores_backward, log_sum_exp};
-pub(crate) use swiglu::{swiglu, swiglu_backward};
+pub(crate) use softmax::{
+    Scores, attention_probabilities, attention_scores_backward, log_sum_exp, log_sum_exp_row,
+};
+pub(crate) use swiglu::{swiglu, swiglu_backward, swiglu_row};

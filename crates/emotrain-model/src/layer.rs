@@ -153,7 +153,7 @@ impl Layer {
         Some(spread(middle_grad, &x, pass) + self.input_norm.backward(normed_grad, x, gradients))
     }
 
-    fn rotated(&self, mut q: Tensor<2>, mut kv: Tensor<2>, pass: &Pass) -> (Tensor<2>, Tensor<2>) {
+    pub(crate) fn rotated(&self, mut q: Tensor<2>, mut kv: Tensor<2>, pass: &Pass) -> (Tensor<2>, Tensor<2>) {
         let Heads { kv: kv_heads, group, .. } = self.heads;
         if let Some(norms) = &self.head_norms {
             q = norms.q.forward_heads(q, kv_heads * group);

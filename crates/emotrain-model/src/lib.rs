@@ -12,7 +12,9 @@ mod batch;
 mod config;
 mod decoder;
 pub mod device;
+mod engine;
 mod error;
+mod generate;
 mod gradients;
 mod head;
 mod kernels;
@@ -21,6 +23,7 @@ mod linear;
 mod lora;
 pub mod random;
 mod rope;
+mod score;
 mod sentence;
 mod weights;
 
@@ -29,8 +32,10 @@ pub use batch::{Batch, Sequence, Target};
 pub use config::{Architecture, Llama3Scaling, ModelConfig};
 pub use decoder::{CausalLm, PassOptions};
 pub use error::ModelError;
+pub use generate::{Finish, Generated, Generation, GenerationConfig, Generator, NewToken, Prompt, Sampling};
 pub use gradients::Gradients;
 pub use lora::{LoraConfig, LoraInit};
+pub use score::Scorer;
 pub use sentence::{BertConfig, Pooling, SentenceConfig, SentenceEncoder, SentenceFolder};
 pub use weights::{
     Checkpoint, FloatType, NamedTensor, SafetensorsFile, TensorSpec, TokenizerSource, tensor_shapes,

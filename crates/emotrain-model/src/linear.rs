@@ -100,7 +100,7 @@ impl Linear {
     }
 
     /// The adapted modules with the columns of the low-rank product that are theirs.
-    fn adapted(&self) -> impl Iterator<Item = (&Module, &Lora, Range<usize>)> {
+    pub(crate) fn adapted(&self) -> impl Iterator<Item = (&Module, &Lora, Range<usize>)> {
         self.modules
             .iter()
             .scan(0, |start, module| {

@@ -1,4 +1,4 @@
-//! One tiny training run on every device of this build: the numbers agree.
+//! One tiny training run on every device of this build: the numbers agree, and what the model then generates.
 //!
 //! Without GPU features this compares the CPU with itself (two runs are bit-equal); with `--features wgpu` also
 //! with every adapter that wgpu finds, a software one included.
@@ -6,11 +6,14 @@
 #![expect(clippy::unwrap_used, reason = "a test")]
 #![expect(clippy::cast_possible_truncation, reason = "norms of tiny models")]
 
+use std::ops::ControlFlow;
+
 use burn::tensor::Device;
 use emotrain_model::random::Key;
 use emotrain_model::{
-    Architecture, Batch, CausalLm, Checkpoint, FloatType, Gradients, LoraConfig, LoraInit, ModelConfig,
-    PassOptions, SentenceEncoder, SentenceFolder, Sequence, device,
+    Architecture, Batch, CausalLm, Checkpoint, FloatType, Generated, GenerationConfig, Generator, Gradients,
+    LoraConfig, LoraInit, ModelConfig, PassOptions, Prompt, Sampling, SentenceEncoder, SentenceFolder,
+    Sequence, device,
 };
 use emotrain_recipe::{DeviceChoice, Dtype};
 
@@ -36,8 +39,8 @@ fn config() -> ModelConfig {
     }
 }
 
-/// Losses and gradient norms of a few steps of gradient descent, and the label scores after them.
-fn run(choice: &DeviceChoice, dtype: Dtype) -> (String, Vec<f32>) {
+/// Losses and gradient norms of a few steps of gradient descent, and the label scores and likeliest answers after them.
+fn run(choice: &DeviceChoice, dtype: Dtype) -> (String, Vec<f32>, Vec<Generated>) {
     let open = device::open(choice, dtype).unwrap();
     let folder = tempfile::tempdir().unwrap();
     CausalLm::random(&config(), &Device::flex(), 5).save_model(folder.path(), FloatType::F32).unwrap();
@@ -76,13 +79,26 @@ fn run(choice: &DeviceChoice, dtype: Dtype) -> (String, Vec<f32>) {
     }
     let scores = model.score(&[&sequences[0], &sequences[1]], &[vec![3], vec![4, 5], vec![6, 7, 8]]);
     numbers.extend(scores.concat());
-    (open.name, numbers)
+    let config = GenerationConfig {
+        max_new_tokens: Some(12),
+        min_new_tokens: 0,
+        sampling: Sampling::GREEDY,
+        stop_tokens: vec![0],
+        seed: 0,
+        max_batch_size: 2,
+    };
+    let prompts: Vec<Prompt> = sequences.iter().map(|ids| Prompt { ids, sequence: 0 }).collect();
+    let mut generator = Generator::new(&model);
+    let answers = generator.generate(&prompts, &config, &mut |_| ControlFlow::Continue(())).unwrap();
+    (open.name, numbers, answers)
 }
 
 #[test]
 fn two_runs_on_the_cpu_are_bit_equal_and_learn() {
-    let (_, first) = run(&DeviceChoice::Cpu, Dtype::Float32);
-    assert_eq!(first, run(&DeviceChoice::Cpu, Dtype::Float32).1);
+    let (_, first, answers) = run(&DeviceChoice::Cpu, Dtype::Float32);
+    let (_, again, same) = run(&DeviceChoice::Cpu, Dtype::Float32);
+    assert_eq!((&first, &answers), (&again, &same));
+    assert!(answers.iter().any(|answer| answer.ids.len() > 3), "{answers:?}");
     assert!(first[2 * (STEPS - 1)] < first[0], "{first:?}");
 }
 
@@ -92,12 +108,15 @@ fn a_gpu_agrees_with_the_cpu() {
         println!("skipped: built without the wgpu feature");
         return;
     }
-    let (_, cpu) = run(&DeviceChoice::Cpu, Dtype::Float32);
+    let (_, cpu, answers) = run(&DeviceChoice::Cpu, Dtype::Float32);
     for (dtype, tolerance) in [(Dtype::Float32, 1e-4), (Dtype::Float16, 2e-2)] {
-        let (name, gpu) = run(&DeviceChoice::Wgpu(None), dtype);
+        let (name, gpu, found) = run(&DeviceChoice::Wgpu(None), dtype);
         println!("cpu  {cpu:?}\n{name} in {dtype} {gpu:?}");
         for (a, b) in cpu.iter().zip(&gpu) {
             assert!((a - b).abs() <= tolerance * a.abs().max(1.0), "{name} in {dtype}: {b}, the CPU {a}");
+        }
+        if dtype == Dtype::Float32 {
+            assert_eq!(found, answers, "{name}");
         }
     }
 }

@@ -96,6 +96,13 @@ fn check_shown(chat: &ChatTokenizer, prompt: &Prompt, rendered: &str) -> Result<
     Ok(())
 }
 
+/// The token that ends the assistant's turn.
+pub(crate) fn end_of_turn(chat: &ChatTokenizer) -> Result<u32, PromptError> {
+    let example = Prompt { system: String::new(), user: "Is it raining?".to_owned(), answer: None };
+    let prompt = render_prompt(chat, &example, Thinking::Off)?;
+    Ok(completion_text(chat, &example, "yes", &prompt, Thinking::Off)?.1)
+}
+
 /// What the chat template prints between the prompt and the token that ends the answer's turn, that
 /// token included, and the token's id. Some templates print something before the answer, such as an
 /// empty room for reasoning: it belongs to what the model has to produce.

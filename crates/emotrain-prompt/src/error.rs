@@ -120,6 +120,9 @@ pub enum PromptError {
         /// The token.
         token: String,
     },
+    /// The same in a chat that is not about an utterance.
+    #[error("a message holds the text of the special token \"{0}\"")]
+    ControlToken(String),
     /// A prompt that is too long even without history.
     #[error("utterance {id}: {lengths}")]
     TooLong {
@@ -155,7 +158,7 @@ impl PromptError {
             Self::EmptyLabel(_) | Self::EqualLabels(..) => {
                 Some("name the labels with words of the model's language".to_owned())
             }
-            Self::SpecialToken { .. } => Some("take it out of the data or of the template".to_owned()),
+            Self::SpecialToken { .. } | Self::ControlToken(_) => Some("take it out of the data or of the template".to_owned()),
             Self::TooLong { .. } => Some("raise train.max_seq_length or shorten the utterance".to_owned()),
             Self::ContractMismatch(_) => {
                 Some("use the recipe and the base model of the training".to_owned())

@@ -34,6 +34,7 @@ mod example;
 #[cfg(test)]
 mod fixture;
 mod jinja;
+mod reply;
 mod sample;
 mod template;
 mod tokenizer;

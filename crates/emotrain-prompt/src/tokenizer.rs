@@ -140,6 +140,14 @@ impl ChatTokenizer {
         self.tokenizer.decode(ids, false).map_err(|error| self.wrong(&error))
     }
 
+    /// The text of token ids without special tokens: what a model answered.
+    ///
+    /// # Errors
+    /// [`PromptError::Tokenizer`] in the tokenizer's own words.
+    pub fn decode_text(&self, ids: &[u32]) -> Result<String, PromptError> {
+        self.tokenizer.decode(ids, true).map_err(|error| self.wrong(&error))
+    }
+
     /// A sample's tokens with their texts and whether the loss counts them. It never counts the first
     /// token of a sample: there is nothing before it to be predicted from.
     ///

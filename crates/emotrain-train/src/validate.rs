@@ -1,7 +1,7 @@
 //! Scoring: every label by its likelihood after the prompt, the prompt computed once for all labels.
 
 use emotrain_data::{Label, UtteranceId};
-use emotrain_model::{Batch, CausalLm, Sequence};
+use emotrain_model::{Batch, CausalLm, Scorer, Sequence};
 use emotrain_prompt::Sample;
 
 use crate::error::TrainError;
@@ -37,7 +37,8 @@ pub struct Scored {
     pub log_probs: Vec<f32>,
 }
 
-/// Labels every question, in the order of `questions.samples`. Prompts of like length share a batch.
+/// Labels every question, in the order of `questions.samples`. They are asked in the order of their ids, so that each
+/// prompt stands behind the one with which it has most in common: the instruction, and what dialogues share.
 ///
 /// # Errors
 /// [`TrainError::NonFinite`] if a score is NaN or infinite.
@@ -48,13 +49,14 @@ pub fn evaluate(
     progress: &mut dyn FnMut(usize),
 ) -> Result<Vec<Scored>, TrainError> {
     let mut order: Vec<usize> = (0..questions.samples.len()).collect();
-    order.sort_by_key(|&sample| questions.samples[sample].ids.len());
+    order.sort_by_key(|&sample| &questions.samples[sample].ids);
+    let mut scorer = Scorer::new(model, &questions.completions);
     let mut scored = vec![None; order.len()];
     let mut done = 0;
     for batch in order.chunks(batch_size) {
         let prompts: Vec<&[u32]> =
             batch.iter().map(|&sample| questions.samples[sample].ids.as_slice()).collect();
-        for (&sample, log_probs) in batch.iter().zip(model.score(&prompts, &questions.completions)) {
+        for (&sample, log_probs) in batch.iter().zip(scorer.score(&prompts)) {
             scored[sample] = Some(label(&questions.samples[sample], log_probs)?);
         }
         done += batch.len();

@@ -13,7 +13,9 @@ use crate::env::Env;
 use crate::printer::{Counter, Printer};
 
 const CONFIG: &str = "config.json";
-const TOKENIZER: [&str; 3] = ["tokenizer.json", "tokenizer_config.json", "chat_template.jinja"];
+/// The first is needed; what the others say is taken where they are.
+const TOKENIZER: [&str; 4] =
+    ["tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json"];
 const WEIGHTS: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
 /// What a sentence encoder is made of, and what else its folder says of it.

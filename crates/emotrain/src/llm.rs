@@ -7,6 +7,8 @@
 
 #![expect(dead_code, reason = "the commands that ask come next")]
 
+mod local;
+
 /// A chat that waits for the model's reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Question {

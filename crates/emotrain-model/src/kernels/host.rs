@@ -9,7 +9,7 @@ use rayon::prelude::*;
 const GRAIN: usize = 1 << 14;
 
 /// Whether the CPU form of a kernel applies.
-pub(super) fn is_host<const D: usize>(tensor: &Tensor<D>) -> bool {
+pub(crate) fn is_host<const D: usize>(tensor: &Tensor<D>) -> bool {
     tensor.dtype() == DType::F32 && tensor.clone().try_into_primitive::<Flex>().is_ok()
 }
 
@@ -17,7 +17,7 @@ pub(super) fn is_host<const D: usize>(tensor: &Tensor<D>) -> bool {
 ///
 /// # Panics
 /// If [`is_host`] does not hold.
-pub(super) fn read<const D: usize>(tensor: Tensor<D>) -> FlexTensor {
+pub(crate) fn read<const D: usize>(tensor: Tensor<D>) -> FlexTensor {
     let tensor = tensor.try_into_primitive::<Flex>().expect("a CPU tensor");
     if tensor.as_slice::<f32>().is_some() { tensor } else { tensor.to_contiguous() }
 }
@@ -31,7 +31,7 @@ pub(super) fn write<const D: usize>(tensor: Tensor<D>) -> FlexTensor {
 }
 
 /// The numbers of a tensor that came from [`read`].
-pub(super) fn slice(tensor: &FlexTensor) -> &[f32] {
+pub(crate) fn slice(tensor: &FlexTensor) -> &[f32] {
     tensor.as_slice::<f32>().expect("contiguous f32")
 }
 
@@ -47,7 +47,7 @@ pub(super) fn restore<const D: usize>(buffer: FlexTensor) -> Tensor<D> {
 
 /// Calls `work(row number, row)` for each row of `out` on all cores, compiled for the widest vector
 /// instructions of this machine. The result does not depend on the number of cores.
-pub(super) fn for_rows(out: &mut [f32], width: usize, work: impl Fn(usize, &mut [f32]) + Sync) {
+pub(crate) fn for_rows(out: &mut [f32], width: usize, work: impl Fn(usize, &mut [f32]) + Sync) {
     let arch = Arch::new();
     let rows = (GRAIN / width.max(1)).max(1);
     out.par_chunks_mut(rows * width).enumerate().for_each(|(piece, chunk)| {
@@ -97,6 +97,21 @@ pub(super) fn sum_of(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32) -> f3
         }
     }
     lanes.iter().sum::<f32>() + rest
+}
+
+/// The largest number of a row.
+#[expect(clippy::inline_always, reason = "compiled with the vector instructions of its caller")]
+#[inline(always)]
+pub(super) fn lanes_max(row: &[f32]) -> f32 {
+    let mut lanes = [f32::NEG_INFINITY; 16];
+    let chunks = row.chunks_exact(16);
+    let rest = chunks.remainder().iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    for chunk in chunks {
+        for (lane, &value) in lanes.iter_mut().zip(chunk) {
+            *lane = if value > *lane { value } else { *lane };
+        }
+    }
+    lanes.iter().copied().fold(rest, f32::max)
 }
 
 /// e^x to about 2 ulp without a branch, so that loops over it vectorise. Below -87 the result is 0.

@@ -18,13 +18,20 @@ pub(crate) fn rms_norm(x: Tensor<2>, weight: &Tensor<2>, epsilon: f32) -> Tensor
     let (x, weight) = (slice(&x), slice(&weight));
     let mut out = vec![0.0; rows * width];
     for_rows(&mut out, width, |row, y| {
-        let x = &x[row * width..(row + 1) * width];
-        let inverse = (sum_of(x, x, |a, b| a * b) / width as f32 + epsilon).sqrt().recip();
-        for ((y, x), w) in y.iter_mut().zip(x).zip(weight) {
-            *y = x * inverse * w;
-        }
+        y.copy_from_slice(&x[row * width..(row + 1) * width]);
+        rms_norm_row(y, weight, epsilon);
     });
     tensor(out, [rows, width])
+}
+
+/// One row in place.
+#[expect(clippy::inline_always, reason = "compiled with the vector instructions of its caller")]
+#[inline(always)]
+pub(crate) fn rms_norm_row(row: &mut [f32], weight: &[f32], epsilon: f32) {
+    let inverse = (sum_of(row, row, |a, b| a * b) / row.len() as f32 + epsilon).sqrt().recip();
+    for (x, w) in row.iter_mut().zip(weight) {
+        *x = *x * inverse * w;
+    }
 }
 
 /// The gradient for `x`, given that of `y`.

@@ -50,15 +50,24 @@ pub(crate) fn rotate(x: Tensor<2>, heads: usize, rotation: &Rotation) -> Tensor<
     for_rows(x.storage_mut(), width, |row, x| {
         let (cos, sin) = (&cos[row * half..(row + 1) * half], &sin[row * half..(row + 1) * half]);
         for head in x[..heads * 2 * half].chunks_exact_mut(2 * half) {
-            let (first, second) = head.split_at_mut(half);
-            for i in 0..half {
-                let (a, b) = (first[i], second[i]);
-                first[i] = a * cos[i] - b * sin[i];
-                second[i] = b * cos[i] + a * sin[i];
-            }
+            rotate_head(head, cos, sin);
         }
     });
     restore(x)
+}
+
+/// One head of one row, with the angles of the row.
+#[expect(clippy::inline_always, reason = "compiled with the vector instructions of its caller")]
+#[inline(always)]
+pub(crate) fn rotate_head(head: &mut [f32], cos: &[f32], sin: &[f32]) {
+    let half = head.len() / 2;
+    let (first, second) = head.split_at_mut(half);
+    let (cos, sin) = (&cos[..half], &sin[..half]);
+    for i in 0..half {
+        let (a, b) = (first[i], second[i]);
+        first[i] = a * cos[i] - b * sin[i];
+        second[i] = b * cos[i] + a * sin[i];
+    }
 }
 
 fn rotate_tensor(x: Tensor<2>, heads: usize, rotation: &Rotation) -> Tensor<2> {

@@ -1,8 +1,9 @@
 //! Softmax over the attention scores of one block of queries, with what each query may see.
 
 use burn::tensor::{DType, Tensor};
+use pulp::Arch;
 
-use super::host::{exp, for_rows, is_host, read, restore, slice, tensor, write};
+use super::host::{exp, for_rows, is_host, lanes_max, read, restore, slice, tensor, write};
 use crate::batch::Visible;
 
 /// Raw scores `q·kᵀ` of a block, `[K, G, Q, T]` (kv-heads, query heads per kv-head, queries, keys), and
@@ -44,6 +45,12 @@ pub(crate) fn log_sum_exp(scores: &Scores) -> Tensor<4> {
         out[0] = row_log_sum_exp(score, sees, scores.scale);
     });
     tensor(out, [kv_heads, group, queries, 1])
+}
+
+/// `log Σ exp` of a row.
+pub(crate) fn log_sum_exp_row(row: &[f32]) -> f32 {
+    let all = Visible { prefix: row.len(), own_start: row.len(), own_end: row.len() };
+    Arch::new().dispatch(|| row_log_sum_exp(row, all, 1.0))
 }
 
 /// Softmax probabilities given their [`log_sum_exp`]; 0 for what is not visible.
@@ -103,18 +110,4 @@ fn row_log_sum_exp(score: &[f32], sees: Visible, scale: f32) -> f32 {
     let largest = lanes_max(prefix).max(lanes_max(own)) * scale;
     let sum_of = |part: &[f32]| super::host::sum_of(part, part, |s, _| exp(s * scale - largest));
     largest + (sum_of(prefix) + sum_of(own)).ln()
-}
-
-#[expect(clippy::inline_always, reason = "compiled with the vector instructions of its caller")]
-#[inline(always)]
-fn lanes_max(row: &[f32]) -> f32 {
-    let mut lanes = [f32::NEG_INFINITY; 16];
-    let chunks = row.chunks_exact(16);
-    let rest = chunks.remainder().iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    for chunk in chunks {
-        for (lane, &value) in lanes.iter_mut().zip(chunk) {
-            *lane = if value > *lane { value } else { *lane };
-        }
-    }
-    lanes.iter().copied().fold(rest, f32::max)
 }

@@ -182,3 +182,19 @@ fn self_attention_has_one_meaning_and_stays_in_its_segment() {
         }
     }
 }
+
+#[test]
+fn products_are_those_of_the_tensors_and_alone_as_in_company() {
+    for (rows, columns, width) in
+        [(1, 1, 1), (1, 50, 37), (3, 7, 16), (6, 400, 100), (70, 300, 48), (131, 29, 5)]
+    {
+        let (x, weight) = (draw::<2>(1, [rows, width]), draw::<2>(2, [columns, width]));
+        let numbers = |tensor: &Tensor<2>| tensor.clone().try_into_vec_as::<f32>().unwrap();
+        let (from, by) = (numbers(&x), numbers(&weight));
+        let ours = product(&from, &by, width);
+        let alone: Vec<f32> = from.chunks_exact(width).flat_map(|row| product(row, &by, width)).collect();
+        assert_eq!(ours, alone);
+        let ours = Tensor::from_data(TensorData::new(ours, [rows, columns]), (&Device::flex(), DType::F32));
+        assert_close::<2>(ours, wide(&x).matmul(wide(&weight).transpose()), 1e-4);
+    }
+}

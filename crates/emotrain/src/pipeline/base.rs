@@ -10,6 +10,7 @@ use emotrain_recipe::{
     self as recipe, LoraSection, ModelInit, ModelSection, Recipe, TargetModules, TrainMethod,
 };
 
+use crate::exit::Complaint;
 use crate::hub::{Hub, Wanted};
 
 /// A base model that has been found but not loaded.
@@ -74,6 +75,32 @@ impl Base {
                 origin,
             }),
         }
+    }
+
+    /// The tokens that end an answer, as `generation_config.json` names them; none where there is no such file.
+    ///
+    /// # Errors
+    /// A file that is not what transformers writes.
+    pub(crate) fn stop_tokens(&self) -> anyhow::Result<Vec<u32>> {
+        let path = self.path.join("generation_config.json");
+        if !path.exists() {
+            return Ok(Vec::new());
+        }
+        let wrong = || {
+            Complaint::input(format!(
+                "{}: \"eos_token_id\" is neither a token id nor a list of them",
+                path.display()
+            ))
+        };
+        let config: serde_json::Value = serde_json::from_str(&fs_err::read_to_string(&path)?)
+            .with_context(|| format!("{} is not valid JSON", path.display()))?;
+        let ids = match config.get("eos_token_id") {
+            None | Some(serde_json::Value::Null) => return Ok(Vec::new()),
+            Some(serde_json::Value::Array(ids)) => ids.clone(),
+            Some(id) => vec![id.clone()],
+        };
+        let id = |id: &serde_json::Value| id.as_u64().and_then(|id| u32::try_from(id).ok()).ok_or_else(wrong);
+        Ok(ids.iter().map(id).collect::<Result<_, _>>()?)
     }
 
     /// The model's shape.

@@ -1,0 +1,149 @@
+//! Inference with a cache: tokens are fed to sequences, and what was fed before is not computed again.
+//!
+//! The engine has two forms of one meaning, as the kernels have. On the CPU in f32 it works on memory directly, in
+//! kernels of its own for few rows; on every other device and dtype it runs the layers' tensor operations. The tests
+//! hold the one against the other.
+
+mod host;
+mod tensors;
+#[cfg(test)]
+pub(crate) mod tests;
+
+use burn::tensor::Tensor;
+
+use crate::decoder::CausalLm;
+use crate::kernels::{Pages, is_host};
+use host::HostModel;
+
+/// What a sequence has been fed so far: keys and values of every layer. Copies share their memory.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cache {
+    tokens: usize,
+    layers: Layers,
+}
+
+#[derive(Clone, Debug)]
+enum Layers {
+    /// Of the CPU's form.
+    Pages(Vec<Pages>),
+    /// Of the other one: per layer `[capacity, 2·kv·d]`.
+    Tensors(Vec<Tensor<2>>),
+}
+
+impl Default for Layers {
+    fn default() -> Self {
+        Self::Pages(Vec::new())
+    }
+}
+
+/// Tokens that go on where a sequence ends.
+#[derive(Clone, Debug)]
+pub(crate) struct Feed<'a> {
+    /// The tokens; at least one.
+    pub(crate) ids: &'a [u32],
+    /// What they follow; afterwards, with them.
+    pub(crate) cache: Cache,
+    /// Begin with the first tokens of an earlier feed of the same pass instead, by its number: they are computed
+    /// once for both.
+    pub(crate) from: Option<(usize, usize)>,
+    /// How many of the last rows' hidden states are wanted.
+    pub(crate) wanted: usize,
+}
+
+impl<'a> Feed<'a> {
+    /// Tokens after `cache`, of which the last row is wanted.
+    pub(crate) fn new(ids: &'a [u32], cache: Cache) -> Self {
+        Self { ids, cache, from: None, wanted: 1 }
+    }
+
+    /// Tokens that stand before this feed's own.
+    fn past(&self) -> usize {
+        self.from.map_or(self.cache.tokens, |(_, tokens)| tokens)
+    }
+}
+
+impl Cache {
+    /// The number of tokens that were fed.
+    pub(crate) fn tokens(&self) -> usize {
+        self.tokens
+    }
+
+    /// The first `tokens` tokens, sharing memory.
+    pub(crate) fn prefix(&self, tokens: usize) -> Self {
+        assert!(tokens <= self.tokens, "a prefix of what was fed");
+        let layers = match &self.layers {
+            Layers::Pages(layers) => Layers::Pages(layers.iter().map(|pages| pages.prefix(tokens)).collect()),
+            Layers::Tensors(layers) => Layers::Tensors(layers.clone()),
+        };
+        Self { tokens, layers }
+    }
+}
+
+/// A model that is ready to be fed. The weights are shared with the model it was made of, not copied.
+pub(crate) enum Engine {
+    /// Memory and kernels of the CPU.
+    Host(Box<HostModel>),
+    /// Tensor operations.
+    Tensors(Box<CausalLm>),
+}
+
+impl Engine {
+    /// The form that fits the model's device and dtype.
+    pub(crate) fn new(model: &CausalLm) -> Self {
+        if is_host(&model.embed) {
+            Self::Host(Box::new(HostModel::new(model)))
+        } else {
+            Self::Tensors(Box::new(model.clone()))
+        }
+    }
+
+    /// The width of a hidden state.
+    pub(crate) fn width(&self) -> usize {
+        match self {
+            Self::Host(model) => model.width(),
+            Self::Tensors(model) => model.config.hidden_size,
+        }
+    }
+
+    /// Runs all feeds in one pass and returns the wanted rows' hidden states after the final norm, in order.
+    ///
+    /// # Shapes
+    /// → `[Σ wanted, D]`.
+    ///
+    /// # Panics
+    /// If a feed has no tokens, wants more rows than it has, or begins with one that does not come before it.
+    pub(crate) fn forward(&self, feeds: &mut [Feed]) -> Vec<f32> {
+        for (number, feed) in feeds.iter().enumerate() {
+            assert!(!feed.ids.is_empty(), "a feed needs a token");
+            assert!(feed.wanted <= feed.ids.len(), "only rows of the feed can be wanted");
+            assert!(feed.from.is_none_or(|(other, _)| other < number), "a feed begins with an earlier one");
+        }
+        match self {
+            Self::Host(model) => rayon::scope(|_| model.forward(feeds)),
+            Self::Tensors(model) => tensors::forward(model, feeds),
+        }
+    }
+
+    /// The logits of hidden rows.
+    ///
+    /// # Shapes
+    /// `hidden` `[M, D]` → `[M, V]`.
+    pub(crate) fn logits(&self, hidden: &[f32]) -> Vec<f32> {
+        match self {
+            Self::Host(model) => rayon::scope(|_| model.logits(hidden)),
+            Self::Tensors(model) => tensors::logits(model, hidden),
+        }
+    }
+}
+
+/// The row of each wanted hidden state among all rows of the feeds.
+fn wanted_rows(feeds: &[Feed]) -> Vec<usize> {
+    let mut start = 0;
+    let mut rows = Vec::new();
+    for feed in feeds {
+        let end = start + feed.ids.len();
+        rows.extend(end - feed.wanted..end);
+        start = end;
+    }
+    rows
+}

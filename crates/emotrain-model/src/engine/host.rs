@@ -1,0 +1,334 @@
+//! The engine's form for the CPU in f32.
+
+use std::ops::Range;
+
+use burn::tensor::{DType, Tensor};
+use burn_flex::FlexTensor;
+
+use super::{Cache, Feed, Layers, wanted_rows};
+use crate::attention::Heads;
+use crate::decoder::CausalLm;
+use crate::kernels::{
+    Pages, Span, attend_pages, for_rows, product, read, rms_norm_row, rotate_head, slice, swiglu_row,
+};
+use crate::layer::{Layer, Norm};
+use crate::linear::Linear;
+
+/// The weights as memory, shared with the model's tensors.
+pub(crate) struct HostModel {
+    embed: FlexTensor,
+    frequencies: Vec<f32>,
+    layers: Vec<HostLayer>,
+    norm: HostNorm,
+    /// `None` where the embedding serves as head.
+    head: Option<FlexTensor>,
+    width: usize,
+}
+
+struct HostNorm {
+    weight: FlexTensor,
+    epsilon: f32,
+}
+
+struct HostLayer {
+    heads: Heads,
+    input_norm: HostNorm,
+    q: HostLinear,
+    kv: HostLinear,
+    head_norms: Option<[HostNorm; 2]>,
+    o: HostLinear,
+    post_norm: HostNorm,
+    gate_up: HostLinear,
+    down: HostLinear,
+}
+
+struct HostLinear {
+    weight: FlexTensor,
+    bias: Option<FlexTensor>,
+    input: usize,
+    output: usize,
+    lora: Option<HostLora>,
+}
+
+/// The adapters of stacked layers.
+struct HostLora {
+    /// The `A` matrices one below the other, `[Σ R, in]`.
+    a: FlexTensor,
+    scale: f32,
+    modules: Vec<Adapted>,
+}
+
+struct Adapted {
+    /// Its columns of the output.
+    columns: Range<usize>,
+    /// Its columns of the low-rank product.
+    ranks: Range<usize>,
+    /// `[out, R]`.
+    b: FlexTensor,
+}
+
+/// What all layers of one pass share.
+struct Rows {
+    /// Cosine and sine of each row's angles, each `[M, d/2]`.
+    cos: Vec<f32>,
+    sin: Vec<f32>,
+    /// How many tokens each row sees.
+    seen: Vec<usize>,
+    /// Where each feed's rows begin.
+    starts: Vec<usize>,
+}
+
+impl HostModel {
+    pub(crate) fn new(model: &CausalLm) -> Self {
+        Self {
+            embed: read(model.embed.clone()),
+            frequencies: model.frequencies.clone(),
+            layers: model.layers.iter().map(HostLayer::new).collect(),
+            norm: HostNorm::new(&model.norm),
+            head: model.head.clone().map(read),
+            width: model.config.hidden_size,
+        }
+    }
+
+    /// As [`super::Engine::width`].
+    pub(crate) fn width(&self) -> usize {
+        self.width
+    }
+
+    /// As [`super::Engine::logits`].
+    pub(crate) fn logits(&self, hidden: &[f32]) -> Vec<f32> {
+        product(hidden, slice(self.head.as_ref().unwrap_or(&self.embed)), self.width)
+    }
+
+    /// As [`super::Engine::forward`].
+    pub(crate) fn forward(&self, feeds: &mut [Feed]) -> Vec<f32> {
+        for feed in feeds.iter_mut() {
+            let tokens = feed.past();
+            if feed.from.is_some() {
+                feed.cache = Cache::default();
+            }
+            pages(&mut feed.cache).resize(self.layers.len(), Pages::default());
+            feed.cache.tokens = tokens + feed.ids.len();
+        }
+        let rows = Rows::new(feeds, &self.frequencies);
+        let embed = slice(&self.embed);
+        let ids = feeds.iter().flat_map(|feed| feed.ids);
+        let mut x: Vec<f32> =
+            ids.flat_map(|&id| &embed[id as usize * self.width..][..self.width]).copied().collect();
+        let wanted = wanted_rows(feeds);
+        for (number, layer) in self.layers.iter().enumerate() {
+            let last = (number + 1 == self.layers.len()).then_some(wanted.as_slice());
+            x = layer.forward(x, (number, last), feeds, &rows);
+        }
+        self.norm.forward(&x)
+    }
+}
+
+impl Rows {
+    fn new(feeds: &[Feed], frequencies: &[f32]) -> Self {
+        let (mut seen, mut starts) = (Vec::new(), Vec::new());
+        for feed in feeds {
+            starts.push(seen.len());
+            seen.extend((0..feed.ids.len()).map(|row| feed.cache.tokens - feed.ids.len() + row + 1));
+        }
+        let angles = seen.iter().flat_map(|&seen| frequencies.iter().map(move |f| (seen - 1) as f32 * f));
+        let (sin, cos) = angles.map(f32::sin_cos).unzip();
+        Self { cos, sin, seen, starts }
+    }
+}
+
+fn pages(cache: &mut Cache) -> &mut Vec<Pages> {
+    match &mut cache.layers {
+        Layers::Pages(layers) => layers,
+        Layers::Tensors(_) => unreachable!("a cache belongs to one engine"),
+    }
+}
+
+impl HostNorm {
+    fn new(norm: &Norm) -> Self {
+        Self { weight: read(norm.weight.clone()), epsilon: norm.epsilon }
+    }
+
+    /// `[M, D]` → `[M, D]`.
+    fn forward(&self, x: &[f32]) -> Vec<f32> {
+        let mut out = x.to_vec();
+        self.apply(&mut out);
+        out
+    }
+
+    /// The same in place; rows are as wide as the weight.
+    fn apply(&self, x: &mut [f32]) {
+        let weight = slice(&self.weight);
+        for_rows(x, weight.len(), |_, row| rms_norm_row(row, weight, self.epsilon));
+    }
+}
+
+impl HostLayer {
+    fn new(layer: &Layer) -> Self {
+        let Layer { heads, input_norm, q, kv, head_norms, o, post_norm, gate_up, down } = layer;
+        Self {
+            heads: *heads,
+            input_norm: HostNorm::new(input_norm),
+            q: HostLinear::new(q),
+            kv: HostLinear::new(kv),
+            head_norms: head_norms.as_ref().map(|norms| [HostNorm::new(&norms.q), HostNorm::new(&norms.k)]),
+            o: HostLinear::new(o),
+            post_norm: HostNorm::new(post_norm),
+            gate_up: HostLinear::new(gate_up),
+            down: HostLinear::new(down),
+        }
+    }
+
+    /// `[M, D]` → `[M, D]`, or the rows of `last` alone.
+    fn forward(
+        &self,
+        x: Vec<f32>,
+        (number, last): (usize, Option<&[usize]>),
+        feeds: &mut [Feed],
+        rows: &Rows,
+    ) -> Vec<f32> {
+        let normed = self.input_norm.forward(&x);
+        let mut kv = self.kv.forward(&normed);
+        let (x, normed) = match last {
+            Some(wanted) => (select(&x, self.width(), wanted), select(&normed, self.width(), wanted)),
+            None => (x, normed),
+        };
+        let mut q = self.q.forward(&normed);
+        self.turn(&mut q, &mut kv, last, rows);
+        self.keep(number, &kv, feeds);
+        let attended = self.attend(&q, (number, last), feeds, rows);
+        let mut x = sum(x, &self.o.forward(&attended));
+        let gate_up = self.gate_up.forward(&self.post_norm.forward(&x));
+        let inner = self.gate_up.output / 2;
+        let mut active = vec![0.0; gate_up.len() / 2];
+        for_rows(&mut active, inner, |row, out| swiglu_row(&gate_up[2 * row * inner..][..2 * inner], out));
+        x = sum(x, &self.down.forward(&active));
+        x
+    }
+
+    /// The width of the residual stream.
+    fn width(&self) -> usize {
+        self.q.input
+    }
+
+    /// Head norms and rotation of queries and keys.
+    fn turn(&self, q: &mut [f32], kv: &mut [f32], last: Option<&[usize]>, rows: &Rows) {
+        let Heads { kv: kv_heads, group, dim } = self.heads;
+        let half = dim / 2;
+        let norms = self.head_norms.as_ref();
+        let turn = |norm: Option<&HostNorm>, row: usize, head: &mut [f32]| {
+            if let Some(norm) = norm {
+                rms_norm_row(head, slice(&norm.weight), norm.epsilon);
+            }
+            rotate_head(head, &rows.cos[row * half..][..half], &rows.sin[row * half..][..half]);
+        };
+        for_rows(q, kv_heads * group * dim, |row, q| {
+            let row = last.map_or(row, |wanted| wanted[row]);
+            q.chunks_exact_mut(dim).for_each(|head| turn(norms.map(|norms| &norms[0]), row, head));
+        });
+        for_rows(kv, 2 * kv_heads * dim, |row, kv| {
+            let keys = &mut kv[..kv_heads * dim];
+            keys.chunks_exact_mut(dim).for_each(|head| turn(norms.map(|norms| &norms[1]), row, head));
+        });
+    }
+
+    /// Puts the new keys and values into the feeds' caches.
+    fn keep(&self, number: usize, kv: &[f32], feeds: &mut [Feed]) {
+        let mut rest = kv;
+        for at in 0..feeds.len() {
+            let rows = feeds[at].ids.len();
+            if let Some((other, tokens)) = feeds[at].from {
+                let shared = pages(&mut feeds[other].cache)[number].prefix(tokens);
+                pages(&mut feeds[at].cache)[number] = shared;
+            }
+            let start = feeds[at].cache.tokens - rows;
+            let (mine, others) = rest.split_at(rows * 2 * self.heads.kv * self.heads.dim);
+            pages(&mut feeds[at].cache)[number].write(self.heads, start, mine);
+            rest = others;
+        }
+    }
+
+    fn attend(
+        &self,
+        q: &[f32],
+        (number, last): (usize, Option<&[usize]>),
+        feeds: &[Feed],
+        rows: &Rows,
+    ) -> Vec<f32> {
+        let mut first = 0;
+        let spans: Vec<Span> = feeds
+            .iter()
+            .zip(&rows.starts)
+            .map(|(feed, start)| {
+                let Layers::Pages(layers) = &feed.cache.layers else {
+                    unreachable!("a cache belongs to one engine")
+                };
+                let count = if last.is_some() { feed.wanted } else { feed.ids.len() };
+                let end = start + feed.ids.len();
+                let span = Span { pages: &layers[number], first, seen: &rows.seen[end - count..end] };
+                first += count;
+                span
+            })
+            .collect();
+        attend_pages(self.heads, q, &spans)
+    }
+}
+
+impl HostLinear {
+    fn new(linear: &Linear) -> Self {
+        let [output, input] = linear.weight.dims();
+        let adapted: Vec<_> = linear.adapted().collect();
+        let lora = (!adapted.is_empty()).then(|| HostLora {
+            a: read(Tensor::cat(adapted.iter().map(|(_, lora, _)| lora.a.clone()).collect(), 0)),
+            #[expect(clippy::cast_possible_truncation, reason = "a factor of f32 numbers")]
+            scale: linear.scale as f32,
+            modules: adapted
+                .into_iter()
+                .map(|(module, lora, ranks)| Adapted {
+                    columns: module.columns.clone(),
+                    ranks,
+                    b: read(lora.b.clone().cast(DType::F32)),
+                })
+                .collect(),
+        });
+        Self { weight: read(linear.weight.clone()), bias: linear.bias.clone().map(read), input, output, lora }
+    }
+
+    /// `[M, in]` → `[M, out]`.
+    fn forward(&self, x: &[f32]) -> Vec<f32> {
+        let mut y = product(x, slice(&self.weight), self.input);
+        if let Some(bias) = &self.bias {
+            let bias = slice(bias);
+            for_rows(&mut y, self.output, |_, row| add(row, bias));
+        }
+        let Some(lora) = &self.lora else { return y };
+        let mut low = product(x, slice(&lora.a), self.input);
+        for low in &mut low {
+            *low *= lora.scale;
+        }
+        let all = low.len() / (x.len() / self.input);
+        for Adapted { columns, ranks, b } in &lora.modules {
+            let mine: Vec<f32> = low.chunks_exact(all).flat_map(|row| &row[ranks.clone()]).copied().collect();
+            let delta = product(&mine, slice(b), ranks.len());
+            for (row, delta) in y.chunks_exact_mut(self.output).zip(delta.chunks_exact(columns.len())) {
+                add(&mut row[columns.clone()], delta);
+            }
+        }
+        y
+    }
+}
+
+fn select(x: &[f32], width: usize, rows: &[usize]) -> Vec<f32> {
+    rows.iter().flat_map(|row| &x[row * width..][..width]).copied().collect()
+}
+
+fn sum(mut x: Vec<f32>, y: &[f32]) -> Vec<f32> {
+    add(&mut x, y);
+    x
+}
+
+fn add(x: &mut [f32], y: &[f32]) {
+    for (x, y) in x.iter_mut().zip(y) {
+        *x += y;
+    }
+}

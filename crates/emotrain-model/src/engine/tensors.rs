@@ -1,0 +1,123 @@
+//! The engine's form for every device and dtype: the layers' tensor operations, and a cache of one tensor a layer
+//! that grows by blocks.
+
+use burn::tensor::{DType, Tensor, TensorData};
+
+use super::{Cache, Feed, Layers, wanted_rows};
+use crate::attention::Block;
+use crate::decoder::CausalLm;
+use crate::kernels::{Rotation, swiglu};
+use crate::layer::{Layer, Pass};
+
+/// Tokens by which a cache grows.
+const BLOCK: usize = 128;
+
+/// As [`super::Engine::forward`].
+pub(super) fn forward(model: &CausalLm, feeds: &mut [Feed]) -> Vec<f32> {
+    let pasts: Vec<usize> = feeds.iter().map(Feed::past).collect();
+    for (feed, past) in feeds.iter_mut().zip(&pasts) {
+        if matches!(feed.cache.layers, Layers::Pages(_)) || feed.from.is_some() {
+            feed.cache.layers = Layers::Tensors(Vec::new());
+        }
+        feed.cache.tokens = past + feed.ids.len();
+    }
+    let wanted = wanted_rows(feeds);
+    let positions: Vec<u32> = feeds
+        .iter()
+        .zip(&pasts)
+        .flat_map(|(feed, &past)| past..past + feed.ids.len())
+        .map(|position| u32::try_from(position).expect("positions fit u32"))
+        .collect();
+    let rotation = Rotation::new(&positions, &model.frequencies, &model.device());
+    let pass = Pass {
+        blocks: Vec::new(),
+        key_rotation: rotation.clone(),
+        query_rotation: rotation,
+        rows: None,
+        dropout: None,
+    };
+    let ids = model.index(feeds.iter().flat_map(|feed| feed.ids).map(|&id| id as usize));
+    let mut x = model.embed.clone().select(0, ids);
+    for (number, layer) in model.layers.iter().enumerate() {
+        x = layer_forward(layer, x, &pass, (number, feeds, &pasts));
+    }
+    if wanted.is_empty() {
+        return Vec::new();
+    }
+    numbers(model.norm.forward(x.select(0, model.index(wanted.into_iter()))))
+}
+
+/// As [`super::Engine::logits`].
+pub(super) fn logits(model: &CausalLm, hidden: &[f32]) -> Vec<f32> {
+    let [_, width] = model.embed.dims();
+    let shape = [hidden.len() / width, width];
+    let options = (&model.device(), model.embed.dtype());
+    let hidden = Tensor::<2>::from_data(TensorData::new(hidden.to_vec(), shape), options);
+    numbers(hidden.matmul(model.head_weight().clone().transpose()))
+}
+
+fn layer_forward(
+    layer: &Layer,
+    x: Tensor<2>,
+    pass: &Pass,
+    (number, feeds, pasts): (usize, &mut [Feed], &[usize]),
+) -> Tensor<2> {
+    let normed = layer.input_norm.forward(x.clone());
+    let (q, kv) = (layer.q.forward(&normed, None).0, layer.kv.forward(&normed, None).0);
+    let (q, kv) = layer.rotated(q, kv, pass);
+    let (mut start, mut attended) = (0, Vec::new());
+    for at in 0..feeds.len() {
+        let (rows, past) = (feeds[at].ids.len(), pasts[at]);
+        let before = match feeds[at].from {
+            Some((other, _)) => layers(&mut feeds[other].cache).get(number).cloned(),
+            None => take(layers(&mut feeds[at].cache), number),
+        };
+        let (q, new) = (q.clone().narrow(0, start, rows), kv.clone().narrow(0, start, rows));
+        let kept = appended(before, past, new);
+        let seen = kept.clone().narrow(0, 0, past + rows);
+        attended.push(layer.heads.attend(&q, &seen, &[Block::after(past, rows, rows)]).0);
+        put(layers(&mut feeds[at].cache), number, kept);
+        start += rows;
+    }
+    let middle = x + layer.o.forward(&Tensor::cat(attended, 0), None).0;
+    let gate_up = layer.gate_up.forward(&layer.post_norm.forward(middle.clone()), None).0;
+    middle + layer.down.forward(&swiglu(gate_up), None).0
+}
+
+/// The cache of a layer with `new` rows after its first `past`.
+fn appended(cache: Option<Tensor<2>>, past: usize, new: Tensor<2>) -> Tensor<2> {
+    let [rows, width] = new.dims();
+    let options = (&new.device(), new.dtype());
+    let capacity = cache.as_ref().map_or(0, |cache| cache.dims()[0]);
+    let missing = (past + rows).saturating_sub(capacity);
+    let grown = (missing > 0).then(|| Tensor::zeros([missing.next_multiple_of(BLOCK), width], options));
+    let parts: Vec<Tensor<2>> = cache.into_iter().chain(grown).collect();
+    let whole = if parts.len() == 1 { parts.into_iter().next() } else { Some(Tensor::cat(parts, 0)) };
+    let whole = whole.expect("a cache that is there or was grown");
+    whole.slice_assign([past..past + rows, 0..width], new)
+}
+
+fn layers(cache: &mut Cache) -> &mut Vec<Tensor<2>> {
+    match &mut cache.layers {
+        Layers::Tensors(layers) => layers,
+        Layers::Pages(_) => unreachable!("a cache belongs to one engine"),
+    }
+}
+
+/// The layer's tensor, which must not be held elsewhere if it is to be written in place.
+fn take(layers: &mut [Tensor<2>], number: usize) -> Option<Tensor<2>> {
+    let place = layers.get_mut(number)?;
+    let empty = Tensor::empty([0, 0], (&place.device(), place.dtype()));
+    Some(std::mem::replace(place, empty))
+}
+
+fn put(layers: &mut Vec<Tensor<2>>, number: usize, tensor: Tensor<2>) {
+    match layers.get_mut(number) {
+        Some(place) => *place = tensor,
+        None => layers.push(tensor),
+    }
+}
+
+fn numbers(x: Tensor<2>) -> Vec<f32> {
+    x.cast(DType::F32).try_into_vec_as::<f32>().expect("f32 on every device")
+}

@@ -1,0 +1,226 @@
+//! A generation under way: prompts join it, answers leave it.
+
+use std::collections::VecDeque;
+use std::ops::ControlFlow;
+
+use rand::RngExt;
+
+use super::{Finish, Generated, GenerationConfig, Generator, NewToken, Prompt, refuse};
+use crate::engine::{Cache, Feed};
+use crate::error::ModelError;
+use crate::random::Key;
+
+/// Rows of prompts that one pass computes at most, if it is not one prompt that is longer.
+const PROMPT_ROWS: usize = 512;
+/// A common beginning of at most so many tokens is computed again: it is not worth the bookkeeping.
+const SHARED: usize = 8;
+
+/// Prompts that are being answered, at most `max_batch_size` at a time; the others wait.
+pub struct Generation<'g> {
+    generator: &'g mut Generator,
+    config: GenerationConfig,
+    pushed: usize,
+    waiting: VecDeque<Answering>,
+    running: Vec<Answering>,
+}
+
+/// A prompt that has not been answered to the end.
+struct Answering {
+    number: usize,
+    sequence: u64,
+    asked: Vec<u32>,
+    ids: Vec<u32>,
+    cache: Cache,
+}
+
+impl Answering {
+    /// Prompt and answer, as far as they have gone through the model.
+    fn fed(&self) -> [&[u32]; 2] {
+        [&self.asked, &self.ids[..self.cache.tokens() - self.asked.len()]]
+    }
+}
+
+/// Where the beginning of a prompt comes from, with its number of tokens.
+#[derive(Clone, Copy)]
+enum Source {
+    /// It is computed.
+    Nothing,
+    /// The last prompt before.
+    Last(usize),
+    /// A prompt that is being answered.
+    Running(usize, usize),
+    /// A feed of this pass.
+    Pass(usize, usize),
+}
+
+impl Source {
+    fn tokens(self) -> usize {
+        match self {
+            Self::Nothing => 0,
+            Self::Last(tokens) | Self::Running(_, tokens) | Self::Pass(_, tokens) => tokens,
+        }
+    }
+}
+
+impl<'g> Generation<'g> {
+    pub(super) fn new(generator: &'g mut Generator, config: GenerationConfig) -> Self {
+        Self { generator, config, pushed: 0, waiting: VecDeque::new(), running: Vec::new() }
+    }
+
+    /// Adds a prompt, which gets the next number.
+    ///
+    /// # Errors
+    /// [`ModelError::Generation`] if it is empty, too long, or has a token that the model does not know.
+    pub fn push(&mut self, prompt: Prompt) -> Result<(), ModelError> {
+        refuse(self.config.problems_of(&prompt, self.pushed, &self.generator.config))?;
+        let Prompt { ids: asked, sequence } = prompt;
+        let (number, asked) = (self.pushed, asked.to_vec());
+        self.waiting.push_back(Answering {
+            number,
+            sequence,
+            asked,
+            ids: Vec::new(),
+            cache: Cache::default(),
+        });
+        self.pushed += 1;
+        Ok(())
+    }
+
+    /// Whether one more prompt would not have to wait.
+    pub fn has_room(&self) -> bool {
+        self.waiting.len() + self.running.len() < self.config.max_batch_size
+    }
+
+    /// Whether every prompt has been answered.
+    pub fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.running.is_empty()
+    }
+
+    /// One token more for every running answer, for which waiting prompts join as far as there is room. Returns the
+    /// answers that have ended, with their prompts' numbers. `observe` is that of [`Generator::generate`].
+    ///
+    /// # Errors
+    /// [`ModelError::NonFiniteLogits`].
+    pub fn step(
+        &mut self,
+        observe: &mut dyn FnMut(NewToken) -> ControlFlow<()>,
+    ) -> Result<Vec<(usize, Generated)>, ModelError> {
+        let admitted = self.admit();
+        if self.running.is_empty() && admitted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let logits = self.pass(admitted);
+        let (mut ended, mut going) = (Vec::new(), Vec::with_capacity(self.running.len()));
+        let rows = logits.chunks(self.generator.config.vocab_size);
+        for (mut answering, logits) in std::mem::take(&mut self.running).into_iter().zip(rows) {
+            match self.next(&mut answering, logits, observe)? {
+                None => going.push(answering),
+                Some(finish) => ended.push((answering.number, Generated { ids: answering.ids, finish })),
+            }
+        }
+        self.running = going;
+        Ok(ended)
+    }
+
+    /// The prompts that join in the next pass, and where their beginnings come from.
+    fn admit(&mut self) -> Vec<(Answering, Source)> {
+        let (mut admitted, mut rows) = (Vec::new(), 0);
+        while self.running.len() + admitted.len() < self.config.max_batch_size {
+            let Some(next) = self.waiting.front() else { break };
+            let source = self.source(&next.asked, &admitted);
+            rows += next.asked.len() - source.tokens();
+            if rows > PROMPT_ROWS && !admitted.is_empty() {
+                break;
+            }
+            admitted.extend(self.waiting.pop_front().map(|next| (next, source)));
+        }
+        admitted
+    }
+
+    /// Where most of a prompt's beginning has been computed or is about to be.
+    fn source(&self, asked: &[u32], admitted: &[(Answering, Source)]) -> Source {
+        // The last token is computed in any case: its row gives the first logits.
+        let asked = &asked[..asked.len() - 1];
+        let mut best = Source::Nothing;
+        let mut offer = |source: Source| {
+            if source.tokens() > best.tokens().max(SHARED) {
+                best = source;
+            }
+        };
+        offer(Source::Last(common(asked, [&self.generator.last, &[]])));
+        for (number, answering) in self.running.iter().enumerate() {
+            offer(Source::Running(number, common(asked, answering.fed())));
+        }
+        for (number, (answering, _)) in admitted.iter().enumerate() {
+            offer(Source::Pass(self.running.len() + number, common(asked, [&answering.asked, &[]])));
+        }
+        best
+    }
+
+    /// One pass: the last token of each running answer and the prompts of the admitted ones, which then run as well.
+    /// Returns the logits of each, `[running, V]`.
+    fn pass(&mut self, admitted: Vec<(Answering, Source)>) -> Vec<f32> {
+        let Self { generator, running, .. } = self;
+        let prefixes: Vec<Cache> = admitted
+            .iter()
+            .map(|(_, source)| match *source {
+                Source::Last(tokens) => generator.cache.prefix(tokens),
+                Source::Running(number, tokens) => running[number].cache.prefix(tokens),
+                Source::Nothing | Source::Pass(..) => Cache::default(),
+            })
+            .collect();
+        let caches: Vec<Cache> = running.iter_mut().map(|one| std::mem::take(&mut one.cache)).collect();
+        let going =
+            running.iter().zip(caches).map(|(one, cache)| Feed::new(&one.ids[one.ids.len() - 1..], cache));
+        let joining = admitted.iter().zip(prefixes).map(|((one, source), cache)| Feed {
+            from: if let Source::Pass(feed, tokens) = *source { Some((feed, tokens)) } else { None },
+            ..Feed::new(&one.asked[source.tokens()..], cache)
+        });
+        let mut feeds: Vec<Feed> = going.chain(joining).collect();
+        let hidden = generator.engine.forward(&mut feeds);
+        let caches: Vec<Cache> = feeds.into_iter().map(|feed| feed.cache).collect();
+        if let (Some((newest, _)), Some(cache)) = (admitted.last(), caches.last()) {
+            generator.last.clone_from(&newest.asked);
+            generator.cache = cache.clone();
+        }
+        running.extend(admitted.into_iter().map(|(answering, _)| answering));
+        for (answering, cache) in running.iter_mut().zip(caches) {
+            answering.cache = cache;
+        }
+        generator.engine.logits(&hidden)
+    }
+
+    /// The next token of an answer, or why it ends.
+    fn next(
+        &self,
+        answering: &mut Answering,
+        logits: &[f32],
+        observe: &mut dyn FnMut(NewToken) -> ControlFlow<()>,
+    ) -> Result<Option<Finish>, ModelError> {
+        let GenerationConfig { max_new_tokens, min_new_tokens, sampling, stop_tokens, seed, .. } =
+            &self.config;
+        let Answering { number, sequence, asked, ids, .. } = answering;
+        let (prompt, position) = (*number, ids.len());
+        if let Some(value) = logits.iter().find(|value| !value.is_finite()) {
+            return Err(ModelError::NonFiniteLogits { prompt, position, value: *value });
+        }
+        let forbidden = if position < *min_new_tokens { stop_tokens.as_slice() } else { &[] };
+        let draw = || Key::new(*seed).named("generate").with(*sequence).with(position as u64).rng().random();
+        let id = sampling.choose(&mut logits.to_vec(), &[asked, ids], forbidden, draw);
+        if stop_tokens.contains(&id) {
+            return Ok(Some(Finish::StopToken(id)));
+        }
+        ids.push(id);
+        if observe(NewToken { prompt, position, id }).is_break() {
+            return Ok(Some(Finish::Observer));
+        }
+        let room = self.generator.config.max_position_embeddings - asked.len();
+        let most = max_new_tokens.unwrap_or(room);
+        Ok((ids.len() == most).then_some(Finish::Length))
+    }
+}
+
+/// The length of the common beginning of `ids` and of two pieces one after the other.
+fn common(ids: &[u32], [first, second]: [&[u32]; 2]) -> usize {
+    ids.iter().zip(first.iter().chain(second)).take_while(|(one, other)| one == other).count()
+}

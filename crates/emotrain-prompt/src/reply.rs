@@ -1,0 +1,57 @@
+//! Chats that a model answers in its own words: their tokens, where an answer ends, and its text.
+
+use crate::chat::{Ending, Message, Thinking};
+use crate::completion::end_of_turn;
+use crate::error::PromptError;
+use crate::tokenizer::ChatTokenizer;
+
+impl ChatTokenizer {
+    /// The tokens of a chat up to where the model answers.
+    ///
+    /// # Errors
+    /// [`PromptError::ControlToken`] for a message that holds the text of a special token, which would end it;
+    /// [`PromptError::NoChatTemplate`], [`PromptError::Chat`], [`PromptError::Tokenizer`].
+    pub fn encode_chat(&self, messages: &[Message<'_>], thinking: Thinking) -> Result<Vec<u32>, PromptError> {
+        let held = |token: &&String| messages.iter().any(|message| message.content.contains(token.as_str()));
+        if let Some(token) = self.control_tokens().iter().find(held) {
+            return Err(PromptError::ControlToken(token.clone()));
+        }
+        self.encode(&self.apply(messages, Ending::GenerationPrompt, thinking)?)
+    }
+
+    /// The tokens that end an answer: the end of sequence that the files name, and what the chat template prints after
+    /// an answer.
+    pub fn stop_tokens(&self) -> Vec<u32> {
+        let mut tokens: Vec<u32> = self.eos_token().map(|(_, id)| id).into_iter().collect();
+        // A template that cannot carry an answer says so where answers are trained; here eos alone ends one.
+        tokens.extend(end_of_turn(self).ok().filter(|id| !tokens.contains(id)));
+        tokens
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chat::Role;
+    use crate::fixture;
+
+    #[test]
+    fn a_chat_ends_where_the_model_answers_and_holds_no_control_token() {
+        let chat = fixture::chat(fixture::CHAT).unwrap();
+        let ask = |content| chat.encode_chat(&[Message { role: Role::User, content }], Thinking::Off);
+        let ids = ask("hello").unwrap();
+        assert_eq!(chat.decode(&ids).unwrap(), "<|turn|>user\nhello<|end|>\n<|turn|>assistant\n");
+        assert_eq!(chat.decode_text(&ids).unwrap(), "user\nhello\nassistant\n");
+        let error = ask("hello<|end|>").unwrap_err();
+        assert_eq!(error.to_string(), "a message holds the text of the special token \"<|end|>\"");
+        assert!(error.hint().is_some());
+    }
+
+    #[test]
+    fn end_of_sequence_and_end_of_turn_end_an_answer() {
+        let chat = fixture::chat(fixture::CHAT).unwrap();
+        assert_eq!(chat.stop_tokens(), [1003, 1001]);
+        let without_turns = fixture::chat("{{ messages[-1].content }}").unwrap();
+        assert_eq!(without_turns.stop_tokens(), [1003]);
+    }
+}

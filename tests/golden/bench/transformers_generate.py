@@ -1,0 +1,107 @@
+"""transformers' side of the inference comparison, with ours measured in turn by the same script.
+
+    cargo build --release -p emotrain -p emotrain-model --example inference
+    python transformers_generate.py target/release/examples/inference [--work FILE] [--rounds 3]
+
+SmolLM2-135M-Instruct in float32 with its cache, on the threads there are. Generation: the first
+prompts of ../generate/smollm2.json at batch sizes 1 and 8 (left-padded on their side), a fixed
+number of tokens. With `--work FILE`, a JSON file of `prompts` and `completions` (token ids; the
+first lines of `emotrain inspect` show them), also scoring: ours scores all completions after every
+prompt, theirs generates an answer to each prompt at batch size 1, as long as the longest
+completion. Prints one JSON line a round and the medians of the ratios; needs fetch-models.sh.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+import transformers
+
+HERE = Path(__file__).resolve().parent
+CACHE = Path(os.environ.get("EMOTRAIN_TEST_MODELS") or Path.home() / ".cache/emotrain-test-models")
+FOLDER = CACHE / "smollm2-135m-instruct"
+PAD = 2
+
+
+class Ours:
+    """Our program, asked line by line."""
+
+    def __init__(self, program, work):
+        self.file = tempfile.NamedTemporaryFile("w", suffix=".json")
+        json.dump(work, self.file)
+        self.file.flush()
+        self.process = subprocess.Popen(
+            [program, FOLDER, self.file.name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def ask(self, line):
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        answer = json.loads(self.process.stdout.readline())
+        return answer["seconds"], answer["result"]
+
+
+def generate(model, prompts, tokens):
+    """Seconds and the new tokens."""
+    longest = max(map(len, prompts))
+    ids = torch.tensor([[PAD] * (longest - len(prompt)) + prompt for prompt in prompts])
+    mask = torch.tensor([[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts])
+    config = transformers.GenerationConfig(
+        do_sample=False, use_cache=True, max_new_tokens=tokens, eos_token_id=None, pad_token_id=PAD
+    )
+    start = time.perf_counter()
+    out = model.generate(ids, attention_mask=mask, generation_config=config)
+    return time.perf_counter() - start, out[:, longest:].tolist()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("program")
+    parser.add_argument("--work")
+    parser.add_argument("--tokens", type=int, default=48)
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.set_verbosity_error()
+    torch.set_grad_enabled(False)
+    model = transformers.AutoModelForCausalLM.from_pretrained(
+        FOLDER, gguf_file="model.gguf", dtype=torch.float32
+    ).eval()
+    cases = json.loads((HERE.parent / "generate/smollm2.json").read_text())["cases"]
+    prompts = [case["prompt"] for case in cases]
+    ours = Ours(arguments.program, {"prompts": prompts})
+    ratios = {}
+    for number in range(arguments.rounds + 1):  # the first warms up
+        for batch in (1, 8):
+            theirs, expected = generate(model, prompts[:batch], arguments.tokens)
+            mine, found = ours.ask(f"generate {batch} {arguments.tokens}")
+            report = {"batch": batch, "transformers": round(theirs, 3), "ours": round(mine, 3)}
+            report["tokens_per_second"] = round(batch * arguments.tokens / mine, 1)
+            report["equal"] = found == expected
+            report["ratio"] = round(theirs / mine, 2)
+            print(json.dumps(report), flush=True)
+            if number:
+                ratios.setdefault(f"generate, batch {batch}", []).append(theirs / mine)
+    if arguments.work:
+        work = json.loads(Path(arguments.work).read_text())
+        longest = max(map(len, work["completions"]))
+        ours = Ours(arguments.program, work)
+        for number in range(arguments.rounds + 1):
+            theirs = sum(generate(model, [prompt], longest)[0] for prompt in work["prompts"])
+            mine, _ = ours.ask("score 8")
+            report = {"prompts": len(work["prompts"]), "new_tokens": longest}
+            report |= {"transformers": round(theirs, 3), "ours": round(mine, 3)}
+            print(json.dumps(report | {"ratio": round(theirs / mine, 2)}), flush=True)
+            if number:
+                ratios.setdefault("score", []).append(theirs / mine)
+    print(json.dumps({name: round(statistics.median(values), 2) for name, values in ratios.items()}))
+
+
+if __name__ == "__main__":
+    main()
