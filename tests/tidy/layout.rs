@@ -84,7 +84,8 @@ fn every_recipe_loads() {
 
 /// The recipes, relative to the top.
 pub(crate) fn recipes() -> Vec<PathBuf> {
+    let parts = [Path::new("recipes/prompts"), Path::new("recipes/queries")];
     let is_recipe =
-        |file: &PathBuf| file.starts_with("recipes") && !file.starts_with(Path::new("recipes/prompts"));
+        |file: &PathBuf| file.starts_with("recipes") && !parts.iter().any(|part| file.starts_with(part));
     files_with("toml").into_iter().filter(is_recipe).collect()
 }

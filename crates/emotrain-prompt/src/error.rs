@@ -5,6 +5,7 @@ use std::fmt;
 use emotrain_data::UtteranceId;
 
 use crate::budget::Lengths;
+use crate::query::Query;
 
 /// One defect of a template file. Prints as `file:line: message`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +33,19 @@ impl fmt::Display for TemplateProblem {
 /// Why a prompt cannot be made. [`PromptError::hint`] says what to do, where that is known.
 #[derive(Debug, thiserror::Error)]
 pub enum PromptError {
+    /// A query that neither comes with the program nor is a file.
+    #[error("there is no query \"{0}\"")]
+    UnknownQuery(String),
+    /// A query that failed for a dialogue after it had passed the checks.
+    #[error("dialogue {dialogue}: {origin} cannot be rendered: {message}")]
+    Query {
+        /// The dialogue's id.
+        dialogue: String,
+        /// The query.
+        origin: String,
+        /// The template engine's words.
+        message: String,
+    },
     /// A file could not be read; the text names it.
     #[error("{0}")]
     Read(#[from] std::io::Error),
@@ -147,6 +161,13 @@ impl PromptError {
                 "loop over \"demonstrations\" in the template and show .text and .label, or set retrieval.bank = \"\""
                     .to_owned(),
             ),
+            Self::UnknownQuery(name) => {
+                let names: Vec<&str> = Query::names().collect();
+                Some(match nearest(name, names.iter().copied()) {
+                    Some(near) => format!("did you mean \"{near}\"?"),
+                    None => format!("the queries are {}; one of your own is a file that ends in .toml", names.join(", ")),
+                })
+            }
             Self::NoTokenizer(_) => Some(
                 "load and save the tokenizer once with a current version of transformers, which writes it"
                     .to_owned(),
@@ -164,6 +185,7 @@ impl PromptError {
                 Some("use the recipe and the base model of the training".to_owned())
             }
             Self::Read(_)
+            | Self::Query { .. }
             | Self::Template(_)
             | Self::Render { .. }
             | Self::Tokenizer { .. }

@@ -34,6 +34,7 @@ mod example;
 #[cfg(test)]
 mod fixture;
 mod jinja;
+mod query;
 mod reply;
 mod sample;
 mod template;
@@ -44,6 +45,7 @@ pub use chat::{ChatDate, DEFAULT_DATE, Ending, Message, Role, Thinking};
 pub use contract::{DemonstrationSlot, GoldenExample, PromptContract, SpecialTokens};
 pub use encode::{Answers, Encoder, Question};
 pub use error::{PromptError, TemplateProblem};
+pub use query::{BadReply, Measures, Query, QueryText, Target, label_words, read_reply, unfenced};
 pub use sample::{Piece, Sample, TokenCounts};
 pub use template::{Prompt, PromptInput, Template};
 pub use tokenizer::{ChatTokenizer, TokenizerFiles};

@@ -42,7 +42,7 @@ pub use self::curriculum::{Balance, Difficulty, Direction, NeutralShifts, Pacing
 mod interpret;
 
 pub use self::interpret::Provider;
-pub use self::knowledge::{Availability, KnowledgeLevel};
+pub use self::knowledge::{Availability, KnowledgeLevel, QUERIES};
 mod retrieval;
 
 pub use self::retrieval::{DemonstrationOrder, Exclude, SearchIndex};

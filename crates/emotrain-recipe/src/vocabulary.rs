@@ -8,7 +8,7 @@ use std::ops::Bound::{self, Excluded, Included, Unbounded};
 use crate::choices::{
     Availability, Balance, DataFormat, DemonstrationOrder, Difficulty, Direction, Dtype, Exclude,
     KnowledgeLevel, LabelSetName, LoraInit, Metric, ModelInit, NeutralShifts, Optimizer, Pacing,
-    PhaseScheduler, Provider, Reporter, Scheduler, SearchIndex, TargetModules, TrainMethod,
+    PhaseScheduler, Provider, QUERIES, Reporter, Scheduler, SearchIndex, TargetModules, TrainMethod,
 };
 use crate::curriculum::CURRICULA;
 
@@ -279,7 +279,7 @@ pub(crate) const KNOWLEDGE: &Section = &Section {
         key("required", Kind::Switch),
         key("field", Kind::Text),
         key("availability", Kind::Choice(Availability::NAMES)),
-        key("query", Kind::Text),
+        key("query", Kind::WordOrFile(QUERIES)),
     ],
 };
 

@@ -2,13 +2,14 @@
 //!
 //! For each domain it is asked for subtopics, then for one dialogue on a subtopic at a time, with the
 //! emotions that are short. Every reply is kept, as a dialogue or as a rejection with its reason, so that
-//! the work goes on where it stopped. Who is asked, and over which wire, is the business of a [`Writer`].
+//! the work goes on where it stopped. A [`Generation`] says what to ask next and hears the replies, in
+//! whatever order they come; who is asked, and over which wire, is not its business.
 
 mod prompts;
 mod reply;
 mod state;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::path::Path;
 
@@ -29,37 +30,6 @@ const BEGINNINGS: usize = 5;
 /// A text with fewer words says too little to be called a copy.
 const TELLING: usize = 5;
 
-/// A language model that writes.
-pub trait Writer {
-    /// Its reply to a question, as it came.
-    ///
-    /// # Errors
-    /// When there is no reply at all: no connection, a refusal of the service. It ends the work, which can
-    /// be taken up again.
-    fn ask(&mut self, prompt: &str) -> Result<String, WriterError>;
-}
-
-/// Why there is no reply.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct WriterError {
-    /// What is wrong.
-    pub message: String,
-    /// The fix, where one can be named.
-    pub hint: Option<String>,
-}
-
-/// Why generation ended early. What was written by then is kept.
-#[derive(Debug, thiserror::Error)]
-pub enum GenerateError {
-    /// The files of the work, or the bank.
-    #[error(transparent)]
-    Retrieval(#[from] RetrievalError),
-    /// The language model.
-    #[error(transparent)]
-    Writer(#[from] WriterError),
-}
-
 /// What is to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GeneratePlan {
@@ -67,8 +37,10 @@ pub struct GeneratePlan {
     pub domains: Vec<String>,
     /// Subtopics of each.
     pub subtopics: usize,
-    /// Utterances wanted of every label.
-    pub per_label: usize,
+    /// Utterances wanted of each label, by index.
+    pub wanted: Vec<usize>,
+    /// Whose utterances count as there.
+    pub counted: Counted,
     /// Speakers of a dialogue.
     pub speakers: usize,
     /// Fewest utterances of a dialogue.
@@ -77,6 +49,15 @@ pub struct GeneratePlan {
     pub most_turns: usize,
     /// Questions to ask at most, those of earlier sessions not counted.
     pub most_questions: usize,
+}
+
+/// Which utterances fulfil a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    /// Those of the bank and those that were written.
+    BankAndWritten,
+    /// Those that were written alone.
+    Written,
 }
 
 /// What a session did.
@@ -106,54 +87,20 @@ impl fmt::Display for Generated {
 }
 
 /// How many of each label are missing, by index.
-pub fn shortfall(counts: &[usize], per_label: usize) -> Vec<usize> {
-    counts.iter().map(|count| per_label.saturating_sub(*count)).collect()
+pub fn shortfall(counts: &[usize], wanted: &[usize]) -> Vec<usize> {
+    wanted.iter().zip(counts).map(|(wanted, count)| wanted.saturating_sub(*count)).collect()
 }
 
-/// Asks `writer` until the plan is fulfilled or its questions are used up. `bank`, where there is one, says
-/// what is there already; the files of the work are in `folder`. `tell` hears of every reply.
-///
-/// # Errors
-/// A writer without a reply; files that cannot be read or written.
-pub fn generate(
-    plan: &GeneratePlan,
-    (labels, bank): (&LabelSet, Option<&Bank>),
-    folder: &Path,
-    writer: &mut dyn Writer,
-    tell: &mut dyn FnMut(Result<&WrittenDialogue, &Rejection>),
-) -> Result<Generated, GenerateError> {
-    let state = GenerationState::open(folder, labels)?;
-    let mut work =
-        Work { plan, labels, known: HashSet::new(), counts: vec![0; labels.len()], state, questions: 0 };
-    work.count(bank)?;
-    work.find_subtopics(writer, tell)?;
-    while !work.is_done() {
-        let Some((domain, subtopic)) = work.state.next_subtopic(&plan.domains) else { break };
-        let prompt = dialogue_prompt(&work.request(&domain, &subtopic));
-        let reply = work.ask(writer, &prompt)?;
-        match work.judge(&reply) {
-            Ok(turns) => {
-                let dialogue = work.state.accept(&domain, &subtopic, turns)?;
-                work.take(&dialogue);
-                tell(Ok(&dialogue));
-            }
-            Err(reason) => {
-                tell(Err(&reason));
-                work.state.reject(&domain, Some(&subtopic), &reason, &reply)?;
-            }
-        }
-    }
-    let names = labels.names().iter().cloned();
-    let short = names.zip(shortfall(&work.counts, plan.per_label)).filter(|(_, missing)| *missing > 0);
-    Ok(Generated {
-        questions: work.questions,
-        dialogues: work.state.dialogues().len(),
-        rejected: work.state.rejected(),
-        short: short.collect(),
-    })
+/// What was asked about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Errand {
+    domain: String,
+    /// `None` when subtopics were asked for.
+    subtopic: Option<String>,
 }
 
-struct Work<'a> {
+/// The work on a plan: questions out, replies in.
+pub struct Generation<'a> {
     plan: &'a GeneratePlan,
     labels: &'a LabelSet,
     /// Texts that say something, of the bank and of what was written.
@@ -162,16 +109,153 @@ struct Work<'a> {
     counts: Vec<usize>,
     state: GenerationState,
     questions: usize,
+    /// Questions without a reply so far, by number.
+    under_way: BTreeMap<usize, Errand>,
 }
 
-impl Work<'_> {
+impl<'a> Generation<'a> {
+    /// Takes up the work in `folder`, or begins it. `bank`, where there is one, says what is there already.
+    ///
+    /// # Errors
+    /// Files that cannot be read or written.
+    pub fn open(
+        plan: &'a GeneratePlan,
+        (labels, bank): (&'a LabelSet, Option<&Bank>),
+        folder: &Path,
+    ) -> Result<Self, RetrievalError> {
+        let state = GenerationState::open(folder, labels)?;
+        let (counts, under_way) = (vec![0; labels.len()], BTreeMap::new());
+        let mut work = Self { plan, labels, known: HashSet::new(), counts, state, questions: 0, under_way };
+        work.count(bank)?;
+        Ok(work)
+    }
+
+    /// The next question with its number; `None` when there is none for now. With replies under way, more
+    /// may come.
+    pub fn next_question(&mut self) -> Option<(usize, String)> {
+        if self.questions >= self.plan.most_questions || self.is_in_sight() {
+            return None;
+        }
+        let (errand, prompt) = self.ask_for_subtopics().or_else(|| self.ask_for_dialogue())?;
+        let number = self.questions;
+        self.questions += 1;
+        self.under_way.insert(number, errand);
+        Some((number, prompt))
+    }
+
+    /// Keeps what a question was replied: as a dialogue, as subtopics, or as a rejection. `None` for subtopics.
+    ///
+    /// # Errors
+    /// Files that cannot be written.
+    pub fn hear(
+        &mut self,
+        number: usize,
+        reply: &str,
+    ) -> Result<Result<Option<WrittenDialogue>, Rejection>, RetrievalError> {
+        let Some(errand) = self.under_way.remove(&number) else { return Ok(Ok(None)) };
+        let Some(subtopic) = &errand.subtopic else {
+            return match parse_subtopics(reply, self.plan.subtopics) {
+                Ok(subtopics) => {
+                    self.state.keep_subtopics(&errand.domain, subtopics)?;
+                    Ok(Ok(None))
+                }
+                Err(reason) => self.keep_rejected(&errand, reason, reply).map(Err),
+            };
+        };
+        match self.judge(reply) {
+            Ok(turns) => {
+                let dialogue = self.state.accept(&errand.domain, subtopic, turns)?;
+                self.take(&dialogue);
+                Ok(Ok(Some(dialogue)))
+            }
+            Err(reason) => self.keep_rejected(&errand, reason, reply).map(Err),
+        }
+    }
+
+    /// Keeps a reply that is not to be read, as it was cut off or refused.
+    ///
+    /// # Errors
+    /// Files that cannot be written.
+    pub fn reject(
+        &mut self,
+        number: usize,
+        reply: &str,
+        reason: Rejection,
+    ) -> Result<Rejection, RetrievalError> {
+        match self.under_way.remove(&number) {
+            Some(errand) => self.keep_rejected(&errand, reason, reply),
+            None => Ok(reason),
+        }
+    }
+
+    /// There was no reply to a question: it counts as not asked.
+    pub fn lose(&mut self, number: usize) {
+        self.under_way.remove(&number);
+    }
+
+    /// What was done so far.
+    pub fn generated(&self) -> Generated {
+        let names = self.labels.names().iter().cloned();
+        let short = names.zip(self.missing()).filter(|(_, missing)| *missing > 0);
+        Generated {
+            questions: self.questions,
+            dialogues: self.state.dialogues().len(),
+            rejected: self.state.rejected(),
+            short: short.collect(),
+        }
+    }
+
+    fn missing(&self) -> Vec<usize> {
+        shortfall(&self.counts, &self.plan.wanted)
+    }
+
+    /// Whether what is under way may well be enough.
+    fn is_in_sight(&self) -> bool {
+        let dialogues = self.under_way.values().filter(|errand| errand.subtopic.is_some()).count();
+        self.missing().iter().sum::<usize>() <= dialogues * self.plan.least_turns
+    }
+
+    fn ask_for_subtopics(&self) -> Option<(Errand, String)> {
+        let is_asked = |domain: &String| {
+            self.under_way.values().any(|errand| errand.subtopic.is_none() && errand.domain == *domain)
+        };
+        let mut domains = self.plan.domains.iter();
+        let domain = domains.find(|domain| !self.state.has_subtopics(domain) && !is_asked(domain))?;
+        let prompt = subtopics_prompt(domain, self.plan.subtopics);
+        Some((Errand { domain: domain.clone(), subtopic: None }, prompt))
+    }
+
+    /// Waits for the subtopics of all domains, so that these take turns from the beginning.
+    fn ask_for_dialogue(&self) -> Option<(Errand, String)> {
+        if self.under_way.values().any(|errand| errand.subtopic.is_none()) {
+            return None;
+        }
+        let mut under_way: BTreeMap<(String, String), usize> = BTreeMap::new();
+        for Errand { domain, subtopic } in self.under_way.values() {
+            *under_way.entry((domain.clone(), subtopic.clone()?)).or_default() += 1;
+        }
+        let (domain, subtopic) = self.state.next_subtopic(&self.plan.domains, &under_way)?;
+        let prompt = dialogue_prompt(&self.request(&domain, &subtopic));
+        Some((Errand { domain, subtopic: Some(subtopic) }, prompt))
+    }
+
+    fn keep_rejected(
+        &mut self,
+        errand: &Errand,
+        reason: Rejection,
+        reply: &str,
+    ) -> Result<Rejection, RetrievalError> {
+        self.state.reject(&errand.domain, errand.subtopic.as_deref(), &reason, reply)?;
+        Ok(reason)
+    }
+
     /// Counts what is there.
     fn count(&mut self, bank: Option<&Bank>) -> Result<(), RetrievalError> {
         for one in bank.into_iter().flat_map(Bank::iter) {
             let one = one?;
             self.know(&one.text);
-            if let Some(label) = self.labels.resolve(&one.label).or_else(|| self.labels.resolve(&one.emotion))
-            {
+            let label = self.labels.resolve(&one.label).or_else(|| self.labels.resolve(&one.emotion));
+            if let Some(label) = label.filter(|_| self.plan.counted == Counted::BankAndWritten) {
                 self.counts[label.index()] += 1;
             }
         }
@@ -196,41 +280,9 @@ impl Work<'_> {
         }
     }
 
-    fn is_done(&self) -> bool {
-        self.questions >= self.plan.most_questions
-            || shortfall(&self.counts, self.plan.per_label).iter().all(|missing| *missing == 0)
-    }
-
-    fn ask(&mut self, writer: &mut dyn Writer, prompt: &str) -> Result<String, WriterError> {
-        self.questions += 1;
-        writer.ask(prompt)
-    }
-
-    /// Asks for the subtopics of every domain that has none.
-    fn find_subtopics(
-        &mut self,
-        writer: &mut dyn Writer,
-        tell: &mut dyn FnMut(Result<&WrittenDialogue, &Rejection>),
-    ) -> Result<(), GenerateError> {
-        for domain in &self.plan.domains {
-            while !self.state.has_subtopics(domain) && !self.is_done() {
-                let prompt = subtopics_prompt(domain, self.plan.subtopics);
-                let reply = self.ask(writer, &prompt)?;
-                match parse_subtopics(&reply, self.plan.subtopics) {
-                    Ok(subtopics) => self.state.keep_subtopics(domain, subtopics)?,
-                    Err(reason) => {
-                        tell(Err(&reason));
-                        self.state.reject(domain, None, &reason, &reply)?;
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// The next dialogue on a subtopic, with the emotions that are shortest.
     fn request<'r>(&'r self, domain: &'r str, subtopic: &'r str) -> DialogueRequest<'r> {
-        let missing = shortfall(&self.counts, self.plan.per_label);
+        let missing = self.missing();
         let mut wanted: Vec<usize> = (0..missing.len()).filter(|label| missing[*label] > 0).collect();
         wanted.sort_by_key(|label| std::cmp::Reverse(missing[*label]));
         let names = self.labels.names();

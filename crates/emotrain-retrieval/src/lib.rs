@@ -4,10 +4,10 @@
 //! [`Bank`] is opened from its folder without being read whole; a [`Retriever`] finds for each utterance
 //! of a split the demonstrations that are most like it, by the vectors of an [`Embedder`] or by words in
 //! common, and never one that would give the answer away: what is closed to whom stands at the top of
-//! `guard.rs`. [`check`] and [`stats`] look a bank over, [`generate`] and [`review`] grow one.
+//! `guard.rs`. [`check`] and [`stats`] look a bank over, a [`Generation`] and [`review`] grow one.
 //!
 //! The crate deliberately computes no vector of a text, opens no connection and writes no prompt: an
-//! [`Embedder`] and a [`Writer`] are handed in, and what was found is handed on as plain
+//! [`Embedder`] is handed in, what to ask a language model is handed out, and what was found is handed on as plain
 //! [`ShownDemonstration`](emotrain_data::ShownDemonstration)s.
 //!
 //! ```
@@ -60,9 +60,9 @@ pub use check::check;
 pub use embed::{Embedder, EmbedderError, encoder_name, same_encoder};
 pub use error::{BankPlace, BankProblem, RetrievalError};
 pub use generate::{
-    DialogueRequest, GenerateError, GeneratePlan, Generated, GenerationState, RejectedReply, Rejection,
-    Writer, WriterError, WrittenDialogue, WrittenTurn, dialogue_prompt, generate, parse_dialogue,
-    parse_subtopics, shortfall, subtopics_prompt,
+    Counted, DialogueRequest, GeneratePlan, Generated, Generation, GenerationState, RejectedReply, Rejection,
+    WrittenDialogue, WrittenTurn, dialogue_prompt, parse_dialogue, parse_subtopics, shortfall,
+    subtopics_prompt,
 };
 pub use guard::Asked;
 pub use index::{add_index, remove_index};

@@ -1,12 +1,14 @@
 //! The command line: types and help texts, no behaviour.
 
 mod bank;
+mod interpret;
 
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use bank::{BankCheckArgs, BankCommand, BuildArgs, SearchArgs};
+pub(crate) use self::bank::{BankCheckArgs, BankCommand, BuildArgs, SearchArgs};
+pub(crate) use self::interpret::InterpretArgs;
 
 const RUN_EXAMPLES: &str = "\
 Examples:
@@ -85,6 +87,8 @@ pub(crate) enum Command {
     Eval(EvalArgs),
     /// Label the utterances of dialogues; JSON lines out
     Predict(PredictArgs),
+    /// Fill the knowledge sources of a recipe by asking a language model
+    Interpret(InterpretArgs),
     /// Build, look over and search a bank of demonstrations
     Bank {
         #[command(subcommand)]

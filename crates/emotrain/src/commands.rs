@@ -6,6 +6,7 @@ pub(crate) mod check;
 pub(crate) mod curriculum;
 pub(crate) mod eval;
 pub(crate) mod inspect;
+pub(crate) mod interpret;
 pub(crate) mod predict;
 pub(crate) mod schema;
 pub(crate) mod tokenizer;

@@ -45,6 +45,11 @@ impl Env {
     }
 }
 
+/// A variable that a recipe names. Empty ones count as not set.
+pub(crate) fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
 /// Seconds since 1970.
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the clock")]
 pub(crate) fn now() -> f64 {

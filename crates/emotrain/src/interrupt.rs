@@ -27,12 +27,12 @@ impl Interrupt {
         Ok(interrupt)
     }
 
-    /// The wish, for the trainer.
-    pub(crate) fn wished(&self) -> &AtomicBool {
+    /// The wish, for whoever heeds it.
+    pub(crate) fn wished(&self) -> &Arc<AtomicBool> {
         &self.wished
     }
 
-    /// Runs what should end at a step boundary.
+    /// Runs what should end at a boundary of its own.
     pub(crate) fn guard<T>(&self, train: impl FnOnce() -> T) -> T {
         self.training.store(true, Ordering::SeqCst);
         let result = train();
@@ -44,7 +44,7 @@ impl Interrupt {
         if !self.training.load(Ordering::SeqCst) || self.wished.swap(true, Ordering::SeqCst) {
             leave();
         }
-        let message = "\nstopping after this step and saving; once more stops at once";
+        let message = "\nstopping when what is under way is done and saved; once more stops at once";
         let _ = writeln!(std::io::stderr().lock(), "{message}");
     }
 }

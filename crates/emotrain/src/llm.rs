@@ -5,7 +5,31 @@
 //! with several questions at once, a local model fills its batches, and a question that has to be put again
 //! goes through the same door. Nothing here knows what the questions are about.
 
-#![expect(dead_code, reason = "the commands that ask come next")]
+mod openai;
+mod secret;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use emotrain_recipe::{InterpretSection, Provider};
+
+use crate::exit::Complaint;
+use crate::shell::Shell;
+
+/// The model that a section names. `wish` is the user's wish to stop.
+///
+/// # Errors
+/// A section that does not say enough, a key that is not there, a local model that cannot be loaded.
+pub(crate) fn open<'s>(
+    section: &InterpretSection,
+    wish: Arc<AtomicBool>,
+    shell: &'s Shell,
+) -> anyhow::Result<Box<dyn ChatModel + 's>> {
+    match section.provider {
+        Provider::Openai => Ok(Box::new(openai::Server::new(section, wish, &shell.printer)?)),
+        Provider::Local => Err(Complaint::usage("interpret.provider = \"local\" is not there yet").into()),
+    }
+}
 
 mod local;
 
@@ -20,17 +44,6 @@ pub(crate) struct Question {
     pub(crate) user: String,
     /// Seed of this reply. Another attempt at the same question has another.
     pub(crate) seed: u64,
-}
-
-/// How replies are drawn; the same for all questions.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Sampling {
-    /// 0 = greedy.
-    pub(crate) temperature: f64,
-    /// Above 0, at most 1.
-    pub(crate) top_p: f64,
-    /// Longest reply; `None` = as long as the model has room.
-    pub(crate) max_tokens: Option<usize>,
 }
 
 /// Why a reply ends where it ends.

@@ -10,6 +10,7 @@ mod encoder;
 mod env;
 mod exit;
 mod hub;
+mod interpret;
 mod interrupt;
 mod llm;
 mod pipeline;
@@ -72,6 +73,7 @@ fn dispatch(command: &Command, shell: &Shell) -> anyhow::Result<Exit> {
         Command::Inspect(args) => commands::inspect::run(args, shell),
         Command::Eval(args) => commands::eval::run(args, shell),
         Command::Predict(args) => commands::predict::run(args, shell),
+        Command::Interpret(args) => commands::interpret::run(args, shell),
         Command::Bank { command } => commands::bank::run(command, shell),
         Command::Curriculum { command } => commands::curriculum::run(command, shell),
         Command::Schema => commands::schema::run(shell),

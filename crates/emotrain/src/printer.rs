@@ -1,5 +1,6 @@
 //! What the user sees: results on standard output, talk on standard error.
 
+mod pace;
 mod training;
 
 use std::fmt::Display;
@@ -11,9 +12,11 @@ use crate::cli::Talk;
 use crate::env::Env;
 use crate::exit::{Complaint, ReaderGone, described};
 
+pub(crate) use pace::Pace;
 pub(crate) use training::{TrainingView, duration};
 
 const COUNT: &str = "{msg} [{bar:30}] {human_pos}/{human_len} {eta}";
+const PACE: &str = "{msg} [{bar:30}] {human_pos}/{human_len} {per_sec} {eta}";
 const BYTES: &str = "{msg} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} {eta}";
 
 /// The program's voice.
@@ -153,7 +156,7 @@ mod tests {
 
     #[test]
     fn the_forms_of_bars_are_sound() {
-        for form in [COUNT, BYTES, training::FORM] {
+        for form in [COUNT, PACE, BYTES, training::FORM] {
             assert!(ProgressStyle::with_template(form).is_ok(), "{form}");
         }
     }

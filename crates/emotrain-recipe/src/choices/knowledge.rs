@@ -27,3 +27,6 @@ choices! {
         Offline = "offline",
     }
 }
+
+/// What `knowledge.query` may say beside the path of a file: nothing, or a query that comes with the program.
+pub const QUERIES: &[&str] = &["", "interpretation", "characteristic", "biography", "rationale"];

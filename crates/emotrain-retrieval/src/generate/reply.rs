@@ -37,6 +37,12 @@ pub struct WrittenTurn {
 /// Why a reply was not taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
+    /// It was longer than it may be.
+    #[error("it was cut off")]
+    CutOff,
+    /// The model did not reply to this question, for a reason of its own.
+    #[error("it was refused: {0}")]
+    Refused(String),
     /// Thoughts instead of an answer, or before it.
     #[error("it holds reasoning text")]
     Reasoning,

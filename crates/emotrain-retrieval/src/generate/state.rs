@@ -95,13 +95,20 @@ impl GenerationState {
         self.subtopics.contains_key(domain)
     }
 
-    /// The domain and subtopic that was asked about least; of several the first, domains taking turns.
-    pub(super) fn next_subtopic(&self, domains: &[String]) -> Option<(String, String)> {
+    /// The domain and subtopic that was asked about least, `under_way` included; of several the first,
+    /// domains taking turns.
+    pub(super) fn next_subtopic(
+        &self,
+        domains: &[String],
+        under_way: &BTreeMap<(String, String), usize>,
+    ) -> Option<(String, String)> {
         let all = domains.iter().enumerate().flat_map(|(number, domain)| {
             let subtopics = self.subtopics.get(domain).into_iter().flatten().enumerate();
             subtopics.map(move |(place, subtopic)| {
                 let pair = (domain.clone(), subtopic.clone());
-                (self.asked.get(&pair).copied().unwrap_or(0), place, number, pair)
+                let [asked, waiting] =
+                    [&self.asked, under_way].map(|counts| counts.get(&pair).copied().unwrap_or(0));
+                (asked + waiting, place, number, pair)
             })
         });
         all.min_by_key(|(asked, place, number, _)| (*asked, *place, *number)).map(|(.., pair)| pair)

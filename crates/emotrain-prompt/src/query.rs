@@ -1,0 +1,231 @@
+//! Questions that ask a language model for knowledge: about an utterance, a speaker, a dialogue.
+//!
+//! A query is a TOML file: what it is about, how much of the dialogue it shows, the keys of the JSON object that the
+//! reply must be, and the texts of the chat as Jinja templates. Those of `recipes/queries` come with the program;
+//! a user's own file has the same form.
+
+mod check;
+mod measure;
+mod reply;
+
+use std::path::Path;
+
+use emotrain_data::{Dialogue, Utterance, sha256_hex};
+use emotrain_recipe::{Availability, KnowledgeLevel};
+use minijinja::{Environment, Value};
+use serde::{Deserialize, Serialize};
+
+use crate::error::PromptError;
+use crate::jinja;
+
+pub use self::measure::{Measures, label_words};
+pub use self::reply::{BadReply, read_reply, unfenced};
+
+const SYSTEM: &str = "system";
+const USER: &str = "user";
+
+/// The queries that come with the program, by name.
+const BUILTIN: &[(&str, &str)] = &[
+    ("interpretation", include_str!("../../../recipes/queries/interpretation.toml")),
+    ("characteristic", include_str!("../../../recipes/queries/characteristic.toml")),
+    ("biography", include_str!("../../../recipes/queries/biography.toml")),
+    ("rationale", include_str!("../../../recipes/queries/rationale.toml")),
+];
+
+/// How much of the dialogue a query shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Reach {
+    /// The utterance and what was said before it: the reply could have been written at that moment.
+    History,
+    /// All of it.
+    Dialogue,
+}
+
+/// A query file as it stands, checked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct QueryFile {
+    level: KnowledgeLevel,
+    reach: Reach,
+    /// Most utterances before the one in question; only with [`Reach::History`].
+    #[serde(default)]
+    history_window: Option<usize>,
+    /// The keys of a reply, in their order.
+    keys: Vec<String>,
+    #[serde(default)]
+    min_words: Option<usize>,
+    #[serde(default)]
+    max_words: Option<usize>,
+    #[serde(default)]
+    system: String,
+    user: String,
+}
+
+/// A checked query.
+#[derive(Clone, Debug)]
+pub struct Query {
+    origin: String,
+    file: QueryFile,
+    environment: Environment<'static>,
+}
+
+/// What one question is about, within its dialogue.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Target {
+    /// The utterance at this position, counted from 0.
+    Utterance(usize),
+    /// The speaker of this name.
+    Speaker(String),
+    /// The dialogue.
+    Dialogue,
+}
+
+/// The texts of a question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueryText {
+    /// What the model is told beforehand; may be empty.
+    pub system: String,
+    /// What it is asked.
+    pub user: String,
+}
+
+impl Query {
+    /// The names of the queries that come with the program.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        BUILTIN.iter().map(|(name, _)| *name)
+    }
+
+    /// The query of this name, or the one in the file of this path, which ends in `.toml`.
+    ///
+    /// # Errors
+    /// [`PromptError::UnknownQuery`], [`PromptError::Read`], or [`PromptError::Template`] with every defect that was
+    /// found.
+    pub fn find(name: &str) -> Result<Self, PromptError> {
+        if let Some((name, source)) = BUILTIN.iter().find(|(builtin, _)| *builtin == name) {
+            return Self::from_source(format!("query {name}"), source);
+        }
+        let path = Path::new(name);
+        if path.extension().is_none_or(|extension| extension != "toml") {
+            return Err(PromptError::UnknownQuery(name.to_owned()));
+        }
+        Self::from_source(path.display().to_string(), &fs_err::read_to_string(path)?)
+    }
+
+    fn from_source(origin: String, source: &str) -> Result<Self, PromptError> {
+        let source = source.trim_start_matches('\u{feff}').replace("\r\n", "\n");
+        let (file, environment) = check::check(&origin, &source).map_err(PromptError::Template)?;
+        Ok(Self { origin, file, environment })
+    }
+
+    /// What it asks about.
+    pub fn level(&self) -> KnowledgeLevel {
+        self.file.level
+    }
+
+    /// Whether a reply could have been written when its utterance was said.
+    pub fn availability(&self) -> Availability {
+        match self.file.reach {
+            Reach::History => Availability::Online,
+            Reach::Dialogue => Availability::Offline,
+        }
+    }
+
+    /// The keys of a reply, in the order in which they are kept.
+    pub fn keys(&self) -> &[String] {
+        &self.file.keys
+    }
+
+    /// Where it comes from, for messages.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// Identity of all that it says and asks for, in hexadecimal; comments and order do not count.
+    ///
+    /// # Panics
+    /// Never: texts and numbers have a JSON form.
+    pub fn sha256(&self) -> String {
+        let json = serde_json::to_vec(&self.file).unwrap_or_else(|error| panic!("a query is JSON: {error}"));
+        sha256_hex(&json)
+    }
+
+    /// All that it asks about a dialogue, in the dialogue's order.
+    pub fn targets(&self, dialogue: &Dialogue) -> Vec<Target> {
+        match self.file.level {
+            KnowledgeLevel::Utterance => (0..dialogue.utterances.len()).map(Target::Utterance).collect(),
+            KnowledgeLevel::Speaker => {
+                dialogue.speakers().into_iter().map(|name| Target::Speaker(name.to_owned())).collect()
+            }
+            KnowledgeLevel::Dialogue => vec![Target::Dialogue],
+        }
+    }
+
+    /// The texts of a question. The same input gives the same texts.
+    ///
+    /// # Errors
+    /// [`PromptError::Query`].
+    ///
+    /// # Panics
+    /// If the target is not of the dialogue.
+    pub fn ask(&self, dialogue: &Dialogue, target: &Target) -> Result<QueryText, PromptError> {
+        let values = values(&self.file, dialogue, target);
+        let render = |name: &str| {
+            let text = self.environment.get_template(name).and_then(|template| template.render(&values));
+            text.map(|text| text.trim_matches('\n').to_owned()).map_err(|error| PromptError::Query {
+                dialogue: dialogue.id.clone(),
+                origin: self.origin.clone(),
+                message: jinja::message(&error),
+            })
+        };
+        Ok(QueryText { system: render(SYSTEM)?, user: render(USER)? })
+    }
+
+    /// The texts of a reply, in the order of the keys.
+    ///
+    /// # Errors
+    /// Everything that is not exactly what was asked for.
+    pub fn read(&self, reply: &str) -> Result<Vec<String>, BadReply> {
+        read_reply(reply, &self.file.keys)
+    }
+}
+
+/// What every query may show: who is asked about or speaks, and conversation.
+fn slots(file: &QueryFile) -> Vec<&'static str> {
+    let mut slots = match file.level {
+        KnowledgeLevel::Utterance => vec!["speaker", "utterance", "history"],
+        KnowledgeLevel::Speaker => vec!["speaker"],
+        KnowledgeLevel::Dialogue => vec![],
+    };
+    if file.reach == Reach::Dialogue {
+        slots.push("dialogue");
+    }
+    slots
+}
+
+/// The values of [`slots`].
+fn values(file: &QueryFile, dialogue: &Dialogue, target: &Target) -> Value {
+    let all = &dialogue.utterances;
+    let value = |slot: &str| match (slot, target) {
+        ("dialogue", _) => turns(all),
+        ("utterance", Target::Utterance(position)) => Value::from(&all[*position].text),
+        ("history", Target::Utterance(position)) => {
+            let window = file.history_window.unwrap_or(*position);
+            turns(&all[position.saturating_sub(window)..*position])
+        }
+        (_, Target::Utterance(position)) => Value::from(&all[*position].speaker),
+        (_, Target::Speaker(name)) => Value::from(name),
+        (_, Target::Dialogue) => Value::UNDEFINED,
+    };
+    Value::from_pairs(slots(file).into_iter().map(|slot| (slot, value(slot))))
+}
+
+fn turns(utterances: &[Utterance]) -> Value {
+    let turn = |Utterance { speaker, text, .. }: &Utterance| {
+        Value::from_pairs([("speaker", speaker), ("text", text)])
+    };
+    utterances.iter().map(turn).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,42 @@
+//! What is counted about texts that were taken: words of emotions in them, and lengths.
+
+use emotrain_data::LabelSet;
+
+use super::Query;
+
+/// The most words that a label or a spelling of one consists of.
+const LONGEST_LABEL: usize = 3;
+
+/// What is counted about the texts of one reply.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Measures {
+    /// Texts in which a label stands.
+    pub naming_labels: usize,
+    /// Texts that are shorter or longer than the query asks for.
+    pub length_outside: usize,
+}
+
+impl Query {
+    /// Measures the texts of a reply.
+    pub fn measure<'t>(&self, texts: impl IntoIterator<Item = &'t str>, labels: &LabelSet) -> Measures {
+        let (least, most) = (self.file.min_words.unwrap_or(0), self.file.max_words.unwrap_or(usize::MAX));
+        let mut measures = Measures::default();
+        for text in texts {
+            measures.naming_labels += usize::from(label_words(text, labels) > 0);
+            let words = text.split_whitespace().count();
+            measures.length_outside += usize::from(!(least..=most).contains(&words));
+        }
+        measures
+    }
+}
+
+/// How many whole words, or groups of them, of a text are a label of the set or another spelling of one, whatever
+/// the case: "joy" is one in "such joy!", and none in "enjoyed".
+pub fn label_words(text: &str, labels: &LabelSet) -> usize {
+    let words: Vec<&str> = text.split(|letter: char| !letter.is_alphanumeric() && letter != '\'').collect();
+    let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
+    let is_label = |at: usize, length: usize| {
+        words.get(at..at + length).is_some_and(|words| labels.resolve(&words.join(" ")).is_some())
+    };
+    (0..words.len()).filter(|at| (1..=LONGEST_LABEL).any(|length| is_label(*at, length))).count()
+}

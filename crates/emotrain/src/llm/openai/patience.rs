@@ -1,0 +1,153 @@
+//! When the next request may go out: the rate, pauses that a server asks for, and pauses of our own.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// The longest pause before a repetition.
+const LONGEST: f64 = 60.0;
+/// How long a pause may go on after the wish to stop.
+const GLANCE: Duration = Duration::from_millis(20);
+
+/// Lets requests out one after another, at their rate.
+#[derive(Debug)]
+pub(super) struct Gate {
+    spacing: Duration,
+    /// The first moment at which a request may go out.
+    next: Mutex<Instant>,
+}
+
+impl Gate {
+    pub(super) fn new(requests_per_minute: Option<usize>) -> Self {
+        let spacing = requests_per_minute.map_or(0.0, |rate| 60.0 / rate as f64);
+        Self { spacing: Duration::from_secs_f64(spacing), next: Mutex::new(Instant::now()) }
+    }
+
+    /// Waits for a turn; false when there is a wish to stop.
+    pub(super) fn pass(&self, stop: &dyn Fn() -> bool) -> bool {
+        let turn = {
+            let mut next = self.next.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let turn = (*next).max(Instant::now());
+            *next = turn + self.spacing;
+            turn
+        };
+        wait_until(turn, stop)
+    }
+
+    /// Nothing goes out for so long.
+    pub(super) fn close(&self, pause: Duration) {
+        let mut next = self.next.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        *next = (*next).max(Instant::now() + pause);
+    }
+}
+
+/// Pauses; false when there is a wish to stop.
+pub(super) fn pause(duration: Duration, stop: &dyn Fn() -> bool) -> bool {
+    wait_until(Instant::now() + duration, stop)
+}
+
+fn wait_until(moment: Instant, stop: &dyn Fn() -> bool) -> bool {
+    loop {
+        if stop() {
+            return false;
+        }
+        let left = moment.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return true;
+        }
+        std::thread::sleep(left.min(GLANCE));
+    }
+}
+
+/// The pause before a repetition, counted from 1: doubled each time, and shortened by up to a half so that
+/// questions that failed together do not come back together. A function of its arguments.
+pub(super) fn back_off(first_s: f64, repetition: usize, seed: u64, question: usize) -> Duration {
+    let doublings = i32::try_from(repetition.saturating_sub(1)).unwrap_or(i32::MAX).min(30);
+    let longest = (first_s * f64::powi(2.0, doublings)).min(LONGEST);
+    let mut hasher = DefaultHasher::new();
+    (seed, question, repetition).hash(&mut hasher);
+    let share = (hasher.finish() >> 11) as f64 / (1_u64 << 53) as f64;
+    Duration::from_secs_f64(longest * (1.0 - share / 2.0))
+}
+
+/// What `Retry-After` asks for: seconds, or a moment, which is measured against the reply's own `Date`.
+pub(super) fn retry_after(value: &str, date: Option<&str>) -> Option<Duration> {
+    let value = value.trim();
+    if let Ok(seconds) = value.parse::<f64>() {
+        return (seconds.is_finite() && seconds >= 0.0).then(|| Duration::from_secs_f64(seconds.min(1e9)));
+    }
+    let seconds = seconds_of(value)? - seconds_of(date?)?;
+    Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
+}
+
+/// Seconds since 1970 of a moment in HTTP's customary form, `Sun, 06 Nov 1994 08:49:37 GMT`.
+fn seconds_of(date: &str) -> Option<i64> {
+    const MONTHS: [&str; 12] =
+        ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let (_, rest) = date.trim().split_once(", ")?;
+    let [day, month, year, time, "GMT"] = rest.split(' ').collect::<Vec<_>>()[..] else { return None };
+    let (day, year): (i64, i64) = (day.parse().ok()?, year.parse().ok()?);
+    let month = 1 + i64::try_from(MONTHS.iter().position(|name| *name == month)?).ok()?;
+    let clock: Vec<i64> = time.split(':').map(str::parse).collect::<Result<_, _>>().ok()?;
+    let [hours, minutes, seconds] = clock[..] else { return None };
+    // Years that begin in March, so that the day that leap years add is a year's last.
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
+    let days = year * 365 + leap_days + (153 * month + 2) / 5 + day - 1 - 719_468;
+    Some(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
+}
+
+/// Whether there is a wish to stop, from either side.
+pub(super) fn wished(flags: &[&AtomicBool]) -> bool {
+    flags.iter().any(|flag| flag.load(Ordering::SeqCst))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_and_vary() {
+        let pause = |repetition, question| back_off(1.0, repetition, 7, question).as_secs_f64();
+        for (repetition, longest) in [(1, 1.0), (2, 2.0), (5, 16.0), (7, 60.0), (4000, 60.0)] {
+            for question in 0..50 {
+                let pause = pause(repetition, question);
+                assert!(pause > longest / 2.0 && pause <= longest, "{repetition}: {pause}");
+            }
+        }
+        assert!(
+            pause(1, 0).to_bits() == pause(1, 0).to_bits() && pause(1, 0).to_bits() != pause(1, 1).to_bits()
+        );
+    }
+
+    #[test]
+    fn servers_say_how_long_in_two_ways() {
+        let date = Some("Wed, 21 Oct 2015 07:28:00 GMT");
+        let seconds = |value: &str| retry_after(value, date).map(|pause| pause.as_secs_f64());
+        assert_eq!(seconds("2"), Some(2.0));
+        assert_eq!(seconds(" 0.5"), Some(0.5));
+        assert_eq!(seconds("Wed, 21 Oct 2015 07:29:30 GMT"), Some(90.0));
+        assert_eq!(seconds("Thu, 22 Oct 2015 07:28:00 GMT"), Some(86400.0));
+        assert_eq!(seconds("Wed, 21 Oct 2015 07:27:00 GMT"), Some(0.0));
+        assert_eq!(retry_after("Wed, 21 Oct 2015 07:29:30 GMT", None), None);
+        for nonsense in ["soon", "-1", "inf", "21 Oct 2015", "Wed, 21 Foo 2015 07:28:00 GMT"] {
+            assert_eq!(seconds(nonsense), None, "{nonsense}");
+        }
+        assert_eq!(seconds_of("Sun, 06 Nov 1994 08:49:37 GMT"), Some(784_111_777));
+        assert_eq!(seconds_of("Tue, 29 Feb 2000 00:00:00 GMT"), Some(951_782_400));
+    }
+
+    #[test]
+    fn a_gate_keeps_its_rate_and_lets_go_of_those_who_stop() {
+        let gate = Gate::new(Some(6000));
+        let start = Instant::now();
+        for _ in 0..4 {
+            assert!(gate.pass(&|| false));
+        }
+        assert!(start.elapsed() >= Duration::from_millis(30), "{:?}", start.elapsed());
+        gate.close(Duration::from_secs(60));
+        assert!(!gate.pass(&|| start.elapsed() > Duration::from_millis(60)));
+        assert!(start.elapsed() < Duration::from_secs(20));
+    }
+}
