@@ -67,13 +67,14 @@ fn cpu(dtype: Dtype) -> Result<OpenDevice, ModelError> {
 
 /// The vector instructions that kernels and matrix products use here: on CPUs with the same, a run repeats to the bit.
 fn instructions() -> &'static str {
+    let arch = pulp::Arch::new();
     #[cfg(target_arch = "x86_64")]
-    match pulp::Arch::new() {
-        pulp::Arch::V4(_) => return "AVX-512",
-        pulp::Arch::V3(_) => return "AVX2",
-        _ => {}
+    if matches!(arch, pulp::Arch::V4(_)) {
+        return "AVX-512";
+    } else if matches!(arch, pulp::Arch::V3(_)) {
+        return "AVX2";
     }
-    std::env::consts::ARCH
+    if matches!(arch, pulp::Arch::Scalar) { std::env::consts::ARCH } else { "vector instructions" }
 }
 
 fn pick(
