@@ -30,6 +30,12 @@ pub struct PromptContract {
     /// How demonstrations are shown, where there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub demonstrations: Option<DemonstrationSlot>,
+    /// The knowledge sources whose texts are shown, in the order of the recipe.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub knowledge: Vec<String>,
+    /// Parts of the prompt that were taken out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub removed_slots: Vec<String>,
     /// Passed to the chat template.
     pub enable_thinking: bool,
     /// Most tokens of prompt and answer together.
@@ -91,7 +97,10 @@ impl Encoder {
     pub fn contract(&self) -> Result<PromptContract, PromptError> {
         let completions = self.completions();
         let (dialogue, position) = (example::dialogue(), example::POSITION);
-        let question = Question { dialogue: &dialogue, position, demonstrations: &[] };
+        let texts = example::knowledge(self.template().sources());
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let question = Question { knowledge: &texts, ..Question::new(&dialogue, position) };
+        let (sources, removed) = (self.template().sources(), self.template().removed());
         let prompt = self.prompt_text(question, self.window())?;
         let prompt_ids = self.chat().encode(&prompt)?;
         let first = completions.texts.first().map_or("", String::as_str);
@@ -104,6 +113,8 @@ impl Encoder {
             history_window: self.window().history,
             future_window: self.window().future,
             demonstrations: self.slot(),
+            knowledge: sources.iter().filter(|source| self.template().shows(source)).cloned().collect(),
+            removed_slots: removed.iter().filter(|part| !sources.contains(part)).cloned().collect(),
             enable_thinking: self.thinking() == Thinking::On,
             max_seq_length: self.max_seq_length(),
             labels: self.labels().names().to_vec(),
@@ -140,6 +151,8 @@ impl PromptContract {
             differs("prompt.history_window", &self.history_window, &present.history_window),
             differs("prompt.future_window", &self.future_window, &present.future_window),
             differs("retrieval", &self.demonstrations, &present.demonstrations),
+            differs("the knowledge in the prompt", &self.knowledge, &present.knowledge),
+            differs("what prompt.slots leaves out", &self.removed_slots, &present.removed_slots),
             differs("prompt.enable_thinking", &self.enable_thinking, &present.enable_thinking),
             differs("train.max_seq_length", &self.max_seq_length, &present.max_seq_length),
             differs("the label set", &self.labels, &present.labels),

@@ -38,7 +38,7 @@ impl SplitName {
     }
 }
 
-/// Looks up what the recipe's prompts show; nothing without a bank. What a run has found before is taken from its
+/// Looks up what the recipe's prompts show; nothing without a bank or without the slot. What a run has found before is taken from its
 /// folder.
 ///
 /// # Errors
@@ -50,7 +50,8 @@ pub(crate) fn find(
     name: SplitName,
 ) -> anyhow::Result<Option<Found>> {
     let section = &recipe.retrieval;
-    let Some(folder) = &section.bank else { return Ok(None) };
+    let shown = recipe.prompt.slots.has("demonstrations");
+    let Some(folder) = section.bank.as_ref().filter(|_| shown) else { return Ok(None) };
     let Content::Dialogues(split) = content else {
         let message = format!("retrieval.bank = \"{}\": plain text has no utterances", folder.display());
         return Err(Complaint::usage(message).hint("leave the section [retrieval] out").into());

@@ -7,6 +7,7 @@ mod command_line;
 mod complaints;
 mod curriculum;
 mod hub;
+mod knowledge;
 mod papers;
 mod resume;
 mod runs;
