@@ -8,7 +8,7 @@ use emotrain_recipe::{DataFormat, Recipe};
 use emotrain_train::Questions;
 
 use crate::cli::{PredictArgs, SplitName};
-use crate::exit::{Complaint, Exit, described};
+use crate::exit::{self, Complaint, Exit, described};
 use crate::pipeline::{self, Beside, Content, Selection, Trained, ask, predictions};
 use crate::shell::Shell;
 
@@ -82,6 +82,9 @@ fn set(args: &PredictArgs) -> anyhow::Result<Vec<String>> {
 
 /// The recipe's texts are for its own data; new dialogues need texts of their own.
 fn of_input(error: anyhow::Error, recipe: &Recipe) -> anyhow::Error {
+    if exit::of(&error) != Exit::Input {
+        return error;
+    }
     let shown = recipe.knowledge.iter().filter(|source| recipe.prompt.slots.has(&source.name));
     let given: Vec<String> = shown.map(|source| format!("--knowledge {}=FILE", source.name)).collect();
     let told = described(&error);

@@ -162,7 +162,7 @@ const ROWS: [(&str, &[&str], bool); 7] = [
 const MARKS: [(&str, &str); 8] = [
     ("instruction", "You are an attentive reader"),
     ("note", "An emotion may be explicit or implicit."),
-    ("history", "What was said before:\nAda: Sentence 0 of valid03"),
+    ("history", "What was said before:\nAda: Sentence 0 of valid3"),
     ("characteristic", "What Ben is like: Ben is patient."),
     ("explicit", "(explicit): Sounds like number 1."),
     ("implicit", "(implicit): Feels like number 1."),
