@@ -42,6 +42,8 @@ pub struct Knowledge {
     pub coverage: Coverage,
     /// Texts that held stray control characters.
     pub mended: usize,
+    /// Whether every row of the file says which split it belongs to.
+    pub is_by_split: bool,
     /// By dialogue: a place for each utterance, for each speaker in order of appearance, or one. Looked up only.
     texts: HashMap<String, Vec<Option<Box<str>>>>,
 }
@@ -124,11 +126,12 @@ pub fn load_knowledge(
         availability = Availability::Offline;
     }
     let mut gather = Gather::new(section, &split.dialogues);
-    if path.extension().is_some_and(|extension| extension == "json") {
+    let is_by_split = if path.extension().is_some_and(|extension| extension == "json") {
         lists::read(&path, &mut gather)?;
+        false
     } else {
-        rows::read(&path, &mut gather, kind)?;
-    }
+        rows::read(&path, &mut gather, kind)?
+    };
     let sha256 = sha256_file(&path)?;
     let gathered = gather.finish(&path)?;
     let (name, level) = (section.name.clone(), section.level);
@@ -140,6 +143,7 @@ pub fn load_knowledge(
         sha256,
         coverage: gathered.coverage,
         mended: gathered.mended,
+        is_by_split,
         texts: gathered.texts,
     };
     if section.required && !knowledge.coverage.missing.is_empty() {

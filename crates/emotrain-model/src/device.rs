@@ -67,14 +67,16 @@ fn cpu(dtype: Dtype) -> Result<OpenDevice, ModelError> {
 
 /// The vector instructions that kernels and matrix products use here: on CPUs with the same, a run repeats to the bit.
 fn instructions() -> &'static str {
-    let arch = pulp::Arch::new();
     #[cfg(target_arch = "x86_64")]
-    if matches!(arch, pulp::Arch::V4(_)) {
-        return "AVX-512";
-    } else if matches!(arch, pulp::Arch::V3(_)) {
-        return "AVX2";
+    {
+        if matches!(pulp::Arch::new(), pulp::Arch::V4(_)) {
+            return "AVX-512";
+        }
+        if matches!(pulp::Arch::new(), pulp::Arch::V3(_)) {
+            return "AVX2";
+        }
     }
-    if matches!(arch, pulp::Arch::Scalar) { std::env::consts::ARCH } else { "vector instructions" }
+    std::env::consts::ARCH
 }
 
 fn pick(

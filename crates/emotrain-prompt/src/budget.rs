@@ -1,13 +1,15 @@
-//! What is left out when a prompt is too long: demonstrations, then context, never the question, the labels
-//! or the answer.
+//! What is left out when a prompt is too long: demonstrations, then context, never the question, the labels,
+//! knowledge or the answer.
 
 use std::fmt;
 
 /// Token counts of a prompt that does not fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lengths {
-    /// Tokens of the prompt without any context.
+    /// Tokens of the prompt without demonstrations and without any context.
     pub prompt: usize,
+    /// Tokens of the knowledge texts in it.
+    pub knowledge: usize,
     /// Tokens kept free for the longest answer.
     pub answer: usize,
     /// Most tokens that a sample may have.
@@ -16,10 +18,14 @@ pub struct Lengths {
 
 impl fmt::Display for Lengths {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { prompt, answer, max_seq_length } = self;
+        let Self { prompt, knowledge, answer, max_seq_length } = self;
+        write!(f, "{prompt} tokens without any history")?;
+        if *knowledge > 0 {
+            write!(f, ", {knowledge} of them knowledge,")?;
+        }
         write!(
             f,
-            "{prompt} tokens without any history and {answer} for the answer are more than \
+            " and {answer} for the answer are more than \
              train.max_seq_length = {max_seq_length}"
         )
     }

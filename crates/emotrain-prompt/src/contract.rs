@@ -34,6 +34,12 @@ pub struct PromptContract {
     /// searches: [`Encoder::contract`] leaves it out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub found_by: Option<String>,
+    /// The knowledge sources whose texts are shown, in the order of the recipe.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub knowledge: Vec<String>,
+    /// Parts of the prompt that were taken out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub removed_slots: Vec<String>,
     /// Passed to the chat template.
     pub enable_thinking: bool,
     /// Most tokens of prompt and answer together.
@@ -95,7 +101,10 @@ impl Encoder {
     pub fn contract(&self) -> Result<PromptContract, PromptError> {
         let completions = self.completions();
         let (dialogue, position) = (example::dialogue(), example::POSITION);
-        let question = Question { dialogue: &dialogue, position, demonstrations: &[] };
+        let texts = example::knowledge(self.template().sources());
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let question = Question { knowledge: &texts, ..Question::new(&dialogue, position) };
+        let (sources, removed) = (self.template().sources(), self.template().removed());
         let prompt = self.prompt_text(question, self.window())?;
         let prompt_ids = self.chat().encode(&prompt)?;
         let first = completions.texts.first().map_or("", String::as_str);
@@ -109,6 +118,8 @@ impl Encoder {
             future_window: self.window().future,
             demonstrations: self.slot(),
             found_by: None,
+            knowledge: sources.iter().filter(|source| self.template().shows(source)).cloned().collect(),
+            removed_slots: removed.iter().filter(|part| !sources.contains(part)).cloned().collect(),
             enable_thinking: self.thinking() == Thinking::On,
             max_seq_length: self.max_seq_length(),
             labels: self.labels().names().to_vec(),
@@ -146,6 +157,8 @@ impl PromptContract {
             differs("prompt.future_window", &self.future_window, &present.future_window),
             differs("retrieval", &self.demonstrations, &present.demonstrations),
             found_otherwise(self.found_by.as_deref(), present.found_by.as_deref()),
+            differs("the knowledge in the prompt", &self.knowledge, &present.knowledge),
+            differs("what prompt.slots leaves out", &self.removed_slots, &present.removed_slots),
             differs("prompt.enable_thinking", &self.enable_thinking, &present.enable_thinking),
             differs("train.max_seq_length", &self.max_seq_length, &present.max_seq_length),
             differs("the label set", &self.labels, &present.labels),

@@ -39,6 +39,15 @@ pub struct Question<'a> {
     pub position: usize,
     /// Examples to learn from, the most similar first whatever the order in the prompt.
     pub demonstrations: &'a [ShownDemonstration],
+    /// A text for each of [`Template::sources`], blank where there is none.
+    pub knowledge: &'a [&'a str],
+}
+
+impl<'a> Question<'a> {
+    /// An utterance with its dialogue alone.
+    pub fn new(dialogue: &'a Dialogue, position: usize) -> Self {
+        Self { dialogue, position, demonstrations: &[], knowledge: &[] }
+    }
 }
 
 /// Whether samples end with the true label.
@@ -64,19 +73,22 @@ impl Encoder {
         section: &PromptSection,
         max_seq_length: usize,
     ) -> Result<Self, PromptError> {
-        let (history, future) = (section.history_window, section.future_window);
+        template.check_windows(section.history_window, section.future_window)?;
+        let shown = |part: &str, most: usize| if template.shows(part) { most } else { 0 };
+        let history = shown("history", section.history_window);
+        let future = shown("future", section.future_window);
         let window = Window { demonstrations: 0, history, future };
-        template.check_windows(window.history, window.future)?;
         let thinking = if section.enable_thinking { Thinking::On } else { Thinking::Off };
         let dialogue = example::dialogue();
-        let (position, demonstrations) = (example::POSITION, &[][..]);
+        let texts = example::knowledge(template.sources());
         let prompt = template.render(&PromptInput {
             dialogue: &dialogue,
-            position,
+            position: example::POSITION,
             labels: &labels,
             history,
             future,
-            demonstrations,
+            demonstrations: &[],
+            knowledge: &texts.iter().map(String::as_str).collect::<Vec<_>>(),
         })?;
         let completions = Completions::new(&chat, &prompt, &labels, thinking)?;
         Ok(Self { chat, template, labels, window, slot: None, thinking, max_seq_length, completions })
@@ -89,7 +101,7 @@ impl Encoder {
     /// [`PromptError::UnusedDemonstrations`].
     pub fn with_demonstrations(mut self, section: &RetrievalSection) -> Result<Self, PromptError> {
         let RetrievalSection { k, order, show_score, show_source, .. } = *section;
-        if section.bank.is_some() {
+        if section.bank.is_some() && self.template.shows("demonstrations") {
             self.template.check_demonstrations()?;
             self.slot = Some(DemonstrationSlot { k, order, show_score, show_source });
             self.window.demonstrations = k;
@@ -125,7 +137,7 @@ impl Encoder {
         dialogue: &Dialogue,
         position: usize,
     ) -> Result<Sample, PromptError> {
-        self.encode_question(answers, Question { dialogue, position, demonstrations: &[] })
+        self.encode_question(answers, Question::new(dialogue, position))
     }
 
     /// The sample of one utterance with its demonstrations: those beyond `retrieval.k`, and all without
@@ -159,7 +171,14 @@ impl Encoder {
             Ok::<_, PromptError>((ids.len() + answer <= self.max_seq_length).then_some(ids))
         })?;
         let Some(Fitted { made: ids, window }) = fitted else {
-            let lengths = Lengths { prompt: shortest, answer, max_seq_length: self.max_seq_length };
+            let knowledge = question.knowledge.iter().filter(|text| !text.is_empty());
+            let knowledge = knowledge.map(|text| Ok(self.chat.encode(text)?.len()));
+            let lengths = Lengths {
+                prompt: shortest,
+                knowledge: knowledge.sum::<Result<_, PromptError>>()?,
+                answer,
+                max_seq_length: self.max_seq_length,
+            };
             return Err(PromptError::TooLong { id, lengths });
         };
         Ok(Sample {
@@ -237,7 +256,7 @@ impl Encoder {
     }
 
     fn rendered(&self, question: Question<'_>, window: Window) -> Result<Prompt, PromptError> {
-        let Question { dialogue, position, demonstrations } = question;
+        let Question { dialogue, position, demonstrations, knowledge } = question;
         let mut shown = demonstrations[..window.demonstrations.min(demonstrations.len())].to_vec();
         if self.slot.is_some_and(|slot| slot.order == DemonstrationOrder::MostSimilarLast) {
             shown.reverse();
@@ -245,12 +264,20 @@ impl Encoder {
         let Window { history, future, .. } = window;
         let labels = &self.labels;
         let demonstrations = &shown;
-        self.template.render(&PromptInput { dialogue, position, labels, history, future, demonstrations })
+        self.template.render(&PromptInput {
+            dialogue,
+            position,
+            labels,
+            history,
+            future,
+            demonstrations,
+            knowledge,
+        })
     }
 
     /// The window as far as the dialogue and its demonstrations reach.
     fn available(&self, question: Question<'_>) -> Window {
-        let Question { dialogue, position, demonstrations } = question;
+        let Question { dialogue, position, demonstrations, .. } = question;
         Window {
             demonstrations: self.window.demonstrations.min(demonstrations.len()),
             history: self.window.history.min(position),

@@ -67,6 +67,32 @@ pub enum PromptError {
     /// A template that shows no demonstrations, or not their labels, though the recipe names a bank.
     #[error("{0}: the template never shows \"demonstrations\", but retrieval.bank is set")]
     UnusedDemonstrations(String),
+    /// Knowledge sources that the template never shows.
+    #[error("{origin}: the template never shows the recipe's knowledge sources {}", .unused.join(", "))]
+    UnusedKnowledge {
+        /// The template.
+        origin: String,
+        /// The sources.
+        unused: Vec<String>,
+    },
+    /// A part of the prompt that `prompt.slots` names and the template does not have.
+    #[error("{origin}: prompt.slots names \"{part}\", which the template does not have")]
+    NoSuchPart {
+        /// The template.
+        origin: String,
+        /// The part.
+        part: String,
+        /// The parts that it has.
+        has: Vec<String>,
+    },
+    /// No template file of this name, which is nearly that of a template that comes with the program.
+    #[error("no template file {path}")]
+    NoTemplate {
+        /// The file.
+        path: String,
+        /// The template that may be meant.
+        meant: String,
+    },
     /// The template failed for one utterance after it had passed the checks.
     #[error("utterance {id}: {origin} cannot be rendered: {message}")]
     Render {
@@ -168,6 +194,16 @@ impl PromptError {
                     None => format!("the queries are {}; one of your own is a file that ends in .toml", names.join(", ")),
                 })
             }
+            Self::UnusedKnowledge { unused, .. } => Some(format!(
+                "put {} into the template, take them out of prompt.slots or of the recipe, or use a template that \
+                 shows them, such as template = \"prc_emo\"",
+                unused.iter().map(|name| format!("{{{{ {name} }}}}")).collect::<Vec<_>>().join(" and ")
+            )),
+            Self::NoSuchPart { has, .. } if has.is_empty() => {
+                Some("no part of this template can be taken out".to_owned())
+            }
+            Self::NoSuchPart { has, .. } => Some(format!("it has {}", has.join(", "))),
+            Self::NoTemplate { meant, .. } => Some(format!("did you mean template = \"{meant}\"?")),
             Self::NoTokenizer(_) => Some(
                 "load and save the tokenizer once with a current version of transformers, which writes it"
                     .to_owned(),
@@ -180,6 +216,11 @@ impl PromptError {
                 Some("name the labels with words of the model's language".to_owned())
             }
             Self::SpecialToken { .. } | Self::ControlToken(_) => Some("take it out of the data or of the template".to_owned()),
+            Self::TooLong { lengths, .. } if lengths.knowledge > 0 => Some(
+                "raise train.max_seq_length, shorten the texts, or take a source out of prompt.slots: knowledge is \
+                 never cut"
+                    .to_owned(),
+            ),
             Self::TooLong { .. } => Some("raise train.max_seq_length or shorten the utterance".to_owned()),
             Self::ContractMismatch(_) => {
                 Some("use the recipe and the base model of the training".to_owned())

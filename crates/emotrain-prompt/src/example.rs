@@ -21,3 +21,8 @@ pub(crate) fn dialogue() -> Dialogue {
     };
     Dialogue { id: "example".to_owned(), utterances: lines.into_iter().enumerate().map(utterance).collect() }
 }
+
+/// A text for each of these sources.
+pub(crate) fn knowledge(sources: &[String]) -> Vec<String> {
+    sources.iter().map(|name| format!("(what {name} has to say)")).collect()
+}

@@ -1,7 +1,7 @@
 //! A tiny tokenizer, a chat template and conversations of our own for the tests.
 
 use emotrain_data::{Dialogue, Label, LabelSet, Utterance};
-use emotrain_recipe::{LabelSetName, PromptSection};
+use emotrain_recipe::{LabelSetName, PromptSection, Recipe};
 use serde_json::{Map, Value, json};
 
 use crate::chat::{Ending, Message, Role, Thinking};
@@ -87,7 +87,13 @@ pub(crate) fn labels() -> LabelSet {
 }
 
 pub(crate) fn section(history_window: usize, future_window: usize) -> PromptSection {
-    PromptSection { template: None, history_window, future_window, enable_thinking: false }
+    recipe(&format!("[prompt]\nhistory_window = {history_window}\nfuture_window = {future_window}")).prompt
+}
+
+/// A recipe that says this beside what every recipe says.
+pub(crate) fn recipe(more: &str) -> Recipe {
+    let least = "[model]\nmodel_name_or_path = \"m\"\n[data]\ntrain = \"t\"\nvalid = \"v\"\n";
+    emotrain_recipe::parse(&format!("{least}{more}"), "a.toml".as_ref(), &[]).unwrap()
 }
 
 /// The built-in prompt with a chat template and a window.

@@ -6,8 +6,8 @@
 //! whether it still is the same.
 //!
 //! The crate deliberately does not batch, pad, shuffle or touch tensors; it adds no token to any
-//! vocabulary; and it cuts neither the utterance nor the labels nor the answer: only demonstrations and
-//! utterances around the one in question are left out when there is no room.
+//! vocabulary; and it cuts neither the utterance nor the labels nor knowledge nor the answer: only
+//! demonstrations and utterances around the one in question are left out when there is no room.
 //!
 //! ```
 //! use emotrain_data::{Dialogue, LabelSet, Utterance};
@@ -17,8 +17,15 @@
 //! let utterance = Utterance { speaker: "Ada".into(), text: "It works!".into(), label: None };
 //! let dialogue = Dialogue { id: "lab".into(), utterances: vec![utterance] };
 //! let labels = LabelSet::builtin(LabelSetName::Meld);
-//! let (history, future, demonstrations) = (5, 0, &[][..]);
-//! let input = PromptInput { dialogue: &dialogue, position: 0, labels: &labels, history, future, demonstrations };
+//! let input = PromptInput {
+//!     dialogue: &dialogue,
+//!     position: 0,
+//!     labels: &labels,
+//!     history: 5,
+//!     future: 0,
+//!     demonstrations: &[],
+//!     knowledge: &[],
+//! };
 //! let prompt = Template::builtin().render(&input)?;
 //! assert!(prompt.user.contains("\"It works!\""));
 //! # Ok::<(), emotrain_prompt::PromptError>(())

@@ -1,8 +1,8 @@
 //! The prompt template: from an utterance in its dialogue to the texts of a chat.
 //!
 //! A template is one Jinja file with the blocks `system` and `user`. What a template may use is listed
-//! in [`slots`]; a new kind of knowledge in the prompt is a new row there and a new value in
-//! [`PromptInput`].
+//! in [`slots`]; a knowledge source of the recipe is one more placeholder of its name. The recipe may take
+//! parts out: what belongs to them is then empty, and `slots.<part>` is false.
 
 mod check;
 mod slots;
@@ -11,15 +11,16 @@ pub(crate) mod source;
 use std::path::Path;
 
 use emotrain_data::{Dialogue, LabelSet, ShownDemonstration};
+use emotrain_recipe::{KnowledgeSection, PromptSection, PromptTemplate};
 use minijinja::{Environment, UndefinedBehavior, Value};
 
-use crate::error::PromptError;
+use crate::error::{PromptError, nearest};
 use crate::jinja;
 use check::Shown;
-use slots::Scene;
+use slots::{Parts, Scene};
 
-const BUILTIN: &str = include_str!("../../../recipes/prompts/plain.jinja");
-const BUILTIN_NAME: &str = "built-in template";
+const PLAIN: &str = include_str!("../../../recipes/prompts/plain.jinja");
+const PRC_EMO: &str = include_str!("../../../recipes/prompts/prc_emo.jinja");
 const FILE: &str = "prompt";
 const SYSTEM: &str = "system";
 const USER: &str = "user";
@@ -30,6 +31,7 @@ pub struct Template {
     origin: String,
     source: String,
     environment: Environment<'static>,
+    parts: Parts,
     shown: Shown,
 }
 
@@ -48,6 +50,8 @@ pub struct PromptInput<'a> {
     pub future: usize,
     /// Examples to learn from, in the order in which they are shown.
     pub demonstrations: &'a [ShownDemonstration],
+    /// A text for each knowledge source, in the order of the recipe; blank where there is none.
+    pub knowledge: &'a [&'a str],
 }
 
 /// The texts of a chat with one question.
@@ -62,30 +66,43 @@ pub struct Prompt {
 }
 
 impl Template {
-    /// The template that comes with the program.
+    /// The template `plain` with all its parts and without knowledge.
     ///
     /// # Panics
     /// Never: a test loads it.
     pub fn builtin() -> Self {
-        Self::from_source(BUILTIN_NAME.to_owned(), BUILTIN)
+        Self::from_source("template \"plain\"".to_owned(), PLAIN, Parts::default())
             .unwrap_or_else(|error| panic!("the built-in template must be sound: {error}"))
     }
 
-    /// Reads and checks a user's template file.
+    /// The template of a recipe, checked with the parts and knowledge sources that the recipe has.
     ///
     /// # Errors
-    /// [`PromptError::Read`], or [`PromptError::Template`] with every defect that was found: broken
-    /// syntax, an unknown placeholder, an utterance or labels that are never shown.
-    pub fn from_file(path: &Path) -> Result<Self, PromptError> {
-        let source = fs_err::read_to_string(path)?;
-        Self::from_source(path.display().to_string(), &source)
+    /// [`PromptError::Read`]; [`PromptError::Template`] with every defect that was found: broken syntax, an
+    /// unknown placeholder, an utterance or labels that are never shown; [`PromptError::NoSuchPart`];
+    /// [`PromptError::UnusedKnowledge`].
+    pub fn new(section: &PromptSection, sources: &[KnowledgeSection]) -> Result<Self, PromptError> {
+        let parts = Parts::new(section, sources);
+        let builtin =
+            |name: &str, source| Self::from_source(format!("template \"{name}\""), source, parts.clone());
+        let template = match &section.template {
+            PromptTemplate::Plain => builtin("plain", PLAIN)?,
+            PromptTemplate::PrcEmo => builtin("prc_emo", PRC_EMO)?,
+            PromptTemplate::File(path) => {
+                let source = fs_err::read_to_string(path).map_err(|error| read_error(error, path))?;
+                Self::from_source(path.display().to_string(), &source, parts)?
+            }
+        };
+        template.check_parts()?;
+        Ok(template)
     }
 
-    fn from_source(origin: String, source: &str) -> Result<Self, PromptError> {
+    fn from_source(origin: String, source: &str, parts: Parts) -> Result<Self, PromptError> {
         let source = source.trim_start_matches('\u{feff}').replace("\r\n", "\n");
         let mut environment = jinja::environment(UndefinedBehavior::Strict);
-        let shown = check::check(&origin, &source, &mut environment).map_err(PromptError::Template)?;
-        Ok(Self { origin, source, environment, shown })
+        let shown =
+            check::check(&origin, &source, &parts, &mut environment).map_err(PromptError::Template)?;
+        Ok(Self { origin, source, environment, parts, shown })
     }
 
     /// The texts for one utterance. The same input gives the same texts.
@@ -93,14 +110,14 @@ impl Template {
     /// # Errors
     /// [`PromptError::NoUtterance`] and [`PromptError::Render`].
     pub fn render(&self, input: &PromptInput<'_>) -> Result<Prompt, PromptError> {
-        let PromptInput { dialogue, position, labels, history, future, demonstrations } = *input;
+        let PromptInput { dialogue, position, labels, history, future, demonstrations, knowledge } = *input;
         let id = dialogue.utterance_id(position);
         let Some(utterance) = dialogue.utterances.get(position) else {
             return Err(PromptError::NoUtterance { id, utterances: dialogue.utterances.len() });
         };
-        let labels_of = labels.names();
-        let scene = Scene { dialogue, position, labels: labels_of, history, future, demonstrations };
-        let values = slots::values(&scene);
+        let names = labels.names();
+        let scene = Scene { dialogue, position, labels: names, history, future, demonstrations, knowledge };
+        let values = slots::values(&scene, &self.parts);
         let has_system = self.shown.system;
         let Texts { system, user, .. } = render(&self.environment, &values, has_system).map_err(|error| {
             PromptError::Render { id, origin: self.origin.clone(), message: jinja::message(&error) }
@@ -119,17 +136,49 @@ impl Template {
         &self.origin
     }
 
+    /// The names of the knowledge sources, in the order of the recipe.
+    pub fn sources(&self) -> &[String] {
+        &self.parts.sources
+    }
+
+    /// The parts that the recipe takes out.
+    pub fn removed(&self) -> &[String] {
+        &self.parts.removed
+    }
+
+    /// Whether the recipe leaves the part in.
+    pub fn shows(&self, part: &str) -> bool {
+        self.parts.shows(part)
+    }
+
+    /// Refuses parts that the recipe asks for and the template does not have.
+    fn check_parts(&self) -> Result<(), PromptError> {
+        let Parts { sources, named, .. } = &self.parts;
+        let origin = || self.origin.clone();
+        if let Some(part) = named.iter().find(|part| !self.shown.parts.contains(part)) {
+            let has = self.shown.parts.iter().filter(|part| !sources.contains(part)).cloned().collect();
+            return Err(PromptError::NoSuchPart { origin: origin(), part: part.clone(), has });
+        }
+        let unused: Vec<String> = sources
+            .iter()
+            .filter(|source| self.shows(source) && !self.shown.parts.contains(source))
+            .cloned()
+            .collect();
+        if unused.is_empty() {
+            Ok(())
+        } else {
+            Err(PromptError::UnusedKnowledge { origin: origin(), unused })
+        }
+    }
+
     /// Refuses windows that the template would silently leave out.
     ///
     /// # Errors
     /// [`PromptError::UnusedWindow`].
     pub(crate) fn check_windows(&self, history: usize, future: usize) -> Result<(), PromptError> {
-        let windows = [
-            ("history", "history_window", history, self.shown.history),
-            ("future", "future_window", future, self.shown.future),
-        ];
-        for (slot, knob, value, shown) in windows {
-            if value > 0 && !shown {
+        let windows = [("history", "history_window", history), ("future", "future_window", future)];
+        for (slot, knob, value) in windows {
+            if value > 0 && self.shows(slot) && !self.shown.parts.iter().any(|part| part == slot) {
                 return Err(PromptError::UnusedWindow { origin: self.origin.clone(), slot, knob, value });
             }
         }
@@ -141,11 +190,22 @@ impl Template {
     /// # Errors
     /// [`PromptError::UnusedDemonstrations`].
     pub(crate) fn check_demonstrations(&self) -> Result<(), PromptError> {
-        if self.shown.demonstrations {
+        if self.shown.parts.iter().any(|part| part == "demonstrations") {
             Ok(())
         } else {
             Err(PromptError::UnusedDemonstrations(self.origin.clone()))
         }
+    }
+}
+
+/// A file that cannot be read; what was meant may be a template that comes with the program.
+fn read_error(error: std::io::Error, path: &Path) -> PromptError {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    match nearest(&name, PromptTemplate::NAMES.iter().copied()) {
+        Some(meant) if error.kind() == std::io::ErrorKind::NotFound => {
+            PromptError::NoTemplate { path: path.display().to_string(), meant: meant.to_owned() }
+        }
+        _ => PromptError::Read(error),
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use emotrain_data::{Dialogue, Label, LabelSet, Utterance};
 use emotrain_prompt::{ChatTokenizer, Encoder, Sample, Template, TokenizerFiles};
-use emotrain_recipe::{LabelSetName, PromptSection};
+use emotrain_recipe::{LabelSetName, PromptSection, PromptSlots, PromptTemplate};
 
 fn tokenizer(name: &str) -> ChatTokenizer {
     let folder = chats::model(name, "tokenizer.json");
@@ -56,7 +56,14 @@ fn check_speed(tokenizer: &ChatTokenizer) {
 }
 
 fn encoder(tokenizer: &ChatTokenizer, enable_thinking: bool) -> Encoder {
-    let section = PromptSection { template: None, history_window: 5, future_window: 0, enable_thinking };
+    let section = PromptSection {
+        template: PromptTemplate::Plain,
+        slots: PromptSlots::All,
+        causal: false,
+        history_window: 5,
+        future_window: 0,
+        enable_thinking,
+    };
     let labels = LabelSet::builtin(LabelSetName::Meld);
     Encoder::new(tokenizer.clone(), Template::builtin(), labels, &section, 2048).unwrap()
 }

@@ -5,6 +5,7 @@
 
 mod curriculum;
 mod interpret;
+mod prompt;
 
 use std::collections::BTreeMap;
 
@@ -27,6 +28,8 @@ pub(crate) fn check(recipe: &Recipe, merged: &Merged, findings: &mut Findings) {
     checker.retrieval(recipe);
     checker.interpretation(recipe);
     checker.knowledge(recipe);
+    checker.slots(recipe);
+    checker.causality(recipe);
     checker.training(recipe);
     checker.curriculum(recipe);
     checker.evaluation(recipe);
@@ -194,15 +197,6 @@ impl Checker<'_> {
             let fault = Fault::new(format!("index = \"{}\" is of vectors, not of words", retrieval.index));
             let hint = "write index = \"exact\", or the encoder of the bank's vectors";
             self.add(&["retrieval.index", "retrieval.encoder"], fault.hint(hint));
-        }
-    }
-
-    /// Knowledge is about utterances, speakers and dialogues.
-    fn knowledge(&mut self, recipe: &Recipe) {
-        if let Some(source) = recipe.knowledge.first().filter(|_| recipe.data.format == DataFormat::Text) {
-            let key = format!("knowledge.{}.path", source.name);
-            let fault = Fault::new("format = \"text\" has no utterances to know anything about");
-            self.add(&[&key, "data.format"], fault.hint("leave [[knowledge]] out, or write knowledge = []"));
         }
     }
 

@@ -37,12 +37,14 @@ macro_rules! choices {
 
 mod curriculum;
 mod knowledge;
+mod prompt;
 
 pub use self::curriculum::{Balance, Difficulty, Direction, NeutralShifts, Pacing, PhaseScheduler};
 mod interpret;
 
 pub use self::interpret::Provider;
 pub use self::knowledge::{Availability, KnowledgeLevel, QUERIES};
+pub use self::prompt::{PromptSlots, PromptTemplate};
 mod retrieval;
 
 pub use self::retrieval::{DemonstrationOrder, Exclude, SearchIndex};

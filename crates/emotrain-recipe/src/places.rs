@@ -53,7 +53,9 @@ fn is_relative_path(kind: Kind, text: &str) -> bool {
     if kind == Kind::Model {
         return text.split('/').next().is_some_and(|first| first == "." || first == "..");
     }
-    let is_file = kind == Kind::InputPath || matches!(kind, Kind::WordOrFile(_)) && is_toml(text);
+    let is_file = kind == Kind::InputPath
+        || matches!(kind, Kind::WordOrFile(_)) && is_toml(text)
+        || matches!(kind, Kind::WordOrPath(words) if !words.contains(&text));
     is_file && !text.is_empty() && Path::new(text).is_relative()
 }
 

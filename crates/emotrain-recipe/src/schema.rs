@@ -79,6 +79,7 @@ fn key_schema(key: &Key, description: &str, default: &Value) -> Value {
         Kind::WordOrFile(names) => {
             json!({ "anyOf": [{ "enum": names }, { "type": "string", "pattern": "[.]toml$" }] })
         }
+        Kind::WordOrPath(names) => json!({ "anyOf": [{ "enum": names }, { "type": "string" }] }),
         Kind::Device => json!({ "type": "string", "pattern": "^(auto|cpu|(wgpu|cuda)(:[0-9]+)?)$" }),
         Kind::Texts => json!({ "type": "array", "items": { "type": "string" } }),
         Kind::Choices(names) => list_schema(names),
@@ -86,6 +87,9 @@ fn key_schema(key: &Key, description: &str, default: &Value) -> Value {
             let mut list = list_schema(names);
             merge(&mut list, json!({ "minItems": 1 }));
             json!({ "anyOf": [{ "const": word }, list] })
+        }
+        Kind::WordOrTexts(word) => {
+            json!({ "anyOf": [{ "const": word }, { "type": "array", "items": { "type": "string" } }] })
         }
         Kind::TrueOrWord(word) => json!({ "enum": [true, word] }),
         Kind::TextTable => json!({ "type": "object", "additionalProperties": { "type": "string" } }),

@@ -14,7 +14,8 @@ use crate::blank;
 use crate::choices::{
     Availability, Balance, DataFormat, DemonstrationOrder, DeviceChoice, Difficulty, Direction, Dtype,
     Exclude, KnowledgeLevel, LabelSetName, LoraInit, Metric, ModelInit, NeutralShifts, Optimizer, Pacing,
-    PhaseScheduler, Reporter, ResumeFrom, Scheduler, SearchIndex, TargetModules, TrainMethod,
+    PhaseScheduler, PromptSlots, PromptTemplate, Reporter, ResumeFrom, Scheduler, SearchIndex, TargetModules,
+    TrainMethod,
 };
 
 pub use self::interpret::InterpretSection;
@@ -90,9 +91,12 @@ pub struct DataSection {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PromptSection {
-    /// A template file; `None` = the built-in template.
-    #[serde(with = "blank::path")]
-    pub template: Option<PathBuf>,
+    /// What writes the prompt.
+    pub template: PromptTemplate,
+    /// The parts of the prompt that are shown.
+    pub slots: PromptSlots,
+    /// Refuse whatever comes from later than the utterance.
+    pub causal: bool,
     /// Number of earlier utterances shown.
     pub history_window: usize,
     /// Number of later utterances shown.

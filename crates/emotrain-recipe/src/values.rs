@@ -29,7 +29,7 @@ pub(crate) fn check(section: &str, key: &Key, value: &Value) -> Vec<BadValue> {
     let path = format!("{section}.{}", key.name);
     let whole = |fault| vec![BadValue { element: None, fault }];
     match (key.kind, value) {
-        (Kind::Texts, Value::Array(items)) => elements(items.iter(), |item| {
+        (Kind::Texts | Kind::WordOrTexts(_), Value::Array(items)) => elements(items.iter(), |item| {
             let message = || format!("every entry of {path} must be text, not {}", shown(item));
             (!item.is_str()).then(|| Fault::new(message()))
         }),
@@ -83,14 +83,20 @@ fn listed_choices(path: &str, names: &[&str], items: &[Value]) -> Vec<BadValue> 
 fn accepts(kind: Kind, value: &Value) -> bool {
     match (kind, value) {
         (Kind::Switch, Value::Boolean(_))
-        | (Kind::Text | Kind::InputPath | Kind::OutputPath | Kind::Model, Value::String(_)) => true,
+        | (
+            Kind::Text | Kind::InputPath | Kind::OutputPath | Kind::Model | Kind::WordOrPath(_),
+            Value::String(_),
+        ) => true,
         (Kind::Count(least), Value::Integer(number)) => *number >= least,
         (Kind::Number(low, high), Value::Float(number)) => within(*number, low, high),
         (Kind::Number(low, high), Value::Integer(number)) => within(*number as f64, low, high),
         (Kind::Choice(names), Value::String(word)) => names.contains(&word.as_str()),
         (Kind::WordOrFile(names), Value::String(word)) => names.contains(&word.as_str()) || is_toml(word),
         (Kind::Device, Value::String(word)) => word.parse::<DeviceChoice>().is_ok(),
-        (Kind::WordOrChoices(only, _) | Kind::TrueOrWord(only), Value::String(word)) => word == only,
+        (
+            Kind::WordOrChoices(only, _) | Kind::WordOrTexts(only) | Kind::TrueOrWord(only),
+            Value::String(word),
+        ) => word == only,
         (Kind::TrueOrWord(_), Value::Boolean(flag)) => *flag,
         _ => false,
     }
@@ -102,7 +108,10 @@ fn within(number: f64, low: Bound<f64>, high: Bound<f64>) -> bool {
 
 /// A path that counts on a shell to complete it.
 fn tilde(path: &str, kind: Kind, value: &Value) -> Option<Fault> {
-    let is_path = matches!(kind, Kind::InputPath | Kind::OutputPath | Kind::Model | Kind::WordOrFile(_));
+    let is_path = matches!(
+        kind,
+        Kind::InputPath | Kind::OutputPath | Kind::Model | Kind::WordOrFile(_) | Kind::WordOrPath(_)
+    );
     let written = value.as_str().filter(|text| is_path && text.starts_with('~'))?;
     let message = format!("{path} begins with \"~\", which is not expanded: {written:?}");
     Some(Fault::new(message).hint("write the folder out"))
@@ -120,10 +129,12 @@ fn expected(kind: Kind) -> String {
         Kind::Model => "a Hub id or a path".to_owned(),
         Kind::Choice(names) => either(names),
         Kind::WordOrFile(names) => format!("{} or the path of a .toml file", quoted(names)),
+        Kind::WordOrPath(names) => format!("{} or a path", quoted(names)),
         Kind::Device => format!("{} (\"cuda:1\" for the second GPU)", either(DeviceChoice::NAMES)),
         Kind::Texts => "a list of texts".to_owned(),
         Kind::Choices(names) => format!("a list of {}", either(names)),
         Kind::WordOrChoices(word, names) => format!("{word:?} or a list of {}", either(names)),
+        Kind::WordOrTexts(word) => format!("{word:?} or a list of texts"),
         Kind::TrueOrWord(word) => format!("true or {word:?}"),
         Kind::TextTable => "a table of texts".to_owned(),
     }
@@ -184,7 +195,10 @@ fn remedy(path: &str, key: &Key, value: &Value) -> Option<String> {
             write(format!("[{word:?}]"))
         }
         (Kind::WordOrChoices(only, _), Value::String(word)) => did_you_mean(&nearest(word, [only])),
-        (Kind::Texts, Value::String(word)) => write(format!("[{word:?}]")),
+        (Kind::WordOrTexts(only), Value::String(word)) if !nearest(word, [only]).is_empty() => {
+            did_you_mean(&[only])
+        }
+        (Kind::Texts | Kind::WordOrTexts(_), Value::String(word)) => write(format!("[{word:?}]")),
         (Kind::InputPath, Value::Array(_)) => Some("a split is one file".to_owned()),
         (Kind::Text, Value::Integer(_) | Value::Float(_)) => write(format!("\"{value}\"")),
         _ => None,

@@ -8,7 +8,8 @@ use std::ops::Bound::{self, Excluded, Included, Unbounded};
 use crate::choices::{
     Availability, Balance, DataFormat, DemonstrationOrder, Difficulty, Direction, Dtype, Exclude,
     KnowledgeLevel, LabelSetName, LoraInit, Metric, ModelInit, NeutralShifts, Optimizer, Pacing,
-    PhaseScheduler, Provider, QUERIES, Reporter, Scheduler, SearchIndex, TargetModules, TrainMethod,
+    PhaseScheduler, PromptSlots, PromptTemplate, Provider, QUERIES, Reporter, Scheduler, SearchIndex,
+    TargetModules, TrainMethod,
 };
 use crate::curriculum::CURRICULA;
 
@@ -47,6 +48,8 @@ pub(crate) enum Kind {
     Model,
     /// One of these words, or the path of a `.toml` file relative to the recipe's folder.
     WordOrFile(&'static [&'static str]),
+    /// One of these words, or a path relative to the recipe's folder; `""` = the first word.
+    WordOrPath(&'static [&'static str]),
     /// One of these words.
     Choice(&'static [&'static str]),
     /// A device name.
@@ -57,6 +60,8 @@ pub(crate) enum Kind {
     Choices(&'static [&'static str]),
     /// The one word, or some of the others.
     WordOrChoices(&'static str, &'static [&'static str]),
+    /// The one word, or any texts.
+    WordOrTexts(&'static str),
     /// `true`, or the word.
     TrueOrWord(&'static str),
     /// Texts by text.
@@ -72,6 +77,7 @@ impl Kind {
             | Self::OutputPath
             | Self::Model
             | Self::WordOrFile(_)
+            | Self::WordOrPath(_)
             | Self::Choice(_)
             | Self::Device => true,
             Self::Switch
@@ -80,6 +86,7 @@ impl Kind {
             | Self::Texts
             | Self::Choices(_)
             | Self::WordOrChoices(..)
+            | Self::WordOrTexts(_)
             | Self::TrueOrWord(_)
             | Self::TextTable => false,
         }
@@ -146,7 +153,9 @@ pub(crate) const SECTIONS: &[Section] = &[
     Section {
         name: "prompt",
         keys: &[
-            key("template", Kind::InputPath),
+            key("template", Kind::WordOrPath(PromptTemplate::NAMES)),
+            key("slots", Kind::WordOrTexts(PromptSlots::ALL)),
+            key("causal", Kind::Switch),
             key("history_window", FROM_ZERO),
             key("future_window", FROM_ZERO),
             key("enable_thinking", Kind::Switch),

@@ -198,7 +198,14 @@ fn of_curriculum(error: &CurriculumError) -> Exit {
 
 fn of_prompt(error: &PromptError) -> Exit {
     // A template is part of what the user wrote for the run.
-    let is_recipe = matches!(error, PromptError::Template(_) | PromptError::UnusedWindow { .. });
+    let is_recipe = matches!(
+        error,
+        PromptError::Template(_)
+            | PromptError::UnusedWindow { .. }
+            | PromptError::UnusedKnowledge { .. }
+            | PromptError::NoSuchPart { .. }
+            | PromptError::NoTemplate { .. }
+    );
     if is_recipe { Exit::Usage } else { Exit::Input }
 }
 

@@ -8,6 +8,7 @@ mod content;
 mod course;
 mod demonstrations;
 mod exam;
+mod knowledge;
 mod plan;
 mod record;
 mod trained;
@@ -33,11 +34,12 @@ use crate::printer::{TrainingView, duration};
 use crate::shell::Shell;
 
 pub(crate) use base::{Base, make_trainable};
-pub(crate) use coder::{Coder, Selection};
+pub(crate) use coder::{Beside, Coder, Selection};
 pub(crate) use content::Content;
 pub(crate) use course::{Ordered, kept_losses};
 pub(crate) use demonstrations::{Found, Library, find};
 pub(crate) use exam::{Exam, Measure, Terms, ask, comparison, predictions};
+pub(crate) use knowledge::{Known, check_apart, known};
 pub(crate) use plan::plan;
 pub(crate) use record::Record;
 pub(crate) use trained::{Trained, companions};
@@ -51,6 +53,8 @@ pub(crate) struct Material {
     pub(crate) content: Content,
     /// What its prompts show, where the recipe has a bank.
     pub(crate) found: Option<Found>,
+    /// What is known about its utterances.
+    pub(crate) known: Known,
     pub(crate) samples: Vec<Sample>,
 }
 
@@ -110,10 +114,13 @@ pub(crate) fn prepare<'a>(
     let mut materials = Vec::new();
     for (name, content) in contents {
         let found = problems.take(find(recipe, &labels, library.as_ref(), (&content, name)));
-        let Some(found) = found else { continue };
-        let samples = problems.take(coder.encode(&content, found.as_ref(), selection(recipe, name)));
-        materials.extend(samples.map(|samples| Material { name, content, found, samples }));
+        let known = problems.take(known(recipe, &content, name));
+        let (Some(found), Some(known)) = (found, known) else { continue };
+        let beside = Beside { found: found.as_ref(), known: &known };
+        let samples = problems.take(coder.encode(&content, beside, selection(recipe, name)));
+        materials.extend(samples.map(|samples| Material { name, content, found, known, samples }));
     }
+    problems.take(check_apart(&materials));
     let train = materials.iter().find(|material| material.name == SplitName::Train);
     let losses = BTreeMap::new();
     let course =
@@ -164,7 +171,7 @@ impl Prepared<'_> {
     /// Says what was read.
     pub(crate) fn tell(&self, shell: &Shell) {
         for material in &self.materials {
-            let Material { name, content, found, samples } = material;
+            let Material { name, content, found, known, samples } = material;
             shell.printer.say(content.summary(&self.labels));
             let limit = name.limit(&self.recipe.data).filter(|limit| *limit == samples.len());
             let drawn = limit.map_or("", |_| ", drawn at random from all");
@@ -172,13 +179,15 @@ impl Prepared<'_> {
             if let Some(found) = found {
                 shell.printer.say(format_args!("  {}", found.summary()));
             }
+            known.summary().iter().for_each(|line| shell.printer.say(format_args!("  {line}")));
         }
     }
 
     /// Takes the samples of a split out as an exam.
     pub(crate) fn exam(&mut self, name: SplitName) -> Option<Exam> {
         let material = self.materials.iter_mut().find(|material| material.name == name)?;
-        Some(Exam::new(&self.coder, name, std::mem::take(&mut material.samples)))
+        let context = material.known.context();
+        Some(Exam::new(&self.coder, name, (std::mem::take(&mut material.samples), context)))
     }
 
     /// Loads the base model, and says so.

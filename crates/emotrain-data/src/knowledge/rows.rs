@@ -25,15 +25,16 @@ struct Row {
     others: Vec<String>,
 }
 
-/// Reads the rows of a file one after another.
-pub(super) fn read(path: &Path, gather: &mut Gather<'_>, kind: SplitKind) -> Result<(), DataError> {
+/// Reads the rows of a file one after another; whether all of them say which split they belong to.
+pub(super) fn read(path: &Path, gather: &mut Gather<'_>, kind: SplitKind) -> Result<bool, DataError> {
     let mut lines = LineReader::open(path)?;
-    let mut count = 0;
+    let (mut count, mut is_by_split) = (0, true);
     while let Some(line) = lines.next_line()? {
         let mut json = serde_json::Deserializer::from_str(line);
         let row = RowSeed(gather).deserialize(&mut json).and_then(|row| json.end().map(|()| row));
         let row = row.map_err(|error| lines.json_error(&error))?;
         count += 1;
+        is_by_split &= row.split.is_some();
         if row.split.as_ref().is_some_and(|split| split != kind.as_str()) {
             continue;
         }
@@ -44,7 +45,7 @@ pub(super) fn read(path: &Path, gather: &mut Gather<'_>, kind: SplitKind) -> Res
     if count == 0 {
         return Err(DataError::new(Place::file(path), DataProblem::Empty("texts")));
     }
-    Ok(())
+    Ok(is_by_split)
 }
 
 /// Puts the text of a row where it belongs.

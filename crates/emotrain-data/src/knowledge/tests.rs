@@ -155,7 +155,10 @@ fn what_is_missing_is_listed_and_what_is_extra_counted() {
 fn rows_of_other_splits_are_passed_over() {
     let row = |split: &str, text: &str| json!({"split": split, "dialogue": "z", "mood": text});
     let text = rows(&[row("train", "t"), row("valid", "v"), json!({"dialogue": "k", "mood": "k"})]);
-    assert_eq!(Case::new(OfDialogue, "k.jsonl", &text).texts(), ["k", "k", "k", "v"]);
+    let case = Case::new(OfDialogue, "k.jsonl", &text);
+    assert_eq!((case.texts().concat().as_str(), case.load().unwrap().is_by_split), ("kkkv", false));
+    let text = rows(&[row("train", "t"), row("valid", "v")]);
+    assert!(Case::new(OfDialogue, "k.jsonl", &text).optional().load().unwrap().is_by_split);
 }
 
 #[test]

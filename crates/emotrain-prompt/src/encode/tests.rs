@@ -1,11 +1,15 @@
 #![expect(clippy::needless_raw_string_hashes, reason = "expect-test writes them")]
 
+mod knowledge;
+
 use emotrain_data::{Label, Utterance};
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
 use super::*;
-use crate::fixture::{CHAT, chat, dialogue, encoder, files, harbour, labels, section, tokenizer_json};
+use crate::fixture::{
+    CHAT, chat, dialogue, encoder, files, harbour, labels, recipe, section, tokenizer_json,
+};
 use crate::sample::{Piece, TokenCounts};
 use crate::tokenizer::TokenizerFiles;
 
@@ -200,10 +204,7 @@ fn examples(count: usize) -> Vec<ShownDemonstration> {
 }
 
 fn retrieval(more: &str) -> RetrievalSection {
-    let text = format!(
-        "[model]\nmodel_name_or_path = \"m\"\n[data]\ntrain = \"t\"\nvalid = \"v\"\n[retrieval]\n{more}"
-    );
-    emotrain_recipe::parse(&text, "a.toml".as_ref(), &[]).unwrap().retrieval
+    recipe(&format!("[retrieval]\n{more}")).retrieval
 }
 
 fn order_shown(encoder: &Encoder, sample: &Sample) -> Vec<String> {
@@ -215,7 +216,7 @@ fn order_shown(encoder: &Encoder, sample: &Sample) -> Vec<String> {
 fn demonstrations_are_shown_in_the_section_s_order() {
     let dialogue = harbour();
     let examples = examples(4);
-    let question = Question { dialogue: &dialogue, position: 1, demonstrations: &examples };
+    let question = Question { demonstrations: &examples, ..Question::new(&dialogue, 1) };
     let shown = |more: &str| {
         let encoder =
             encoder(CHAT, &section(5, 0), LONG).unwrap().with_demonstrations(&retrieval(more)).unwrap();
@@ -241,7 +242,7 @@ fn prompts_without_demonstrations_stay_as_they_are() {
         assert_eq!(one.unwrap(), other.unwrap());
     }
     let examples = examples(2);
-    let question = Question { dialogue: &dialogue, position: 0, demonstrations: &examples };
+    let question = Question { demonstrations: &examples, ..Question::new(&dialogue, 0) };
     assert_eq!(
         plain.encode_question(Answers::Withheld, question).unwrap(),
         plain.encode_prompt(&dialogue, 0).unwrap()
@@ -258,7 +259,7 @@ fn prompts_without_demonstrations_stay_as_they_are() {
 fn demonstrations_are_dropped_before_history() {
     let dialogue = harbour();
     let examples = examples(3);
-    let question = Question { dialogue: &dialogue, position: 2, demonstrations: &examples };
+    let question = Question { demonstrations: &examples, ..Question::new(&dialogue, 2) };
     let with_room = |room| {
         let encoder = encoder(CHAT, &section(5, 0), room).unwrap();
         encoder.with_demonstrations(&retrieval("bank = \"b\"\norder = \"most_similar_last\"")).unwrap()

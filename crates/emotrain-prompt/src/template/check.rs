@@ -1,45 +1,42 @@
 //! What is checked when a template is loaded, so that nothing is found out in the middle of a training.
 
 use emotrain_data::{Dialogue, ShownDemonstration, Utterance};
+use emotrain_recipe::TEMPLATE_NAMES;
 use minijinja::{Environment, ErrorKind, Value};
 
-use super::slots::{self, DEMONSTRATION, SLOTS, Scene, TURN};
+use super::slots::{self, DEMONSTRATION, Parts, Scene, TURN};
 use super::source::{Tag, line_at, line_of, tags};
 use super::{FILE, SYSTEM, Texts, USER};
 use crate::error::{TemplateProblem, nearest};
 use crate::jinja;
 
 /// What a sound template shows of what it is given.
-#[derive(Clone, Copy, Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "each slot is shown or not")]
+#[derive(Clone, Debug)]
 pub(super) struct Shown {
     pub(super) system: bool,
-    pub(super) history: bool,
-    pub(super) future: bool,
-    pub(super) demonstrations: bool,
+    /// The parts that it has: those whose removal changes what it writes.
+    pub(super) parts: Vec<String>,
 }
 
 /// A conversation to try a template on.
 #[derive(Clone, Copy)]
-struct Probe {
+struct Probe<'p> {
     /// Utterances before and after the one in question.
     window: usize,
     demonstrations: usize,
-}
-
-impl Probe {
-    const FULL: Self = Self { window: 2, demonstrations: 2 };
-    const BARE: Self = Self { window: 2, demonstrations: 0 };
-    const ALONE: Self = Self { window: 0, demonstrations: 0 };
+    /// Whether knowledge sources have texts.
+    knowledge: bool,
+    parts: &'p Parts,
 }
 
 /// Compiles the source into the environment and looks for every defect that can be told without data.
 pub(super) fn check(
     origin: &str,
     source: &str,
+    parts: &Parts,
     environment: &mut Environment<'static>,
 ) -> Result<Shown, Vec<TemplateProblem>> {
-    let report = Report { origin };
+    let report = Report { origin, parts };
     if let Err(error) = environment.add_template_owned(FILE, source.to_owned()) {
         return Err(vec![report.at(error.line(), jinja::message(&error), None)]);
     }
@@ -57,6 +54,7 @@ pub(super) fn check(
 
 struct Report<'a> {
     origin: &'a str,
+    parts: &'a Parts,
 }
 
 impl Report<'_> {
@@ -87,23 +85,37 @@ impl Report<'_> {
 
     fn placeholders(&self, tags: &[Tag<'_>], environment: &Environment<'_>) -> Vec<TemplateProblem> {
         let Ok(template) = environment.get_template(FILE) else { return Vec::new() };
-        let known =
-            |name: &str| SLOTS.contains(&name) || environment.globals().any(|(global, _)| global == name);
+        let placeholders = self.parts.placeholders();
+        let known = |name: &str| {
+            placeholders.contains(&name) || environment.globals().any(|(global, _)| global == name)
+        };
         let mut names: Vec<String> = template.undeclared_variables(false).into_iter().collect();
         names.retain(|name| !known(name));
         names.sort();
         let problem = |name: String| {
-            let hint = did_you_mean(&name, &SLOTS)
-                .unwrap_or_else(|| format!("the placeholders are {}", SLOTS.join(", ")));
+            let hint = did_you_mean(&name, &placeholders).unwrap_or_else(|| self.offer());
             self.at(line_of(tags, &name), format!("unknown placeholder \"{name}\""), Some(hint))
         };
         names.into_iter().map(problem).collect()
     }
 
+    /// All that a template may use, and what makes more of it.
+    fn offer(&self) -> String {
+        let builtin = TEMPLATE_NAMES.join(", ");
+        if self.parts.sources.is_empty() {
+            format!(
+                "the placeholders are {builtin}; the recipe has no knowledge source: each [[knowledge]] adds its name"
+            )
+        } else {
+            let sources = self.parts.sources.join(", ");
+            format!("the placeholders are {builtin} and the recipe's knowledge sources {sources}")
+        }
+    }
+
     /// `{utterance}` is a habit from other tools and would reach the model as it stands.
     fn single_braces(&self, source: &str) -> Vec<TemplateProblem> {
         let mut problems = Vec::new();
-        for slot in SLOTS {
+        for slot in self.parts.placeholders() {
             for (at, single) in source.match_indices(&format!("{{{slot}}}")) {
                 if !source[..at].ends_with('{') {
                     let hint = format!("write {{{{ {slot} }}}}");
@@ -115,8 +127,8 @@ impl Report<'_> {
         problems
     }
 
-    /// Renders a conversation of marked texts: with utterances around the one in question and
-    /// demonstrations, without demonstrations, and with nothing but the utterance.
+    /// Renders a conversation of marked texts: with everything; without each part, and without any; without
+    /// demonstrations; with nothing but the utterance; and the way the recipe wants it.
     fn probes(
         &self,
         environment: &Environment<'static>,
@@ -124,35 +136,65 @@ impl Report<'_> {
     ) -> Result<Shown, Vec<TemplateProblem>> {
         let mut environment = environment.clone();
         environment.set_debug(true); // errors then know where in the source they arose
-        let render = |probe: Probe| {
+        let render = |probe: Probe<'_>| {
             let texts = super::render(&environment, &probe_values(probe), has_system);
             texts.map_err(|error| vec![self.failed(&error, probe)])
         };
-        let texts = render(Probe::FULL)?;
-        let mut problems = self.missing(&texts);
+        let (all, none) = (self.parts.without(Vec::new()), self.parts.without(self.parts.all()));
+        let full = Probe { window: 2, demonstrations: 2, knowledge: true, parts: &all };
+        let texts = render(full)?;
+        let mut problems = self.missing(&texts, &all);
         problems.extend(self.outside(&texts));
-        for probe in [Probe::BARE, Probe::ALONE] {
+        let rarer = [
+            Probe { demonstrations: 0, ..full },
+            Probe { window: 0, demonstrations: 0, knowledge: false, ..full },
+            Probe { parts: &none, ..full },
+            Probe { parts: self.parts, ..full },
+        ];
+        for probe in rarer {
             if problems.is_empty() {
-                problems = self.missing(&render(probe)?);
+                problems = self.missing(&render(probe)?, probe.parts);
             }
         }
         if !problems.is_empty() {
             return Err(problems);
         }
-        let shows = |mark: &str| texts.whole.to_lowercase().contains(mark);
-        let demonstrations = shows(EXAMPLE) && shows(EXAMPLE_LABEL);
-        Ok(Shown { system: has_system, history: shows(BEFORE), future: shows(AFTER), demonstrations })
+        let mut parts = Vec::new();
+        for part in self.parts.all() {
+            let without = self.parts.without(vec![part.clone()]);
+            if self.has(&part, &texts, &render(Probe { parts: &without, ..full })?) {
+                parts.push(part);
+            }
+        }
+        Ok(Shown { system: has_system, parts })
     }
 
-    fn failed(&self, error: &minijinja::Error, probe: Probe) -> TemplateProblem {
+    /// Whether a template has a part, told by what it writes with all parts and without this one.
+    fn has(&self, part: &str, all: &Texts, without: &Texts) -> bool {
+        let shows = |mark: &str| all.whole.to_lowercase().contains(mark);
+        match part {
+            "history" => shows(BEFORE),
+            "future" => shows(AFTER),
+            "demonstrations" => shows(EXAMPLE) && shows(EXAMPLE_LABEL),
+            source if self.parts.sources.iter().any(|name| name == source) => shows(&knowledge_mark(source)),
+            _ => all.whole != without.whole,
+        }
+    }
+
+    fn failed(&self, error: &minijinja::Error, probe: Probe<'_>) -> TemplateProblem {
         let (mut message, mut hint) = (jinja::message(error), None);
         if let (ErrorKind::UndefinedError, Some(expression)) = (error.kind(), failing_expression(error)) {
             message = format!("\"{expression}\" has no value");
-            let attributes = [&TURN[..], &DEMONSTRATION].concat();
+            let slots = self.parts.all();
+            let slots = slots.iter().map(String::as_str).filter(|_| expression.contains("slots."));
+            let attributes: Vec<&str> = TURN.into_iter().chain(DEMONSTRATION).chain(slots).collect();
             let name = expression.rsplit('.').next().filter(|name| !attributes.contains(name));
             hint = name.and_then(|name| did_you_mean(name, &attributes));
         }
-        if probe.window > 0 && probe.demonstrations == 0 {
+        if probe.window > 0 && !probe.parts.removed.is_empty() {
+            message.push_str(" when parts are taken out of the prompt");
+            hint = hint.or_else(|| Some("guard it with {% if history %} and the like".to_owned()));
+        } else if probe.window > 0 && probe.demonstrations == 0 {
             message.push_str(" when there are no demonstrations");
             hint = hint.or_else(|| Some("guard it with {% if demonstrations %}".to_owned()));
         }
@@ -171,7 +213,7 @@ impl Report<'_> {
         Some(self.at(None, message, None))
     }
 
-    fn missing(&self, texts: &Texts) -> Vec<TemplateProblem> {
+    fn missing(&self, texts: &Texts, parts: &Parts) -> Vec<TemplateProblem> {
         let Texts { system, user, .. } = texts;
         let text = format!("{system}\n{user}").to_lowercase();
         let wanted = [
@@ -182,7 +224,7 @@ impl Report<'_> {
                 "put {{ utterance }} into the block \"user\"",
             ),
             (
-                LABELS.iter().all(|label| text.contains(label)),
+                !parts.shows("label_statement") || LABELS.iter().all(|label| text.contains(label)),
                 "the labels are never stated",
                 "put {{ label_list }} into the block \"system\"",
             ),
@@ -205,7 +247,7 @@ fn block_name<'a>(tag: &Tag<'a>) -> Option<&'a str> {
     (tag.keyword() == Some("block")).then(|| words.nth(1)).flatten()
 }
 
-fn did_you_mean(name: &str, candidates: &[&'static str]) -> Option<String> {
+fn did_you_mean(name: &str, candidates: &[&str]) -> Option<String> {
     nearest(name, candidates.iter().copied()).map(|name| format!("did you mean \"{name}\"?"))
 }
 
@@ -216,7 +258,11 @@ const EXAMPLE: &str = "marked as an example";
 const EXAMPLE_LABEL: &str = "examplelabelmark";
 const LABELS: [&str; 3] = ["labelmarkone", "labelmarktwo", "labelmarkthree"];
 
-fn probe_values(Probe { window, demonstrations }: Probe) -> Value {
+fn knowledge_mark(source: &str) -> String {
+    format!("marked as known from {source}.")
+}
+
+fn probe_values(Probe { window, demonstrations, knowledge, parts }: Probe<'_>) -> Value {
     let texts = [vec![BEFORE; window], vec![ASKED], vec![AFTER; window]].concat();
     let utterance =
         |text: &str| Utterance { speaker: "speakermark".to_owned(), text: text.to_owned(), label: None };
@@ -230,12 +276,16 @@ fn probe_values(Probe { window, demonstrations }: Probe) -> Value {
         score: Some(0.5),
     };
     let demonstrations = vec![example; demonstrations];
-    slots::values(&Scene {
+    let texts: Vec<String> = parts.sources.iter().map(|source| knowledge_mark(source)).collect();
+    let texts: Vec<&str> = texts.iter().map(|text| if knowledge { text } else { "" }).collect();
+    let scene = Scene {
         dialogue: &dialogue,
         position: window,
         labels: &labels,
         history: window,
         future: window,
         demonstrations: &demonstrations,
-    })
+        knowledge: &texts,
+    };
+    slots::values(&scene, parts)
 }

@@ -1,17 +1,57 @@
 //! What a template may use: the one list of placeholders and where their values come from.
 
 use emotrain_data::{Dialogue, ShownDemonstration, Utterance};
+use emotrain_recipe::{KnowledgeSection, PromptSection, PromptSlots, TEMPLATE_NAMES};
 use minijinja::Value;
-
-/// Every placeholder. [`values`] gives each of them a value, always.
-pub(super) const SLOTS: [&str; 7] =
-    ["labels", "label_list", "speaker", "utterance", "history", "future", "demonstrations"];
 
 /// What each entry of `history` and `future` has.
 pub(super) const TURN: [&str; 2] = ["speaker", "text"];
 
 /// What each entry of `demonstrations` has; the last two are `none` unless the recipe shows them.
 pub(super) const DEMONSTRATION: [&str; 4] = ["text", "label", "source", "score"];
+
+/// The parts that a prompt of the recipe can have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Parts {
+    /// The names of the knowledge sources, in the order of the recipe.
+    pub(super) sources: Vec<String>,
+    /// Parts that the recipe takes out, sources among them.
+    pub(super) removed: Vec<String>,
+    /// Parts that the recipe asks for by name, sources not among them.
+    pub(super) named: Vec<String>,
+}
+
+impl Parts {
+    pub(super) fn new(section: &PromptSection, sources: &[KnowledgeSection]) -> Self {
+        let sources: Vec<String> = sources.iter().map(|source| source.name.clone()).collect();
+        let builtin = || PromptSlots::NAMES.iter().map(|name| (*name).to_owned());
+        let named = match &section.slots {
+            PromptSlots::All => Vec::new(),
+            PromptSlots::List(names) => builtin().filter(|name| names.contains(name)).collect(),
+        };
+        let removed = builtin().chain(sources.clone()).filter(|name| !section.slots.has(name)).collect();
+        Self { sources, removed, named }
+    }
+
+    pub(super) fn shows(&self, name: &str) -> bool {
+        !self.removed.iter().any(|removed| removed == name)
+    }
+
+    /// The same with other parts taken out.
+    pub(super) fn without(&self, removed: Vec<String>) -> Self {
+        Self { removed, ..self.clone() }
+    }
+
+    /// All parts there can be.
+    pub(super) fn all(&self) -> Vec<String> {
+        PromptSlots::NAMES.iter().map(|name| (*name).to_owned()).chain(self.sources.clone()).collect()
+    }
+
+    /// Every name that a template may use.
+    pub(super) fn placeholders(&self) -> Vec<&str> {
+        TEMPLATE_NAMES.iter().copied().chain(self.sources.iter().map(String::as_str)).collect()
+    }
+}
 
 /// One utterance with what is known around it.
 pub(super) struct Scene<'a> {
@@ -25,25 +65,35 @@ pub(super) struct Scene<'a> {
     pub(super) future: usize,
     /// In the order in which they are shown.
     pub(super) demonstrations: &'a [ShownDemonstration],
+    /// The text of each source, in their order.
+    pub(super) knowledge: &'a [&'a str],
 }
 
-/// The values of all placeholders.
-pub(super) fn values(scene: &Scene<'_>) -> Value {
+/// The values of all placeholders. What the recipe takes out is empty.
+pub(super) fn values(scene: &Scene<'_>, parts: &Parts) -> Value {
     let utterances = &scene.dialogue.utterances;
     let utterance = &utterances[scene.position];
     let after = &utterances[scene.position + 1..];
-    let history = &utterances[scene.position.saturating_sub(scene.history)..scene.position];
-    let future = &after[..scene.future.min(after.len())];
-    let values = [
+    let shown = |part: &str, most: usize| if parts.shows(part) { most } else { 0 };
+    let history = shown("history", scene.history).min(scene.position);
+    let future = shown("future", scene.future).min(after.len());
+    let demonstrations = shown("demonstrations", scene.demonstrations.len());
+    let slots = parts.all().into_iter().map(|name| (name.clone(), parts.shows(&name)));
+    let builtin = [
         scene.labels.iter().map(Value::from).collect(),
         Value::from(scene.labels.join(", ")),
         Value::from(&utterance.speaker),
         Value::from(&utterance.text),
-        turns(history),
-        turns(future),
-        scene.demonstrations.iter().map(demonstration).collect(),
+        turns(&utterances[scene.position - history..scene.position]),
+        turns(&after[..future]),
+        scene.demonstrations[..demonstrations].iter().map(demonstration).collect(),
+        Value::from_pairs(slots),
     ];
-    Value::from_pairs(SLOTS.into_iter().zip(values))
+    let texts = parts.sources.iter().enumerate().map(|(at, name)| {
+        let text = scene.knowledge.get(at).filter(|_| parts.shows(name));
+        (name.as_str(), Value::from(text.copied().unwrap_or_default()))
+    });
+    Value::from_pairs(TEMPLATE_NAMES.iter().copied().zip(builtin).chain(texts))
 }
 
 fn turns(utterances: &[Utterance]) -> Value {

@@ -1,14 +1,17 @@
+mod parts;
+
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
 use super::*;
-use crate::fixture::{dialogue, harbour, labels};
+use crate::fixture::{dialogue, harbour, labels, section};
 
 fn render(template: &Template, dialogue: &Dialogue, position: usize, window: [usize; 2]) -> Prompt {
     let [history, future] = window;
-    let (labels, demonstrations) = (labels(), &[][..]);
+    let (labels, demonstrations, knowledge) = (labels(), &[][..], &[][..]);
+    let labels = &labels;
     template
-        .render(&PromptInput { dialogue, position, labels: &labels, history, future, demonstrations })
+        .render(&PromptInput { dialogue, position, labels, history, future, demonstrations, knowledge })
         .unwrap()
 }
 
@@ -25,6 +28,7 @@ fn render_with(template: &Template, demonstrations: &[ShownDemonstration]) -> Pr
         history: 0,
         future: 0,
         demonstrations,
+        knowledge: &[],
     };
     template.render(&input).unwrap()
 }
@@ -36,7 +40,7 @@ fn check_prompt(position: usize, window: [usize; 2], expected: &Expect) {
 }
 
 fn load(source: &str) -> Result<Template, PromptError> {
-    Template::from_source("mine.jinja".to_owned(), source)
+    Template::from_source("mine.jinja".to_owned(), source, Parts::default())
 }
 
 fn check_refused(source: &str, expected: &Expect) {
@@ -120,7 +124,8 @@ fn a_user_template_is_read_from_its_file() {
     let path = folder.path().join("short.jinja");
     let source = "\u{feff}{% block user %}\r\n{{ utterance }} ({{ labels|join('/') }})\r\n{% endblock %}";
     fs_err::write(&path, source).unwrap();
-    let template = Template::from_file(&path).unwrap();
+    let section = PromptSection { template: PromptTemplate::File(path.clone()), ..section(5, 0) };
+    let template = Template::new(&section, &[]).unwrap();
     let prompt = render(&template, &harbour(), 3, [0, 0]);
     assert_eq!(prompt.system, "");
     assert_eq!(prompt.user, "Run. (neutral/surprise/fear/sadness/joy/disgust/anger)");
@@ -130,7 +135,9 @@ fn a_user_template_is_read_from_its_file() {
 
 #[test]
 fn a_missing_file_is_named() {
-    let error = Template::from_file("prompts/none.jinja".as_ref()).unwrap_err().to_string();
+    let section =
+        PromptSection { template: PromptTemplate::File("prompts/none.jinja".into()), ..section(5, 0) };
+    let error = Template::new(&section, &[]).unwrap_err().to_string();
     assert!(error.contains("prompts/none.jinja"), "{error}");
 }
 
@@ -141,12 +148,12 @@ fn every_unknown_placeholder_is_reported_with_its_line() {
     check_refused(
         &source,
         &expect![[r#"
-        mine.jinja:5: unknown placeholder "utterence"
-          hint: did you mean "utterance"?
-        mine.jinja:6: unknown placeholder "mood"
-          hint: the placeholders are labels, label_list, speaker, utterance, history, future, demonstrations
-        mine.jinja:7: unknown placeholder "Labels"
-          hint: did you mean "labels"?"#]],
+            mine.jinja:5: unknown placeholder "utterence"
+              hint: did you mean "utterance"?
+            mine.jinja:6: unknown placeholder "mood"
+              hint: the placeholders are labels, label_list, speaker, utterance, history, future, demonstrations, slots; the recipe has no knowledge source: each [[knowledge]] adds its name
+            mine.jinja:7: unknown placeholder "Labels"
+              hint: did you mean "labels"?"#]],
     );
 }
 
@@ -265,9 +272,15 @@ fn a_window_that_is_never_shown_is_refused() {
 #[test]
 fn an_utterance_that_is_not_there_is_an_error() {
     let (dialogue, labels) = (harbour(), labels());
-    let (labels, demonstrations) = (&labels, &[][..]);
-    let input =
-        PromptInput { dialogue: &dialogue, position: 4, labels, history: 0, future: 0, demonstrations };
+    let input = PromptInput {
+        dialogue: &dialogue,
+        position: 4,
+        labels: &labels,
+        history: 0,
+        future: 0,
+        demonstrations: &[],
+        knowledge: &[],
+    };
     let error = Template::builtin().render(&input).unwrap_err();
     expect!["utterance harbour#4: the dialogue has 4 utterances"].assert_eq(&error.to_string());
 }

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use emotrain_recipe::{
-    DeviceChoice, LoraInit, Metric, Recipe, RecipeError, Reporter, ResumeFrom, TargetModules, load, parse,
+    DeviceChoice, LoraInit, Metric, PromptTemplate, Recipe, RecipeError, Reporter, ResumeFrom, TargetModules,
+    load, parse,
 };
 use expect_test::expect_file;
 use proptest::prelude::*;
@@ -38,6 +39,8 @@ fn unusual_recipes_survive_being_written_and_read() {
         "[train]\nwarmup_steps = 10",
         "[train]\nmethod = \"full\"\n[model]\nmodel_name_or_path = \"../nano\"\ninit = \"random\"",
         "[lora]\ntarget_modules = [\"q_proj\", \"down_proj\"]\ninit_lora_weights = \"gaussian\"",
+        "[prompt]\ntemplate = \"prc_emo\"\nslots = [\"history\"]\ncausal = true",
+        "[prompt]\ntemplate = \"\"\nslots = []",
         "[save]\nresume_from_checkpoint = \"latest\"\n[logging]\nreport_to = []",
         "[save]\nresume_from_checkpoint = \"checkpoints/erc/step-000400\"",
         "[data]\ntrain = \"a.txt\"\nformat = \"text\"\n[train]\ncompletion_only_loss = false\n[eval]\nload_best_model_at_end = false",
@@ -73,7 +76,7 @@ fn values_have_their_types() {
     assert_eq!(recipe.lora.target_modules, TargetModules::List(vec!["q_proj".to_owned()]));
     assert_eq!(recipe.lora.init_lora_weights, LoraInit::Gaussian);
     assert_eq!((recipe.train.max_steps, recipe.data.max_train_samples), (Some(30), None));
-    assert_eq!((recipe.data.test, recipe.prompt.template), (None, None));
+    assert_eq!((recipe.data.test, recipe.prompt.template), (None, PromptTemplate::Plain));
     assert_eq!(recipe.eval.metric_for_best_model, Metric::WeightedF1);
     assert_eq!(recipe.save.resume_from_checkpoint, Some(ResumeFrom::Latest));
     assert_eq!(recipe.logging.report_to, [Reporter::Jsonl, Reporter::Tensorboard]);
@@ -112,7 +115,7 @@ fn paths_start_at_the_recipe() {
             "[data]\ntrain = {path:?}\nvalid = \"v.jsonl\"\n[model]\nmodel_name_or_path = {path:?}\n[prompt]\ntemplate = {path:?}"
         );
         let recipe = parse(&text, Path::new("/home/recipes/erc.toml"), &[]).unwrap();
-        assert_eq!(recipe.prompt.template.as_ref(), Some(&recipe.data.train));
+        assert_eq!(recipe.prompt.template, PromptTemplate::File(recipe.data.train.clone()));
         (recipe.data.train, recipe.model.model_name_or_path)
     };
     let both = |path: &str| (PathBuf::from(path), path.to_owned());
@@ -135,7 +138,7 @@ fn a_file_is_read_with_paths_that_hold_everywhere() {
     let recipe = load(&path, &["data.test=here.jsonl".to_owned()]).unwrap();
     assert_eq!(recipe.name(), "my.run");
     assert_eq!(recipe.data.train, home.join("recipes/train.jsonl"));
-    assert_eq!(recipe.prompt.template, Some(home.join("a.jinja")));
+    assert_eq!(recipe.prompt.template, PromptTemplate::File(home.join("a.jinja")));
     assert_eq!(recipe.data.test, Some(fs_err::canonicalize(".").unwrap().join("here.jsonl")));
     assert_eq!(recipe.train.output_dir, Path::new("checkpoints/my.run"));
 

@@ -14,6 +14,7 @@ mod knowledge;
 mod names;
 mod numbers;
 mod overrides;
+mod prompt;
 mod retrieval;
 mod schema;
 mod syntax;

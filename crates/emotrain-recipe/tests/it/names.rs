@@ -72,7 +72,7 @@ colour = "red"
 "#,
         expect![[r#"
             erc.toml:2:1: unknown key "colour" in [prompt]
-              hint: the keys of [prompt] are template, history_window, future_window, enable_thinking
+              hint: the keys of [prompt] are template, slots, causal, history_window, future_window, enable_thinking
         "#]],
     );
 }

@@ -6,7 +6,7 @@ use emotrain_prompt::{Answers, Piece, Sample, TokenCounts};
 
 use crate::cli::InspectArgs;
 use crate::exit::{Complaint, Exit};
-use crate::pipeline::{self, Content, Selection};
+use crate::pipeline::{self, Beside, Content, Selection};
 use crate::shell::Shell;
 
 /// Bold and green.
@@ -28,7 +28,10 @@ pub(crate) fn run(args: &InspectArgs, shell: &Shell) -> anyhow::Result<Exit> {
         completion_only: recipe.train.completion_only_loss,
     };
     let found = pipeline::find(&recipe, &prepared.labels, prepared.library.as_ref(), (&content, args.split))?;
-    let samples = prepared.coder.encode(&content, found.as_ref(), selection)?;
+    let known = pipeline::known(&recipe, &content, args.split)?;
+    known.summary().iter().for_each(|line| shell.printer.say(line));
+    let beside = Beside { found: found.as_ref(), known: &known };
+    let samples = prepared.coder.encode(&content, beside, selection)?;
     let shown: Vec<&Sample> = match &args.id {
         None => samples.iter().take(args.limit).collect(),
         Some(id) => vec![find(&samples, id, &content)?],

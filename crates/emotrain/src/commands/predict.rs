@@ -4,12 +4,12 @@ use emotrain_data::load_split;
 use emotrain_eval::write_predictions;
 use emotrain_model::device;
 use emotrain_prompt::Answers;
-use emotrain_recipe::DataFormat;
+use emotrain_recipe::{DataFormat, Recipe};
 use emotrain_train::Questions;
 
 use crate::cli::{PredictArgs, SplitName};
-use crate::exit::{Complaint, Exit};
-use crate::pipeline::{self, Content, Selection, Trained, ask, predictions};
+use crate::exit::{self, Complaint, Exit, described};
+use crate::pipeline::{self, Beside, Content, Selection, Trained, ask, predictions};
 use crate::shell::Shell;
 
 /// Runs the command.
@@ -17,7 +17,7 @@ use crate::shell::Shell;
 /// # Errors
 /// A recipe, an input or a model that does not do; a prompt that is not that of the training.
 pub(crate) fn run(args: &PredictArgs, shell: &Shell) -> anyhow::Result<Exit> {
-    let mut recipe = emotrain_recipe::load(&args.recipe.recipe, &args.recipe.set)?;
+    let mut recipe = emotrain_recipe::load(&args.recipe.recipe, &set(args)?)?;
     let trained = Trained::find(&args.trained)?;
     if let Some(trained) = &trained {
         trained.settle(&mut recipe);
@@ -39,7 +39,12 @@ pub(crate) fn run(args: &PredictArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let content = Content::Dialogues(split);
     let found =
         pipeline::find(&recipe, &prepared.labels, prepared.library.as_ref(), (&content, SplitName::Test))?;
-    let samples = prepared.coder.encode(&content, found.as_ref(), all)?;
+    let known =
+        pipeline::known(&recipe, &content, SplitName::Test).map_err(|error| of_input(error, &recipe))?;
+    known.summary().iter().for_each(|line| shell.printer.say(line));
+    shell.printer.detail(known.context());
+    let beside = Beside { found: found.as_ref(), known: &known };
+    let samples = prepared.coder.encode(&content, beside, all)?;
     let on = device::open(&recipe.model.device, recipe.model.dtype)?;
     let (mut model, _) = prepared.load(&on, shell)?;
     if let Some(trained) = &trained {
@@ -57,4 +62,33 @@ pub(crate) fn run(args: &PredictArgs, shell: &Shell) -> anyhow::Result<Exit> {
         shell.printer.result(serde_json::to_string(prediction)?)?;
     }
     Ok(Exit::Done)
+}
+
+/// What `--set` says, and after it where `--knowledge` says that texts are.
+fn set(args: &PredictArgs) -> anyhow::Result<Vec<String>> {
+    let mut set = args.recipe.set.clone();
+    for given in &args.knowledge {
+        let Some((name, path)) =
+            given.split_once('=').filter(|(name, path)| !name.is_empty() && !path.is_empty())
+        else {
+            let complaint = Complaint::usage(format!("--knowledge {given}: expected NAME=PATH"));
+            return Err(complaint
+                .hint("name a knowledge source of the recipe and its texts for the input")
+                .into());
+        };
+        set.push(format!("knowledge.{name}.path={path}"));
+    }
+    Ok(set)
+}
+
+/// The recipe's texts are for its own data; new dialogues need texts of their own.
+fn of_input(error: anyhow::Error, recipe: &Recipe) -> anyhow::Error {
+    if exit::of(&error) != Exit::Input {
+        return error;
+    }
+    let shown = recipe.knowledge.iter().filter(|source| recipe.prompt.slots.has(&source.name));
+    let given: Vec<String> = shown.map(|source| format!("--knowledge {}=FILE", source.name)).collect();
+    let told = described(&error);
+    let hint = format!("the input needs texts of its own: {}", given.join(" "));
+    Complaint::input(told).hint(hint).into()
 }

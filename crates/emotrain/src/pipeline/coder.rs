@@ -10,6 +10,7 @@ use rayon::prelude::*;
 
 use super::content::Content;
 use super::demonstrations::Found;
+use super::knowledge::Known;
 use crate::exit::{Complaint, Problems};
 
 /// Tokens that end a document in the vocabularies of base models; the end of a chat turn is another one.
@@ -38,6 +39,13 @@ pub(crate) struct Selection {
     pub(crate) completion_only: bool,
 }
 
+/// What prompts show beside the dialogues of a file.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Beside<'a> {
+    pub(crate) found: Option<&'a Found>,
+    pub(crate) known: &'a Known,
+}
+
 impl Coder {
     /// The recipe's way with a tokenizer.
     ///
@@ -46,7 +54,7 @@ impl Coder {
     pub(crate) fn new(recipe: &Recipe, labels: &LabelSet, files: TokenizerFiles) -> anyhow::Result<Self> {
         let length = recipe.train.max_seq_length;
         let origin = files.origin.clone();
-        let template = recipe.prompt.template.as_deref().map(Template::from_file).transpose();
+        let template = Template::new(&recipe.prompt, &recipe.knowledge);
         let tokenizer = ChatTokenizer::new(files);
         if recipe.data.format == DataFormat::Text {
             let tokenizer = Box::new(tokenizer?);
@@ -63,7 +71,6 @@ impl Coder {
         let (Some(template), Some(tokenizer)) = (template, tokenizer) else {
             return Err(problems.into_error());
         };
-        let template = template.unwrap_or_else(Template::builtin);
         let encoder = Encoder::new(tokenizer, template, labels.clone(), &recipe.prompt, length)?
             .with_demonstrations(&recipe.retrieval)?;
         Ok(Self::Emotions(Box::new(encoder)))
@@ -76,12 +83,12 @@ impl Coder {
     pub(crate) fn encode(
         &self,
         content: &Content,
-        found: Option<&Found>,
+        beside: Beside<'_>,
         selection: Selection,
     ) -> anyhow::Result<Vec<Sample>> {
         match (self, content) {
             (Self::Emotions(encoder), Content::Dialogues(split)) => {
-                utterances(encoder, (split, found), selection)
+                utterances(encoder, (split, beside), selection)
             }
             (Self::Text { tokenizer, end, length }, Content::Documents(text)) => {
                 let sequences = sequences(tokenizer, text, (*end, *length))?;
@@ -111,7 +118,7 @@ impl Coder {
 
 fn utterances(
     encoder: &Encoder,
-    (split, found): (&Split, Option<&Found>),
+    (split, beside): (&Split, Beside<'_>),
     selection: Selection,
 ) -> anyhow::Result<Vec<Sample>> {
     let turns = split.dialogues.iter();
@@ -122,8 +129,10 @@ fn utterances(
         .into_par_iter()
         .map(|at| {
             let (dialogue, position) = turns[at];
-            let demonstrations = found.map_or(&[][..], |found| &found.shown[at]);
-            encoder.encode_question(selection.answers, Question { dialogue, position, demonstrations })
+            let demonstrations = beside.found.map_or(&[][..], |found| &found.shown[at]);
+            let knowledge = &beside.known.texts(dialogue, position);
+            let question = Question { dialogue, position, demonstrations, knowledge };
+            encoder.encode_question(selection.answers, question)
         })
         .collect();
     let (good, bad): (Vec<_>, Vec<_>) = samples.into_iter().partition(Result::is_ok);

@@ -22,13 +22,14 @@ pub(crate) struct Library {
 }
 
 impl Library {
-    /// Opens what the recipe names; nothing without a bank.
+    /// Opens what the recipe names; nothing without a bank, or where prompts do not show demonstrations.
     ///
     /// # Errors
     /// A bank that cannot be opened, an encoder that is named and cannot be had or is not the bank's.
     pub(crate) fn open(recipe: &Recipe, shell: &Shell) -> anyhow::Result<Option<Self>> {
         let section = &recipe.retrieval;
-        let Some(folder) = &section.bank else { return Ok(None) };
+        let shown = recipe.prompt.slots.has("demonstrations");
+        let Some(folder) = section.bank.as_ref().filter(|_| shown) else { return Ok(None) };
         let bank = Bank::open(folder)?;
         let encoder = for_bank(&bank, &section.encoder, &recipe.model.device, shell)?;
         let library = Self { bank, encoder };
@@ -82,7 +83,7 @@ impl SplitName {
     }
 }
 
-/// Looks up what the recipe's prompts show; nothing without a bank. What a run has found before is taken from its
+/// Looks up what the recipe's prompts show; nothing without a bank or without the slot. What a run has found before is taken from its
 /// folder.
 ///
 /// # Errors

@@ -11,6 +11,7 @@ use emotrain_train::{Questions, Scored, TrainError, Validation, evaluate, label_
 use serde::{Deserialize, Serialize};
 
 use super::coder::Coder;
+use super::knowledge::Context;
 use crate::cli::SplitName;
 use crate::printer::Printer;
 
@@ -22,6 +23,8 @@ const CONFIDENCE: f64 = 0.95;
 pub(crate) struct Exam {
     pub(crate) split: SplitName,
     pub(crate) validation: Validation,
+    /// What its prompts show.
+    context: Context,
 }
 
 /// What came out of an exam, as it is stored.
@@ -34,6 +37,9 @@ pub(crate) struct Measure {
     pub(crate) loss: f64,
     /// The scores, where there are labels.
     pub(crate) report: Option<EvalReport>,
+    /// With what they were made, where there are scores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) context: Option<Context>,
 }
 
 /// How an exam is held.
@@ -46,7 +52,7 @@ pub(crate) struct Terms<'a> {
 
 impl Exam {
     /// An exam on the samples of a split, made with [`Answers::Withheld`](emotrain_prompt::Answers::Withheld).
-    pub(crate) fn new(coder: &Coder, split: SplitName, samples: Vec<Sample>) -> Self {
+    pub(crate) fn new(coder: &Coder, split: SplitName, (samples, context): (Vec<Sample>, Context)) -> Self {
         let validation = match coder {
             Coder::Emotions(encoder) => {
                 let completions = encoder.label_completions().to_vec();
@@ -54,7 +60,7 @@ impl Exam {
             }
             Coder::Text { .. } => Validation::Sequences(samples),
         };
-        Self { split, validation }
+        Self { split, validation, context }
     }
 
     /// The scores of a model, and what it answered.
@@ -72,7 +78,7 @@ impl Exam {
                 if !loss.is_finite() {
                     return Err(TrainError::NonFinite { step: 0, what: "loss", value: loss }.into());
                 }
-                return Ok((Measure { split, loss, report: None }, Vec::new()));
+                return Ok((Measure { split, loss, report: None, context: None }, Vec::new()));
             }
         };
         let scored = ask(model, questions, (&split, batch_size), terms.printer)?;
@@ -85,7 +91,8 @@ impl Exam {
         let bootstrap = Bootstrap { samples: RESAMPLES, level: CONFIDENCE, seed: 0 };
         report.weighted_f1_interval = Some(weighted_f1_interval(&truth, &predicted, count, bootstrap)?);
         report.loss = Some(loss);
-        Ok((Measure { split, loss, report: Some(report) }, predictions(scored, terms.labels)?))
+        let (report, context) = (Some(report), Some(self.context.clone()));
+        Ok((Measure { split, loss, report, context }, predictions(scored, terms.labels)?))
     }
 }
 
@@ -125,8 +132,10 @@ pub(crate) fn comparison(before: Option<&Measure>, after: &Measure) -> anyhow::R
         let (split, loss) = (&after.split, after.loss);
         return Ok(format!("{split}: loss {earlier}{loss:.4} after, perplexity {:.2}", loss.exp()));
     };
+    let context = after.context.as_ref().map(ToString::to_string);
     let Some(before) = before.and_then(|before| before.report.as_ref()) else {
-        return Ok(report.to_string());
+        let lines: Vec<String> = [Some(report.to_string()), context].into_iter().flatten().collect();
+        return Ok(lines.join("\n"));
     };
     let table = comparison_table(before, report)?;
     let percent = |share: f64| 100.0 * share;
@@ -137,6 +146,6 @@ pub(crate) fn comparison(before: Option<&Measure>, after: &Measure) -> anyhow::R
     let (accuracy, weighted_f1) = (percent(report.majority.accuracy), percent(report.majority.weighted_f1));
     let majority =
         format!("always the most frequent label: accuracy {accuracy:.2}, weighted F1 {weighted_f1:.2}");
-    let lines: Vec<String> = [Some(table), interval, Some(majority)].into_iter().flatten().collect();
+    let lines: Vec<String> = [Some(table), interval, Some(majority), context].into_iter().flatten().collect();
     Ok(lines.join("\n"))
 }

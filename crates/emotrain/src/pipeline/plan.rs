@@ -13,6 +13,7 @@ pub(crate) fn plan(prepared: &Prepared) -> String {
     let mut lines = Vec::new();
     for material in &prepared.materials {
         lines.push(format!("{:<11} {}", material.name.as_str(), material.counted()));
+        lines.extend(material.known.summary().into_iter().map(|line| format!("{:<11} {line}", "")));
     }
     let section = &prepared.recipe.train;
     let train = prepared.materials.iter().find(|material| material.name == SplitName::Train);

@@ -29,6 +29,7 @@ impl Record {
             Some(encoder) => json!({
                 "origin": encoder.template().origin(),
                 "sha256": emotrain_data::sha256_hex(encoder.template().text().as_bytes()),
+                "removed_slots": encoder.template().removed(),
             }),
             None => Value::Null,
         };
@@ -44,6 +45,7 @@ impl Record {
                 "retrieval",
                 prepared.materials.iter().find_map(|m| m.found.as_ref()).map_or(Value::Null, Found::record),
             ),
+            ("knowledge", knowledge(prepared)),
             ("template", template),
             (
                 "tokenizer",
@@ -83,6 +85,15 @@ impl Record {
         self.set("elapsed_s", json!(env::now() - self.begun));
         Ok(run.write_json("run.json", &Value::Object(self.rows.clone()))?)
     }
+}
+
+/// The knowledge sources by file; nothing without any.
+fn knowledge(prepared: &Prepared) -> Value {
+    if prepared.recipe.knowledge.is_empty() {
+        return Value::Null;
+    }
+    let known = |material: &Material| (material.name.as_str().to_owned(), material.known.record());
+    Value::Object(prepared.materials.iter().map(known).collect())
 }
 
 fn file(material: &Material) -> Value {

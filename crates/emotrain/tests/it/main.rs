@@ -9,6 +9,7 @@ mod curriculum;
 mod encoder;
 mod hub;
 mod interpret;
+mod knowledge;
 mod papers;
 mod resume;
 mod runs;

@@ -1,0 +1,178 @@
+//! Knowledge sources for the utterances of a file, and what they make of its scores.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use emotrain_data::{Dialogue, Knowledge, load_knowledge};
+use emotrain_recipe::{Availability, KnowledgeLevel, KnowledgeSection, Recipe};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::content::Content;
+use super::{Material, SplitName};
+use crate::exit::{Complaint, Problems};
+
+/// The texts for one file, by source in the order of the recipe; nothing for a source whose slot is taken out.
+#[derive(Debug)]
+pub(crate) struct Known {
+    sources: Vec<Option<Knowledge>>,
+    /// Later utterances that prompts show at most.
+    future_window: usize,
+}
+
+/// Reads the recipe's sources for a file.
+///
+/// # Errors
+/// Every source that cannot be read, does not cover the file, or is offline where the recipe wants causal prompts.
+pub(crate) fn known(recipe: &Recipe, content: &Content, name: SplitName) -> anyhow::Result<Known> {
+    let prompt = &recipe.prompt;
+    let future_window = if prompt.slots.has("future") { prompt.future_window } else { 0 };
+    let Content::Dialogues(split) = content else {
+        return Ok(Known { sources: Vec::new(), future_window: 0 });
+    };
+    let mut problems = Problems::default();
+    let mut sources = Vec::new();
+    for section in &recipe.knowledge {
+        if !prompt.slots.has(&section.name) {
+            sources.push(None);
+            continue;
+        }
+        let loaded = load_knowledge(section, split, name.kind()).map_err(anyhow::Error::new);
+        let loaded = loaded.and_then(|knowledge| causal(recipe, section, knowledge));
+        sources.push(problems.take(loaded));
+    }
+    problems.finish()?;
+    Ok(Known { sources, future_window })
+}
+
+/// Refuses an offline source where the recipe wants causal prompts. The recipe's own word was looked at when it was
+/// loaded; this is about that of the manifest, or that of none.
+fn causal(recipe: &Recipe, section: &KnowledgeSection, knowledge: Knowledge) -> anyhow::Result<Knowledge> {
+    if !recipe.prompt.causal || knowledge.availability == Availability::Online {
+        return Ok(knowledge);
+    }
+    let (name, path) = (&section.name, knowledge.path.display());
+    let message =
+        format!("{path}: prompt.causal = true refuses the knowledge source \"{name}\", which is offline");
+    let hint = "write availability = \"online\" under that [[knowledge]] if the texts were written without what was \
+                said later, or leave it out of prompt.slots";
+    Err(Complaint::usage(message).hint(hint).into())
+}
+
+/// Refuses a file of texts that stands for several splits in which the same ids name different dialogues.
+///
+/// # Errors
+/// The first dialogue whose texts cannot be told apart, for each source.
+pub(crate) fn check_apart(materials: &[Material]) -> anyhow::Result<()> {
+    let mut problems = Problems::default();
+    for (number, later) in materials.iter().enumerate() {
+        for earlier in &materials[..number] {
+            let (Content::Dialogues(one), Content::Dialogues(other)) = (&earlier.content, &later.content)
+            else {
+                continue;
+            };
+            let ids: BTreeSet<&str> = one.dialogues.iter().map(|dialogue| dialogue.id.as_str()).collect();
+            let Some(shared) = other.dialogues.iter().find(|dialogue| ids.contains(dialogue.id.as_str()))
+            else {
+                continue;
+            };
+            for (first, second) in
+                earlier.known.sources.iter().flatten().zip(later.known.sources.iter().flatten())
+            {
+                if first.path == second.path && !first.is_by_split {
+                    let (path, id) = (first.path.display(), &shared.id);
+                    let (one, other) = (earlier.name.as_str(), later.name.as_str());
+                    let message = format!("{path}: dialogue {id} is one of {one} and another of {other}");
+                    let hint =
+                        "give each split its own file, with {split} in the path, or each row a \"split\"";
+                    problems.add(Complaint::input(message).hint(hint).into());
+                }
+            }
+        }
+    }
+    problems.finish()
+}
+
+impl Known {
+    /// The text of each source for an utterance, as the prompt wants them.
+    pub(crate) fn texts(&self, dialogue: &Dialogue, position: usize) -> Vec<&str> {
+        let sources = self.sources.iter().map(Option::as_ref);
+        sources.map(|source| source.map_or("", |source| source.text(dialogue, position))).collect()
+    }
+
+    /// How far each source reaches, for people.
+    pub(crate) fn summary(&self) -> Vec<String> {
+        self.sources.iter().flatten().map(ToString::to_string).collect()
+    }
+
+    /// Where the texts came from, for `run.json`.
+    pub(crate) fn record(&self) -> Value {
+        let source = |source: &Knowledge| {
+            json!({
+                "name": source.name, "level": source.level, "availability": source.availability,
+                "path": source.path, "sha256": source.sha256, "wanted": source.coverage.wanted,
+                "missing": source.coverage.missing.len(), "extra": source.coverage.extra,
+            })
+        };
+        self.sources.iter().flatten().map(source).collect()
+    }
+
+    /// What prompts with these texts could know.
+    pub(crate) fn context(&self) -> Context {
+        let knowledge: Vec<SourceUse> = self.sources.iter().flatten().map(SourceUse::of).collect();
+        let is_offline = |source: &SourceUse| source.availability == Availability::Offline;
+        let offline = self.future_window > 0 || knowledge.iter().any(is_offline);
+        let availability = if offline { Availability::Offline } else { Availability::Online };
+        Context { availability, future_window: self.future_window, knowledge }
+    }
+}
+
+/// With what a score was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Context {
+    /// Online, if nothing in the prompts came from later than the utterance; else offline.
+    pub(crate) availability: Availability,
+    /// Later utterances that prompts show at most.
+    pub(crate) future_window: usize,
+    /// The sources that prompts show.
+    pub(crate) knowledge: Vec<SourceUse>,
+}
+
+/// A knowledge source as a score used it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SourceUse {
+    name: String,
+    level: KnowledgeLevel,
+    availability: Availability,
+    /// Utterances, speakers or dialogues with a text.
+    texts: usize,
+    /// All of them.
+    wanted: usize,
+}
+
+impl SourceUse {
+    fn of(source: &Knowledge) -> Self {
+        let wanted = source.coverage.wanted;
+        let texts = wanted - source.coverage.missing.len();
+        let (name, level, availability) = (source.name.clone(), source.level, source.availability);
+        Self { name, level, availability, texts, wanted }
+    }
+}
+
+impl fmt::Display for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = self.availability;
+        let shown = self.knowledge.iter().map(|source| {
+            let SourceUse { name, level, availability, texts, wanted } = source;
+            format!("{name} ({availability}, {texts} of {wanted} by {level})")
+        });
+        let future = (self.future_window > 0).then(|| format!("{} later utterances", self.future_window));
+        let shown: Vec<String> = future.into_iter().chain(shown).collect();
+        match (self.availability, shown.is_empty()) {
+            (_, true) => write!(f, "made {kind}: prompts show what was said until then and nothing else"),
+            _ => write!(f, "made {kind}: prompts show {}", shown.join(", ")),
+        }
+    }
+}
