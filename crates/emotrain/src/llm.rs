@@ -5,33 +5,32 @@
 //! with several questions at once, a local model fills its batches, and a question that has to be put again
 //! goes through the same door. Nothing here knows what the questions are about.
 
+mod local;
 mod openai;
 mod secret;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use emotrain_recipe::{InterpretSection, Provider};
+use emotrain_recipe::{Provider, Recipe};
 
-use crate::exit::Complaint;
 use crate::shell::Shell;
 
-/// The model that a section names. `wish` is the user's wish to stop.
+/// The model that `[interpret]` names; a local one runs on the device of `[model]`. `wish` is the user's wish to stop.
 ///
 /// # Errors
 /// A section that does not say enough, a key that is not there, a local model that cannot be loaded.
 pub(crate) fn open<'s>(
-    section: &InterpretSection,
+    recipe: &Recipe,
     wish: Arc<AtomicBool>,
     shell: &'s Shell,
 ) -> anyhow::Result<Box<dyn ChatModel + 's>> {
-    match section.provider {
-        Provider::Openai => Ok(Box::new(openai::Server::new(section, wish, &shell.printer)?)),
-        Provider::Local => Err(Complaint::usage("interpret.provider = \"local\" is not there yet").into()),
-    }
+    let section = &recipe.interpret;
+    Ok(match section.provider {
+        Provider::Openai => Box::new(openai::Server::new(section, wish, &shell.printer)?),
+        Provider::Local => Box::new(local::Local::load(section, &recipe.model, wish, shell)?),
+    })
 }
-
-mod local;
 
 /// A chat that waits for the model's reply.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -36,7 +36,7 @@ pub(crate) fn run(args: &InterpretArgs, shell: &Shell) -> anyhow::Result<Exit> {
         return dry_run(&recipe, &sessions, (limits, &labels), shell);
     }
     let interrupt = Interrupt::install()?;
-    let mut model = llm::open(&recipe.interpret, Arc::clone(interrupt.wished()), shell)?;
+    let mut model = llm::open(&recipe, Arc::clone(interrupt.wished()), shell)?;
     let run =
         Run { recipe: &recipe, labels: &labels, limits, fresh: args.fresh, shell, interrupt: &interrupt };
     let mut silent = 0;

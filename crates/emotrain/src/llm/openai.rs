@@ -30,7 +30,7 @@ const LARGEST: u64 = 16 << 20;
 /// After so many questions in a row that got no reply, with all repetitions, the server counts as gone.
 const IN_A_ROW: usize = 3;
 /// A server that asks for a longer pause is asked another day.
-const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+const LONGEST_PAUSE: Duration = Duration::from_mins(10);
 
 /// A server and how it is asked.
 pub(crate) struct Server<'p> {

@@ -146,7 +146,7 @@ mod tests {
             assert!(gate.pass(&|| false));
         }
         assert!(start.elapsed() >= Duration::from_millis(30), "{:?}", start.elapsed());
-        gate.close(Duration::from_secs(60));
+        gate.close(Duration::from_mins(1));
         assert!(!gate.pass(&|| start.elapsed() > Duration::from_millis(60)));
         assert!(start.elapsed() < Duration::from_secs(20));
     }
