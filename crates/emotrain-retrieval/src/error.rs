@@ -316,6 +316,10 @@ impl BankProblem {
             ),
             (matches!(self, Self::NotOurs), "name a new folder"),
             (
+                matches!(self, Self::IndexWithoutVectors),
+                "an index is of vectors: build the bank with a sentence encoder first",
+            ),
+            (
                 matches!(self, Self::Io(_)),
                 "see that the path can be read and written, and that the disk has room",
             ),

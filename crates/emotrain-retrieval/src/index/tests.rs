@@ -300,7 +300,7 @@ fn an_index_of_other_vectors_is_refused() {
     let error = add_index(&place.bank, SMALL, &mut |_, _| {}).unwrap_err();
     expect![[r#"
         bank: has no vectors to make an index of
-          hint: -"#]]
+          hint: an index is of vectors: build the bank with a sentence encoder first"#]]
     .assert_eq(&place.shown(&error));
 }
 

@@ -71,6 +71,46 @@ fn a_bank_grows_and_refuses_what_is_held_out() {
 }
 
 #[test]
+fn damaged_banks_are_refused_with_place_and_mend() {
+    let bench = Workbench::new();
+    let build = ["bank", "build", "bank", &material_file("train.jsonl"), "--dataset", "own"];
+    bench.run(&build).done();
+    let (manifest, text) = (bench.read("bank/manifest.json"), bench.read("bank/demonstrations.jsonl"));
+    let refused = |place: &str, what: &str| {
+        let said = bench.run(&["bank", "check", "bank"]);
+        assert_eq!(said.code, 3, "{}", said.err);
+        for part in [place, what, "hint: "] {
+            assert!(said.err.contains(part), "{part}: {}", said.err);
+        }
+        assert!(!said.err.contains("panicked"), "{}", said.err);
+    };
+    bench.write("bank/demonstrations.jsonl", &text[..text.len() / 2]);
+    refused("bank/demonstrations.jsonl", "cut off");
+    bench.write("bank/demonstrations.jsonl", "");
+    refused("bank/demonstrations.jsonl", "has 0 bytes");
+    fs_err::remove_file(bench.path("bank/demonstrations.jsonl")).unwrap();
+    refused("bank/demonstrations.jsonl", "is not there");
+    fs_err::create_dir(bench.path("bank/demonstrations.jsonl")).unwrap();
+    refused("bank/demonstrations.jsonl", "is not a file");
+    fs_err::remove_dir(bench.path("bank/demonstrations.jsonl")).unwrap();
+    bench.write("bank/demonstrations.jsonl", &text);
+    bench.write("bank/manifest.json", &manifest.replacen("\"dataset\": \"own\"", "\"dataset\": \"out\"", 1));
+    refused("bank/manifest.json", "was changed");
+    bench
+        .write("bank/manifest.json", &manifest.replacen("\"format_version\": 2", "\"format_version\": 9", 1));
+    refused("bank/manifest.json", "format version 9");
+    bench.write("bank/manifest.json", &manifest[..manifest.len() / 2]);
+    refused("bank/manifest.json", "is not a manifest");
+    bench.write("bank/manifest.json", &manifest);
+    bench.run(&["bank", "check", "bank"]).done();
+
+    let said = bench.run(&["bank", "build", "bank", "--index", "hnsw"]);
+    assert_eq!(said.code, 3, "{}", said.err);
+    assert!(said.err.contains("has no vectors to make an index of"), "{}", said.err);
+    assert_eq!(bench.read("bank/manifest.json"), manifest);
+}
+
+#[test]
 fn neighbours_are_found_for_one_text_and_for_many() {
     let bench = Workbench::new();
     let said = bench.run(&["bank", "search", &starter(), "You touched my bike!", "--top-k", "2"]).done();
