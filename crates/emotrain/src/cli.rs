@@ -221,8 +221,11 @@ pub(crate) struct PredictArgs {
     /// Dialogues, one a line; "-" reads standard input
     #[arg(long, short, value_name = "FILE")]
     pub(crate) input: PathBuf,
-    /// Where the texts of a knowledge source for the input are, as in explicit=texts.jsonl; may be repeated
-    #[arg(long, value_name = "NAME=PATH")]
+    #[arg(
+        long,
+        value_name = "NAME=PATH",
+        help = "Texts of a knowledge source for the input; may be repeated"
+    )]
     pub(crate) knowledge: Vec<String>,
     /// Where the predictions go instead of standard output
     #[arg(long, short, value_name = "FILE")]

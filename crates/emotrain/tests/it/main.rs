@@ -10,6 +10,7 @@ mod encoder;
 mod hub;
 mod interpret;
 mod knowledge;
+mod neighbours;
 mod papers;
 mod resume;
 mod runs;
