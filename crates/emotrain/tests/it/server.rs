@@ -130,7 +130,7 @@ fn act(mut stream: &TcpStream, act: Act) {
         Act::Bytes(length, bytes) => ("200 OK", "", Some(length), bytes),
         Act::HangUp => return,
         Act::Silence => loop {
-            std::thread::sleep(Duration::from_secs(60));
+            std::thread::sleep(Duration::from_mins(1));
         },
     };
     let length = length.unwrap_or(body.len());
