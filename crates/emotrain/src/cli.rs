@@ -7,7 +7,10 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
-pub(crate) use self::bank::{BankCheckArgs, BankCommand, BuildArgs, SearchArgs};
+pub(crate) use self::bank::{
+    AnnotateArgs, BankCheckArgs, BankCommand, BuildArgs, GenerateArgs, ReviewCommand, ScoreReviewArgs,
+    SearchArgs, SheetArgs,
+};
 pub(crate) use self::interpret::InterpretArgs;
 
 const RUN_EXAMPLES: &str = "\

@@ -13,7 +13,7 @@ mod standing;
 mod task;
 mod work;
 
-pub(crate) use self::folder::Folder;
+pub(crate) use self::folder::{Folder, lock};
 pub(crate) use self::record::Identity;
 pub(crate) use self::session::Session;
 pub(crate) use self::task::{Task, tasks};

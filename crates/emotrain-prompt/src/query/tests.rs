@@ -1,3 +1,6 @@
+#![expect(clippy::needless_raw_string_hashes, reason = "expect-test writes them")]
+#![expect(clippy::needless_pass_by_value, reason = "expectations are handed over, as expect-test has it")]
+
 use std::collections::BTreeSet;
 
 use emotrain_data::LabelSet;

@@ -1,8 +1,12 @@
 //! `emotrain bank`.
 
+mod growth;
+
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Subcommand};
+
+pub(crate) use self::growth::{AnnotateArgs, GenerateArgs, ReviewCommand, ScoreReviewArgs, SheetArgs};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum BankCommand {
@@ -17,6 +21,13 @@ pub(crate) enum BankCommand {
     Check(BankCheckArgs),
     /// Find the demonstrations that are most like a text
     Search(SearchArgs),
+    /// Have a language model write labelled dialogues, with the emotions that a bank is short of
+    Generate(GenerateArgs),
+    /// Have two people check labels that were written, and keep what both agree with
+    Review {
+        #[command(subcommand)]
+        command: ReviewCommand,
+    },
 }
 
 #[derive(Args, Debug)]

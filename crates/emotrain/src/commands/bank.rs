@@ -1,5 +1,8 @@
 //! `emotrain bank`: build, look over and search a demonstration bank.
 
+mod generate;
+mod review;
+
 use std::borrow::Cow;
 use std::path::Path;
 
@@ -32,6 +35,8 @@ pub(crate) fn run(command: &BankCommand, shell: &Shell) -> anyhow::Result<Exit> 
         }
         BankCommand::Check(args) => check_bank(args, shell),
         BankCommand::Search(args) => search(args, shell),
+        BankCommand::Generate(args) => generate::run(args, shell),
+        BankCommand::Review { command } => review::run(command, shell),
     }
 }
 

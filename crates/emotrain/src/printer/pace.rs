@@ -29,8 +29,13 @@ impl<'p> Pace<'p> {
 
     /// One more.
     pub(crate) fn advance(&mut self) {
-        self.done += 1;
-        self.counter.add(1);
+        self.reach(self.done + 1);
+    }
+
+    /// So many in all.
+    pub(crate) fn reach(&mut self, done: usize) {
+        self.done = done;
+        self.counter.set(done);
         if !self.printer.moves && self.told.elapsed() >= EVERY && self.done < self.total {
             self.told = Instant::now();
             self.printer.say(line(&self.what, (self.done, self.total), self.start.elapsed().as_secs_f64()));

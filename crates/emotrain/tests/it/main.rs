@@ -7,6 +7,7 @@ mod command_line;
 mod complaints;
 mod curriculum;
 mod encoder;
+mod growth;
 mod hub;
 mod interpret;
 mod knowledge;
