@@ -14,7 +14,7 @@ Examples:
   emotrain bank generate retrieval_bank/mine --model Qwen/Qwen3-14B --per-label 300
   emotrain bank generate retrieval_bank/mine --model gpt-4.1 --base-url https://api.openai.com/v1 \\
     --api-key-env OPENAI_API_KEY --set interpret.requests_per_minute=60
-  emotrain bank review sheet retrieval_bank/mine.generated/dialogues.jsonl --out review
+  emotrain bank review sheet retrieval_bank/mine.generated/dialogues.jsonl --out review --dataset written
   emotrain bank build retrieval_bank/mine review/kept.jsonl"
 )]
 pub(crate) struct GenerateArgs {

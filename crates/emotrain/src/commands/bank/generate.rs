@@ -76,7 +76,7 @@ fn tell(args: &GenerateArgs, (out, generated): (&Path, &Generated), silent: usiz
     }
     let file = file.display();
     printer.say(format_args!(
-        "check the labels: emotrain bank review sheet {file} --out {}/review",
+        "check the labels: emotrain bank review sheet {file} --out {}/review --dataset written",
         out.display()
     ));
     printer
