@@ -63,7 +63,7 @@ pub(crate) struct GenerateArgs {
     /// The name of the environment variable with the server's key: as `interpret.api_key_env` in a recipe
     #[arg(long, value_name = "NAME")]
     pub(crate) api_key_env: Option<String>,
-    /// Any other key of [interpret], and `model.device` for a local model, as in `interpret.concurrency=4`; may be repeated. Here temperature is 1.0, `top_p` 0.95
+    /// Any other key of a recipe's section interpret, and `model.device` for a local model, as in `interpret.concurrency=4`; may be repeated. Here temperature is 1.0, `top_p` 0.95
     /// and `max_tokens` 2048 without it
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
