@@ -160,6 +160,16 @@ impl Metric {
 }
 
 choices! {
+    /// How a model is asked for a label; the names are those of lm-evaluation-harness.
+    OutputType {
+        /// Every label is scored by its likelihood after the prompt.
+        MultipleChoice = "multiple_choice",
+        /// The model answers in its own words.
+        GenerateUntil = "generate_until",
+    }
+}
+
+choices! {
     /// Where the training curves are written.
     Reporter {
         /// `metrics.jsonl` in the output directory.

@@ -161,6 +161,8 @@ const KEYS: &[(&str, Meaning)] = &[
     ("do_eval", Remark("data.valid", "a run with a validation split is evaluated")),
     ("do_predict", Key("eval.test")),
     ("patience", Key("eval.early_stopping_patience")),
+    ("eval_method", Key("eval.output_type")),
+    ("predict_with_generate", Remark("eval.output_type", "\"generate_until\" is that")),
     ("eval_on_start", Key("eval.baseline")),
     // [save]
     ("save_every", Key("save.save_steps")),

@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 use crate::blank;
 use crate::choices::{
     Availability, Balance, DataFormat, DemonstrationOrder, DeviceChoice, Difficulty, Direction, Dtype,
-    Exclude, KnowledgeLevel, LabelSetName, LoraInit, Metric, ModelInit, NeutralShifts, Optimizer, Pacing,
-    PhaseScheduler, PromptSlots, PromptTemplate, Reporter, ResumeFrom, Scheduler, SearchIndex, TargetModules,
-    TrainMethod,
+    Exclude, KnowledgeLevel, LabelSetName, LoraInit, Metric, ModelInit, NeutralShifts, Optimizer, OutputType,
+    Pacing, PhaseScheduler, PromptSlots, PromptTemplate, Reporter, ResumeFrom, Scheduler, SearchIndex,
+    TargetModules, TrainMethod,
 };
 
 pub use self::interpret::InterpretSection;
@@ -300,6 +300,8 @@ pub struct EvalSection {
     pub load_best_model_at_end: bool,
     /// Evaluations without a better score before the run stops; 0 = never.
     pub early_stopping_patience: usize,
+    /// How the labels of final scores are asked for.
+    pub output_type: OutputType,
     /// Evaluate the untrained model first.
     pub baseline: bool,
     /// Evaluate the test split once, after selection.

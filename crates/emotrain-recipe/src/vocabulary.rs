@@ -7,7 +7,7 @@ use std::ops::Bound::{self, Excluded, Included, Unbounded};
 
 use crate::choices::{
     Availability, Balance, DataFormat, DemonstrationOrder, Difficulty, Direction, Dtype, Exclude,
-    KnowledgeLevel, LabelSetName, LoraInit, Metric, ModelInit, NeutralShifts, Optimizer, Pacing,
+    KnowledgeLevel, LabelSetName, LoraInit, Metric, ModelInit, NeutralShifts, Optimizer, OutputType, Pacing,
     PhaseScheduler, PromptSlots, PromptTemplate, Provider, QUERIES, Reporter, Scheduler, SearchIndex,
     TargetModules, TrainMethod,
 };
@@ -259,6 +259,7 @@ pub(crate) const SECTIONS: &[Section] = &[
             key("greater_is_better", Kind::Switch),
             key("load_best_model_at_end", Kind::Switch),
             key("early_stopping_patience", FROM_ZERO),
+            key("output_type", Kind::Choice(OutputType::NAMES)),
             key("baseline", Kind::Switch),
             key("test", Kind::Switch),
         ],

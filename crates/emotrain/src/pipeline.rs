@@ -2,6 +2,7 @@
 //!
 //! Every command takes its part of it: [`prepare`] is all that happens before a weight is loaded.
 
+mod answers;
 mod base;
 mod coder;
 mod content;

@@ -6,10 +6,11 @@ use emotrain_eval::{
 };
 use emotrain_model::CausalLm;
 use emotrain_prompt::Sample;
-use emotrain_recipe::Recipe;
+use emotrain_recipe::{OutputType, Recipe};
 use emotrain_train::{Questions, Scored, TrainError, Validation, evaluate, label_loss, sequence_loss};
 use serde::{Deserialize, Serialize};
 
+use super::answers::Reader;
 use super::coder::Coder;
 use super::knowledge::Context;
 use crate::cli::SplitName;
@@ -25,6 +26,8 @@ pub(crate) struct Exam {
     pub(crate) validation: Validation,
     /// What its prompts show.
     context: Context,
+    /// For answers in the model's own words; none without labels.
+    reader: Option<Reader>,
 }
 
 /// What came out of an exam, as it is stored.
@@ -53,14 +56,15 @@ pub(crate) struct Terms<'a> {
 impl Exam {
     /// An exam on the samples of a split, made with [`Answers::Withheld`](emotrain_prompt::Answers::Withheld).
     pub(crate) fn new(coder: &Coder, split: SplitName, (samples, context): (Vec<Sample>, Context)) -> Self {
-        let validation = match coder {
+        let (validation, reader) = match coder {
             Coder::Emotions(encoder) => {
                 let completions = encoder.label_completions().to_vec();
-                Validation::Questions(Questions { samples, completions })
+                let reader = Reader { chat: encoder.chat().clone(), end_of_turn: encoder.end_of_turn() };
+                (Validation::Questions(Questions { samples, completions }), Some(reader))
             }
-            Coder::Text { .. } => Validation::Sequences(samples),
+            Coder::Text { .. } => (Validation::Sequences(samples), None),
         };
-        Self { split, validation, context }
+        Self { split, validation, context, reader }
     }
 
     /// The scores of a model, and what it answered.
@@ -83,7 +87,9 @@ impl Exam {
         };
         let scored = ask(model, questions, (&split, batch_size), terms.printer)?;
         let loss = label_loss(&scored, &questions.completions);
-        let known = scored.iter().filter_map(|one| one.truth.map(|truth| (truth, Some(one.predicted))));
+        let answers = self.answers(model, questions, &scored, terms)?;
+        let known =
+            scored.iter().zip(&answers).filter_map(|(one, answer)| one.truth.map(|truth| (truth, *answer)));
         let (truth, predicted): (Vec<Label>, Vec<Option<Label>>) = known.unzip();
         let count = terms.labels.len();
         let scores = score(&truth, &predicted, count)?;
@@ -91,8 +97,33 @@ impl Exam {
         let bootstrap = Bootstrap { samples: RESAMPLES, level: CONFIDENCE, seed: 0 };
         report.weighted_f1_interval = Some(weighted_f1_interval(&truth, &predicted, count, bootstrap)?);
         report.loss = Some(loss);
+        let mut predictions = predictions(scored, terms.labels)?;
+        for (prediction, answer) in predictions.iter_mut().zip(answers) {
+            prediction.label = answer.map(|label| terms.labels.name(label).to_owned());
+        }
         let (report, context) = (Some(report), Some(self.context.clone()));
-        Ok((Measure { split, loss, report, context }, predictions(scored, terms.labels)?))
+        Ok((Measure { split, loss, report, context }, predictions))
+    }
+
+    /// The label of each question, as `eval.output_type` wants it found.
+    fn answers(
+        &self,
+        model: &CausalLm,
+        questions: &Questions,
+        scored: &[Scored],
+        terms: Terms,
+    ) -> anyhow::Result<Vec<Option<Label>>> {
+        match (terms.recipe.eval.output_type, &self.reader) {
+            (OutputType::GenerateUntil, Some(reader)) => {
+                let what = format!("{} answers", self.split.as_str());
+                let counter = terms.printer.counter(&what, questions.samples.len());
+                let batch_size = terms.recipe.eval.per_device_eval_batch_size;
+                reader.ask(model, (questions, batch_size), terms.labels, &counter)
+            }
+            (OutputType::GenerateUntil | OutputType::MultipleChoice, _) => {
+                Ok(scored.iter().map(|one| Some(one.predicted)).collect())
+            }
+        }
     }
 }
 

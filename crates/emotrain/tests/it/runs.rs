@@ -153,6 +153,23 @@ fn evaluation_repeats_what_training_measured() {
     assert!(!bench.path("run/predictions.eval-test.jsonl").exists());
 }
 
+/// The untrained model writes no label, the trained one a few at least; what is none is counted and stored as none.
+#[test]
+fn answers_in_the_models_own_words_count_only_as_labels() {
+    let bench = Workbench::new();
+    let own = ["--set", "eval.output_type=generate_until", "--output", "own.jsonl"];
+    let said = bench.run(&[&["eval", "recipe.toml"], &own[..]].concat()).done();
+    let rows = bench.read("own.jsonl");
+    let unparsed = rows.matches("\"label\":null").count();
+    assert!(unparsed > 0, "{rows}");
+    let counted = format!("unparsed answers, counted as wrong: {unparsed} of 12");
+    assert!(said.out.contains(&counted) && said.out.contains("loss"), "{}", said.out);
+
+    bench.train("run", &["--set", "train.max_steps=60"]).done();
+    bench.run(&[&["eval", "recipe.toml", "--run", "run"], &own[..]].concat()).done();
+    assert!(bench.read("own.jsonl").matches("\"label\":null").count() < 12, "{}", bench.read("own.jsonl"));
+}
+
 #[test]
 fn predictions_need_no_labels() {
     let bench = Workbench::new();
