@@ -73,6 +73,7 @@ def main():
     model = transformers.AutoModelForCausalLM.from_pretrained(
         FOLDER, gguf_file="model.gguf", dtype=torch.float32
     ).eval()
+    model.generation_config.eos_token_id = None  # so many tokens, whatever they are
     cases = json.loads((HERE.parent / "generate/smollm2.json").read_text())["cases"]
     prompts = [case["prompt"] for case in cases]
     ours = Ours(arguments.program, {"prompts": prompts})
