@@ -9,11 +9,14 @@ mod local;
 mod openai;
 mod secret;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use emotrain_recipe::{Provider, Recipe};
 
+use crate::exit::Complaint;
+use crate::printer::Printer;
 use crate::shell::Shell;
 
 /// The model that `[interpret]` names; a local one runs on the device of `[model]`. `wish` is the user's wish to stop.
@@ -30,6 +33,26 @@ pub(crate) fn open<'s>(
         Provider::Openai => Box::new(openai::Server::new(section, wish, &shell.printer)?),
         Provider::Local => Box::new(local::Local::load(section, &recipe.model, wish, shell)?),
     })
+}
+
+/// Warns of the reasons for which questions got no reply, and counts the questions.
+pub(crate) fn tell_silent(reasons: &BTreeMap<String, usize>, printer: &Printer) -> usize {
+    for (reason, count) in reasons {
+        printer.warn(format_args!("{count} questions got no reply: {reason}"));
+    }
+    reasons.values().sum()
+}
+
+/// The error of a session in which so many questions got no reply.
+///
+/// # Errors
+/// If there are any.
+pub(crate) fn refuse_silence(silent: usize) -> anyhow::Result<()> {
+    if silent == 0 {
+        return Ok(());
+    }
+    let complaint = Complaint::input(format!("{silent} questions got no reply and are still open"));
+    Err(complaint.hint("see that the server of interpret.base_url runs, then run the same command again: what was answered is kept").into())
 }
 
 /// A chat that waits for the model's reply.

@@ -106,4 +106,7 @@ pub(crate) struct SearchArgs {
     /// What decides which texts are similar, as `retrieval.encoder` in a recipe
     #[arg(long, value_name = "NAME", default_value = "auto")]
     pub(crate) encoder: String,
+    /// How vectors are gone through, as `retrieval.index` in a recipe: exact, or hnsw where the bank has one
+    #[arg(long, value_name = "NAME", default_value = "exact")]
+    pub(crate) index: String,
 }

@@ -216,6 +216,7 @@ fn search(args: &SearchArgs, shell: &Shell) -> anyhow::Result<Exit> {
         format!("retrieval.k={}", args.top_k),
         "retrieval.exclude_same_text=false".to_owned(),
         format!("retrieval.encoder={:?}", args.encoder),
+        format!("retrieval.index={:?}", args.index),
     ])?;
     let bank = Bank::open(&args.bank)?;
     let encoder = for_bank(&bank, &args.encoder, &DeviceChoice::Auto, shell)?;
@@ -234,6 +235,10 @@ fn search(args: &SearchArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let file = TextFile::read(path)?;
     let queries: Vec<Query> =
         JsonlReader::<Query>::new(&file).map(|row| row.map(|(_, query)| query)).collect::<Result<_, _>>()?;
+    if queries.is_empty() {
+        let message = format!("{}: holds no queries", path.display());
+        return Err(Complaint::input(message).hint("a line is {\"id\": \"…\", \"text\": \"…\"}").into());
+    }
     let texts: Vec<Cow<str>> = queries.iter().map(|query| mended(&query.text)).collect();
     let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
     let hits = retriever.for_texts(&texts)?;

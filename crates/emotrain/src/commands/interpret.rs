@@ -48,10 +48,7 @@ pub(crate) fn run(args: &InterpretArgs, shell: &Shell) -> anyhow::Result<Exit> {
             return Ok(Exit::Interrupted);
         }
     }
-    if silent > 0 {
-        let complaint = Complaint::input(format!("{silent} questions got no reply and are still open"));
-        return Err(complaint.hint("run the same command again: what was answered is kept").into());
-    }
+    llm::refuse_silence(silent)?;
     Ok(Exit::Done)
 }
 
@@ -170,13 +167,8 @@ impl Run<'_> {
         let (put, reasons) = (work.put(), work.silent().clone());
         let outlook = work.close(folder, self.labels)?;
         self.tell(session, &outlook, &format!("{put} asked"))?;
-        if asked.is_ok() {
-            for (reason, count) in &reasons {
-                self.shell.printer.warn(format_args!("{count} questions got no reply: {reason}"));
-            }
-        }
         asked?;
-        Ok(reasons.values().sum())
+        Ok(llm::tell_silent(&reasons, &self.shell.printer))
     }
 
     fn tell(&self, session: &Session<'_>, outlook: &Outlook, what: &str) -> anyhow::Result<()> {

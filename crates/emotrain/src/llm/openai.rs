@@ -245,7 +245,7 @@ impl Server<'_> {
                 *silent += 1;
                 let is_gone = *silent >= IN_A_ROW;
                 let trouble = is_gone.then(|| self.gone(&reason));
-                (Answer::Unanswered(reason), trouble)
+                (Answer::Unanswered(format!("{}: {reason}", self.section.base_url)), trouble)
             }
             Outcome::Stopped(reason) => (Answer::Unanswered(reason), None),
             Outcome::Lasting(complaint) => (Answer::Unanswered(complaint.to_string()), Some(complaint)),

@@ -131,6 +131,10 @@ fn neighbours_are_found_for_one_text_and_for_many() {
     for key in ["dataset", "dialogue", "position", "text", "label", "score"] {
         assert!(!neighbours[0][key].is_null(), "{key}");
     }
+    bench.write("queries.jsonl", "");
+    let said = bench.run(&args);
+    assert!(said.code == 3 && said.err.contains("queries.jsonl: holds no queries"), "{}", said.err);
+    assert_eq!(lines(&bench.read("found.jsonl")), rows);
 }
 
 /// A template that shows demonstrations.

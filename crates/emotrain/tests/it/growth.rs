@@ -141,6 +141,16 @@ fn rows_of(text: &str) -> Vec<Value> {
 }
 
 #[test]
+fn a_server_that_nobody_runs_is_an_error() {
+    let bench = Workbench::new();
+    let more = ["--most-questions", "1", "--set", "interpret.max_retries=0"];
+    let said = bench.run(&args("http://127.0.0.1:9", &more));
+    assert_eq!(said.code, 3, "{}", said.err);
+    assert!(said.err.contains("got no reply") && said.err.contains("127.0.0.1:9"), "{}", said.err);
+    assert!(!said.err.contains("bank build"), "{}", said.err);
+}
+
+#[test]
 fn writing_that_cannot_begin() {
     let bench = Workbench::new();
     let server = ChatServer::open(|_| Act::Status("404 Not Found", "", "no such model".to_owned()));

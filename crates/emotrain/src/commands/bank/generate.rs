@@ -1,5 +1,6 @@
 //! `emotrain bank generate`: labelled dialogues from a language model.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -62,17 +63,19 @@ pub(super) fn run(args: &GenerateArgs, shell: &Shell) -> anyhow::Result<Exit> {
         shell.printer.say("what was written is kept; the same command goes on");
         return Ok(Exit::Interrupted);
     }
-    tell(args, (&out, &generated), writing.silent, &shell.printer);
+    let silent = llm::tell_silent(&writing.silent, &shell.printer);
+    tell(args, (&out, &generated), silent, &shell.printer);
+    llm::refuse_silence(silent)?;
     Ok(Exit::Done)
 }
 
 fn tell(args: &GenerateArgs, (out, generated): (&Path, &Generated), silent: usize, printer: &Printer) {
     let (file, bank) = (out.join("dialogues.jsonl"), args.bank.display());
-    if silent > 0 {
-        printer.warn(format_args!("{silent} questions got no reply"));
-    }
-    if !generated.short.is_empty() {
+    if !generated.short.is_empty() && silent == 0 {
         printer.say("the questions are used up: the same command goes on where this one stopped");
+    }
+    if generated.dialogues == 0 {
+        return;
     }
     let file = file.display();
     printer.say(format_args!(
@@ -159,7 +162,8 @@ struct Writing<'w> {
     missing: usize,
     taken: usize,
     rejected: usize,
-    silent: usize,
+    /// Why questions got no reply, each reason with their number.
+    silent: BTreeMap<String, usize>,
     wish: &'w AtomicBool,
     printer: &'w Printer,
     pace: Pace<'w>,
@@ -172,7 +176,7 @@ impl<'w> Writing<'w> {
         let pace = Pace::new(printer, "utterances".to_owned(), missing);
         // Replies of earlier sessions have had their seeds.
         let seed = seed.wrapping_add((before.dialogues + before.rejected) as u64);
-        Self { work, seed, missing, taken: 0, rejected: 0, silent: 0, wish, printer, pace }
+        Self { work, seed, missing, taken: 0, rejected: 0, silent: BTreeMap::new(), wish, printer, pace }
     }
 
     fn told(&mut self, came: Result<Option<WrittenDialogue>, Rejection>) {
@@ -222,9 +226,9 @@ impl Inquiry for Writing<'_> {
                 reject(&mut self.work, &text, Rejection::Refused(why))?
             }
             Answer::Refused(why) => reject(&mut self.work, "", Rejection::Refused(why))?,
-            Answer::Unanswered(_) => {
+            Answer::Unanswered(reason) => {
                 self.work.lose(number);
-                self.silent += 1;
+                *self.silent.entry(reason).or_default() += 1;
                 return Ok(());
             }
         };
