@@ -5,7 +5,7 @@ use std::ops::Range;
 use burn::tensor::Tensor;
 
 use crate::gradients::Gradients;
-use crate::kernels::{add_columns, dropout};
+use crate::kernels::{add_columns, dropout, linear};
 use crate::lora::Lora;
 use crate::random::Key;
 
@@ -48,7 +48,7 @@ impl Linear {
     /// # Shapes
     /// `x` `[N, in]` → `[N, out]`.
     pub(crate) fn forward(&self, x: &Tensor<2>, dropout: Option<Dropout>) -> (Tensor<2>, Low) {
-        let mut y = x.clone().matmul(self.weight.clone().transpose());
+        let mut y = linear(x.clone(), &self.weight);
         if let Some(bias) = &self.bias {
             y = y + bias.clone();
         }

@@ -1,17 +1,23 @@
-//! The matrix product of inference on the CPU: `x · Wᵀ` for few rows, where reading the weights is what takes time, and
-//! for many.
+//! The product of a linear layer, `x · Wᵀ`: on the CPU one kernel for few rows, where reading the weights is what takes
+//! time, and for many.
 //!
-//! Each number of the result is one dot product, added up in an order that depends on the width alone: a row gives
+//! There each number of the result is one dot product, added up in an order that depends on the width alone: a row gives
 //! the same numbers to the bit alone as in company, on one core as on many.
 
 #![expect(clippy::inline_always, reason = "what is not inlined loses the vector instructions")]
 
+use burn::tensor::Tensor;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-/// Rows of `x` and of `W` that are multiplied together: as many sums as sixteen registers hold.
+use super::host::{is_host, read, slice, tensor};
+
+/// Rows of `x` that are multiplied together.
 const ROWS: usize = 4;
+/// Rows of `W` that are multiplied together with them, on processors with sixteen vector registers and with
+/// thirty-two wide ones: as many sums as the registers hold beside what is read.
 const COLUMNS: usize = 3;
+const WIDE_COLUMNS: usize = 6;
 /// Rows of `x` that stay in a core's cache while `W` passes by.
 const BLOCK: usize = 64;
 /// Multiplications below which a piece of work is not worth another core's attention.
@@ -19,6 +25,19 @@ const GRAIN: usize = 1 << 16;
 /// Pieces per core, so that one that was held up does not hold up all.
 const PIECES: usize = 4;
 
+/// # Shapes
+/// `x` `[M, in]`, `weight` `[out, in]` → `[M, out]`.
+pub(crate) fn linear(x: Tensor<2>, weight: &Tensor<2>) -> Tensor<2> {
+    if !is_host(&x) {
+        return x.matmul(weight.clone().transpose());
+    }
+    let ([rows, width], [columns, _]) = (x.dims(), weight.dims());
+    let (x, weight) = (read(x), read(weight.clone()));
+    tensor(product(slice(&x), slice(&weight), width), [rows, columns])
+}
+
+/// The same of memory, for the CPU.
+///
 /// # Shapes
 /// `x` `[M, width]`, `weight` `[N, width]` → `[M, N]`, all row-major.
 pub(crate) fn product(x: &[f32], weight: &[f32], width: usize) -> Vec<f32> {
@@ -28,88 +47,91 @@ pub(crate) fn product(x: &[f32], weight: &[f32], width: usize) -> Vec<f32> {
         return out;
     }
     let pieces = (rayon::current_num_threads() * PIECES).min(out.len() * width / GRAIN).max(1);
-    let piece = columns.div_ceil(pieces).next_multiple_of(ROWS * COLUMNS);
+    let piece = columns.div_ceil(pieces).next_multiple_of(2 * WIDE_COLUMNS);
     let arch = Arch::new();
-    if rows == 1 || piece >= columns {
-        let work = |(out, weight): (&mut [f32], &[f32])| arch.dispatch(Product { x, weight, width, out });
-        if piece >= columns {
-            work((&mut out, weight));
-        } else {
-            out.par_chunks_mut(piece).zip(weight.par_chunks(piece * width)).for_each(work);
-        }
+    let work = |(mut out, weight): (Vec<&mut [f32]>, &[f32])| {
+        arch.dispatch(Product { x, weight, width, out: &mut out });
+    };
+    if piece >= columns {
+        work((out.chunks_exact_mut(columns).collect(), weight));
         return out;
     }
-    let mut parts = vec![0.0; rows * columns];
-    parts
-        .par_chunks_mut(rows * piece)
-        .zip(weight.par_chunks(piece * width))
-        .for_each(|(out, weight)| arch.dispatch(Product { x, weight, width, out }));
-    for (number, part) in parts.chunks(rows * piece).enumerate() {
-        let length = part.len() / rows;
-        for (row, part) in part.chunks_exact(length).enumerate() {
-            let start = row * columns + number * piece;
-            out[start..start + length].copy_from_slice(part);
+    let mut parts: Vec<Vec<&mut [f32]>> =
+        weight.chunks(piece * width).map(|_| Vec::with_capacity(rows)).collect();
+    for row in out.chunks_exact_mut(columns) {
+        for (part, row) in parts.iter_mut().zip(row.chunks_mut(piece)) {
+            part.push(row);
         }
     }
+    parts.into_par_iter().zip(weight.par_chunks(piece * width)).for_each(work);
     out
 }
 
-struct Product<'a> {
+struct Product<'a, 'o> {
     x: &'a [f32],
     weight: &'a [f32],
     width: usize,
-    out: &'a mut [f32],
+    /// The rows of the result.
+    out: &'a mut [&'o mut [f32]],
 }
 
-impl WithSimd for Product<'_> {
+impl WithSimd for Product<'_, '_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { x, weight, width, out } = self;
-        let columns = weight.len() / width;
-        for (x, out) in x.chunks(BLOCK * width).zip(out.chunks_mut(BLOCK * columns)) {
-            match x.len() / width % ROWS {
-                0 => {}
-                1 => rows::<S, 1, { 2 * COLUMNS }>(simd, (x, weight), width, out),
-                2 => rows::<S, 2, { 2 * COLUMNS }>(simd, (x, weight), width, out),
-                _ => rows::<S, 3, COLUMNS>(simd, (x, weight), width, out),
-            }
-            rows::<S, ROWS, COLUMNS>(simd, (x, weight), width, out);
+        if S::F32_LANES < 16 {
+            self.blocks::<S, COLUMNS>(simd);
+        } else {
+            self.blocks::<S, WIDE_COLUMNS>(simd);
         }
     }
 }
 
-/// The last rows of the block where `R` is what `ROWS` leaves over, else all the groups of `ROWS` before them; `C`
-/// columns at a time.
+impl Product<'_, '_> {
+    #[inline(always)]
+    fn blocks<S: Simd, const C: usize>(self, simd: S) {
+        let Self { x, weight, width, out } = self;
+        for (x, out) in x.chunks(BLOCK * width).zip(out.chunks_mut(BLOCK)) {
+            let whole = out.len() / ROWS * ROWS;
+            let ((x, rest), (out, last)) = (x.split_at(whole * width), out.split_at_mut(whole));
+            rows::<S, ROWS, C>(simd, (x, weight), width, out);
+            match last.len() {
+                0 => {}
+                1 => rows::<S, 1, { 2 * COLUMNS }>(simd, (rest, weight), width, last),
+                2 => rows::<S, 2, { 2 * COLUMNS }>(simd, (rest, weight), width, last),
+                _ => rows::<S, 3, C>(simd, (rest, weight), width, last),
+            }
+        }
+    }
+}
+
+/// Groups of `R` rows, of which there are whole ones only; `C` columns at a time.
 #[inline(always)]
 fn rows<S: Simd, const R: usize, const C: usize>(
     simd: S,
     (x, weight): (&[f32], &[f32]),
     width: usize,
-    out: &mut [f32],
+    out: &mut [&mut [f32]],
 ) {
-    let (count, columns) = (x.len() / width, weight.len() / width);
-    let whole = count / ROWS * ROWS;
-    let (first, end) = if R == ROWS { (0, whole) } else { (whole, count) };
+    let columns = weight.len() / width;
     let mut column = 0;
     while column + C <= columns {
         let group = &weight[column * width..(column + C) * width];
-        for row in (first..end).step_by(R) {
-            let sums = products::<S, R, C>(simd, &x[row * width..(row + R) * width], group, width);
-            for (offset, sums) in sums.iter().enumerate() {
-                let start = (row + offset) * columns + column;
-                out[start..start + C].copy_from_slice(sums);
+        for (x, out) in x.chunks_exact(R * width).zip(out.chunks_exact_mut(R)) {
+            let sums = products::<S, R, C>(simd, x, group, width);
+            for (out, sums) in out.iter_mut().zip(&sums) {
+                out[column..column + C].copy_from_slice(sums);
             }
         }
         column += C;
     }
     for column in column..columns {
         let single = &weight[column * width..(column + 1) * width];
-        for row in (first..end).step_by(R) {
-            let sums = products::<S, R, 1>(simd, &x[row * width..(row + R) * width], single, width);
-            for (offset, [sum]) in sums.iter().enumerate() {
-                out[(row + offset) * columns + column] = *sum;
+        for (x, out) in x.chunks_exact(R * width).zip(out.chunks_exact_mut(R)) {
+            let sums = products::<S, R, 1>(simd, x, single, width);
+            for (out, [sum]) in out.iter_mut().zip(sums) {
+                out[column] = sum;
             }
         }
     }
@@ -145,11 +167,17 @@ fn products<S: Simd, const R: usize, const C: usize>(
     let mut totals = [[0.0; C]; R];
     for row in 0..R {
         for column in 0..C {
-            let mut total = simd.reduce_sum_f32s(sums[row][column]);
-            for (one, other) in x[row].1.iter().zip(weight[column].1) {
-                total += one * other;
+            totals[row][column] = simd.reduce_sum_f32s(sums[row][column]);
+        }
+    }
+    // Asked once: most widths leave nothing over.
+    if steps * S::F32_LANES < width {
+        for row in 0..R {
+            for column in 0..C {
+                for (one, other) in x[row].1.iter().zip(weight[column].1) {
+                    totals[row][column] += one * other;
+                }
             }
-            totals[row][column] = total;
         }
     }
     totals

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use burn::tensor::Tensor;
 
-use crate::kernels::{LayerNorm, Projected, add_layer_norm, bias_gelu, self_attention};
+use crate::kernels::{LayerNorm, Projected, add_layer_norm, bias_gelu, linear, self_attention};
 
 /// A linear layer whose bias is added by the kernel that takes its output.
 ///
@@ -19,7 +19,7 @@ pub(super) struct Dense {
 impl Dense {
     /// `x · Wᵀ`, without the bias.
     fn product(&self, x: Tensor<2>) -> Tensor<2> {
-        x.matmul(self.weight.clone().transpose())
+        linear(x, &self.weight)
     }
 }
 
