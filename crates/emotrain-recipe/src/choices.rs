@@ -42,7 +42,7 @@ mod prompt;
 pub use self::curriculum::{Balance, Difficulty, Direction, NeutralShifts, Pacing, PhaseScheduler};
 mod interpret;
 
-pub use self::interpret::Provider;
+pub use self::interpret::{Provider, ResponseFormat};
 pub use self::knowledge::{Availability, KnowledgeLevel, QUERIES};
 pub use self::prompt::{PromptSlots, PromptTemplate};
 mod retrieval;

@@ -52,8 +52,8 @@ mod vocabulary;
 pub use choices::{
     Availability, Balance, DataFormat, DemonstrationOrder, DeviceChoice, Difficulty, Direction, Dtype,
     Exclude, KnowledgeLevel, LabelSetName, LoraInit, Metric, ModelInit, NeutralShifts, Optimizer, OutputType,
-    Pacing, PhaseScheduler, PromptSlots, PromptTemplate, Provider, QUERIES, Reporter, ResumeFrom, Scheduler,
-    SearchIndex, TargetModules, TrainMethod, UnknownDevice, WrongForm,
+    Pacing, PhaseScheduler, PromptSlots, PromptTemplate, Provider, QUERIES, Reporter, ResponseFormat,
+    ResumeFrom, Scheduler, SearchIndex, TargetModules, TrainMethod, UnknownDevice, WrongForm,
 };
 pub use curriculum::CURRICULA;
 pub use problem::{OVERRIDE_FILE, Problem, RecipeError};

@@ -8,8 +8,8 @@ use std::ops::Bound::{self, Excluded, Included, Unbounded};
 use crate::choices::{
     Availability, Balance, DataFormat, DemonstrationOrder, Difficulty, Direction, Dtype, Exclude,
     KnowledgeLevel, LabelSetName, LoraInit, Metric, ModelInit, NeutralShifts, Optimizer, OutputType, Pacing,
-    PhaseScheduler, PromptSlots, PromptTemplate, Provider, QUERIES, Reporter, Scheduler, SearchIndex,
-    TargetModules, TrainMethod,
+    PhaseScheduler, PromptSlots, PromptTemplate, Provider, QUERIES, Reporter, ResponseFormat, Scheduler,
+    SearchIndex, TargetModules, TrainMethod,
 };
 use crate::curriculum::CURRICULA;
 
@@ -194,6 +194,7 @@ pub(crate) const SECTIONS: &[Section] = &[
             key("temperature", TEMPERATURE),
             key("top_p", SHARE_ABOVE_ZERO),
             key("max_tokens", FROM_ZERO),
+            key("response_format", Kind::Choice(ResponseFormat::NAMES)),
             key("seed", FROM_ZERO),
             key("max_attempts", FROM_ONE),
             key("extra_body", Kind::Text),

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use emotrain_recipe::{Provider, Recipe};
+use emotrain_recipe::{InterpretSection, Provider, Recipe};
 
 use crate::exit::Complaint;
 use crate::printer::Printer;
@@ -33,6 +33,12 @@ pub(crate) fn open<'s>(
         Provider::Openai => Box::new(openai::Server::new(section, wish, &shell.printer)?),
         Provider::Local => Box::new(local::Local::load(section, &recipe.model, wish, shell)?),
     })
+}
+
+/// Who would answer, as far as the section says: without the revision, and none where it names no model.
+pub(crate) fn named(section: &InterpretSection) -> Option<ModelIdentity> {
+    let model = section.model.clone()?;
+    Some(ModelIdentity { provider: section.provider.to_string(), model, revision: String::new() })
 }
 
 /// Warns of the reasons for which questions got no reply, and counts the questions.
@@ -64,6 +70,8 @@ pub(crate) struct Question {
     pub(crate) system: String,
     /// The message of the user.
     pub(crate) user: String,
+    /// The keys of the JSON object of texts that the reply is to be; none where it has another form.
+    pub(crate) keys: Vec<String>,
     /// Seed of this reply. Another attempt at the same question has another.
     pub(crate) seed: u64,
 }
@@ -132,6 +140,6 @@ pub(crate) struct ModelIdentity {
     pub(crate) provider: String,
     /// The model's name, as the recipe has it.
     pub(crate) model: String,
-    /// What tells apart models of one name: a commit or a digest; empty for a server.
+    /// What tells apart models of one name: a commit or a digest; empty for a server, and where it is not known yet.
     pub(crate) revision: String,
 }

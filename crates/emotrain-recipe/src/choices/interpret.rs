@@ -13,3 +13,15 @@ choices! {
         Local = "local",
     }
 }
+
+choices! {
+    /// What keeps a reply to the form that its question asks for.
+    #[derive(Default)]
+    ResponseFormat {
+        /// The question's words alone.
+        #[default]
+        Text = "text",
+        /// The JSON Schema of the object that is asked for.
+        JsonSchema = "json_schema",
+    }
+}

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::blank;
-use crate::choices::Provider;
+use crate::choices::{Provider, ResponseFormat};
 
 /// `[interpret]`: who is asked, over which wire, and how patiently.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,6 +37,8 @@ pub struct InterpretSection {
     /// Longest reply in tokens; `None` = as the server has it.
     #[serde(with = "blank::count")]
     pub max_tokens: Option<usize>,
+    /// What keeps replies to their form.
+    pub response_format: ResponseFormat,
     /// Seed of replies and of pauses.
     pub seed: u64,
     /// Replies that a question gets before it counts as failed, at least 1.
@@ -48,6 +50,15 @@ pub struct InterpretSection {
 
 impl InterpretSection {
     /// Members of a request that have keys of their own, or whose replies we could not read.
-    pub(crate) const OURS: &'static [&'static str] =
-        &["model", "messages", "temperature", "top_p", "max_tokens", "seed", "stream", "n"];
+    pub(crate) const OURS: &'static [&'static str] = &[
+        "model",
+        "messages",
+        "temperature",
+        "top_p",
+        "max_tokens",
+        "response_format",
+        "seed",
+        "stream",
+        "n",
+    ];
 }

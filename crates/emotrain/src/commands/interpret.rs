@@ -13,6 +13,8 @@ use crate::interrupt::Interrupt;
 use crate::llm::{self, ChatModel};
 use crate::shell::Shell;
 
+const NOTHING: &str = "nothing to ask";
+
 /// Runs the command.
 ///
 /// # Errors
@@ -32,8 +34,12 @@ pub(crate) fn run(args: &InterpretArgs, shell: &Shell) -> anyhow::Result<Exit> {
         questions: args.limit,
         retry_failed: args.retry_failed,
     };
+    check(&recipe, &tasks, args.fresh)?;
     if args.dry_run {
         return dry_run(&recipe, &sessions, (limits, &labels), shell);
+    }
+    if !args.fresh && is_all_there(&sessions, (limits, &labels), shell)? {
+        return Ok(Exit::Done);
     }
     let interrupt = Interrupt::install()?;
     let mut model = llm::open(&recipe, Arc::clone(interrupt.wished()), shell)?;
@@ -81,6 +87,38 @@ fn read(recipe: &Recipe, names: &[SplitName], labels: &LabelSet) -> anyhow::Resu
 fn sessions<'s>(tasks: &'s [Task], splits: &'s [(SplitKind, Split)]) -> anyhow::Result<Vec<Session<'s>>> {
     let pairs = tasks.iter().flat_map(|task| splits.iter().map(move |(kind, split)| (task, *kind, split)));
     pairs.map(|(task, kind, split)| Session::new(task, kind, split)).collect()
+}
+
+/// Refuses folders with texts of another origin, as far as that is known before a model is opened.
+fn check(recipe: &Recipe, tasks: &[Task], fresh: bool) -> anyhow::Result<()> {
+    let Some(model) = llm::named(&recipe.interpret).filter(|_| !fresh) else { return Ok(()) };
+    let mut problems = Problems::default();
+    for task in tasks {
+        let identity = Identity::new(task, &recipe.interpret, model.clone());
+        problems.take(Folder::look(&task.folder).and_then(|folder| folder.check(&identity)));
+    }
+    problems.finish()
+}
+
+/// Whether nothing is left to ask, and says so: that takes neither a server's key nor a model.
+fn is_all_there(
+    sessions: &[Session<'_>],
+    (limits, labels): (Limits, &LabelSet),
+    shell: &Shell,
+) -> anyhow::Result<bool> {
+    let mut outlooks = Vec::new();
+    for session in sessions {
+        let folder = Folder::look(&session.task.folder)?;
+        let (outlook, open) = look(&folder, session, (limits, labels))?;
+        if !open.is_empty() || !folder.is_finished(session.split) {
+            return Ok(false);
+        }
+        outlooks.push(outlook);
+    }
+    for (session, outlook) in sessions.iter().zip(&outlooks) {
+        tell(session, (outlook, NOTHING), shell)?;
+    }
+    Ok(true)
 }
 
 fn dry_run(
@@ -144,7 +182,7 @@ impl Run<'_> {
         for session in sessions {
             let (outlook, open) = look(&folder, session, (self.limits, self.labels))?;
             if open.is_empty() && folder.is_finished(session.split) {
-                self.tell(session, &outlook, "nothing to ask")?;
+                tell(session, (&outlook, NOTHING), self.shell)?;
                 continue;
             }
             silent += self.ask(session, (&mut folder, identity.clone()), model)?;
@@ -166,27 +204,30 @@ impl Run<'_> {
         let asked = self.interrupt.guard(|| model.answer(&mut work));
         let (put, reasons) = (work.put(), work.silent().clone());
         let outlook = work.close(folder, self.labels)?;
-        self.tell(session, &outlook, &format!("{put} asked"))?;
+        tell(session, (&outlook, &format!("{put} asked")), self.shell)?;
         asked?;
         Ok(llm::tell_silent(&reasons, &self.shell.printer))
     }
+}
 
-    fn tell(&self, session: &Session<'_>, outlook: &Outlook, what: &str) -> anyhow::Result<()> {
-        let Outlook { questions, done, failed, open, replies, naming_labels, length_outside } = outlook;
-        let printer = &self.shell.printer;
-        printer.result(format_args!(
-            "{} of {}: {what}; of {questions} questions {done} answered, {failed} failed, {open} open; {replies} replies in \
-             all; {naming_labels} texts name a label, {length_outside} are shorter or longer than asked for",
-            session.task.name,
+fn tell(
+    session: &Session<'_>,
+    (outlook, what): (&Outlook, &str),
+    Shell { printer, .. }: &Shell,
+) -> anyhow::Result<()> {
+    let Outlook { questions, done, failed, open, replies, naming_labels, length_outside } = outlook;
+    printer.result(format_args!(
+        "{} of {}: {what}; of {questions} questions {done} answered, {failed} failed, {open} open; {replies} replies in \
+         all; {naming_labels} texts name a label, {length_outside} are shorter or longer than asked for",
+        session.task.name,
+        session.split.as_str(),
+    ))?;
+    if *failed > 0 && *open == 0 {
+        printer.warn(format_args!(
+            "{failed} questions have no usable reply: see {}.failed.jsonl in {}, and --retry-failed",
             session.split.as_str(),
-        ))?;
-        if *failed > 0 && *open == 0 {
-            printer.warn(format_args!(
-                "{failed} questions have no usable reply: see {}.failed.jsonl in {}, and --retry-failed",
-                session.split.as_str(),
-                session.task.folder.display(),
-            ));
-        }
-        Ok(())
+            session.task.folder.display(),
+        ));
     }
+    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use emotrain_recipe::{Availability, InterpretSection, KnowledgeLevel};
+use emotrain_recipe::{Availability, InterpretSection, KnowledgeLevel, ResponseFormat};
 use serde::{Deserialize, Serialize};
 
 use super::task::Task;
@@ -30,6 +30,8 @@ pub(crate) struct Parameters {
     temperature: f64,
     top_p: f64,
     max_tokens: Option<usize>,
+    #[serde(default)]
+    response_format: ResponseFormat,
     seed: u64,
     extra_body: Option<String>,
 }
@@ -37,15 +39,21 @@ pub(crate) struct Parameters {
 impl Identity {
     /// What the recipe and the model at hand would write.
     pub(crate) fn new(task: &Task, section: &InterpretSection, model: ModelIdentity) -> Self {
-        let InterpretSection { temperature, top_p, max_tokens, seed, .. } = *section;
+        let InterpretSection { temperature, top_p, max_tokens, response_format, seed, .. } = *section;
         let extra_body = section.extra_body.clone();
-        let parameters = Parameters { temperature, top_p, max_tokens, seed, extra_body };
+        let parameters = Parameters { temperature, top_p, max_tokens, response_format, seed, extra_body };
         Self { query_sha256: task.query.sha256(), model, parameters }
     }
 
-    /// In what this differs from `other`, which was there before, in words.
+    /// In what this differs from `other`, which was there before, in words. A revision that is not known yet differs
+    /// from none.
     pub(super) fn differences(&self, other: &Self) -> Vec<String> {
         let (new, old) = (&self.parameters, &other.parameters);
+        let is_known = !self.model.revision.is_empty();
+        let revision = |model: &ModelIdentity| {
+            let is_told = is_known && !model.revision.is_empty();
+            if is_told { format!(", {}", model.revision) } else { String::new() }
+        };
         let model =
             |model: &ModelIdentity| format!("{} ({}{})", model.model, model.provider, revision(model));
         let most = |most: Option<usize>| most.unwrap_or(0).to_string();
@@ -55,6 +63,7 @@ impl Identity {
             ("temperature", new.temperature.to_string(), old.temperature.to_string()),
             ("top_p", new.top_p.to_string(), old.top_p.to_string()),
             ("max_tokens", most(new.max_tokens), most(old.max_tokens)),
+            ("response_format", new.response_format.to_string(), old.response_format.to_string()),
             ("seed", new.seed.to_string(), old.seed.to_string()),
             ("extra_body", extra(&new.extra_body), extra(&old.extra_body)),
         ];
@@ -66,10 +75,6 @@ impl Identity {
         }
         differences
     }
-}
-
-fn revision(model: &ModelIdentity) -> String {
-    if model.revision.is_empty() { String::new() } else { format!(", {}", model.revision) }
 }
 
 /// `manifest.json`: what a folder holds.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use emotrain_data::LabelSet;
+use emotrain_prompt::QueryText;
 
 use super::folder::{Folder, Found};
 use super::journal::{Entry, Journal, Outcome, Place};
@@ -149,9 +150,10 @@ impl Inquiry for Work<'_> {
         let number = self.queue.pop_front()?;
         let known = &self.standing.known[number];
         self.put += usize::from(known.counted == 0);
-        let text = &self.session.questions[number].text;
+        let QueryText { system, user } = self.session.questions[number].text.clone();
+        let keys = self.session.task.query.keys().to_vec();
         let seed = self.limits.seed.wrapping_add(known.attempts as u64);
-        Some(Question { number, system: text.system.clone(), user: text.user.clone(), seed })
+        Some(Question { number, system, user, keys, seed })
     }
 
     fn hear(&mut self, number: usize, answer: Answer) -> anyhow::Result<()> {

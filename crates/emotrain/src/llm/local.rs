@@ -1,14 +1,19 @@
 //! A language model in this process: questions are answered in batches, each reply as soon as it has ended.
 
+mod draft;
+
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use emotrain_model::{Generation, GenerationConfig, Generator, ModelError, Prompt, Sampling, device};
-use emotrain_prompt::{ChatTokenizer, Message, PromptError, Role, Thinking};
-use emotrain_recipe::{InterpretSection, ModelInit, ModelSection};
+use emotrain_model::{
+    Generation, GenerationConfig, Generator, ModelError, NewToken, Prompt, Sampling, device,
+};
+use emotrain_prompt::{ChatTokenizer, PromptError};
+use emotrain_recipe::{InterpretSection, ModelInit, ModelSection, ResponseFormat};
 
-use super::{Answer, ChatModel, Finish, Inquiry, ModelIdentity, Question, Reply};
+use self::draft::Draft;
+use super::{Answer, ChatModel, Inquiry, ModelIdentity};
 use crate::exit::Complaint;
 use crate::pipeline::Base;
 use crate::shell::Shell;
@@ -18,6 +23,7 @@ pub(crate) struct Local {
     generator: Generator,
     chat: ChatTokenizer,
     config: GenerationConfig,
+    response_format: ResponseFormat,
     identity: ModelIdentity,
     /// The user's wish to stop.
     wish: Arc<AtomicBool>,
@@ -82,6 +88,7 @@ impl Local {
                 seed: 0,
                 max_batch_size: section.concurrency,
             },
+            response_format: section.response_format,
             identity: ModelIdentity { provider: "local".to_owned(), model: name, revision },
             wish,
         })
@@ -90,35 +97,46 @@ impl Local {
 
 impl ChatModel for Local {
     fn answer(&mut self, inquiry: &mut dyn Inquiry) -> anyhow::Result<()> {
-        let Self { generator, chat, config, wish, .. } = self;
+        let Self { generator, chat, config, response_format, wish, .. } = self;
         let mut generation = generator.start(config.clone())?;
-        // The asker's numbers by ours; none for what has been answered.
-        let mut open: Vec<Option<usize>> = Vec::new();
+        // By the generation's numbers; none for what has come to its end.
+        let mut drafts: Vec<Option<Draft>> = Vec::new();
         loop {
             if wish.load(Ordering::SeqCst) {
-                for number in open.into_iter().flatten() {
-                    inquiry.hear(number, Answer::Unanswered("interrupted".to_owned()))?;
+                for draft in drafts.into_iter().flatten() {
+                    inquiry.hear(draft.number, Answer::Unanswered("interrupted".to_owned()))?;
                 }
                 return Ok(());
             }
             while generation.has_room() {
-                let Some(question) = inquiry.next() else { break };
-                match put(&question, chat, &mut generation)? {
-                    None => open.push(Some(question.number)),
-                    Some(reason) => inquiry.hear(question.number, Answer::Refused(reason))?,
+                let Some(mut question) = inquiry.next() else { break };
+                if *response_format == ResponseFormat::Text {
+                    question.keys.clear();
+                }
+                match Draft::new(&question, chat)? {
+                    Ok(draft) => put(draft, (chat, &mut generation), &mut drafts, inquiry)?,
+                    Err(reason) => inquiry.hear(question.number, Answer::Refused(reason))?,
                 }
             }
             if generation.is_idle() {
                 return Ok(());
             }
-            for (ours, answer) in generation.step(&mut |_| ControlFlow::Continue(()))? {
-                let finish = match answer.finish {
-                    emotrain_model::Finish::StopToken(_) | emotrain_model::Finish::Observer => Finish::Stop,
-                    emotrain_model::Finish::Length => Finish::Length,
-                };
-                let reply = Reply { text: chat.decode_text(&answer.ids)?, finish };
-                if let Some(number) = open[ours].take() {
-                    inquiry.hear(number, Answer::Reply(reply))?;
+            let mut broken = None;
+            let ended = generation.step(&mut |NewToken { prompt, id, .. }| {
+                let heard = drafts[prompt].as_mut().map(|draft| draft.hear(id, chat));
+                heard.unwrap_or(Ok(ControlFlow::Continue(()))).unwrap_or_else(|error| {
+                    broken = Some(error);
+                    ControlFlow::Break(())
+                })
+            })?;
+            if let Some(error) = broken {
+                return Err(error.into());
+            }
+            for (ours, answer) in ended {
+                let Some(mut draft) = drafts[ours].take() else { continue };
+                match draft.end(&answer, chat)? {
+                    Some(reply) => inquiry.hear(draft.number, Answer::Reply(reply))?,
+                    None => put(draft, (chat, &mut generation), &mut drafts, inquiry)?,
                 }
             }
         }
@@ -129,25 +147,21 @@ impl ChatModel for Local {
     }
 }
 
-/// Puts a question, or says why it cannot be answered.
+/// Has a draft written on, or says why it cannot be.
 fn put(
-    question: &Question,
-    chat: &ChatTokenizer,
-    generation: &mut Generation,
-) -> anyhow::Result<Option<String>> {
-    let system = Message { role: Role::System, content: &question.system };
-    let user = Message { role: Role::User, content: &question.user };
-    let messages = if question.system.is_empty() { vec![user] } else { vec![system, user] };
-    let ids = match chat.encode_chat(&messages, Thinking::Off) {
-        Ok(ids) => ids,
-        Err(error @ PromptError::ControlToken(_)) => return Ok(Some(error.to_string())),
+    draft: Draft,
+    (chat, generation): (&ChatTokenizer, &mut Generation),
+    drafts: &mut Vec<Option<Draft>>,
+    inquiry: &mut dyn Inquiry,
+) -> anyhow::Result<()> {
+    match generation.push(Prompt { ids: &draft.prompt(chat)?, sequence: draft.sequence() }) {
+        Ok(()) => drafts.push(Some(draft)),
+        Err(ModelError::Generation { problems }) => {
+            inquiry.hear(draft.number, Answer::Refused(problems.join("; ")))?;
+        }
         Err(error) => return Err(error.into()),
-    };
-    match generation.push(Prompt { ids: &ids, sequence: question.seed }) {
-        Ok(()) => Ok(None),
-        Err(ModelError::Generation { problems }) => Ok(Some(problems.join("; "))),
-        Err(error) => Err(error.into()),
     }
+    Ok(())
 }
 
 #[cfg(test)]

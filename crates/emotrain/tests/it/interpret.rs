@@ -116,8 +116,9 @@ fn texts_are_filled_in_whatever_order_answers_come_and_nothing_is_asked_twice() 
     // Every text is shorter than asked for.
     assert_eq!((&split["length_outside"], &split["replies"]), (&json!(24), &json!(12)));
 
+    // What is all there takes no server and no key.
     let before = bench.read("made/manifest.json");
-    let said = interpret(&bench, &server, &[]).done();
+    let said = interpret(&bench, &server, &["--set", "interpret.api_key_env=NOT_SET_ANYWHERE"]).done();
     assert!(said.out.contains("nothing to ask"), "{}", said.out);
     assert_eq!((server.count(), bench.read("made/manifest.json")), (0, before));
 
@@ -125,6 +126,27 @@ fn texts_are_filled_in_whatever_order_answers_come_and_nothing_is_asked_twice() 
     let other = ["--set", "knowledge.explicit.path=other", "--set", "knowledge.implicit.path=other"];
     interpret(&bench, &server, &[&other[..], &["--set", "interpret.concurrency=1"]].concat()).done();
     assert_eq!(bench.read("other/valid.jsonl"), bench.read("made/valid.jsonl"));
+}
+
+#[test]
+fn a_server_gets_the_schema_of_the_reply() {
+    let bench = bench();
+    let server = ChatServer::open(good);
+    interpret(&bench, &server, &["--set", "interpret.response_format=json_schema"]).done();
+    assert_whole(&bench, "made");
+    let format = &server.asked()[0].body["response_format"];
+    assert_eq!((&format["type"], &format["json_schema"]["strict"]), (&json!("json_schema"), &json!(true)));
+    let schema = &format["json_schema"]["schema"];
+    let text = json!({ "type": "string" });
+    assert_eq!(schema["properties"], json!({ "explicit": text, "implicit": text }));
+    assert_eq!(
+        (&schema["required"], &schema["additionalProperties"]),
+        (&json!(["explicit", "implicit"]), &json!(false))
+    );
+    assert_eq!(bench.json("made/manifest.json")["parameters"]["response_format"], "json_schema");
+    let said = interpret(&bench, &server, &["--dry-run"]);
+    let differs = "response_format was json_schema and is text";
+    assert!(said.code == 2 && said.err.contains(differs), "{}", said.err);
 }
 
 #[test]

@@ -210,7 +210,7 @@ impl Inquiry for Writing<'_> {
         }
         let (number, user) = self.work.next_question()?;
         let seed = self.seed.wrapping_add(number as u64);
-        Some(Question { number, system: String::new(), user, seed })
+        Some(Question { number, system: String::new(), user, keys: Vec::new(), seed })
     }
 
     fn hear(&mut self, number: usize, answer: Answer) -> anyhow::Result<()> {

@@ -5,6 +5,7 @@ use emotrain_recipe::Recipe;
 use super::*;
 use crate::cli::Talk;
 use crate::env::Env;
+use crate::llm::{Finish, Question, Reply};
 use crate::printer::Printer;
 
 /// Asks a list of questions; a wish to stop may come after some answers.
@@ -33,6 +34,7 @@ fn questions() -> Vec<Question> {
         number,
         system: if number.is_multiple_of(2) { "Name the emotion.".to_owned() } else { String::new() },
         user: user.to_owned(),
+        keys: Vec::new(),
         seed: 100 + number as u64,
     };
     let texts =
@@ -42,10 +44,15 @@ fn questions() -> Vec<Question> {
 
 /// Nano, which comes with the repository, with so many questions at once.
 fn nano(concurrency: usize, max_tokens: usize, wish: &Arc<AtomicBool>) -> Local {
+    nano_with(concurrency, max_tokens, wish, "text")
+}
+
+fn nano_with(concurrency: usize, max_tokens: usize, wish: &Arc<AtomicBool>, form: &str) -> Local {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../checkpoints/nano");
     let text = format!(
         "[model]\nmodel_name_or_path = {path:?}\n[data]\ntrain = \"none\"\n[interpret]\nprovider = \"local\"\n\
          model = {path:?}\nconcurrency = {concurrency}\nmax_tokens = {max_tokens}\ntemperature = 1.0\n\
+         response_format = {form:?}\n\
          [eval]\nload_best_model_at_end = false\n"
     );
     let recipe: Recipe = emotrain_recipe::parse(&text, std::path::Path::new("test.toml"), &[]).unwrap();
@@ -73,6 +80,26 @@ fn every_question_is_answered_and_company_does_not_matter() {
     }
     let identity = model.identity();
     assert_eq!((identity.provider.as_str(), identity.revision.len()), ("local", 64));
+}
+
+#[test]
+fn a_model_that_never_saw_json_fills_in_an_object() {
+    let keys = ["explicit", "implicit \"or so\""].map(str::to_owned).to_vec();
+    let asked = || questions().into_iter().map(|question| Question { keys: keys.clone(), ..question });
+    let together = ask(&mut nano_with(3, 60, &Arc::default(), "json_schema"), asked().collect());
+    let mut alone = nano_with(1, 60, &Arc::default(), "json_schema");
+    let mut read = 0;
+    for question in asked() {
+        let number = question.number;
+        let Answer::Reply(Reply { text, finish }) = &together[&number] else { panic!("{together:?}") };
+        assert!(text.starts_with("{\"explicit\": \""), "{text}");
+        if *finish == Finish::Stop {
+            assert!(text.contains("\", \"implicit \\\"or so\\\"\": \"") && text.ends_with("\"}"), "{text}");
+            read += usize::from(emotrain_prompt::read_reply(text, &keys).is_ok());
+        }
+        assert_eq!(ask(&mut alone, vec![question])[&number], together[&number]);
+    }
+    assert!(read > 0, "{together:?}");
 }
 
 #[test]

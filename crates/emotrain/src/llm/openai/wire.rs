@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use emotrain_recipe::InterpretSection;
+use emotrain_recipe::{InterpretSection, ResponseFormat};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -17,6 +17,7 @@ const SHOWN: usize = 300;
 #[derive(Clone, Debug)]
 pub(super) struct Form {
     common: Map<String, Value>,
+    response_format: ResponseFormat,
 }
 
 impl Form {
@@ -37,7 +38,7 @@ impl Form {
                 .map_err(|error| Complaint::usage(format!("interpret.extra_body: {error}")))?;
             common.extend(more);
         }
-        Ok(Self { common })
+        Ok(Self { common, response_format: section.response_format })
     }
 
     /// The request's body.
@@ -50,8 +51,20 @@ impl Form {
         let mut body = self.common.clone();
         body.insert("messages".to_owned(), messages.into());
         body.insert("seed".to_owned(), question.seed.into());
+        if self.response_format == ResponseFormat::JsonSchema && !question.keys.is_empty() {
+            body.insert("response_format".to_owned(), json_schema(&question.keys));
+        }
         Value::Object(body)
     }
+}
+
+/// An object with exactly these keys, each with a text, in OpenAI's form of a schema that is held to.
+fn json_schema(keys: &[String]) -> Value {
+    let texts: Map<String, Value> =
+        keys.iter().map(|key| (key.clone(), json!({ "type": "string" }))).collect();
+    let schema =
+        json!({ "type": "object", "properties": texts, "required": keys, "additionalProperties": false });
+    json!({ "type": "json_schema", "json_schema": { "name": "reply", "strict": true, "schema": schema } })
 }
 
 /// A whole response.
@@ -193,7 +206,8 @@ fn trouble(response: &Response, trouble: &Trouble) -> Meaning {
         }
         429 => "the account's budget is spent",
         _ => {
-            "look at interpret.model, temperature, top_p, max_tokens and extra_body: the server does not take one of them"
+            "look at interpret.model, temperature, top_p, max_tokens, response_format and extra_body: the server does not \
+             take one of them"
         }
     };
     Meaning::Lasting(Complaint::input(format!("the server refuses ({reason})")).hint(hint))

@@ -108,7 +108,8 @@ fn a_key_is_nowhere_to_be_found() {
     assert!(bench.read("made/valid.jsonl").contains("key [key] on top"));
     assert!(bench.read("made/valid.failed.jsonl").contains("I was given [key]"));
 
-    let said = interpret(&bench, &server, &["--set", "interpret.api_key_env=NOT_SET_ANYWHERE"]);
+    let unset = ["--retry-failed", "--set", "interpret.api_key_env=NOT_SET_ANYWHERE"];
+    let said = interpret(&bench, &server, &unset);
     assert_eq!(said.code, 2);
     assert!(said.err.contains("NOT_SET_ANYWHERE is not set"), "{}", said.err);
 }
