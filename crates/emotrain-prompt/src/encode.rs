@@ -10,10 +10,11 @@ use crate::contract::DemonstrationSlot;
 use crate::error::PromptError;
 use crate::example;
 use crate::sample::Sample;
+use crate::task::Task;
 use crate::template::{Prompt, PromptInput, Template};
 use crate::tokenizer::ChatTokenizer;
 
-/// Makes samples of utterances.
+/// Makes samples of utterances: those of the one question that its template puts.
 ///
 /// A sample is the tokens of the prompt, encoded without regard to an answer, followed by those of the
 /// answer: training, evaluation and prediction share the prompt's tokens to the last one. Room for the
@@ -74,9 +75,10 @@ impl Encoder {
         max_seq_length: usize,
     ) -> Result<Self, PromptError> {
         template.check_windows(section.history_window, section.future_window)?;
-        let shown = |part: &str, most: usize| if template.shows(part) { most } else { 0 };
-        let history = shown("history", section.history_window);
-        let future = shown("future", section.future_window);
+        let task = template.task();
+        let shown = |part: &str, most: usize| if section.slots.has(part) { most } else { 0 };
+        let history = shown("history", section.history_window).saturating_sub(task.least_history());
+        let future = if task == Task::Emotion { shown("future", section.future_window) } else { 0 };
         let window = Window { demonstrations: 0, history, future };
         let thinking = if section.enable_thinking { Thinking::On } else { Thinking::Off };
         let dialogue = example::dialogue();
@@ -85,7 +87,7 @@ impl Encoder {
             dialogue: &dialogue,
             position: example::POSITION,
             labels: &labels,
-            history,
+            history: history + task.least_history(),
             future,
             demonstrations: &[],
             knowledge: &texts.iter().map(String::as_str).collect::<Vec<_>>(),
@@ -146,24 +148,29 @@ impl Encoder {
     /// # Errors
     /// Those of [`Encoder::encode`] or [`Encoder::encode_prompt`].
     pub fn encode_question(&self, answers: Answers, question: Question<'_>) -> Result<Sample, PromptError> {
-        let mut sample = self.sample(question)?;
+        let (mut sample, answer) = self.sample(question)?;
         if answers == Answers::Given {
-            let Some(label) = sample.label else {
+            let Some(answer) = answer else {
                 return Err(PromptError::MissingLabel(sample.id));
             };
-            sample.ids.extend_from_slice(&self.completions.ids[label.index()]);
+            sample.ids.extend_from_slice(&answer);
         }
         Ok(sample)
     }
 
-    fn sample(&self, question: Question<'_>) -> Result<Sample, PromptError> {
+    /// The sample of a question without its answer, and the answer's tokens where it is known.
+    fn sample(&self, question: Question<'_>) -> Result<(Sample, Option<Vec<u32>>), PromptError> {
         let Question { dialogue, position, .. } = question;
         let id = dialogue.utterance_id(position);
         let Some(utterance) = dialogue.utterances.get(position) else {
             return Err(PromptError::NoUtterance { id, utterances: dialogue.utterances.len() });
         };
+        let task = self.template.task();
+        if !task.suits(dialogue, position) {
+            return Err(PromptError::Unsuited { id, task: task.as_str() });
+        }
         let widest = self.available(question);
-        let answer = self.completions.longest();
+        let (truth, answer) = self.answer(dialogue, position)?;
         let mut shortest = 0;
         let fitted = fit(widest, |window| {
             let ids = self.chat.encode(&self.prompt_text(question, window)?)?;
@@ -171,8 +178,9 @@ impl Encoder {
             Ok::<_, PromptError>((ids.len() + answer <= self.max_seq_length).then_some(ids))
         })?;
         let Some(Fitted { made: ids, window }) = fitted else {
-            let knowledge = question.knowledge.iter().filter(|text| !text.is_empty());
-            let knowledge = knowledge.map(|text| Ok(self.chat.encode(text)?.len()));
+            let knowledge = question.knowledge.iter().zip(self.template.sources());
+            let knowledge = knowledge.filter(|(text, _)| !text.is_empty());
+            let knowledge = knowledge.map(|(text, _)| Ok(self.chat.encode(text)?.len()));
             let lengths = Lengths {
                 prompt: shortest,
                 knowledge: knowledge.sum::<Result<_, PromptError>>()?,
@@ -181,8 +189,9 @@ impl Encoder {
             };
             return Err(PromptError::TooLong { id, lengths });
         };
-        Ok(Sample {
+        let sample = Sample {
             id,
+            task: Some(task),
             prompt_len: ids.len(),
             ids,
             label: utterance.label,
@@ -190,7 +199,30 @@ impl Encoder {
             dropped_future: widest.future - window.future,
             demonstrations: window.demonstrations,
             dropped_demonstrations: widest.demonstrations - window.demonstrations,
-        })
+        };
+        Ok((sample, truth))
+    }
+
+    /// The tokens of the true answer, where it is known, and how many the longest there could be has.
+    fn answer(&self, dialogue: &Dialogue, position: usize) -> Result<(Option<Vec<u32>>, usize), PromptError> {
+        let utterance = &dialogue.utterances[position];
+        if self.template.task() != Task::SpeakerIdentification {
+            let truth = utterance.label.map(|label| self.completions.ids[label.index()].clone());
+            return Ok((truth, self.completions.longest()));
+        }
+        let (mut truth, mut longest) = (None, 0);
+        for name in dialogue.speakers() {
+            if self.chat.encode(name)?.is_empty() {
+                let (id, name) = (dialogue.utterance_id(position), name.to_owned());
+                return Err(PromptError::EmptyName { id, name });
+            }
+            let ids = self.completions.form.complete(&self.chat, name)?.ids;
+            longest = longest.max(ids.len());
+            if name == utterance.speaker {
+                truth = Some(ids);
+            }
+        }
+        Ok((truth, longest))
     }
 
     /// The tokens that follow a prompt for each label, by label index: the label's word and the token
@@ -262,6 +294,7 @@ impl Encoder {
             shown.reverse();
         }
         let Window { history, future, .. } = window;
+        let history = history + self.template.task().least_history();
         let labels = &self.labels;
         let demonstrations = &shown;
         self.template.render(&PromptInput {
@@ -280,7 +313,7 @@ impl Encoder {
         let Question { dialogue, position, demonstrations, .. } = question;
         Window {
             demonstrations: self.window.demonstrations.min(demonstrations.len()),
-            history: self.window.history.min(position),
+            history: self.window.history.min(position - self.template.task().least_history()),
             future: self.window.future.min(dialogue.utterances.len() - position - 1),
         }
     }

@@ -138,6 +138,14 @@ pub enum PromptError {
     /// A label whose word has no tokens.
     #[error("label \"{0}\" encodes to no tokens")]
     EmptyLabel(String),
+    /// A speaker whose name, the answer to a question, has no tokens.
+    #[error("utterance {id}: the speaker's name \"{name}\" encodes to no tokens")]
+    EmptyName {
+        /// The utterance.
+        id: UtteranceId,
+        /// The name.
+        name: String,
+    },
     /// Labels that the tokenizer cannot tell apart.
     #[error("labels \"{0}\" and \"{1}\" encode to the same tokens")]
     EqualLabels(String, String),
@@ -152,6 +160,14 @@ pub enum PromptError {
     /// An utterance without the label that training needs.
     #[error("utterance {0} has no label")]
     MissingLabel(UtteranceId),
+    /// An utterance of which the question cannot be asked.
+    #[error("utterance {id} does not suit the question \"{task}\"")]
+    Unsuited {
+        /// The utterance.
+        id: UtteranceId,
+        /// The question's name.
+        task: &'static str,
+    },
     /// A text that would be taken for a control token of the model.
     #[error("utterance {id}: the prompt holds the text of the special token \"{token}\"")]
     SpecialToken {
@@ -215,6 +231,9 @@ impl PromptError {
             Self::EmptyLabel(_) | Self::EqualLabels(..) => {
                 Some("name the labels with words of the model's language".to_owned())
             }
+            Self::EmptyName { .. } => {
+                Some("spell names in characters of the model's vocabulary, or do not ask for speakers".to_owned())
+            }
             Self::SpecialToken { .. } | Self::ControlToken(_) => Some("take it out of the data or of the template".to_owned()),
             Self::TooLong { lengths, .. } if lengths.knowledge > 0 => Some(
                 "raise train.max_seq_length, shorten the texts, or take a source out of prompt.slots: knowledge is \
@@ -233,6 +252,7 @@ impl PromptError {
             | Self::Chat { .. }
             | Self::UnfitChat { .. }
             | Self::NoUtterance { .. }
+            | Self::Unsuited { .. }
             | Self::MissingLabel(_) => None,
         }
     }

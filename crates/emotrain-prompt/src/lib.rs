@@ -44,6 +44,7 @@ mod jinja;
 mod query;
 mod reply;
 mod sample;
+mod task;
 mod template;
 mod tokenizer;
 
@@ -54,5 +55,6 @@ pub use encode::{Answers, Encoder, Question};
 pub use error::{PromptError, TemplateProblem};
 pub use query::{BadReply, Measures, Query, QueryText, Target, label_words, read_reply, unfenced};
 pub use sample::{Piece, Sample, TokenCounts};
+pub use task::Task;
 pub use template::{Prompt, PromptInput, Template};
 pub use tokenizer::{ChatTokenizer, TokenizerFiles};

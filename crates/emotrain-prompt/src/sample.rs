@@ -4,11 +4,15 @@ use std::fmt;
 
 use emotrain_data::{Label, UtteranceId};
 
+use crate::task::Task;
+
 /// One utterance as token ids.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sample {
     /// The utterance asked about.
     pub id: UtteranceId,
+    /// What is asked; `None` for plain text, which asks nothing.
+    pub task: Option<Task>,
     /// The prompt's tokens, then those of the answer, if there is one.
     pub ids: Vec<u32>,
     /// `ids[prompt_len..]` are supervised; equal to `ids.len()` without an answer.

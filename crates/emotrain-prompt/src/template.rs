@@ -16,11 +16,14 @@ use minijinja::{Environment, UndefinedBehavior, Value};
 
 use crate::error::{PromptError, nearest};
 use crate::jinja;
+use crate::task::Task;
 use check::Shown;
 use slots::{Parts, Scene};
 
 const PLAIN: &str = include_str!("../../../recipes/prompts/plain.jinja");
 const PRC_EMO: &str = include_str!("../../../recipes/prompts/prc_emo.jinja");
+const SPEAKER_IDENTIFICATION: &str = include_str!("../../../recipes/prompts/speaker_identification.jinja");
+const EMOTION_IMPACT: &str = include_str!("../../../recipes/prompts/emotion_impact.jinja");
 const FILE: &str = "prompt";
 const SYSTEM: &str = "system";
 const USER: &str = "user";
@@ -61,7 +64,7 @@ pub struct Prompt {
     pub system: String,
     /// The question.
     pub user: String,
-    /// The true label's name, where it is known.
+    /// The true answer, where it is known: the label's name, or the speaker's where that is asked.
     pub answer: Option<String>,
 }
 
@@ -71,8 +74,26 @@ impl Template {
     /// # Panics
     /// Never: a test loads it.
     pub fn builtin() -> Self {
-        Self::from_source("template \"plain\"".to_owned(), PLAIN, Parts::default())
+        Self::of_task(Task::Emotion, None)
             .unwrap_or_else(|error| panic!("the built-in template must be sound: {error}"))
+    }
+
+    /// The template of a question to which the recipe adds nothing, as the auxiliary ones are: that of the file, or
+    /// else the one that comes with the program.
+    ///
+    /// # Errors
+    /// [`PromptError::Read`]; [`PromptError::Template`] with every defect that was found.
+    pub fn of_task(task: Task, file: Option<&Path>) -> Result<Self, PromptError> {
+        let parts = Parts::of(task);
+        if let Some(path) = file {
+            return Self::from_source(path.display().to_string(), &fs_err::read_to_string(path)?, parts);
+        }
+        let (name, source) = match task {
+            Task::Emotion => ("plain", PLAIN),
+            Task::SpeakerIdentification => (task.as_str(), SPEAKER_IDENTIFICATION),
+            Task::EmotionImpact => (task.as_str(), EMOTION_IMPACT),
+        };
+        Self::from_source(format!("template \"{name}\""), source, parts)
     }
 
     /// The template of a recipe, checked with the parts and knowledge sources that the recipe has.
@@ -122,7 +143,10 @@ impl Template {
         let Texts { system, user, .. } = render(&self.environment, &values, has_system).map_err(|error| {
             PromptError::Render { id, origin: self.origin.clone(), message: jinja::message(&error) }
         })?;
-        let answer = utterance.label.map(|label| labels.name(label).to_owned());
+        let answer = match self.task() {
+            Task::Emotion | Task::EmotionImpact => utterance.label.map(|label| labels.name(label).to_owned()),
+            Task::SpeakerIdentification => Some(utterance.speaker.clone()),
+        };
         Ok(Prompt { system, user, answer })
     }
 
@@ -134,6 +158,11 @@ impl Template {
     /// The file it was read from, for messages.
     pub fn origin(&self) -> &str {
         &self.origin
+    }
+
+    /// What it asks.
+    pub fn task(&self) -> Task {
+        self.parts.task
     }
 
     /// The names of the knowledge sources, in the order of the recipe.
@@ -176,6 +205,9 @@ impl Template {
     /// # Errors
     /// [`PromptError::UnusedWindow`].
     pub(crate) fn check_windows(&self, history: usize, future: usize) -> Result<(), PromptError> {
+        if self.task() != Task::Emotion {
+            return Ok(()); // it shows its history, or it would not have loaded
+        }
         let windows = [("history", "history_window", history), ("future", "future_window", future)];
         for (slot, knob, value) in windows {
             if value > 0 && self.shows(slot) && !self.shown.parts.iter().any(|part| part == slot) {

@@ -1,5 +1,6 @@
 #![expect(clippy::needless_raw_string_hashes, reason = "expect-test writes them")]
 
+mod auxiliary;
 mod knowledge;
 
 use emotrain_data::{Label, Utterance};

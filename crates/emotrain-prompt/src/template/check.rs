@@ -1,7 +1,6 @@
 //! What is checked when a template is loaded, so that nothing is found out in the middle of a training.
 
 use emotrain_data::{Dialogue, ShownDemonstration, Utterance};
-use emotrain_recipe::TEMPLATE_NAMES;
 use minijinja::{Environment, ErrorKind, Value};
 
 use super::slots::{self, DEMONSTRATION, Parts, Scene, TURN};
@@ -9,6 +8,7 @@ use super::source::{Tag, line_at, line_of, tags};
 use super::{FILE, SYSTEM, Texts, USER};
 use crate::error::{TemplateProblem, nearest};
 use crate::jinja;
+use crate::task::Task;
 
 /// What a sound template shows of what it is given.
 #[derive(Clone, Debug)]
@@ -27,6 +27,22 @@ struct Probe<'p> {
     /// Whether knowledge sources have texts.
     knowledge: bool,
     parts: &'p Parts,
+}
+
+impl Probe<'_> {
+    /// Where in its conversation the utterance in question stands.
+    fn position(self) -> usize {
+        self.window.max(self.parts.task.least_history())
+    }
+
+    /// Those of [`SPEAKERS`] who take part in the conversation.
+    fn speakers(self) -> &'static [&'static str] {
+        match (self.position(), self.window) {
+            (0, _) => &SPEAKERS[1..2],
+            (_, 0) => &SPEAKERS[..2],
+            _ => &SPEAKERS,
+        }
+    }
 }
 
 /// Compiles the source into the environment and looks for every defect that can be told without data.
@@ -101,8 +117,10 @@ impl Report<'_> {
 
     /// All that a template may use, and what makes more of it.
     fn offer(&self) -> String {
-        let builtin = TEMPLATE_NAMES.join(", ");
-        if self.parts.sources.is_empty() {
+        let builtin = self.parts.names().join(", ");
+        if self.parts.task != Task::Emotion {
+            format!("the placeholders of this question are {builtin}")
+        } else if self.parts.sources.is_empty() {
             format!(
                 "the placeholders are {builtin}; the recipe has no knowledge source: each [[knowledge]] adds its name"
             )
@@ -143,7 +161,7 @@ impl Report<'_> {
         let (all, none) = (self.parts.without(Vec::new()), self.parts.without(self.parts.all()));
         let full = Probe { window: 2, demonstrations: 2, knowledge: true, parts: &all };
         let texts = render(full)?;
-        let mut problems = self.missing(&texts, &all);
+        let mut problems = self.missing(&texts, full);
         problems.extend(self.outside(&texts));
         let rarer = [
             Probe { demonstrations: 0, ..full },
@@ -153,7 +171,7 @@ impl Report<'_> {
         ];
         for probe in rarer {
             if problems.is_empty() {
-                problems = self.missing(&render(probe)?, probe.parts);
+                problems = self.missing(&render(probe)?, probe);
             }
         }
         if !problems.is_empty() {
@@ -213,25 +231,48 @@ impl Report<'_> {
         Some(self.at(None, message, None))
     }
 
-    fn missing(&self, texts: &Texts, parts: &Parts) -> Vec<TemplateProblem> {
+    fn missing(&self, texts: &Texts, probe: Probe<'_>) -> Vec<TemplateProblem> {
         let Texts { system, user, .. } = texts;
         let text = format!("{system}\n{user}").to_lowercase();
+        let has_all = |marks: &[&str]| marks.iter().all(|mark| text.contains(mark));
+        let stated = !probe.parts.shows("label_statement") || has_all(&LABELS);
+        let put = |name: &str, block: &str| format!("put {{{{ {name} }}}} into the block \"{block}\"");
+        let over_history = "loop over \"history\" and show .speaker and .text".to_owned();
         let wanted = [
-            (!user.trim().is_empty(), "the block \"user\" is empty", "ask the question there"),
             (
-                text.contains(ASKED),
-                "the utterance is never shown",
-                "put {{ utterance }} into the block \"user\"",
+                "history",
+                probe.position() == 0 || has_all(&[BEFORE]),
+                "the history is never shown",
+                over_history,
             ),
+            ("utterance", has_all(&[ASKED]), "the utterance is never shown", put("utterance", "user")),
+            ("speaker", has_all(&[SPEAKERS[1]]), "the speaker is never shown", put("speaker", "user")),
             (
-                !parts.shows("label_statement") || LABELS.iter().all(|label| text.contains(label)),
-                "the labels are never stated",
-                "put {{ label_list }} into the block \"system\"",
+                "speaker_list",
+                has_all(probe.speakers()),
+                "the speakers are never listed",
+                put("speaker_list", "system"),
             ),
+            ("label_list", stated, "the labels are never stated", put("label_list", "system")),
         ];
+        let empty = user.trim().is_empty().then(|| {
+            let (message, hint) = ("the block \"user\" is empty", "ask the question there");
+            self.at(None, message.to_owned(), Some(hint.to_owned()))
+        });
+        let needed = needs(self.parts.task);
+        let missing = wanted.into_iter().filter(|(name, sound, ..)| !sound && needed.contains(name));
         let problem =
-            |(_, message, hint): (bool, &str, &str)| self.at(None, message.to_owned(), Some(hint.to_owned()));
-        wanted.into_iter().filter(|(sound, ..)| !sound).map(problem).collect()
+            |(_, _, message, hint): (&str, bool, &str, String)| self.at(None, message.to_owned(), Some(hint));
+        empty.into_iter().chain(missing.map(problem)).collect()
+    }
+}
+
+/// What a template has to show.
+fn needs(task: Task) -> &'static [&'static str] {
+    match task {
+        Task::Emotion => &["utterance", "label_list"],
+        Task::SpeakerIdentification => &["history", "utterance", "speaker_list"],
+        Task::EmotionImpact => &["history", "speaker", "label_list"],
     }
 }
 
@@ -256,18 +297,27 @@ const ASKED: &str = "marked as the one in question";
 const AFTER: &str = "marked as said after";
 const EXAMPLE: &str = "marked as an example";
 const EXAMPLE_LABEL: &str = "examplelabelmark";
+/// Of the utterances before, of the one in question, and of those after it.
+const SPEAKERS: [&str; 3] = ["speakermarkone", "speakermarktwo", "speakermarkthree"];
 const LABELS: [&str; 3] = ["labelmarkone", "labelmarktwo", "labelmarkthree"];
 
 fn knowledge_mark(source: &str) -> String {
     format!("marked as known from {source}.")
 }
 
-fn probe_values(Probe { window, demonstrations, knowledge, parts }: Probe<'_>) -> Value {
-    let texts = [vec![BEFORE; window], vec![ASKED], vec![AFTER; window]].concat();
-    let utterance =
-        |text: &str| Utterance { speaker: "speakermark".to_owned(), text: text.to_owned(), label: None };
-    let dialogue =
-        Dialogue { id: "probe".to_owned(), utterances: texts.into_iter().map(utterance).collect() };
+fn probe_values(probe: Probe<'_>) -> Value {
+    let Probe { window, demonstrations, knowledge, parts } = probe;
+    let position = probe.position();
+    let utterance = |text: &str, speaker: &str| Utterance {
+        speaker: speaker.to_owned(),
+        text: text.to_owned(),
+        label: None,
+    };
+    let [before, asked, after] = SPEAKERS;
+    let before = vec![utterance(BEFORE, before); position];
+    let after = vec![utterance(AFTER, after); window];
+    let utterances = [before, vec![utterance(ASKED, asked)], after].concat();
+    let dialogue = Dialogue { id: "probe".to_owned(), utterances };
     let labels = LABELS.map(str::to_owned);
     let example = ShownDemonstration {
         text: EXAMPLE.to_owned(),
@@ -280,9 +330,9 @@ fn probe_values(Probe { window, demonstrations, knowledge, parts }: Probe<'_>) -
     let texts: Vec<&str> = texts.iter().map(|text| if knowledge { text } else { "" }).collect();
     let scene = Scene {
         dialogue: &dialogue,
-        position: window,
+        position,
         labels: &labels,
-        history: window,
+        history: position,
         future: window,
         demonstrations: &demonstrations,
         knowledge: &texts,

@@ -4,6 +4,18 @@ use emotrain_data::{Dialogue, ShownDemonstration, Utterance};
 use emotrain_recipe::{KnowledgeSection, PromptSection, PromptSlots, TEMPLATE_NAMES};
 use minijinja::Value;
 
+use crate::task::Task;
+
+/// What a template that puts this question may use. What is not among them no template can show: so the answer
+/// stays out of the question, and what is said later out of what is asked before.
+fn names(task: Task) -> &'static [&'static str] {
+    match task {
+        Task::Emotion => TEMPLATE_NAMES,
+        Task::SpeakerIdentification => &["speakers", "speaker_list", "utterance", "history"],
+        Task::EmotionImpact => &["labels", "label_list", "speaker", "history"],
+    }
+}
+
 /// What each entry of `history` and `future` has.
 pub(super) const TURN: [&str; 2] = ["speaker", "text"];
 
@@ -13,6 +25,8 @@ pub(super) const DEMONSTRATION: [&str; 4] = ["text", "label", "source", "score"]
 /// The parts that a prompt of the recipe can have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Parts {
+    /// What is asked; an auxiliary question has no parts that can be taken out.
+    pub(super) task: Task,
     /// The names of the knowledge sources, in the order of the recipe.
     pub(super) sources: Vec<String>,
     /// Parts that the recipe takes out, sources among them.
@@ -22,6 +36,11 @@ pub(super) struct Parts {
 }
 
 impl Parts {
+    /// Those of a question to which a recipe adds nothing and from which it takes nothing.
+    pub(super) fn of(task: Task) -> Self {
+        Self { task, ..Self::default() }
+    }
+
     pub(super) fn new(section: &PromptSection, sources: &[KnowledgeSection]) -> Self {
         let sources: Vec<String> = sources.iter().map(|source| source.name.clone()).collect();
         let builtin = || PromptSlots::NAMES.iter().map(|name| (*name).to_owned());
@@ -30,7 +49,7 @@ impl Parts {
             PromptSlots::List(names) => builtin().filter(|name| names.contains(name)).collect(),
         };
         let removed = builtin().chain(sources.clone()).filter(|name| !section.slots.has(name)).collect();
-        Self { sources, removed, named }
+        Self { task: Task::Emotion, sources, removed, named }
     }
 
     pub(super) fn shows(&self, name: &str) -> bool {
@@ -44,12 +63,18 @@ impl Parts {
 
     /// All parts there can be.
     pub(super) fn all(&self) -> Vec<String> {
-        PromptSlots::NAMES.iter().map(|name| (*name).to_owned()).chain(self.sources.clone()).collect()
+        let builtin = if self.task == Task::Emotion { PromptSlots::NAMES } else { &[] };
+        builtin.iter().map(|name| (*name).to_owned()).chain(self.sources.clone()).collect()
+    }
+
+    /// The names that a template may use without any knowledge source.
+    pub(super) fn names(&self) -> &'static [&'static str] {
+        names(self.task)
     }
 
     /// Every name that a template may use.
     pub(super) fn placeholders(&self) -> Vec<&str> {
-        TEMPLATE_NAMES.iter().copied().chain(self.sources.iter().map(String::as_str)).collect()
+        self.names().iter().copied().chain(self.sources.iter().map(String::as_str)).collect()
     }
 }
 
@@ -71,29 +96,42 @@ pub(super) struct Scene<'a> {
 
 /// The values of all placeholders. What the recipe takes out is empty.
 pub(super) fn values(scene: &Scene<'_>, parts: &Parts) -> Value {
-    let utterances = &scene.dialogue.utterances;
-    let utterance = &utterances[scene.position];
-    let after = &utterances[scene.position + 1..];
-    let shown = |part: &str, most: usize| if parts.shows(part) { most } else { 0 };
-    let history = shown("history", scene.history).min(scene.position);
-    let future = shown("future", scene.future).min(after.len());
-    let demonstrations = shown("demonstrations", scene.demonstrations.len());
-    let slots = parts.all().into_iter().map(|name| (name.clone(), parts.shows(&name)));
-    let builtin = [
-        scene.labels.iter().map(Value::from).collect(),
-        Value::from(scene.labels.join(", ")),
-        Value::from(&utterance.speaker),
-        Value::from(&utterance.text),
-        turns(&utterances[scene.position - history..scene.position]),
-        turns(&after[..future]),
-        scene.demonstrations[..demonstrations].iter().map(demonstration).collect(),
-        Value::from_pairs(slots),
-    ];
+    let builtin = parts.names().iter().map(|name| (*name, value(name, scene, parts)));
     let texts = parts.sources.iter().enumerate().map(|(at, name)| {
         let text = scene.knowledge.get(at).filter(|_| parts.shows(name));
         (name.as_str(), Value::from(text.copied().unwrap_or_default()))
     });
-    Value::from_pairs(TEMPLATE_NAMES.iter().copied().zip(builtin).chain(texts))
+    Value::from_pairs(builtin.chain(texts))
+}
+
+/// The value of one of [`names`].
+fn value(name: &str, scene: &Scene<'_>, parts: &Parts) -> Value {
+    let utterances = &scene.dialogue.utterances;
+    let utterance = &utterances[scene.position];
+    let (before, after) = (&utterances[..scene.position], &utterances[scene.position + 1..]);
+    let shown = |most: usize| if parts.shows(name) { most } else { 0 };
+    match name {
+        "labels" => scene.labels.iter().map(Value::from).collect(),
+        "label_list" => Value::from(scene.labels.join(", ")),
+        "speakers" => speakers(scene.dialogue).into_iter().map(Value::from).collect(),
+        "speaker_list" => Value::from(speakers(scene.dialogue).join(", ")),
+        "speaker" => Value::from(&utterance.speaker),
+        "utterance" => Value::from(&utterance.text),
+        "history" => turns(&before[before.len() - shown(scene.history).min(before.len())..]),
+        "future" => turns(&after[..shown(scene.future).min(after.len())]),
+        "demonstrations" => {
+            scene.demonstrations[..shown(scene.demonstrations.len())].iter().map(demonstration).collect()
+        }
+        "slots" => Value::from_pairs(parts.all().into_iter().map(|name| (name.clone(), parts.shows(&name)))),
+        _ => unreachable!("\"{name}\" is the name of no value"),
+    }
+}
+
+/// By name, so that the order does not tell who speaks when.
+fn speakers(dialogue: &Dialogue) -> Vec<&str> {
+    let mut speakers = dialogue.speakers();
+    speakers.sort_unstable();
+    speakers
 }
 
 fn turns(utterances: &[Utterance]) -> Value {

@@ -1,4 +1,5 @@
 mod parts;
+mod tasks;
 
 use expect_test::{Expect, expect};
 use proptest::prelude::*;

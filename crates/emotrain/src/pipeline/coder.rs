@@ -171,6 +171,7 @@ fn sequences(
     let name = text.path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let sample = |(position, ids): (usize, &[u32])| Sample {
         id: UtteranceId { dialogue: name.clone(), position },
+        task: None,
         ids: ids.to_vec(),
         prompt_len: 0,
         label: None,
