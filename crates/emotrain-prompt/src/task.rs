@@ -8,7 +8,7 @@ use crate::sample::Sample;
 
 /// What a sample asks about an utterance.
 ///
-/// The auxiliary questions are those of InstructERC (Lei 2023, arXiv 2309.11911); training alone puts them.
+/// The auxiliary questions are those of Lei 2023 (arXiv 2309.11911); training alone puts them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Task {
     /// What its speaker feels in saying it.
@@ -21,6 +21,9 @@ pub enum Task {
 }
 
 impl Task {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Emotion, Self::SpeakerIdentification, Self::EmotionImpact];
+
     /// The questions that training may put besides those about emotions.
     pub const AUXILIARY: [Self; 2] = [Self::SpeakerIdentification, Self::EmotionImpact];
 

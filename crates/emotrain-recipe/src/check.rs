@@ -31,6 +31,7 @@ pub(crate) fn check(recipe: &Recipe, merged: &Merged, findings: &mut Findings) {
     checker.slots(recipe);
     checker.causality(recipe);
     checker.training(recipe);
+    checker.auxiliary(recipe);
     checker.curriculum(recipe);
     checker.evaluation(recipe);
     checker.selection(recipe);
@@ -197,6 +198,22 @@ impl Checker<'_> {
             let fault = Fault::new(format!("index = \"{}\" is of vectors, not of words", retrieval.index));
             let hint = "write index = \"exact\", or the encoder of the bank's vectors";
             self.add(&["retrieval.index", "retrieval.encoder"], fault.hint(hint));
+        }
+    }
+
+    /// Auxiliary questions are about utterances.
+    fn auxiliary(&mut self, recipe: &Recipe) {
+        let section = &recipe.auxiliary;
+        let ratios = [
+            ("speaker_identification", section.speaker_identification),
+            ("emotion_impact", section.emotion_impact),
+        ];
+        for (key, _) in ratios.into_iter().filter(|(_, ratio)| *ratio > 0.0) {
+            if recipe.data.format == DataFormat::Text {
+                let fault = Fault::new(format!("format = \"text\" has no utterances for auxiliary.{key}"));
+                let hint = format!("write {key} = 0.0 under [auxiliary]");
+                self.add(&[&format!("auxiliary.{key}"), "data.format"], fault.hint(hint));
+            }
         }
     }
 

@@ -61,8 +61,8 @@ pub use recipe::{Recipe, load, parse};
 pub use reserved::TEMPLATE_NAMES;
 pub use schema::json_schema;
 pub use sections::{
-    CurriculumSection, DataSection, EvalSection, InterpretSection, KnowledgeSection, LoggingSection,
-    LoraSection, ModelSection, PromptSection, RetrievalSection, SaveSection, TrainSection,
+    AuxiliarySection, CurriculumSection, DataSection, EvalSection, InterpretSection, KnowledgeSection,
+    LoggingSection, LoraSection, ModelSection, PromptSection, RetrievalSection, SaveSection, TrainSection,
 };
 
 /// `recipes/default.toml`: every key with its default and what it means.

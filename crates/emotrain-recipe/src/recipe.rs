@@ -11,8 +11,8 @@ use crate::merge::Merged;
 use crate::places::Places;
 use crate::problem::{Fault, Findings, Origin, Position, RecipeError};
 use crate::sections::{
-    CurriculumSection, DataSection, EvalSection, InterpretSection, KnowledgeSection, LoggingSection,
-    LoraSection, ModelSection, PromptSection, RetrievalSection, SaveSection, TrainSection,
+    AuxiliarySection, CurriculumSection, DataSection, EvalSection, InterpretSection, KnowledgeSection,
+    LoggingSection, LoraSection, ModelSection, PromptSection, RetrievalSection, SaveSection, TrainSection,
 };
 
 /// A checked recipe with every default filled in and every path resolved.
@@ -38,6 +38,8 @@ pub struct Recipe {
     pub interpret: InterpretSection,
     /// The loop.
     pub train: TrainSection,
+    /// Questions that training asks besides those about emotions.
+    pub auxiliary: AuxiliarySection,
     /// In what order training meets the dialogues.
     pub curriculum: CurriculumSection,
     /// When to measure and what to keep.
@@ -61,6 +63,7 @@ impl PartialEq for Recipe {
             retrieval,
             interpret,
             train,
+            auxiliary,
             curriculum,
             eval,
             save,
@@ -74,6 +77,7 @@ impl PartialEq for Recipe {
             && *retrieval == other.retrieval
             && *interpret == other.interpret
             && *train == other.train
+            && *auxiliary == other.auxiliary
             && *curriculum == other.curriculum
             && *eval == other.eval
             && *save == other.save

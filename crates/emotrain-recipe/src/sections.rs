@@ -233,6 +233,22 @@ pub struct TrainSection {
     pub output_dir: PathBuf,
 }
 
+/// `[auxiliary]`: questions that training asks besides those about emotions (Lei 2023, arXiv 2309.11911).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuxiliarySection {
+    /// The share of the utterances trained on of which training asks who said them, in [0, 1].
+    pub speaker_identification: f64,
+    /// The share of those of which it asks, before they are said, what their speaker will feel, in [0, 1].
+    pub emotion_impact: f64,
+    /// A template of the user's own for the first question; `None` = the built-in one.
+    #[serde(with = "blank::path")]
+    pub speaker_identification_template: Option<PathBuf>,
+    /// A template of the user's own for the second question; `None` = the built-in one.
+    #[serde(with = "blank::path")]
+    pub emotion_impact_template: Option<PathBuf>,
+}
+
 /// `[curriculum]`: in what order training meets the dialogues (PRC-Emo, Eq. 1-5 and Algorithm 1).
 ///
 /// With [`PhaseScheduler::None`] and `shuffle` no difficulty is needed, and nothing but those two

@@ -228,6 +228,15 @@ pub(crate) const SECTIONS: &[Section] = &[
         ],
     },
     Section {
+        name: "auxiliary",
+        keys: &[
+            key("speaker_identification", SHARE),
+            key("emotion_impact", SHARE),
+            key("speaker_identification_template", Kind::InputPath),
+            key("emotion_impact_template", Kind::InputPath),
+        ],
+    },
+    Section {
         name: "curriculum",
         keys: &[
             key("name", Kind::WordOrFile(CURRICULA)),

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use emotrain_prompt::{Sample, Task};
+
 use crate::event::Event;
 
 /// What one epoch trains on.
@@ -57,21 +59,43 @@ impl Course {
             return Vec::new();
         }
         let difficulty: f64 = samples.iter().map(|(sample, ..)| self.places[*sample].difficulty).sum();
-        let mut buckets = BTreeMap::<usize, (f64, usize)>::new();
-        for (sample, sum, tokens) in samples {
-            let (total, count) = buckets.entry(self.places[*sample].bucket).or_default();
-            *total += sum;
-            *count += tokens;
-        }
         let mut scalars = vec![
             ("curriculum/phase".to_owned(), epoch.phase as f64),
             ("curriculum/share".to_owned(), epoch.samples.len() as f64 / self.places.len() as f64),
             ("curriculum/difficulty".to_owned(), difficulty / samples.len() as f64),
         ];
-        let losses = buckets.into_iter().filter(|(_, (_, tokens))| *tokens > 0);
-        scalars.extend(losses.map(|(bucket, (sum, tokens))| {
-            (format!("curriculum/loss_bucket_{}", bucket + 1), sum / tokens as f64)
-        }));
+        let losses = mean_losses(samples, |sample| Some(self.places[sample].bucket));
+        let named = |(bucket, loss)| (format!("curriculum/loss_bucket_{}", bucket + 1), loss);
+        scalars.extend(losses.into_iter().map(named));
         scalars
     }
+}
+
+/// The loss per supervised token of each kind of question that a step put, by name. Nothing where all samples of the
+/// run put the same.
+///
+/// `told` is as for [`Course::scalars`].
+pub(crate) fn task_scalars(samples: &[Sample], told: &[(usize, f64, usize)]) -> Vec<(String, f64)> {
+    if Task::counts(samples).len() < 2 {
+        return Vec::new();
+    }
+    let losses = mean_losses(told, |sample| samples[sample].task);
+    losses.into_iter().map(|(task, loss)| (format!("loss/{}", task.as_str()), loss)).collect()
+}
+
+/// The loss per supervised token of each group of samples; a sample without a group does not count.
+fn mean_losses<G: Ord>(
+    samples: &[(usize, f64, usize)],
+    group: impl Fn(usize) -> Option<G>,
+) -> BTreeMap<G, f64> {
+    let mut groups = BTreeMap::<G, (f64, usize)>::new();
+    for (sample, sum, tokens) in samples {
+        if let Some(group) = group(*sample) {
+            let (total, count) = groups.entry(group).or_default();
+            *total += sum;
+            *count += tokens;
+        }
+    }
+    let groups = groups.into_iter().filter(|(_, (_, tokens))| *tokens > 0);
+    groups.map(|(group, (sum, tokens))| (group, sum / tokens as f64)).collect()
 }

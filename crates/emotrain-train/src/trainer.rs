@@ -8,7 +8,7 @@ use emotrain_prompt::Sample;
 use emotrain_recipe::{Recipe, ResumeFrom};
 
 use crate::checkpoint::{self, State};
-use crate::course::Course;
+use crate::course::{Course, task_scalars};
 use crate::error::TrainError;
 use crate::event::{End, Evaluation, Event};
 use crate::metrics_log::MetricsLog;
@@ -79,7 +79,7 @@ pub fn train(
     if let Some(path) = &last_checkpoint {
         state = checkpoint::load(path, &mut model, &mut optimizer)?;
     }
-    let mut diary = Diary::open(job, (&plan, data.course), &state)?;
+    let mut diary = Diary::open(job, (&plan, data), &state)?;
     events(&Event::Started { total_steps: plan.total_steps(), start_step: state.step });
 
     let mut end = End::Completed;
@@ -138,7 +138,7 @@ struct Diary<'a> {
     job: &'a Job<'a>,
     log: MetricsLog,
     plan: &'a Plan,
-    course: &'a Course,
+    data: TrainData<'a>,
     /// Step, seconds and tokens at which this process took the run up, and when.
     start: State,
     begin: f64,
@@ -147,12 +147,12 @@ struct Diary<'a> {
 impl<'a> Diary<'a> {
     fn open(
         job: &'a Job<'a>,
-        (plan, course): (&'a Plan, &'a Course),
+        (plan, data): (&'a Plan, TrainData<'a>),
         state: &State,
     ) -> Result<Self, TrainError> {
         let begin = (job.clock)();
         let log = MetricsLog::open(job.run, job.recipe, (state.step, begin))?;
-        Ok(Self { job, log, plan, course, start: state.clone(), begin })
+        Ok(Self { job, log, plan, data, start: state.clone(), begin })
     }
 
     fn step(
@@ -193,7 +193,8 @@ impl<'a> Diary<'a> {
             ("epoch".to_owned(), epoch),
             ("tokens_per_second".to_owned(), tokens_per_second),
         ];
-        scalars.extend(self.course.scalars(self.plan.epoch_of(step - 1), &result.samples));
+        scalars.extend(task_scalars(self.data.train, &result.samples));
+        scalars.extend(self.data.course.scalars(self.plan.epoch_of(step - 1), &result.samples));
         self.log.write("train", (step, now), &scalars)
     }
 

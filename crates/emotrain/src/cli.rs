@@ -5,7 +5,9 @@ mod interpret;
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use emotrain_prompt::Task;
 
 pub(crate) use self::bank::{
     AnnotateArgs, BankCheckArgs, BankCommand, BuildArgs, GenerateArgs, ReviewCommand, ScoreReviewArgs,
@@ -159,7 +161,8 @@ pub(crate) enum SplitName {
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   emotrain inspect recipe.toml
-  emotrain inspect recipe.toml --split valid --id '12#3'")]
+  emotrain inspect recipe.toml --split valid --id '12#3'
+  emotrain inspect recipe.toml --task speaker_identification")]
 pub(crate) struct InspectArgs {
     #[command(flatten)]
     pub(crate) recipe: RecipeArgs,
@@ -172,6 +175,15 @@ pub(crate) struct InspectArgs {
     /// Show this utterance alone: dialogue#position, positions counted from 0
     #[arg(long, value_name = "ID", conflicts_with = "limit")]
     pub(crate) id: Option<String>,
+    /// Show samples that ask this alone; those of auxiliary questions are in the training file
+    #[arg(long, value_name = "TASK", value_parser = task())]
+    pub(crate) task: Option<Task>,
+}
+
+/// Reads the name of a question.
+fn task() -> impl TypedValueParser<Value = Task> {
+    let named = |name: String| Task::ALL.into_iter().find(|task| task.as_str() == name).unwrap_or_default();
+    PossibleValuesParser::new(Task::ALL.map(Task::as_str)).map(named)
 }
 
 /// What was trained.

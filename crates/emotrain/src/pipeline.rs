@@ -3,6 +3,7 @@
 //! Every command takes its part of it: [`prepare`] is all that happens before a weight is loaded.
 
 mod answers;
+mod auxiliary;
 mod base;
 mod coder;
 mod content;
@@ -22,7 +23,7 @@ use emotrain_eval::write_predictions;
 use emotrain_model::device::{self, OpenDevice};
 use emotrain_model::random::Key;
 use emotrain_model::{CausalLm, Checkpoint, ModelConfig};
-use emotrain_prompt::{Answers, Encoder, PromptContract, Sample, TokenCounts, TokenizerFiles};
+use emotrain_prompt::{Answers, Encoder, PromptContract, Sample, Task, TokenCounts, TokenizerFiles};
 use emotrain_recipe::{Recipe, TrainMethod};
 use emotrain_train::{Course, End, Job, Outcome, RunDir, TrainData};
 use serde_json::{Value, json};
@@ -34,6 +35,7 @@ use crate::interrupt::Interrupt;
 use crate::printer::{TrainingView, duration};
 use crate::shell::Shell;
 
+pub(crate) use auxiliary::{Auxiliary, kinds};
 pub(crate) use base::{Base, make_trainable};
 pub(crate) use coder::{Beside, Coder, Selection};
 pub(crate) use content::Content;
@@ -65,6 +67,12 @@ impl Material {
         TokenCounts::of(&self.samples)
     }
 
+    /// How many of the samples ask for something else than an emotion.
+    fn auxiliary(&self) -> usize {
+        let counts = Task::counts(&self.samples);
+        Task::AUXILIARY.iter().filter_map(|task| counts.get(task)).sum()
+    }
+
     /// The counts for people; questions without answers supervise nothing by their nature.
     pub(crate) fn counted(&self) -> String {
         self.counts().to_string().replace(" (0 supervised)", "")
@@ -79,6 +87,8 @@ pub(crate) struct Prepared<'a> {
     pub(crate) config: ModelConfig,
     pub(crate) tokenizer: TokenizerFiles,
     pub(crate) coder: Coder,
+    /// What training asks besides, where training files were asked for.
+    pub(crate) auxiliary: Vec<Auxiliary>,
     /// The bank of demonstrations, where the recipe has one.
     pub(crate) library: Option<Library>,
     /// In the order in which they were asked for.
@@ -106,9 +116,19 @@ pub(crate) fn prepare<'a>(
     let tokenizer = base.as_ref().and_then(|base| problems.take(base.tokenizer()));
     let coder =
         tokenizer.as_ref().and_then(|files| problems.take(Coder::new(recipe, &labels, files.clone())));
+    let auxiliary = coder.as_ref().filter(|_| wanted.contains(&SplitName::Train));
+    let auxiliary = auxiliary.map_or(Ok(Vec::new()), |coder| coder.auxiliary(recipe));
+    let auxiliary = problems.take(auxiliary);
     let library = problems.take(Library::open(recipe, shell));
-    let (Some(contents), Some(base), Some(config), Some(tokenizer), Some(coder), Some(library)) =
-        (contents, base, config, tokenizer, coder, library)
+    let (
+        Some(contents),
+        Some(base),
+        Some(config),
+        Some(tokenizer),
+        Some(coder),
+        Some(auxiliary),
+        Some(library),
+    ) = (contents, base, config, tokenizer, coder, auxiliary, library)
     else {
         return Err(problems.into_error());
     };
@@ -118,7 +138,7 @@ pub(crate) fn prepare<'a>(
         let known = problems.take(known(recipe, &content, name));
         let (Some(found), Some(known)) = (found, known) else { continue };
         let beside = Beside { found: found.as_ref(), known: &known };
-        let samples = problems.take(coder.encode(&content, beside, selection(recipe, name)));
+        let samples = problems.take(coder.encode(&content, beside, selection(recipe, name, &auxiliary)));
         materials.extend(samples.map(|samples| Material { name, content, found, known, samples }));
     }
     problems.take(check_apart(&materials));
@@ -126,20 +146,23 @@ pub(crate) fn prepare<'a>(
     let losses = BTreeMap::new();
     let course =
         train.and_then(|train| problems.take(Ordered::new(recipe, &labels).course(train, Some(&losses))));
-    let prepared = Prepared { recipe, labels, base, config, tokenizer, coder, library, materials, course };
+    let prepared =
+        Prepared { recipe, labels, base, config, tokenizer, coder, auxiliary, library, materials, course };
     prepared.check_fit(&mut problems);
     problems.finish()?;
     Ok(prepared)
 }
 
-/// Training samples are drawn with the run's seed; what is measured is the same whatever the seed.
-pub(crate) fn selection(recipe: &Recipe, name: SplitName) -> Selection {
+/// Training samples are drawn with the run's seed, and auxiliary ones come with them; what is measured is the same
+/// whatever the seed.
+pub(crate) fn selection<'a>(recipe: &Recipe, name: SplitName, auxiliary: &'a [Auxiliary]) -> Selection<'a> {
     let is_train = name == SplitName::Train;
     Selection {
         answers: if is_train { Answers::Given } else { Answers::Withheld },
         limit: name.limit(&recipe.data),
         key: Key::new(if is_train { recipe.train.seed } else { 0 }).named(name.as_str()),
         completion_only: recipe.train.completion_only_loss,
+        auxiliary: if is_train { auxiliary } else { &[] },
     }
 }
 
@@ -174,9 +197,13 @@ impl Prepared<'_> {
         for material in &self.materials {
             let Material { name, content, found, known, samples } = material;
             shell.printer.say(content.summary(&self.labels));
-            let limit = name.limit(&self.recipe.data).filter(|limit| *limit == samples.len());
+            let of_utterances = samples.len() - material.auxiliary();
+            let limit = name.limit(&self.recipe.data).filter(|limit| *limit == of_utterances);
             let drawn = limit.map_or("", |_| ", drawn at random from all");
             shell.printer.say(format_args!("  {}: {}{drawn}", name.as_str(), material.counted()));
+            if let Some(kinds) = kinds(samples) {
+                shell.printer.say(format_args!("  of these {kinds}"));
+            }
             if let Some(found) = found {
                 shell.printer.say(format_args!("  {}", found.summary()));
             }

@@ -117,7 +117,7 @@ fn problems_are_told_with_the_right_file_and_line() {
         expect![[r#"
             HOME/base.toml:1:7: not valid TOML: unclosed table, expected `]`
             HOME/base.toml:2:1: unknown section [seed]
-              hint: the sections are [model], [lora], [data], [prompt], [retrieval], [interpret], [train], [curriculum], [eval], [save], [logging], [[knowledge]]"#]],
+              hint: the sections are [model], [lora], [data], [prompt], [retrieval], [interpret], [train], [auxiliary], [curriculum], [eval], [save], [logging], [[knowledge]]"#]],
     );
 }
 

@@ -100,7 +100,7 @@ load_in_4bit = true
 "#,
         expect![[r#"
             erc.toml:1:2: unknown section [quantization]
-              hint: the sections are [model], [lora], [data], [prompt], [retrieval], [interpret], [train], [curriculum], [eval], [save], [logging], [[knowledge]]
+              hint: the sections are [model], [lora], [data], [prompt], [retrieval], [interpret], [train], [auxiliary], [curriculum], [eval], [save], [logging], [[knowledge]]
         "#]],
     );
 }

@@ -32,7 +32,8 @@ fn check(path: &Path, set: &[String], shell: &Shell) -> anyhow::Result<String> {
     let counts = prepared.materials.iter().map(|material| {
         let dropped = material.counts().shortened;
         let shortened = if dropped > 0 { format!(" ({dropped} shortened to fit)") } else { String::new() };
-        format!("{} {}{shortened}", material.name.as_str(), material.samples.len())
+        let kinds = pipeline::kinds(&material.samples).map_or(String::new(), |kinds| format!(" ({kinds})"));
+        format!("{} {}{kinds}{shortened}", material.name.as_str(), material.samples.len())
     });
     Ok(format!("sound; samples: {}", counts.collect::<Vec<_>>().join(", ")))
 }

@@ -1,8 +1,7 @@
 //! `emotrain inspect`: samples as the model gets them.
 
-use emotrain_data::UtteranceId;
-use emotrain_model::random::Key;
-use emotrain_prompt::{Answers, Piece, Sample, TokenCounts};
+use emotrain_data::{LabelSet, UtteranceId};
+use emotrain_prompt::{Answers, Piece, Sample, Task, TokenCounts};
 
 use crate::cli::InspectArgs;
 use crate::exit::{Complaint, Exit};
@@ -21,47 +20,63 @@ pub(crate) fn run(args: &InspectArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let recipe = emotrain_recipe::load(&args.recipe.recipe, &args.recipe.set)?;
     let prepared = pipeline::prepare(&recipe, &[], shell)?;
     let content = Content::read(&recipe.data, &prepared.labels, args.split)?;
+    let auxiliary = prepared.coder.auxiliary(&recipe)?;
     let selection = Selection {
         answers: Answers::Given,
         limit: None,
-        key: Key::new(0),
-        completion_only: recipe.train.completion_only_loss,
+        ..pipeline::selection(&recipe, args.split, &auxiliary)
     };
     let found = pipeline::find(&recipe, &prepared.labels, prepared.library.as_ref(), (&content, args.split))?;
     let known = pipeline::known(&recipe, &content, args.split)?;
     known.summary().iter().for_each(|line| shell.printer.say(line));
     let beside = Beside { found: found.as_ref(), known: &known };
     let samples = prepared.coder.encode(&content, beside, selection)?;
-    let shown: Vec<&Sample> = match &args.id {
-        None => samples.iter().take(args.limit).collect(),
-        Some(id) => vec![find(&samples, id, &content)?],
-    };
-    for sample in shown {
-        let label = sample.label.map_or(String::new(), |label| format!(", {}", prepared.labels.name(label)));
-        shell.printer.result(format_args!(
-            "{}: {} tokens, {} supervised{label}{}",
-            sample.id,
-            sample.ids.len(),
-            supervised(sample),
-            dropped(sample)
-        ))?;
+    for sample in chosen(&samples, args, &content)? {
+        shell.printer.result(format_args!("{}", headline(sample, &prepared.labels)))?;
         let pieces = prepared.coder.tokenizer().pieces(sample)?;
         shell.printer.result(format_args!("{}\n", rendered(&pieces, shell.printer.coloured())))?;
     }
     let name = args.split.as_str();
     shell.printer.result(format_args!("{name}: {}", TokenCounts::of(&samples)))?;
+    if let Some(kinds) = pipeline::kinds(&samples) {
+        shell.printer.result(format_args!("  of these {kinds}"))?;
+    }
     Ok(Exit::Done)
 }
 
-fn find<'a>(samples: &'a [Sample], id: &str, content: &Content) -> anyhow::Result<&'a Sample> {
-    let id: UtteranceId = id.parse().map_err(|error| Complaint::usage(format!("--id: {error}")))?;
-    let missing = || {
-        let complaint =
-            Complaint::usage(format!("--id: {} holds no utterance {id}", content.path().display()));
-        let first = samples.first().map_or(String::new(), |first| format!("the first is {}", first.id));
-        complaint.hint(first)
+/// The samples to show: all of one utterance, or the first ones.
+fn chosen<'a>(
+    samples: &'a [Sample],
+    args: &InspectArgs,
+    content: &Content,
+) -> anyhow::Result<Vec<&'a Sample>> {
+    let asked = samples.iter().filter(|sample| args.task.is_none() || sample.task == args.task);
+    let Some(id) = &args.id else {
+        return Ok(asked.take(args.limit).collect());
     };
-    samples.iter().find(|sample| sample.id == id).ok_or_else(|| missing().into())
+    let id: UtteranceId = id.parse().map_err(|error| Complaint::usage(format!("--id: {error}")))?;
+    let found: Vec<&Sample> = asked.filter(|sample| sample.id == id).collect();
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    let path = content.path().display();
+    if let Some(task) = args.task.filter(|_| samples.iter().any(|sample| sample.id == id)) {
+        let message = format!("--task: of {id} in {path} there is no {} sample", task.as_str());
+        return Err(Complaint::usage(message).into());
+    }
+    let complaint = Complaint::usage(format!("--id: {path} holds no utterance {id}"));
+    let first = samples.first().map_or(String::new(), |first| format!("the first is {}", first.id));
+    Err(complaint.hint(first).into())
+}
+
+fn headline(sample: &Sample, labels: &LabelSet) -> String {
+    let Sample { id, task, ids, label, .. } = sample;
+    let task = task.filter(|task| *task != Task::Emotion).map_or("", Task::as_str);
+    let label = label.filter(|_| sample.task != Some(Task::SpeakerIdentification));
+    let label = label.map_or(String::new(), |label| format!(", {}", labels.name(label)));
+    let gap = if task.is_empty() { "" } else { " " };
+    let (tokens, supervised, dropped) = (ids.len(), supervised(sample), dropped(sample));
+    format!("{id}{gap}{task}: {tokens} tokens, {supervised} supervised{label}{dropped}")
 }
 
 /// The first token of a sample has nothing before it to be predicted from.

@@ -34,7 +34,7 @@ pub(crate) fn run(args: &PredictArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let all = Selection {
         answers: Answers::Withheld,
         limit: None,
-        ..pipeline::selection(&recipe, SplitName::Test)
+        ..pipeline::selection(&recipe, SplitName::Test, &[])
     };
     let content = Content::Dialogues(split);
     let found =

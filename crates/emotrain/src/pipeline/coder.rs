@@ -1,13 +1,16 @@
 //! From what a data file holds to token ids.
 
-use emotrain_data::{LabelSet, Split, TextSplit, UtteranceId};
+use std::path::Path;
+
+use emotrain_data::{Dialogue, LabelSet, Split, TextSplit, UtteranceId};
 use emotrain_model::random::Key;
 use emotrain_prompt::{
-    Answers, ChatTokenizer, Encoder, PromptError, Question, Sample, Template, TokenizerFiles,
+    Answers, ChatTokenizer, Encoder, PromptError, Question, Sample, Task, Template, TokenizerFiles,
 };
 use emotrain_recipe::{DataFormat, Recipe};
 use rayon::prelude::*;
 
+use super::auxiliary::{Auxiliary, first};
 use super::content::Content;
 use super::demonstrations::Found;
 use super::knowledge::Known;
@@ -30,13 +33,15 @@ pub(crate) enum Coder {
 
 /// Which samples of a file, and in which form.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Selection {
+pub(crate) struct Selection<'a> {
     pub(crate) answers: Answers,
     /// At most so many, drawn by the key.
     pub(crate) limit: Option<usize>,
     pub(crate) key: Key,
     /// Whether the loss counts the answer alone.
     pub(crate) completion_only: bool,
+    /// What is asked of some utterances besides.
+    pub(crate) auxiliary: &'a [Auxiliary],
 }
 
 /// What prompts show beside the dialogues of a file.
@@ -76,6 +81,17 @@ impl Coder {
         Ok(Self::Emotions(Box::new(encoder)))
     }
 
+    /// What training asks besides the emotions.
+    ///
+    /// # Errors
+    /// Templates that do not do.
+    pub(crate) fn auxiliary(&self, recipe: &Recipe) -> anyhow::Result<Vec<Auxiliary>> {
+        match self {
+            Self::Emotions(encoder) => Auxiliary::of(recipe, encoder),
+            Self::Text { .. } => Ok(Vec::new()),
+        }
+    }
+
     /// The samples of a file: of its utterances, or the sequences of its text.
     ///
     /// # Errors
@@ -84,7 +100,7 @@ impl Coder {
         &self,
         content: &Content,
         beside: Beside<'_>,
-        selection: Selection,
+        selection: Selection<'_>,
     ) -> anyhow::Result<Vec<Sample>> {
         match (self, content) {
             (Self::Emotions(encoder), Content::Dialogues(split)) => {
@@ -119,27 +135,30 @@ impl Coder {
 fn utterances(
     encoder: &Encoder,
     (split, beside): (&Split, Beside<'_>),
-    selection: Selection,
+    selection: Selection<'_>,
 ) -> anyhow::Result<Vec<Sample>> {
     let turns = split.dialogues.iter();
     let turns = turns.flat_map(|dialogue| (0..dialogue.utterances.len()).map(move |at| (dialogue, at)));
     let turns: Vec<_> = turns.collect();
-    let chosen = draw(turns.len(), selection.limit, selection.key);
-    let samples: Vec<Result<Sample, PromptError>> = chosen
+    let samples: Vec<Result<Sample, (Task, PromptError)>> = asked(encoder, (&turns, &split.path), selection)?
         .into_par_iter()
-        .map(|at| {
+        .map(|(at, encoder)| {
             let (dialogue, position) = turns[at];
             let demonstrations = beside.found.map_or(&[][..], |found| &found.shown[at]);
             let knowledge = &beside.known.texts(dialogue, position);
             let question = Question { dialogue, position, demonstrations, knowledge };
-            encoder.encode_question(selection.answers, question)
+            let sample = encoder.encode_question(selection.answers, question);
+            sample.map_err(|error| (encoder.template().task(), error))
         })
         .collect();
     let (good, bad): (Vec<_>, Vec<_>) = samples.into_iter().partition(Result::is_ok);
     let mut problems = Problems::default();
     let rest = bad.len().saturating_sub(TOLD);
-    for error in bad.into_iter().filter_map(Result::err).take(TOLD) {
-        problems.add(anyhow::Error::new(error).context(split.path.display().to_string()));
+    for (task, error) in bad.into_iter().filter_map(Result::err).take(TOLD) {
+        let path = split.path.display();
+        let place =
+            if task == Task::Emotion { path.to_string() } else { format!("{path}: {}", task.as_str()) };
+        problems.add(anyhow::Error::new(error).context(place));
     }
     if rest > 0 {
         let path = split.path.display();
@@ -153,6 +172,25 @@ fn utterances(
         }
     }
     Ok(samples)
+}
+
+/// The places of the utterances that are asked about, each with what asks: an utterance's auxiliary questions come
+/// behind the one about its emotion.
+fn asked<'a>(
+    encoder: &'a Encoder,
+    (turns, path): (&[(&Dialogue, usize)], &Path),
+    selection: Selection<'a>,
+) -> anyhow::Result<Vec<(usize, &'a Encoder)>> {
+    let chosen = draw(turns.len(), selection.limit, selection.key);
+    let mut asked: Vec<(usize, &Encoder)> = chosen.iter().map(|&at| (at, encoder)).collect();
+    let mut problems = Problems::default();
+    for auxiliary in selection.auxiliary {
+        let drawn = problems.take(auxiliary.draw(turns, &chosen, (path, selection.key)));
+        asked.extend(drawn.into_iter().flatten().map(|at| (at, &auxiliary.encoder)));
+    }
+    problems.finish()?;
+    asked.sort_by_key(|(at, encoder)| (*at, encoder.template().task()));
+    Ok(asked)
 }
 
 /// All documents behind one another, each ended by `end`, cut every `length` tokens. Every token is supervised.
@@ -187,13 +225,7 @@ fn sequences(
 
 /// `limit` of `count` places in ascending order, each set of places being equally likely; all without a limit.
 fn draw(count: usize, limit: Option<usize>, key: Key) -> Vec<usize> {
-    let mut places: Vec<usize> = (0..count).collect();
-    if let Some(limit) = limit.filter(|limit| *limit < count) {
-        places.sort_by_key(|&place| (key.with(place as u64).bits(), place));
-        places.truncate(limit);
-        places.sort_unstable();
-    }
-    places
+    first((0..count).collect(), limit.unwrap_or(count), |&place| key.with(place as u64).bits())
 }
 
 #[cfg(test)]

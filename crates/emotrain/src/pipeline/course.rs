@@ -7,7 +7,7 @@ use anyhow::Context;
 use emotrain_curriculum::{Curriculum, Given, Scorer, Source, Wheel, source};
 use emotrain_data::{Dialogue, LabelSet};
 use emotrain_model::CausalLm;
-use emotrain_prompt::Sample;
+use emotrain_prompt::{Sample, Task};
 use emotrain_recipe::Recipe;
 use emotrain_train::{Course, Epoch, Place, RunDir, sample_losses};
 use serde_json::Value;
@@ -80,7 +80,10 @@ impl<'a> Ordered<'a> {
         let mut scorer = self.scorer(&split.dialogues, losses)?;
         let components = scorer.all(&split.dialogues)?;
         let members = members(&split.dialogues, &material.samples);
-        let sizes: Vec<usize> = members.iter().map(Vec::len).collect();
+        // Auxiliary samples go with their dialogues and have no say in where these stand.
+        let of_emotions = |&&sample: &&usize| material.samples[sample].task == Some(Task::Emotion);
+        let sizes: Vec<usize> =
+            members.iter().map(|samples| samples.iter().filter(of_emotions).count()).collect();
         let Curriculum { scores, schedule } = Curriculum::from_scores(section, components, &sizes)?;
         let epoch = |number| {
             let epoch = schedule.epoch(number);
@@ -109,7 +112,7 @@ fn members(dialogues: &[Dialogue], samples: &[Sample]) -> Vec<Vec<usize>> {
 }
 
 /// The base model's mean loss on the labels of each dialogue's samples, in nats per utterance: measured once in the
-/// life of a run and kept in its folder.
+/// life of a run and kept in its folder. Only samples that ask for emotions count.
 ///
 /// # Errors
 /// A loss that is not finite, or a file that cannot be read or written.
@@ -126,7 +129,9 @@ pub(crate) fn losses(
         return Ok(Some(kept));
     }
     printer.say("measuring the untrained model's loss on every dialogue");
-    let losses = sample_losses(model, samples, recipe.eval.per_device_eval_batch_size);
+    let samples: Vec<Sample> =
+        samples.iter().filter(|sample| sample.task == Some(Task::Emotion)).cloned().collect();
+    let losses = sample_losses(model, &samples, recipe.eval.per_device_eval_batch_size);
     let mut sums = BTreeMap::<String, (f64, usize)>::new();
     for (sample, loss) in samples.iter().zip(losses) {
         let (sum, count) = sums.entry(sample.id.dialogue.clone()).or_default();

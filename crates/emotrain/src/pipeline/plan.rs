@@ -5,7 +5,7 @@ use emotrain_model::{ModelConfig, tensor_shapes};
 use emotrain_recipe::{Recipe, TargetModules, TrainMethod};
 use emotrain_train::Plan;
 
-use super::{Prepared, course};
+use super::{Prepared, course, kinds};
 use crate::cli::SplitName;
 
 /// Samples, tokens, steps and parameters for people to read.
@@ -13,6 +13,7 @@ pub(crate) fn plan(prepared: &Prepared) -> String {
     let mut lines = Vec::new();
     for material in &prepared.materials {
         lines.push(format!("{:<11} {}", material.name.as_str(), material.counted()));
+        lines.extend(kinds(&material.samples).map(|kinds| format!("{:<11} of these {kinds}", "")));
         lines.extend(material.known.summary().into_iter().map(|line| format!("{:<11} {line}", "")));
     }
     let section = &prepared.recipe.train;

@@ -2,11 +2,12 @@
 
 use emotrain_model::Checkpoint;
 use emotrain_model::device::OpenDevice;
+use emotrain_prompt::Task;
 use emotrain_recipe::Recipe;
 use emotrain_train::RunDir;
 use serde_json::{Map, Value, json};
 
-use super::{Base, Found, Material, Prepared};
+use super::{Auxiliary, Base, Found, Material, Prepared};
 use crate::env;
 
 /// The version of `run.json` and `report.json`.
@@ -47,6 +48,7 @@ impl Record {
             ),
             ("knowledge", knowledge(prepared)),
             ("template", template),
+            ("auxiliary", prepared.auxiliary.iter().map(Auxiliary::record).collect()),
             (
                 "tokenizer",
                 json!({ "sha256": emotrain_data::sha256_hex(prepared.tokenizer.tokenizer_json.as_bytes()) }),
@@ -97,10 +99,14 @@ fn knowledge(prepared: &Prepared) -> Value {
 }
 
 fn file(material: &Material) -> Value {
+    let tasks = Task::counts(&material.samples).into_iter();
+    let tasks: Map<String, Value> =
+        tasks.map(|(task, count)| (task.as_str().to_owned(), json!(count))).collect();
     json!({
         "path": material.content.path(),
         "sha256": material.content.sha256(),
         "samples": material.samples.len(),
+        "tasks": tasks,
         "tokens": material.counts().tokens,
     })
 }

@@ -174,8 +174,8 @@ proptest! {
                 changed.utterances.extend(other.utterances.iter().cloned());
                 changed.utterances[position].speaker = speaker;
             } else {
-                let others = dialogue.speakers().into_iter().filter(|speaker| speaker != name);
-                changed.utterances[position].speaker = others.last().unwrap().to_owned();
+                let mut others = dialogue.speakers().into_iter().filter(|speaker| speaker != name);
+                changed.utterances[position].speaker = others.next_back().unwrap().to_owned();
                 let after = Utterance { speaker: name.clone(), ..other.utterances[0].clone() };
                 changed.utterances.push(after);
             }
