@@ -1,4 +1,5 @@
-//! Recipes for the ideas of neighbours: every one is knowledge or a part of the prompt, and nothing else.
+//! Recipes for the ideas of neighbours: every one is knowledge, a part of the prompt or a further question, and nothing
+//! else.
 
 use std::path::{Path, PathBuf};
 
@@ -91,4 +92,27 @@ fn without_texts_the_recipe_says_where_they_are_missing() {
     let (code, said) = shown("hint", &[], &[]);
     assert_eq!(code, 3, "{said}");
     assert!(said.contains("checkpoints/knowledge/hint.valid.jsonl"), "{said}");
+}
+
+#[test]
+fn further_questions_are_for_training_alone() {
+    let bench = Workbench::new();
+    let recipe = recipes().join("neighbours/instructerc.toml").display().to_string();
+    let count = |split: &str| {
+        let text = fs_err::read_to_string(recipes().join(format!("quickstart/{split}.jsonl"))).unwrap();
+        text.matches("\"speaker\"").count()
+    };
+    let said = bench.run(&[&recipe, "--dry-run"]).done();
+    let (train, valid) = (count("train"), count("valid"));
+    let (who, next) = (train.div_ceil(2), (train as f64 / 4.0).round());
+    let kinds = format!("of these {train} emotion, {who} speaker_identification, {next} emotion_impact");
+    assert!(said.out.contains(&kinds), "{kinds} is not in\n{}", said.out);
+    assert!(said.out.contains(&format!("valid       {valid} samples")), "{}", said.out);
+    assert!(!said.out.contains("shortened"), "{}", said.out);
+    for (task, question) in
+        [("speaker_identification", "Who is it?"), ("emotion_impact", "is about to answer.")]
+    {
+        let said = bench.run(&["inspect", &recipe, "--task", task, "--limit", "1"]).done();
+        assert!(said.out.contains(question), "{}", said.out);
+    }
 }
