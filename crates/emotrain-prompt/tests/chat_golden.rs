@@ -8,7 +8,7 @@ mod chats;
 use std::time::Instant;
 
 use emotrain_data::{Dialogue, Label, LabelSet, Utterance};
-use emotrain_prompt::{ChatTokenizer, Encoder, Sample, Template, TokenizerFiles};
+use emotrain_prompt::{ChatTokenizer, Encoder, Sample, Task, Template, TokenizerFiles};
 use emotrain_recipe::{LabelSetName, PromptSection, PromptSlots, PromptTemplate};
 
 fn tokenizer(name: &str) -> ChatTokenizer {
@@ -35,9 +35,14 @@ fn qwen3() {
 
 /// The supervised text is what the chat template prints after the prompt.
 fn check_answer(tokenizer: &ChatTokenizer, enable_thinking: bool, answer: &str) {
-    let encoder = encoder(tokenizer, enable_thinking);
-    let sample = encoder.encode(&bakery(9), 7).unwrap();
-    assert_eq!(tokenizer.decode(sample.completion()).unwrap(), answer);
+    for (task, said) in
+        [(Task::Emotion, "neutral"), (Task::SpeakerIdentification, "Rosa"), (Task::EmotionImpact, "neutral")]
+    {
+        let sample = encoder(tokenizer, task, enable_thinking).encode(&bakery(9), 7).unwrap();
+        let answer = answer.replace("neutral", said);
+        assert_eq!(tokenizer.decode(sample.completion()).unwrap(), answer, "{task:?}");
+    }
+    let encoder = encoder(tokenizer, Task::Emotion, enable_thinking);
     let contract = encoder.contract().unwrap();
     assert!(contract.clean_border);
     assert_eq!(tokenizer.encode(&contract.golden.text).unwrap(), contract.golden.ids);
@@ -46,7 +51,7 @@ fn check_answer(tokenizer: &ChatTokenizer, enable_thinking: bool, answer: &str) 
 /// The validation split of MELD has 1,109 utterances. They take half a second on one thread; the limit is for
 /// loaded machines.
 fn check_speed(tokenizer: &ChatTokenizer) {
-    let encoder = encoder(tokenizer, false);
+    let encoder = encoder(tokenizer, Task::Emotion, false);
     let dialogue = bakery(10);
     let start = Instant::now();
     let samples: Vec<Sample> = (0..1109).map(|at| encoder.encode(&dialogue, at % 10).unwrap()).collect();
@@ -55,7 +60,7 @@ fn check_speed(tokenizer: &ChatTokenizer) {
     assert!(seconds < 10.0, "1,109 prompts took {seconds:.1} s");
 }
 
-fn encoder(tokenizer: &ChatTokenizer, enable_thinking: bool) -> Encoder {
+fn encoder(tokenizer: &ChatTokenizer, task: Task, enable_thinking: bool) -> Encoder {
     let section = PromptSection {
         template: PromptTemplate::Plain,
         slots: PromptSlots::All,
@@ -65,7 +70,7 @@ fn encoder(tokenizer: &ChatTokenizer, enable_thinking: bool) -> Encoder {
         enable_thinking,
     };
     let labels = LabelSet::builtin(LabelSetName::Meld);
-    Encoder::new(tokenizer.clone(), Template::builtin(), labels, &section, 2048).unwrap()
+    Encoder::new(tokenizer.clone(), Template::of_task(task, None).unwrap(), labels, &section, 2048).unwrap()
 }
 
 fn bakery(utterances: usize) -> Dialogue {
