@@ -11,7 +11,9 @@ use std::path::Path;
 use std::time::Instant;
 
 use burn::tensor::{DType, Device};
-use emotrain_model::{CausalLm, Checkpoint, GenerationConfig, Generator, Prompt, Sampling, Scorer};
+use emotrain_model::{
+    CausalLm, Checkpoint, GenerationConfig, Generator, Precision, Prompt, Sampling, Scorer,
+};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -33,7 +35,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let begin = Instant::now();
         let result = match words.as_slice() {
             ["generate", batch, tokens] => generate(&model, &work, batch.parse()?, tokens.parse()?)?,
-            ["score", batch] => score(&model, &work, batch.parse()?),
+            ["score", batch] => score(&model, &work, batch.parse()?, Precision::Full),
+            ["score", batch, "bf16"] => score(&model, &work, batch.parse()?, Precision::Bf16),
             _ => return Err(format!("what is {line:?}?").into()),
         };
         println_line(&json!({ "seconds": begin.elapsed().as_secs_f64(), "result": result }));
@@ -61,8 +64,8 @@ fn generate(
     Ok(json!(answers.into_iter().map(|answer| answer.ids).collect::<Vec<_>>()))
 }
 
-fn score(model: &CausalLm, work: &Work, batch: usize) -> serde_json::Value {
-    let mut scorer = Scorer::new(model, &work.completions);
+fn score(model: &CausalLm, work: &Work, batch: usize, precision: Precision) -> serde_json::Value {
+    let mut scorer = Scorer::new(model, &work.completions, precision);
     let prompts: Vec<&[u32]> = work.prompts.iter().map(Vec::as_slice).collect();
     let scores: Vec<Vec<f32>> = prompts.chunks(batch).flat_map(|prompts| scorer.score(prompts)).collect();
     json!(scores)

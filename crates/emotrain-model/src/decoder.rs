@@ -5,6 +5,7 @@ use burn::tensor::{DType, Device, IndexingUpdateOp, Int, Tensor, TensorData};
 use crate::attention::blocks;
 use crate::batch::{Batch, Target};
 use crate::config::ModelConfig;
+use crate::engine::Precision;
 use crate::error::ModelError;
 use crate::gradients::Gradients;
 use crate::head::{head_loss, target_log_probabilities};
@@ -206,7 +207,7 @@ impl CausalLm {
     /// # Panics
     /// If a prompt or a completion is empty.
     pub fn score(&self, prompts: &[&[u32]], completions: &[Vec<u32>]) -> Vec<Vec<f32>> {
-        Scorer::new(self, completions).score(prompts)
+        Scorer::new(self, completions, Precision::Full).score(prompts)
     }
 
     /// The logits after every token of `ids`, `[T, V]`: for comparing models, training never forms them.

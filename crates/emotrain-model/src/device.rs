@@ -16,6 +16,13 @@ pub struct OpenDevice {
     pub name: String,
 }
 
+impl OpenDevice {
+    /// Whether it is the CPU.
+    pub fn is_cpu(&self) -> bool {
+        self.device == Device::flex()
+    }
+}
+
 /// The kinds of device of this build, as a recipe names them.
 pub fn compiled() -> Vec<&'static str> {
     let mut kinds = vec!["cpu"];
@@ -70,7 +77,7 @@ fn instructions() -> &'static str {
     #[cfg(target_arch = "x86_64")]
     {
         if matches!(pulp::Arch::new(), pulp::Arch::V4(_)) {
-            return "AVX-512";
+            return if is_x86_feature_detected!("avx512bf16") { "AVX-512 with BF16" } else { "AVX-512" };
         }
         if matches!(pulp::Arch::new(), pulp::Arch::V3(_)) {
             return "AVX2";

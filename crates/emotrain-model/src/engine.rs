@@ -79,6 +79,17 @@ impl Cache {
     }
 }
 
+/// In what a model's linear layers multiply on the CPU. Everything else is f32 in both: the residual stream, attention,
+/// norms, adapters and logits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// As the weights are.
+    #[default]
+    Full,
+    /// Weights and inputs rounded to bfloat16, sums in f32.
+    Bf16,
+}
+
 /// A model that is ready to be fed. The weights are shared with the model it was made of, not copied.
 pub(crate) enum Engine {
     /// Memory and kernels of the CPU.
@@ -89,9 +100,9 @@ pub(crate) enum Engine {
 
 impl Engine {
     /// The form that fits the model's device and dtype.
-    pub(crate) fn new(model: &CausalLm) -> Self {
+    pub(crate) fn new(model: &CausalLm, precision: Precision) -> Self {
         if is_host(&model.embed) {
-            Self::Host(Box::new(HostModel::new(model)))
+            Self::Host(Box::new(HostModel::new(model, precision)))
         } else {
             Self::Tensors(Box::new(model.clone()))
         }

@@ -16,7 +16,7 @@ pub use sampling::Sampling;
 
 use crate::config::ModelConfig;
 use crate::decoder::CausalLm;
-use crate::engine::{Cache, Engine};
+use crate::engine::{Cache, Engine, Precision};
 use crate::error::ModelError;
 
 /// A prompt and which of all it is.
@@ -90,7 +90,7 @@ pub struct Generator {
 impl Generator {
     /// Makes the model ready to generate, with its adapter if it has one.
     pub fn new(model: &CausalLm) -> Self {
-        let (engine, config) = (Engine::new(model), model.config().clone());
+        let (engine, config) = (Engine::new(model, Precision::Full), model.config().clone());
         Self { engine, config, last: Vec::new(), cache: Cache::default() }
     }
 

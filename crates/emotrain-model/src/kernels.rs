@@ -23,7 +23,7 @@ pub(crate) use gelu::bias_gelu;
 pub(crate) use host::{add_columns, for_rows, is_host, read, slice};
 pub(crate) use layer_norm::{LayerNorm, add_layer_norm};
 pub(crate) use paged::{Pages, Span, attend_pages};
-pub(crate) use product::{linear, product};
+pub(crate) use product::{linear, product, product_bf16_to, product_to};
 pub(crate) use rms_norm::{rms_norm, rms_norm_backward, rms_norm_row, rms_norm_weight_gradient};
 pub(crate) use rope::{Rotation, rotate, rotate_head};
 pub(crate) use self_attention::{Projected, self_attention};

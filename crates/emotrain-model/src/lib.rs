@@ -31,6 +31,7 @@ pub use adapter::BaseModel;
 pub use batch::{Batch, Sequence, Target};
 pub use config::{Architecture, Llama3Scaling, ModelConfig};
 pub use decoder::{CausalLm, PassOptions};
+pub use engine::Precision;
 pub use error::ModelError;
 pub use generate::{Finish, Generated, Generation, GenerationConfig, Generator, NewToken, Prompt, Sampling};
 pub use gradients::Gradients;

@@ -2,7 +2,7 @@
 
 use crate::batch::Batch;
 use crate::decoder::CausalLm;
-use crate::engine::{Cache, Engine, Feed};
+use crate::engine::{Cache, Engine, Feed, Precision};
 use crate::kernels::log_sum_exp_row;
 
 /// Rows whose logits exist at one time.
@@ -33,9 +33,9 @@ impl<'a> Scorer<'a> {
     ///
     /// # Panics
     /// If a completion is empty.
-    pub fn new(model: &'a CausalLm, completions: &'a [Vec<u32>]) -> Self {
+    pub fn new(model: &'a CausalLm, completions: &'a [Vec<u32>], precision: Precision) -> Self {
         assert!(completions.iter().all(|completion| !completion.is_empty()), "a completion needs a token");
-        let form = match Engine::new(model) {
+        let form = match Engine::new(model, precision) {
             engine @ Engine::Host(_) => Form::Cached(Box::new((engine, Vec::new(), Cache::default()))),
             Engine::Tensors(_) => Form::Packed(model),
         };
@@ -144,6 +144,26 @@ mod tests {
     }
 
     #[test]
+    fn scores_in_bf16_are_near_those_in_full_and_do_not_depend_on_company() {
+        let completions = vec![vec![4], vec![5, 6], vec![7, 8, 9]];
+        let prompts: Vec<Vec<u32>> = (0..5).map(|salt| [ids(35, 9), ids(7 + salt, salt)].concat()).collect();
+        let prompts: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
+        for architecture in Architecture::ALL {
+            let model = model(architecture);
+            let score = |precision| Scorer::new(&model, &completions, precision).score(&prompts);
+            let (full, bf16) = (score(Precision::Full), score(Precision::Bf16));
+            assert_ne!(full, bf16);
+            for (full, bf16) in full.iter().flatten().zip(bf16.iter().flatten()) {
+                assert!((full - bf16).abs() < 0.05 * full.abs(), "{bf16}, in full {full}");
+            }
+            let alone = prompts
+                .iter()
+                .flat_map(|prompt| Scorer::new(&model, &completions, Precision::Bf16).score(&[prompt]));
+            assert_eq!(alone.collect::<Vec<_>>(), bf16);
+        }
+    }
+
+    #[test]
     fn scores_are_those_of_packed_batches_and_do_not_depend_on_company() {
         let completions = vec![vec![4], vec![5, 6], vec![7, 8, 9], vec![7, 1]];
         let prompts: Vec<Vec<u32>> = [(30, 1), (1, 0), (30, 2), (45, 3), (0, 0), (7, 4)]
@@ -153,7 +173,7 @@ mod tests {
         let prompts: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).chain([&[3][..]]).collect();
         for architecture in Architecture::ALL {
             let model = model(architecture);
-            let together = Scorer::new(&model, &completions).score(&prompts);
+            let together = Scorer::new(&model, &completions, Precision::Full).score(&prompts);
             let tokens = model.log_probabilities(&Batch::choices(&prompts, &completions));
             let mut tokens = tokens.into_iter();
             for scores in &together {
@@ -163,7 +183,7 @@ mod tests {
                     assert!((score - packed).abs() < 1e-4 * packed.abs().max(1.0), "{score}, not {packed}");
                 }
             }
-            let mut scorer = Scorer::new(&model, &completions);
+            let mut scorer = Scorer::new(&model, &completions, Precision::Full);
             let pairs: Vec<Vec<f32>> = prompts.chunks(2).flat_map(|pair| scorer.score(pair)).collect();
             assert_eq!(pairs, together);
             let alone: Vec<Vec<f32>> =

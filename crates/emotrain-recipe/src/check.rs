@@ -239,6 +239,11 @@ impl Checker<'_> {
             let hint = format!("write greater_is_better = {right} under [eval]");
             self.add(&["eval.metric_for_best_model", "eval.greater_is_better"], fault.hint(hint));
         }
+        if recipe.eval.bf16_full_eval && recipe.data.format == DataFormat::Text {
+            let fault = Fault::new("format = \"text\" has no labels to score in bfloat16");
+            let hint = "write bf16_full_eval = false under [eval]";
+            self.add(&["eval.bf16_full_eval", "data.format"], fault.hint(hint));
+        }
     }
 
     /// Whatever compares evaluations needs several of them.

@@ -318,6 +318,8 @@ pub struct EvalSection {
     pub early_stopping_patience: usize,
     /// How the labels of final scores are asked for.
     pub output_type: OutputType,
+    /// Score labels in bfloat16 on the CPU.
+    pub bf16_full_eval: bool,
     /// Evaluate the untrained model first.
     pub baseline: bool,
     /// Evaluate the test split once, after selection.

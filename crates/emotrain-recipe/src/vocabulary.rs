@@ -270,6 +270,7 @@ pub(crate) const SECTIONS: &[Section] = &[
             key("load_best_model_at_end", Kind::Switch),
             key("early_stopping_patience", FROM_ZERO),
             key("output_type", Kind::Choice(OutputType::NAMES)),
+            key("bf16_full_eval", Kind::Switch),
             key("baseline", Kind::Switch),
             key("test", Kind::Switch),
         ],

@@ -30,7 +30,7 @@ pub(crate) fn validate(
             classification: None,
         },
         Validation::Questions(questions) => {
-            let scored = evaluate(model, questions, batch_size, &mut progress)?;
+            let scored = evaluate(model, questions, &job.recipe.eval, &mut progress)?;
             let known = scored.iter().filter_map(|s| s.truth.map(|truth| (truth, Some(s.predicted))));
             let (truth, predicted): (Vec<_>, Vec<_>) = known.unzip();
             let metrics = emotrain_eval::score(&truth, &predicted, job.labels)?;

@@ -1,8 +1,9 @@
 //! Scoring: every label by its likelihood after the prompt, the prompt computed once for all labels.
 
 use emotrain_data::{Label, UtteranceId};
-use emotrain_model::{Batch, CausalLm, Scorer, Sequence};
+use emotrain_model::{Batch, CausalLm, Precision, Scorer, Sequence};
 use emotrain_prompt::Sample;
+use emotrain_recipe::EvalSection;
 
 use crate::error::TrainError;
 
@@ -45,15 +46,16 @@ pub struct Scored {
 pub fn evaluate(
     model: &CausalLm,
     questions: &Questions,
-    batch_size: usize,
+    section: &EvalSection,
     progress: &mut dyn FnMut(usize),
 ) -> Result<Vec<Scored>, TrainError> {
     let mut order: Vec<usize> = (0..questions.samples.len()).collect();
     order.sort_by_key(|&sample| &questions.samples[sample].ids);
-    let mut scorer = Scorer::new(model, &questions.completions);
+    let precision = if section.bf16_full_eval { Precision::Bf16 } else { Precision::Full };
+    let mut scorer = Scorer::new(model, &questions.completions, precision);
     let mut scored = vec![None; order.len()];
     let mut done = 0;
-    for batch in order.chunks(batch_size) {
+    for batch in order.chunks(section.per_device_eval_batch_size) {
         let prompts: Vec<&[u32]> =
             batch.iter().map(|&sample| questions.samples[sample].ids.as_slice()).collect();
         for (&sample, log_probs) in batch.iter().zip(scorer.score(&prompts)) {

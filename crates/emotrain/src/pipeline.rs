@@ -224,6 +224,11 @@ impl Prepared<'_> {
         on: &OpenDevice,
         shell: &Shell,
     ) -> anyhow::Result<(CausalLm, Option<Checkpoint>)> {
+        if self.recipe.eval.bf16_full_eval && !on.is_cpu() {
+            let complaint =
+                Complaint::usage(format!("eval.bf16_full_eval is for the CPU, not for {}", on.name));
+            return Err(complaint.hint("write model.dtype = \"bfloat16\" instead").into());
+        }
         let begin = env::now();
         let loaded = self.base.load(&shell.hub(), self.recipe.train.seed, on)?;
         let (name, took) = (self.base.named().name, duration(env::now() - begin));

@@ -7,8 +7,8 @@ SmolLM2-135M-Instruct in float32 with its cache, on the threads there are. Gener
 prompts of ../generate/smollm2.json at batch sizes 1 and 8 (left-padded on their side), a fixed
 number of tokens. With `--work FILE`, a JSON file of `prompts` and `completions` (token ids; the
 first lines of `emotrain inspect` show them), also scoring: ours scores all completions after every
-prompt, theirs generates an answer to each prompt at batch size 1, as long as the longest
-completion. Prints one JSON line a round and the medians of the ratios; needs fetch-models.sh.
+prompt, in float32 and with `eval.bf16_full_eval`; theirs generates an answer to each prompt at
+batch size 1 in float32, as long as the longest completion. Prints one JSON line a round and the medians of the ratios; needs fetch-models.sh.
 """
 
 import argparse
@@ -95,12 +95,16 @@ def main():
         ours = Ours(arguments.program, work)
         for number in range(arguments.rounds + 1):
             theirs = sum(generate(model, [prompt], longest)[0] for prompt in work["prompts"])
-            mine, _ = ours.ask("score 8")
+            (full, exact), (bf16, near) = ours.ask("score 8"), ours.ask("score 8 bf16")
             report = {"prompts": len(work["prompts"]), "new_tokens": longest}
-            report |= {"transformers": round(theirs, 3), "ours": round(mine, 3)}
-            print(json.dumps(report | {"ratio": round(theirs / mine, 2)}), flush=True)
+            report |= {"transformers": round(theirs, 3), "ours": round(full, 3), "ours in bf16": round(bf16, 3)}
+            likeliest = [[row.index(max(row)) for row in rows] for rows in (exact, near)]
+            report["equal labels"] = sum(one == other for one, other in zip(*likeliest))
+            report |= {"ratio": round(theirs / full, 2), "ratio in bf16": round(theirs / bf16, 2)}
+            print(json.dumps(report), flush=True)
             if number:
-                ratios.setdefault("score", []).append(theirs / mine)
+                ratios.setdefault("score", []).append(theirs / full)
+                ratios.setdefault("score in bf16", []).append(theirs / bf16)
     print(json.dumps({name: round(statistics.median(values), 2) for name, values in ratios.items()}))
 
 

@@ -5,11 +5,12 @@ use std::ops::Range;
 use burn::tensor::{DType, Tensor};
 use burn_flex::FlexTensor;
 
-use super::{Cache, Feed, Layers, wanted_rows};
+use super::{Cache, Feed, Layers, Precision, wanted_rows};
 use crate::attention::Heads;
 use crate::decoder::CausalLm;
 use crate::kernels::{
-    Pages, Span, attend_pages, for_rows, product, read, rms_norm_row, rotate_head, slice, swiglu_row,
+    Pages, Span, attend_pages, for_rows, product, product_bf16_to, product_to, read, rms_norm_row,
+    rotate_head, slice, swiglu_row,
 };
 use crate::layer::{Layer, Norm};
 use crate::linear::Linear;
@@ -48,7 +49,11 @@ struct HostLinear {
     input: usize,
     output: usize,
     lora: Option<HostLora>,
+    product: Product,
 }
+
+/// A product of `x` and `W`, by the width, into a buffer.
+type Product = fn(&mut Vec<f32>, &[f32], &[f32], usize);
 
 /// The adapters of stacked layers.
 struct HostLora {
@@ -67,6 +72,20 @@ struct Adapted {
     b: FlexTensor,
 }
 
+/// What the layers of one pass read and write, one after the other.
+#[derive(Default)]
+struct Buffers {
+    /// The residual stream.
+    x: Vec<f32>,
+    normed: Vec<f32>,
+    q: Vec<f32>,
+    kv: Vec<f32>,
+    gate_up: Vec<f32>,
+    active: Vec<f32>,
+    /// What is added to the residual stream.
+    update: Vec<f32>,
+}
+
 /// What all layers of one pass share.
 struct Rows {
     /// Cosine and sine of each row's angles, each `[M, d/2]`.
@@ -79,11 +98,11 @@ struct Rows {
 }
 
 impl HostModel {
-    pub(crate) fn new(model: &CausalLm) -> Self {
+    pub(crate) fn new(model: &CausalLm, precision: Precision) -> Self {
         Self {
             embed: read(model.embed.clone()),
             frequencies: model.frequencies.clone(),
-            layers: model.layers.iter().map(HostLayer::new).collect(),
+            layers: model.layers.iter().map(|layer| HostLayer::new(layer, precision)).collect(),
             norm: HostNorm::new(&model.norm),
             head: model.head.clone().map(read),
             width: model.config.hidden_size,
@@ -113,14 +132,15 @@ impl HostModel {
         let rows = Rows::new(feeds, &self.frequencies);
         let embed = slice(&self.embed);
         let ids = feeds.iter().flat_map(|feed| feed.ids);
-        let mut x: Vec<f32> =
-            ids.flat_map(|&id| &embed[id as usize * self.width..][..self.width]).copied().collect();
+        let x = ids.flat_map(|&id| &embed[id as usize * self.width..][..self.width]).copied().collect();
+        let mut buffers = Buffers { x, ..Buffers::default() };
         let wanted = wanted_rows(feeds);
         for (number, layer) in self.layers.iter().enumerate() {
             let last = (number + 1 == self.layers.len()).then_some(wanted.as_slice());
-            x = layer.forward(x, (number, last), feeds, &rows);
+            layer.forward(&mut buffers, (number, last), feeds, &rows);
         }
-        self.norm.forward(&x)
+        self.norm.apply(&mut buffers.x);
+        buffers.x
     }
 }
 
@@ -150,10 +170,14 @@ impl HostNorm {
     }
 
     /// `[M, D]` → `[M, D]`.
-    fn forward(&self, x: &[f32]) -> Vec<f32> {
-        let mut out = x.to_vec();
-        self.apply(&mut out);
-        out
+    fn write(&self, x: &[f32], out: &mut Vec<f32>) {
+        let weight = slice(&self.weight);
+        let width = weight.len();
+        out.resize(x.len(), 0.0);
+        for_rows(out, width, |row, out| {
+            out.copy_from_slice(&x[row * width..][..width]);
+            rms_norm_row(out, weight, self.epsilon);
+        });
     }
 
     /// The same in place; rows are as wide as the weight.
@@ -164,46 +188,49 @@ impl HostNorm {
 }
 
 impl HostLayer {
-    fn new(layer: &Layer) -> Self {
+    fn new(layer: &Layer, precision: Precision) -> Self {
+        let linear = |linear| HostLinear::new(linear, precision);
         let Layer { heads, input_norm, q, kv, head_norms, o, post_norm, gate_up, down } = layer;
         Self {
             heads: *heads,
             input_norm: HostNorm::new(input_norm),
-            q: HostLinear::new(q),
-            kv: HostLinear::new(kv),
+            q: linear(q),
+            kv: linear(kv),
             head_norms: head_norms.as_ref().map(|norms| [HostNorm::new(&norms.q), HostNorm::new(&norms.k)]),
-            o: HostLinear::new(o),
+            o: linear(o),
             post_norm: HostNorm::new(post_norm),
-            gate_up: HostLinear::new(gate_up),
-            down: HostLinear::new(down),
+            gate_up: linear(gate_up),
+            down: linear(down),
         }
     }
 
-    /// `[M, D]` → `[M, D]`, or the rows of `last` alone.
+    /// Takes the residual stream, `[M, D]`, through the layer; with `last`, those of its rows alone come out.
     fn forward(
         &self,
-        x: Vec<f32>,
+        buffers: &mut Buffers,
         (number, last): (usize, Option<&[usize]>),
         feeds: &mut [Feed],
         rows: &Rows,
-    ) -> Vec<f32> {
-        let normed = self.input_norm.forward(&x);
-        let mut kv = self.kv.forward(&normed);
-        let (x, normed) = match last {
-            Some(wanted) => (select(&x, self.width(), wanted), select(&normed, self.width(), wanted)),
-            None => (x, normed),
-        };
-        let mut q = self.q.forward(&normed);
-        self.turn(&mut q, &mut kv, last, rows);
-        self.keep(number, &kv, feeds);
-        let attended = self.attend(&q, (number, last), feeds, rows);
-        let mut x = sum(x, &self.o.forward(&attended));
-        let gate_up = self.gate_up.forward(&self.post_norm.forward(&x));
+    ) {
+        let Buffers { x, normed, q, kv, gate_up, active, update } = buffers;
+        self.input_norm.write(x, normed);
+        self.kv.forward(normed, kv);
+        if let Some(wanted) = last {
+            *x = select(x, self.width(), wanted);
+            *normed = select(normed, self.width(), wanted);
+        }
+        self.q.forward(normed, q);
+        self.turn(q, kv, last, rows);
+        self.keep(number, kv, feeds);
+        self.o.forward(&self.attend(q, (number, last), feeds, rows), update);
+        add_rows(x, update, self.width());
+        self.post_norm.write(x, normed);
+        self.gate_up.forward(normed, gate_up);
         let inner = self.gate_up.output / 2;
-        let mut active = vec![0.0; gate_up.len() / 2];
-        for_rows(&mut active, inner, |row, out| swiglu_row(&gate_up[2 * row * inner..][..2 * inner], out));
-        x = sum(x, &self.down.forward(&active));
-        x
+        active.resize(gate_up.len() / 2, 0.0);
+        for_rows(active, inner, |row, out| swiglu_row(&gate_up[2 * row * inner..][..2 * inner], out));
+        self.down.forward(active, update);
+        add_rows(x, update, self.width());
     }
 
     /// The width of the residual stream.
@@ -275,7 +302,7 @@ impl HostLayer {
 }
 
 impl HostLinear {
-    fn new(linear: &Linear) -> Self {
+    fn new(linear: &Linear, precision: Precision) -> Self {
         let [output, input] = linear.weight.dims();
         let adapted: Vec<_> = linear.adapted().collect();
         let lora = (!adapted.is_empty()).then(|| HostLora {
@@ -291,17 +318,22 @@ impl HostLinear {
                 })
                 .collect(),
         });
-        Self { weight: read(linear.weight.clone()), bias: linear.bias.clone().map(read), input, output, lora }
+        let product = match precision {
+            Precision::Full => product_to,
+            Precision::Bf16 => product_bf16_to,
+        };
+        let (weight, bias) = (read(linear.weight.clone()), linear.bias.clone().map(read));
+        Self { weight, bias, input, output, lora, product }
     }
 
-    /// `[M, in]` → `[M, out]`.
-    fn forward(&self, x: &[f32]) -> Vec<f32> {
-        let mut y = product(x, slice(&self.weight), self.input);
+    /// `x` `[M, in]` → `y` `[M, out]`.
+    fn forward(&self, x: &[f32], y: &mut Vec<f32>) {
+        (self.product)(y, x, slice(&self.weight), self.input);
         if let Some(bias) = &self.bias {
             let bias = slice(bias);
-            for_rows(&mut y, self.output, |_, row| add(row, bias));
+            for_rows(y, self.output, |_, row| add(row, bias));
         }
-        let Some(lora) = &self.lora else { return y };
+        let Some(lora) = &self.lora else { return };
         let mut low = product(x, slice(&lora.a), self.input);
         for low in &mut low {
             *low *= lora.scale;
@@ -314,7 +346,6 @@ impl HostLinear {
                 add(&mut row[columns.clone()], delta);
             }
         }
-        y
     }
 }
 
@@ -322,9 +353,9 @@ fn select(x: &[f32], width: usize, rows: &[usize]) -> Vec<f32> {
     rows.iter().flat_map(|row| &x[row * width..][..width]).copied().collect()
 }
 
-fn sum(mut x: Vec<f32>, y: &[f32]) -> Vec<f32> {
-    add(&mut x, y);
-    x
+/// `x + y`, row by row.
+fn add_rows(x: &mut [f32], y: &[f32], width: usize) {
+    for_rows(x, width, |row, x| add(x, &y[row * width..][..width]));
 }
 
 fn add(x: &mut [f32], y: &[f32]) {

@@ -49,7 +49,7 @@ fn ids(count: usize, salt: usize) -> Vec<u32> {
 }
 
 fn forms(model: &CausalLm) -> [Engine; 2] {
-    [Engine::new(model), Engine::Tensors(Box::new(model.clone()))]
+    [Engine::new(model, Precision::Full), Engine::Tensors(Box::new(model.clone()))]
 }
 
 /// Up to the rounding of f32 sums in another order, which is relative to the largest number of all.

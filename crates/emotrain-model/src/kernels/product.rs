@@ -6,11 +6,15 @@
 
 #![expect(clippy::inline_always, reason = "what is not inlined loses the vector instructions")]
 
+mod bf16;
+
 use burn::tensor::Tensor;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::host::{is_host, read, slice, tensor};
+
+pub(crate) use bf16::product_bf16_to;
 
 /// Rows of `x` that are multiplied together.
 const ROWS: usize = 4;
@@ -41,21 +45,38 @@ pub(crate) fn linear(x: Tensor<2>, weight: &Tensor<2>) -> Tensor<2> {
 /// # Shapes
 /// `x` `[M, width]`, `weight` `[N, width]` → `[M, N]`, all row-major.
 pub(crate) fn product(x: &[f32], weight: &[f32], width: usize) -> Vec<f32> {
-    let (rows, columns) = (x.len() / width, weight.len() / width);
-    let mut out = vec![0.0; rows * columns];
-    if out.is_empty() {
-        return out;
-    }
-    let pieces = (rayon::current_num_threads() * PIECES).min(out.len() * width / GRAIN).max(1);
-    let piece = columns.div_ceil(pieces).next_multiple_of(2 * WIDE_COLUMNS);
+    let mut out = Vec::new();
+    product_to(&mut out, x, weight, width);
+    out
+}
+
+/// As [`product`], in place of what `out` holds: a buffer that is used again costs no new memory.
+pub(crate) fn product_to(out: &mut Vec<f32>, x: &[f32], weight: &[f32], width: usize) {
+    out.resize(x.len() / width * (weight.len() / width), 0.0);
     let arch = Arch::new();
-    let work = |(mut out, weight): (Vec<&mut [f32]>, &[f32])| {
-        arch.dispatch(Product { x, weight, width, out: &mut out });
-    };
-    if piece >= columns {
-        work((out.chunks_exact_mut(columns).collect(), weight));
-        return out;
+    in_pieces(out, weight, (width, 2 * WIDE_COLUMNS), |out, weight| {
+        arch.dispatch(Product { x, weight, width, out });
+    });
+}
+
+/// Calls `work` for pieces of `W`, whose rows are a multiple of `unit`, with their columns of the result, on all cores.
+fn in_pieces(
+    out: &mut [f32],
+    weight: &[f32],
+    (width, unit): (usize, usize),
+    work: impl Fn(&mut [&mut [f32]], &[f32]) + Sync,
+) {
+    if out.is_empty() {
+        return;
     }
+    let columns = weight.len() / width;
+    let pieces = (rayon::current_num_threads() * PIECES).min(out.len() * width / GRAIN).max(1);
+    let piece = columns.div_ceil(pieces).next_multiple_of(unit);
+    if piece >= columns {
+        work(&mut out.chunks_exact_mut(columns).collect::<Vec<_>>(), weight);
+        return;
+    }
+    let rows = out.len() / columns;
     let mut parts: Vec<Vec<&mut [f32]>> =
         weight.chunks(piece * width).map(|_| Vec::with_capacity(rows)).collect();
     for row in out.chunks_exact_mut(columns) {
@@ -63,8 +84,8 @@ pub(crate) fn product(x: &[f32], weight: &[f32], width: usize) -> Vec<f32> {
             part.push(row);
         }
     }
-    parts.into_par_iter().zip(weight.par_chunks(piece * width)).for_each(work);
-    out
+    let pieces = parts.into_par_iter().zip(weight.par_chunks(piece * width));
+    pieces.for_each(|(mut out, weight)| work(&mut out, weight));
 }
 
 struct Product<'a, 'o> {

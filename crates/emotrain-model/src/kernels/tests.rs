@@ -198,3 +198,32 @@ fn products_are_those_of_the_tensors_and_alone_as_in_company() {
         assert_close::<2>(ours, wide(&x).matmul(wide(&weight).transpose()), 1e-4);
     }
 }
+
+fn in_bf16(x: &[f32], weight: &[f32], width: usize) -> Vec<f32> {
+    let mut out = vec![f32::NAN; 7];
+    product_bf16_to(&mut out, x, weight, width);
+    out
+}
+
+#[test]
+fn products_in_bf16_are_those_of_rounded_numbers_and_alone_as_in_company() {
+    for (rows, columns, width) in
+        [(1, 1, 1), (1, 50, 37), (3, 7, 16), (6, 400, 100), (70, 300, 48), (131, 29, 5), (13, 130, 576)]
+    {
+        let (x, weight) = (draw::<2>(1, [rows, width]), draw::<2>(2, [columns, width]));
+        let numbers = |tensor: Tensor<2>| tensor.try_into_vec_as::<f32>().unwrap();
+        let (from, by) = (numbers(x.clone()), numbers(weight.clone()));
+        let ours = in_bf16(&from, &by, width);
+        let alone: Vec<f32> = from.chunks_exact(width).flat_map(|row| in_bf16(row, &by, width)).collect();
+        assert_eq!(ours, alone);
+        // The tensor library rounds as it stores; products and sums of what is stored are those of f32.
+        let stored = |tensor: Tensor<2>| numbers(tensor.cast(DType::BF16).cast(DType::F32));
+        let expected = product(&stored(x), &stored(weight), width);
+        for (one, other) in ours.iter().zip(&expected) {
+            assert!((one - other).abs() < 1e-5 * width as f32, "{one}, not {other}");
+        }
+    }
+    let odd = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, -0.0];
+    let ours = in_bf16(&odd, &[1.0], 1);
+    assert!(ours[0].is_nan() && ours[1..4] == [f32::INFINITY, f32::NEG_INFINITY, f32::INFINITY], "{ours:?}");
+}

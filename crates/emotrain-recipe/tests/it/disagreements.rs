@@ -342,3 +342,16 @@ history_window = -5
         "#]],
     );
 }
+
+#[test]
+fn labels_to_score_in_plain_text() {
+    let text = "[data]\ntrain = \"a.txt\"\nformat = \"text\"\n[train]\ncompletion_only_loss = false\n\
+                [eval]\nload_best_model_at_end = false\nbf16_full_eval = true";
+    check(
+        text,
+        expect![[r#"
+            erc.toml:8:18: format = "text" has no labels to score in bfloat16
+              hint: write bf16_full_eval = false under [eval]
+        "#]],
+    );
+}

@@ -51,8 +51,7 @@ pub(crate) fn run(args: &PredictArgs, shell: &Shell) -> anyhow::Result<Exit> {
         trained.attach(&mut model, &recipe, &shell.printer)?;
     }
     let questions = Questions { samples, completions: encoder.label_completions().to_vec() };
-    let batch_size = recipe.eval.per_device_eval_batch_size;
-    let scored = ask(&model, &questions, ("labelling", batch_size), &shell.printer)?;
+    let scored = ask(&model, &questions, ("labelling", &recipe.eval), &shell.printer)?;
     let predictions = predictions(scored, &prepared.labels)?;
     if let Some(output) = &args.output {
         write_predictions(output, &predictions)?;

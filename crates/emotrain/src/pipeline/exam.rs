@@ -6,7 +6,7 @@ use emotrain_eval::{
 };
 use emotrain_model::CausalLm;
 use emotrain_prompt::Sample;
-use emotrain_recipe::{OutputType, Recipe};
+use emotrain_recipe::{EvalSection, OutputType, Recipe};
 use emotrain_train::{Questions, Scored, TrainError, Validation, evaluate, label_loss, sequence_loss};
 use serde::{Deserialize, Serialize};
 
@@ -85,7 +85,7 @@ impl Exam {
                 return Ok((Measure { split, loss, report: None, context: None }, Vec::new()));
             }
         };
-        let scored = ask(model, questions, (&split, batch_size), terms.printer)?;
+        let scored = ask(model, questions, (&split, &terms.recipe.eval), terms.printer)?;
         let loss = label_loss(&scored, &questions.completions);
         let answers = self.answers(model, questions, &scored, terms)?;
         let known =
@@ -134,11 +134,11 @@ impl Exam {
 pub(crate) fn ask(
     model: &CausalLm,
     questions: &Questions,
-    (what, batch_size): (&str, usize),
+    (what, section): (&str, &EvalSection),
     printer: &Printer,
 ) -> Result<Vec<Scored>, TrainError> {
     let counter = printer.counter(what, questions.samples.len());
-    evaluate(model, questions, batch_size, &mut |done| counter.set(done))
+    evaluate(model, questions, section, &mut |done| counter.set(done))
 }
 
 /// Answers as they are stored.

@@ -171,6 +171,24 @@ fn answers_in_the_models_own_words_count_only_as_labels() {
 }
 
 #[test]
+fn labels_can_be_scored_in_bf16() {
+    let bench = Workbench::new();
+    let scores = |more: &[&str]| -> Vec<f64> {
+        bench.run(&[&["eval", "recipe.toml", "--output", "scored.jsonl"], more].concat()).done();
+        let rows = lines(&bench.read("scored.jsonl"));
+        rows.iter()
+            .flat_map(|row| row["scores"].as_object().unwrap().values().map(|score| score.as_f64().unwrap()))
+            .collect()
+    };
+    let (full, bf16) = (scores(&[]), scores(&["--set", "eval.bf16_full_eval=true"]));
+    assert_eq!((full.len(), bf16.len()), (36, 36));
+    assert_ne!(full, bf16);
+    for (full, bf16) in full.iter().zip(&bf16) {
+        assert!((full - bf16).abs() < 0.05 * full.abs(), "{bf16}, in full {full}");
+    }
+}
+
+#[test]
 fn predictions_need_no_labels() {
     let bench = Workbench::new();
     bench.train("run", &[]).done();
