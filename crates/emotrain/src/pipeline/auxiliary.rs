@@ -54,7 +54,7 @@ impl Auxiliary {
     /// dialogues' ids and not on where they stand.
     ///
     /// # Errors
-    /// None that suits.
+    /// None that suits, or a ratio of less than half an utterance.
     pub(crate) fn draw(
         &self,
         turns: &[(&Dialogue, usize)],
@@ -66,8 +66,18 @@ impl Auxiliary {
         if suited.is_empty() {
             return Err(self.nothing_to_ask(path, chosen.len()));
         }
+        let count = share(self.ratio, chosen.len());
+        if count == 0 {
+            let (name, ratio) = (self.task().as_str(), self.ratio);
+            let of = format!("{} utterances to train on", chosen.len());
+            let complaint = Complaint::input(format!(
+                "{}: auxiliary.{name} = {ratio} of the {of} is not one",
+                path.display()
+            ));
+            return Err(complaint.hint(format!("raise it, or write {name} = 0.0 under [auxiliary]")).into());
+        }
         let key = key.named(self.task().as_str());
-        Ok(first(suited, share(self.ratio, chosen.len()), |&place| rank(key, turns[place])))
+        Ok(first(suited, count, |&place| rank(key, turns[place])))
     }
 
     fn nothing_to_ask(&self, path: &Path, chosen: usize) -> anyhow::Error {

@@ -189,6 +189,12 @@ fn what_cannot_be_asked_is_told_before_training() {
         assert!(said.err.contains(part), "{part} is not in\n{}", said.err);
     }
 
+    let little = ["--set", "auxiliary.emotion_impact=0.01"];
+    let said = bench.run(&[&["recipe.toml", "--dry-run"][..], &little].concat());
+    assert_eq!(said.code, 3, "{}", said.err);
+    let few = "auxiliary.emotion_impact = 0.01 of the 36 utterances to train on is not one";
+    assert!(said.err.contains(few), "{}", said.err);
+
     bench.write(
         "who.jinja",
         "{% block user %}{{ speaker }}: {{ utterance }} {{ speaker_list }}{% endblock %}",
