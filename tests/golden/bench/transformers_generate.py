@@ -8,7 +8,8 @@ prompts of ../generate/smollm2.json at batch sizes 1 and 8 (left-padded on their
 number of tokens. With `--work FILE`, a JSON file of `prompts` and `completions` (token ids; the
 first lines of `emotrain inspect` show them), also scoring: ours scores all completions after every
 prompt, in float32 and with `eval.bf16_full_eval`; theirs generates an answer to each prompt at
-batch size 1 in float32, as long as the longest completion. Prints one JSON line a round and the medians of the ratios; needs fetch-models.sh.
+batch size 1 in float32, until the model ends its turn or `--answer` tokens are written: an untrained
+model needs some ten to name a label, one that was trained on them the longest completion's. Prints one JSON line a round and the medians of the ratios; needs fetch-models.sh.
 """
 
 import argparse
@@ -47,13 +48,13 @@ class Ours:
         return answer["seconds"], answer["result"]
 
 
-def generate(model, prompts, tokens):
-    """Seconds and the new tokens."""
+def generate(model, prompts, tokens, end=None):
+    """Seconds and the new tokens: so many, or fewer where `end` comes first."""
     longest = max(map(len, prompts))
     ids = torch.tensor([[PAD] * (longest - len(prompt)) + prompt for prompt in prompts])
     mask = torch.tensor([[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts])
     config = transformers.GenerationConfig(
-        do_sample=False, use_cache=True, max_new_tokens=tokens, eos_token_id=None, pad_token_id=PAD
+        do_sample=False, use_cache=True, max_new_tokens=tokens, eos_token_id=end, pad_token_id=PAD
     )
     start = time.perf_counter()
     out = model.generate(ids, attention_mask=mask, generation_config=config)
@@ -65,6 +66,7 @@ def main():
     parser.add_argument("program")
     parser.add_argument("--work")
     parser.add_argument("--tokens", type=int, default=48)
+    parser.add_argument("--answer", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     transformers.utils.logging.disable_progress_bar()
@@ -91,12 +93,14 @@ def main():
                 ratios.setdefault(f"generate, batch {batch}", []).append(theirs / mine)
     if arguments.work:
         work = json.loads(Path(arguments.work).read_text())
-        longest = max(map(len, work["completions"]))
+        end = work["completions"][0][-1]  # of a turn
         ours = Ours(arguments.program, work)
         for number in range(arguments.rounds + 1):
-            theirs = sum(generate(model, [prompt], longest)[0] for prompt in work["prompts"])
+            answers = [generate(model, [prompt], arguments.answer, end) for prompt in work["prompts"]]
+            theirs = sum(seconds for seconds, _ in answers)
             (full, exact), (bf16, near) = ours.ask("score 8"), ours.ask("score 8 bf16")
-            report = {"prompts": len(work["prompts"]), "new_tokens": longest}
+            written = statistics.mean(len(ids) for _, [ids] in answers)
+            report = {"prompts": len(work["prompts"]), "mean_new_tokens": written}
             report |= {"transformers": round(theirs, 3), "ours": round(full, 3), "ours in bf16": round(bf16, 3)}
             likeliest = [[row.index(max(row)) for row in rows] for rows in (exact, near)]
             report["equal labels"] = sum(one == other for one, other in zip(*likeliest))
