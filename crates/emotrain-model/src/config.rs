@@ -1,8 +1,8 @@
 //! The shape of a model: what Hugging Face's `config.json` (or the metadata of a GGUF file) says about it.
 //!
-//! Only what the decoder of this crate computes is accepted. A key that would change the forward pass and
-//! is not implemented is refused by name, so that a model never silently runs as something it is not; a key
-//! that nobody here knows is refused too. Keys without influence on the forward pass are listed in `keys`.
+//! Only what the decoder of this crate computes is accepted. A key that asks the forward pass for anything else
+//! is refused by name, so that a model never silently runs as something it is not; a key that nobody here knows
+//! is refused too. Keys without influence on the forward pass are listed in `keys`.
 
 mod check;
 mod gguf;

@@ -36,7 +36,12 @@ impl Auxiliary {
                     let (chat, labels) = (emotions.chat().clone(), emotions.labels().clone());
                     Encoder::new(chat, template, labels, &recipe.prompt, emotions.max_seq_length())
                 });
-                let encoder = problems.take(encoder.map_err(Into::into));
+                let encoder = problems.take(encoder.map_err(|error| match file {
+                    Some(_) => {
+                        anyhow::Error::new(error).context(format!("auxiliary.{}_template", task.as_str()))
+                    }
+                    None => error.into(),
+                }));
                 all.extend(encoder.map(|encoder| Self { encoder, ratio }));
             }
         }

@@ -204,6 +204,13 @@ fn what_cannot_be_asked_is_told_before_training() {
     assert!(said.err.contains("who.jinja:1: unknown placeholder \"speaker\""), "{}", said.err);
     assert!(said.err.contains("did you mean \"speakers\"?"), "{}", said.err);
 
+    let nowhere = ["--set", "auxiliary.emotion_impact_template=nowhere.jinja"];
+    let said = bench.run(&[&["check", "recipe.toml"][..], &BOTH, &nowhere].concat());
+    assert_eq!(said.code, 3, "{}", said.err);
+    for part in ["auxiliary.emotion_impact_template", "nowhere.jinja"] {
+        assert!(said.err.contains(part), "{part} is not in\n{}", said.err);
+    }
+
     let short = ["--set", "train.max_seq_length=200"];
     let said = bench.run(&[&["check", "recipe.toml"][..], &BOTH, &short].concat());
     assert_eq!(said.code, 3, "{}", said.err);
