@@ -1,0 +1,143 @@
+//! The form for x86 with AVX512-BF16: rows of `x` and panels of `W` as pairs, which are multiplied pair by pair.
+
+use std::arch::x86_64::{__m512bh, _mm512_dpbf16_ps, _mm512_set1_epi32, _mm512_setzero_ps};
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::super::in_pieces;
+use super::upper_half;
+
+/// Two neighbours of a row, the first one in the lower half.
+type Pair = u32;
+
+/// Rows of `x` that are multiplied together.
+const ROWS: usize = 6;
+/// Vectors of sixteen columns that are multiplied with them: with these as many sums as the registers hold.
+const VECTORS: usize = 4;
+/// Columns of the result that are worked on together.
+const PANEL: usize = 16 * VECTORS;
+/// Rows of `x` that are rounded as one piece of work.
+const ROUNDED: usize = 16;
+
+/// Whether this CPU has what [`product_to`] needs.
+pub(super) fn has_dot_products() -> bool {
+    is_x86_feature_detected!("avx512bf16")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512vl")
+}
+
+/// As [`super::product_bf16_to`].
+///
+/// # Panics
+/// Without [`has_dot_products`].
+#[expect(unsafe_code, reason = "what is called needs instructions that not every CPU has")]
+pub(super) fn product_to(out: &mut Vec<f32>, x: &[f32], weight: &[f32], width: usize) {
+    assert!(has_dot_products(), "instructions that this CPU lacks");
+    let (rows, columns, pairs) = (x.len() / width, weight.len() / width, width.div_ceil(2));
+    let mut rounded = vec![0; rows * pairs];
+    rounded
+        .par_chunks_mut(ROUNDED * pairs)
+        .zip(x.par_chunks(ROUNDED * width))
+        // SAFETY: this CPU has the instructions.
+        .for_each(|(to, from)| unsafe { round_rows(from, to, (width, pairs)) });
+    out.resize(rows * columns, 0.0);
+    in_pieces(out, weight, (width, PANEL), |out, weight| {
+        // SAFETY: as above.
+        unsafe { panels(&rounded, weight, (width, pairs), out) }
+    });
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
+fn round_rows(from: &[f32], to: &mut [Pair], (width, pairs): (usize, usize)) {
+    for (from, to) in from.chunks_exact(width).zip(to.chunks_exact_mut(pairs)) {
+        round_row(from, to);
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
+fn round_row(from: &[f32], to: &mut [Pair]) {
+    let (whole, rest) = from.as_chunks::<2>();
+    for ([first, second], to) in whole.iter().zip(&mut *to) {
+        *to = upper_half(*first) | upper_half(*second) << 16;
+    }
+    if let [last] = rest {
+        to[whole.len()] = upper_half(*last);
+    }
+}
+
+/// The columns of `out` that are these rows of `weight`, a panel at a time.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
+fn panels(x: &[Pair], weight: &[f32], (width, pairs): (usize, usize), out: &mut [&mut [f32]]) {
+    let mut panel = vec![[0; PANEL]; pairs];
+    for (number, weight) in weight.chunks(PANEL * width).enumerate() {
+        lay(weight, width, &mut panel);
+        let columns = number * PANEL..number * PANEL + weight.len() / width;
+        let whole = out.len() / ROWS * ROWS;
+        for (x, out) in x.chunks_exact(ROWS * pairs).zip(out.chunks_exact_mut(ROWS)) {
+            multiply::<ROWS>(x, &panel, out, columns.clone());
+        }
+        for (x, out) in x[whole * pairs..].chunks_exact(pairs).zip(out[whole..].chunks_exact_mut(1)) {
+            multiply::<1>(x, &panel, out, columns.clone());
+        }
+    }
+}
+
+/// Lays rows of `W` into a panel: what is multiplied together lies together.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
+fn lay(weight: &[f32], width: usize, panel: &mut [[Pair; PANEL]]) {
+    /// Pairs at a time: a row of W is read from memory in long stretches, and the lines of the panel stay in a cache.
+    const STRETCH: usize = 256;
+    let mut stretch = [0; STRETCH];
+    for (number, panel) in panel.chunks_mut(STRETCH).enumerate() {
+        let start = number * 2 * STRETCH;
+        for (column, row) in weight.chunks_exact(width).enumerate() {
+            round_row(&row[start..(start + 2 * panel.len()).min(width)], &mut stretch);
+            for (panel, pair) in panel.iter_mut().zip(&stretch) {
+                panel[column] = *pair;
+            }
+        }
+    }
+}
+
+/// The products of `R` rows of `x` with a panel.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
+#[expect(unsafe_code, reason = "vectors are read from and written to arrays of their size")]
+fn multiply<const R: usize>(
+    x: &[Pair],
+    panel: &[[Pair; PANEL]],
+    out: &mut [&mut [f32]],
+    columns: Range<usize>,
+) {
+    let pairs = panel.len();
+    // A loop: a closure would be compiled without the vector instructions.
+    let mut rows: [&[Pair]; R] = [&[]; R];
+    for (row, x) in rows.iter_mut().zip(x.chunks_exact(pairs)) {
+        *row = x;
+    }
+    let mut sums = [[_mm512_setzero_ps(); VECTORS]; R];
+    for (at, line) in panel.iter().enumerate() {
+        // SAFETY: both are 256 bytes of which every value is valid.
+        let line: [__m512bh; VECTORS] = unsafe { std::mem::transmute(*line) };
+        for row in 0..R {
+            // SAFETY: vectors of 64 bytes of which every value is valid.
+            let pair: __m512bh =
+                unsafe { std::mem::transmute(_mm512_set1_epi32(rows[row][at].cast_signed())) };
+            for vector in 0..VECTORS {
+                sums[row][vector] = _mm512_dpbf16_ps(sums[row][vector], pair, line[vector]);
+            }
+        }
+    }
+    for (out, sums) in out.iter_mut().zip(sums) {
+        // SAFETY: both are 256 bytes of which every value is valid.
+        let sums: [f32; PANEL] = unsafe { std::mem::transmute(sums) };
+        let out = &mut out[columns.clone()];
+        match out.first_chunk_mut::<PANEL>() {
+            Some(out) => *out = sums,
+            None => out.copy_from_slice(&sums[..columns.len()]),
+        }
+    }
+}
