@@ -106,7 +106,7 @@ impl Adam {
 
 /// Scales the gradients so that their norm is at most `max_norm` (0: leaves them), with torch's coefficient
 /// `max_norm / (norm + 1e-6)`.
-pub fn clip_grad_norm(gradients: &mut Gradients, norm: f64, max_norm: f64) {
+pub(crate) fn clip_grad_norm(gradients: &mut Gradients, norm: f64, max_norm: f64) {
     let coefficient = max_norm / (norm + 1e-6);
     if max_norm > 0.0 && coefficient < 1.0 {
         gradients.scale(coefficient);

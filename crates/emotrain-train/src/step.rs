@@ -1,42 +1,57 @@
-//! One optimizer step.
+//! One optimizer step: forward and backward over its window, clipping, and the update.
 
 use burn::tensor::Tensor;
 use emotrain_model::random::Key;
-use emotrain_model::{Batch, CausalLm, Gradients, PassOptions, Sequence};
-use emotrain_prompt::Sample;
+use emotrain_model::{Batch, CausalLm, Gradients, PassOptions};
+use emotrain_recipe::TrainSection;
 
 use crate::error::TrainError;
 use crate::optim::{Adam, clip_grad_norm};
-use crate::trainer::Job;
+
+/// Where a step stands in its run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepAt {
+    /// Steps before this one: random draws are functions of it.
+    pub number: usize,
+    /// The learning rate.
+    pub learning_rate: f64,
+}
 
 /// What one step was.
 #[derive(Clone, Debug)]
-pub(crate) struct StepResult {
+pub struct StepResult {
     /// Mean over the supervised tokens of the window.
-    pub(crate) loss: f64,
+    pub loss: f64,
     /// Before clipping.
-    pub(crate) grad_norm: f64,
+    pub grad_norm: f64,
+    /// The learning rate of the update.
+    pub learning_rate: f64,
     /// Tokens that went through the model.
-    pub(crate) tokens: u64,
-    /// Of each sample of the window: which it is, its negative log-likelihood and its supervised tokens.
-    pub(crate) samples: Vec<(usize, f64, usize)>,
+    pub tokens: u64,
+    /// The negative log-likelihood of every supervised token, in the order of the batches and their sequences.
+    pub losses: Vec<f32>,
 }
 
-/// One optimizer step: the micro-batches of its window, each normalised by the supervised tokens of all of them.
-pub(crate) fn step(
-    job: &Job,
+/// Makes one optimizer step. `batches` are the micro-batches of its window; each is normalised by the supervised
+/// tokens of all of them, so that how a window is split changes nothing.
+///
+/// # Errors
+/// A window without supervised tokens, or a loss or gradient that is not finite; the parameters are as they were.
+///
+/// # Panics
+/// On a device that cannot be read.
+pub fn step(
+    section: &TrainSection,
     model: &mut CausalLm,
     optimizer: &mut Adam,
-    samples: &[Sample],
-    (window, number, learning_rate): &(Vec<Vec<usize>>, usize, f64),
+    batches: &[Batch],
+    at: StepAt,
 ) -> Result<StepResult, TrainError> {
-    let section = &job.recipe.train;
-    let batches: Vec<Batch> = window.iter().map(|micro| pack(samples, micro)).collect();
     let supervised: usize = batches.iter().map(|batch| batch.targets().len()).sum();
     if supervised == 0 {
         return Err(TrainError::NothingToTrain);
     }
-    let random = Key::new(section.seed).named("dropout").with(*number as u64);
+    let random = Key::new(section.seed).named("dropout").with(at.number as u64);
     let mut gradients = Gradients::default();
     let mut losses = Vec::new();
     for (micro, batch) in batches.iter().enumerate().filter(|(_, batch)| !batch.targets().is_empty()) {
@@ -49,36 +64,15 @@ pub(crate) fn step(
         losses.push(model.forward_backward(batch, options, &mut gradients));
     }
     let losses = Tensor::cat(losses, 0).try_into_vec_as::<f32>().expect("a device that can be read");
-    let told = per_sample(samples, window, &losses);
-    let loss = told.iter().map(|(_, sum, _)| sum).sum::<f64>() / supervised as f64;
+    let loss = losses.iter().map(|&loss| f64::from(loss)).sum::<f64>() / supervised as f64;
     let grad_norm = gradients.norm();
     for (what, value) in [("loss", loss), ("gradient norm", grad_norm)] {
         if !value.is_finite() {
-            return Err(TrainError::NonFinite { step: *number + 1, what, value });
+            return Err(TrainError::NonFinite { step: at.number + 1, what, value });
         }
     }
     clip_grad_norm(&mut gradients, grad_norm, section.max_grad_norm);
-    optimizer.step(model, gradients, *learning_rate);
+    optimizer.step(model, gradients, at.learning_rate);
     let tokens = batches.iter().map(|batch| batch.rows() as u64).sum();
-    Ok(StepResult { loss, grad_norm, tokens, samples: told })
-}
-
-/// The losses of a window's targets, which stand in the order of its samples, summed by sample.
-fn per_sample(samples: &[Sample], window: &[Vec<usize>], losses: &[f32]) -> Vec<(usize, f64, usize)> {
-    let mut losses = losses.iter();
-    let mut told = |&number: &usize| {
-        // The first token of a sample has nothing before it to be predicted from.
-        let tokens = samples[number].ids.len() - samples[number].prompt_len.max(1);
-        let sum = losses.by_ref().take(tokens).map(|&loss| f64::from(loss)).sum();
-        (number, sum, tokens)
-    };
-    window.iter().flatten().map(&mut told).collect()
-}
-
-fn pack(samples: &[Sample], micro: &[usize]) -> Batch {
-    let sequence = |&sample: &usize| Sequence {
-        ids: samples[sample].ids.as_slice(),
-        supervised_from: samples[sample].prompt_len,
-    };
-    Batch::sequences(&micro.iter().map(sequence).collect::<Vec<_>>())
+    Ok(StepResult { loss, grad_norm, learning_rate: at.learning_rate, tokens, losses })
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use emotrain_model::{BaseModel, CausalLm};
+use emotrain_model::{BaseModel, Batch, CausalLm};
 use emotrain_prompt::Sample;
 use emotrain_recipe::{Recipe, ResumeFrom};
 
@@ -16,8 +16,8 @@ use crate::optim::{Adam, Schedule};
 use crate::order::Plan;
 use crate::run_dir::RunDir;
 use crate::selection::{load_result, note, save_result, scalars, validate};
-use crate::step::{StepResult, step};
-use crate::validate::Validation;
+use crate::step::{StepAt, StepResult, step};
+use crate::validate::{Validation, pack};
 
 /// A run: what to do, where, and what the outside world lends it.
 pub struct Job<'a> {
@@ -93,10 +93,13 @@ pub fn train(
         }
         let span = if curriculum.restart_lr_scheduler { phase } else { 0..plan.total_steps() };
         let learning_rate = Schedule::new(section, span.len()).at(state.step - span.start);
-        let window = (plan.step(state.step), state.step, learning_rate);
-        let result = step(job, &mut model, &mut optimizer, data.train, &window)?;
+        let at = StepAt { number: state.step, learning_rate };
+        let window = plan.step(state.step);
+        let batches: Vec<Batch> =
+            window.iter().map(|micro| pack(micro.iter().map(|&sample| &data.train[sample]))).collect();
+        let result = step(section, &mut model, &mut optimizer, &batches, at)?;
         state.step += 1;
-        diary.step(&mut state, &result, learning_rate, events)?;
+        diary.step(&mut state, &result, &window.concat(), events)?;
 
         let last = state.step == plan.total_steps();
         if let Some(valid) = data.valid.filter(|_| last || due(state.step, eval.eval_steps)) {
@@ -159,10 +162,10 @@ impl<'a> Diary<'a> {
         &mut self,
         state: &mut State,
         result: &StepResult,
-        learning_rate: f64,
+        window: &[usize],
         events: &mut dyn FnMut(&Event),
     ) -> Result<(), TrainError> {
-        let &StepResult { loss, grad_norm, tokens, .. } = result;
+        let &StepResult { loss, grad_norm, learning_rate, tokens, .. } = result;
         let now = (self.job.clock)();
         let passed = (now - self.begin).max(1e-9);
         state.tokens += tokens;
@@ -193,8 +196,9 @@ impl<'a> Diary<'a> {
             ("epoch".to_owned(), epoch),
             ("tokens_per_second".to_owned(), tokens_per_second),
         ];
-        scalars.extend(task_scalars(self.data.train, &result.samples));
-        scalars.extend(self.data.course.scalars(self.plan.epoch_of(step - 1), &result.samples));
+        let told = per_sample(self.data.train, window, &result.losses);
+        scalars.extend(task_scalars(self.data.train, &told));
+        scalars.extend(self.data.course.scalars(self.plan.epoch_of(step - 1), &told));
         self.log.write("train", (step, now), &scalars)
     }
 
@@ -208,6 +212,19 @@ impl<'a> Diary<'a> {
         events(&Event::Evaluated { step, scores: evaluation, best });
         self.log.write("eval", (step, (self.job.clock)()), &scalars(&evaluation))
     }
+}
+
+/// Of each sample of a window which it is, its negative log-likelihood and its supervised tokens; `losses` stand in
+/// the order of the samples.
+fn per_sample(samples: &[Sample], window: &[usize], losses: &[f32]) -> Vec<(usize, f64, usize)> {
+    let mut losses = losses.iter();
+    let mut told = |&number: &usize| {
+        // The first token of a sample has nothing before it to be predicted from.
+        let tokens = samples[number].ids.len() - samples[number].prompt_len.max(1);
+        let sum = losses.by_ref().take(tokens).map(|&loss| f64::from(loss)).sum();
+        (number, sum, tokens)
+    };
+    window.iter().map(&mut told).collect()
 }
 
 fn resume_path(job: &Job) -> Result<Option<PathBuf>, TrainError> {

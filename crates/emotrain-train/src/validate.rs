@@ -97,10 +97,10 @@ pub fn sample_losses(model: &CausalLm, samples: &[Sample], batch_size: usize) ->
     losses
 }
 
-fn pack(samples: &[Sample]) -> Batch {
-    let sequences: Vec<Sequence> =
-        samples.iter().map(|s| Sequence { ids: &s.ids, supervised_from: s.prompt_len }).collect();
-    Batch::sequences(&sequences)
+/// Samples as a batch to train on or to measure.
+pub(crate) fn pack<'a>(samples: impl IntoIterator<Item = &'a Sample>) -> Batch {
+    let sequence = |sample: &'a Sample| Sequence { ids: &sample.ids, supervised_from: sample.prompt_len };
+    Batch::sequences(&samples.into_iter().map(sequence).collect::<Vec<_>>())
 }
 
 /// The mean negative log-likelihood of the supervised tokens of plain sequences.

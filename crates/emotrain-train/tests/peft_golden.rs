@@ -6,10 +6,9 @@
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{DType, Device, Tensor};
-use emotrain_model::random::Key;
-use emotrain_model::{Batch, CausalLm, Checkpoint, Gradients, PassOptions, SafetensorsFile, Sequence};
+use emotrain_model::{Batch, CausalLm, Checkpoint, SafetensorsFile, Sequence};
 use emotrain_recipe::Recipe;
-use emotrain_train::{Adam, Schedule, clip_grad_norm};
+use emotrain_train::{Adam, Schedule, StepAt};
 use serde_json::Value;
 
 fn golden() -> PathBuf {
@@ -58,42 +57,36 @@ fn check(case: &str, micro: usize) {
     let steps = trajectory["steps"].as_array().unwrap();
     let schedule = Schedule::new(&section, steps.len());
     let mut optimizer = Adam::new(&section);
-    for (number, step) in steps.iter().enumerate() {
-        let ids: Vec<Vec<u32>> = serde_json::from_value(step["ids"].clone()).unwrap();
-        let prompt_lengths: Vec<usize> = serde_json::from_value(step["prompt_len"].clone()).unwrap();
-        let sequences: Vec<(Vec<u32>, usize)> = ids.into_iter().zip(prompt_lengths).collect();
-        let tokens = step["supervised_tokens"].as_f64().unwrap();
-        let mut gradients = Gradients::default();
-        let mut loss = 0.0;
-        for chunk in sequences.chunks(micro) {
-            let packed: Vec<Sequence> =
-                chunk.iter().map(|(ids, from)| Sequence { ids, supervised_from: *from }).collect();
-            let options = PassOptions {
-                factor: 1.0 / tokens,
-                random: Key::new(0),
-                neftune_noise_alpha: 0.0,
-                gradient_checkpointing: false,
-            };
-            let losses = model.forward_backward(&Batch::sequences(&packed), options, &mut gradients);
-            loss += f64::from(losses.sum().into_scalar::<f32>()) / tokens;
-        }
-        let norm = gradients.norm();
+    for (number, expected) in steps.iter().enumerate() {
+        let at = StepAt { number, learning_rate: schedule.at(number) };
+        let result =
+            emotrain_train::step(&section, &mut model, &mut optimizer, &batches(expected, micro), at).unwrap();
         for (what, ours, key, tolerance) in [
-            ("loss", loss, "loss", 1e-4),
-            ("gradient norm", norm, "grad_norm", 1e-4),
-            ("learning rate", schedule.at(number), "lr", 1e-9),
+            ("loss", result.loss, "loss", 1e-4),
+            ("gradient norm", result.grad_norm, "grad_norm", 1e-4),
+            ("learning rate", result.learning_rate, "lr", 1e-9),
         ] {
-            let expected = step[key].as_f64().unwrap();
+            let expected = expected[key].as_f64().unwrap();
             assert!(
                 (ours - expected).abs() <= tolerance * expected.abs(),
                 "{case} step {number}: {what} {ours}, not {expected}"
             );
         }
-        clip_grad_norm(&mut gradients, norm, section.max_grad_norm);
-        optimizer.step(&mut model, gradients, schedule.at(number));
     }
     compare_final(case, &mut model, &folder.join("final.safetensors"), full);
     assert_eq!(frozen == base_numbers(&model), !full, "{case}: the base changes exactly if it is trained");
+}
+
+/// The window of a recorded step, `micro` sequences a batch.
+fn batches(step: &Value, micro: usize) -> Vec<Batch> {
+    let ids: Vec<Vec<u32>> = serde_json::from_value(step["ids"].clone()).unwrap();
+    let prompt_lengths: Vec<usize> = serde_json::from_value(step["prompt_len"].clone()).unwrap();
+    let sequences: Vec<Sequence> = ids
+        .iter()
+        .zip(prompt_lengths)
+        .map(|(ids, supervised_from)| Sequence { ids, supervised_from })
+        .collect();
+    sequences.chunks(micro).map(Batch::sequences).collect()
 }
 
 fn compare_final(case: &str, model: &mut CausalLm, path: &Path, full: bool) {

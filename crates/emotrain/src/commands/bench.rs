@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use anyhow::Context;
 use emotrain_model::random::Key;
-use emotrain_model::{Batch, CausalLm, Gradients, PassOptions, Sequence, device};
+use emotrain_model::{Batch, CausalLm, Sequence, device};
 use emotrain_recipe::Recipe;
-use emotrain_train::{Adam, clip_grad_norm};
+use emotrain_train::{Adam, StepAt};
 use serde_json::{Value, json};
 
 use crate::cli::BenchArgs;
@@ -89,20 +89,8 @@ fn step(
     };
     let ids: Vec<u32> = (0..args.tokens).map(id).collect::<anyhow::Result<_>>()?;
     let batch = Batch::sequences(&[Sequence { ids: &ids, supervised_from: args.tokens - args.completion }]);
-    let options = PassOptions {
-        factor: 1.0 / args.completion as f64,
-        random: key.named("dropout"),
-        neftune_noise_alpha: recipe.train.neftune_noise_alpha,
-        gradient_checkpointing: recipe.train.gradient_checkpointing,
-    };
-    let mut gradients = Gradients::default();
-    let loss = model.forward_backward(&batch, options, &mut gradients).sum().into_scalar::<f32>();
-    let norm = gradients.norm();
-    if !(loss.is_finite() && norm.is_finite()) {
-        return Err(Complaint::input(format!("step {number}: loss {loss}, gradient norm {norm}")).into());
-    }
-    clip_grad_norm(&mut gradients, norm, recipe.train.max_grad_norm);
-    optimizer.step(model, gradients, recipe.train.learning_rate);
+    let at = StepAt { number, learning_rate: recipe.train.learning_rate };
+    emotrain_train::step(&recipe.train, model, optimizer, &[batch], at)?;
     Ok(())
 }
 
