@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::file;
 use crate::overrides::Override;
 use crate::places::{Places, is_toml, joined};
 use crate::problem::{Fault, Findings, Origin};
@@ -91,14 +92,16 @@ impl Choice {
             return None;
         }
         let file = joined(places.base(self.origin)?, self.name.as_ref());
-        let read = fs_err::read(&file).map_err(|error| error.to_string());
-        let read = read.and_then(|bytes| {
-            String::from_utf8(bytes).map_err(|_| format!("{} is not UTF-8 text", file.display()))
+        let read = file::text(&file).and_then(|text| match RawRecipe::parse(&text) {
+            raw if raw.is_foreign() => {
+                Err(format!("{} is no curriculum: it has no [{SECTION}]", file.display()))
+            }
+            raw => Ok(raw),
         });
         match read {
-            Ok(text) => {
+            Ok(raw) => {
                 findings.name_curriculum(file.clone());
-                Some(Overlay { raw: RawRecipe::parse(&text), file: Some(file), origin: self.origin })
+                Some(Overlay { raw, file: Some(file), origin: self.origin })
             }
             Err(message) => {
                 let path = format!("{SECTION}.{NAME}");

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use toml::Value;
 
+use crate::file;
 use crate::places::{Places, joined};
 use crate::problem::{Fault, Findings, Origin, Position};
 use crate::raw::{EXTENDS, RawKey, RawRecipe, RawValue};
@@ -63,6 +64,9 @@ impl Layers {
         let mut raw = RawRecipe::parse(text);
         for (at, fault) in std::mem::take(&mut raw.syntax) {
             self.are_whole = false;
+            // A file that others name may hold what its owner did not mean to show.
+            let is_shown = self.recipes.is_empty() || raw.is_key(at.line, text);
+            let fault = if is_shown { fault } else { Fault::new("not valid TOML") };
             findings.add(Origin::of(self.recipes.len(), at), None, fault);
         }
         let extends = raw.extends.take();
@@ -107,9 +111,15 @@ fn below(key: &RawKey, chain: &[Link]) -> Result<(Link, String), Option<Fault>> 
         return Err(Some(fault.hint(format!("take out one {EXTENDS}"))));
     }
     let unread = |message: String| Some(Fault::new(format!("{EXTENDS}: {message}")));
-    let bytes = fs_err::read(&link.place).map_err(|error| unread(error.to_string()))?;
-    let text = String::from_utf8(bytes);
-    let text = text.map_err(|_| unread(format!("{} is not UTF-8 text", link.shown.display())))?;
+    let text = file::text(&link.place).map_err(unread)?;
+    let raw = RawRecipe::parse(&text);
+    if raw.is_foreign() {
+        let line = raw.syntax.iter().map(|(at, _)| at.line).min();
+        let line = line.map(|line| format!(" (line {line} is not valid TOML)"));
+        let (file, line) = (link.shown.display(), line.unwrap_or_default());
+        let fault = Fault::new(format!("{EXTENDS}: {file} is no recipe: it has no section of one{line}"));
+        return Err(Some(fault.hint("name a recipe, or take the line out")));
+    }
     Ok((link, text))
 }
 

@@ -32,6 +32,7 @@ mod check;
 mod choices;
 mod curriculum;
 mod extends;
+mod file;
 mod fingerprint;
 mod foreign;
 mod merge;

@@ -10,7 +10,7 @@ use toml::{Spanned, Value};
 
 use crate::problem::{Fault, Position};
 use crate::syntax;
-use crate::vocabulary::KNOWLEDGE;
+use crate::vocabulary::{KNOWLEDGE, Section};
 
 /// The key at the top of a recipe that names the recipe below it.
 pub(crate) const EXTENDS: &str = "extends";
@@ -125,6 +125,28 @@ impl RawRecipe {
             let found = lines.text.get(span).unwrap_or_default();
             self.syntax.push((at, syntax::fault(error.message(), found, lines.line(at.line))));
         }
+    }
+
+    /// Whether it has text and yet nothing that a recipe has: a file of another kind.
+    pub(crate) fn is_foreign(&self) -> bool {
+        let is_known = |section: &RawSection| Section::find(&section.name).is_some();
+        let has_knowledge = !self.sources.is_empty() || self.cleared.is_some();
+        let only_extends = self.extends.is_some() && self.syntax.is_empty();
+        let has_text = !self.sections.is_empty() || !self.strays.is_empty() || !self.syntax.is_empty();
+        has_text && !self.sections.iter().any(is_known) && !has_knowledge && !only_extends
+    }
+
+    /// Whether a line of `text`, which this was parsed from, is about a key that recipes have.
+    pub(crate) fn is_key(&self, line: usize, text: &str) -> bool {
+        let above = self.sections.iter().chain(&self.sources).filter(|section| section.at.line <= line);
+        let section = above.max_by_key(|section| section.at.line);
+        let section = section.and_then(|section| match section.name.as_str() {
+            name if name == KNOWLEDGE.name => Some(KNOWLEDGE),
+            name => Section::find(name),
+        });
+        let written =
+            text.lines().nth(line - 1).and_then(|line| line.split(['=', ' ']).next()).unwrap_or_default();
+        section.is_some_and(|section| section.keys.iter().any(|key| key.name == written.trim()))
     }
 
     /// The section of this name, when the text holds it.

@@ -44,8 +44,8 @@ Exit codes:
   5    output could not be written
   130  interrupted; the state of a training is saved
 
-Environment: HF_HOME, HF_HUB_CACHE, HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE for models from a hub,
-NO_COLOR against colours.";
+Environment: HF_HOME, HF_HUB_CACHE, HF_ENDPOINT, HF_TOKEN, HF_TOKEN_PATH, HF_HUB_DOWNLOAD_TIMEOUT,
+HF_HUB_OFFLINE and TRANSFORMERS_OFFLINE for models from a hub, NO_COLOR against colours.";
 
 /// LoRA fine-tuning for emotion recognition in conversation.
 #[derive(Debug, Parser)]

@@ -2,6 +2,10 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
+
+/// How long a hub may be silent.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What emotrain takes from the environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,8 +17,12 @@ pub(crate) struct Env {
     pub(crate) hub_endpoint: Option<String>,
     /// `HF_TOKEN`: lets private models in.
     pub(crate) hub_token: Option<String>,
-    /// `HF_HUB_OFFLINE`: nothing may be fetched.
-    pub(crate) offline: bool,
+    /// Where a token is kept: `HF_TOKEN_PATH`, or `token` under `HF_HOME`.
+    pub(crate) hub_token_file: Option<PathBuf>,
+    /// `HF_HUB_DOWNLOAD_TIMEOUT`, in seconds: how long the hub may be silent.
+    pub(crate) hub_patience: Duration,
+    /// The variable by which nothing may be fetched: `HF_HUB_OFFLINE`, or where that is not set `TRANSFORMERS_OFFLINE`.
+    pub(crate) offline: Option<&'static str>,
     /// `NO_COLOR`: no colours, though bars may move.
     pub(crate) no_color: bool,
     /// `TERM=dumb`: a terminal that can do neither.
@@ -33,12 +41,18 @@ impl Env {
         let caches = get("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| Some(home?.join(".cache")));
         let hf_home = get("HF_HOME").map(PathBuf::from).or_else(|| Some(caches?.join("huggingface")));
         let truth = ["1", "on", "yes", "true"];
+        let offline = ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"].into_iter().find(|name| get(name).is_some());
+        let is_on =
+            |name: &&str| text(name).is_some_and(|value| truth.contains(&value.to_lowercase().as_str()));
+        let patience = text("HF_HUB_DOWNLOAD_TIMEOUT").and_then(|seconds| seconds.trim().parse().ok());
+        let kept = |name: &str| Some(hf_home.as_ref()?.join(name));
         Self {
-            hub_cache: get("HF_HUB_CACHE").map(PathBuf::from).or_else(|| Some(hf_home?.join("hub"))),
+            hub_cache: get("HF_HUB_CACHE").map(PathBuf::from).or_else(|| kept("hub")),
             hub_endpoint: text("HF_ENDPOINT").map(|url| url.trim_end_matches('/').to_owned()),
             hub_token: text("HF_TOKEN"),
-            offline: text("HF_HUB_OFFLINE")
-                .is_some_and(|value| truth.contains(&value.to_lowercase().as_str())),
+            hub_token_file: get("HF_TOKEN_PATH").map(PathBuf::from).or_else(|| kept("token")),
+            hub_patience: patience.filter(|seconds| *seconds > 0).map_or(PATIENCE, Duration::from_secs),
+            offline: offline.filter(is_on),
             no_color: get("NO_COLOR").is_some(),
             dumb: text("TERM").is_some_and(|terminal| terminal == "dumb"),
         }
@@ -81,12 +95,26 @@ mod tests {
         assert_eq!(cache(&[("XDG_CACHE_HOME", "/x")]), PathBuf::from("/x/huggingface/hub"));
         assert_eq!(cache(&[("HF_HOME", "/h")]), PathBuf::from("/h/hub"));
         assert_eq!(cache(&[("HF_HOME", "/h"), ("HF_HUB_CACHE", "/c")]), PathBuf::from("/c"));
+        let token = |variables: &[(&str, &str)]| env(variables).hub_token_file.unwrap();
+        assert_eq!(token(&[("HF_HUB_CACHE", "/c")]), PathBuf::from("/home/ada/.cache/huggingface/token"));
+        assert_eq!(token(&[("HF_HOME", "/h")]), PathBuf::from("/h/token"));
+        assert_eq!(token(&[("HF_HOME", "/h"), ("HF_TOKEN_PATH", "/t")]), PathBuf::from("/t"));
     }
 
     #[test]
     fn switches_are_on_when_they_say_so() {
-        assert!(env(&[("HF_HUB_OFFLINE", "1"), ("NO_COLOR", "1")]).offline);
-        assert!(!env(&[("HF_HUB_OFFLINE", "0")]).offline);
+        let offline = |variables: &[(&str, &str)]| env(variables).offline;
+        for on in ["1", "ON", "yes", "True"] {
+            assert_eq!(offline(&[("HF_HUB_OFFLINE", on)]), Some("HF_HUB_OFFLINE"), "{on}");
+            assert_eq!(offline(&[("TRANSFORMERS_OFFLINE", on)]), Some("TRANSFORMERS_OFFLINE"), "{on}");
+        }
+        for off in ["", "0", "off", "no", "false", "2"] {
+            assert_eq!(offline(&[("HF_HUB_OFFLINE", off)]), None, "{off}");
+            assert_eq!(offline(&[("TRANSFORMERS_OFFLINE", off)]), None, "{off}");
+        }
+        // The hub's own variable decides where both are set, as in huggingface_hub.
+        assert_eq!(offline(&[("HF_HUB_OFFLINE", "0"), ("TRANSFORMERS_OFFLINE", "1")]), None);
+        assert!(offline(&[("HF_HUB_OFFLINE", ""), ("TRANSFORMERS_OFFLINE", "1")]).is_some());
         assert!(env(&[("TERM", "dumb")]).dumb);
         assert!(env(&[("NO_COLOR", "1")]).no_color && !env(&[("NO_COLOR", "")]).no_color);
         assert_eq!(env(&[("HF_ENDPOINT", "http://m/")]).hub_endpoint.unwrap(), "http://m");

@@ -159,7 +159,7 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     }
     let complaint = cause.downcast_ref::<Complaint>().map(|complaint| complaint.exit);
     let recipe = cause.downcast_ref::<RecipeError>().map(|_| Exit::Usage);
-    let hub = cause.downcast_ref::<HubError>().map(|_| Exit::Input);
+    let hub = cause.downcast_ref::<HubError>().map(HubError::exit);
     let data = cause.downcast_ref().map(of_data);
     let retrieval = cause.downcast_ref::<RetrievalError>().map(|_| Exit::Input);
     let curriculum = cause.downcast_ref().map(of_curriculum);

@@ -7,7 +7,6 @@
 
 mod local;
 mod openai;
-mod secret;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -115,9 +115,8 @@ fn problems_are_told_with_the_right_file_and_line() {
     check(
         &[("base.toml", "[train\nseed = 1\n"), ("rows/own.toml", "extends = \"../base.toml\"\n")],
         expect![[r#"
-            HOME/base.toml:1:7: not valid TOML: unclosed table, expected `]`
-            HOME/base.toml:2:1: unknown section [seed]
-              hint: the sections are [model], [lora], [data], [prompt], [retrieval], [interpret], [train], [auxiliary], [curriculum], [eval], [save], [logging], [[knowledge]]"#]],
+            HOME/rows/own.toml:1:11: extends: HOME/base.toml is no recipe: it has no section of one (line 1 is not valid TOML)
+              hint: name a recipe, or take the line out"#]],
     );
 }
 
@@ -169,4 +168,67 @@ fn recipes_that_cannot_be_extended() {
             HOME/rows/own.toml: eval.load_best_model_at_end needs data.valid
               hint: add valid = "…" under [data], or write load_best_model_at_end = false under [eval]"#]],
     );
+}
+
+#[test]
+fn a_file_that_is_no_recipe_shows_nothing_of_what_it_holds() {
+    let own = |name: &str| format!("extends = \"../{name}\"\n{MODEL}{DATA}");
+    let accounts = "root:$6$hushhush:19000:0:::::\ndaemon:*:19000\n";
+    for text in [
+        accounts,
+        "API_KEY=hushhush\nexport OTHER='hush hush'\n",
+        "API_KEY = \"hushhush\"\n",
+        "[default]\naws_access_key_id = hushhush\n[other]\nkey = \"hushhush\"\n",
+        "[registry]\ntoken = \"hushhush\"\n",
+        "{\"token\": \"hushhush\"}\n",
+        "token: hushhush\n",
+        "-----BEGIN PRIVATE KEY-----\nhushhush=\n-----END PRIVATE KEY-----\n",
+        "extends = hushhush\nAPI_KEY=hushhush\n",
+        "hushhush",
+    ] {
+        let error = loaded(&[("secret", text), ("rows/own.toml", &own("secret"))], &[]).2.unwrap_err();
+        let told =
+            error.replace(" (line 1 is not valid TOML)", "").replace(" (line 2 is not valid TOML)", "");
+        let expected = "HOME/rows/own.toml:1:11: extends: HOME/secret is no recipe: it has no section of one\n  \
+                        hint: name a recipe, or take the line out";
+        assert_eq!(told, expected, "{text}");
+    }
+    // The same within a recipe: lines that are none of its own are told by their places alone.
+    let mixed = "API_KEY=hushhush\n[lora]\nr = eight\nAPI_KEY=hushhush\n[other]\nhush hush\n[[knowledge]]\nAPI_KEY=hush\n";
+    let files = [("secret", mixed), ("rows/own.toml", &own("secret"))];
+    check(
+        &files,
+        expect![[r#"
+        HOME/secret:1:1: "API_KEY" is another tool's name for interpret.api_key_env
+          hint: write api_key_env = … under [interpret]; the name of a variable of the environment, not the key
+        HOME/secret:1:9: not valid TOML
+        HOME/secret:3:5: the text of r has no quotes
+          hint: write r = "eight"
+        HOME/secret:4:1: "API_KEY" is another tool's name for interpret.api_key_env
+          hint: write api_key_env = … under [interpret]; the name of a variable of the environment, not the key
+        HOME/secret:4:9: not valid TOML
+        HOME/secret:5:2: unknown section [other]
+          hint: the sections are [model], [lora], [data], [prompt], [retrieval], [interpret], [train], [auxiliary], [curriculum], [eval], [save], [logging], [[knowledge]]
+        HOME/secret:6:6: not valid TOML"#]],
+    );
+    // Two in a row, and what has no end.
+    let files = [
+        ("secret", accounts),
+        ("middle.toml", "extends = \"secret\"\n"),
+        ("rows/own.toml", &own("middle.toml")),
+    ];
+    let error = loaded(&files, &[]).2.unwrap_err();
+    assert!(error.starts_with("HOME/middle.toml:1:11: extends: ") && !error.contains("hush"), "{error}");
+    if cfg!(unix) {
+        let error = loaded(&[("rows/own.toml", "extends = \"/dev/zero\"\n")], &[]).2.unwrap_err();
+        assert!(error.contains("extends: /dev/zero is no regular file"), "{error}");
+    }
+    let large = "# large\n".repeat(1 << 18);
+    let error = loaded(&[("secret", &large), ("rows/own.toml", &own("secret"))], &[]).2.unwrap_err();
+    assert!(error.contains("secret is larger than 1 MiB"), "{error}");
+    let own = format!("{MODEL}{DATA}[curriculum]\nname = \"../other.toml\"\n");
+    let error = loaded(&[("other.toml", "[registry]\ntoken = hushhush\n"), ("rows/own.toml", &own)], &[])
+        .2
+        .unwrap_err();
+    assert!(error.contains("other.toml is no curriculum") && !error.contains("hush"), "{error}");
 }

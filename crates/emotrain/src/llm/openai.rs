@@ -18,10 +18,11 @@ use ureq::http::HeaderMap;
 
 use self::patience::{Gate, back_off, pause, wished};
 use self::wire::{Form, Meaning, Response, meaning};
-use super::secret::Secret;
 use super::{Answer, ChatModel, Inquiry, ModelIdentity, Question, Reply};
+use crate::address;
 use crate::exit::Complaint;
 use crate::printer::Printer;
+use crate::secret::Secret;
 
 /// A server that does not take a connection within so many seconds is not there.
 const CONNECT_S: f64 = 10.0;
@@ -75,10 +76,12 @@ impl<'p> Server<'p> {
         };
         let key = section.api_key_env.as_deref().map(Secret::from_environment).transpose()?;
         let base = section.base_url.trim_end_matches('/');
-        let is_far =
-            !["http://localhost", "http://127.", "http://[::1]"].iter().any(|near| base.starts_with(near));
-        if key.is_some() && base.starts_with("http://") && is_far {
-            printer.warn("the key goes to interpret.base_url unencrypted, as it begins with http://");
+        if key.is_some()
+            && let Some(host) = address::overheard(base)
+        {
+            printer.warn(format_args!(
+                "the key goes to {host} unencrypted, as interpret.base_url begins with http://"
+            ));
         }
         let whole = Duration::from_secs_f64(section.timeout_s);
         let config = Agent::config_builder()

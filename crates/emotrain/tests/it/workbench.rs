@@ -57,9 +57,10 @@ pub(crate) fn command(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_emotrain"));
     command.args(args).current_dir(folder).stdin(Stdio::null());
     command.env("HF_HUB_OFFLINE", "1").env("HF_HOME", folder.join("no-cache"));
-    let ours = ["HF_HUB_CACHE", "HF_TOKEN", "HF_ENDPOINT", "NO_COLOR", "TERM"];
+    let ours = ["HF_HUB_CACHE", "HF_TOKEN", "HF_TOKEN_PATH", "HF_ENDPOINT", "HF_HUB_DOWNLOAD_TIMEOUT"];
+    let others = ["TRANSFORMERS_OFFLINE", "NO_COLOR", "TERM"];
     let proxies = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"];
-    for variable in ours.into_iter().chain(proxies) {
+    for variable in ours.into_iter().chain(others).chain(proxies) {
         command.env_remove(variable);
     }
     command

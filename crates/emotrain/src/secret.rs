@@ -14,6 +14,13 @@ const HIDDEN: &str = "[key]";
 pub(crate) struct Secret(String);
 
 impl Secret {
+    /// The key that a text holds, spaces around it apart; `None` where it holds what no key can.
+    pub(crate) fn new(text: &str) -> Option<Self> {
+        let key = text.trim();
+        let is_key = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_graphic());
+        is_key.then(|| Self(key.to_owned()))
+    }
+
     /// The key in the environment variable of this name.
     ///
     /// # Errors
@@ -26,14 +33,10 @@ impl Secret {
                 Complaint::usage(message).hint(format!("export {name}=…, or write api_key_env = \"\""))
             );
         };
-        let key = value.to_str().map(str::trim).unwrap_or_default();
-        if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        value.to_str().and_then(Self::new).ok_or_else(|| {
             let message = format!("interpret.api_key_env: what {name} holds is no key");
-            return Err(
-                Complaint::usage(message).hint("a key is one word of plain letters, digits and signs")
-            );
-        }
-        Ok(Self(key.to_owned()))
+            Complaint::usage(message).hint("a key is one word of plain letters, digits and signs")
+        })
     }
 
     /// The key itself, for the request's header and for nothing else.
@@ -60,6 +63,14 @@ impl fmt::Debug for Secret {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_is_one_word() {
+        assert_eq!(Secret::new(" hf_0123\n").unwrap().expose(), "hf_0123");
+        for text in ["", " \n", "two words", "line\r\nX-Other: 1", "schlüssel", "\u{0}"] {
+            assert_eq!(Secret::new(text), None, "{text:?}");
+        }
+    }
 
     #[test]
     fn a_key_is_not_shown() {
