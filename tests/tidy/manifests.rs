@@ -11,17 +11,18 @@ use crate::rust_source::words;
 use crate::tree::{crates, files_with, read};
 
 /// A crate of the workspace and what its shipped code may depend on, the lowest level first.
-const EDGES: [(&str, u8, &[&str]); 9] = [
-    ("emotrain-recipe", 0, &[]),
-    ("emotrain-data", 1, &["emotrain-recipe"]),
-    ("emotrain-model", 1, &["emotrain-recipe"]),
-    ("emotrain-retrieval", 2, &["emotrain-data", "emotrain-recipe"]),
-    ("emotrain-curriculum", 2, &["emotrain-data", "emotrain-recipe"]),
-    ("emotrain-prompt", 2, &["emotrain-data", "emotrain-recipe"]),
-    ("emotrain-eval", 2, &["emotrain-data"]),
+const EDGES: [(&str, u8, &[&str]); 10] = [
+    ("emotrain-base", 0, &[]),
+    ("emotrain-recipe", 1, &["emotrain-base"]),
+    ("emotrain-data", 2, &["emotrain-recipe", "emotrain-base"]),
+    ("emotrain-model", 2, &["emotrain-recipe", "emotrain-base"]),
+    ("emotrain-retrieval", 3, &["emotrain-data", "emotrain-recipe", "emotrain-base"]),
+    ("emotrain-curriculum", 3, &["emotrain-data", "emotrain-recipe", "emotrain-base"]),
+    ("emotrain-prompt", 3, &["emotrain-data", "emotrain-recipe", "emotrain-base"]),
+    ("emotrain-eval", 3, &["emotrain-data", "emotrain-base"]),
     (
         "emotrain-train",
-        3,
+        4,
         &[
             "emotrain-model",
             "emotrain-prompt",
@@ -29,11 +30,12 @@ const EDGES: [(&str, u8, &[&str]); 9] = [
             "emotrain-eval",
             "emotrain-data",
             "emotrain-recipe",
+            "emotrain-base",
         ],
     ),
     (
         "emotrain",
-        4,
+        5,
         &[
             "emotrain-train",
             "emotrain-retrieval",
@@ -43,6 +45,7 @@ const EDGES: [(&str, u8, &[&str]); 9] = [
             "emotrain-model",
             "emotrain-data",
             "emotrain-recipe",
+            "emotrain-base",
         ],
     ),
 ];

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use emotrain_base::WriteError;
+
 /// A problem with a file or with what it holds. Prints as `path:line: subject: problem`;
 /// [`DataError::hint`] says what to do, where that is known.
 #[derive(Debug, thiserror::Error)]
@@ -58,9 +60,9 @@ pub enum DataProblem {
     /// The system refused to read; its own words.
     #[error("cannot be read: {0}")]
     Read(String),
-    /// The system refused to write (disk full, read-only, ...); its own words.
-    #[error("cannot be written: {0}")]
-    Write(String),
+    /// The system refused to write (disk full, read-only, ...).
+    #[error("cannot be written: {}", .0.words)]
+    Write(WriteError),
     /// A value to be written has no JSON form.
     #[error("cannot be written as JSON: {0}")]
     NotJson(String),
@@ -253,6 +255,9 @@ impl DataError {
     /// The fix, where one can be named.
     pub fn hint(&self) -> Option<String> {
         let problem = &*self.problem;
+        if let DataProblem::Write(error) = problem {
+            return error.hint().map(str::to_owned);
+        }
         if let DataProblem::UnknownLabel { nearest: Some(name), .. }
         | DataProblem::MissingColumn { nearest: Some(name), .. } = problem
         {
@@ -269,6 +274,12 @@ impl DataError {
         } else {
             problem.fixed_hint().map(str::to_owned)
         }
+    }
+}
+
+impl From<WriteError> for DataError {
+    fn from(error: WriteError) -> Self {
+        Self::new(Place::file(&error.path), DataProblem::Write(error))
     }
 }
 

@@ -1,21 +1,21 @@
-//! Files: reading with a place for every error, and writing that leaves no half file behind.
+//! Files: reading with a place for every error, and JSON lines.
 
 mod lines;
 mod write;
 
-use std::io::{self, Read};
+use std::io;
 use std::iter::Enumerate;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::str::Lines;
 
+use emotrain_base::{sha256_hex, system_words};
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 
 use crate::error::{DataError, DataProblem, Place};
 
 pub(crate) use self::lines::LineReader;
-pub use self::write::{JsonlWriter, write_atomic, write_jsonl};
+pub use self::write::{JsonlWriter, write_jsonl};
 
 /// A text file read whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,31 +110,7 @@ impl<'a, T: Deserialize<'a>> Iterator for JsonlReader<'a, T> {
 /// # Errors
 /// A missing file, a folder, a system error.
 pub fn sha256_file(path: &Path) -> Result<String, DataError> {
-    digest_file(path).map_err(|error| DataError::new(Place::file(path), read_problem(&error)))
-}
-
-fn digest_file(path: &Path) -> io::Result<String> {
-    let mut file = fs_err::File::open(path)?;
-    let mut digest = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        let count = file.read(&mut buffer)?;
-        if count == 0 {
-            return Ok(hexadecimal(&digest.finalize()));
-        }
-        digest.update(&buffer[..count]);
-    }
-}
-
-/// The SHA-256 of bytes, in hexadecimal.
-pub fn sha256_hex(bytes: &[u8]) -> String {
-    hexadecimal(&Sha256::digest(bytes))
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
+    emotrain_base::sha256_file(path).map_err(|error| DataError::new(Place::file(path), read_problem(&error)))
 }
 
 pub(crate) fn read_problem(error: &io::Error) -> DataProblem {
@@ -145,18 +121,6 @@ pub(crate) fn read_problem(error: &io::Error) -> DataProblem {
     } else {
         DataProblem::Read(system_words(error))
     }
-}
-
-/// The system's message without the path that `fs_err` puts around it: our errors begin with it already.
-fn system_words(error: &io::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    if let Some(inner) = error.get_ref() {
-        cause = inner;
-        while let Some(source) = cause.source() {
-            cause = source;
-        }
-    }
-    cause.to_string()
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ pub use demonstration::{
 };
 pub use dialogue::{Dialogue, ParseUtteranceIdError, Utterance, UtteranceId};
 pub use error::{DataError, DataProblem, KnowledgeGap, Place};
-pub use io::{JsonlReader, JsonlWriter, TextFile, sha256_file, sha256_hex, write_atomic, write_jsonl};
+pub use io::{JsonlReader, JsonlWriter, TextFile, sha256_file, write_jsonl};
 pub use knowledge::{Coverage, Knowledge, load_knowledge};
 pub use label::{Label, LabelSet, LabelSetError, emotion_of};
 pub use load::{JsonlDialogues, jsonl_dialogues, load_split, load_text, to_jsonl};

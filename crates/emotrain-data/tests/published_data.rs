@@ -47,7 +47,7 @@ fn meld_survives_our_own_format() {
     let labels = LabelSet::builtin(LabelSetName::Meld);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("valid.jsonl");
-    emotrain_data::write_atomic(&path, emotrain_data::to_jsonl(&valid.dialogues, &labels).as_bytes())
+    emotrain_base::write_atomic(&path, emotrain_data::to_jsonl(&valid.dialogues, &labels).as_bytes())
         .unwrap();
     let again = load_split(&path, DataFormat::Jsonl, &labels, true).unwrap();
     assert_eq!(again.dialogues, valid.dialogues);

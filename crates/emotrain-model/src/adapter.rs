@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use burn::tensor::{DType, Tensor, TensorData};
+use emotrain_base::write_atomic;
 use serde_json::{Value, json};
 
 use crate::decoder::CausalLm;
@@ -48,8 +49,7 @@ impl CausalLm {
         write_safetensors(&folder.join("adapter_model.safetensors"), &named, &BTreeMap::new())?;
         let text = serde_json::to_string_pretty(&self.adapter_config(&config, base))
             .map_err(|source| ModelError::Json { path: folder.join("adapter_config.json"), source })?;
-        fs_err::write(folder.join("adapter_config.json"), text)?;
-        Ok(())
+        Ok(write_atomic(&folder.join("adapter_config.json"), text.as_bytes())?)
     }
 
     /// Adds the adapter that `folder` holds.
@@ -131,8 +131,7 @@ impl CausalLm {
             .map(|(name, shape, tensor)| named(name, shape, (&tensor, dtype)))
             .collect();
         write_safetensors(&folder.join("model.safetensors"), &tensors, &BTreeMap::new())?;
-        fs_err::write(folder.join("config.json"), self.config.to_json(dtype))?;
-        Ok(())
+        Ok(write_atomic(&folder.join("config.json"), self.config.to_json(dtype).as_bytes())?)
     }
 
     /// Gradients under the names of single layers: those of stacked base weights are split.

@@ -2,15 +2,20 @@
 
 use std::path::{Path, PathBuf};
 
+use emotrain_base::WriteError;
+
 /// What can be wrong with the files of a model, or with what a caller asks of them.
 ///
 /// The message says where and what; advice, when there is any, is separate: [`ModelError::hint`].
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModelError {
-    /// Reading or writing failed; the inner error names the file.
+    /// Reading failed; the inner error names the file.
     #[error(transparent)]
     Io(#[from] std::io::Error),
+    /// A file could not be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
     /// A file that should hold JSON does not.
     #[error("{}: not valid JSON: {source}", path.display())]
     Json {

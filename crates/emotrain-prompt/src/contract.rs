@@ -1,6 +1,6 @@
 //! What is kept beside an adapter so that it is asked the way it was trained.
 
-use emotrain_data::sha256_hex;
+use emotrain_base::sha256_hex;
 use emotrain_recipe::DemonstrationOrder;
 use serde::{Deserialize, Serialize};
 

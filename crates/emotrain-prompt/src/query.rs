@@ -10,7 +10,8 @@ mod reply;
 
 use std::path::Path;
 
-use emotrain_data::{Dialogue, Utterance, sha256_hex};
+use emotrain_base::sha256_hex;
+use emotrain_data::{Dialogue, Utterance};
 use emotrain_recipe::{Availability, KnowledgeLevel};
 use minijinja::{Environment, Value};
 use serde::{Deserialize, Serialize};

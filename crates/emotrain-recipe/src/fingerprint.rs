@@ -1,9 +1,8 @@
 //! The identity of a run.
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use sha2::{Digest as _, Sha256};
+use emotrain_base::sha256_hex;
 use toml::Table;
 
 use crate::recipe::Recipe;
@@ -26,10 +25,6 @@ impl Recipe {
         recipe.save.resume_from_checkpoint = None;
         let mut table = Table::try_from(&recipe).expect("numbers of a recipe fit into TOML");
         table.remove("interpret");
-        Sha256::digest(table.to_string()).iter().fold(String::with_capacity(64), |mut hex, byte| {
-            // Writing to a string cannot fail.
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+        sha256_hex(table.to_string().as_bytes())
     }
 }

@@ -71,9 +71,8 @@ pub(crate) struct BankDialogue {
 }
 
 impl Bank {
-    /// Opens the bank in `folder`. Sizes, the header of the vectors, the digest of the demonstrations
-    /// and every line of theirs are checked; the vectors themselves are not read: that is for
-    /// [`check`](crate::check).
+    /// Opens the bank in `folder`. The digests of demonstrations and vectors, the header of the vectors and every line
+    /// are checked; what the vectors are made of is not: that is for [`check`](crate::check).
     ///
     /// # Errors
     /// A folder that is no bank; files that are missing, cut off, edited or of another shape; an
@@ -94,7 +93,17 @@ impl Bank {
         let index = index::map(folder, &manifest)?;
         let path = folder.join(DEMONSTRATIONS);
         let lines = MappedFile::open(&path)?;
-        let scan = Scan::read(&path, &lines, &manifest, vectors.as_ref())?;
+        let (scan, digest) = rayon::join(
+            || Scan::read(&path, &lines, &manifest, vectors.as_ref()),
+            || {
+                vectors
+                    .as_ref()
+                    .zip(manifest.vectors.as_ref())
+                    .map(|(vectors, record)| vectors.check_digest(record))
+            },
+        );
+        let scan = scan?;
+        digest.transpose()?;
         let mut bank = Self {
             folder: folder.to_owned(),
             manifest,

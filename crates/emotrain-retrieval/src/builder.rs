@@ -1,8 +1,6 @@
 //! Building a bank, and adding to one.
 //!
-//! A bank is written whole into a folder beside its place and then put there, so that at every moment the
-//! place holds the old bank, the new one, or, between two renames, neither: the next build then takes up
-//! the old one again. Vectors are kept in a journal in that folder as they are made; a build that was
+//! A bank is written whole into a folder beside its place and then put there; see [`emotrain_base::Stage`]. Vectors are kept in a journal in that folder as they are made; a build that was
 //! killed goes on from it.
 
 mod journal;
@@ -30,7 +28,7 @@ use crate::search::graph::HnswParameters;
 use crate::text::TextKey;
 use crate::vectors::write_vectors;
 use journal::Journal;
-use publish::Stage;
+use publish::Site;
 
 /// Texts that are handed to an encoder at a time, and kept when they are done.
 const AT_ONCE: usize = 512;
@@ -54,6 +52,8 @@ pub struct Builder {
     ids: HashMap<String, usize>,
     sources: Vec<Source>,
     index: Option<HnswParameters>,
+    /// The contents of the bank that it was started with.
+    started_with: Option<String>,
 }
 
 /// What a file brought.
@@ -100,7 +100,7 @@ impl Builder {
     /// Starts without demonstrations.
     pub fn new(held_out: HeldOut) -> Self {
         let (demonstrations, ids, sources) = (Vec::new(), HashMap::new(), Vec::new());
-        Self { held_out, forced: false, demonstrations, ids, sources, index: None }
+        Self { held_out, forced: false, demonstrations, ids, sources, index: None, started_with: None }
     }
 
     /// Starts with the demonstrations of a bank, in their order.
@@ -110,6 +110,7 @@ impl Builder {
     pub fn with_bank(bank: &Bank, held_out: HeldOut) -> Result<Self, RetrievalError> {
         let mut builder = Self::new(held_out);
         builder.forced = bank.manifest().held_out_forced;
+        builder.started_with = Some(bank.manifest().content_hash());
         builder.sources.clone_from(&bank.manifest().sources);
         builder.index = bank.manifest().index.as_ref().map(IndexRecord::parameters);
         let all: Vec<Demonstration> = bank.iter().collect::<Result<_, _>>()?;
@@ -229,7 +230,8 @@ impl Builder {
         if self.demonstrations.is_empty() {
             return Err(RetrievalError::bank(folder, BankProblem::Empty));
         }
-        let stage = Stage::open(folder)?;
+        let stage = Site::open(folder)?;
+        self.check_unchanged(folder)?;
         let count = self.demonstrations.len();
         let mut built = Built { count, encoded: 0, reused: 0 };
         let old = embedder.and_then(|embedder| {
@@ -262,9 +264,9 @@ impl Builder {
             index: None,
             manifest_sha256: None,
         };
-        manifest.write(&stage.file(""))?;
+        manifest.write(stage.folder())?;
         if let Some(parameters) = self.index {
-            let bank = Bank::open(&stage.file(""))?;
+            let bank = Bank::open(stage.folder())?;
             index::write(&bank, (parameters, old.as_ref()), &mut |done, texts| {
                 tell(Progress { step: BuildStep::Index, done, texts });
             })?;
@@ -272,6 +274,18 @@ impl Builder {
         drop(old);
         stage.publish()?;
         Ok(built)
+    }
+
+    /// Refuses to replace another bank than the one whose demonstrations were taken: what was added to that meanwhile
+    /// would be lost.
+    fn check_unchanged(&self, folder: &Path) -> Result<(), RetrievalError> {
+        let there = Manifest::read(folder).ok().map(|manifest| manifest.content_hash());
+        match &self.started_with {
+            Some(before) if there.as_ref().is_some_and(|there| there != before) => {
+                Err(RetrievalError::bank(folder, BankProblem::ChangedMeanwhile))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Encodes the texts that neither the old bank nor the journal has vectors of.

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use emotrain_data::{Split, UtteranceId, sha256_hex, write_atomic};
+use emotrain_base::{sha256_hex, write_atomic};
+use emotrain_data::{Split, UtteranceId};
 use emotrain_recipe::RetrievalSection;
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +14,7 @@ use crate::guard::Asked;
 use crate::retriever::{EngineName, Retrieved};
 use crate::search::Hit;
 
-const FORMAT_VERSION: u32 = 1;
+const FORMAT_VERSION: u32 = 2;
 
 /// The file: places in the bank and scores by utterance id.
 #[derive(Serialize, Deserialize)]
@@ -25,6 +26,17 @@ struct Kept {
     same_text: usize,
     short: usize,
     hits: BTreeMap<UtteranceId, Vec<(usize, f32)>>,
+    /// Of all the rest.
+    #[serde(default)]
+    sha256: String,
+}
+
+impl Kept {
+    /// Of all but the digest itself.
+    fn digest(&mut self) -> String {
+        self.sha256.clear();
+        sha256_hex(serde_json::to_string(self).unwrap_or_default().as_bytes())
+    }
 }
 
 /// Names everything that decides what is retrieved: the bank's contents, the way of searching, the data
@@ -56,8 +68,9 @@ pub fn cache_key(
 /// What was kept in the file under this key; `None` if there is no such file, or it is of another key or
 /// version, or damaged: it is then to be made again.
 pub fn read_cache(path: &Path, key: &str, split: &Split) -> Option<Retrieved> {
-    let kept: Kept = serde_json::from_slice(&fs_err::read(path).ok()?).ok()?;
-    if kept.format_version != FORMAT_VERSION || kept.key != key {
+    let mut kept: Kept = serde_json::from_slice(&fs_err::read(path).ok()?).ok()?;
+    let said = kept.sha256.clone();
+    if kept.format_version != FORMAT_VERSION || kept.key != key || kept.digest() != said {
         return None;
     }
     let Kept { engine, same_text, short, mut hits, .. } = kept;
@@ -78,14 +91,16 @@ pub fn write_cache(path: &Path, key: &str, retrieved: &Retrieved) -> Result<(), 
         .hits
         .iter()
         .map(|(id, hits)| (id.clone(), hits.iter().map(|hit| (hit.row, hit.score)).collect()));
-    let kept = Kept {
+    let mut kept = Kept {
         format_version: FORMAT_VERSION,
         key: key.to_owned(),
         engine: retrieved.engine.clone(),
         same_text: retrieved.same_text,
         short: retrieved.short,
         hits: hits.collect(),
+        sha256: String::new(),
     };
+    kept.sha256 = kept.digest();
     let text = serde_json::to_string(&kept)
         .map_err(|error| RetrievalError::bank(path, BankProblem::Io(error.to_string())))?;
     Ok(write_atomic(path, text.as_bytes())?)
@@ -129,7 +144,10 @@ mod tests {
         assert_ne!(other, key);
         assert_eq!(read_cache(&path, &other, &split), None);
         let text = fs_err::read_to_string(&path).unwrap();
-        fs_err::write(&path, &text[..text.len() / 2]).unwrap();
-        assert_eq!(read_cache(&path, &key, &split), None);
+        for damaged in [text[..text.len() / 2].to_owned(), text.replacen("[[0,", "[[1,", 1)] {
+            assert_ne!(damaged, text);
+            fs_err::write(&path, damaged).unwrap();
+            assert_eq!(read_cache(&path, &key, &split), None);
+        }
     }
 }

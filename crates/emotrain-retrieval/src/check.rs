@@ -28,10 +28,7 @@ pub fn check(folder: &Path, encoder: Option<&dyn Embedder>) -> Vec<RetrievalErro
         Err(error) => return vec![error],
     };
     let mut problems = Vec::new();
-    let record = bank.manifest().vectors.as_ref();
-    if let (Some(vectors), Some(record)) = (bank.vectors(), record) {
-        problems.extend(vectors.problems(record));
-    }
+    problems.extend(bank.vectors().iter().flat_map(|vectors| vectors.problems()));
     problems.extend(index::problems(&bank));
     if let Some(encoder) = encoder {
         let is_maker = require_encoder(&bank, encoder);

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use emotrain_base::{LockError, WriteError};
 use emotrain_data::{DataError, LabelSet, SplitKind};
 
 use crate::embed::EmbedderError;
@@ -11,9 +12,15 @@ use crate::embed::EmbedderError;
 /// Why retrieval cannot go on. [`RetrievalError::hint`] says what to do, where that is known.
 #[derive(Debug, thiserror::Error)]
 pub enum RetrievalError {
-    /// A file of demonstrations or dialogues, or one that cannot be written.
+    /// A file of demonstrations or dialogues.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// A file or folder that cannot be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// A bank that another process is building.
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// A bank, or a file of one.
     #[error("{place}: {problem}")]
     Bank {
@@ -91,6 +98,9 @@ pub enum BankProblem {
         /// The manifest's.
         expected: String,
     },
+    /// The bank that a build began with is not the one in its place any more.
+    #[error("was changed by another process while this one was building")]
+    ChangedMeanwhile,
     /// A demonstration's text is not the one its vector was made of.
     #[error("the text was edited after its vector was made")]
     EditedText,
@@ -315,14 +325,12 @@ impl BankProblem {
                 "a bank is made of training data; force it only if nothing will be measured on this file",
             ),
             (matches!(self, Self::NotOurs), "name a new folder"),
+            (matches!(self, Self::ChangedMeanwhile), "give the command again: it adds to what is there now"),
             (
                 matches!(self, Self::IndexWithoutVectors),
                 "an index is of vectors: build the bank with a sentence encoder first",
             ),
-            (
-                matches!(self, Self::Io(_)),
-                "see that the path can be read and written, and that the disk has room",
-            ),
+            (matches!(self, Self::Io(_)), "see that the path can be read"),
         ];
         hints.into_iter().find_map(|(applies, hint)| applies.then_some(hint))
     }
@@ -340,15 +348,21 @@ impl RetrievalError {
         Self::Bank { place, problem: Box::new(problem) }
     }
 
+    /// A file that cannot be read.
     pub(crate) fn io(path: &Path, error: &io::Error) -> Self {
         Self::bank(path, BankProblem::of_io(error))
+    }
+
+    /// A file that cannot be written.
+    pub(crate) fn write(path: &Path, error: &io::Error) -> Self {
+        Self::Write(WriteError::new(path, error))
     }
 
     /// What is wrong with a bank, if that is what it is.
     pub fn problem(&self) -> Option<&BankProblem> {
         match self {
             Self::Bank { problem, .. } => Some(problem),
-            Self::Data(_) | Self::Embedder(_) => None,
+            Self::Data(_) | Self::Write(_) | Self::Lock(_) | Self::Embedder(_) => None,
         }
     }
 
@@ -356,6 +370,8 @@ impl RetrievalError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Data(error) => error.hint(),
+            Self::Write(error) => error.hint().map(str::to_owned),
+            Self::Lock(error) => error.hint().map(str::to_owned),
             Self::Bank { problem, .. } => problem.hint(),
             Self::Embedder(error) => error.hint.clone(),
         }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use emotrain_data::{sha256_hex, write_atomic};
+use emotrain_base::{sha256_hex, write_atomic};
 
 use crate::bank::Bank;
 use crate::error::{BankProblem, RetrievalError};
@@ -69,7 +69,9 @@ pub fn remove_index(folder: &Path) -> Result<(), RetrievalError> {
     }
     let path = folder.join(INDEX);
     match fs_err::remove_file(&path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(RetrievalError::io(&path, &error)),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(RetrievalError::write(&path, &error))
+        }
         _ => Ok(()),
     }
 }

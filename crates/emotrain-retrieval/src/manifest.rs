@@ -3,7 +3,8 @@
 use std::io;
 use std::path::Path;
 
-use emotrain_data::{SplitKind, sha256_hex, write_atomic};
+use emotrain_base::{sha256_hex, write_atomic};
+use emotrain_data::SplitKind;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{BankProblem, RetrievalError};
@@ -125,6 +126,8 @@ impl Manifest {
         struct Version {
             format_version: u32,
         }
+        // A build may have been killed while it put another bank in the place of this one.
+        emotrain_base::recover(folder)?;
         let path = folder.join(MANIFEST);
         let unreadable = |error: io::Error| {
             if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) {

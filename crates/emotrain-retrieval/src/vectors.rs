@@ -148,24 +148,28 @@ impl Vectors {
             && self.all().starts_with(other.all())
     }
 
-    /// Reads everything: the digest, and every vector.
-    pub(crate) fn problems(&self, record: &VectorsRecord) -> Vec<RetrievalError> {
-        let mut problems = Vec::new();
-        let fail = |problem| RetrievalError::bank(&self.path, problem);
-        match sha256_file(&self.path) {
-            Err(error) => problems.push(error.into()),
-            Ok(found) if found != record.sha256 => {
-                problems.push(fail(BankProblem::OtherContent { found, expected: record.sha256.clone() }));
-            }
-            Ok(_) => {}
+    /// Reads all bytes.
+    ///
+    /// # Errors
+    /// Others than those that were written.
+    pub(crate) fn check_digest(&self, record: &VectorsRecord) -> Result<(), RetrievalError> {
+        let found = sha256_file(&self.path)?;
+        if found == record.sha256 {
+            return Ok(());
         }
+        let problem = BankProblem::OtherContent { found, expected: record.sha256.clone() };
+        Err(RetrievalError::bank(&self.path, problem))
+    }
+
+    /// Looks at every vector.
+    pub(crate) fn problems(&self) -> Vec<RetrievalError> {
+        let fail = |problem| RetrievalError::bank(&self.path, problem);
         let rows = self.all().par_chunks_exact(self.width).enumerate();
         let sketches = self.rows().sketches;
         let other = |row, vector| (!sketches.is_of(row, vector)).then_some(BankProblem::OtherSketch { row });
         let bad = rows.filter_map(|(row, vector)| bad_vector(row, vector).or_else(|| other(row, vector)));
         let bad: Vec<BankProblem> = bad.collect();
-        problems.extend(bad.into_iter().map(fail));
-        problems
+        bad.into_iter().map(fail).collect()
     }
 }
 
@@ -187,7 +191,7 @@ pub(crate) fn write_vectors<'a>(
     texts: &[TextKey],
     rows: impl Iterator<Item = Result<std::borrow::Cow<'a, [f32]>, RetrievalError>>,
 ) -> Result<VectorsRecord, RetrievalError> {
-    let fail = |error: std::io::Error| RetrievalError::io(path, &error);
+    let fail = |error: std::io::Error| RetrievalError::write(path, &error);
     let (identity, width) = encoder;
     let header = header(identity, texts.len(), width);
     let mut out = BufWriter::with_capacity(1 << 20, fs_err::File::create(path).map_err(fail)?);

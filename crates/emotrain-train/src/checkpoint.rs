@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{DType, Tensor, TensorData};
+use emotrain_base::verify;
 use emotrain_model::{CausalLm, FloatType, NamedTensor, SafetensorsFile, TensorSpec, write_safetensors};
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
 use crate::optim::{Adam, Moments};
-use crate::run_dir::{FORMAT_VERSION, RunDir, write_folder};
+use crate::run_dir::{FORMAT_VERSION, RunDir, number_of, way_back, write_folder};
 
 const PARAMETERS: &str = "parameters.safetensors";
 const OPTIMIZER: &str = "optimizer.safetensors";
@@ -43,7 +44,8 @@ pub(crate) fn save(
     (state, keep): (&State, usize),
 ) -> Result<PathBuf, TrainError> {
     let path = run.step(state.step);
-    write_folder(&path, |folder| {
+    write_folder(&path, |stage| {
+        let folder = stage.folder();
         let parameters: Vec<NamedTensor> =
             model.parameters().into_iter().map(|(name, tensor)| named(name, tensor)).collect();
         write_safetensors(&folder.join(PARAMETERS), &parameters, &BTreeMap::new())?;
@@ -57,44 +59,69 @@ pub(crate) fn save(
         write_safetensors(&folder.join(OPTIMIZER), &moments, &BTreeMap::new())?;
         let state = State { format_version: FORMAT_VERSION, updates, ..state.clone() };
         let text = serde_json::to_string_pretty(&state).map_err(std::io::Error::from)?;
-        fs_err::write(folder.join(STATE), text)?;
-        Ok(())
+        Ok(stage.write(STATE, text.as_bytes())?)
     })?;
-    run.prune(keep)?;
+    run.prune(state.step, keep)?;
     Ok(path)
 }
 
 /// Puts the parameters and moments of a saved step back and returns its state.
+///
+/// # Errors
+/// A folder that is no saved step, one that is not as it was written, or one of another model; with the sound step
+/// before it, where there is one.
 pub(crate) fn load(path: &Path, model: &mut CausalLm, optimizer: &mut Adam) -> Result<State, TrainError> {
-    if !path.join("manifest.json").exists() {
+    let is_step = path.is_dir() && number_of(path).is_some();
+    if !is_step {
         return Err(TrainError::run_with_hint(
             path,
-            "not a saved step (no manifest.json)",
+            "is not a saved step",
             "name a folder step-N of a run, or \"latest\"",
         ));
     }
-    let state_path = path.join(STATE);
-    let state: State = serde_json::from_str(&fs_err::read_to_string(&state_path)?)
-        .map_err(|error| TrainError::run(&state_path, error.to_string()))?;
+    verify(path).map_err(|damaged| TrainError::Damaged { damaged, hint: Some(way_back(path)) })?;
+    let unfit =
+        |file: &str, message: String| TrainError::run(&path.join(file), message).and_hint(way_back(path));
+    let text = fs_err::read_to_string(path.join(STATE))?;
+    let state: State = serde_json::from_str(&text).map_err(|error| unfit(STATE, error.to_string()))?;
     if state.format_version != FORMAT_VERSION {
-        let message = format!("format version {}, this program reads {FORMAT_VERSION}", state.format_version);
-        return Err(TrainError::run(&state_path, message));
+        let found = state.format_version;
+        return Err(unfit(STATE, format!("format version {found}, this program reads {FORMAT_VERSION}")));
+    }
+    if Some(state.step) != number_of(path) {
+        return Err(unfit(STATE, format!("is of step {}", state.step)));
     }
     model.load_parameters(&path.join(PARAMETERS), "")?;
+    let moments = read_moments(&path.join(OPTIMIZER), model, state.updates)?;
+    if moments.is_empty() || state.updates == 0 {
+        return Err(unfit(OPTIMIZER, "holds no moments of the optimizer".to_owned()));
+    }
+    let parameters: BTreeMap<String, [usize; 2]> =
+        model.parameters().into_iter().map(|(name, tensor)| (name, tensor.dims())).collect();
+    for (name, moments) in moments {
+        if [&moments.first, &moments.second].iter().any(|one| parameters.get(&name) != Some(&one.dims())) {
+            return Err(unfit(OPTIMIZER, format!("its moments of {name} are of another model")));
+        }
+        optimizer.restore(name, moments);
+    }
+    Ok(state)
+}
 
-    let file = SafetensorsFile::open(&path.join(OPTIMIZER))?;
+/// The moments in a file, by parameter.
+fn read_moments(path: &Path, model: &CausalLm, time: usize) -> Result<Vec<(String, Moments)>, TrainError> {
+    let file = SafetensorsFile::open(path)?;
     let names: BTreeSet<String> =
         file.names().filter_map(|n| n.strip_suffix(".exp_avg")).map(str::to_owned).collect();
     let device = model.device();
-    for name in names {
+    let moments = |name: String| {
         let read = |which: &str| -> Result<Tensor<2>, TrainError> {
             let (shape, values) = file.tensor(&format!("{name}.{which}"))?;
             Ok(Tensor::from_data(TensorData::new(values, shape), (&device, DType::F32)))
         };
-        let moments = Moments { first: read("exp_avg")?, second: read("exp_avg_sq")?, time: state.updates };
-        optimizer.restore(name, moments);
-    }
-    Ok(state)
+        let moments = Moments { first: read("exp_avg")?, second: read("exp_avg_sq")?, time };
+        Ok((name, moments))
+    };
+    names.into_iter().map(moments).collect()
 }
 
 fn named(name: String, tensor: &Tensor<2>) -> NamedTensor {

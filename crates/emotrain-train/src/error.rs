@@ -2,18 +2,30 @@
 
 use std::path::{Path, PathBuf};
 
+use emotrain_base::{DamagedFile, LockError, WriteError};
 use emotrain_model::ModelError;
 
 /// Why a training run cannot go on.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainError {
-    /// Reading or writing failed; the inner error names the file.
+    /// Reading failed; the inner error names the file.
     #[error(transparent)]
     Io(#[from] std::io::Error),
-    /// A file could not be written whole.
+    /// A file or folder could not be written.
     #[error(transparent)]
-    Data(#[from] emotrain_data::DataError),
+    Write(#[from] WriteError),
+    /// The run's folder belongs to another process.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// A saved step or result that is not what was written.
+    #[error("{damaged}")]
+    Damaged {
+        /// Which file, and how.
+        damaged: DamagedFile,
+        /// What to do about it.
+        hint: Option<String>,
+    },
     /// A model, adapter or state file is unusable.
     #[error(transparent)]
     Model(#[from] ModelError),
@@ -49,9 +61,10 @@ impl TrainError {
     /// Advice that goes with the message, when there is any.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Data(error) => error.hint(),
+            Self::Write(error) => error.hint().map(str::to_owned),
+            Self::Lock(error) => error.hint().map(str::to_owned),
             Self::Model(error) => error.hint(),
-            Self::Run { hint, .. } => hint.clone(),
+            Self::Run { hint, .. } | Self::Damaged { hint, .. } => hint.clone(),
             Self::NonFinite { .. } => Some(
                 "lower train.learning_rate or train.max_grad_norm; the last saved state is intact".to_owned(),
             ),
@@ -61,6 +74,19 @@ impl TrainError {
 
     pub(crate) fn run(path: &Path, message: impl Into<String>) -> Self {
         Self::Run { path: path.to_path_buf(), message: message.into(), hint: None }
+    }
+
+    /// A saved step beyond the end of the run.
+    pub(crate) fn beyond(path: &Path, total_steps: usize) -> Self {
+        let message = format!("is beyond the run's {total_steps} steps");
+        Self::run(path, message).and_hint("name an earlier step with save.resume_from_checkpoint".to_owned())
+    }
+
+    pub(crate) fn and_hint(mut self, more: String) -> Self {
+        if let Self::Run { hint, .. } = &mut self {
+            *hint = Some(more);
+        }
+        self
     }
 
     pub(crate) fn run_with_hint(path: &Path, message: impl Into<String>, hint: impl Into<String>) -> Self {

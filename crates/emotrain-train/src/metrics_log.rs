@@ -1,9 +1,9 @@
 //! The record of a run, line by line: `metrics.jsonl`, and the same scalars as TensorBoard events.
 
 use std::io::{BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use emotrain_data::write_atomic;
+use emotrain_base::{WriteError, create_folder, write_atomic};
 use emotrain_recipe::{Recipe, Reporter};
 use protobuf::Message;
 use serde_json::{Map, Value, json};
@@ -18,15 +18,15 @@ use crate::run_dir::RunDir;
 
 /// Where the scalars of a run go.
 pub(crate) struct MetricsLog {
-    jsonl: Option<fs_err::File>,
-    tensorboard: Option<RecordWriter<BufWriter<fs_err::File>>>,
+    jsonl: Option<(PathBuf, fs_err::File)>,
+    tensorboard: Option<(PathBuf, RecordWriter<BufWriter<fs_err::File>>)>,
 }
 
 impl MetricsLog {
-    /// Opens the logs of a run that stands at `step`; lines of later steps (of a run that died) are removed.
+    /// Opens the logs of a run that stands at `step`; what was written of later steps (of a run that died) is removed.
     ///
     /// # Errors
-    /// When a file cannot be written.
+    /// When a file cannot be read or written.
     pub(crate) fn open(
         run: &RunDir,
         recipe: &Recipe,
@@ -38,24 +38,17 @@ impl MetricsLog {
             let path = run.path().join("metrics.jsonl");
             let kept = if step > 0 && path.exists() { lines_until(&path, step)? } else { String::new() };
             write_atomic(&path, kept.as_bytes())?;
-            log.jsonl = Some(fs_err::OpenOptions::new().append(true).open(path)?);
+            let file = fs_err::OpenOptions::new().append(true).open(&path);
+            let file = file.map_err(|error| WriteError::new(&path, &error))?;
+            log.jsonl = Some((path, file));
         }
         if report_to.contains(&Reporter::Tensorboard) {
             let folder = run.path().join("tb");
-            fs_err::create_dir_all(&folder)?;
-            // TensorBoard joins the files of a folder in the order of their names.
-            let name = format!("events.out.tfevents.{step:010}.emotrain");
-            let file = BufWriter::new(fs_err::File::create(folder.join(name))?);
-            let mut writer = RecordWriter::new(file);
-            let mut first = Event::new();
-            first.set_wall_time(time);
-            first.set_file_version("brain.Event:2".to_owned());
-            writer.write(&bytes(&first)?)?;
-            let mut event = Event::new();
-            event.set_wall_time(time);
-            event.set_summary(text("recipe", &format!("```toml\n{}```\n", recipe.to_toml())));
-            writer.write(&bytes(&event)?)?;
-            log.tensorboard = Some(writer);
+            create_folder(&folder)?;
+            remove_later_events(&folder, step)?;
+            let path = folder.join(events_file(step));
+            let writer = begin_events(&path, recipe, time).map_err(|error| WriteError::new(&path, &error))?;
+            log.tensorboard = Some((path, writer));
         }
         Ok(log)
     }
@@ -63,27 +56,65 @@ impl MetricsLog {
     /// Writes scalars of `step`: one line, and one event a scalar named `group/name`.
     ///
     /// # Errors
-    /// When the JSONL cannot be written (a full disk ends the run while its last state is whole). TensorBoard's
-    /// copy is dropped instead.
+    /// When a file cannot be written: a full disk ends the run while its last state is whole.
     pub(crate) fn write(
         &mut self,
         group: &str,
         (step, time): (usize, f64),
         scalars: &[(String, f64)],
     ) -> Result<(), TrainError> {
-        if let Some(file) = &mut self.jsonl {
+        if let Some((path, file)) = &mut self.jsonl {
             let mut line =
                 Map::from_iter([("event".to_owned(), json!(group)), ("step".to_owned(), json!(step))]);
             line.extend(scalars.iter().map(|(name, value)| (name.clone(), json!(value))));
-            writeln!(file, "{}", Value::Object(line))?;
+            let line = format!("{}\n", Value::Object(line));
+            file.write_all(line.as_bytes()).map_err(|error| WriteError::new(path, &error))?;
         }
-        if let Some(writer) = &mut self.tensorboard
-            && events(writer, group, (step, time), scalars).is_err()
-        {
-            self.tensorboard = None;
+        if let Some((path, writer)) = &mut self.tensorboard {
+            events(writer, group, (step, time), scalars).map_err(|error| WriteError::new(path, &error))?;
         }
         Ok(())
     }
+}
+
+/// TensorBoard joins the files of a folder in the order of their names.
+fn events_file(step: usize) -> String {
+    format!("{EVENTS}{step:010}{OURS}")
+}
+
+const EVENTS: &str = "events.out.tfevents.";
+const OURS: &str = ".emotrain";
+
+/// Removes the events of a run that had got further than `step`.
+fn remove_later_events(folder: &Path, step: usize) -> Result<(), TrainError> {
+    for entry in fs_err::read_dir(folder)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        let number = name.strip_prefix(EVENTS).and_then(|rest| rest.strip_suffix(OURS));
+        if number.and_then(|number| number.parse::<usize>().ok()).is_some_and(|number| number > step) {
+            let path = folder.join(name);
+            fs_err::remove_file(&path).map_err(|error| WriteError::new(&path, &error))?;
+        }
+    }
+    Ok(())
+}
+
+/// Begins a file of events with the recipe.
+fn begin_events(
+    path: &Path,
+    recipe: &Recipe,
+    time: f64,
+) -> std::io::Result<RecordWriter<BufWriter<fs_err::File>>> {
+    let mut writer = RecordWriter::new(BufWriter::new(fs_err::File::create(path)?));
+    let mut first = Event::new();
+    first.set_wall_time(time);
+    first.set_file_version("brain.Event:2".to_owned());
+    writer.write(&bytes(&first)?)?;
+    let mut event = Event::new();
+    event.set_wall_time(time);
+    event.set_summary(text("recipe", &format!("```toml\n{}```\n", recipe.to_toml())));
+    writer.write(&bytes(&event)?)?;
+    writer.flush()?;
+    Ok(writer)
 }
 
 fn events(
@@ -120,7 +151,7 @@ fn bytes(event: &Event) -> std::io::Result<Vec<u8>> {
 }
 
 /// The lines of steps up to and with `step`.
-fn lines_until(path: &PathBuf, step: usize) -> Result<String, TrainError> {
+fn lines_until(path: &Path, step: usize) -> Result<String, TrainError> {
     let text = fs_err::read_to_string(path)?;
     let keep = |line: &&str| {
         let value: Option<Value> = serde_json::from_str(line).ok();

@@ -1,56 +1,107 @@
-//! The folder of a run: what is in it, and how nothing in it is ever half written.
+//! The folder of a run: who may write in it, what is in it, and how nothing in it is ever half written.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use emotrain_data::write_atomic;
-use emotrain_recipe::Recipe;
+use emotrain_base::{Lock, Stage, create_folder, recover_all, remove_folder, verify, write_atomic};
+use emotrain_recipe::{Recipe, ResumeFrom};
 use serde_json::Value;
 
 use crate::error::TrainError;
 
-/// The version of the folder's layout.
+/// The version of a saved step.
 pub const FORMAT_VERSION: u32 = 1;
 
-/// The file that makes a step folder count; it is written last.
-const MANIFEST: &str = "manifest.json";
-
-/// The folder of one run.
+/// The folder of one run. It belongs to this process for as long as the value, or a copy of it, lives.
 #[derive(Clone, Debug)]
 pub struct RunDir {
     path: PathBuf,
+    held: Arc<Held>,
+}
+
+/// A folder that is locked, and that goes again if it was made for a run and nothing was put into it.
+#[derive(Debug)]
+struct Held {
+    /// The folders that were made for it, the innermost first.
+    made: Vec<PathBuf>,
+    lock: Lock,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let Some(path) = self.made.first() else { return };
+        let names = fs_err::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.file_name());
+        if names.into_iter().all(|name| name == LOCK) {
+            // It holds nothing: what cannot be removed does no harm.
+            let _ = fs_err::remove_file(path.join(LOCK));
+            self.made.iter().take_while(|folder| fs_err::remove_dir(folder).is_ok()).for_each(drop);
+        }
+    }
 }
 
 impl RunDir {
-    /// Creates the folder of a new run, or opens that of a run to go on with, and saves the resolved recipe in it.
+    /// Takes the folder of a run, new or to be gone on with, out of reach of other processes, and finishes or takes
+    /// back what a killed process has left half done. The recipe is compared with that of the run.
     ///
     /// # Errors
-    /// A folder that holds another run (unless `resume`), nothing to resume, another recipe than the run began with,
-    /// or a folder that cannot be written.
-    pub fn create(path: &Path, recipe: &Recipe, resume: bool) -> Result<Self, TrainError> {
-        let run = Self { path: path.to_path_buf() };
-        let saved = path.join("recipe.toml");
-        if !resume && run.holds_something()? {
+    /// A folder that another process works in, that holds a run although none is to be gone on with, or one of
+    /// another recipe, or that cannot be written.
+    pub fn claim(recipe: &Recipe) -> Result<Self, TrainError> {
+        let (path, resume) = (&recipe.train.output_dir, recipe.save.resume_from_checkpoint.as_ref());
+        let is_folder = |path: &&Path| !path.as_os_str().is_empty();
+        let missing = path.ancestors().filter(is_folder).take_while(|folder| !folder.exists());
+        let made = missing.map(Path::to_path_buf).collect();
+        create_folder(path)?;
+        let held = Held { made, lock: Lock::take(path)? };
+        recover_all(path)?;
+        let run = Self { path: path.clone(), held: Arc::new(held) };
+        if resume.is_none() && run.holds_something()? {
             return Err(TrainError::run_with_hint(
                 path,
                 "holds a run already",
                 "go on with it (--resume), remove the folder, or choose another train.output_dir",
             ));
         }
-        if resume {
-            if run.latest_step()?.is_none() {
-                return Err(TrainError::run_with_hint(path, "nothing to resume", "start without --resume"));
-            }
+        if let Some(ResumeFrom::Step(step)) = resume {
+            run.check_own(step)?;
+        }
+        let saved = run.path.join(RECIPE);
+        if resume.is_some() && saved.exists() {
             same_recipe(&saved, recipe)?;
         }
-        fs_err::create_dir_all(path)?;
-        run.write_text("recipe.toml", &recipe.to_toml())?;
         Ok(run)
+    }
+
+    /// Refuses to go on with a step of another run.
+    fn check_own(&self, step: &Path) -> Result<(), TrainError> {
+        let place = |path: &Path| fs_err::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+        if place(step).parent() == Some(&place(&self.path)) {
+            return Ok(());
+        }
+        Err(TrainError::run_with_hint(
+            step,
+            format!("is not a step of the run in {}", self.path.display()),
+            "set train.output_dir to the folder that the step is in",
+        ))
+    }
+
+    /// Saves the resolved recipe.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn begin(&self, recipe: &Recipe) -> Result<(), TrainError> {
+        self.write_text(RECIPE, &recipe.to_toml())
+    }
+
+    /// Whether other processes are kept out of the folder: some file systems cannot do that.
+    pub fn is_locked(&self) -> bool {
+        self.held.lock.holds()
     }
 
     /// Whether a run got so far that it left something to lose; one that failed before may simply be run again.
     fn holds_something(&self) -> Result<bool, TrainError> {
         let results = [self.adapter(), self.model()];
-        Ok(self.latest_step()?.is_some() || results.iter().any(|folder| folder.exists()))
+        Ok(!self.steps()?.is_empty() || results.iter().any(|folder| folder.exists()))
     }
 
     /// The folder.
@@ -80,28 +131,15 @@ impl RunDir {
         Ok(write_atomic(&self.path.join(name), text.as_bytes())?)
     }
 
-    /// The folders of saved steps, oldest first. A folder without manifest does not exist.
+    /// The folders of saved steps, oldest first.
     ///
     /// # Errors
     /// When the folder cannot be read.
     pub fn steps(&self) -> Result<Vec<(usize, PathBuf)>, TrainError> {
-        let mut steps = Vec::new();
-        if !self.path.exists() {
-            return Ok(steps);
-        }
-        for entry in fs_err::read_dir(&self.path)? {
-            let path = entry?.path();
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            let number = name.strip_prefix("step-").and_then(|number| number.parse().ok());
-            if let Some(number) = number.filter(|_| path.join(MANIFEST).exists()) {
-                steps.push((number, path));
-            }
-        }
-        steps.sort();
-        Ok(steps)
+        steps_in(&self.path)
     }
 
-    /// The newest saved step.
+    /// The newest saved step, sound or not.
     ///
     /// # Errors
     /// When the folder cannot be read.
@@ -111,55 +149,65 @@ impl RunDir {
 
     /// Where step `step` is saved.
     pub(crate) fn step(&self, step: usize) -> PathBuf {
-        self.path.join(format!("step-{step:06}"))
+        self.path.join(format!("{STEP}{step:06}"))
     }
 
-    /// Removes all saved steps but the newest `keep` (0 keeps all).
-    pub(crate) fn prune(&self, keep: usize) -> Result<(), TrainError> {
-        let steps = self.steps()?;
+    /// Removes all saved steps up to `step` but the newest `keep` (0 keeps all). Later ones are of a time that was gone
+    /// back from.
+    pub(crate) fn prune(&self, step: usize, keep: usize) -> Result<(), TrainError> {
+        let steps: Vec<_> = self.steps()?.into_iter().filter(|(number, _)| *number <= step).collect();
         let surplus = if keep == 0 { 0 } else { steps.len().saturating_sub(keep) };
         for (_, path) in &steps[..surplus] {
-            fs_err::remove_file(path.join(MANIFEST))?;
-            fs_err::remove_dir_all(path)?;
+            remove_folder(path)?;
         }
         Ok(())
     }
 }
 
-/// Fills a folder under another name and puts it in the place of `path` when `fill` has succeeded. A manifest is
-/// the last file to be written.
-pub(crate) fn write_folder(
-    path: &Path,
-    fill: impl FnOnce(&Path) -> Result<(), TrainError>,
-) -> Result<(), TrainError> {
-    let parent = path.parent().unwrap_or_else(|| Path::new("."));
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or("folder");
-    let (partial, old) = (parent.join(format!(".{name}.partial")), parent.join(format!(".{name}.old")));
-    for left_over in [&partial, &old] {
-        if left_over.exists() {
-            fs_err::remove_dir_all(left_over)?;
+const STEP: &str = "step-";
+const RECIPE: &str = "recipe.toml";
+const LOCK: &str = ".lock";
+
+fn steps_in(run: &Path) -> Result<Vec<(usize, PathBuf)>, TrainError> {
+    let mut steps = Vec::new();
+    for entry in fs_err::read_dir(run)? {
+        let path = entry?.path();
+        if let Some(number) = number_of(&path).filter(|_| path.is_dir()) {
+            steps.push((number, path));
         }
     }
-    fs_err::create_dir_all(&partial)?;
-    fill(&partial)?;
-    let files: Vec<String> = fs_err::read_dir(&partial)?
-        .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
-        .collect::<Result<_, std::io::Error>>()?;
-    let manifest = serde_json::json!({ "format_version": FORMAT_VERSION, "files": sorted(files) });
-    fs_err::write(partial.join(MANIFEST), format!("{manifest:#}\n"))?;
-    if path.exists() {
-        fs_err::rename(path, &old)?;
-    }
-    fs_err::rename(&partial, path)?;
-    if old.exists() {
-        fs_err::remove_dir_all(&old)?;
-    }
-    Ok(())
+    steps.sort();
+    Ok(steps)
 }
 
-fn sorted(mut files: Vec<String>) -> Vec<String> {
-    files.sort();
-    files
+/// The number of the step that a folder is named after.
+pub(crate) fn number_of(step: &Path) -> Option<usize> {
+    step.file_name()?.to_str()?.strip_prefix(STEP)?.parse().ok()
+}
+
+/// The way out when the saved step `path` cannot be used: the newest sound one before it.
+pub(crate) fn way_back(path: &Path) -> String {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let steps = steps_in(folder).unwrap_or_default();
+    let before = steps.iter().rev().filter(|(number, _)| Some(*number) < number_of(path));
+    match before.map(|(_, path)| path).find(|path| verify(path).is_ok()) {
+        Some(sound) => format!(
+            "{} is sound: go on from it with --resume --set save.resume_from_checkpoint={}",
+            sound.file_name().unwrap_or_default().to_string_lossy(),
+            sound.display()
+        ),
+        None => "there is no sound step before it: remove the run's folder and begin again".to_owned(),
+    }
+}
+
+/// Fills a folder beside its place and puts it there when `fill` has succeeded.
+pub(crate) fn write_folder(
+    path: &Path,
+    fill: impl FnOnce(&Stage) -> Result<(), TrainError>,
+) -> Result<(), TrainError> {
+    let stage = Stage::open(path)?;
+    fill(&stage)?;
+    Ok(stage.publish()?)
 }
 
 /// A run is resumed with the recipe it began with; what only says when to save, log or stop may change.

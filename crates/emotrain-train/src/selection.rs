@@ -1,5 +1,6 @@
 //! Evaluation while training, and keeping the best.
 
+use emotrain_base::verify;
 use emotrain_model::CausalLm;
 use emotrain_recipe::{Metric, TrainMethod};
 
@@ -78,24 +79,29 @@ pub(crate) fn save_result(job: &Job, model: &mut CausalLm) -> Result<(), TrainEr
     let dtype = job.recipe.save.dtype.into();
     let lora = job.recipe.train.method == TrainMethod::Lora;
     let folder = if lora { job.run.adapter() } else { job.run.model() };
-    write_folder(&folder, |folder| {
+    write_folder(&folder, |stage| {
         if lora {
-            model.save_adapter(folder, job.base, dtype)?;
+            model.save_adapter(stage.folder(), job.base, dtype)?;
         } else {
-            model.save_model(folder, dtype)?;
+            model.save_model(stage.folder(), dtype)?;
         }
-        for (name, text) in job.companions {
-            fs_err::write(folder.join(name), text)?;
-        }
+        job.companions.iter().try_for_each(|(name, text)| stage.write(name, text.as_bytes()))?;
         Ok(())
     })
 }
 
 /// Puts the best parameters back into the model.
 pub(crate) fn load_result(job: &Job, model: &mut CausalLm) -> Result<(), TrainError> {
-    match job.recipe.train.method {
-        TrainMethod::Lora => model.reload_adapter(&job.run.adapter())?,
-        TrainMethod::Full => model.reload(&job.run.model())?,
+    let lora = job.recipe.train.method == TrainMethod::Lora;
+    let folder = if lora { job.run.adapter() } else { job.run.model() };
+    verify(&folder).map_err(|damaged| {
+        let hint = damaged.hint().map(str::to_owned);
+        TrainError::Damaged { damaged, hint }
+    })?;
+    if lora {
+        model.reload_adapter(&folder)?
+    } else {
+        model.reload(&folder)?
     }
     Ok(())
 }

@@ -31,6 +31,8 @@ pub struct Job<'a> {
     pub companions: &'a [(String, String)],
     /// Set from outside to stop at the next step boundary.
     pub stop: &'a AtomicBool,
+    /// Set from outside to save at the next step boundary and go on; taken back when that is done.
+    pub save: &'a AtomicBool,
     /// Seconds since 1970.
     pub clock: &'a dyn Fn() -> f64,
     /// Number of labels, for the metrics of a validation by questions.
@@ -78,6 +80,9 @@ pub fn train(
     let mut last_checkpoint = resume_path(job)?;
     if let Some(path) = &last_checkpoint {
         state = checkpoint::load(path, &mut model, &mut optimizer)?;
+        if state.step > plan.total_steps() {
+            return Err(TrainError::beyond(path, plan.total_steps()));
+        }
     }
     let mut diary = Diary::open(job, (&plan, data), &state)?;
     events(&Event::Started { total_steps: plan.total_steps(), start_step: state.step });
@@ -117,7 +122,8 @@ pub fn train(
         if job.stop.load(Ordering::Relaxed) && !last {
             end = End::Interrupted;
         }
-        if due(state.step, save.save_steps) || last || end != End::Completed {
+        let wished = job.save.swap(false, Ordering::Relaxed);
+        if due(state.step, save.save_steps) || last || wished || end != End::Completed {
             let path = checkpoint::save(job.run, &mut model, &optimizer, (&state, save.save_total_limit))?;
             events(&Event::Saved { step: state.step, path: path.clone() });
             last_checkpoint = Some(path);

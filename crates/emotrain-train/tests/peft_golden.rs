@@ -60,7 +60,8 @@ fn check(case: &str, micro: usize) {
     for (number, expected) in steps.iter().enumerate() {
         let at = StepAt { number, learning_rate: schedule.at(number) };
         let result =
-            emotrain_train::step(&section, &mut model, &mut optimizer, &batches(expected, micro), at).unwrap();
+            emotrain_train::step(&section, &mut model, &mut optimizer, &batches(expected, micro), at)
+                .unwrap();
         for (what, ours, key, tolerance) in [
             ("loss", result.loss, "loss", 1e-4),
             ("gradient norm", result.grad_norm, "grad_norm", 1e-4),

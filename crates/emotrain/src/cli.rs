@@ -42,7 +42,11 @@ Exit codes:
   3    data, model files or the device cannot be used
   4    training stopped at a number that is not finite
   5    output could not be written
+  129  ended by SIGHUP; the state of a training is saved
   130  interrupted; the state of a training is saved
+  143  ended by SIGTERM; the state of a training is saved
+
+A training that gets SIGUSR1 or SIGUSR2 saves its state and goes on.
 
 Environment: HF_HOME, HF_HUB_CACHE, HF_ENDPOINT, HF_TOKEN, HF_TOKEN_PATH, HF_HUB_DOWNLOAD_TIMEOUT,
 HF_HUB_OFFLINE and TRANSFORMERS_OFFLINE for models from a hub, NO_COLOR against colours.";
@@ -129,9 +133,12 @@ pub(crate) struct TrainArgs {
     /// Check everything and count samples, tokens and steps; load no weights, write nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Go on from the last checkpoint in the recipe's output directory
+    /// Go on from the last checkpoint in the recipe's output directory; without one, begin
     #[arg(long)]
     pub(crate) resume: bool,
+    /// Go on although data, weights or other files are not what the run began with; run.json keeps note of it
+    #[arg(long)]
+    pub(crate) resume_anyway: bool,
 }
 
 #[derive(Args, Debug)]

@@ -8,7 +8,7 @@ use std::cell::OnceCell;
 use std::path::Path;
 
 use anyhow::Context;
-use emotrain_data::sha256_hex;
+use emotrain_base::sha256_hex;
 use emotrain_model::device::OpenDevice;
 use emotrain_model::{SentenceEncoder, SentenceFolder};
 use emotrain_retrieval::{Embedder, EmbedderError};

@@ -79,6 +79,16 @@ pub(crate) fn peak_memory_mib() -> Option<f64> {
     Some(kibibytes / 1024.0)
 }
 
+/// Whether the process was started with this signal ignored, as nohup does it; where the system does not tell, it was
+/// not.
+#[cfg(unix)]
+pub(crate) fn ignores(signal: i32) -> bool {
+    let status = fs_err::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask >> (signal - 1) & 1 == 1
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

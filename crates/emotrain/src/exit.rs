@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::{Error as IoError, ErrorKind};
 use std::path::Path;
 
+use emotrain_base::{DamagedFile, LockError, WriteError};
 use emotrain_curriculum::CurriculumError;
 use emotrain_data::{DataError, DataProblem};
 use emotrain_eval::EvalError;
@@ -31,8 +32,12 @@ pub(crate) enum Exit {
     NonFinite = 4,
     /// Output could not be written.
     Output = 5,
+    /// Ended by SIGHUP; the state is saved.
+    HungUp = 129,
     /// Interrupted; the state is saved.
     Interrupted = 130,
+    /// Ended by SIGTERM; the state is saved.
+    Terminated = 143,
 }
 
 /// An error of the program itself, which knows its exit code.
@@ -161,7 +166,8 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     let recipe = cause.downcast_ref::<RecipeError>().map(|_| Exit::Usage);
     let hub = cause.downcast_ref::<HubError>().map(HubError::exit);
     let data = cause.downcast_ref().map(of_data);
-    let retrieval = cause.downcast_ref::<RetrievalError>().map(|_| Exit::Input);
+    let write = cause.downcast_ref::<WriteError>().map(|_| Exit::Output);
+    let retrieval = cause.downcast_ref().map(of_retrieval);
     let curriculum = cause.downcast_ref().map(of_curriculum);
     let prompt = cause.downcast_ref().map(of_prompt);
     let model = cause.downcast_ref().map(of_model);
@@ -169,6 +175,7 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     let train = cause.downcast_ref().map(of_train);
     let system = cause.downcast_ref().map(of_system);
     complaint
+        .or(write)
         .or(recipe)
         .or(hub)
         .or(data)
@@ -183,6 +190,19 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
 
 fn of_data(error: &DataError) -> Exit {
     if matches!(error.problem(), DataProblem::Write(_)) { Exit::Output } else { Exit::Input }
+}
+
+fn of_lock(error: &LockError) -> Exit {
+    if matches!(error, LockError::Write(_)) { Exit::Output } else { Exit::Input }
+}
+
+fn of_retrieval(error: &RetrievalError) -> Exit {
+    match error {
+        RetrievalError::Write(_) => Exit::Output,
+        RetrievalError::Lock(error) => of_lock(error),
+        RetrievalError::Data(error) => of_data(error),
+        RetrievalError::Bank { .. } | RetrievalError::Embedder(_) => Exit::Input,
+    }
 }
 
 fn of_curriculum(error: &CurriculumError) -> Exit {
@@ -210,7 +230,12 @@ fn of_prompt(error: &PromptError) -> Exit {
 }
 
 fn of_model(error: &ModelError) -> Exit {
-    if let ModelError::Io(error) = error { of_system(error) } else { Exit::Input }
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all others are about files and what they hold")]
+    match error {
+        ModelError::Write(_) => Exit::Output,
+        ModelError::Io(error) => of_system(error),
+        _ => Exit::Input,
+    }
 }
 
 fn of_eval(error: &EvalError) -> Exit {
@@ -221,11 +246,11 @@ fn of_train(error: &TrainError) -> Exit {
     #[expect(clippy::wildcard_enum_match_arm, reason = "more kinds may come")]
     match error {
         TrainError::NonFinite { .. } => Exit::NonFinite,
-        TrainError::Data(error) => of_data(error),
+        TrainError::Write(_) => Exit::Output,
+        TrainError::Lock(error) => of_lock(error),
         TrainError::Model(error) => of_model(error),
         TrainError::Eval(error) => of_eval(error),
-        // The trainer reads little and writes much.
-        TrainError::Io(_) => Exit::Output,
+        TrainError::Io(error) => of_system(error),
         TrainError::Run { hint: Some(_), .. } => Exit::Usage,
         _ => Exit::Input,
     }
@@ -250,12 +275,23 @@ fn hint(error: &anyhow::Error) -> Option<String> {
         let complaint = cause.downcast_ref::<Complaint>().and_then(|complaint| complaint.hint.clone());
         let hub = cause.downcast_ref::<HubError>().map(|error| error.hint().to_owned());
         let data = cause.downcast_ref::<DataError>().and_then(DataError::hint);
+        let damaged = cause.downcast_ref::<DamagedFile>().and_then(|error| error.hint().map(str::to_owned));
+        let write = cause.downcast_ref::<WriteError>().and_then(|error| error.hint().map(str::to_owned));
         let retrieval = cause.downcast_ref::<RetrievalError>().and_then(RetrievalError::hint);
         let curriculum = cause.downcast_ref::<CurriculumError>().and_then(CurriculumError::hint);
         let prompt = cause.downcast_ref::<PromptError>().and_then(PromptError::hint);
         let model = cause.downcast_ref::<ModelError>().and_then(ModelError::hint);
         let train = cause.downcast_ref::<TrainError>().and_then(TrainError::hint);
-        complaint.or(hub).or(data).or(retrieval).or(curriculum).or(prompt).or(model).or(train)
+        complaint
+            .or(damaged)
+            .or(write)
+            .or(hub)
+            .or(data)
+            .or(retrieval)
+            .or(curriculum)
+            .or(prompt)
+            .or(model)
+            .or(train)
     })
 }
 
@@ -288,7 +324,11 @@ mod tests {
     fn a_full_disk_is_an_output_error() {
         let full = || IoError::from(ErrorKind::StorageFull);
         assert_eq!(of(&ModelError::Io(full()).into()), Exit::Output);
-        assert_eq!(of(&TrainError::Io(full()).into()), Exit::Output);
+        let denied = || WriteError::new(Path::new("out"), &ErrorKind::PermissionDenied.into());
+        assert_eq!(of(&TrainError::Write(denied()).into()), Exit::Output);
+        assert_eq!(of(&RetrievalError::Lock(denied().into()).into()), Exit::Output);
+        assert_eq!(of(&DataError::from(denied()).into()), Exit::Output);
+        assert_eq!(of(&anyhow::Error::new(denied()).context("writing")), Exit::Output);
         assert_eq!(of(&anyhow::Error::new(full()).context("writing")), Exit::Output);
         let not_finite = TrainError::NonFinite { step: 3, what: "loss", value: f64::NAN };
         assert_eq!(of(&not_finite.into()), Exit::NonFinite);

@@ -1,35 +1,66 @@
-//! Ctrl-C and the signals that end a process: the first stops a training at the next step, the second at once.
+//! Signals: Ctrl-C and those that end a process stop a training at the next step, and some save it on the way.
 
 use std::io::Write;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use anyhow::Context;
 
 use crate::exit::Exit;
 
-/// The wish to stop, and whether anything would be lost by stopping at once.
+/// The wishes from outside, and whether anything would be lost by stopping at once.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Interrupt {
     wished: Arc<AtomicBool>,
+    save: Arc<AtomicBool>,
+    /// The exit code of the first wish to stop.
+    exit: Arc<AtomicU8>,
     training: Arc<AtomicBool>,
 }
 
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(unix), expect(dead_code, reason = "only Ctrl-C is heard there"))]
+enum Wish {
+    /// Stop at the next boundary; asked for again, at once.
+    Interrupt,
+    /// Stop at the next boundary, however often it is asked for: a scheduler takes the machine back.
+    End(Exit),
+    /// Save and go on.
+    Save,
+}
+
 impl Interrupt {
-    /// Listens to SIGINT, SIGTERM and SIGHUP, or to what Windows has of them.
+    /// Listens to Ctrl-C, and on Unix to SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2.
     ///
     /// # Errors
     /// When the system does not let it.
     pub(crate) fn install() -> anyhow::Result<Self> {
         let interrupt = Self::default();
         let heard = interrupt.clone();
-        ctrlc::set_handler(move || heard.hear()).context("signals cannot be handled")?;
+        ctrlc::set_handler(move || heard.hear(Wish::Interrupt)).context("Ctrl-C cannot be handled")?;
+        #[cfg(unix)]
+        listen(interrupt.clone()).context("signals cannot be handled")?;
         Ok(interrupt)
     }
 
-    /// The wish, for whoever heeds it.
+    /// The wish to stop, for whoever heeds it.
     pub(crate) fn wished(&self) -> &Arc<AtomicBool> {
         &self.wished
+    }
+
+    /// The wish to save.
+    pub(crate) fn save(&self) -> &AtomicBool {
+        &self.save
+    }
+
+    /// How a command ends that was stopped.
+    pub(crate) fn exit(&self) -> Exit {
+        let code = self.exit.load(Ordering::SeqCst);
+        [Exit::HungUp, Exit::Terminated]
+            .into_iter()
+            .find(|exit| *exit as u8 == code)
+            .unwrap_or(Exit::Interrupted)
     }
 
     /// Runs what should end at a boundary of its own.
@@ -40,16 +71,53 @@ impl Interrupt {
         result
     }
 
-    fn hear(&self) {
-        if !self.training.load(Ordering::SeqCst) || self.wished.swap(true, Ordering::SeqCst) {
-            leave();
+    fn hear(&self, wish: Wish) {
+        let exit = match wish {
+            Wish::Save => {
+                self.save.store(true, Ordering::SeqCst);
+                return;
+            }
+            Wish::Interrupt => Exit::Interrupted,
+            Wish::End(exit) => exit,
+        };
+        let again = self.wished.swap(true, Ordering::SeqCst);
+        if !self.training.load(Ordering::SeqCst) || (again && wish == Wish::Interrupt) {
+            leave(exit);
         }
-        let message = "\nstopping when what is under way is done and saved; once more stops at once";
-        let _ = writeln!(std::io::stderr().lock(), "{message}");
+        if !again {
+            self.exit.store(exit as u8, Ordering::SeqCst);
+            let message =
+                "\nstopping when what is under way is done and saved; Ctrl-C once more stops at once";
+            let _ = writeln!(std::io::stderr().lock(), "{message}");
+        }
     }
 }
 
+/// Listens to what schedulers and terminals send beside Ctrl-C.
+#[cfg(unix)]
+fn listen(interrupt: Interrupt) -> std::io::Result<()> {
+    use signal_hook::consts::{SIGHUP, SIGTERM, SIGUSR1, SIGUSR2};
+
+    let mut signals = vec![SIGTERM, SIGUSR1, SIGUSR2];
+    // A command under nohup is to outlive its terminal.
+    if !crate::env::ignores(SIGHUP) {
+        signals.push(SIGHUP);
+    }
+    let mut signals = signal_hook::iterator::Signals::new(signals)?;
+    let thread = std::thread::Builder::new().name("signals".to_owned());
+    thread.spawn(move || {
+        for signal in signals.forever() {
+            interrupt.hear(match signal {
+                SIGTERM => Wish::End(Exit::Terminated),
+                SIGHUP => Wish::End(Exit::HungUp),
+                _ => Wish::Save,
+            });
+        }
+    })?;
+    Ok(())
+}
+
 #[expect(clippy::exit, reason = "the user asked to stop at once, from another thread")]
-fn leave() -> ! {
-    std::process::exit(Exit::Interrupted as i32)
+fn leave(exit: Exit) -> ! {
+    std::process::exit(exit as i32)
 }

@@ -10,7 +10,9 @@ mod content;
 mod course;
 mod demonstrations;
 mod exam;
+mod identity;
 mod knowledge;
+mod outcome;
 mod plan;
 mod record;
 mod trained;
@@ -19,14 +21,13 @@ use std::collections::BTreeMap;
 
 use anyhow::Context;
 use emotrain_data::LabelSet;
-use emotrain_eval::write_predictions;
 use emotrain_model::device::{self, OpenDevice};
 use emotrain_model::random::Key;
 use emotrain_model::{CausalLm, Checkpoint, ModelConfig};
 use emotrain_prompt::{Answers, Encoder, PromptContract, Sample, Task, TokenCounts, TokenizerFiles};
-use emotrain_recipe::{Recipe, TrainMethod};
-use emotrain_train::{Course, End, Job, Outcome, RunDir, TrainData};
-use serde_json::{Value, json};
+use emotrain_recipe::{Recipe, ResumeFrom, TrainMethod};
+use emotrain_train::{Course, End, Job, RunDir, TrainData};
+use serde_json::json;
 
 use crate::cli::SplitName;
 use crate::env;
@@ -44,15 +45,22 @@ pub(crate) use demonstrations::{Found, Library, find};
 pub(crate) use exam::{Exam, Measure, Terms, ask, comparison, predictions};
 pub(crate) use knowledge::{Known, check_apart, known};
 pub(crate) use plan::plan;
-pub(crate) use record::Record;
+pub(crate) use record::{OnDifference, Record};
 pub(crate) use trained::{Trained, companions};
 
-/// The untrained model's scores in the folder of a run.
-const BASELINE: &str = "baseline.json";
+/// What the samples of a file are for. It alone, not the name of the split, decides what they hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To be trained on: with their answers, and with auxiliary questions beside them.
+    Training,
+    /// To be answered by a model.
+    Answering,
+}
 
 /// A data file with its samples.
 pub(crate) struct Material {
     pub(crate) name: SplitName,
+    pub(crate) purpose: Purpose,
     pub(crate) content: Content,
     /// What its prompts show, where the recipe has a bank.
     pub(crate) found: Option<Found>,
@@ -98,25 +106,27 @@ pub(crate) struct Prepared<'a> {
     pub(crate) course: Option<Course>,
 }
 
-/// Reads and checks what the recipe names. Training files are encoded with answers, others without.
+/// Reads and checks what the recipe names, each file for its purpose.
 ///
 /// # Errors
 /// Everything that is wrong, in one go.
 pub(crate) fn prepare<'a>(
     recipe: &'a Recipe,
-    wanted: &[SplitName],
+    wanted: &[(SplitName, Purpose)],
     shell: &Shell,
 ) -> anyhow::Result<Prepared<'a>> {
     device::set_threads(recipe.model.num_threads);
     let labels = LabelSet::from_section(&recipe.data).map_err(|error| Complaint::usage(error.to_string()))?;
     let mut problems = Problems::default();
-    let contents = problems.take(content::read_all(&recipe.data, &labels, wanted));
+    let names: Vec<SplitName> = wanted.iter().map(|(name, _)| *name).collect();
+    let contents = problems.take(content::read_all(&recipe.data, &labels, &names));
     let base = problems.take(Base::find(&recipe.model, &shell.hub()));
     let config = base.as_ref().and_then(|base| problems.take(base.config()));
     let tokenizer = base.as_ref().and_then(|base| problems.take(base.tokenizer()));
     let coder =
         tokenizer.as_ref().and_then(|files| problems.take(Coder::new(recipe, &labels, files.clone())));
-    let auxiliary = coder.as_ref().filter(|_| wanted.contains(&SplitName::Train));
+    let auxiliary =
+        coder.as_ref().filter(|_| wanted.iter().any(|(_, purpose)| *purpose == Purpose::Training));
     let auxiliary = auxiliary.map_or(Ok(Vec::new()), |coder| coder.auxiliary(recipe));
     let auxiliary = problems.take(auxiliary);
     let library = problems.take(Library::open(recipe, shell));
@@ -133,16 +143,17 @@ pub(crate) fn prepare<'a>(
         return Err(problems.into_error());
     };
     let mut materials = Vec::new();
-    for (name, content) in contents {
+    for ((name, content), (_, purpose)) in contents.into_iter().zip(wanted.iter().copied()) {
         let found = problems.take(find(recipe, &labels, library.as_ref(), (&content, name)));
         let known = problems.take(known(recipe, &content, name));
         let (Some(found), Some(known)) = (found, known) else { continue };
         let beside = Beside { found: found.as_ref(), known: &known };
-        let samples = problems.take(coder.encode(&content, beside, selection(recipe, name, &auxiliary)));
-        materials.extend(samples.map(|samples| Material { name, content, found, known, samples }));
+        let samples =
+            problems.take(coder.encode(&content, beside, selection(recipe, (name, purpose), &auxiliary)));
+        materials.extend(samples.map(|samples| Material { name, purpose, content, found, known, samples }));
     }
     problems.take(check_apart(&materials));
-    let train = materials.iter().find(|material| material.name == SplitName::Train);
+    let train = materials.iter().find(|material| material.purpose == Purpose::Training);
     let losses = BTreeMap::new();
     let course =
         train.and_then(|train| problems.take(Ordered::new(recipe, &labels).course(train, Some(&losses))));
@@ -154,23 +165,31 @@ pub(crate) fn prepare<'a>(
 }
 
 /// Training samples are drawn with the run's seed, and auxiliary ones come with them; what is measured is the same
-/// whatever the seed.
-pub(crate) fn selection<'a>(recipe: &Recipe, name: SplitName, auxiliary: &'a [Auxiliary]) -> Selection<'a> {
-    let is_train = name == SplitName::Train;
-    Selection {
-        answers: if is_train { Answers::Given } else { Answers::Withheld },
-        limit: name.limit(&recipe.data),
-        key: Key::new(if is_train { recipe.train.seed } else { 0 }).named(name.as_str()),
-        completion_only: recipe.train.completion_only_loss,
-        auxiliary: if is_train { auxiliary } else { &[] },
+/// whatever the seed, and whatever the split is called.
+pub(crate) fn selection<'a>(
+    recipe: &Recipe,
+    (name, purpose): (SplitName, Purpose),
+    auxiliary: &'a [Auxiliary],
+) -> Selection<'a> {
+    let (limit, completion_only) = (name.limit(&recipe.data), recipe.train.completion_only_loss);
+    match purpose {
+        Purpose::Training => {
+            let key = Key::new(recipe.train.seed).named(SplitName::Train.as_str());
+            Selection { answers: Answers::Given, limit, key, completion_only, auxiliary }
+        }
+        Purpose::Answering => {
+            let key = Key::new(0).named(SplitName::Test.as_str());
+            Selection { answers: Answers::Withheld, limit, key, completion_only, auxiliary: &[] }
+        }
     }
 }
 
 /// The files that a training reads: the test split only if it will be evaluated.
-pub(crate) fn wanted(recipe: &Recipe) -> Vec<SplitName> {
-    let valid = recipe.data.valid.as_ref().map(|_| SplitName::Valid);
-    let test = recipe.eval.test.then_some(SplitName::Test);
-    [Some(SplitName::Train), valid, test].into_iter().flatten().collect()
+pub(crate) fn wanted(recipe: &Recipe) -> Vec<(SplitName, Purpose)> {
+    let train = (SplitName::Train, Purpose::Training);
+    let valid = recipe.data.valid.as_ref().map(|_| (SplitName::Valid, Purpose::Answering));
+    let test = recipe.eval.test.then_some((SplitName::Test, Purpose::Answering));
+    [Some(train), valid, test].into_iter().flatten().collect()
 }
 
 impl Prepared<'_> {
@@ -195,7 +214,7 @@ impl Prepared<'_> {
     /// Says what was read.
     pub(crate) fn tell(&self, shell: &Shell) {
         for material in &self.materials {
-            let Material { name, content, found, known, samples } = material;
+            let Material { name, content, found, known, samples, .. } = material;
             shell.printer.say(content.summary(&self.labels));
             let of_utterances = samples.len() - material.auxiliary();
             let limit = name.limit(&self.recipe.data).filter(|limit| *limit == of_utterances);
@@ -239,7 +258,7 @@ impl Prepared<'_> {
     /// Ids beyond the embedding and positions beyond the model's have no meaning to it.
     fn check_fit(&self, problems: &mut Problems) {
         let (origin, config) = (self.coder.tokenizer().origin(), &self.config);
-        for Material { name, content, samples, .. } in &self.materials {
+        for Material { purpose, content, samples, .. } in &self.materials {
             let path = content.path().display();
             let greatest = samples.iter().flat_map(|sample| &sample.ids).max().copied().unwrap_or(0);
             if greatest as usize >= config.vocab_size {
@@ -251,7 +270,8 @@ impl Prepared<'_> {
                     .add(Complaint::input(message).hint("tokenizer and model do not belong together").into());
                 return;
             }
-            let answer = if *name == SplitName::Train { 0 } else { self.coder.longest_completion() };
+            let is_answered = *purpose == Purpose::Training;
+            let answer = if is_answered { 0 } else { self.coder.longest_completion() };
             let longest = samples.iter().map(|sample| sample.ids.len()).max().unwrap_or(0) + answer;
             let most = config.max_position_embeddings;
             if longest > most {
@@ -270,29 +290,32 @@ impl Prepared<'_> {
 ///
 /// # Errors
 /// Whatever keeps it from coming to an end.
-pub(crate) fn train(recipe: &Recipe, shell: &Shell, interrupt: &Interrupt) -> anyhow::Result<Exit> {
+pub(crate) fn train(
+    recipe: &Recipe,
+    on_difference: OnDifference,
+    shell: &Shell,
+    interrupt: &Interrupt,
+) -> anyhow::Result<Exit> {
+    let resume = recipe.save.resume_from_checkpoint.is_some();
+    let run = claim(recipe, shell)?;
     let mut prepared = prepare(recipe, &wanted(recipe), shell)?;
     prepared.tell(shell);
     let mut record = Record::new(&prepared);
     let on = device::open(&recipe.model.device, recipe.model.dtype)?;
     let (mut model, checkpoint) = prepared.load(&on, shell)?;
     make_trainable(&mut model, recipe)?;
-    let resume = recipe.save.resume_from_checkpoint.is_some();
-    let run = RunDir::create(&recipe.train.output_dir, recipe, resume)?;
     record.made_of(&prepared.base, checkpoint.as_ref(), (&on, recipe));
-    record.write(&run)?;
-    for material in &prepared.materials {
-        material.found.iter().try_for_each(|found| found.keep(recipe, material.name))?;
-    }
+    begin(&prepared, &run, (&mut record, on_difference), shell)?;
 
     let (valid, test) = (prepared.exam(SplitName::Valid), prepared.exam(SplitName::Test));
     let exams: Vec<&Exam> = [&valid, &test].into_iter().flatten().collect();
     let terms = Terms { recipe, labels: &prepared.labels, printer: &shell.printer };
-    let before = baseline(&model, &exams, (&run, resume), terms)?;
+    let before = outcome::baseline(&model, &exams, (&run, resume), terms)?;
 
     let train = prepared.materials.first().context("a training has a training file")?;
     let samples = &train.samples;
     let losses = course::losses(&model, samples, (&run, resume), (recipe, &shell.printer))?;
+    record.keep(&run, &[outcome::BASELINE, course::LOSSES])?;
     let course = Ordered::new(recipe, &prepared.labels).course(train, losses.as_ref())?;
     let data =
         TrainData { train: samples, course: &course, valid: valid.as_ref().map(|exam| &exam.validation) };
@@ -303,94 +326,74 @@ pub(crate) fn train(recipe: &Recipe, shell: &Shell, interrupt: &Interrupt) -> an
         base: prepared.base.named(),
         companions: &companions,
         stop: interrupt.wished(),
+        save: interrupt.save(),
         clock: &env::now,
         labels: prepared.labels.len(),
     };
     let mut view = TrainingView::new(&shell.printer);
-    let outcome = interrupt.guard(|| emotrain_train::train(&job, model, data, &mut |event| view.show(event)));
+    let trained = interrupt.guard(|| emotrain_train::train(&job, model, data, &mut |event| view.show(event)));
     view.finish();
-    let outcome = outcome?;
+    let trained = trained?;
 
     let folder = if recipe.train.method == TrainMethod::Lora { run.adapter() } else { run.model() };
-    record.set("training", ending(&outcome));
+    record.set_ending(outcome::ending(&trained));
     record.set("peak_memory_mib", json!(env::peak_memory_mib()));
     record.write(&run)?;
-    if outcome.end == End::Interrupted {
-        shell.printer.say(format_args!("stopped after step {}, the state is saved", outcome.state.step));
-        return Ok(Exit::Interrupted);
+    if trained.end == End::Interrupted {
+        shell.printer.say(format_args!("stopped after step {}, the state is saved", trained.state.step));
+        return Ok(interrupt.exit());
     }
     if !exams.is_empty() {
-        report(&outcome.model, &exams, (&run, &before), terms)?;
+        outcome::report(&trained.model, &exams, (&run, &before), terms)?;
     }
     record.write(&run)?;
-    shell.printer.say(format_args!("{}: {}", folder.display(), what_is_there(recipe, &outcome)));
+    let summary = outcome::what_is_there(recipe, &trained);
+    shell.printer.say(format_args!("{}: {summary}", folder.display()));
     Ok(Exit::Done)
 }
 
-/// The untrained model's scores, measured once in the life of a run.
-fn baseline(
-    model: &CausalLm,
-    exams: &[&Exam],
-    (run, resume): (&RunDir, bool),
-    terms: Terms,
-) -> anyhow::Result<Vec<Measure>> {
-    if !terms.recipe.eval.baseline || exams.is_empty() {
-        return Ok(Vec::new());
-    }
-    let path = run.path().join(BASELINE);
-    if resume && path.exists() {
-        let text = fs_err::read_to_string(&path)?;
-        return serde_json::from_str(&text)
-            .map_err(|error| Complaint::input(format!("{}: {error}", path.display())).into());
-    }
-    terms.printer.say("measuring the untrained model");
-    let measures: Vec<Measure> =
-        exams.iter().map(|exam| Ok(exam.hold(model, terms)?.0)).collect::<anyhow::Result<_>>()?;
-    run.write_json(BASELINE, &json!(measures))?;
-    Ok(measures)
-}
-
-/// Measures the trained model, prints the comparison, and keeps scores and predictions.
-fn report(
-    model: &CausalLm,
-    exams: &[&Exam],
-    (run, before): (&RunDir, &[Measure]),
-    terms: Terms,
+/// Compares what the run is made of with what it was made of when it began, and writes down that it begins or goes on.
+fn begin(
+    prepared: &Prepared,
+    run: &RunDir,
+    (record, on_difference): (&mut Record, OnDifference),
+    shell: &Shell,
 ) -> anyhow::Result<()> {
-    let mut after = Vec::new();
-    for (number, exam) in exams.iter().enumerate() {
-        let (measure, predictions) = exam.hold(model, terms)?;
-        if !predictions.is_empty() {
-            let file = format!("predictions.{}.jsonl", measure.split);
-            write_predictions(&run.path().join(file), &predictions)?;
-        }
-        let earlier = before.iter().find(|before| before.split == measure.split);
-        let gap = if number > 0 { "\n" } else { "" };
-        terms.printer.result(format_args!("{gap}{}", comparison(earlier, &measure)?))?;
-        after.push(measure);
+    let recipe = prepared.recipe;
+    let resume = recipe.save.resume_from_checkpoint.is_some();
+    let differences = record.take_up(run, resume, on_difference)?;
+    if !differences.is_empty() {
+        let listed = identity::listed(&differences);
+        shell.printer.warn(format_args!("the run goes on with other things than it began with{listed}"));
     }
-    let version = record::FORMAT_VERSION;
-    Ok(run
-        .write_json("report.json", &json!({ "format_version": version, "before": before, "after": after }))?)
+    run.begin(recipe)?;
+    record.write(run)?;
+    for material in &prepared.materials {
+        material.found.iter().try_for_each(|found| found.keep(recipe, material.name))?;
+    }
+    Ok(())
 }
 
-fn ending(outcome: &Outcome) -> Value {
-    let end = match outcome.end {
-        End::Completed => "completed",
-        End::EarlyStopped => "stopped early",
-        End::Interrupted => "interrupted",
-    };
-    let state = &outcome.state;
-    let best = state.best.map(|(step, value)| json!({ "step": step, "value": value }));
-    json!({ "end": end, "steps": state.step, "tokens": state.tokens, "seconds": state.seconds, "best": best })
-}
-
-fn what_is_there(recipe: &Recipe, outcome: &Outcome) -> String {
-    let state = &outcome.state;
-    let early = if outcome.end == End::EarlyStopped { ", stopped early" } else { "" };
-    let chosen = match state.best.filter(|_| recipe.eval.load_best_model_at_end) {
-        Some((step, _)) => format!("step {step}, the best of {}", state.step),
-        None => format!("step {}", state.step),
-    };
-    format!("the result of {chosen}{early}, trained in {}", duration(state.seconds))
+/// Takes the folder of the run, and says how it stands.
+fn claim(recipe: &Recipe, shell: &Shell) -> anyhow::Result<RunDir> {
+    let run = RunDir::claim(recipe)?;
+    let folder = run.path().display();
+    if !run.is_locked() {
+        shell.printer.warn(format_args!(
+            "{folder}: the file system knows no locks: see that no other process works in the folder"
+        ));
+    }
+    if let Some(from) = &recipe.save.resume_from_checkpoint {
+        let is_saved = run.latest_step()?.is_some();
+        if !is_saved && *from == ResumeFrom::Latest {
+            shell.printer.say(format_args!("{folder}: no step is saved there yet, so the run begins"));
+        }
+        if is_saved && !run.path().join(record::FILE).exists() {
+            let file = record::FILE;
+            shell
+                .printer
+                .warn(format_args!("{folder}: {file} is not there, so nothing says what the run is made of"));
+        }
+    }
+    Ok(run)
 }

@@ -1,4 +1,5 @@
-use emotrain_data::{jsonl_dialogues, to_jsonl, write_atomic};
+use emotrain_base::write_atomic;
+use emotrain_data::{jsonl_dialogues, to_jsonl};
 use serde_json::Value;
 
 use super::*;

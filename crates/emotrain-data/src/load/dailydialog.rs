@@ -12,7 +12,7 @@ use emotrain_recipe::LabelSetName;
 
 use super::assemble::{Assembler, RawDialogue, RawLabel, RawUtterance, label_at, label_named};
 use crate::error::{DataError, DataProblem, Place};
-use crate::io::{TextFile, read_problem, sha256_hex};
+use crate::io::{TextFile, read_problem};
 use crate::label::{Label, LabelSet};
 use crate::split::Split;
 
@@ -27,7 +27,8 @@ pub(super) fn load(path: &Path, labels: &LabelSet, require_labels: bool) -> Resu
     let emotions = read_emotions(&path, require_labels)?;
     if let Some(emotions) = &emotions {
         check_lines(&file, emotions)?;
-        file.sha256 = sha256_hex([file.text.as_bytes(), emotions.text.as_bytes()].concat().as_slice());
+        file.sha256 =
+            emotrain_base::sha256_hex([file.text.as_bytes(), emotions.text.as_bytes()].concat().as_slice());
     }
     let mut assembler = Assembler::new(&file, labels, require_labels);
     read(&file, emotions.as_ref(), &mut assembler)?;

@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use emotrain_base::sha256_hex;
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 
-use super::mapped::hex;
 use super::safetensors::SafetensorsFile;
 use crate::error::ModelError;
 
@@ -129,11 +128,10 @@ impl Shards {
         {
             return only.sha256();
         }
-        let mut hasher = Sha256::new();
-        for (place, file) in self.files.iter().enumerate() {
-            hasher.update(format!("{}  {}\n", file.sha256(), files_name(&self.files, place)));
-        }
-        hex(&hasher.finalize())
+        let line = |(place, file): (usize, &SafetensorsFile)| {
+            format!("{}  {}\n", file.sha256(), files_name(&self.files, place))
+        };
+        sha256_hex(self.files.iter().enumerate().map(line).collect::<String>().as_bytes())
     }
 }
 

@@ -3,8 +3,8 @@
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
+use emotrain_base::sha256_hex;
 use memmap2::Mmap;
-use sha2::{Digest, Sha256};
 
 use crate::error::ModelError;
 
@@ -38,7 +38,7 @@ impl MappedFile {
 
     /// Lower-case hexadecimal sha256 of the whole file.
     pub(super) fn sha256(&self) -> String {
-        hex(&Sha256::digest(&self.map[..]))
+        sha256_hex(&self.map[..])
     }
 }
 
@@ -48,11 +48,4 @@ impl Deref for MappedFile {
     fn deref(&self) -> &[u8] {
         &self.map
     }
-}
-
-/// Lower-case hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let nibbles = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    nibbles.map(|nibble| char::from(DIGITS[usize::from(nibble)])).collect()
 }

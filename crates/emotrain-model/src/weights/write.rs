@@ -6,9 +6,10 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::Path;
 
+use emotrain_base::{Output, WriteError};
 use serde_json::{Map, Value, json};
 
 use super::float::FloatType;
@@ -66,10 +67,10 @@ pub fn write_safetensors_with<'a>(
 ) -> Result<(), ModelError> {
     let in_order = file_order(path, tensors)?;
     let header = header(&in_order, metadata);
-    let partial = PartialFile::create(path)?;
-    let mut out = BufWriter::with_capacity(1 << 20, partial.file()?);
-    out.write_all(&(header.len() as u64).to_le_bytes())?;
-    out.write_all(&header)?;
+    let mut out = Output::create(path)?;
+    let mut write = |bytes: &[u8]| out.write_all(bytes).map_err(|error| WriteError::new(path, &error));
+    write(&(header.len() as u64).to_le_bytes())?;
+    write(&header)?;
     for spec in in_order {
         let values = values(spec)?;
         let expected: usize = spec.shape.iter().product();
@@ -77,10 +78,9 @@ pub fn write_safetensors_with<'a>(
             let message = format!("{} values for shape {:?}", values.len(), spec.shape);
             return Err(ModelError::tensor(path, &spec.name, message));
         }
-        out.write_all(&spec.dtype.encode(&values))?;
+        write(&spec.dtype.encode(&values))?;
     }
-    out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-    partial.publish(path)
+    Ok(out.finish()?)
 }
 
 /// Wider types first, so that every tensor is aligned, then by name: the reference implementation's order.
@@ -121,45 +121,4 @@ fn header(in_order: &[&TensorSpec], metadata: &BTreeMap<String, String>) -> Vec<
     let mut header = Value::Object(entries).to_string().into_bytes();
     header.resize(header.len().next_multiple_of(8), b' ');
     header
-}
-
-/// A file beside its later place, removed again unless it is published.
-struct PartialFile {
-    path: PathBuf,
-    is_published: bool,
-}
-
-impl PartialFile {
-    fn create(target: &Path) -> Result<Self, ModelError> {
-        let Some(name) = target.file_name() else {
-            return Err(ModelError::file(target, "not a file name"));
-        };
-        let name = format!(".{}.{}.partial", name.to_string_lossy(), std::process::id());
-        Ok(Self { path: target.with_file_name(name), is_published: false })
-    }
-
-    fn file(&self) -> io::Result<fs_err::File> {
-        fs_err::File::create(&self.path)
-    }
-
-    fn publish(mut self, target: &Path) -> Result<(), ModelError> {
-        fs_err::rename(&self.path, target)?;
-        self.is_published = true;
-        // The rename itself is durable once the folder is; platforms that cannot open folders skip this.
-        if let Some(folder) = target.parent()
-            && let Ok(folder) = fs_err::File::open(if folder == "" { Path::new(".") } else { folder })
-        {
-            folder.sync_all()?;
-        }
-        Ok(())
-    }
-}
-
-impl Drop for PartialFile {
-    fn drop(&mut self) {
-        if !self.is_published {
-            // A leftover is harmless, and there is nobody to tell.
-            let _ = fs_err::remove_file(&self.path);
-        }
-    }
 }

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::Path;
 
-use emotrain_data::{SplitKind, sha256_hex};
+use emotrain_base::sha256_hex;
+use emotrain_data::SplitKind;
 use indexmap::IndexSet;
 use rayon::prelude::*;
 use serde::Deserialize;

@@ -32,7 +32,7 @@ impl Journal {
     /// # Errors
     /// A file that cannot be read or written.
     pub(super) fn open(path: &Path, encoder: &str, width: usize) -> Result<Self, RetrievalError> {
-        let fail = |error: std::io::Error| RetrievalError::io(path, &error);
+        let fail = |error: std::io::Error| RetrievalError::write(path, &error);
         let header = json!({ "format_version": 1, "encoder": encoder, "dimensions": width });
         let header = format!("{header}\n");
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
@@ -94,7 +94,7 @@ impl Journal {
             self.file.write_all(&bytes)?;
             self.file.sync_data()
         };
-        write().map_err(|error| RetrievalError::io(&self.path, &error))?;
+        write().map_err(|error| RetrievalError::write(&self.path, &error))?;
         self.end += bytes.len() as u64;
         self.places.extend(places);
         Ok(())

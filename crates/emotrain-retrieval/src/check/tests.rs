@@ -1,6 +1,7 @@
 #![expect(clippy::needless_raw_string_hashes, reason = "expect-test writes them")]
 
-use emotrain_data::{SplitKind, sha256_hex};
+use emotrain_base::sha256_hex;
+use emotrain_data::SplitKind;
 use emotrain_recipe::SearchIndex;
 use expect_test::{Expect, expect};
 use proptest::prelude::*;

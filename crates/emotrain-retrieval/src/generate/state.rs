@@ -56,7 +56,7 @@ impl GenerationState {
     /// Files that cannot be read or written, a line that is not one of ours, a label that is not of
     /// `labels`.
     pub fn open(folder: &Path, labels: &LabelSet) -> Result<Self, RetrievalError> {
-        fs_err::create_dir_all(folder).map_err(|error| RetrievalError::io(folder, &error))?;
+        emotrain_base::create_folder(folder)?;
         let subtopics: Vec<SubtopicsOf> = read(&folder.join(SUBTOPICS))?;
         let path = folder.join(DIALOGUES);
         let dialogues: Vec<WrittenDialogue> = read(&path)?;
@@ -178,7 +178,7 @@ fn read<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, RetrievalError> {
     let whole = text.rfind('\n').map_or(0, |end| end + 1);
     if whole < text.len() {
         let cut = || OpenOptions::new().write(true).open(path)?.set_len(whole as u64);
-        cut().map_err(|error| RetrievalError::io(path, &error))?;
+        cut().map_err(|error| RetrievalError::write(path, &error))?;
     }
     let lines = text[..whole].lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let parsed = lines.map(|(row, line)| {
@@ -197,5 +197,5 @@ fn append<T: Serialize>(path: &Path, value: &T) -> Result<(), RetrievalError> {
         file.write_all(&line)?;
         file.sync_data()
     };
-    write().map_err(|error: std::io::Error| RetrievalError::io(path, &error))
+    write().map_err(|error: std::io::Error| RetrievalError::write(path, &error))
 }

@@ -65,6 +65,8 @@ fn build(args: &BuildArgs, shell: &Shell) -> anyhow::Result<Exit> {
     if args.files.is_empty() {
         return index_alone(args, shell);
     }
+    // Before it is asked whether there is a bank: a build may have been killed while it put another in its place.
+    emotrain_base::recover(&args.bank)?;
     let there = args.bank.join("manifest.json").exists().then(|| Bank::open(&args.bank)).transpose()?;
     let encoder = for_new_vectors(there.as_ref(), &args.encoder, shell)?;
     let mut builder = match &there {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::cli::{CheckArgs, SplitName};
 use crate::exit::{Exit, Problems};
-use crate::pipeline;
+use crate::pipeline::{self, Purpose};
 use crate::shell::Shell;
 
 /// Runs the command: a line on standard output for every recipe that is sound.
@@ -25,8 +25,12 @@ pub(crate) fn run(args: &CheckArgs, shell: &Shell) -> anyhow::Result<Exit> {
 
 fn check(path: &Path, set: &[String], shell: &Shell) -> anyhow::Result<String> {
     let recipe = emotrain_recipe::load(path, set)?;
-    let all = [SplitName::Train, SplitName::Valid, SplitName::Test];
-    let named: Vec<SplitName> = all.into_iter().filter(|name| name.file(&recipe.data).is_some()).collect();
+    let all = [
+        (SplitName::Train, Purpose::Training),
+        (SplitName::Valid, Purpose::Answering),
+        (SplitName::Test, Purpose::Answering),
+    ];
+    let named: Vec<_> = all.into_iter().filter(|(name, _)| name.file(&recipe.data).is_some()).collect();
     let prepared = pipeline::prepare(&recipe, &named, shell)?;
     prepared.base.check_weights()?;
     let counts = prepared.materials.iter().map(|material| {

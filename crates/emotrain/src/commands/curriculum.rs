@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use emotrain_base::write_atomic;
 use emotrain_curriculum::{Curriculum, Overview, Source, source, write_scores};
-use emotrain_data::{JsonlWriter, LabelSet, jsonl_dialogues, load_split, write_atomic};
+use emotrain_data::{JsonlWriter, LabelSet, jsonl_dialogues, load_split};
 use emotrain_recipe::{DataFormat, LabelSetName, Recipe};
 
 use crate::cli::{CurriculumCommand, ScoreArgs, ShowArgs, SplitName};

@@ -7,7 +7,7 @@ use emotrain_model::device;
 
 use crate::cli::EvalArgs;
 use crate::exit::Exit;
-use crate::pipeline::{self, Terms, Trained, comparison};
+use crate::pipeline::{self, Purpose, Terms, Trained, comparison};
 use crate::shell::Shell;
 
 /// Runs the command.
@@ -21,7 +21,7 @@ pub(crate) fn run(args: &EvalArgs, shell: &Shell) -> anyhow::Result<Exit> {
         Some(trained) => trained.settle(&mut recipe),
         None => shell.printer.say("no --adapter and no --run: the base model alone"),
     }
-    let mut prepared = pipeline::prepare(&recipe, &[args.split], shell)?;
+    let mut prepared = pipeline::prepare(&recipe, &[(args.split, Purpose::Answering)], shell)?;
     if let Some(trained) = &trained {
         trained.check_contract(&prepared, &shell.printer)?;
     }

@@ -1,11 +1,11 @@
 //! `emotrain inspect`: samples as the model gets them.
 
 use emotrain_data::{LabelSet, UtteranceId};
-use emotrain_prompt::{Answers, Piece, Sample, Task, TokenCounts};
+use emotrain_prompt::{Piece, Sample, Task, TokenCounts};
 
 use crate::cli::InspectArgs;
 use crate::exit::{Complaint, Exit};
-use crate::pipeline::{self, Beside, Content, Selection};
+use crate::pipeline::{self, Beside, Content, Purpose, Selection};
 use crate::shell::Shell;
 
 /// Bold and green.
@@ -21,11 +21,9 @@ pub(crate) fn run(args: &InspectArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let prepared = pipeline::prepare(&recipe, &[], shell)?;
     let content = Content::read(&recipe.data, &prepared.labels, args.split)?;
     let auxiliary = prepared.coder.auxiliary(&recipe)?;
-    let selection = Selection {
-        answers: Answers::Given,
-        limit: None,
-        ..pipeline::selection(&recipe, args.split, &auxiliary)
-    };
+    // What training would make of the file, whichever split it is.
+    let for_training = (args.split, Purpose::Training);
+    let selection = Selection { limit: None, ..pipeline::selection(&recipe, for_training, &auxiliary) };
     let found = pipeline::find(&recipe, &prepared.labels, prepared.library.as_ref(), (&content, args.split))?;
     let known = pipeline::known(&recipe, &content, args.split)?;
     known.summary().iter().for_each(|line| shell.printer.say(line));

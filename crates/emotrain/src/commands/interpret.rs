@@ -45,17 +45,37 @@ pub(crate) fn run(args: &InterpretArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let mut model = llm::open(&recipe, Arc::clone(interrupt.wished()), shell)?;
     let run =
         Run { recipe: &recipe, labels: &labels, limits, fresh: args.fresh, shell, interrupt: &interrupt };
-    let mut silent = 0;
+    let mut tally = Tally::default();
     for task in &tasks {
         let of_task = sessions.iter().filter(|session| session.task.folder == task.folder);
-        silent += run.fill(task, &of_task.collect::<Vec<_>>(), model.as_mut())?;
+        run.fill(task, (&of_task.collect::<Vec<_>>(), &mut tally), model.as_mut())?;
         if interrupt.wished().load(Ordering::SeqCst) {
             shell.printer.say("what was answered is kept; the same command goes on");
-            return Ok(Exit::Interrupted);
+            return Ok(interrupt.exit());
         }
     }
-    llm::refuse_silence(silent)?;
+    llm::refuse_silence(tally.silent)?;
+    refuse_failure(tally.put, tally.answered)?;
     Ok(Exit::Done)
+}
+
+/// What became of the questions of a command.
+#[derive(Default)]
+struct Tally {
+    put: usize,
+    answered: usize,
+    silent: usize,
+}
+
+/// The error of a command that asked and got nothing that it could use.
+fn refuse_failure(questions: usize, answered: usize) -> anyhow::Result<()> {
+    if questions == 0 || answered > 0 {
+        return Ok(());
+    }
+    let complaint = Complaint::input(format!("none of {questions} questions has a usable reply"));
+    Err(complaint
+        .hint("see the replies in the .failed.jsonl files; ask another model, or again with --retry-failed")
+        .into())
 }
 
 /// The splits that were asked for, or all that the recipe names. Labels may be missing.
@@ -118,6 +138,8 @@ fn is_all_there(
     for (session, outlook) in sessions.iter().zip(&outlooks) {
         tell(session, (outlook, NOTHING), shell)?;
     }
+    let sum = |count: fn(&Outlook) -> usize| outlooks.iter().map(count).sum();
+    refuse_failure(sum(|outlook| outlook.failed), sum(|outlook| outlook.done))?;
     Ok(true)
 }
 
@@ -165,40 +187,43 @@ struct Run<'r> {
 }
 
 impl Run<'_> {
-    /// Fills a folder; how many questions got no reply.
+    /// Fills a folder, and counts.
     fn fill(
         &self,
         task: &Task,
-        sessions: &[&Session<'_>],
+        (sessions, tally): (&[&Session<'_>], &mut Tally),
         model: &mut dyn ChatModel,
-    ) -> anyhow::Result<usize> {
+    ) -> anyhow::Result<()> {
         let identity = Identity::new(task, &self.recipe.interpret, model.identity());
         let mut folder = Folder::take(&task.folder)?;
         if self.fresh {
             folder.clear()?;
         }
         folder.check(&identity)?;
-        let mut silent = 0;
         for session in sessions {
             let (outlook, open) = look(&folder, session, (self.limits, self.labels))?;
             if open.is_empty() && folder.is_finished(session.split) {
                 tell(session, (&outlook, NOTHING), self.shell)?;
                 continue;
             }
-            silent += self.ask(session, (&mut folder, identity.clone()), model)?;
+            tally.put += open.len();
+            let (answered, silent) = self.ask(session, (&mut folder, identity.clone()), model)?;
+            tally.answered += answered.saturating_sub(outlook.done);
+            tally.silent += silent;
             if self.interrupt.wished().load(Ordering::SeqCst) {
                 break;
             }
         }
-        Ok(silent)
+        Ok(())
     }
 
+    /// Asks what is open; how many questions are answered by then, and how many got no reply.
     fn ask(
         &self,
         session: &Session<'_>,
         (folder, identity): (&mut Folder, Identity),
         model: &mut dyn ChatModel,
-    ) -> anyhow::Result<usize> {
+    ) -> anyhow::Result<(usize, usize)> {
         let around = (self.interrupt.wished().as_ref(), &self.shell.printer);
         let mut work = Work::take_up(folder, (session, identity), self.limits, around)?;
         let asked = self.interrupt.guard(|| model.answer(&mut work));
@@ -206,7 +231,7 @@ impl Run<'_> {
         let outlook = work.close(folder, self.labels)?;
         tell(session, (&outlook, &format!("{put} asked")), self.shell)?;
         asked?;
-        Ok(llm::tell_silent(&reasons, &self.shell.printer))
+        Ok((outlook.done, llm::tell_silent(&reasons, &self.shell.printer)))
     }
 }
 

@@ -3,13 +3,12 @@
 use emotrain_data::load_split;
 use emotrain_eval::write_predictions;
 use emotrain_model::device;
-use emotrain_prompt::Answers;
 use emotrain_recipe::{DataFormat, Recipe};
 use emotrain_train::Questions;
 
 use crate::cli::{PredictArgs, SplitName};
 use crate::exit::{self, Complaint, Exit, described};
-use crate::pipeline::{self, Beside, Content, Selection, Trained, ask, predictions};
+use crate::pipeline::{self, Beside, Content, Purpose, Selection, Trained, ask, predictions};
 use crate::shell::Shell;
 
 /// Runs the command.
@@ -31,11 +30,8 @@ pub(crate) fn run(args: &PredictArgs, shell: &Shell) -> anyhow::Result<Exit> {
     }
     let split = load_split(&args.input, DataFormat::Jsonl, &prepared.labels, false)?;
     shell.printer.detail(split.summary(&prepared.labels));
-    let all = Selection {
-        answers: Answers::Withheld,
-        limit: None,
-        ..pipeline::selection(&recipe, SplitName::Test, &[])
-    };
+    let as_test = (SplitName::Test, Purpose::Answering);
+    let all = Selection { limit: None, ..pipeline::selection(&recipe, as_test, &[]) };
     let content = Content::Dialogues(split);
     let found =
         pipeline::find(&recipe, &prepared.labels, prepared.library.as_ref(), (&content, SplitName::Test))?;

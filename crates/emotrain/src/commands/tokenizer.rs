@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use emotrain_data::{TextFile, write_atomic};
+use emotrain_base::write_atomic;
+use emotrain_data::TextFile;
 use serde_json::json;
 use tokenizers::models::bpe::{BPE, BpeTrainer};
 use tokenizers::normalizers::NormalizerWrapper;
@@ -89,7 +90,7 @@ fn write(folder: &Path, tokenizer_json: &str) -> anyhow::Result<()> {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "unk_token": null,
     });
-    fs_err::create_dir_all(folder).map_err(|error| Complaint::output(error.to_string()))?;
+    emotrain_base::create_folder(folder)?;
     write_atomic(&folder.join("tokenizer.json"), tokenizer_json.as_bytes())?;
     write_atomic(&folder.join("tokenizer_config.json"), format!("{config:#}\n").as_bytes())?;
     Ok(())

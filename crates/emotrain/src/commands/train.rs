@@ -5,7 +5,7 @@ use emotrain_recipe::{Recipe, ResumeFrom};
 use crate::cli::{RecipeArgs, TrainArgs};
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
-use crate::pipeline;
+use crate::pipeline::{self, OnDifference};
 use crate::shell::Shell;
 
 /// Runs the command.
@@ -14,15 +14,16 @@ use crate::shell::Shell;
 /// See [`pipeline::train`].
 pub(crate) fn run(args: &TrainArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let mut recipe = emotrain_recipe::load(&args.recipe.recipe, &args.recipe.set)?;
-    if args.resume && recipe.save.resume_from_checkpoint.is_none() {
+    if (args.resume || args.resume_anyway) && recipe.save.resume_from_checkpoint.is_none() {
         recipe.save.resume_from_checkpoint = Some(ResumeFrom::Latest);
     }
     if args.dry_run {
         return dry_run(&recipe, shell);
     }
     let interrupt = Interrupt::install()?;
-    let exit = pipeline::train(&recipe, shell, &interrupt)?;
-    if exit == Exit::Interrupted {
+    let on_difference = if args.resume_anyway { OnDifference::GoOn } else { OnDifference::Refuse };
+    let exit = pipeline::train(&recipe, on_difference, shell, &interrupt)?;
+    if exit != Exit::Done {
         shell.printer.say(format_args!("go on with: {}", how_to_resume(&args.recipe)));
     }
     Ok(exit)

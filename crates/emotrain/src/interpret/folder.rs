@@ -1,11 +1,10 @@
 //! The folder of a task: who may write in it, and what is in it.
 
-use std::fs::{File, OpenOptions, TryLockError};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
-use emotrain_data::{SplitKind, TextFile, sha256_hex, write_atomic};
+use emotrain_base::{Lock, LockError, WriteError, create_folder, sha256_hex, write_atomic};
+use emotrain_data::{SplitKind, TextFile};
 use serde_json::{Map, Value};
 
 use super::journal::{self, Head, Journal, Lines, Place};
@@ -15,7 +14,6 @@ use super::standing::{FailedRow, Known, Numbers, Standing, lines};
 use crate::exit::Complaint;
 
 const MANIFEST: &str = "manifest.json";
-const LOCK: &str = ".lock";
 const SPLITS: [SplitKind; 3] = [SplitKind::Train, SplitKind::Valid, SplitKind::Test];
 
 /// A task's folder and, if it is to be written to, the right to do so.
@@ -23,7 +21,7 @@ pub(crate) struct Folder {
     path: PathBuf,
     manifest: Option<Manifest>,
     /// Held as long as the folder is.
-    _lock: Option<File>,
+    _lock: Option<Lock>,
 }
 
 /// What is known of a session's questions, and where further replies go.
@@ -49,8 +47,8 @@ impl Folder {
     /// # Errors
     /// A folder that another process works in or that cannot be written to.
     pub(crate) fn take(path: &Path) -> anyhow::Result<Self> {
-        fs_err::create_dir_all(path).map_err(|error| Complaint::output(error.to_string()))?;
-        let lock = lock(&path.join(LOCK))?;
+        create_folder(path)?;
+        let lock = lock(path)?;
         Ok(Self { _lock: Some(lock), ..Self::look(path)? })
     }
 
@@ -247,29 +245,22 @@ fn read_manifest(path: &Path) -> anyhow::Result<Option<Manifest>> {
     Ok(Some(manifest))
 }
 
-/// The right to write in a folder, for as long as the file is open: the system takes it back from a process that dies.
+/// The right to write in a folder.
 ///
 /// # Errors
-/// A folder that another process works in.
-pub(crate) fn lock(path: &Path) -> anyhow::Result<File> {
-    let open = OpenOptions::new().create(true).truncate(false).write(true).open(path);
-    let file = open.map_err(|error| Complaint::output(format!("{}: {error}", path.display())))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            let folder = path.parent().unwrap_or(path).display();
-            let complaint = Complaint::input(format!("another process of emotrain works in {folder}"));
-            Err(complaint.hint("wait for it, or stop it; its replies are kept").into())
+/// A folder that another process works in, or that cannot be written to.
+pub(crate) fn lock(folder: &Path) -> anyhow::Result<Lock> {
+    Lock::take(folder).map_err(|error| match error {
+        LockError::Taken { .. } => {
+            Complaint::input(error.to_string()).hint("wait for it, or stop it; its replies are kept").into()
         }
-        // File systems without locks: the user has been told that one process at a time may work here.
-        Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => Ok(file),
-        Err(TryLockError::Error(error)) => Err(error).with_context(|| path.display().to_string()),
-    }
+        LockError::Write(error) => error.into(),
+    })
 }
 
 fn remove(path: &Path) -> anyhow::Result<()> {
     match fs_err::remove_file(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        removed => removed.map_err(|error| Complaint::output(error.to_string()).into()),
+        removed => removed.map_err(|error| WriteError::new(path, &error).into()),
     }
 }

@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use emotrain_base::WriteError;
 use emotrain_prompt::Target;
 use serde::{Deserialize, Serialize};
 
@@ -112,7 +112,8 @@ impl Journal {
     /// A file that cannot be written.
     pub(super) fn begin(path: &Path, head: &Head) -> anyhow::Result<Self> {
         emotrain_data::write_jsonl(path, [head])?;
-        let file = OpenOptions::new().append(true).open(path).with_context(|| path.display().to_string())?;
+        let file = OpenOptions::new().append(true).open(path);
+        let file = file.map_err(|error| WriteError::new(path, &error))?;
         Ok(Self { file, path: path.to_path_buf() })
     }
 
@@ -126,7 +127,7 @@ impl Journal {
             file.set_len(lines.whole)?;
             Ok(file)
         };
-        let file = open().map_err(|error: std::io::Error| unwritable(path, &error))?;
+        let file = open().map_err(|error: std::io::Error| WriteError::new(path, &error))?;
         Ok(Self { file, path: path.to_path_buf() })
     }
 
@@ -138,10 +139,6 @@ impl Journal {
         let mut line = serde_json::to_vec(entry)?;
         line.push(b'\n');
         let write = self.file.write_all(&line).and_then(|()| self.file.sync_data());
-        write.map_err(|error| unwritable(&self.path, &error).into())
+        Ok(write.map_err(|error| WriteError::new(&self.path, &error))?)
     }
-}
-
-fn unwritable(path: &Path, error: &std::io::Error) -> Complaint {
-    Complaint::output(format!("{}: {error}", path.display()))
 }

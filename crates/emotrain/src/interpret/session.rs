@@ -1,6 +1,7 @@
 //! All questions of a task about one split.
 
-use emotrain_data::{Split, SplitKind, sha256_hex};
+use emotrain_base::sha256_hex;
+use emotrain_data::{Split, SplitKind};
 use emotrain_prompt::{QueryText, Target};
 use serde_json::json;
 

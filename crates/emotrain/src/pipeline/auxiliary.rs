@@ -100,7 +100,7 @@ impl Auxiliary {
     /// Where its prompts come from, for `run.json`.
     pub(crate) fn record(&self) -> Value {
         let template = self.encoder.template();
-        let sha256 = emotrain_data::sha256_hex(template.text().as_bytes());
+        let sha256 = emotrain_base::sha256_hex(template.text().as_bytes());
         json!({ "task": self.task().as_str(), "template": template.origin(), "sha256": sha256 })
     }
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use emotrain_base::{Damage, verify};
 use emotrain_model::device::OpenDevice;
 use emotrain_model::{BaseModel, CausalLm, Checkpoint, LoraConfig, LoraInit, ModelConfig};
 use emotrain_prompt::{PromptError, TokenizerFiles};
@@ -143,6 +144,13 @@ impl Base {
             None => self.path.clone(),
             Some(revision) => hub.folder(&self.name, &revision.asked, Wanted::Everything)?,
         };
+        // A model that emotrain has trained; the manifest of another program says nothing to us.
+        match verify(&path) {
+            Err(damaged) if !matches!(damaged.damage, Damage::NoManifest | Damage::BadManifest(_)) => {
+                return Err(damaged.into());
+            }
+            _ => {}
+        }
         let checkpoint = Checkpoint::open(&path)?;
         let model = CausalLm::load(&checkpoint, &on.device, on.dtype)
             .with_context(|| format!("{} cannot be loaded", self.name))?;

@@ -140,6 +140,9 @@ impl Found {
 
     /// Where it came from, for `run.json`.
     pub(crate) fn record(&self) -> Value {
-        json!({ "bank": self.bank, "sha256": self.bank_hash, "engine": self.retrieved.engine.to_string() })
+        json!({
+            "bank": self.bank, "sha256": self.bank_hash, "engine": self.retrieved.engine.to_string(),
+            "found_by": self.retrieved.engine.decisive(),
+        })
     }
 }

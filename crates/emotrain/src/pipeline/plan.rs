@@ -5,8 +5,7 @@ use emotrain_model::{ModelConfig, tensor_shapes};
 use emotrain_recipe::{Recipe, TargetModules, TrainMethod};
 use emotrain_train::Plan;
 
-use super::{Prepared, course, kinds};
-use crate::cli::SplitName;
+use super::{Prepared, Purpose, course, kinds};
 
 /// Samples, tokens, steps and parameters for people to read.
 pub(crate) fn plan(prepared: &Prepared) -> String {
@@ -17,7 +16,7 @@ pub(crate) fn plan(prepared: &Prepared) -> String {
         lines.extend(material.known.summary().into_iter().map(|line| format!("{:<11} {line}", "")));
     }
     let section = &prepared.recipe.train;
-    let train = prepared.materials.iter().find(|material| material.name == SplitName::Train);
+    let train = prepared.materials.iter().find(|material| material.purpose == Purpose::Training);
     let lengths: Vec<usize> =
         train.iter().flat_map(|material| &material.samples).map(|sample| sample.ids.len()).collect();
     if let Some(course) = &prepared.course {

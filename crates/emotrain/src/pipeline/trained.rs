@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use emotrain_base::{MANIFEST, verify};
 use emotrain_model::CausalLm;
 use emotrain_prompt::{PromptContract, TokenizerFiles};
 use emotrain_recipe::{ModelInit, Recipe, TrainMethod};
@@ -32,17 +33,19 @@ impl Trained {
     /// What the command line names, if it names anything.
     ///
     /// # Errors
-    /// A folder that holds neither an adapter nor a model.
+    /// A folder that holds neither an adapter nor a model, or a file in it that is not as it was written.
     pub(crate) fn find(args: &TrainedArgs) -> anyhow::Result<Option<Self>> {
         if let Some(run) = &args.run {
             let places = [run.join(ADAPTER), run.join(MODEL)];
+            // A training may have been killed while it put a better result in the place of this one.
+            places.iter().try_for_each(|folder| emotrain_base::recover(folder))?;
             let found = places.into_iter().find_map(|folder| Self::at(&folder));
             let complaint = || {
                 let message = format!("{}: holds nothing trained", run.display());
                 Complaint::input(message)
                     .hint("name the run directory of a training that has come to an evaluation")
             };
-            return Ok(Some(found.ok_or_else(complaint)?));
+            return found.ok_or_else(complaint)?.checked().map(Some);
         }
         let Some(folder) = &args.adapter else { return Ok(None) };
         let complaint = || {
@@ -51,7 +54,15 @@ impl Trained {
             let run = "that is a run directory: name it with --run";
             Complaint::input(message).hint(if is_run { run } else { "name a folder in PEFT's format" })
         };
-        Ok(Some(Self::at(folder).ok_or_else(complaint)?))
+        Self::at(folder).ok_or_else(complaint)?.checked().map(Some)
+    }
+
+    /// What we have written has a manifest, which tells whether it is as it was written; what others have has none.
+    fn checked(self) -> anyhow::Result<Self> {
+        if self.folder().join(MANIFEST).exists() {
+            verify(self.folder())?;
+        }
+        Ok(self)
     }
 
     fn at(folder: &Path) -> Option<Self> {

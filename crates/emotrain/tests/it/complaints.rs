@@ -158,5 +158,7 @@ fn things_that_were_not_trained() {
         &["holds neither adapter_config.json"],
     );
     fails(&bench.run(&["predict", "recipe.toml", "--input", "x.jsonl"]), 2, &["--adapter", "--run"]);
-    fails(&bench.train("empty", &["--resume"]), 2, &["nothing to resume"]);
+    let elsewhere = ["--set", "save.resume_from_checkpoint=empty/step-000002"];
+    fails(&bench.train("run", &elsewhere), 2, &["is not a step of the run in run"]);
+    assert!(!bench.path("run").exists());
 }

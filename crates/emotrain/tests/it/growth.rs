@@ -117,7 +117,7 @@ fn writing_that_was_killed_goes_on() {
         std::thread::sleep(Duration::from_millis(5));
     }
     let said = generate(&bench, &server, &more);
-    assert!(said.code == 3 && said.err.contains("another process"), "{}", said.err);
+    assert!(said.code == 3 && said.err.contains("in use by process"), "{}", said.err);
     child.kill().unwrap();
     child.wait().unwrap();
     let text = bench.read("bank.generated/dialogues.jsonl");

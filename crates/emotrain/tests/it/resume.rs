@@ -57,32 +57,103 @@ fn a_run_goes_on_with_its_own_recipe_alone() {
     assert!(said.err.contains("learning_rate"), "{}", said.err);
 }
 
-#[cfg(unix)]
+/// Of a metric that stays the same the first evaluation is the best, however often the run is taken up.
 #[test]
-fn an_interrupt_saves_the_state_and_says_how_to_go_on() {
+fn a_run_that_goes_on_chooses_what_the_run_that_never_stopped_chose() {
     let bench = Workbench::new();
-    let long = ["--set", "train.max_steps=400", "--set", "eval.eval_steps=400", "--set", "save.save_steps=0"];
-    bench.train("whole", &long).done();
+    for metric in ["accuracy", "weighted_f1", "macro_f1", "loss"] {
+        let metric_set = format!("eval.metric_for_best_model={metric}");
+        let greater = format!("eval.greater_is_better={}", metric != "loss");
+        let mut set = vec!["--set", &metric_set, "--set", &greater, "--set", "train.learning_rate=1e-9"];
+        set.extend([
+            "--set",
+            "train.max_steps=3",
+            "--set",
+            "eval.eval_steps=1",
+            "--set",
+            "save.save_steps=1",
+        ]);
+        let whole = format!("{metric}-whole");
+        bench.train(&whole, &set).done();
+        for step in 1..=3 {
+            let run = format!("{metric}-{step}");
+            bench.train(&run, &set).done();
+            for later in step + 1..=3 {
+                fs_err::remove_dir_all(bench.path(&run).join(format!("step-{later:06}"))).unwrap();
+            }
+            bench.train(&run, &[&set[..], &["--resume"]].concat()).done();
+            equal(&bench, &whole, &run, &[RESULTS[0], "report.json", "predictions.valid.jsonl"]);
+            let [one, two] =
+                [&whole, &run].map(|run| bench.json(&format!("{run}/run.json"))["training"]["best"].clone());
+            assert_eq!(one, two, "{metric} after step {step}");
+        }
+    }
+}
 
-    let args = [&["recipe.toml", "--set", "train.output_dir=cut"][..], &long].concat();
-    let mut child = bench.command(&args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+/// Starts a long run, and goes on when it has made its first steps.
+#[cfg(unix)]
+fn started(bench: &Workbench, args: &[&str]) -> (std::process::Child, BufReader<std::process::ChildStderr>) {
+    let mut child = bench.command(args).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut talk = BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();
     while !line.starts_with("step ") {
         line.clear();
         assert!(talk.read_line(&mut line).unwrap() > 0, "the run ended too early");
     }
-    let id = child.id().to_string();
-    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
-    let mut rest = String::new();
-    talk.read_to_string(&mut rest).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest}");
-    assert!(rest.contains("the state is saved"), "{rest}");
-    let resume = format!("emotrain {} --resume", args.join(" "));
-    assert!(rest.contains(&resume), "{resume} is not in\n{rest}");
-    assert_eq!(bench.json("cut/run.json")["training"]["end"], "interrupted");
-    assert!(!bench.path("cut/report.json").exists());
+    (child, talk)
+}
 
-    bench.run(&[&args[..], &["--resume"]].concat()).done();
-    equal(&bench, "whole", "cut", &["adapter/adapter_model.safetensors", "predictions.valid.jsonl"]);
+#[cfg(unix)]
+fn send(signal: &str, child: &std::process::Child) {
+    assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_that_ends_a_run_saves_its_state_and_says_how_to_go_on() {
+    let bench = Workbench::new();
+    let long = ["--set", "train.max_steps=400", "--set", "eval.eval_steps=400", "--set", "save.save_steps=0"];
+    bench.train("whole", &long).done();
+
+    for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
+        let output = format!("train.output_dir=cut{signal}");
+        let args = [&["recipe.toml", "--set", &output][..], &long].concat();
+        let (mut child, mut talk) = started(&bench, &args);
+        send(signal, &child);
+        let mut rest = String::new();
+        talk.read_to_string(&mut rest).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(code), "{rest}");
+        assert!(rest.contains("the state is saved"), "{rest}");
+        let resume = format!("emotrain {} --resume", args.join(" "));
+        assert!(rest.contains(&resume), "{resume} is not in\n{rest}");
+        let run = format!("cut{signal}");
+        assert_eq!(bench.json(&format!("{run}/run.json"))["training"]["end"], "interrupted");
+        assert!(!bench.path(&run).join("report.json").exists());
+
+        bench.run(&[&args[..], &["--resume"]].concat()).done();
+        equal(&bench, "whole", &run, &["adapter/adapter_model.safetensors", "predictions.valid.jsonl"]);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_that_asks_for_it_saves_the_state_and_the_run_goes_on() {
+    let bench = Workbench::new();
+    let long = ["--set", "train.max_steps=300", "--set", "eval.eval_steps=300", "--set", "save.save_steps=0"];
+    bench.train("whole", &long).done();
+    for signal in ["-USR1", "-USR2"] {
+        let output = format!("train.output_dir=saved{signal}");
+        let (mut child, mut talk) =
+            started(&bench, &[&["recipe.toml", "--set", &output][..], &long].concat());
+        send(signal, &child);
+        let mut rest = String::new();
+        talk.read_to_string(&mut rest).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{rest}");
+        let run = format!("saved{signal}");
+        let names = fs_err::read_dir(bench.path(&run)).unwrap();
+        let steps =
+            names.filter(|name| name.as_ref().unwrap().file_name().to_string_lossy().starts_with("step-"));
+        assert_eq!(steps.count(), 2, "the wish's and the last");
+        equal(&bench, "whole", &run, &["adapter/adapter_model.safetensors"]);
+    }
 }

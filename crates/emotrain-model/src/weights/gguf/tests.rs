@@ -4,11 +4,10 @@ mod tokenizers;
 
 use std::path::{Path, PathBuf};
 
+use emotrain_base::sha256_hex;
 use expect_test::expect;
-use sha2::{Digest, Sha256};
 
 use super::*;
-use crate::weights::mapped::hex;
 use crate::weights::tests::{complaint, golden, replaced};
 use crate::weights::{Checkpoint, SafetensorsFile, tensor_shapes};
 
@@ -183,7 +182,7 @@ fn smollm2_tensors_are_those_of_transformers() {
         let (shape, values) = checkpoint.tensor(name).unwrap();
         assert_eq!(serde_json::json!(shape), expected["shape"], "{name}");
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-        assert_eq!(hex(&Sha256::digest(&bytes)), expected["sha256"].as_str().unwrap(), "{name}");
+        assert_eq!(sha256_hex(&bytes), expected["sha256"].as_str().unwrap(), "{name}");
     }
 }
 

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use emotrain_data::{LabelSet, TextFile, write_atomic};
+use emotrain_base::write_atomic;
+use emotrain_data::{LabelSet, TextFile};
 use emotrain_prompt::unfenced;
 use emotrain_recipe::Recipe;
 use emotrain_retrieval::{
@@ -37,6 +38,7 @@ pub(super) fn run(args: &GenerateArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let recipe = recipe(args)?;
     let labels = label_set(&args.label_set)?;
     let plan = plan(args, &labels)?;
+    emotrain_base::recover(&args.bank)?;
     let bank = if args.bank.join("manifest.json").exists() { Some(Bank::open(&args.bank)?) } else { None };
     let out = args.out.clone().unwrap_or_else(|| {
         let mut name = OsString::from(&args.bank);
@@ -45,8 +47,8 @@ pub(super) fn run(args: &GenerateArgs, shell: &Shell) -> anyhow::Result<Exit> {
     });
     let interrupt = Interrupt::install()?;
     let mut model = llm::open(&recipe, Arc::clone(interrupt.wished()), shell)?;
-    fs_err::create_dir_all(&out).map_err(|error| Complaint::output(error.to_string()))?;
-    let _lock = lock(&out.join(".lock"))?;
+    emotrain_base::create_folder(&out)?;
+    let _lock = lock(&out)?;
     let mut manifest = Manifest::read(&out, &labels)?;
     let work = Generation::open(&plan, (&labels, bank.as_ref()), &out)?;
     let mut writing = Writing::new(work, recipe.interpret.seed, (interrupt.wished(), &shell.printer));
@@ -61,7 +63,7 @@ pub(super) fn run(args: &GenerateArgs, shell: &Shell) -> anyhow::Result<Exit> {
     asked?;
     if interrupt.wished().load(Ordering::SeqCst) {
         shell.printer.say("what was written is kept; the same command goes on");
-        return Ok(Exit::Interrupted);
+        return Ok(interrupt.exit());
     }
     let silent = llm::tell_silent(&writing.silent, &shell.printer);
     tell(args, (&out, &generated), silent, &shell.printer);

@@ -53,7 +53,7 @@ fn sheets(args: &SheetArgs, shell: &Shell) -> anyhow::Result<Exit> {
             .hint("give the sheets another folder: this one may hold somebody's work")
             .into());
     }
-    fs_err::create_dir_all(&args.out).map_err(|error| Complaint::output(error.to_string()))?;
+    emotrain_base::create_folder(&args.out)?;
     for (path, seed) in paths.iter().zip(args.seed..) {
         write_jsonl(path, &sheet(&demonstrations, seed))?;
         shell.printer.say(format_args!("{}: {} utterances to label", path.display(), demonstrations.len()));

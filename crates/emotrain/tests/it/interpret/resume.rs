@@ -55,7 +55,7 @@ fn a_process_that_is_killed_goes_on_where_it_was() {
     // Only one process at a time may work there.
     let said = interpret(&bench, &server, &[]);
     assert_eq!(said.code, 3);
-    assert!(said.err.contains("another process"), "{}", said.err);
+    assert!(said.err.contains("in use by process"), "{}", said.err);
     child.kill().unwrap();
     child.wait().unwrap();
     // As if it had been in the middle of a line.

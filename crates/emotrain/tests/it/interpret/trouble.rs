@@ -187,3 +187,17 @@ fn requests_keep_to_their_rate() {
     interpret(&bench, &server, &["--set", "interpret.requests_per_minute=1200"]).done();
     assert!(start.elapsed() >= Duration::from_millis(50 * (UTTERANCES as u64 - 1)), "{:?}", start.elapsed());
 }
+
+/// Every reply came, and none was one.
+#[test]
+fn a_command_to_which_nothing_usable_was_answered_fails() {
+    let bench = bench();
+    let server = ChatServer::open(|_| Act::Say("I would rather not.".to_owned()));
+    let said = interpret(&bench, &server, &[]);
+    assert_eq!(said.code, 3, "{}", said.err);
+    assert!(said.err.contains("none of 12 questions has a usable reply"), "{}", said.err);
+    // Nor is it better when nothing is left to ask.
+    let said = interpret(&bench, &server, &[]);
+    assert_eq!(said.code, 3, "{}", said.err);
+    assert!(said.err.contains("--retry-failed"), "{}", said.err);
+}

@@ -1,0 +1,32 @@
+//! What outlasts a process: files and folders that are there whole or not at all, and that are read as written.
+//!
+//! [`write_atomic`] and [`Output`] write a file to where it was sent; [`Stage`] fills a folder and publishes it, with a
+//! manifest of the digests of its files, which [`verify`] holds against what is there. A [`Lock`] keeps other
+//! processes out of a folder. Nothing here knows what the files are about.
+//!
+//! ```
+//! let folder = tempfile::tempdir()?;
+//! let place = folder.path().join("adapter");
+//! let stage = emotrain_base::Stage::open(&place)?;
+//! stage.write("weights", b"1 2 3")?;
+//! stage.publish()?;
+//! emotrain_base::verify(&place)?;
+//!
+//! fs_err::write(place.join("weights"), "1 2 4")?;
+//! assert!(emotrain_base::verify(&place).is_err());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod digest;
+mod error;
+mod folder;
+mod lock;
+mod manifest;
+mod output;
+
+pub use digest::{hexadecimal, sha256_file, sha256_hex};
+pub use error::{Damage, DamagedFile, WriteError, system_words};
+pub use folder::{Stage, create_folder, recover, recover_all, remove_folder};
+pub use lock::{Lock, LockError};
+pub use manifest::{MANIFEST, Verified, verify};
+pub use output::{Output, write_atomic};

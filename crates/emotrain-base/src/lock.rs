@@ -1,0 +1,122 @@
+//! A folder that belongs to one process at a time.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use crate::error::WriteError;
+
+/// The name of the file that is locked. It stays; the system takes the lock itself back from a process that ends.
+pub(crate) const LOCK: &str = ".lock";
+
+/// Why a folder cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another process has it.
+    #[error("{}: in use by {owner}", folder.display())]
+    Taken {
+        /// The folder.
+        folder: PathBuf,
+        /// Who has it, as far as it says.
+        owner: String,
+    },
+    /// The file of the lock cannot be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+impl LockError {
+    /// What to do about it, where that is known.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Taken { .. } => Some("wait for it, or stop it; or name another folder"),
+            Self::Write(error) => error.hint(),
+        }
+    }
+}
+
+/// The right to write in a folder, for as long as this value lives.
+#[derive(Debug)]
+pub struct Lock {
+    /// `None` where the file system knows no locks.
+    file: Option<File>,
+}
+
+impl Lock {
+    /// Takes a folder, which has to be there.
+    ///
+    /// # Errors
+    /// A folder that another process has, or that cannot be written to.
+    pub fn take(folder: &Path) -> Result<Self, LockError> {
+        let path = folder.join(LOCK);
+        let fail = |error: io::Error| WriteError::new(&path, &error);
+        let options = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path);
+        let mut file = options.map_err(fail)?;
+        match file.try_lock() {
+            Ok(()) => {
+                sign(&mut file).map_err(fail)?;
+                Ok(Self { file: Some(file) })
+            }
+            Err(TryLockError::WouldBlock) => {
+                Err(LockError::Taken { folder: folder.to_owned(), owner: owner(&mut file) })
+            }
+            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
+                Ok(Self { file: None })
+            }
+            Err(TryLockError::Error(error)) => Err(fail(error).into()),
+        }
+    }
+
+    /// Whether other processes are kept out: some file systems cannot do that.
+    pub fn holds(&self) -> bool {
+        self.file.is_some()
+    }
+}
+
+fn sign(file: &mut File) -> io::Result<()> {
+    file.set_len(0)?;
+    file.write_all(format!("process {}{}\n", std::process::id(), host()).as_bytes())
+}
+
+fn owner(file: &mut File) -> String {
+    let mut text = String::new();
+    // Where a lock also keeps others from reading, nothing is known of its owner.
+    let read = file.rewind().and_then(|()| file.read_to_string(&mut text));
+    let text = text.trim();
+    if read.is_err() || text.is_empty() { "another process".to_owned() } else { text.to_owned() }
+}
+
+/// ` on NAME`, where the system tells the machine's name in a file.
+fn host() -> String {
+    let places = ["/proc/sys/kernel/hostname", "/etc/hostname"];
+    let name = places.iter().find_map(|place| fs_err::read_to_string(place).ok());
+    name.map_or(String::new(), |name| format!(" on {}", name.trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_has_one_owner_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = Lock::take(folder.path()).unwrap();
+        assert!(lock.holds());
+        let refused = Lock::take(folder.path()).unwrap_err().to_string();
+        let owner = format!("in use by process {}", std::process::id());
+        assert!(refused.contains(&owner), "{refused}");
+        drop(lock);
+        fs_err::write(
+            folder.path().join(LOCK),
+            "process 999999999 on a host that was switched off, long ago",
+        )
+        .unwrap();
+        let again = Lock::take(folder.path()).unwrap();
+        let said = fs_err::read_to_string(folder.path().join(LOCK)).unwrap();
+        assert!(
+            said.starts_with(&format!("process {}", std::process::id())) && !said.contains("ago"),
+            "{said}"
+        );
+        drop(again);
+    }
+}

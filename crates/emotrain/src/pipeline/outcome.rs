@@ -1,0 +1,83 @@
+//! Scores before and after a training, and how it ended.
+
+use emotrain_eval::write_predictions;
+use emotrain_model::CausalLm;
+use emotrain_recipe::Recipe;
+use emotrain_train::{End, Outcome, RunDir};
+use serde_json::{Value, json};
+
+use super::record::FORMAT_VERSION;
+use super::{Exam, Measure, Terms, comparison};
+use crate::exit::Complaint;
+use crate::printer::duration;
+
+/// The untrained model's scores in the folder of a run.
+pub(crate) const BASELINE: &str = "baseline.json";
+
+/// The untrained model's scores, measured once in the life of a run.
+pub(crate) fn baseline(
+    model: &CausalLm,
+    exams: &[&Exam],
+    (run, resume): (&RunDir, bool),
+    terms: Terms,
+) -> anyhow::Result<Vec<Measure>> {
+    if !terms.recipe.eval.baseline || exams.is_empty() {
+        return Ok(Vec::new());
+    }
+    let path = run.path().join(BASELINE);
+    if resume && path.exists() {
+        let text = fs_err::read_to_string(&path)?;
+        return serde_json::from_str(&text)
+            .map_err(|error| Complaint::input(format!("{}: {error}", path.display())).into());
+    }
+    terms.printer.say("measuring the untrained model");
+    let measures: Vec<Measure> =
+        exams.iter().map(|exam| Ok(exam.hold(model, terms)?.0)).collect::<anyhow::Result<_>>()?;
+    run.write_json(BASELINE, &json!(measures))?;
+    Ok(measures)
+}
+
+/// Measures the trained model, prints the comparison, and keeps scores and predictions.
+pub(crate) fn report(
+    model: &CausalLm,
+    exams: &[&Exam],
+    (run, before): (&RunDir, &[Measure]),
+    terms: Terms,
+) -> anyhow::Result<()> {
+    let mut after = Vec::new();
+    for (number, exam) in exams.iter().enumerate() {
+        let (measure, predictions) = exam.hold(model, terms)?;
+        if !predictions.is_empty() {
+            let file = format!("predictions.{}.jsonl", measure.split);
+            write_predictions(&run.path().join(file), &predictions)?;
+        }
+        let earlier = before.iter().find(|before| before.split == measure.split);
+        let gap = if number > 0 { "\n" } else { "" };
+        terms.printer.result(format_args!("{gap}{}", comparison(earlier, &measure)?))?;
+        after.push(measure);
+    }
+    let version = FORMAT_VERSION;
+    Ok(run
+        .write_json("report.json", &json!({ "format_version": version, "before": before, "after": after }))?)
+}
+
+pub(crate) fn ending(outcome: &Outcome) -> Value {
+    let end = match outcome.end {
+        End::Completed => "completed",
+        End::EarlyStopped => "stopped early",
+        End::Interrupted => "interrupted",
+    };
+    let state = &outcome.state;
+    let best = state.best.map(|(step, value)| json!({ "step": step, "value": value }));
+    json!({ "end": end, "steps": state.step, "tokens": state.tokens, "seconds": state.seconds, "best": best })
+}
+
+pub(crate) fn what_is_there(recipe: &Recipe, outcome: &Outcome) -> String {
+    let state = &outcome.state;
+    let early = if outcome.end == End::EarlyStopped { ", stopped early" } else { "" };
+    let chosen = match state.best.filter(|_| recipe.eval.load_best_model_at_end) {
+        Some((step, _)) => format!("step {step}, the best of {}", state.step),
+        None => format!("step {}", state.step),
+    };
+    format!("the result of {chosen}{early}, trained in {}", duration(state.seconds))
+}
