@@ -10,8 +10,9 @@ use crate::tree::{crates, files, files_with, read};
 
 /// The most lines of a source file.
 const MOST_LINES: usize = 400;
-/// The one file that knows what was compiled in.
-const FEATURES: &str = "crates/emotrain-model/src/device.rs";
+/// The files that know what was compiled in: devices, and the kernels of GPUs.
+const FEATURES: [&str; 2] =
+    ["crates/emotrain-model/src/device.rs", "crates/emotrain-model/src/kernels/fused.rs"];
 /// The one table of emotions.
 const LABELS: &str = "crates/emotrain-data/src/label.rs";
 /// The one file that reads the environment.
@@ -45,10 +46,10 @@ fn files_are_short() {
 }
 
 #[test]
-fn one_file_knows_the_features() {
+fn two_files_know_the_features() {
     let found: Vec<String> =
         files_with("rs").into_iter().filter(|file| asks_for_a_feature(file)).map(|f| shown(&f)).collect();
-    assert_eq!(found, [FEATURES], "files with cfg(feature): ask emotrain_model::device::compiled() instead");
+    assert_eq!(found, FEATURES, "files with cfg(feature): ask emotrain_model::device::compiled() instead");
 }
 
 fn asks_for_a_feature(file: &Path) -> bool {

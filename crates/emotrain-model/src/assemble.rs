@@ -36,11 +36,12 @@ impl CausalLm {
         Ok(model)
     }
 
-    /// A model with random weights: N(0, `initializer_range`²), norms 1, biases 0, as transformers' `_init_weights`.
+    /// A model with random weights, stored as `dtype`: N(0, `initializer_range`²), norms 1, biases 0, as transformers'
+    /// `_init_weights`. The same numbers on every device.
     ///
     /// # Panics
     /// Never: no drawn tensor is missing or of another shape.
-    pub fn random(config: &ModelConfig, device: &Device, seed: u64) -> Self {
+    pub fn random(config: &ModelConfig, device: &Device, dtype: DType, seed: u64) -> Self {
         #[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
         let std = config.initializer_range as f32;
         let mut fetch = |name: &str, shape: &[usize]| {
@@ -51,7 +52,7 @@ impl CausalLm {
                 _ => normal(Key::new(seed).named("init").named(name), count, std),
             })
         };
-        let assembly = Assembly { config, device, dtype: DType::F32, fetch: &mut fetch };
+        let assembly = Assembly { config, device, dtype, fetch: &mut fetch };
         assembly.model().expect("random weights cannot be missing")
     }
 }

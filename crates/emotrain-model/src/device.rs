@@ -1,4 +1,11 @@
-//! Where tensors live: the one file that knows which backends were compiled in.
+//! Where tensors live: the file that knows which back ends were compiled in.
+
+#[cfg(feature = "cuda")]
+mod cuda;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod gpu;
+
+use std::collections::BTreeMap;
 
 use burn::tensor::{DType, Device};
 use emotrain_recipe::{DeviceChoice, Dtype};
@@ -20,6 +27,47 @@ impl OpenDevice {
     /// Whether it is the CPU.
     pub fn is_cpu(&self) -> bool {
         self.device == Device::flex()
+    }
+
+    /// Whether products of float32 matrices are rounded to TF32 (10 bits of mantissa), as burn's are on CUDA.
+    pub fn rounds_products(&self) -> bool {
+        self.name.starts_with("cuda")
+    }
+
+    /// Bytes that this process has reserved in the device's own memory; `None` for the CPU, whose memory is the host's.
+    pub fn reserved_bytes(&self) -> Option<u64> {
+        #[cfg(any(feature = "wgpu", feature = "cuda"))]
+        {
+            gpu::reserved_bytes(&self.device)
+        }
+        #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
+        {
+            None
+        }
+    }
+}
+
+/// The kernels of one kind that were launched on a GPU.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Launches {
+    /// How many.
+    pub count: usize,
+    /// How long they took on the device, one after the other.
+    pub seconds: f64,
+}
+
+/// Kernel launches by the name of the kernel's function.
+pub type Profile = BTreeMap<String, Launches>;
+
+/// Calls `work` and counts and times the kernels that it launches on GPUs, one at a time; the CPU launches none.
+pub fn profiled<T>(work: impl FnOnce() -> T) -> (T, Profile) {
+    #[cfg(any(feature = "wgpu", feature = "cuda"))]
+    {
+        gpu::profiled(work)
+    }
+    #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
+    {
+        (work(), Profile::new())
     }
 }
 
@@ -45,12 +93,14 @@ pub fn open(choice: &DeviceChoice, dtype: Dtype) -> Result<OpenDevice, ModelErro
         DeviceChoice::Wgpu(index) => pick("wgpu", wgpu_devices()?, *index, dtype),
         DeviceChoice::Cuda(index) => pick("cuda", cuda_devices()?, *index, dtype),
         DeviceChoice::Auto => {
-            let cuda = cuda_devices().ok().filter(|devices| !devices.is_empty());
-            if let Some(devices) = cuda {
-                return pick("cuda", devices, None, dtype);
+            // A GPU that cannot be used is an error: nobody wants to find out by the time that a CPU takes.
+            let cuda = if cfg!(feature = "cuda") { cuda_devices()? } else { Vec::new() };
+            if !cuda.is_empty() {
+                return pick("cuda", cuda, None, dtype);
             }
             let gpu = |device: &Device| !format!("{device:?}").contains("Cpu");
-            let hardware: Vec<Device> = wgpu_devices().unwrap_or_default().into_iter().filter(gpu).collect();
+            let wgpu = if cfg!(feature = "wgpu") { wgpu_devices()? } else { Vec::new() };
+            let hardware: Vec<Device> = wgpu.into_iter().filter(gpu).collect();
             if hardware.is_empty() { cpu(dtype) } else { pick("wgpu", hardware, None, dtype) }
         }
     }
@@ -135,16 +185,9 @@ fn wgpu_devices() -> Result<Vec<Device>, ModelError> {
     Err(not_compiled("wgpu"))
 }
 
-/// The CUDA devices; none where the driver's device file is missing, since asking for a device without a driver ends
-/// the process.
 #[cfg(feature = "cuda")]
-#[expect(clippy::unnecessary_wraps, reason = "the form of the build without the feature")]
 fn cuda_devices() -> Result<Vec<Device>, ModelError> {
-    let driver = ["/dev/nvidiactl", "/dev/dxg"].iter().any(|path| std::path::Path::new(path).exists());
-    if cfg!(target_os = "linux") && !driver {
-        return Ok(Vec::new());
-    }
-    Ok(Device::enumerate(burn::tensor::DeviceType::Cuda).into_iter().collect())
+    cuda::devices()
 }
 
 #[cfg(not(feature = "cuda"))]

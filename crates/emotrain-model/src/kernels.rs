@@ -1,10 +1,11 @@
 //! The elementwise chains of a decoder layer, each with its backward, and those of an encoder layer, without.
 //!
 //! Every kernel has two forms of one meaning: whole-row loops over memory for the CPU in f32
-//! (vectorised, on all cores), and plain tensor operations for every other device and dtype. The
-//! tests hold the one against the other.
+//! (vectorised, on all cores), and plain tensor operations for every other device and dtype. Some have
+//! a third, one launch on a GPU ([`fused`]). The tests hold them against each other.
 
 mod dropout;
+mod fused;
 mod gelu;
 mod host;
 mod layer_norm;

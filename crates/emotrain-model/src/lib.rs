@@ -24,6 +24,7 @@ mod lora;
 pub mod random;
 mod rope;
 mod score;
+pub mod selftest;
 mod sentence;
 mod weights;
 

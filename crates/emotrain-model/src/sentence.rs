@@ -12,12 +12,15 @@ mod pooling;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
 use crate::error::ModelError;
 use crate::kernels::{LayerNorm, add_layer_norm};
+use crate::random::{Key, normal};
+use folder::tensor_shapes;
 use layer::{Block, Dense};
 use pooling::normalise;
 
@@ -49,22 +52,26 @@ impl SentenceEncoder {
     /// # Errors
     /// A tensor that cannot be read.
     pub fn load(folder: &SentenceFolder, device: &Device, dtype: DType) -> Result<Self, ModelError> {
-        let config = folder.config().clone();
-        let bert = &config.bert;
-        let loader = Loader { folder, device, dtype };
-        let width = bert.hidden_size;
-        let segments = folder.tensor("embeddings.token_type_embeddings.weight")?;
-        let words = folder.tensor("embeddings.word_embeddings.weight")?;
-        let positions = folder.tensor("embeddings.position_embeddings.weight")?;
-        let blocks = (0..bert.num_hidden_layers).map(|number| loader.block(number, bert));
-        Ok(Self {
-            words: loader.matrix(words, width),
-            positions: loader.matrix(positions, width),
-            segment: loader.matrix(segments[..width].to_vec(), width),
-            norm: loader.norm("embeddings", bert.layer_norm_eps)?,
-            blocks: blocks.collect::<Result<_, _>>()?,
-            config,
-        })
+        Loader { fetch: &|name| folder.tensor(name), device, dtype }.encoder(folder.config())
+    }
+
+    /// An encoder with random weights, stored as `dtype`: N(0, 0.4²), layer norms 1, biases 0. The same numbers on
+    /// every device.
+    ///
+    /// # Panics
+    /// Never: no drawn tensor is missing.
+    pub fn random(config: &SentenceConfig, device: &Device, dtype: DType, seed: u64) -> Self {
+        let shapes: BTreeMap<String, Vec<usize>> = tensor_shapes(&config.bert).into_iter().collect();
+        let fetch = |name: &str| {
+            let count = shapes[name].iter().product();
+            Ok(match name {
+                _ if name.ends_with("LayerNorm.weight") => vec![1.0; count],
+                _ if name.ends_with("bias") => vec![0.0; count],
+                _ => normal(Key::new(seed).named("init").named(name), count, 0.4),
+            })
+        };
+        let encoder = Loader { fetch: &fetch, device, dtype }.encoder(config);
+        encoder.expect("random weights cannot be missing")
     }
 
     /// What decides the vectors beside the weights.
@@ -146,12 +153,30 @@ fn batch_size(order: &[usize], rows: &[&[u32]]) -> usize {
 
 /// Where tensors come from, and where they go.
 struct Loader<'a> {
-    folder: &'a SentenceFolder,
+    /// The numbers of a tensor by name.
+    fetch: &'a dyn Fn(&str) -> Result<Vec<f32>, ModelError>,
     device: &'a Device,
     dtype: DType,
 }
 
 impl Loader<'_> {
+    fn encoder(&self, config: &SentenceConfig) -> Result<SentenceEncoder, ModelError> {
+        let bert = &config.bert;
+        let width = bert.hidden_size;
+        let segments = (self.fetch)("embeddings.token_type_embeddings.weight")?;
+        let words = (self.fetch)("embeddings.word_embeddings.weight")?;
+        let positions = (self.fetch)("embeddings.position_embeddings.weight")?;
+        let blocks = (0..bert.num_hidden_layers).map(|number| self.block(number, bert));
+        Ok(SentenceEncoder {
+            words: self.matrix(words, width),
+            positions: self.matrix(positions, width),
+            segment: self.matrix(segments[..width].to_vec(), width),
+            norm: self.norm("embeddings", bert.layer_norm_eps)?,
+            blocks: blocks.collect::<Result<_, _>>()?,
+            config: config.clone(),
+        })
+    }
+
     fn block(&self, number: usize, bert: &BertConfig) -> Result<Block, ModelError> {
         let path = |module: &str| format!("encoder.layer.{number}.{module}");
         let (query, key, value) =
@@ -172,16 +197,16 @@ impl Loader<'_> {
     fn dense(&self, paths: &[String], input: usize) -> Result<Dense, ModelError> {
         let (mut weight, mut bias) = (Vec::new(), Vec::new());
         for path in paths {
-            weight.extend(self.folder.tensor(&format!("{path}.weight"))?);
-            bias.extend(self.folder.tensor(&format!("{path}.bias"))?);
+            weight.extend((self.fetch)(&format!("{path}.weight"))?);
+            bias.extend((self.fetch)(&format!("{path}.bias"))?);
         }
         let outputs = bias.len();
         Ok(Dense { weight: self.matrix(weight, input), bias: self.matrix(bias, outputs) })
     }
 
     fn norm(&self, path: &str, epsilon: f64) -> Result<LayerNorm, ModelError> {
-        let weight = self.folder.tensor(&format!("{path}.LayerNorm.weight"))?;
-        let bias = self.folder.tensor(&format!("{path}.LayerNorm.bias"))?;
+        let weight = (self.fetch)(&format!("{path}.LayerNorm.weight"))?;
+        let bias = (self.fetch)(&format!("{path}.LayerNorm.bias"))?;
         let width = weight.len();
         #[expect(clippy::cast_possible_truncation, reason = "epsilon is added to an f32")]
         let epsilon = epsilon as f32;

@@ -1,7 +1,9 @@
 //! The command line: types and help texts, no behaviour.
 
 mod bank;
+mod bench;
 mod interpret;
+mod selftest;
 
 use std::path::PathBuf;
 
@@ -13,7 +15,9 @@ pub(crate) use self::bank::{
     AnnotateArgs, BankCheckArgs, BankCommand, BuildArgs, GenerateArgs, ReviewCommand, ScoreReviewArgs,
     SearchArgs, SheetArgs,
 };
+pub(crate) use self::bench::BenchArgs;
 pub(crate) use self::interpret::InterpretArgs;
+pub(crate) use self::selftest::SelftestArgs;
 
 const RUN_EXAMPLES: &str = "\
 Examples:
@@ -112,8 +116,10 @@ pub(crate) enum Command {
     Schema,
     /// Train a byte-level BPE tokenizer with a chat template, for a model of one's own
     Tokenizer(TokenizerArgs),
-    /// Measure training steps on made-up tokens
+    /// Measure training steps on random tokens
     Bench(BenchArgs),
+    /// Check that a device computes what the CPU does
+    Selftest(SelftestArgs),
 }
 
 /// A recipe and what the command line changes in it.
@@ -323,34 +329,4 @@ pub(crate) struct TokenizerArgs {
     /// UTF-8 text to learn merges from
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
-}
-
-#[derive(Args, Debug)]
-#[command(after_help = "Examples:
-  emotrain bench model/ --tokens 512 --steps 5
-  emotrain bench model/ --set train.gradient_checkpointing=true --json")]
-pub(crate) struct BenchArgs {
-    /// A model: a folder, a .gguf file or a hub name
-    pub(crate) model: String,
-    /// Tokens of each sequence, completion included
-    #[arg(long, value_name = "N", default_value_t = 512)]
-    pub(crate) tokens: usize,
-    /// Supervised tokens at the end of each sequence
-    #[arg(long, value_name = "N", default_value_t = 3)]
-    pub(crate) completion: usize,
-    /// Steps measured
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    pub(crate) steps: usize,
-    /// Steps before measuring
-    #[arg(long, value_name = "N", default_value_t = 2)]
-    pub(crate) warmup: usize,
-    /// Rank of the adapter
-    #[arg(long, value_name = "N", default_value_t = 32)]
-    pub(crate) r: usize,
-    /// Set a key of the recipe that is measured, as in model.dtype=bfloat16; may be repeated
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub(crate) set: Vec<String>,
-    /// Print JSON
-    #[arg(long)]
-    pub(crate) json: bool,
 }

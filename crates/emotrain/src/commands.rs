@@ -9,5 +9,6 @@ pub(crate) mod inspect;
 pub(crate) mod interpret;
 pub(crate) mod predict;
 pub(crate) mod schema;
+pub(crate) mod selftest;
 pub(crate) mod tokenizer;
 pub(crate) mod train;

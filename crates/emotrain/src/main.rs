@@ -81,6 +81,7 @@ fn dispatch(command: &Command, shell: &Shell) -> anyhow::Result<Exit> {
         Command::Schema => commands::schema::run(shell),
         Command::Tokenizer(args) => commands::tokenizer::run(args, shell),
         Command::Bench(args) => commands::bench::run(args, shell),
+        Command::Selftest(args) => commands::selftest::run(args, shell),
     }
 }
 

@@ -26,7 +26,7 @@ pub(crate) fn model(architecture: Architecture) -> CausalLm {
         attention_bias: architecture == Architecture::Qwen2,
         initializer_range: 0.3,
     };
-    let mut model = CausalLm::random(&config, &Device::flex(), 3);
+    let mut model = CausalLm::random(&config, &Device::flex(), DType::F32, 3);
     let lora = LoraConfig {
         r: 5,
         lora_alpha: 4.0,

@@ -2,6 +2,7 @@
 
 use burn::tensor::{DType, Tensor};
 
+use super::fused;
 use super::host::{for_rows, is_host, read, slice, sum_of, tensor};
 
 /// # Shapes
@@ -9,10 +10,7 @@ use super::host::{for_rows, is_host, read, slice, sum_of, tensor};
 pub(crate) fn rms_norm(x: Tensor<2>, weight: &Tensor<2>, epsilon: f32) -> Tensor<2> {
     let [rows, width] = x.dims();
     if !is_host(&x) {
-        let dtype = x.dtype();
-        let x = x.cast(DType::F32);
-        let inverse = inverse_rms(&x, epsilon);
-        return (x * inverse).cast(dtype) * weight.clone();
+        return fused::rms_norm(&x, weight, epsilon).unwrap_or_else(|| in_tensors(x, weight, epsilon));
     }
     let (x, weight) = (read(x), read(weight.clone()));
     let (x, weight) = (slice(&x), slice(&weight));
@@ -22,6 +20,14 @@ pub(crate) fn rms_norm(x: Tensor<2>, weight: &Tensor<2>, epsilon: f32) -> Tensor
         rms_norm_row(y, weight, epsilon);
     });
     tensor(out, [rows, width])
+}
+
+/// The form in tensor operations.
+pub(super) fn in_tensors(x: Tensor<2>, weight: &Tensor<2>, epsilon: f32) -> Tensor<2> {
+    let dtype = x.dtype();
+    let x = x.cast(DType::F32);
+    let inverse = inverse_rms(&x, epsilon);
+    (x * inverse).cast(dtype) * weight.clone()
 }
 
 /// One row in place.

@@ -150,7 +150,7 @@ fn is_unused(name: &str) -> bool {
 }
 
 /// Every tensor that is used, with its shape; matrices are `[out, in]`.
-fn tensor_shapes(bert: &BertConfig) -> Vec<(String, Vec<usize>)> {
+pub(super) fn tensor_shapes(bert: &BertConfig) -> Vec<(String, Vec<usize>)> {
     let (width, inner) = (bert.hidden_size, bert.intermediate_size);
     let mut shapes = vec![
         ("embeddings.word_embeddings.weight".to_owned(), vec![bert.vocab_size, width]),

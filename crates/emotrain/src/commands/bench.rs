@@ -1,15 +1,21 @@
-//! `emotrain bench`: how fast training steps are, on made-up tokens.
+//! `emotrain bench`: how fast training steps are, on random tokens.
+
+mod gradients;
+mod product;
+mod report;
 
 use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Context;
+use emotrain_model::device::{self, OpenDevice, Profile};
 use emotrain_model::random::Key;
-use emotrain_model::{Batch, CausalLm, Sequence, device};
-use emotrain_recipe::Recipe;
+use emotrain_model::{Batch, CausalLm, ModelConfig, Sequence};
+use emotrain_recipe::{Recipe, TrainMethod};
 use emotrain_train::{Adam, StepAt};
-use serde_json::{Value, json};
 
+pub(crate) use self::product::Product;
+use self::report::{Measured, Report};
 use crate::cli::BenchArgs;
 use crate::env;
 use crate::exit::{Complaint, Exit};
@@ -19,94 +25,143 @@ use crate::shell::Shell;
 /// Runs the command: optimizer steps of one sequence each, as the recipe that `--set` describes would make them.
 ///
 /// # Errors
-/// A model or device that does not do, or a loss that is not finite.
+/// An invalid model or device, or a loss that is not finite.
 pub(crate) fn run(args: &BenchArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let recipe = recipe(args)?;
-    if args.completion == 0 || args.completion >= args.tokens || args.steps == 0 {
-        let message = "--steps and --completion must be above 0, --completion below --tokens";
-        return Err(Complaint::usage(message).into());
+    check(args)?;
+    if args.gradients.is_some() && recipe.lora.lora_dropout > 0.0 {
+        let message = "--gradients with dropout: another trainer draws other masks";
+        return Err(Complaint::usage(message).hint("add --set lora.lora_dropout=0").into());
     }
     device::set_threads(recipe.model.num_threads);
     let on = device::open(&recipe.model.device, recipe.model.dtype)?;
-    let base = Base::find(&recipe.model, &shell.hub())?;
+    if args.profile && on.is_cpu() {
+        return Err(Complaint::usage("--profile counts kernels of a GPU; the device is the CPU").into());
+    }
     let begin = Instant::now();
-    let (mut model, _) = base.load(&shell.hub(), recipe.train.seed, &on)?;
+    let mut model = load(args, &recipe, &on, shell)?;
     let load_seconds = begin.elapsed().as_secs_f64();
     make_trainable(&mut model, &recipe)?;
 
-    let mut seconds = Vec::new();
-    let mut optimizer = Adam::new(&recipe.train);
-    let counter = shell.printer.counter("measuring", args.warmup + args.steps);
-    for number in 0..args.warmup + args.steps {
-        let begin = Instant::now();
-        step(&mut model, &mut optimizer, (&recipe, args), number)?;
-        seconds.push(begin.elapsed().as_secs_f64());
-        counter.add(1);
+    let mut runs = Vec::new();
+    let counter = shell.printer.counter("measuring", args.tokens.len() * (args.warmup + args.steps));
+    for &tokens in &args.tokens {
+        let mut optimizer = Adam::new(&recipe.train);
+        let mut steps = Steps { recipe: &recipe, model: &mut model, optimizer: &mut optimizer, number: 0 };
+        let mut seconds = Vec::new();
+        for _ in 0..args.warmup + args.steps {
+            let begin = Instant::now();
+            steps.next(tokens, args.completion)?;
+            seconds.push(begin.elapsed().as_secs_f64());
+            counter.add(1);
+        }
+        let profile = args.profile.then(|| steps.profiled(tokens, args.completion)).transpose()?;
+        let median = median(&mut seconds[args.warmup..]);
+        runs.push(Measured { tokens, seconds: median, device_bytes: on.reserved_bytes(), profile });
     }
     drop(counter);
-    let median = median(&mut seconds[args.warmup..]);
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = if recipe.model.num_threads == 0 { threads } else { recipe.model.num_threads };
-    let result = json!({
-        "model": args.model,
-        "device": on.name,
-        "dtype": recipe.model.dtype.as_str(),
-        "threads": threads,
-        "method": recipe.train.method.as_str(),
-        "r": recipe.lora.r,
-        "gradient_checkpointing": recipe.train.gradient_checkpointing,
-        "tokens": args.tokens,
-        "completion": args.completion,
-        "steps": args.steps,
-        "load_seconds": load_seconds,
-        "steps_per_second": 1.0 / median,
-        "tokens_per_second": args.tokens as f64 / median,
-        "peak_rss_mib": env::peak_memory_mib(),
-    });
-    shell.printer.result(if args.json { format!("{result:#}") } else { table(&result) })?;
+    if let Some(path) = &args.gradients {
+        let ids = random_ids(&recipe, model.config(), 0, args.tokens[0])?;
+        gradients::write(&mut model, &ids, args.completion, path)?;
+    }
+    let report = Report {
+        args,
+        recipe: &recipe,
+        device: &on.name,
+        load_seconds,
+        flops_per_token: flops_per_token(model.config(), recipe.train.method),
+        peak_rss_mib: env::peak_memory_mib(),
+        runs,
+        products: args.products.iter().map(|product| (*product, product.tflops(&on))).collect(),
+    };
+    shell.printer.result(if args.json { format!("{:#}", report.as_json()) } else { report.table() })?;
     Ok(Exit::Done)
+}
+
+fn check(args: &BenchArgs) -> anyhow::Result<()> {
+    let longer = |tokens: &usize| *tokens > args.completion;
+    if args.completion == 0 || args.steps == 0 || !args.tokens.iter().all(longer) {
+        let message = "--steps and --completion must be above 0, --completion below --tokens";
+        return Err(Complaint::usage(message).into());
+    }
+    if args.peak_tflops.is_some_and(|peak| !(peak > 0.0 && peak.is_finite())) {
+        return Err(Complaint::usage("--peak-tflops must be above 0").into());
+    }
+    Ok(())
 }
 
 /// A recipe without data: all that matters here is the model and how it is trained.
 fn recipe(args: &BenchArgs) -> anyhow::Result<Recipe> {
+    let model = args.model.clone().unwrap_or_else(|| "random".to_owned());
     let text = format!(
-        "[model]\nmodel_name_or_path = {:?}\n[lora]\nr = {}\n[data]\ntrain = \"none\"\n[eval]\nload_best_model_at_end = false\n",
-        args.model, args.r
+        "[model]\nmodel_name_or_path = {model:?}\n[lora]\nr = {}\n[data]\ntrain = \"none\"\n[eval]\nload_best_model_at_end = false\n",
+        args.r
     );
     Ok(emotrain_recipe::parse(&text, Path::new("bench.toml"), &args.set)?)
 }
 
-fn step(
-    model: &mut CausalLm,
-    optimizer: &mut Adam,
-    (recipe, args): (&Recipe, &BenchArgs),
+fn load(args: &BenchArgs, recipe: &Recipe, on: &OpenDevice, shell: &Shell) -> anyhow::Result<CausalLm> {
+    let seed = recipe.train.seed;
+    if let Some(path) = &args.random {
+        let config = ModelConfig::from_json(&fs_err::read_to_string(path)?, path)?;
+        return Ok(CausalLm::random(&config, &on.device, on.dtype, seed));
+    }
+    let base = Base::find(&recipe.model, &shell.hub())?;
+    Ok(base.load(&shell.hub(), seed, on)?.0)
+}
+
+/// Floating-point operations of a training step for each token: two for each weight forward, two for the gradient of
+/// its input, and two for its own where the base is trained. Only the decoder blocks' matrices count.
+fn flops_per_token(config: &ModelConfig, method: TrainMethod) -> f64 {
+    let (hidden, inner) = (config.hidden_size, config.intermediate_size);
+    let query = config.num_attention_heads * config.head_dim;
+    let key_value = config.num_key_value_heads * config.head_dim;
+    let layer = hidden * (2 * query + 2 * key_value + 3 * inner);
+    let per_weight = match method {
+        TrainMethod::Lora => 4,
+        TrainMethod::Full => 6,
+    };
+    (per_weight * config.num_hidden_layers * layer) as f64
+}
+
+/// Training steps on random tokens, one after the other.
+struct Steps<'a> {
+    recipe: &'a Recipe,
+    model: &'a mut CausalLm,
+    optimizer: &'a mut Adam,
     number: usize,
-) -> anyhow::Result<()> {
-    let key = Key::new(recipe.train.seed).with(number as u64);
-    let vocabulary = model.config().vocab_size as u64;
+}
+
+impl Steps<'_> {
+    fn next(&mut self, tokens: usize, completion: usize) -> anyhow::Result<()> {
+        let (recipe, number) = (self.recipe, self.number);
+        self.number += 1;
+        let ids = random_ids(recipe, self.model.config(), number, tokens)?;
+        let batch = Batch::sequences(&[Sequence { ids: &ids, supervised_from: tokens - completion }]);
+        let at = StepAt { number, learning_rate: recipe.train.learning_rate };
+        emotrain_train::step(&recipe.train, self.model, self.optimizer, &[batch], at)?;
+        Ok(())
+    }
+
+    fn profiled(&mut self, tokens: usize, completion: usize) -> anyhow::Result<Profile> {
+        let (result, profile) = device::profiled(|| self.next(tokens, completion));
+        result.map(|()| profile)
+    }
+}
+
+fn random_ids(recipe: &Recipe, config: &ModelConfig, step: usize, tokens: usize) -> anyhow::Result<Vec<u32>> {
+    let key = Key::new(recipe.train.seed).with(step as u64);
+    let vocabulary = config.vocab_size as u64;
     let id = |at: usize| {
         u32::try_from(key.with(at as u64).bits() % vocabulary).context("vocabularies fit 32 bits")
     };
-    let ids: Vec<u32> = (0..args.tokens).map(id).collect::<anyhow::Result<_>>()?;
-    let batch = Batch::sequences(&[Sequence { ids: &ids, supervised_from: args.tokens - args.completion }]);
-    let at = StepAt { number, learning_rate: recipe.train.learning_rate };
-    emotrain_train::step(&recipe.train, model, optimizer, &[batch], at)?;
-    Ok(())
+    (0..tokens).map(id).collect()
 }
 
 fn median(values: &mut [f64]) -> f64 {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
     if values.len() % 2 == 1 { values[middle] } else { f64::midpoint(values[middle - 1], values[middle]) }
-}
-
-fn table(result: &Value) -> String {
-    let rows = result.as_object().into_iter().flatten();
-    let value = |value: &Value| match value.as_f64().filter(|number| number.fract() != 0.0) {
-        Some(number) => format!("{number:.3}"),
-        None => value.as_str().map_or_else(|| value.to_string(), str::to_owned),
-    };
-    rows.map(|(name, it)| format!("{name:<24}{}", value(it))).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
@@ -117,5 +172,17 @@ mod tests {
     fn the_median_is_in_the_middle() {
         assert!((median(&mut [3.0, 1.0, 2.0]) - 2.0).abs() < 1e-12);
         assert!((median(&mut [4.0, 1.0, 2.0, 3.0]) - 2.5).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_operations_of_an_8b_model_are_those_of_its_blocks() {
+        let text = r#"{"model_type": "qwen3", "architectures": ["Qwen3ForCausalLM"], "vocab_size": 151936,
+            "hidden_size": 4096, "intermediate_size": 12288, "num_hidden_layers": 36, "num_attention_heads": 32,
+            "num_key_value_heads": 8, "head_dim": 128, "rms_norm_eps": 1e-6, "rope_theta": 1000000.0,
+            "max_position_embeddings": 40960, "tie_word_embeddings": false, "hidden_act": "silu"}"#;
+        let config = ModelConfig::from_json(text, Path::new("config.json")).unwrap();
+        let weights = 36.0 * 192_937_984.0;
+        assert!((flops_per_token(&config, TrainMethod::Lora) / (4.0 * weights) - 1.0).abs() < 1e-12);
+        assert!((flops_per_token(&config, TrainMethod::Full) / (6.0 * weights) - 1.0).abs() < 1e-12);
     }
 }

@@ -138,7 +138,7 @@ impl Base {
         on: &OpenDevice,
     ) -> anyhow::Result<(CausalLm, Option<Checkpoint>)> {
         if self.init == ModelInit::Random {
-            return Ok((CausalLm::random(&self.config()?, &on.device, seed), None));
+            return Ok((CausalLm::random(&self.config()?, &on.device, on.dtype, seed), None));
         }
         let path = match &self.hub {
             None => self.path.clone(),

@@ -1,5 +1,6 @@
 //! Commands that look at recipes or make things, without a training.
 
+use emotrain_model::SafetensorsFile;
 use serde_json::Value;
 
 use crate::workbench::{Workbench, material};
@@ -91,15 +92,59 @@ fn a_tokenizer_needs_room_and_a_text() {
 fn bench_measures_steps() {
     let bench = Workbench::new();
     let base = material().join("base").display().to_string();
-    let args = ["bench", &base, "--tokens", "16", "--steps", "3", "--warmup", "1", "--r", "4", "--json"];
-    let said = bench.run(&[&args[..], &["--set", "model.device=cpu"]].concat()).done();
+    let args = ["--tokens", "16,24", "--steps", "3", "--warmup", "1", "--r", "4", "--json"];
+    let args = [&args[..], &["--set", "model.device=cpu", "--peak-tflops", "2"]].concat();
+    let said = bench.run(&[&["bench", &base][..], &args].concat()).done();
     let result: Value = serde_json::from_str(&said.out).unwrap();
-    assert!(result["steps_per_second"].as_f64().unwrap() > 0.0);
-    assert!(result["tokens_per_second"].as_f64().unwrap() > 0.0);
+    let runs = result["runs"].as_array().unwrap();
+    assert_eq!(runs.iter().map(|run| run["tokens"].as_u64().unwrap()).collect::<Vec<_>>(), [16, 24]);
+    for run in runs {
+        let [speed, tflops] = ["tokens_per_second", "tflops"].map(|key| run[key].as_f64().unwrap());
+        assert!(speed > 0.0 && tflops > 0.0);
+        assert!((run["share_of_peak"].as_f64().unwrap() * 2.0 - tflops).abs() < 1e-9);
+        assert!(run.get("device_mib").is_none() && run.get("kernels").is_none());
+    }
+    let config = material().join("base/config.json").display().to_string();
+    let random = bench.run(&[&["bench", "--random", &config][..], &args].concat()).done();
+    let random: Value = serde_json::from_str(&random.out).unwrap();
+    assert_eq!(random["runs"].as_array().unwrap().len(), 2);
+    let file = bench.path("gradients.safetensors");
+    let more = ["--gradients", file.to_str().unwrap(), "--products", "8x8x8"];
+    let masked = bench.run(&[&["bench", &base][..], &args, &more].concat());
+    assert_eq!(masked.code, 2);
+    assert!(masked.err.contains("--set lora.lora_dropout=0"), "{}", masked.err);
+    let more = [&more[..], &["--set", "lora.lora_dropout=0"]].concat();
+    let said = bench.run(&[&["bench", &base][..], &args, &more].concat()).done();
+    let products = &serde_json::from_str::<Value>(&said.out).unwrap()["products_tflops"];
+    assert!(products["8x8x8"].as_f64().unwrap() > 0.0);
+    let written = SafetensorsFile::open(&file).unwrap();
+    assert!(written.names().any(|name| name.ends_with("q_proj.lora_B.weight.grad")));
+    let profile = bench.run(&[&["bench", &base, "--profile"][..], &args].concat());
+    assert_eq!(profile.code, 2);
+    assert!(profile.err.contains("--profile counts kernels of a GPU"), "{}", profile.err);
     assert!(result["device"].as_str().unwrap().starts_with("cpu ("));
     assert_eq!(result["r"], 4);
     #[cfg(target_os = "linux")]
     assert!(result["peak_rss_mib"].as_f64().unwrap() > 1.0);
+}
+
+#[test]
+fn the_cpu_passes_its_self_test() {
+    let said = Workbench::new().run(&["selftest", "--device", "cpu", "--json"]).done();
+    let result: Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!(result["passed"], true);
+    assert_eq!(result["comparisons"].as_array().unwrap().len(), 6);
+}
+
+#[test]
+fn a_device_that_this_build_lacks_is_told_with_the_way_out() {
+    for device in ["cuda", "wgpu:99"] {
+        let said = Workbench::new().run(&["selftest", "--device", device]);
+        assert_eq!(said.code, 3, "{device}: {}", said.err);
+        assert!(said.err.contains("hint: "), "{device}: {}", said.err);
+    }
+    let unknown = Workbench::new().run(&["selftest", "--device", "tpu"]);
+    assert_eq!(unknown.code, 2);
 }
 
 #[test]

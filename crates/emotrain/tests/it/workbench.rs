@@ -135,7 +135,7 @@ fn make_material() -> TempDir {
     let config = config();
     let on = device::open(&DeviceChoice::Cpu, Dtype::Float32).unwrap();
     let config = ModelConfig::from_json(&config.to_string(), &base.join("config.json")).unwrap();
-    CausalLm::random(&config, &on.device, 3).save_model(&base, FloatType::F32).unwrap();
+    CausalLm::random(&config, &on.device, on.dtype, 3).save_model(&base, FloatType::F32).unwrap();
     folder
 }
 

@@ -1,0 +1,60 @@
+//! The command line of `emotrain bench`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::commands::bench::Product;
+
+#[derive(Args, Debug)]
+#[command(
+    after_help = "TFLOP/s counts 4 operations for each weight of the decoder blocks and each token (forward and backward through a
+frozen base; 6 with train.method=full). Attention, adapters, the head and what gradient checkpointing computes
+again are not counted.
+
+Examples:
+  emotrain bench model/ --tokens 512 --steps 5
+  emotrain bench model/ --set train.gradient_checkpointing=true --json
+  emotrain bench --random config.json --tokens 650,2048 --profile --set model.device=cuda --set model.dtype=bfloat16"
+)]
+pub(crate) struct BenchArgs {
+    /// A model: a folder, a .gguf file or a hub name
+    #[arg(required_unless_present = "random")]
+    pub(crate) model: Option<String>,
+    /// A config.json whose model gets random weights, made on the device in its dtype; no weights are read
+    #[arg(long, value_name = "CONFIG", conflicts_with = "model")]
+    pub(crate) random: Option<PathBuf>,
+    /// Tokens of each sequence, completion included; several, separated by commas, are measured one after the other
+    #[arg(long, value_name = "N", value_delimiter = ',', default_value = "512")]
+    pub(crate) tokens: Vec<usize>,
+    /// Supervised tokens at the end of each sequence
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub(crate) completion: usize,
+    /// Steps measured
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub(crate) steps: usize,
+    /// Steps before measuring
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub(crate) warmup: usize,
+    /// Rank of the adapter
+    #[arg(long, value_name = "N", default_value_t = 32)]
+    pub(crate) r: usize,
+    /// The device's peak in TFLOP/s for the dtype, to show the share of it that is reached
+    #[arg(long, value_name = "TFLOPS")]
+    pub(crate) peak_tflops: Option<f64>,
+    /// Measure plain matrix products of these sizes, too: what steps can reach at most; separated by commas
+    #[arg(long, value_name = "MxKxN", value_delimiter = ',')]
+    pub(crate) products: Vec<Product>,
+    /// Write the adapter and its gradients at the first step's tokens to a safetensors file, for comparing them
+    #[arg(long, value_name = "FILE")]
+    pub(crate) gradients: Option<PathBuf>,
+    /// Count and time the kernels of one more step, which runs them one at a time (GPUs only)
+    #[arg(long)]
+    pub(crate) profile: bool,
+    /// Set a key of the recipe that is measured, as in model.dtype=bfloat16; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}

@@ -1,0 +1,22 @@
+//! The command line of `emotrain selftest`.
+
+use clap::Args;
+use emotrain_recipe::DeviceChoice;
+
+#[derive(Args, Debug)]
+#[command(
+    after_help = "A tiny model is trained, scored and asked on the device and on the CPU in float32. Ends with exit code 3
+where a deviation exceeds its tolerance.
+
+Examples:
+  emotrain selftest --device cuda
+  emotrain selftest --device cpu --json"
+)]
+pub(crate) struct SelftestArgs {
+    /// The device: cpu, wgpu, cuda, or one of several, as in cuda:1
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    pub(crate) device: DeviceChoice,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
