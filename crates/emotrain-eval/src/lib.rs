@@ -31,4 +31,4 @@ pub use bootstrap::{Bootstrap, Interval, weighted_f1_interval};
 pub use error::EvalError;
 pub use metrics::{LabelScores, Scores, majority, score};
 pub use predictions::{Prediction, read_predictions, score_predictions, write_predictions};
-pub use report::{EvalReport, Headline, LabelRow, comparison_table};
+pub use report::{EvalReport, Headline, LabelRow, MacroF1, comparison_table};

@@ -29,6 +29,9 @@ pub struct EvalReport {
     pub scores: Headline,
     /// The same of always answering the most frequent label.
     pub majority: Headline,
+    /// Over which labels macro F1 is the mean; reports of earlier versions do not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub macro_f1: Option<MacroF1>,
     /// Where weighted F1 lies, if that was asked for.
     pub weighted_f1_interval: Option<Interval>,
     /// Mean negative log-likelihood of the supervised tokens in nats, if that was measured.
@@ -49,6 +52,21 @@ pub struct Headline {
     pub weighted_f1: f64,
     /// Mean of the labels' F1.
     pub macro_f1: f64,
+}
+
+/// Macro F1 over all labels of the set, as in [`Headline`], and over those that occur, as fractions of 1: scikit-learn's
+/// `f1_score(average="macro", zero_division=0)` with `labels` given as the one or the other.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MacroF1 {
+    /// Labels of the set.
+    pub labels: usize,
+    /// Mean F1 of all of them, 0 for one that neither occurs nor is predicted.
+    pub over_all_labels: f64,
+    /// Labels that some utterance truly has.
+    pub labels_with_support: usize,
+    /// Mean F1 of those alone.
+    pub over_labels_with_support: f64,
 }
 
 /// One label's scores under its name, as fractions of 1.
@@ -74,6 +92,31 @@ impl From<&Scores> for Headline {
     }
 }
 
+impl From<&Scores> for MacroF1 {
+    fn from(scores: &Scores) -> Self {
+        let supported = scores.labels.iter().filter(|label| label.support > 0).map(|label| label.f1);
+        let labels_with_support = supported.clone().count();
+        Self {
+            labels: scores.labels.len(),
+            over_all_labels: scores.macro_f1,
+            labels_with_support,
+            over_labels_with_support: supported.sum::<f64>() / labels_with_support as f64,
+        }
+    }
+}
+
+impl fmt::Display for MacroF1 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { labels, labels_with_support: supported, over_labels_with_support, .. } = *self;
+        write!(f, "macro F1 is the mean over all {labels} labels")?;
+        if supported < labels {
+            let score = percent(over_labels_with_support);
+            write!(f, "; over the {supported} that have support it is {score}")?;
+        }
+        Ok(())
+    }
+}
+
 impl EvalReport {
     /// The report of `scores` beside those of [`majority`](crate::majority) on the same truth,
     /// without interval and loss.
@@ -96,6 +139,7 @@ impl EvalReport {
             unparsed: scores.unparsed,
             scores: scores.into(),
             majority: majority.into(),
+            macro_f1: Some(scores.into()),
             weighted_f1_interval: None,
             loss: None,
             labels: labels.names().iter().zip(&scores.labels).map(row).collect(),
@@ -137,6 +181,9 @@ impl fmt::Display for EvalReport {
             let (low, high) = (percent(interval.low), percent(interval.high));
             let level = 100.0 * interval.level;
             write!(f, "\n{level:.0} % bootstrap interval of weighted F1: {low} to {high}")?;
+        }
+        if let Some(macro_f1) = self.macro_f1 {
+            write!(f, "\n{macro_f1}")?;
         }
         let [accuracy, macro_f1, weighted_f1] = self.majority.named().map(|(_, score)| percent(score));
         f.write_str("\nalways the most frequent label: ")?;

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use emotrain_data::UtteranceId;
+use emotrain_recipe::PromptTemplate;
 
 use crate::budget::Lengths;
 use crate::query::Query;
@@ -85,13 +86,13 @@ pub enum PromptError {
         /// The parts that it has.
         has: Vec<String>,
     },
-    /// No template file of this name, which is nearly that of a template that comes with the program.
+    /// No template file of this name, nor a template that comes with the program.
     #[error("no template file {path}")]
     NoTemplate {
         /// The file.
         path: String,
-        /// The template that may be meant.
-        meant: String,
+        /// The template that comes with the program and may be meant.
+        meant: Option<String>,
     },
     /// The template failed for one utterance after it had passed the checks.
     #[error("utterance {id}: {origin} cannot be rendered: {message}")]
@@ -219,7 +220,7 @@ impl PromptError {
                 Some("no part of this template can be taken out".to_owned())
             }
             Self::NoSuchPart { has, .. } => Some(format!("it has {}", has.join(", "))),
-            Self::NoTemplate { meant, .. } => Some(format!("did you mean template = \"{meant}\"?")),
+            Self::NoTemplate { meant, .. } => Some(templates(meant.as_deref())),
             Self::NoTokenizer(_) => Some(
                 "load and save the tokenizer once with a current version of transformers, which writes it"
                     .to_owned(),
@@ -268,6 +269,13 @@ fn problem_list(problems: &[TemplateProblem]) -> String {
 
 fn at_line(line: Option<usize>) -> String {
     line.map_or_else(String::new, |line| format!(", line {line}"))
+}
+
+/// The templates that there are, the one that may be meant first.
+fn templates(meant: Option<&str>) -> String {
+    let meant = meant.map_or(String::new(), |meant| format!("did you mean template = \"{meant}\"? "));
+    let names = PromptTemplate::NAMES.join(", ");
+    format!("{meant}built in are {names}; a template of your own is the path of a file, such as \"my.jinja\"")
 }
 
 /// The candidate most similar to `name`, unless all are too far off to be meant.

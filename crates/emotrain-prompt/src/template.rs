@@ -230,15 +230,14 @@ impl Template {
     }
 }
 
-/// A file that cannot be read; what was meant may be a template that comes with the program.
+/// A file that cannot be read; one that is not there may be meant as a template that comes with the program.
 fn read_error(error: std::io::Error, path: &Path) -> PromptError {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    match nearest(&name, PromptTemplate::NAMES.iter().copied()) {
-        Some(meant) if error.kind() == std::io::ErrorKind::NotFound => {
-            PromptError::NoTemplate { path: path.display().to_string(), meant: meant.to_owned() }
-        }
-        _ => PromptError::Read(error),
+    if error.kind() != std::io::ErrorKind::NotFound {
+        return PromptError::Read(error);
     }
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let meant = nearest(&name, PromptTemplate::NAMES.iter().copied()).map(str::to_owned);
+    PromptError::NoTemplate { path: path.display().to_string(), meant }
 }
 
 /// What a template wrote.

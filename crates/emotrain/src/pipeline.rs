@@ -36,6 +36,7 @@ use crate::interrupt::Interrupt;
 use crate::printer::{TrainingView, duration};
 use crate::shell::Shell;
 
+pub(crate) use answers::Reader;
 pub(crate) use auxiliary::{Auxiliary, kinds};
 pub(crate) use base::{Base, make_trainable};
 pub(crate) use coder::{Beside, Coder, Selection};

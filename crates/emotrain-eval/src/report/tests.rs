@@ -42,6 +42,7 @@ fn a_report_is_a_table_in_percent() {
         accuracy                        50.00        8
         macro F1                        44.44        8
         weighted F1                     50.00        8
+        macro F1 is the mean over all 3 labels
         always the most frequent label: accuracy 50.00, macro F1 22.22, weighted F1 33.33
         unparsed answers, counted as wrong: 1 of 8"#]]
     .assert_eq(&before().to_string());
@@ -55,6 +56,7 @@ fn a_report_is_a_table_in_percent() {
         macro F1                         82.22        8
         weighted F1                      86.67        8
         95 % bootstrap interval of weighted F1: 61.00 to 93.46
+        macro F1 is the mean over all 3 labels
         always the most frequent label: accuracy 50.00, macro F1 22.22, weighted F1 33.33
         loss 0.1235"#]]
     .assert_eq(&after().to_string());
@@ -102,5 +104,29 @@ fn reports_of_other_utterances_do_not() {
 fn the_stored_form_is_read_back() {
     let json = serde_json::to_string(&after()).unwrap();
     assert_eq!(serde_json::from_str::<EvalReport>(&json).unwrap(), after());
-    expect![[r#"{"format":1,"split":"valid","utterances":8,"unparsed":0,"scores":{"accuracy":0.875,"weighted_f1":0.8666666666666666,"macro_f1":0.8222222222222223},"majority":{"accuracy":0.5,"weighted_f1":0.3333333333333333,"macro_f1":0.2222222222222222},"weighted_f1_interval":{"low":0.61,"high":0.93456,"level":0.95},"loss":0.123456,"labels":[{"label":"calm","precision":1.0,"recall":1.0,"f1":1.0,"support":4},{"label":"very upset","precision":0.6666666666666666,"recall":1.0,"f1":0.8,"support":2},{"label":"curious","precision":1.0,"recall":0.5,"f1":0.6666666666666666,"support":2}],"confusion":[[4,0,0],[0,2,0],[0,1,1]]}"#]].assert_eq(&json);
+    expect![[r#"{"format":1,"split":"valid","utterances":8,"unparsed":0,"scores":{"accuracy":0.875,"weighted_f1":0.8666666666666666,"macro_f1":0.8222222222222223},"majority":{"accuracy":0.5,"weighted_f1":0.3333333333333333,"macro_f1":0.2222222222222222},"macro_f1":{"labels":3,"over_all_labels":0.8222222222222223,"labels_with_support":3,"over_labels_with_support":0.8222222222222223},"weighted_f1_interval":{"low":0.61,"high":0.93456,"level":0.95},"loss":0.123456,"labels":[{"label":"calm","precision":1.0,"recall":1.0,"f1":1.0,"support":4},{"label":"very upset","precision":0.6666666666666666,"recall":1.0,"f1":0.8,"support":2},{"label":"curious","precision":1.0,"recall":0.5,"f1":0.6666666666666666,"support":2}],"confusion":[[4,0,0],[0,2,0],[0,1,1]]}"#]].assert_eq(&json);
+}
+
+#[test]
+fn macro_f1_says_which_labels_it_is_the_mean_of() {
+    // As scikit-learn's f1_score(average="macro", zero_division=0), with labels=[0, 1, 2] and with labels=[0, 1].
+    let truth = [0, 0, 0, 1].map(Label::from_index);
+    let predicted = [0, 0, 1, 1].map(|index| Some(Label::from_index(index)));
+    let scores = score(&truth, &predicted, 3).unwrap();
+    let report = EvalReport::new("valid", &pets(), &scores, &majority(&truth, 3).unwrap());
+    let over = report.macro_f1.unwrap();
+    assert_eq!((over.labels, over.labels_with_support), (3, 2));
+    assert!((over.over_all_labels - (0.8 + 2.0 / 3.0) / 3.0).abs() < 1e-12);
+    assert!((over.over_labels_with_support - (0.8 + 2.0 / 3.0) / 2.0).abs() < 1e-12);
+    assert_eq!(
+        over.to_string(),
+        "macro F1 is the mean over all 3 labels; over the 2 that have support it is 73.33"
+    );
+    assert!(report.to_string().contains(&over.to_string()));
+    // What was stored before it was said is still read.
+    let mut stored = serde_json::to_value(&report).unwrap();
+    stored.as_object_mut().unwrap().remove("macro_f1");
+    let read: EvalReport = serde_json::from_value(stored).unwrap();
+    assert_eq!(read.macro_f1, None);
+    assert!(!read.to_string().contains("is the mean over"));
 }

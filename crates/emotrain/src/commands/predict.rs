@@ -8,7 +8,7 @@ use emotrain_train::Questions;
 
 use crate::cli::{PredictArgs, SplitName};
 use crate::exit::{self, Complaint, Exit, described};
-use crate::pipeline::{self, Beside, Content, Purpose, Selection, Trained, ask, predictions};
+use crate::pipeline::{self, Beside, Content, Purpose, Reader, Selection, Terms, Trained, ask, predictions};
 use crate::shell::Shell;
 
 /// Runs the command.
@@ -47,8 +47,14 @@ pub(crate) fn run(args: &PredictArgs, shell: &Shell) -> anyhow::Result<Exit> {
         trained.attach(&mut model, &recipe, &shell.printer)?;
     }
     let questions = Questions { samples, completions: encoder.label_completions().to_vec() };
-    let scored = ask(&model, &questions, ("labelling", &recipe.eval), &shell.printer)?;
-    let predictions = predictions(scored, &prepared.labels)?;
+    let terms = Terms { recipe: &recipe, labels: &prepared.labels, printer: &shell.printer };
+    let (scored, answers) = ask(&model, &questions, Some(&Reader::new(encoder)), "labelling", terms)?;
+    let unparsed = answers.iter().filter(|answer| answer.is_none()).count();
+    if unparsed > 0 {
+        let count = answers.len();
+        shell.printer.warn(format_args!("{unparsed} of {count} answers name no label: theirs is null"));
+    }
+    let predictions = predictions(scored, &answers, &prepared.labels)?;
     if let Some(output) = &args.output {
         write_predictions(output, &predictions)?;
         return Ok(Exit::Done);

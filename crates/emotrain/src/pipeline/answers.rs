@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use emotrain_data::{Label, LabelSet};
 use emotrain_model::{CausalLm, Finish, Generated, GenerationConfig, Generator, Prompt, Sampling};
-use emotrain_prompt::ChatTokenizer;
+use emotrain_prompt::{ChatTokenizer, Encoder};
 use emotrain_train::Questions;
 
 use crate::printer::Counter;
@@ -12,11 +12,16 @@ use crate::printer::Counter;
 /// How answers are read.
 #[derive(Clone, Debug)]
 pub(crate) struct Reader {
-    pub(crate) chat: ChatTokenizer,
-    pub(crate) end_of_turn: u32,
+    chat: ChatTokenizer,
+    end_of_turn: u32,
 }
 
 impl Reader {
+    /// For the questions of this encoder.
+    pub(crate) fn new(encoder: &Encoder) -> Self {
+        Self { chat: encoder.chat().clone(), end_of_turn: encoder.end_of_turn() }
+    }
+
     /// The label that the likeliest answer to each question names, `None` where it names none. An answer ends with
     /// the turn; one that is longer than every label has named none.
     ///

@@ -6,7 +6,7 @@ use emotrain_eval::{
 };
 use emotrain_model::CausalLm;
 use emotrain_prompt::Sample;
-use emotrain_recipe::{EvalSection, OutputType, Recipe};
+use emotrain_recipe::{OutputType, Recipe};
 use emotrain_train::{Questions, Scored, TrainError, Validation, evaluate, label_loss, sequence_loss};
 use serde::{Deserialize, Serialize};
 
@@ -59,8 +59,7 @@ impl Exam {
         let (validation, reader) = match coder {
             Coder::Emotions(encoder) => {
                 let completions = encoder.label_completions().to_vec();
-                let reader = Reader { chat: encoder.chat().clone(), end_of_turn: encoder.end_of_turn() };
-                (Validation::Questions(Questions { samples, completions }), Some(reader))
+                (Validation::Questions(Questions { samples, completions }), Some(Reader::new(encoder)))
             }
             Coder::Text { .. } => (Validation::Sequences(samples), None),
         };
@@ -85,9 +84,8 @@ impl Exam {
                 return Ok((Measure { split, loss, report: None, context: None }, Vec::new()));
             }
         };
-        let scored = ask(model, questions, (&split, &terms.recipe.eval), terms.printer)?;
+        let (scored, answers) = ask(model, questions, self.reader.as_ref(), &split, terms)?;
         let loss = label_loss(&scored, &questions.completions);
-        let answers = self.answers(model, questions, &scored, terms)?;
         let known =
             scored.iter().zip(&answers).filter_map(|(one, answer)| one.truth.map(|truth| (truth, *answer)));
         let (truth, predicted): (Vec<Label>, Vec<Option<Label>>) = known.unzip();
@@ -97,60 +95,56 @@ impl Exam {
         let bootstrap = Bootstrap { samples: RESAMPLES, level: CONFIDENCE, seed: 0 };
         report.weighted_f1_interval = Some(weighted_f1_interval(&truth, &predicted, count, bootstrap)?);
         report.loss = Some(loss);
-        let mut predictions = predictions(scored, terms.labels)?;
-        for (prediction, answer) in predictions.iter_mut().zip(answers) {
-            prediction.label = answer.map(|label| terms.labels.name(label).to_owned());
-        }
+        let predictions = predictions(scored, &answers, terms.labels)?;
         let (report, context) = (Some(report), Some(self.context.clone()));
         Ok((Measure { split, loss, report, context }, predictions))
     }
-
-    /// The label of each question, as `eval.output_type` wants it found.
-    fn answers(
-        &self,
-        model: &CausalLm,
-        questions: &Questions,
-        scored: &[Scored],
-        terms: Terms,
-    ) -> anyhow::Result<Vec<Option<Label>>> {
-        match (terms.recipe.eval.output_type, &self.reader) {
-            (OutputType::GenerateUntil, Some(reader)) => {
-                let what = format!("{} answers", self.split.as_str());
-                let counter = terms.printer.counter(&what, questions.samples.len());
-                let batch_size = terms.recipe.eval.per_device_eval_batch_size;
-                reader.ask(model, (questions, batch_size), terms.labels, &counter)
-            }
-            (OutputType::GenerateUntil | OutputType::MultipleChoice, _) => {
-                Ok(scored.iter().map(|one| Some(one.predicted)).collect())
-            }
-        }
-    }
 }
 
-/// Labels every question, with a bar.
+/// Scores the labels of every question, with a bar, and finds each one's answer as `eval.output_type` wants it found;
+/// `None` is one that names no label. A model's own words need a reader.
 ///
 /// # Errors
-/// A score that is not finite.
+/// A score that is not finite; a prompt that leaves no room for an answer.
 pub(crate) fn ask(
     model: &CausalLm,
     questions: &Questions,
-    (what, section): (&str, &EvalSection),
-    printer: &Printer,
-) -> Result<Vec<Scored>, TrainError> {
-    let counter = printer.counter(what, questions.samples.len());
-    evaluate(model, questions, section, &mut |done| counter.set(done))
+    reader: Option<&Reader>,
+    what: &str,
+    terms: Terms,
+) -> anyhow::Result<(Vec<Scored>, Vec<Option<Label>>)> {
+    let (section, count) = (&terms.recipe.eval, questions.samples.len());
+    let counter = terms.printer.counter(what, count);
+    let scored = evaluate(model, questions, section, &mut |done| counter.set(done))?;
+    let answers = match (section.output_type, reader) {
+        (OutputType::GenerateUntil, Some(reader)) => {
+            let counter = terms.printer.counter(&format!("{what} answers"), count);
+            let batch_size = section.per_device_eval_batch_size;
+            reader.ask(model, (questions, batch_size), terms.labels, &counter)?
+        }
+        (OutputType::GenerateUntil | OutputType::MultipleChoice, _) => {
+            scored.iter().map(|one| Some(one.predicted)).collect()
+        }
+    };
+    Ok((scored, answers))
 }
 
 /// Answers as they are stored.
 ///
 /// # Errors
 /// A score that is not finite.
-pub(crate) fn predictions(scored: Vec<Scored>, labels: &LabelSet) -> anyhow::Result<Vec<Prediction>> {
-    let prediction = |one: Scored| {
+pub(crate) fn predictions(
+    scored: Vec<Scored>,
+    answers: &[Option<Label>],
+    labels: &LabelSet,
+) -> anyhow::Result<Vec<Prediction>> {
+    let prediction = |(one, answer): (Scored, &Option<Label>)| {
         let scores: Vec<f64> = one.log_probs.iter().map(|&score| f64::from(score)).collect();
-        Ok(Prediction::likeliest(one.id, one.truth, &scores, labels)?)
+        let mut prediction = Prediction::likeliest(one.id, one.truth, &scores, labels)?;
+        prediction.label = answer.map(|label| labels.name(label).to_owned());
+        Ok(prediction)
     };
-    scored.into_iter().map(prediction).collect()
+    scored.into_iter().zip(answers).map(prediction).collect()
 }
 
 /// The result of a training on one split for people: before and after, if there is a before.
@@ -177,6 +171,8 @@ pub(crate) fn comparison(before: Option<&Measure>, after: &Measure) -> anyhow::R
     let (accuracy, weighted_f1) = (percent(report.majority.accuracy), percent(report.majority.weighted_f1));
     let majority =
         format!("always the most frequent label: accuracy {accuracy:.2}, weighted F1 {weighted_f1:.2}");
-    let lines: Vec<String> = [Some(table), interval, Some(majority), context].into_iter().flatten().collect();
+    let over = report.macro_f1.map(|macro_f1| macro_f1.to_string());
+    let lines: Vec<String> =
+        [Some(table), interval, over, Some(majority), context].into_iter().flatten().collect();
     Ok(lines.join("\n"))
 }

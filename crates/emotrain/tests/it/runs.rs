@@ -168,6 +168,29 @@ fn answers_in_the_models_own_words_count_only_as_labels() {
     bench.train("run", &["--set", "train.max_steps=60"]).done();
     bench.run(&[&["eval", "recipe.toml", "--run", "run"], &own[..]].concat()).done();
     assert!(bench.read("own.jsonl").matches("\"label\":null").count() < 12, "{}", bench.read("own.jsonl"));
+
+    // predict finds them in the same way, and says how many name no label.
+    let input = material().join("valid.jsonl").display().to_string();
+    let predict = ["predict", "recipe.toml", "--adapter", "run/adapter", "--input", &input];
+    let said = bench.run(&[&predict[..], &own[..]].concat()).done();
+    let labels = |rows: &str| -> Vec<_> { lines(rows).iter().map(|row| row["label"].clone()).collect() };
+    let own_words = labels(&bench.read("own.jsonl"));
+    bench.run(&[&["eval", "recipe.toml", "--run", "run"], &own[..]].concat()).done();
+    assert_eq!(own_words, labels(&bench.read("own.jsonl")));
+    let unparsed = own_words.iter().filter(|label| label.is_null()).count();
+    let told = said.err.contains(&format!("{unparsed} of 12 answers name no label"));
+    assert_eq!(told, unparsed > 0, "{}", said.err);
+    // A model that was hardly trained answers in other words: by likelihood every answer is a label.
+    bench.train("early", &["--set", "train.max_steps=1"]).done();
+    let early = ["predict", "recipe.toml", "--adapter", "early/adapter", "--input", &input];
+    let said = bench.run(&[&early[..], &own[..]].concat()).done();
+    assert!(
+        bench.read("own.jsonl").contains("\"label\":null") && said.err.contains("name no label"),
+        "{}",
+        said.err
+    );
+    let said = bench.run(&[&early[..], &["--output", "choice.jsonl"]].concat()).done();
+    assert!(!bench.read("choice.jsonl").contains("\"label\":null") && !said.err.contains("name no label"));
 }
 
 #[test]

@@ -223,7 +223,13 @@ fn sources_that_are_never_shown_are_refused() {
         template(&[], "template = \"prcemo\""),
         &expect![[r#"
         no template file prcemo
-        did you mean template = "prc_emo"?"#]],
+        did you mean template = "prc_emo"? built in are plain, prc_emo; a template of your own is the path of a file, such as "my.jinja""#]],
+    );
+    check(
+        template(&[], "template = \"chatml\""),
+        &expect![[r#"
+        no template file chatml
+        built in are plain, prc_emo; a template of your own is the path of a file, such as "my.jinja""#]],
     );
 }
 
