@@ -92,7 +92,7 @@ class Training:
 
     def result(self, folder):
         files = ["adapter/adapter_model.safetensors", "report.json", "predictions.valid.jsonl"]
-        return [digest(folder / "out" / file) for file in files]
+        return {file: digest(folder / "out" / file) for file in files}
 
     def intact(self, folder):
         """A result that was published can be used at any moment."""
@@ -124,7 +124,7 @@ class Bank:
     again = first
 
     def result(self, folder):
-        return [digest(folder / "bank" / file) for file in ["demonstrations.jsonl", "manifest.json"]]
+        return {file: digest(folder / "bank" / file) for file in ["demonstrations.jsonl", "manifest.json"]}
 
     def intact(self, folder):
         """The first file's demonstrations are there whatever happened."""
@@ -151,7 +151,7 @@ class Prediction:
     again = first
 
     def result(self, folder):
-        return [digest(folder / "labels.jsonl")]
+        return {"labels.jsonl": digest(folder / "labels.jsonl")}
 
     def intact(self, folder):
         text = (folder / "labels.jsonl").read_text()
@@ -211,7 +211,7 @@ class Trial:
         self.reset()
         self.points = changing_calls(command, self.folder)
         self.expected = command.result(self.folder)
-        assert all(self.expected), f"{command.name} leaves no result"
+        assert all(self.expected.values()), f"{command.name} leaves no result"
         self.counts, self.faults = Counter(), []
 
     def reset(self):
@@ -236,8 +236,11 @@ class Trial:
         self.look(where, code, text)
         if code != 0:
             self.fault(where, f"exit {code} when given again", text)
-        elif self.command.result(self.folder) != self.expected:
-            self.fault(where, "another result")
+        else:
+            result = self.command.result(self.folder)
+            for file in self.expected:
+                if result[file] != self.expected[file]:
+                    self.fault(where, f"another {file}")
 
     def kill(self, most, instants):
         for call, number in spread(self.points, most):

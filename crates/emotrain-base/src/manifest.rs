@@ -119,10 +119,8 @@ pub fn verify(folder: &Path) -> Result<Verified, DamagedFile> {
 
 fn check(path: &Path, record: &FileRecord) -> Result<(), DamagedFile> {
     let unreadable = |error: io::Error| {
-        let damage = match error.kind() {
-            io::ErrorKind::NotFound => Damage::NotThere,
-            _ => Damage::Unreadable(system_words(&error)),
-        };
+        let is_missing = error.kind() == io::ErrorKind::NotFound;
+        let damage = if is_missing { Damage::NotThere } else { Damage::Unreadable(system_words(&error)) };
         DamagedFile::new(path, damage)
     };
     let found = fs_err::metadata(path).map_err(unreadable)?.len();

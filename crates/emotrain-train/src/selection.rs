@@ -99,9 +99,9 @@ pub(crate) fn load_result(job: &Job, model: &mut CausalLm) -> Result<(), TrainEr
         TrainError::Damaged { damaged, hint }
     })?;
     if lora {
-        model.reload_adapter(&folder)?
+        model.reload_adapter(&folder)?;
     } else {
-        model.reload(&folder)?
+        model.reload(&folder)?;
     }
     Ok(())
 }

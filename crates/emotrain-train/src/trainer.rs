@@ -76,14 +76,7 @@ pub fn train(
     let Recipe { train: section, curriculum, eval, save, .. } = job.recipe;
     let plan = Plan::new(section, data.train.iter().map(|sample| sample.ids.len()).collect(), data.course);
     let mut optimizer = Adam::new(section);
-    let mut state = State::default();
-    let mut last_checkpoint = resume_path(job)?;
-    if let Some(path) = &last_checkpoint {
-        state = checkpoint::load(path, &mut model, &mut optimizer)?;
-        if state.step > plan.total_steps() {
-            return Err(TrainError::beyond(path, plan.total_steps()));
-        }
-    }
+    let (mut state, mut last_checkpoint) = take_up(job, &plan, &mut model, &mut optimizer)?;
     let mut diary = Diary::open(job, (&plan, data), &state)?;
     events(&Event::Started { total_steps: plan.total_steps(), start_step: state.step });
 
@@ -231,6 +224,21 @@ fn per_sample(samples: &[Sample], window: &[usize], losses: &[f32]) -> Vec<(usiz
         (number, sum, tokens)
     };
     window.iter().map(&mut told).collect()
+}
+
+/// Goes on from where the recipe says, or begins.
+fn take_up(
+    job: &Job,
+    plan: &Plan,
+    model: &mut CausalLm,
+    optimizer: &mut Adam,
+) -> Result<(State, Option<PathBuf>), TrainError> {
+    let Some(path) = resume_path(job)? else { return Ok((State::default(), None)) };
+    let state = checkpoint::load(&path, model, optimizer)?;
+    if state.step > plan.total_steps() {
+        return Err(TrainError::beyond(&path, plan.total_steps()));
+    }
+    Ok((state, Some(path)))
 }
 
 fn resume_path(job: &Job) -> Result<Option<PathBuf>, TrainError> {
