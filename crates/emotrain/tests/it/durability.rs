@@ -15,7 +15,7 @@ fn copy(from: &Path, to: &Path) {
         let entry = entry.unwrap();
         let place = to.join(entry.file_name());
         if entry.path().is_dir() {
-            copy(&entry.path(), &place)
+            copy(&entry.path(), &place);
         } else {
             fs_err::copy(entry.path(), place).unwrap();
         }
@@ -158,7 +158,7 @@ fn a_run_goes_on_with_the_contents_that_it_began_with() {
     bench.train("run", &[&own[..], &["--resume"]].concat()).done();
 
     let train = bench.read("train.jsonl");
-    bench.write("train.jsonl", &train.lines().take(9).map(|line| format!("{line}\n")).collect::<String>());
+    bench.write("train.jsonl", &train.split_inclusive('\n').take(9).collect::<String>());
     bench.write("short.jinja", &bench.read("short.jinja").replace("Labels:", "The labels:"));
     flip(&bench.path("base/model.safetensors"), 41);
     let config = bench.read("base/tokenizer_config.json");

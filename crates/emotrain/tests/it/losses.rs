@@ -14,7 +14,8 @@ const SET: [&str; 8] = [
 ];
 
 /// Of the tiny model of the workbench, trained by the recipe there. Another list is another computation.
-const EXPECTED: [f64; 8] = [5.894544, 5.577142, 5.477764, 5.203808, 5.077849, 4.662609, 4.585667, 4.488615];
+const EXPECTED: [f64; 8] =
+    [5.894_544, 5.577_142, 5.477_764, 5.203_808, 5.077_849, 4.662_609, 4.585_667, 4.488_615];
 
 /// A sum in another order may differ in the last digits of float32.
 const TOLERANCE: f64 = 2e-5;
