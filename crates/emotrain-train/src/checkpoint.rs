@@ -129,3 +129,33 @@ fn named(name: String, tensor: &Tensor<2>) -> NamedTensor {
     let values = tensor.clone().cast(DType::F32).try_into_vec_as().expect("a device that can be read");
     NamedTensor { spec: TensorSpec { name, shape, dtype: FloatType::F32 }, values }
 }
+
+#[cfg(test)]
+mod tests {
+    use emotrain_model::random::Key;
+
+    use super::*;
+
+    fn read_back(value: f64) -> f64 {
+        let state = State { best: Some((1, value)), seconds: value, ..State::default() };
+        let text = serde_json::to_string_pretty(&state).unwrap();
+        let read: State = serde_json::from_str(&text).unwrap();
+        assert_eq!(read, state, "{text}");
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+        value["best"][1].as_f64().unwrap()
+    }
+
+    /// What a resumed run compares with is what the run that was stopped had measured, to the last bit.
+    #[test]
+    fn numbers_survive_being_written() {
+        let fractions =
+            (1..120).flat_map(|whole| (0..=whole).map(move |part| f64::from(part) / f64::from(whole)));
+        let key = Key::new(7);
+        let any = (0..20_000)
+            .map(|number| f64::from_bits(key.with(number).bits()))
+            .filter(|value| value.is_finite());
+        for value in fractions.chain(any) {
+            assert_eq!(read_back(value).to_bits(), value.to_bits(), "{value}");
+        }
+    }
+}
