@@ -13,6 +13,8 @@ use crate::schedule::Schedule;
 pub struct Curriculum {
     /// Of each dialogue, in the split's order.
     pub scores: Vec<Components>,
+    /// Utterances of each dialogue that are trained on.
+    pub utterances: Vec<usize>,
     /// Of the run.
     pub schedule: Schedule,
 }
@@ -28,8 +30,9 @@ impl Curriculum {
         dialogues: &[Dialogue],
     ) -> Result<Self, CurriculumError> {
         let scores = scorer.all(dialogues)?;
-        let utterances: Vec<usize> = scores.iter().map(|score| score.n_utt).collect();
-        Self::from_scores(section, scores, &utterances)
+        let labelled =
+            |dialogue: &Dialogue| dialogue.utterances.iter().filter(|one| one.label.is_some()).count();
+        Self::from_scores(section, scores, dialogues.iter().map(labelled).collect())
     }
 
     /// Orders and cuts a split that has been scored. `utterances` holds how many utterances of each
@@ -41,10 +44,11 @@ impl Curriculum {
     pub fn from_scores(
         section: &CurriculumSection,
         scores: Vec<Components>,
-        utterances: &[usize],
+        utterances: Vec<usize>,
     ) -> Result<Self, CurriculumError> {
         let difficulties: Vec<f64> = scores.iter().map(|score| score.dif).collect();
-        let buckets = Buckets::new(section, &difficulties, utterances)?;
-        Ok(Self { scores, schedule: Schedule::new(section, buckets, utterances) })
+        let buckets = Buckets::new(section, &difficulties, &utterances)?;
+        let schedule = Schedule::new(section, buckets, &utterances);
+        Ok(Self { scores, utterances, schedule })
     }
 }

@@ -132,43 +132,42 @@ impl Shifts {
     }
 
     /// Calls `found` for each shift, in the order of the later utterance, and returns the number of
-    /// distinct speakers.
+    /// distinct speakers. An utterance without a label takes part in no shift; a speaker's shifts go past it.
     fn walk(
         &self,
         dialogue: &Dialogue,
         last: &mut Vec<usize>,
         mut found: impl FnMut(ShiftKind, usize, usize, f64),
-    ) -> Result<usize, CurriculumError> {
+    ) -> usize {
         last.clear();
         let utterances = &dialogue.utterances;
         let label = |position: usize| {
-            let label = utterances[position]
-                .label
-                .ok_or_else(|| CurriculumError::NoLabel { utterance: dialogue.utterance_id(position) })?;
-            assert!(label.index() < self.labels, "a label of another set");
-            Ok::<_, CurriculumError>(label.index())
+            let label = utterances[position].label?.index();
+            assert!(label < self.labels, "a label of another set");
+            Some(label)
         };
+        let weight = |from: usize, to: usize| self.weights[label(from)? * self.labels + label(to)?];
         for (to, utterance) in utterances.iter().enumerate() {
-            let here = label(to)?;
-            let weight =
-                |from: usize| Ok::<_, CurriculumError>(self.weights[label(from)? * self.labels + here]);
             match last.iter_mut().find(|from| utterances[**from].speaker == utterance.speaker) {
-                Some(place) => {
-                    let from = std::mem::replace(place, to);
-                    if let Some(weight) = weight(from)? {
-                        found(ShiftKind::SameSpeaker, from, to, weight);
+                Some(from) => {
+                    if let Some(weight) = weight(*from, to) {
+                        found(ShiftKind::SameSpeaker, *from, to, weight);
+                    }
+                    // What a speaker felt last is known from the last utterance with a label.
+                    if label(to).is_some() || label(*from).is_none() {
+                        *from = to;
                     }
                 }
                 None => last.push(to),
             }
             if to > 0
                 && utterances[to - 1].speaker != utterance.speaker
-                && let Some(weight) = weight(to - 1)?
+                && let Some(weight) = weight(to - 1, to)
             {
                 found(ShiftKind::CrossSpeaker, to - 1, to, weight);
             }
         }
-        Ok(last.len())
+        last.len()
     }
 }
 
@@ -201,7 +200,7 @@ impl Scorer {
     /// The components of one dialogue.
     ///
     /// # Errors
-    /// An utterance without a label; a difficulty that should have been given.
+    /// A difficulty that should have been given.
     ///
     /// # Panics
     /// If a label is not of the scorer's set.
@@ -210,7 +209,7 @@ impl Scorer {
         let n_spk = self.shifts.walk(dialogue, &mut self.last, |kind, _, _, weight| {
             wes[kind as usize] += weight;
             counts[kind as usize] += 1;
-        })?;
+        });
         let ([wes_same, wes_diff], [n_shift_same, n_shift_diff]) = (wes, counts);
         let n_utt = dialogue.utterances.len();
         let per_turn = |shifts: f64| (shifts + n_spk as f64) / (n_utt + n_spk) as f64;
@@ -258,18 +257,15 @@ impl Scorer {
 
     /// The shifts of a dialogue, in the order of the later utterance.
     ///
-    /// # Errors
-    /// An utterance without a label.
-    ///
     /// # Panics
     /// If a label is not of the scorer's set.
-    pub fn shifts(&self, dialogue: &Dialogue) -> Result<Vec<Shift>, CurriculumError> {
+    pub fn shifts(&self, dialogue: &Dialogue) -> Vec<Shift> {
         let mut shifts = Vec::new();
         self.shifts.walk(dialogue, &mut Vec::new(), |kind, from, to, weight| {
             let weight = self.shifts.weighted.then_some(weight);
             shifts.push(Shift { kind, from, to, weight });
-        })?;
-        Ok(shifts)
+        });
+        shifts
     }
 
     /// The kind of difficulty.

@@ -1,6 +1,6 @@
 //! What can keep a curriculum from being made.
 
-use emotrain_data::{DataError, UtteranceId};
+use emotrain_data::DataError;
 use emotrain_recipe::Difficulty;
 
 use crate::wheel::WheelError;
@@ -27,12 +27,6 @@ pub enum CurriculumError {
         wheel: String,
         /// The most similar emotion of the wheel.
         nearest: Option<String>,
-    },
-    /// An utterance without the label that shifts are counted by.
-    #[error("{utterance}: has no label")]
-    NoLabel {
-        /// Which utterance.
-        utterance: UtteranceId,
     },
     /// A difficulty that does not come from the labels and that nobody has given.
     #[error("difficulty = \"{difficulty}\" needs a number for each dialogue, and none were given")]

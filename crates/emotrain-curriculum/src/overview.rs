@@ -231,7 +231,7 @@ impl Example {
             to_label: label(shift.to),
             shift,
         };
-        let shifts = scorer.shifts(dialogue)?.into_iter().map(spelled).collect();
+        let shifts = scorer.shifts(dialogue).into_iter().map(spelled).collect();
         Ok(Self { id: dialogue.id.clone(), components, shifts })
     }
 }
@@ -242,7 +242,7 @@ impl EpochSummary {
         Self {
             phase: epoch.phase,
             dialogues: epoch.dialogues.len(),
-            utterances: epoch.dialogues.iter().map(|&index| curriculum.scores[index].n_utt).sum(),
+            utterances: epoch.dialogues.iter().map(|&index| curriculum.utterances[index]).sum(),
             share: epoch.share,
             mean: mean(epoch.dialogues, curriculum),
         }

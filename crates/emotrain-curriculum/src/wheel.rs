@@ -5,7 +5,7 @@ mod parse;
 use std::collections::BTreeMap;
 
 use emotrain_data::{Label, LabelSet, TextFile};
-use emotrain_recipe::CurriculumSection;
+use emotrain_recipe::{CurriculumSection, folded};
 
 pub use self::parse::WheelError;
 use crate::error::CurriculumError;
@@ -61,12 +61,6 @@ fn cos_degrees(degrees: f64) -> f64 {
     let turned = degrees.abs() % 360.0;
     let half = if turned > 180.0 { 360.0 - turned } else { turned };
     if half <= 45.0 { half.to_radians().cos() } else { (90.0 - half).to_radians().sin() }
-}
-
-/// The spelling that is compared: lower case, words joined by one `_`.
-fn folded(name: &str) -> String {
-    let words = name.split(|c: char| c.is_whitespace() || c == '_' || c == '-');
-    words.filter(|word| !word.is_empty()).map(str::to_lowercase).collect::<Vec<_>>().join("_")
 }
 
 impl Wheel {

@@ -1,5 +1,7 @@
 //! What can be wrong with data, and where.
 
+mod hint;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -67,17 +69,46 @@ pub enum DataProblem {
     #[error("cannot be written as JSON: {0}")]
     NotJson(String),
     /// The bytes are not UTF-8.
-    #[error("is not valid UTF-8")]
-    NotUtf8,
+    #[error("is not valid UTF-8 (byte 0x{0:02X})")]
+    NotUtf8(u8),
+    /// A file of another kind than text in UTF-8.
+    #[error("is {0}, not text in UTF-8")]
+    OtherKind(FileKind),
     /// Broken JSON.
     #[error("invalid JSON: {0}")]
     InvalidJson(String),
+    /// One large list where each line is a value.
+    #[error("is a JSON list, not JSON lines")]
+    JsonList,
+    /// A value that goes on over several lines where each line is a value.
+    #[error("the JSON goes on over several lines")]
+    JsonOverLines,
+    /// What Python prints of a dictionary.
+    #[error("is Python's way of writing a dictionary, not JSON")]
+    PythonForm,
+    /// `NaN` and the infinities.
+    #[error("JSON has no {0}")]
+    NotANumberOfJson(&'static str),
     /// Sound JSON of the wrong form: a missing or unknown key, a value of another type.
     #[error("{0}")]
     WrongForm(String),
     /// A broken row of a CSV file.
     #[error("invalid CSV: {0}")]
     InvalidCsv(String),
+    /// A quotation mark that swallows what follows.
+    #[error("a cell begins with a quotation mark, but {0}")]
+    OpenQuote(&'static str),
+    /// Cells that are not separated by commas.
+    #[error("the columns seem to be separated by {0}")]
+    OtherSeparator(&'static str),
+    /// A table of another data set.
+    #[error("missing column \"{column}\": this is the form that data.format = \"{format}\" reads")]
+    OtherTable {
+        /// The column that is missing.
+        column: &'static str,
+        /// The format to name.
+        format: &'static str,
+    },
     /// A CSV file without a column that is needed.
     #[error("missing column \"{column}\"")]
     MissingColumn {
@@ -118,6 +149,9 @@ pub enum DataProblem {
     /// An utterance without the label that training and evaluation need.
     #[error("has no label")]
     MissingLabel,
+    /// No utterance at all has the label that training and evaluation need.
+    #[error("no utterance has a label")]
+    NoLabels,
     /// An utterance without text.
     #[error("the utterance is empty")]
     EmptyUtterance,
@@ -205,9 +239,33 @@ pub enum DataProblem {
     /// Two splits read the same file, or a copy of it.
     #[error("holds the same as {0}: splits must not share data")]
     SameFile(String),
-    /// A dialogue with equal id and texts in two splits.
-    #[error("is also in {0}: splits must not share data")]
-    SharedDialogue(String),
+    /// A dialogue whose texts stand in two splits.
+    #[error("is also in {also}: splits must not share data{}", more_of(*.more))]
+    SharedDialogue {
+        /// The other file, with the id there if that is another.
+        also: String,
+        /// Dialogues of the file besides this one.
+        more: usize,
+    },
+}
+
+fn more_of(count: usize) -> String {
+    if count == 0 { String::new() } else { format!(" ({count} more are)") }
+}
+
+/// What a file is that is no text in UTF-8.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileKind {
+    /// With its article.
+    pub name: &'static str,
+    /// What to do about it.
+    pub hint: &'static str,
+}
+
+impl fmt::Display for FileKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
 }
 
 /// What a required knowledge source has no texts for.
@@ -251,62 +309,10 @@ impl DataError {
     pub fn problem(&self) -> &DataProblem {
         &self.problem
     }
-
-    /// The fix, where one can be named.
-    pub fn hint(&self) -> Option<String> {
-        let problem = &*self.problem;
-        if let DataProblem::Write(error) = problem {
-            return error.hint().map(str::to_owned);
-        }
-        if let DataProblem::UnknownLabel { nearest: Some(name), .. }
-        | DataProblem::MissingColumn { nearest: Some(name), .. } = problem
-        {
-            Some(format!("did you mean \"{name}\"?"))
-        } else if let DataProblem::UnknownLabel { known, .. } = problem {
-            Some(format!("the labels are {known}"))
-        } else if let DataProblem::KnowledgeLevel { found, .. } = problem {
-            Some(format!("write level = \"{found}\" under that [[knowledge]]"))
-        } else if let DataProblem::MissingKnowledge(gap) = problem {
-            Some(match (gap.missing == gap.wanted, gap.extra) {
-                (true, 1..) => "the texts are for other data: with {split} in the path each split has its own file",
-                _ => "add them, fill them in with emotrain interpret, or write required = false to leave the slot empty",
-            }.to_owned())
-        } else {
-            problem.fixed_hint().map(str::to_owned)
-        }
-    }
 }
 
 impl From<WriteError> for DataError {
     fn from(error: WriteError) -> Self {
         Self::new(Place::file(&error.path), DataProblem::Write(error))
-    }
-}
-
-impl DataProblem {
-    fn fixed_hint(&self) -> Option<&'static str> {
-        let hints = [
-            (matches!(self, Self::NotFound), "paths in a recipe are relative to the recipe's own folder"),
-            (
-                matches!(self, Self::Empty(_)),
-                "name a file with at least one; data.format says how it is read",
-            ),
-            (matches!(self, Self::MissingLabel), "training and evaluation need a label for every utterance"),
-            (matches!(self, Self::NotUtf8), "save the file as UTF-8; spreadsheets often write Windows-1252"),
-            (matches!(self, Self::IsFolder), "name the file inside it"),
-            (matches!(self, Self::NotOneDialoguesFile(_)), "give the path of the dialogues file itself"),
-            (matches!(self, Self::NoSpeaker(_)), "add a list `speakers` with one name per sentence"),
-            (matches!(self, Self::NoKnowledgeField { .. }), "name the key in the source's field"),
-            (matches!(self, Self::DuplicateKnowledge { .. }), "keep one of the two"),
-            (
-                matches!(self, Self::NoManifest),
-                "let emotrain interpret come to its end, or name the file itself",
-            ),
-            (
-                matches!(self, Self::NoDialoguesInText),
-                "plain text is for language-model training; choose another data.format for dialogues",
-            ),
-        ];
-        hints.into_iter().find_map(|(applies, hint)| applies.then_some(hint))
     }
 }

@@ -1,5 +1,7 @@
 //! Files: reading with a place for every error, and JSON lines.
 
+mod json;
+mod kind;
 mod lines;
 mod write;
 
@@ -14,6 +16,8 @@ use serde::Deserialize;
 
 use crate::error::{DataError, DataProblem, Place};
 
+pub(crate) use self::json::{json_problem, line_problem, mend_surrogates};
+pub(crate) use self::kind::foreign;
 pub(crate) use self::lines::LineReader;
 pub use self::write::{JsonlWriter, write_jsonl};
 
@@ -41,14 +45,30 @@ impl TextFile {
         }
         let bytes = fs_err::read(path).map_err(|error| fail(read_problem(&error)))?;
         let sha256 = sha256_hex(&bytes);
+        if let Some(kind) = foreign(&bytes) {
+            return Err(fail(DataProblem::OtherKind(kind)));
+        }
         let mut text = String::from_utf8(bytes).map_err(|error| {
-            let sound = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-            DataError::new(Place::line(path, line_after(sound)), DataProblem::NotUtf8)
+            let (bytes, sound) = (error.as_bytes(), error.utf8_error().valid_up_to());
+            let problem = DataProblem::NotUtf8(bytes[sound]);
+            DataError::new(Place::line(path, line_after(&bytes[..sound])), problem)
         })?;
         if text.starts_with('\u{feff}') {
             text.drain(..'\u{feff}'.len_utf8());
         }
         Ok(Self { path: path.to_owned(), sha256, text })
+    }
+
+    /// Reads a UTF-8 file of JSON, with halves of surrogate pairs replaced.
+    ///
+    /// # Errors
+    /// Those of [`TextFile::read`].
+    pub(crate) fn read_json(path: &Path) -> Result<Self, DataError> {
+        let file = Self::read(path)?;
+        let mut bytes = file.text.into_bytes();
+        mend_surrogates(&mut bytes);
+        let text = String::from_utf8(bytes).expect("ASCII took the place of ASCII");
+        Ok(Self { text, ..file })
     }
 
     /// The line, counted from 1, of a byte of the text.
@@ -63,22 +83,24 @@ impl TextFile {
 
     /// An error of the JSON value `part`, a slice of this text, with the line it is on.
     pub(crate) fn json_error(&self, part: &str, error: &serde_json::Error) -> DataError {
+        self.json_error_of(part, error, json_problem(error, part))
+    }
+
+    /// A problem with the JSON value `part`, which the parser complained of as `error`.
+    pub(crate) fn json_error_of(
+        &self,
+        part: &str,
+        error: &serde_json::Error,
+        problem: DataProblem,
+    ) -> DataError {
         let line = self.line_at(self.offset_of(part)) + error.line().saturating_sub(1);
-        DataError::new(Place::line(&self.path, line), json_problem(error))
+        DataError::new(Place::line(&self.path, line), problem)
     }
 }
 
 /// The line, counted from 1, on which the byte after `bytes` stands.
 fn line_after(bytes: &[u8]) -> usize {
     bytes.split(|&byte| byte == b'\n').count()
-}
-
-/// What the parser says, without the position that it counts from its own beginning.
-pub(crate) fn json_problem(error: &serde_json::Error) -> DataProblem {
-    let position = format!(" at line {} column {}", error.line(), error.column());
-    let message = error.to_string();
-    let message = message.strip_suffix(&position).unwrap_or(&message).to_owned();
-    if error.is_data() { DataProblem::WrongForm(message) } else { DataProblem::InvalidJson(message) }
 }
 
 /// The values of a JSONL file with their lines, counted from 1. Blank lines are passed over.
@@ -100,7 +122,8 @@ impl<'a, T: Deserialize<'a>> Iterator for JsonlReader<'a, T> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let (index, line) = self.lines.find(|(_, line)| !line.trim().is_empty())?;
-        let value = serde_json::from_str(line).map_err(|error| self.file.json_error(line, &error));
+        let value = serde_json::from_str(line)
+            .map_err(|error| self.file.json_error_of(line, &error, line_problem(&error, line)));
         Some(value.map(|value| (index + 1, value)))
     }
 }

@@ -1,9 +1,13 @@
 //! The closed sets of emotions, and the one table of their names.
 
+mod unlabelled;
+
 use std::collections::HashMap;
 
-use emotrain_recipe::{DataSection, LabelSetName};
+use emotrain_recipe::{DataSection, LabelSetName, composed, folded};
 use serde::{Deserialize, Serialize};
+
+use crate::mend::without_invisible;
 
 /// MELD's labels in the order of its published integer labels.
 const MELD: &[&str] = &["neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger"];
@@ -64,9 +68,12 @@ pub enum LabelSetError {
     /// A label or alias without letters.
     #[error("a label or alias is empty")]
     EmptyName,
-    /// Two labels, or a label and an alias, that differ in case and spacing at most.
+    /// Two labels, or a label and an alias, that differ in case, spacing and Unicode form at most.
     #[error("\"{0}\" stands for two labels")]
     Ambiguous(String),
+    /// A label among the words for utterances without one.
+    #[error("data.context_labels names \"{0}\", which is a label: its utterances are asked about")]
+    LabelAsContext(String),
     /// An alias of something that is not a label.
     #[error("alias \"{alias}\" names \"{label}\", which is not a label")]
     AliasOfNothing {
@@ -83,6 +90,8 @@ pub struct LabelSet {
     names: Vec<String>,
     /// Normalised spelling to label; looked up only, never iterated in an order that matters.
     spellings: HashMap<String, Label>,
+    /// Normalised words of the recipe for utterances without a label.
+    context: Vec<String>,
 }
 
 impl LabelSet {
@@ -116,14 +125,15 @@ impl LabelSet {
         names: impl IntoIterator<Item = &'a str>,
         aliases: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<Self, LabelSetError> {
-        let names: Vec<String> = names.into_iter().map(|name| name.trim().to_owned()).collect();
+        let names: Vec<String> =
+            names.into_iter().map(|name| composed(without_invisible(name).trim())).collect();
         if names.len() < 2 {
             return Err(LabelSetError::TooFew(names.len()));
         }
         if names.len() > MOST_LABELS {
             return Err(LabelSetError::TooMany(names.len()));
         }
-        let mut set = Self { names: Vec::new(), spellings: HashMap::new() };
+        let mut set = Self { names: Vec::new(), spellings: HashMap::new(), context: Vec::new() };
         for (index, name) in names.iter().enumerate() {
             set.add_spelling(name, Label::from_index(index))?;
         }
@@ -143,14 +153,20 @@ impl LabelSet {
     /// The set that a recipe's `[data]` section asks for.
     ///
     /// # Errors
-    /// Those of [`LabelSet::custom`], for a custom set.
+    /// Those of [`LabelSet::custom`], for a custom set; [`LabelSetError::LabelAsContext`].
     pub fn from_section(section: &DataSection) -> Result<Self, LabelSetError> {
-        if section.label_set != LabelSetName::Custom {
-            return Ok(Self::builtin(section.label_set));
+        let mut set = if section.label_set == LabelSetName::Custom {
+            let names = section.labels.iter().map(String::as_str);
+            let aliases = section.label_aliases.iter();
+            Self::custom(names, aliases.map(|(alias, label)| (alias.as_str(), label.as_str())))?
+        } else {
+            Self::builtin(section.label_set)
+        };
+        if let Some(label) = section.context_labels.iter().find(|word| set.resolve(word).is_some()) {
+            return Err(LabelSetError::LabelAsContext(label.clone()));
         }
-        let names = section.labels.iter().map(String::as_str);
-        let aliases = section.label_aliases.iter().map(|(alias, label)| (alias.as_str(), label.as_str()));
-        Self::custom(names, aliases)
+        set.context = section.context_labels.iter().map(|word| normalise(word)).collect();
+        Ok(set)
     }
 
     fn add_spelling(&mut self, spelling: &str, label: Label) -> Result<(), LabelSetError> {
@@ -164,12 +180,18 @@ impl LabelSet {
         }
     }
 
-    /// The label that a spelling stands for: its name or an alias, whatever the case; spaces,
-    /// hyphens and underscores are alike.
+    /// The label that a spelling stands for: its name or an alias, whatever the case and the form in which Unicode
+    /// writes accents; spaces, hyphens and underscores are alike.
     pub fn resolve(&self, spelling: &str) -> Option<Label> {
         // Most files spell labels as we do.
         let known = self.spellings.get(spelling);
         known.or_else(|| self.spellings.get(&normalise(spelling))).copied()
+    }
+
+    /// Whether a spelling that stands for no label says that there is none: nothing at all, the marks of published
+    /// data sets (`xxx`, `oth`, -1), or a word of `data.context_labels`.
+    pub fn is_unlabelled(&self, spelling: &str) -> bool {
+        is_unlabelled(spelling) || self.context.contains(&normalise(spelling))
     }
 
     /// The label's own word.
@@ -210,6 +232,12 @@ impl LabelSet {
     }
 }
 
+/// Whether a word of a file says that there is no label, whatever the label set: nothing at all, or a mark of published
+/// data sets.
+pub(crate) fn is_unlabelled(word: &str) -> bool {
+    normalise(word).is_empty() || unlabelled::is_mark(word)
+}
+
 /// The name that all data sets share for the emotion that `word` names: "joy" for "happy" and for
 /// "Happiness". A word that no built-in set knows is its own name, in lower case with its parts joined
 /// by underscores.
@@ -225,11 +253,9 @@ fn synonyms(name: &'static str) -> impl Iterator<Item = &'static str> {
     row.iter().copied().filter(move |synonym| *synonym != name)
 }
 
-/// Lower case, words joined by one underscore.
+/// The spelling that is compared, of what can be seen.
 fn normalise(spelling: &str) -> String {
-    let words = spelling.split(|character: char| character.is_whitespace() || "_-".contains(character));
-    let words: Vec<String> = words.filter(|word| !word.is_empty()).map(str::to_lowercase).collect();
-    words.join("_")
+    folded(&without_invisible(spelling))
 }
 
 #[cfg(test)]

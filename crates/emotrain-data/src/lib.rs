@@ -8,11 +8,11 @@
 //! order, and everything after reading is another crate's work.
 //!
 //! ```
-//! use emotrain_data::{LabelSet, load_split};
+//! use emotrain_data::{LabelPolicy, LabelSet, load_split};
 //! use emotrain_recipe::{DataFormat, LabelSetName};
 //!
 //! let labels = LabelSet::builtin(LabelSetName::Meld);
-//! let missing = load_split("nowhere.jsonl".as_ref(), DataFormat::Jsonl, &labels, true);
+//! let missing = load_split("nowhere.jsonl".as_ref(), DataFormat::Jsonl, &labels, LabelPolicy::Required);
 //! assert_eq!(missing.unwrap_err().to_string(), "nowhere.jsonl: no such file");
 //! ```
 
@@ -32,11 +32,11 @@ pub use demonstration::{
     load_demonstrations, load_prc_demonstrations,
 };
 pub use dialogue::{Dialogue, ParseUtteranceIdError, Utterance, UtteranceId};
-pub use error::{DataError, DataProblem, KnowledgeGap, Place};
+pub use error::{DataError, DataProblem, FileKind, KnowledgeGap, Place};
 pub use io::{JsonlReader, JsonlWriter, TextFile, sha256_file, write_jsonl};
 pub use knowledge::{Coverage, Knowledge, load_knowledge};
 pub use label::{Label, LabelSet, LabelSetError, emotion_of};
-pub use load::{JsonlDialogues, jsonl_dialogues, load_split, load_text, to_jsonl};
+pub use load::{JsonlDialogues, LabelPolicy, jsonl_dialogues, load_split, load_text, to_jsonl};
 pub use mend::mended;
-pub use split::{Split, TextSplit, check_disjoint};
+pub use split::{SharedDialogue, Split, TextSplit, check_disjoint};
 pub use summary::SplitSummary;

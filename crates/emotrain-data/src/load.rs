@@ -1,16 +1,18 @@
 //! Readers: one file per published format, all ending in the same checks.
 
 mod assemble;
+mod cell;
 mod dailydialog;
 mod emorynlp;
 mod jsonl;
 mod meld_csv;
 mod prc_json;
+mod table;
 mod text;
 
 use std::path::Path;
 
-use emotrain_recipe::DataFormat;
+use emotrain_recipe::{DataFormat, Unlabelled};
 
 use crate::error::{DataError, DataProblem, Place};
 use crate::io::TextFile;
@@ -21,8 +23,27 @@ use self::assemble::Assembler;
 pub use self::jsonl::{JsonlDialogues, jsonl_dialogues, to_jsonl};
 pub use self::text::load_text;
 
-/// Reads and checks the dialogues of one split. With `require_labels` every utterance must have a
-/// label; without, labels may be absent, but those that are there must be of the set.
+/// Which utterances of a file must have a label. One that is there must be of the set in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LabelPolicy {
+    /// All of them.
+    Required,
+    /// One at least; the others are context.
+    Context,
+    /// None: they may be what is wanted.
+    Optional,
+}
+
+impl From<Unlabelled> for LabelPolicy {
+    fn from(unlabelled: Unlabelled) -> Self {
+        match unlabelled {
+            Unlabelled::Context => Self::Context,
+            Unlabelled::Refuse => Self::Required,
+        }
+    }
+}
+
+/// Reads and checks the dialogues of one split.
 ///
 /// `path` is a file; for DailyDialog also the folder of one split.
 ///
@@ -32,18 +53,19 @@ pub fn load_split(
     path: &Path,
     format: DataFormat,
     labels: &LabelSet,
-    require_labels: bool,
+    policy: LabelPolicy,
 ) -> Result<Split, DataError> {
     let read = match format {
         DataFormat::Jsonl => jsonl::read,
         DataFormat::MeldCsv => meld_csv::read,
         DataFormat::PrcJson => prc_json::read,
         DataFormat::Emorynlp => emorynlp::read,
-        DataFormat::Dailydialog => return dailydialog::load(path, labels, require_labels),
+        DataFormat::Dailydialog => return dailydialog::load(path, labels, policy),
         DataFormat::Text => return Err(DataError::new(Place::file(path), DataProblem::NoDialoguesInText)),
     };
-    let file = TextFile::read(path)?;
-    let mut assembler = Assembler::new(&file, labels, require_labels);
+    let is_table = format == DataFormat::MeldCsv;
+    let file = if is_table { TextFile::read(path)? } else { TextFile::read_json(path)? };
+    let mut assembler = Assembler::new(&file, labels, policy);
     read(&file, &mut assembler)?;
     assembler.finish()
 }

@@ -21,8 +21,10 @@ pub struct SplitSummary {
     pub longest_dialogue: usize,
     /// Characters of the longest utterance.
     pub longest_utterance: usize,
-    /// Utterances whose stray control characters were replaced.
+    /// Utterances whose text or speaker was mended.
     pub mended: usize,
+    /// Utterances with characters that were lost before.
+    pub damaged: usize,
     /// Utterances per label, in the label set's order.
     pub labels: Vec<(String, usize)>,
     /// Utterances without a label.
@@ -46,6 +48,7 @@ impl SplitSummary {
             longest_dialogue: split.dialogues.iter().map(|one| one.utterances.len()).max().unwrap_or(0),
             longest_utterance: utterances().map(|one| one.text.chars().count()).max().unwrap_or(0),
             mended: split.mended,
+            damaged: split.damaged,
             labels: labels.names().iter().cloned().zip(counts).collect(),
             unlabelled: utterances().filter(|utterance| utterance.label.is_none()).count(),
         }
@@ -74,7 +77,14 @@ impl fmt::Display for SplitSummary {
         )?;
         write!(f, "  {:width$} {:>8}", "speakers", self.speakers)?;
         if self.mended > 0 {
-            write!(f, "\n  {:width$} {:>8}  utterances with repaired punctuation", "mended", self.mended)?;
+            write!(f, "\n  {:width$} {:>8}  utterances with repaired characters", "mended", self.mended)?;
+        }
+        if self.damaged > 0 {
+            write!(
+                f,
+                "\n  {:width$} {:>8}  utterances with lost characters (U+FFFD)",
+                "damaged", self.damaged
+            )?;
         }
         for (name, count) in &labels {
             write!(f, "\n  {name:width$} {count:>8}  {:>4.1} %", self.share(*count))?;

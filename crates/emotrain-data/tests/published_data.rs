@@ -6,8 +6,10 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use emotrain_data::{LabelSet, Split, SplitKind, check_disjoint, load_knowledge, load_split};
-use emotrain_recipe::{Availability, DataFormat, KnowledgeLevel, KnowledgeSection, LabelSetName};
+use emotrain_data::{LabelPolicy, LabelSet, Split, SplitKind, check_disjoint, load_knowledge, load_split};
+use emotrain_recipe::{
+    Availability, DataFormat, KnowledgeLevel, KnowledgeSection, LabelSetName, SharedDialogues,
+};
 
 fn meld(file: &str) -> Option<Split> {
     let Some(folder) = std::env::var_os("EMOTRAIN_DATA_DIR") else {
@@ -16,7 +18,9 @@ fn meld(file: &str) -> Option<Split> {
     };
     let labels = LabelSet::builtin(LabelSetName::Meld);
     let start = Instant::now();
-    let split = load_split(&PathBuf::from(folder).join(file), DataFormat::PrcJson, &labels, true).unwrap();
+    let split =
+        load_split(&PathBuf::from(folder).join(file), DataFormat::PrcJson, &labels, LabelPolicy::Required)
+            .unwrap();
     println!("read in {:?}\n{}", start.elapsed(), split.summary(&labels));
     Some(split)
 }
@@ -37,8 +41,9 @@ fn meld_is_read_whole() {
     let (Some(train), Some(valid)) = (meld("meld.train.json"), meld("meld.valid.json")) else { return };
     check(&train, 1_038, 9_989);
     check(&valid, 114, 1_109);
-    check_disjoint(&[&train, &valid]).unwrap();
-    check_disjoint(&[&train, &train]).unwrap_err();
+    let check = |splits: &[&Split]| check_disjoint(splits, DataFormat::PrcJson, SharedDialogues::Refuse);
+    assert_eq!(check(&[&train, &valid]).unwrap(), []);
+    check(&[&train, &train]).unwrap_err();
 }
 
 #[test]
@@ -49,7 +54,7 @@ fn meld_survives_our_own_format() {
     let path = folder.path().join("valid.jsonl");
     emotrain_base::write_atomic(&path, emotrain_data::to_jsonl(&valid.dialogues, &labels).as_bytes())
         .unwrap();
-    let again = load_split(&path, DataFormat::Jsonl, &labels, true).unwrap();
+    let again = load_split(&path, DataFormat::Jsonl, &labels, LabelPolicy::Required).unwrap();
     assert_eq!(again.dialogues, valid.dialogues);
     assert_eq!(again.mended, 0);
 }

@@ -6,7 +6,9 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use emotrain_data::{Knowledge, LabelSet, ShownDemonstration, Split, SplitKind, load_knowledge, load_split};
+use emotrain_data::{
+    Knowledge, LabelPolicy, LabelSet, ShownDemonstration, Split, SplitKind, load_knowledge, load_split,
+};
 use emotrain_prompt::{Prompt, PromptInput, Template};
 use emotrain_recipe::{DataFormat, LabelSetName, Recipe};
 
@@ -68,7 +70,9 @@ fn every_utterance_of_meld_gets_every_slot() {
     };
     let begin = Instant::now();
     let (recipe, labels) = (recipe(&folder), LabelSet::builtin(LabelSetName::Meld));
-    let split = load_split(&folder.join("meld.valid.json"), DataFormat::PrcJson, &labels, true).unwrap();
+    let split =
+        load_split(&folder.join("meld.valid.json"), DataFormat::PrcJson, &labels, LabelPolicy::Required)
+            .unwrap();
     let load = |section| load_knowledge(section, &split, SplitKind::Valid).unwrap();
     let knowledge: Vec<Knowledge> = recipe.knowledge.iter().map(load).collect();
     let template = Template::new(&recipe.prompt, &recipe.knowledge).unwrap();

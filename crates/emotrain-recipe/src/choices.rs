@@ -100,6 +100,28 @@ choices! {
 }
 
 choices! {
+    /// What becomes of utterances without a label.
+    Unlabelled {
+        /// They are shown around others, and neither trained on nor scored.
+        Context = "context",
+        /// They are an error.
+        Refuse = "refuse",
+    }
+}
+
+choices! {
+    /// What becomes of dialogues that stand in two splits.
+    SharedDialogues {
+        /// They are an error in files of one's own, and reported in the forms that data sets are published in.
+        Auto = "auto",
+        /// They are an error.
+        Refuse = "refuse",
+        /// They are counted and reported.
+        Report = "report",
+    }
+}
+
+choices! {
     /// Which closed set of emotions a run tells apart.
     LabelSetName {
         /// MELD's seven.

@@ -54,7 +54,8 @@ pub use choices::{
     Availability, Balance, DataFormat, DemonstrationOrder, DeviceChoice, Difficulty, Direction, Dtype,
     Exclude, KnowledgeLevel, LabelSetName, LoraInit, Metric, ModelInit, NeutralShifts, Optimizer, OutputType,
     Pacing, PhaseScheduler, PromptSlots, PromptTemplate, Provider, QUERIES, Reporter, ResponseFormat,
-    ResumeFrom, Scheduler, SearchIndex, TargetModules, TrainMethod, UnknownDevice, WrongForm,
+    ResumeFrom, Scheduler, SearchIndex, SharedDialogues, TargetModules, TrainMethod, UnknownDevice,
+    Unlabelled, WrongForm,
 };
 pub use curriculum::CURRICULA;
 pub use problem::{OVERRIDE_FILE, Problem, RecipeError};
@@ -65,6 +66,7 @@ pub use sections::{
     AuxiliarySection, CurriculumSection, DataSection, EvalSection, InterpretSection, KnowledgeSection,
     LoggingSection, LoraSection, ModelSection, PromptSection, RetrievalSection, SaveSection, TrainSection,
 };
+pub use suggest::{composed, folded};
 
 /// `recipes/default.toml`: every key with its default and what it means.
 pub const DEFAULT_TOML: &str = include_str!("../../../recipes/default.toml");

@@ -15,7 +15,7 @@ use crate::choices::{
     Availability, Balance, DataFormat, DemonstrationOrder, DeviceChoice, Difficulty, Direction, Dtype,
     Exclude, KnowledgeLevel, LabelSetName, LoraInit, Metric, ModelInit, NeutralShifts, Optimizer, OutputType,
     Pacing, PhaseScheduler, PromptSlots, PromptTemplate, Reporter, ResumeFrom, Scheduler, SearchIndex,
-    TargetModules, TrainMethod,
+    SharedDialogues, TargetModules, TrainMethod, Unlabelled,
 };
 
 pub use self::interpret::InterpretSection;
@@ -76,6 +76,12 @@ pub struct DataSection {
     pub labels: Vec<String>,
     /// Other spellings of custom labels: spelling to label; else empty.
     pub label_aliases: BTreeMap<String, String>,
+    /// What becomes of utterances without a label.
+    pub unlabelled: Unlabelled,
+    /// Words besides those that are known for utterances without a label.
+    pub context_labels: Vec<String>,
+    /// What becomes of dialogues that stand in two splits.
+    pub shared_dialogues: SharedDialogues,
     /// Cap on training samples; `None` = all.
     #[serde(with = "blank::count")]
     pub max_train_samples: Option<usize>,

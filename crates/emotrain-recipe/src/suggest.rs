@@ -1,5 +1,7 @@
 //! "Did you mean …?": the known names nearest to an unknown one.
 
+use unicode_normalization::UnicodeNormalization as _;
+
 /// At most this many names are worth suggesting at once.
 const MOST: usize = 3;
 
@@ -25,10 +27,16 @@ pub(crate) fn nearest<'c>(written: &str, candidates: impl IntoIterator<Item = &'
     found
 }
 
-/// The spelling that is compared: lower case, words joined by one `_`.
-pub(crate) fn folded(name: &str) -> String {
+/// The spelling of a name that is compared: lower case, words joined by one `_`, accents as Unicode composes them (NFC).
+pub fn folded(name: &str) -> String {
+    let name = composed(name);
     let words = name.split(|c: char| c.is_whitespace() || c == '_' || c == '-');
-    words.filter(|word| !word.is_empty()).map(str::to_lowercase).collect::<Vec<_>>().join("_")
+    composed(&words.filter(|word| !word.is_empty()).map(str::to_lowercase).collect::<Vec<_>>().join("_"))
+}
+
+/// The text in Unicode's normal form NFC: files from a Mac may write `é` as `e` and an accent.
+pub fn composed(text: &str) -> String {
+    if text.is_ascii() { text.to_owned() } else { text.nfc().collect() }
 }
 
 /// Whether one name is made of words of the other: `lr_scheduler` and `lr_scheduler_type`.

@@ -9,7 +9,7 @@ use crate::choices::{
     Availability, Balance, DataFormat, DemonstrationOrder, Difficulty, Direction, Dtype, Exclude,
     KnowledgeLevel, LabelSetName, LoraInit, Metric, ModelInit, NeutralShifts, Optimizer, OutputType, Pacing,
     PhaseScheduler, PromptSlots, PromptTemplate, Provider, QUERIES, Reporter, ResponseFormat, Scheduler,
-    SearchIndex, TargetModules, TrainMethod,
+    SearchIndex, SharedDialogues, TargetModules, TrainMethod, Unlabelled,
 };
 use crate::curriculum::CURRICULA;
 
@@ -145,6 +145,9 @@ pub(crate) const SECTIONS: &[Section] = &[
             key("label_set", Kind::Choice(LabelSetName::NAMES)),
             key("labels", Kind::Texts),
             key("label_aliases", Kind::TextTable),
+            key("unlabelled", Kind::Choice(Unlabelled::NAMES)),
+            key("context_labels", Kind::Texts),
+            key("shared_dialogues", Kind::Choice(SharedDialogues::NAMES)),
             key("max_train_samples", FROM_ZERO),
             key("max_valid_samples", FROM_ZERO),
             key("max_test_samples", FROM_ZERO),

@@ -160,5 +160,11 @@ pub(crate) fn split(dialogues: &[(&str, &[&str])]) -> Split {
         Dialogue { id: (*id).to_owned(), utterances: texts.iter().map(turn).collect() }
     };
     let dialogues = dialogues.iter().map(dialogue).collect();
-    Split { path: PathBuf::from("own.train.jsonl"), sha256: "00".to_owned(), dialogues, mended: 0 }
+    Split {
+        path: PathBuf::from("own.train.jsonl"),
+        sha256: "00".to_owned(),
+        dialogues,
+        mended: 0,
+        damaged: 0,
+    }
 }

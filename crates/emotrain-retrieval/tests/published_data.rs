@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use emotrain_data::{LabelSet, Origin, Split, SplitKind, load_split};
+use emotrain_data::{LabelPolicy, LabelSet, Origin, Split, SplitKind, load_split};
 use emotrain_recipe::{DataFormat, LabelSetName, RetrievalSection};
 use emotrain_retrieval::{Asked, Bank, Builder, HeldOut, Retriever, check, normalised, stats};
 
@@ -31,7 +31,8 @@ fn data() -> Option<PathBuf> {
 
 fn meld(folder: &Path, part: &str) -> Split {
     let labels = LabelSet::builtin(LabelSetName::Meld);
-    load_split(&folder.join(format!("meld.{part}.json")), DataFormat::PrcJson, &labels, true).unwrap()
+    load_split(&folder.join(format!("meld.{part}.json")), DataFormat::PrcJson, &labels, LabelPolicy::Required)
+        .unwrap()
 }
 
 #[test]

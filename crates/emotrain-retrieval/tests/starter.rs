@@ -6,13 +6,19 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use emotrain_data::{LabelSet, Split, SplitKind, load_split};
+use emotrain_data::{LabelPolicy, LabelSet, Split, SplitKind, load_split};
 use emotrain_recipe::{DataFormat, LabelSetName};
 use emotrain_retrieval::{Asked, Bank, Retriever, check, normalised};
 
 fn quickstart(part: &str) -> Split {
     let path = format!("../../recipes/quickstart/{part}.jsonl");
-    load_split(Path::new(&path), DataFormat::Jsonl, &LabelSet::builtin(LabelSetName::Meld), true).unwrap()
+    load_split(
+        Path::new(&path),
+        DataFormat::Jsonl,
+        &LabelSet::builtin(LabelSetName::Meld),
+        LabelPolicy::Required,
+    )
+    .unwrap()
 }
 
 #[test]

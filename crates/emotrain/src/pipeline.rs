@@ -120,7 +120,7 @@ pub(crate) fn prepare<'a>(
     let labels = LabelSet::from_section(&recipe.data).map_err(|error| Complaint::usage(error.to_string()))?;
     let mut problems = Problems::default();
     let names: Vec<SplitName> = wanted.iter().map(|(name, _)| *name).collect();
-    let contents = problems.take(content::read_all(&recipe.data, &labels, &names));
+    let contents = problems.take(content::read_all(&recipe.data, &labels, &names, &shell.printer));
     let base = problems.take(Base::find(&recipe.model, &shell.hub()));
     let config = base.as_ref().and_then(|base| problems.take(base.config()));
     let tokenizer = base.as_ref().and_then(|base| problems.take(base.tokenizer()));
@@ -176,11 +176,11 @@ pub(crate) fn selection<'a>(
     match purpose {
         Purpose::Training => {
             let key = Key::new(recipe.train.seed).named(SplitName::Train.as_str());
-            Selection { answers: Answers::Given, limit, key, completion_only, auxiliary }
+            Selection { answers: Answers::Given, labelled_only: true, limit, key, completion_only, auxiliary }
         }
         Purpose::Answering => {
             let key = Key::new(0).named(SplitName::Test.as_str());
-            Selection { answers: Answers::Withheld, limit, key, completion_only, auxiliary: &[] }
+            Selection { answers: Answers::Withheld, labelled_only: true, limit, key, completion_only, auxiliary: &[] }
         }
     }
 }

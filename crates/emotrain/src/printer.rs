@@ -3,7 +3,8 @@
 mod pace;
 mod training;
 
-use std::fmt::Display;
+use std::borrow::Cow;
+use std::fmt::{Display, Write as _};
 use std::io::{ErrorKind, IsTerminal, Write};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -49,8 +50,16 @@ impl Printer {
     ///
     /// # Errors
     /// When it cannot be written, or nobody reads it.
-    #[expect(clippy::unused_self, reason = "results and talk have one source")]
     pub(crate) fn result(&self, text: impl Display) -> anyhow::Result<()> {
+        self.result_in_colours(printable(&text.to_string()))
+    }
+
+    /// A result that holds colours of ours; what comes out of files has been made [`printable`].
+    ///
+    /// # Errors
+    /// As [`Printer::result`].
+    #[expect(clippy::unused_self, reason = "results and talk have one source")]
+    pub(crate) fn result_in_colours(&self, text: impl Display) -> anyhow::Result<()> {
         let mut out = std::io::stdout().lock();
         writeln!(out, "{text}").and_then(|()| out.flush()).map_err(|error| {
             if error.kind() == ErrorKind::BrokenPipe {
@@ -64,25 +73,25 @@ impl Printer {
     /// What goes on.
     pub(crate) fn say(&self, text: impl Display) {
         if !self.talk.quiet {
-            tell(text);
+            tell(printable(&text.to_string()));
         }
     }
 
     /// What only the curious want to know.
     pub(crate) fn detail(&self, text: impl Display) {
         if self.talk.verbose {
-            tell(text);
+            tell(printable(&text.to_string()));
         }
     }
 
     /// What is probably not meant.
     pub(crate) fn warn(&self, text: impl Display) {
-        tell(format_args!("{} {text}", self.painted("warning:", "33")));
+        tell(format_args!("{} {}", self.painted("warning:", "33"), printable(&text.to_string())));
     }
 
     /// An error with its cause and advice.
     pub(crate) fn error(&self, error: &anyhow::Error) {
-        tell(format_args!("{} {}", self.painted("error:", "31"), described(error)));
+        tell(format_args!("{} {}", self.painted("error:", "31"), printable(&described(error))));
     }
 
     /// A bar over so many things, gone when it is done; nothing where there is no terminal.
@@ -100,6 +109,24 @@ impl Printer {
     fn painted(&self, text: &str, colour: &str) -> String {
         if self.painted { format!("\u{1b}[1;{colour}m{text}\u{1b}[0m") } else { text.to_owned() }
     }
+}
+
+/// The text as a terminal may have it: control characters, which files and servers can hold, are written out as JSON
+/// writes them.
+pub(crate) fn printable(text: &str) -> Cow<'_, str> {
+    let is_harmful = |character: char| character.is_control() && !matches!(character, '\n' | '\t');
+    if !text.contains(is_harmful) {
+        return Cow::Borrowed(text);
+    }
+    let mut printable = String::with_capacity(text.len());
+    for character in text.chars() {
+        if is_harmful(character) {
+            let _ = write!(printable, "\\u{:04x}", u32::from(character)); // a String takes all
+        } else {
+            printable.push(character);
+        }
+    }
+    Cow::Owned(printable)
 }
 
 /// A line on standard error; that it cannot be written is no reason to stop.
@@ -153,6 +180,15 @@ fn style(form: &str) -> ProgressStyle {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_printed_steers_the_terminal() {
+        assert_eq!(printable("a\tb\nc — d"), "a\tb\nc — d");
+        assert_eq!(
+            printable("\u{1b}[2Jgone\r\u{7}\u{9b}31m\u{7f}"),
+            r"\u001b[2Jgone\u000d\u0007\u009b31m\u007f"
+        );
+    }
 
     #[test]
     fn the_forms_of_bars_are_sound() {

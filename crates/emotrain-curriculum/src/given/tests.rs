@@ -54,7 +54,7 @@ fn mistakes_are_named() {
         &format!("{a}{{\"id\":\"b\",\"dif\":null}}"),
         &expect!["d.jsonl:2: invalid type: null, expected f64"],
     );
-    check(&format!("{a}{{\"id\":\"b\",\"dif\":NaN}}"), &expect!["d.jsonl:2: invalid JSON: expected value"]);
+    check(&format!("{a}{{\"id\":\"b\",\"dif\":NaN}}"), &expect!["d.jsonl:2: JSON has no NaN"]);
     check(
         &format!("{a}{{\"id\":\"b\",\"dif\":1e999}}"),
         &expect!["d.jsonl:2: invalid JSON: number out of range"],

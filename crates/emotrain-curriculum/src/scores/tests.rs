@@ -1,5 +1,5 @@
 use emotrain_base::write_atomic;
-use emotrain_data::{jsonl_dialogues, to_jsonl};
+use emotrain_data::{LabelPolicy, jsonl_dialogues, to_jsonl};
 use serde_json::Value;
 
 use super::*;
@@ -21,7 +21,7 @@ fn scores_are_written_and_can_be_given_back_to_the_last_bit() {
     ];
     write_atomic(&data, to_jsonl(&dialogues, &meld()).as_bytes()).unwrap();
     let labels = meld();
-    let stream = jsonl_dialogues(&data, &labels, true).unwrap();
+    let stream = jsonl_dialogues(&data, &labels, LabelPolicy::Required).unwrap();
     let mut writer = JsonlWriter::create(&out).unwrap();
     assert_eq!(write_scores(&mut scorer(""), stream, &mut writer).unwrap(), 2);
     writer.finish().unwrap();
@@ -47,7 +47,7 @@ fn errors_of_the_data_come_through() {
     write_atomic(&data, bad.as_bytes()).unwrap();
     let labels = meld();
     let mut writer = JsonlWriter::create(&out).unwrap();
-    let stream = jsonl_dialogues(&data, &labels, true).unwrap();
+    let stream = jsonl_dialogues(&data, &labels, LabelPolicy::Required).unwrap();
     let error = write_scores(&mut scorer(""), stream, &mut writer).unwrap_err();
     assert!(error.to_string().ends_with("data.jsonl:1: utterance a#0: unknown label \"joyy\""), "{error}");
     assert_eq!(error.hint().as_deref(), Some("did you mean \"joy\"?"));

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use toml::Spanned;
 use toml::de::{DeFloat, DeInteger, DeTable, DeValue};
 
-use super::{Place, folded};
+use emotrain_recipe::folded;
+
+use super::Place;
 
 /// What is wrong with a wheel. Prints as `file:line: problem`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use emotrain_curriculum::{Curriculum, Scorer, Wheel};
-use emotrain_data::{LabelSet, Split, load_split};
+use emotrain_data::{LabelPolicy, LabelSet, Split, load_split};
 use emotrain_recipe::{DataFormat, LabelSetName};
 
 use crate::brute_force::largest_difference;
@@ -17,7 +17,10 @@ fn meld(file: &str) -> Option<Split> {
         return None;
     };
     let labels = LabelSet::builtin(LabelSetName::Meld);
-    Some(load_split(&PathBuf::from(folder).join(file), DataFormat::PrcJson, &labels, true).unwrap())
+    Some(
+        load_split(&PathBuf::from(folder).join(file), DataFormat::PrcJson, &labels, LabelPolicy::Required)
+            .unwrap(),
+    )
 }
 
 #[test]

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::{Demonstration, Origin, SplitKind};
 use crate::error::{DataError, DataProblem, Place};
 use crate::io::{JsonlReader, TextFile};
-use crate::label::emotion_of;
+use crate::label::{emotion_of, is_unlabelled};
 use crate::mend::clean;
 
 /// The dialogue that holds a list without dialogues: identity is then the place in the list.
@@ -49,7 +49,7 @@ struct Line {
 struct Turn {
     speaker: Option<String>,
     text: String,
-    label: String,
+    label: Option<String>,
     emotion: Option<String>,
 }
 
@@ -69,7 +69,7 @@ struct PrcEntry {
 /// The first thing that is wrong, with its line: broken JSON, a missing key, an empty text or id.
 /// Whether an id is used twice is not looked at: a bank sees more than one file.
 pub fn load_demonstrations(path: &Path, origin: Origin<'_>) -> Result<DemonstrationFile, DataError> {
-    let file = TextFile::read(path)?;
+    let file = TextFile::read_json(path)?;
     let mut demonstrations = Vec::new();
     for line in JsonlReader::<Line>::new(&file) {
         let (number, line) = line?;
@@ -86,7 +86,7 @@ pub fn load_demonstrations(path: &Path, origin: Origin<'_>) -> Result<Demonstrat
 /// # Errors
 /// The first thing that is wrong, with its line.
 pub fn load_prc_demonstrations(path: &Path, origin: Origin<'_>) -> Result<DemonstrationFile, DataError> {
-    let file = TextFile::read(path)?;
+    let file = TextFile::read_json(path)?;
     let entries: Vec<&RawValue> =
         serde_json::from_str(&file.text).map_err(|error| file.json_error(&file.text, &error))?;
     let mut demonstrations = Vec::with_capacity(entries.len());
@@ -136,6 +136,7 @@ impl Line {
         let dataset = self.dataset.unwrap_or_else(|| origin.dataset.to_owned());
         let split = self.split.unwrap_or(origin.split);
         let domain = self.domain.or_else(|| origin.domain.map(str::to_owned));
+        let in_dialogue = self.utterances.is_some();
         let (dialogue, first, turns) = if let Some(turns) = self.utterances {
             let stray = [self.text.is_some(), self.dialogue.is_some(), self.position.is_some()];
             if stray.contains(&true) {
@@ -146,7 +147,7 @@ impl Line {
             (self.id.ok_or_else(|| missing("id"))?, 0, turns)
         } else {
             let text = self.text.ok_or_else(|| missing("text"))?;
-            let label = self.label.ok_or_else(|| missing("label"))?;
+            let label = Some(self.label.ok_or_else(|| missing("label"))?);
             let turn = Turn { speaker: self.speaker, text, label, emotion: self.emotion };
             let dialogue = self.dialogue.ok_or_else(|| missing("dialogue"))?;
             (dialogue, self.position.ok_or_else(|| missing("position"))?, vec![turn])
@@ -157,9 +158,11 @@ impl Line {
         if turns.is_empty() {
             return Err(DataProblem::EmptyDialogue);
         }
-        let numbered = turns.into_iter().enumerate();
+        // An utterance of a dialogue that has no agreed label is no example of any.
+        let is_example = |turn: &Turn| turn.label.as_deref().is_some_and(|label| !is_unlabelled(label));
+        let numbered = turns.into_iter().enumerate().filter(|(_, turn)| !in_dialogue || is_example(turn));
         let demonstrations = numbered.map(|(place, turn)| {
-            let (text, label) = checked(&turn.text, &turn.label)?;
+            let (text, label) = checked(&turn.text, turn.label.as_deref().unwrap_or_default())?;
             let speaker =
                 turn.speaker.map(|name| clean(&name).0.into_owned()).filter(|name| !name.is_empty());
             Ok(Demonstration {

@@ -4,7 +4,7 @@ use emotrain_recipe::{DataFormat, LabelSetName};
 use expect_test::expect;
 
 use super::*;
-use crate::load::load_split;
+use crate::load::{LabelPolicy, load_split};
 
 const ORIGIN: Origin<'static> = Origin { dataset: "own", split: SplitKind::Train, domain: None };
 
@@ -67,7 +67,7 @@ fn bad_lines_are_named() {
         refused("{"),
         refused("\n"),
     ];
-    expect![[r"
+    expect![[r#"
         /bank.jsonl:2: missing field `text`
         /bank.jsonl:1: the utterance is empty
         /bank.jsonl:1: has no label
@@ -75,8 +75,8 @@ fn bad_lines_are_named() {
         /bank.jsonl:1: missing field `id`
         /bank.jsonl:1: a line is a dialogue with `utterances` or a demonstration with `text`, not both
         /bank.jsonl:1: unknown field `mood`, expected one of `dataset`, `split`, `domain`, `dialogue`, `position`, `speaker`, `text`, `label`, `emotion`, `id`, `topic`, `utterances`
-        /bank.jsonl:1: invalid JSON: EOF while parsing an object
-        /bank.jsonl: holds no demonstrations"]]
+        /bank.jsonl:1: the JSON goes on over several lines
+        /bank.jsonl: holds no demonstrations"#]]
     .assert_eq(&errors.join("\n"));
 }
 
@@ -119,7 +119,7 @@ fn a_split_becomes_demonstrations() {
         r#"{"id":"k","utterances":[{"speaker":"Noor","text":"Late again.","label":"mad"},{"speaker":"Eli","text":"Sorry."}]}"#,
     );
     let labels = LabelSet::builtin(LabelSetName::Meld);
-    let split = load_split(&path, DataFormat::Jsonl, &labels, false).unwrap();
+    let split = load_split(&path, DataFormat::Jsonl, &labels, LabelPolicy::Optional).unwrap();
     let made = split.demonstrations(&labels, Origin { domain: Some("work"), ..ORIGIN });
     assert_eq!(made.len(), 1);
     assert_eq!((made[0].label.as_str(), made[0].domain.as_deref()), ("anger", Some("work")));

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-use super::{json_problem, read_problem};
+use super::{foreign, line_problem, mend_surrogates, read_problem};
 use crate::error::{DataError, DataProblem, Place};
 
 /// Reads one line at a time where [`JsonlReader`](super::JsonlReader) has them all.
@@ -46,6 +46,12 @@ impl LineReader {
                 return Ok(None);
             }
             self.line += 1;
+            mend_surrogates(&mut self.bytes);
+            if self.line == 1
+                && let Some(kind) = foreign(&self.bytes)
+            {
+                return Err(DataError::new(Place::file(&self.path), DataProblem::OtherKind(kind)));
+            }
             if !self.text()?.trim().is_empty() {
                 break;
             }
@@ -56,13 +62,16 @@ impl LineReader {
     /// The line read last, without a byte order mark and without its end.
     fn text(&self) -> Result<&str, DataError> {
         let text = std::str::from_utf8(&self.bytes);
-        let text = text.map_err(|_| DataError::new(self.place(), DataProblem::NotUtf8))?;
+        let text = text.map_err(|error| {
+            let problem = DataProblem::NotUtf8(self.bytes[error.valid_up_to()]);
+            DataError::new(self.place(), problem)
+        })?;
         let text = if self.line == 1 { text.strip_prefix('\u{feff}').unwrap_or(text) } else { text };
         Ok(text.trim_end_matches(['\r', '\n']))
     }
 
     /// An error of the JSON of the line read last.
     pub(crate) fn json_error(&self, error: &serde_json::Error) -> DataError {
-        DataError::new(self.place(), json_problem(error))
+        DataError::new(self.place(), line_problem(error, self.text().unwrap_or_default()))
     }
 }

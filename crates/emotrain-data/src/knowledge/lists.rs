@@ -10,7 +10,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 
 use super::gather::Gather;
 use crate::error::{DataError, DataProblem, Place};
-use crate::io::{json_problem, read_problem};
+use crate::io::{foreign, json_problem, read_problem};
 
 /// What editors put before UTF-8.
 const MARK: &[u8] = "\u{feff}".as_bytes();
@@ -19,6 +19,9 @@ const MARK: &[u8] = "\u{feff}".as_bytes();
 pub(super) fn read(path: &Path, gather: &mut Gather<'_>) -> Result<(), DataError> {
     let system = |error| DataError::new(Place::file(path), read_problem(&error));
     let mut file = BufReader::new(fs_err::File::open(path).map_err(system)?);
+    if let Some(kind) = foreign(file.fill_buf().map_err(system)?) {
+        return Err(DataError::new(Place::file(path), DataProblem::OtherKind(kind)));
+    }
     if file.fill_buf().map_err(system)?.starts_with(MARK) {
         file.consume(MARK.len());
     }
@@ -30,7 +33,7 @@ pub(super) fn read(path: &Path, gather: &mut Gather<'_>) -> Result<(), DataError
         Err(error) if error.is_io() => Err(system(error.into())),
         Err(error) => {
             let place = Place { line: Some(error.line()), ..Place::file(path) };
-            Err(DataError::new(place, json_problem(&error)))
+            Err(DataError::new(place, json_problem(&error, "")))
         }
     }
 }

@@ -18,7 +18,7 @@ fn split() -> Split {
         Dialogue { id: "k".to_owned(), utterances: first },
         Dialogue { id: "z".to_owned(), utterances: vec![utterance("Ada", "So.")] },
     ];
-    Split { path: "valid.jsonl".into(), sha256: String::new(), dialogues, mended: 0 }
+    Split { path: "valid.jsonl".into(), sha256: String::new(), dialogues, mended: 0, damaged: 0 }
 }
 
 fn section(name: &str, level: KnowledgeLevel) -> KnowledgeSection {
@@ -196,7 +196,9 @@ fn bad_rows_are_refused_with_their_lines() {
     );
     check(
         "{\"dialogue\": \"k\",".to_owned(),
-        expect!["HOME/k.jsonl:1: invalid JSON: EOF while parsing a value"],
+        expect![[r#"
+            HOME/k.jsonl:1: the JSON goes on over several lines
+              hint: write one value a line: jq -c . FILE"#]],
     );
     check(
         "{\"dialogue\": \"k\", \"dialogue\": \"z\"}".to_owned(),

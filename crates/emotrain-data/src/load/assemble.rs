@@ -7,6 +7,7 @@ use crate::dialogue::{Dialogue, Utterance};
 use crate::error::{DataError, DataProblem, Place};
 use crate::io::TextFile;
 use crate::label::{Label, LabelSet};
+use crate::load::LabelPolicy;
 use crate::mend::{Mended, clean};
 use crate::split::Split;
 
@@ -27,11 +28,14 @@ pub(super) struct RawUtterance<'a> {
     pub(super) offset: usize,
 }
 
+/// The number of no label.
+pub(super) const UNLABELLED: i64 = -1;
+
 /// A label as a file may give it.
 pub(super) enum RawLabel<'a> {
     Absent,
     Name(Cow<'a, str>),
-    /// A place in the label set.
+    /// A place in the label set; -1 is none.
     Index(i64),
     Known(Label),
 }
@@ -43,21 +47,24 @@ impl<'a> RawLabel<'a> {
 
     fn resolve(&self, labels: &LabelSet) -> Result<Option<Label>, DataProblem> {
         match self {
-            Self::Absent => Ok(None),
-            Self::Name(name) => label_named(labels, name).map(Some),
+            Self::Absent | Self::Index(UNLABELLED) => Ok(None),
+            Self::Name(name) => label_named(labels, name),
             Self::Index(index) => label_at(labels, *index).map(Some),
             Self::Known(label) => Ok(Some(*label)),
         }
     }
 }
 
-/// The label that a file calls `name`.
-pub(super) fn label_named(labels: &LabelSet, name: &str) -> Result<Label, DataProblem> {
-    labels.resolve(name).ok_or_else(|| DataProblem::UnknownLabel {
-        label: name.trim().to_owned(),
-        nearest: labels.nearest(name).map(str::to_owned),
-        known: labels.names().join(", "),
-    })
+/// The label that a file calls `name`; nothing if that says that there is none.
+pub(super) fn label_named(labels: &LabelSet, name: &str) -> Result<Option<Label>, DataProblem> {
+    match labels.resolve(name) {
+        None if !labels.is_unlabelled(name) => Err(DataProblem::UnknownLabel {
+            label: name.trim().to_owned(),
+            nearest: labels.nearest(name).map(str::to_owned),
+            known: labels.names().join(", "),
+        }),
+        label => Ok(label),
+    }
 }
 
 /// The label that a file numbers `index`.
@@ -88,27 +95,37 @@ fn dialogue_id<'r>(raw: &'r RawDialogue<'_>) -> Result<&'r str, Refused> {
 #[derive(Clone, Copy)]
 pub(super) struct Rules<'a> {
     pub(super) labels: &'a LabelSet,
-    pub(super) require_labels: bool,
+    pub(super) policy: LabelPolicy,
+}
+
+/// What was wrong with text and could be lived with, in utterances.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Flaws {
+    /// Text or speaker were mended.
+    pub(super) mended: usize,
+    /// Characters were lost before: U+FFFD stands in their place.
+    pub(super) damaged: usize,
 }
 
 impl Rules<'_> {
-    /// The dialogue, and how many of its utterances were mended.
-    pub(super) fn dialogue(&self, raw: &RawDialogue<'_>) -> Result<(Dialogue, usize), Refused> {
+    /// The dialogue, and what was wrong with its texts.
+    pub(super) fn dialogue(&self, raw: &RawDialogue<'_>) -> Result<(Dialogue, Flaws), Refused> {
         let id = dialogue_id(raw)?;
         if raw.utterances.is_empty() {
             let subject = Some(format!("dialogue {id}"));
             return Err(Refused { offset: raw.offset, subject, problem: DataProblem::EmptyDialogue });
         }
-        let (mut utterances, mut mended) = (Vec::with_capacity(raw.utterances.len()), 0);
+        let (mut utterances, mut flaws) = (Vec::with_capacity(raw.utterances.len()), Flaws::default());
         for (position, utterance) in raw.utterances.iter().enumerate() {
             let (checked, how) = self.utterance(utterance).map_err(|problem| {
                 let subject = Some(format!("utterance {id}#{position}"));
                 Refused { offset: utterance.offset, subject, problem }
             })?;
-            mended += usize::from(how == Mended::Yes);
+            flaws.mended += usize::from(how == Mended::Yes);
+            flaws.damaged += usize::from(checked.text.contains(char::REPLACEMENT_CHARACTER));
             utterances.push(checked);
         }
-        Ok((Dialogue { id: id.to_owned(), utterances }, mended))
+        Ok((Dialogue { id: id.to_owned(), utterances }, flaws))
     }
 
     fn utterance(&self, raw: &RawUtterance<'_>) -> Result<(Utterance, Mended), DataProblem> {
@@ -121,7 +138,7 @@ impl Rules<'_> {
             return Err(DataProblem::EmptySpeaker);
         }
         let label = raw.label.resolve(self.labels)?;
-        if label.is_none() && self.require_labels {
+        if label.is_none() && self.policy == LabelPolicy::Required {
             return Err(DataProblem::MissingLabel);
         }
         let mended = if text_mended == Mended::Yes { text_mended } else { speaker_mended };
@@ -136,21 +153,22 @@ pub(super) struct Assembler<'a> {
     dialogues: Vec<Dialogue>,
     /// Offset of each dialogue's id; looked up only.
     offsets: HashMap<String, usize>,
-    mended: usize,
+    flaws: Flaws,
 }
 
 impl<'a> Assembler<'a> {
-    pub(super) fn new(file: &'a TextFile, labels: &'a LabelSet, require_labels: bool) -> Self {
+    pub(super) fn new(file: &'a TextFile, labels: &'a LabelSet, policy: LabelPolicy) -> Self {
         let (dialogues, offsets) = (Vec::new(), HashMap::new());
-        Self { file, rules: Rules { labels, require_labels }, dialogues, offsets, mended: 0 }
+        Self { file, rules: Rules { labels, policy }, dialogues, offsets, flaws: Flaws::default() }
     }
 
     pub(super) fn labels(&self) -> &'a LabelSet {
         self.rules.labels
     }
 
-    pub(super) fn require_labels(&self) -> bool {
-        self.rules.require_labels
+    /// Whether a file without any place for labels will not do.
+    pub(super) fn needs_labels(&self) -> bool {
+        self.rules.policy != LabelPolicy::Optional
     }
 
     /// Checks a dialogue and keeps it.
@@ -160,10 +178,11 @@ impl<'a> Assembler<'a> {
             let problem = DataProblem::DuplicateDialogue { first_line: self.file.line_at(first) };
             return Err(self.dialogue_error(id, raw.offset, problem));
         }
-        let (dialogue, mended) = self.rules.dialogue(raw).map_err(|refused| self.refuse(refused))?;
+        let (dialogue, flaws) = self.rules.dialogue(raw).map_err(|refused| self.refuse(refused))?;
         self.offsets.insert(dialogue.id.clone(), raw.offset);
         self.dialogues.push(dialogue);
-        self.mended += mended;
+        self.flaws.mended += flaws.mended;
+        self.flaws.damaged += flaws.damaged;
         Ok(())
     }
 
@@ -188,6 +207,11 @@ impl<'a> Assembler<'a> {
         if self.dialogues.is_empty() {
             return Err(DataError::new(Place::file(&path), DataProblem::Empty("dialogues")));
         }
-        Ok(Split { path, sha256, dialogues: self.dialogues, mended: self.mended })
+        let mut utterances = self.dialogues.iter().flat_map(|dialogue| &dialogue.utterances);
+        if self.needs_labels() && utterances.all(|utterance| utterance.label.is_none()) {
+            return Err(DataError::new(Place::file(&path), DataProblem::NoLabels));
+        }
+        let Flaws { mended, damaged } = self.flaws;
+        Ok(Split { path, sha256, dialogues: self.dialogues, mended, damaged })
     }
 }

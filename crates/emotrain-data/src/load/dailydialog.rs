@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 
 use emotrain_recipe::LabelSetName;
 
-use super::assemble::{Assembler, RawDialogue, RawLabel, RawUtterance, label_at, label_named};
+use super::LabelPolicy;
+use super::assemble::{Assembler, RawDialogue, RawLabel, RawUtterance, UNLABELLED, label_at, label_named};
 use crate::error::{DataError, DataProblem, Place};
 use crate::io::{TextFile, read_problem};
 use crate::label::{Label, LabelSet};
@@ -21,16 +22,16 @@ const END: &str = "__eou__";
 const PREFIX: &str = "dialogues_";
 const BESIDE: [&str; 3] = ["dialogues_emotion", "dialogues_act", "dialogues_topic"];
 
-pub(super) fn load(path: &Path, labels: &LabelSet, require_labels: bool) -> Result<Split, DataError> {
+pub(super) fn load(path: &Path, labels: &LabelSet, policy: LabelPolicy) -> Result<Split, DataError> {
     let path = if path.is_dir() { find_dialogues(path)? } else { path.to_owned() };
     let mut file = TextFile::read(&path)?;
-    let emotions = read_emotions(&path, require_labels)?;
+    let emotions = read_emotions(&path, policy != LabelPolicy::Optional)?;
     if let Some(emotions) = &emotions {
         check_lines(&file, emotions)?;
         file.sha256 =
             emotrain_base::sha256_hex([file.text.as_bytes(), emotions.text.as_bytes()].concat().as_slice());
     }
-    let mut assembler = Assembler::new(&file, labels, require_labels);
+    let mut assembler = Assembler::new(&file, labels, policy);
     read(&file, emotions.as_ref(), &mut assembler)?;
     assembler.finish()
 }
@@ -118,7 +119,10 @@ fn read(
         let utterances = texts.into_iter().enumerate().map(|(position, text)| RawUtterance {
             speaker: Cow::Borrowed(if position % 2 == 0 { "A" } else { "B" }),
             text: Cow::Borrowed(text),
-            label: labels.as_ref().map_or(RawLabel::Absent, |labels| RawLabel::Known(labels[position])),
+            label: labels
+                .as_ref()
+                .and_then(|labels| labels[position])
+                .map_or(RawLabel::Absent, RawLabel::Known),
             offset,
         });
         let utterances = utterances.collect();
@@ -136,12 +140,15 @@ fn utterance_texts(line: &str) -> Vec<&str> {
     texts
 }
 
-fn parse_emotions(line: &str, labels: &LabelSet) -> Result<Vec<Label>, DataProblem> {
+fn parse_emotions(line: &str, labels: &LabelSet) -> Result<Vec<Option<Label>>, DataProblem> {
     let published = LabelSet::builtin(LabelSetName::Dailydialog);
     let parse = |number: &str| {
         let index = number
             .parse()
             .map_err(|_| DataProblem::NotANumber { what: "an emotion", value: number.to_owned() })?;
+        if index == UNLABELLED {
+            return Ok(None);
+        }
         let emotion = label_at(&published, index)?;
         label_named(labels, published.name(emotion))
     };

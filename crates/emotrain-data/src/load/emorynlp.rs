@@ -1,6 +1,12 @@
-//! EmoryNLP's own release: `{episodes: [{scenes: [{scene_id, utterances: [{utterance_id, speakers,
+//! EmoryNLP as it is published: JSON, or the tables that come with MELD and that papers report on.
+//!
+//! The JSON is `{episodes: [{scenes: [{scene_id, utterances: [{utterance_id, speakers,
 //! transcript, emotion}]}]}]}`, a scene being a dialogue. A file without `episodes` is read in the
 //! form of [`prc_json`](super::prc_json), which PRC-Emo publishes.
+//!
+//! The tables are CSV with the columns `Utterance`, `Speaker`, `Emotion`, `Scene_ID`, `Utterance_ID`, `Season` and
+//! `Episode`, a scene of an episode being a dialogue, which is named as in the JSON: `s01_e02_c03`. Speakers are a list
+//! in Python's form, `['Ann Lee', 'Bo Kim']`.
 //!
 //! Several speakers at once are one speaker of a joined name, `Ann Lee and Bo Kim`. Other keys
 //! (tokens, notes, season) are passed over.
@@ -12,6 +18,7 @@ use serde_json::value::RawValue;
 
 use super::assemble::{Assembler, RawDialogue, RawLabel, RawUtterance};
 use super::prc_json;
+use super::table::{self, Form};
 use crate::error::{DataError, DataProblem};
 use crate::io::TextFile;
 
@@ -39,7 +46,17 @@ struct EmoryUtterance {
     emotion: Option<String>,
 }
 
+const TABLE: Form = Form {
+    key: &["Season", "Episode", "Scene_ID"],
+    id: scene_id,
+    speaker: |cell| python_list(cell).map_or_else(|| cell.to_owned(), |names| joined(&names)),
+    other: ("Dialogue_ID", "meld_csv"),
+};
+
 pub(super) fn read(file: &TextFile, assembler: &mut Assembler<'_>) -> Result<(), DataError> {
+    if !file.text.trim_start().starts_with(['{', '[']) {
+        return table::read(file, assembler, &TABLE);
+    }
     let entries = prc_json::entries(file)?;
     let Some((_, episodes)) = entries.iter().find(|(key, _)| key == "episodes") else {
         return prc_json::read_entries(file, entries, assembler);
@@ -78,6 +95,51 @@ fn read_scene(file: &TextFile, raw: &RawValue, assembler: &mut Assembler<'_>) ->
 
 fn parse<'a, T: Deserialize<'a>>(file: &TextFile, raw: &'a RawValue) -> Result<T, DataError> {
     serde_json::from_str(raw.get()).map_err(|error| file.json_error(raw.get(), &error))
+}
+
+/// `s01_e02_c03` of season, episode and scene; a scene whose own name says more than a number keeps it.
+fn scene_id(key: &[&str]) -> String {
+    let numbers: Option<Vec<u32>> = key.iter().map(|cell| cell.parse().ok()).collect();
+    match (numbers.as_deref(), key) {
+        (Some(&[season, episode, scene]), _) => format!("s{season:02}_e{episode:02}_c{scene:02}"),
+        (None, [.., scene]) if scene.contains("_c") => (*scene).to_owned(),
+        _ => key.join("_"),
+    }
+}
+
+/// The texts of a list as Python prints it; nothing if it is none.
+fn python_list(cell: &str) -> Option<Vec<String>> {
+    let mut rest = cell.trim().strip_prefix('[')?.strip_suffix(']')?.trim();
+    let mut texts = Vec::new();
+    while !rest.is_empty() {
+        let (text, after) = python_text(rest)?;
+        texts.push(text);
+        rest = after.trim_start();
+        rest = match rest.strip_prefix(',') {
+            Some(more) => more.trim_start(),
+            None if rest.is_empty() => rest,
+            None => return None,
+        };
+    }
+    Some(texts)
+}
+
+/// A quoted text at the beginning, and what follows it.
+fn python_text(from: &str) -> Option<(String, &str)> {
+    let quote = from.chars().next().filter(|first| matches!(first, '\'' | '"'))?;
+    let (mut text, mut escaped) = (String::new(), false);
+    for (at, character) in from.char_indices().skip(1) {
+        match character {
+            _ if escaped => {
+                text.push(character);
+                escaped = false;
+            }
+            '\\' => escaped = true,
+            _ if character == quote => return Some((text, &from[at + 1..])),
+            _ => text.push(character),
+        }
+    }
+    None
 }
 
 /// `A`, `A and B`, `A, B and C`.

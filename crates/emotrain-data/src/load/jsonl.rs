@@ -1,22 +1,26 @@
 //! The project's own format, one dialogue a line:
 //! `{"id":"qs-001","utterances":[{"speaker":"Maya","text":"…","label":"joy"}]}`.
 
+mod slips;
+
 use std::borrow::Cow;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::LabelPolicy;
 use super::assemble::{Assembler, RawDialogue, RawLabel, RawUtterance, Rules};
+use super::cell::Cell;
 use crate::dialogue::{Dialogue, Utterance};
-use crate::error::{DataError, Place};
-use crate::io::{JsonlReader, LineReader, TextFile};
+use crate::error::{DataError, DataProblem, Place};
+use crate::io::{LineReader, TextFile};
 use crate::label::LabelSet;
 
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields, expecting = "an object with `id` and `utterances`")]
 struct Row<'a> {
     #[serde(borrow)]
-    id: Cow<'a, str>,
+    id: Cell<'a>,
     #[serde(borrow)]
     utterances: Vec<RowUtterance<'a>>,
 }
@@ -24,12 +28,16 @@ struct Row<'a> {
 impl<'a> Row<'a> {
     fn raw(self, offset: usize) -> RawDialogue<'a> {
         let utterances = self.utterances.into_iter().map(|utterance| RawUtterance {
-            speaker: utterance.speaker,
+            speaker: utterance.speaker.into_text(),
             text: utterance.text,
-            label: RawLabel::name(utterance.label.map(|Name(name)| name)),
+            label: match utterance.label {
+                None => RawLabel::Absent,
+                Some(Cell::Text(name)) => RawLabel::Name(name),
+                Some(Cell::Number(index)) => RawLabel::Index(index),
+            },
             offset,
         });
-        RawDialogue { id: self.id, offset, utterances: utterances.collect() }
+        RawDialogue { id: self.id.into_text(), offset, utterances: utterances.collect() }
     }
 }
 
@@ -37,23 +45,26 @@ impl<'a> Row<'a> {
 #[serde(deny_unknown_fields, expecting = "an object with `speaker`, `text` and `label`")]
 struct RowUtterance<'a> {
     #[serde(borrow)]
-    speaker: Cow<'a, str>,
+    speaker: Cell<'a>,
     #[serde(borrow)]
     text: Cow<'a, str>,
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
-    label: Option<Name<'a>>,
+    label: Option<Cell<'a>>,
 }
 
-/// A text that serde borrows where it can, which it does not do within an `Option`.
-#[derive(Deserialize, Serialize)]
-#[serde(transparent)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
+/// The dialogue of a line.
+fn parse(line: &str) -> Result<Row<'_>, (serde_json::Error, DataProblem)> {
+    serde_json::from_str(line).map_err(|error| {
+        let problem = slips::problem(&error, line);
+        (error, problem)
+    })
+}
 
 pub(super) fn read(file: &TextFile, assembler: &mut Assembler<'_>) -> Result<(), DataError> {
     let mut offsets = LineOffsets::new(&file.text);
-    for row in JsonlReader::<Row<'_>>::new(file) {
-        let (line, row) = row?;
-        assembler.push(&row.raw(offsets.of(line)))?;
+    for (index, line) in file.text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let row = parse(line).map_err(|(error, problem)| file.json_error_of(line, &error, problem))?;
+        assembler.push(&row.raw(offsets.of(index + 1)))?;
     }
     Ok(())
 }
@@ -68,8 +79,8 @@ pub struct JsonlDialogues<'a> {
 /// Reads a file of [`DataFormat::Jsonl`](emotrain_recipe::DataFormat::Jsonl) as
 /// [`load_split`](crate::load_split) does, but one dialogue at a time.
 ///
-/// Every check but one is made: an id that is used twice is not noticed, since that would take memory
-/// for every dialogue.
+/// Every check is made but those that would take memory for every dialogue or the whole file: an id that is used
+/// twice is not noticed, nor that no utterance at all has a label.
 ///
 /// # Errors
 /// A missing file, a folder, a system error. What is wrong with a dialogue is an item of the iterator,
@@ -77,9 +88,9 @@ pub struct JsonlDialogues<'a> {
 pub fn jsonl_dialogues<'a>(
     path: &Path,
     labels: &'a LabelSet,
-    require_labels: bool,
+    policy: LabelPolicy,
 ) -> Result<JsonlDialogues<'a>, DataError> {
-    Ok(JsonlDialogues { lines: LineReader::open(path)?, rules: Rules { labels, require_labels } })
+    Ok(JsonlDialogues { lines: LineReader::open(path)?, rules: Rules { labels, policy } })
 }
 
 impl Iterator for JsonlDialogues<'_> {
@@ -90,9 +101,9 @@ impl Iterator for JsonlDialogues<'_> {
             Ok(line) => line?,
             Err(error) => return Some(Err(error)),
         };
-        let row: Row<'_> = match serde_json::from_str(line) {
+        let row = match parse(line) {
             Ok(row) => row,
-            Err(error) => return Some(Err(self.lines.json_error(&error))),
+            Err((_, problem)) => return Some(Err(DataError::new(self.lines.place(), problem))),
         };
         let dialogue = self.rules.dialogue(&row.raw(0));
         Some(dialogue.map(|(dialogue, _)| dialogue).map_err(|refused| {
@@ -131,7 +142,7 @@ pub fn to_jsonl(dialogues: &[Dialogue], labels: &LabelSet) -> String {
     let mut text = String::new();
     for dialogue in dialogues {
         let utterances = dialogue.utterances.iter().map(|utterance| row(utterance, labels)).collect();
-        let row = serde_json::to_string(&Row { id: Cow::Borrowed(&dialogue.id), utterances });
+        let row = serde_json::to_string(&Row { id: Cell::Text(Cow::Borrowed(&dialogue.id)), utterances });
         text.push_str(&row.expect("strings always have a JSON form"));
         text.push('\n');
     }
@@ -140,8 +151,8 @@ pub fn to_jsonl(dialogues: &[Dialogue], labels: &LabelSet) -> String {
 
 fn row<'a>(utterance: &'a Utterance, labels: &'a LabelSet) -> RowUtterance<'a> {
     RowUtterance {
-        speaker: Cow::Borrowed(&utterance.speaker),
+        speaker: Cell::Text(Cow::Borrowed(&utterance.speaker)),
         text: Cow::Borrowed(&utterance.text),
-        label: utterance.label.map(|label| Name(Cow::Borrowed(labels.name(label)))),
+        label: utterance.label.map(|label| Cell::Text(Cow::Borrowed(labels.name(label)))),
     }
 }

@@ -14,6 +14,7 @@ use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde_json::value::RawValue;
 
 use super::assemble::{Assembler, RawDialogue, RawLabel, RawUtterance};
+use super::cell::whole;
 use crate::error::{DataError, DataProblem};
 use crate::io::TextFile;
 
@@ -30,6 +31,7 @@ struct PrcDialogue {
 enum PrcLabel {
     Index(i64),
     Name(String),
+    Null,
 }
 
 /// What the data set calls gender: for MELD and EmoryNLP a number of the speaker within the dialogue.
@@ -106,6 +108,7 @@ fn utterances(
         None => RawLabel::Absent,
         Some(PrcLabel::Index(index)) => RawLabel::Index(index),
         Some(PrcLabel::Name(name)) => RawLabel::Name(Cow::Owned(name)),
+        Some(PrcLabel::Null) => RawLabel::Absent,
     };
     let pairs = dialogue.sentences.into_iter().zip(speakers);
     Ok(pairs
@@ -174,6 +177,17 @@ impl<'de> Deserialize<'de> for PrcLabel {
 
             fn visit_u64<E: Error>(self, index: u64) -> Result<PrcLabel, E> {
                 Ok(PrcLabel::Index(i64::try_from(index).unwrap_or(i64::MAX)))
+            }
+
+            fn visit_f64<E: Error>(self, number: f64) -> Result<PrcLabel, E> {
+                match whole(number) {
+                    Some(index) => Ok(PrcLabel::Index(index)),
+                    None => Err(E::invalid_value(Unexpected::Float(number), &self)),
+                }
+            }
+
+            fn visit_unit<E: Error>(self) -> Result<PrcLabel, E> {
+                Ok(PrcLabel::Null)
             }
 
             fn visit_str<E: Error>(self, name: &str) -> Result<PrcLabel, E> {

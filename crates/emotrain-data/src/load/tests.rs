@@ -5,7 +5,10 @@ mod emorynlp;
 mod jsonl;
 mod meld_csv;
 mod prc_json;
+mod slips;
+mod tables;
 mod text;
+mod unlabelled;
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -14,7 +17,7 @@ use emotrain_recipe::{DataFormat, LabelSetName};
 use expect_test::{Expect, expect};
 use tempfile::TempDir;
 
-use super::{load_split, load_text};
+use super::{LabelPolicy, load_split, load_text};
 use crate::error::DataError;
 use crate::label::LabelSet;
 use crate::split::Split;
@@ -54,19 +57,19 @@ fn shown(result: Result<Split, DataError>, labels: &LabelSet, folder: &Path) -> 
 
 /// Reads `text` as a file of `format` with labels required.
 fn check(format: DataFormat, set: LabelSetName, text: &str, expected: &Expect) {
-    check_bytes((format, set, true), text.as_bytes(), expected);
+    check_bytes((format, set, LabelPolicy::Required), text.as_bytes(), expected);
 }
 
 /// Reads `text` as a file of `format`, labels optional.
 fn check_unlabelled(format: DataFormat, set: LabelSetName, text: &str, expected: &Expect) {
-    check_bytes((format, set, false), text.as_bytes(), expected);
+    check_bytes((format, set, LabelPolicy::Optional), text.as_bytes(), expected);
 }
 
-fn check_bytes(how: (DataFormat, LabelSetName, bool), bytes: &[u8], expected: &Expect) {
-    let (format, set, require_labels) = how;
+fn check_bytes(how: (DataFormat, LabelSetName, LabelPolicy), bytes: &[u8], expected: &Expect) {
+    let (format, set, policy) = how;
     let labels = LabelSet::builtin(set);
     let folder = folder(&[("file", bytes)]);
-    let result = load_split(&folder.path().join("file"), format, &labels, require_labels);
+    let result = load_split(&folder.path().join("file"), format, &labels, policy);
     expected.assert_eq(&shown(result, &labels, folder.path()));
 }
 
@@ -79,7 +82,7 @@ fn every_format_names_a_missing_file() {
     for format in FILE_FORMATS.into_iter().chain([DataFormat::Dailydialog]) {
         let folder = folder(&[]);
         let labels = LabelSet::builtin(LabelSetName::Meld);
-        let result = load_split(&folder.path().join("absent.txt"), format, &labels, true);
+        let result = load_split(&folder.path().join("absent.txt"), format, &labels, LabelPolicy::Required);
         assert_eq!(
             shown(result, &labels, folder.path()),
             "absent.txt: no such file\nhint: paths in a recipe are relative to the recipe's own folder\n"
@@ -115,11 +118,11 @@ fn every_format_refuses_an_empty_file() {
 fn every_format_refuses_other_encodings_with_their_line() {
     for format in FILE_FORMATS {
         check_bytes(
-            (format, LabelSetName::Meld, true),
+            (format, LabelSetName::Meld, LabelPolicy::Required),
             b"one line\nit\x92s another\n",
             &expect![[r#"
-                file:2: is not valid UTF-8
-                hint: save the file as UTF-8; spreadsheets often write Windows-1252
+                file:2: is not valid UTF-8 (byte 0x92)
+                hint: save the file as UTF-8; spreadsheets often write Windows-1252: iconv -f WINDOWS-1252 -t UTF-8
             "#]],
         );
     }
@@ -130,7 +133,7 @@ fn a_folder_is_no_file() {
     let folder = folder(&[]);
     let labels = LabelSet::builtin(LabelSetName::Meld);
     for format in FILE_FORMATS {
-        let result = load_split(folder.path(), format, &labels, true);
+        let result = load_split(folder.path(), format, &labels, LabelPolicy::Required);
         expect![[r#"
             (folder): is a folder, not a file
             hint: name the file inside it

@@ -1,6 +1,6 @@
 #![expect(clippy::needless_raw_string_hashes, reason = "expect-test writes snapshots with them")]
 
-use emotrain_recipe::LabelSetName;
+use emotrain_recipe::{DataFormat, LabelSetName, SharedDialogues};
 use expect_test::{Expect, expect};
 
 use super::*;
@@ -19,28 +19,40 @@ fn split(path: &str, dialogues: &[(&str, &[&str])]) -> Split {
         utterances: texts.iter().enumerate().map(utterance).collect(),
     };
     let sha256 = format!("hash of {path} {dialogues:?}");
-    Split { path: path.into(), sha256, dialogues: dialogues.iter().map(dialogue).collect(), mended: 0 }
+    Split {
+        path: path.into(),
+        sha256,
+        dialogues: dialogues.iter().map(dialogue).collect(),
+        mended: 0,
+        damaged: 0,
+    }
+}
+
+/// What splits share, refused as in a file of one's own.
+fn refused(splits: &[&Split]) -> Result<Vec<SharedDialogue>, crate::DataError> {
+    check_disjoint(splits, DataFormat::Jsonl, SharedDialogues::Auto)
 }
 
 fn check(splits: &[&Split], expected: &Expect) {
-    expected
-        .assert_eq(&check_disjoint(splits).map_or_else(|error| error.to_string(), |()| "disjoint".into()));
+    expected.assert_eq(
+        &refused(splits).map_or_else(|error| error.to_string(), |shared| format!("{} shared", shared.len())),
+    );
 }
 
 #[test]
 fn equal_ids_alone_are_fine() {
     let train = split("train", &[("0", &["Hello.", "Hi."]), ("1", &["Bye."])]);
     let valid = split("valid", &[("0", &["Hello.", "You!"]), ("1", &["Bye.", "Bye."])]);
-    check(&[&train, &valid], &expect!["disjoint"]);
-    check(&[&train], &expect!["disjoint"]);
-    check(&[], &expect!["disjoint"]);
+    check(&[&train, &valid], &expect!["0 shared"]);
+    check(&[&train], &expect!["0 shared"]);
+    check(&[], &expect!["0 shared"]);
 }
 
 #[test]
-fn equal_texts_under_other_ids_are_fine() {
+fn a_word_or_two_are_said_in_many_conversations() {
     let train = split("train", &[("0", &["Hello."])]);
     let valid = split("valid", &[("1", &["Hello."])]);
-    check(&[&train, &valid], &expect!["disjoint"]);
+    check(&[&train, &valid], &expect!["0 shared"]);
 }
 
 #[test]
@@ -52,6 +64,45 @@ fn a_dialogue_in_two_splits_is_refused() {
         &[&train, &valid, &test],
         &expect!["test: dialogue 0: is also in train: splits must not share data"],
     );
+}
+
+#[test]
+fn a_conversation_in_two_splits_is_found_whatever_its_id() {
+    let texts: &[&str] = &["Did you call the plumber?", "Twice, and nobody came."];
+    let retouched: &[&str] = &["Did you call the PLUMBER", "twice - and nobody came"];
+    let train = split("train", &[("a", texts), ("b", &["Good night then, Bo."])]);
+    let valid = split("valid", &[("z", retouched), ("y", &["Off we go."]), ("x", &["One more line."])]);
+    check(
+        &[&train, &valid],
+        &expect!["valid: dialogue z: is also in train, as a: splits must not share data"],
+    );
+    // As data sets are published it is counted, unless most of a split is another one's.
+    let reported = |splits: &[&Split], rule| {
+        let shared = check_disjoint(splits, DataFormat::MeldCsv, rule);
+        shared
+            .map(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>())
+            .map_err(|error| error.to_string())
+    };
+    let told = vec!["z is a of train".to_owned()];
+    assert_eq!(reported(&[&train, &valid], SharedDialogues::Auto), Ok(told.clone()));
+    assert_eq!(reported(&[&train, &valid], SharedDialogues::Report), Ok(told));
+    reported(&[&train, &valid], SharedDialogues::Refuse).unwrap_err();
+    let most = split("most", &[("1", texts), ("2", &["Good night then, Bo."])]);
+    assert_eq!(
+        reported(&[&train, &most], SharedDialogues::Auto),
+        Err("most: dialogue 1: is also in train, as a: splits must not share data (1 more are)".to_owned())
+    );
+    // Few words by other people are another conversation; many words are not.
+    let mut others = valid.clone();
+    for one in others.dialogues.iter_mut().flat_map(|dialogue| &mut dialogue.utterances) {
+        one.speaker = "Cleo".to_owned();
+    }
+    assert_eq!(refused(&[&train, &others]).unwrap(), []);
+    let long: &[&str] =
+        &["Did you call the plumber about the kitchen sink?", "Twice, and nobody ever came to us."];
+    let (train, mut test) = (split("train", &[("a", long)]), split("test", &[("q", long)]));
+    test.dialogues[0].utterances[0].speaker = "Cleo".to_owned();
+    refused(&[&train, &test]).unwrap_err();
 }
 
 #[test]
@@ -69,7 +120,7 @@ fn a_file_given_twice_is_refused() {
         sha256: "changed meanwhile".into(),
         ..one.clone()
     };
-    let shown = check_disjoint(&[&one, &other]).unwrap_err().to_string();
+    let shown = refused(&[&one, &other]).unwrap_err().to_string();
     expect!["(folder)/./train: holds the same as (folder)/train: splits must not share data"]
         .assert_eq(&shown.replace(&folder.path().display().to_string(), "(folder)"));
 }
@@ -105,7 +156,7 @@ fn the_summary_is_a_table() {
           dialogues         2  longest 3 utterances
           utterances        4  longest 6 characters
           speakers          2
-          mended            2  utterances with repaired punctuation
+          mended            2  utterances with repaired characters
           neutral           1  25.0 %
           surprise          1  25.0 %
           fear              1  25.0 %

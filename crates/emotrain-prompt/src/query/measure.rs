@@ -33,7 +33,9 @@ impl Query {
 /// How many whole words, or groups of them, of a text are a label of the set or another spelling of one, whatever
 /// the case: "joy" is one in "such joy!", and none in "enjoyed".
 pub fn label_words(text: &str, labels: &LabelSet) -> usize {
-    let words: Vec<&str> = text.split(|letter: char| !letter.is_alphanumeric() && letter != '\'').collect();
+    // An accent may stand apart from its letter.
+    let is_within = |letter: char| letter.is_alphanumeric() || matches!(letter, '\'' | '\u{300}'..='\u{36f}');
+    let words: Vec<&str> = text.split(|letter: char| !is_within(letter)).collect();
     let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
     let is_label = |at: usize, length: usize| {
         words.get(at..at + length).is_some_and(|words| labels.resolve(&words.join(" ")).is_some())

@@ -111,7 +111,9 @@ fn held_out_data_needs_force() {
     let place = Place::new();
     let line = r#"{"id":"a","utterances":[{"speaker":"Ana","text":"Oh!","label":"joy"}]}"#;
     let path = place.file("own.dev.jsonl", line);
-    let split = emotrain_data::load_split(&path, DataFormat::Jsonl, &labels(), true).unwrap();
+    let split =
+        emotrain_data::load_split(&path, DataFormat::Jsonl, &labels(), emotrain_data::LabelPolicy::Required)
+            .unwrap();
     let mut builder = Builder::new(HeldOut::Refuse);
     let refused = |builder: &mut Builder, origin| {
         let error = builder.add_split(&split, &labels(), origin).unwrap_err();

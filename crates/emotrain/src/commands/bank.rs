@@ -6,7 +6,9 @@ mod review;
 use std::borrow::Cow;
 use std::path::Path;
 
-use emotrain_data::{JsonlReader, JsonlWriter, LabelSet, Origin, SplitKind, TextFile, load_split, mended};
+use emotrain_data::{
+    JsonlReader, JsonlWriter, LabelPolicy, LabelSet, Origin, SplitKind, TextFile, load_split, mended,
+};
 use emotrain_recipe::{DataFormat, DeviceChoice, Recipe, SearchIndex};
 use emotrain_retrieval::{
     Bank, Builder, Built, Embedder, HeldOut, Hit, HnswParameters, Retriever, add_index, check, remove_index,
@@ -90,7 +92,11 @@ fn build(args: &BuildArgs, shell: &Shell) -> anyhow::Result<Exit> {
             Format::List => builder.add_prc_demonstrations(path, origin)?,
             Format::Of(format) => {
                 let labels = labels(args, format, path)?;
-                builder.add_split(&load_split(path, format, &labels, true)?, &labels, origin)?
+                builder.add_split(
+                    &load_split(path, format, &labels, LabelPolicy::Context)?,
+                    &labels,
+                    origin,
+                )?
             }
         };
         shell.printer.say(format_args!(

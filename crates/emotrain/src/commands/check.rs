@@ -37,7 +37,11 @@ fn check(path: &Path, set: &[String], shell: &Shell) -> anyhow::Result<String> {
         let dropped = material.counts().shortened;
         let shortened = if dropped > 0 { format!(" ({dropped} shortened to fit)") } else { String::new() };
         let kinds = pipeline::kinds(&material.samples).map_or(String::new(), |kinds| format!(" ({kinds})"));
-        format!("{} {}{kinds}{shortened}", material.name.as_str(), material.samples.len())
+        let context = match material.content.unlabelled() {
+            0 => String::new(),
+            count => format!(" ({count} utterances without a label are context)"),
+        };
+        format!("{} {}{kinds}{context}{shortened}", material.name.as_str(), material.samples.len())
     });
     Ok(format!("sound; samples: {}", counts.collect::<Vec<_>>().join(", ")))
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use emotrain_base::write_atomic;
 use emotrain_curriculum::{Curriculum, Overview, Source, source, write_scores};
-use emotrain_data::{JsonlWriter, LabelSet, jsonl_dialogues, load_split};
+use emotrain_data::{JsonlWriter, LabelPolicy, LabelSet, jsonl_dialogues, load_split};
 use emotrain_recipe::{DataFormat, LabelSetName, Recipe};
 
 use crate::cli::{CurriculumCommand, ScoreArgs, ShowArgs, SplitName};
@@ -63,9 +63,9 @@ fn score(args: &ScoreArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let ordered = Ordered::new(&recipe, &labels);
     let count = if format == DataFormat::Jsonl {
         let mut scorer = ordered.scorer(&[], None)?;
-        write_scores(&mut scorer, jsonl_dialogues(&args.data, &labels, true)?, &mut to)?
+        write_scores(&mut scorer, jsonl_dialogues(&args.data, &labels, LabelPolicy::Context)?, &mut to)?
     } else {
-        let split = load_split(&args.data, format, &labels, true)?;
+        let split = load_split(&args.data, format, &labels, LabelPolicy::Context)?;
         let mut scorer = ordered.scorer(&split.dialogues, None)?;
         write_scores(&mut scorer, split.dialogues.into_iter().map(Ok), &mut to)?
     };

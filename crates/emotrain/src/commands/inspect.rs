@@ -6,6 +6,7 @@ use emotrain_prompt::{Piece, Sample, Task, TokenCounts};
 use crate::cli::InspectArgs;
 use crate::exit::{Complaint, Exit};
 use crate::pipeline::{self, Beside, Content, Purpose, Selection};
+use crate::printer::printable;
 use crate::shell::Shell;
 
 /// Bold and green.
@@ -32,7 +33,8 @@ pub(crate) fn run(args: &InspectArgs, shell: &Shell) -> anyhow::Result<Exit> {
     for sample in chosen(&samples, args, &content)? {
         shell.printer.result(format_args!("{}", headline(sample, &prepared.labels)))?;
         let pieces = prepared.coder.tokenizer().pieces(sample)?;
-        shell.printer.result(format_args!("{}\n", rendered(&pieces, shell.printer.coloured())))?;
+        let text = rendered(&pieces, shell.printer.coloured());
+        shell.printer.result_in_colours(format_args!("{text}\n"))?;
     }
     let name = args.split.as_str();
     shell.printer.result(format_args!("{name}: {}", TokenCounts::of(&samples)))?;
@@ -60,6 +62,11 @@ fn chosen<'a>(
     let path = content.path().display();
     if let Some(task) = args.task.filter(|_| samples.iter().any(|sample| sample.id == id)) {
         let message = format!("--task: of {id} in {path} there is no {} sample", task.as_str());
+        return Err(Complaint::usage(message).into());
+    }
+    if content.utterance(&id).is_some_and(|utterance| utterance.label.is_none()) {
+        let message =
+            format!("--id: {id} in {path} has no label: it is shown in the history of others, and not asked");
         return Err(Complaint::usage(message).into());
     }
     let complaint = Complaint::usage(format!("--id: {path} holds no utterance {id}"));
@@ -93,7 +100,8 @@ fn dropped(sample: &Sample) -> String {
 fn rendered(pieces: &[Piece], coloured: bool) -> String {
     let (open, close) = if coloured { (MARK, END) } else { ("[", "]") };
     let marked = |piece: &Piece| {
-        if piece.supervised { format!("{open}{}{close}", piece.text) } else { piece.text.clone() }
+        let text = printable(&piece.text);
+        if piece.supervised { format!("{open}{text}{close}") } else { text.into_owned() }
     };
     pieces.iter().map(marked).collect()
 }
@@ -107,6 +115,7 @@ mod tests {
         let piece = |text: &str, supervised| Piece { id: 0, text: text.to_owned(), supervised };
         let pieces = [piece("Label: ", false), piece("jo", true), piece("y", true)];
         assert_eq!(rendered(&pieces, false), "Label: [jo][y]");
+        assert_eq!(rendered(&[piece("\u{1b}[31m", false)], false), r"\u001b[31m");
         assert!(rendered(&pieces, true).contains("\u{1b}[1;32mjo\u{1b}[0m"));
     }
 }

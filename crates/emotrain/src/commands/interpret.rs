@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use emotrain_data::{LabelSet, Split, SplitKind, load_split};
+use emotrain_data::{LabelPolicy, LabelSet, Split, SplitKind, load_split};
 use emotrain_recipe::{DataFormat, Recipe};
 
 use crate::cli::{InterpretArgs, SplitName};
@@ -97,7 +97,7 @@ fn read(recipe: &Recipe, names: &[SplitName], labels: &LabelSet) -> anyhow::Resu
             SplitName::Valid => SplitKind::Valid,
             SplitName::Test => SplitKind::Test,
         };
-        let split = load_split(path, section.format, labels, false).map_err(Into::into);
+        let split = load_split(path, section.format, labels, LabelPolicy::Optional).map_err(Into::into);
         splits.extend(problems.take(split).map(|split| (kind, split)));
     }
     problems.finish()?;

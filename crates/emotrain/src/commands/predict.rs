@@ -1,6 +1,6 @@
 //! `emotrain predict`: labels for dialogues, as JSON lines.
 
-use emotrain_data::load_split;
+use emotrain_data::{LabelPolicy, load_split};
 use emotrain_eval::write_predictions;
 use emotrain_model::device;
 use emotrain_recipe::{DataFormat, Recipe};
@@ -28,10 +28,10 @@ pub(crate) fn run(args: &PredictArgs, shell: &Shell) -> anyhow::Result<Exit> {
     if let Some(trained) = &trained {
         trained.check_contract(&prepared, &shell.printer)?;
     }
-    let split = load_split(&args.input, DataFormat::Jsonl, &prepared.labels, false)?;
+    let split = load_split(&args.input, DataFormat::Jsonl, &prepared.labels, LabelPolicy::Optional)?;
     shell.printer.detail(split.summary(&prepared.labels));
     let as_test = (SplitName::Test, Purpose::Answering);
-    let all = Selection { limit: None, ..pipeline::selection(&recipe, as_test, &[]) };
+    let all = Selection { labelled_only: false, limit: None, ..pipeline::selection(&recipe, as_test, &[]) };
     let content = Content::Dialogues(split);
     let found =
         pipeline::find(&recipe, &prepared.labels, prepared.library.as_ref(), (&content, SplitName::Test))?;

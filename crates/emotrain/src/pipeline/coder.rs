@@ -35,6 +35,8 @@ pub(crate) enum Coder {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Selection<'a> {
     pub(crate) answers: Answers,
+    /// Whether utterances without a label are left out.
+    pub(crate) labelled_only: bool,
     /// At most so many, drawn by the key.
     pub(crate) limit: Option<usize>,
     pub(crate) key: Key,
@@ -108,7 +110,7 @@ impl Coder {
             }
             (Self::Text { tokenizer, end, length }, Content::Documents(text)) => {
                 let sequences = sequences(tokenizer, text, (*end, *length))?;
-                let chosen = draw(sequences.len(), selection.limit, selection.key);
+                let chosen = draw((0..sequences.len()).collect(), selection.limit, selection.key);
                 Ok(chosen.into_iter().map(|at| sequences[at].clone()).collect())
             }
             _ => unreachable!("coder and content follow the same data.format"),
@@ -181,7 +183,11 @@ fn asked<'a>(
     (turns, path): (&[(&Dialogue, usize)], &Path),
     selection: Selection<'a>,
 ) -> anyhow::Result<Vec<(usize, &'a Encoder)>> {
-    let chosen = draw(turns.len(), selection.limit, selection.key);
+    // An utterance without a label is context, unless labels are what is wanted.
+    let is_asked =
+        |&at: &usize| !selection.labelled_only || turns[at].0.utterances[turns[at].1].label.is_some();
+    let places = (0..turns.len()).filter(is_asked).collect();
+    let chosen = draw(places, selection.limit, selection.key);
     let mut asked: Vec<(usize, &Encoder)> = chosen.iter().map(|&at| (at, encoder)).collect();
     let mut problems = Problems::default();
     for auxiliary in selection.auxiliary {
@@ -223,9 +229,10 @@ fn sequences(
     Ok(sequences.enumerate().map(sample).collect())
 }
 
-/// `limit` of `count` places in ascending order, each set of places being equally likely; all without a limit.
-fn draw(count: usize, limit: Option<usize>, key: Key) -> Vec<usize> {
-    first((0..count).collect(), limit.unwrap_or(count), |&place| key.with(place as u64).bits())
+/// `limit` of these places in ascending order, each set of places being equally likely; all without a limit.
+fn draw(places: Vec<usize>, limit: Option<usize>, key: Key) -> Vec<usize> {
+    let count = limit.unwrap_or(places.len());
+    first(places, count, |&place| key.with(place as u64).bits())
 }
 
 #[cfg(test)]
@@ -235,9 +242,9 @@ mod tests {
     #[test]
     fn a_draw_is_a_function_of_its_key() {
         let key = Key::new(42);
-        let drawn = draw(1000, Some(100), key);
-        assert_eq!(drawn, draw(1000, Some(100), key));
-        assert_ne!(drawn, draw(1000, Some(100), Key::new(43)));
+        let drawn = draw((0..1000).collect(), Some(100), key);
+        assert_eq!(drawn, draw((0..1000).collect(), Some(100), key));
+        assert_ne!(drawn, draw((0..1000).collect(), Some(100), Key::new(43)));
         assert_eq!(drawn.len(), 100);
         assert!(drawn.windows(2).all(|pair| pair[0] < pair[1]));
         let mean = drawn.iter().sum::<usize>() / 100;
@@ -246,7 +253,7 @@ mod tests {
 
     #[test]
     fn without_a_limit_everything_is_drawn() {
-        assert_eq!(draw(3, None, Key::new(1)), [0, 1, 2]);
-        assert_eq!(draw(3, Some(5), Key::new(1)), [0, 1, 2]);
+        assert_eq!(draw(vec![0, 1, 2], None, Key::new(1)), [0, 1, 2]);
+        assert_eq!(draw(vec![0, 2], Some(5), Key::new(1)), [0, 2]);
     }
 }

@@ -2,11 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use emotrain_data::{LabelSet, Split, TextSplit, check_disjoint, load_split, load_text};
+use emotrain_data::{
+    LabelSet, SharedDialogue, Split, TextSplit, Utterance, UtteranceId, check_disjoint, load_split, load_text,
+};
 use emotrain_recipe::{DataFormat, DataSection};
 
 use crate::cli::SplitName;
 use crate::exit::{Complaint, Problems};
+use crate::printer::Printer;
 
 impl SplitName {
     /// As it is written in a recipe.
@@ -60,7 +63,7 @@ impl Content {
         Ok(if section.format == DataFormat::Text {
             Self::Documents(load_text(path)?)
         } else {
-            Self::Dialogues(load_split(path, section.format, labels, true)?)
+            Self::Dialogues(load_split(path, section.format, labels, section.unlabelled.into())?)
         })
     }
 
@@ -80,6 +83,26 @@ impl Content {
         }
     }
 
+    /// Utterances without a label.
+    pub(crate) fn unlabelled(&self) -> usize {
+        self.utterances().filter(|utterance| utterance.label.is_none()).count()
+    }
+
+    /// The utterance of this id.
+    pub(crate) fn utterance(&self, id: &UtteranceId) -> Option<&Utterance> {
+        let Self::Dialogues(split) = self else { return None };
+        let dialogue = split.dialogues.iter().find(|dialogue| dialogue.id == id.dialogue)?;
+        dialogue.utterances.get(id.position)
+    }
+
+    fn utterances(&self) -> impl Iterator<Item = &Utterance> {
+        let dialogues = match self {
+            Self::Dialogues(split) => &split.dialogues[..],
+            Self::Documents(_) => &[],
+        };
+        dialogues.iter().flat_map(|dialogue| &dialogue.utterances)
+    }
+
     /// Counts for people to read.
     pub(crate) fn summary(&self, labels: &LabelSet) -> String {
         match self {
@@ -93,7 +116,10 @@ impl Content {
     }
 }
 
-/// Reads several files and refuses any that share data.
+/// So many dialogues that stand in two splits are told one by one.
+const TOLD: usize = 10;
+
+/// Reads several files and refuses any that share data, or warns of it, as `data.shared_dialogues` says.
 ///
 /// # Errors
 /// All that is wrong with them, in one go.
@@ -101,6 +127,7 @@ pub(crate) fn read_all(
     section: &DataSection,
     labels: &LabelSet,
     names: &[SplitName],
+    printer: &Printer,
 ) -> anyhow::Result<Vec<(SplitName, Content)>> {
     let mut problems = Problems::default();
     let read = |name: &SplitName| Some((*name, problems.take(Content::read(section, labels, *name))?));
@@ -109,7 +136,22 @@ pub(crate) fn read_all(
         Content::Dialogues(split) => Some(split),
         Content::Documents(_) => None,
     });
-    problems.take(check_disjoint(&splits.collect::<Vec<_>>()).map_err(Into::into));
+    let shared = check_disjoint(&splits.collect::<Vec<_>>(), section.format, section.shared_dialogues);
+    let shared = problems.take(shared.map_err(Into::into));
     problems.finish()?;
+    warn_of(&shared.unwrap_or_default(), printer);
     Ok(contents)
+}
+
+/// Tells which dialogues stand in two splits, by id.
+fn warn_of(shared: &[SharedDialogue], printer: &Printer) {
+    for of_files in shared.chunk_by(|one, other| one.later == other.later) {
+        let ids: Vec<String> = of_files.iter().take(TOLD).map(ToString::to_string).collect();
+        let more = if of_files.len() > TOLD { ", …" } else { "" };
+        let (count, later) = (of_files.len(), of_files[0].later.display());
+        printer.warn(format_args!(
+            "{later}: {count} dialogues stand in another split too: {}{more}",
+            ids.join(", ")
+        ));
+    }
 }

@@ -84,7 +84,7 @@ impl<'a> Ordered<'a> {
         let of_emotions = |&&sample: &&usize| material.samples[sample].task == Some(Task::Emotion);
         let sizes: Vec<usize> =
             members.iter().map(|samples| samples.iter().filter(of_emotions).count()).collect();
-        let Curriculum { scores, schedule } = Curriculum::from_scores(section, components, &sizes)?;
+        let Curriculum { scores, schedule, .. } = Curriculum::from_scores(section, components, sizes)?;
         let epoch = |number| {
             let epoch = schedule.epoch(number);
             let samples = epoch.dialogues.iter().flat_map(|&dialogue| &members[dialogue]);

@@ -5,11 +5,11 @@ const DIALOGUES: &str = "Did you lock the door ? __eou__ I did . __eou__ Then wh
 const EMOTIONS: &str = "0 0 3 \n4 6\n";
 
 /// Loads `path` of a folder of `files`.
-fn check_files(files: &[(&str, &str)], path: &str, require_labels: bool, expected: &Expect) {
-    check_set(LabelSetName::Dailydialog, files, (path, require_labels), expected);
+fn check_files(files: &[(&str, &str)], path: &str, policy: LabelPolicy, expected: &Expect) {
+    check_set(LabelSetName::Dailydialog, files, (path, policy), expected);
 }
 
-fn check_set(set: LabelSetName, files: &[(&str, &str)], how: (&str, bool), expected: &Expect) {
+fn check_set(set: LabelSetName, files: &[(&str, &str)], how: (&str, LabelPolicy), expected: &Expect) {
     let files: Vec<(&str, &[u8])> = files.iter().map(|(name, text)| (*name, text.as_bytes())).collect();
     let folder = folder(&files);
     let labels = LabelSet::builtin(set);
@@ -19,7 +19,7 @@ fn check_set(set: LabelSetName, files: &[(&str, &str)], how: (&str, bool), expec
 
 fn check_pair(dialogues: &str, emotions: &str, expected: &Expect) {
     let files = [("dialogues_train.txt", dialogues), ("dialogues_emotion_train.txt", emotions)];
-    check_files(&files, "dialogues_train.txt", true, expected);
+    check_files(&files, "dialogues_train.txt", LabelPolicy::Required, expected);
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn the_numbers_are_the_releases_own_whatever_the_label_set() {
     check_set(
         LabelSetName::Meld,
         &files,
-        ("dialogues_test.txt", true),
+        ("dialogues_test.txt", LabelPolicy::Required),
         &expect![[r#"
             1
               A: Did you lock the door ? [neutral]
@@ -75,10 +75,10 @@ fn the_numbers_are_the_releases_own_whatever_the_label_set() {
     check_set(
         LabelSetName::Iemocap,
         &files,
-        ("dialogues_test.txt", true),
+        ("dialogues_test.txt", LabelPolicy::Required),
         &expect![[r#"
             dialogues_emotion_test.txt:1: dialogue 1: unknown label "fear"
-            hint: the labels are happy, sad, neutral, angry, excited, frustrated
+            hint: the labels are happy, sad, neutral, angry, excited, frustrated; data.context_labels = ["fear"] shows such utterances without asking about them
         "#]],
     );
 }
@@ -94,7 +94,7 @@ fn a_folder_of_one_split_will_do() {
     check_files(
         &files,
         "",
-        true,
+        LabelPolicy::Required,
         &expect![[r#"
             1
               A: Did you lock the door ? [no_emotion]
@@ -109,7 +109,7 @@ fn a_folder_of_one_split_will_do() {
     check_files(
         &[],
         "",
-        true,
+        LabelPolicy::Required,
         &expect![[r#"
             : expected one file dialogues_<split>.txt in the folder, found none
             hint: give the path of the dialogues file itself
@@ -118,7 +118,7 @@ fn a_folder_of_one_split_will_do() {
     check_files(
         &[("dialogues_test.txt", ""), ("dialogues_train.txt", "")],
         "",
-        true,
+        LabelPolicy::Required,
         &expect![[r#"
             : expected one file dialogues_<split>.txt in the folder, found dialogues_test.txt, dialogues_train.txt
             hint: give the path of the dialogues file itself
@@ -132,7 +132,7 @@ fn the_undivided_files_are_named_otherwise() {
     check_files(
         &files,
         "dialogues_text.txt",
-        true,
+        LabelPolicy::Required,
         &expect![[r#"
             1
               A: Hi . [happiness]
@@ -147,7 +147,7 @@ fn the_emotion_file_may_be_absent_only_where_labels_are_not_required() {
     check_files(
         &files,
         "dialogues_train.txt",
-        true,
+        LabelPolicy::Required,
         &expect![[r#"
             dialogues_train.txt: its emotion file dialogues_emotion_train.txt is not there
         "#]],
@@ -155,7 +155,7 @@ fn the_emotion_file_may_be_absent_only_where_labels_are_not_required() {
     check_files(
         &files,
         "dialogues_train.txt",
-        false,
+        LabelPolicy::Optional,
         &expect![[r#"
             1
               A: Hi . [-]
@@ -165,7 +165,7 @@ fn the_emotion_file_may_be_absent_only_where_labels_are_not_required() {
     check_files(
         &files,
         "talk.txt",
-        true,
+        LabelPolicy::Required,
         &expect![[r#"
             talk.txt: the name should be dialogues_<split>.txt, so that the emotion file beside it is known
         "#]],
@@ -173,7 +173,7 @@ fn the_emotion_file_may_be_absent_only_where_labels_are_not_required() {
     check_files(
         &files,
         "talk.txt",
-        false,
+        LabelPolicy::Optional,
         &expect![[r#"
             1
               A: Hi . [-]
@@ -244,7 +244,7 @@ fn other_labels_are_another_split() {
             ("dialogues_emotion_train.txt", emotions.as_bytes()),
         ]);
         let labels = LabelSet::builtin(LabelSetName::Dailydialog);
-        load_split(folder.path(), DataFormat::Dailydialog, &labels, true).unwrap().sha256
+        load_split(folder.path(), DataFormat::Dailydialog, &labels, LabelPolicy::Required).unwrap().sha256
     };
     assert_eq!(load("0"), load("0"));
     assert_ne!(load("0"), load("1"));

@@ -64,7 +64,7 @@ fn emotions_may_be_absent_only_where_they_are_not_required() {
         &text,
         &expect![[r#"
             file:18: utterance s91_e02_c01#0: has no label
-            hint: training and evaluation need a label for every utterance
+            hint: with data.unlabelled = "context" such utterances are shown and not asked about
         "#]],
     );
     let text = r#"{"episodes": [{"scenes": [{"scene_id": "c", "utterances":

@@ -54,7 +54,7 @@ fn labels_may_be_absent_only_where_they_are_not_required() {
         text,
         &expect![[r#"
             file:1: utterance a#1: has no label
-            hint: training and evaluation need a label for every utterance
+            hint: with data.unlabelled = "context" such utterances are shown and not asked about
         "#]],
     );
     let wrong = text.replace("joy", "bliss");
@@ -64,7 +64,7 @@ fn labels_may_be_absent_only_where_they_are_not_required() {
         &wrong,
         &expect![[r#"
             file:1: utterance a#0: unknown label "bliss"
-            hint: the labels are neutral, surprise, fear, sadness, joy, disgust, anger
+            hint: the labels are neutral, surprise, fear, sadness, joy, disgust, anger; data.context_labels = ["bliss"] shows such utterances without asking about them
         "#]],
     );
 }
@@ -93,7 +93,11 @@ fn errors_name_the_line() {
     check_third_line(
         &GOOD.replace(r#""a""#, "7"),
         &expect![[r#"
-            file:3: invalid type: integer `7`, expected a string
+            a
+              Maya: Hm. [joy]
+            7
+              Maya: Hm. [joy]
+            mended 0
         "#]],
     );
     check_third_line(
@@ -127,7 +131,8 @@ fn other_forms_are_refused() {
     check_third_line(
         "[1, 2",
         &expect![[r#"
-            file:3: invalid type: integer `1`, expected a string
+            file:3: is a JSON list, not JSON lines
+            hint: write one value a line: jq -c '.[]' FILE
         "#]],
     );
     check_third_line(
@@ -161,14 +166,14 @@ fn errors_name_the_utterance() {
         r#"{"speaker":"Tom","text":"So.","label":"bored"}"#,
         &expect![[r#"
             file:1: utterance a#1: unknown label "bored"
-            hint: the labels are neutral, surprise, fear, sadness, joy, disgust, anger
+            hint: the labels are neutral, surprise, fear, sadness, joy, disgust, anger; data.context_labels = ["bored"] shows such utterances without asking about them
         "#]],
     );
     check_second(
         r#"{"speaker":"Tom","text":"So.","label":""}"#,
         &expect![[r#"
-            file:1: utterance a#1: unknown label ""
-            hint: the labels are neutral, surprise, fear, sadness, joy, disgust, anger
+            file:1: utterance a#1: has no label
+            hint: with data.unlabelled = "context" such utterances are shown and not asked about
         "#]],
     );
     check_second(
@@ -217,7 +222,7 @@ proptest! {
     fn what_is_written_is_read_back(dialogues in dialogues()) {
         let labels = LabelSet::builtin(LabelSetName::Meld);
         let folder = folder(&[("file", to_jsonl(&dialogues, &labels).as_bytes())]);
-        let split = load_split(&folder.path().join("file"), DataFormat::Jsonl, &labels, false).unwrap();
+        let split = load_split(&folder.path().join("file"), DataFormat::Jsonl, &labels, LabelPolicy::Optional).unwrap();
         prop_assert_eq!(split.mended, 0);
         prop_assert_eq!(split.dialogues, dialogues);
     }
@@ -227,7 +232,7 @@ proptest! {
 fn streamed(bytes: &[u8]) -> Result<Vec<Dialogue>, String> {
     let folder = folder(&[("file", bytes)]);
     let labels = LabelSet::builtin(LabelSetName::Meld);
-    let dialogues = jsonl_dialogues(&folder.path().join("file"), &labels, true).unwrap();
+    let dialogues = jsonl_dialogues(&folder.path().join("file"), &labels, LabelPolicy::Required).unwrap();
     dialogues.collect::<Result<_, _>>().map_err(|error| {
         let shown = error.to_string();
         shown.replace(&format!("{}/", folder.path().display()), "")
@@ -252,7 +257,8 @@ fn the_stream_reads_what_the_whole_file_holds() {
     ] {
         let folder = folder(&[("file", &bytes)]);
         let labels = LabelSet::builtin(LabelSetName::Meld);
-        let whole = load_split(&folder.path().join("file"), DataFormat::Jsonl, &labels, true);
+        let whole =
+            load_split(&folder.path().join("file"), DataFormat::Jsonl, &labels, LabelPolicy::Required);
         let whole = whole
             .map(|split| split.dialogues)
             .map_err(|error| error.to_string().replace(&format!("{}/", folder.path().display()), ""));
@@ -261,6 +267,6 @@ fn the_stream_reads_what_the_whole_file_holds() {
     assert_eq!(streamed(format!("{sound}\n{sound}").as_bytes()).unwrap().len(), 2);
     assert_eq!(streamed(b"\n"), Ok(Vec::new()));
     let labels = LabelSet::builtin(LabelSetName::Meld);
-    let missing = jsonl_dialogues("nowhere.jsonl".as_ref(), &labels, true).err().unwrap();
+    let missing = jsonl_dialogues("nowhere.jsonl".as_ref(), &labels, LabelPolicy::Required).err().unwrap();
     assert_eq!(missing.to_string(), "nowhere.jsonl: no such file");
 }

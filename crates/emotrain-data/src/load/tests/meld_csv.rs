@@ -100,7 +100,7 @@ fn emotions_may_be_absent_only_where_they_are_not_required() {
         empty_cell,
         &expect![[r#"
             file:2: utterance 0#0: has no label
-            hint: training and evaluation need a label for every utterance
+            hint: with data.unlabelled = "context" such utterances are shown and not asked about
         "#]],
     );
 }
@@ -185,7 +185,8 @@ fn errors_name_the_row() {
     check_last(
         "5,\"Hello.,Ann,joy,positive,9,0,1,3,a,b",
         &expect![[r#"
-            file:7: invalid CSV: the row has 2 cells, the header 11
+            file:7: a cell begins with a quotation mark, but there is no second one
+            hint: put the whole cell in quotation marks and write those within it twice, or leave it out
         "#]],
     );
 }

@@ -129,7 +129,7 @@ fn labels_may_be_absent_only_where_they_are_not_required() {
         text,
         &expect![[r#"
             file:1: utterance 3#0: has no label
-            hint: training and evaluation need a label for every utterance
+            hint: with data.unlabelled = "context" such utterances are shown and not asked about
         "#]],
     );
 }
@@ -185,7 +185,8 @@ fn labels_must_be_of_the_set() {
         "[6]",
         "[-1]",
         &expect![[r#"
-            file:8: utterance 7#0: label -1 is out of range: the label set has the labels 0 to 6
+            file:8: utterance 7#0: has no label
+            hint: with data.unlabelled = "context" such utterances are shown and not asked about
         "#]],
     );
     check_with(
@@ -200,7 +201,7 @@ fn labels_must_be_of_the_set() {
         "[6]",
         "[1.5]",
         &expect![[r#"
-            file:9: invalid type: floating point `1.5`, expected a label's number or name
+            file:9: invalid value: floating point `1.5`, expected a label's number or name
         "#]],
     );
 }

@@ -1,0 +1,70 @@
+//! What to do about it.
+
+use super::{DataError, DataProblem};
+
+impl DataError {
+    /// The fix, where one can be named.
+    pub fn hint(&self) -> Option<String> {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the others have a hint without particulars, or none")]
+        match &*self.problem {
+            DataProblem::UnknownLabel { nearest: Some(name), .. }
+            | DataProblem::MissingColumn { nearest: Some(name), .. } => {
+                Some(format!("did you mean \"{name}\"?"))
+            }
+            DataProblem::UnknownLabel { known, label, .. } => Some(format!(
+                "the labels are {known}; data.context_labels = [{label:?}] shows such utterances without asking \
+                 about them"
+            )),
+            DataProblem::Write(error) => error.hint().map(str::to_owned),
+            DataProblem::OtherKind(kind) => Some(kind.hint.to_owned()),
+            DataProblem::OtherTable { format, .. } => Some(format!("write data.format = \"{format}\"")),
+            DataProblem::KnowledgeLevel { found, .. } => {
+                Some(format!("write level = \"{found}\" under that [[knowledge]]"))
+            }
+            DataProblem::MissingKnowledge(gap) => Some(match (gap.missing == gap.wanted, gap.extra) {
+                (true, 1..) => "the texts are for other data: with {split} in the path each split has its own file",
+                _ => "add them, fill them in with emotrain interpret, or write required = false to leave the slot empty",
+            }.to_owned()),
+            problem => problem.fixed_hint().map(str::to_owned),
+        }
+    }
+}
+
+impl DataProblem {
+    fn fixed_hint(&self) -> Option<&'static str> {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the message says all there is to say")]
+        Some(match self {
+            Self::NotFound => "paths in a recipe are relative to the recipe's own folder",
+            Self::Empty(_) => "name a file with at least one; data.format says how it is read",
+            Self::MissingLabel => {
+                "with data.unlabelled = \"context\" such utterances are shown and not asked about"
+            }
+            Self::NoLabels => "training and evaluation need labels; emotrain predict finds them",
+            Self::NotUtf8(_) => {
+                "save the file as UTF-8; spreadsheets often write Windows-1252: iconv -f WINDOWS-1252 -t UTF-8"
+            }
+            Self::JsonList => "write one dialogue or entry a line: jq -c '.[]' FILE",
+            Self::JsonOverLines => "write one dialogue or entry a line: jq -c . FILE",
+            Self::PythonForm => "write lines with Python's json.dumps",
+            Self::NotANumberOfJson(_) => "write null where there is no value",
+            Self::OpenQuote(_) => {
+                "put the whole cell in quotation marks and write those within it twice, or leave it out"
+            }
+            Self::OtherSeparator(_) => "save the file with commas",
+            Self::SharedDialogue { .. } => {
+                "leave it out of one of them, or write data.shared_dialogues = \"report\" if that is how the data set \
+                 is published"
+            }
+            Self::IsFolder => "name the file inside it",
+            Self::NotOneDialoguesFile(_) => "give the path of the dialogues file itself",
+            Self::NoSpeaker(_) => "add a list `speakers` with one name per sentence",
+            Self::NoKnowledgeField { .. } => "name the key in the source's field",
+            Self::DuplicateKnowledge { .. } => "keep one of the two",
+            Self::NoManifest => "let emotrain interpret come to its end, or name the file itself",
+            Self::NoDialoguesInText => {
+                "plain text is for language-model training; choose another data.format for dialogues"
+            }
+            _ => return None,
+        })
+    }
+}

@@ -1,0 +1,62 @@
+//! What is wrong with a line, by key: the parser names none of them.
+
+use serde_json::Value;
+
+use crate::error::DataProblem;
+use crate::io::line_problem;
+
+/// What the parser complained of, with the utterance and the key where it is a value of the wrong type.
+pub(super) fn problem(error: &serde_json::Error, line: &str) -> DataProblem {
+    match line_problem(error, line) {
+        DataProblem::WrongForm(message) => DataProblem::WrongForm(wrong_type(line).unwrap_or(message)),
+        other => other,
+    }
+}
+
+/// The first key whose value has another type than it should.
+fn wrong_type(line: &str) -> Option<String> {
+    let row: Value = serde_json::from_str(line).ok()?;
+    if let Some(id) = row.get("id").filter(|id| !is_cell(id)) {
+        return Some(message("", "id", "text", id));
+    }
+    let utterances = row.get("utterances")?;
+    let Some(utterances) = utterances.as_array() else {
+        return Some(message("", "utterances", "a list", utterances));
+    };
+    let faults = utterances.iter().enumerate().find_map(|(position, utterance)| {
+        let place = format!("utterance {position}: ");
+        if !utterance.is_object() {
+            return Some(format!(
+                "{place}an object with `speaker`, `text` and `label` is wanted, not {}",
+                kind(utterance)
+            ));
+        }
+        let key = |name: &str, fits: fn(&Value) -> bool, wanted: &str| {
+            let value = utterance.get(name).filter(|value| !fits(value))?;
+            Some(message(&place, name, wanted, value))
+        };
+        key("speaker", is_cell, "text").or_else(|| key("text", Value::is_string, "text")).or_else(|| {
+            key("label", |label| label.is_null() || is_cell(label), "the name or the number of a label")
+        })
+    });
+    faults
+}
+
+fn is_cell(value: &Value) -> bool {
+    value.is_string() || value.is_i64() || value.as_f64().is_some_and(|number| number.fract() == 0.0)
+}
+
+fn message(place: &str, key: &str, wanted: &str, found: &Value) -> String {
+    format!("{place}`{key}` should be {wanted}, not {}", kind(found))
+}
+
+fn kind(value: &Value) -> String {
+    match value {
+        Value::Null => "null".to_owned(),
+        Value::Bool(flag) => flag.to_string(),
+        Value::Number(number) => format!("the number {number}"),
+        Value::String(_) => "text".to_owned(),
+        Value::Array(_) => "a list".to_owned(),
+        Value::Object(_) => "an object".to_owned(),
+    }
+}

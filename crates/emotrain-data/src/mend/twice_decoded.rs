@@ -1,0 +1,114 @@
+//! UTF-8 that was taken for Windows-1252: `CafÃ©` for `Café`, `â€™` for `’`.
+//!
+//! A run of such characters is mended where it cannot be anything else. What might be meant as it stands (`É’`, `à »`
+//! with a no-break space, `MANHÃ…`) is mended only where all of the text outside of ASCII is of this kind, more than
+//! once.
+
+use std::borrow::Cow;
+
+use super::code_page::byte;
+
+/// A text may have been through it more than once.
+const MOST_ROUNDS: usize = 3;
+
+/// The text with what was decoded twice decoded once.
+pub(super) fn mended(text: &str) -> Cow<'_, str> {
+    let mut mended = Cow::Borrowed(text);
+    for _ in 0..MOST_ROUNDS {
+        match round(&mended) {
+            Some(better) => mended = Cow::Owned(better),
+            None => break,
+        }
+    }
+    mended
+}
+
+fn round(text: &str) -> Option<String> {
+    if text.is_ascii() {
+        return None;
+    }
+    let characters: Vec<char> = text.chars().collect();
+    let mut runs = Vec::new();
+    let (mut at, mut all) = (0, true);
+    while at < characters.len() {
+        match run(&characters[at..]) {
+            Some((meant, length)) => {
+                runs.push((at, length, meant));
+                at += length;
+            }
+            None => {
+                all &= characters[at].is_ascii();
+                at += 1;
+            }
+        }
+    }
+    let several = all && runs.len() > 1;
+    runs.retain(|&(at, length, meant)| {
+        is_plausible(meant)
+            && match certainty(&characters, (at, length), meant) {
+                Certainty::Certain => true,
+                Certainty::Likely => several,
+                Certainty::Doubtful => false,
+            }
+    });
+    if runs.is_empty() {
+        return None;
+    }
+    let (mut better, mut done) = (String::with_capacity(text.len()), 0);
+    for (at, length, meant) in runs {
+        better.extend(&characters[done..at]);
+        better.push(meant);
+        done = at + length;
+    }
+    better.extend(&characters[done..]);
+    Some(better)
+}
+
+/// The character whose bytes these characters stand for, and how many they are.
+fn run(characters: &[char]) -> Option<(char, usize)> {
+    let first = byte(*characters.first()?)?;
+    let length = match first {
+        0xc2..=0xdf => 2,
+        0xe0..=0xef => 3,
+        0xf0..=0xf4 => 4,
+        _ => return None,
+    };
+    let mut bytes = [first, 0, 0, 0];
+    for (place, character) in bytes[1..length].iter_mut().zip(characters.get(1..length)?) {
+        *place = byte(*character)?;
+    }
+    let meant = std::str::from_utf8(&bytes[..length]).ok()?.chars().next()?;
+    Some((meant, length))
+}
+
+/// Whether the character is of a script that people write to each other in, or a sign.
+fn is_plausible(meant: char) -> bool {
+    matches!(meant,
+        '\u{80}'..='\u{17f}' | '\u{370}'..='\u{6ff}' | '\u{900}'..='\u{1cff}' | '\u{1e00}'..='\u{27bf}'
+        | '\u{2b00}'..='\u{2bff}' | '\u{3000}'..='\u{d7ff}' | '\u{f900}'..='\u{fffd}' | '\u{1f000}'..='\u{1faff}')
+}
+
+/// How sure it is that characters were decoded twice.
+enum Certainty {
+    /// Nobody writes them behind one another.
+    Certain,
+    /// Some languages may have them behind one another, but hardly more than once and nothing else.
+    Likely,
+    /// A word in capitals may end with the first, and the punctuation after it be meant.
+    Doubtful,
+}
+
+fn certainty(characters: &[char], (at, length): (usize, usize), meant: char) -> Certainty {
+    let last = characters[at + length - 1];
+    let is_certain = match characters[at] {
+        'Ã' if "…‘’“”•–—„‚»".contains(last) => {
+            let within = characters.get(at + length).is_some_and(|next| next.is_alphabetic());
+            return if within && meant.is_alphabetic() { Certainty::Certain } else { Certainty::Doubtful };
+        }
+        'Â' | 'Ã' | 'ð' => true,
+        'â' => matches!(meant, '\u{2000}'..='\u{206f}' | '€' | '™' | '\u{2190}'..='\u{27bf}'),
+        'ï' => matches!(meant, '\u{feff}' | '\u{fe0f}' | '\u{fffd}'),
+        _ => false,
+    };
+    if is_certain { Certainty::Certain } else { Certainty::Likely }
+}
