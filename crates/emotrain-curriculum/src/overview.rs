@@ -8,7 +8,6 @@ use emotrain_recipe::{CurriculumSection, Difficulty, Direction, PhaseScheduler};
 
 use crate::curriculum::Curriculum;
 use crate::difficulty::{Components, Scorer, Shift};
-use crate::error::CurriculumError;
 
 /// Dialogues shown at each end of the order.
 const EXAMPLES: usize = 3;
@@ -116,9 +115,6 @@ pub struct EpochSummary {
 impl Overview {
     /// The overview of a split under a curriculum for a run of so many epochs.
     ///
-    /// # Errors
-    /// An utterance without a label.
-    ///
     /// # Panics
     /// If the curriculum is of other dialogues, or a label not of the set.
     pub fn new(
@@ -127,7 +123,7 @@ impl Overview {
         data: (&[Dialogue], &LabelSet),
         scorer: &Scorer,
         epochs: usize,
-    ) -> Result<Self, CurriculumError> {
+    ) -> Self {
         let (dialogues, labels) = data;
         assert_eq!(curriculum.scores.len(), dialogues.len(), "a curriculum of other dialogues");
         let buckets = curriculum.schedule.buckets();
@@ -137,7 +133,7 @@ impl Overview {
             .sort_by(|&one, &other| curriculum.scores[one].dif.total_cmp(&curriculum.scores[other].dif));
         let example =
             |&index: &usize| Example::of(&dialogues[index], curriculum.scores[index], scorer, labels);
-        Ok(Self {
+        Self {
             name: section.name.clone(),
             difficulty: scorer.difficulty(),
             direction: section.direction,
@@ -145,10 +141,10 @@ impl Overview {
             labels: labels.names().to_vec(),
             buckets: (0..buckets.len()).map(summary).collect(),
             histogram: Histogram::of(curriculum),
-            easiest: by_difficulty.iter().take(EXAMPLES).map(example).collect::<Result<_, _>>()?,
-            hardest: by_difficulty.iter().rev().take(EXAMPLES).map(example).collect::<Result<_, _>>()?,
+            easiest: by_difficulty.iter().take(EXAMPLES).map(example).collect(),
+            hardest: by_difficulty.iter().rev().take(EXAMPLES).map(example).collect(),
             epochs: (0..epochs).map(|epoch| EpochSummary::of(epoch, curriculum)).collect(),
-        })
+        }
     }
 }
 
@@ -213,12 +209,7 @@ impl Histogram {
 }
 
 impl Example {
-    fn of(
-        dialogue: &Dialogue,
-        components: Components,
-        scorer: &Scorer,
-        labels: &LabelSet,
-    ) -> Result<Self, CurriculumError> {
+    fn of(dialogue: &Dialogue, components: Components, scorer: &Scorer, labels: &LabelSet) -> Self {
         let label = |position: usize| {
             let label = dialogue.utterances[position].label;
             label.map_or_else(String::new, |label| labels.name(label).to_owned())
@@ -232,7 +223,7 @@ impl Example {
             shift,
         };
         let shifts = scorer.shifts(dialogue).into_iter().map(spelled).collect();
-        Ok(Self { id: dialogue.id.clone(), components, shifts })
+        Self { id: dialogue.id.clone(), components, shifts }
     }
 }
 

@@ -152,6 +152,9 @@ pub enum DataProblem {
     /// No utterance at all has the label that training and evaluation need.
     #[error("no utterance has a label")]
     NoLabels,
+    /// An utterance that no conversation has.
+    #[error("the utterance is longer than {0} KiB")]
+    TooLong(usize),
     /// An utterance without text.
     #[error("the utterance is empty")]
     EmptyUtterance,

@@ -11,7 +11,7 @@ use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::str::Lines;
 
-use emotrain_base::{sha256_hex, system_words};
+use emotrain_base::{Limit, limits, sha256_hex, system_words};
 use serde::Deserialize;
 
 use crate::error::{DataError, DataProblem, Place};
@@ -33,17 +33,22 @@ pub struct TextFile {
 }
 
 impl TextFile {
-    /// Reads a UTF-8 file.
+    /// Reads a UTF-8 file of lines.
     ///
     /// # Errors
-    /// A missing file, a folder, a system error, or bytes that are not UTF-8 (with their line).
+    /// A missing file, a folder, something else than a file, a file or line that is too large, a system error, or bytes
+    /// that are not UTF-8 (with their line).
     pub fn read(path: &Path) -> Result<Self, DataError> {
+        Self::read_within(path, limits::LINES)
+    }
+
+    fn read_within(path: &Path, limit: Limit) -> Result<Self, DataError> {
         let fail = |problem| DataError::new(Place::file(path), problem);
         let metadata = fs_err::metadata(path).map_err(|error| fail(read_problem(&error)))?;
         if metadata.is_dir() {
             return Err(fail(DataProblem::IsFolder));
         }
-        let bytes = fs_err::read(path).map_err(|error| fail(read_problem(&error)))?;
+        let bytes = emotrain_base::read(path, limit).map_err(|error| fail(read_problem(&error)))?;
         let sha256 = sha256_hex(&bytes);
         if let Some(kind) = foreign(&bytes) {
             return Err(fail(DataProblem::OtherKind(kind)));
@@ -59,12 +64,12 @@ impl TextFile {
         Ok(Self { path: path.to_owned(), sha256, text })
     }
 
-    /// Reads a UTF-8 file of JSON, with halves of surrogate pairs replaced.
+    /// Reads a UTF-8 file of JSON, be it one value or one a line, with halves of surrogate pairs replaced.
     ///
     /// # Errors
     /// Those of [`TextFile::read`].
-    pub(crate) fn read_json(path: &Path) -> Result<Self, DataError> {
-        let file = Self::read(path)?;
+    pub(crate) fn read_json(path: &Path, limit: Limit) -> Result<Self, DataError> {
+        let file = Self::read_within(path, limit)?;
         let mut bytes = file.text.into_bytes();
         mend_surrogates(&mut bytes);
         let text = String::from_utf8(bytes).expect("ASCII took the place of ASCII");

@@ -12,6 +12,7 @@ mod text;
 
 use std::path::Path;
 
+use emotrain_base::limits;
 use emotrain_recipe::{DataFormat, Unlabelled};
 
 use crate::error::{DataError, DataProblem, Place};
@@ -63,8 +64,13 @@ pub fn load_split(
         DataFormat::Dailydialog => return dailydialog::load(path, labels, policy),
         DataFormat::Text => return Err(DataError::new(Place::file(path), DataProblem::NoDialoguesInText)),
     };
-    let is_table = format == DataFormat::MeldCsv;
-    let file = if is_table { TextFile::read(path)? } else { TextFile::read_json(path)? };
+    let file = match format {
+        DataFormat::MeldCsv => TextFile::read(path)?,
+        DataFormat::Jsonl => TextFile::read_json(path, limits::LINES)?,
+        DataFormat::PrcJson | DataFormat::Emorynlp | DataFormat::Dailydialog | DataFormat::Text => {
+            TextFile::read_json(path, limits::DOCUMENT)?
+        }
+    };
     let mut assembler = Assembler::new(&file, labels, policy);
     read(&file, &mut assembler)?;
     assembler.finish()

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use burn::tensor::{DType, Tensor, TensorData};
-use emotrain_base::write_atomic;
+use emotrain_base::{limits, write_atomic};
 use serde_json::{Value, json};
 
 use crate::decoder::CausalLm;
@@ -59,7 +59,7 @@ impl CausalLm {
     /// tensor that is missing, left over or of another shape than this model needs.
     pub fn load_adapter(&mut self, folder: &Path) -> Result<(), ModelError> {
         let path = folder.join("adapter_config.json");
-        let text = fs_err::read_to_string(&path)?;
+        let text = emotrain_base::read_to_string(&path, limits::CONFIG)?;
         let config: Value =
             serde_json::from_str(&text).map_err(|source| ModelError::Json { path: path.clone(), source })?;
         self.add_lora(&lora_config(&config, &path)?, 0)?;

@@ -106,10 +106,13 @@ pub fn open(choice: &DeviceChoice, dtype: Dtype) -> Result<OpenDevice, ModelErro
     }
 }
 
+/// Of each thread; what is not used costs nothing. Templates of others run on these threads, too.
+const STACK_BYTES: usize = 64 << 20;
+
 /// Limits the CPU threads of this process; 0 leaves one per core. Only the first call has an effect.
 pub fn set_threads(threads: usize) {
     // A pool that exists already keeps its size; results do not depend on it.
-    let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+    let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).stack_size(STACK_BYTES).build_global();
 }
 
 fn cpu(dtype: Dtype) -> Result<OpenDevice, ModelError> {

@@ -14,8 +14,12 @@ use crate::error::PromptError;
 use crate::jinja;
 use crate::template::source::tags;
 pub use date::{ChatDate, DEFAULT_DATE};
+#[cfg(test)]
+pub(crate) use json::tojson;
 
 const FILE: &str = "chat template";
+/// What transformers calls the function that gives templates the date.
+const STRFTIME: &str = "strftime_now";
 
 /// Who speaks in a chat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +76,7 @@ pub(crate) struct ChatTemplate {
     source: String,
     environment: Environment<'static>,
     special_tokens: Vec<(&'static str, String)>,
+    date: ChatDate,
 }
 
 impl ChatTemplate {
@@ -86,7 +91,7 @@ impl ChatTemplate {
         environment.add_function("raise_exception", |message: String| -> Result<Value, Error> {
             Err(Error::new(ErrorKind::InvalidOperation, message))
         });
-        environment.add_function("strftime_now", move |format: String| {
+        environment.add_function(STRFTIME, move |format: String| {
             date.format(&format).map_err(|directive| {
                 let message = format!("strftime_now: unknown directive \"%{directive}\"");
                 Error::new(ErrorKind::InvalidOperation, message)
@@ -94,12 +99,37 @@ impl ChatTemplate {
         });
         let unix = source.replace("\r\n", "\n").replace('\r', "\n"); // as Jinja2 does
         let runnable = without_generation_tags(&unix).into_owned();
-        environment.add_template_owned(FILE, runnable).map_err(|error| failed(&origin, &error))?;
-        Ok(Self { origin, source, environment, special_tokens })
+        jinja::add(&mut environment, FILE, runnable).map_err(|error| failed(&origin, &error))?;
+        let template = Self { origin, source, environment, special_tokens, date };
+        template.try_out()?;
+        Ok(template)
+    }
+
+    /// Renders a chat once: whatever else a template does, it has to come to an end.
+    fn try_out(&self) -> Result<(), PromptError> {
+        let this = self.clone();
+        let render = move || {
+            let said =
+                [(Role::System, "Be brief."), (Role::User, "Is it raining?"), (Role::Assistant, "Yes.")];
+            let said = said.map(|(role, content)| Message { role, content });
+            for (messages, ending) in [(&said[1..2], Ending::GenerationPrompt), (&said[..], Ending::Closed)] {
+                match this.rendered(messages, ending, Thinking::Off) {
+                    Err(error) if error.kind() == ErrorKind::OutOfFuel => return Err(error),
+                    _ => {} // one that refuses these messages may take others
+                }
+            }
+            Ok(())
+        };
+        jinja::tried(render).map_err(|error| failed(&self.origin, &error))
     }
 
     pub(crate) fn source(&self) -> &str {
         &self.source
+    }
+
+    /// The date that it may print, if it asks for one.
+    pub(crate) fn date(&self) -> Option<ChatDate> {
+        self.source.contains(STRFTIME).then_some(self.date)
     }
 
     pub(crate) fn render(
@@ -108,6 +138,15 @@ impl ChatTemplate {
         ending: Ending,
         thinking: Thinking,
     ) -> Result<String, PromptError> {
+        self.rendered(messages, ending, thinking).map_err(|error| failed(&self.origin, &error))
+    }
+
+    fn rendered(
+        &self,
+        messages: &[Message<'_>],
+        ending: Ending,
+        thinking: Thinking,
+    ) -> Result<String, Error> {
         let message = |message: &Message<'_>| {
             Value::from_pairs([("role", message.role.name()), ("content", message.content)])
         };
@@ -120,10 +159,7 @@ impl ChatTemplate {
         ];
         let tokens = self.special_tokens.iter().map(|(name, token)| (*name, Value::from(token)));
         let values = Value::from_pairs(settings.into_iter().chain(tokens));
-        self.environment
-            .get_template(FILE)
-            .and_then(|template| template.render(values))
-            .map_err(|error| failed(&self.origin, &error))
+        self.environment.get_template(FILE)?.render(values)
     }
 }
 
@@ -134,15 +170,22 @@ fn failed(origin: &str, error: &Error) -> PromptError {
 /// transformers' `{% generation %}` marks the assistant's tokens and prints nothing of its own: the
 /// engine here does not know the tag, so a condition that always holds takes its place.
 fn without_generation_tags(source: &str) -> Cow<'_, str> {
-    let mut text = Cow::Borrowed(source);
-    for tag in tags(source).into_iter().rev() {
-        match tag.keyword() {
-            Some("generation") => text.to_mut().replace_range(tag.range, "if true"),
-            Some("endgeneration") => text.to_mut().replace_range(tag.range, "endif"),
-            _ => {}
-        }
+    let (mut text, mut done) = (String::new(), 0);
+    for tag in tags(source) {
+        let instead = match tag.keyword() {
+            Some("generation") => "if true",
+            Some("endgeneration") => "endif",
+            _ => continue,
+        };
+        text.push_str(&source[done..tag.range.start]);
+        text.push_str(instead);
+        done = tag.range.end;
     }
-    text
+    if done == 0 {
+        return Cow::Borrowed(source);
+    }
+    text.push_str(&source[done..]);
+    Cow::Owned(text)
 }
 
 #[cfg(test)]

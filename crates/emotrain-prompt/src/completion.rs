@@ -1,5 +1,9 @@
 //! What follows the prompt: the answer's words and the token that ends the assistant's turn.
 
+mod reasoning;
+
+use std::borrow::Cow;
+
 use emotrain_data::LabelSet;
 
 use crate::chat::{Ending, Message, Role, Thinking};
@@ -10,12 +14,66 @@ use crate::tokenizer::ChatTokenizer;
 /// Answers that begin differently: what the chat template prints before both belongs to neither.
 const WORDS: [&str; 2] = ["yes", "no"];
 
+/// Where the text of a prompt's system block goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SystemText {
+    /// Into a message of its own.
+    Message,
+    /// Before the user's text: the chat template refuses a system message, or leaves it out.
+    BeforeUser,
+}
+
+impl SystemText {
+    /// Tries the chat template on an example.
+    fn of(chat: &ChatTokenizer, example: &Prompt, thinking: Thinking) -> Result<Self, PromptError> {
+        if example.system.trim().is_empty() {
+            return Ok(Self::Message);
+        }
+        let shown = |system: Self| {
+            let rendered = system.render(chat, example, thinking)?;
+            check_shown(chat, example, &rendered).map(|()| system)
+        };
+        shown(Self::Message).or_else(|refused| shown(Self::BeforeUser).map_err(|_| refused))
+    }
+
+    /// The chat up to where the model answers.
+    pub(crate) fn render(
+        self,
+        chat: &ChatTokenizer,
+        prompt: &Prompt,
+        thinking: Thinking,
+    ) -> Result<String, PromptError> {
+        let user = self.user(prompt);
+        chat.apply(&self.messages(prompt, &user, None), Ending::GenerationPrompt, thinking)
+    }
+
+    /// What the user says.
+    fn user(self, prompt: &Prompt) -> Cow<'_, str> {
+        match self {
+            Self::BeforeUser if !prompt.system.is_empty() => {
+                Cow::Owned(format!("{}\n\n{}", prompt.system, prompt.user))
+            }
+            Self::BeforeUser | Self::Message => Cow::Borrowed(&prompt.user),
+        }
+    }
+
+    /// A prompt without a system text has no system message: the chat template may put in its own.
+    fn messages<'a>(self, prompt: &'a Prompt, user: &'a str, answer: Option<&'a str>) -> Vec<Message<'a>> {
+        let has_message = self == Self::Message && !prompt.system.is_empty();
+        let system = has_message.then_some((Role::System, prompt.system.as_str()));
+        let assistant = answer.map(|answer| (Role::Assistant, answer));
+        let turns = [system, Some((Role::User, user)), assistant].into_iter().flatten();
+        turns.map(|(role, content)| Message { role, content }).collect()
+    }
+}
+
 /// How a chat template writes answers, told by an example. Some print something before the answer, such as an
 /// empty room for reasoning: it belongs to what the model has to produce.
 #[derive(Clone, Debug)]
 pub(crate) struct AnswerForm {
     example: Prompt,
     thinking: Thinking,
+    pub(crate) system: SystemText,
     /// The chat up to where the model answers, and its tokens.
     prompt: String,
     prompt_ids: Vec<u32>,
@@ -41,10 +99,11 @@ impl AnswerForm {
         example: &Prompt,
         thinking: Thinking,
     ) -> Result<Self, PromptError> {
-        let prompt = render_prompt(chat, example, thinking)?;
+        let system = SystemText::of(chat, example, thinking)?;
+        let prompt = system.render(chat, example, thinking)?;
         check_shown(chat, example, &prompt)?;
         let (example, prompt_ids) = (example.clone(), chat.encode(&prompt)?);
-        let mut form = Self { example, thinking, prompt, prompt_ids, before: String::new() };
+        let mut form = Self { example, thinking, system, prompt, prompt_ids, before: String::new() };
         let [one, other] = WORDS.map(|word| form.answered(chat, word));
         let (one, other) = (one?, other?);
         let shared = one.chars().zip(other.chars()).take_while(|(one, other)| one == other);
@@ -82,13 +141,24 @@ impl AnswerForm {
 
     /// The answered chat after the prompt.
     fn answered(&self, chat: &ChatTokenizer, answer: &str) -> Result<String, PromptError> {
-        let whole = chat.apply(&messages(&self.example, Some(answer)), Ending::Closed, self.thinking)?;
-        match whole.strip_prefix(&self.prompt) {
-            Some(rest) => Ok(rest.to_owned()),
-            None => {
-                Err(unfit(chat, "does not begin an answered chat with its own generation prompt".to_owned()))
-            }
+        let user = self.system.user(&self.example);
+        let messages = self.system.messages(&self.example, &user, Some(answer));
+        let whole = chat.apply(&messages, Ending::Closed, self.thinking)?;
+        if let Some(rest) = whole.strip_prefix(&self.prompt) {
+            return Ok(rest.to_owned());
         }
+        reasoning::closed(&self.prompt, &whole).ok_or_else(|| {
+            let end = self
+                .prompt
+                .char_indices()
+                .rev()
+                .nth(39)
+                .map_or(self.prompt.as_str(), |(at, _)| &self.prompt[at..]);
+            let message = format!(
+                "does not begin an answered chat with its own generation prompt, which ends with {end:?}"
+            );
+            unfit(chat, message)
+        })
     }
 }
 
@@ -147,24 +217,6 @@ impl Completions {
         }
         Ok(())
     }
-}
-
-/// The chat up to where the model answers.
-pub(crate) fn render_prompt(
-    chat: &ChatTokenizer,
-    prompt: &Prompt,
-    thinking: Thinking,
-) -> Result<String, PromptError> {
-    chat.apply(&messages(prompt, None), Ending::GenerationPrompt, thinking)
-}
-
-/// A prompt without a system text has no system message: the chat template may put in its own.
-fn messages<'a>(prompt: &'a Prompt, answer: Option<&'a str>) -> Vec<Message<'a>> {
-    let system = (!prompt.system.is_empty()).then_some((Role::System, prompt.system.as_str()));
-    let user = Some((Role::User, prompt.user.as_str()));
-    let assistant = answer.map(|answer| (Role::Assistant, answer));
-    let turns = [system, user, assistant].into_iter().flatten();
-    turns.map(|(role, content)| Message { role, content }).collect()
 }
 
 fn check_shown(chat: &ChatTokenizer, prompt: &Prompt, rendered: &str) -> Result<(), PromptError> {

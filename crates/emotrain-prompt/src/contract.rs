@@ -42,6 +42,12 @@ pub struct PromptContract {
     pub removed_slots: Vec<String>,
     /// Passed to the chat template.
     pub enable_thinking: bool,
+    /// Whether the system text stands before the user's, for want of a system role.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub system_before_user: bool,
+    /// The date that the chat template prints, where it asks for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chat_date: Option<String>,
     /// Most tokens of prompt and answer together.
     pub max_seq_length: usize,
     /// The labels by index.
@@ -121,6 +127,8 @@ impl Encoder {
             knowledge: sources.iter().filter(|source| self.template().shows(source)).cloned().collect(),
             removed_slots: removed.iter().filter(|part| !sources.contains(part)).cloned().collect(),
             enable_thinking: self.thinking() == Thinking::On,
+            system_before_user: self.folds_system(),
+            chat_date: self.chat().date().map(|date| date.to_string()),
             max_seq_length: self.max_seq_length(),
             labels: self.labels().names().to_vec(),
             label_completions: completions.ids.clone(),
@@ -160,6 +168,12 @@ impl PromptContract {
             differs("the knowledge in the prompt", &self.knowledge, &present.knowledge),
             differs("what prompt.slots leaves out", &self.removed_slots, &present.removed_slots),
             differs("prompt.enable_thinking", &self.enable_thinking, &present.enable_thinking),
+            differs("the date in the chat", &self.chat_date, &present.chat_date),
+            differs(
+                "the system text before the user's",
+                &self.system_before_user,
+                &present.system_before_user,
+            ),
             differs("train.max_seq_length", &self.max_seq_length, &present.max_seq_length),
             differs("the label set", &self.labels, &present.labels),
         ];

@@ -5,7 +5,7 @@ use emotrain_recipe::{DemonstrationOrder, PromptSection, RetrievalSection};
 
 use crate::budget::{Fitted, Lengths, Window, fit};
 use crate::chat::Thinking;
-use crate::completion::{Completions, render_prompt};
+use crate::completion::{Completions, SystemText};
 use crate::contract::DemonstrationSlot;
 use crate::error::PromptError;
 use crate::example;
@@ -264,6 +264,25 @@ impl Encoder {
         self.completions.end_of_turn
     }
 
+    /// What is out of the ordinary about how chats are written, for people.
+    pub fn remarks(&self) -> Vec<String> {
+        let origin = self.chat.origin();
+        let folded = self.folds_system().then(|| {
+            format!(
+                "{origin}: the chat template has no system role: the system text stands before the user's"
+            )
+        });
+        let date = self
+            .chat
+            .date()
+            .map(|date| format!("{origin}: the chat template prints a date: it is always {date}"));
+        folded.into_iter().chain(date).collect()
+    }
+
+    pub(crate) fn folds_system(&self) -> bool {
+        self.completions.form.system == SystemText::BeforeUser
+    }
+
     pub(crate) fn window(&self) -> Window {
         self.window
     }
@@ -284,7 +303,7 @@ impl Encoder {
     pub(crate) fn prompt_text(&self, question: Question<'_>, window: Window) -> Result<String, PromptError> {
         let prompt = self.rendered(question, window)?;
         self.refuse_control_tokens(&prompt, || question.dialogue.utterance_id(question.position))?;
-        render_prompt(&self.chat, &prompt, self.thinking)
+        self.completions.form.system.render(&self.chat, &prompt, self.thinking)
     }
 
     fn rendered(&self, question: Question<'_>, window: Window) -> Result<Prompt, PromptError> {

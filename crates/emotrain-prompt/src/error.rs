@@ -193,6 +193,10 @@ pub enum PromptError {
     ContractMismatch(Vec<String>),
 }
 
+/// What to do about a chat template that cannot be used.
+const OWN_CHAT_TEMPLATE: &str =
+    "put a chat template of your own beside the tokenizer, in a copy of the folder, as chat_template.jinja";
+
 impl PromptError {
     /// The fix, where one can be named.
     pub fn hint(&self) -> Option<String> {
@@ -229,12 +233,11 @@ impl PromptError {
                 "use an instruction-tuned model, or put its template beside the tokenizer as chat_template.jinja"
                     .to_owned(),
             ),
+            Self::UnfitChat { .. } | Self::Chat { .. } => Some(OWN_CHAT_TEMPLATE.to_owned()),
             Self::EmptyLabel(_) | Self::EqualLabels(..) => {
                 Some("name the labels with words of the model's language".to_owned())
             }
-            Self::EmptyName { .. } => {
-                Some("spell names in characters of the model's vocabulary, or do not ask for speakers".to_owned())
-            }
+            Self::EmptyName { .. } => Some("spell names with the model's characters, or do not ask for speakers".to_owned()),
             Self::SpecialToken { .. } | Self::ControlToken(_) => Some("take it out of the data or of the template".to_owned()),
             Self::TooLong { lengths, .. } if lengths.knowledge > 0 => Some(
                 "raise train.max_seq_length, shorten the texts, or take a source out of prompt.slots: knowledge is \
@@ -242,16 +245,12 @@ impl PromptError {
                     .to_owned(),
             ),
             Self::TooLong { .. } => Some("raise train.max_seq_length or shorten the utterance".to_owned()),
-            Self::ContractMismatch(_) => {
-                Some("use the recipe and the base model of the training".to_owned())
-            }
+            Self::ContractMismatch(_) => Some("use the recipe and the base model of the training".to_owned()),
             Self::Read(_)
             | Self::Query { .. }
             | Self::Template(_)
             | Self::Render { .. }
             | Self::Tokenizer { .. }
-            | Self::Chat { .. }
-            | Self::UnfitChat { .. }
             | Self::NoUtterance { .. }
             | Self::Unsuited { .. }
             | Self::MissingLabel(_) => None,

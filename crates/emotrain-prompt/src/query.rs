@@ -10,7 +10,7 @@ mod reply;
 
 use std::path::Path;
 
-use emotrain_base::sha256_hex;
+use emotrain_base::{limits, sha256_hex};
 use emotrain_data::{Dialogue, Utterance};
 use emotrain_recipe::{Availability, KnowledgeLevel};
 use minijinja::{Environment, Value};
@@ -110,7 +110,7 @@ impl Query {
         if path.extension().is_none_or(|extension| extension != "toml") {
             return Err(PromptError::UnknownQuery(name.to_owned()));
         }
-        Self::from_source(path.display().to_string(), &fs_err::read_to_string(path)?)
+        Self::from_source(path.display().to_string(), &emotrain_base::read_to_string(path, limits::RECIPE)?)
     }
 
     fn from_source(origin: String, source: &str) -> Result<Self, PromptError> {

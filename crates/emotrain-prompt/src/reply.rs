@@ -1,6 +1,6 @@
 //! Chats that a model answers in its own words: their tokens, where an answer ends, and its text.
 
-use crate::chat::{Ending, Message, Thinking};
+use crate::chat::{Ending, Message, Role, Thinking};
 use crate::completion::end_of_turn;
 use crate::error::PromptError;
 use crate::tokenizer::ChatTokenizer;
@@ -16,7 +16,25 @@ impl ChatTokenizer {
         if let Some(token) = self.control_tokens().iter().find(held) {
             return Err(PromptError::ControlToken(token.clone()));
         }
-        self.encode(&self.apply(messages, Ending::GenerationPrompt, thinking)?)
+        self.encode(&self.written(messages, thinking)?)
+    }
+
+    /// The chat's text. Where the chat template refuses a system message, its text goes before the user's.
+    fn written(&self, messages: &[Message<'_>], thinking: Thinking) -> Result<String, PromptError> {
+        let write = |messages: &[Message<'_>]| self.apply(messages, Ending::GenerationPrompt, thinking);
+        let [
+            Message { role: Role::System, content: system },
+            Message { role: Role::User, content },
+            rest @ ..,
+        ] = messages
+        else {
+            return write(messages);
+        };
+        write(messages).or_else(|refused| {
+            let user = format!("{system}\n\n{content}");
+            let folded = [&[Message { role: Role::User, content: &user }], rest].concat();
+            write(&folded).map_err(|_| refused)
+        })
     }
 
     /// The tokens that end an answer: the end of sequence that the files name, and what the chat template prints after
@@ -32,7 +50,6 @@ impl ChatTokenizer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::Role;
     use crate::fixture;
 
     #[test]

@@ -10,11 +10,12 @@ pub(crate) mod source;
 
 use std::path::Path;
 
+use emotrain_base::limits;
 use emotrain_data::{Dialogue, LabelSet, ShownDemonstration};
 use emotrain_recipe::{KnowledgeSection, PromptSection, PromptTemplate};
 use minijinja::{Environment, UndefinedBehavior, Value};
 
-use crate::error::{PromptError, nearest};
+use crate::error::{PromptError, TemplateProblem, nearest};
 use crate::jinja;
 use crate::task::Task;
 use check::Shown;
@@ -86,7 +87,9 @@ impl Template {
     pub fn of_task(task: Task, file: Option<&Path>) -> Result<Self, PromptError> {
         let parts = Parts::of(task);
         if let Some(path) = file {
-            return Self::from_source(path.display().to_string(), &fs_err::read_to_string(path)?, parts);
+            let source = emotrain_base::read_to_string(path, limits::TEMPLATE)
+                .map_err(|error| read_error(error, path))?;
+            return Self::from_source(path.display().to_string(), &source, parts);
         }
         let (name, source) = match task {
             Task::Emotion => ("plain", PLAIN),
@@ -110,7 +113,8 @@ impl Template {
             PromptTemplate::Plain => builtin("plain", PLAIN)?,
             PromptTemplate::PrcEmo => builtin("prc_emo", PRC_EMO)?,
             PromptTemplate::File(path) => {
-                let source = fs_err::read_to_string(path).map_err(|error| read_error(error, path))?;
+                let source = emotrain_base::read_to_string(path, limits::TEMPLATE)
+                    .map_err(|error| read_error(error, path))?;
                 Self::from_source(path.display().to_string(), &source, parts)?
             }
         };
@@ -232,6 +236,11 @@ impl Template {
 
 /// A file that cannot be read; one that is not there may be meant as a template that comes with the program.
 fn read_error(error: std::io::Error, path: &Path) -> PromptError {
+    if error.kind() == std::io::ErrorKind::InvalidData {
+        let origin = path.display().to_string();
+        let message = error.to_string().trim_start_matches(&format!("{origin}: ")).to_owned();
+        return PromptError::Template(vec![TemplateProblem { origin, line: None, message, hint: None }]);
+    }
     if error.kind() != std::io::ErrorKind::NotFound {
         return PromptError::Read(error);
     }

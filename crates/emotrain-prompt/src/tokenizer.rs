@@ -1,9 +1,12 @@
 //! The base model's tokenizer together with its chat template.
 
+mod growth;
+
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use emotrain_base::{caught, limits};
 use serde_json::Value;
 use tokenizers::Tokenizer;
 
@@ -18,7 +21,7 @@ pub struct TokenizerFiles {
     pub tokenizer_json: String,
     /// `tokenizer_config.json`: special tokens and, often, the chat template.
     pub tokenizer_config_json: Option<String>,
-    /// `chat_template.jinja`, which goes before a chat template in `tokenizer_config.json`.
+    /// `chat_template.jinja`, or what `chat_template.json` holds, which goes before a chat template in `tokenizer_config.json`.
     pub chat_template: Option<String>,
     /// The folder or file they came from, for messages.
     pub origin: String,
@@ -28,19 +31,28 @@ impl TokenizerFiles {
     /// Reads the files of a model folder as transformers saves it.
     ///
     /// # Errors
-    /// [`PromptError::NoTokenizer`] or [`PromptError::Read`].
+    /// [`PromptError::NoTokenizer`], [`PromptError::Read`], or [`PromptError::Tokenizer`] for a `chat_template.json` that
+    /// is none.
     pub fn from_folder(folder: &Path) -> Result<Self, PromptError> {
-        let read = |name: &str| match fs_err::read_to_string(folder.join(name)) {
+        let read = |name: &str, limit| match emotrain_base::read_to_string(&folder.join(name), limit) {
             Ok(text) => Ok(Some(text)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         };
         let origin = folder.display().to_string();
-        let Some(tokenizer_json) = read("tokenizer.json")? else {
+        let Some(tokenizer_json) = read("tokenizer.json", limits::TOKENIZER)? else {
             return Err(PromptError::NoTokenizer(origin));
         };
-        let tokenizer_config_json = read("tokenizer_config.json")?;
-        let chat_template = read("chat_template.jinja")?;
+        let tokenizer_config_json = read("tokenizer_config.json", limits::CONFIG)?;
+        let mut chat_template = read("chat_template.jinja", limits::TEMPLATE)?;
+        if chat_template.is_none()
+            && let Some(text) = read("chat_template.json", limits::CONFIG)?
+        {
+            let wrong = |message| PromptError::Tokenizer { origin: origin.clone(), message };
+            let config: Value =
+                serde_json::from_str(&text).map_err(|error| wrong(format!("chat_template.json: {error}")))?;
+            chat_template = chat_template_of(&config).map_err(wrong)?;
+        }
         Ok(Self { tokenizer_json, tokenizer_config_json, chat_template, origin })
     }
 }
@@ -84,10 +96,8 @@ impl ChatTokenizer {
                 .map_err(|error| wrong(format!("tokenizer_config.json: {error}")))?,
             None => Value::Null,
         };
-        let mut tokenizer = Tokenizer::from_str(&tokenizer_json)
-            .map_err(|error| wrong(format!("tokenizer.json: {error}")))?;
-        tokenizer.with_padding(None);
-        tokenizer.with_truncation(None).map_err(|error| wrong(format!("tokenizer.json: {error}")))?;
+        let tokenizer =
+            load(&tokenizer_json).map_err(|message| wrong(format!("tokenizer.json: {message}")))?;
         let special_tokens = special_tokens(&config);
         let eos = special_tokens
             .iter()
@@ -128,8 +138,8 @@ impl ChatTokenizer {
     /// # Errors
     /// [`PromptError::Tokenizer`] in the tokenizer's own words.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, PromptError> {
-        let encoding = self.tokenizer.encode_fast(text, false).map_err(|error| self.wrong(&error))?;
-        Ok(encoding.get_ids().to_vec())
+        let encode = || self.tokenizer.encode_fast(text, false).map(|encoding| encoding.get_ids().to_vec());
+        self.told(caught(encode))
     }
 
     /// The text of token ids, special tokens included.
@@ -137,7 +147,7 @@ impl ChatTokenizer {
     /// # Errors
     /// [`PromptError::Tokenizer`] in the tokenizer's own words.
     pub fn decode(&self, ids: &[u32]) -> Result<String, PromptError> {
-        self.tokenizer.decode(ids, false).map_err(|error| self.wrong(&error))
+        self.told(caught(|| self.tokenizer.decode(ids, false)))
     }
 
     /// The text of token ids without special tokens: what a model answered.
@@ -145,7 +155,7 @@ impl ChatTokenizer {
     /// # Errors
     /// [`PromptError::Tokenizer`] in the tokenizer's own words.
     pub fn decode_text(&self, ids: &[u32]) -> Result<String, PromptError> {
-        self.tokenizer.decode(ids, true).map_err(|error| self.wrong(&error))
+        self.told(caught(|| self.tokenizer.decode(ids, true)))
     }
 
     /// A sample's tokens with their texts and whether the loss counts them. It never counts the first
@@ -186,6 +196,11 @@ impl ChatTokenizer {
         self.chat.as_ref().map(ChatTemplate::source)
     }
 
+    /// The date that the chat template prints, if it asks for one.
+    pub fn date(&self) -> Option<ChatDate> {
+        self.chat.as_ref().and_then(ChatTemplate::date)
+    }
+
     /// Text and id of the end-of-sequence token, where the files name one.
     pub fn eos_token(&self) -> Option<(&str, u32)> {
         self.eos.as_ref().map(|(text, id)| (text.as_str(), *id))
@@ -209,6 +224,32 @@ impl ChatTokenizer {
     fn wrong(&self, error: &tokenizers::Error) -> PromptError {
         PromptError::Tokenizer { origin: self.origin.clone(), message: error.to_string() }
     }
+
+    /// What the library gave, or its complaint or panic as the fault of the tokenizer's files.
+    fn told<T>(&self, result: Result<tokenizers::Result<T>, String>) -> Result<T, PromptError> {
+        match result {
+            Ok(result) => result.map_err(|error| self.wrong(&error)),
+            Err(panic) => {
+                let message = format!("the tokenizer cannot be used: {panic}");
+                Err(PromptError::Tokenizer { origin: self.origin.clone(), message })
+            }
+        }
+    }
+}
+
+/// The tokenizer of a `tokenizer.json`, which neither pads nor cuts.
+fn load(json: &str) -> Result<Tokenizer, String> {
+    growth::check(json)?;
+    let load = || {
+        let mut tokenizer = Tokenizer::from_str(json)?;
+        tokenizer.with_padding(None);
+        tokenizer.with_truncation(None)?;
+        Ok::<_, tokenizers::Error>(tokenizer)
+    };
+    match caught(load) {
+        Ok(tokenizer) => tokenizer.map_err(|error| error.to_string()),
+        Err(panic) => Err(format!("it is not what the tokenizers library writes: {panic}")),
+    }
 }
 
 /// Special tokens are written as a text or as an object with the text as `content`.
@@ -226,16 +267,32 @@ fn chat_template_of(config: &Value) -> Result<Option<String>, String> {
         Value::Null => Ok(None),
         Value::String(source) => Ok(Some(source.clone())),
         Value::Array(named) => {
-            let default = named.iter().find(|entry| entry["name"] == "default");
-            match default.and_then(|entry| entry["template"].as_str()) {
-                Some(source) => Ok(Some(source.to_owned())),
-                None => Err("tokenizer_config.json: no chat template is named \"default\"".to_owned()),
-            }
+            let named =
+                named.iter().filter_map(|entry| Some((entry["name"].as_str()?, entry["template"].as_str()?)));
+            named_template(&named.collect::<Vec<_>>())
         }
-        Value::Bool(_) | Value::Number(_) | Value::Object(_) => {
+        Value::Object(named) => {
+            let named = named.iter().filter_map(|(name, template)| Some((name.as_str(), template.as_str()?)));
+            named_template(&named.collect::<Vec<_>>())
+        }
+        Value::Bool(_) | Value::Number(_) => {
             Err("tokenizer_config.json: \"chat_template\" is neither a text nor a list".to_owned())
         }
     }
+}
+
+/// The template named `default`, or the only one.
+fn named_template(named: &[(&str, &str)]) -> Result<Option<String>, String> {
+    let default = named.iter().find(|(name, _)| *name == "default");
+    if let Some((_, source)) = default.or_else(|| named.first().filter(|_| named.len() == 1)) {
+        return Ok(Some((*source).to_owned()));
+    }
+    let names: Vec<&str> = named.iter().map(|(name, _)| *name).collect();
+    Err(format!(
+        "tokenizer_config.json: no chat template is named \"default\", of those that there are ({}): put the one that is \
+         meant beside it as chat_template.jinja",
+        names.join(", ")
+    ))
 }
 
 fn control_tokens(tokenizer: &Tokenizer) -> Vec<String> {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use emotrain_base::limits;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
@@ -96,7 +97,7 @@ impl PartialEq for Recipe {
 /// [`RecipeError::Read`] when the file cannot be read, [`RecipeError::Problems`] with everything
 /// that is wrong with it.
 pub fn load(path: &Path, overrides: &[String]) -> Result<Recipe, RecipeError> {
-    let bytes = fs_err::read(path)?;
+    let bytes = emotrain_base::read(path, limits::RECIPE)?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let (recipe, working) = (fs_err::canonicalize(folder)?, fs_err::canonicalize(".")?);
     let places = Places { recipe, bases: Vec::new(), working };

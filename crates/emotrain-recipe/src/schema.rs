@@ -69,7 +69,8 @@ fn key_schema(key: &Key, description: &str, default: &Value) -> Value {
     let mut schema = json!({ "description": description });
     let form = match key.kind {
         Kind::Switch => json!({ "type": "boolean" }),
-        Kind::Count(least) => json!({ "type": "integer", "minimum": least }),
+        Kind::Count(least, i64::MAX) => json!({ "type": "integer", "minimum": least }),
+        Kind::Count(least, most) => json!({ "type": "integer", "minimum": least, "maximum": most }),
         Kind::Number(low, high) => number_schema(low, high),
         Kind::Text | Kind::InputPath | Kind::OutputPath | Kind::Model if key.required => {
             json!({ "type": "string", "minLength": 1 })

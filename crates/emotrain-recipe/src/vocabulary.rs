@@ -3,7 +3,7 @@
 //! Defaults and descriptions are in `recipes/default.toml`, the resolved types in
 //! [`crate::sections`]; tests hold the three together.
 
-use std::ops::Bound::{self, Excluded, Included, Unbounded};
+use std::ops::Bound::{self, Excluded, Included};
 
 use crate::choices::{
     Availability, Balance, DataFormat, DemonstrationOrder, Difficulty, Direction, Dtype, Exclude,
@@ -34,8 +34,8 @@ pub(crate) struct Key {
 pub(crate) enum Kind {
     /// `true` or `false`.
     Switch,
-    /// A whole number, at least this.
-    Count(i64),
+    /// A whole number, at least the first and at most the second.
+    Count(i64, i64),
     /// A number between the bounds.
     Number(Bound<f64>, Bound<f64>),
     /// Any text.
@@ -81,7 +81,7 @@ impl Kind {
             | Self::Choice(_)
             | Self::Device => true,
             Self::Switch
-            | Self::Count(_)
+            | Self::Count(..)
             | Self::Number(..)
             | Self::Texts
             | Self::Choices(_)
@@ -101,14 +101,29 @@ const fn required(name: &'static str, kind: Kind) -> Key {
     Key { name, kind, required: true }
 }
 
-const FROM_ZERO: Kind = Kind::Count(0);
-const FROM_ONE: Kind = Kind::Count(1);
+/// More than any run has of what is counted and not kept: steps, samples, questions.
+const MOST: i64 = 1_000_000_000;
+
+/// From 0, which says "none" or "all", or that something else decides.
+const fn up_to(most: i64) -> Kind {
+    Kind::Count(0, most)
+}
+
+/// At least one.
+const fn one_to(most: i64) -> Kind {
+    Kind::Count(1, most)
+}
+
 const SHARE: Kind = Kind::Number(Included(0.0), Included(1.0));
 const SHARE_BELOW_ONE: Kind = Kind::Number(Included(0.0), Excluded(1.0));
 const SHARE_ABOVE_ZERO: Kind = Kind::Number(Excluded(0.0), Included(1.0));
 const COSINE: Kind = Kind::Number(Included(-1.0), Included(1.0));
-const NOT_NEGATIVE: Kind = Kind::Number(Included(0.0), Unbounded);
-const POSITIVE: Kind = Kind::Number(Excluded(0.0), Unbounded);
+/// A weight, or a limit on a norm.
+const FACTOR: Kind = Kind::Number(Included(0.0), Included(1e6));
+/// From none to an hour.
+const PAUSE: Kind = Kind::Number(Included(0.0), Included(3600.0));
+/// Up to a day.
+const PATIENCE: Kind = Kind::Number(Excluded(0.0), Included(86400.0));
 const TEMPERATURE: Kind = Kind::Number(Included(0.0), Included(2.0));
 
 /// The whole vocabulary.
@@ -121,14 +136,14 @@ pub(crate) const SECTIONS: &[Section] = &[
             key("init", Kind::Choice(ModelInit::NAMES)),
             key("dtype", Kind::Choice(Dtype::NAMES)),
             key("device", Kind::Device),
-            key("num_threads", FROM_ZERO),
+            key("num_threads", up_to(1024)),
         ],
     },
     Section {
         name: "lora",
         keys: &[
-            key("r", FROM_ONE),
-            key("lora_alpha", FROM_ONE),
+            key("r", one_to(4096)),
+            key("lora_alpha", one_to(1_000_000)),
             key("lora_dropout", SHARE_BELOW_ONE),
             key("target_modules", Kind::WordOrChoices(TargetModules::ALL_LINEAR, TargetModules::NAMES)),
             key("use_rslora", Kind::Switch),
@@ -148,9 +163,9 @@ pub(crate) const SECTIONS: &[Section] = &[
             key("unlabelled", Kind::Choice(Unlabelled::NAMES)),
             key("context_labels", Kind::Texts),
             key("shared_dialogues", Kind::Choice(SharedDialogues::NAMES)),
-            key("max_train_samples", FROM_ZERO),
-            key("max_valid_samples", FROM_ZERO),
-            key("max_test_samples", FROM_ZERO),
+            key("max_train_samples", up_to(MOST)),
+            key("max_valid_samples", up_to(MOST)),
+            key("max_test_samples", up_to(MOST)),
         ],
     },
     Section {
@@ -159,8 +174,8 @@ pub(crate) const SECTIONS: &[Section] = &[
             key("template", Kind::WordOrPath(PromptTemplate::NAMES)),
             key("slots", Kind::WordOrTexts(PromptSlots::ALL)),
             key("causal", Kind::Switch),
-            key("history_window", FROM_ZERO),
-            key("future_window", FROM_ZERO),
+            key("history_window", up_to(100_000)),
+            key("future_window", up_to(100_000)),
             key("enable_thinking", Kind::Switch),
         ],
     },
@@ -171,8 +186,8 @@ pub(crate) const SECTIONS: &[Section] = &[
             key("dataset_name", Kind::Text),
             key("encoder", Kind::Model),
             key("index", Kind::Choice(SearchIndex::NAMES)),
-            key("ef_search", FROM_ONE),
-            key("k", FROM_ONE),
+            key("ef_search", one_to(1_000_000)),
+            key("k", one_to(1000)),
             key("min_score", COSINE),
             key("exclude", Kind::Choice(Exclude::NAMES)),
             key("exclude_same_text", Kind::Switch),
@@ -189,17 +204,17 @@ pub(crate) const SECTIONS: &[Section] = &[
             key("base_url", Kind::Text),
             key("model", Kind::Model),
             key("api_key_env", Kind::Text),
-            key("concurrency", FROM_ONE),
-            key("timeout_s", POSITIVE),
-            key("max_retries", FROM_ZERO),
-            key("retry_backoff_s", NOT_NEGATIVE),
-            key("requests_per_minute", FROM_ZERO),
+            key("concurrency", one_to(1024)),
+            key("timeout_s", PATIENCE),
+            key("max_retries", up_to(1000)),
+            key("retry_backoff_s", PAUSE),
+            key("requests_per_minute", up_to(1_000_000)),
             key("temperature", TEMPERATURE),
             key("top_p", SHARE_ABOVE_ZERO),
-            key("max_tokens", FROM_ZERO),
+            key("max_tokens", up_to(1_000_000)),
             key("response_format", Kind::Choice(ResponseFormat::NAMES)),
-            key("seed", FROM_ZERO),
-            key("max_attempts", FROM_ONE),
+            key("seed", up_to(i64::MAX)),
+            key("max_attempts", one_to(1000)),
             key("extra_body", Kind::Text),
         ],
     },
@@ -208,10 +223,10 @@ pub(crate) const SECTIONS: &[Section] = &[
         keys: &[
             key("method", Kind::Choice(TrainMethod::NAMES)),
             key("learning_rate", SHARE_ABOVE_ZERO),
-            key("per_device_train_batch_size", FROM_ONE),
-            key("gradient_accumulation_steps", FROM_ONE),
-            key("num_train_epochs", FROM_ONE),
-            key("max_steps", FROM_ZERO),
+            key("per_device_train_batch_size", one_to(65_536)),
+            key("gradient_accumulation_steps", one_to(65_536)),
+            key("num_train_epochs", one_to(10_000)),
+            key("max_steps", up_to(MOST)),
             key("optim", Kind::Choice(Optimizer::NAMES)),
             key("adam_beta1", SHARE_BELOW_ONE),
             key("adam_beta2", SHARE_BELOW_ONE),
@@ -219,14 +234,14 @@ pub(crate) const SECTIONS: &[Section] = &[
             key("weight_decay", SHARE),
             key("lr_scheduler_type", Kind::Choice(Scheduler::NAMES)),
             key("warmup_ratio", SHARE),
-            key("warmup_steps", FROM_ZERO),
-            key("max_grad_norm", NOT_NEGATIVE),
-            key("neftune_noise_alpha", NOT_NEGATIVE),
-            key("max_seq_length", FROM_ONE),
+            key("warmup_steps", up_to(MOST)),
+            key("max_grad_norm", FACTOR),
+            key("neftune_noise_alpha", Kind::Number(Included(0.0), Included(1000.0))),
+            key("max_seq_length", one_to(1_048_576)),
             key("completion_only_loss", Kind::Switch),
             key("gradient_checkpointing", Kind::Switch),
             key("group_by_length", Kind::Switch),
-            key("seed", FROM_ZERO),
+            key("seed", up_to(i64::MAX)),
             key("output_dir", Kind::OutputPath),
         ],
     },
@@ -247,16 +262,16 @@ pub(crate) const SECTIONS: &[Section] = &[
             key("difficulty_file", Kind::InputPath),
             key("direction", Kind::Choice(Direction::NAMES)),
             key("scheduler", Kind::Choice(PhaseScheduler::NAMES)),
-            key("num_buckets", FROM_ONE),
-            key("epochs_per_phase", FROM_ONE),
+            key("num_buckets", one_to(1000)),
+            key("epochs_per_phase", one_to(1000)),
             key("balance", Kind::Choice(Balance::NAMES)),
             key("pacing", Kind::Choice(Pacing::NAMES)),
             key("initial_competence", SHARE_ABOVE_ZERO),
-            key("competence_epochs", FROM_ONE),
+            key("competence_epochs", one_to(1000)),
             key("shuffle", Kind::Switch),
-            key("k", NOT_NEGATIVE),
-            key("b", NOT_NEGATIVE),
-            key("num_labels", FROM_ZERO),
+            key("k", FACTOR),
+            key("b", FACTOR),
+            key("num_labels", up_to(1000)),
             key("neutral_shifts", Kind::Choice(NeutralShifts::NAMES)),
             key("wheel", Kind::InputPath),
             key("restart_lr_scheduler", Kind::Switch),
@@ -266,12 +281,12 @@ pub(crate) const SECTIONS: &[Section] = &[
     Section {
         name: "eval",
         keys: &[
-            key("eval_steps", FROM_ZERO),
-            key("per_device_eval_batch_size", FROM_ONE),
+            key("eval_steps", up_to(MOST)),
+            key("per_device_eval_batch_size", one_to(65_536)),
             key("metric_for_best_model", Kind::Choice(Metric::NAMES)),
             key("greater_is_better", Kind::Switch),
             key("load_best_model_at_end", Kind::Switch),
-            key("early_stopping_patience", FROM_ZERO),
+            key("early_stopping_patience", up_to(MOST)),
             key("output_type", Kind::Choice(OutputType::NAMES)),
             key("bf16_full_eval", Kind::Switch),
             key("baseline", Kind::Switch),
@@ -281,15 +296,15 @@ pub(crate) const SECTIONS: &[Section] = &[
     Section {
         name: "save",
         keys: &[
-            key("save_steps", FROM_ZERO),
-            key("save_total_limit", FROM_ZERO),
+            key("save_steps", up_to(MOST)),
+            key("save_total_limit", up_to(MOST)),
             key("dtype", Kind::Choice(Dtype::NAMES)),
             key("resume_from_checkpoint", Kind::OutputPath),
         ],
     },
     Section {
         name: "logging",
-        keys: &[key("logging_steps", FROM_ONE), key("report_to", Kind::Choices(Reporter::NAMES))],
+        keys: &[key("logging_steps", one_to(MOST)), key("report_to", Kind::Choices(Reporter::NAMES))],
     },
 ];
 

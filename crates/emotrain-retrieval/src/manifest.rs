@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use emotrain_base::{sha256_hex, write_atomic};
+use emotrain_base::{limits, sha256_hex, write_atomic};
 use emotrain_data::SplitKind;
 use serde::{Deserialize, Serialize};
 
@@ -144,7 +144,7 @@ impl Manifest {
             let message = format!("it has {} bytes", metadata.len());
             return Err(RetrievalError::bank(&path, BankProblem::BadManifest(message)));
         }
-        let text = fs_err::read(&path).map_err(unreadable)?;
+        let text = emotrain_base::read(&path, limits::CONFIG).map_err(unreadable)?;
         let bad = |error: serde_json::Error| {
             RetrievalError::bank(&path, BankProblem::BadManifest(error.to_string()))
         };

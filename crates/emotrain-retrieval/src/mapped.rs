@@ -3,6 +3,7 @@
 use std::ops::Deref;
 use std::path::Path;
 
+use emotrain_base::limits;
 use memmap2::Mmap;
 
 use crate::error::{BankProblem, RetrievalError};
@@ -25,7 +26,8 @@ impl MappedFile {
         if !metadata.is_file() {
             return Err(fail(BankProblem::NotAFile));
         }
-        let file = fs_err::File::open(path).map_err(|error| fail(BankProblem::of_io(&error)))?;
+        let file =
+            emotrain_base::open(path, limits::WEIGHTS).map_err(|error| fail(BankProblem::of_io(&error)))?;
         #[expect(unsafe_code, reason = "mapping a file cannot be expressed in safe Rust")]
         // SAFETY: the map is read-only and private to this value, and every byte pattern is a valid `u8`.
         // This program never changes such a file in place: it writes beside and renames. No length read

@@ -1,6 +1,7 @@
 //! What each epoch trains on: a curriculum as it concerns samples.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use emotrain_prompt::{Sample, Task};
 
@@ -27,8 +28,8 @@ pub struct Place {
 /// The epochs of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Course {
-    /// At least one, none of them empty. Steps beyond the last repeat it.
-    pub epochs: Vec<Epoch>,
+    /// At least one, none of them empty; those that are alike share their samples. Steps beyond the last repeat it.
+    pub epochs: Vec<Arc<Epoch>>,
     /// Whether the samples of an epoch are shuffled.
     pub shuffle: bool,
     /// One place for each sample, or none at all.
@@ -38,7 +39,7 @@ pub struct Course {
 impl Course {
     /// No curriculum: every epoch has every sample.
     pub fn plain(samples: usize, epochs: usize) -> Self {
-        let epoch = Epoch { phase: 0, samples: (0..samples).collect() };
+        let epoch = Arc::new(Epoch { phase: 0, samples: (0..samples).collect() });
         Self { epochs: vec![epoch; epochs], shuffle: true, places: Vec::new() }
     }
 

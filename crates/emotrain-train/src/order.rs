@@ -1,6 +1,7 @@
 //! Which samples each optimizer step sees: a pure function of the seed, so a resumed run continues it.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use emotrain_model::random::Key;
 use emotrain_recipe::TrainSection;
@@ -14,7 +15,7 @@ const MEGABATCH: usize = 50;
 /// The samples of every step of a run.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    epochs: Vec<Epoch>,
+    epochs: Vec<Arc<Epoch>>,
     shuffle: bool,
     /// Samples per optimizer step: micro-batch size × accumulation steps.
     window: usize,
@@ -185,7 +186,7 @@ mod tests {
     /// Easy samples first, then all, then all again.
     fn course() -> Plan {
         let all = || (0..20).collect::<Vec<_>>();
-        let epoch = |phase, samples| Epoch { phase, samples };
+        let epoch = |phase, samples| Arc::new(Epoch { phase, samples });
         let epochs = vec![epoch(0, (0..10).collect()), epoch(1, all()), epoch(1, all())];
         Plan { epochs, total_steps: 3 + 5 + 5, ..plan(20, false) }
     }

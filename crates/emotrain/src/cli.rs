@@ -7,7 +7,7 @@ mod selftest;
 
 use std::path::PathBuf;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use emotrain_prompt::Task;
 
@@ -183,7 +183,7 @@ pub(crate) struct InspectArgs {
     #[arg(long, value_enum, default_value_t = SplitName::Train)]
     pub(crate) split: SplitName,
     /// How many samples to show
-    #[arg(long, value_name = "N", default_value_t = 3)]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = number(0, 1_000_000))]
     pub(crate) limit: usize,
     /// Show this utterance alone: dialogue#position, positions counted from 0
     #[arg(long, value_name = "ID", conflicts_with = "limit")]
@@ -191,6 +191,11 @@ pub(crate) struct InspectArgs {
     /// Show samples that ask this alone; those of auxiliary questions are in the training file
     #[arg(long, value_name = "TASK", value_parser = task())]
     pub(crate) task: Option<Task>,
+}
+
+/// Reads a number that is not larger than anybody needs.
+pub(crate) fn number(least: u64, most: u64) -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(least..=most)
 }
 
 /// Reads the name of a question.
@@ -321,7 +326,7 @@ Examples:
 )]
 pub(crate) struct TokenizerArgs {
     /// Tokens in all: 256 bytes, 3 special tokens, and merges
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number(1, 2_000_000))]
     pub(crate) vocab_size: usize,
     /// The folder to write to
     #[arg(long, short, value_name = "DIR")]

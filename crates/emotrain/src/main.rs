@@ -34,13 +34,25 @@ use crate::exit::Exit;
 use crate::printer::Printer;
 use crate::shell::Shell;
 
+/// Of the thread that does the work; what is not used costs nothing.
+const STACK_BYTES: usize = 256 << 20;
+
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
-        // There is nowhere else to complain to.
-        let _ = write!(std::io::stderr().lock(), "{}", apology(panic));
+        // That of a library over a file is told as the file's fault.
+        if !emotrain_base::is_caught() {
+            // There is nowhere else to complain to.
+            let _ = write!(std::io::stderr().lock(), "{}", apology(panic));
+        }
     }));
-    let exit = std::panic::catch_unwind(run).unwrap_or(Exit::Defect);
+    let exit = on_a_large_stack(|| std::panic::catch_unwind(run).unwrap_or(Exit::Defect));
     ExitCode::from(exit as u8)
+}
+
+/// Values in files and templates of others may be nested as deeply as their limits allow.
+fn on_a_large_stack(work: impl FnOnce() -> Exit + Send + 'static) -> Exit {
+    let thread = std::thread::Builder::new().name("main".to_owned()).stack_size(STACK_BYTES).spawn(work);
+    thread.map_or(Exit::Defect, |thread| thread.join().unwrap_or(Exit::Defect))
 }
 
 fn run() -> Exit {

@@ -162,6 +162,8 @@ pub(crate) fn prepare<'a>(
         Prepared { recipe, labels, base, config, tokenizer, coder, auxiliary, library, materials, course };
     prepared.check_fit(&mut problems);
     problems.finish()?;
+    let remarks = prepared.encoder().map(Encoder::remarks);
+    remarks.into_iter().flatten().for_each(|remark| shell.printer.say(remark));
     Ok(prepared)
 }
 

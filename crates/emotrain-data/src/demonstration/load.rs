@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use emotrain_base::limits;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -69,7 +70,7 @@ struct PrcEntry {
 /// The first thing that is wrong, with its line: broken JSON, a missing key, an empty text or id.
 /// Whether an id is used twice is not looked at: a bank sees more than one file.
 pub fn load_demonstrations(path: &Path, origin: Origin<'_>) -> Result<DemonstrationFile, DataError> {
-    let file = TextFile::read_json(path)?;
+    let file = TextFile::read_json(path, limits::DOCUMENT)?;
     let mut demonstrations = Vec::new();
     for line in JsonlReader::<Line>::new(&file) {
         let (number, line) = line?;
@@ -86,7 +87,7 @@ pub fn load_demonstrations(path: &Path, origin: Origin<'_>) -> Result<Demonstrat
 /// # Errors
 /// The first thing that is wrong, with its line.
 pub fn load_prc_demonstrations(path: &Path, origin: Origin<'_>) -> Result<DemonstrationFile, DataError> {
-    let file = TextFile::read_json(path)?;
+    let file = TextFile::read_json(path, limits::DOCUMENT)?;
     let entries: Vec<&RawValue> =
         serde_json::from_str(&file.text).map_err(|error| file.json_error(&file.text, &error))?;
     let mut demonstrations = Vec::with_capacity(entries.len());

@@ -67,7 +67,7 @@ fn bad_lines_are_named() {
         refused("{"),
         refused("\n"),
     ];
-    expect![[r#"
+    expect![[r"
         /bank.jsonl:2: missing field `text`
         /bank.jsonl:1: the utterance is empty
         /bank.jsonl:1: has no label
@@ -76,7 +76,7 @@ fn bad_lines_are_named() {
         /bank.jsonl:1: a line is a dialogue with `utterances` or a demonstration with `text`, not both
         /bank.jsonl:1: unknown field `mood`, expected one of `dataset`, `split`, `domain`, `dialogue`, `position`, `speaker`, `text`, `label`, `emotion`, `id`, `topic`, `utterances`
         /bank.jsonl:1: the JSON goes on over several lines
-        /bank.jsonl: holds no demonstrations"#]]
+        /bank.jsonl: holds no demonstrations"]]
     .assert_eq(&errors.join("\n"));
 }
 

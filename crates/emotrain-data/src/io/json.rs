@@ -30,14 +30,13 @@ fn slip(error: &serde_json::Error, text: &str) -> Option<DataProblem> {
 
 /// What is wrong with a line that should hold a value of its own.
 pub(crate) fn line_problem(error: &serde_json::Error, line: &str) -> DataProblem {
-    let is_list = line.trim_start().starts_with('[');
-    match json_problem(error, line) {
-        DataProblem::InvalidJson(_) | DataProblem::WrongForm(_) if is_list => DataProblem::JsonList,
-        DataProblem::InvalidJson(_) if error.is_eof() && line.trim_end().ends_with(['{', ',', '[', ':']) => {
-            DataProblem::JsonOverLines
-        }
-        other => other,
+    let problem = json_problem(error, line);
+    let is_broken = matches!(problem, DataProblem::InvalidJson(_));
+    if line.trim_start().starts_with('[') && (is_broken || matches!(problem, DataProblem::WrongForm(_))) {
+        return DataProblem::JsonList;
     }
+    let goes_on = error.is_eof() && line.trim_end().ends_with(['{', ',', '[', ':']);
+    if is_broken && goes_on { DataProblem::JsonOverLines } else { problem }
 }
 
 /// Puts U+FFFD in the place of halves of surrogate pairs, which programs leave that cut a text in the middle of an

@@ -1,7 +1,9 @@
 //! JSON lines of a file that is not held in memory.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
+
+use emotrain_base::limits;
 
 use super::{foreign, line_problem, mend_surrogates, read_problem};
 use crate::error::{DataError, DataProblem, Place};
@@ -25,7 +27,7 @@ impl LineReader {
         if metadata.is_dir() {
             return Err(fail(DataProblem::IsFolder));
         }
-        let file = fs_err::File::open(path).map_err(|error| fail(read_problem(&error)))?;
+        let file = emotrain_base::open(path, limits::STREAM).map_err(|error| fail(read_problem(&error)))?;
         Ok(Self { file: BufReader::new(file), path: path.to_owned(), line: 0, bytes: Vec::new() })
     }
 
@@ -41,11 +43,16 @@ impl LineReader {
     pub(crate) fn next_line(&mut self) -> Result<Option<&str>, DataError> {
         loop {
             self.bytes.clear();
-            let count = self.file.read_until(b'\n', &mut self.bytes);
+            let longest = limits::STREAM.line.unwrap_or(u64::MAX);
+            let count = (&mut self.file).take(longest + 1).read_until(b'\n', &mut self.bytes);
             if count.map_err(|error| DataError::new(Place::file(&self.path), read_problem(&error)))? == 0 {
                 return Ok(None);
             }
             self.line += 1;
+            if self.bytes.len() as u64 > longest {
+                let words = emotrain_base::long_line(self.line, longest);
+                return Err(DataError::new(Place::file(&self.path), DataProblem::Read(words)));
+            }
             mend_surrogates(&mut self.bytes);
             if self.line == 1
                 && let Some(kind) = foreign(&self.bytes)

@@ -5,6 +5,7 @@ use std::fmt;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
+use emotrain_base::limits;
 use emotrain_recipe::KnowledgeLevel;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
@@ -18,7 +19,7 @@ const MARK: &[u8] = "\u{feff}".as_bytes();
 /// Reads a file dialogue by dialogue.
 pub(super) fn read(path: &Path, gather: &mut Gather<'_>) -> Result<(), DataError> {
     let system = |error| DataError::new(Place::file(path), read_problem(&error));
-    let mut file = BufReader::new(fs_err::File::open(path).map_err(system)?);
+    let mut file = BufReader::new(emotrain_base::open(path, limits::DOCUMENT).map_err(system)?);
     if let Some(kind) = foreign(file.fill_buf().map_err(system)?) {
         return Err(DataError::new(Place::file(path), DataProblem::OtherKind(kind)));
     }

@@ -198,7 +198,7 @@ fn bad_rows_are_refused_with_their_lines() {
         "{\"dialogue\": \"k\",".to_owned(),
         expect![[r#"
             HOME/k.jsonl:1: the JSON goes on over several lines
-              hint: write one value a line: jq -c . FILE"#]],
+              hint: write one dialogue or entry a line: jq -c . FILE"#]],
     );
     check(
         "{\"dialogue\": \"k\", \"dialogue\": \"z\"}".to_owned(),

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use emotrain_base::limits;
+
 use crate::dialogue::{Dialogue, Utterance};
 use crate::error::{DataError, DataProblem, Place};
 use crate::io::TextFile;
@@ -129,6 +131,9 @@ impl Rules<'_> {
     }
 
     fn utterance(&self, raw: &RawUtterance<'_>) -> Result<(Utterance, Mended), DataProblem> {
+        if raw.text.len().max(raw.speaker.len()) > limits::UTTERANCE_BYTES {
+            return Err(DataProblem::TooLong(limits::UTTERANCE_BYTES >> 10));
+        }
         let (text, text_mended) = clean(&raw.text);
         if text.is_empty() {
             return Err(DataProblem::EmptyUtterance);

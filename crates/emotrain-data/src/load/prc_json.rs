@@ -105,10 +105,9 @@ fn utterances(
     let speakers = speakers(id, &dialogue)?;
     let mut labels = dialogue.labels.map(Vec::into_iter);
     let mut label = || match labels.as_mut().and_then(Iterator::next) {
-        None => RawLabel::Absent,
+        None | Some(PrcLabel::Null) => RawLabel::Absent,
         Some(PrcLabel::Index(index)) => RawLabel::Index(index),
         Some(PrcLabel::Name(name)) => RawLabel::Name(Cow::Owned(name)),
-        Some(PrcLabel::Null) => RawLabel::Absent,
     };
     let pairs = dialogue.sentences.into_iter().zip(speakers);
     Ok(pairs

@@ -31,15 +31,12 @@ fn round(text: &str) -> Option<String> {
     let mut runs = Vec::new();
     let (mut at, mut all) = (0, true);
     while at < characters.len() {
-        match run(&characters[at..]) {
-            Some((meant, length)) => {
-                runs.push((at, length, meant));
-                at += length;
-            }
-            None => {
-                all &= characters[at].is_ascii();
-                at += 1;
-            }
+        if let Some((meant, length)) = run(&characters[at..]) {
+            runs.push((at, length, meant));
+            at += length;
+        } else {
+            all &= characters[at].is_ascii();
+            at += 1;
         }
     }
     let several = all && runs.len() > 1;

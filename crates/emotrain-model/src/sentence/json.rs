@@ -3,13 +3,14 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
+use emotrain_base::limits;
 use serde_json::{Map, Value};
 
 use crate::error::{ConfigProblem, ModelError};
 
 /// The JSON value in a file; `None` if there is no such file.
 pub(super) fn value(path: &Path) -> Result<Option<Value>, ModelError> {
-    let text = match fs_err::read_to_string(path) {
+    let text = match emotrain_base::read_to_string(path, limits::CONFIG) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error.into()),

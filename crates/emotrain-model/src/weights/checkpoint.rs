@@ -10,6 +10,7 @@ use super::gguf::{GgufModel, TokenizerSource};
 use super::names::{EMBEDDINGS, HEAD, is_known_buffer, tensor_shapes};
 use crate::config::{self, ModelConfig};
 use crate::error::ModelError;
+use emotrain_base::limits;
 
 /// An opened source of weights: a Hugging Face folder or a GGUF file.
 ///
@@ -214,7 +215,7 @@ fn open_folder(folder: &Path) -> Result<Source, ModelError> {
         let hint = format!("a model folder holds config.json and {SINGLE} (or {INDEX}), or one .gguf file");
         return Err(ModelError::file_with_hint(folder, message, hint));
     }
-    let config_text = fs_err::read_to_string(&config_path)?;
+    let config_text = emotrain_base::read_to_string(&config_path, limits::CONFIG)?;
     let config = ModelConfig::from_json(&config_text, &config_path)?;
     Ok(Source::Folder { config, config_text, weights: Shards::open(folder)? })
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use emotrain_base::sha256_hex;
+use emotrain_base::{limits, sha256_hex};
 use serde::Deserialize;
 
 use super::safetensors::SafetensorsFile;
@@ -51,7 +51,7 @@ impl Shards {
     }
 
     fn sharded(folder: &Path, index_path: &Path) -> Result<Self, ModelError> {
-        let text = fs_err::read_to_string(index_path)?;
+        let text = emotrain_base::read_to_string(index_path, limits::CONFIG)?;
         let index: Index = serde_json::from_str(&text)
             .map_err(|source| ModelError::Json { path: index_path.to_path_buf(), source })?;
         let names: BTreeSet<&String> = index.weight_map.values().collect();

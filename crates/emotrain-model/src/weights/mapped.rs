@@ -3,7 +3,7 @@
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
-use emotrain_base::sha256_hex;
+use emotrain_base::{limits, sha256_hex};
 use memmap2::Mmap;
 
 use crate::error::ModelError;
@@ -17,7 +17,7 @@ pub(super) struct MappedFile {
 
 impl MappedFile {
     pub(super) fn open(path: &Path) -> Result<Self, ModelError> {
-        let file = fs_err::File::open(path)?;
+        let file = emotrain_base::open(path, limits::WEIGHTS)?;
         if !file.metadata()?.is_file() {
             return Err(ModelError::file(path, "not a file"));
         }

@@ -1,6 +1,8 @@
 //! The date that a chat template may print, fixed so that prompts do not change overnight.
 
-/// A day of the Gregorian calendar.
+use std::fmt;
+
+/// A day of the Gregorian calendar. Written `2024-07-26`.
 ///
 /// Some chat templates print today's date into the system message. A prompt that depends on the day
 /// of the training is not the prompt of the evaluation, so the date is a value like any other.
@@ -32,6 +34,12 @@ const MONTHS: [&str; 12] = [
     "December",
 ];
 const WEEKDAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+
+impl fmt::Display for ChatDate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04}-{:02}-{:02}", self.year, self.month, self.day)
+    }
+}
 
 impl ChatDate {
     /// Python's `strftime` for midnight of this day; the directive that is not known as an error.
@@ -71,9 +79,29 @@ impl ChatDate {
             'H' | 'M' | 'S' => number(0),
             'I' => number(12),
             'p' => "AM".to_owned(),
+            'j' => format!("{:03}", self.day_of_year()),
+            'u' => if self.weekday() == 0 { 7 } else { self.weekday() }.to_string(),
+            'w' => self.weekday().to_string(),
+            'D' | 'x' => format!("{:02}/{:02}/{:02}", self.month, self.day, self.year % 100),
+            'T' | 'X' => "00:00:00".to_owned(),
+            'R' => "00:00".to_owned(),
+            'c' => format!("{} {} {:2} 00:00:00 {}", &weekday[..3], &month[..3], self.day, self.year),
+            'f' => "000000".to_owned(),
+            'z' | 'Z' => String::new(),
+            'n' => "\n".to_owned(),
+            't' => "\t".to_owned(),
             '%' => "%".to_owned(),
             unknown => return Err(unknown),
         })
+    }
+
+    /// From 1.
+    fn day_of_year(self) -> u16 {
+        const BEFORE: [u16; 12] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334];
+        let is_leap =
+            self.year.is_multiple_of(4) && (!self.year.is_multiple_of(100) || self.year.is_multiple_of(400));
+        let month = usize::from(self.month.clamp(1, 12));
+        BEFORE[month - 1] + u16::from(self.day) + u16::from(is_leap && month > 2)
     }
 
     /// Days since Sunday, after Sakamoto.
@@ -98,6 +126,11 @@ mod tests {
         );
         let leap_day = ChatDate { year: 2000, month: 2, day: 29 };
         assert_eq!(leap_day.format("%A %y").unwrap(), "Tuesday 00");
+        assert_eq!(
+            leap_day.format("%j|%u%w|%x %X|%c|%f%z").unwrap(),
+            "060|22|02/29/00 00:00:00|Tue Feb 29 00:00:00 2000|000000"
+        );
+        assert_eq!(DEFAULT_DATE.format("%j%u").unwrap(), "2085");
         assert_eq!(DEFAULT_DATE.format("%Q"), Err('Q'));
     }
 }

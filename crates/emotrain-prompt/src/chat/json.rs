@@ -4,7 +4,15 @@
 use std::fmt::Write;
 
 use minijinja::value::{Kwargs, ValueKind};
-use minijinja::{Error, ErrorKind, Value};
+use minijinja::{Error, ErrorKind, State, Value};
+
+use crate::jinja::charge;
+
+/// Deeper values than this are no message.
+const MOST_DEPTH: usize = 200;
+
+/// Longest indent or separator.
+const MOST_PADDING: usize = 64;
 
 /// The arguments of `json.dumps`, and what is written so far.
 struct Writer {
@@ -19,7 +27,7 @@ struct Writer {
 
 /// `value | tojson(indent=…, separators=…, sort_keys=…, ensure_ascii=…)`
 #[expect(clippy::needless_pass_by_value, reason = "filters get their arguments by value")]
-pub(super) fn tojson(value: &Value, arguments: Kwargs) -> Result<String, Error> {
+pub(crate) fn tojson(state: &State, value: &Value, arguments: Kwargs) -> Result<String, Error> {
     let indent: Option<usize> = arguments.get("indent")?;
     let separators: Option<Vec<String>> = arguments.get("separators")?;
     let default_item = if indent.is_some() { "," } else { ", " };
@@ -28,17 +36,35 @@ pub(super) fn tojson(value: &Value, arguments: Kwargs) -> Result<String, Error> 
         Some(Ok(pair)) => pair,
         Some(Err(_)) => return Err(invalid("tojson: separators must be a pair".to_owned())),
     };
+    if indent.unwrap_or(0).max(item_separator.len()).max(key_separator.len()) > MOST_PADDING {
+        return Err(invalid(format!("tojson: indent and separators have at most {MOST_PADDING} characters")));
+    }
     let sort_keys = arguments.get::<Option<bool>>("sort_keys")?.unwrap_or(false);
     let ensure_ascii = arguments.get::<Option<bool>>("ensure_ascii")?.unwrap_or(false);
     arguments.assert_all_used()?;
     let (depth, text) = (0, String::new());
     let mut writer = Writer { indent, item_separator, key_separator, sort_keys, ensure_ascii, depth, text };
-    writer.value(value)?;
+    writer.value(state, value)?;
     Ok(writer.text)
 }
 
 impl Writer {
-    fn value(&mut self, value: &Value) -> Result<(), Error> {
+    fn value(&mut self, state: &State, value: &Value) -> Result<(), Error> {
+        if self.depth > MOST_DEPTH {
+            return Err(invalid("tojson: the value is nested too deeply".to_owned()));
+        }
+        let before = self.text.len();
+        self.written(state, value)?;
+        // What is within has paid already, but what stands around it has not.
+        let inner = if matches!(value.kind(), ValueKind::Map | ValueKind::Seq | ValueKind::Iterable) {
+            64
+        } else {
+            0
+        };
+        charge(state, if inner > 0 { inner } else { self.text.len() - before })
+    }
+
+    fn written(&mut self, state: &State, value: &Value) -> Result<(), Error> {
         match value.kind() {
             ValueKind::None => self.text.push_str("null"),
             ValueKind::Bool => self.text.push_str(if value.is_true() { "true" } else { "false" }),
@@ -52,12 +78,16 @@ impl Writer {
                 self.all(['{', '}'], &keys, |writer, key| {
                     writer.quoted(&key.to_string());
                     writer.text.push_str(&writer.key_separator);
-                    writer.value(&value.get_item(key)?)
+                    charge(state, writer.padding())?;
+                    writer.value(state, &value.get_item(key)?)
                 })?;
             }
             ValueKind::Seq | ValueKind::Iterable => {
                 let items = value.try_iter()?.collect::<Vec<_>>();
-                self.all(['[', ']'], &items, Self::value)?;
+                self.all(['[', ']'], &items, |writer, item| {
+                    charge(state, writer.padding())?;
+                    writer.value(state, item)
+                })?;
             }
             kind @ (ValueKind::Undefined | ValueKind::Bytes | ValueKind::Plain | ValueKind::Invalid | _) => {
                 return Err(invalid(format!("tojson: {kind} has no JSON form")));
@@ -87,6 +117,11 @@ impl Writer {
         }
         self.text.push(close);
         Ok(())
+    }
+
+    /// Bytes around an item at most.
+    fn padding(&self) -> usize {
+        self.indent.unwrap_or(0) * self.depth + self.item_separator.len() + self.key_separator.len()
     }
 
     fn new_line(&mut self) {

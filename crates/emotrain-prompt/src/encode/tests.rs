@@ -90,7 +90,9 @@ fn a_merge_across_the_border_is_not_used() {
 fn unfit_chat_templates_are_refused() {
     check_unfit(
         "{{ messages[-1].content }}",
-        &expect!["models/tiny: the chat template leaves out the system message"],
+        &expect![[
+            r#"models/tiny: the chat template does not begin an answered chat with its own generation prompt, which ends with "\"\nWhich emotion does Jonas express here?""#
+        ]],
     );
     check_unfit(
         "{% for m in messages if m.role != 'system' %}{{ m.content }}</s>{% endfor %}",

@@ -95,7 +95,7 @@ impl Report<'_> {
         let mut environment = jinja::environment(UndefinedBehavior::Strict);
         let known = slots(file);
         for (name, text) in [(SYSTEM, &file.system), (USER, &file.user)] {
-            if let Err(error) = environment.add_template_owned(name, text.clone()) {
+            if let Err(error) = jinja::add(&mut environment, name, text.clone()) {
                 let line = error.line().map_or_else(String::new, |line| format!(", line {line}"));
                 self.add(format!("{name}{line}: {}", jinja::message(&error)), None);
                 continue;
@@ -137,7 +137,8 @@ impl Report<'_> {
             let values = values(file, &dialogue, &target);
             let mut whole = String::new();
             for name in [SYSTEM, USER] {
-                match environment.get_template(name).and_then(|template| template.render(&values)) {
+                let (environment, values) = (environment.clone(), values.clone());
+                match jinja::tried(move || environment.get_template(name)?.render(&values)) {
                     Ok(text) => whole.push_str(&text),
                     Err(error) => {
                         let alone = if around == 0 { " when a dialogue has only one utterance" } else { "" };

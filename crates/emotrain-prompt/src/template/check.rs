@@ -53,7 +53,7 @@ pub(super) fn check(
     environment: &mut Environment<'static>,
 ) -> Result<Shown, Vec<TemplateProblem>> {
     let report = Report { origin, parts };
-    if let Err(error) = environment.add_template_owned(FILE, source.to_owned()) {
+    if let Err(error) = jinja::add(environment, FILE, source.to_owned()) {
         return Err(vec![report.at(error.line(), jinja::message(&error), None)]);
     }
     let tags = tags(source);
@@ -67,6 +67,9 @@ pub(super) fn check(
     let has_system = tags.iter().any(|tag| block_name(tag) == Some(SYSTEM));
     report.probes(environment, has_system)
 }
+
+/// So many mistakes of a kind are told.
+const TOLD: usize = 20;
 
 struct Report<'a> {
     origin: &'a str,
@@ -108,6 +111,7 @@ impl Report<'_> {
         let mut names: Vec<String> = template.undeclared_variables(false).into_iter().collect();
         names.retain(|name| !known(name));
         names.sort();
+        names.truncate(TOLD);
         let problem = |name: String| {
             let hint = did_you_mean(&name, &placeholders).unwrap_or_else(|| self.offer());
             self.at(line_of(tags, &name), format!("unknown placeholder \"{name}\""), Some(hint))
@@ -134,7 +138,7 @@ impl Report<'_> {
     fn single_braces(&self, source: &str) -> Vec<TemplateProblem> {
         let mut problems = Vec::new();
         for slot in self.parts.placeholders() {
-            for (at, single) in source.match_indices(&format!("{{{slot}}}")) {
+            for (at, single) in source.match_indices(&format!("{{{slot}}}")).take(TOLD) {
                 if !source[..at].ends_with('{') {
                     let hint = format!("write {{{{ {slot} }}}}");
                     let message = format!("\"{single}\" is not a placeholder");
@@ -155,7 +159,8 @@ impl Report<'_> {
         let mut environment = environment.clone();
         environment.set_debug(true); // errors then know where in the source they arose
         let render = |probe: Probe<'_>| {
-            let texts = super::render(&environment, &probe_values(probe), has_system);
+            let (environment, values) = (environment.clone(), probe_values(probe));
+            let texts = jinja::tried(move || super::render(&environment, &values, has_system));
             texts.map_err(|error| vec![self.failed(&error, probe)])
         };
         let (all, none) = (self.parts.without(Vec::new()), self.parts.without(self.parts.all()));

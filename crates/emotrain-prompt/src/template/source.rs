@@ -42,12 +42,19 @@ impl Tag<'_> {
 /// The tags in the order of the source. An unclosed tag ends the list: the engine will refuse it.
 pub(crate) fn tags(source: &str) -> Vec<Tag<'_>> {
     let mut tags = Vec::new();
-    let mut at = 0;
+    let (mut at, mut line, mut counted) = (0, 1, 0);
     while let Some(opening) = source[at..].find('{').map(|offset| at + offset) {
+        line += source[counted..opening].bytes().filter(|byte| *byte == b'\n').count();
+        counted = opening;
+        let mut add = |kind| {
+            let (tag, end) = tag(source, opening, kind)?;
+            tags.push(Tag { line, ..tag });
+            Some(end)
+        };
         let closed = match source.as_bytes().get(opening + 1) {
             Some(b'#') => source[opening..].find("#}").map(|length| opening + length + 2),
-            Some(b'{') => tag(source, opening, TagKind::Expression, &mut tags),
-            Some(b'%') => tag(source, opening, TagKind::Statement, &mut tags),
+            Some(b'{') => add(TagKind::Expression),
+            Some(b'%') => add(TagKind::Statement),
             _ => Some(opening + 1),
         };
         let Some(closed) = closed else { break };
@@ -70,8 +77,8 @@ pub(crate) fn line_at(source: &str, offset: usize) -> usize {
     1 + source[..offset].bytes().filter(|byte| *byte == b'\n').count()
 }
 
-/// Adds the tag that opens at `opening`; where it ends, or `None` if it does not.
-fn tag<'a>(source: &'a str, opening: usize, kind: TagKind, tags: &mut Vec<Tag<'a>>) -> Option<usize> {
+/// The tag that opens at `opening`, on the first line, and where it ends; `None` if it does not.
+fn tag(source: &str, opening: usize, kind: TagKind) -> Option<(Tag<'_>, usize)> {
     let closing = match kind {
         TagKind::Expression => "}}",
         TagKind::Statement => "%}",
@@ -84,17 +91,18 @@ fn tag<'a>(source: &'a str, opening: usize, kind: TagKind, tags: &mut Vec<Tag<'a
     let signless = signless.strip_suffix(['-', '+']).unwrap_or(signless);
     let body = signless.trim();
     let start = start + signless.len() - signless.trim_start().len();
-    tags.push(Tag { kind, body, range: start..start + body.len(), line: line_at(source, opening) });
-    Some(inside + length + closing.len())
+    let tag = Tag { kind, body, range: start..start + body.len(), line: 1 };
+    Some((tag, inside + length + closing.len()))
 }
 
 fn end_of_raw(source: &str, from: usize) -> usize {
     let mut at = from;
     while let Some(opening) = source[at..].find("{%").map(|offset| at + offset) {
-        let mut found = Vec::new();
-        match tag(source, opening, TagKind::Statement, &mut found) {
-            Some(end) if found[0].keyword() == Some("endraw") => return end,
-            _ => at = opening + 2,
+        at = opening + 2;
+        let inside = source[at..].trim_start_matches(['-', '+']).trim_start();
+        if let Some(after) = inside.strip_prefix("endraw") {
+            let end = after.find("%}");
+            return end.map_or(source.len(), |length| source.len() - after.len() + length + 2);
         }
     }
     source.len()

@@ -221,11 +221,11 @@ fn a_file_that_is_no_recipe_shows_nothing_of_what_it_holds() {
     assert!(error.starts_with("HOME/middle.toml:1:11: extends: ") && !error.contains("hush"), "{error}");
     if cfg!(unix) {
         let error = loaded(&[("rows/own.toml", "extends = \"/dev/zero\"\n")], &[]).2.unwrap_err();
-        assert!(error.contains("extends: /dev/zero is no regular file"), "{error}");
+        assert!(error.contains("extends: /dev/zero: is a device, not a file"), "{error}");
     }
     let large = "# large\n".repeat(1 << 18);
     let error = loaded(&[("secret", &large), ("rows/own.toml", &own("secret"))], &[]).2.unwrap_err();
-    assert!(error.contains("secret is larger than 1 MiB"), "{error}");
+    assert!(error.contains("secret: has"), "{error}");
     let own = format!("{MODEL}{DATA}[curriculum]\nname = \"../other.toml\"\n");
     let error = loaded(&[("other.toml", "[registry]\ntoken = hushhush\n"), ("rows/own.toml", &own)], &[])
         .2

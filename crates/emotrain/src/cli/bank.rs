@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Subcommand};
 
+use super::number;
+
 pub(crate) use self::growth::{AnnotateArgs, GenerateArgs, ReviewCommand, ScoreReviewArgs, SheetArgs};
 
 #[derive(Debug, Subcommand)]
@@ -67,10 +69,10 @@ pub(crate) struct BuildArgs {
     #[arg(long, value_name = "INDEX", value_parser = ["exact", "hnsw"])]
     pub(crate) index: Option<String>,
     /// With --index hnsw: neighbours that a text keeps in the graph
-    #[arg(long, value_name = "N", default_value_t = 16)]
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = number(2, 1_024))]
     pub(crate) m: usize,
     /// With --index hnsw: candidates weighed for a text that goes into the graph
-    #[arg(long, value_name = "N", default_value_t = 128)]
+    #[arg(long, value_name = "N", default_value_t = 128, value_parser = number(1, 1_000_000))]
     pub(crate) ef_construction: usize,
 }
 
@@ -101,7 +103,7 @@ pub(crate) struct SearchArgs {
     #[arg(long, short, value_name = "FILE", requires = "queries")]
     pub(crate) out: Option<PathBuf>,
     /// How many neighbours
-    #[arg(long, value_name = "N", default_value_t = 5)]
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = number(1, 100_000))]
     pub(crate) top_k: usize,
     /// What decides which texts are similar, as `retrieval.encoder` in a recipe
     #[arg(long, value_name = "NAME", default_value = "auto")]

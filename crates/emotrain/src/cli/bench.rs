@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::number;
+
 use crate::commands::bench::Product;
 
 #[derive(Args, Debug)]
@@ -28,16 +30,16 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "N", value_delimiter = ',', default_value = "512")]
     pub(crate) tokens: Vec<usize>,
     /// Supervised tokens at the end of each sequence
-    #[arg(long, value_name = "N", default_value_t = 3)]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = number(1, 1_048_576))]
     pub(crate) completion: usize,
     /// Steps measured
-    #[arg(long, value_name = "N", default_value_t = 5)]
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = number(1, 1_000_000))]
     pub(crate) steps: usize,
     /// Steps before measuring
-    #[arg(long, value_name = "N", default_value_t = 2)]
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = number(0, 1_000_000))]
     pub(crate) warmup: usize,
     /// Rank of the adapter
-    #[arg(long, value_name = "N", default_value_t = 32)]
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = number(1, 4_096))]
     pub(crate) r: usize,
     /// The device's peak in TFLOP/s for the dtype, to show the share of it that is reached
     #[arg(long, value_name = "TFLOPS")]

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{RecipeArgs, SplitName};
+use super::{RecipeArgs, SplitName, number};
 
 #[derive(Args, Debug)]
 #[command(
@@ -32,6 +32,6 @@ pub(crate) struct InterpretArgs {
     #[arg(long, conflicts_with_all = ["dry_run", "retry_failed"])]
     pub(crate) fresh: bool,
     /// Put at most so many questions about each file; a further run goes on
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number(0, 1_000_000_000))]
     pub(crate) limit: Option<usize>,
 }

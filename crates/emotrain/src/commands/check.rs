@@ -37,11 +37,10 @@ fn check(path: &Path, set: &[String], shell: &Shell) -> anyhow::Result<String> {
         let dropped = material.counts().shortened;
         let shortened = if dropped > 0 { format!(" ({dropped} shortened to fit)") } else { String::new() };
         let kinds = pipeline::kinds(&material.samples).map_or(String::new(), |kinds| format!(" ({kinds})"));
-        let context = match material.content.unlabelled() {
-            0 => String::new(),
-            count => format!(" ({count} utterances without a label are context)"),
-        };
-        format!("{} {}{kinds}{context}{shortened}", material.name.as_str(), material.samples.len())
+        let told = material.content.remarkable().into_iter().filter(|(count, _)| *count > 0);
+        let told: Vec<String> = told.map(|(count, what)| format!("{count} {what}")).collect();
+        let told = if told.is_empty() { String::new() } else { format!(" ({})", told.join(", ")) };
+        format!("{} {}{kinds}{told}{shortened}", material.name.as_str(), material.samples.len())
     });
     Ok(format!("sound; samples: {}", counts.collect::<Vec<_>>().join(", ")))
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use emotrain_base::write_atomic;
+use emotrain_base::{limits, write_atomic};
 use emotrain_curriculum::{Curriculum, Overview, Source, source, write_scores};
 use emotrain_data::{JsonlWriter, LabelPolicy, LabelSet, jsonl_dialogues, load_split};
 use emotrain_recipe::{DataFormat, LabelSetName, Recipe};
@@ -42,7 +42,7 @@ fn show(args: &ShowArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let curriculum = Curriculum::new(&recipe.curriculum, &mut scorer, &split.dialogues)?;
     let data = (&split.dialogues[..], &labels);
     let overview =
-        Overview::new(&recipe.curriculum, &curriculum, data, &scorer, recipe.train.num_train_epochs)?;
+        Overview::new(&recipe.curriculum, &curriculum, data, &scorer, recipe.train.num_train_epochs);
     shell.printer.result(&overview)?;
     if let Some(path) = &args.svg {
         write_atomic(path, overview.svg().as_bytes())?;
@@ -95,11 +95,15 @@ fn recipe_of(args: &ScoreArgs) -> anyhow::Result<Recipe> {
     Ok(emotrain_recipe::parse(text, Path::new("command line"), &set)?)
 }
 
-/// The format that a file's name speaks of. JSON is EmoryNLP's own where it has episodes.
+/// The format that a file's name speaks of. JSON is EmoryNLP's own where it has episodes, and so is CSV with scenes.
 pub(super) fn format_of(path: &Path) -> DataFormat {
     let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
-    let has_episodes = || fs_err::read_to_string(path).is_ok_and(|text| text.contains("\"episodes\""));
+    let holds =
+        |word| emotrain_base::read_to_string(path, limits::DOCUMENT).is_ok_and(|text| text.contains(word));
+    let has_episodes = || holds("\"episodes\"");
+    let has_scenes = || holds("Scene_ID");
     match extension.as_str() {
+        "csv" if has_scenes() => DataFormat::Emorynlp,
         "csv" => DataFormat::MeldCsv,
         "json" if has_episodes() => DataFormat::Emorynlp,
         "json" => DataFormat::PrcJson,
@@ -112,7 +116,8 @@ pub(super) fn format_of(path: &Path) -> DataFormat {
 /// The labels that a data set's own format speaks of; only IEMOCAP's dialogues are named by its sessions.
 pub(super) fn labels_of(format: &str, path: &Path) -> LabelSetName {
     let is = |other: DataFormat| format == other.as_str();
-    let has_sessions = || fs_err::read_to_string(path).is_ok_and(|text| text.contains("\"Ses0"));
+    let has_sessions =
+        || emotrain_base::read_to_string(path, limits::DOCUMENT).is_ok_and(|text| text.contains("\"Ses0"));
     if is(DataFormat::Emorynlp) {
         LabelSetName::Emorynlp
     } else if is(DataFormat::Dailydialog) {

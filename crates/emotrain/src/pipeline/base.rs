@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use emotrain_base::{Damage, verify};
+use emotrain_base::{Damage, limits, verify};
 use emotrain_model::device::OpenDevice;
 use emotrain_model::{BaseModel, CausalLm, Checkpoint, LoraConfig, LoraInit, ModelConfig};
 use emotrain_prompt::{PromptError, TokenizerFiles};
@@ -93,8 +93,9 @@ impl Base {
                 path.display()
             ))
         };
-        let config: serde_json::Value = serde_json::from_str(&fs_err::read_to_string(&path)?)
-            .with_context(|| format!("{} is not valid JSON", path.display()))?;
+        let config: serde_json::Value =
+            serde_json::from_str(&emotrain_base::read_to_string(&path, limits::CONFIG)?)
+                .with_context(|| format!("{} is not valid JSON", path.display()))?;
         let ids = match config.get("eos_token_id") {
             None | Some(serde_json::Value::Null) => return Ok(Vec::new()),
             Some(serde_json::Value::Array(ids)) => ids.clone(),
@@ -111,7 +112,10 @@ impl Base {
     pub(crate) fn config(&self) -> anyhow::Result<ModelConfig> {
         let path = self.path.join("config.json");
         if path.exists() {
-            return Ok(ModelConfig::from_json(&fs_err::read_to_string(&path)?, &path)?);
+            return Ok(ModelConfig::from_json(
+                &emotrain_base::read_to_string(&path, limits::CONFIG)?,
+                &path,
+            )?);
         }
         Ok(Checkpoint::open(&self.path)?.config().clone())
     }

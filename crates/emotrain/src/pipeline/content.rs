@@ -83,9 +83,14 @@ impl Content {
         }
     }
 
-    /// Utterances without a label.
-    pub(crate) fn unlabelled(&self) -> usize {
-        self.utterances().filter(|utterance| utterance.label.is_none()).count()
+    /// What a file has that one should know of, counted.
+    pub(crate) fn remarkable(&self) -> [(usize, &'static str); 3] {
+        let (mended, damaged) = match self {
+            Self::Dialogues(split) => (split.mended, split.damaged),
+            Self::Documents(split) => (split.mended, 0),
+        };
+        let unlabelled = self.utterances().filter(|utterance| utterance.label.is_none()).count();
+        [(unlabelled, "without a label are context"), (mended, "mended"), (damaged, "with lost characters")]
     }
 
     /// The utterance of this id.

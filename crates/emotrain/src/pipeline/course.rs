@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context;
+use emotrain_base::limits;
 use emotrain_curriculum::{Curriculum, Given, Scorer, Source, Wheel, source};
 use emotrain_data::{Dialogue, LabelSet};
 use emotrain_model::CausalLm;
@@ -85,18 +87,24 @@ impl<'a> Ordered<'a> {
         let sizes: Vec<usize> =
             members.iter().map(|samples| samples.iter().filter(of_emotions).count()).collect();
         let Curriculum { scores, schedule, .. } = Curriculum::from_scores(section, components, sizes)?;
-        let epoch = |number| {
+        let mut course: Vec<Arc<Epoch>> = Vec::new();
+        for number in 0..epochs {
             let epoch = schedule.epoch(number);
-            let samples = epoch.dialogues.iter().flat_map(|&dialogue| &members[dialogue]);
-            Epoch { phase: epoch.phase, samples: samples.copied().collect() }
-        };
+            // A new phase begins where other dialogues are trained on.
+            let last = course.last().filter(|last| last.phase == epoch.phase);
+            let samples =
+                || epoch.dialogues.iter().flat_map(|&dialogue| &members[dialogue]).copied().collect();
+            let epoch =
+                last.cloned().unwrap_or_else(|| Arc::new(Epoch { phase: epoch.phase, samples: samples() }));
+            course.push(epoch);
+        }
         let mut places = vec![Place { difficulty: 0.0, bucket: 0 }; material.samples.len()];
         for (dialogue, bucket) in schedule.buckets().of_each(members.len()).into_iter().enumerate() {
             for &sample in &members[dialogue] {
                 places[sample] = Place { difficulty: scores[dialogue].dif, bucket: bucket.unwrap_or(0) };
             }
         }
-        Ok(Course { epochs: (0..epochs).map(epoch).collect(), shuffle: section.shuffle, places })
+        Ok(Course { epochs: course, shuffle: section.shuffle, places })
     }
 }
 
@@ -153,7 +161,7 @@ pub(crate) fn kept_losses(run: &Path) -> anyhow::Result<Option<BTreeMap<String, 
     if !path.exists() {
         return Ok(None);
     }
-    let value: Value = serde_json::from_str(&fs_err::read_to_string(&path)?)
+    let value: Value = serde_json::from_str(&emotrain_base::read_to_string(&path, limits::CONFIG)?)
         .map_err(|error| Complaint::input(format!("{}: {error}", path.display())))?;
     let losses = serde_json::from_value(value)
         .map_err(|error| Complaint::input(format!("{}: {error}", path.display())))?;

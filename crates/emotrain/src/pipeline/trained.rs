@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use emotrain_base::{MANIFEST, verify};
+use emotrain_base::{MANIFEST, limits, verify};
 use emotrain_model::CausalLm;
 use emotrain_prompt::{PromptContract, TokenizerFiles};
 use emotrain_recipe::{ModelInit, Recipe, TrainMethod};
@@ -104,7 +104,7 @@ impl Trained {
             ));
             return Ok(());
         }
-        let text = fs_err::read_to_string(&path)?;
+        let text = emotrain_base::read_to_string(&path, limits::CONFIG)?;
         let contract: PromptContract = serde_json::from_str(&text)
             .map_err(|error| Complaint::input(format!("{}: {error}", path.display())))?;
         Ok(contract.check(&present)?)

@@ -153,7 +153,9 @@ fn dialogue_line(split: &str, dialogue: usize, offset: usize) -> String {
     let utterance = |turn: usize| {
         let at = (dialogue * 5 + turn * 4 + offset) % SAID.len();
         let speaker = ["Mara", "Jonas"][turn % 2];
-        json!({ "speaker": speaker, "text": SAID[at], "label": LABELS[at % 3] })
+        // No two splits have a conversation in common.
+        let own = if turn == 1 && split != "train" { format!(" ({split})") } else { String::new() };
+        json!({ "speaker": speaker, "text": format!("{}{own}", SAID[at]), "label": LABELS[at % 3] })
     };
     let utterances: Vec<Value> = (0..3).map(utterance).collect();
     format!("{}\n", json!({ "id": format!("{split}-{dialogue}"), "utterances": utterances }))

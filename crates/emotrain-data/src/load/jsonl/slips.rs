@@ -7,10 +7,9 @@ use crate::io::line_problem;
 
 /// What the parser complained of, with the utterance and the key where it is a value of the wrong type.
 pub(super) fn problem(error: &serde_json::Error, line: &str) -> DataProblem {
-    match line_problem(error, line) {
-        DataProblem::WrongForm(message) => DataProblem::WrongForm(wrong_type(line).unwrap_or(message)),
-        other => other,
-    }
+    let problem = line_problem(error, line);
+    let wrong = matches!(problem, DataProblem::WrongForm(_)).then(|| wrong_type(line)).flatten();
+    wrong.map_or(problem, DataProblem::WrongForm)
 }
 
 /// The first key whose value has another type than it should.
@@ -23,7 +22,7 @@ fn wrong_type(line: &str) -> Option<String> {
     let Some(utterances) = utterances.as_array() else {
         return Some(message("", "utterances", "a list", utterances));
     };
-    let faults = utterances.iter().enumerate().find_map(|(position, utterance)| {
+    utterances.iter().enumerate().find_map(|(position, utterance)| {
         let place = format!("utterance {position}: ");
         if !utterance.is_object() {
             return Some(format!(
@@ -38,8 +37,7 @@ fn wrong_type(line: &str) -> Option<String> {
         key("speaker", is_cell, "text").or_else(|| key("text", Value::is_string, "text")).or_else(|| {
             key("label", |label| label.is_null() || is_cell(label), "the name or the number of a label")
         })
-    });
-    faults
+    })
 }
 
 fn is_cell(value: &Value) -> bool {

@@ -132,7 +132,7 @@ fn other_forms_are_refused() {
         "[1, 2",
         &expect![[r#"
             file:3: is a JSON list, not JSON lines
-            hint: write one value a line: jq -c '.[]' FILE
+            hint: write one dialogue or entry a line: jq -c '.[]' FILE
         "#]],
     );
     check_third_line(

@@ -68,23 +68,23 @@ fn what_is_no_json_line_is_named() {
     lines(
         "[\n {\"id\": \"a\"}\n]",
         &expect![[r#"
-        file:1: is a JSON list, not JSON lines
-        hint: write one value a line: jq -c '.[]' FILE
-    "#]],
+            file:1: is a JSON list, not JSON lines
+            hint: write one dialogue or entry a line: jq -c '.[]' FILE
+        "#]],
     );
     lines(
         "[{\"id\": \"a\", \"utterances\": []}]",
         &expect![[r#"
-        file:1: is a JSON list, not JSON lines
-        hint: write one value a line: jq -c '.[]' FILE
-    "#]],
+            file:1: is a JSON list, not JSON lines
+            hint: write one dialogue or entry a line: jq -c '.[]' FILE
+        "#]],
     );
     lines(
         "{\n \"id\": \"a\",\n \"utterances\": []\n}",
         &expect![[r#"
-        file:1: the JSON goes on over several lines
-        hint: write one value a line: jq -c . FILE
-    "#]],
+            file:1: the JSON goes on over several lines
+            hint: write one dialogue or entry a line: jq -c . FILE
+        "#]],
     );
     lines(
         "{'id': 'a', 'utterances': []}",

@@ -21,7 +21,7 @@ fn check_section(keys: &str, text: &str, expected: &Expect) {
 }
 
 const LINES: &str = r#"{"id":"Ses02M_script01","utterances":[
-{"speaker":"F","text":"You kept it?","label":"sur"},{"speaker":"M","text":"Of course.","label":"XXX "},
+{"speaker":"F","text":"You kept it?","label":"sur"},{"speaker":"M","text":"Of course.","label":"Xxx "},
 {"speaker":"F","text":"Why?"},{"speaker":"M","text":"Ask them.","label":null},{"speaker":"F","text":"Whom?","label":""},
 {"speaker":"M","text":"No.","label":-1},{"speaker":"F","text":"Fine.","label":"oth"},
 {"speaker":"M","text":"Go!","label":"ang"},{"speaker":"F","text":"Gladly.","label":0}]}"#;

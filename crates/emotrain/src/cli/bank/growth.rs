@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::super::number;
+
 #[derive(Args, Debug)]
 #[command(
     after_help = "The model is asked for situations of each domain, then for one dialogue on a situation at a time, until there
@@ -27,26 +29,26 @@ pub(crate) struct GenerateArgs {
     #[arg(long, value_name = "WORD")]
     pub(crate) domain: Vec<String>,
     /// Situations of each domain
-    #[arg(long, value_name = "N", default_value_t = 30)]
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = number(1, 1_000))]
     pub(crate) subtopics: usize,
     /// Utterances wanted of every label, those of the bank included
-    #[arg(long, value_name = "N", default_value_t = 200, conflicts_with = "want")]
+    #[arg(long, value_name = "N", default_value_t = 200, conflicts_with = "want", value_parser = number(0, 1_000_000_000))]
     pub(crate) per_label: usize,
     /// Utterances wanted of this label, those of the bank not included, as bank review score prints them; may be
     /// repeated
     #[arg(long, value_name = "LABEL=N")]
     pub(crate) want: Vec<String>,
     /// Speakers of a dialogue
-    #[arg(long, value_name = "N", default_value_t = 2)]
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = number(1, 100))]
     pub(crate) speakers: usize,
     /// Fewest utterances of a dialogue
-    #[arg(long, value_name = "N", default_value_t = 6)]
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = number(1, 1_000))]
     pub(crate) least_turns: usize,
     /// Most utterances of a dialogue
-    #[arg(long, value_name = "N", default_value_t = 12)]
+    #[arg(long, value_name = "N", default_value_t = 12, value_parser = number(1, 1_000))]
     pub(crate) most_turns: usize,
     /// Questions to put at most before the command ends
-    #[arg(long, value_name = "N", default_value_t = 1000)]
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = number(0, 1_000_000_000))]
     pub(crate) most_questions: usize,
     /// The labels, as `data.label_set` in a recipe
     #[arg(long, value_name = "NAME", default_value = "meld")]
@@ -127,7 +129,7 @@ pub(crate) struct ScoreReviewArgs {
     #[arg(long, short, value_name = "FILE")]
     pub(crate) out: PathBuf,
     /// Utterances wanted of every label: what is short is printed, as arguments of bank generate
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number(0, 1_000_000_000))]
     pub(crate) per_label: Option<usize>,
     /// The data set's name in a bank, as it was for the sheets
     #[arg(long, value_name = "NAME")]

@@ -1,0 +1,72 @@
+use std::time::Instant;
+
+use super::*;
+
+/// Renders a text as the first time, and says what came of it and how long it took.
+fn rendered(source: &str) -> (Result<String, String>, f64) {
+    let begin = Instant::now();
+    let mut environment = environment(UndefinedBehavior::Lenient);
+    environment.add_filter("tojson", crate::chat::tojson);
+    let text = add(&mut environment, "t", source.to_owned())
+        .and_then(|()| tried(move || environment.get_template("t")?.render(minijinja::context!())))
+        .map_err(|error| message(&error));
+    (text, begin.elapsed().as_secs_f64())
+}
+
+#[test]
+fn no_template_takes_all_time_or_memory() {
+    let grown = "{% set n = namespace(x='0123456789abcdef') %}{% for i in range(15) %}{% set n.x = n.x ~ n.x %}{% endfor %}";
+    for body in [
+        "{% for a in range(9999) %}{% for b in range(9999) %}{{ a }}{% endfor %}{% endfor %}",
+        "{% macro f(n) %}{{ f(n + 1) }}{{ f(n + 1) }}{% endmacro %}{{ f(0) }}",
+        "{% set n = namespace(x='ab') %}{% for i in range(80) %}{% set n.x = n.x + n.x %}{% endfor %}",
+        "{{ ('b\n' * 99999)|indent(999999) }}",
+        "{{ '%099999999999d'|format(7) }}",
+        "{{ '{:>99999999999}'.format(7) }}",
+        "{{ range(9)|slice(999999999999)|list|length }}",
+        "{{ range(9)|batch(999999999999)|list|length }}",
+        "{{ 'x' * 999999999999 }}",
+        &format!("{grown}{{{{ n.x.replace('', n.x) | length }}}}"),
+        &format!("{grown}{{{{ n.x | replace('0', n.x) | length }}}}"),
+        &format!("{grown}{{{{ n.x.join(n.x) | length }}}}"),
+        &format!("{grown}{{{{ ''.join([n.x, n.x, n.x, n.x] * 9999) | length }}}}"),
+        &format!("{grown}{{{{ (range(9999)|list)|join(n.x)|length }}}}"),
+        &format!("{grown}{{% for i in range(99999) %}}{{{{ n.x.upper().count('9') }}}}{{% endfor %}}"),
+    ] {
+        let (text, seconds) = rendered(body);
+        assert!(text.is_err(), "{body}: {:.60}", text.unwrap());
+        assert!(seconds < 5.0, "{body}: {seconds} s");
+    }
+}
+
+#[test]
+fn values_that_are_nested_deeply_are_no_json() {
+    let body = "{% set n = namespace(x=[]) %}{% for i in range(COUNT) %}{% set n.x = [n.x] %}{% endfor %}{{ n.x|tojson }}";
+    let (json, _) = rendered(&body.replace("COUNT", "300"));
+    assert_eq!(json.unwrap_err(), "invalid operation: tojson: the value is nested too deeply");
+    assert_eq!(rendered(&body.replace("COUNT", "2")).0.unwrap(), "[[[]]]");
+    rendered(&body.replace("COUNT", "20000")).0.unwrap_err();
+}
+
+#[test]
+fn sources_have_limits_too() {
+    let (text, seconds) =
+        rendered(&format!("{}{}", "{% if 1 %}".repeat(40_000), "{% endif %}".repeat(40_000)));
+    assert!(text.unwrap_err().contains("recursion"), "nested");
+    assert!(seconds < 5.0, "{seconds}");
+    let (text, _) = rendered(&"x".repeat(MOST_BYTES + 1));
+    assert_eq!(text.unwrap_err(), "syntax error: the template has 1048577 bytes, and may have 1048576");
+    for unclosed in
+        ["{{ (", "{% raw %}{% \"", "{# ", "{{ \"", "{%- if 1 -%}", "{{ [", "{{ a.", "{{ not ", "{{ -"]
+    {
+        let (_, seconds) = rendered(&unclosed.repeat(60_000));
+        assert!(seconds < 5.0, "{unclosed}: {seconds} s");
+    }
+}
+
+#[test]
+fn ordinary_templates_are_far_from_the_limits() {
+    let body =
+        "{% for i in range(9000) %}{{ i }}: {{ 'some words of an utterance' | upper | trim }}\n{% endfor %}";
+    assert!(rendered(body).0.unwrap().len() > 250_000);
+}
