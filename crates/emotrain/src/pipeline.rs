@@ -5,6 +5,7 @@
 mod answers;
 mod auxiliary;
 mod base;
+mod claim;
 mod coder;
 mod content;
 mod course;
@@ -25,7 +26,7 @@ use emotrain_model::device::{self, OpenDevice};
 use emotrain_model::random::Key;
 use emotrain_model::{CausalLm, Checkpoint, ModelConfig};
 use emotrain_prompt::{Answers, Encoder, PromptContract, Sample, Task, TokenCounts, TokenizerFiles};
-use emotrain_recipe::{Recipe, ResumeFrom, TrainMethod};
+use emotrain_recipe::{Recipe, TrainMethod};
 use emotrain_train::{Course, End, Job, RunDir, TrainData};
 use serde_json::json;
 
@@ -39,6 +40,7 @@ use crate::shell::Shell;
 pub(crate) use answers::Reader;
 pub(crate) use auxiliary::{Auxiliary, kinds};
 pub(crate) use base::{Base, make_trainable};
+use claim::claim;
 pub(crate) use coder::{Beside, Coder, Selection};
 pub(crate) use content::Content;
 pub(crate) use course::{Ordered, kept_losses};
@@ -182,7 +184,14 @@ pub(crate) fn selection<'a>(
         }
         Purpose::Answering => {
             let key = Key::new(0).named(SplitName::Test.as_str());
-            Selection { answers: Answers::Withheld, labelled_only: true, limit, key, completion_only, auxiliary: &[] }
+            Selection {
+                answers: Answers::Withheld,
+                labelled_only: true,
+                limit,
+                key,
+                completion_only,
+                auxiliary: &[],
+            }
         }
     }
 }
@@ -375,28 +384,4 @@ fn begin(
         material.found.iter().try_for_each(|found| found.keep(recipe, material.name))?;
     }
     Ok(())
-}
-
-/// Takes the folder of the run, and says how it stands.
-fn claim(recipe: &Recipe, shell: &Shell) -> anyhow::Result<RunDir> {
-    let run = RunDir::claim(recipe)?;
-    let folder = run.path().display();
-    if !run.is_locked() {
-        shell.printer.warn(format_args!(
-            "{folder}: the file system knows no locks: see that no other process works in the folder"
-        ));
-    }
-    if let Some(from) = &recipe.save.resume_from_checkpoint {
-        let is_saved = run.latest_step()?.is_some();
-        if !is_saved && *from == ResumeFrom::Latest {
-            shell.printer.say(format_args!("{folder}: no step is saved there yet, so the run begins"));
-        }
-        if is_saved && !run.path().join(record::FILE).exists() {
-            let file = record::FILE;
-            shell
-                .printer
-                .warn(format_args!("{folder}: {file} is not there, so nothing says what the run is made of"));
-        }
-    }
-    Ok(run)
 }

@@ -1,0 +1,31 @@
+//! The folder of a run, before anything is written to it.
+
+use emotrain_recipe::{Recipe, ResumeFrom};
+use emotrain_train::RunDir;
+
+use super::record::FILE;
+use crate::shell::Shell;
+
+/// Takes the folder of the run, and says how it stands.
+pub(super) fn claim(recipe: &Recipe, shell: &Shell) -> anyhow::Result<RunDir> {
+    let run = RunDir::claim(recipe)?;
+    let folder = run.path().display();
+    if !run.is_locked() {
+        shell.printer.warn(format_args!(
+            "{folder}: the file system knows no locks: see that no other process works in the folder"
+        ));
+    }
+    if let Some(from) = &recipe.save.resume_from_checkpoint {
+        let is_saved = run.latest_step()?.is_some();
+        if !is_saved && *from == ResumeFrom::Latest {
+            shell.printer.say(format_args!("{folder}: no step is saved there yet, so the run begins"));
+        }
+        if is_saved && !run.path().join(FILE).exists() {
+            let file = FILE;
+            shell
+                .printer
+                .warn(format_args!("{folder}: {file} is not there, so nothing says what the run is made of"));
+        }
+    }
+    Ok(run)
+}
