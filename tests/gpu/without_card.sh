@@ -37,7 +37,7 @@ refused "no cuda device" "$cuda" selftest --device cuda
 head -n 12 recipes/quickstart/train.jsonl >"$work/train.jsonl"
 head -n 1 recipes/quickstart/valid.jsonl >"$work/valid.jsonl"
 steps=(--set model.device=cpu --set "data.train=$work/train.jsonl" --set "data.valid=$work/valid.jsonl")
-steps+=(--set "data.test=" --set eval.test=false --set eval.baseline=false --set train.max_steps=3)
+steps+=(--set train.method=lora --set lora.r=16 --set "data.test=" --set eval.test=false --set eval.baseline=false --set train.max_steps=3)
 steps+=(--set train.per_device_train_batch_size=2 --set eval.eval_steps=3 --set save.save_steps=3)
 "$cuda" recipes/quickstart.toml -q "${steps[@]}" --set "train.output_dir=$work/cuda" >/dev/null
 "$default" recipes/quickstart.toml -q "${steps[@]}" --set "train.output_dir=$work/default" >/dev/null

@@ -117,7 +117,7 @@ fn macro_f1_says_which_labels_it_is_the_mean_of() {
     let over = report.macro_f1.unwrap();
     assert_eq!((over.labels, over.labels_with_support), (3, 2));
     assert!((over.over_all_labels - (0.8 + 2.0 / 3.0) / 3.0).abs() < 1e-12);
-    assert!((over.over_labels_with_support - (0.8 + 2.0 / 3.0) / 2.0).abs() < 1e-12);
+    assert!((over.over_labels_with_support - f64::midpoint(0.8, 2.0 / 3.0)).abs() < 1e-12);
     assert_eq!(
         over.to_string(),
         "macro F1 is the mean over all 3 labels; over the 2 that have support it is 73.33"
