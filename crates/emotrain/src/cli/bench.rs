@@ -27,7 +27,7 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "CONFIG", conflicts_with = "model")]
     pub(crate) random: Option<PathBuf>,
     /// Tokens of each sequence, completion included; several, separated by commas, are measured one after the other
-    #[arg(long, value_name = "N", value_delimiter = ',', default_value = "512")]
+    #[arg(long, value_name = "N", value_delimiter = ',', default_value = "512", value_parser = number(2, 1_048_576))]
     pub(crate) tokens: Vec<usize>,
     /// Supervised tokens at the end of each sequence
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = number(1, 1_048_576))]
