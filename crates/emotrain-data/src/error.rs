@@ -6,6 +6,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use emotrain_base::WriteError;
+use emotrain_recipe::StandIn;
 
 /// A problem with a file or with what it holds. Prints as `path:line: subject: problem`;
 /// [`DataError::hint`] says what to do, where that is known.
@@ -59,6 +60,9 @@ pub enum DataProblem {
     /// A folder where the format wants a file.
     #[error("is a folder, not a file")]
     IsFolder,
+    /// Something else in the file's place.
+    #[error("{}", .0.message())]
+    StandIn(StandIn),
     /// The system refused to read; its own words.
     #[error("cannot be read: {0}")]
     Read(String),

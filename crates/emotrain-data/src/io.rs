@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::str::Lines;
 
 use emotrain_base::{Limit, limits, sha256_hex, system_words};
+use emotrain_recipe::StandIn;
 use serde::Deserialize;
 
 use crate::error::{DataError, DataProblem, Place};
@@ -44,6 +45,7 @@ impl TextFile {
 
     fn read_within(path: &Path, limit: Limit) -> Result<Self, DataError> {
         let fail = |problem| DataError::new(Place::file(path), problem);
+        check_present(path)?;
         let metadata = fs_err::metadata(path).map_err(|error| fail(read_problem(&error)))?;
         if metadata.is_dir() {
             return Err(fail(DataProblem::IsFolder));
@@ -130,6 +132,14 @@ impl<'a, T: Deserialize<'a>> Iterator for JsonlReader<'a, T> {
         let value = serde_json::from_str(line)
             .map_err(|error| self.file.json_error_of(line, &error, line_problem(&error, line)));
         Some(value.map(|value| (index + 1, value)))
+    }
+}
+
+/// Refuses what lies in the place of a file and is not the file.
+fn check_present(path: &Path) -> Result<(), DataError> {
+    match StandIn::at(path) {
+        None => Ok(()),
+        Some(stand_in) => Err(DataError::new(Place::file(path), DataProblem::StandIn(stand_in))),
     }
 }
 

@@ -1,21 +1,34 @@
 //! Adapters as PEFT writes and reads them: `adapter_model.safetensors` and `adapter_config.json`
 //! (`peft/utils/save_and_load.py`, `peft/tuners/lora/config.py`), and the weights of a fully trained model.
 
+mod config;
+mod targets;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use burn::tensor::{DType, Tensor, TensorData};
-use emotrain_base::{limits, write_atomic};
-use serde_json::{Value, json};
+use emotrain_base::write_atomic;
+use serde_json::{Map, Value, json};
 
-use crate::decoder::CausalLm;
+use self::config::AdapterConfig;
+use crate::decoder::{CausalLm, short};
 use crate::error::ModelError;
 use crate::gradients::Gradients;
-use crate::lora::{LoraConfig, LoraInit};
+use crate::linear::Module;
+use crate::lora::{Lora, LoraConfig};
 use crate::weights::{Checkpoint, FloatType, NamedTensor, SafetensorsFile, TensorSpec, write_safetensors};
 
 /// What PEFT puts before the model's own names.
 const PREFIX: &str = "base_model.model.";
+
+const TENSORS: &str = "adapter_model.safetensors";
+const CONFIG: &str = "adapter_config.json";
+
+/// The two halves of each adapted layer.
+const HALVES: [&str; 2] = [".lora_A.weight", ".lora_B.weight"];
 
 /// Which model an adapter belongs to, as `adapter_config.json` says it.
 #[derive(Clone, Copy, Debug)]
@@ -46,24 +59,54 @@ impl CausalLm {
             .into_iter()
             .map(|(name, tensor)| named(format!("{PREFIX}{name}"), tensor.dims().to_vec(), (tensor, dtype)))
             .collect();
-        write_safetensors(&folder.join("adapter_model.safetensors"), &named, &BTreeMap::new())?;
+        write_safetensors(&folder.join(TENSORS), &named, &BTreeMap::new())?;
         let text = serde_json::to_string_pretty(&self.adapter_config(&config, base))
-            .map_err(|source| ModelError::Json { path: folder.join("adapter_config.json"), source })?;
-        Ok(write_atomic(&folder.join("adapter_config.json"), text.as_bytes())?)
+            .map_err(|source| ModelError::Json { path: folder.join(CONFIG), source })?;
+        Ok(write_atomic(&folder.join(CONFIG), text.as_bytes())?)
     }
 
-    /// Adds the adapter that `folder` holds.
+    /// Puts the adapter that `folder` holds into the model, in the place of any that it has.
     ///
     /// # Errors
-    /// A file that is missing or damaged, a variant that this crate does not compute (DoRA, biases, patterns …), a
-    /// tensor that is missing, left over or of another shape than this model needs.
+    /// A file that is missing or damaged, a variant that this crate does not compute (DoRA, biases, a base that was
+    /// changed …), a tensor that is missing, left over, not finite, or of another shape than this model needs.
     pub fn load_adapter(&mut self, folder: &Path) -> Result<(), ModelError> {
-        let path = folder.join("adapter_config.json");
-        let text = emotrain_base::read_to_string(&path, limits::CONFIG)?;
-        let config: Value =
-            serde_json::from_str(&text).map_err(|source| ModelError::Json { path: path.clone(), source })?;
-        self.add_lora(&lora_config(&config, &path)?, 0)?;
-        self.load_parameters(&folder.join("adapter_model.safetensors"), PREFIX)
+        let config = AdapterConfig::read(&folder.join(CONFIG))?;
+        config.check_rest()?;
+        let mut plan = BTreeMap::new();
+        let mut shapes = Vec::new();
+        for linear in self.layers.iter().flat_map(crate::layer::Layer::linears) {
+            let [_, input] = linear.weight.dims();
+            for Module { path, columns, .. } in &linear.modules {
+                let Some(lora) = config.layer(path)? else { continue };
+                let halves = HALVES.map(|half| format!("{PREFIX}{path}{half}"));
+                shapes.extend(halves.into_iter().zip([[lora.r, input], [columns.len(), lora.r]]));
+                plan.insert(path.clone(), lora);
+            }
+        }
+        if plan.is_empty() {
+            return Err(config.no_layer(&self.linear_names()));
+        }
+        // Nothing is made in a size that only the configuration states.
+        let file = SafetensorsFile::open(&folder.join(TENSORS))?;
+        check_pairs(&file)?;
+        check_tensors(&file, &shapes)?;
+        self.adapt(0, |path| plan.get(path).cloned());
+        self.lora = Some(config.lora);
+        self.load_parameters(file.path(), PREFIX)
+    }
+
+    /// The paths of the adapted layers.
+    pub fn adapted(&self) -> Vec<&str> {
+        let linears = self.layers.iter().flat_map(crate::layer::Layer::linears);
+        linears.flat_map(|linear| linear.adapted().map(|(module, ..)| module.path.as_str())).collect()
+    }
+
+    /// Replaces the dropout of the adapter, which is a matter of training and not of what was trained.
+    pub fn set_lora_dropout(&mut self, lora_dropout: f64) {
+        if let Some(lora) = &mut self.lora {
+            lora.lora_dropout = lora_dropout;
+        }
     }
 
     /// Puts back the tensors of an adapter that was saved from this model.
@@ -71,7 +114,7 @@ impl CausalLm {
     /// # Errors
     /// As [`CausalLm::load_parameters`].
     pub fn reload_adapter(&mut self, folder: &Path) -> Result<(), ModelError> {
-        self.load_parameters(&folder.join("adapter_model.safetensors"), PREFIX)
+        self.load_parameters(&folder.join(TENSORS), PREFIX)
     }
 
     /// Puts back the weights that [`CausalLm::save_model`] has written.
@@ -87,40 +130,26 @@ impl CausalLm {
     /// Replaces every trained parameter by the tensor of the same name (after `prefix`) in a safetensors file.
     ///
     /// # Errors
-    /// A file that is missing or damaged; a tensor that is missing, left over, or of another shape.
+    /// A file that is missing or damaged; a tensor that is missing, left over, not finite, or of another shape.
     pub fn load_parameters(&mut self, path: &Path, prefix: &str) -> Result<(), ModelError> {
         let file = SafetensorsFile::open(path)?;
-        let mut left: BTreeSet<String> = file.names().map(str::to_owned).collect();
-        let mut missing = Vec::new();
-        for (name, parameter) in self.parameters() {
-            let name = format!("{prefix}{name}");
-            if !left.remove(&name) {
-                missing.push(name);
-                continue;
-            }
-            let (shape, values) = file.tensor(&name)?;
-            let expected = parameter.dims();
-            if shape != expected {
-                let message = format!("shape {shape:?}, but this model needs {expected:?}");
-                return Err(ModelError::tensor(path, &name, message));
+        let full = |name: &str| format!("{prefix}{name}");
+        let parameters = self.parameters();
+        let shapes: Vec<_> = parameters.iter().map(|(name, tensor)| (full(name), tensor.dims())).collect();
+        check_tensors(&file, &shapes)?;
+        for (name, parameter) in parameters {
+            let (_, values) = file.tensor(&full(&name))?;
+            if let Some(value) = values.iter().find(|value| !value.is_finite()) {
+                return Err(ModelError::tensor(path, &full(&name), format!("holds {value}")));
             }
             let options = (&parameter.device(), parameter.dtype());
-            *parameter = Tensor::from_data(TensorData::new(values, expected), options);
-        }
-        if !missing.is_empty() {
-            let unknown = left.into_iter().collect();
-            return Err(ModelError::MissingTensors { path: path.to_path_buf(), names: missing, unknown });
-        }
-        if !left.is_empty() {
-            return Err(ModelError::UnusedTensors {
-                path: path.to_path_buf(),
-                names: left.into_iter().collect(),
-            });
+            *parameter = Tensor::from_data(TensorData::new(values, parameter.dims()), options);
         }
         Ok(())
     }
 
-    /// Writes all base weights into the existing folder `folder` as Hugging Face's `model.safetensors` and `config.json`.
+    /// Writes all base weights into the existing folder `folder` as Hugging Face's `model.safetensors` and `config.json`;
+    /// the latter says of special tokens and the like what the base's says.
     ///
     /// # Errors
     /// When a file cannot be written.
@@ -131,7 +160,7 @@ impl CausalLm {
             .map(|(name, shape, tensor)| named(name, shape, (&tensor, dtype)))
             .collect();
         write_safetensors(&folder.join("model.safetensors"), &tensors, &BTreeMap::new())?;
-        Ok(write_atomic(&folder.join("config.json"), self.config.to_json(dtype).as_bytes())?)
+        Ok(write_atomic(&folder.join("config.json"), self.description.to_json(dtype).as_bytes())?)
     }
 
     /// Gradients under the names of single layers: those of stacked base weights are split.
@@ -152,13 +181,21 @@ impl CausalLm {
         split
     }
 
+    /// What an adapter's configuration says of this one. Layers are named by the ends of their paths where those
+    /// tell them apart.
     fn adapter_config(&self, config: &LoraConfig, base: BaseModel) -> Value {
-        let mut modules = self.linear_names();
-        modules.retain(|name| config.targets(name));
-        modules.sort();
+        let linears = self.layers.iter().flat_map(crate::layer::Layer::linears);
+        let (adapted, others): (Vec<&Module>, Vec<&Module>) =
+            linears.flat_map(|linear| &linear.modules).partition(|module| module.lora.is_some());
+        let mut modules: BTreeSet<&str> = adapted.iter().map(|module| short(&module.path)).collect();
+        if others.iter().any(|module| modules.contains(short(&module.path))) {
+            modules = adapted.iter().map(|module| module.path.as_str()).collect();
+        }
+        let ranks = exceptions(&adapted, |lora| json!(lora.a.dims()[0]), &json!(config.r));
+        let alphas = exceptions(&adapted, |lora| number(lora.alpha), &number(config.lora_alpha));
         // Keys in alphabetical order, as PEFT writes them.
         json!({
-            "alpha_pattern": {},
+            "alpha_pattern": alphas,
             "auto_mapping": null,
             "base_model_name_or_path": base.name,
             "bias": "none",
@@ -172,7 +209,7 @@ impl CausalLm {
             "modules_to_save": null,
             "peft_type": "LORA",
             "r": config.r,
-            "rank_pattern": {},
+            "rank_pattern": ranks,
             "revision": base.revision,
             "target_modules": modules,
             "task_type": "CAUSAL_LM",
@@ -180,6 +217,50 @@ impl CausalLm {
             "use_rslora": config.use_rslora,
         })
     }
+}
+
+/// The values of layers that differ from the usual one, by path.
+fn exceptions(adapted: &[&Module], value: impl Fn(&Lora) -> Value, usual: &Value) -> Map<String, Value> {
+    let of = |module: &&Module| Some((module.path.clone(), value(module.lora.as_ref()?)));
+    adapted.iter().filter_map(of).filter(|(_, value)| value != usual).collect()
+}
+
+/// An adapter has something, and both halves of everything.
+fn check_pairs(file: &SafetensorsFile) -> Result<(), ModelError> {
+    if file.names().next().is_none() {
+        let hint = "the training that wrote it has to gather the weights before it saves them";
+        return Err(ModelError::file_with_hint(file.path(), "holds no tensors", hint));
+    }
+    for name in file.names() {
+        for (half, other) in [(HALVES[0], HALVES[1]), (HALVES[1], HALVES[0])] {
+            let Some(layer) = name.strip_suffix(half) else { continue };
+            let other = format!("{layer}{other}");
+            if file.shape(&other).is_none() {
+                let message = format!("is half of a pair: {other:?} is not in the file");
+                return Err(ModelError::tensor(file.path(), name, message));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The file has these tensors in these shapes, and no others.
+fn check_tensors(file: &SafetensorsFile, expected: &[(String, [usize; 2])]) -> Result<(), ModelError> {
+    let path = file.path().to_path_buf();
+    let known: BTreeSet<&str> = expected.iter().map(|(name, _)| name.as_str()).collect();
+    let left: Vec<String> = file.names().filter(|name| !known.contains(name)).map(str::to_owned).collect();
+    let missing = expected.iter().map(|(name, _)| name).filter(|name| file.shape(name).is_none());
+    let names: Vec<String> = missing.cloned().collect();
+    if !names.is_empty() {
+        return Err(ModelError::MissingTensors { path, names, unknown: left });
+    }
+    for (name, shape) in expected {
+        if let Some(found) = file.shape(name).filter(|found| found != shape) {
+            let message = format!("shape {found:?}, but this model needs {shape:?}");
+            return Err(ModelError::tensor(&path, name, message));
+        }
+    }
+    if left.is_empty() { Ok(()) } else { Err(ModelError::UnusedTensors { path, names: left }) }
 }
 
 /// A tensor as it is to be written, read back from the device.
@@ -193,49 +274,4 @@ fn number(value: f64) -> Value {
     #[expect(clippy::cast_possible_truncation, reason = "checked to be whole and small")]
     let whole = value as i64;
     if value.fract() == 0.0 && value.abs() < 1e15 { json!(whole) } else { json!(value) }
-}
-
-/// PEFT's `adapter_config.json`, as far as this crate computes it.
-fn lora_config(config: &Value, path: &Path) -> Result<LoraConfig, ModelError> {
-    let refuse = |key: &str, why: &str| Err(ModelError::file(path, format!("{key}: {why}")));
-    if config["peft_type"] != "LORA" {
-        return refuse("peft_type", "only \"LORA\" is supported");
-    }
-    for key in ["use_dora", "fan_in_fan_out", "lora_bias", "use_qalora"] {
-        if config[key] == json!(true) {
-            return refuse(key, "true is not supported");
-        }
-    }
-    for key in ["modules_to_save", "layers_to_transform", "layer_replication", "target_parameters"] {
-        if !config[key].is_null() {
-            return refuse(key, "not supported");
-        }
-    }
-    for key in ["rank_pattern", "alpha_pattern"] {
-        if config[key].as_object().is_some_and(|pattern| !pattern.is_empty()) {
-            return refuse(key, "not supported");
-        }
-    }
-    if config["bias"].as_str().is_some_and(|bias| bias != "none") {
-        return refuse("bias", "only \"none\" is supported");
-    }
-    let rank = config["r"].as_u64().and_then(|r| usize::try_from(r).ok()).filter(|&r| r > 0);
-    let (Some(r), Some(lora_alpha)) = (rank, config["lora_alpha"].as_f64()) else {
-        return refuse("r, lora_alpha", "missing or not a number");
-    };
-    let target_modules = match &config["target_modules"] {
-        Value::Array(names) => Some(names.iter().filter_map(|n| n.as_str().map(str::to_owned)).collect()),
-        Value::String(all) if all == "all-linear" => None,
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
-            return refuse("target_modules", "must be a list of layer names, or \"all-linear\"");
-        }
-    };
-    Ok(LoraConfig {
-        r,
-        lora_alpha,
-        lora_dropout: config["lora_dropout"].as_f64().unwrap_or(0.0),
-        target_modules,
-        use_rslora: config["use_rslora"] == json!(true),
-        init: LoraInit::Kaiming,
-    })
 }

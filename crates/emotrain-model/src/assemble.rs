@@ -1,6 +1,7 @@
 //! Putting a decoder together from named tensors, read from a checkpoint or drawn at random.
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use half::{bf16, f16};
 
 use crate::attention::Heads;
 use crate::config::ModelConfig;
@@ -12,8 +13,43 @@ use crate::random::{Key, normal};
 use crate::rope::frequencies;
 use crate::weights::Checkpoint;
 
-/// The numbers of a tensor by Hugging Face name and shape.
-type Fetch<'a> = dyn FnMut(&str, &[usize]) -> Result<Vec<f32>, ModelError> + 'a;
+/// Gives the numbers of a tensor, named by Hugging Face, piece by piece.
+type Fetch<'a> = dyn FnMut(&str, &[usize], &mut dyn FnMut(&[f32])) -> Result<(), ModelError> + 'a;
+
+/// The numbers of a tensor that is being put together, in the type that it will have and nowhere else.
+enum Filling {
+    F32(Vec<f32>),
+    F16(Vec<f16>),
+    Bf16(Vec<bf16>),
+}
+
+impl Filling {
+    fn new(dtype: DType, count: usize) -> Self {
+        if dtype == DType::F16 {
+            Self::F16(Vec::with_capacity(count))
+        } else if dtype == DType::BF16 {
+            Self::Bf16(Vec::with_capacity(count))
+        } else {
+            Self::F32(Vec::with_capacity(count))
+        }
+    }
+
+    fn extend(&mut self, values: &[f32]) {
+        match self {
+            Self::F32(numbers) => numbers.extend_from_slice(values),
+            Self::F16(numbers) => numbers.extend(values.iter().map(|value| f16::from_f32(*value))),
+            Self::Bf16(numbers) => numbers.extend(values.iter().map(|value| bf16::from_f32(*value))),
+        }
+    }
+
+    fn data(self, shape: [usize; 2]) -> TensorData {
+        match self {
+            Self::F32(numbers) => TensorData::new(numbers, shape),
+            Self::F16(numbers) => TensorData::new(numbers, shape),
+            Self::Bf16(numbers) => TensorData::new(numbers, shape),
+        }
+    }
+}
 
 /// Where tensors come from, and where they go.
 struct Assembly<'a> {
@@ -30,10 +66,11 @@ impl CausalLm {
     /// A missing tensor, one of another shape than the configuration says, or one that the model has no use for.
     pub fn load(checkpoint: &Checkpoint, device: &Device, dtype: DType) -> Result<Self, ModelError> {
         let config = checkpoint.config();
-        let mut fetch = |name: &str, shape: &[usize]| checkpoint.expect(name, shape);
+        let mut fetch =
+            |name: &str, shape: &[usize], visit: &mut dyn FnMut(&[f32])| checkpoint.visit(name, shape, visit);
         let model = Assembly { config, device, dtype, fetch: &mut fetch }.model()?;
         checkpoint.finish()?;
-        Ok(model)
+        Ok(model.described_by(checkpoint.description()))
     }
 
     /// A model with random weights, stored as `dtype`: N(0, `initializer_range`²), norms 1, biases 0, as transformers'
@@ -44,13 +81,14 @@ impl CausalLm {
     pub fn random(config: &ModelConfig, device: &Device, dtype: DType, seed: u64) -> Self {
         #[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
         let std = config.initializer_range as f32;
-        let mut fetch = |name: &str, shape: &[usize]| {
+        let mut fetch = |name: &str, shape: &[usize], visit: &mut dyn FnMut(&[f32])| {
             let count = shape.iter().product();
-            Ok(match name {
+            visit(&match name {
                 _ if name.ends_with("norm.weight") => vec![1.0; count],
                 _ if name.rsplit('.').next() == Some("bias") => vec![0.0; count],
                 _ => normal(Key::new(seed).named("init").named(name), count, std),
-            })
+            });
+            Ok(())
         };
         let assembly = Assembly { config, device, dtype, fetch: &mut fetch };
         assembly.model().expect("random weights cannot be missing")
@@ -67,7 +105,7 @@ impl Assembly<'_> {
         let head =
             if config.tie_word_embeddings { None } else { Some(self.matrix("lm_head.weight", table)?) };
         Ok(CausalLm {
-            config: config.clone(),
+            description: config.clone().into(),
             frequencies: frequencies(config),
             embed,
             layers,
@@ -124,38 +162,42 @@ impl Assembly<'_> {
         input: usize,
         bias: bool,
     ) -> Result<Linear, ModelError> {
-        let (mut weight, mut biases, mut stacked) = (Vec::new(), Vec::new(), Vec::new());
+        let outputs: usize = modules.iter().map(|(_, outputs)| outputs).sum();
+        let mut weight = Filling::new(self.dtype, outputs * input);
+        let mut biases = Filling::new(self.dtype, if bias { outputs } else { 0 });
+        let mut stacked = Vec::new();
         let mut start = 0;
         for (path, outputs) in modules {
-            weight.extend((self.fetch)(&format!("{path}.weight"), &[*outputs, input])?);
+            (self.fetch)(&format!("{path}.weight"), &[*outputs, input], &mut |values| weight.extend(values))?;
             if bias {
-                biases.extend((self.fetch)(&format!("{path}.bias"), &[*outputs])?);
+                (self.fetch)(&format!("{path}.bias"), &[*outputs], &mut |values| biases.extend(values))?;
             }
             stacked.push(Module { path: path.clone(), columns: start..start + outputs, lora: None });
             start += outputs;
         }
         Ok(Linear {
-            weight: self.tensor(weight, [start, input]),
-            bias: bias.then(|| self.tensor(biases, [1, start])),
+            weight: self.tensor(weight, [outputs, input]),
+            bias: bias.then(|| self.tensor(biases, [1, outputs])),
             modules: stacked,
-            scale: 1.0,
             trained: false,
         })
     }
 
     fn norm(&mut self, path: String, width: usize) -> Result<Norm, ModelError> {
-        let weight = (self.fetch)(&format!("{path}.weight"), &[width])?;
+        let mut weight = Filling::new(self.dtype, width);
+        (self.fetch)(&format!("{path}.weight"), &[width], &mut |values| weight.extend(values))?;
         #[expect(clippy::cast_possible_truncation, reason = "epsilon is added to an f32")]
         let epsilon = self.config.rms_norm_eps as f32;
         Ok(Norm { path, weight: self.tensor(weight, [1, width]), epsilon, trained: false })
     }
 
     fn matrix(&mut self, name: &str, shape: [usize; 2]) -> Result<Tensor<2>, ModelError> {
-        let values = (self.fetch)(name, &shape)?;
+        let mut values = Filling::new(self.dtype, shape[0] * shape[1]);
+        (self.fetch)(name, &shape, &mut |piece| values.extend(piece))?;
         Ok(self.tensor(values, shape))
     }
 
-    fn tensor(&self, values: Vec<f32>, shape: [usize; 2]) -> Tensor<2> {
-        Tensor::from_data(TensorData::new(values, shape), (self.device, self.dtype))
+    fn tensor(&self, values: Filling, shape: [usize; 2]) -> Tensor<2> {
+        Tensor::from_data(values.data(shape), (self.device, self.dtype))
     }
 }

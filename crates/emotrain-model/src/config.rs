@@ -1,8 +1,8 @@
 //! The shape of a model: what Hugging Face's `config.json` (or the metadata of a GGUF file) says about it.
 //!
 //! Only what the decoder of this crate computes is accepted. A key that asks the forward pass for anything else
-//! is refused by name, so that a model never silently runs as something it is not; a key that nobody here knows
-//! is refused too. Keys without influence on the forward pass are listed in `keys`.
+//! is refused by name, so that a model never silently runs as something it is not; of a key that nobody here knows
+//! whoever reads the file is told. Which keys are which is listed in `keys`.
 
 mod check;
 mod gguf;
@@ -15,7 +15,10 @@ mod write;
 
 use std::path::Path;
 
+use serde_json::{Map, Value};
+
 use crate::error::ModelError;
+use crate::files::read_text;
 use crate::weights::FloatType;
 
 /// A decoder family. All three share one layer (RMSNorm, grouped-query attention with rotary positions,
@@ -114,19 +117,13 @@ pub struct ModelConfig {
 }
 
 impl ModelConfig {
-    /// Reads the text of a `config.json` as transformers 4 or 5 writes it; `origin` is named in errors.
+    /// Reads the text of a `config.json` and forgets what it says beyond the configuration.
     ///
     /// # Errors
     ///
-    /// [`ModelError::Json`], or [`ModelError::Config`] with every problem of the file.
+    /// As [`ModelDescription::from_json`].
     pub fn from_json(text: &str, origin: &Path) -> Result<Self, ModelError> {
-        json::read(text, origin)
-    }
-
-    /// The text of a `config.json` that transformers 4 and 5 and [`ModelConfig::from_json`] read, for weights
-    /// stored as `dtype`.
-    pub fn to_json(&self, dtype: FloatType) -> String {
-        write::to_json(self, dtype, serde_json::Map::new())
+        Ok(ModelDescription::from_json(text, origin)?.config)
     }
 
     /// Width of all query heads together.
@@ -140,8 +137,54 @@ impl ModelConfig {
     }
 }
 
+/// A configuration with all else that its file says, which is kept when the model is saved: the ids of special
+/// tokens, and whatever transformers wants to know.
+#[derive(Debug, Clone)]
+pub struct ModelDescription {
+    /// What decides shape and forward pass.
+    pub config: ModelConfig,
+    /// A line for each key of the file that this crate does not know. Those that are known to change what is computed
+    /// are errors.
+    pub warnings: Vec<String>,
+    /// The whole file.
+    pub(crate) original: Map<String, Value>,
+}
+
+impl ModelDescription {
+    /// Reads the text of a `config.json` as transformers 4 or 5 writes it; `origin` is named in errors.
+    ///
+    /// # Errors
+    ///
+    /// [`ModelError::Json`], or [`ModelError::Config`] with every problem of the file.
+    pub fn from_json(text: &str, origin: &Path) -> Result<Self, ModelError> {
+        json::read(text, origin)
+    }
+
+    /// Reads a `config.json`.
+    ///
+    /// # Errors
+    ///
+    /// A file that is not there or damaged, or as [`ModelDescription::from_json`].
+    pub fn read(path: &Path) -> Result<Self, ModelError> {
+        Self::from_json(&read_text(path)?, path)
+    }
+
+    /// The text of a `config.json` that transformers 4 and 5 and [`ModelDescription::from_json`] read, for weights
+    /// stored as `dtype`.
+    pub fn to_json(&self, dtype: FloatType) -> String {
+        write::to_json(&self.config, dtype, self.original.clone())
+    }
+}
+
+impl From<ModelConfig> for ModelDescription {
+    /// One that says nothing else.
+    fn from(config: ModelConfig) -> Self {
+        Self { config, warnings: Vec::new(), original: Map::new() }
+    }
+}
+
+pub(crate) use check::problem;
 pub(crate) use gguf::{TensorFacts, from_metadata};
-pub(crate) use json::Fields;
-pub(crate) use keys::{HARMLESS, Neutral, Only};
+pub(crate) use json::{Fields, brief};
+pub(crate) use keys::{FOREIGN, HARMLESS, Neutral, Only, is_off};
 pub(crate) use rope::llama3_divisors;
-pub(crate) use write::to_json as write_json;

@@ -4,14 +4,14 @@ use burn::tensor::{DType, Device, IndexingUpdateOp, Int, Tensor, TensorData};
 
 use crate::attention::blocks;
 use crate::batch::{Batch, Target};
-use crate::config::ModelConfig;
+use crate::config::{ModelConfig, ModelDescription};
 use crate::engine::Precision;
 use crate::error::ModelError;
 use crate::gradients::Gradients;
 use crate::head::{head_loss, target_log_probabilities};
 use crate::kernels::Rotation;
 use crate::layer::{Layer, Norm, Pass};
-use crate::linear::Dropout;
+use crate::linear::{Dropout, Module};
 use crate::lora::{Lora, LoraConfig};
 use crate::random::{Key, uniform};
 use crate::score::Scorer;
@@ -19,7 +19,7 @@ use crate::score::Scorer;
 /// A causal language model: token ids in, losses, gradients, scores and logits out.
 #[derive(Clone, Debug)]
 pub struct CausalLm {
-    pub(crate) config: ModelConfig,
+    pub(crate) description: ModelDescription,
     pub(crate) frequencies: Vec<f32>,
     /// `[V, D]`.
     pub(crate) embed: Tensor<2>,
@@ -48,7 +48,17 @@ pub struct PassOptions {
 impl CausalLm {
     /// The model's shape.
     pub fn config(&self) -> &ModelConfig {
-        &self.config
+        &self.description.config
+    }
+
+    /// The same model, which is saved with what this says beyond the configuration.
+    ///
+    /// # Panics
+    /// If it is the description of another model.
+    #[must_use]
+    pub fn described_by(self, description: &ModelDescription) -> Self {
+        assert!(description.config == self.description.config, "the description of another model");
+        Self { description: description.clone(), ..self }
     }
 
     /// The adapter's settings, once [`CausalLm::add_lora`] has run.
@@ -66,23 +76,27 @@ impl CausalLm {
     /// # Errors
     /// A name in `target_modules` that no linear layer has.
     pub fn add_lora(&mut self, config: &LoraConfig, seed: u64) -> Result<(), ModelError> {
-        let device = self.device();
         if let Some(unknown) = config.target_modules.iter().flatten().find(|name| !self.has_linear(name)) {
             return Err(ModelError::UnknownTargetModule {
                 name: unknown.clone(),
                 known: self.linear_names(),
             });
         }
-        for linear in self.layers.iter_mut().flat_map(Layer::linears_mut) {
-            let [_, input] = linear.weight.dims();
-            linear.scale = config.scale();
-            for module in linear.modules.iter_mut().filter(|module| config.targets(short(&module.path))) {
-                let shape = [module.columns.len(), input];
-                module.lora = Some(Lora::new(config, &module.path, shape, (&device, seed)));
-            }
-        }
+        self.adapt(seed, |path| config.targets(short(path)).then(|| config.clone()));
         self.lora = Some(config.clone());
         Ok(())
+    }
+
+    /// Gives a fresh adapter to every linear layer for whose path there are settings, and takes it from the others.
+    pub(crate) fn adapt(&mut self, seed: u64, settings: impl Fn(&str) -> Option<LoraConfig>) {
+        let device = self.device();
+        for linear in self.layers.iter_mut().flat_map(Layer::linears_mut) {
+            let [_, input] = linear.weight.dims();
+            for Module { path, columns, lora } in &mut linear.modules {
+                let shape = [columns.len(), input];
+                *lora = settings(path).map(|config| Lora::new(&config, path, shape, (&device, seed)));
+            }
+        }
     }
 
     /// Makes every weight of the base trainable (`method = "full"`).
@@ -328,6 +342,6 @@ fn among(targets: &[Target], rows: &[usize]) -> Vec<Target> {
 }
 
 /// The last part of a module's path.
-fn short(path: &str) -> &str {
+pub(crate) fn short(path: &str) -> &str {
     path.rsplit('.').next().unwrap_or(path)
 }

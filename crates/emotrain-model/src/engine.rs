@@ -112,7 +112,7 @@ impl Engine {
     pub(crate) fn width(&self) -> usize {
         match self {
             Self::Host(model) => model.width(),
-            Self::Tensors(model) => model.config.hidden_size,
+            Self::Tensors(model) => model.config().hidden_size,
         }
     }
 

@@ -128,6 +128,9 @@ impl ModelError {
             let has_unknown = !unknown.is_empty();
             return has_unknown.then(|| format!("the model has no place for {}", listed(unknown)));
         }
+        if let Self::Json { .. } = self {
+            return Some("the file is damaged or was cut short: download it again".to_owned());
+        }
         let Self::Config { problems, .. } = self else { return None };
         let mut hints: Vec<String> = Vec::new();
         for problem in problems {

@@ -14,6 +14,7 @@ mod decoder;
 pub mod device;
 mod engine;
 mod error;
+mod files;
 mod generate;
 mod gradients;
 mod head;
@@ -30,7 +31,7 @@ mod weights;
 
 pub use adapter::BaseModel;
 pub use batch::{Batch, Sequence, Target};
-pub use config::{Architecture, Llama3Scaling, ModelConfig};
+pub use config::{Architecture, Llama3Scaling, ModelConfig, ModelDescription};
 pub use decoder::{CausalLm, PassOptions};
 pub use engine::Precision;
 pub use error::ModelError;

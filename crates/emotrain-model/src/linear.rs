@@ -36,7 +36,6 @@ pub(crate) struct Linear {
     pub(crate) weight: Tensor<2>,
     pub(crate) bias: Option<Tensor<2>>,
     pub(crate) modules: Vec<Module>,
-    pub(crate) scale: f64,
     /// Whether weight and bias receive gradients.
     pub(crate) trained: bool,
 }
@@ -55,7 +54,7 @@ impl Linear {
         let Some(a) = self.stacked_a(x) else { return (y, None) };
         let low = self.dropped(x.clone(), dropout).matmul(a.transpose());
         for (module, lora, ranks) in self.adapted() {
-            let scaled = low.clone().narrow(1, ranks.start, ranks.len()) * self.scale;
+            let scaled = low.clone().narrow(1, ranks.start, ranks.len()) * lora.scale;
             let b = lora.b.clone().cast(x.dtype());
             y = add_columns(y, scaled.matmul(b.transpose()), module.columns.start);
         }
@@ -86,8 +85,8 @@ impl Linear {
         for (module, lora, ranks) in self.adapted() {
             let dy = grad.clone().narrow(1, module.columns.start, module.columns.len());
             let db = dy.clone().transpose().matmul(low.clone().narrow(1, ranks.start, ranks.len()));
-            gradients.add(&format!("{}.lora_B.weight", module.path), db * self.scale);
-            low_grads.push(dy.matmul(lora.b.clone().cast(x.dtype())) * self.scale);
+            gradients.add(&format!("{}.lora_B.weight", module.path), db * lora.scale);
+            low_grads.push(dy.matmul(lora.b.clone().cast(x.dtype())) * lora.scale);
         }
         let low_grad = Tensor::cat(low_grads, 1);
         let dropped = self.dropped(x, dropout);

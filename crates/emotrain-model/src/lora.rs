@@ -44,7 +44,7 @@ impl LoraConfig {
     }
 }
 
-/// The adapter of one linear layer, in f32.
+/// The adapter of one linear layer, in f32. Rank and scale are the layer's own.
 ///
 /// # Shapes
 /// `a` `[R, in]`, `b` `[out, R]`.
@@ -52,6 +52,10 @@ impl LoraConfig {
 pub(crate) struct Lora {
     pub(crate) a: Tensor<2>,
     pub(crate) b: Tensor<2>,
+    /// Numerator of the scale, to be written down.
+    pub(crate) alpha: f64,
+    /// The factor `s` of the adapter's output.
+    pub(crate) scale: f64,
 }
 
 impl Lora {
@@ -73,6 +77,8 @@ impl Lora {
         Self {
             a: Tensor::from_data(TensorData::new(a, [config.r, input]), options),
             b: Tensor::zeros([out, config.r], options),
+            alpha: config.lora_alpha,
+            scale: config.scale(),
         }
     }
 }

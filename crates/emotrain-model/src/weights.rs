@@ -1,7 +1,7 @@
 //! Weights on disk: Hugging Face folders and GGUF files in, safetensors out.
 //!
-//! A [`Checkpoint`] is one model's weights under their Hugging Face names, wherever they come from; files
-//! are memory-mapped and each tensor is converted to `f32` when it is asked for. [`SafetensorsFile`] reads
+//! A [`Checkpoint`] is one model's weights under their Hugging Face names, wherever they come from; a
+//! tensor is read and converted to `f32` piece by piece when it is asked for. [`SafetensorsFile`] reads
 //! any safetensors file (adapters, optimizer states) and [`write_safetensors`] writes one.
 //!
 //! Nothing here knows tensors of a backend: values are plain `Vec<f32>`, row-major, with a shape beside
@@ -12,8 +12,8 @@ mod checkpoint;
 mod float;
 mod folder;
 mod gguf;
-mod mapped;
 mod names;
+mod opened;
 mod safetensors;
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,10 @@
 //! What can be wrong with a template, a tokenizer or an utterance, and where.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use emotrain_data::UtteranceId;
-use emotrain_recipe::PromptTemplate;
+use emotrain_recipe::{PromptTemplate, StandIn};
 
 use crate::budget::Lengths;
 use crate::query::Query;
@@ -50,6 +51,14 @@ pub enum PromptError {
     /// A file could not be read; the text names it.
     #[error("{0}")]
     Read(#[from] std::io::Error),
+    /// Something else in a file's place.
+    #[error("{}: {}", path.display(), stand_in.message())]
+    StandIn {
+        /// The file.
+        path: PathBuf,
+        /// What is there.
+        stand_in: StandIn,
+    },
     /// A template file with defects: all of them, in the order of their lines, each with its hint.
     #[error("{}", problem_list(.0))]
     Template(Vec<TemplateProblem>),
@@ -246,11 +255,15 @@ impl PromptError {
             ),
             Self::TooLong { .. } => Some("raise train.max_seq_length or shorten the utterance".to_owned()),
             Self::ContractMismatch(_) => Some("use the recipe and the base model of the training".to_owned()),
+            Self::StandIn { stand_in, .. } => Some(stand_in.hint().to_owned()),
+            Self::Tokenizer { .. } => Some(
+                "download the tokenizer's files again, or load and save it with a current version of transformers"
+                    .to_owned(),
+            ),
             Self::Read(_)
             | Self::Query { .. }
             | Self::Template(_)
             | Self::Render { .. }
-            | Self::Tokenizer { .. }
             | Self::NoUtterance { .. }
             | Self::Unsuited { .. }
             | Self::MissingLabel(_) => None,

@@ -63,6 +63,8 @@ pub(crate) fn files(chat_template: Option<&str>) -> TokenizerFiles {
     TokenizerFiles {
         tokenizer_json: tokenizer_json(&[]),
         tokenizer_config_json: Some(config.to_string()),
+        special_tokens_map_json: None,
+        added_tokens_json: None,
         chat_template: chat_template.map(str::to_owned),
         origin: "models/tiny".to_owned(),
     }

@@ -1,15 +1,18 @@
 //! The base model's tokenizer together with its chat template.
 
 mod growth;
+mod special;
 
 use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use emotrain_base::{caught, limits};
+use emotrain_recipe::StandIn;
 use serde_json::Value;
 use tokenizers::Tokenizer;
 
+use self::special::SpecialTokens;
 use crate::chat::{ChatDate, ChatTemplate, DEFAULT_DATE, Ending, Message, Thinking};
 use crate::error::PromptError;
 use crate::sample::{Piece, Sample};
@@ -21,6 +24,10 @@ pub struct TokenizerFiles {
     pub tokenizer_json: String,
     /// `tokenizer_config.json`: special tokens and, often, the chat template.
     pub tokenizer_config_json: Option<String>,
+    /// `special_tokens_map.json` of older folders: special tokens that the former may not name.
+    pub special_tokens_map_json: Option<String>,
+    /// `added_tokens.json` of older folders: tokens that `tokenizer.json` may not have.
+    pub added_tokens_json: Option<String>,
     /// `chat_template.jinja`, or what `chat_template.json` holds, which goes before a chat template in `tokenizer_config.json`.
     pub chat_template: Option<String>,
     /// The folder or file they came from, for messages.
@@ -31,19 +38,24 @@ impl TokenizerFiles {
     /// Reads the files of a model folder as transformers saves it.
     ///
     /// # Errors
-    /// [`PromptError::NoTokenizer`], [`PromptError::Read`], or [`PromptError::Tokenizer`] for a `chat_template.json` that
-    /// is none.
+    /// [`PromptError::NoTokenizer`], [`PromptError::Read`], [`PromptError::StandIn`], or [`PromptError::Tokenizer`] for a
+    /// `chat_template.json` that is none.
     pub fn from_folder(folder: &Path) -> Result<Self, PromptError> {
-        let read = |name: &str, limit| match emotrain_base::read_to_string(&folder.join(name), limit) {
-            Ok(text) => Ok(Some(text)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
+        let read = |name: &str, limit| {
+            let path = folder.join(name);
+            if let Some(stand_in) = StandIn::at(&path) {
+                return Err(PromptError::StandIn { path, stand_in });
+            }
+            match emotrain_base::read_to_string(&path, limit) {
+                Ok(text) => Ok(Some(text)),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(error.into()),
+            }
         };
         let origin = folder.display().to_string();
         let Some(tokenizer_json) = read("tokenizer.json", limits::TOKENIZER)? else {
             return Err(PromptError::NoTokenizer(origin));
         };
-        let tokenizer_config_json = read("tokenizer_config.json", limits::CONFIG)?;
         let mut chat_template = read("chat_template.jinja", limits::TEMPLATE)?;
         if chat_template.is_none()
             && let Some(text) = read("chat_template.json", limits::CONFIG)?
@@ -53,15 +65,18 @@ impl TokenizerFiles {
                 serde_json::from_str(&text).map_err(|error| wrong(format!("chat_template.json: {error}")))?;
             chat_template = chat_template_of(&config).map_err(wrong)?;
         }
-        Ok(Self { tokenizer_json, tokenizer_config_json, chat_template, origin })
+        Ok(Self {
+            tokenizer_json,
+            tokenizer_config_json: read("tokenizer_config.json", limits::CONFIG)?,
+            special_tokens_map_json: read("special_tokens_map.json", limits::CONFIG)?,
+            added_tokens_json: read("added_tokens.json", limits::CONFIG)?,
+            chat_template,
+            origin,
+        })
     }
 }
 
-/// Special tokens of `tokenizer_config.json` that a chat template may print.
-const SPECIAL_TOKENS: [&str; 7] =
-    ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
-
-/// A tokenizer that knows how its model's chats are written. Its vocabulary never grows.
+/// A tokenizer that knows how its model's chats are written. It has the tokens that its files name, and no others.
 #[derive(Clone, Debug)]
 pub struct ChatTokenizer {
     /// Shared, because vocabularies are large.
@@ -72,6 +87,7 @@ pub struct ChatTokenizer {
     control_tokens: Vec<String>,
     vocab_size: usize,
     origin: String,
+    warnings: Vec<String>,
 }
 
 impl ChatTokenizer {
@@ -89,31 +105,41 @@ impl ChatTokenizer {
     /// # Errors
     /// As [`ChatTokenizer::new`].
     pub fn with_date(files: TokenizerFiles, date: ChatDate) -> Result<Self, PromptError> {
-        let TokenizerFiles { tokenizer_json, tokenizer_config_json, chat_template, origin } = files;
+        let origin = files.origin.clone();
         let wrong = |message: String| PromptError::Tokenizer { origin: origin.clone(), message };
-        let config: Value = match &tokenizer_config_json {
+        let config: Value = match &files.tokenizer_config_json {
             Some(text) => serde_json::from_str(text)
                 .map_err(|error| wrong(format!("tokenizer_config.json: {error}")))?,
             None => Value::Null,
         };
-        let tokenizer =
-            load(&tokenizer_json).map_err(|message| wrong(format!("tokenizer.json: {message}")))?;
-        let special_tokens = special_tokens(&config);
-        let eos = special_tokens
+        let mut tokenizer =
+            load(&files.tokenizer_json).map_err(|message| wrong(format!("tokenizer.json: {message}")))?;
+        let special = SpecialTokens::read(&config, &files).map_err(wrong)?;
+        special.teach(&mut tokenizer).map_err(wrong)?;
+        let eos = special
+            .named
             .iter()
             .find(|(name, _)| *name == "eos_token")
             .and_then(|(_, token)| tokenizer.token_to_id(token).map(|id| (token.clone(), id)));
-        let source = match chat_template {
+        let source = match files.chat_template {
             Some(source) => Some(source),
             None => chat_template_of(&config).map_err(wrong)?,
         };
         let chat = match source {
-            Some(source) => Some(ChatTemplate::new(origin.clone(), source, special_tokens, date)?),
+            Some(source) => Some(ChatTemplate::new(origin.clone(), source, special.named, date)?),
             None => None,
         };
         let control_tokens = control_tokens(&tokenizer);
         let vocab_size = tokenizer.get_vocab(true).into_values().max().map_or(0, |last| last as usize + 1);
-        Ok(Self { tokenizer: Arc::new(tokenizer), chat, eos, control_tokens, vocab_size, origin })
+        Ok(Self {
+            tokenizer: Arc::new(tokenizer),
+            chat,
+            eos,
+            control_tokens,
+            vocab_size,
+            origin,
+            warnings: special.warnings,
+        })
     }
 
     /// Writes messages as the model's chat template wants them, exactly as transformers'
@@ -216,6 +242,11 @@ impl ChatTokenizer {
         &self.origin
     }
 
+    /// What the files do not agree on.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
     /// Texts of the tokens that steer the model, by id.
     pub(crate) fn control_tokens(&self) -> &[String] {
         &self.control_tokens
@@ -250,15 +281,6 @@ fn load(json: &str) -> Result<Tokenizer, String> {
         Ok(tokenizer) => tokenizer.map_err(|error| error.to_string()),
         Err(panic) => Err(format!("it is not what the tokenizers library writes: {panic}")),
     }
-}
-
-/// Special tokens are written as a text or as an object with the text as `content`.
-fn special_tokens(config: &Value) -> Vec<(&'static str, String)> {
-    let text = |name: &str| {
-        let token = &config[name];
-        token.as_str().or_else(|| token["content"].as_str()).map(str::to_owned)
-    };
-    SPECIAL_TOKENS.into_iter().filter_map(|name| Some((name, text(name)?))).collect()
 }
 
 /// The chat template of `tokenizer_config.json`: a text, or a list of named ones with a `default`.

@@ -25,6 +25,7 @@ pub(crate) fn check(recipe: &Recipe, merged: &Merged, findings: &mut Findings) {
     checker.splits(recipe);
     checker.labels(recipe);
     checker.text(recipe);
+    checker.lora(recipe);
     checker.retrieval(recipe);
     checker.interpretation(recipe);
     checker.knowledge(recipe);
@@ -178,6 +179,15 @@ impl Checker<'_> {
             let fault = Fault::new(format!("format = \"text\" has no labels for the metric \"{metric}\""));
             let hint = "write metric_for_best_model = \"loss\" and greater_is_better = false under [eval]";
             self.add(&["data.format", "eval.metric_for_best_model"], fault.hint(hint));
+        }
+    }
+
+    /// An adapter is no start for training every weight.
+    fn lora(&mut self, recipe: &Recipe) {
+        if recipe.lora.init_from.is_some() && recipe.train.method == TrainMethod::Full {
+            let fault = Fault::new("method = \"full\" trains no adapter that could start from another");
+            let hint = "write method = \"lora\" under [train], or init_from = \"\" under [lora]";
+            self.add(&["lora.init_from", "train.method"], fault.hint(hint));
         }
     }
 

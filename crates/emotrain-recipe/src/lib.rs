@@ -44,6 +44,7 @@ mod recipe;
 mod reserved;
 mod schema;
 mod sections;
+mod stand_in;
 mod suggest;
 mod syntax;
 mod unknown;
@@ -66,6 +67,7 @@ pub use sections::{
     AuxiliarySection, CurriculumSection, DataSection, EvalSection, InterpretSection, KnowledgeSection,
     LoggingSection, LoraSection, ModelSection, PromptSection, RetrievalSection, SaveSection, TrainSection,
 };
+pub use stand_in::StandIn;
 pub use suggest::{composed, folded};
 
 /// `recipes/default.toml`: every key with its default and what it means.

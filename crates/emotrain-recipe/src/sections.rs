@@ -54,6 +54,9 @@ pub struct LoraSection {
     pub use_rslora: bool,
     /// Start of the first factor.
     pub init_lora_weights: LoraInit,
+    /// Folder of an adapter from which training starts, with its rank, alpha and layers; `None` = a fresh one.
+    #[serde(with = "blank::path")]
+    pub init_from: Option<PathBuf>,
 }
 
 /// `[data]`: the files of the splits and the labels in them.

@@ -148,6 +148,7 @@ pub(crate) const SECTIONS: &[Section] = &[
             key("target_modules", Kind::WordOrChoices(TargetModules::ALL_LINEAR, TargetModules::NAMES)),
             key("use_rslora", Kind::Switch),
             key("init_lora_weights", Kind::TrueOrWord(LoraInit::GAUSSIAN)),
+            key("init_from", Kind::InputPath),
         ],
     },
     Section {

@@ -11,6 +11,7 @@ use anyhow::Context;
 use emotrain_base::sha256_hex;
 use emotrain_model::device::OpenDevice;
 use emotrain_model::{SentenceEncoder, SentenceFolder};
+use emotrain_recipe::StandIn;
 use emotrain_retrieval::{Embedder, EmbedderError};
 use rayon::prelude::*;
 use tokenizers::normalizers::{Lowercase, NormalizerWrapper, Sequence};
@@ -42,19 +43,28 @@ impl TextEncoder {
     pub(crate) fn open(name: &str, folder: &Path, on: OpenDevice) -> anyhow::Result<Self> {
         let folder = SentenceFolder::open(folder)?;
         let path = folder.transformer().join(TOKENIZER);
-        if !path.exists() {
+        if path.symlink_metadata().is_err() {
             let message = format!("{}: not there", path.display());
             let hint =
                 "save the tokenizer with transformers: AutoTokenizer.from_pretrained(…).save_pretrained(…)";
             return Err(Complaint::input(message).hint(hint).into());
         }
+        if let Some(stand_in) = StandIn::at(&path) {
+            let message = format!("{}: {}", path.display(), stand_in.message());
+            return Err(Complaint::input(message).hint(stand_in.hint()).into());
+        }
         let text = fs_err::read_to_string(&path)?;
         let tokenizer = tokenizer(&text, &folder)
             .map_err(|error| Complaint::input(format!("{}: {error}", path.display())))?;
         check_fit(&tokenizer, &path, &folder)?;
-        let parts = [folder.sha256(), sha256_hex(text.as_bytes()), folder.config().to_string()];
+        let parts = [folder.sha256()?, sha256_hex(text.as_bytes()), folder.config().to_string()];
         let identity = format!("{name}@sha256:{}", sha256_hex(parts.join("\n").as_bytes()));
         Ok(Self { name: name.to_owned(), identity, folder, tokenizer, on, loaded: OnceCell::new() })
+    }
+
+    /// What its configuration says that nobody here knows.
+    pub(crate) fn warnings(&self) -> &[String] {
+        self.folder.warnings()
     }
 
     /// The name it was opened under.

@@ -92,11 +92,16 @@ impl Problems {
         }
     }
 
-    /// Keeps an error; several are taken apart.
+    /// Keeps an error; several are taken apart, and what was told already is not told again.
     pub(crate) fn add(&mut self, error: anyhow::Error) {
         match error.downcast::<Self>() {
-            Ok(several) => self.0.extend(several.0),
-            Err(error) => self.0.push(error),
+            Ok(several) => several.0.into_iter().for_each(|error| self.add(error)),
+            Err(error) => {
+                let text = described(&error);
+                if !self.0.iter().any(|known| described(known) == text) {
+                    self.0.push(error);
+                }
+            }
         }
     }
 
@@ -312,6 +317,7 @@ mod tests {
     fn several_problems_are_told_at_once() {
         let mut problems = Problems::default();
         assert_eq!(problems.take(Ok(1)), Some(1));
+        problems.add(Complaint::input("one").into());
         problems.add(Complaint::input("one").into());
         let two = Err::<(), _>(Complaint::usage("two").hint("three")).context("context");
         problems.take(two);

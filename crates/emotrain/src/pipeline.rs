@@ -16,6 +16,7 @@ mod knowledge;
 mod outcome;
 mod plan;
 mod record;
+mod start;
 mod trained;
 
 use std::collections::BTreeMap;
@@ -39,7 +40,7 @@ use crate::shell::Shell;
 
 pub(crate) use answers::Reader;
 pub(crate) use auxiliary::{Auxiliary, kinds};
-pub(crate) use base::{Base, make_trainable};
+pub(crate) use base::Base;
 use claim::claim;
 pub(crate) use coder::{Beside, Coder, Selection};
 pub(crate) use content::Content;
@@ -49,6 +50,7 @@ pub(crate) use exam::{Exam, Measure, Terms, ask, comparison, predictions};
 pub(crate) use knowledge::{Known, check_apart, known};
 pub(crate) use plan::plan;
 pub(crate) use record::{OnDifference, Record};
+pub(crate) use start::make_trainable;
 pub(crate) use trained::{Trained, companions};
 
 /// What the samples of a file are for. It alone, not the name of the split, decides what they hold.
@@ -124,15 +126,23 @@ pub(crate) fn prepare<'a>(
     let names: Vec<SplitName> = wanted.iter().map(|(name, _)| *name).collect();
     let contents = problems.take(content::read_all(&recipe.data, &labels, &names, &shell.printer));
     let base = problems.take(Base::find(&recipe.model, &shell.hub()));
-    let config = base.as_ref().and_then(|base| problems.take(base.config()));
+    let description = base.as_ref().and_then(|base| problems.take(base.description()));
+    for warning in description.iter().flat_map(|description| &description.warnings) {
+        shell.printer.warn(warning);
+    }
+    let config = description.map(|description| description.config);
     let tokenizer = base.as_ref().and_then(|base| problems.take(base.tokenizer()));
     let coder =
         tokenizer.as_ref().and_then(|files| problems.take(Coder::new(recipe, &labels, files.clone())));
+    for warning in coder.iter().flat_map(|coder| coder.tokenizer().warnings()) {
+        shell.printer.warn(warning);
+    }
     let auxiliary =
         coder.as_ref().filter(|_| wanted.iter().any(|(_, purpose)| *purpose == Purpose::Training));
     let auxiliary = auxiliary.map_or(Ok(Vec::new()), |coder| coder.auxiliary(recipe));
     let auxiliary = problems.take(auxiliary);
     let library = problems.take(Library::open(recipe, shell));
+    problems.take(start::check(recipe));
     let (
         Some(contents),
         Some(base),
@@ -316,7 +326,14 @@ pub(crate) fn train(
     let on = device::open(&recipe.model.device, recipe.model.dtype)?;
     let (mut model, checkpoint) = prepared.load(&on, shell)?;
     make_trainable(&mut model, recipe)?;
-    record.made_of(&prepared.base, checkpoint.as_ref(), (&on, recipe));
+    if let (Some(folder), Some(lora)) = (&recipe.lora.init_from, model.lora()) {
+        let (folder, layers, r, alpha) = (folder.display(), model.adapted().len(), lora.r, lora.lora_alpha);
+        shell
+            .printer
+            .say(format_args!("starts from {folder}: {layers} layers, r = {r}, lora_alpha = {alpha}"));
+        record.set("init_from", start::record(recipe)?);
+    }
+    record.made_of(&prepared.base, checkpoint.as_ref(), (&on, recipe))?;
     begin(&prepared, &run, (&mut record, on_difference), shell)?;
 
     let (valid, test) = (prepared.exam(SplitName::Valid), prepared.exam(SplitName::Test));

@@ -16,6 +16,8 @@ fn smollm2() {
     let tokenizer = ChatTokenizer::new(TokenizerFiles {
         tokenizer_json: source.tokenizer_json,
         tokenizer_config_json: Some(source.tokenizer_config_json),
+        special_tokens_map_json: None,
+        added_tokens_json: None,
         chat_template: source.chat_template,
         origin: file.display().to_string(),
     });

@@ -85,15 +85,26 @@ GPT4_WORDS = (
 )
 
 
+# Types that gguf cannot make: where the half-precision factors of a block stand.
+FACTORS = {
+    Type.Q4_K: (0, 2),
+    Type.Q6_K: (208,),
+    Type.Q2_K: (80, 82),
+    Type.Q3_K: (108,),
+    Type.Q5_K: (0, 2),
+    Type.IQ4_NL: (0,),
+    Type.IQ4_XS: (0,),
+}
+
+
 def random_tensor(rng, shape, kind):
-    """The bytes of a tensor of type `kind`, by gguf's quantiser or, for K types, random blocks."""
+    """The bytes of a tensor of type `kind`, by gguf's quantiser or, where it has none, random blocks."""
     values = rng.normal(0.0, 0.6, shape).astype(np.float32)
-    if kind not in (Type.Q4_K, Type.Q6_K):
+    if kind not in FACTORS:
         return gguf.quants.quantize(values, kind)
     block, size = gguf.GGML_QUANT_SIZES[kind]
     raw = rng.integers(0, 256, (*shape[:-1], shape[-1] // block, size), dtype=np.uint8)
-    places = (0, 2) if kind == Type.Q4_K else (208,)  # where the half-precision factors stand
-    for place in places:
+    for place in FACTORS[kind]:
         factor = rng.normal(0.0, 0.01, raw.shape[:-1]).astype(np.float16)
         raw[..., place : place + 2] = factor[..., None].view(np.uint8)
     return raw.reshape(*shape[:-1], -1)
@@ -112,6 +123,7 @@ def types(folder):
     writer = gguf.GGUFWriter(folder / "types.gguf", "llama")
     expected = {}
     kinds = (Type.F32, Type.F16, Type.BF16, Type.Q4_0, Type.Q4_1, Type.Q8_0, Type.Q4_K, Type.Q6_K)
+    kinds += (Type.Q5_0, Type.Q5_1, Type.Q2_K, Type.Q3_K, Type.Q5_K, Type.IQ4_NL, Type.IQ4_XS)
     for kind in kinds:
         data = random_tensor(rng, (2, 512), kind)
         writer.add_tensor(kind.name, data, raw_dtype=kind)

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use emotrain_base::limits;
 
-use super::{foreign, line_problem, mend_surrogates, read_problem};
+use super::{check_present, foreign, line_problem, mend_surrogates, read_problem};
 use crate::error::{DataError, DataProblem, Place};
 
 /// Reads one line at a time where [`JsonlReader`](super::JsonlReader) has them all.
@@ -23,6 +23,7 @@ impl LineReader {
     /// A missing file, a folder, a system error.
     pub(crate) fn open(path: &Path) -> Result<Self, DataError> {
         let fail = |problem| DataError::new(Place::file(path), problem);
+        check_present(path)?;
         let metadata = fs_err::metadata(path).map_err(|error| fail(read_problem(&error)))?;
         if metadata.is_dir() {
             return Err(fail(DataProblem::IsFolder));

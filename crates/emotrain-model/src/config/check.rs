@@ -20,7 +20,7 @@ pub(super) fn problems(config: &ModelConfig) -> Vec<ConfigProblem> {
 }
 
 /// A problem without a hint.
-pub(super) fn problem(key: &str, message: impl Into<String>) -> ConfigProblem {
+pub(crate) fn problem(key: &str, message: impl Into<String>) -> ConfigProblem {
     ConfigProblem { key: key.to_owned(), message: message.into(), hint: None }
 }
 

@@ -6,28 +6,31 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use super::check::{self, problem};
-use super::keys::{HARMLESS, Neutral, ONLY, Only, WINDOW_DETAILS};
-use super::{Architecture, ModelConfig, rope};
+use super::keys::{
+    FOREIGN, FOREIGN_TO_DECODERS, HARMLESS, Neutral, ONLY, Only, QUERY_KEY_NORM, QUERY_KEY_VALUE_BIAS,
+    WINDOW_DETAILS, is_off,
+};
+use super::{Architecture, ModelConfig, ModelDescription, rope};
 use crate::error::{ConfigProblem, ModelError};
+use crate::files::parse_json;
 
-/// See [`ModelConfig::from_json`].
-pub(super) fn read(text: &str, origin: &Path) -> Result<ModelConfig, ModelError> {
-    let path = origin.to_path_buf();
-    let object: Map<String, Value> =
-        serde_json::from_str(text).map_err(|source| ModelError::Json { path: path.clone(), source })?;
+/// See [`ModelDescription::from_json`].
+pub(super) fn read(text: &str, origin: &Path) -> Result<ModelDescription, ModelError> {
+    let object: Map<String, Value> = parse_json(text, origin)?;
     let mut fields = Fields::new(&object, "");
     // What a model of another family says beyond its name would only hide the one thing that matters.
     let config = architecture(&mut fields).map(|architecture| model(&mut fields, architecture));
+    let warnings = fields.unknown(&[HARMLESS, WINDOW_DETAILS], origin);
     let mut problems = fields.problems;
     if let Some(config) = config {
         if problems.is_empty() {
             problems = check::problems(&config);
         }
         if problems.is_empty() {
-            return Ok(config);
+            return Ok(ModelDescription { config, warnings, original: object });
         }
     }
-    Err(ModelError::Config { path, problems })
+    Err(ModelError::Config { path: origin.to_path_buf(), problems })
 }
 
 fn architecture(fields: &mut Fields) -> Option<Architecture> {
@@ -86,10 +89,26 @@ fn model(fields: &mut Fields, architecture: Architecture) -> ModelConfig {
         attention_bias: fields.flag("attention_bias").unwrap_or(architecture == Architecture::Qwen2),
         initializer_range: fields.number("initializer_range").unwrap_or(0.02),
     };
-    windows(fields, num_hidden_layers);
-    fields.neutral_keys(ONLY);
-    fields.unknown_keys(&[HARMLESS, WINDOW_DETAILS], "a setting this program does not know");
+    windows(fields, architecture, num_hidden_layers);
+    for list in [ONLY, FOREIGN, FOREIGN_TO_DECODERS] {
+        fields.neutral_keys(list);
+    }
+    natures(fields, architecture);
     config
+}
+
+/// Keys that must say what the family is anyway.
+fn natures(fields: &mut Fields, architecture: Architecture) {
+    let norm = (QUERY_KEY_NORM.as_slice(), architecture.has_query_key_norm());
+    let bias = (QUERY_KEY_VALUE_BIAS.as_slice(), architecture == Architecture::Qwen2);
+    for (keys, nature) in [norm, bias] {
+        for key in keys {
+            if let Some(stated) = fields.flag(key).filter(|stated| *stated != nature) {
+                let family = architecture.model_type();
+                fields.report(key, format!("{stated} is not supported for model_type \"{family}\""));
+            }
+        }
+    }
 }
 
 /// Absent means "as many as query heads" for Llama; Qwen's own default is a fixed number, so there a file
@@ -117,14 +136,22 @@ fn head_dim(fields: &mut Fields, architecture: Architecture, hidden_size: usize,
     hidden_size.checked_div(heads).unwrap_or(0)
 }
 
-fn windows(fields: &mut Fields, layers: usize) {
-    let in_use = fields.flag("use_sliding_window");
-    if let Some(window) = fields.get("sliding_window")
-        && in_use != Some(false)
+/// Qwen's `use_sliding_window` is off unless a file says otherwise, and then the first `max_window_layers` layers see
+/// everything all the same. `layer_types`, where it is given, has the last word.
+fn windows(fields: &mut Fields, architecture: Architecture, layers: usize) {
+    let by_default = architecture == Architecture::Llama;
+    let in_use = fields.flag("use_sliding_window").unwrap_or(by_default);
+    let window = fields.get("sliding_window");
+    let whole = if by_default { None } else { fields.size("max_window_layers") };
+    let kinds = fields.get("layer_types");
+    if let Some(window) = window
+        && in_use
+        && kinds.is_none()
+        && whole.is_none_or(|whole| whole < layers)
     {
         fields.report("sliding_window", format!("{window}: sliding-window attention is not supported"));
     }
-    let Some(kinds) = fields.get("layer_types") else { return };
+    let Some(kinds) = kinds else { return };
     let Value::Array(kinds) = kinds else {
         fields.report("layer_types", format!("expected a list, found {kinds}"));
         return;
@@ -138,7 +165,7 @@ fn windows(fields: &mut Fields, layers: usize) {
 }
 
 /// A value for a message, objects and lists cut short.
-fn brief(value: &Value) -> String {
+pub(crate) fn brief(value: &Value) -> String {
     const LONGEST: usize = 60;
     let text = value.to_string();
     if text.chars().count() <= LONGEST {
@@ -173,6 +200,11 @@ impl<'a> Fields<'a> {
     ) {
         let hint = Some(hint.into());
         self.problems.push(ConfigProblem { hint, ..problem(&format!("{}{key}", self.prefix), message) });
+    }
+
+    /// Whether a key was asked for.
+    pub(crate) fn knows(&self, key: &str) -> bool {
+        self.known.contains(key)
     }
 
     /// The value; null counts as absent.
@@ -238,6 +270,8 @@ impl<'a> Fields<'a> {
             let Some(value) = self.get(only.key) else { continue };
             let (is_neutral, wanted) = match only.neutral {
                 Neutral::False => (*value == Value::Bool(false), "false".to_owned()),
+                Neutral::True => (*value == Value::Bool(true), "true".to_owned()),
+                Neutral::Off => (is_off(value), "absent".to_owned()),
                 Neutral::Number(number) => (value.as_f64() == Some(number), number.to_string()),
                 Neutral::Text(text) => (value == text, format!("\"{text}\"")),
                 Neutral::Empty => (value.as_object().is_some_and(Map::is_empty), "absent".to_owned()),
@@ -250,19 +284,34 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Reports every key with a value that was neither asked for nor is in one of `ignored`.
+    /// Every key with a value that was neither asked for nor is in one of `ignored`.
+    fn others(&self, ignored: &[&[&str]]) -> impl Iterator<Item = (&'a str, &'a Value)> {
+        let is_ignored = |key: &str| ignored.iter().any(|keys| keys.contains(&key));
+        let others = self
+            .object
+            .iter()
+            .filter(move |(key, value)| !self.knows(key) && !is_ignored(key) && !value.is_null());
+        others.map(|(key, value)| (key.as_str(), value))
+    }
+
+    /// Reports the keys that this program does not know.
     pub(crate) fn unknown_keys(&mut self, ignored: &[&[&str]], message: &str) {
-        let object = self.object;
-        for (key, value) in object {
-            let is_known =
-                self.known.contains(key.as_str()) || ignored.iter().any(|keys| keys.contains(&key.as_str()));
-            if !is_known && !value.is_null() {
-                self.report_with_hint(
-                    key,
-                    format!("{message}: {}", brief(value)),
-                    "remove the key from a copy of the file if it does not change what the model computes",
-                );
-            }
+        let others: Vec<_> = self.others(ignored).collect();
+        for (key, value) in others {
+            self.report_with_hint(
+                key,
+                format!("{message}: {}", brief(value)),
+                "remove the key from a copy of the file if it does not change what the model computes",
+            );
         }
+    }
+
+    /// A warning for each key that this program does not know.
+    pub(crate) fn unknown(&self, ignored: &[&[&str]], origin: &Path) -> Vec<String> {
+        let warning = |(key, value)| {
+            let (path, prefix, value) = (origin.display(), self.prefix, brief(value));
+            format!("{path}: {prefix}{key}: {value} is left aside: this program does not know the key")
+        };
+        self.others(ignored).map(warning).collect()
     }
 }

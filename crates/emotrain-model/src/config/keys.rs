@@ -1,4 +1,7 @@
-//! Which keys of a `config.json` may be ignored, and which only at one value.
+//! Which keys of a `config.json` may be ignored, and which only at one value. A key in none of these lists is one
+//! that this program does not know: whoever reads the file is told of it.
+
+use serde_json::Value;
 
 /// Keys that cannot change the forward pass: bookkeeping, generation defaults, classification labels, and
 /// switches that choose between implementations of the same computation.
@@ -73,9 +76,25 @@ pub(crate) const HARMLESS: &[&str] = &[
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Neutral {
     False,
+    True,
     Number(f64),
     Text(&'static str),
+    /// An object without entries.
     Empty,
+    /// Whatever switches a feature off: false, 0, an empty text, list or object.
+    Off,
+}
+
+/// Whether a value leaves what its key stands for switched off.
+pub(crate) fn is_off(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Bool(on) => !on,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(entries) => entries.is_empty(),
+    }
 }
 
 /// A key that is accepted at one value only (or when it is absent or null).
@@ -110,5 +129,125 @@ pub(super) const ONLY: &[Only] = &[
     Only { key: "auto_map", neutral: Neutral::Empty, effect: "model code of its own" },
 ];
 
+const fn off(key: &'static str, effect: &'static str) -> Only {
+    Only { key, neutral: Neutral::Off, effect }
+}
+
+const fn one(key: &'static str, effect: &'static str) -> Only {
+    Only { key, neutral: Neutral::Number(1.0), effect }
+}
+
+const fn yes(key: &'static str, effect: &'static str) -> Only {
+    Only { key, neutral: Neutral::True, effect }
+}
+
+const EXPERTS: &str = "a mixture of experts";
+const SCALED: &str = "scaled activations";
+const CAPPED: &str = "capped logits";
+const DROPOUT: &str = "dropout while training";
+const BIASES: &str = "biases";
+const PARALLEL: &str = "attention beside the feed-forward block";
+const MODALITY: &str = "inputs that are not text";
+const ROTARY: &str = "other rotary positions";
+const ALIBI: &str = "linear biases in the place of positions";
+const WINDOW: &str = "attention to a part of the text";
+const QUANTISED: &str = "weights quantised by another tool";
+
+/// Keys of other families, with the value that leaves their features off. They stand in files that were converted or
+/// that say more than the family's own.
+pub(crate) const FOREIGN: &[Only] = &[
+    off("num_experts", EXPERTS),
+    off("num_local_experts", EXPERTS),
+    off("n_routed_experts", EXPERTS),
+    off("n_shared_experts", EXPERTS),
+    off("moe_num_experts", EXPERTS),
+    off("num_experts_per_tok", EXPERTS),
+    off("moe_intermediate_size", EXPERTS),
+    off("attn_logit_softcapping", CAPPED),
+    off("final_logit_softcapping", CAPPED),
+    off("attn_logit_softcap", CAPPED),
+    off("final_logit_softcap", CAPPED),
+    off("query_pre_attn_scalar", SCALED),
+    off("mup_width_multiplier", SCALED),
+    off("attention_multiplier", SCALED),
+    one("embedding_multiplier", SCALED),
+    one("residual_multiplier", SCALED),
+    one("lm_head_multiplier", SCALED),
+    one("logits_scaling", SCALED),
+    one("logit_scale", SCALED),
+    one("scale_emb", SCALED),
+    off("scale_embedding", SCALED),
+    off("scale_depth", SCALED),
+    off("dim_model_base", SCALED),
+    off("scale_attn_by_inverse_layer_idx", SCALED),
+    yes("scale_attn_weights", SCALED),
+    off("clip_qkv", "clipped queries and keys"),
+    off("use_alibi", ALIBI),
+    off("alibi", ALIBI),
+    off("no_rope_layers", ROTARY),
+    off("no_rope_layer_interval", ROTARY),
+    off("rope_local_base_freq", ROTARY),
+    off("mrope_section", ROTARY),
+    off("rotary_emb_interleaved", ROTARY),
+    off("use_dynamic_ntk", ROTARY),
+    off("use_logn_attn", SCALED),
+    one("rope_ratio", ROTARY),
+    one("rotary_pct", ROTARY),
+    one("rotary_emb_fraction", ROTARY),
+    yes("use_rope", ROTARY),
+    off("attention_chunk_size", WINDOW),
+    off("dual_chunk_attention_config", WINDOW),
+    off("sliding_window_pattern", WINDOW),
+    off("window_size", WINDOW),
+    off("attention_window", WINDOW),
+    off("num_sink_tokens", "attention to sinks"),
+    off("use_bias", BIASES),
+    off("bias", BIASES),
+    off("lm_head_bias", BIASES),
+    off("attention_out_bias", BIASES),
+    off("add_bias_linear", BIASES),
+    off("parallel_attn", PARALLEL),
+    off("use_parallel_residual", PARALLEL),
+    off("parallel_residual", PARALLEL),
+    off("new_decoder_architecture", PARALLEL),
+    off("kv_lora_rank", "latent keys and values"),
+    off("q_lora_rank", "latent queries"),
+    off("num_kv_shared_layers", "layers that share keys and values"),
+    off("hidden_size_per_layer_input", "embeddings in every layer"),
+    off("altup_num_inputs", "several residual streams"),
+    off("use_stable_embedding", "a norm behind the embeddings"),
+    off("compression_config", QUANTISED),
+    off("quantization", QUANTISED),
+    off("quant_method", QUANTISED),
+    off("vision_config", MODALITY),
+    off("audio_config", MODALITY),
+    off("mm_vision_tower", MODALITY),
+    off("text_config", "a model inside another one"),
+];
+
+/// The same, of keys that encoders have for what they are or for what only training uses.
+pub(super) const FOREIGN_TO_DECODERS: &[Only] = &[
+    yes("is_causal", "attention to what comes later"),
+    yes("causal", "attention to what comes later"),
+    Only { key: "hidden_activation", neutral: Neutral::Text("silu"), effect: "another activation" },
+    Only { key: "activation_function", neutral: Neutral::Text("silu"), effect: "another activation" },
+    off("attn_pdrop", DROPOUT),
+    off("resid_pdrop", DROPOUT),
+    off("embd_pdrop", DROPOUT),
+    off("hidden_dropout", DROPOUT),
+    off("hidden_dropout_prob", DROPOUT),
+    off("attention_probs_dropout_prob", DROPOUT),
+    off("residual_dropout", DROPOUT),
+    off("resid_dropout", DROPOUT),
+    off("embedding_dropout", DROPOUT),
+    off("embed_dropout", DROPOUT),
+    off("activation_dropout", DROPOUT),
+    off("layerdrop", DROPOUT),
+];
+
 /// Keys that only take part when a sliding window is in use, which is refused elsewhere.
 pub(super) const WINDOW_DETAILS: &[&str] = &["max_window_layers"];
+
+/// Keys that say of Qwen2 or Qwen3 what they are by their nature, and of another family what it is not.
+pub(super) const QUERY_KEY_NORM: [&str; 4] = ["qk_norm", "use_qk_norm", "qk_layernorm", "use_qk_layernorm"];
+pub(super) const QUERY_KEY_VALUE_BIAS: [&str; 3] = ["qkv_bias", "use_qkv_bias", "add_qkv_bias"];

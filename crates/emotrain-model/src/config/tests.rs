@@ -213,7 +213,7 @@ fn written_configurations_read_back() {
     let llama3 = with(llama(), &json!({"rope_scaling": scaling, "head_dim": 80}));
     for config in [llama(), llama3, qwen2(), qwen3()] {
         let config = read(&config).unwrap();
-        let text = config.to_json(FloatType::Bf16);
+        let text = ModelDescription::from(config.clone()).to_json(FloatType::Bf16);
         assert_eq!(ModelConfig::from_json(&text, Path::new("written")).unwrap(), config);
     }
     expect![[r#"
@@ -245,16 +245,19 @@ fn written_configurations_read_back() {
           "vocab_size": 49152
         }
     "#]]
-    .assert_eq(&read(&llama()).unwrap().to_json(FloatType::F32));
+    .assert_eq(&ModelDescription::from(read(&llama()).unwrap()).to_json(FloatType::F32));
 }
 
 #[test]
 fn an_original_keeps_what_it_says_beyond_the_model() {
-    let original = qwen3();
+    let original = with(qwen3(), &json!({"pad_token_id": 5, "unk_token_id": 7, "note": {"by": "me"}}));
     let config = read(&original).unwrap();
-    let text = write_json(&config, FloatType::F32, original.as_object().unwrap().clone());
+    let description = ModelDescription::from_json(&original.to_string(), Path::new("config.json")).unwrap();
+    let text = description.to_json(FloatType::F32);
     let written: Value = serde_json::from_str(&text).unwrap();
-    assert_eq!(written["eos_token_id"], json!([3, 4]));
+    for key in ["bos_token_id", "eos_token_id", "pad_token_id", "unk_token_id", "note"] {
+        assert_eq!(written[key], original[key], "{key}");
+    }
     assert_eq!(written["torch_dtype"], "float32");
     assert_eq!(written["rope_theta"], 1e6);
     for replaced in ["rope_parameters", "dtype", "transformers_version"] {
@@ -302,4 +305,31 @@ fn golden_configurations() {
         ]
     "#]]
     .assert_debug_eq(&shapes);
+}
+
+#[test]
+fn keys_that_nobody_knows_are_told_and_left_aside() {
+    let noted = json!({
+        "unk_token_id": 0, "_model_name_or_path": "mine", "wandb": {"run": "x"}, "num_experts": 0,
+        "final_logit_softcapping": null, "residual_multiplier": 1.0, "use_rope": true, "use_qk_norm": false,
+    });
+    let noted = with(llama(), &noted);
+    let description = ModelDescription::from_json(&noted.to_string(), Path::new("m/config.json")).unwrap();
+    assert_eq!(description.config, read(&llama()).unwrap());
+    expect![[r#"
+        m/config.json: unk_token_id: 0 is left aside: this program does not know the key
+        m/config.json: _model_name_or_path: "mine" is left aside: this program does not know the key
+        m/config.json: wandb: {"run":"x"} is left aside: this program does not know the key"#]]
+    .assert_eq(&description.warnings.join("\n"));
+}
+
+#[test]
+fn windows_that_are_not_in_use_are_none() {
+    let loads = |base: Value, patch: Value| assert!(read(&with(base, &patch)).is_ok(), "{patch}");
+    loads(qwen2(), json!({"use_sliding_window": "absent"}));
+    loads(qwen2(), json!({"use_sliding_window": null, "sliding_window": 512}));
+    loads(qwen2(), json!({"use_sliding_window": true, "sliding_window": null}));
+    loads(qwen2(), json!({"use_sliding_window": true, "max_window_layers": 24}));
+    loads(qwen3(), json!({"use_sliding_window": "absent", "sliding_window": 4096}));
+    loads(qwen3(), json!({"use_sliding_window": true, "sliding_window": 4096}));
 }

@@ -14,7 +14,7 @@ const REPLACED: &[&str] =
 
 /// The text of a `config.json` for weights stored as `dtype`. Keys of `original` that are not part of a
 /// [`ModelConfig`], such as the ids of special tokens, are kept.
-pub(crate) fn to_json(config: &ModelConfig, dtype: FloatType, mut original: Map<String, Value>) -> String {
+pub(super) fn to_json(config: &ModelConfig, dtype: FloatType, mut original: Map<String, Value>) -> String {
     original.retain(|key, _| !REPLACED.contains(&key.as_str()));
     for (key, value) in settings(config, dtype) {
         original.insert(key, value);

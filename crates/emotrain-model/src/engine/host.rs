@@ -59,7 +59,6 @@ type Product = fn(&mut Vec<f32>, &[f32], &[f32], usize);
 struct HostLora {
     /// The `A` matrices one below the other, `[Σ R, in]`.
     a: FlexTensor,
-    scale: f32,
     modules: Vec<Adapted>,
 }
 
@@ -70,6 +69,7 @@ struct Adapted {
     ranks: Range<usize>,
     /// `[out, R]`.
     b: FlexTensor,
+    scale: f32,
 }
 
 /// What the layers of one pass read and write, one after the other.
@@ -105,7 +105,7 @@ impl HostModel {
             layers: model.layers.iter().map(|layer| HostLayer::new(layer, precision)).collect(),
             norm: HostNorm::new(&model.norm),
             head: model.head.clone().map(read),
-            width: model.config.hidden_size,
+            width: model.config().hidden_size,
         }
     }
 
@@ -307,14 +307,14 @@ impl HostLinear {
         let adapted: Vec<_> = linear.adapted().collect();
         let lora = (!adapted.is_empty()).then(|| HostLora {
             a: read(Tensor::cat(adapted.iter().map(|(_, lora, _)| lora.a.clone()).collect(), 0)),
-            #[expect(clippy::cast_possible_truncation, reason = "a factor of f32 numbers")]
-            scale: linear.scale as f32,
             modules: adapted
                 .into_iter()
                 .map(|(module, lora, ranks)| Adapted {
                     columns: module.columns.clone(),
                     ranks,
                     b: read(lora.b.clone().cast(DType::F32)),
+                    #[expect(clippy::cast_possible_truncation, reason = "a factor of f32 numbers")]
+                    scale: lora.scale as f32,
                 })
                 .collect(),
         });
@@ -334,13 +334,11 @@ impl HostLinear {
             for_rows(y, self.output, |_, row| add(row, bias));
         }
         let Some(lora) = &self.lora else { return };
-        let mut low = product(x, slice(&lora.a), self.input);
-        for low in &mut low {
-            *low *= lora.scale;
-        }
+        let low = product(x, slice(&lora.a), self.input);
         let all = low.len() / (x.len() / self.input);
-        for Adapted { columns, ranks, b } in &lora.modules {
-            let mine: Vec<f32> = low.chunks_exact(all).flat_map(|row| &row[ranks.clone()]).copied().collect();
+        for Adapted { columns, ranks, b, scale } in &lora.modules {
+            let mine = low.chunks_exact(all).flat_map(|row| &row[ranks.clone()]);
+            let mine: Vec<f32> = mine.map(|low| low * scale).collect();
             let delta = product(&mine, slice(b), ranks.len());
             for (row, delta) in y.chunks_exact_mut(self.output).zip(delta.chunks_exact(columns.len())) {
                 add(&mut row[columns.clone()], delta);

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::json::{complain, object, required_object};
-use crate::config::{Fields, HARMLESS, Neutral, Only};
+use crate::config::{FOREIGN, Fields, HARMLESS, Neutral, Only};
 use crate::error::ModelError;
 
 /// The shape of a BERT encoder (Devlin et al. 2019). Field names are those of `config.json`.
@@ -62,6 +62,9 @@ const ONLY: &[Only] = &[
     Only { key: "pruned_heads", neutral: Neutral::Empty, effect: "pruned attention heads" },
     Only { key: "quantization_config", neutral: Neutral::Empty, effect: "weights quantised by another tool" },
     Only { key: "auto_map", neutral: Neutral::Empty, effect: "model code of its own" },
+    Only { key: "rope_theta", neutral: Neutral::Off, effect: "rotary positions" },
+    Only { key: "rope_scaling", neutral: Neutral::Off, effect: "rotary positions" },
+    Only { key: "rope_parameters", neutral: Neutral::Off, effect: "rotary positions" },
 ];
 
 /// No width or count of a real encoder comes near.
@@ -70,17 +73,18 @@ const LARGEST: usize = 1 << 24;
 const MOST_LAYERS: usize = 10_000;
 
 impl BertConfig {
-    /// Reads the `config.json` at `path`.
+    /// Reads the `config.json` at `path`, with a warning for each key that this program does not know.
     ///
     /// # Errors
     /// A file that is not there, another architecture, and every key that asks for what is not computed here.
-    pub(super) fn read(path: &Path) -> Result<Self, ModelError> {
+    pub(super) fn read(path: &Path) -> Result<(Self, Vec<String>), ModelError> {
         let object = required_object(path)?;
         let mut fields = Fields::new(&object, "");
         let config = is_bert(&mut fields).then(|| Self::of(&mut fields));
+        let warnings = fields.unknown(&[HARMLESS, HARMLESS_HERE], path);
         complain(path, fields.problems)?;
         // `is_bert` reports a problem whenever it is false.
-        config.ok_or_else(|| ModelError::file(path, "not a BERT encoder"))
+        Ok((config.ok_or_else(|| ModelError::file(path, "not a BERT encoder"))?, warnings))
     }
 
     fn of(fields: &mut Fields) -> Self {
@@ -117,7 +121,7 @@ impl BertConfig {
             fields.report("hidden_act", "missing");
         }
         fields.neutral_keys(ONLY);
-        fields.unknown_keys(&[HARMLESS, HARMLESS_HERE], "a setting this program does not know");
+        fields.neutral_keys(FOREIGN);
         config
     }
 }

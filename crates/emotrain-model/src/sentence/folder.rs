@@ -43,11 +43,12 @@ impl fmt::Display for SentenceConfig {
     }
 }
 
-/// An opened folder of a sentence encoder. Its weights are mapped and checked, not read.
+/// An opened folder of a sentence encoder. Its weights are checked, not read.
 #[derive(Debug)]
 pub struct SentenceFolder {
     transformer: PathBuf,
     config: SentenceConfig,
+    warnings: Vec<String>,
     weights: Shards,
     /// What stands before the tensors' names: nothing, or `bert.` where a model with a head was saved.
     prefix: &'static str,
@@ -70,7 +71,7 @@ impl SentenceFolder {
     pub fn open(folder: &Path) -> Result<Self, ModelError> {
         let modules = modules(folder)?;
         let transformer = modules.transformer;
-        let bert = BertConfig::read(&transformer.join("config.json"))?;
+        let (bert, warnings) = BertConfig::read(&transformer.join("config.json"))?;
         let reading = Reading::read(&transformer, bert.max_position_embeddings)?;
         let pooling = Pooling::read(&modules.pooling.join("config.json"), bert.hidden_size)?;
         if let Some(normalize) = &modules.normalize {
@@ -86,7 +87,7 @@ impl SentenceFolder {
         };
         let weights = Shards::open(&transformer)?;
         let prefix = if weights.names().any(|name| name.starts_with("bert.")) { "bert." } else { "" };
-        let folder = Self { transformer, config, weights, prefix };
+        let folder = Self { transformer, config, warnings, weights, prefix };
         folder.check_tensors()?;
         Ok(folder)
     }
@@ -96,6 +97,12 @@ impl SentenceFolder {
         &self.config
     }
 
+    /// A line for each key of `config.json` that this crate does not know. Those that are known to change what is
+    /// computed are errors.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
     /// The folder of `config.json` and `tokenizer.json`.
     pub fn transformer(&self) -> &Path {
         &self.transformer
@@ -103,7 +110,10 @@ impl SentenceFolder {
 
     /// Lower-case hexadecimal sha256 of the weights: of the file itself, or for shards of the lines `hash  name`
     /// in the order of their names. Reads every weight file once.
-    pub fn sha256(&self) -> String {
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn sha256(&self) -> Result<String, ModelError> {
         self.weights.sha256()
     }
 

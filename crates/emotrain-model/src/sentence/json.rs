@@ -1,22 +1,15 @@
 //! Reading the small JSON files of a sentence-transformers folder.
 
-use std::io::ErrorKind;
 use std::path::Path;
 
-use emotrain_base::limits;
 use serde_json::{Map, Value};
 
 use crate::error::{ConfigProblem, ModelError};
+use crate::files::{lies_at, read_json};
 
 /// The JSON value in a file; `None` if there is no such file.
 pub(super) fn value(path: &Path) -> Result<Option<Value>, ModelError> {
-    let text = match emotrain_base::read_to_string(path, limits::CONFIG) {
-        Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
-    let value = serde_json::from_str(&text);
-    value.map(Some).map_err(|source| ModelError::Json { path: path.to_path_buf(), source })
+    if lies_at(path) { read_json(path).map(Some) } else { Ok(None) }
 }
 
 /// The JSON object in a file; `None` if there is no such file.

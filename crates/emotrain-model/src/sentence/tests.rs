@@ -87,8 +87,7 @@ fn other_encoders_are_refused_by_name() {
             encoder/config.json: vocab_size: must be at least 1
             encoder/config.json: num_attention_heads: 5 does not divide hidden_size = 24
             encoder/config.json: layer_norm_eps: 2 is not between 0 and 1
-            encoder/config.json: rope_theta: a setting this program does not know: 10000.0
-              hint: remove the key from a copy of the file if it does not change what the model computes
+            encoder/config.json: rope_theta: 10000.0 is not supported: rotary positions (must be absent)
             encoder/config.json: hidden_size: expected a whole number, found "24"
         "#]],
     );
@@ -206,6 +205,7 @@ fn other_modules_and_prompts_are_refused_by_name() {
           hint: they have to be Transformer, Pooling, Normalize, the last of which may be left out
         bert num_attention_heads=3 layer_norm_eps=1e-12 max_seq_length=32 do_lower_case=false pooling=mean normalize=false
         encoder/modules.json: not valid JSON: invalid type: map, expected a sequence
+          hint: the file is damaged or was cut short: download it again
         encoder/2_Normalize/config.json: module_input_name: "token_embeddings" is not supported (must be "sentence_embedding")
         encoder/config_sentence_transformers.json: default_prompt_name: "query": prompts before texts are not supported
         bert num_attention_heads=3 layer_norm_eps=1e-12 max_seq_length=32 do_lower_case=false pooling=mean normalize=true
@@ -233,9 +233,10 @@ fn missing_and_damaged_files_are_named() {
         encoder/config.json: missing
         encoder/1_Pooling/config.json: missing
         encoder: holds neither model.safetensors nor model.safetensors.index.json
-          hint: weights in other formats (pytorch_model.bin) have to be converted to safetensors first
+          hint: download the folder again with its weights, or convert them to safetensors
         encoder/model.safetensors: tensor "pooler.dense.weight": truncated: its data ends at byte 64352 of 64347
         encoder/config.json: not valid JSON: EOF while parsing an object at line 1 column 1
+          hint: the file is damaged or was cut short: download it again
     "#]].assert_eq(&said);
 }
 

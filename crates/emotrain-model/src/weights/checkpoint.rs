@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use super::float::FloatType;
+use emotrain_base::hexadecimal;
+use sha2::{Digest, Sha256};
+
 use super::folder::{INDEX, SINGLE, Shards};
 use super::gguf::{GgufModel, TokenizerSource};
 use super::names::{EMBEDDINGS, HEAD, is_known_buffer, tensor_shapes};
-use crate::config::{self, ModelConfig};
+use crate::config::{ModelConfig, ModelDescription};
 use crate::error::ModelError;
-use emotrain_base::limits;
+use crate::files::{check_present, lies_at};
 
 /// An opened source of weights: a Hugging Face folder or a GGUF file.
 ///
@@ -24,22 +26,20 @@ pub struct Checkpoint {
 
 #[derive(Debug)]
 enum Source {
-    Folder { config: ModelConfig, config_text: String, weights: Shards },
+    Folder { description: ModelDescription, weights: Shards },
     Gguf(GgufModel),
 }
 
 impl Checkpoint {
     /// Opens a folder with `config.json` and safetensors, a folder that holds exactly one `.gguf` file, or a
-    /// `.gguf` file. Weights are memory-mapped, not read.
+    /// `.gguf` file. Weights are not read yet.
     ///
     /// # Errors
     ///
     /// When there is no such model, its configuration is not supported, a file is truncated or contradicts
     /// itself, or tensors are missing or have other shapes than the configuration says.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
-        if !path.exists() {
-            return Err(ModelError::file(path, "no such file or folder"));
-        }
+        check_present(path)?;
         let source = if path.is_dir() { open_folder(path)? } else { open_file(path)? };
         let checkpoint = Self { source, used: Mutex::new(BTreeSet::new()) };
         checkpoint.check_tensors()?;
@@ -48,25 +48,15 @@ impl Checkpoint {
 
     /// The model's configuration.
     pub fn config(&self) -> &ModelConfig {
-        match &self.source {
-            Source::Folder { config, .. } => config,
-            Source::Gguf(model) => model.config(),
-        }
+        &self.description().config
     }
 
-    /// The text of a `config.json` for saving this model with weights stored as `dtype`. What the original
-    /// says beyond the [`ModelConfig`], such as the ids of special tokens, is kept.
-    ///
-    /// # Errors
-    ///
-    /// When a GGUF file's special token ids are unusable.
-    pub fn config_json(&self, dtype: FloatType) -> Result<String, ModelError> {
-        let original = match &self.source {
-            // It was read as a configuration before: it is an object.
-            Source::Folder { config_text, .. } => serde_json::from_str(config_text).unwrap_or_default(),
-            Source::Gguf(model) => model.special_ids()?,
-        };
-        Ok(config::write_json(self.config(), dtype, original))
+    /// The configuration with all else that the files say of the model.
+    pub fn description(&self) -> &ModelDescription {
+        match &self.source {
+            Source::Folder { description, .. } => description,
+            Source::Gguf(model) => model.description(),
+        }
     }
 
     /// Shape and values (row-major) of a tensor under its Hugging Face name, and notes that it was used.
@@ -80,14 +70,22 @@ impl Checkpoint {
         Ok(tensor)
     }
 
-    /// The values (row-major) of a tensor that must have the given shape.
+    /// Visits the values (row-major) of a tensor that must have the given shape, piece by piece, and notes that it was
+    /// used.
     ///
     /// # Errors
     ///
-    /// When there is no such tensor or its shape differs.
-    pub fn expect(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, ModelError> {
+    /// When there is no such tensor, its shape differs, or it cannot be read.
+    pub fn visit(
+        &self,
+        name: &str,
+        shape: &[usize],
+        visit: &mut dyn FnMut(&[f32]),
+    ) -> Result<(), ModelError> {
         self.check_shape(name, shape)?;
-        self.tensor(name).map(|(_, values)| values)
+        self.pieces(name, visit)?;
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
+        Ok(())
     }
 
     /// To be called when a model has taken all it needs.
@@ -104,7 +102,7 @@ impl Checkpoint {
                 continue;
             }
             if name == HEAD && self.config().tie_word_embeddings {
-                if self.read(HEAD)? == self.read(EMBEDDINGS)? {
+                if self.digest(HEAD)? == self.digest(EMBEDDINGS)? {
                     continue;
                 }
                 let message = "differs from the embedding table, but config.json ties the two";
@@ -135,7 +133,11 @@ impl Checkpoint {
     /// `hash  name` in the order of their names (what `sha256sum *.safetensors | sha256sum` prints).
     ///
     /// Reads every weight file once.
-    pub fn sha256(&self) -> String {
+    ///
+    /// # Errors
+    ///
+    /// When a file cannot be read.
+    pub fn sha256(&self) -> Result<String, ModelError> {
         match &self.source {
             Source::Folder { weights, .. } => weights.sha256(),
             Source::Gguf(model) => model.sha256(),
@@ -163,6 +165,25 @@ impl Checkpoint {
             Source::Folder { weights, .. } => weights.tensor(name),
             Source::Gguf(model) => model.tensor(name),
         }
+    }
+
+    fn pieces(&self, name: &str, visit: &mut dyn FnMut(&[f32])) -> Result<(), ModelError> {
+        match &self.source {
+            Source::Folder { weights, .. } => weights.visit(name, visit),
+            Source::Gguf(model) => model.visit(name, visit),
+        }
+    }
+
+    /// Tells tensors apart without holding them.
+    fn digest(&self, name: &str) -> Result<String, ModelError> {
+        let mut hasher = Sha256::new();
+        self.pieces(name, &mut |values| {
+            for value in values {
+                // 0 and -0 are one number.
+                hasher.update((value + 0.0).to_le_bytes());
+            }
+        })?;
+        Ok(hexadecimal(&hasher.finalize()))
     }
 
     fn shape(&self, name: &str) -> Option<&[usize]> {
@@ -206,18 +227,17 @@ impl Checkpoint {
 
 fn open_folder(folder: &Path) -> Result<Source, ModelError> {
     let config_path = folder.join("config.json");
-    let has_weights = folder.join(SINGLE).exists() || folder.join(INDEX).exists();
+    let has_weights = lies_at(&folder.join(SINGLE)) || lies_at(&folder.join(INDEX));
     if !has_weights && let Some(file) = only_gguf(folder)? {
         return Ok(Source::Gguf(GgufModel::open(&file)?));
     }
-    if !config_path.exists() {
+    if !lies_at(&config_path) {
         let message = "not a model: no config.json and no .gguf file";
         let hint = format!("a model folder holds config.json and {SINGLE} (or {INDEX}), or one .gguf file");
         return Err(ModelError::file_with_hint(folder, message, hint));
     }
-    let config_text = emotrain_base::read_to_string(&config_path, limits::CONFIG)?;
-    let config = ModelConfig::from_json(&config_text, &config_path)?;
-    Ok(Source::Folder { config, config_text, weights: Shards::open(folder)? })
+    let description = ModelDescription::read(&config_path)?;
+    Ok(Source::Folder { description, weights: Shards::open(folder)? })
 }
 
 /// The `.gguf` file of a folder; more than one is an error, for nothing says which.

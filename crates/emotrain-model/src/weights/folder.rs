@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use emotrain_base::{limits, sha256_hex};
+use emotrain_base::sha256_hex;
 use serde::Deserialize;
 
 use super::safetensors::SafetensorsFile;
 use crate::error::ModelError;
+use crate::files::{lies_at, other_form_of, read_json};
 
 /// A model's only weight file.
 pub(super) const SINGLE: &str = "model.safetensors";
@@ -32,15 +33,18 @@ struct Index {
 impl Shards {
     pub(crate) fn open(folder: &Path) -> Result<Self, ModelError> {
         let single = folder.join(SINGLE);
-        if single.exists() {
+        if lies_at(&single) {
             return Self::single(&single);
         }
         let index = folder.join(INDEX);
-        if index.exists() {
+        if lies_at(&index) {
             return Self::sharded(folder, &index);
         }
+        if let Some(other) = other_form_of(&single) {
+            return Err(other);
+        }
         let message = format!("holds neither {SINGLE} nor {INDEX}");
-        let hint = "weights in other formats (pytorch_model.bin) have to be converted to safetensors first";
+        let hint = "download the folder again with its weights, or convert them to safetensors";
         Err(ModelError::file_with_hint(folder, message, hint))
     }
 
@@ -51,9 +55,7 @@ impl Shards {
     }
 
     fn sharded(folder: &Path, index_path: &Path) -> Result<Self, ModelError> {
-        let text = emotrain_base::read_to_string(index_path, limits::CONFIG)?;
-        let index: Index = serde_json::from_str(&text)
-            .map_err(|source| ModelError::Json { path: index_path.to_path_buf(), source })?;
+        let index: Index = read_json(index_path)?;
         let names: BTreeSet<&String> = index.weight_map.values().collect();
         let mut files = Vec::new();
         let mut places: BTreeMap<String, usize> = BTreeMap::new();
@@ -116,22 +118,30 @@ impl Shards {
         file.tensor(name)
     }
 
+    /// Visits the values of a tensor in order, piece by piece.
+    pub(crate) fn visit(&self, name: &str, visit: &mut dyn FnMut(&[f32])) -> Result<(), ModelError> {
+        let file =
+            self.file_of(name).ok_or_else(|| ModelError::tensor(&self.path, name, "not in any file"))?;
+        file.visit(name, visit)
+    }
+
     fn file_of(&self, name: &str) -> Option<&SafetensorsFile> {
         self.places.get(name).map(|place| &self.files[*place])
     }
 
     /// Of a single file its sha256; of shards the sha256 over `hash  name` lines in the order of the names,
     /// which is what `sha256sum *.safetensors | sha256sum` prints.
-    pub(crate) fn sha256(&self) -> String {
+    pub(crate) fn sha256(&self) -> Result<String, ModelError> {
         if let [only] = self.files.as_slice()
             && self.path == only.path()
         {
             return only.sha256();
         }
         let line = |(place, file): (usize, &SafetensorsFile)| {
-            format!("{}  {}\n", file.sha256(), files_name(&self.files, place))
+            Ok(format!("{}  {}\n", file.sha256()?, files_name(&self.files, place)))
         };
-        sha256_hex(self.files.iter().enumerate().map(line).collect::<String>().as_bytes())
+        let lines: Result<String, ModelError> = self.files.iter().enumerate().map(line).collect();
+        Ok(sha256_hex(lines?.as_bytes()))
     }
 }
 
@@ -141,7 +151,7 @@ fn open_shard(folder: &Path, index_path: &Path, name: &str) -> Result<Safetensor
         return Err(ModelError::file(index_path, message));
     }
     let path = folder.join(name);
-    if !path.exists() {
+    if !lies_at(&path) {
         let message = "missing shard";
         let hint = format!("{} lists it; download the folder again", index_path.display());
         return Err(ModelError::file_with_hint(&path, message, hint));

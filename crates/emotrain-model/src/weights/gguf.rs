@@ -14,14 +14,15 @@ pub(super) mod tests;
 mod tokenizer;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 
 use rayon::prelude::*;
 
 use self::header::Entry;
 use self::names::RowOrder;
-use super::mapped::MappedFile;
-use crate::config::{self, Architecture, ModelConfig, TensorFacts};
+use super::opened::{OpenedFile, in_pieces, whole};
+use crate::config::{self, Architecture, ModelConfig, ModelDescription, TensorFacts};
 use crate::error::ModelError;
 
 pub(crate) use self::metadata::{Metadata, Value};
@@ -36,43 +37,47 @@ const ROPE_FREQUENCIES: &str = "rope_freqs.weight";
 /// A language model in a GGUF file, its tensors under their Hugging Face names.
 #[derive(Debug)]
 pub(super) struct GgufModel {
-    file: MappedFile,
+    file: OpenedFile,
     metadata: Metadata,
-    config: ModelConfig,
+    description: ModelDescription,
     /// By Hugging Face name; a tensor without one keeps its own.
     tensors: BTreeMap<String, Entry>,
 }
 
 impl GgufModel {
     pub(super) fn open(path: &Path) -> Result<Self, ModelError> {
-        let file = MappedFile::open(path)?;
+        let file = OpenedFile::open(path)?;
         let (metadata, mut stored) = header::read(&file)?;
+        let rope_factors = stored.remove(ROPE_FREQUENCIES);
         let rope_factors =
-            stored.remove(ROPE_FREQUENCIES).map(|entry| values(&file, &entry, RowOrder::AsStored));
+            rope_factors.map(|entry| whole(&entry.shape, rows_of(&file, &entry, RowOrder::AsStored)));
+        let rope_factors = rope_factors.transpose()?;
         let facts = TensorFacts {
             vocabulary: stored.get("token_embd.weight").and_then(|entry| entry.shape.first().copied()),
             has_head: stored.contains_key("output.weight"),
             rope_factors,
         };
         let config = config::from_metadata(&metadata, &facts)?;
+        let original = tokenizer::special_ids(&metadata)?;
+        let description = ModelDescription { config, warnings: Vec::new(), original };
         let mut tensors = BTreeMap::new();
         for (name, entry) in stored {
             tensors.insert(names::hugging_face(&name).unwrap_or(name), entry);
         }
-        Ok(Self { file, metadata, config, tensors })
+        Ok(Self { file, metadata, description, tensors })
     }
 
     pub(super) fn path(&self) -> &Path {
         self.file.path()
     }
 
-    pub(super) fn config(&self) -> &ModelConfig {
-        &self.config
+    /// The configuration, and the ids of special tokens under their keys of a `config.json`.
+    pub(super) fn description(&self) -> &ModelDescription {
+        &self.description
     }
 
-    /// The ids of special tokens under their keys of a `config.json`.
-    pub(super) fn special_ids(&self) -> Result<serde_json::Map<String, serde_json::Value>, ModelError> {
-        tokenizer::special_ids(&self.metadata)
+    fn config(&self) -> &ModelConfig {
+        &self.description.config
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
@@ -84,53 +89,72 @@ impl GgufModel {
     }
 
     pub(super) fn tensor(&self, name: &str) -> Result<(Vec<usize>, Vec<f32>), ModelError> {
+        let (entry, order) = self.entry(name)?;
+        Ok((entry.shape.clone(), whole(&entry.shape, rows_of(&self.file, entry, order))?))
+    }
+
+    /// Visits the values of a tensor in order, piece by piece.
+    pub(super) fn visit(&self, name: &str, visit: &mut dyn FnMut(&[f32])) -> Result<(), ModelError> {
+        let (entry, order) = self.entry(name)?;
+        in_pieces(&entry.shape, rows_of(&self.file, entry, order), visit)
+    }
+
+    fn entry(&self, name: &str) -> Result<(&Entry, RowOrder), ModelError> {
         let Some(entry) = self.tensors.get(name) else {
             return Err(ModelError::tensor(self.path(), name, "not in the file"));
         };
-        Ok((entry.shape.clone(), values(&self.file, entry, self.row_order(name, entry)?)))
+        Ok((entry, self.row_order(name, entry)?))
     }
 
     /// Queries and keys of Llama files have their rows in the order of llama.cpp's rotation.
     fn row_order(&self, name: &str, entry: &Entry) -> Result<RowOrder, ModelError> {
-        let heads = if self.config.architecture != Architecture::Llama {
+        let heads = if self.config().architecture != Architecture::Llama {
             return Ok(RowOrder::AsStored);
         } else if name.contains(".self_attn.q_proj.") {
-            self.config.num_attention_heads
+            self.config().num_attention_heads
         } else if name.contains(".self_attn.k_proj.") {
-            self.config.num_key_value_heads
+            self.config().num_key_value_heads
         } else {
             return Ok(RowOrder::AsStored);
         };
         let rows = entry.shape[0];
-        if rows != heads * self.config.head_dim {
-            let message = format!("{rows} rows are not {heads} heads of {}", self.config.head_dim);
+        if rows != heads * self.config().head_dim {
+            let message = format!("{rows} rows are not {heads} heads of {}", self.config().head_dim);
             return Err(ModelError::tensor(self.path(), name, message));
         }
-        Ok(RowOrder::Paired { head_dim: self.config.head_dim })
+        Ok(RowOrder::Paired { head_dim: self.config().head_dim })
     }
 
     /// The tokenizer as the text of Hugging Face's files; `None` when the file has none.
     pub(super) fn tokenizer(&self) -> Result<Option<TokenizerSource>, ModelError> {
-        tokenizer::convert(&self.metadata, &self.config)
+        tokenizer::convert(&self.metadata, self.config())
     }
 
-    pub(super) fn sha256(&self) -> String {
+    pub(super) fn sha256(&self) -> Result<String, ModelError> {
         self.file.sha256()
     }
 }
 
-/// Dequantises a whole tensor, rows in Hugging Face's order.
-fn values(file: &MappedFile, entry: &Entry, order: RowOrder) -> Vec<f32> {
+/// What dequantises rows of a tensor, which are in Hugging Face's order.
+fn rows_of(
+    file: &OpenedFile,
+    entry: &Entry,
+    order: RowOrder,
+) -> impl FnMut(Range<usize>, &mut [f32]) -> Result<(), ModelError> {
     let row_length = entry.row_length();
     let row_bytes = entry.block_type.bytes(row_length);
-    let stored = &file[entry.start..entry.start + entry.rows() * row_bytes];
-    let mut values = vec![0.0; entry.rows() * row_length];
     let rows_at_once = (CHUNK / row_length).max(1);
-    values.par_chunks_mut(rows_at_once * row_length).enumerate().for_each(|(chunk, values)| {
-        for (offset, row) in values.chunks_exact_mut(row_length).enumerate() {
-            let place = order.stored_row(chunk * rows_at_once + offset);
-            entry.block_type.dequantise(&stored[place * row_bytes..][..row_bytes], row);
-        }
-    });
-    values
+    let mut bytes = Vec::new();
+    move |rows, values| {
+        let stored = order.stored_rows(rows.clone());
+        bytes.resize(stored.len() * row_bytes, 0);
+        file.read(entry.start + stored.start * row_bytes, &mut bytes)?;
+        values.par_chunks_mut(rows_at_once * row_length).enumerate().for_each(|(chunk, values)| {
+            for (offset, row) in values.chunks_exact_mut(row_length).enumerate() {
+                let place = order.stored_row(rows.start + chunk * rows_at_once + offset) - stored.start;
+                entry.block_type.dequantise(&bytes[place * row_bytes..][..row_bytes], row);
+            }
+        });
+        Ok(())
+    }
 }

@@ -5,6 +5,7 @@
 //! tensors cover without gaps or overlaps.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 
 use rayon::prelude::*;
@@ -12,8 +13,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::float::{CHUNK, FloatType};
-use super::mapped::MappedFile;
 use super::names::is_known_buffer;
+use super::opened::{OpenedFile, in_pieces, whole};
 use crate::error::ModelError;
 
 /// As in the reference implementation: a larger header is a corrupt length.
@@ -26,7 +27,7 @@ pub(super) const METADATA: &str = "__metadata__";
 /// position numbers, may be of other types.
 #[derive(Debug)]
 pub struct SafetensorsFile {
-    file: MappedFile,
+    file: OpenedFile,
     metadata: BTreeMap<String, String>,
     tensors: BTreeMap<String, Entry>,
 }
@@ -51,14 +52,14 @@ struct Stated {
 }
 
 impl SafetensorsFile {
-    /// Maps the file and checks its header against its length.
+    /// Opens the file and checks its header against its length.
     ///
     /// # Errors
     ///
     /// When the file cannot be read, is truncated, contradicts itself, or holds a type other than `F32`,
     /// `F16` and `BF16`.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
-        let file = MappedFile::open(path)?;
+        let file = OpenedFile::open(path)?;
         let (header, data_start) = header(&file)?;
         let mut metadata = BTreeMap::new();
         let mut tensors = BTreeMap::new();
@@ -101,23 +102,45 @@ impl SafetensorsFile {
     ///
     /// When the file does not hold the tensor.
     pub fn tensor(&self, name: &str) -> Result<(Vec<usize>, Vec<f32>), ModelError> {
+        let (entry, float) = self.entry(name)?;
+        let values = whole(&entry.shape, |rows, values| self.rows((entry, float), rows, values))?;
+        Ok((entry.shape.clone(), values))
+    }
+
+    /// Visits the values of a tensor in order, piece by piece.
+    pub(super) fn visit(&self, name: &str, visit: &mut dyn FnMut(&[f32])) -> Result<(), ModelError> {
+        let (entry, float) = self.entry(name)?;
+        in_pieces(&entry.shape, |rows, values| self.rows((entry, float), rows, values), visit)
+    }
+
+    fn entry(&self, name: &str) -> Result<(&Entry, FloatType), ModelError> {
         let Some(entry) = self.tensors.get(name) else {
             return Err(ModelError::tensor(self.path(), name, "not in the file"));
         };
         let Some(float) = entry.float else {
             return Err(ModelError::tensor(self.path(), name, "is not of a float type"));
         };
-        let bytes = &self.file[entry.start..entry.end];
+        Ok((entry, float))
+    }
+
+    fn rows(
+        &self,
+        (entry, float): (&Entry, FloatType),
+        rows: Range<usize>,
+        values: &mut [f32],
+    ) -> Result<(), ModelError> {
         let size = float.size();
-        let mut values = vec![0.0; bytes.len() / size];
+        let width = entry.shape.last().copied().unwrap_or(1);
+        let mut bytes = vec![0; values.len() * size];
+        self.file.read(entry.start + rows.start * width * size, &mut bytes)?;
         values
             .par_chunks_mut(CHUNK)
             .zip(bytes.par_chunks(CHUNK * size))
             .for_each(|(values, bytes)| float.decode(bytes, values));
-        Ok((entry.shape.clone(), values))
+        Ok(())
     }
 
-    pub(super) fn sha256(&self) -> String {
+    pub(super) fn sha256(&self) -> Result<String, ModelError> {
         self.file.sha256()
     }
 
@@ -128,25 +151,35 @@ impl SafetensorsFile {
 }
 
 /// The header's entries and the position of the data.
-fn header(file: &MappedFile) -> Result<(serde_json::Map<String, Value>, usize), ModelError> {
-    let Some((length, rest)) = file.split_first_chunk::<8>() else {
-        return Err(ModelError::file(file.path(), "too short for a safetensors file"));
-    };
-    let length = u64::from_le_bytes(*length);
-    if length > LARGEST_HEADER {
-        let message = format!("not a safetensors file: it states a header of {length} bytes");
-        return Err(ModelError::file(file.path(), message));
+fn header(file: &OpenedFile) -> Result<(serde_json::Map<String, Value>, usize), ModelError> {
+    if file.len() < 8 {
+        return Err(not_safetensors(file, "it is too short"));
     }
-    let text = usize::try_from(length).ok().and_then(|length| rest.get(..length)).ok_or_else(|| {
-        let message = format!("truncated: the header has {length} bytes, the file only {}", file.len());
-        ModelError::file(file.path(), message)
-    })?;
-    let header = serde_json::from_slice(text)
-        .map_err(|source| ModelError::Json { path: file.path().to_path_buf(), source })?;
+    let mut length = [0; 8];
+    file.read(0, &mut length)?;
+    let length = u64::from_le_bytes(length);
+    if length > LARGEST_HEADER {
+        return Err(not_safetensors(file, &format!("it states a header of {length} bytes")));
+    }
+    let length =
+        usize::try_from(length).ok().filter(|length| *length <= file.len() - 8).ok_or_else(|| {
+            let message = format!("truncated: the header has {length} bytes, the file only {}", file.len());
+            ModelError::file_with_hint(file.path(), message, "download the file again")
+        })?;
+    let mut text = vec![0; length];
+    file.read(8, &mut text)?;
+    let header = serde_json::from_slice(&text)
+        .map_err(|error| not_safetensors(file, &format!("its header is no JSON object ({error})")))?;
     Ok((header, 8 + text.len()))
 }
 
-fn entry(file: &MappedFile, name: &str, value: Value, data_start: usize) -> Result<Entry, ModelError> {
+fn not_safetensors(file: &OpenedFile, why: &str) -> ModelError {
+    let message = format!("not a safetensors file: {why}");
+    let hint = "download the file again, or convert it to safetensors if it is of another format";
+    ModelError::file_with_hint(file.path(), message, hint)
+}
+
+fn entry(file: &OpenedFile, name: &str, value: Value, data_start: usize) -> Result<Entry, ModelError> {
     let wrong = |message: String| ModelError::tensor(file.path(), name, message);
     let stated: Stated = serde_json::from_value(value).map_err(|source| wrong(source.to_string()))?;
     let float = FloatType::from_safetensors_name(&stated.dtype);
@@ -185,7 +218,7 @@ fn within(offset: u64, available: usize) -> Option<usize> {
 
 /// The tensors follow each other from the header to the end of the file.
 fn check_coverage(
-    file: &MappedFile,
+    file: &OpenedFile,
     tensors: &BTreeMap<String, Entry>,
     data_start: usize,
 ) -> Result<(), ModelError> {

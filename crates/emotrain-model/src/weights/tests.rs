@@ -6,11 +6,19 @@ mod writing;
 
 use std::path::{Path, PathBuf};
 
+use super::Checkpoint;
 use crate::error::ModelError;
 
 /// A file or folder of `tests/golden`.
 pub(super) fn golden(path: &str) -> PathBuf {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden")).join(path)
+}
+
+/// All values of a tensor that must have the given shape, as a model reads them.
+pub(super) fn whole(checkpoint: &Checkpoint, name: &str, shape: &[usize]) -> Result<Vec<f32>, ModelError> {
+    let mut values = Vec::new();
+    checkpoint.visit(name, shape, &mut |piece| values.extend_from_slice(piece))?;
+    Ok(values)
 }
 
 /// Message and advice, with `folder` left out of paths and called FOLDER itself.

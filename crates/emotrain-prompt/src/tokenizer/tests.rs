@@ -112,3 +112,94 @@ fn broken_files_are_named() {
     expect!["models/tiny: chat template, line 1: syntax error: unexpected end of input, expected expression"]
         .assert_eq(&with_config(&json!({"chat_template": "{{"})).unwrap_err().to_string());
 }
+
+/// The tokens of `text` with these files beside `tokenizer.json`.
+fn tokens(config: &Value, map: Option<&Value>, added: Option<&Value>, text: &str) -> Vec<u32> {
+    let files = TokenizerFiles {
+        tokenizer_config_json: Some(config.to_string()),
+        special_tokens_map_json: map.map(Value::to_string),
+        added_tokens_json: added.map(Value::to_string),
+        ..files(None)
+    };
+    ChatTokenizer::new(files).unwrap().encode(text).unwrap()
+}
+
+#[test]
+fn tokens_that_only_other_files_name_are_tokens() {
+    let none = json!({});
+    // "ab" is two bytes to the tokenizer; the last token of tokenizer.json is 1003.
+    assert_eq!(tokens(&none, None, None, "ab"), [97, 98]);
+    assert_eq!(tokens(&none, Some(&json!({"eos_token": "ab"})), None, "ab"), [1004]);
+    assert_eq!(tokens(&none, Some(&json!({"eos_token": {"content": "ab"}})), None, "xab"), [120, 1004]);
+    assert_eq!(tokens(&json!({"bos_token": "ab", "image_token": "cd"}), None, None, "abcd"), [1004, 1005]);
+    let decoder = json!({"added_tokens_decoder": {"1005": {"content": "cd"}, "1004": {"content": "ab"}}});
+    assert_eq!(tokens(&decoder, None, None, "abcd"), [1004, 1005]);
+    assert_eq!(tokens(&none, None, Some(&json!({"cd": 1005, "ab": 1004})), "abcd"), [1004, 1005]);
+    let more = json!({"additional_special_tokens": ["ab", {"content": "cd"}]});
+    assert_eq!(tokens(&more, None, None, "abcd"), [1004, 1005]);
+    assert_eq!(tokens(&none, Some(&more), None, "abcd"), [1004, 1005]);
+    // A word of the vocabulary keeps its id, and is now found before the text is split.
+    assert_eq!(tokens(&none, Some(&json!({"sep_token": "<s>"})), None, "<s>"), [1002]);
+    assert_eq!(tokens(&json!({"pad_token": "ab"}), None, None, "ab"), [1004]);
+    let strip = json!({"added_tokens_decoder": {"1004": {"content": "ab", "lstrip": true, "rstrip": true}}});
+    assert_eq!(tokens(&strip, None, None, "x ab  y"), [120, 1004, 121]);
+}
+
+#[test]
+fn the_newer_file_goes_before_the_older() {
+    let printed = |config: Value, map: Value| {
+        let files = TokenizerFiles {
+            tokenizer_config_json: Some(config.to_string()),
+            special_tokens_map_json: Some(map.to_string()),
+            ..files(Some("{{ bos_token }}|{{ eos_token }}"))
+        };
+        let tokenizer = ChatTokenizer::new(files).unwrap();
+        format!("{} {:?}", written(&tokenizer), tokenizer.warnings())
+    };
+    let map = || json!({"bos_token": "<s>", "eos_token": {"content": "</s>"}});
+    assert_eq!(printed(json!({}), map()), "<s>|</s> []");
+    assert_eq!(printed(json!({"bos_token": null, "eos_token": "</s>"}), map()), "<s>|</s> []");
+    expect![[r#"<s>|<|end|> ["models/tiny: tokenizer_config.json names \"<|end|>\" as eos_token, special_tokens_map.json \"</s>\": the former counts"]"#]]
+        .assert_eq(&printed(json!({"eos_token": "<|end|>"}), map()));
+    // Whoever writes added_tokens_decoder says everything there.
+    assert_eq!(printed(json!({"added_tokens_decoder": {}}), map()), "| []");
+}
+
+#[test]
+fn files_about_tokens_that_do_not_do_are_named() {
+    let error = |files| {
+        let error = ChatTokenizer::new(files).unwrap_err();
+        format!("{error}\n")
+    };
+    let config =
+        |config: Value| TokenizerFiles { tokenizer_config_json: Some(config.to_string()), ..files(None) };
+    let all = [
+        error(TokenizerFiles { special_tokens_map_json: Some("[".to_owned()), ..files(None) }),
+        error(TokenizerFiles { added_tokens_json: Some("{\"ab\": \"x\"}".to_owned()), ..files(None) }),
+        error(config(json!({"added_tokens_decoder": ["ab"]}))),
+        error(config(json!({"added_tokens_decoder": {"first": {"content": "ab"}}}))),
+        error(config(json!({"added_tokens_decoder": {"7": {"text": "ab"}}}))),
+    ];
+    expect![[r#"
+        models/tiny: special_tokens_map.json: invalid type: sequence, expected a map at line 1 column 0
+        models/tiny: added_tokens.json: "ab" has no token id
+        models/tiny: tokenizer_config.json: "added_tokens_decoder" is not an object
+        models/tiny: tokenizer_config.json: "added_tokens_decoder" has "first" in the place of a token id
+        models/tiny: tokenizer_config.json: "added_tokens_decoder" says nothing of token 7
+    "#]]
+    .assert_eq(&all.concat());
+}
+
+#[test]
+fn pointers_are_told_from_tokenizers() {
+    let folder = tempfile::tempdir().unwrap();
+    let pointer =
+        format!("version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 5\n", "a".repeat(64));
+    fs_err::write(folder.path().join("tokenizer.json"), pointer).unwrap();
+    let error = TokenizerFiles::from_folder(folder.path()).unwrap_err();
+    assert!(
+        error.to_string().ends_with("tokenizer.json: is a pointer of Git LFS, not the file itself"),
+        "{error}"
+    );
+    assert!(error.hint().unwrap().contains("git lfs pull"));
+}

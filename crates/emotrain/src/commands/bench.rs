@@ -107,6 +107,7 @@ fn load(args: &BenchArgs, recipe: &Recipe, on: &OpenDevice, shell: &Shell) -> an
         return Ok(CausalLm::random(&config, &on.device, on.dtype, seed));
     }
     let base = Base::find(&recipe.model, &shell.hub())?;
+    base.description()?.warnings.iter().for_each(|warning| shell.printer.warn(warning));
     Ok(base.load(&shell.hub(), seed, on)?.0)
 }
 

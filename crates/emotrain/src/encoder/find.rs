@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use emotrain_model::device;
+use emotrain_model::device::{self, OpenDevice};
 use emotrain_recipe::{DeviceChoice, Dtype, RetrievalSection};
 use emotrain_retrieval::{Bank, Embedder, VectorsRecord, encoder_name, same_encoder};
 
@@ -86,7 +86,7 @@ fn own(record: &VectorsRecord, device: &DeviceChoice, shell: &Shell) -> anyhow::
         shell.hub().cached(name, REVISION, Wanted::Encoder)
     };
     let Some(folder) = folder else { return Ok(missing("is not at hand")) };
-    let encoder = TextEncoder::open(name, &folder, device::open(device, Dtype::Float32)?)?;
+    let encoder = opened(name, &folder, (device::open(device, Dtype::Float32)?, shell))?;
     if same_encoder(&record.encoder, &encoder.identity()) {
         return Ok(Own::Found(Box::new(encoder)));
     }
@@ -99,8 +99,14 @@ fn open(name: &str, device: &DeviceChoice, shell: &Shell) -> anyhow::Result<Text
     if Path::new(name).exists() {
         // A bank may be searched from anywhere.
         let whole = fs_err::canonicalize(name).unwrap_or_else(|_| PathBuf::from(name));
-        return TextEncoder::open(&whole.display().to_string(), &whole, on);
+        return opened(&whole.display().to_string(), &whole, (on, shell));
     }
     let folder = shell.hub().folder(name, REVISION, Wanted::Encoder)?;
-    TextEncoder::open(name, &folder, on)
+    opened(name, &folder, (on, shell))
+}
+
+fn opened(name: &str, folder: &Path, (on, shell): (OpenDevice, &Shell)) -> anyhow::Result<TextEncoder> {
+    let encoder = TextEncoder::open(name, folder, on)?;
+    encoder.warnings().iter().for_each(|warning| shell.printer.warn(warning));
+    Ok(encoder)
 }

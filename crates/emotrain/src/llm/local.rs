@@ -64,11 +64,12 @@ impl Local {
                 format!("{name}: neither its files nor its chat template say which token ends an answer");
             return Err(Complaint::input(message).into());
         }
+        base.description()?.warnings.iter().for_each(|warning| shell.printer.warn(warning));
         let on = device::open(&model.device, model.dtype)?;
         let (weights, checkpoint) = base.load(&shell.hub(), 0, &on)?;
         let revision = match (base.commit(), &checkpoint) {
             (Some(commit), _) => commit.to_owned(),
-            (None, Some(checkpoint)) => checkpoint.sha256(),
+            (None, Some(checkpoint)) => checkpoint.sha256()?,
             (None, None) => String::new(),
         };
         #[expect(clippy::cast_possible_truncation, reason = "logits are f32")]

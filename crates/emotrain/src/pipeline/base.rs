@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use emotrain_base::{Damage, limits, verify};
 use emotrain_model::device::OpenDevice;
-use emotrain_model::{BaseModel, CausalLm, Checkpoint, LoraConfig, LoraInit, ModelConfig};
+use emotrain_model::{BaseModel, CausalLm, Checkpoint, ModelDescription};
 use emotrain_prompt::{PromptError, TokenizerFiles};
-use emotrain_recipe::{
-    self as recipe, LoraSection, ModelInit, ModelSection, Recipe, TargetModules, TrainMethod,
-};
+use emotrain_recipe::{ModelInit, ModelSection, StandIn};
 
 use crate::exit::Complaint;
 use crate::hub::{Hub, Wanted};
+
+const GENERATION_CONFIG: &str = "generation_config.json";
 
 /// A base model that has been found but not loaded.
 #[derive(Debug)]
@@ -72,10 +72,25 @@ impl Base {
             Some(source) => Ok(TokenizerFiles {
                 tokenizer_json: source.tokenizer_json,
                 tokenizer_config_json: Some(source.tokenizer_config_json),
+                special_tokens_map_json: None,
+                added_tokens_json: None,
                 chat_template: source.chat_template,
                 origin,
             }),
         }
+    }
+
+    /// The text of `generation_config.json`, which is kept with a model that is trained from this one.
+    ///
+    /// # Errors
+    /// Something else in the file's place, or a file that cannot be read.
+    pub(crate) fn generation_config(&self) -> anyhow::Result<Option<String>> {
+        let path = self.path.join(GENERATION_CONFIG);
+        if let Some(stand_in) = StandIn::at(&path) {
+            let message = format!("{}: {}", path.display(), stand_in.message());
+            return Err(Complaint::input(message).hint(stand_in.hint()).into());
+        }
+        if path.exists() { Ok(Some(emotrain_base::read_to_string(&path, limits::CONFIG)?)) } else { Ok(None) }
     }
 
     /// The tokens that end an answer, as `generation_config.json` names them; none where there is no such file.
@@ -83,19 +98,18 @@ impl Base {
     /// # Errors
     /// A file that is not what transformers writes.
     pub(crate) fn stop_tokens(&self) -> anyhow::Result<Vec<u32>> {
-        let path = self.path.join("generation_config.json");
-        if !path.exists() {
-            return Ok(Vec::new());
-        }
+        let Some(text) = self.generation_config()? else { return Ok(Vec::new()) };
+        let path = self.path.join(GENERATION_CONFIG);
         let wrong = || {
             Complaint::input(format!(
                 "{}: \"eos_token_id\" is neither a token id nor a list of them",
                 path.display()
             ))
         };
-        let config: serde_json::Value =
-            serde_json::from_str(&emotrain_base::read_to_string(&path, limits::CONFIG)?)
-                .with_context(|| format!("{} is not valid JSON", path.display()))?;
+        let config: serde_json::Value = serde_json::from_str(&text).map_err(|error| {
+            let message = format!("{}: not valid JSON: {error}", path.display());
+            Complaint::input(message).hint("download the file again, or remove it")
+        })?;
         let ids = match config.get("eos_token_id") {
             None | Some(serde_json::Value::Null) => return Ok(Vec::new()),
             Some(serde_json::Value::Array(ids)) => ids.clone(),
@@ -105,19 +119,16 @@ impl Base {
         Ok(ids.iter().map(id).collect::<Result<_, _>>()?)
     }
 
-    /// The model's shape.
+    /// The model's shape, and what else its files say of it.
     ///
     /// # Errors
     /// A configuration that is missing or not supported.
-    pub(crate) fn config(&self) -> anyhow::Result<ModelConfig> {
+    pub(crate) fn description(&self) -> anyhow::Result<ModelDescription> {
         let path = self.path.join("config.json");
-        if path.exists() {
-            return Ok(ModelConfig::from_json(
-                &emotrain_base::read_to_string(&path, limits::CONFIG)?,
-                &path,
-            )?);
+        if path.symlink_metadata().is_ok() {
+            return Ok(ModelDescription::read(&path)?);
         }
-        Ok(Checkpoint::open(&self.path)?.config().clone())
+        Ok(Checkpoint::open(&self.path)?.description().clone())
     }
 
     /// Looks whether the weights on disk are whole, without reading them. Those of a hub are not looked at.
@@ -142,7 +153,9 @@ impl Base {
         on: &OpenDevice,
     ) -> anyhow::Result<(CausalLm, Option<Checkpoint>)> {
         if self.init == ModelInit::Random {
-            return Ok((CausalLm::random(&self.config()?, &on.device, on.dtype, seed), None));
+            let description = self.description()?;
+            let model = CausalLm::random(&description.config, &on.device, on.dtype, seed);
+            return Ok((model.described_by(&description), None));
         }
         let path = match &self.hub {
             None => self.path.clone(),
@@ -159,35 +172,5 @@ impl Base {
         let model = CausalLm::load(&checkpoint, &on.device, on.dtype)
             .with_context(|| format!("{} cannot be loaded", self.name))?;
         Ok((model, Some(checkpoint)))
-    }
-}
-
-/// Sets up what the recipe trains: a fresh adapter, or all weights.
-///
-/// # Errors
-/// A target module that the model does not have.
-pub(crate) fn make_trainable(model: &mut CausalLm, recipe: &Recipe) -> anyhow::Result<()> {
-    match recipe.train.method {
-        TrainMethod::Lora => model.add_lora(&lora(&recipe.lora), recipe.train.seed)?,
-        TrainMethod::Full => model.train_all(),
-    }
-    Ok(())
-}
-
-/// The recipe's adapter in the model's terms.
-fn lora(section: &LoraSection) -> LoraConfig {
-    LoraConfig {
-        r: section.r,
-        lora_alpha: section.lora_alpha as f64,
-        lora_dropout: section.lora_dropout,
-        target_modules: match &section.target_modules {
-            TargetModules::AllLinear => None,
-            TargetModules::List(names) => Some(names.clone()),
-        },
-        use_rslora: section.use_rslora,
-        init: match section.init_lora_weights {
-            recipe::LoraInit::Kaiming => LoraInit::Kaiming,
-            recipe::LoraInit::Gaussian => LoraInit::Gaussian,
-        },
     }
 }

@@ -5,7 +5,7 @@ use emotrain_model::{ModelConfig, tensor_shapes};
 use emotrain_recipe::{Recipe, TargetModules, TrainMethod};
 use emotrain_train::Plan;
 
-use super::{Prepared, Purpose, course, kinds};
+use super::{Prepared, Purpose, course, kinds, start};
 
 /// Samples, tokens, steps and parameters for people to read.
 pub(crate) fn plan(prepared: &Prepared) -> String {
@@ -45,6 +45,9 @@ fn parameters(config: &ModelConfig, recipe: &Recipe) -> (usize, usize) {
     let all = shapes.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
     if recipe.train.method == TrainMethod::Full {
         return (all, all);
+    }
+    if let Some(folder) = &recipe.lora.init_from {
+        return (all, start::size(folder));
     }
     let adapted = |name: &str| {
         let module = name.strip_suffix(".weight").and_then(|path| path.rsplit('.').next());

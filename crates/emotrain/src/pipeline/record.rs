@@ -77,19 +77,24 @@ impl Record {
     }
 
     /// The weights, and where they are. Reads the files of the weights once more, for their hash.
+    ///
+    /// # Errors
+    /// When they cannot be read.
     pub(crate) fn made_of(
         &mut self,
         base: &Base,
         checkpoint: Option<&Checkpoint>,
         (on, recipe): (&OpenDevice, &Recipe),
-    ) {
-        let (name, revision, sha256) = (base.named().name, base.commit(), checkpoint.map(Checkpoint::sha256));
+    ) -> anyhow::Result<()> {
+        let sha256 = checkpoint.map(Checkpoint::sha256).transpose()?;
+        let (name, revision) = (base.named().name, base.commit());
         self.set("model", json!({ "name": name, "revision": revision, "sha256": sha256 }));
         let dtype = recipe.model.dtype.as_str();
         self.set(
             "device",
             json!({ "name": on.name, "dtype": dtype, "num_threads": recipe.model.num_threads }),
         );
+        Ok(())
     }
 
     /// Takes up the record of the run: of one that is gone on with, compares what it was made of with what is there

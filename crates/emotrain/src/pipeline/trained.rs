@@ -66,9 +66,11 @@ impl Trained {
     }
 
     fn at(folder: &Path) -> Option<Self> {
-        if folder.join(ADAPTER_CONFIG).exists() {
+        // A link that leads nowhere is told of when it is read.
+        let has = |name: &str| folder.join(name).symlink_metadata().is_ok();
+        if has(ADAPTER_CONFIG) {
             Some(Self::Adapter(folder.to_path_buf()))
-        } else if folder.join(CONFIG).exists() {
+        } else if has(CONFIG) {
             Some(Self::Model(folder.to_path_buf()))
         } else {
             None
@@ -146,11 +148,14 @@ pub(crate) fn companions(prepared: &Prepared) -> anyhow::Result<Vec<(String, Str
         files.push((CONTRACT, format!("{contract:#}\n")));
     }
     if prepared.recipe.train.method == TrainMethod::Full {
-        let TokenizerFiles { tokenizer_json, tokenizer_config_json, chat_template, .. } =
-            prepared.tokenizer.clone();
+        let tokenizer = prepared.tokenizer.clone();
+        let TokenizerFiles { tokenizer_json, tokenizer_config_json, chat_template, .. } = tokenizer;
         files.push(("tokenizer.json", tokenizer_json));
         files.extend(tokenizer_config_json.map(|text| ("tokenizer_config.json", text)));
+        files.extend(tokenizer.special_tokens_map_json.map(|text| ("special_tokens_map.json", text)));
+        files.extend(tokenizer.added_tokens_json.map(|text| ("added_tokens.json", text)));
         files.extend(chat_template.map(|text| ("chat_template.jinja", text)));
+        files.extend(prepared.base.generation_config()?.map(|text| ("generation_config.json", text)));
     }
     Ok(files.into_iter().map(|(name, text)| (name.to_owned(), text)).collect())
 }

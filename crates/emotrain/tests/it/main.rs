@@ -15,6 +15,7 @@ mod hub;
 mod interpret;
 mod knowledge;
 mod losses;
+mod models;
 mod neighbours;
 mod papers;
 mod published;

@@ -50,7 +50,11 @@ fn unsupported_settings_are_refused_by_name() {
             json!({"quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": true}}),
             json!({"auto_map": {"AutoModelForCausalLM": "modeling_mine.MyModel"}}),
             json!({"final_logit_softcapping": 30.0}),
-            json!({"use_qk_norm": false}),
+            json!({"num_local_experts": 8, "num_experts_per_tok": 2}),
+            json!({"attention_multiplier": 0.5, "residual_multiplier": 0.22}),
+            json!({"is_causal": false}),
+            json!({"use_qk_norm": true}),
+            json!({"attn_pdrop": 0.1}),
         ],
         &expect![[r#"
             config.json: attention_bias: true is not supported for model_type "llama"
@@ -64,18 +68,23 @@ fn unsupported_settings_are_refused_by_name() {
             config.json: rope_interleaved: true is not supported: interleaved rotary pairs (must be false)
             config.json: quantization_config: {"quant_method":"bitsandbytes","load_in_4bit":true} is not supported: weights quantised by another tool (must be absent)
             config.json: auto_map: {"AutoModelForCausalLM":"modeling_mine.MyModel"} is not supported: model code of its own (must be absent)
-            config.json: final_logit_softcapping: a setting this program does not know: 30.0
-              hint: remove the key from a copy of the file if it does not change what the model computes
-            config.json: use_qk_norm: a setting this program does not know: false
-              hint: remove the key from a copy of the file if it does not change what the model computes
+            config.json: final_logit_softcapping: 30.0 is not supported: capped logits (must be absent)
+            config.json: num_local_experts: 8 is not supported: a mixture of experts (must be absent)
+            config.json: num_experts_per_tok: 2 is not supported: a mixture of experts (must be absent)
+            config.json: attention_multiplier: 0.5 is not supported: scaled activations (must be absent)
+            config.json: residual_multiplier: 0.22 is not supported: scaled activations (must be 1)
+            config.json: is_causal: false is not supported: attention to what comes later (must be true)
+            config.json: use_qk_norm: true is not supported for model_type "llama"
+            config.json: attn_pdrop: 0.1 is not supported: dropout while training (must be absent)
         "#]],
     );
     check_refusals(
         &qwen2(),
-        &[json!({"use_sliding_window": true}), json!({"attention_bias": false})],
+        &[json!({"use_sliding_window": true}), json!({"attention_bias": false}), json!({"qkv_bias": false})],
         &expect![[r#"
             config.json: sliding_window: 32768: sliding-window attention is not supported
             config.json: attention_bias: false is not supported for model_type "qwen2"
+            config.json: qkv_bias: false is not supported for model_type "qwen2"
         "#]],
     );
     check_refusals(
@@ -191,8 +200,11 @@ fn text_that_is_no_object() {
         .concat();
     expect![[r#"
         config.json: not valid JSON: EOF while parsing a value at line 1 column 0
+          hint: the file is damaged or was cut short: download it again
         config.json: not valid JSON: invalid type: sequence, expected a map at line 1 column 0
+          hint: the file is damaged or was cut short: download it again
         config.json: not valid JSON: EOF while parsing a value at line 1 column 15
+          hint: the file is damaged or was cut short: download it again
     "#]]
     .assert_eq(&messages);
 }

@@ -1,23 +1,27 @@
 //! Reading a GGUF header front to back; nothing is believed before it is compared with what is left.
 
-use std::path::Path;
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
 
 use crate::error::ModelError;
 
-/// A position in the bytes of a file.
-pub(super) struct Cursor<'a> {
-    path: &'a Path,
-    bytes: &'a [u8],
+/// A position in a file.
+pub(super) struct Cursor {
+    path: PathBuf,
+    file: BufReader<fs_err::File>,
+    len: usize,
     position: usize,
 }
 
-impl<'a> Cursor<'a> {
-    pub(super) fn new(path: &'a Path, bytes: &'a [u8]) -> Self {
-        Self { path, bytes, position: 0 }
+impl Cursor {
+    /// At the beginning of a file of `len` bytes.
+    pub(super) fn open(path: &Path, len: usize) -> Result<Self, ModelError> {
+        let file = BufReader::with_capacity(1 << 16, fs_err::File::open(path)?);
+        Ok(Self { path: path.to_path_buf(), file, len, position: 0 })
     }
 
-    pub(super) fn path(&self) -> &'a Path {
-        self.path
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     pub(super) fn position(&self) -> usize {
@@ -26,24 +30,29 @@ impl<'a> Cursor<'a> {
 
     /// An error about the place that was just read.
     pub(super) fn error(&self, message: &str) -> ModelError {
-        ModelError::file(self.path, format!("{message} (before byte {})", self.position))
+        ModelError::file(&self.path, format!("{message} (before byte {})", self.position))
     }
 
-    pub(super) fn take(&mut self, length: u64) -> Result<&'a [u8], ModelError> {
-        let rest = &self.bytes[self.position..];
-        let taken = usize::try_from(length).ok().and_then(|length| rest.get(..length));
-        let Some(taken) = taken else {
-            let message =
-                format!("truncated: {length} bytes expected at byte {}, {} left", self.position, rest.len());
-            return Err(ModelError::file(self.path, message));
-        };
-        self.position += taken.len();
-        Ok(taken)
+    fn fill(&mut self, bytes: &mut [u8]) -> Result<(), ModelError> {
+        self.file.read_exact(bytes)?;
+        self.position += bytes.len();
+        Ok(())
+    }
+
+    /// The number of bytes, once it is known that the file has so many left.
+    fn available(&self, length: u64) -> Result<usize, ModelError> {
+        let left = self.len - self.position;
+        usize::try_from(length).ok().filter(|length| *length <= left).ok_or_else(|| {
+            let position = self.position;
+            let message = format!("truncated: {length} bytes expected at byte {position}, {left} left");
+            ModelError::file_with_hint(&self.path, message, "download the file again")
+        })
     }
 
     pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], ModelError> {
+        self.available(N as u64)?;
         let mut array = [0; N];
-        array.copy_from_slice(self.take(N as u64)?);
+        self.fill(&mut array)?;
         Ok(array)
     }
 
@@ -55,9 +64,10 @@ impl<'a> Cursor<'a> {
         Ok(u64::from_le_bytes(self.array()?))
     }
 
-    pub(super) fn text(&mut self) -> Result<&'a str, ModelError> {
+    pub(super) fn text(&mut self) -> Result<String, ModelError> {
         let length = self.u64()?;
-        let bytes = self.take(length)?;
-        std::str::from_utf8(bytes).map_err(|_| self.error("a string is not UTF-8"))
+        let mut bytes = vec![0; self.available(length)?];
+        self.fill(&mut bytes)?;
+        String::from_utf8(bytes).map_err(|_| self.error("a string is not UTF-8"))
     }
 }

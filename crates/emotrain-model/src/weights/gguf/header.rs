@@ -6,7 +6,7 @@ use super::blocks::BlockType;
 use super::cursor::Cursor;
 use super::metadata::{self, Metadata};
 use crate::error::ModelError;
-use crate::weights::mapped::MappedFile;
+use crate::weights::opened::OpenedFile;
 
 /// A power of two between the tensors unless `general.alignment` says otherwise.
 const DEFAULT_ALIGNMENT: usize = 32;
@@ -26,10 +26,6 @@ impl Entry {
     pub(super) fn row_length(&self) -> usize {
         self.shape.last().copied().unwrap_or(1)
     }
-
-    pub(super) fn rows(&self) -> usize {
-        self.shape.iter().rev().skip(1).product()
-    }
 }
 
 /// A tensor as the header states it.
@@ -43,12 +39,12 @@ struct Stated {
 }
 
 /// Reads the header and checks every tensor against the length of the file.
-pub(super) fn read(file: &MappedFile) -> Result<(Metadata, BTreeMap<String, Entry>), ModelError> {
-    let mut cursor = Cursor::new(file.path(), file);
+pub(super) fn read(file: &OpenedFile) -> Result<(Metadata, BTreeMap<String, Entry>), ModelError> {
+    let mut cursor = Cursor::open(file.path(), file.len())?;
     let (tensor_count, value_count) = preamble(&mut cursor)?;
     let mut values = BTreeMap::new();
     for _ in 0..value_count {
-        let key = cursor.text()?.to_owned();
+        let key = cursor.text()?;
         let value = metadata::value(&mut cursor)?;
         if values.insert(key.clone(), value).is_some() {
             return Err(cursor.error(&format!("metadata key \"{key}\" occurs twice")));
@@ -66,8 +62,9 @@ pub(super) fn read(file: &MappedFile) -> Result<(Metadata, BTreeMap<String, Entr
 }
 
 fn preamble(cursor: &mut Cursor) -> Result<(u64, u64), ModelError> {
-    if cursor.take(4).ok() != Some(b"GGUF") {
-        return Err(ModelError::file(cursor.path(), "not a GGUF file"));
+    if cursor.array().ok() != Some(*b"GGUF") {
+        let hint = "download the file again, or name a folder with safetensors";
+        return Err(ModelError::file_with_hint(cursor.path(), "not a GGUF file", hint));
     }
     let version = cursor.u32()?;
     if version.swap_bytes() == 2 || version.swap_bytes() == 3 {
@@ -93,9 +90,9 @@ fn alignment(metadata: &Metadata) -> Result<usize, ModelError> {
 }
 
 fn tensor(cursor: &mut Cursor) -> Result<Stated, ModelError> {
-    let name = cursor.text()?.to_owned();
-    let path = cursor.path();
-    let wrong = |message: String| ModelError::tensor(path, &name, message);
+    let name = cursor.text()?;
+    let path = cursor.path().to_path_buf();
+    let wrong = |message: String| ModelError::tensor(&path, &name, message);
     let dimensions = cursor.u32()?;
     if !(1..=4).contains(&dimensions) {
         return Err(wrong(format!("{dimensions} dimensions")));
@@ -108,7 +105,9 @@ fn tensor(cursor: &mut Cursor) -> Result<Stated, ModelError> {
             _ => return Err(wrong(format!("impossible size {size}"))),
         }
     }
-    let block_type = BlockType::from_number(cursor.u32()?).map_err(&wrong)?;
+    let block_type = BlockType::from_number(cursor.u32()?).map_err(|(message, hint)| {
+        ModelError::file_with_hint(&path, format!("tensor {name:?}: {message}"), hint)
+    })?;
     let offset = cursor.u64()?;
     let row_length = shape.last().copied().unwrap_or(1);
     if row_length % block_type.values_per_block() != 0 {
@@ -129,7 +128,7 @@ fn tensor(cursor: &mut Cursor) -> Result<Stated, ModelError> {
 
 /// Turns offsets into positions: inside the file, aligned, no two over each other.
 fn place(
-    file: &MappedFile,
+    file: &OpenedFile,
     mut stated: Vec<Stated>,
     data_start: usize,
     alignment: usize,

@@ -154,7 +154,7 @@ pub(super) fn value(cursor: &mut Cursor) -> Result<Value, ModelError> {
     const TEXT: u32 = 8;
     const ARRAY: u32 = 9;
     match cursor.u32()? {
-        TEXT => Ok(Value::Text(cursor.text()?.to_owned())),
+        TEXT => Ok(Value::Text(cursor.text()?)),
         ARRAY => array(cursor, DEEPEST),
         kind => scalar(cursor, kind),
     }
@@ -186,7 +186,7 @@ fn array(cursor: &mut Cursor, depth: usize) -> Result<Value, ModelError> {
     let kind = cursor.u32()?;
     let count = cursor.u64()?;
     match kind {
-        8 => Ok(Value::Texts(items(cursor, count, |cursor| Ok(cursor.text()?.to_owned()))?)),
+        8 => Ok(Value::Texts(items(cursor, count, Cursor::text)?)),
         9 if depth == 0 => Err(cursor.error("lists nested too deeply")),
         9 => items(cursor, count, |cursor| array(cursor, depth - 1).map(|_| ())).map(|_| Value::Nested),
         7 => Ok(Value::Flags(items(cursor, count, |cursor| Ok(cursor.array::<1>()?[0] != 0))?)),
@@ -206,10 +206,10 @@ fn integer(cursor: &mut Cursor, kind: u32) -> Result<i64, ModelError> {
 }
 
 /// `count` items; the list grows only as far as the file really goes.
-fn items<'a, T>(
-    cursor: &mut Cursor<'a>,
+fn items<T>(
+    cursor: &mut Cursor,
     count: u64,
-    item: impl Fn(&mut Cursor<'a>) -> Result<T, ModelError>,
+    item: impl Fn(&mut Cursor) -> Result<T, ModelError>,
 ) -> Result<Vec<T>, ModelError> {
     let mut items = Vec::new();
     for _ in 0..count {

@@ -1,5 +1,7 @@
 //! GGUF names and row orders ↔ Hugging Face's.
 
+use std::ops::Range;
+
 /// Tensors outside the layers.
 const WHOLE: &[(&str, &str)] = &[
     ("token_embd.weight", "model.embed_tokens.weight"),
@@ -45,6 +47,16 @@ pub(super) enum RowOrder {
 }
 
 impl RowOrder {
+    /// Rows of the file among which are all that belong to `rows` of the Hugging Face tensor.
+    pub(super) fn stored_rows(self, rows: Range<usize>) -> Range<usize> {
+        match self {
+            Self::AsStored => rows,
+            Self::Paired { head_dim } => {
+                rows.start / head_dim * head_dim..rows.end.next_multiple_of(head_dim)
+            }
+        }
+    }
+
     /// The row of the file that is `row` of the Hugging Face tensor.
     pub(super) fn stored_row(self, row: usize) -> usize {
         match self {

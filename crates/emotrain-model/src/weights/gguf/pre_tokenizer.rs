@@ -21,26 +21,70 @@ pub(super) enum PreTokenizer {
     SmolLm,
     /// Qwen2, Qwen2.5 and Qwen3: text in Unicode normal form C, every digit on its own.
     Qwen2,
+    /// Qwen2's words, in text as it is.
+    Qwen2Words,
     /// Llama 3: up to three digits together; a word of the vocabulary is one token whatever the merges say.
     Llama3,
+    /// Llama 3's words, put together by merges alone.
+    Llama3Words,
 }
 
-const NAMES: &[(&str, PreTokenizer)] = &[
-    ("default", PreTokenizer::Gpt2),
-    ("gpt-2", PreTokenizer::Gpt2),
-    ("llama-bpe", PreTokenizer::Llama3),
-    ("qwen2", PreTokenizer::Qwen2),
-    ("smollm", PreTokenizer::SmolLm),
+/// The names that llama.cpp gives to the splits that are computed here (`llama_vocab::impl::load`); the first of each is
+/// the customary one.
+const NAMES: &[(PreTokenizer, &[&str])] = &[
+    (
+        PreTokenizer::Gpt2,
+        &[
+            "gpt-2",
+            "default",
+            "phi-2",
+            "jina-es",
+            "jina-de",
+            "jina-v2-es",
+            "jina-v2-de",
+            "gigachat",
+            "a.x-4.0",
+            "mellum",
+            "modern-bert",
+            "exaone4",
+            "mpt",
+            "olmo",
+            "jais",
+            "trillion",
+            "granite-docling",
+        ],
+    ),
+    (
+        PreTokenizer::SmolLm,
+        &["smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b", "mellum2"],
+    ),
+    (PreTokenizer::Qwen2, &["qwen2", "deepseek-r1-qwen", "kormo", "f2llmv2", "megrez"]),
+    (PreTokenizer::Qwen2Words, &["stablelm2", "hunyuan", "solar-open", "grok-2"]),
+    (
+        PreTokenizer::Llama3,
+        &[
+            "llama-bpe",
+            "llama3",
+            "llama-v3",
+            "falcon3",
+            "falcon-h1",
+            "pixtral",
+            "midm-2.0",
+            "lfm2",
+            "jina-v5-nano",
+        ],
+    ),
+    (PreTokenizer::Llama3Words, &["smaug-bpe", "dbrx", "chatglm-bpe", "glm4"]),
 ];
 
 impl PreTokenizer {
     pub(super) fn from_name(name: &str) -> Option<Self> {
-        NAMES.iter().find(|(known, _)| *known == name).map(|(_, pre)| *pre)
+        NAMES.iter().find(|(_, names)| names.contains(&name)).map(|(pre, _)| *pre)
     }
 
     /// All names, for messages.
     pub(super) fn names() -> String {
-        NAMES.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+        NAMES.iter().flat_map(|(_, names)| *names).copied().collect::<Vec<_>>().join(", ")
     }
 
     /// Whether a beginning-of-text token is put first when the file does not say.
@@ -57,7 +101,7 @@ impl PreTokenizer {
     pub(super) fn normalizer(self) -> Value {
         match self {
             Self::Qwen2 => json!({"type": "NFC"}),
-            Self::Gpt2 | Self::SmolLm | Self::Llama3 => Value::Null,
+            Self::Gpt2 | Self::SmolLm | Self::Qwen2Words | Self::Llama3 | Self::Llama3Words => Value::Null,
         }
     }
 
@@ -69,8 +113,8 @@ impl PreTokenizer {
                 "type": "Sequence",
                 "pretokenizers": [{"type": "Digits", "individual_digits": true}, byte_level(true)],
             }),
-            Self::Qwen2 => split_by(QWEN2_SPLIT),
-            Self::Llama3 => split_by(LLAMA3_SPLIT),
+            Self::Qwen2 | Self::Qwen2Words => split_by(QWEN2_SPLIT),
+            Self::Llama3 | Self::Llama3Words => split_by(LLAMA3_SPLIT),
         }
     }
 }

@@ -98,7 +98,8 @@ fn source(metadata: &Metadata, config: &ModelConfig) -> Result<TokenizerSource, 
     let vocabulary = vocabulary(metadata, config)?;
     let special = special(metadata, &vocabulary)?;
     let chat_template = metadata.text(CHAT_TEMPLATE)?.map(str::to_owned);
-    let add_bos = metadata.flag(ADD_BOS)?.unwrap_or(pre.adds_bos_by_default());
+    let by_default = pre.adds_bos_by_default() && special.contains_key("bos_token");
+    let add_bos = metadata.flag(ADD_BOS)?.unwrap_or(by_default);
     let add_eos = metadata.flag(ADD_EOS)?.unwrap_or(false);
     let tokenizer = json!({
         "version": "1.0",
@@ -156,11 +157,15 @@ fn pre_tokenizer(metadata: &Metadata) -> Result<PreTokenizer, ConfigProblem> {
         return Err(problem(ADD_SPACE, "true is not supported for byte-level BPE"));
     }
     let Some(name) = metadata.text(PRE)? else {
-        let hint = "the file was made by an old converter: without the key, text would be split wrongly";
+        let hint = "the file was made by an old converter: without the key, text would be split wrongly; \
+make it again, or use the model's Hugging Face folder";
         return Err(problem_with_hint(PRE, "missing", hint));
     };
     PreTokenizer::from_name(name).ok_or_else(|| {
-        let hint = format!("supported: {}", PreTokenizer::names());
+        let hint = format!(
+            "supported: {}; use the model's Hugging Face folder, whose tokenizer.json says how text is split",
+            PreTokenizer::names()
+        );
         problem_with_hint(PRE, format!("\"{name}\" is not supported"), hint)
     })
 }

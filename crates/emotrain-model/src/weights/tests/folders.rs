@@ -5,7 +5,7 @@ use std::path::Path;
 use expect_test::expect;
 use tempfile::TempDir;
 
-use super::{complaint, golden, replaced};
+use super::{complaint, golden, replaced, whole};
 use crate::weights::float::FloatType;
 use crate::weights::folder::{INDEX, SINGLE};
 use crate::weights::{Checkpoint, NamedTensor, TensorSpec, tensor_shapes, write_safetensors};
@@ -24,7 +24,7 @@ fn copy(name: &str) -> TempDir {
 fn load(folder: &Path) -> Result<(), crate::ModelError> {
     let checkpoint = Checkpoint::open(folder)?;
     for (name, shape) in tensor_shapes(checkpoint.config()) {
-        checkpoint.expect(&name, &shape)?;
+        whole(&checkpoint, &name, &shape)?;
     }
     checkpoint.finish()
 }
@@ -56,7 +56,7 @@ fn shards_hold_the_same_model_as_one_file() {
     for name in single.names() {
         assert_eq!(single.tensor(name).unwrap(), sharded.tensor(name).unwrap(), "{name}");
     }
-    assert_ne!(single.sha256(), sharded.sha256());
+    assert_ne!(single.sha256().unwrap(), sharded.sha256().unwrap());
     assert_eq!(single.tokenizer_files().unwrap(), None);
 }
 
@@ -78,7 +78,8 @@ fn the_hash_of_one_file_is_that_of_its_bytes() {
     fs_err::write(&path, b"\x08\0\0\0\0\0\0\0{}      ").unwrap();
     let file = crate::weights::SafetensorsFile::open(&path).unwrap();
     // printf '\x08\0\0\0\0\0\0\0{}      ' | sha256sum
-    expect!["9bbcbf73561f6bc5d0a17ea6a2081feed2d1304e87602d8c502d9a5c4bd85576"].assert_eq(&file.sha256());
+    expect!["9bbcbf73561f6bc5d0a17ea6a2081feed2d1304e87602d8c502d9a5c4bd85576"]
+        .assert_eq(&file.sha256().unwrap());
 }
 
 #[test]
@@ -98,9 +99,11 @@ fn folders_without_a_model() {
     messages += &spoiled("qwen2_tiny", |folder| fs_err::remove_file(folder.join(SINGLE)).unwrap());
     expect![[r#"
         nowhere: no such file or folder
+          hint: check the path, or download the folder again
         model: not a model: no config.json and no .gguf file
           hint: a model folder holds config.json and model.safetensors (or model.safetensors.index.json), or one .gguf file
         model/one.gguf: not a GGUF file
+          hint: download the file again, or name a folder with safetensors
         model: holds 2 .gguf files: one.gguf, two.GGUF
           hint: name the file instead of the folder
         weights.bin: not a model
@@ -108,7 +111,7 @@ fn folders_without_a_model() {
         FOLDER: not a model: no config.json and no .gguf file
           hint: a model folder holds config.json and model.safetensors (or model.safetensors.index.json), or one .gguf file
         FOLDER: holds neither model.safetensors nor model.safetensors.index.json
-          hint: weights in other formats (pytorch_model.bin) have to be converted to safetensors first
+          hint: download the folder again with its weights, or convert them to safetensors
     "#]].assert_eq(&messages);
 }
 
@@ -141,13 +144,18 @@ fn spoiled_files() {
         }),
     ];
     expect![[r#"
-        model.safetensors: too short for a safetensors file
-        model.safetensors: too short for a safetensors file
+        model.safetensors: not a safetensors file: it is too short
+          hint: download the file again, or convert it to safetensors if it is of another format
+        model.safetensors: not a safetensors file: it is too short
+          hint: download the file again, or convert it to safetensors if it is of another format
         model.safetensors: truncated: the header has 3816 bytes, the file only 500
+          hint: download the file again
         model.safetensors: tensor "model.norm.weight": truncated: its data ends at byte 124544 of 124540
         model.safetensors: 4 bytes after the last tensor
         model.safetensors: not a safetensors file: it states a header of 18446744073709551615 bytes
-        model.safetensors: not valid JSON: invalid type: sequence, expected a map at line 1 column 0
+          hint: download the file again, or convert it to safetensors if it is of another format
+        model.safetensors: not a safetensors file: its header is no JSON object (invalid type: sequence, expected a map at line 1 column 0)
+          hint: download the file again, or convert it to safetensors if it is of another format
         model.safetensors: tensor "model.norm.weight": type I32 is not supported (supported: F32, F16, BF16)
         model.safetensors: tensor "model.embed_tokens.weight": shape [32, 96] where the configuration needs [96, 32]
         model.safetensors: tensor "model.embed_tokens.weight": shape [96, 33] of F32 needs 12672 bytes, offsets are 0..12288
@@ -189,6 +197,7 @@ fn spoiled_shards() {
         model.safetensors.index.json: tensor "model.extra.weight": the index places it in model-00001-of-00002.safetensors, which does not hold it
         model.safetensors.index.json: "../model.safetensors" is not a plain file name
         model.safetensors.index.json: not valid JSON: missing field `weight_map` at line 1 column 2
+          hint: the file is damaged or was cut short: download it again
     "#]].assert_eq(&messages.concat());
 }
 
@@ -238,12 +247,12 @@ fn tensors_that_nobody_read() {
     let checkpoint = Checkpoint::open(&folder).unwrap();
     for (name, shape) in tensor_shapes(checkpoint.config()) {
         if !name.contains("_norm.weight") {
-            checkpoint.expect(&name, &shape).unwrap();
+            whole(&checkpoint, &name, &shape).unwrap();
         }
     }
     let mut messages = complaint(checkpoint.finish(), &folder);
-    messages += &complaint(checkpoint.expect("model.norm.weight", &[41]), &folder);
-    messages += &complaint(checkpoint.expect("model.norm.bias", &[40]), &folder);
+    messages += &complaint(whole(&checkpoint, "model.norm.weight", &[41]), &folder);
+    messages += &complaint(whole(&checkpoint, "model.norm.bias", &[40]), &folder);
     messages += &complaint(checkpoint.tensor("model.norm.bias"), &folder);
     expect![[r#"
         model.safetensors: unused 4 tensors: model.layers.0.self_attn.k_norm.weight, model.layers.0.self_attn.q_norm.weight, model.layers.1.self_attn.k_norm.weight, model.layers.1.self_attn.q_norm.weight
@@ -256,7 +265,7 @@ fn tensors_that_nobody_read() {
 #[test]
 fn the_configuration_of_a_folder_keeps_its_special_tokens() {
     let checkpoint = Checkpoint::open(&golden("decoder/llama3_tiny")).unwrap();
-    let text = checkpoint.config_json(FloatType::F16).unwrap();
+    let text = checkpoint.description().to_json(FloatType::F16);
     let written: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!((&written["eos_token_id"], &written["torch_dtype"]), (&1.into(), &"float16".into()));
     let read_back = crate::ModelConfig::from_json(&text, Path::new("written")).unwrap();

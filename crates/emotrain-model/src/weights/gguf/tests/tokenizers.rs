@@ -12,12 +12,12 @@ use super::super::{header, tokenizer};
 use super::{is_there, smollm2, test_models};
 use crate::config::{Architecture, ModelConfig};
 use crate::error::ModelError;
-use crate::weights::mapped::MappedFile;
+use crate::weights::opened::OpenedFile;
 use crate::weights::tests::{complaint, golden};
 use crate::weights::{Checkpoint, TokenizerSource};
 
 pub(super) fn read(path: &Path) -> Result<Metadata, ModelError> {
-    let file = MappedFile::open(path)?;
+    let file = OpenedFile::open(path)?;
     header::read(&file).map(|(metadata, _)| metadata)
 }
 
@@ -85,6 +85,36 @@ fn ids_are_those_of_the_tokenizers_package() {
             assert_eq!(json!(ids(&tokenizer, text)), *expected, "{pre}: {text:?}");
         }
     }
+}
+
+#[test]
+fn other_names_of_a_split_are_that_split() {
+    let named = |name: &str| {
+        let metadata = patched(&[("ggml.pre", Some(Value::Text(name.to_owned())))]);
+        convert(&metadata).unwrap().unwrap()
+    };
+    for (name, others) in [
+        ("qwen2", &["deepseek-r1-qwen", "megrez"][..]),
+        ("llama-bpe", &["llama3", "llama-v3", "falcon3", "pixtral"]),
+        ("gpt-2", &["default", "phi-2", "olmo"]),
+        ("smollm", &["starcoder", "exaone"]),
+    ] {
+        for other in others {
+            assert_eq!(named(other), named(name), "{other}");
+        }
+    }
+    // Llama 3 puts a token before a text, where the file has one.
+    let pre = ("ggml.pre", Some(Value::Text("llama-v3".to_owned())));
+    let none = convert(&patched(&[pre, ("ggml.bos_token_id", None)])).unwrap().unwrap();
+    assert!(!none.tokenizer_json.contains("TemplateProcessing"));
+    // One that splits as Llama 3 does leaves whole words to the merges.
+    let json =
+        |name: &str| -> serde_json::Value { serde_json::from_str(&named(name).tokenizer_json).unwrap() };
+    assert_eq!(json("smaug-bpe")["pre_tokenizer"], json("llama-bpe")["pre_tokenizer"]);
+    assert_eq!(
+        (&json("smaug-bpe")["model"]["ignore_merges"], &json("smaug-bpe")["post_processor"]),
+        (&json!(false), &json!(null))
+    );
 }
 
 #[test]
@@ -185,9 +215,9 @@ fn refusals() {
         model.gguf: tokenizer.ggml.model: "llama" is not supported (only "gpt2": byte-level BPE)
           hint: use the model's Hugging Face folder instead
         model.gguf: tokenizer.ggml.pre: "deepseek-llm" is not supported
-          hint: supported: default, gpt-2, llama-bpe, qwen2, smollm
+          hint: supported: gpt-2, default, phi-2, jina-es, jina-de, jina-v2-es, jina-v2-de, gigachat, a.x-4.0, mellum, modern-bert, exaone4, mpt, olmo, jais, trillion, granite-docling, smollm, starcoder, refact, command-r, codeshell, exaone, minerva-7b, mellum2, qwen2, deepseek-r1-qwen, kormo, f2llmv2, megrez, stablelm2, hunyuan, solar-open, grok-2, llama-bpe, llama3, llama-v3, falcon3, falcon-h1, pixtral, midm-2.0, lfm2, jina-v5-nano, smaug-bpe, dbrx, chatglm-bpe, glm4; use the model's Hugging Face folder, whose tokenizer.json says how text is split
         model.gguf: tokenizer.ggml.pre: missing
-          hint: the file was made by an old converter: without the key, text would be split wrongly
+          hint: the file was made by an old converter: without the key, text would be split wrongly; make it again, or use the model's Hugging Face folder
         model.gguf: tokenizer.ggml.pre: expected a string, found 1
         model.gguf: tokenizer.ggml.add_space_prefix: true is not supported for byte-level BPE
         model.gguf: tokenizer.ggml.tokens: missing
