@@ -1,7 +1,8 @@
 """Ask PEFT and transformers what emotrain was asked: the scores of a trained adapter must be the same.
 
+    emotrain recipes/quickstart.toml --set train.method=lora --set train.output_dir=checkpoints/quickstart-lora
     python tests/golden/lora/serve.py --emotrain target/release/emotrain \
-        --recipe recipes/quickstart.toml --run checkpoints/quickstart --split test --limit 40
+        --recipe recipes/quickstart.toml --run checkpoints/quickstart-lora --split test --limit 40
 
 Takes the prompts from `emotrain inspect`, encodes them with transformers' tokenizer, loads the run's adapter with
 PEFT on the base model of the recipe, and compares the log-probability of every label with the run's predictions.
