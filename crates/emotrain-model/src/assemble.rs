@@ -1,6 +1,6 @@
 //! Putting a decoder together from named tensors, read from a checkpoint or drawn at random.
 
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Distribution, Tensor, TensorData};
 use half::{bf16, f16};
 
 use crate::attention::Heads;
@@ -56,7 +56,15 @@ struct Assembly<'a> {
     config: &'a ModelConfig,
     device: &'a Device,
     dtype: DType,
-    fetch: &'a mut Fetch<'a>,
+    numbers: Numbers<'a>,
+}
+
+/// Where the numbers of tensors come from.
+enum Numbers<'a> {
+    /// From the host, the same for every device.
+    Host(&'a mut Fetch<'a>),
+    /// Drawn on the device: N(0, this²), norms 1, biases 0.
+    Device(f64),
 }
 
 impl CausalLm {
@@ -68,7 +76,7 @@ impl CausalLm {
         let config = checkpoint.config();
         let mut fetch =
             |name: &str, shape: &[usize], visit: &mut dyn FnMut(&[f32])| checkpoint.visit(name, shape, visit);
-        let model = Assembly { config, device, dtype, fetch: &mut fetch }.model()?;
+        let model = Assembly { config, device, dtype, numbers: Numbers::Host(&mut fetch) }.model()?;
         checkpoint.finish()?;
         Ok(model.described_by(checkpoint.description()))
     }
@@ -90,7 +98,19 @@ impl CausalLm {
             });
             Ok(())
         };
-        let assembly = Assembly { config, device, dtype, fetch: &mut fetch };
+        let assembly = Assembly { config, device, dtype, numbers: Numbers::Host(&mut fetch) };
+        assembly.model().expect("random weights cannot be missing")
+    }
+
+    /// Like [`CausalLm::random`], with weights drawn by the device's own generator in their final type, so that no
+    /// copy passes through the host: for measuring models larger than its memory.
+    ///
+    /// # Panics
+    /// Never: nothing that is drawn is missing.
+    pub fn random_on_device(config: &ModelConfig, device: &Device, dtype: DType, seed: u64) -> Self {
+        device.seed(seed);
+        let numbers = Numbers::Device(config.initializer_range);
+        let assembly = Assembly { config, device, dtype, numbers };
         assembly.model().expect("random weights cannot be missing")
     }
 }
@@ -163,41 +183,52 @@ impl Assembly<'_> {
         bias: bool,
     ) -> Result<Linear, ModelError> {
         let outputs: usize = modules.iter().map(|(_, outputs)| outputs).sum();
-        let mut weight = Filling::new(self.dtype, outputs * input);
-        let mut biases = Filling::new(self.dtype, if bias { outputs } else { 0 });
-        let mut stacked = Vec::new();
+        let named = |kind: &str, columns: &[usize]| -> Vec<(String, Vec<usize>)> {
+            let shape = |outputs: usize| [&[outputs], columns].concat();
+            modules.iter().map(|(path, outputs)| (format!("{path}.{kind}"), shape(*outputs))).collect()
+        };
         let mut start = 0;
-        for (path, outputs) in modules {
-            (self.fetch)(&format!("{path}.weight"), &[*outputs, input], &mut |values| weight.extend(values))?;
-            if bias {
-                (self.fetch)(&format!("{path}.bias"), &[*outputs], &mut |values| biases.extend(values))?;
-            }
-            stacked.push(Module { path: path.clone(), columns: start..start + outputs, lora: None });
-            start += outputs;
-        }
+        let stacked = modules.iter().map(|(path, outputs)| {
+            let columns = start..start + outputs;
+            start = columns.end;
+            Module { path: path.clone(), columns, lora: None }
+        });
+        let stacked: Vec<Module> = stacked.collect();
         Ok(Linear {
-            weight: self.tensor(weight, [outputs, input]),
-            bias: bias.then(|| self.tensor(biases, [1, outputs])),
+            weight: self.filled(&named("weight", &[input]), [outputs, input])?,
+            bias: if bias { Some(self.filled(&named("bias", &[]), [1, outputs])?) } else { None },
             modules: stacked,
             trained: false,
         })
     }
 
     fn norm(&mut self, path: String, width: usize) -> Result<Norm, ModelError> {
-        let mut weight = Filling::new(self.dtype, width);
-        (self.fetch)(&format!("{path}.weight"), &[width], &mut |values| weight.extend(values))?;
+        let weight = self.filled(&[(format!("{path}.weight"), vec![width])], [1, width])?;
         #[expect(clippy::cast_possible_truncation, reason = "epsilon is added to an f32")]
         let epsilon = self.config.rms_norm_eps as f32;
-        Ok(Norm { path, weight: self.tensor(weight, [1, width]), epsilon, trained: false })
+        Ok(Norm { path, weight, epsilon, trained: false })
     }
 
     fn matrix(&mut self, name: &str, shape: [usize; 2]) -> Result<Tensor<2>, ModelError> {
-        let mut values = Filling::new(self.dtype, shape[0] * shape[1]);
-        (self.fetch)(name, &shape, &mut |piece| values.extend(piece))?;
-        Ok(self.tensor(values, shape))
+        self.filled(&[(name.to_owned(), shape.to_vec())], shape)
     }
 
-    fn tensor(&self, values: Filling, shape: [usize; 2]) -> Tensor<2> {
-        Tensor::from_data(values.data(shape), (self.device, self.dtype))
+    /// A tensor of the numbers of `parts`, named by Hugging Face with their shapes, one behind the other.
+    fn filled(&mut self, parts: &[(String, Vec<usize>)], shape: [usize; 2]) -> Result<Tensor<2>, ModelError> {
+        let on = (self.device, self.dtype);
+        match &mut self.numbers {
+            Numbers::Host(fetch) => {
+                let mut values = Filling::new(self.dtype, shape[0] * shape[1]);
+                for (name, shape) in parts {
+                    fetch(name, shape, &mut |piece| values.extend(piece))?;
+                }
+                Ok(Tensor::from_data(values.data(shape), on))
+            }
+            Numbers::Device(std) => Ok(match &parts[0].0 {
+                name if name.ends_with("norm.weight") => Tensor::ones(shape, on),
+                name if name.ends_with(".bias") => Tensor::zeros(shape, on),
+                _ => Tensor::random(shape, Distribution::Normal(0.0, *std), on),
+            }),
+        }
     }
 }

@@ -104,7 +104,7 @@ fn load(args: &BenchArgs, recipe: &Recipe, on: &OpenDevice, shell: &Shell) -> an
     let seed = recipe.train.seed;
     if let Some(path) = &args.random {
         let config = ModelConfig::from_json(&fs_err::read_to_string(path)?, path)?;
-        return Ok(CausalLm::random(&config, &on.device, on.dtype, seed));
+        return Ok(CausalLm::random_on_device(&config, &on.device, on.dtype, seed));
     }
     let base = Base::find(&recipe.model, &shell.hub())?;
     base.description()?.warnings.iter().for_each(|warning| shell.printer.warn(warning));
