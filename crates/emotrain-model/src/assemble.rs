@@ -226,7 +226,7 @@ impl Assembly<'_> {
             }
             Numbers::Device(std) => Ok(match &parts[0].0 {
                 name if name.ends_with("norm.weight") => Tensor::ones(shape, on),
-                name if name.ends_with(".bias") => Tensor::zeros(shape, on),
+                name if name.rsplit('.').next() == Some("bias") => Tensor::zeros(shape, on),
                 _ => Tensor::random(shape, Distribution::Normal(0.0, *std), on),
             }),
         }

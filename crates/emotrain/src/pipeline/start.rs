@@ -39,7 +39,8 @@ pub(crate) fn make_trainable(model: &mut CausalLm, recipe: &Recipe) -> anyhow::R
 pub(crate) fn check(recipe: &Recipe) -> anyhow::Result<()> {
     let Some(folder) = &recipe.lora.init_from else { return Ok(()) };
     if folder.join(CONFIG).symlink_metadata().is_err() {
-        let complaint = Complaint::input(format!("lora.init_from = \"{}\": holds no {CONFIG}", folder.display()));
+        let complaint =
+            Complaint::input(format!("lora.init_from = \"{}\": holds no {CONFIG}", folder.display()));
         return Err(complaint.hint("name a folder in PEFT's format, such as RUN/adapter").into());
     }
     SafetensorsFile::open(&folder.join(TENSORS))?;
