@@ -13,6 +13,7 @@ mod demonstrations;
 mod exam;
 mod identity;
 mod knowledge;
+mod material;
 mod outcome;
 mod plan;
 mod record;
@@ -26,7 +27,7 @@ use emotrain_data::LabelSet;
 use emotrain_model::device::{self, OpenDevice};
 use emotrain_model::random::Key;
 use emotrain_model::{CausalLm, Checkpoint, ModelConfig};
-use emotrain_prompt::{Answers, Encoder, PromptContract, Sample, Task, TokenCounts, TokenizerFiles};
+use emotrain_prompt::{Answers, Encoder, PromptContract, TokenizerFiles};
 use emotrain_recipe::{Recipe, TrainMethod};
 use emotrain_train::{Course, End, Job, RunDir, TrainData};
 use serde_json::json;
@@ -48,6 +49,7 @@ pub(crate) use course::{Ordered, kept_losses};
 pub(crate) use demonstrations::{Found, Library, find};
 pub(crate) use exam::{Exam, Measure, Terms, ask, comparison, predictions};
 pub(crate) use knowledge::{Known, check_apart, known};
+pub(crate) use material::Material;
 pub(crate) use plan::plan;
 pub(crate) use record::{OnDifference, Record};
 pub(crate) use start::make_trainable;
@@ -60,36 +62,6 @@ pub(crate) enum Purpose {
     Training,
     /// To be answered by a model.
     Answering,
-}
-
-/// A data file with its samples.
-pub(crate) struct Material {
-    pub(crate) name: SplitName,
-    pub(crate) purpose: Purpose,
-    pub(crate) content: Content,
-    /// What its prompts show, where the recipe has a bank.
-    pub(crate) found: Option<Found>,
-    /// What is known about its utterances.
-    pub(crate) known: Known,
-    pub(crate) samples: Vec<Sample>,
-}
-
-impl Material {
-    /// Counts of the samples.
-    pub(crate) fn counts(&self) -> TokenCounts {
-        TokenCounts::of(&self.samples)
-    }
-
-    /// How many of the samples ask for something else than an emotion.
-    fn auxiliary(&self) -> usize {
-        let counts = Task::counts(&self.samples);
-        Task::AUXILIARY.iter().filter_map(|task| counts.get(task)).sum()
-    }
-
-    /// The counts for people; questions without answers supervise nothing by their nature.
-    pub(crate) fn counted(&self) -> String {
-        self.counts().to_string().replace(" (0 supervised)", "")
-    }
 }
 
 /// All that a recipe names, read, checked and encoded, but for the weights.

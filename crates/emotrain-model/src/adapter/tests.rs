@@ -192,6 +192,9 @@ fn a_pattern_that_never_ends_is_stopped() {
     assert!(said.starts_with("adapter_config.json: target_modules: "), "{said}");
 }
 
+/// What is done to an adapter's tensors.
+type Change = dyn Fn(&mut Vec<NamedTensor>);
+
 #[test]
 fn tensors_that_do_not_do() {
     let write =
@@ -205,7 +208,6 @@ fn tensors_that_do_not_do() {
         };
         file.names().map(tensor).collect()
     };
-    type Change = dyn Fn(&mut Vec<NamedTensor>);
     let changes: [&Change; 6] = [
         &Vec::clear,
         &|tensors| tensors.truncate(1),
