@@ -91,7 +91,8 @@ pub fn verify(folder: &Path) -> Result<Verified, DamagedFile> {
     let path = folder.join(MANIFEST);
     let text = match fs_err::read(&path) {
         Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+        // A file in place of the folder has none beside it either.
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             return Err(DamagedFile::new(folder, Damage::NoManifest));
         }
         Err(error) => return Err(DamagedFile::new(&path, Damage::Unreadable(system_words(&error)))),

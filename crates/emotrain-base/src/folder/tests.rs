@@ -198,3 +198,10 @@ fn a_folder_is_removed_whole() {
     recover_all(place.0.path()).unwrap();
     assert_eq!(place.names(""), Vec::<String>::new());
 }
+
+#[test]
+fn a_file_has_no_manifest() {
+    let place = Place::new();
+    fs_err::write(place.at("model.gguf"), "weights").unwrap();
+    assert_eq!(verify(&place.at("model.gguf")).unwrap_err().damage, Damage::NoManifest);
+}

@@ -107,12 +107,6 @@ fn unfit_chat_templates_are_refused() {
         &expect![[r#"models/tiny: the chat template changes the answer "neutral""#]],
     );
     check_unfit(
-        &CHAT.replace("assistant\\n", "assistant\\n<think>"),
-        &expect![
-            "models/tiny: the chat template does not begin an answered chat with its own generation prompt"
-        ],
-    );
-    check_unfit(
         "{{ raise_exception('only for tools') }}",
         &expect!["models/tiny: chat template, line 1: invalid operation: only for tools"],
     );

@@ -323,13 +323,13 @@ fn the_short_template_shows_demonstrations_too() {
     let template = load(source).unwrap();
     template.check_demonstrations().unwrap();
     expect![[r#"
+        What does Nadia feel? neutral, surprise, fear, sadness, joy, disgust, anger
         "We won!" is joy.
-        Nadia: The ferry leaves at nine.
-        What does Nadia feel? neutral, surprise, fear, sadness, joy, disgust, anger"#]]
+        Nadia: The ferry leaves at nine."#]]
     .assert_eq(&render_with(&template, &[example("We won!", "joy")]).user);
     expect![[r"
-        Nadia: The ferry leaves at nine.
-        What does Nadia feel? neutral, surprise, fear, sadness, joy, disgust, anger"]]
+        What does Nadia feel? neutral, surprise, fear, sadness, joy, disgust, anger
+        Nadia: The ferry leaves at nine."]]
     .assert_eq(&render_with(&template, &[]).user);
 }
 

@@ -104,8 +104,9 @@ fn broken_files_are_named() {
     let broken = TokenizerFiles { tokenizer_config_json: Some("{".to_owned()), ..files(None) };
     expect!["models/tiny: tokenizer_config.json: EOF while parsing an object at line 1 column 1"]
         .assert_eq(&error(broken));
-    let named = json!({"chat_template": [{"name": "rag", "template": "x"}]});
-    expect![[r#"models/tiny: tokenizer_config.json: no chat template is named "default""#]]
+    let named = ["rag", "tool_use"].map(|name| json!({"name": name, "template": "x"}));
+    let named = json!({"chat_template": named});
+    expect![[r#"models/tiny: tokenizer_config.json: no chat template is named "default", of those that there are (rag, tool_use): put the one that is meant beside it as chat_template.jinja"#]]
         .assert_eq(&with_config(&named).unwrap_err().to_string());
     expect![[r#"models/tiny: tokenizer_config.json: "chat_template" is neither a text nor a list"#]]
         .assert_eq(&with_config(&json!({"chat_template": 3})).unwrap_err().to_string());

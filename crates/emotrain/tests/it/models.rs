@@ -161,3 +161,15 @@ fn training_starts_from_an_adapter_that_is_there() {
     let said = bench.train("other", &[&from[..], &["--set", "train.method=full"]].concat());
     assert!(said.code == 2 && said.err.contains("init_from = \"\" under [lora]"), "{}", said.err);
 }
+
+#[test]
+fn a_gguf_file_is_a_base_like_a_folder() {
+    let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/gguf");
+    for family in ["llama", "qwen2", "qwen3"] {
+        let file = format!("{golden}/{family}.gguf");
+        let args = ["--tokens", "8", "--steps", "1", "--warmup", "0", "--r", "2", "--json"];
+        let said = Workbench::new().run(&[&["bench", &file][..], &args].concat()).done();
+        let result: Value = serde_json::from_str(&said.out).unwrap();
+        assert!(result["runs"][0]["tokens_per_second"].as_f64().unwrap() > 0.0, "{family}");
+    }
+}

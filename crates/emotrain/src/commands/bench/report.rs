@@ -156,9 +156,9 @@ mod tests {
                 "tokens                  16",
                 "kernels",
                 "  launches              5",
-                "  ms                    251",
-                "         250 ms       2 x matmul",
-                "           1 ms       3 x cast",
+                "  ms                    251.0",
+                "       250.0 ms       2 x matmul",
+                "         1.0 ms       3 x cast",
             ]
         );
     }
