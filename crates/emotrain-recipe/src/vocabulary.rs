@@ -236,7 +236,7 @@ pub(crate) const SECTIONS: &[Section] = &[
             key("lr_scheduler_type", Kind::Choice(Scheduler::NAMES)),
             key("warmup_ratio", SHARE),
             key("warmup_steps", up_to(MOST)),
-            key("max_grad_norm", FACTOR),
+            key("max_grad_norm", Kind::Number(Included(0.0), Included(1e9))),
             key("neftune_noise_alpha", Kind::Number(Included(0.0), Included(1000.0))),
             key("max_seq_length", one_to(1_048_576)),
             key("completion_only_loss", Kind::Switch),

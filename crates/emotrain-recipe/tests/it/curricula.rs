@@ -109,7 +109,7 @@ fn a_file_with_problems_is_named_with_the_line() {
               hint: write out the keys that it shares with the other
             HOME/curricula/own.toml:4:1: unknown key "num_bucket" in [curriculum]
               hint: did you mean "num_buckets"?
-            HOME/curricula/own.toml:5:5: curriculum.k must be a number of at least 0, not "two"
+            HOME/curricula/own.toml:5:5: curriculum.k must be a number from 0 to 1000000, not "two"
             HOME/curricula/own.toml:6:2: [train] does not belong in a curriculum
               hint: a curriculum has the section [curriculum] alone"#]],
     );
@@ -160,7 +160,7 @@ fn files_that_are_not_there() {
     check(
         "[curriculum]\nname = \"no/such.toml\"\n",
         expect![[r#"
-            erc.toml:2:8: curriculum.name: failed to open file `no/such.toml`: No such file or directory (os error 2)
+            erc.toml:2:8: curriculum.name: failed to query resolved metadata `no/such.toml`: No such file or directory (os error 2)
         "#]],
     );
     check(

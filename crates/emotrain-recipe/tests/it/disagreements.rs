@@ -336,7 +336,7 @@ history_window = -5
               hint: write eval_steps = 50 or so, or load_best_model_at_end = false
             erc.toml:9:9: data.valid is the same file as data.train
               hint: what is trained on cannot measure what was learned
-            erc.toml:11:18: prompt.history_window must be a whole number of at least 0, not -5
+            erc.toml:11:18: prompt.history_window must be a whole number from 0 to 100000, not -5
             erc.toml:12:2: unknown section [extra]
               hint: the sections are [model], [lora], [data], [prompt], [retrieval], [interpret], [train], [auxiliary], [curriculum], [eval], [save], [logging], [[knowledge]]
         "#]],

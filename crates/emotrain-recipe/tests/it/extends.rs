@@ -108,7 +108,7 @@ fn problems_are_told_with_the_right_file_and_line() {
             HOME/base.toml:7:1: unknown key "learning_rat" in [train]
               hint: did you mean "learning_rate"?
             HOME/base.toml:8:8: train.seed must be a whole number of at least 0, not "x"
-            HOME/base.toml:10:5: lora.r must be a whole number of at least 1, not 0
+            HOME/base.toml:10:5: lora.r must be a whole number from 1 to 4096, not 0
             HOME/base.toml:11:1: knowledge.mood.path is required
               hint: add path = "…" under that [[knowledge]]"#]],
     );

@@ -27,11 +27,11 @@ api_key = "sk-secret"
 "#,
         expect![[r#"
             erc.toml:2:12: interpret.provider must be "openai" or "local", not "anthropic"
-            erc.toml:3:15: interpret.concurrency must be a whole number of at least 1, not 0
-            erc.toml:4:13: interpret.timeout_s must be a number above 0, not 0
+            erc.toml:3:15: interpret.concurrency must be a whole number from 1 to 1024, not 0
+            erc.toml:4:13: interpret.timeout_s must be a number above 0 and at most 86400, not 0
             erc.toml:5:15: interpret.temperature must be a number from 0 to 2, not 3
             erc.toml:6:9: interpret.top_p must be a number above 0 and at most 1, not 0.0
-            erc.toml:7:16: interpret.max_attempts must be a whole number of at least 1, not 0
+            erc.toml:7:16: interpret.max_attempts must be a whole number from 1 to 1000, not 0
             erc.toml:8:1: "api_key" is another tool's name for interpret.api_key_env
               hint: write api_key_env = …; the name of a variable of the environment, not the key
         "#]],

@@ -18,7 +18,7 @@ max_steps = "3.0"
               hint: write learning_rate = 0.0003
             erc.toml:3:8: train.seed must be a whole number of at least 0, not "42"
               hint: write seed = 42
-            erc.toml:4:13: train.max_steps must be a whole number of at least 0, not "3.0"
+            erc.toml:4:13: train.max_steps must be a whole number from 0 to 1000000000, not "3.0"
               hint: write max_steps = 3
         "#]],
     );
@@ -34,7 +34,7 @@ num_train_epochs = "many"
 "#,
         expect![[r#"
             erc.toml:2:17: train.learning_rate must be a number above 0 and at most 1, not "fast"
-            erc.toml:3:20: train.num_train_epochs must be a whole number of at least 1, not "many"
+            erc.toml:3:20: train.num_train_epochs must be a whole number from 1 to 10000, not "many"
         "#]],
     );
 }
@@ -65,7 +65,7 @@ fn fraction_of_an_epoch() {
 num_train_epochs = 2.5
 "#,
         expect![[r#"
-            erc.toml:2:20: train.num_train_epochs must be a whole number of at least 1, not 2.5
+            erc.toml:2:20: train.num_train_epochs must be a whole number from 1 to 10000, not 2.5
         "#]],
     );
 }
@@ -79,7 +79,7 @@ num_train_epochs = 4.0
 seed = 4.2e1
 "#,
         expect![[r#"
-            erc.toml:2:20: train.num_train_epochs must be a whole number of at least 1, not 4.0
+            erc.toml:2:20: train.num_train_epochs must be a whole number from 1 to 10000, not 4.0
               hint: write num_train_epochs = 4
             erc.toml:3:8: train.seed must be a whole number of at least 0, not 42.0
               hint: write seed = 42
@@ -96,9 +96,9 @@ max_steps = -1
 num_train_epochs = -1
 "#,
         expect![[r#"
-            erc.toml:2:13: train.max_steps must be a whole number of at least 0, not -1
+            erc.toml:2:13: train.max_steps must be a whole number from 0 to 1000000000, not -1
               hint: write max_steps = 0
-            erc.toml:3:20: train.num_train_epochs must be a whole number of at least 1, not -1
+            erc.toml:3:20: train.num_train_epochs must be a whole number from 1 to 10000, not -1
         "#]],
     );
 }
@@ -126,10 +126,10 @@ lora_dropout = 1
             erc.toml:4:14: train.adam_beta1 must be a number of at least 0 and below 1, not 1.0
             erc.toml:5:16: train.adam_epsilon must be a number above 0 and at most 1, not 0.0
             erc.toml:6:16: train.warmup_ratio must be a number from 0 to 1, not 1.5
-            erc.toml:7:17: train.max_grad_norm must be a number of at least 0, not -1.0
-            erc.toml:8:31: train.per_device_train_batch_size must be a whole number of at least 1, not 0
-            erc.toml:9:18: train.max_seq_length must be a whole number of at least 1, not 0
-            erc.toml:11:5: lora.r must be a whole number of at least 1, not 0
+            erc.toml:7:17: train.max_grad_norm must be a number from 0 to 1000000000, not -1.0
+            erc.toml:8:31: train.per_device_train_batch_size must be a whole number from 1 to 65536, not 0
+            erc.toml:9:18: train.max_seq_length must be a whole number from 1 to 1048576, not 0
+            erc.toml:11:5: lora.r must be a whole number from 1 to 4096, not 0
             erc.toml:12:16: lora.lora_dropout must be a number of at least 0 and below 1, not 1
         "#]],
     );
@@ -146,7 +146,7 @@ warmup_ratio = -inf
 "#,
         expect![[r#"
             erc.toml:2:17: train.learning_rate must be a number above 0 and at most 1, not nan
-            erc.toml:3:17: train.max_grad_norm must be a number of at least 0, not inf
+            erc.toml:3:17: train.max_grad_norm must be a number from 0 to 1000000000, not inf
             erc.toml:4:16: train.warmup_ratio must be a number from 0 to 1, not -inf
         "#]],
     );

@@ -82,7 +82,7 @@ fn wrong_types_and_ranges() {
             "logging.report_to=tensorboard",
         ],
         expect![[r#"
-            --set: lora.r must be a whole number of at least 1, not 0
+            --set: lora.r must be a whole number from 1 to 4096, not 0
             --set: train.method must be "lora" or "full", not "qlora"
               hint: did you mean "lora"?
             --set: train.learning_rate must be a number above 0 and at most 1, not "fast"

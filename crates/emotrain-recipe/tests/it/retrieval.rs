@@ -75,7 +75,7 @@ order = "ascending"
 top_k = 3
 "#,
         expect![[r#"
-            erc.toml:3:5: retrieval.k must be a whole number of at least 1, not 0
+            erc.toml:3:5: retrieval.k must be a whole number from 1 to 1000, not 0
             erc.toml:4:13: retrieval.min_score must be a number from -1 to 1, not 1.5
             erc.toml:5:11: retrieval.exclude must be "utterance" or "dialogue", not "speaker"
             erc.toml:6:9: retrieval.order must be "most_similar_first" or "most_similar_last", not "ascending"

@@ -114,7 +114,7 @@ fn forms_of_values() {
         "model.device",
         expect![[r#"{"default":"auto","type":"string","pattern":"^(auto|cpu|(wgpu|cuda)(:[0-9]+)?)$"}"#]],
     );
-    check("lora.r", expect![[r#"{"default":32,"type":"integer","minimum":1}"#]]);
+    check("lora.r", expect![[r#"{"default":32,"type":"integer","minimum":1,"maximum":4096}"#]]);
     check(
         "lora.lora_dropout",
         expect![[r#"{"default":0.05,"type":"number","minimum":0.0,"exclusiveMaximum":1.0}"#]],
@@ -142,7 +142,7 @@ fn forms_of_values() {
             r#"{"default":"none","anyOf":[{"enum":["none","prc_emo","wes","es","reverse","random_buckets","length","speakers","file","loss"]},{"type":"string","pattern":"[.]toml$"}]}"#
         ]],
     );
-    check("curriculum.k", expect![[r#"{"default":1.0,"type":"number","minimum":0.0}"#]]);
+    check("curriculum.k", expect![[r#"{"default":1.0,"type":"number","minimum":0.0,"maximum":1000000.0}"#]]);
     check("eval.baseline", expect![[r#"{"default":true,"type":"boolean"}"#]]);
     check(
         "logging.report_to",

@@ -125,7 +125,7 @@ fn a_failure_leaves_the_old_file() {
         model.safetensors: tensor "a": given twice
         model.safetensors: tensor "b": 3 values for shape [2, 2]
         model.safetensors: tensor "second": no longer there
-        /: not a file name
+        /: cannot be written: the path names no file
     "#]]
     .assert_eq(&messages.concat());
 }
