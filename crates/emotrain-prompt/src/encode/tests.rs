@@ -95,10 +95,6 @@ fn unfit_chat_templates_are_refused() {
         ]],
     );
     check_unfit(
-        "{% for m in messages if m.role != 'system' %}{{ m.content }}</s>{% endfor %}",
-        &expect!["models/tiny: the chat template leaves out the system message"],
-    );
-    check_unfit(
         "{% for m in messages %}{{ m.content }}\n{% endfor %}",
         &expect!["models/tiny: the chat template does not end the assistant's turn with a special token"],
     );
@@ -109,6 +105,17 @@ fn unfit_chat_templates_are_refused() {
     check_unfit(
         "{{ raise_exception('only for tools') }}",
         &expect!["models/tiny: chat template, line 1: invalid operation: only for tools"],
+    );
+}
+
+#[test]
+fn a_template_that_leaves_the_system_text_out_gets_it_before_the_users() {
+    let silent = "{% for m in messages if m.role != 'system' %}{{ m.content }}</s>{% endfor %}";
+    let encoder = encoder(silent, &section(5, 0), LONG).unwrap();
+    assert!(encoder.folds_system());
+    assert_eq!(
+        encoder.remarks(),
+        ["models/tiny: the chat template has no system role: the system text stands before the user's"]
     );
 }
 
