@@ -2,6 +2,7 @@
 
 mod growth;
 mod special;
+mod words;
 
 use std::path::Path;
 use std::str::FromStr;
@@ -13,6 +14,7 @@ use serde_json::Value;
 use tokenizers::Tokenizer;
 
 use self::special::SpecialTokens;
+use self::words::Words;
 use crate::chat::{ChatDate, ChatTemplate, DEFAULT_DATE, Ending, Message, Thinking};
 use crate::error::PromptError;
 use crate::sample::{Piece, Sample};
@@ -81,6 +83,8 @@ impl TokenizerFiles {
 pub struct ChatTokenizer {
     /// Shared, because vocabularies are large.
     tokenizer: Arc<Tokenizer>,
+    /// What was encoded before, where words can be encoded alone.
+    words: Option<Arc<Words>>,
     chat: Option<ChatTemplate>,
     eos: Option<(String, u32)>,
     /// Texts of the tokens that steer the model, by id.
@@ -132,6 +136,7 @@ impl ChatTokenizer {
         let control_tokens = control_tokens(&tokenizer);
         let vocab_size = tokenizer.get_vocab(true).into_values().max().map_or(0, |last| last as usize + 1);
         Ok(Self {
+            words: Words::of(&files.tokenizer_json, &tokenizer).map(Arc::new),
             tokenizer: Arc::new(tokenizer),
             chat,
             eos,
@@ -164,6 +169,13 @@ impl ChatTokenizer {
     /// # Errors
     /// [`PromptError::Tokenizer`] in the tokenizer's own words.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, PromptError> {
+        match &self.words {
+            Some(words) => words.encode(text, |word| self.encode_whole(word)),
+            None => self.encode_whole(text),
+        }
+    }
+
+    fn encode_whole(&self, text: &str) -> Result<Vec<u32>, PromptError> {
         let encode = || self.tokenizer.encode_fast(text, false).map(|encoding| encoding.get_ids().to_vec());
         self.told(caught(encode))
     }
