@@ -17,11 +17,14 @@ const FEATURES: [&str; 2] =
 const LABELS: &str = "crates/emotrain-data/src/label.rs";
 /// The one file that reads the environment.
 const ENVIRONMENT: &str = "crates/emotrain/src/env.rs";
+/// The crate that reads files.
+const BASE: &str = "crates/emotrain-base";
 /// The program: the one crate that may print and look at the clock.
 const PROGRAM: &str = "crates/emotrain";
 
 const PRINTING: [&str; 7] = ["println!", "print!", "eprintln!", "eprint!", "dbg!", "stdout", "stderr"];
 const CLOCKS: [&str; 4] = ["SystemTime", "Instant::now", "UNIX_EPOCH", "elapsed"];
+const WHOLE_FILES: [&str; 4] = ["fs_err::read", "fs_err::read_to_string", "fs::read", "fs::read_to_string"];
 const RANDOM: [&str; 6] = ["thread_rng", "rand::rng", "rand::random", "from_os_rng", "from_entropy", "OsRng"];
 const VARIABLES: [&str; 8] = [
     "env::var",
@@ -97,6 +100,17 @@ fn libraries_keep_to_themselves() {
         "libraries print nothing and read no environment, clock or global random generator",
         &violations,
     );
+}
+
+#[test]
+fn every_file_is_read_with_a_limit() {
+    let mut violations = Vec::new();
+    for folder in crates().iter().filter(|folder| *folder != Path::new(BASE)) {
+        for (file, source) in Modules::of(folder).shipped {
+            violations.extend(uses(&file, &source.code, &WHOLE_FILES));
+        }
+    }
+    expect_none("files are read by emotrain_base::read and read_to_string, with a limit", &violations);
 }
 
 #[test]

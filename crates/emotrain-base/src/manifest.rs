@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::digest::sha256_of;
 use crate::error::{Damage, DamagedFile, WriteError, system_words};
 use crate::output::write_atomic;
+use crate::read::{limits, read};
 
 /// The manifest's name. It is written last.
 pub const MANIFEST: &str = "manifest.json";
@@ -89,7 +90,7 @@ fn files_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
 /// No manifest, one that is damaged, or the first file that is not as it was written.
 pub fn verify(folder: &Path) -> Result<Verified, DamagedFile> {
     let path = folder.join(MANIFEST);
-    let text = match fs_err::read(&path) {
+    let text = match read(&path, limits::CONFIG) {
         Ok(text) => text,
         // A file in place of the folder has none beside it either.
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {

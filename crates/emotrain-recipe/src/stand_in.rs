@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use emotrain_base::limits;
 use fs_err as fs;
 
 /// The first line of a pointer of Git LFS, in every version of its format so far.
@@ -30,7 +31,10 @@ impl StandIn {
         if metadata.len() > LONGEST_POINTER {
             return None;
         }
-        fs::read(path).ok().filter(|bytes| bytes.starts_with(POINTER)).map(|_| Self::LfsPointer)
+        emotrain_base::read(path, limits::CONFIG)
+            .ok()
+            .filter(|bytes| bytes.starts_with(POINTER))
+            .map(|_| Self::LfsPointer)
     }
 
     /// What it is, to be put behind the path.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use emotrain_base::{sha256_hex, write_atomic};
+use emotrain_base::{limits, sha256_hex, write_atomic};
 use emotrain_data::{Split, UtteranceId};
 use emotrain_recipe::RetrievalSection;
 use serde::{Deserialize, Serialize};
@@ -68,7 +68,7 @@ pub fn cache_key(
 /// What was kept in the file under this key; `None` if there is no such file, or it is of another key or
 /// version, or damaged: it is then to be made again.
 pub fn read_cache(path: &Path, key: &str, split: &Split) -> Option<Retrieved> {
-    let mut kept: Kept = serde_json::from_slice(&fs_err::read(path).ok()?).ok()?;
+    let mut kept: Kept = serde_json::from_slice(&emotrain_base::read(path, limits::DOCUMENT).ok()?).ok()?;
     let said = kept.sha256.clone();
     if kept.format_version != FORMAT_VERSION || kept.key != key || kept.digest() != said {
         return None;

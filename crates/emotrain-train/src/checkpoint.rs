@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{DType, Tensor, TensorData};
-use emotrain_base::verify;
+use emotrain_base::{limits, verify};
 use emotrain_model::{CausalLm, FloatType, NamedTensor, SafetensorsFile, TensorSpec, write_safetensors};
 use serde::{Deserialize, Serialize};
 
@@ -82,7 +82,7 @@ pub(crate) fn load(path: &Path, model: &mut CausalLm, optimizer: &mut Adam) -> R
     verify(path).map_err(|damaged| TrainError::Damaged { damaged, hint: Some(way_back(path)) })?;
     let unfit =
         |file: &str, message: String| TrainError::run(&path.join(file), message).and_hint(way_back(path));
-    let text = fs_err::read_to_string(path.join(STATE))?;
+    let text = emotrain_base::read_to_string(&path.join(STATE), limits::CONFIG)?;
     let state: State = serde_json::from_str(&text).map_err(|error| unfit(STATE, error.to_string()))?;
     if state.format_version != FORMAT_VERSION {
         let found = state.format_version;

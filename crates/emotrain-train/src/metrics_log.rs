@@ -3,7 +3,7 @@
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use emotrain_base::{WriteError, create_folder, write_atomic};
+use emotrain_base::{WriteError, create_folder, limits, write_atomic};
 use emotrain_recipe::{Recipe, Reporter};
 use protobuf::Message;
 use serde_json::{Map, Value, json};
@@ -152,7 +152,7 @@ fn bytes(event: &Event) -> std::io::Result<Vec<u8>> {
 
 /// The lines of steps up to and with `step`.
 fn lines_until(path: &Path, step: usize) -> Result<String, TrainError> {
-    let text = fs_err::read_to_string(path)?;
+    let text = emotrain_base::read_to_string(path, limits::LINES)?;
     let keep = |line: &&str| {
         let value: Option<Value> = serde_json::from_str(line).ok();
         value.is_some_and(|value| value["step"].as_u64().is_some_and(|s| s <= step as u64))

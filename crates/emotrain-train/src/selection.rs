@@ -1,5 +1,7 @@
 //! Evaluation while training, and keeping the best.
 
+use std::path::PathBuf;
+
 use emotrain_base::verify;
 use emotrain_model::CausalLm;
 use emotrain_recipe::{Metric, TrainMethod};
@@ -78,8 +80,7 @@ pub(crate) fn scalars(scores: &Evaluation) -> Vec<(String, f64)> {
 pub(crate) fn save_result(job: &Job, model: &mut CausalLm) -> Result<(), TrainError> {
     let dtype = job.recipe.save.dtype.into();
     let lora = job.recipe.train.method == TrainMethod::Lora;
-    let folder = if lora { job.run.adapter() } else { job.run.model() };
-    write_folder(&folder, |stage| {
+    write_folder(&result_folder(job), |stage| {
         if lora {
             model.save_adapter(stage.folder(), job.base, dtype)?;
         } else {
@@ -90,10 +91,25 @@ pub(crate) fn save_result(job: &Job, model: &mut CausalLm) -> Result<(), TrainEr
     })
 }
 
+/// Refuses to go on where the parameters of the best step so far are lost: no later step may be as good.
+pub(crate) fn check_result(job: &Job, best: usize) -> Result<(), TrainError> {
+    verify(&result_folder(job)).map(|_| ()).map_err(|damaged| {
+        let hint = format!(
+            "it holds the best parameters so far, those of step {best}: go on from a step before it with \
+             --resume --set save.resume_from_checkpoint=…/step-N, or begin again in another folder"
+        );
+        TrainError::Damaged { damaged, hint: Some(hint) }
+    })
+}
+
+fn result_folder(job: &Job) -> PathBuf {
+    if job.recipe.train.method == TrainMethod::Lora { job.run.adapter() } else { job.run.model() }
+}
+
 /// Puts the best parameters back into the model.
 pub(crate) fn load_result(job: &Job, model: &mut CausalLm) -> Result<(), TrainError> {
     let lora = job.recipe.train.method == TrainMethod::Lora;
-    let folder = if lora { job.run.adapter() } else { job.run.model() };
+    let folder = result_folder(job);
     verify(&folder).map_err(|damaged| {
         let hint = damaged.hint().map(str::to_owned);
         TrainError::Damaged { damaged, hint }

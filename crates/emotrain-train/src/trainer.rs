@@ -15,7 +15,7 @@ use crate::metrics_log::MetricsLog;
 use crate::optim::{Adam, Schedule};
 use crate::order::Plan;
 use crate::run_dir::RunDir;
-use crate::selection::{load_result, note, save_result, scalars, validate};
+use crate::selection::{check_result, load_result, note, save_result, scalars, validate};
 use crate::step::{StepAt, StepResult, step};
 use crate::validate::{Validation, pack};
 
@@ -237,6 +237,9 @@ fn take_up(
     let state = checkpoint::load(&path, model, optimizer)?;
     if state.step > plan.total_steps() {
         return Err(TrainError::beyond(&path, plan.total_steps()));
+    }
+    if let Some((best, _)) = state.best.filter(|_| job.recipe.eval.load_best_model_at_end) {
+        check_result(job, best)?;
     }
     Ok((state, Some(path)))
 }

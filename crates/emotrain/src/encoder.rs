@@ -8,7 +8,7 @@ use std::cell::OnceCell;
 use std::path::Path;
 
 use anyhow::Context;
-use emotrain_base::sha256_hex;
+use emotrain_base::{limits, sha256_hex};
 use emotrain_model::device::OpenDevice;
 use emotrain_model::{SentenceEncoder, SentenceFolder};
 use emotrain_recipe::StandIn;
@@ -53,7 +53,7 @@ impl TextEncoder {
             let message = format!("{}: {}", path.display(), stand_in.message());
             return Err(Complaint::input(message).hint(stand_in.hint()).into());
         }
-        let text = fs_err::read_to_string(&path)?;
+        let text = emotrain_base::read_to_string(&path, limits::TOKENIZER)?;
         let tokenizer = tokenizer(&text, &folder)
             .map_err(|error| Complaint::input(format!("{}: {error}", path.display())))?;
         check_fit(&tokenizer, &path, &folder)?;

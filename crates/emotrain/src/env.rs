@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use emotrain_base::limits;
+
 /// How long a hub may be silent.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -73,7 +75,7 @@ pub(crate) fn now() -> f64 {
 
 /// The greatest amount of memory that this process has had so far, in MiB, where the system tells it.
 pub(crate) fn peak_memory_mib() -> Option<f64> {
-    let status = fs_err::read_to_string("/proc/self/status").ok()?;
+    let status = emotrain_base::read_to_string("/proc/self/status".as_ref(), limits::CONFIG).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kibibytes: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kibibytes / 1024.0)
@@ -83,7 +85,8 @@ pub(crate) fn peak_memory_mib() -> Option<f64> {
 /// not.
 #[cfg(unix)]
 pub(crate) fn ignores(signal: i32) -> bool {
-    let status = fs_err::read_to_string("/proc/self/status").unwrap_or_default();
+    let status =
+        emotrain_base::read_to_string("/proc/self/status".as_ref(), limits::CONFIG).unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
     mask >> (signal - 1) & 1 == 1

@@ -16,6 +16,7 @@ mod wanted;
 
 use std::path::{Path, PathBuf};
 
+use emotrain_base::limits;
 use hf_hub::{Cache, Repo, RepoType};
 
 use self::cached::{CachedRepo, OnlySnapshot};
@@ -122,7 +123,7 @@ impl<'a> Hub<'a> {
     fn token(&self, name: &str) -> Result<Option<Secret>, HubError> {
         let kept = || {
             let path = self.env.hub_token_file.as_ref()?;
-            let text = fs_err::read_to_string(path).ok()?;
+            let text = emotrain_base::read_to_string(path, limits::CONFIG).ok()?;
             Some((text, path.display().to_string()))
         };
         let Some((text, origin)) =

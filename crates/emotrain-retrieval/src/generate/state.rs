@@ -5,6 +5,7 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use emotrain_base::limits;
 use emotrain_data::LabelSet;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -171,7 +172,7 @@ impl GenerationState {
 
 /// The values of a file; none if it is not there.
 fn read<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, RetrievalError> {
-    let text = match fs_err::read_to_string(path) {
+    let text = match emotrain_base::read_to_string(path, limits::LINES) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         read => read.map_err(|error| RetrievalError::io(path, &error))?,
     };

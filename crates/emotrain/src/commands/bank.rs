@@ -6,6 +6,7 @@ mod review;
 use std::borrow::Cow;
 use std::path::Path;
 
+use emotrain_base::limits;
 use emotrain_data::{
     JsonlReader, JsonlWriter, LabelPolicy, LabelSet, Origin, SplitKind, TextFile, load_split, mended,
 };
@@ -194,7 +195,7 @@ fn format(args: &BuildArgs, path: &Path) -> Format {
 }
 
 fn is_list(path: &Path) -> bool {
-    fs_err::read_to_string(path)
+    emotrain_base::read_to_string(path, limits::DOCUMENT)
         .is_ok_and(|text| text.trim_start_matches('\u{feff}').trim_start().starts_with('['))
 }
 

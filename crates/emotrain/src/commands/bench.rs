@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Context;
+use emotrain_base::limits;
 use emotrain_model::device::{self, OpenDevice, Profile};
 use emotrain_model::random::Key;
 use emotrain_model::{Batch, CausalLm, ModelConfig, Sequence};
@@ -103,7 +104,7 @@ fn recipe(args: &BenchArgs) -> anyhow::Result<Recipe> {
 fn load(args: &BenchArgs, recipe: &Recipe, on: &OpenDevice, shell: &Shell) -> anyhow::Result<CausalLm> {
     let seed = recipe.train.seed;
     if let Some(path) = &args.random {
-        let config = ModelConfig::from_json(&fs_err::read_to_string(path)?, path)?;
+        let config = ModelConfig::from_json(&emotrain_base::read_to_string(path, limits::CONFIG)?, path)?;
         return Ok(CausalLm::random_on_device(&config, &on.device, on.dtype, seed));
     }
     let base = Base::find(&recipe.model, &shell.hub())?;

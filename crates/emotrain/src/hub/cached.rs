@@ -4,6 +4,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use emotrain_base::limits;
 use hf_hub::{Cache, Repo};
 
 use super::names::{is_commit, short};
@@ -131,7 +132,7 @@ impl CachedRepo {
             Ok(found) if found.is_file() && found.len() <= LONGEST_REF => {}
             Ok(_) | Err(_) => return Err(bad()),
         }
-        let text = fs_err::read_to_string(&path).map_err(|_| bad())?;
+        let text = emotrain_base::read_to_string(&path, limits::CONFIG).map_err(|_| bad())?;
         // Editors and shells leave a line break behind it, and some a mark before it.
         let commit = text.trim_start_matches('\u{feff}').trim();
         if is_commit(commit) { Ok(Some(commit.to_owned())) } else { Err(bad()) }

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use emotrain_base::limits;
+
 use super::names::is_plain_path;
 
 pub(super) const CONFIG: &str = "config.json";
@@ -112,7 +114,7 @@ fn missing(folder: &Path, file: &str) -> Option<&'static str> {
 
 /// The files with the settings of a sentence encoder's modules; its loader reports a list that is damaged.
 pub(super) fn module_settings(modules: &Path) -> Vec<String> {
-    let text = fs_err::read_to_string(modules).unwrap_or_default();
+    let text = emotrain_base::read_to_string(modules, limits::CONFIG).unwrap_or_default();
     let modules: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
     let folders = modules.as_array().into_iter().flatten().filter_map(|module| module["path"].as_str());
     folders.filter(|folder| !folder.is_empty()).map(|folder| format!("{folder}/{CONFIG}")).collect()
@@ -120,7 +122,7 @@ pub(super) fn module_settings(modules: &Path) -> Vec<String> {
 
 /// The weight files that an index names; the model's loader reports an index that is damaged.
 pub(super) fn shards(index: &Path) -> BTreeSet<String> {
-    let text = fs_err::read_to_string(index).unwrap_or_default();
+    let text = emotrain_base::read_to_string(index, limits::CONFIG).unwrap_or_default();
     let index: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
     let files = index["weight_map"].as_object().into_iter().flat_map(serde_json::Map::values);
     files.filter_map(|file| file.as_str().map(str::to_owned)).collect()

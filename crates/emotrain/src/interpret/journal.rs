@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
-use emotrain_base::WriteError;
+use emotrain_base::{WriteError, limits};
 use emotrain_prompt::Target;
 use serde::{Deserialize, Serialize};
 
@@ -82,7 +82,7 @@ pub(super) struct Lines {
 /// # Errors
 /// A line that is not one of ours.
 pub(super) fn read(path: &Path) -> anyhow::Result<Option<Lines>> {
-    let bytes = match fs_err::read(path) {
+    let bytes = match emotrain_base::read(path, limits::LINES) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         read => read?,
     };

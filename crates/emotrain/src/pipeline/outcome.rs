@@ -1,5 +1,6 @@
 //! Scores before and after a training, and how it ended.
 
+use emotrain_base::limits;
 use emotrain_eval::write_predictions;
 use emotrain_model::CausalLm;
 use emotrain_recipe::Recipe;
@@ -26,7 +27,7 @@ pub(crate) fn baseline(
     }
     let path = run.path().join(BASELINE);
     if resume && path.exists() {
-        let text = fs_err::read_to_string(&path)?;
+        let text = emotrain_base::read_to_string(&path, limits::CONFIG)?;
         return serde_json::from_str(&text)
             .map_err(|error| Complaint::input(format!("{}: {error}", path.display())).into());
     }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use emotrain_base::{WriteError, sha256_hex};
+use emotrain_base::{WriteError, limits, sha256_hex};
 use emotrain_model::Checkpoint;
 use emotrain_model::device::OpenDevice;
 use emotrain_prompt::Task;
@@ -186,7 +186,7 @@ impl Record {
 const KEPT: &str = "files";
 
 fn read(path: &Path) -> anyhow::Result<Map<String, Value>> {
-    serde_json::from_str(&fs_err::read_to_string(path)?).map_err(|error| {
+    serde_json::from_str(&emotrain_base::read_to_string(path, limits::CONFIG)?).map_err(|error| {
         Complaint::input(format!("{}: is damaged: {error}", path.display()))
             .hint("take an undamaged copy; without the file nothing is compared with what the run began with")
             .into()

@@ -124,7 +124,7 @@ impl Trained {
     ) -> anyhow::Result<()> {
         let Self::Adapter(folder) = self else { return Ok(()) };
         model.load_adapter(folder).with_context(|| "the adapter cannot be loaded")?;
-        let config = fs_err::read_to_string(folder.join(ADAPTER_CONFIG))?;
+        let config = emotrain_base::read_to_string(&folder.join(ADAPTER_CONFIG), limits::CONFIG)?;
         let config: Value = serde_json::from_str(&config).unwrap_or_default();
         let (trained, name) = (config["base_model_name_or_path"].as_str(), &recipe.model.model_name_or_path);
         if let Some(trained) = trained.filter(|trained| trained != name) {

@@ -2,7 +2,7 @@
 
 use crate::workbench::Workbench;
 
-const SET: [&str; 8] = [
+const SET: [&str; 10] = [
     "--set",
     "logging.logging_steps=1",
     "--set",
@@ -11,6 +11,8 @@ const SET: [&str; 8] = [
     "eval.baseline=false",
     "--set",
     "eval.eval_steps=0",
+    "--set",
+    "eval.load_best_model_at_end=false",
 ];
 
 /// Of the tiny model of the workbench, trained by the recipe there. Another list is another computation.
@@ -27,11 +29,15 @@ fn losses(bench: &Workbench, run: &str) -> Vec<f64> {
 }
 
 #[track_caller]
-fn check(what: &str, losses: &[f64]) {
+fn check(what: &str, losses: &[f64], expected: &[f64]) {
     let near = |(one, other): (&f64, &f64)| (one - other).abs() <= TOLERANCE * other.abs();
-    let same = losses.len() == EXPECTED.len() && losses.iter().zip(&EXPECTED).all(near);
-    assert!(same, "{what}: {losses:?}, not {EXPECTED:?}");
+    let same = losses.len() == expected.len() && losses.iter().zip(expected).all(near);
+    assert!(same, "{what}: {losses:?}, not {expected:?}");
 }
+
+/// The same from an adapter that was trained before, as PEFT keeps it.
+const EXPECTED_FROM_AN_ADAPTER: [f64; 8] =
+    [4.602_774, 4.451_139, 4.200_412, 4.086_502, 3.885_222, 3.792_162, 3.672_374, 3.572_289];
 
 #[test]
 fn a_recipe_has_its_losses_however_a_step_is_split_and_after_every_resumption() {
@@ -39,18 +45,25 @@ fn a_recipe_has_its_losses_however_a_step_is_split_and_after_every_resumption() 
     for (size, accumulated) in [(2, 2), (1, 4), (4, 1)] {
         let size = format!("train.per_device_train_batch_size={size}");
         let accumulated = format!("train.gradient_accumulation_steps={accumulated}");
-        let load_last = "eval.load_best_model_at_end=false";
-        let set = [&SET[..], &["--set", &size, "--set", &accumulated, "--set", load_last]].concat();
+        let set = [&SET[..], &["--set", &size, "--set", &accumulated]].concat();
         let run = format!("{size} {accumulated}");
         bench.train(&run, &set).done();
-        check(&run, &losses(&bench, &run));
+        check(&run, &losses(&bench, &run), &EXPECTED);
         for step in [6, 2] {
             for later in (step + 2..=8).step_by(2) {
                 // Gone already where a later step was gone back from.
                 let _ = fs_err::remove_dir_all(bench.path(&run).join(format!("step-{later:06}")));
             }
             bench.train(&run, &[&set[..], &["--resume"]].concat()).done();
-            check(&format!("{run} after step {step}"), &losses(&bench, &run));
+            check(&format!("{run} after step {step}"), &losses(&bench, &run), &EXPECTED);
         }
     }
+}
+
+#[test]
+fn a_training_from_an_adapter_has_its_losses() {
+    let bench = Workbench::new();
+    bench.train("first", &SET).done();
+    bench.train("second", &[&SET[..], &["--set", "lora.init_from=first/adapter"]].concat()).done();
+    check("from an adapter", &losses(&bench, "second"), &EXPECTED_FROM_AN_ADAPTER);
 }

@@ -40,6 +40,21 @@ fn a_run_that_died_goes_on_after_any_step() {
 }
 
 #[test]
+fn a_run_whose_best_parameters_are_lost_says_so_at_once() {
+    let bench = Workbench::new();
+    bench.train("run", &[]).done();
+    fs_err::remove_dir_all(bench.path("run").join("adapter")).unwrap();
+    let said = bench.train("run", &["--resume"]);
+    assert_eq!(said.code, 3, "{}", said.err);
+    let place = "adapter: has no manifest.json: it was not written to the end, or the file was lost";
+    assert!(
+        said.err.contains(place) && said.err.contains("it holds the best parameters so far"),
+        "{}",
+        said.err
+    );
+}
+
+#[test]
 fn a_run_that_was_finished_is_finished() {
     let bench = Workbench::new();
     bench.train("run", &[]).done();
@@ -108,6 +123,14 @@ fn send(signal: &str, child: &std::process::Child) {
     assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
 }
 
+/// Whether the tests run under `nohup`, which the program heeds.
+#[cfg(unix)]
+fn hang_ups_are_ignored() -> bool {
+    let status = fs_err::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.is_none_or(|mask| u64::from_str_radix(mask.trim(), 16).unwrap() & 1 == 1)
+}
+
 #[cfg(unix)]
 #[test]
 fn a_signal_that_ends_a_run_saves_its_state_and_says_how_to_go_on() {
@@ -115,7 +138,11 @@ fn a_signal_that_ends_a_run_saves_its_state_and_says_how_to_go_on() {
     let long = ["--set", "train.max_steps=400", "--set", "eval.eval_steps=400", "--set", "save.save_steps=0"];
     bench.train("whole", &long).done();
 
-    for (signal, code) in [("-INT", 130), ("-TERM", 143)] {
+    let mut signals = vec![("-INT", 130), ("-TERM", 143)];
+    if !hang_ups_are_ignored() {
+        signals.push(("-HUP", 129));
+    }
+    for (signal, code) in signals {
         let output = format!("train.output_dir=cut{signal}");
         let args = [&["recipe.toml", "--set", &output][..], &long].concat();
         let (mut child, mut talk) = started(&bench, &args);
