@@ -94,8 +94,32 @@ pub(super) fn kinds() -> Vec<Kind> {
             file: "bank/manifest.json",
             args: &["bank", "check", "bank"],
         },
+        Kind {
+            name: "bank_vectors",
+            make: bank_with_vectors,
+            file: "bank/vectors.safetensors",
+            args: &["bank", "search", "bank", "Late again."],
+        },
+        Kind {
+            name: "bank_index",
+            make: bank_with_vectors,
+            file: "bank/index.usearch",
+            args: &["bank", "check", "bank"],
+        },
+        encoder("encoder", "encoder/model.safetensors"),
+        encoder("encoder_config", "encoder/config.json"),
+        encoder("encoder_modules", "encoder/modules.json"),
+        encoder("encoder_pooling", "encoder/1_Pooling/config.json"),
+        encoder("encoder_tokenizer", "encoder/tokenizer.json"),
     ]
 }
+
+fn encoder(name: &'static str, file: &'static str) -> Kind {
+    Kind { name, make: sentence_encoder, file, args: BUILD }
+}
+
+const BUILD: &[&str] =
+    &["bank", "build", "bank", "own.train.jsonl", "--encoder", "./encoder", "--index", "hnsw"];
 
 const RESUME: &[&str] = &[
     "recipe.toml",
@@ -320,6 +344,26 @@ fn bank(bench: &Workbench) {
         let kept = tempfile::tempdir().unwrap();
         fs_err::copy(material().join("train.jsonl"), kept.path().join("own.train.jsonl")).unwrap();
         emotrain(kept.path(), &["bank", "build", "bank", "own.train.jsonl"]).done();
+        kept
+    });
+    copy(&kept.path().join("bank"), &bench.path("bank"));
+}
+
+fn sentence_encoder(bench: &Workbench) {
+    let tiny = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/sentence/tiny_mean");
+    copy(&tiny, &bench.path("encoder"));
+    fs_err::copy(material().join("train.jsonl"), bench.path("own.train.jsonl")).unwrap();
+}
+
+/// A bank with vectors and a graph, built once, beside its encoder.
+fn bank_with_vectors(bench: &Workbench) {
+    static BANK: OnceLock<TempDir> = OnceLock::new();
+    sentence_encoder(bench);
+    let kept = BANK.get_or_init(|| {
+        let (bench, kept) = (Workbench::new(), tempfile::tempdir().unwrap());
+        sentence_encoder(&bench);
+        bench.run(BUILD).done();
+        copy(&bench.path("bank"), &kept.path().join("bank"));
         kept
     });
     copy(&kept.path().join("bank"), &bench.path("bank"));
