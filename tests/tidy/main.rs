@@ -4,6 +4,7 @@
 //! git tracks or would track, so that runs, caches and builds do not matter.
 
 mod documents;
+mod knots;
 mod layout;
 mod manifests;
 mod modules;

@@ -84,7 +84,10 @@ fn refusal(path: &Path, words: impl Into<String>) -> io::Error {
 /// # Errors
 /// Any of the system's; a pipe, a device, a socket; a file that is too large, with its size.
 pub fn open(path: &Path, limit: Limit) -> io::Result<fs_err::File> {
-    let metadata = fs_err::metadata(path)?;
+    let metadata = path.metadata().map_err(|error| {
+        let refusal = Refusal { path: path.to_owned(), words: Words(error.to_string()) };
+        io::Error::new(error.kind(), refusal)
+    })?;
     if let Some(kind) = other_kind(metadata.file_type()) {
         return Err(refusal(path, format!("is {kind}, not a file: write its contents into one")));
     }

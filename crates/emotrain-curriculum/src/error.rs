@@ -3,10 +3,30 @@
 use emotrain_data::DataError;
 use emotrain_recipe::Difficulty;
 
-use crate::wheel::WheelError;
-
 /// How many ids an error lists.
 const LISTED: usize = 5;
+
+/// What is wrong with a wheel. Prints as `file:line: problem`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{origin}:{line}: {problem}")]
+pub struct WheelError {
+    pub(crate) origin: String,
+    pub(crate) line: usize,
+    pub(crate) problem: String,
+    pub(crate) hint: Option<&'static str>,
+}
+
+impl WheelError {
+    /// The line in the file, from 1.
+    pub fn line(&self) -> usize {
+        self.line
+    }
+
+    /// The fix, where one can be named.
+    pub fn hint(&self) -> Option<&str> {
+        self.hint
+    }
+}
 
 /// A problem with difficulties, or with the files that they come from. [`CurriculumError::hint`] says
 /// what to do, where that is known.

@@ -7,8 +7,7 @@ use std::collections::BTreeMap;
 use emotrain_data::{Label, LabelSet, TextFile};
 use emotrain_recipe::{CurriculumSection, folded};
 
-pub use self::parse::WheelError;
-use crate::error::CurriculumError;
+use crate::error::{CurriculumError, WheelError};
 
 /// `curriculum/wheel.toml`: the emotion wheel of PRC-Emo.
 pub const WHEEL_TOML: &str = include_str!("../../../curriculum/wheel.toml");

@@ -5,8 +5,6 @@ mod shared;
 use std::path::PathBuf;
 
 use crate::dialogue::{Dialogue, UtteranceId};
-use crate::label::LabelSet;
-use crate::summary::SplitSummary;
 
 pub use self::shared::{SharedDialogue, check_disjoint};
 
@@ -36,11 +34,6 @@ impl Split {
         self.dialogues.iter().flat_map(|dialogue| {
             (0..dialogue.utterances.len()).map(|position| dialogue.utterance_id(position))
         })
-    }
-
-    /// Counts for people to read.
-    pub fn summary(&self, labels: &LabelSet) -> SplitSummary {
-        SplitSummary::of(self, labels)
     }
 }
 

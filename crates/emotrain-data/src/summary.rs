@@ -31,29 +31,32 @@ pub struct SplitSummary {
     pub unlabelled: usize,
 }
 
-impl SplitSummary {
-    pub(crate) fn of(split: &Split, labels: &LabelSet) -> Self {
-        let utterances = || split.dialogues.iter().flat_map(|dialogue| &dialogue.utterances);
+impl Split {
+    /// Counts for people to read.
+    pub fn summary(&self, labels: &LabelSet) -> SplitSummary {
+        let utterances = || self.dialogues.iter().flat_map(|dialogue| &dialogue.utterances);
         let mut counts = vec![0; labels.len()];
         for label in utterances().filter_map(|utterance| utterance.label) {
             counts[label.index()] += 1;
         }
         let speakers: BTreeSet<&str> = utterances().map(|utterance| utterance.speaker.as_str()).collect();
-        let name = split.path.file_name().unwrap_or(split.path.as_os_str());
-        Self {
+        let name = self.path.file_name().unwrap_or(self.path.as_os_str());
+        SplitSummary {
             name: name.to_string_lossy().into_owned(),
-            dialogues: split.dialogues.len(),
-            utterances: split.utterance_count(),
+            dialogues: self.dialogues.len(),
+            utterances: self.utterance_count(),
             speakers: speakers.len(),
-            longest_dialogue: split.dialogues.iter().map(|one| one.utterances.len()).max().unwrap_or(0),
+            longest_dialogue: self.dialogues.iter().map(|one| one.utterances.len()).max().unwrap_or(0),
             longest_utterance: utterances().map(|one| one.text.chars().count()).max().unwrap_or(0),
-            mended: split.mended,
-            damaged: split.damaged,
+            mended: self.mended,
+            damaged: self.damaged,
             labels: labels.names().iter().cloned().zip(counts).collect(),
             unlabelled: utterances().filter(|utterance| utterance.label.is_none()).count(),
         }
     }
+}
 
+impl SplitSummary {
     fn share(&self, count: usize) -> f64 {
         100.0 * count as f64 / self.utterances.max(1) as f64
     }

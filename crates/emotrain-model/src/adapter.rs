@@ -16,10 +16,11 @@ use serde_json::{Map, Value, json};
 use self::config::AdapterConfig;
 use crate::decoder::{CausalLm, short};
 use crate::error::ModelError;
+use crate::float::FloatType;
 use crate::gradients::Gradients;
 use crate::linear::Module;
 use crate::lora::{Lora, LoraConfig};
-use crate::weights::{Checkpoint, FloatType, NamedTensor, SafetensorsFile, TensorSpec, write_safetensors};
+use crate::weights::{Checkpoint, NamedTensor, SafetensorsFile, TensorSpec, write_safetensors};
 
 /// What PEFT puts before the model's own names.
 const PREFIX: &str = "base_model.model.";

@@ -3,10 +3,10 @@
 use burn::tensor::{DType, Device, Distribution, Tensor, TensorData};
 use half::{bf16, f16};
 
-use crate::attention::Heads;
 use crate::config::ModelConfig;
 use crate::decoder::CausalLm;
 use crate::error::ModelError;
+use crate::heads::Heads;
 use crate::layer::{HeadNorms, Layer, Norm};
 use crate::linear::{Linear, Module};
 use crate::random::{Key, normal};

@@ -9,18 +9,11 @@ use std::ops::Range;
 use burn::tensor::Tensor;
 
 use crate::batch::{Batch, Visible};
+use crate::heads::Heads;
 use crate::kernels::{Scores, attention_probabilities, attention_scores_backward, log_sum_exp};
 
 /// Queries per block.
 const BLOCK: usize = 128;
-
-/// Head counts: `kv · group` query heads of `dim` share `kv` key and value heads.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Heads {
-    pub(crate) kv: usize,
-    pub(crate) group: usize,
-    pub(crate) dim: usize,
-}
 
 /// Queries of one segment, the keys they may see, and which of those each sees.
 #[derive(Clone, Debug)]

@@ -5,7 +5,7 @@
 //! whoever reads the file is told. Which keys are which is listed in `keys`.
 
 mod check;
-mod gguf;
+mod fields;
 mod json;
 mod keys;
 mod rope;
@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 
 use crate::error::ModelError;
 use crate::files::read_text;
-use crate::weights::FloatType;
+use crate::float::FloatType;
 
 /// A decoder family. All three share one layer (RMSNorm, grouped-query attention with rotary positions,
 /// SwiGLU); what differs is said at the variants.
@@ -60,7 +60,7 @@ impl Architecture {
         self == Self::Qwen3
     }
 
-    fn from_model_type(name: &str) -> Option<Self> {
+    pub(crate) fn from_model_type(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|architecture| architecture.model_type() == name)
     }
 }
@@ -183,8 +183,8 @@ impl From<ModelConfig> for ModelDescription {
     }
 }
 
-pub(crate) use check::problem;
-pub(crate) use gguf::{TensorFacts, from_metadata};
-pub(crate) use json::{Fields, brief};
+pub(crate) use check::{problem, problems};
+pub(crate) use fields::{Fields, brief};
+pub(crate) use json::supported;
 pub(crate) use keys::{FOREIGN, HARMLESS, Neutral, Only, is_off};
 pub(crate) use rope::llama3_divisors;

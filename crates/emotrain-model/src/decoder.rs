@@ -5,7 +5,6 @@ use burn::tensor::{DType, Device, IndexingUpdateOp, Int, Tensor, TensorData};
 use crate::attention::blocks;
 use crate::batch::{Batch, Target};
 use crate::config::{ModelConfig, ModelDescription};
-use crate::engine::Precision;
 use crate::error::ModelError;
 use crate::gradients::Gradients;
 use crate::head::{head_loss, target_log_probabilities};
@@ -14,7 +13,6 @@ use crate::layer::{Layer, Norm, Pass};
 use crate::linear::{Dropout, Module};
 use crate::lora::{Lora, LoraConfig};
 use crate::random::{Key, uniform};
-use crate::score::Scorer;
 
 /// A causal language model: token ids in, losses, gradients, scores and logits out.
 #[derive(Clone, Debug)]
@@ -213,15 +211,6 @@ impl CausalLm {
         let rows = batch.target_rows();
         let hidden = self.hidden(batch, Some(&rows));
         target_log_probabilities(&hidden, self.head_weight(), &among(&batch.targets, &rows))
-    }
-
-    /// The log-probability of each completion after each prompt, `[prompt][completion]`; for many batches, keep a
-    /// [`Scorer`].
-    ///
-    /// # Panics
-    /// If a prompt or a completion is empty.
-    pub fn score(&self, prompts: &[&[u32]], completions: &[Vec<u32>]) -> Vec<Vec<f32>> {
-        Scorer::new(self, completions, Precision::Full).score(prompts)
     }
 
     /// The logits after every token of `ids`, `[T, V]`: for comparing models, training never forms them.

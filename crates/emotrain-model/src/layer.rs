@@ -6,8 +6,9 @@
 
 use burn::tensor::{Int, Tensor};
 
-use crate::attention::{Block, Heads};
+use crate::attention::Block;
 use crate::gradients::Gradients;
+use crate::heads::Heads;
 use crate::kernels::{
     Rotation, rms_norm, rms_norm_backward, rms_norm_weight_gradient, rotate, swiglu, swiglu_backward,
 };

@@ -15,9 +15,11 @@ pub mod device;
 mod engine;
 mod error;
 mod files;
+mod float;
 mod generate;
 mod gradients;
 mod head;
+mod heads;
 mod kernels;
 mod layer;
 mod linear;
@@ -35,12 +37,13 @@ pub use config::{Architecture, Llama3Scaling, ModelConfig, ModelDescription};
 pub use decoder::{CausalLm, PassOptions};
 pub use engine::Precision;
 pub use error::ModelError;
+pub use float::FloatType;
 pub use generate::{Finish, Generated, Generation, GenerationConfig, Generator, NewToken, Prompt, Sampling};
 pub use gradients::Gradients;
 pub use lora::{LoraConfig, LoraInit};
 pub use score::Scorer;
 pub use sentence::{BertConfig, Pooling, SentenceConfig, SentenceEncoder, SentenceFolder};
 pub use weights::{
-    Checkpoint, FloatType, NamedTensor, SafetensorsFile, TensorSpec, TokenizerSource, tensor_shapes,
-    write_safetensors, write_safetensors_with,
+    Checkpoint, NamedTensor, SafetensorsFile, TensorSpec, TokenizerSource, tensor_shapes, write_safetensors,
+    write_safetensors_with,
 };

@@ -186,8 +186,7 @@ mod tests {
             let mut scorer = Scorer::new(&model, &completions, Precision::Full);
             let pairs: Vec<Vec<f32>> = prompts.chunks(2).flat_map(|pair| scorer.score(pair)).collect();
             assert_eq!(pairs, together);
-            let alone: Vec<Vec<f32>> =
-                prompts.iter().flat_map(|prompt| model.score(&[prompt], &completions)).collect();
+            let alone: Vec<Vec<f32>> = prompts.iter().flat_map(|prompt| scorer.score(&[prompt])).collect();
             assert_eq!(alone, together);
         }
     }

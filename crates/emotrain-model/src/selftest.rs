@@ -12,8 +12,8 @@ use crate::device::{self, OpenDevice};
 use crate::random::Key;
 use crate::{
     Architecture, Batch, BertConfig, CausalLm, GenerationConfig, Generator, Gradients, LoraConfig, LoraInit,
-    ModelConfig, ModelError, PassOptions, Pooling, Prompt, Sampling, SentenceConfig, SentenceEncoder,
-    Sequence,
+    ModelConfig, ModelError, PassOptions, Pooling, Precision, Prompt, Sampling, Scorer, SentenceConfig,
+    SentenceEncoder, Sequence,
 };
 
 /// Steps of gradient descent, every second one with gradient checkpointing.
@@ -133,7 +133,8 @@ impl Numbers {
         let sequences = rows(&[17, 9, 12], 13, 64);
         let (losses, norms) = train(&mut model, &sequences);
         let completions = [vec![3], vec![4, 5], vec![6, 7, 8]];
-        let scores = model.score(&[&sequences[0], &sequences[1]], &completions).concat();
+        let mut scorer = Scorer::new(&model, &completions, Precision::Full);
+        let scores = scorer.score(&[&sequences[0], &sequences[1]]).concat();
         let answers = answers(&model, &sequences);
         let encoder = SentenceEncoder::random(&encoder(), &on.device, on.dtype, SEED);
         let texts = rows(&[9, 3, 30, 1], 29, 220);

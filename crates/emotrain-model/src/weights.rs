@@ -9,7 +9,6 @@
 //! error that names the file and the tensor.
 
 mod checkpoint;
-mod float;
 mod folder;
 mod gguf;
 mod names;
@@ -20,12 +19,10 @@ mod tests;
 mod write;
 
 pub use checkpoint::Checkpoint;
-pub use float::FloatType;
 pub use gguf::TokenizerSource;
 pub use names::tensor_shapes;
 pub use safetensors::SafetensorsFile;
 pub use write::{NamedTensor, TensorSpec, write_safetensors, write_safetensors_with};
 
 pub(crate) use folder::Shards;
-pub(crate) use gguf::{Metadata, Value};
 pub(crate) use names::is_known_buffer;

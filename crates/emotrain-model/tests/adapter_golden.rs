@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{DType, Device};
-use emotrain_model::{BaseModel, CausalLm, Checkpoint, FloatType, SafetensorsFile};
+use emotrain_model::{BaseModel, CausalLm, Checkpoint, FloatType, Precision, SafetensorsFile, Scorer};
 
 const CASES: [(&str, &str); 6] = [
     ("pattern", "qwen2_tiny"),
@@ -55,7 +55,8 @@ fn adapters_compute_what_they_compute_in_peft() {
 
         // The engine that scores and generates has a form of its own.
         let (prompt, answer) = ids.split_at(ids.len() - 1);
-        let scored = model.score(&[prompt], &[answer.to_vec()])[0][0];
+        let answers = [answer.to_vec()];
+        let scored = Scorer::new(&model, &answers, Precision::Full).score(&[prompt])[0][0];
         let row = &expected[(prompt.len() - 1) * shape[1]..][..shape[1]];
         let log_sum = row.iter().map(|logit| f64::from(*logit).exp()).sum::<f64>().ln();
         let log_probability = f64::from(row[answer[0] as usize]) - log_sum;

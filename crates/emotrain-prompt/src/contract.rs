@@ -1,11 +1,10 @@
 //! What is kept beside an adapter so that it is asked the way it was trained.
 
 use emotrain_base::sha256_hex;
-use emotrain_recipe::DemonstrationOrder;
 use serde::{Deserialize, Serialize};
 
 use crate::chat::Thinking;
-use crate::encode::{Encoder, Question};
+use crate::encode::{DemonstrationSlot, Encoder, Question};
 use crate::error::PromptError;
 use crate::example;
 
@@ -61,20 +60,6 @@ pub struct PromptContract {
     pub clean_border: bool,
     /// An example of our own, rendered and encoded.
     pub golden: GoldenExample,
-}
-
-/// How a prompt shows demonstrations.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DemonstrationSlot {
-    /// Most of them.
-    pub k: usize,
-    /// Which one stands at the top.
-    pub order: DemonstrationOrder,
-    /// Whether each shows how similar it is.
-    pub show_score: bool,
-    /// Whether each shows its data set.
-    pub show_source: bool,
 }
 
 /// Ids of tokens with a role.

@@ -2,11 +2,11 @@
 
 use emotrain_data::{Dialogue, LabelSet, ShownDemonstration, UtteranceId};
 use emotrain_recipe::{DemonstrationOrder, PromptSection, RetrievalSection};
+use serde::{Deserialize, Serialize};
 
 use crate::budget::{Fitted, Lengths, Window, fit};
 use crate::chat::Thinking;
 use crate::completion::{Completions, SystemText};
-use crate::contract::DemonstrationSlot;
 use crate::error::PromptError;
 use crate::example;
 use crate::sample::Sample;
@@ -29,6 +29,20 @@ pub struct Encoder {
     thinking: Thinking,
     max_seq_length: usize,
     completions: Completions,
+}
+
+/// How a prompt shows demonstrations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DemonstrationSlot {
+    /// Most of them.
+    pub k: usize,
+    /// Which one stands at the top.
+    pub order: DemonstrationOrder,
+    /// Whether each shows how similar it is.
+    pub show_score: bool,
+    /// Whether each shows its data set.
+    pub show_source: bool,
 }
 
 /// An utterance to ask about, and what is shown beside its dialogue.

@@ -4,10 +4,9 @@ use std::fmt;
 use std::path::PathBuf;
 
 use emotrain_data::UtteranceId;
-use emotrain_recipe::{PromptTemplate, StandIn};
+use emotrain_recipe::StandIn;
 
 use crate::budget::Lengths;
-use crate::query::Query;
 
 /// One defect of a template file. Prints as `file:line: message`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,8 +35,13 @@ impl fmt::Display for TemplateProblem {
 #[derive(Debug, thiserror::Error)]
 pub enum PromptError {
     /// A query that neither comes with the program nor is a file.
-    #[error("there is no query \"{0}\"")]
-    UnknownQuery(String),
+    #[error("there is no query \"{name}\"")]
+    UnknownQuery {
+        /// What was asked for.
+        name: String,
+        /// The names that there are.
+        known: Vec<&'static str>,
+    },
     /// A query that failed for a dialogue after it had passed the checks.
     #[error("dialogue {dialogue}: {origin} cannot be rendered: {message}")]
     Query {
@@ -100,8 +104,10 @@ pub enum PromptError {
     NoTemplate {
         /// The file.
         path: String,
-        /// The template that comes with the program and may be meant.
-        meant: Option<String>,
+        /// The templates that come with the program, where one could have been named.
+        names: &'static [&'static str],
+        /// The one of them that may be meant.
+        meant: Option<&'static str>,
     },
     /// The template failed for one utterance after it had passed the checks.
     #[error("utterance {id}: {origin} cannot be rendered: {message}")]
@@ -217,13 +223,10 @@ impl PromptError {
                 "loop over \"demonstrations\" in the template and show .text and .label, or set retrieval.bank = \"\""
                     .to_owned(),
             ),
-            Self::UnknownQuery(name) => {
-                let names: Vec<&str> = Query::names().collect();
-                Some(match nearest(name, names.iter().copied()) {
-                    Some(near) => format!("did you mean \"{near}\"?"),
-                    None => format!("the queries are {}; one of your own is a file that ends in .toml", names.join(", ")),
-                })
-            }
+            Self::UnknownQuery { name, known } => Some(match nearest(name, known.iter().copied()) {
+                Some(near) => format!("did you mean \"{near}\"?"),
+                None => format!("the queries are {}; one of your own is a file that ends in .toml", known.join(", ")),
+            }),
             Self::UnusedKnowledge { unused, .. } => Some(format!(
                 "put {} into the template, take them out of prompt.slots or of the recipe, or use a template that \
                  shows them, such as template = \"prc_emo\"",
@@ -233,7 +236,7 @@ impl PromptError {
                 Some("no part of this template can be taken out".to_owned())
             }
             Self::NoSuchPart { has, .. } => Some(format!("it has {}", has.join(", "))),
-            Self::NoTemplate { meant, .. } => Some(templates(meant.as_deref())),
+            Self::NoTemplate { names, meant, .. } => Some(templates(names, *meant)),
             Self::NoTokenizer(_) => Some(
                 "load and save the tokenizer once with a current version of transformers, which writes it"
                     .to_owned(),
@@ -284,9 +287,12 @@ fn at_line(line: Option<usize>) -> String {
 }
 
 /// The templates that there are, the one that may be meant first.
-fn templates(meant: Option<&str>) -> String {
+fn templates(names: &[&str], meant: Option<&str>) -> String {
     let meant = meant.map_or(String::new(), |meant| format!("did you mean template = \"{meant}\"? "));
-    let names = PromptTemplate::NAMES.join(", ");
+    if names.is_empty() {
+        return "without the key the template that comes with the program is used".to_owned();
+    }
+    let names = names.join(", ");
     format!("{meant}built in are {names}; a template of your own is the path of a file, such as \"my.jinja\"")
 }
 

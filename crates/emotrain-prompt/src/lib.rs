@@ -50,8 +50,8 @@ mod tokenizer;
 
 pub use budget::Lengths;
 pub use chat::{ChatDate, DEFAULT_DATE, Ending, Message, Role, Thinking};
-pub use contract::{DemonstrationSlot, GoldenExample, PromptContract, SpecialTokens};
-pub use encode::{Answers, Encoder, Question};
+pub use contract::{GoldenExample, PromptContract, SpecialTokens};
+pub use encode::{Answers, DemonstrationSlot, Encoder, Question};
 pub use error::{PromptError, TemplateProblem};
 pub use query::{BadReply, Measures, Query, QueryText, Target, label_words, read_reply, unfenced};
 pub use sample::{Piece, Sample, TokenCounts};

@@ -108,7 +108,8 @@ impl Query {
         }
         let path = Path::new(name);
         if path.extension().is_none_or(|extension| extension != "toml") {
-            return Err(PromptError::UnknownQuery(name.to_owned()));
+            let known = Self::names().collect();
+            return Err(PromptError::UnknownQuery { name: name.to_owned(), known });
         }
         Self::from_source(path.display().to_string(), &emotrain_base::read_to_string(path, limits::RECIPE)?)
     }

@@ -1,5 +1,6 @@
 //! What the trainer and the evaluation get: token ids and where the supervision starts.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use emotrain_data::{Label, UtteranceId};
@@ -30,12 +31,31 @@ pub struct Sample {
 }
 
 impl Sample {
+    /// How many of the samples put each question; plain text puts none.
+    pub fn tasks(samples: &[Self]) -> BTreeMap<Task, usize> {
+        let mut counts = BTreeMap::new();
+        for task in samples.iter().filter_map(|sample| sample.task) {
+            *counts.entry(task).or_default() += 1;
+        }
+        counts
+    }
+
     /// The tokens of the prompt, up to where the model answers.
     pub fn prompt(&self) -> &[u32] {
         &self.ids[..self.prompt_len]
     }
 
-    /// The tokens that the loss counts.
+    /// Index of the first token that the loss counts: never the first of a sample, which nothing predicts.
+    pub fn supervised_from(&self) -> usize {
+        self.prompt_len.max(1)
+    }
+
+    /// How many tokens the loss counts.
+    pub fn supervised(&self) -> usize {
+        self.ids.len().saturating_sub(self.supervised_from())
+    }
+
+    /// The tokens that follow the prompt.
     pub fn completion(&self) -> &[u32] {
         &self.ids[self.prompt_len..]
     }
@@ -81,7 +101,7 @@ impl TokenCounts {
             let dropped = sample.dropped_history + sample.dropped_future;
             counts.samples += 1;
             counts.tokens += sample.ids.len();
-            counts.supervised_tokens += sample.completion().len();
+            counts.supervised_tokens += sample.supervised();
             counts.longest = counts.longest.max(sample.ids.len());
             counts.shortened += usize::from(dropped > 0);
             counts.dropped_utterances += dropped;

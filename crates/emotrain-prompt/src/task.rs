@@ -1,10 +1,6 @@
 //! The questions that samples put about utterances.
 
-use std::collections::BTreeMap;
-
 use emotrain_data::Dialogue;
-
-use crate::sample::Sample;
 
 /// What a sample asks about an utterance.
 ///
@@ -48,15 +44,6 @@ impl Task {
                 before.is_some_and(|before| *before != utterance.speaker) && utterance.label.is_some()
             }
         }
-    }
-
-    /// How many samples put each question; plain text puts none.
-    pub fn counts(samples: &[Sample]) -> BTreeMap<Self, usize> {
-        let mut counts = BTreeMap::new();
-        for task in samples.iter().filter_map(|sample| sample.task) {
-            *counts.entry(task).or_default() += 1;
-        }
-        counts
     }
 
     /// Utterances before the one in question without which there is nothing to ask.

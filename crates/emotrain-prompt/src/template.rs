@@ -88,7 +88,7 @@ impl Template {
         let parts = Parts::of(task);
         if let Some(path) = file {
             let source = emotrain_base::read_to_string(path, limits::TEMPLATE)
-                .map_err(|error| read_error(error, path))?;
+                .map_err(|error| read_error(error, path, &[]))?;
             return Self::from_source(path.display().to_string(), &source, parts);
         }
         let (name, source) = match task {
@@ -114,7 +114,7 @@ impl Template {
             PromptTemplate::PrcEmo => builtin("prc_emo", PRC_EMO)?,
             PromptTemplate::File(path) => {
                 let source = emotrain_base::read_to_string(path, limits::TEMPLATE)
-                    .map_err(|error| read_error(error, path))?;
+                    .map_err(|error| read_error(error, path, PromptTemplate::NAMES))?;
                 Self::from_source(path.display().to_string(), &source, parts)?
             }
         };
@@ -234,8 +234,8 @@ impl Template {
     }
 }
 
-/// A file that cannot be read; one that is not there may be meant as a template that comes with the program.
-fn read_error(error: std::io::Error, path: &Path) -> PromptError {
+/// A file that cannot be read; one that is not there may be meant as a template of these names.
+fn read_error(error: std::io::Error, path: &Path, names: &'static [&'static str]) -> PromptError {
     if error.kind() == std::io::ErrorKind::InvalidData {
         let origin = path.display().to_string();
         let message = error.to_string().trim_start_matches(&format!("{origin}: ")).to_owned();
@@ -245,8 +245,8 @@ fn read_error(error: std::io::Error, path: &Path) -> PromptError {
         return PromptError::Read(error);
     }
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let meant = nearest(&name, PromptTemplate::NAMES.iter().copied()).map(str::to_owned);
-    PromptError::NoTemplate { path: path.display().to_string(), meant }
+    let meant = nearest(&name, names.iter().copied());
+    PromptError::NoTemplate { path: path.display().to_string(), names, meant }
 }
 
 /// What a template wrote.

@@ -203,7 +203,7 @@ impl ChatTokenizer {
     /// [`PromptError::Tokenizer`] in the tokenizer's own words.
     pub fn pieces(&self, sample: &Sample) -> Result<Vec<Piece>, PromptError> {
         let tokens = sample.ids.iter().zip(self.decode_each(&sample.ids)?).enumerate();
-        let piece = |(at, (&id, text))| Piece { id, text, supervised: at >= sample.prompt_len.max(1) };
+        let piece = |(at, (&id, text))| Piece { id, text, supervised: at >= sample.supervised_from() };
         Ok(tokens.map(piece).collect())
     }
 

@@ -4,14 +4,11 @@ use std::path::PathBuf;
 
 use crate::file;
 use crate::overrides::Override;
-use crate::places::{Places, is_toml, joined};
+use crate::path::{is_toml, joined};
+use crate::places::Places;
 use crate::problem::{Fault, Findings, Origin};
 use crate::raw::{RawRecipe, RawSection, RawValue};
 use crate::vocabulary::Section;
-
-/// The names that `curriculum.name` may have beside a path: the files of `curriculum/`.
-pub const CURRICULA: &[&str] =
-    &["none", "prc_emo", "wes", "es", "reverse", "random_buckets", "length", "speakers", "file", "loss"];
 
 /// The text of a named curriculum.
 fn builtin(name: &str) -> Option<&'static str> {
@@ -129,6 +126,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::vocabulary::CURRICULA;
 
     #[test]
     fn every_file_of_the_folder_has_its_name() {

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use toml::Value;
 
 use crate::file;
-use crate::places::{Places, joined};
+use crate::path::joined;
+use crate::places::Places;
 use crate::problem::{Fault, Findings, Origin, Position};
-use crate::raw::{EXTENDS, RawKey, RawRecipe, RawValue};
+use crate::raw::{RawKey, RawRecipe, RawValue};
+use crate::vocabulary::EXTENDS;
 
 /// A recipe and those it extends, the recipe itself first.
 #[derive(Debug)]

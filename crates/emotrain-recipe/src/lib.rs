@@ -35,8 +35,10 @@ mod extends;
 mod file;
 mod fingerprint;
 mod foreign;
+mod load;
 mod merge;
 mod overrides;
+mod path;
 mod places;
 mod problem;
 mod raw;
@@ -58,9 +60,9 @@ pub use choices::{
     ResumeFrom, Scheduler, SearchIndex, SharedDialogues, TargetModules, TrainMethod, UnknownDevice,
     Unlabelled, WrongForm,
 };
-pub use curriculum::CURRICULA;
+pub use load::{load, parse};
 pub use problem::{OVERRIDE_FILE, Problem, RecipeError};
-pub use recipe::{Recipe, load, parse};
+pub use recipe::Recipe;
 pub use reserved::TEMPLATE_NAMES;
 pub use schema::json_schema;
 pub use sections::{
@@ -69,6 +71,7 @@ pub use sections::{
 };
 pub use stand_in::StandIn;
 pub use suggest::{composed, folded};
+pub use vocabulary::CURRICULA;
 
 /// `recipes/default.toml`: every key with its default and what it means.
 pub const DEFAULT_TOML: &str = include_str!("../../../recipes/default.toml");

@@ -10,7 +10,8 @@ use toml::{Table, Value};
 use crate::curriculum::{self, Choice, Overlay};
 use crate::extends::Layers;
 use crate::overrides::{self, Override};
-use crate::places::Places;
+use crate::path::joined;
+use crate::places::{Places, is_relative_path};
 use crate::problem::{Fault, Findings, Origin, Position};
 use crate::raw::{RawKey, RawRecipe, RawSection, RawValue};
 use crate::unknown::Unknown;
@@ -324,6 +325,24 @@ impl Merged {
         }
         document.insert(KNOWLEDGE.name.to_owned(), self.source_tables());
         document
+    }
+
+    /// Puts the folders before every relative input path.
+    pub(crate) fn resolve(&mut self, places: &Places) {
+        for (path, key) in self.paths() {
+            let base = match self.origin(&path) {
+                Origin::Curriculum(_) => Some(self.curriculum_folder()),
+                written @ (Origin::File(_) | Origin::Base(..) | Origin::Override | Origin::Default) => {
+                    places.base(written)
+                }
+            };
+            let Some(base) = base.map(Path::to_path_buf) else { continue };
+            if let Some(Value::String(text)) = self.value_mut(&path)
+                && is_relative_path(key.kind, text)
+            {
+                *text = joined(&base, Path::new(text)).to_string_lossy().into_owned();
+            }
+        }
     }
 }
 

@@ -10,10 +10,7 @@ use toml::{Spanned, Value};
 
 use crate::problem::{Fault, Position};
 use crate::syntax;
-use crate::vocabulary::{KNOWLEDGE, Section};
-
-/// The key at the top of a recipe that names the recipe below it.
-pub(crate) const EXTENDS: &str = "extends";
+use crate::vocabulary::{EXTENDS, KNOWLEDGE, Section};
 
 /// The parsed file.
 #[derive(Debug, Default)]

@@ -10,8 +10,7 @@ use toml_edit::{DocumentMut, RawString, Table};
 
 use crate::DEFAULT_TOML;
 use crate::merge::Merged;
-use crate::raw::EXTENDS;
-use crate::vocabulary::{KNOWLEDGE, Key, Kind, SECTIONS, Section};
+use crate::vocabulary::{EXTENDS, KNOWLEDGE, Key, Kind, SECTIONS, Section};
 
 /// The JSON Schema (draft 2020-12) of a recipe file, without references.
 ///

@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::foreign::{self, Meaning};
 use crate::problem::Fault;
-use crate::raw::EXTENDS;
 use crate::suggest::{did_you_mean, folded, nearest};
-use crate::vocabulary::{KNOWLEDGE, SECTIONS, Section, sections_with};
+use crate::vocabulary::{EXTENDS, KNOWLEDGE, SECTIONS, Section, sections_with};
 
 /// An unknown name and what it was probably meant to be.
 #[derive(Debug)]

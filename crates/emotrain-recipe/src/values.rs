@@ -8,7 +8,7 @@ use toml::Value;
 
 use crate::choices::DeviceChoice;
 use crate::foreign;
-use crate::places::is_toml;
+use crate::path::is_toml;
 use crate::problem::Fault;
 use crate::suggest::{did_you_mean, either, folded, nearest, quoted};
 use crate::vocabulary::{Key, Kind};

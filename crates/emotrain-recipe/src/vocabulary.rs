@@ -11,7 +11,13 @@ use crate::choices::{
     PhaseScheduler, PromptSlots, PromptTemplate, Provider, QUERIES, Reporter, ResponseFormat, Scheduler,
     SearchIndex, SharedDialogues, TargetModules, TrainMethod, Unlabelled,
 };
-use crate::curriculum::CURRICULA;
+
+/// The key at the top of a recipe that names the recipe below it.
+pub(crate) const EXTENDS: &str = "extends";
+
+/// The names that `curriculum.name` may have beside a path: the files of `curriculum/`.
+pub const CURRICULA: &[&str] =
+    &["none", "prc_emo", "wes", "es", "reverse", "random_buckets", "length", "speakers", "file", "loss"];
 
 /// A section and its keys, in the order of the file.
 #[derive(Debug)]

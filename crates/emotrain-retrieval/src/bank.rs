@@ -11,8 +11,7 @@ use indexmap::IndexSet;
 use rayon::prelude::*;
 
 use crate::error::{BankProblem, RetrievalError};
-use crate::index;
-use crate::manifest::{DEMONSTRATIONS, Manifest, VECTORS};
+use crate::manifest::{DEMONSTRATIONS, INDEX, IndexRecord, MANIFEST, Manifest, VECTORS};
 use crate::mapped::MappedFile;
 use crate::text::{TextKey, fingerprint};
 use crate::vectors::Vectors;
@@ -90,7 +89,7 @@ impl Bank {
         let vectors = manifest.vectors.as_ref();
         let vectors =
             vectors.map(|record| Vectors::open(&vectors_path, manifest.count, record)).transpose()?;
-        let index = index::map(folder, &manifest)?;
+        let index = map_index(folder, &manifest)?;
         let path = folder.join(DEMONSTRATIONS);
         let lines = MappedFile::open(&path)?;
         let (scan, digest) = rayon::join(
@@ -271,6 +270,34 @@ fn equal_range(order: &[u32], key: impl Fn(u32) -> TextKey, wanted: TextKey) -> 
     let start = order.partition_point(|row| key(*row) < wanted);
     let length = order[start..].partition_point(|row| key(*row) == wanted);
     &order[start..start + length]
+}
+
+/// The bytes of the graph that the manifest names, mapped; their number is compared with the manifest's, and the
+/// vectors that they were made of with the bank's.
+///
+/// # Errors
+/// A file that is missing or was cut off, a graph of other vectors.
+fn map_index(folder: &Path, manifest: &Manifest) -> Result<Option<Arc<MappedFile>>, RetrievalError> {
+    let Some(record) = &manifest.index else { return Ok(None) };
+    let path = folder.join(INDEX);
+    let fail = |problem| RetrievalError::bank(&path, problem);
+    if record.kind != IndexRecord::HNSW {
+        let message = format!("it names the index \"{}\"; this program knows \"hnsw\"", record.kind);
+        return Err(RetrievalError::bank(&folder.join(MANIFEST), BankProblem::BadManifest(message)));
+    }
+    if let Err(fault) = record.parameters().check() {
+        return Err(RetrievalError::bank(&folder.join(MANIFEST), BankProblem::BadManifest(fault)));
+    }
+    let vectors = manifest.vectors.as_ref().map(|vectors| &vectors.sha256);
+    if vectors != Some(&record.vectors_sha256) {
+        return Err(fail(BankProblem::StaleIndex));
+    }
+    let bytes = MappedFile::open(&path)?;
+    let (found, expected) = (bytes.len() as u64, record.bytes);
+    if found != expected {
+        return Err(fail(BankProblem::OtherSize { found, expected }));
+    }
+    Ok(Some(Arc::new(bytes)))
 }
 
 #[cfg(test)]

@@ -21,10 +21,10 @@ use crate::embed::{Embedder, embed_checked};
 use crate::error::{BankProblem, RetrievalError};
 use crate::index;
 use crate::manifest::{
-    DEMONSTRATIONS, FORMAT_VERSION, FileRecord, IndexRecord, MANIFEST, Manifest, Source, VECTORS,
+    DEMONSTRATIONS, FORMAT_VERSION, FileRecord, HnswParameters, IndexRecord, MANIFEST, Manifest, Source,
+    VECTORS,
 };
 use crate::retriever::require_encoder;
-use crate::search::graph::HnswParameters;
 use crate::text::TextKey;
 use crate::vectors::write_vectors;
 use journal::Journal;

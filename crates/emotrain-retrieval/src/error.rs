@@ -73,9 +73,9 @@ pub enum BankProblem {
     /// A folder, a pipe or a device where a file should be.
     #[error("is not a file")]
     NotAFile,
-    /// A row's sketch, by which searches pass over it, is not that of its vector.
-    #[error("the sketch of vector {row} is not its own")]
-    OtherSketch {
+    /// A row's quantised form, by which searches pass over it, is not that of its vector.
+    #[error("the quantised form of vector {row} is not its own")]
+    OtherQuantised {
         /// Counted from 0.
         row: usize,
     },
@@ -269,7 +269,7 @@ impl BankProblem {
                 | Self::OtherSize { .. }
                 | Self::OtherShape { .. }
                 | Self::OtherCount { .. }
-                | Self::OtherSketch { .. }
+                | Self::OtherQuantised { .. }
                 | Self::BadVectors(_)
                 | Self::BadManifest(_)
                 | Self::NotFinite { .. }

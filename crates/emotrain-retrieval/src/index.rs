@@ -1,15 +1,13 @@
 //! `index.usearch`: the graph of a bank's vectors, for a search that need not look at all of them.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use emotrain_base::{sha256_hex, write_atomic};
 
 use crate::bank::Bank;
 use crate::error::{BankProblem, RetrievalError};
-use crate::manifest::{INDEX, IndexRecord, MANIFEST, Manifest};
-use crate::mapped::MappedFile;
-use crate::search::graph::{Graph, HnswParameters, Twins, build};
+use crate::manifest::{HnswParameters, INDEX, IndexRecord, Manifest};
+use crate::search::graph::{DuplicateTexts, Graph, build};
 use crate::vectors::Vectors;
 
 /// Takes up a bank's graph; every byte of it is read.
@@ -29,7 +27,7 @@ pub(crate) fn open(bank: &Bank, ef_search: usize) -> Result<Graph, RetrievalErro
         let expected = record.sha256.clone();
         return Err(fail(BankProblem::OtherContent { found, expected }));
     }
-    let twins = Twins::new(vectors, bank.by_exact_text());
+    let twins = DuplicateTexts::new(vectors, bank.by_exact_text());
     Graph::open(bytes, vectors, twins, (record.parameters(), ef_search))
         .map_err(|fault| fail(BankProblem::BadIndex(fault)))
 }
@@ -91,7 +89,7 @@ pub(crate) fn write(
     };
     let path = folder.join(INDEX);
     parameters.check().map_err(|fault| RetrievalError::bank(&path, BankProblem::BadIndex(fault)))?;
-    let nodes = Twins::new(vectors, bank.by_exact_text()).firsts;
+    let nodes = DuplicateTexts::new(vectors, bank.by_exact_text()).firsts;
     let old = old.filter(|old| can_grow(old, vectors, parameters)).and_then(Bank::index_bytes);
     let old = old.map(|bytes| &bytes[..]);
     let bytes = build(vectors, &nodes, (parameters, old), &mut |done| tell(done, nodes.len()))
@@ -126,34 +124,6 @@ fn can_grow(old: &Bank, vectors: &Vectors, parameters: HnswParameters) -> bool {
 pub(crate) fn problems(bank: &Bank) -> Vec<RetrievalError> {
     let record = bank.manifest().index.as_ref();
     record.and_then(|_| open(bank, 1).err()).into_iter().collect()
-}
-
-/// The bytes of the graph that the manifest names, mapped; their number is compared with the manifest's, and the
-/// vectors that they were made of with the bank's.
-///
-/// # Errors
-/// A file that is missing or was cut off, a graph of other vectors.
-pub(crate) fn map(folder: &Path, manifest: &Manifest) -> Result<Option<Arc<MappedFile>>, RetrievalError> {
-    let Some(record) = &manifest.index else { return Ok(None) };
-    let path = folder.join(INDEX);
-    let fail = |problem| RetrievalError::bank(&path, problem);
-    if record.kind != IndexRecord::HNSW {
-        let message = format!("it names the index \"{}\"; this program knows \"hnsw\"", record.kind);
-        return Err(RetrievalError::bank(&folder.join(MANIFEST), BankProblem::BadManifest(message)));
-    }
-    if let Err(fault) = record.parameters().check() {
-        return Err(RetrievalError::bank(&folder.join(MANIFEST), BankProblem::BadManifest(fault)));
-    }
-    let vectors = manifest.vectors.as_ref().map(|vectors| &vectors.sha256);
-    if vectors != Some(&record.vectors_sha256) {
-        return Err(fail(BankProblem::StaleIndex));
-    }
-    let bytes = MappedFile::open(&path)?;
-    let (found, expected) = (bytes.len() as u64, record.bytes);
-    if found != expected {
-        return Err(fail(BankProblem::OtherSize { found, expected }));
-    }
-    Ok(Some(Arc::new(bytes)))
 }
 
 #[cfg(test)]

@@ -8,7 +8,6 @@ use emotrain_data::SplitKind;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{BankProblem, RetrievalError};
-use crate::search::graph::HnswParameters;
 
 /// The version that this program writes.
 pub(crate) const FORMAT_VERSION: u32 = 2;
@@ -190,5 +189,37 @@ impl Manifest {
     pub fn content_hash(&self) -> String {
         let vectors = self.vectors.as_ref().map_or("", |vectors| vectors.sha256.as_str());
         sha256_hex(format!("{}\n{vectors}\n{}", self.demonstrations.sha256, self.held_out_forced).as_bytes())
+    }
+}
+
+/// What a graph is built with, in the words of hnswlib and FAISS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HnswParameters {
+    /// Neighbours that a node keeps, twice as many on the lowest level. At least 2.
+    pub m: usize,
+    /// Candidates that are weighed for a new node.
+    pub ef_construction: usize,
+}
+
+impl Default for HnswParameters {
+    /// Those of usearch.
+    fn default() -> Self {
+        Self { m: 16, ef_construction: 128 }
+    }
+}
+
+impl HnswParameters {
+    /// Refuses what no graph can be built with.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub(crate) fn check(self) -> Result<(), String> {
+        let Self { m, ef_construction } = self;
+        if (2..=512).contains(&m) && (1..=65_536).contains(&ef_construction) {
+            return Ok(());
+        }
+        Err(format!(
+            "an index with m {m} and ef_construction {ef_construction}; they go from 2 to 512 and from 1 to 65536"
+        ))
     }
 }

@@ -11,11 +11,11 @@ use crate::embed::{Embedder, embed_checked, encoder_digest, same_encoder};
 use crate::error::{BankProblem, RetrievalError};
 use crate::guard::{Asked, Closed, Guard};
 use crate::index;
-use crate::manifest::{INDEX, IndexRecord};
-use crate::search::dense::nearest;
-use crate::search::graph::{Graph, HnswParameters};
+use crate::manifest::{HnswParameters, INDEX, IndexRecord};
+use crate::search::dense::{Rows, nearest};
+use crate::search::graph::Graph;
 use crate::search::lexical::Lexical;
-use crate::search::{Hit, Wish};
+use crate::search::{Hit, SearchQuery};
 use crate::text::TextKey;
 
 /// Texts that are handed to an encoder at a time.
@@ -210,7 +210,7 @@ impl<'a> Retriever<'a> {
         let entries = self.bank.entries();
         let balance = (entries.emotions.as_slice(), self.bank.emotions().len());
         #[expect(clippy::cast_possible_truncation, reason = "a bound between -1 and 1")]
-        let wish = Wish {
+        let wish = SearchQuery {
             k: self.section.k,
             min_score: least(self.section.min_score as f32),
             balance: self.section.label_balance.then_some(balance),
@@ -223,7 +223,7 @@ impl<'a> Retriever<'a> {
                     return Err(RetrievalError::bank(self.bank.folder(), BankProblem::NoVectors));
                 };
                 let queries = self.encode(*embedder, texts)?;
-                Ok(nearest(vectors.rows(), &queries, wish, admits))
+                Ok(nearest(Rows::of(vectors), &queries, wish, admits))
             }
             Engine::Graph(embedder, graph) => {
                 let queries = self.encode(*embedder, texts)?;

@@ -2,10 +2,8 @@
 
 pub(crate) mod dense;
 pub(crate) mod graph;
-mod integer;
 mod kernel;
 pub(crate) mod lexical;
-pub(crate) mod sketch;
 
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +18,7 @@ pub struct Hit {
 
 /// What a search looks for.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Wish<'a> {
+pub(crate) struct SearchQuery<'a> {
     /// Most demonstrations.
     pub(crate) k: usize,
     /// Least similarity.
@@ -32,13 +30,13 @@ pub(crate) struct Wish<'a> {
 /// The best of what it was offered: by score, and of equal scores the earlier rows.
 #[derive(Clone, Debug)]
 pub(crate) struct Best<'a> {
-    wish: Wish<'a>,
+    wish: SearchQuery<'a>,
     /// One list, or one for each emotion; best first.
     lists: Vec<Vec<Hit>>,
 }
 
 impl<'a> Best<'a> {
-    pub(crate) fn new(wish: Wish<'a>) -> Self {
+    pub(crate) fn new(wish: SearchQuery<'a>) -> Self {
         let lists = wish.balance.map_or(1, |(_, emotions)| emotions);
         Self { wish, lists: vec![Vec::new(); lists] }
     }

@@ -1,7 +1,7 @@
 //! `vectors.safetensors`: the demonstrations' vectors, memory-mapped.
 //!
 //! The tensors are `vectors`, F32 `[count, dimensions]`, row by row and each of length 1; `texts`, U64
-//! `[count]`, a key of the text that each vector was made of; and the rows' sketches by which a search
+//! `[count]`, a key of the text that each vector was made of; and the rows quantised to int8, by which a search
 //! passes over most of them: `codes`, I8 `[count, dimensions]`, `steps` and `errors`, F32 `[count]`.
 
 use std::io::{BufWriter, Write};
@@ -17,8 +17,7 @@ use crate::embed::{is_unit, length};
 use crate::error::{BankProblem, RetrievalError};
 use crate::manifest::VectorsRecord;
 use crate::mapped::MappedFile;
-use crate::search::dense::{Rows, Source};
-use crate::search::sketch::{Sketches, sketch};
+use crate::quantised::{QuantisedRows, quantise};
 use crate::text::TextKey;
 
 const ROWS: &str = "vectors";
@@ -90,15 +89,14 @@ impl Vectors {
         Ok(Self { path, rows, steps, errors, texts, codes, file, count, width: found_width })
     }
 
-    /// What a search goes through.
-    pub(crate) fn rows(&self) -> Rows<'_> {
+    /// The rows quantised, by which a search passes over most of them.
+    pub(crate) fn quantised(&self) -> QuantisedRows<'_> {
         let floats = |place: &Range<usize>| bytemuck::cast_slice(&self.file[place.clone()]);
-        let sketches = Sketches {
+        QuantisedRows {
             codes: bytemuck::cast_slice(&self.file[self.codes.clone()]),
             steps: floats(&self.steps),
             errors: floats(&self.errors),
-        };
-        Rows { source: Source::File(self), width: self.width, sketches }
+        }
     }
 
     /// Copies one vector out of the file, past the mapping: a search that goes here and there would
@@ -165,8 +163,9 @@ impl Vectors {
     pub(crate) fn problems(&self) -> Vec<RetrievalError> {
         let fail = |problem| RetrievalError::bank(&self.path, problem);
         let rows = self.all().par_chunks_exact(self.width).enumerate();
-        let sketches = self.rows().sketches;
-        let other = |row, vector| (!sketches.is_of(row, vector)).then_some(BankProblem::OtherSketch { row });
+        let quantised = self.quantised();
+        let other =
+            |row, vector| (!quantised.is_of(row, vector)).then_some(BankProblem::OtherQuantised { row });
         let bad = rows.filter_map(|(row, vector)| bad_vector(row, vector).or_else(|| other(row, vector)));
         let bad: Vec<BankProblem> = bad.collect();
         bad.into_iter().map(fail).collect()
@@ -200,7 +199,7 @@ pub(crate) fn write_vectors<'a>(
     let (mut steps, mut errors) = (Vec::with_capacity(texts.len()), Vec::with_capacity(texts.len()));
     for row in rows {
         let row = row?;
-        let (coded, step, error) = sketch(&row);
+        let (coded, step, error) = quantise(&row);
         codes.extend(coded);
         steps.push(step);
         errors.push(error);

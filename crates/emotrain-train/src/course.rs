@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use emotrain_prompt::{Sample, Task};
+use emotrain_prompt::Sample;
 
 use crate::event::Event;
 
@@ -77,7 +77,7 @@ impl Course {
 ///
 /// `told` is as for [`Course::scalars`].
 pub(crate) fn task_scalars(samples: &[Sample], told: &[(usize, f64, usize)]) -> Vec<(String, f64)> {
-    if Task::counts(samples).len() < 2 {
+    if Sample::tasks(samples).len() < 2 {
         return Vec::new();
     }
     let losses = mean_losses(told, |sample| samples[sample].task);

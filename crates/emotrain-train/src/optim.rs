@@ -10,35 +10,31 @@ use emotrain_recipe::{Scheduler, TrainSection};
 /// The learning rate by step, as Hugging Face's `get_{linear,cosine,constant}_schedule_with_warmup`
 /// (`transformers/optimization.py`).
 #[derive(Clone, Copy, Debug)]
-pub struct Schedule {
+pub struct LearningRate {
     kind: Scheduler,
-    learning_rate: f64,
+    /// `learning_rate` of the recipe, reached after the warm-up.
+    peak: f64,
     warmup_steps: usize,
     total_steps: usize,
 }
 
-impl Schedule {
+impl LearningRate {
     /// The schedule of a run of `total_steps`; `warmup_steps` wins over `warmup_ratio`, whose product is rounded up.
     pub fn new(section: &TrainSection, total_steps: usize) -> Self {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a ratio of the steps")]
         let share = (section.warmup_ratio * total_steps as f64).ceil() as usize;
         let warmup_steps = if section.warmup_steps > 0 { section.warmup_steps } else { share };
-        Self {
-            kind: section.lr_scheduler_type,
-            learning_rate: section.learning_rate,
-            warmup_steps,
-            total_steps,
-        }
+        Self { kind: section.lr_scheduler_type, peak: section.learning_rate, warmup_steps, total_steps }
     }
 
     /// The learning rate of step `step`, counted from 0. With a warm-up the first is 0.
     pub fn at(&self, step: usize) -> f64 {
         if step < self.warmup_steps {
-            return self.learning_rate * step as f64 / self.warmup_steps.max(1) as f64;
+            return self.peak * step as f64 / self.warmup_steps.max(1) as f64;
         }
         let span = self.total_steps.saturating_sub(self.warmup_steps).max(1) as f64;
         let done = ((step - self.warmup_steps) as f64 / span).min(1.0);
-        self.learning_rate
+        self.peak
             * match self.kind {
                 Scheduler::Linear => 1.0 - done,
                 Scheduler::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * done).cos()),

@@ -14,7 +14,7 @@ const MEGABATCH: usize = 50;
 
 /// The samples of every step of a run.
 #[derive(Clone, Debug)]
-pub struct Plan {
+pub struct SampleOrder {
     epochs: Vec<Arc<Epoch>>,
     shuffle: bool,
     /// Samples per optimizer step: micro-batch size × accumulation steps.
@@ -34,7 +34,7 @@ struct At {
     number: usize,
 }
 
-impl Plan {
+impl SampleOrder {
     /// The plan for samples of these lengths in tokens.
     pub fn new(section: &TrainSection, lengths: Vec<usize>, course: &Course) -> Self {
         let micro = section.per_device_train_batch_size;
@@ -144,9 +144,9 @@ impl Plan {
 mod tests {
     use super::*;
 
-    fn plan(samples: usize, grouped: bool) -> Plan {
+    fn plan(samples: usize, grouped: bool) -> SampleOrder {
         let lengths = (0..samples).map(|i| 10 + i * 7 % 50).collect();
-        Plan {
+        SampleOrder {
             epochs: Course::plain(samples, 2).epochs,
             shuffle: true,
             window: 4,
@@ -184,11 +184,11 @@ mod tests {
     }
 
     /// Easy samples first, then all, then all again.
-    fn course() -> Plan {
+    fn course() -> SampleOrder {
         let all = || (0..20).collect::<Vec<_>>();
         let epoch = |phase, samples| Arc::new(Epoch { phase, samples });
         let epochs = vec![epoch(0, (0..10).collect()), epoch(1, all()), epoch(1, all())];
-        Plan { epochs, total_steps: 3 + 5 + 5, ..plan(20, false) }
+        SampleOrder { epochs, total_steps: 3 + 5 + 5, ..plan(20, false) }
     }
 
     #[test]
@@ -210,14 +210,14 @@ mod tests {
 
     #[test]
     fn without_shuffling_a_course_is_followed_to_the_letter() {
-        let plan = Plan { shuffle: false, ..course() };
+        let plan = SampleOrder { shuffle: false, ..course() };
         assert_eq!(plan.step(0), [[0, 1], [2, 3]]);
         assert_eq!(plan.step(3), [[0, 1], [2, 3]]);
     }
 
     #[test]
     fn grouping_puts_like_lengths_together() {
-        let spread = |plan: &Plan| -> usize {
+        let spread = |plan: &SampleOrder| -> usize {
             let lengths: Vec<usize> = (0..433).map(|i| 10 + i * 7 % 50).collect();
             (0..plan.steps_in(0))
                 .map(|step| {

@@ -9,8 +9,8 @@ use emotrain_recipe::{Metric, TrainMethod};
 use crate::checkpoint::State;
 use crate::error::TrainError;
 use crate::event::{Evaluation, Event};
+use crate::job::Job;
 use crate::run_dir::write_folder;
-use crate::trainer::Job;
 use crate::validate::{Validation, evaluate, label_loss, sequence_loss};
 
 /// Evaluates the model on the validation data.

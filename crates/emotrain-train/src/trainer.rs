@@ -1,9 +1,9 @@
 //! The loop: one visible function from the first step to the last.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
-use emotrain_model::{BaseModel, Batch, CausalLm};
+use emotrain_model::{Batch, CausalLm};
 use emotrain_prompt::Sample;
 use emotrain_recipe::{Recipe, ResumeFrom};
 
@@ -11,33 +11,13 @@ use crate::checkpoint::{self, State};
 use crate::course::{Course, task_scalars};
 use crate::error::TrainError;
 use crate::event::{End, Evaluation, Event};
+use crate::job::Job;
 use crate::metrics_log::MetricsLog;
-use crate::optim::{Adam, Schedule};
-use crate::order::Plan;
-use crate::run_dir::RunDir;
+use crate::optim::{Adam, LearningRate};
+use crate::order::SampleOrder;
 use crate::selection::{check_result, load_result, note, save_result, scalars, validate};
 use crate::step::{StepAt, StepResult, step};
 use crate::validate::{Validation, pack};
-
-/// A run: what to do, where, and what the outside world lends it.
-pub struct Job<'a> {
-    /// The resolved recipe.
-    pub recipe: &'a Recipe,
-    /// The run's folder.
-    pub run: &'a RunDir,
-    /// The base model, for `adapter_config.json`.
-    pub base: BaseModel<'a>,
-    /// Files, by name, that are saved with whatever was trained: all that is needed to use it.
-    pub companions: &'a [(String, String)],
-    /// Set from outside to stop at the next step boundary.
-    pub stop: &'a AtomicBool,
-    /// Set from outside to save at the next step boundary and go on; taken back when that is done.
-    pub save: &'a AtomicBool,
-    /// Seconds since 1970.
-    pub clock: &'a dyn Fn() -> f64,
-    /// Number of labels, for the metrics of a validation by questions.
-    pub labels: usize,
-}
 
 /// What to train and validate on.
 #[derive(Clone, Copy)]
@@ -74,7 +54,8 @@ pub fn train(
     events: &mut dyn FnMut(&Event),
 ) -> Result<Outcome, TrainError> {
     let Recipe { train: section, curriculum, eval, save, .. } = job.recipe;
-    let plan = Plan::new(section, data.train.iter().map(|sample| sample.ids.len()).collect(), data.course);
+    let plan =
+        SampleOrder::new(section, data.train.iter().map(|sample| sample.ids.len()).collect(), data.course);
     let mut optimizer = Adam::new(section);
     let (mut state, mut last_checkpoint) = take_up(job, &plan, &mut model, &mut optimizer)?;
     let mut diary = Diary::open(job, (&plan, data), &state)?;
@@ -90,7 +71,7 @@ pub fn train(
             events(&data.course.phase_event(plan.epoch_of(state.step)));
         }
         let span = if curriculum.restart_lr_scheduler { phase } else { 0..plan.total_steps() };
-        let learning_rate = Schedule::new(section, span.len()).at(state.step - span.start);
+        let learning_rate = LearningRate::new(section, span.len()).at(state.step - span.start);
         let at = StepAt { number: state.step, learning_rate };
         let window = plan.step(state.step);
         let batches: Vec<Batch> =
@@ -139,7 +120,7 @@ pub fn train(
 struct Diary<'a> {
     job: &'a Job<'a>,
     log: MetricsLog,
-    plan: &'a Plan,
+    plan: &'a SampleOrder,
     data: TrainData<'a>,
     /// Step, seconds and tokens at which this process took the run up, and when.
     start: State,
@@ -149,7 +130,7 @@ struct Diary<'a> {
 impl<'a> Diary<'a> {
     fn open(
         job: &'a Job<'a>,
-        (plan, data): (&'a Plan, TrainData<'a>),
+        (plan, data): (&'a SampleOrder, TrainData<'a>),
         state: &State,
     ) -> Result<Self, TrainError> {
         let begin = (job.clock)();
@@ -218,8 +199,7 @@ impl<'a> Diary<'a> {
 fn per_sample(samples: &[Sample], window: &[usize], losses: &[f32]) -> Vec<(usize, f64, usize)> {
     let mut losses = losses.iter();
     let mut told = |&number: &usize| {
-        // The first token of a sample has nothing before it to be predicted from.
-        let tokens = samples[number].ids.len() - samples[number].prompt_len.max(1);
+        let tokens = samples[number].supervised();
         let sum = losses.by_ref().take(tokens).map(|&loss| f64::from(loss)).sum();
         (number, sum, tokens)
     };
@@ -229,7 +209,7 @@ fn per_sample(samples: &[Sample], window: &[usize], losses: &[f32]) -> Vec<(usiz
 /// Goes on from where the recipe says, or begins.
 fn take_up(
     job: &Job,
-    plan: &Plan,
+    plan: &SampleOrder,
     model: &mut CausalLm,
     optimizer: &mut Adam,
 ) -> Result<(State, Option<PathBuf>), TrainError> {

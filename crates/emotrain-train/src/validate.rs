@@ -90,8 +90,7 @@ pub fn sample_losses(model: &CausalLm, samples: &[Sample], batch_size: usize) ->
     for batch in samples.chunks(batch_size) {
         let mut log_probs = model.log_probabilities(&pack(batch)).into_iter().map(f64::from);
         for sample in batch {
-            let tokens = sample.ids.len() - sample.prompt_len.max(1);
-            losses.push(-log_probs.by_ref().take(tokens).sum::<f64>());
+            losses.push(-log_probs.by_ref().take(sample.supervised()).sum::<f64>());
         }
     }
     losses

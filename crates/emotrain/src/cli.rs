@@ -15,7 +15,7 @@ pub(crate) use self::bank::{
     AnnotateArgs, BankCheckArgs, BankCommand, BuildArgs, GenerateArgs, ReviewCommand, ScoreReviewArgs,
     SearchArgs, SheetArgs,
 };
-pub(crate) use self::bench::BenchArgs;
+pub(crate) use self::bench::{BenchArgs, Product};
 pub(crate) use self::interpret::InterpretArgs;
 pub(crate) use self::selftest::SelftestArgs;
 

@@ -14,8 +14,6 @@ use emotrain_recipe::RecipeError;
 use emotrain_retrieval::RetrievalError;
 use emotrain_train::TrainError;
 
-use crate::hub::HubError;
-
 /// How the program ends. The numbers are documented in `--help`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -169,7 +167,6 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     }
     let complaint = cause.downcast_ref::<Complaint>().map(|complaint| complaint.exit);
     let recipe = cause.downcast_ref::<RecipeError>().map(|_| Exit::Usage);
-    let hub = cause.downcast_ref::<HubError>().map(HubError::exit);
     let data = cause.downcast_ref().map(of_data);
     let write = cause.downcast_ref::<WriteError>().map(|_| Exit::Output);
     let retrieval = cause.downcast_ref().map(of_retrieval);
@@ -182,7 +179,6 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     complaint
         .or(write)
         .or(recipe)
-        .or(hub)
         .or(data)
         .or(retrieval)
         .or(curriculum)
@@ -278,7 +274,6 @@ fn of_system(error: &IoError) -> Exit {
 fn hint(error: &anyhow::Error) -> Option<String> {
     error.chain().find_map(|cause| {
         let complaint = cause.downcast_ref::<Complaint>().and_then(|complaint| complaint.hint.clone());
-        let hub = cause.downcast_ref::<HubError>().map(|error| error.hint().to_owned());
         let data = cause.downcast_ref::<DataError>().and_then(DataError::hint);
         let damaged = cause.downcast_ref::<DamagedFile>().and_then(|error| error.hint().map(str::to_owned));
         let write = cause.downcast_ref::<WriteError>().and_then(|error| error.hint().map(str::to_owned));
@@ -287,16 +282,7 @@ fn hint(error: &anyhow::Error) -> Option<String> {
         let prompt = cause.downcast_ref::<PromptError>().and_then(PromptError::hint);
         let model = cause.downcast_ref::<ModelError>().and_then(ModelError::hint);
         let train = cause.downcast_ref::<TrainError>().and_then(TrainError::hint);
-        complaint
-            .or(damaged)
-            .or(write)
-            .or(hub)
-            .or(data)
-            .or(retrieval)
-            .or(curriculum)
-            .or(prompt)
-            .or(model)
-            .or(train)
+        complaint.or(damaged).or(write).or(data).or(retrieval).or(curriculum).or(prompt).or(model).or(train)
     })
 }
 

@@ -21,17 +21,17 @@ use hf_hub::{Cache, Repo, RepoType};
 
 use self::cached::{CachedRepo, OnlySnapshot};
 use self::client::Client;
-use self::error::Asked;
+use self::error::{Asked, HubError};
 use self::fetch::{Failure, Fetch};
 use self::names::{is_hub_name, is_plain_path};
 use self::store::Store;
 use self::trouble::Trouble;
 use crate::address;
 use crate::env::Env;
+use crate::exit::Complaint;
 use crate::printer::Printer;
 use crate::secret::Secret;
 
-pub(crate) use self::error::HubError;
 pub(crate) use self::wanted::Wanted;
 
 const ENDPOINT: &str = "https://huggingface.co";
@@ -52,7 +52,11 @@ impl<'a> Hub<'a> {
     ///
     /// # Errors
     /// Every way in which a name leads nowhere.
-    pub(crate) fn folder(&self, name: &str, revision: &str, wanted: Wanted) -> Result<PathBuf, HubError> {
+    pub(crate) fn folder(&self, name: &str, revision: &str, wanted: Wanted) -> Result<PathBuf, Complaint> {
+        Ok(self.found(name, revision, wanted)?)
+    }
+
+    fn found(&self, name: &str, revision: &str, wanted: Wanted) -> Result<PathBuf, HubError> {
         if !is_hub_name(name) {
             return Err(HubError::NoSuchPath { name: name.to_owned(), wanted });
         }

@@ -6,17 +6,17 @@ mod answers;
 mod auxiliary;
 mod base;
 mod claim;
-mod coder;
 mod content;
 mod course;
 mod demonstrations;
-mod exam;
+mod encoded_split;
+mod evaluation;
 mod identity;
 mod knowledge;
-mod material;
 mod outcome;
 mod plan;
 mod record;
+mod sample_maker;
 mod start;
 mod trained;
 
@@ -43,15 +43,15 @@ pub(crate) use answers::Reader;
 pub(crate) use auxiliary::{Auxiliary, kinds};
 pub(crate) use base::Base;
 use claim::claim;
-pub(crate) use coder::{Beside, Coder, Selection};
 pub(crate) use content::Content;
 pub(crate) use course::{Ordered, kept_losses};
-pub(crate) use demonstrations::{Found, Library, find};
-pub(crate) use exam::{Exam, Measure, Terms, ask, comparison, predictions};
-pub(crate) use knowledge::{Known, check_apart, known};
-pub(crate) use material::Material;
+pub(crate) use demonstrations::{Library, RetrievedDemonstrations, find};
+pub(crate) use encoded_split::{EncodedSplit, check_apart};
+pub(crate) use evaluation::{EvalContext, EvalResult, EvalSet, ask, comparison, predictions};
+pub(crate) use knowledge::{KnowledgeTexts, known};
 pub(crate) use plan::plan;
 pub(crate) use record::{OnDifference, Record};
+pub(crate) use sample_maker::{SampleMaker, Selection, Shown};
 pub(crate) use start::make_trainable;
 pub(crate) use trained::{Trained, companions};
 
@@ -71,13 +71,13 @@ pub(crate) struct Prepared<'a> {
     pub(crate) base: Base,
     pub(crate) config: ModelConfig,
     pub(crate) tokenizer: TokenizerFiles,
-    pub(crate) coder: Coder,
+    pub(crate) sample_maker: SampleMaker,
     /// What training asks besides, where training files were asked for.
     pub(crate) auxiliary: Vec<Auxiliary>,
     /// The bank of demonstrations, where the recipe has one.
     pub(crate) library: Option<Library>,
     /// In the order in which they were asked for.
-    pub(crate) materials: Vec<Material>,
+    pub(crate) materials: Vec<EncodedSplit>,
     /// What each epoch trains on, where training files were asked for. With difficulties that a model has yet to
     /// give, only the numbers in it are right.
     pub(crate) course: Option<Course>,
@@ -104,14 +104,14 @@ pub(crate) fn prepare<'a>(
     }
     let config = description.map(|description| description.config);
     let tokenizer = base.as_ref().and_then(|base| problems.take(base.tokenizer()));
-    let coder =
-        tokenizer.as_ref().and_then(|files| problems.take(Coder::new(recipe, &labels, files.clone())));
-    for warning in coder.iter().flat_map(|coder| coder.tokenizer().warnings()) {
+    let sample_maker =
+        tokenizer.as_ref().and_then(|files| problems.take(SampleMaker::new(recipe, &labels, files.clone())));
+    for warning in sample_maker.iter().flat_map(|sample_maker| sample_maker.tokenizer().warnings()) {
         shell.printer.warn(warning);
     }
     let auxiliary =
-        coder.as_ref().filter(|_| wanted.iter().any(|(_, purpose)| *purpose == Purpose::Training));
-    let auxiliary = auxiliary.map_or(Ok(Vec::new()), |coder| coder.auxiliary(recipe));
+        sample_maker.as_ref().filter(|_| wanted.iter().any(|(_, purpose)| *purpose == Purpose::Training));
+    let auxiliary = auxiliary.map_or(Ok(Vec::new()), |sample_maker| sample_maker.auxiliary(recipe));
     let auxiliary = problems.take(auxiliary);
     let library = problems.take(Library::open(recipe, shell));
     problems.take(start::check(recipe));
@@ -120,10 +120,10 @@ pub(crate) fn prepare<'a>(
         Some(base),
         Some(config),
         Some(tokenizer),
-        Some(coder),
+        Some(sample_maker),
         Some(auxiliary),
         Some(library),
-    ) = (contents, base, config, tokenizer, coder, auxiliary, library)
+    ) = (contents, base, config, tokenizer, sample_maker, auxiliary, library)
     else {
         return Err(problems.into_error());
     };
@@ -132,18 +132,38 @@ pub(crate) fn prepare<'a>(
         let found = problems.take(find(recipe, &labels, library.as_ref(), (&content, name)));
         let known = problems.take(known(recipe, &content, name));
         let (Some(found), Some(known)) = (found, known) else { continue };
-        let beside = Beside { found: found.as_ref(), known: &known };
-        let samples =
-            problems.take(coder.encode(&content, beside, selection(recipe, (name, purpose), &auxiliary)));
-        materials.extend(samples.map(|samples| Material { name, purpose, content, found, known, samples }));
+        let beside = Shown { found: found.as_ref(), known: &known };
+        let samples = problems.take(sample_maker.encode(
+            &content,
+            beside,
+            selection(recipe, (name, purpose), &auxiliary),
+        ));
+        materials.extend(samples.map(|samples| EncodedSplit {
+            name,
+            purpose,
+            content,
+            found,
+            known,
+            samples,
+        }));
     }
     problems.take(check_apart(&materials));
     let train = materials.iter().find(|material| material.purpose == Purpose::Training);
     let losses = BTreeMap::new();
     let course =
         train.and_then(|train| problems.take(Ordered::new(recipe, &labels).course(train, Some(&losses))));
-    let prepared =
-        Prepared { recipe, labels, base, config, tokenizer, coder, auxiliary, library, materials, course };
+    let prepared = Prepared {
+        recipe,
+        labels,
+        base,
+        config,
+        tokenizer,
+        sample_maker,
+        auxiliary,
+        library,
+        materials,
+        course,
+    };
     prepared.check_fit(&mut problems);
     problems.finish()?;
     let remarks = prepared.encoder().map(Encoder::remarks);
@@ -189,9 +209,9 @@ pub(crate) fn wanted(recipe: &Recipe) -> Vec<(SplitName, Purpose)> {
 impl Prepared<'_> {
     /// The encoder of utterances; a run on plain text has none.
     pub(crate) fn encoder(&self) -> Option<&Encoder> {
-        match &self.coder {
-            Coder::Emotions(encoder) => Some(encoder),
-            Coder::Text { .. } => None,
+        match &self.sample_maker {
+            SampleMaker::Emotions(encoder) => Some(encoder),
+            SampleMaker::Text { .. } => None,
         }
     }
 
@@ -208,7 +228,7 @@ impl Prepared<'_> {
     /// Says what was read.
     pub(crate) fn tell(&self, shell: &Shell) {
         for material in &self.materials {
-            let Material { name, content, found, known, samples, .. } = material;
+            let EncodedSplit { name, content, found, known, samples, .. } = material;
             shell.printer.say(content.summary(&self.labels));
             let of_utterances = samples.len() - material.auxiliary();
             let limit = name.limit(&self.recipe.data).filter(|limit| *limit == of_utterances);
@@ -225,10 +245,10 @@ impl Prepared<'_> {
     }
 
     /// Takes the samples of a split out as an exam.
-    pub(crate) fn exam(&mut self, name: SplitName) -> Option<Exam> {
+    pub(crate) fn exam(&mut self, name: SplitName) -> Option<EvalSet> {
         let material = self.materials.iter_mut().find(|material| material.name == name)?;
         let context = material.known.context();
-        Some(Exam::new(&self.coder, name, (std::mem::take(&mut material.samples), context)))
+        Some(EvalSet::new(&self.sample_maker, name, (std::mem::take(&mut material.samples), context)))
     }
 
     /// Loads the base model, and says so.
@@ -251,8 +271,8 @@ impl Prepared<'_> {
 
     /// Ids beyond the embedding and positions beyond the model's have no meaning to it.
     fn check_fit(&self, problems: &mut Problems) {
-        let (origin, config) = (self.coder.tokenizer().origin(), &self.config);
-        for Material { purpose, content, samples, .. } in &self.materials {
+        let (origin, config) = (self.sample_maker.tokenizer().origin(), &self.config);
+        for EncodedSplit { purpose, content, samples, .. } in &self.materials {
             let path = content.path().display();
             let greatest = samples.iter().flat_map(|sample| &sample.ids).max().copied().unwrap_or(0);
             if greatest as usize >= config.vocab_size {
@@ -265,7 +285,7 @@ impl Prepared<'_> {
                 return;
             }
             let is_answered = *purpose == Purpose::Training;
-            let answer = if is_answered { 0 } else { self.coder.longest_completion() };
+            let answer = if is_answered { 0 } else { self.sample_maker.longest_completion() };
             let longest = samples.iter().map(|sample| sample.ids.len()).max().unwrap_or(0) + answer;
             let most = config.max_position_embeddings;
             if longest > most {
@@ -309,8 +329,8 @@ pub(crate) fn train(
     begin(&prepared, &run, (&mut record, on_difference), shell)?;
 
     let (valid, test) = (prepared.exam(SplitName::Valid), prepared.exam(SplitName::Test));
-    let exams: Vec<&Exam> = [&valid, &test].into_iter().flatten().collect();
-    let terms = Terms { recipe, labels: &prepared.labels, printer: &shell.printer };
+    let exams: Vec<&EvalSet> = [&valid, &test].into_iter().flatten().collect();
+    let terms = EvalContext { recipe, labels: &prepared.labels, printer: &shell.printer };
     let before = outcome::baseline(&model, &exams, (&run, resume), terms)?;
 
     let train = prepared.materials.first().context("a training has a training file")?;

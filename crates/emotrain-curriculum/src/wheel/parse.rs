@@ -8,28 +8,7 @@ use toml::de::{DeFloat, DeInteger, DeTable, DeValue};
 use emotrain_recipe::folded;
 
 use super::Place;
-
-/// What is wrong with a wheel. Prints as `file:line: problem`.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{origin}:{line}: {problem}")]
-pub struct WheelError {
-    origin: String,
-    line: usize,
-    problem: String,
-    hint: Option<&'static str>,
-}
-
-impl WheelError {
-    /// The line in the file, from 1.
-    pub fn line(&self) -> usize {
-        self.line
-    }
-
-    /// The fix, where one can be named.
-    pub fn hint(&self) -> Option<&str> {
-        self.hint
-    }
-}
+use crate::error::WheelError;
 
 /// A wheel while it is read.
 struct Reader<'t> {

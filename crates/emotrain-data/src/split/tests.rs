@@ -5,7 +5,7 @@ use expect_test::{Expect, expect};
 
 use super::*;
 use crate::dialogue::Utterance;
-use crate::label::Label;
+use crate::label::{Label, LabelSet};
 
 /// A split of dialogues, each an id and its texts; labels count up from 0.
 fn split(path: &str, dialogues: &[(&str, &[&str])]) -> Split {

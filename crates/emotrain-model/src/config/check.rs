@@ -10,7 +10,7 @@ const LARGEST: usize = 1 << 28;
 const MOST_LAYERS: usize = 10_000;
 
 /// Everything about `config` that no model could have.
-pub(super) fn problems(config: &ModelConfig) -> Vec<ConfigProblem> {
+pub(crate) fn problems(config: &ModelConfig) -> Vec<ConfigProblem> {
     let mut found = Vec::new();
     sizes(config, &mut found);
     heads(config, &mut found);

@@ -2,7 +2,7 @@
 //! `rope_parameters` of transformers 5, which holds both.
 
 use super::Llama3Scaling;
-use super::json::Fields;
+use super::fields::Fields;
 
 /// By what the `llama3` scaling divides each rotary frequency: `head_dim / 2` numbers, the highest frequency
 /// first.

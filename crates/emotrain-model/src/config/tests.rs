@@ -1,6 +1,5 @@
 #![expect(clippy::needless_raw_string_hashes, reason = "expect-test writes snapshots with them")]
 
-mod gguf;
 mod refusals;
 
 use std::path::{Path, PathBuf};

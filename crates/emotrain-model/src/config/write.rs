@@ -5,7 +5,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{Architecture, Llama3Scaling, ModelConfig};
-use crate::weights::FloatType;
+use crate::float::FloatType;
 
 /// Keys of an original file that say the same as keys written here, in another spelling, or that describe
 /// who wrote it.

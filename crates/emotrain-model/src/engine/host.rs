@@ -6,8 +6,8 @@ use burn::tensor::{DType, Tensor};
 use burn_flex::FlexTensor;
 
 use super::{Cache, Feed, Layers, Precision, wanted_rows};
-use crate::attention::Heads;
 use crate::decoder::CausalLm;
+use crate::heads::Heads;
 use crate::kernels::{
     Pages, Span, attend_pages, for_rows, product, product_bf16_to, product_to, read, rms_norm_row,
     rotate_head, slice, swiglu_row,

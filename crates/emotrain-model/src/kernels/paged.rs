@@ -12,7 +12,7 @@ use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::host::{exp, lanes_max, sum_of};
-use crate::attention::Heads;
+use crate::heads::Heads;
 
 /// Tokens per page: a multiple of the lanes of every vector unit.
 pub(crate) const PAGE: usize = 32;

@@ -4,6 +4,7 @@
 //! package, against which the tests compare every type.
 
 mod blocks;
+mod config;
 mod cursor;
 mod header;
 mod metadata;
@@ -19,10 +20,11 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
+use self::config::TensorFacts;
 use self::header::Entry;
 use self::names::RowOrder;
 use super::opened::{OpenedFile, in_pieces, whole};
-use crate::config::{self, Architecture, ModelConfig, ModelDescription, TensorFacts};
+use crate::config::{Architecture, ModelConfig, ModelDescription};
 use crate::error::ModelError;
 
 pub(crate) use self::metadata::{Metadata, Value};

@@ -12,10 +12,10 @@ use rayon::prelude::*;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::float::{CHUNK, FloatType};
 use super::names::is_known_buffer;
 use super::opened::{OpenedFile, in_pieces, whole};
 use crate::error::ModelError;
+use crate::float::{CHUNK, FloatType};
 
 /// As in the reference implementation: a larger header is a corrupt length.
 const LARGEST_HEADER: u64 = 100_000_000;

@@ -12,9 +12,9 @@ use std::path::Path;
 use emotrain_base::{Output, WriteError};
 use serde_json::{Map, Value, json};
 
-use super::float::FloatType;
 use super::safetensors::METADATA;
 use crate::error::ModelError;
+use crate::float::FloatType;
 
 /// What a safetensors header says of a tensor.
 #[derive(Debug, Clone, PartialEq, Eq)]

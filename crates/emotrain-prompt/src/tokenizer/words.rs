@@ -74,7 +74,7 @@ impl Words {
                 ids.extend(encode(word)?);
                 continue;
             }
-            let shard = &self.shards[self.hasher.hash_one(word) as usize % SHARDS];
+            let shard = &self.shards[usize::from(self.hasher.hash_one(word).to_le_bytes()[0]) % SHARDS];
             let known = shard
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)

@@ -160,7 +160,7 @@ fn files_that_are_not_there() {
     check(
         "[curriculum]\nname = \"no/such.toml\"\n",
         expect![[r#"
-            erc.toml:2:8: curriculum.name: failed to query resolved metadata `no/such.toml`: No such file or directory (os error 2)
+            erc.toml:2:8: curriculum.name: no/such.toml: No such file or directory (os error 2)
         "#]],
     );
     check(

@@ -1,9 +1,9 @@
 //! Cosine similarity with every vector of the bank: exact, in float32.
 //!
 //! Vectors have length 1, so that a dot product is the cosine. All rows are weighed by their
-//! [sketches](super::sketch), which are a quarter of their size, and only those that may be among the best
+//! [int8 form](crate::quantised), which is a quarter of their size, and only those that may be among the best
 //! are read and scored: a few dozen a query. One query divides the rows among the cores; many are divided
-//! among the cores themselves, in blocks that meet the sketches while they are in the cache. The scores
+//! among the cores themselves, in blocks that meet the quantised rows while they are in the cache. The scores
 //! are the same, to the last bit.
 
 use std::ops::Range;
@@ -12,8 +12,8 @@ use pulp::Arch;
 use rayon::prelude::*;
 
 use super::kernel::{arch, product, scan};
-use super::sketch::{Query, Sketches};
-use super::{Best, Hit, Wish};
+use super::{Best, Hit, SearchQuery};
+use crate::quantised::{QuantisedRows, Query};
 use crate::vectors::Vectors;
 
 /// Queries of a block, and rows that they meet at a time: both fit into a core's cache.
@@ -30,7 +30,7 @@ pub(super) const SPARE: usize = 24;
 pub(crate) struct Rows<'a> {
     pub(crate) source: Source<'a>,
     pub(crate) width: usize,
-    pub(crate) sketches: Sketches<'a>,
+    pub(crate) quantised: QuantisedRows<'a>,
 }
 
 /// Where rows are read from.
@@ -43,9 +43,14 @@ pub(crate) enum Source<'a> {
     Memory(&'a [f32]),
 }
 
-impl Rows<'_> {
+impl<'a> Rows<'a> {
+    /// Those of a bank's file.
+    pub(crate) fn of(vectors: &'a Vectors) -> Self {
+        Self { source: Source::File(vectors), width: vectors.width(), quantised: vectors.quantised() }
+    }
+
     pub(crate) fn count(self) -> usize {
-        self.sketches.steps.len()
+        self.quantised.steps.len()
     }
 
     pub(super) fn score(self, arch: Arch, query: &[f32], row: usize, buffer: &mut [f32]) -> f32 {
@@ -66,7 +71,7 @@ impl Rows<'_> {
 pub(crate) fn nearest(
     rows: Rows<'_>,
     queries: &[f32],
-    wish: Wish<'_>,
+    wish: SearchQuery<'_>,
     admits: impl Fn(usize, usize) -> bool + Sync,
 ) -> Vec<Vec<Hit>> {
     let count = queries.len() / rows.width;
@@ -79,9 +84,9 @@ pub(crate) fn nearest(
     let found = blocks.map(|(block, queries)| {
         let admits = |query, row| admits(block * QUERY_BLOCK + query, row);
         let queries = queries.chunks_exact(rows.width);
-        let sketches: Vec<Query> = queries.clone().map(Query::new).collect();
-        let weighed = weigh(rows, &sketches, wish, 0..rows.count(), &admits);
-        let scored = queries.zip(&sketches).zip(weighed).enumerate();
+        let quantised: Vec<Query> = queries.clone().map(Query::new).collect();
+        let weighed = weigh(rows, &quantised, wish, 0..rows.count(), &admits);
+        let scored = queries.zip(&quantised).zip(weighed).enumerate();
         let hits = scored
             .map(|(at, (query, candidates))| score(rows, query, candidates, wish, &|row| admits(at, row)));
         hits.collect::<Vec<_>>()
@@ -93,21 +98,21 @@ pub(crate) fn nearest(
 fn one(
     rows: Rows<'_>,
     query: &[f32],
-    wish: Wish<'_>,
+    wish: SearchQuery<'_>,
     admits: &(impl Fn(usize, usize) -> bool + Sync),
 ) -> Vec<Hit> {
-    let sketch = [Query::new(query)];
+    let quantised = [Query::new(query)];
     let piece = rows.count().div_ceil(4 * rayon::current_num_threads()).max(ROW_PIECE);
     let pieces = (0..rows.count().div_ceil(piece)).into_par_iter().map(|number| {
         let part = number * piece..((number + 1) * piece).min(rows.count());
-        weigh(rows, &sketch, wish, part, admits).pop()
+        weigh(rows, &quantised, wish, part, admits).pop()
     });
     let weighed = pieces.flatten_iter().reduce_with(Candidates::join);
     let Some(candidates) = weighed else { return Vec::new() };
-    score(rows, (query, &sketch[0]), candidates, wish, &|row| admits(0, row))
+    score(rows, (query, &quantised[0]), candidates, wish, &|row| admits(0, row))
 }
 
-/// The rows of a query whose sketches promise most, with the most that each can score.
+/// The rows of a query whose quantised forms promise most, with the most that each can score.
 struct Candidates {
     /// One list, or one for each emotion; the most promising first.
     lists: Vec<Vec<Hit>>,
@@ -139,17 +144,17 @@ impl Candidates {
 fn weigh(
     rows: Rows<'_>,
     queries: &[Query],
-    wish: Wish<'_>,
+    wish: SearchQuery<'_>,
     part: Range<usize>,
     admits: &impl Fn(usize, usize) -> bool,
 ) -> Vec<Candidates> {
     let k = 2 * wish.k + SPARE;
-    let mut best = vec![Best::new(Wish { k, ..wish }); queries.len()];
+    let mut best = vec![Best::new(SearchQuery { k, ..wish }); queries.len()];
     let mut bounds = [0.0; ROW_BLOCK];
     for first in part.clone().step_by(ROW_BLOCK) {
         let bounds = &mut bounds[..ROW_BLOCK.min(part.end - first)];
         for (at, (query, best)) in queries.iter().zip(&mut best).enumerate() {
-            query.bounds(rows.sketches, first, bounds);
+            query.bounds(rows.quantised, first, bounds);
             for (row, bound) in (first..).zip(bounds.iter()) {
                 best.offer(row, *bound, |row| admits(at, row));
             }
@@ -161,9 +166,9 @@ fn weigh(
 /// Scores the candidates of a query, the most promising first, as far as they may be among the best.
 fn score(
     rows: Rows<'_>,
-    (query, sketch): (&[f32], &Query),
+    (query, quantised): (&[f32], &Query),
     mut candidates: Candidates,
-    wish: Wish<'_>,
+    wish: SearchQuery<'_>,
     admits: &impl Fn(usize) -> bool,
 ) -> Vec<Hit> {
     let arch = arch();
@@ -182,7 +187,7 @@ fn score(
         let mut bounds = [0.0; ROW_BLOCK];
         for first in (0..rows.count()).step_by(ROW_BLOCK) {
             let bounds = &mut bounds[..ROW_BLOCK.min(rows.count() - first)];
-            sketch.bounds(rows.sketches, first, bounds);
+            quantised.bounds(rows.quantised, first, bounds);
             for (row, bound) in (first..).zip(bounds.iter()) {
                 if best.might_want(row, *bound) && !best.holds(row) && admits(row) {
                     best.offer(row, rows.score(arch, query, row, &mut buffer), |_| true);

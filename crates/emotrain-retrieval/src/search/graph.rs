@@ -1,7 +1,7 @@
 //! A graph of neighbours (HNSW), for banks that are too large to weigh every row for every query.
 //!
 //! `usearch` builds and walks the graph. It holds no vectors: a node is a place in the bank, one for each
-//! different text, and what usearch asks about two nodes is answered from the rows' sketches. What it
+//! different text, and what usearch asks about two nodes is answered from the quantised rows. What it
 //! brings is scored in float32 like everything else, so that a demonstration that is found has the score
 //! that the exact search gives it; only whether it is found is a matter of luck.
 //!
@@ -16,43 +16,12 @@ use std::sync::Arc;
 use rayon::prelude::*;
 use usearch::{Index, IndexOptions, MetricKind, ScalarKind};
 
-use super::dense::{self, SPARE};
-use super::sketch::Query;
-use super::{Best, Hit, Wish, kernel};
+use super::dense::{self, Rows, SPARE};
+use super::{Best, Hit, SearchQuery, kernel};
+use crate::manifest::HnswParameters;
 use crate::mapped::MappedFile;
+use crate::quantised::Query;
 use crate::vectors::Vectors;
-
-/// What a graph is built with, in the words of hnswlib and FAISS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct HnswParameters {
-    /// Neighbours that a node keeps, twice as many on the lowest level. At least 2.
-    pub m: usize,
-    /// Candidates that are weighed for a new node.
-    pub ef_construction: usize,
-}
-
-impl Default for HnswParameters {
-    /// Those of usearch.
-    fn default() -> Self {
-        Self { m: 16, ef_construction: 128 }
-    }
-}
-
-impl HnswParameters {
-    /// Refuses what no graph can be built with.
-    ///
-    /// # Errors
-    /// What is wrong with them.
-    pub(crate) fn check(self) -> Result<(), String> {
-        let Self { m, ef_construction } = self;
-        if (2..=512).contains(&m) && (1..=65_536).contains(&ef_construction) {
-            return Ok(());
-        }
-        Err(format!(
-            "an index with m {m} and ef_construction {ef_construction}; they go from 2 to 512 and from 1 to 65536"
-        ))
-    }
-}
 
 /// No other row of the same text.
 const NO_NEXT: u32 = u32::MAX;
@@ -69,14 +38,14 @@ thread_local! {
 /// Which rows of a bank have the same text. A node of the graph stands for all of them: many nodes in one place would
 /// be neighbours of one another and of nothing else.
 #[derive(Debug)]
-pub(crate) struct Twins {
+pub(crate) struct DuplicateTexts {
     /// The first row of each text, ascending: the nodes.
     pub(crate) firsts: Vec<u32>,
     /// For each row the next of the same text.
     next: Vec<u32>,
 }
 
-impl Twins {
+impl DuplicateTexts {
     /// `by_text` are all rows, those of one text together and ascending.
     pub(crate) fn new(vectors: &Vectors, by_text: &[u32]) -> Self {
         let mut next = vec![NO_NEXT; by_text.len()];
@@ -119,7 +88,7 @@ pub(crate) fn build(
         index.load_from_buffer(old).map_err(|error| error.to_string())?;
         index.reserve_capacity_and_threads(nodes.len(), 1).map_err(|error| error.to_string())?;
     }
-    ask_the_sketches(&mut index, vectors);
+    ask_the_quantised(&mut index, vectors);
     for (at, node) in nodes.iter().enumerate().skip(index.size()) {
         index.add(u64::from(*node), &[f64::from(*node)]).map_err(|error| error.to_string())?;
         if (at + 1).is_multiple_of(TOLD_EVERY) {
@@ -146,9 +115,9 @@ fn empty(parameters: HnswParameters) -> Result<Index, String> {
     Index::new(&options).map_err(|error| error.to_string())
 }
 
-/// Lets the sketches answer how far two nodes, or a node and the query, are apart. To be called once: usearch keeps
+/// Lets the quantised rows answer how far two nodes, or a node and the query, are apart. To be called once: usearch keeps
 /// what it is given.
-fn ask_the_sketches(index: &mut Index, vectors: &Arc<Vectors>) {
+fn ask_the_quantised(index: &mut Index, vectors: &Arc<Vectors>) {
     let vectors = Arc::clone(vectors);
     index.change_metric::<f64>(Box::new(move |one, other| {
         #[expect(unsafe_code, reason = "usearch hands out addresses")]
@@ -162,15 +131,15 @@ fn ask_the_sketches(index: &mut Index, vectors: &Arc<Vectors>) {
 
 /// About the cosine of two nodes, or of a node and the query.
 fn likeness(vectors: &Vectors, one: f64, other: f64) -> f32 {
-    let sketches = vectors.rows().sketches;
+    let quantised = vectors.quantised();
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a row")]
     let row = |number: f64| number as usize;
     let (first, second) = if other < 0.0 { (other, one) } else { (one, other) };
     if first < 0.0 {
         return ASKED
-            .with_borrow(|query| query.as_ref().map_or(0.0, |query| query.estimate(sketches, row(second))));
+            .with_borrow(|query| query.as_ref().map_or(0.0, |query| query.estimate(quantised, row(second))));
     }
-    sketches.estimate(row(first), row(second))
+    quantised.estimate(row(first), row(second))
 }
 
 /// A bank's graph, opened for searching.
@@ -179,7 +148,7 @@ pub(crate) struct Graph {
     index: Index,
     _bytes: Arc<MappedFile>,
     vectors: Arc<Vectors>,
-    twins: Twins,
+    twins: DuplicateTexts,
 }
 
 impl Graph {
@@ -190,7 +159,7 @@ impl Graph {
     pub(crate) fn open(
         bytes: &Arc<MappedFile>,
         vectors: &Arc<Vectors>,
-        twins: Twins,
+        twins: DuplicateTexts,
         (parameters, ef_search): (HnswParameters, usize),
     ) -> Result<Self, String> {
         layout::check(bytes, &twins.firsts, parameters.m)?;
@@ -201,7 +170,7 @@ impl Graph {
         // SAFETY: the bytes do not move while the value lives that is made here, which holds them and drops them
         // after the index; nobody writes to them, and what usearch reads of them has been checked.
         unsafe { index.view_from_buffer(bytes) }.map_err(|error| error.to_string())?;
-        ask_the_sketches(&mut index, vectors);
+        ask_the_quantised(&mut index, vectors);
         index.change_expansion_search(ef_search);
         Ok(Self { index, _bytes: Arc::clone(bytes), vectors: Arc::clone(vectors), twins })
     }
@@ -222,7 +191,7 @@ impl Graph {
     pub(crate) fn nearest(
         &self,
         queries: &[f32],
-        wish: Wish<'_>,
+        wish: SearchQuery<'_>,
         admits: impl Fn(usize, usize) -> bool + Sync,
     ) -> Result<Vec<Vec<Hit>>, String> {
         let mut counts = vec![0; wish.balance.map_or(1, |(_, emotions)| emotions)];
@@ -235,7 +204,9 @@ impl Graph {
             let admits = |row| admits(at, row);
             match self.walk(query, wish, &counts, &admits)? {
                 Some(hits) => Ok(hits),
-                None => Ok(dense::nearest(self.vectors.rows(), query, wish, |_, row| admits(row)).remove(0)),
+                None => {
+                    Ok(dense::nearest(Rows::of(&self.vectors), query, wish, |_, row| admits(row)).remove(0))
+                }
             }
         });
         found.collect()
@@ -245,11 +216,11 @@ impl Graph {
     fn walk(
         &self,
         query: &[f32],
-        wish: Wish<'_>,
+        wish: SearchQuery<'_>,
         counts: &[usize],
         admits: &impl Fn(usize) -> bool,
     ) -> Result<Option<Vec<Hit>>, String> {
-        let (rows, arch) = (self.vectors.rows(), kernel::arch());
+        let (rows, arch) = (Rows::of(&self.vectors), kernel::arch());
         let mut buffer = vec![0.0; query.len()];
         let mut best = Best::new(wish);
         for (emotion, count) in counts.iter().enumerate() {

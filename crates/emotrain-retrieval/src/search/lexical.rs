@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use bm25::{Embedder, EmbedderBuilder, TokenEmbedder};
 use rayon::prelude::*;
 
-use super::{Best, Hit, Wish};
+use super::{Best, Hit, SearchQuery};
 use crate::text::Words;
 
 const K1: f32 = 1.2;
@@ -89,7 +89,7 @@ impl Lexical {
     pub(crate) fn nearest(
         &self,
         queries: &[&str],
-        wish: Wish<'_>,
+        wish: SearchQuery<'_>,
         admits: impl Fn(usize, usize) -> bool + Sync,
     ) -> Vec<Vec<Hit>> {
         let numbered = queries.par_iter().enumerate();

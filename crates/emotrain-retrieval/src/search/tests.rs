@@ -3,13 +3,13 @@ use proptest::prelude::*;
 
 use super::dense::{Rows, Source, nearest};
 use super::lexical::Lexical;
-use super::sketch::{Sketches, sketch};
 use super::*;
 use crate::embed::length;
 use crate::fixture::noise;
+use crate::quantised::{QuantisedRows, quantise};
 use crate::text::Words;
 
-/// Vectors of length 1 with their sketches.
+/// Vectors of length 1 with their quantised forms.
 struct Sample {
     vectors: Vec<f32>,
     width: usize,
@@ -28,7 +28,7 @@ impl Sample {
             let vector: Vec<f32> = noise(seed).take(width).collect();
             let length = length(&vector);
             let vector: Vec<f32> = vector.iter().map(|value| value / length).collect();
-            let (codes, step, error) = sketch(&vector);
+            let (codes, step, error) = quantise(&vector);
             sample.codes.extend(codes);
             sample.steps.push(step);
             sample.errors.push(error);
@@ -38,8 +38,8 @@ impl Sample {
     }
 
     fn rows(&self) -> Rows<'_> {
-        let sketches = Sketches { codes: &self.codes, steps: &self.steps, errors: &self.errors };
-        Rows { source: Source::Memory(&self.vectors), width: self.width, sketches }
+        let quantised = QuantisedRows { codes: &self.codes, steps: &self.steps, errors: &self.errors };
+        Rows { source: Source::Memory(&self.vectors), width: self.width, quantised }
     }
 
     /// All scores in double precision, best first.
@@ -53,7 +53,7 @@ impl Sample {
     }
 }
 
-const ALL: Wish<'static> = Wish { k: 3, min_score: f32::NEG_INFINITY, balance: None };
+const ALL: SearchQuery<'static> = SearchQuery { k: 3, min_score: f32::NEG_INFINITY, balance: None };
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
@@ -65,7 +65,7 @@ proptest! {
     ) {
         let sample = Sample::new(count, width, u64::from(seed), repeat);
         let asked = Sample::new(queries, width, u64::from(seed), 5);
-        let wish = Wish { k, ..ALL };
+        let wish = SearchQuery { k, ..ALL };
         let admits = |query: usize, row: usize| !(query + row).is_multiple_of(3);
         let together = nearest(sample.rows(), &asked.vectors, wish, admits);
         for (at, query) in asked.vectors.chunks_exact(width).enumerate().take(20) {
@@ -97,7 +97,7 @@ proptest! {
 fn a_least_score_is_kept_to() {
     let sample = Sample::new(500, 32, 3, 500);
     let query = &sample.vectors[..32];
-    let wish = Wish { k: 500, min_score: 0.2, balance: None };
+    let wish = SearchQuery { k: 500, min_score: 0.2, balance: None };
     let found = nearest(sample.rows(), query, wish, |_, _| true).remove(0);
     let expected = sample.exact(query).iter().filter(|(score, _)| *score >= 0.2).count();
     assert_eq!(found.len(), expected);
@@ -109,7 +109,7 @@ fn emotions_take_turns() {
     let emotions = [0, 0, 0, 1, 1, 2];
     let scores = [0.9, 0.8, 0.7, 0.5, 0.4, 0.1];
     let chosen = |k| {
-        let mut best = Best::new(Wish { k, balance: Some((&emotions, 3)), ..ALL });
+        let mut best = Best::new(SearchQuery { k, balance: Some((&emotions, 3)), ..ALL });
         scores.iter().enumerate().for_each(|(row, score)| best.offer(row, *score, |_| true));
         best.into_hits().iter().map(|hit| hit.row).collect::<Vec<_>>()
     };
@@ -126,10 +126,10 @@ fn vectors_of_the_greatest_width_do_not_overflow() {
     for width in [384, 4096, 20_000] {
         let value = 1.0 / (width as f32).sqrt();
         let vectors = vec![value; width * 3];
-        let (codes, step, error) = sketch(&vectors[..width]);
-        let sketches = Sketches { codes: &codes.repeat(3), steps: &[step; 3], errors: &[error; 3] };
+        let (codes, step, error) = quantise(&vectors[..width]);
+        let quantised = QuantisedRows { codes: &codes.repeat(3), steps: &[step; 3], errors: &[error; 3] };
         let found = nearest(
-            Rows { source: Source::Memory(&vectors), width, sketches },
+            Rows { source: Source::Memory(&vectors), width, quantised },
             &vectors[..width],
             ALL,
             |_, _| true,
@@ -152,7 +152,7 @@ proptest! {
     fn words_in_common_score_as_the_crate_scores_them(bank in texts(), query in "(the|ship|oh|no|no|nine| ){1,6}") {
         let bank: Vec<&str> = bank.iter().map(String::as_str).collect();
         let index = Lexical::new(&bank);
-        let found = index.nearest(&[&query], Wish { k: 100, ..ALL }, |_, _| true).remove(0);
+        let found = index.nearest(&[&query], SearchQuery { k: 100, ..ALL }, |_, _| true).remove(0);
 
         let embedder = EmbedderBuilder::<u64, Words>::with_tokenizer_and_fit_to_corpus(Words, &bank).build();
         let mut scorer = Scorer::<usize, u64>::new();
@@ -173,7 +173,7 @@ proptest! {
 fn equal_texts_come_in_the_order_of_the_bank() {
     let index = Lexical::new(&["Why me?", "why, me", "why me too", "nothing", "?!"]);
     let rows = |query| {
-        let found = index.nearest(&[query], Wish { k: 9, ..ALL }, |_, _| true).remove(0);
+        let found = index.nearest(&[query], SearchQuery { k: 9, ..ALL }, |_, _| true).remove(0);
         found.iter().map(|hit| hit.row).collect::<Vec<_>>()
     };
     assert_eq!(rows("WHY ME"), [0, 1, 2]);

@@ -1,12 +1,12 @@
 //! The command line of `emotrain bench`.
 
+use std::fmt;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::Args;
 
 use super::number;
-
-use crate::commands::bench::Product;
 
 #[derive(Args, Debug)]
 #[command(
@@ -59,4 +59,43 @@ pub(crate) struct BenchArgs {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// `[m, k] · [k, n]`, written `MxKxN`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Product {
+    pub(crate) m: usize,
+    pub(crate) k: usize,
+    pub(crate) n: usize,
+}
+
+impl fmt::Display for Product {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{}x{}", self.m, self.k, self.n)
+    }
+}
+
+impl FromStr for Product {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let sides: Vec<usize> = text.split('x').map_while(|side| side.parse().ok()).collect();
+        match sides.as_slice() {
+            &[m, k, n] if m.min(k).min(n) > 0 && text.matches('x').count() == 2 => Ok(Self { m, k, n }),
+            _ => Err("three sizes above 0, as in 2048x4096x12288".to_owned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_product_is_three_sizes() {
+        assert_eq!("2x3x4".parse(), Ok(Product { m: 2, k: 3, n: 4 }));
+        for wrong in ["2x3", "2x3x0", "2x3x4x5", "ax3x4", "2x3x"] {
+            assert!(wrong.parse::<Product>().is_err(), "{wrong}");
+        }
+    }
 }

@@ -15,7 +15,7 @@ use emotrain_model::{Batch, CausalLm, ModelConfig, Sequence};
 use emotrain_recipe::{Recipe, TrainMethod};
 use emotrain_train::{Adam, StepAt};
 
-pub(crate) use self::product::Product;
+use self::product::tflops;
 use self::report::{Measured, Report};
 use crate::cli::BenchArgs;
 use crate::env;
@@ -73,7 +73,7 @@ pub(crate) fn run(args: &BenchArgs, shell: &Shell) -> anyhow::Result<Exit> {
         flops_per_token: flops_per_token(model.config(), recipe.train.method),
         peak_rss_mib: env::peak_memory_mib(),
         runs,
-        products: args.products.iter().map(|product| (*product, product.tflops(&on))).collect(),
+        products: args.products.iter().map(|product| (*product, tflops(*product, &on))).collect(),
     };
     shell.printer.result(if args.json { format!("{:#}", report.as_json()) } else { report.table() })?;
     Ok(Exit::Done)

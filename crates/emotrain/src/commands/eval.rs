@@ -7,7 +7,7 @@ use emotrain_model::device;
 
 use crate::cli::EvalArgs;
 use crate::exit::Exit;
-use crate::pipeline::{self, Purpose, Terms, Trained, comparison};
+use crate::pipeline::{self, EvalContext, Purpose, Trained, comparison};
 use crate::shell::Shell;
 
 /// Runs the command.
@@ -32,7 +32,7 @@ pub(crate) fn run(args: &EvalArgs, shell: &Shell) -> anyhow::Result<Exit> {
     if let Some(trained) = &trained {
         trained.attach(&mut model, &recipe, &shell.printer)?;
     }
-    let terms = Terms { recipe: &recipe, labels: &prepared.labels, printer: &shell.printer };
+    let terms = EvalContext { recipe: &recipe, labels: &prepared.labels, printer: &shell.printer };
     let (measure, predictions) = exam.hold(&model, terms)?;
     shell.printer.result(comparison(None, &measure)?)?;
     if let Some(output) = output(args, trained.as_ref()).filter(|_| !predictions.is_empty()) {

@@ -5,7 +5,7 @@ use emotrain_prompt::{Piece, Sample, Task, TokenCounts};
 
 use crate::cli::InspectArgs;
 use crate::exit::{Complaint, Exit};
-use crate::pipeline::{self, Beside, Content, Purpose, Selection};
+use crate::pipeline::{self, Content, Purpose, Selection, Shown};
 use crate::printer::printable;
 use crate::shell::Shell;
 
@@ -21,18 +21,18 @@ pub(crate) fn run(args: &InspectArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let recipe = emotrain_recipe::load(&args.recipe.recipe, &args.recipe.set)?;
     let prepared = pipeline::prepare(&recipe, &[], shell)?;
     let content = Content::read(&recipe.data, &prepared.labels, args.split)?;
-    let auxiliary = prepared.coder.auxiliary(&recipe)?;
+    let auxiliary = prepared.sample_maker.auxiliary(&recipe)?;
     // What training would make of the file, whichever split it is.
     let for_training = (args.split, Purpose::Training);
     let selection = Selection { limit: None, ..pipeline::selection(&recipe, for_training, &auxiliary) };
     let found = pipeline::find(&recipe, &prepared.labels, prepared.library.as_ref(), (&content, args.split))?;
     let known = pipeline::known(&recipe, &content, args.split)?;
     known.summary().iter().for_each(|line| shell.printer.say(line));
-    let beside = Beside { found: found.as_ref(), known: &known };
-    let samples = prepared.coder.encode(&content, beside, selection)?;
+    let beside = Shown { found: found.as_ref(), known: &known };
+    let samples = prepared.sample_maker.encode(&content, beside, selection)?;
     for sample in chosen(&samples, args, &content)? {
         shell.printer.result(format_args!("{}", headline(sample, &prepared.labels)))?;
-        let pieces = prepared.coder.tokenizer().pieces(sample)?;
+        let pieces = prepared.sample_maker.tokenizer().pieces(sample)?;
         let text = rendered(&pieces, shell.printer.coloured());
         shell.printer.result_in_colours(format_args!("{text}\n"))?;
     }
@@ -80,13 +80,8 @@ fn headline(sample: &Sample, labels: &LabelSet) -> String {
     let label = label.filter(|_| sample.task != Some(Task::SpeakerIdentification));
     let label = label.map_or(String::new(), |label| format!(", {}", labels.name(label)));
     let gap = if task.is_empty() { "" } else { " " };
-    let (tokens, supervised, dropped) = (ids.len(), supervised(sample), dropped(sample));
+    let (tokens, supervised, dropped) = (ids.len(), sample.supervised(), dropped(sample));
     format!("{id}{gap}{task}: {tokens} tokens, {supervised} supervised{label}{dropped}")
-}
-
-/// The first token of a sample has nothing before it to be predicted from.
-fn supervised(sample: &Sample) -> usize {
-    sample.ids.len() - sample.prompt_len.max(1)
 }
 
 fn dropped(sample: &Sample) -> String {

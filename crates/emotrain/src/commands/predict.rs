@@ -8,7 +8,9 @@ use emotrain_train::Questions;
 
 use crate::cli::{PredictArgs, SplitName};
 use crate::exit::{self, Complaint, Exit, described};
-use crate::pipeline::{self, Beside, Content, Purpose, Reader, Selection, Terms, Trained, ask, predictions};
+use crate::pipeline::{
+    self, Content, EvalContext, Purpose, Reader, Selection, Shown, Trained, ask, predictions,
+};
 use crate::shell::Shell;
 
 /// Runs the command.
@@ -39,15 +41,15 @@ pub(crate) fn run(args: &PredictArgs, shell: &Shell) -> anyhow::Result<Exit> {
         pipeline::known(&recipe, &content, SplitName::Test).map_err(|error| of_input(error, &recipe))?;
     known.summary().iter().for_each(|line| shell.printer.say(line));
     shell.printer.detail(known.context());
-    let beside = Beside { found: found.as_ref(), known: &known };
-    let samples = prepared.coder.encode(&content, beside, all)?;
+    let beside = Shown { found: found.as_ref(), known: &known };
+    let samples = prepared.sample_maker.encode(&content, beside, all)?;
     let on = device::open(&recipe.model.device, recipe.model.dtype)?;
     let (mut model, _) = prepared.load(&on, shell)?;
     if let Some(trained) = &trained {
         trained.attach(&mut model, &recipe, &shell.printer)?;
     }
     let questions = Questions { samples, completions: encoder.label_completions().to_vec() };
-    let terms = Terms { recipe: &recipe, labels: &prepared.labels, printer: &shell.printer };
+    let terms = EvalContext { recipe: &recipe, labels: &prepared.labels, printer: &shell.printer };
     let (scored, answers) = ask(&model, &questions, Some(&Reader::new(encoder)), "labelling", terms)?;
     let unparsed = answers.iter().filter(|answer| answer.is_none()).count();
     if unparsed > 0 {

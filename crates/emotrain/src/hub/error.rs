@@ -6,7 +6,7 @@ use super::cached::Gap;
 use super::names::quoted;
 use super::trouble::Trouble;
 use super::wanted::{MODULES, Wanted};
-use crate::exit::Exit;
+use crate::exit::Complaint;
 
 const ENCODER_WAYS_OUT: &str = "give the path of a folder that sentence-transformers has saved; or check the name, the \
 network, HF_ENDPOINT (a mirror) and HF_TOKEN (private models)";
@@ -16,7 +16,7 @@ or check the name, the network, HF_ENDPOINT (a mirror) and HF_TOKEN (private mod
 
 /// Why a model did not come from the hub.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum HubError {
+pub(super) enum HubError {
     /// Neither a path nor a name that a hub could have.
     #[error("{} = {name:?}: no such file or folder", wanted.key())]
     NoSuchPath { name: String, wanted: Wanted },
@@ -79,7 +79,7 @@ impl HubError {
     }
 
     /// What to do about it.
-    pub(crate) fn hint(&self) -> &'static str {
+    fn hint(&self) -> &'static str {
         match self {
             Self::Lacking { file: MODULES, .. } => {
                 "it is no sentence encoder; name one that sentence-transformers has saved"
@@ -111,9 +111,14 @@ impl HubError {
             Self::NoHome(_) => WAYS_OUT,
         }
     }
+}
 
-    /// The exit code.
-    pub(crate) fn exit(&self) -> Exit {
-        if matches!(self, Self::Cache { .. }) { Exit::Output } else { Exit::Input }
+impl From<HubError> for Complaint {
+    fn from(error: HubError) -> Self {
+        let complaint = match error {
+            HubError::Cache { .. } => Self::output(error.to_string()),
+            _ => Self::input(error.to_string()),
+        };
+        complaint.hint(error.hint())
     }
 }

@@ -141,7 +141,7 @@ pub(super) fn first(mut places: Vec<usize>, count: usize, rank: impl Fn(&usize) 
 
 /// How many samples put which question, where there are auxiliary ones.
 pub(crate) fn kinds(samples: &[Sample]) -> Option<String> {
-    let counts = Task::counts(samples);
+    let counts = Sample::tasks(samples);
     let told: Vec<String> = counts.iter().map(|(task, count)| format!("{count} {}", task.as_str())).collect();
     (counts.len() > 1).then(|| told.join(", "))
 }

@@ -14,7 +14,7 @@ use emotrain_recipe::Recipe;
 use emotrain_train::{Course, Epoch, Place, RunDir, sample_losses};
 use serde_json::Value;
 
-use super::{Content, Material};
+use super::{Content, EncodedSplit};
 use crate::exit::Complaint;
 use crate::printer::Printer;
 
@@ -67,7 +67,7 @@ impl<'a> Ordered<'a> {
     /// As [`Ordered::scorer`]; too few dialogues; text without dialogues.
     pub(crate) fn course(
         &self,
-        material: &Material,
+        material: &EncodedSplit,
         losses: Option<&BTreeMap<String, f64>>,
     ) -> anyhow::Result<Course> {
         let (section, epochs) = (&self.recipe.curriculum, self.recipe.train.num_train_epochs);

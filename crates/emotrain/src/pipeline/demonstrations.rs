@@ -58,7 +58,7 @@ impl Library {
 
 /// What was found for the utterances of one file.
 #[derive(Debug)]
-pub(crate) struct Found {
+pub(crate) struct RetrievedDemonstrations {
     key: String,
     retrieved: Retrieved,
     bank: PathBuf,
@@ -93,7 +93,7 @@ pub(crate) fn find(
     labels: &LabelSet,
     library: Option<&Library>,
     (content, name): (&Content, SplitName),
-) -> anyhow::Result<Option<Found>> {
+) -> anyhow::Result<Option<RetrievedDemonstrations>> {
     let Some(library) = library else { return Ok(None) };
     let (section, bank) = (&recipe.retrieval, &library.bank);
     let Content::Dialogues(split) = content else {
@@ -111,7 +111,7 @@ pub(crate) fn find(
     let shown =
         retrieved.hits.iter().map(|(_, hits)| retriever.shown(hits, labels)).collect::<Result<_, _>>()?;
     let bank_hash = bank.manifest().content_hash();
-    Ok(Some(Found { key, retrieved, bank: bank.folder().to_owned(), bank_hash, shown }))
+    Ok(Some(RetrievedDemonstrations { key, retrieved, bank: bank.folder().to_owned(), bank_hash, shown }))
 }
 
 fn asked(recipe: &Recipe, split: &Split, name: SplitName) -> Asked {
@@ -124,7 +124,7 @@ fn asked(recipe: &Recipe, split: &Split, name: SplitName) -> Asked {
     }
 }
 
-impl Found {
+impl RetrievedDemonstrations {
     /// Keeps it in the folder of the run.
     ///
     /// # Errors

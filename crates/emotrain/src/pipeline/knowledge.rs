@@ -1,6 +1,5 @@
 //! Knowledge sources for the utterances of a file, and what they make of its scores.
 
-use std::collections::BTreeSet;
 use std::fmt;
 
 use emotrain_data::{Dialogue, Knowledge, load_knowledge};
@@ -8,13 +7,13 @@ use emotrain_recipe::{Availability, KnowledgeLevel, KnowledgeSection, Recipe};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::SplitName;
 use super::content::Content;
-use super::{Material, SplitName};
 use crate::exit::{Complaint, Problems};
 
 /// The texts for one file, by source in the order of the recipe; nothing for a source whose slot is taken out.
 #[derive(Debug)]
-pub(crate) struct Known {
+pub(crate) struct KnowledgeTexts {
     sources: Vec<Option<Knowledge>>,
     /// Later utterances that prompts show at most.
     future_window: usize,
@@ -24,11 +23,11 @@ pub(crate) struct Known {
 ///
 /// # Errors
 /// Every source that cannot be read, does not cover the file, or is offline where the recipe wants causal prompts.
-pub(crate) fn known(recipe: &Recipe, content: &Content, name: SplitName) -> anyhow::Result<Known> {
+pub(crate) fn known(recipe: &Recipe, content: &Content, name: SplitName) -> anyhow::Result<KnowledgeTexts> {
     let prompt = &recipe.prompt;
     let future_window = if prompt.slots.has("future") { prompt.future_window } else { 0 };
     let Content::Dialogues(split) = content else {
-        return Ok(Known { sources: Vec::new(), future_window: 0 });
+        return Ok(KnowledgeTexts { sources: Vec::new(), future_window: 0 });
     };
     let mut problems = Problems::default();
     let mut sources = Vec::new();
@@ -42,7 +41,7 @@ pub(crate) fn known(recipe: &Recipe, content: &Content, name: SplitName) -> anyh
         sources.push(problems.take(loaded));
     }
     problems.finish()?;
-    Ok(Known { sources, future_window })
+    Ok(KnowledgeTexts { sources, future_window })
 }
 
 /// Refuses an offline source where the recipe wants causal prompts. The recipe's own word was looked at when it was
@@ -59,41 +58,12 @@ fn causal(recipe: &Recipe, section: &KnowledgeSection, knowledge: Knowledge) -> 
     Err(Complaint::usage(message).hint(hint).into())
 }
 
-/// Refuses a file of texts that stands for several splits in which the same ids name different dialogues.
-///
-/// # Errors
-/// The first dialogue whose texts cannot be told apart, for each source.
-pub(crate) fn check_apart(materials: &[Material]) -> anyhow::Result<()> {
-    let mut problems = Problems::default();
-    for (number, later) in materials.iter().enumerate() {
-        for earlier in &materials[..number] {
-            let (Content::Dialogues(one), Content::Dialogues(other)) = (&earlier.content, &later.content)
-            else {
-                continue;
-            };
-            let ids: BTreeSet<&str> = one.dialogues.iter().map(|dialogue| dialogue.id.as_str()).collect();
-            let Some(shared) = other.dialogues.iter().find(|dialogue| ids.contains(dialogue.id.as_str()))
-            else {
-                continue;
-            };
-            for (first, second) in
-                earlier.known.sources.iter().flatten().zip(later.known.sources.iter().flatten())
-            {
-                if first.path == second.path && !first.is_by_split {
-                    let (path, id) = (first.path.display(), &shared.id);
-                    let (one, other) = (earlier.name.as_str(), later.name.as_str());
-                    let message = format!("{path}: dialogue {id} is one of {one} and another of {other}");
-                    let hint =
-                        "give each split its own file, with {split} in the path, or each row a \"split\"";
-                    problems.add(Complaint::input(message).hint(hint).into());
-                }
-            }
-        }
+impl KnowledgeTexts {
+    /// The sources that are shown.
+    pub(super) fn sources(&self) -> impl Iterator<Item = &Knowledge> {
+        self.sources.iter().flatten()
     }
-    problems.finish()
-}
 
-impl Known {
     /// The text of each source for an utterance, as the prompt wants them.
     pub(crate) fn texts(&self, dialogue: &Dialogue, position: usize) -> Vec<&str> {
         let sources = self.sources.iter().map(Option::as_ref);

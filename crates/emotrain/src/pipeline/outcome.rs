@@ -8,7 +8,7 @@ use emotrain_train::{End, Outcome, RunDir};
 use serde_json::{Value, json};
 
 use super::record::FORMAT_VERSION;
-use super::{Exam, Measure, Terms, comparison};
+use super::{EvalContext, EvalResult, EvalSet, comparison};
 use crate::exit::Complaint;
 use crate::printer::duration;
 
@@ -18,10 +18,10 @@ pub(crate) const BASELINE: &str = "baseline.json";
 /// The untrained model's scores, measured once in the life of a run.
 pub(crate) fn baseline(
     model: &CausalLm,
-    exams: &[&Exam],
+    exams: &[&EvalSet],
     (run, resume): (&RunDir, bool),
-    terms: Terms,
-) -> anyhow::Result<Vec<Measure>> {
+    terms: EvalContext,
+) -> anyhow::Result<Vec<EvalResult>> {
     if !terms.recipe.eval.baseline || exams.is_empty() {
         return Ok(Vec::new());
     }
@@ -32,7 +32,7 @@ pub(crate) fn baseline(
             .map_err(|error| Complaint::input(format!("{}: {error}", path.display())).into());
     }
     terms.printer.say("measuring the untrained model");
-    let measures: Vec<Measure> =
+    let measures: Vec<EvalResult> =
         exams.iter().map(|exam| Ok(exam.hold(model, terms)?.0)).collect::<anyhow::Result<_>>()?;
     run.write_json(BASELINE, &json!(measures))?;
     Ok(measures)
@@ -41,9 +41,9 @@ pub(crate) fn baseline(
 /// Measures the trained model, prints the comparison, and keeps scores and predictions.
 pub(crate) fn report(
     model: &CausalLm,
-    exams: &[&Exam],
-    (run, before): (&RunDir, &[Measure]),
-    terms: Terms,
+    exams: &[&EvalSet],
+    (run, before): (&RunDir, &[EvalResult]),
+    terms: EvalContext,
 ) -> anyhow::Result<()> {
     let mut after = Vec::new();
     for (number, exam) in exams.iter().enumerate() {

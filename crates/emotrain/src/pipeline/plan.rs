@@ -3,7 +3,7 @@
 use emotrain_curriculum::{Source, source};
 use emotrain_model::{ModelConfig, tensor_shapes};
 use emotrain_recipe::{Recipe, TargetModules, TrainMethod};
-use emotrain_train::Plan;
+use emotrain_train::SampleOrder;
 
 use super::{Prepared, Purpose, course, kinds, start};
 
@@ -21,7 +21,7 @@ pub(crate) fn plan(prepared: &Prepared) -> String {
         train.iter().flat_map(|material| &material.samples).map(|sample| sample.ids.len()).collect();
     if let Some(course) = &prepared.course {
         let samples = lengths.len();
-        let plan = Plan::new(section, lengths, course);
+        let plan = SampleOrder::new(section, lengths, course);
         let window = section.per_device_train_batch_size * section.gradient_accumulation_steps;
         let (steps, epoch) = (plan.total_steps(), plan.steps_in(course.epochs.len() - 1));
         lines.push(format!("{:<11} {steps}, {epoch} per epoch, {window} samples each", "steps"));

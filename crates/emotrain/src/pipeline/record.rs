@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use emotrain_base::{WriteError, limits, sha256_hex};
 use emotrain_model::Checkpoint;
 use emotrain_model::device::OpenDevice;
-use emotrain_prompt::Task;
+use emotrain_prompt::Sample;
 use emotrain_recipe::Recipe;
 use emotrain_train::RunDir;
 use serde_json::{Map, Value, json};
 
 use super::identity::{Difference, Identity, listed, named};
-use super::{Auxiliary, Base, Found, Material, Prepared};
+use super::{Auxiliary, Base, EncodedSplit, Prepared, RetrievedDemonstrations};
 use crate::env;
 use crate::exit::Complaint;
 
@@ -63,7 +63,11 @@ impl Record {
             ("data", Value::Object(files.collect())),
             (
                 "retrieval",
-                prepared.materials.iter().find_map(|m| m.found.as_ref()).map_or(Value::Null, Found::record),
+                prepared
+                    .materials
+                    .iter()
+                    .find_map(|m| m.found.as_ref())
+                    .map_or(Value::Null, RetrievedDemonstrations::record),
             ),
             ("knowledge", knowledge(prepared)),
             ("template", template),
@@ -214,7 +218,7 @@ fn check_kept(run: &RunDir, record: &Map<String, Value>) -> anyhow::Result<()> {
 }
 
 fn tokenizer(prepared: &Prepared) -> Value {
-    let chat = prepared.coder.tokenizer().chat_template();
+    let chat = prepared.sample_maker.tokenizer().chat_template();
     json!({
         "sha256": sha256_hex(prepared.tokenizer.tokenizer_json.as_bytes()),
         "config_sha256": prepared.tokenizer.tokenizer_config_json.as_ref().map(|text| sha256_hex(text.as_bytes())),
@@ -243,12 +247,12 @@ fn knowledge(prepared: &Prepared) -> Value {
     if prepared.recipe.knowledge.is_empty() {
         return Value::Null;
     }
-    let known = |material: &Material| (material.name.as_str().to_owned(), material.known.record());
+    let known = |material: &EncodedSplit| (material.name.as_str().to_owned(), material.known.record());
     Value::Object(prepared.materials.iter().map(known).collect())
 }
 
-fn file(material: &Material) -> Value {
-    let tasks = Task::counts(&material.samples).into_iter();
+fn file(material: &EncodedSplit) -> Value {
+    let tasks = Sample::tasks(&material.samples).into_iter();
     let tasks: Map<String, Value> =
         tasks.map(|(task, count)| (task.as_str().to_owned(), json!(count))).collect();
     json!({

@@ -7,7 +7,7 @@
 
 use half::f16;
 
-use crate::weights::float::FloatType;
+use crate::float::FloatType;
 
 /// Values in a super-block of the K types.
 const SUPER: usize = 256;

@@ -6,7 +6,7 @@ use expect_test::expect;
 use tempfile::TempDir;
 
 use super::{complaint, golden, replaced, whole};
-use crate::weights::float::FloatType;
+use crate::float::FloatType;
 use crate::weights::folder::{INDEX, SINGLE};
 use crate::weights::{Checkpoint, NamedTensor, TensorSpec, tensor_shapes, write_safetensors};
 

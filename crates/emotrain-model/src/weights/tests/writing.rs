@@ -9,7 +9,7 @@ use safetensors::SafeTensors;
 
 use super::complaint;
 use crate::error::ModelError;
-use crate::weights::float::FloatType;
+use crate::float::FloatType;
 use crate::weights::{NamedTensor, SafetensorsFile, TensorSpec, write_safetensors, write_safetensors_with};
 
 fn spec(name: &str, shape: &[usize], dtype: FloatType) -> TensorSpec {

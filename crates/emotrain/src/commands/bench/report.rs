@@ -4,8 +4,7 @@ use emotrain_model::device::Profile;
 use emotrain_recipe::Recipe;
 use serde_json::{Value, json};
 
-use super::Product;
-use crate::cli::BenchArgs;
+use crate::cli::{BenchArgs, Product};
 
 /// Kernels that are shown by name; the others are added up.
 const MOST_KERNELS: usize = 20;

@@ -3,10 +3,11 @@ use std::path::Path;
 
 use expect_test::expect;
 
-use super::complaint;
-use crate::config::{Llama3Scaling, ModelConfig, TensorFacts, from_metadata, rope};
+use crate::config::{Llama3Scaling, ModelConfig, llama3_divisors};
 use crate::error::ModelError;
-use crate::weights::{Metadata, Value};
+use crate::weights::gguf::config::{TensorFacts, from_metadata};
+use crate::weights::gguf::{Metadata, Value};
+use crate::weights::tests::complaint;
 
 /// The metadata of a GGUF file of a small Llama 3.
 fn gguf() -> BTreeMap<String, Value> {
@@ -26,6 +27,11 @@ fn gguf() -> BTreeMap<String, Value> {
         ("llama.vocab_size", Integer(128_256)),
     ];
     values.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
+/// Message and advice.
+fn told(result: Result<ModelConfig, ModelError>) -> String {
+    complaint(result, Path::new("/nowhere"))
 }
 
 fn read_gguf(
@@ -52,7 +58,7 @@ fn llama3_scaling_is_recovered_from_gguf_factors() {
         high_freq_factor: 4.0,
         original_max_position_embeddings: 8192,
     };
-    let divisors = rope::llama3_divisors(&known, 64, 500_000.0);
+    let divisors = llama3_divisors(&known, 64, 500_000.0);
     #[expect(clippy::cast_possible_truncation, reason = "GGUF stores them as f32")]
     let stored: Vec<f32> = divisors.iter().map(|divisor| *divisor as f32).collect();
     assert_eq!((stored[0], stored[31]), (1.0, 32.0));
@@ -61,7 +67,7 @@ fn llama3_scaling_is_recovered_from_gguf_factors() {
 
     let mut other = stored;
     other[20] *= 1.01;
-    let messages = [other, vec![1.0; 31]].map(|factors| complaint(read_gguf(gguf(), Some(factors)))).concat();
+    let messages = [other, vec![1.0; 31]].map(|factors| told(read_gguf(gguf(), Some(factors)))).concat();
     expect![[r#"
         model.gguf: rope_freqs.weight: these rotary frequencies are not Llama 3's scaling of a context of 8192 tokens
         model.gguf: rope_freqs.weight: these rotary frequencies are not Llama 3's scaling of a context of 8192 tokens
@@ -95,7 +101,7 @@ fn gguf_refusals() {
             Some(value) => values.insert(key.to_owned(), value),
             None => values.remove(key),
         };
-        messages += &complaint(read_gguf(values, None));
+        messages += &told(read_gguf(values, None));
     }
     expect![[r#"
         model.gguf: general.architecture: "gemma3" is not supported

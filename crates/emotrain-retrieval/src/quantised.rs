@@ -1,33 +1,35 @@
 //! Rows in a quarter of their size, to pass over most of them unread.
 //!
-//! A row is kept in float32 and as a sketch: whole numbers from -127 to 127, the step between them, and
-//! how far the row is from its sketch. For a query q and a row x with sketches q' and x',
+//! A row is kept in float32 and quantised to int8: whole numbers from -127 to 127, the step between them, and
+//! how far the row is from what they stand for. For a query q and a row x, quantised q' and x',
 //!
 //! `q·x = q'·x' + q'·(x - x') + (q - q')·x ≤ q'·x' + |q'|·|x - x'| + |q - q'|·|x|`
 //!
-//! so the product of the sketches bounds the score. Only a row whose bound is above the worst of the best
+//! so the product of the quantised two bounds the score. Only a row whose bound is above the worst of the best
 //! so far is read in float32 and scored; the outcome is that of scoring all.
 
-use super::integer::{QueryCodes, product_of_rows};
+mod integer;
+
+use self::integer::{QueryCodes, product_of_rows};
 
 /// Greater than the rounding errors of a bound, and of a row's length.
 const SLACK: f32 = 2e-5;
 /// The greatest length of a row.
 const LENGTH: f32 = 1.0 + crate::embed::UNIT_TOLERANCE;
 
-/// The sketches of rows.
+/// Rows, quantised to int8.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Sketches<'a> {
+pub(crate) struct QuantisedRows<'a> {
     /// `[N × width]`.
     pub(crate) codes: &'a [i8],
     /// The step of each row.
     pub(crate) steps: &'a [f32],
-    /// The distance of each row from its sketch.
+    /// The distance of each row from its quantised form.
     pub(crate) errors: &'a [f32],
 }
 
-/// The sketch of a row: codes, step, distance.
-pub(crate) fn sketch(row: &[f32]) -> (Vec<i8>, f32, f32) {
+/// A row quantised: codes, step, distance.
+pub(crate) fn quantise(row: &[f32]) -> (Vec<i8>, f32, f32) {
     let step = step(row, f32::from(i8::MAX));
     #[expect(clippy::cast_possible_truncation, reason = "a quotient of at most 127, rounded")]
     let codes: Vec<i8> = row.iter().map(|value| (value / step).round() as i8).collect();
@@ -35,8 +37,8 @@ pub(crate) fn sketch(row: &[f32]) -> (Vec<i8>, f32, f32) {
     (codes, step, error)
 }
 
-/// A query's sketch, in finer steps.
-pub(super) struct Query {
+/// A quantised query, in finer steps.
+pub(crate) struct Query {
     codes: QueryCodes,
     step: f32,
     error: f32,
@@ -44,7 +46,7 @@ pub(super) struct Query {
 }
 
 impl Query {
-    pub(super) fn new(query: &[f32]) -> Self {
+    pub(crate) fn new(query: &[f32]) -> Self {
         // Products with a row's codes add up to at most width · 127 · 8,191, which 32 bits hold for
         // 2,064 numbers; longer vectors get coarser steps.
         let most = (f64::from(i32::MAX) / (127.0 * query.len() as f64)).min(8191.0).floor();
@@ -58,10 +60,10 @@ impl Query {
     }
 
     /// Writes into `bounds` the most that each of the rows from `first` on can score.
-    pub(super) fn bounds(&self, sketches: Sketches<'_>, first: usize, bounds: &mut [f32]) {
+    pub(crate) fn bounds(&self, quantised: QuantisedRows<'_>, first: usize, bounds: &mut [f32]) {
         let width = self.codes.len();
-        let codes = &sketches.codes[first * width..(first + bounds.len()) * width];
-        let (steps, errors) = (&sketches.steps[first..], &sketches.errors[first..]);
+        let codes = &quantised.codes[first * width..(first + bounds.len()) * width];
+        let (steps, errors) = (&quantised.steps[first..], &quantised.errors[first..]);
         let mut products = [0; 256];
         let products = &mut products[..bounds.len()];
         self.codes.products(codes, products);
@@ -73,32 +75,32 @@ impl Query {
     }
 
     /// About what a row scores.
-    pub(super) fn estimate(&self, sketches: Sketches<'_>, row: usize) -> f32 {
+    pub(crate) fn estimate(&self, quantised: QuantisedRows<'_>, row: usize) -> f32 {
         let mut product = [0];
-        self.codes.products(sketches.row(row), &mut product);
+        self.codes.products(quantised.row(row), &mut product);
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
         let product = product[0] as f32;
-        product * (self.step * sketches.steps[row])
+        product * (self.step * quantised.steps[row])
     }
 }
 
-impl<'a> Sketches<'a> {
+impl<'a> QuantisedRows<'a> {
     /// The codes of a row.
     fn row(self, row: usize) -> &'a [i8] {
         let width = self.codes.len() / self.steps.len();
         &self.codes[row * width..(row + 1) * width]
     }
 
-    /// Whether the sketch of a row is that of this vector.
+    /// Whether a row is this vector, quantised.
     pub(crate) fn is_of(self, row: usize, vector: &[f32]) -> bool {
-        let (codes, step, error) = sketch(vector);
+        let (codes, step, error) = quantise(vector);
         self.row(row) == codes
             && self.steps[row].to_bits() == step.to_bits()
             && self.errors[row].to_bits() == error.to_bits()
     }
 
     /// About the product of two rows.
-    pub(super) fn estimate(self, one: usize, other: usize) -> f32 {
+    pub(crate) fn estimate(self, one: usize, other: usize) -> f32 {
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
         let product = product_of_rows(self.row(one), self.row(other)) as f32;
         product * (self.steps[one] * self.steps[other])

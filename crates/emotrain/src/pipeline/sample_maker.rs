@@ -12,8 +12,8 @@ use rayon::prelude::*;
 
 use super::auxiliary::{Auxiliary, first};
 use super::content::Content;
-use super::demonstrations::Found;
-use super::knowledge::Known;
+use super::demonstrations::RetrievedDemonstrations;
+use super::knowledge::KnowledgeTexts;
 use crate::exit::{Complaint, Problems};
 
 /// Tokens that end a document in the vocabularies of base models; the end of a chat turn is another one.
@@ -24,7 +24,7 @@ const TOLD: usize = 20;
 
 /// What makes samples.
 #[derive(Debug)]
-pub(crate) enum Coder {
+pub(crate) enum SampleMaker {
     /// Questions about emotions.
     Emotions(Box<Encoder>),
     /// Plain text, cut into sequences of equal length.
@@ -48,12 +48,12 @@ pub(crate) struct Selection<'a> {
 
 /// What prompts show beside the dialogues of a file.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Beside<'a> {
-    pub(crate) found: Option<&'a Found>,
-    pub(crate) known: &'a Known,
+pub(crate) struct Shown<'a> {
+    pub(crate) found: Option<&'a RetrievedDemonstrations>,
+    pub(crate) known: &'a KnowledgeTexts,
 }
 
-impl Coder {
+impl SampleMaker {
     /// The recipe's way with a tokenizer.
     ///
     /// # Errors
@@ -101,7 +101,7 @@ impl Coder {
     pub(crate) fn encode(
         &self,
         content: &Content,
-        beside: Beside<'_>,
+        beside: Shown<'_>,
         selection: Selection<'_>,
     ) -> anyhow::Result<Vec<Sample>> {
         match (self, content) {
@@ -113,7 +113,7 @@ impl Coder {
                 let chosen = draw((0..sequences.len()).collect(), selection.limit, selection.key);
                 Ok(chosen.into_iter().map(|at| sequences[at].clone()).collect())
             }
-            _ => unreachable!("coder and content follow the same data.format"),
+            _ => unreachable!("sample_maker and content follow the same data.format"),
         }
     }
 
@@ -136,7 +136,7 @@ impl Coder {
 
 fn utterances(
     encoder: &Encoder,
-    (split, beside): (&Split, Beside<'_>),
+    (split, beside): (&Split, Shown<'_>),
     selection: Selection<'_>,
 ) -> anyhow::Result<Vec<Sample>> {
     let turns = split.dialogues.iter();

@@ -11,8 +11,8 @@ use emotrain_train::{Questions, Scored, TrainError, Validation, evaluate, label_
 use serde::{Deserialize, Serialize};
 
 use super::answers::Reader;
-use super::coder::Coder;
 use super::knowledge::Context;
+use super::sample_maker::SampleMaker;
 use crate::cli::SplitName;
 use crate::printer::Printer;
 
@@ -21,7 +21,7 @@ const RESAMPLES: usize = 1000;
 const CONFIDENCE: f64 = 0.95;
 
 /// One split, ready to be asked.
-pub(crate) struct Exam {
+pub(crate) struct EvalSet {
     pub(crate) split: SplitName,
     pub(crate) validation: Validation,
     /// What its prompts show.
@@ -33,7 +33,7 @@ pub(crate) struct Exam {
 /// What came out of an exam, as it is stored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Measure {
+pub(crate) struct EvalResult {
     /// `valid` or `test`.
     pub(crate) split: String,
     /// Mean negative log-likelihood of the supervised tokens, in nats.
@@ -47,21 +47,25 @@ pub(crate) struct Measure {
 
 /// How an exam is held.
 #[derive(Clone, Copy)]
-pub(crate) struct Terms<'a> {
+pub(crate) struct EvalContext<'a> {
     pub(crate) recipe: &'a Recipe,
     pub(crate) labels: &'a LabelSet,
     pub(crate) printer: &'a Printer,
 }
 
-impl Exam {
+impl EvalSet {
     /// An exam on the samples of a split, made with [`Answers::Withheld`](emotrain_prompt::Answers::Withheld).
-    pub(crate) fn new(coder: &Coder, split: SplitName, (samples, context): (Vec<Sample>, Context)) -> Self {
-        let (validation, reader) = match coder {
-            Coder::Emotions(encoder) => {
+    pub(crate) fn new(
+        sample_maker: &SampleMaker,
+        split: SplitName,
+        (samples, context): (Vec<Sample>, Context),
+    ) -> Self {
+        let (validation, reader) = match sample_maker {
+            SampleMaker::Emotions(encoder) => {
                 let completions = encoder.label_completions().to_vec();
                 (Validation::Questions(Questions { samples, completions }), Some(Reader::new(encoder)))
             }
-            Coder::Text { .. } => (Validation::Sequences(samples), None),
+            SampleMaker::Text { .. } => (Validation::Sequences(samples), None),
         };
         Self { split, validation, context, reader }
     }
@@ -70,7 +74,11 @@ impl Exam {
     ///
     /// # Errors
     /// A score that is not finite, or no utterances.
-    pub(crate) fn hold(&self, model: &CausalLm, terms: Terms) -> anyhow::Result<(Measure, Vec<Prediction>)> {
+    pub(crate) fn hold(
+        &self,
+        model: &CausalLm,
+        terms: EvalContext,
+    ) -> anyhow::Result<(EvalResult, Vec<Prediction>)> {
         let split = self.split.as_str().to_owned();
         let batch_size = terms.recipe.eval.per_device_eval_batch_size;
         let questions = match &self.validation {
@@ -81,7 +89,7 @@ impl Exam {
                 if !loss.is_finite() {
                     return Err(TrainError::NonFinite { step: 0, what: "loss", value: loss }.into());
                 }
-                return Ok((Measure { split, loss, report: None, context: None }, Vec::new()));
+                return Ok((EvalResult { split, loss, report: None, context: None }, Vec::new()));
             }
         };
         let (scored, answers) = ask(model, questions, self.reader.as_ref(), &split, terms)?;
@@ -97,7 +105,7 @@ impl Exam {
         report.loss = Some(loss);
         let predictions = predictions(scored, &answers, terms.labels)?;
         let (report, context) = (Some(report), Some(self.context.clone()));
-        Ok((Measure { split, loss, report, context }, predictions))
+        Ok((EvalResult { split, loss, report, context }, predictions))
     }
 }
 
@@ -111,7 +119,7 @@ pub(crate) fn ask(
     questions: &Questions,
     reader: Option<&Reader>,
     what: &str,
-    terms: Terms,
+    terms: EvalContext,
 ) -> anyhow::Result<(Vec<Scored>, Vec<Option<Label>>)> {
     let (section, count) = (&terms.recipe.eval, questions.samples.len());
     let counter = terms.printer.counter(what, count);
@@ -151,7 +159,7 @@ pub(crate) fn predictions(
 ///
 /// # Errors
 /// Measures of different utterances.
-pub(crate) fn comparison(before: Option<&Measure>, after: &Measure) -> anyhow::Result<String> {
+pub(crate) fn comparison(before: Option<&EvalResult>, after: &EvalResult) -> anyhow::Result<String> {
     let Some(report) = &after.report else {
         let earlier = before.map_or(String::new(), |before| format!("{:.4} before, ", before.loss));
         let (split, loss) = (&after.split, after.loss);

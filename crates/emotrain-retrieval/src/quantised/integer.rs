@@ -1,7 +1,7 @@
 //! Products of whole numbers, sixteen or thirty-two pairs at a time.
 //!
 //! Whole numbers have one sum in whatever order they are added, so that every machine may use the widest
-//! instructions it has: the sketches, unlike the scores, know AVX-512.
+//! instructions it has: quantised rows, unlike the scores, know AVX-512.
 
 use pulp::Arch;
 

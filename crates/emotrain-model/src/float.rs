@@ -5,7 +5,7 @@ use half::{bf16, f16};
 use rayon::prelude::*;
 
 /// Values converted by one thread at a time.
-pub(super) const CHUNK: usize = 1 << 18;
+pub(crate) const CHUNK: usize = 1 << 18;
 
 /// A float format of stored weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -55,7 +55,7 @@ impl FloatType {
         }
     }
 
-    pub(super) fn from_safetensors_name(name: &str) -> Option<Self> {
+    pub(crate) fn from_safetensors_name(name: &str) -> Option<Self> {
         [Self::F32, Self::F16, Self::Bf16].into_iter().find(|float| float.safetensors_name() == name)
     }
 
@@ -64,7 +64,7 @@ impl FloatType {
     /// # Panics
     ///
     /// When `bytes` is not exactly as long as `values` needs: callers have checked both.
-    pub(super) fn decode(self, bytes: &[u8], values: &mut [f32]) {
+    pub(crate) fn decode(self, bytes: &[u8], values: &mut [f32]) {
         assert_eq!(bytes.len(), values.len() * self.size(), "lengths are checked where a file is opened");
         match self {
             Self::F32 => from_each::<4>(bytes, values, f32::from_le_bytes),
@@ -74,7 +74,7 @@ impl FloatType {
     }
 
     /// `values`, rounded to nearest even, in little-endian order.
-    pub(super) fn encode(self, values: &[f32]) -> Vec<u8> {
+    pub(crate) fn encode(self, values: &[f32]) -> Vec<u8> {
         let mut bytes = vec![0; values.len() * self.size()];
         bytes.par_chunks_mut(CHUNK * self.size()).zip(values.par_chunks(CHUNK)).for_each(
             |(bytes, values)| match self {

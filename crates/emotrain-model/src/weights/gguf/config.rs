@@ -1,9 +1,8 @@
 //! Metadata and tensors of a GGUF file → [`ModelConfig`].
 
-use super::check::{self, problem};
-use super::{Architecture, Llama3Scaling, ModelConfig, json, rope};
+use super::{Metadata, Value};
+use crate::config::{self, Architecture, Llama3Scaling, ModelConfig, llama3_divisors, problem, supported};
 use crate::error::{ConfigProblem, ModelError};
-use crate::weights::{Metadata, Value};
 
 /// What the tensors of a file say about the configuration.
 #[derive(Debug)]
@@ -60,7 +59,7 @@ pub(crate) fn from_metadata(metadata: &Metadata, facts: &TensorFacts) -> Result<
     keys.refuse_others();
     let mut problems = keys.problems;
     if problems.is_empty() {
-        problems = check::problems(&config);
+        problems = config::problems(&config);
     }
     if problems.is_empty() { Ok(config) } else { Err(metadata.error(problems)) }
 }
@@ -81,7 +80,7 @@ fn architecture(metadata: &Metadata) -> Result<Architecture, ConfigProblem> {
     let key = "general.architecture";
     let Some(name) = metadata.text(key)? else { return Err(problem(key, "missing")) };
     Architecture::from_model_type(name).ok_or_else(|| ConfigProblem {
-        hint: Some(json::supported()),
+        hint: Some(supported()),
         ..problem(key, format!("\"{name}\" is not supported"))
     })
 }
@@ -170,7 +169,7 @@ fn scaling(keys: &mut Keys, facts: &TensorFacts, head_dim: usize, theta: f64) ->
     let scaling = Llama3Scaling { factor: f64::from(factor), ..KNOWN_SCALING };
     // A wrong length is not worth computing as many numbers as it says.
     let expected =
-        if stated.len() == head_dim / 2 { rope::llama3_divisors(&scaling, head_dim, theta) } else { vec![] };
+        if stated.len() == head_dim / 2 { llama3_divisors(&scaling, head_dim, theta) } else { vec![] };
     let agrees = |(stated, expected): (&f32, &f64)| (f64::from(*stated) - expected).abs() <= 1e-4 * expected;
     if expected.is_empty() || !stated.iter().zip(&expected).all(agrees) {
         keys.problems.push(problem(

@@ -1,0 +1,71 @@
+//! A split once it is encoded.
+
+use std::collections::BTreeSet;
+
+use emotrain_prompt::{Sample, Task, TokenCounts};
+
+use super::{Content, KnowledgeTexts, Purpose, RetrievedDemonstrations};
+use crate::cli::SplitName;
+use crate::exit::{Complaint, Problems};
+
+/// A data file with its samples.
+pub(crate) struct EncodedSplit {
+    pub(crate) name: SplitName,
+    pub(crate) purpose: Purpose,
+    pub(crate) content: Content,
+    /// What its prompts show, where the recipe has a bank.
+    pub(crate) found: Option<RetrievedDemonstrations>,
+    /// What is known about its utterances.
+    pub(crate) known: KnowledgeTexts,
+    pub(crate) samples: Vec<Sample>,
+}
+
+impl EncodedSplit {
+    /// Counts of the samples.
+    pub(crate) fn counts(&self) -> TokenCounts {
+        TokenCounts::of(&self.samples)
+    }
+
+    /// How many of the samples ask for something else than an emotion.
+    pub(super) fn auxiliary(&self) -> usize {
+        let counts = Sample::tasks(&self.samples);
+        Task::AUXILIARY.iter().filter_map(|task| counts.get(task)).sum()
+    }
+
+    /// The counts for people; questions without answers supervise nothing by their nature.
+    pub(crate) fn counted(&self) -> String {
+        self.counts().to_string().replace(" (0 supervised)", "")
+    }
+}
+
+/// Refuses a file of texts that stands for several splits in which the same ids name different dialogues.
+///
+/// # Errors
+/// The first dialogue whose texts cannot be told apart, for each source.
+pub(crate) fn check_apart(materials: &[EncodedSplit]) -> anyhow::Result<()> {
+    let mut problems = Problems::default();
+    for (number, later) in materials.iter().enumerate() {
+        for earlier in &materials[..number] {
+            let (Content::Dialogues(one), Content::Dialogues(other)) = (&earlier.content, &later.content)
+            else {
+                continue;
+            };
+            let ids: BTreeSet<&str> = one.dialogues.iter().map(|dialogue| dialogue.id.as_str()).collect();
+            let Some(shared) = other.dialogues.iter().find(|dialogue| ids.contains(dialogue.id.as_str()))
+            else {
+                continue;
+            };
+            for (first, second) in earlier.known.sources().zip(later.known.sources()) {
+                if first.path == second.path && !first.is_by_split {
+                    let (path, id) = (first.path.display(), &shared.id);
+                    let (one, other) = (earlier.name.as_str(), later.name.as_str());
+                    let message = format!("{path}: dialogue {id} is one of {one} and another of {other}");
+                    let hint =
+                        "give each split its own file, with {split} in the path, or each row a \"split\"";
+                    problems.add(Complaint::input(message).hint(hint).into());
+                }
+            }
+        }
+    }
+    problems.finish()
+}
