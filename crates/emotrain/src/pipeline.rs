@@ -13,6 +13,7 @@ mod encoded_split;
 mod evaluation;
 mod identity;
 mod knowledge;
+mod open;
 mod outcome;
 mod plan;
 mod record;
@@ -45,13 +46,13 @@ pub(crate) use base::Base;
 use claim::claim;
 pub(crate) use content::Content;
 pub(crate) use course::{Ordered, kept_losses};
-pub(crate) use demonstrations::{Library, RetrievedDemonstrations, find};
+pub(crate) use demonstrations::{Library, RetrievedDemonstrations};
 pub(crate) use encoded_split::{EncodedSplit, check_apart};
 pub(crate) use evaluation::{EvalContext, EvalResult, EvalSet, ask, comparison, predictions};
 pub(crate) use knowledge::{KnowledgeTexts, known};
 pub(crate) use plan::plan;
 pub(crate) use record::{OnDifference, Record};
-pub(crate) use sample_maker::{SampleMaker, Selection, Shown};
+pub(crate) use sample_maker::{SampleMaker, Selection};
 pub(crate) use start::make_trainable;
 pub(crate) use trained::{Trained, companions};
 
@@ -97,73 +98,21 @@ pub(crate) fn prepare<'a>(
     let mut problems = Problems::default();
     let names: Vec<SplitName> = wanted.iter().map(|(name, _)| *name).collect();
     let contents = problems.take(content::read_all(&recipe.data, &labels, &names, &shell.printer));
-    let base = problems.take(Base::find(&recipe.model, &shell.hub()));
-    let description = base.as_ref().and_then(|base| problems.take(base.description()));
-    for warning in description.iter().flat_map(|description| &description.warnings) {
-        shell.printer.warn(warning);
-    }
-    let config = description.map(|description| description.config);
-    let tokenizer = base.as_ref().and_then(|base| problems.take(base.tokenizer()));
-    let sample_maker =
-        tokenizer.as_ref().and_then(|files| problems.take(SampleMaker::new(recipe, &labels, files.clone())));
-    for warning in sample_maker.iter().flat_map(|sample_maker| sample_maker.tokenizer().warnings()) {
-        shell.printer.warn(warning);
-    }
-    let auxiliary =
-        sample_maker.as_ref().filter(|_| wanted.iter().any(|(_, purpose)| *purpose == Purpose::Training));
-    let auxiliary = auxiliary.map_or(Ok(Vec::new()), |sample_maker| sample_maker.auxiliary(recipe));
-    let auxiliary = problems.take(auxiliary);
-    let library = problems.take(Library::open(recipe, shell));
+    let trains = wanted.iter().any(|(_, purpose)| *purpose == Purpose::Training);
+    let opened = problems.take(Prepared::open(recipe, labels, trains, shell));
     problems.take(start::check(recipe));
-    let (
-        Some(contents),
-        Some(base),
-        Some(config),
-        Some(tokenizer),
-        Some(sample_maker),
-        Some(auxiliary),
-        Some(library),
-    ) = (contents, base, config, tokenizer, sample_maker, auxiliary, library)
-    else {
-        return Err(problems.into_error());
-    };
-    let mut materials = Vec::new();
+    let (Some(contents), Some(mut prepared)) = (contents, opened) else { return Err(problems.into_error()) };
     for ((name, content), (_, purpose)) in contents.into_iter().zip(wanted.iter().copied()) {
-        let found = problems.take(find(recipe, &labels, library.as_ref(), (&content, name)));
-        let known = problems.take(known(recipe, &content, name));
-        let (Some(found), Some(known)) = (found, known) else { continue };
-        let beside = Shown { found: found.as_ref(), known: &known };
-        let samples = problems.take(sample_maker.encode(
-            &content,
-            beside,
-            selection(recipe, (name, purpose), &auxiliary),
-        ));
-        materials.extend(samples.map(|samples| EncodedSplit {
-            name,
-            purpose,
-            content,
-            found,
-            known,
-            samples,
-        }));
+        let selection = selection(recipe, (name, purpose), &prepared.auxiliary);
+        let known = known(recipe, &content, name);
+        let split = problems.take(prepared.read((name, content), known, (purpose, selection)));
+        prepared.materials.extend(split);
     }
-    problems.take(check_apart(&materials));
-    let train = materials.iter().find(|material| material.purpose == Purpose::Training);
-    let losses = BTreeMap::new();
-    let course =
-        train.and_then(|train| problems.take(Ordered::new(recipe, &labels).course(train, Some(&losses))));
-    let prepared = Prepared {
-        recipe,
-        labels,
-        base,
-        config,
-        tokenizer,
-        sample_maker,
-        auxiliary,
-        library,
-        materials,
-        course,
-    };
+    problems.take(check_apart(&prepared.materials));
+    let train = prepared.materials.iter().find(|material| material.purpose == Purpose::Training);
+    let order = Ordered::new(recipe, &prepared.labels);
+    let course = train.map(|train| order.course(train, Some(&BTreeMap::new())));
+    prepared.course = course.and_then(|course| problems.take(course));
     prepared.check_fit(&mut problems);
     problems.finish()?;
     let remarks = prepared.encoder().map(Encoder::remarks);

@@ -5,7 +5,7 @@ use emotrain_prompt::{Piece, Sample, Task, TokenCounts};
 
 use crate::cli::InspectArgs;
 use crate::exit::{Complaint, Exit};
-use crate::pipeline::{self, Content, Purpose, Selection, Shown};
+use crate::pipeline::{self, Content, Purpose, Selection};
 use crate::printer::printable;
 use crate::shell::Shell;
 
@@ -25,11 +25,10 @@ pub(crate) fn run(args: &InspectArgs, shell: &Shell) -> anyhow::Result<Exit> {
     // What training would make of the file, whichever split it is.
     let for_training = (args.split, Purpose::Training);
     let selection = Selection { limit: None, ..pipeline::selection(&recipe, for_training, &auxiliary) };
-    let found = pipeline::find(&recipe, &prepared.labels, prepared.library.as_ref(), (&content, args.split))?;
-    let known = pipeline::known(&recipe, &content, args.split)?;
-    known.summary().iter().for_each(|line| shell.printer.say(line));
-    let beside = Shown { found: found.as_ref(), known: &known };
-    let samples = prepared.sample_maker.encode(&content, beside, selection)?;
+    let known = pipeline::known(&recipe, &content, args.split);
+    let split = prepared.read((args.split, content), known, (Purpose::Training, selection))?;
+    split.known.summary().iter().for_each(|line| shell.printer.say(line));
+    let (samples, content) = (split.samples, split.content);
     for sample in chosen(&samples, args, &content)? {
         shell.printer.result(format_args!("{}", headline(sample, &prepared.labels)))?;
         let pieces = prepared.sample_maker.tokenizer().pieces(sample)?;

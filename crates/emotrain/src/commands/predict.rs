@@ -8,9 +8,7 @@ use emotrain_train::Questions;
 
 use crate::cli::{PredictArgs, SplitName};
 use crate::exit::{self, Complaint, Exit, described};
-use crate::pipeline::{
-    self, Content, EvalContext, Purpose, Reader, Selection, Shown, Trained, ask, predictions,
-};
+use crate::pipeline::{self, Content, EvalContext, Purpose, Reader, Selection, Trained, ask, predictions};
 use crate::shell::Shell;
 
 /// Runs the command.
@@ -35,14 +33,11 @@ pub(crate) fn run(args: &PredictArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let as_test = (SplitName::Test, Purpose::Answering);
     let all = Selection { labelled_only: false, limit: None, ..pipeline::selection(&recipe, as_test, &[]) };
     let content = Content::Dialogues(split);
-    let found =
-        pipeline::find(&recipe, &prepared.labels, prepared.library.as_ref(), (&content, SplitName::Test))?;
-    let known =
-        pipeline::known(&recipe, &content, SplitName::Test).map_err(|error| of_input(error, &recipe))?;
-    known.summary().iter().for_each(|line| shell.printer.say(line));
-    shell.printer.detail(known.context());
-    let beside = Shown { found: found.as_ref(), known: &known };
-    let samples = prepared.sample_maker.encode(&content, beside, all)?;
+    let known = pipeline::known(&recipe, &content, SplitName::Test).map_err(|error| of_input(error, &recipe));
+    let split = prepared.read((SplitName::Test, content), known, (Purpose::Answering, all))?;
+    split.known.summary().iter().for_each(|line| shell.printer.say(line));
+    shell.printer.detail(split.known.context());
+    let samples = split.samples;
     let on = device::open(&recipe.model.device, recipe.model.dtype)?;
     let (mut model, _) = prepared.load(&on, shell)?;
     if let Some(trained) = &trained {

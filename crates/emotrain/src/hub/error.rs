@@ -115,10 +115,8 @@ impl HubError {
 
 impl From<HubError> for Complaint {
     fn from(error: HubError) -> Self {
-        let complaint = match error {
-            HubError::Cache { .. } => Self::output(error.to_string()),
-            _ => Self::input(error.to_string()),
-        };
+        let cannot_write = matches!(error, HubError::Cache { .. });
+        let complaint = if cannot_write { Self::output } else { Self::input }(error.to_string());
         complaint.hint(error.hint())
     }
 }

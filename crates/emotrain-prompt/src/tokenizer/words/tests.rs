@@ -108,10 +108,9 @@ fn texts_stay_whole_where_a_token_may_reach_over_a_cut() {
 #[test]
 fn a_full_shard_begins_anew() {
     let words = Words::default();
-    for number in 0..SHARDS * WORDS * 2 {
-        let encode = |word: &str| Ok::<_, ()>(vec![word.len() as u32]);
-        assert_eq!(words.encode(&number.to_string(), encode), Ok(vec![number.to_string().len() as u32]));
+    for number in 0..200_000_u32 {
+        assert_eq!(words.encode(&number.to_string(), |_| Ok::<_, ()>(vec![number])), Ok(vec![number]));
     }
     let kept: usize = words.shards.iter().map(|shard| shard.lock().unwrap().len()).sum();
-    assert!((1..=SHARDS * WORDS).contains(&kept), "{kept}");
+    assert!(kept > 0 && kept <= SHARDS * WORDS, "{kept}");
 }

@@ -38,7 +38,7 @@ const BEST: &str = "eval.load_best_model_at_end=false";
 pub(super) fn kinds() -> Vec<Kind> {
     let base =
         |name, file| Kind { name, make: own_base, file, args: &["eval", "recipe.toml", "--split", "test"] };
-    vec![
+    let data = vec![
         Kind { name: "recipe", make: |_| {}, file: "recipe.toml", args: CHECK },
         Kind { name: "jsonl", make: jsonl, file: "data", args: CHECK_DATA },
         Kind { name: "meld_csv", make: meld_csv, file: "data", args: CHECK_DATA },
@@ -76,12 +76,23 @@ pub(super) fn kinds() -> Vec<Kind> {
         Kind { name: "wheel", make: wheel, file: "wheel.toml", args: &["curriculum", "show", "recipe.toml"] },
         Kind { name: "curriculum", make: curriculum, file: "own.toml", args: CHECK },
         Kind { name: "difficulties", make: difficulties, file: "dif.jsonl", args: CHECK },
+    ];
+    [data, runs(), banks()].into_iter().flatten().collect()
+}
+
+fn runs() -> Vec<Kind> {
+    vec![
         trained("adapter_config", "run/adapter/adapter_config.json"),
         trained("adapter", "run/adapter/adapter_model.safetensors"),
         trained("contract", "run/adapter/prompt_contract.json"),
         Kind { name: "state", args: RESUME, ..trained("state", "run/step-000004/state.json") },
         Kind { name: "moments", args: RESUME, ..trained("moments", "run/step-000004/optimizer.safetensors") },
         Kind { name: "run_json", args: RESUME, ..trained("run_json", "run/run.json") },
+    ]
+}
+
+fn banks() -> Vec<Kind> {
+    vec![
         Kind {
             name: "bank_lines",
             make: bank,
