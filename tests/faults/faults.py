@@ -129,7 +129,9 @@ class Bank:
     def intact(self, folder):
         """The first file's demonstrations are there whatever happened."""
         places = [folder / "bank", folder / ".bank.replaced"]
-        texts = [(place / "demonstrations.jsonl").read_text() for place in places if (place / "manifest.json").exists()]
+        # What is on its way out may have lost one of its files already.
+        lists = [place / "demonstrations.jsonl" for place in places if (place / "manifest.json").exists()]
+        texts = [lines.read_text() for lines in lists if lines.exists()]
         return any('"first"' in text for text in texts)
 
 

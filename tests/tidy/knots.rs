@@ -8,7 +8,7 @@ use std::path::Path;
 
 use crate::expect_none;
 use crate::modules::Modules;
-use crate::rust_source::words;
+use crate::rust_source::{leaves, uses, words};
 use crate::tree::crates;
 
 type Names = Vec<String>;
@@ -89,31 +89,6 @@ fn module(file: &Path) -> Names {
     let names =
         file.with_extension("").iter().map(|name| name.to_string_lossy().into_owned()).collect::<Names>();
     names.into_iter().filter(|name| !["lib", "main", "mod"].contains(&name.as_str())).collect()
-}
-
-/// The trees of all `use` lines, and whether they are public.
-fn uses(code: &str) -> impl Iterator<Item = (bool, &str)> {
-    words(code, "use").filter_map(|at| {
-        let tree = &code[at + "use".len()..];
-        let before = code[..at].trim_end();
-        Some((before.ends_with("pub") || before.ends_with(')'), tree[..tree.find(';')?].trim()))
-    })
-}
-
-/// The paths of a tree: `a::{b, c::d}` has `a::b` and `a::c::d`.
-fn leaves(tree: &str) -> Vec<String> {
-    let Some((stem, branches)) = tree.split_once('{') else {
-        let path = tree.split(" as ").next().unwrap_or(tree);
-        return vec![path.trim().to_owned()];
-    };
-    let branches = branches.trim_end().strip_suffix('}').unwrap_or(branches);
-    let mut depth = 0;
-    let branches = branches.split(|c: char| {
-        depth += i32::from(c == '{') - i32::from(c == '}');
-        c == ',' && depth == 0
-    });
-    let whole = branches.filter(|branch| !branch.trim().is_empty());
-    whole.flat_map(|branch| leaves(&format!("{}{}", stem.trim(), branch.trim()))).collect()
 }
 
 /// Paths within code that begin at the crate or above.

@@ -8,6 +8,7 @@ mod knots;
 mod layout;
 mod manifests;
 mod modules;
+mod names;
 mod rust_source;
 mod sources;
 mod tree;

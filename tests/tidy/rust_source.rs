@@ -85,6 +85,31 @@ pub(crate) fn words<'c>(code: &'c str, word: &'c str) -> impl Iterator<Item = us
     })
 }
 
+/// The trees of all `use` lines, and whether they are public.
+pub(crate) fn uses(code: &str) -> impl Iterator<Item = (bool, &str)> {
+    words(code, "use").filter_map(|at| {
+        let tree = &code[at + "use".len()..];
+        let before = code[..at].trim_end();
+        Some((before.ends_with("pub") || before.ends_with(')'), tree[..tree.find(';')?].trim()))
+    })
+}
+
+/// The paths of a tree: `a::{b, c::d}` has `a::b` and `a::c::d`.
+pub(crate) fn leaves(tree: &str) -> Vec<String> {
+    let Some((stem, branches)) = tree.split_once('{') else {
+        let path = tree.split(" as ").next().unwrap_or(tree);
+        return vec![path.trim().to_owned()];
+    };
+    let branches = branches.trim_end().strip_suffix('}').unwrap_or(branches);
+    let mut depth = 0;
+    let branches = branches.split(|c: char| {
+        depth += i32::from(c == '{') - i32::from(c == '}');
+        c == ',' && depth == 0
+    });
+    let whole = branches.filter(|branch| !branch.trim().is_empty());
+    whole.flat_map(|branch| leaves(&format!("{}{}", stem.trim(), branch.trim()))).collect()
+}
+
 /// The line of a byte offset, counted from 1.
 pub(crate) fn line(code: &str, offset: usize) -> usize {
     code[..offset].matches('\n').count() + 1

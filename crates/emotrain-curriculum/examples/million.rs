@@ -6,7 +6,7 @@
 use std::error::Error;
 use std::time::Instant;
 
-use emotrain_curriculum::{Scorer, Wheel};
+use emotrain_curriculum::{DifficultyScorer, Wheel};
 use emotrain_data::{Dialogue, Label, LabelSet, Utterance};
 
 const DIALOGUES: usize = 1_000_000;
@@ -31,7 +31,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         Dialogue { id: number.to_string(), utterances: (0..UTTERANCES).map(utterance).collect() }
     };
     let dialogues: Vec<Dialogue> = (0..1_000).map(dialogue).collect();
-    let mut scorer = Scorer::new(&recipe.curriculum, &labels, &Wheel::builtin(), recipe.train.seed)?;
+    let mut scorer =
+        DifficultyScorer::new(&recipe.curriculum, &labels, &Wheel::builtin(), recipe.train.seed)?;
     let start = Instant::now();
     let mut sum = 0.0;
     for dialogue in dialogues.iter().cycle().take(DIALOGUES) {

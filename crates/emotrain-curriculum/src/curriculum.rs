@@ -4,7 +4,7 @@ use emotrain_data::Dialogue;
 use emotrain_recipe::CurriculumSection;
 
 use crate::buckets::Buckets;
-use crate::difficulty::{Components, Scorer};
+use crate::difficulty::{Components, DifficultyScorer};
 use crate::error::CurriculumError;
 use crate::schedule::Schedule;
 
@@ -23,10 +23,10 @@ impl Curriculum {
     /// Scores, orders and cuts a split as a recipe says.
     ///
     /// # Errors
-    /// Those of [`Scorer::all`] and [`Buckets::new`].
+    /// Those of [`DifficultyScorer::all`] and [`Buckets::new`].
     pub fn new(
         section: &CurriculumSection,
-        scorer: &mut Scorer,
+        scorer: &mut DifficultyScorer,
         dialogues: &[Dialogue],
     ) -> Result<Self, CurriculumError> {
         let scores = scorer.all(dialogues)?;

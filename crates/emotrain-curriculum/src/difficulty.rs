@@ -64,10 +64,10 @@ pub struct Shift {
 
 /// Where difficulties come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum DifficultySource {
     /// The order has no use for them: everything is shuffled.
     Unneeded,
-    /// From labels and speakers, or drawn: [`Scorer`] knows them.
+    /// From labels and speakers, or drawn: [`DifficultyScorer`] knows them.
     Computed,
     /// From `curriculum.difficulty_file`: [`Given::read`].
     File,
@@ -76,25 +76,25 @@ pub enum Source {
 }
 
 /// Where the difficulties of a recipe come from.
-pub fn source(section: &CurriculumSection) -> Source {
+pub fn source(section: &CurriculumSection) -> DifficultySource {
     if section.scheduler == emotrain_recipe::PhaseScheduler::None && section.shuffle {
-        return Source::Unneeded;
+        return DifficultySource::Unneeded;
     }
     match section.difficulty {
-        Difficulty::File => Source::File,
-        Difficulty::Loss => Source::Loss,
+        Difficulty::File => DifficultySource::File,
+        Difficulty::Loss => DifficultySource::Loss,
         Difficulty::PrcEmo
         | Difficulty::Wes
         | Difficulty::Es
         | Difficulty::Random
         | Difficulty::Length
-        | Difficulty::Speakers => Source::Computed,
+        | Difficulty::Speakers => DifficultySource::Computed,
     }
 }
 
 /// Scores dialogues. Made once for a recipe; scoring allocates nothing.
 #[derive(Clone, Debug)]
-pub struct Scorer {
+pub struct DifficultyScorer {
     difficulty: Difficulty,
     seed: u64,
     given: Option<Given>,
@@ -175,7 +175,7 @@ fn needs_wheel(difficulty: Difficulty) -> bool {
     matches!(difficulty, Difficulty::PrcEmo | Difficulty::Wes)
 }
 
-impl Scorer {
+impl DifficultyScorer {
     /// A scorer for the difficulty of a recipe. `seed` decides the draws of [`Difficulty::Random`].
     ///
     /// # Errors
@@ -233,7 +233,7 @@ impl Scorer {
     /// The components of all dialogues of a split.
     ///
     /// # Errors
-    /// Those of [`Scorer::components`]; given difficulties that belong to other dialogues.
+    /// Those of [`DifficultyScorer::components`]; given difficulties that belong to other dialogues.
     pub fn all(&mut self, dialogues: &[Dialogue]) -> Result<Vec<Components>, CurriculumError> {
         if let Some(given) = self.given_in_use() {
             given.check_complete(dialogues.iter().map(|dialogue| dialogue.id.as_str()))?;

@@ -1,7 +1,7 @@
 //! The curriculum of PRC-Emo: how hard a dialogue is, and from which epoch training sees it
 //! (PRC-Emo, Eq. 1-5 and Algorithm 1).
 //!
-//! A [`Wheel`] says how alike two emotions are; with it a [`Scorer`] turns a dialogue into
+//! A [`Wheel`] says how alike two emotions are; with it a [`DifficultyScorer`] turns a dialogue into
 //! [`Components`]; [`Buckets`] order and cut a split; a [`Schedule`] says what each epoch trains on.
 //! [`Curriculum`] does all four, [`Overview`] shows the result to a person, [`write_scores`] to a
 //! program.
@@ -57,7 +57,7 @@ mod wheel;
 
 pub use buckets::Buckets;
 pub use curriculum::Curriculum;
-pub use difficulty::{Components, Score, Scorer, Shift, ShiftKind, Source, source};
+pub use difficulty::{Components, DifficultyScorer, DifficultySource, Score, Shift, ShiftKind, source};
 pub use error::{CurriculumError, WheelError};
 pub use given::Given;
 pub use overview::{BucketSummary, EpochSummary, Example, Histogram, Overview, SpelledShift};

@@ -7,7 +7,7 @@ use emotrain_data::{Dialogue, LabelSet};
 use emotrain_recipe::{CurriculumSection, Difficulty, Direction, PhaseScheduler};
 
 use crate::curriculum::Curriculum;
-use crate::difficulty::{Components, Scorer, Shift};
+use crate::difficulty::{Components, DifficultyScorer, Shift};
 
 /// Dialogues shown at each end of the order.
 const EXAMPLES: usize = 3;
@@ -121,7 +121,7 @@ impl Overview {
         section: &CurriculumSection,
         curriculum: &Curriculum,
         data: (&[Dialogue], &LabelSet),
-        scorer: &Scorer,
+        scorer: &DifficultyScorer,
         epochs: usize,
     ) -> Self {
         let (dialogues, labels) = data;
@@ -209,7 +209,7 @@ impl Histogram {
 }
 
 impl Example {
-    fn of(dialogue: &Dialogue, components: Components, scorer: &Scorer, labels: &LabelSet) -> Self {
+    fn of(dialogue: &Dialogue, components: Components, scorer: &DifficultyScorer, labels: &LabelSet) -> Self {
         let label = |position: usize| {
             let label = dialogue.utterances[position].label;
             label.map_or_else(String::new, |label| labels.name(label).to_owned())

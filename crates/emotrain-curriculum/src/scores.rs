@@ -2,7 +2,7 @@
 
 use emotrain_data::{DataError, Dialogue, JsonlWriter};
 
-use crate::difficulty::{Score, Scorer};
+use crate::difficulty::{DifficultyScorer, Score};
 use crate::error::CurriculumError;
 
 /// Writes the [`Score`] of each dialogue as a line of JSON and returns how many there were. Numbers
@@ -14,7 +14,7 @@ use crate::error::CurriculumError;
 /// # Errors
 /// The first error of the dialogues, of the scorer, or of the writer.
 pub fn write_scores(
-    scorer: &mut Scorer,
+    scorer: &mut DifficultyScorer,
     dialogues: impl IntoIterator<Item = Result<Dialogue, DataError>>,
     to: &mut JsonlWriter,
 ) -> Result<usize, CurriculumError> {

@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use burn::tensor::{DType, Device};
 use emotrain_model::{
-    CausalLm, Checkpoint, GenerationConfig, Generator, Precision, Prompt, Sampling, Scorer,
+    CausalLm, Checkpoint, GenerationConfig, Generator, Precision, Sampling, Scorer, TokenPrompt,
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -58,8 +58,8 @@ fn generate(
         seed: 0,
         max_batch_size: batch,
     };
-    let prompts: Vec<Prompt> =
-        (0..).zip(&work.prompts).take(batch).map(|(sequence, ids)| Prompt { ids, sequence }).collect();
+    let prompts: Vec<TokenPrompt> =
+        (0..).zip(&work.prompts).take(batch).map(|(sequence, ids)| TokenPrompt { ids, sequence }).collect();
     let answers = Generator::new(model).generate(&prompts, &config, &mut |_| ControlFlow::Continue(()))?;
     Ok(json!(answers.into_iter().map(|answer| answer.ids).collect::<Vec<_>>()))
 }

@@ -21,7 +21,7 @@ use crate::error::ModelError;
 
 /// A prompt and which of all it is.
 #[derive(Clone, Copy, Debug)]
-pub struct Prompt<'a> {
+pub struct TokenPrompt<'a> {
     /// Token ids.
     pub ids: &'a [u32],
     /// The number that draws depend on, beside the seed and the position: the same number gives the same answer in
@@ -111,7 +111,7 @@ impl Generator {
     /// computed; [`ModelError::NonFiniteLogits`].
     pub fn generate(
         &mut self,
-        prompts: &[Prompt],
+        prompts: &[TokenPrompt],
         config: &GenerationConfig,
         observe: &mut dyn FnMut(NewToken) -> ControlFlow<()>,
     ) -> Result<Vec<Generated>, ModelError> {
@@ -155,7 +155,7 @@ impl GenerationConfig {
         problems
     }
 
-    fn problems_of(&self, prompt: &Prompt, number: usize, model: &ModelConfig) -> Vec<String> {
+    fn problems_of(&self, prompt: &TokenPrompt, number: usize, model: &ModelConfig) -> Vec<String> {
         let mut problems = Vec::new();
         let (vocabulary, longest) = (model.vocab_size, model.max_position_embeddings);
         let (tokens, new) = (prompt.ids.len(), self.max_new_tokens.unwrap_or(1));

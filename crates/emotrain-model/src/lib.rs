@@ -38,9 +38,11 @@ pub use decoder::{CausalLm, PassOptions};
 pub use engine::Precision;
 pub use error::ModelError;
 pub use float::FloatType;
-pub use generate::{Finish, Generated, Generation, GenerationConfig, Generator, NewToken, Prompt, Sampling};
+pub use generate::{
+    Finish, Generated, Generation, GenerationConfig, Generator, NewToken, Sampling, TokenPrompt,
+};
 pub use gradients::Gradients;
-pub use lora::{LoraConfig, LoraInit};
+pub use lora::LoraConfig;
 pub use score::Scorer;
 pub use sentence::{BertConfig, Pooling, SentenceConfig, SentenceEncoder, SentenceFolder};
 pub use weights::{

@@ -1,18 +1,9 @@
 //! Low-rank adaptation (Hu et al. 2021), factored: `y = x·Wᵀ + s·(drop(x)·Aᵀ)·Bᵀ`. `W + s·BA` is never formed.
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use emotrain_recipe::LoraInit;
 
 use crate::random::{Key, normal, uniform};
-
-/// How the `A` matrices begin; the `B` matrices begin at zero. Names and formulas are PEFT's
-/// (`tuners/lora/layer.py`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LoraInit {
-    /// `kaiming_uniform(a = √5)`: U(-1/√in, 1/√in).
-    Kaiming,
-    /// N(0, 1/r): a standard deviation of 1/r.
-    Gaussian,
-}
 
 /// What to adapt and how; the keys of PEFT's `LoraConfig`.
 #[derive(Clone, Debug)]
@@ -27,7 +18,9 @@ pub struct LoraConfig {
     pub target_modules: Option<Vec<String>>,
     /// Whether the scale is `alpha / √r` (Kalajdzievski 2023) and not `alpha / r`.
     pub use_rslora: bool,
-    /// How the `A` matrices begin.
+    /// How the `A` matrices begin (`init_lora_weights`); the `B` matrices begin at zero. The formulas are those of
+    /// PEFT's `tuners/lora/layer.py`: U(-1/√in, 1/√in) for `kaiming_uniform(a = √5)`, N(0, 1/r) with a standard
+    /// deviation of 1/r for `gaussian`.
     pub init: LoraInit,
 }
 

@@ -6,14 +6,14 @@
 use std::fmt;
 use std::ops::ControlFlow;
 
-use emotrain_recipe::{DeviceChoice, Dtype};
+use emotrain_recipe::{DeviceChoice, Dtype, LoraInit};
 
 use crate::device::{self, OpenDevice};
 use crate::random::Key;
 use crate::{
-    Architecture, Batch, BertConfig, CausalLm, GenerationConfig, Generator, Gradients, LoraConfig, LoraInit,
-    ModelConfig, ModelError, PassOptions, Pooling, Precision, Prompt, Sampling, Scorer, SentenceConfig,
-    SentenceEncoder, Sequence,
+    Architecture, Batch, BertConfig, CausalLm, GenerationConfig, Generator, Gradients, LoraConfig,
+    ModelConfig, ModelError, PassOptions, Pooling, Precision, Sampling, Scorer, SentenceConfig,
+    SentenceEncoder, Sequence, TokenPrompt,
 };
 
 /// Steps of gradient descent, every second one with gradient checkpointing.
@@ -194,7 +194,7 @@ fn answers(model: &CausalLm, sequences: &[Vec<u32>]) -> Vec<Vec<u32>> {
         seed: 0,
         max_batch_size: 2,
     };
-    let prompts: Vec<Prompt> = sequences.iter().map(|ids| Prompt { ids, sequence: 0 }).collect();
+    let prompts: Vec<TokenPrompt> = sequences.iter().map(|ids| TokenPrompt { ids, sequence: 0 }).collect();
     let answers = Generator::new(model).generate(&prompts, &config, &mut |_| ControlFlow::Continue(()));
     // A device that gives NaN has no likeliest token.
     answers.map_or_else(|_| Vec::new(), |answers| answers.into_iter().map(|answer| answer.ids).collect())

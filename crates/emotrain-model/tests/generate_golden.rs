@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{DType, Device};
 use emotrain_model::{
-    CausalLm, Checkpoint, Finish, Generated, GenerationConfig, Generator, Prompt, Sampling,
+    CausalLm, Checkpoint, Finish, Generated, GenerationConfig, Generator, Sampling, TokenPrompt,
 };
 use serde::Deserialize;
 
@@ -30,7 +30,8 @@ fn whole(answer: &Generated) -> Vec<u32> {
 }
 
 fn run(generator: &mut Generator, prompts: &[&[u32]], config: &GenerationConfig) -> Vec<Vec<u32>> {
-    let prompts: Vec<Prompt> = (0..).zip(prompts).map(|(sequence, ids)| Prompt { ids, sequence }).collect();
+    let prompts: Vec<TokenPrompt> =
+        (0..).zip(prompts).map(|(sequence, ids)| TokenPrompt { ids, sequence }).collect();
     let answers = generator.generate(&prompts, config, &mut |_| ControlFlow::Continue(())).unwrap();
     answers.iter().map(whole).collect()
 }

@@ -5,7 +5,7 @@ use std::fmt;
 
 /// Token counts of a prompt that does not fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lengths {
+pub struct PromptLengths {
     /// Tokens of the prompt without demonstrations and without any context.
     pub prompt: usize,
     /// Tokens of the knowledge texts in it.
@@ -16,7 +16,7 @@ pub struct Lengths {
     pub max_seq_length: usize,
 }
 
-impl fmt::Display for Lengths {
+impl fmt::Display for PromptLengths {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { prompt, knowledge, answer, max_seq_length } = self;
         write!(f, "{prompt} tokens without any history")?;

@@ -4,7 +4,7 @@ use emotrain_data::{Dialogue, LabelSet, ShownDemonstration, UtteranceId};
 use emotrain_recipe::{DemonstrationOrder, PromptSection, RetrievalSection};
 use serde::{Deserialize, Serialize};
 
-use crate::budget::{Fitted, Lengths, Window, fit};
+use crate::budget::{Fitted, PromptLengths, Window, fit};
 use crate::chat::Thinking;
 use crate::completion::{Completions, SystemText};
 use crate::error::PromptError;
@@ -195,7 +195,7 @@ impl Encoder {
             let knowledge = question.knowledge.iter().zip(self.template.sources());
             let knowledge = knowledge.filter(|(text, _)| !text.is_empty());
             let knowledge = knowledge.map(|(text, _)| Ok(self.chat.encode(text)?.len()));
-            let lengths = Lengths {
+            let lengths = PromptLengths {
                 prompt: shortest,
                 knowledge: knowledge.sum::<Result<_, PromptError>>()?,
                 answer,

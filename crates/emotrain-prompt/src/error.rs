@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use emotrain_data::UtteranceId;
 use emotrain_recipe::StandIn;
 
-use crate::budget::Lengths;
+use crate::budget::PromptLengths;
 
 /// One defect of a template file. Prints as `file:line: message`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -201,7 +201,7 @@ pub enum PromptError {
         /// The utterance.
         id: UtteranceId,
         /// Its token counts.
-        lengths: Lengths,
+        lengths: PromptLengths,
     },
     /// A stored prompt contract that is not the present one.
     #[error("the prompt differs from the one the adapter was trained with: {}", .0.join("; "))]

@@ -48,12 +48,12 @@ mod task;
 mod template;
 mod tokenizer;
 
-pub use budget::Lengths;
+pub use budget::PromptLengths;
 pub use chat::{ChatDate, DEFAULT_DATE, Ending, Message, Role, Thinking};
 pub use contract::{GoldenExample, PromptContract, SpecialTokens};
 pub use encode::{Answers, DemonstrationSlot, Encoder, Question};
 pub use error::{PromptError, TemplateProblem};
-pub use query::{BadReply, Measures, Query, QueryText, Target, label_words, read_reply, unfenced};
+pub use query::{BadReply, Measures, Query, QueryTarget, QueryText, label_words, read_reply, unfenced};
 pub use sample::{Piece, Sample, TokenCounts};
 pub use task::Task;
 pub use template::{Prompt, PromptInput, Template};

@@ -73,7 +73,7 @@ pub struct Query {
 
 /// What one question is about, within its dialogue.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Target {
+pub enum QueryTarget {
     /// The utterance at this position, counted from 0.
     Utterance(usize),
     /// The speaker of this name.
@@ -153,13 +153,13 @@ impl Query {
     }
 
     /// All that it asks about a dialogue, in the dialogue's order.
-    pub fn targets(&self, dialogue: &Dialogue) -> Vec<Target> {
+    pub fn targets(&self, dialogue: &Dialogue) -> Vec<QueryTarget> {
         match self.file.level {
-            KnowledgeLevel::Utterance => (0..dialogue.utterances.len()).map(Target::Utterance).collect(),
+            KnowledgeLevel::Utterance => (0..dialogue.utterances.len()).map(QueryTarget::Utterance).collect(),
             KnowledgeLevel::Speaker => {
-                dialogue.speakers().into_iter().map(|name| Target::Speaker(name.to_owned())).collect()
+                dialogue.speakers().into_iter().map(|name| QueryTarget::Speaker(name.to_owned())).collect()
             }
-            KnowledgeLevel::Dialogue => vec![Target::Dialogue],
+            KnowledgeLevel::Dialogue => vec![QueryTarget::Dialogue],
         }
     }
 
@@ -170,7 +170,7 @@ impl Query {
     ///
     /// # Panics
     /// If the target is not of the dialogue.
-    pub fn ask(&self, dialogue: &Dialogue, target: &Target) -> Result<QueryText, PromptError> {
+    pub fn ask(&self, dialogue: &Dialogue, target: &QueryTarget) -> Result<QueryText, PromptError> {
         let values = values(&self.file, dialogue, target);
         let render = |name: &str| {
             let text = self.environment.get_template(name).and_then(|template| template.render(&values));
@@ -206,18 +206,18 @@ fn slots(file: &QueryFile) -> Vec<&'static str> {
 }
 
 /// The values of [`slots`].
-fn values(file: &QueryFile, dialogue: &Dialogue, target: &Target) -> Value {
+fn values(file: &QueryFile, dialogue: &Dialogue, target: &QueryTarget) -> Value {
     let all = &dialogue.utterances;
     let value = |slot: &str| match (slot, target) {
         ("dialogue", _) => turns(all),
-        ("utterance", Target::Utterance(position)) => Value::from(&all[*position].text),
-        ("history", Target::Utterance(position)) => {
+        ("utterance", QueryTarget::Utterance(position)) => Value::from(&all[*position].text),
+        ("history", QueryTarget::Utterance(position)) => {
             let window = file.history_window.unwrap_or(*position);
             turns(&all[position.saturating_sub(window)..*position])
         }
-        (_, Target::Utterance(position)) => Value::from(&all[*position].speaker),
-        (_, Target::Speaker(name)) => Value::from(name),
-        (_, Target::Dialogue) => Value::UNDEFINED,
+        (_, QueryTarget::Utterance(position)) => Value::from(&all[*position].speaker),
+        (_, QueryTarget::Speaker(name)) => Value::from(name),
+        (_, QueryTarget::Dialogue) => Value::UNDEFINED,
     };
     Value::from_pairs(slots(file).into_iter().map(|slot| (slot, value(slot))))
 }

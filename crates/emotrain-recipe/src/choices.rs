@@ -333,7 +333,7 @@ impl From<TargetModules> for toml::Value {
 pub enum LoraInit {
     /// Uniform on ±1/√inputs, written `true` (Kaiming uniform with a = √5).
     Kaiming,
-    /// Normal with variance 1/r, written `"gaussian"`.
+    /// Normal with a standard deviation of 1/r, written `"gaussian"`.
     Gaussian,
 }
 

@@ -21,7 +21,7 @@ use crate::embed::{Embedder, embed_checked};
 use crate::error::{BankProblem, RetrievalError};
 use crate::index;
 use crate::manifest::{
-    DEMONSTRATIONS, FORMAT_VERSION, FileRecord, HnswParameters, IndexRecord, MANIFEST, Manifest, Source,
+    DEMONSTRATIONS, FORMAT_VERSION, FileRecord, HnswParameters, IndexRecord, MANIFEST, Manifest, SourceFile,
     VECTORS,
 };
 use crate::retriever::require_encoder;
@@ -50,7 +50,7 @@ pub struct Builder {
     demonstrations: Vec<Demonstration>,
     /// Identities to places.
     ids: HashMap<String, usize>,
-    sources: Vec<Source>,
+    sources: Vec<SourceFile>,
     index: Option<HnswParameters>,
     /// The contents of the bank that it was started with.
     started_with: Option<String>,
@@ -181,7 +181,7 @@ impl Builder {
             }
             self.forced = true;
         }
-        let source = Source {
+        let source = SourceFile {
             file: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
             sha256,
             dataset: origin.dataset.to_owned(),

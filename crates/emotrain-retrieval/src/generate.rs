@@ -2,7 +2,7 @@
 //!
 //! For each domain it is asked for subtopics, then for one dialogue on a subtopic at a time, with the
 //! emotions that are short. Every reply is kept, as a dialogue or as a rejection with its reason, so that
-//! the work goes on where it stopped. A [`Generation`] says what to ask next and hears the replies, in
+//! the work goes on where it stopped. A [`DialogueGeneration`] says what to ask next and hears the replies, in
 //! whatever order they come; who is asked, and over which wire, is not its business.
 
 mod prompts;
@@ -62,7 +62,7 @@ pub enum Counted {
 
 /// What a session did.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Generated {
+pub struct GenerationOutcome {
     /// Questions asked.
     pub questions: usize,
     /// Dialogues that were taken, in all sessions.
@@ -73,7 +73,7 @@ pub struct Generated {
     pub short: Vec<(String, usize)>,
 }
 
-impl fmt::Display for Generated {
+impl fmt::Display for GenerationOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { questions, dialogues, rejected, short } = self;
         write!(f, "{questions} questions asked; {dialogues} dialogues taken, {rejected} replies rejected")?;
@@ -100,7 +100,7 @@ struct Errand {
 }
 
 /// The work on a plan: questions out, replies in.
-pub struct Generation<'a> {
+pub struct DialogueGeneration<'a> {
     plan: &'a GeneratePlan,
     labels: &'a LabelSet,
     /// Texts that say something, of the bank and of what was written.
@@ -113,7 +113,7 @@ pub struct Generation<'a> {
     under_way: BTreeMap<usize, Errand>,
 }
 
-impl<'a> Generation<'a> {
+impl<'a> DialogueGeneration<'a> {
     /// Takes up the work in `folder`, or begins it. `bank`, where there is one, says what is there already.
     ///
     /// # Errors
@@ -194,10 +194,10 @@ impl<'a> Generation<'a> {
     }
 
     /// What was done so far.
-    pub fn generated(&self) -> Generated {
+    pub fn generated(&self) -> GenerationOutcome {
         let names = self.labels.names().iter().cloned();
         let short = names.zip(self.missing()).filter(|(_, missing)| *missing > 0);
-        Generated {
+        GenerationOutcome {
             questions: self.questions,
             dialogues: self.state.dialogues().len(),
             rejected: self.state.rejected(),

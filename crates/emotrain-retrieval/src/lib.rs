@@ -4,7 +4,7 @@
 //! [`Bank`] is opened from its folder without being read whole; a [`Retriever`] finds for each utterance
 //! of a split the demonstrations that are most like it, by the vectors of an [`Embedder`] or by words in
 //! common, and never one that would give the answer away: what is closed to whom stands at the top of
-//! `guard.rs`. [`check`] and [`stats`] look a bank over, a [`Generation`] and [`review`] grow one.
+//! `guard.rs`. [`check`] and [`stats`] look a bank over, a [`DialogueGeneration`] and [`review`] grow one.
 //!
 //! The crate deliberately computes no vector of a text, opens no connection and writes no prompt: an
 //! [`Embedder`] is handed in, what to ask a language model is handed out, and what was found is handed on as plain
@@ -61,15 +61,15 @@ pub use check::check;
 pub use embed::{Embedder, EmbedderError, encoder_name, same_encoder};
 pub use error::{BankPlace, BankProblem, RetrievalError};
 pub use generate::{
-    Counted, DialogueRequest, GeneratePlan, Generated, Generation, GenerationState, RejectedReply, Rejection,
-    WrittenDialogue, WrittenTurn, dialogue_prompt, parse_dialogue, parse_subtopics, shortfall,
-    subtopics_prompt,
+    Counted, DialogueGeneration, DialogueRequest, GeneratePlan, GenerationOutcome, GenerationState,
+    RejectedReply, Rejection, WrittenDialogue, WrittenTurn, dialogue_prompt, parse_dialogue, parse_subtopics,
+    shortfall, subtopics_prompt,
 };
 pub use guard::Asked;
 pub use index::{add_index, remove_index};
-pub use manifest::{FileRecord, HnswParameters, IndexRecord, Manifest, Source, VectorsRecord};
+pub use manifest::{FileRecord, HnswParameters, IndexRecord, Manifest, SourceFile, VectorsRecord};
 pub use retriever::{EngineName, Retrieved, Retriever};
 pub use review::{Annotations, LabelReview, Review, SheetRow, cohen_kappa, read_annotations, review, sheet};
 pub use search::Hit;
-pub use stats::{Duplicates, EmotionCount, Lengths, NearDuplicates, NearMethod, Stats, stats};
+pub use stats::{Duplicates, EmotionCount, NearDuplicates, NearMethod, Stats, TextLengths, stats};
 pub use text::normalised;

@@ -37,7 +37,7 @@ pub struct Manifest {
     /// The file of vectors; a bank may be without.
     pub vectors: Option<VectorsRecord>,
     /// What it was built from, in order.
-    pub sources: Vec<Source>,
+    pub sources: Vec<SourceFile>,
     /// Whether a validation or test split was put in by force.
     pub held_out_forced: bool,
     /// The index of the vectors; a bank may be without.
@@ -102,7 +102,7 @@ impl IndexRecord {
 /// A file that a bank was built from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Source {
+pub struct SourceFile {
     /// Its name, without the folder.
     pub file: String,
     /// Of its bytes, in hexadecimal.

@@ -28,9 +28,9 @@ pub struct Stats {
     /// Demonstrations by domain, in the bank's order; those without one are not counted.
     pub domains: Vec<(String, usize)>,
     /// Words in a text.
-    pub words: Lengths,
+    pub words: TextLengths,
     /// Characters in a text.
-    pub characters: Lengths,
+    pub characters: TextLengths,
     /// Texts that say the same.
     pub duplicates: Duplicates,
     /// Texts that say nearly the same.
@@ -50,7 +50,7 @@ pub struct EmotionCount {
 
 /// A distribution of lengths.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Lengths {
+pub struct TextLengths {
     /// The shortest.
     pub least: usize,
     /// Half are as long or shorter.
@@ -108,14 +108,14 @@ pub fn stats(bank: &Bank) -> Result<Stats, RetrievalError> {
         sources: sources.into_iter().map(|((dataset, split), count)| (dataset, split, count)).collect(),
         emotions,
         domains: domains.into_iter().collect(),
-        words: Lengths::of(word_counts),
-        characters: Lengths::of(characters),
+        words: TextLengths::of(word_counts),
+        characters: TextLengths::of(characters),
         duplicates: Duplicates::of(bank),
         near_duplicates: near::find(bank, &texts),
     })
 }
 
-impl Lengths {
+impl TextLengths {
     fn of(mut lengths: Vec<usize>) -> Self {
         lengths.sort_unstable();
         let at = |share: usize| lengths[(lengths.len() * share).div_ceil(100).max(1) - 1];
@@ -147,7 +147,7 @@ impl Duplicates {
     }
 }
 
-impl fmt::Display for Lengths {
+impl fmt::Display for TextLengths {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { least, median, mean, most_but_5_percent, most } = self;
         write!(f, "{least} to {most}, median {median}, mean {mean:.1}, 95 % up to {most_but_5_percent}")

@@ -9,7 +9,7 @@ use crate::event::Event;
 
 /// What one epoch trains on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Epoch {
+pub struct EpochSamples {
     /// The curriculum's phase, from 0.
     pub phase: usize,
     /// The samples, in the order of the curriculum.
@@ -18,7 +18,7 @@ pub struct Epoch {
 
 /// Where a sample stands in a curriculum.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Place {
+pub struct SamplePlace {
     /// The difficulty of its dialogue.
     pub difficulty: f64,
     /// Its bucket, from 0: the easiest.
@@ -29,22 +29,22 @@ pub struct Place {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Course {
     /// At least one, none of them empty; those that are alike share their samples. Steps beyond the last repeat it.
-    pub epochs: Vec<Arc<Epoch>>,
+    pub epochs: Vec<Arc<EpochSamples>>,
     /// Whether the samples of an epoch are shuffled.
     pub shuffle: bool,
     /// One place for each sample, or none at all.
-    pub places: Vec<Place>,
+    pub places: Vec<SamplePlace>,
 }
 
 impl Course {
     /// No curriculum: every epoch has every sample.
     pub fn plain(samples: usize, epochs: usize) -> Self {
-        let epoch = Arc::new(Epoch { phase: 0, samples: (0..samples).collect() });
+        let epoch = Arc::new(EpochSamples { phase: 0, samples: (0..samples).collect() });
         Self { epochs: vec![epoch; epochs], shuffle: true, places: Vec::new() }
     }
 
     /// What the run tells when the phase of this epoch begins.
-    pub(crate) fn phase_event(&self, epoch: &Epoch) -> Event {
+    pub(crate) fn phase_event(&self, epoch: &EpochSamples) -> Event {
         let (phase, samples) = (epoch.phase, epoch.samples.len());
         let share = if self.places.is_empty() { 1.0 } else { samples as f64 / self.places.len() as f64 };
         Event::Phase { phase, samples, share }
@@ -55,7 +55,11 @@ impl Course {
     /// the step touched. Nothing without a curriculum.
     ///
     /// `samples`: of each sample its number, its negative log-likelihood and its supervised tokens.
-    pub(crate) fn scalars(&self, epoch: &Epoch, samples: &[(usize, f64, usize)]) -> Vec<(String, f64)> {
+    pub(crate) fn scalars(
+        &self,
+        epoch: &EpochSamples,
+        samples: &[(usize, f64, usize)],
+    ) -> Vec<(String, f64)> {
         if self.places.is_empty() || samples.is_empty() {
             return Vec::new();
         }

@@ -19,7 +19,7 @@ mod trainer;
 mod validate;
 
 pub use checkpoint::State;
-pub use course::{Course, Epoch, Place};
+pub use course::{Course, EpochSamples, SamplePlace};
 pub use error::TrainError;
 pub use event::{End, Evaluation, Event};
 pub use job::Job;

@@ -7,7 +7,7 @@ use emotrain_model::random::Key;
 use emotrain_recipe::TrainSection;
 use rand::RngExt;
 
-use crate::course::{Course, Epoch};
+use crate::course::{Course, EpochSamples};
 
 /// Batches per megabatch of length grouping, as in Hugging Face's `get_length_grouped_indices`.
 const MEGABATCH: usize = 50;
@@ -15,7 +15,7 @@ const MEGABATCH: usize = 50;
 /// The samples of every step of a run.
 #[derive(Clone, Debug)]
 pub struct SampleOrder {
-    epochs: Vec<Arc<Epoch>>,
+    epochs: Vec<Arc<EpochSamples>>,
     shuffle: bool,
     /// Samples per optimizer step: micro-batch size × accumulation steps.
     window: usize,
@@ -69,7 +69,7 @@ impl SampleOrder {
     }
 
     /// What the epoch of step `step`, counted from 0, trains on.
-    pub fn epoch_of(&self, step: usize) -> &Epoch {
+    pub fn epoch_of(&self, step: usize) -> &EpochSamples {
         self.pool(self.at(step).epoch)
     }
 
@@ -125,7 +125,7 @@ impl SampleOrder {
     }
 
     /// Epochs beyond the last repeat it.
-    fn pool(&self, epoch: usize) -> &Epoch {
+    fn pool(&self, epoch: usize) -> &EpochSamples {
         &self.epochs[epoch.min(self.epochs.len() - 1)]
     }
 
@@ -186,7 +186,7 @@ mod tests {
     /// Easy samples first, then all, then all again.
     fn course() -> SampleOrder {
         let all = || (0..20).collect::<Vec<_>>();
-        let epoch = |phase, samples| Arc::new(Epoch { phase, samples });
+        let epoch = |phase, samples| Arc::new(EpochSamples { phase, samples });
         let epochs = vec![epoch(0, (0..10).collect()), epoch(1, all()), epoch(1, all())];
         SampleOrder { epochs, total_steps: 3 + 5 + 5, ..plan(20, false) }
     }

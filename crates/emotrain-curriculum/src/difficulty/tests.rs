@@ -3,8 +3,8 @@ use emotrain_data::Label;
 use super::*;
 use crate::fixture::{dialogue, meld, section};
 
-fn scorer(keys: &str) -> Scorer {
-    Scorer::new(&section(keys), &meld(), &Wheel::builtin(), 42).unwrap()
+fn scorer(keys: &str) -> DifficultyScorer {
+    DifficultyScorer::new(&section(keys), &meld(), &Wheel::builtin(), 42).unwrap()
 }
 
 fn components(keys: &str, turns: &str) -> Components {
@@ -79,7 +79,7 @@ fn k_b_n_and_neutral_are_keys() {
 fn draws_depend_on_seed_and_id_alone() {
     let random = section("difficulty = \"random\"");
     let draw = |seed: u64, id: &str| {
-        let mut scorer = Scorer::new(&random, &meld(), &Wheel::builtin(), seed).unwrap();
+        let mut scorer = DifficultyScorer::new(&random, &meld(), &Wheel::builtin(), seed).unwrap();
         scorer.components(&dialogue(id, "A joy")).unwrap().dif.to_bits()
     };
     assert_eq!(draw(42, "a"), draw(42, "a"));
@@ -92,8 +92,9 @@ fn draws_depend_on_seed_and_id_alone() {
 #[test]
 fn labels_off_the_wheel_matter_to_what_needs_the_wheel_alone() {
     let labels = LabelSet::custom(["calm", "tense"], []).unwrap();
-    let made =
-        |keys: &str| Scorer::new(&section(keys), &labels, &Wheel::builtin(), 42).map_err(|e| e.to_string());
+    let made = |keys: &str| {
+        DifficultyScorer::new(&section(keys), &labels, &Wheel::builtin(), 42).map_err(|e| e.to_string())
+    };
     for keys in ["difficulty = \"prc_emo\"", "difficulty = \"wes\""] {
         let error = made(keys).unwrap_err();
         assert!(error.contains("curriculum/wheel.toml") && error.contains("\"calm\""), "{error}");
@@ -131,11 +132,11 @@ fn an_utterance_without_a_label_is_passed_over() {
 #[test]
 fn where_difficulties_come_from() {
     let of = |keys: &str| source(&section(keys));
-    assert_eq!(of(""), Source::Unneeded);
-    assert_eq!(of("shuffle = false"), Source::Computed);
+    assert_eq!(of(""), DifficultySource::Unneeded);
+    assert_eq!(of("shuffle = false"), DifficultySource::Computed);
     for name in ["prc_emo", "wes", "es", "reverse", "random_buckets", "length", "speakers"] {
-        assert_eq!(of(&format!("name = {name:?}")), Source::Computed, "{name}");
+        assert_eq!(of(&format!("name = {name:?}")), DifficultySource::Computed, "{name}");
     }
-    assert_eq!(of("name = \"file\"\ndifficulty_file = \"d.jsonl\""), Source::File);
-    assert_eq!(of("name = \"loss\""), Source::Loss);
+    assert_eq!(of("name = \"file\"\ndifficulty_file = \"d.jsonl\""), DifficultySource::File);
+    assert_eq!(of("name = \"loss\""), DifficultySource::Loss);
 }

@@ -4,7 +4,7 @@ use expect_test::{Expect, expect};
 use tempfile::TempDir;
 
 use super::*;
-use crate::difficulty::Scorer;
+use crate::difficulty::DifficultyScorer;
 use crate::fixture::{dialogue, meld, section};
 use crate::wheel::Wheel;
 
@@ -20,7 +20,7 @@ fn read(text: &str) -> Result<Vec<f64>, String> {
     let (folder, path) = file(text);
     let scored = || {
         let section = section("name = \"file\"\ndifficulty_file = \"d.jsonl\"");
-        let scorer = Scorer::new(&section, &meld(), &Wheel::builtin(), 42)?;
+        let scorer = DifficultyScorer::new(&section, &meld(), &Wheel::builtin(), 42)?;
         let mut scorer = scorer.with_given(Given::read(&path)?);
         let scores = scorer.all(&[dialogue("a", "A joy"), dialogue("b", "A joy")])?;
         Ok::<_, CurriculumError>(scores.iter().map(|score| score.dif).collect())
@@ -73,7 +73,7 @@ fn computed_numbers_are_checked() {
         |values: &[f64]| Given::new("loss", ["a", "b"].into_iter(), values).map_err(|e| e.to_string());
     expect!["1 difficulties for 2 dialogues"].assert_eq(&given(&[1.0]).unwrap_err());
     expect!["loss: the difficulty of dialogue b is NaN"].assert_eq(&given(&[1.0, f64::NAN]).unwrap_err());
-    let loss = Scorer::new(&section("name = \"loss\""), &meld(), &Wheel::builtin(), 42).unwrap();
+    let loss = DifficultyScorer::new(&section("name = \"loss\""), &meld(), &Wheel::builtin(), 42).unwrap();
     let dialogues = [dialogue("b", "A joy"), dialogue("a", "A fear")];
     let mut given_loss = loss.clone().with_given(given(&[0.25, 0.5]).unwrap());
     let scores = given_loss.all(&dialogues).unwrap();

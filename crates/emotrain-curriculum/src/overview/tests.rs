@@ -6,7 +6,7 @@ use crate::wheel::Wheel;
 
 fn overview(keys: &str, dialogues: &[Dialogue], epochs: usize) -> Overview {
     let (section, labels) = (section(keys), meld());
-    let mut scorer = Scorer::new(&section, &labels, &Wheel::builtin(), 42).unwrap();
+    let mut scorer = DifficultyScorer::new(&section, &labels, &Wheel::builtin(), 42).unwrap();
     let curriculum = Curriculum::new(&section, &mut scorer, dialogues).unwrap();
     Overview::new(&section, &curriculum, (dialogues, &labels), &scorer, epochs)
 }

@@ -7,8 +7,8 @@ use crate::fixture::{dialogue, meld, section};
 use crate::given::Given;
 use crate::wheel::Wheel;
 
-fn scorer(keys: &str) -> Scorer {
-    Scorer::new(&section(keys), &meld(), &Wheel::builtin(), 42).unwrap()
+fn scorer(keys: &str) -> DifficultyScorer {
+    DifficultyScorer::new(&section(keys), &meld(), &Wheel::builtin(), 42).unwrap()
 }
 
 #[test]

@@ -6,7 +6,7 @@ mod brute_force;
 mod golden;
 mod published_data;
 
-use emotrain_curriculum::{Components, Scorer, Wheel};
+use emotrain_curriculum::{Components, DifficultyScorer, Wheel};
 use emotrain_data::{Dialogue, LabelSet};
 
 /// The components of a dialogue under these keys of `[curriculum]`.
@@ -18,5 +18,5 @@ fn components(keys: &str, labels: &LabelSet, dialogues: &[Dialogue]) -> Vec<Comp
     let recipe = emotrain_recipe::parse(&text, "erc.toml".as_ref(), &[]).unwrap();
     let section = recipe.curriculum;
     let wheel = Wheel::from_section(&section).unwrap();
-    Scorer::new(&section, labels, &wheel, recipe.train.seed).unwrap().all(dialogues).unwrap()
+    DifficultyScorer::new(&section, labels, &wheel, recipe.train.seed).unwrap().all(dialogues).unwrap()
 }

@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 
-use emotrain_curriculum::{Curriculum, Scorer, Wheel};
+use emotrain_curriculum::{Curriculum, DifficultyScorer, Wheel};
 use emotrain_data::{LabelPolicy, LabelSet, Split, load_split};
 use emotrain_recipe::{DataFormat, LabelSetName};
 
@@ -41,7 +41,7 @@ fn meld_is_cut_in_the_middle() {
                 [curriculum]\nname = \"prc_emo\"";
     let section = emotrain_recipe::parse(text, "erc.toml".as_ref(), &[]).unwrap().curriculum;
     let labels = LabelSet::builtin(LabelSetName::Meld);
-    let mut scorer = Scorer::new(&section, &labels, &Wheel::builtin(), 42).unwrap();
+    let mut scorer = DifficultyScorer::new(&section, &labels, &Wheel::builtin(), 42).unwrap();
     let curriculum = Curriculum::new(&section, &mut scorer, &split.dialogues).unwrap();
     let half = curriculum.schedule.epoch(0).share;
     assert!((half - 0.5).abs() < 0.002, "{half}");

@@ -5,13 +5,14 @@
 
 use std::path::{Path, PathBuf};
 
+use emotrain_recipe::LoraInit;
 use serde_json::{Map, Value};
 
 use super::targets::{Names, Pattern, Targets};
 use crate::config::{Fields, brief, is_off, problem};
 use crate::error::{ConfigProblem, ModelError};
 use crate::files::read_json;
-use crate::lora::{LoraConfig, LoraInit};
+use crate::lora::LoraConfig;
 
 /// Ranks beyond any that a layer could have; what is drawn or read stays far from overflow.
 const LARGEST_RANK: usize = 1 << 20;

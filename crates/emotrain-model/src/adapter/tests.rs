@@ -1,13 +1,13 @@
 use std::path::PathBuf;
 
 use burn::tensor::Device;
+use emotrain_recipe::LoraInit;
 use expect_test::{Expect, expect};
 use serde_json::{Value, json};
 
 use super::*;
 use crate::config::Architecture;
 use crate::engine::tests::model as tiny;
-use crate::lora::LoraInit;
 
 /// A folder with an adapter of ours for the tiny model, its configuration with the keys of `patch` replaced.
 fn adapter(patch: &Value) -> (tempfile::TempDir, PathBuf) {

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use rand::RngExt;
 
-use super::{Finish, Generated, GenerationConfig, Generator, NewToken, Prompt, refuse};
+use super::{Finish, Generated, GenerationConfig, Generator, NewToken, TokenPrompt, refuse};
 use crate::engine::{Cache, Feed};
 use crate::error::ModelError;
 use crate::random::Key;
@@ -71,9 +71,9 @@ impl<'g> Generation<'g> {
     ///
     /// # Errors
     /// [`ModelError::Generation`] if it is empty, too long, or has a token that the model does not know.
-    pub fn push(&mut self, prompt: Prompt) -> Result<(), ModelError> {
+    pub fn push(&mut self, prompt: TokenPrompt) -> Result<(), ModelError> {
         refuse(self.config.problems_of(&prompt, self.pushed, &self.generator.config))?;
-        let Prompt { ids: asked, sequence } = prompt;
+        let TokenPrompt { ids: asked, sequence } = prompt;
         let (number, asked) = (self.pushed, asked.to_vec());
         self.waiting.push_back(Answering {
             number,

@@ -31,11 +31,11 @@ fn prompts() -> Vec<Vec<u32>> {
     tails.into_iter().enumerate().map(whole).collect()
 }
 
-fn numbered(prompts: &[Vec<u32>]) -> Vec<Prompt<'_>> {
-    (0..).zip(prompts).map(|(sequence, ids)| Prompt { ids, sequence }).collect()
+fn numbered(prompts: &[Vec<u32>]) -> Vec<TokenPrompt<'_>> {
+    (0..).zip(prompts).map(|(sequence, ids)| TokenPrompt { ids, sequence }).collect()
 }
 
-fn answers(model: &CausalLm, prompts: &[Prompt], config: &GenerationConfig) -> Vec<Generated> {
+fn answers(model: &CausalLm, prompts: &[TokenPrompt], config: &GenerationConfig) -> Vec<Generated> {
     Generator::new(model).generate(prompts, config, &mut |_| ControlFlow::Continue(())).unwrap()
 }
 
@@ -50,7 +50,7 @@ fn company_changes_no_answer() {
         let single: Vec<Generated> =
             prompts.iter().flat_map(|prompt| answers(&model, &[*prompt], &config)).collect();
         assert_eq!(together, single);
-        let backwards: Vec<Prompt> = prompts.iter().rev().copied().collect();
+        let backwards: Vec<TokenPrompt> = prompts.iter().rev().copied().collect();
         let config = GenerationConfig { max_batch_size: 3, ..config };
         let mut backwards = answers(&model, &backwards, &config);
         backwards.reverse();
@@ -97,7 +97,7 @@ fn prompts_may_come_later_and_answers_may_fill_the_context() {
 
     let config = GenerationConfig { max_new_tokens: None, stop_tokens: vec![], ..config };
     let long = vec![5; 250];
-    let answer = answers(&model, &[Prompt { ids: &long, sequence: 0 }], &config).remove(0);
+    let answer = answers(&model, &[TokenPrompt { ids: &long, sequence: 0 }], &config).remove(0);
     assert_eq!((answer.ids.len(), answer.finish), (6, Finish::Length));
 }
 
@@ -107,7 +107,7 @@ fn seed_and_sequence_decide_draws() {
     let ids = vec![5, 6, 7];
     let answer = |seed, sequence| {
         let config = GenerationConfig { seed, stop_tokens: vec![], ..config() };
-        answers(&model, &[Prompt { ids: &ids, sequence }], &config).remove(0).ids
+        answers(&model, &[TokenPrompt { ids: &ids, sequence }], &config).remove(0).ids
     };
     assert_eq!(answer(1, 1), answer(1, 1));
     assert_ne!(answer(1, 1), answer(2, 1));
@@ -178,7 +178,7 @@ fn logits_that_are_not_finite_are_an_error() {
     model.norm.weight = Tensor::full_like(&model.norm.weight, f32::NAN);
     let ids = [1, 2];
     let error = Generator::new(&model)
-        .generate(&[Prompt { ids: &ids, sequence: 0 }], &config(), &mut |_| ControlFlow::Continue(()))
+        .generate(&[TokenPrompt { ids: &ids, sequence: 0 }], &config(), &mut |_| ControlFlow::Continue(()))
         .unwrap_err();
     expect!["prompt 0: the logits of token 0 of its answer are not finite (NaN)"]
         .assert_eq(&error.to_string());

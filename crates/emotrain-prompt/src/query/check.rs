@@ -4,7 +4,7 @@ use emotrain_data::{Dialogue, Utterance};
 use emotrain_recipe::KnowledgeLevel;
 use minijinja::{Environment, UndefinedBehavior};
 
-use super::{QueryFile, Reach, SYSTEM, Target, USER, slots, values};
+use super::{QueryFile, QueryTarget, Reach, SYSTEM, USER, slots, values};
 use crate::error::{TemplateProblem, nearest};
 use crate::jinja;
 
@@ -130,9 +130,9 @@ impl Report<'_> {
             let dialogue =
                 Dialogue { id: "probe".to_owned(), utterances: texts.into_iter().map(said).collect() };
             let target = match file.level {
-                KnowledgeLevel::Utterance => Target::Utterance(around),
-                KnowledgeLevel::Speaker => Target::Speaker(WHO.to_owned()),
-                KnowledgeLevel::Dialogue => Target::Dialogue,
+                KnowledgeLevel::Utterance => QueryTarget::Utterance(around),
+                KnowledgeLevel::Speaker => QueryTarget::Speaker(WHO.to_owned()),
+                KnowledgeLevel::Dialogue => QueryTarget::Dialogue,
             };
             let values = values(file, &dialogue, &target);
             let mut whole = String::new();

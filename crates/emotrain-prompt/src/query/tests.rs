@@ -38,7 +38,7 @@ fn an_interpretation_sees_the_history_only() {
     let query = Query::find("interpretation").unwrap();
     let said: Vec<String> = (0..9).map(|number| format!("Line {number}.")).collect();
     let dialogue = dialogue(&said.iter().map(String::as_str).collect::<Vec<_>>());
-    let text = query.ask(&dialogue, &Target::Utterance(6)).unwrap();
+    let text = query.ask(&dialogue, &QueryTarget::Utterance(6)).unwrap();
     expect![[r#"
         Ada: Line 2.
         Ben: Line 3.
@@ -49,7 +49,7 @@ fn an_interpretation_sees_the_history_only() {
         Describe the last line, which Ada says."#]]
     .assert_eq(&text.user);
     assert!(text.system.contains(r#"{"explicit": "...", "implicit": "..."}"#), "{}", text.system);
-    let first = query.ask(&dialogue, &Target::Utterance(0)).unwrap();
+    let first = query.ask(&dialogue, &QueryTarget::Utterance(0)).unwrap();
     expect![[r#"
         Ada: Line 0.
 
@@ -62,7 +62,7 @@ fn a_characteristic_sees_the_whole_dialogue_once_for_each_speaker() {
     let query = Query::find("characteristic").unwrap();
     let dialogue = dialogue(&["Hello.", "You again?", "Me again."]);
     let targets = query.targets(&dialogue);
-    assert_eq!(targets, ["Ada", "Ben"].map(|name| Target::Speaker(name.to_owned())));
+    assert_eq!(targets, ["Ada", "Ben"].map(|name| QueryTarget::Speaker(name.to_owned())));
     expect![[r#"
         Ada: Hello.
         Ben: You again?
@@ -230,8 +230,8 @@ fn a_query_of_ones_own() {
     fs_err::write(&path, source).unwrap();
     let query = Query::find(path.to_str().unwrap()).unwrap();
     let dialogue = dialogue(&["One.", "Two."]);
-    assert_eq!(query.targets(&dialogue), [Target::Dialogue]);
-    let text = query.ask(&dialogue, &Target::Dialogue).unwrap();
+    assert_eq!(query.targets(&dialogue), [QueryTarget::Dialogue]);
+    let text = query.ask(&dialogue, &QueryTarget::Dialogue).unwrap();
     assert_eq!((text.system.as_str(), text.user.as_str()), ("", "One.\nTwo.\nReply: {\"mood\": \"...\"}"));
 
     let of = |source: &str| Query::from_source("q".to_owned(), source).unwrap().sha256();

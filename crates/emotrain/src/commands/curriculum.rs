@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use emotrain_base::{limits, write_atomic};
-use emotrain_curriculum::{Curriculum, Overview, Source, source, write_scores};
+use emotrain_curriculum::{Curriculum, DifficultySource, Overview, source, write_scores};
 use emotrain_data::{JsonlWriter, LabelPolicy, LabelSet, jsonl_dialogues, load_split};
 use emotrain_recipe::{DataFormat, LabelSetName, Recipe};
 
@@ -30,7 +30,7 @@ fn show(args: &ShowArgs, shell: &Shell) -> anyhow::Result<Exit> {
         return Err(Complaint::usage("data.format = \"text\": plain text has no dialogues to order").into());
     };
     let losses = kept_losses(&recipe.train.output_dir)?;
-    if source(&recipe.curriculum) == Source::Loss && losses.is_none() {
+    if source(&recipe.curriculum) == DifficultySource::Loss && losses.is_none() {
         let message = "curriculum.difficulty = \"loss\": the base model's losses have not been measured";
         let hint = format!(
             "a run measures them at its start and keeps them in {}",
@@ -54,7 +54,7 @@ fn show(args: &ShowArgs, shell: &Shell) -> anyhow::Result<Exit> {
 fn score(args: &ScoreArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let recipe = recipe_of(args)?;
     let labels = label_set(&recipe)?;
-    if source(&recipe.curriculum) == Source::Loss {
+    if source(&recipe.curriculum) == DifficultySource::Loss {
         let message = "curriculum.difficulty = \"loss\": there is no model here to measure the loss of";
         return Err(Complaint::usage(message).hint("name another curriculum").into());
     }

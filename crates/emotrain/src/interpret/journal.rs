@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use emotrain_base::{WriteError, limits};
-use emotrain_prompt::Target;
+use emotrain_prompt::QueryTarget;
 use serde::{Deserialize, Serialize};
 
 use super::record::Identity;
@@ -36,11 +36,11 @@ pub(super) struct Place {
 }
 
 impl Place {
-    pub(super) fn new(dialogue: &str, target: &Target) -> Self {
+    pub(super) fn new(dialogue: &str, target: &QueryTarget) -> Self {
         let (position, speaker) = match target {
-            Target::Utterance(position) => (Some(*position), None),
-            Target::Speaker(name) => (None, Some(name.clone())),
-            Target::Dialogue => (None, None),
+            QueryTarget::Utterance(position) => (Some(*position), None),
+            QueryTarget::Speaker(name) => (None, Some(name.clone())),
+            QueryTarget::Dialogue => (None, None),
         };
         Self { dialogue: dialogue.to_owned(), position, speaker }
     }

@@ -2,7 +2,7 @@
 
 use emotrain_base::sha256_hex;
 use emotrain_data::{Split, SplitKind};
-use emotrain_prompt::{QueryText, Target};
+use emotrain_prompt::{QueryTarget, QueryText};
 use serde_json::json;
 
 use super::task::Task;
@@ -22,7 +22,7 @@ pub(crate) struct Session<'s> {
 /// A question.
 pub(super) struct Asked<'s> {
     pub(super) dialogue: &'s str,
-    pub(super) target: Target,
+    pub(super) target: QueryTarget,
     pub(super) text: QueryText,
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use emotrain_model::{
-    Generation, GenerationConfig, Generator, ModelError, NewToken, Prompt, Sampling, device,
+    Generation, GenerationConfig, Generator, ModelError, NewToken, Sampling, TokenPrompt, device,
 };
 use emotrain_prompt::{ChatTokenizer, PromptError};
 use emotrain_recipe::{InterpretSection, ModelInit, ModelSection, ResponseFormat};
@@ -155,7 +155,7 @@ fn put(
     drafts: &mut Vec<Option<Draft>>,
     inquiry: &mut dyn Inquiry,
 ) -> anyhow::Result<()> {
-    match generation.push(Prompt { ids: &draft.prompt(chat)?, sequence: draft.sequence() }) {
+    match generation.push(TokenPrompt { ids: &draft.prompt(chat)?, sequence: draft.sequence() }) {
         Ok(()) => drafts.push(Some(draft)),
         Err(ModelError::Generation { problems }) => {
             inquiry.hear(draft.number, Answer::Refused(problems.join("; ")))?;

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use emotrain_data::{Label, LabelSet};
-use emotrain_model::{CausalLm, Finish, Generated, GenerationConfig, Generator, Prompt, Sampling};
+use emotrain_model::{CausalLm, Finish, Generated, GenerationConfig, Generator, Sampling, TokenPrompt};
 use emotrain_prompt::{ChatTokenizer, Encoder};
 use emotrain_train::Questions;
 
@@ -49,7 +49,7 @@ impl Reader {
         let mut generator = Generator::new(model);
         let mut generation = generator.start(config)?;
         for &sample in &order {
-            generation.push(Prompt { ids: &questions.samples[sample].ids, sequence: sample as u64 })?;
+            generation.push(TokenPrompt { ids: &questions.samples[sample].ids, sequence: sample as u64 })?;
         }
         while !generation.is_idle() {
             for (number, answer) in generation.step(&mut |_| ControlFlow::Continue(()))? {

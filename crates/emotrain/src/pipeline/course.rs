@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use emotrain_base::limits;
-use emotrain_curriculum::{Curriculum, Given, Scorer, Source, Wheel, source};
+use emotrain_curriculum::{Curriculum, DifficultyScorer, DifficultySource, Given, Wheel, source};
 use emotrain_data::{Dialogue, LabelSet};
 use emotrain_model::CausalLm;
 use emotrain_prompt::{Sample, Task};
 use emotrain_recipe::Recipe;
-use emotrain_train::{Course, Epoch, Place, RunDir, sample_losses};
+use emotrain_train::{Course, EpochSamples, RunDir, SamplePlace, sample_losses};
 use serde_json::Value;
 
 use super::{Content, EncodedSplit};
@@ -40,17 +40,17 @@ impl<'a> Ordered<'a> {
         &self,
         dialogues: &[Dialogue],
         losses: Option<&BTreeMap<String, f64>>,
-    ) -> anyhow::Result<Scorer> {
+    ) -> anyhow::Result<DifficultyScorer> {
         let section = &self.recipe.curriculum;
         let wheel = Wheel::from_section(section)?;
-        let scorer = Scorer::new(section, self.labels, &wheel, self.recipe.train.seed)?;
+        let scorer = DifficultyScorer::new(section, self.labels, &wheel, self.recipe.train.seed)?;
         Ok(match source(section) {
-            Source::Unneeded | Source::Computed => scorer,
-            Source::File => {
+            DifficultySource::Unneeded | DifficultySource::Computed => scorer,
+            DifficultySource::File => {
                 let path = section.difficulty_file.as_deref().unwrap_or(Path::new(""));
                 scorer.with_given(Given::read(path)?)
             }
-            Source::Loss => {
+            DifficultySource::Loss => {
                 let losses = losses.context("the base model's losses are needed")?;
                 // Dialogues of which no sample was drawn are not ordered.
                 let of = |dialogue: &Dialogue| losses.get(&dialogue.id).copied().unwrap_or(0.0);
@@ -71,7 +71,7 @@ impl<'a> Ordered<'a> {
         losses: Option<&BTreeMap<String, f64>>,
     ) -> anyhow::Result<Course> {
         let (section, epochs) = (&self.recipe.curriculum, self.recipe.train.num_train_epochs);
-        if source(section) == Source::Unneeded {
+        if source(section) == DifficultySource::Unneeded {
             return Ok(Course::plain(material.samples.len(), epochs));
         }
         let Content::Dialogues(split) = &material.content else {
@@ -87,21 +87,23 @@ impl<'a> Ordered<'a> {
         let sizes: Vec<usize> =
             members.iter().map(|samples| samples.iter().filter(of_emotions).count()).collect();
         let Curriculum { scores, schedule, .. } = Curriculum::from_scores(section, components, sizes)?;
-        let mut course: Vec<Arc<Epoch>> = Vec::new();
+        let mut course: Vec<Arc<EpochSamples>> = Vec::new();
         for number in 0..epochs {
             let epoch = schedule.epoch(number);
             // A new phase begins where other dialogues are trained on.
             let last = course.last().filter(|last| last.phase == epoch.phase);
             let samples =
                 || epoch.dialogues.iter().flat_map(|&dialogue| &members[dialogue]).copied().collect();
-            let epoch =
-                last.cloned().unwrap_or_else(|| Arc::new(Epoch { phase: epoch.phase, samples: samples() }));
+            let epoch = last
+                .cloned()
+                .unwrap_or_else(|| Arc::new(EpochSamples { phase: epoch.phase, samples: samples() }));
             course.push(epoch);
         }
-        let mut places = vec![Place { difficulty: 0.0, bucket: 0 }; material.samples.len()];
+        let mut places = vec![SamplePlace { difficulty: 0.0, bucket: 0 }; material.samples.len()];
         for (dialogue, bucket) in schedule.buckets().of_each(members.len()).into_iter().enumerate() {
             for &sample in &members[dialogue] {
-                places[sample] = Place { difficulty: scores[dialogue].dif, bucket: bucket.unwrap_or(0) };
+                places[sample] =
+                    SamplePlace { difficulty: scores[dialogue].dif, bucket: bucket.unwrap_or(0) };
             }
         }
         Ok(Course { epochs: course, shuffle: section.shuffle, places })
@@ -130,7 +132,7 @@ pub(crate) fn losses(
     (run, resume): (&RunDir, bool),
     (recipe, printer): (&Recipe, &Printer),
 ) -> anyhow::Result<Option<BTreeMap<String, f64>>> {
-    if source(&recipe.curriculum) != Source::Loss {
+    if source(&recipe.curriculum) != DifficultySource::Loss {
         return Ok(None);
     }
     if resume && let Some(kept) = kept_losses(run.path())? {

@@ -1,6 +1,6 @@
 //! What a training will be, counted before it begins.
 
-use emotrain_curriculum::{Source, source};
+use emotrain_curriculum::{DifficultySource, source};
 use emotrain_model::{ModelConfig, tensor_shapes};
 use emotrain_recipe::{Recipe, TargetModules, TrainMethod};
 use emotrain_train::SampleOrder;
@@ -27,7 +27,7 @@ pub(crate) fn plan(prepared: &Prepared) -> String {
         lines.push(format!("{:<11} {steps}, {epoch} per epoch, {window} samples each", "steps"));
         let curriculum = &prepared.recipe.curriculum;
         lines.push(format!("{:<11} {}", "curriculum", curriculum.name));
-        if source(curriculum) == Source::Loss {
+        if source(curriculum) == DifficultySource::Loss {
             lines.push("the order follows when the base model's losses are known".to_owned());
         } else {
             lines.extend(course::described(course, samples));

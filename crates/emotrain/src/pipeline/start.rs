@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use emotrain_data::sha256_file;
-use emotrain_model::{CausalLm, LoraConfig, LoraInit, SafetensorsFile};
+use emotrain_model::{CausalLm, LoraConfig, SafetensorsFile};
 use emotrain_recipe::{self as recipe, LoraSection, Recipe, TargetModules, TrainMethod};
 use serde_json::{Value, json};
 
@@ -104,9 +104,6 @@ fn lora(section: &LoraSection) -> LoraConfig {
             TargetModules::List(names) => Some(names.clone()),
         },
         use_rslora: section.use_rslora,
-        init: match section.init_lora_weights {
-            recipe::LoraInit::Kaiming => LoraInit::Kaiming,
-            recipe::LoraInit::Gaussian => LoraInit::Gaussian,
-        },
+        init: section.init_lora_weights,
     }
 }

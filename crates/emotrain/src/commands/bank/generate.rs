@@ -11,7 +11,8 @@ use emotrain_data::{LabelSet, TextFile};
 use emotrain_prompt::unfenced;
 use emotrain_recipe::Recipe;
 use emotrain_retrieval::{
-    Bank, Counted, GeneratePlan, Generated, Generation, Rejection, RetrievalError, WrittenDialogue,
+    Bank, Counted, DialogueGeneration, GeneratePlan, GenerationOutcome, Rejection, RetrievalError,
+    WrittenDialogue,
 };
 use serde::{Deserialize, Serialize};
 
@@ -50,7 +51,7 @@ pub(super) fn run(args: &GenerateArgs, shell: &Shell) -> anyhow::Result<Exit> {
     emotrain_base::create_folder(&out)?;
     let _lock = lock(&out)?;
     let mut manifest = Manifest::read(&out, &labels)?;
-    let work = Generation::open(&plan, (&labels, bank.as_ref()), &out)?;
+    let work = DialogueGeneration::open(&plan, (&labels, bank.as_ref()), &out)?;
     let mut writing = Writing::new(work, recipe.interpret.seed, (interrupt.wished(), &shell.printer));
     let asked = interrupt.guard(|| model.answer(&mut writing));
     let generated = writing.work.generated();
@@ -71,7 +72,12 @@ pub(super) fn run(args: &GenerateArgs, shell: &Shell) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn tell(args: &GenerateArgs, (out, generated): (&Path, &Generated), silent: usize, printer: &Printer) {
+fn tell(
+    args: &GenerateArgs,
+    (out, generated): (&Path, &GenerationOutcome),
+    silent: usize,
+    printer: &Printer,
+) {
     let (file, bank) = (out.join("dialogues.jsonl"), args.bank.display());
     if !generated.short.is_empty() && silent == 0 {
         printer.say("the questions are used up: the same command goes on where this one stopped");
@@ -157,7 +163,7 @@ fn plan(args: &GenerateArgs, labels: &LabelSet) -> anyhow::Result<GeneratePlan> 
 
 /// The work as a language model sees it.
 struct Writing<'w> {
-    work: Generation<'w>,
+    work: DialogueGeneration<'w>,
     /// Seed of the first question; each further one has the next.
     seed: u64,
     /// Utterances that were missing at first.
@@ -172,7 +178,7 @@ struct Writing<'w> {
 }
 
 impl<'w> Writing<'w> {
-    fn new(work: Generation<'w>, seed: u64, (wish, printer): (&'w AtomicBool, &'w Printer)) -> Self {
+    fn new(work: DialogueGeneration<'w>, seed: u64, (wish, printer): (&'w AtomicBool, &'w Printer)) -> Self {
         let before = work.generated();
         let missing = missing(&before);
         let pace = Pace::new(printer, "utterances".to_owned(), missing);
@@ -201,7 +207,7 @@ impl<'w> Writing<'w> {
     }
 }
 
-fn missing(generated: &Generated) -> usize {
+fn missing(generated: &GenerationOutcome) -> usize {
     generated.short.iter().map(|(_, missing)| missing).sum()
 }
 
@@ -216,7 +222,7 @@ impl Inquiry for Writing<'_> {
     }
 
     fn hear(&mut self, number: usize, answer: Answer) -> anyhow::Result<()> {
-        let reject = |work: &mut Generation<'_>, reply: &str, reason| -> Result<_, RetrievalError> {
+        let reject = |work: &mut DialogueGeneration<'_>, reply: &str, reason| -> Result<_, RetrievalError> {
             work.reject(number, reply, reason).map(Err)
         };
         let came = match answer {
@@ -264,7 +270,11 @@ struct Session {
 }
 
 impl Session {
-    fn new(recipe: &Recipe, model: ModelIdentity, (generated, writing): (&Generated, &Writing<'_>)) -> Self {
+    fn new(
+        recipe: &Recipe,
+        model: ModelIdentity,
+        (generated, writing): (&GenerationOutcome, &Writing<'_>),
+    ) -> Self {
         let section = &recipe.interpret;
         Self {
             model,
