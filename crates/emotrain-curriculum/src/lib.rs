@@ -10,7 +10,7 @@
 //! model and no order within an epoch: a loss is given to it, and shuffling is the training loop's.
 //!
 //! ```
-//! use emotrain_curriculum::{Curriculum, Scorer, Wheel};
+//! use emotrain_curriculum::{Curriculum, DifficultyScorer, Wheel};
 //! use emotrain_data::{Dialogue, LabelSet, Utterance};
 //!
 //! let recipe = r#"
@@ -36,7 +36,7 @@
 //! let train = [dialogue("stormy", stormy), dialogue("calm", calm)];
 //!
 //! let wheel = Wheel::from_section(&recipe.curriculum)?;
-//! let mut scorer = Scorer::new(&recipe.curriculum, &labels, &wheel, recipe.train.seed)?;
+//! let mut scorer = DifficultyScorer::new(&recipe.curriculum, &labels, &wheel, recipe.train.seed)?;
 //! let curriculum = Curriculum::new(&recipe.curriculum, &mut scorer, &train)?;
 //! assert_eq!(curriculum.schedule.epoch(0).dialogues, [1]);
 //! assert_eq!(curriculum.schedule.epoch(1).dialogues, [1, 0]);
