@@ -288,10 +288,10 @@ fn at_line(line: Option<usize>) -> String {
 
 /// The templates that there are, the one that may be meant first.
 fn templates(names: &[&str], meant: Option<&str>) -> String {
-    let meant = meant.map_or(String::new(), |meant| format!("did you mean template = \"{meant}\"? "));
     if names.is_empty() {
         return "without the key the template that comes with the program is used".to_owned();
     }
+    let meant = meant.map_or(String::new(), |meant| format!("did you mean template = \"{meant}\"? "));
     let names = names.join(", ");
     format!("{meant}built in are {names}; a template of your own is the path of a file, such as \"my.jinja\"")
 }

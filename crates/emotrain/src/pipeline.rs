@@ -193,7 +193,7 @@ impl Prepared<'_> {
         }
     }
 
-    /// Takes the samples of a split out as an exam.
+    /// Takes the samples of a split out, to be evaluated.
     pub(crate) fn exam(&mut self, name: SplitName) -> Option<EvalSet> {
         let material = self.materials.iter_mut().find(|material| material.name == name)?;
         let context = material.known.context();

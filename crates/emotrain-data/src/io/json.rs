@@ -56,7 +56,7 @@ pub(crate) fn mend_surrogates(bytes: &mut [u8]) {
     }
 }
 
-/// The number of an escape `\uXXXX`.
+/// The number of an escape: `\u` and four hexadecimal digits.
 fn unit(bytes: &[u8], at: usize) -> Option<u16> {
     let digits = bytes.get(at..at + 6)?.strip_prefix(b"\\u")?;
     let digits =

@@ -30,7 +30,7 @@ pub(crate) struct EvalSet {
     reader: Option<Reader>,
 }
 
-/// What came out of an exam, as it is stored.
+/// The scores of one split, as they are stored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct EvalResult {
@@ -45,7 +45,7 @@ pub(crate) struct EvalResult {
     pub(crate) context: Option<Context>,
 }
 
-/// How an exam is held.
+/// What an evaluation needs beside the model and the samples.
 #[derive(Clone, Copy)]
 pub(crate) struct EvalContext<'a> {
     pub(crate) recipe: &'a Recipe,
@@ -54,7 +54,7 @@ pub(crate) struct EvalContext<'a> {
 }
 
 impl EvalSet {
-    /// An exam on the samples of a split, made with [`Answers::Withheld`](emotrain_prompt::Answers::Withheld).
+    /// Of the samples of a split, made with [`Answers::Withheld`](emotrain_prompt::Answers::Withheld).
     pub(crate) fn new(
         sample_maker: &SampleMaker,
         split: SplitName,
