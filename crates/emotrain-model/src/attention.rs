@@ -73,13 +73,7 @@ impl Heads {
         block.narrow(1, which, 1).permute([2, 1, 0, 3])
     }
 
-    /// `[K, G, Q, d]` as rows `[Q, kv·group·d]`.
-    fn rows(self, block: Tensor<4>) -> Tensor<2> {
-        let [_, _, queries, _] = block.dims();
-        block.permute([2, 0, 1, 3]).reshape([queries, self.kv * self.group * self.dim])
-    }
-
-    /// `[K, G, Q, X]` as `[K, G·Q, X]`: the heads of a group below one another.
+    /// `[K, G, Q, T]` as `[K, G·Q, T]`: the heads of a group below one another.
     fn grouped(self, block: Tensor<4>) -> Tensor<3> {
         let [_, _, queries, width] = block.dims();
         block.reshape([self.kv, self.group * queries, width])
@@ -98,7 +92,7 @@ impl Heads {
             let scores = self.scores(q, kv, block);
             let log_sum = log_sum_exp(&scores);
             let probabilities = attention_probabilities(scores, &log_sum);
-            outputs.push(self.rows(probabilities.matmul(self.key_block(kv, &block.keys, 1))));
+            outputs.push(self.token_major(probabilities.matmul(self.key_block(kv, &block.keys, 1))));
             log_sums.push(log_sum);
         }
         (Tensor::cat(outputs, 0), log_sums)
@@ -121,18 +115,15 @@ impl Heads {
             let probabilities = attention_probabilities(self.scores(q, kv, block), log_sum);
             let out_grad = self.query_block(grad, &block.queries);
             let values = self.key_block(kv, &block.keys, 1);
-            let probability_grad = out_grad.clone().matmul(values.transpose());
-            let value_grad = self.grouped(probabilities.clone()).transpose().matmul(self.grouped(out_grad));
+            let probability_grad = out_grad.matmul(values.transpose());
+            let out_grad = self.head_major(grad, &block.queries);
+            let value_grad = self.grouped(probabilities.clone()).transpose().matmul(out_grad);
             let score_grad = attention_scores_backward(probabilities, probability_grad, self.scale());
-            query_grads.push(self.rows(score_grad.clone().matmul(self.key_block(kv, &block.keys, 0))));
-            let queries = self.grouped(self.query_block(q, &block.queries));
+            let keys = self.key_block(kv, &block.keys, 0);
+            query_grads.push(self.token_major(score_grad.clone().matmul(keys)));
+            let queries = self.head_major(q, &block.queries);
             let key_grad = self.grouped(score_grad).transpose().matmul(queries);
-
-            let both = Tensor::stack::<4>(vec![key_grad, value_grad], 0).permute([2, 0, 1, 3]);
-            let both = both.reshape([block.keys.len(), 2 * self.kv * self.dim]);
-            let place = [block.keys.clone()];
-            let sum = kv_grad.clone().slice(place.clone()) + both;
-            kv_grad = kv_grad.slice_assign(place, sum);
+            kv_grad = self.add_key_values(kv_grad, [key_grad, value_grad], &block.keys);
         }
         (Tensor::cat(query_grads, 0), kv_grad)
     }

@@ -1,6 +1,6 @@
 //! The decoder: one code for Llama, Qwen2 and Qwen3, its training pass and its scores.
 
-use burn::tensor::{DType, Device, IndexingUpdateOp, Int, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use crate::attention::blocks;
 use crate::batch::{Batch, Target};
@@ -8,7 +8,7 @@ use crate::config::{ModelConfig, ModelDescription};
 use crate::error::ModelError;
 use crate::gradients::Gradients;
 use crate::head::{head_loss, target_log_probabilities};
-use crate::kernels::Rotation;
+use crate::kernels::{Rotation, Rows, add};
 use crate::layer::{Layer, Norm, Pass};
 use crate::linear::{Dropout, Module};
 use crate::lora::{Lora, LoraConfig};
@@ -161,8 +161,7 @@ impl CausalLm {
         let rows = batch.target_rows();
         let passes = Passes::new(self, batch, Some(&rows), dropout);
 
-        let ids = self.index(batch.ids.iter().map(|&id| id as usize));
-        let mut x = self.embed.clone().select(0, ids.clone());
+        let (mut x, ids) = self.embedded(batch.ids.iter().copied());
         if options.neftune_noise_alpha > 0.0 {
             x = neftune(x, batch, options);
         }
@@ -200,8 +199,8 @@ impl CausalLm {
             }
         }
         if self.trained {
-            let table = self.embed.zeros_like().select_assign(0, ids, grad, IndexingUpdateOp::Add);
-            gradients.add("model.embed_tokens.weight", table);
+            let [vocabulary, _] = self.embed.dims();
+            gradients.add("model.embed_tokens.weight", ids.spread(grad, vocabulary));
         }
         head.losses
     }
@@ -222,7 +221,7 @@ impl CausalLm {
     /// Hidden states after the final norm, `[rows, D]`.
     fn hidden(&self, batch: &Batch, rows: Option<&[usize]>) -> Tensor<2> {
         let passes = Passes::new(self, batch, rows, None);
-        let mut x = self.embed.clone().select(0, self.index(batch.ids.iter().map(|&id| id as usize)));
+        let (mut x, _) = self.embedded(batch.ids.iter().copied());
         for (number, layer) in self.layers.iter().enumerate() {
             x = layer.forward(x, passes.of(number)).0;
         }
@@ -233,10 +232,10 @@ impl CausalLm {
         self.head.as_ref().unwrap_or(&self.embed)
     }
 
-    pub(crate) fn index(&self, rows: impl Iterator<Item = usize>) -> Tensor<1, Int> {
-        let rows: Vec<i32> = rows.map(|row| i32::try_from(row).expect("row numbers fit i32")).collect();
-        let shape = [rows.len()];
-        Tensor::from_data(TensorData::new(rows, shape), &self.device())
+    /// The embeddings of tokens, `[T, D]`, with the rows of the table that they are.
+    pub(crate) fn embedded(&self, ids: impl IntoIterator<Item = u32>) -> (Tensor<2>, Rows) {
+        let rows = Rows::new(ids.into_iter().map(|id| id as usize).collect(), &self.device());
+        (rows.of(&self.embed), rows)
     }
 
     /// The base's tensors by Hugging Face name with their shapes, for saving and for hashing.
@@ -276,7 +275,7 @@ fn neftune(x: Tensor<2>, batch: &Batch, options: PassOptions) -> Tensor<2> {
         noise.extend(uniform(key.with(number as u64), size, bound));
     }
     let options = (&x.device(), x.dtype());
-    x + Tensor::from_data(TensorData::new(noise, [rows, width]), options)
+    add(x, &Tensor::from_data(TensorData::new(noise, [rows, width]), options))
 }
 
 /// What a layer leaves behind for its backward.
@@ -307,7 +306,7 @@ impl Passes {
             dropout,
         };
         let last = rows.map(|rows| {
-            let index = model.index(rows.iter().copied());
+            let index = Rows::new(rows.to_vec(), &model.device());
             Pass {
                 blocks: blocks(batch, Some(rows)),
                 query_rotation: rotation.select(&index),

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{DType, Tensor};
 
+use crate::kernels::{add, scale, sum_of_squares};
+
 /// Sums of gradients by parameter name, in f32.
 #[derive(Debug, Default)]
 pub struct Gradients(BTreeMap<String, Tensor<2>>);
@@ -13,7 +15,7 @@ impl Gradients {
     pub(crate) fn add(&mut self, name: &str, gradient: Tensor<2>) {
         let gradient = gradient.cast(DType::F32);
         let sum = match self.0.remove(name) {
-            Some(sum) => sum + gradient,
+            Some(sum) => add(sum, &gradient),
             None => gradient,
         };
         self.0.insert(name.to_owned(), sum);
@@ -36,7 +38,7 @@ impl Gradients {
 
     /// The 2-norm over all gradients; reads one number back from the device. NaN or infinite if any gradient is.
     pub fn norm(&self) -> f64 {
-        let squares: Vec<Tensor<1>> = self.0.values().map(|g| g.clone().square().sum()).collect();
+        let squares: Vec<Tensor<1>> = self.0.values().map(sum_of_squares).collect();
         if squares.is_empty() {
             return 0.0;
         }
@@ -46,7 +48,7 @@ impl Gradients {
     /// Multiplies all gradients by `factor`.
     pub fn scale(&mut self, factor: f64) {
         for gradient in self.0.values_mut() {
-            gradient.inplace(|gradient| gradient * factor);
+            gradient.inplace(|gradient| scale(gradient, factor));
         }
     }
 }

@@ -4,13 +4,14 @@
 //! base weight, no stored copy of what can be computed again cheaply (normalised inputs, the activation,
 //! attention probabilities, dropout masks), and no graph. The tests hold it against PyTorch's gradients.
 
-use burn::tensor::{Int, Tensor};
+use burn::tensor::Tensor;
 
 use crate::attention::Block;
 use crate::gradients::Gradients;
 use crate::heads::Heads;
 use crate::kernels::{
-    Rotation, rms_norm, rms_norm_backward, rms_norm_weight_gradient, rotate, swiglu, swiglu_backward,
+    Rotation, Rows, add, head_norm, head_norm_backward, norm_weight_gradient, rms_norm, rotate, swiglu,
+    swiglu_backward,
 };
 use crate::linear::{Dropout, Linear, Low, Saved};
 
@@ -29,23 +30,27 @@ impl Norm {
     }
 
     pub(crate) fn backward(&self, grad: Tensor<2>, x: Tensor<2>, gradients: &mut Gradients) -> Tensor<2> {
+        self.heads_backward(grad, x, 1, gradients)
+    }
+
+    /// The norm of each of the first `heads` heads of a row on its own.
+    fn heads(&self, x: Tensor<2>, heads: usize) -> Tensor<2> {
+        head_norm(x, heads, &self.weight, self.epsilon)
+    }
+
+    fn heads_backward(
+        &self,
+        grad: Tensor<2>,
+        x: Tensor<2>,
+        heads: usize,
+        gradients: &mut Gradients,
+    ) -> Tensor<2> {
         if self.trained {
-            let weight = rms_norm_weight_gradient(grad.clone(), &x, self.epsilon);
+            let [_, dim] = self.weight.dims();
+            let weight = norm_weight_gradient(&grad, &x, [heads, dim], self.epsilon);
             gradients.add(&format!("{}.weight", self.path), weight);
         }
-        rms_norm_backward(grad, x, &self.weight, self.epsilon)
-    }
-
-    /// The norm of each of the `heads` heads of a row on its own.
-    fn forward_heads(&self, x: Tensor<2>, heads: usize) -> Tensor<2> {
-        let [rows, width] = x.dims();
-        self.forward(x.reshape([rows * heads, width / heads])).reshape([rows, width])
-    }
-
-    fn backward_heads(&self, grad: Tensor<2>, x: Tensor<2>, gradients: &mut Gradients) -> Tensor<2> {
-        let ([rows, width], [_, dim]) = (x.dims(), self.weight.dims());
-        let split = [rows * width / dim, dim];
-        self.backward(grad.reshape(split), x.reshape(split), gradients).reshape([rows, width])
+        head_norm_backward(grad, x, heads, &self.weight, self.epsilon)
     }
 }
 
@@ -78,7 +83,7 @@ pub(crate) struct Pass {
     /// Angles of the rows that go on.
     pub(crate) query_rotation: Rotation,
     /// The rows that go on after this layer, `None` for all.
-    pub(crate) rows: Option<Tensor<1, Int>>,
+    pub(crate) rows: Option<Rows>,
     pub(crate) dropout: Option<Dropout>,
 }
 
@@ -108,12 +113,12 @@ impl Layer {
 
         let (attended, log_sums) = self.heads.attend(&q, &kv, &pass.blocks);
         let (projected, o_low) = self.o.forward(&attended, pass.dropout);
-        let middle = select(x.clone(), pass) + projected;
+        let middle = add(projected, &select(x.clone(), pass));
 
         let (gate_up, gate_up_low) =
             self.gate_up.forward(&self.post_norm.forward(middle.clone()), pass.dropout);
         let (down, down_low) = self.down.forward(&swiglu(gate_up.clone()), pass.dropout);
-        let out = middle.clone() + down;
+        let out = add(down, &middle);
         let low = [q_low, kv_low, o_low, gate_up_low, down_low];
         (out, Tape { x, unnormed, q, kv, attended, log_sums, middle, gate_up, low })
     }
@@ -139,7 +144,8 @@ impl Layer {
         let gate_up_grad = swiglu_backward(active.expect(wanted), gate_up);
         let normed = self.post_norm.forward(middle.clone());
         let normed_grad = self.gate_up.backward(&gate_up_grad, saved(normed, gate_up_low), gradients);
-        let middle_grad = grad + self.post_norm.backward(normed_grad.expect(wanted), middle, gradients);
+        let normed_grad = self.post_norm.backward(normed_grad.expect(wanted), middle, gradients);
+        let middle_grad = add(normed_grad, &grad);
 
         let attended_grad = self.o.backward(&middle_grad, saved(attended, o_low), gradients);
         let (q_grad, kv_grad) =
@@ -150,16 +156,16 @@ impl Layer {
         let saved = |x, low| Saved { x, low, dropout, input };
         let from_q = self.q.backward(&q_grad, saved(select(normed.clone(), pass), q_low), gradients);
         let from_kv = self.kv.backward(&kv_grad, saved(normed, kv_low), gradients);
-        let normed_grad = from_kv? + spread(from_q?, &x, pass);
-        Some(spread(middle_grad, &x, pass) + self.input_norm.backward(normed_grad, x, gradients))
+        let normed_grad = add(from_kv?, &spread(from_q?, &x, pass));
+        let direct = spread(middle_grad, &x, pass);
+        Some(add(self.input_norm.backward(normed_grad, x, gradients), &direct))
     }
 
     pub(crate) fn rotated(&self, mut q: Tensor<2>, mut kv: Tensor<2>, pass: &Pass) -> (Tensor<2>, Tensor<2>) {
         let Heads { kv: kv_heads, group, .. } = self.heads;
         if let Some(norms) = &self.head_norms {
-            q = norms.q.forward_heads(q, kv_heads * group);
-            let (k, v) = halves(kv);
-            kv = Tensor::cat(vec![norms.k.forward_heads(k, kv_heads), v], 1);
+            q = norms.q.heads(q, kv_heads * group);
+            kv = norms.k.heads(kv, kv_heads);
         }
         (rotate(q, kv_heads * group, &pass.query_rotation), rotate(kv, kv_heads, &pass.key_rotation))
     }
@@ -175,9 +181,8 @@ impl Layer {
         let q = rotate(q, kv_heads * group, &pass.query_rotation.inverse());
         let kv = rotate(kv, kv_heads, &pass.key_rotation.inverse());
         let (Some(norms), Some((raw_q, raw_kv))) = (&self.head_norms, unnormed) else { return (q, kv) };
-        let (k, v) = halves(kv);
-        let k = norms.k.backward_heads(k, halves(raw_kv).0, gradients);
-        (norms.q.backward_heads(q, raw_q, gradients), Tensor::cat(vec![k, v], 1))
+        let kv = norms.k.heads_backward(kv, raw_kv, kv_heads, gradients);
+        (norms.q.heads_backward(q, raw_q, kv_heads * group, gradients), kv)
     }
 
     /// The linear layers.
@@ -212,24 +217,15 @@ impl Layer {
 /// The rows that go on.
 fn select(x: Tensor<2>, pass: &Pass) -> Tensor<2> {
     match &pass.rows {
-        Some(rows) => x.select(0, rows.clone()),
+        Some(rows) => rows.of(&x),
         None => x,
     }
 }
 
-/// The backward of [`select`]: the rows in their places of a tensor like `like`, zeros elsewhere.
+/// The backward of [`select`]: the rows in their places among those of `like`, zeros elsewhere.
 fn spread(grad: Tensor<2>, like: &Tensor<2>, pass: &Pass) -> Tensor<2> {
     match &pass.rows {
-        Some(rows) => {
-            let zeros = like.zeros_like();
-            zeros.select_assign(0, rows.clone(), grad, burn::tensor::IndexingUpdateOp::Add)
-        }
+        Some(rows) => rows.spread(grad, like.dims()[0]),
         None => grad,
     }
-}
-
-/// Keys and values of a `[N, 2·W]` tensor.
-fn halves(kv: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
-    let half = kv.dims()[1] / 2;
-    (kv.clone().narrow(1, 0, half), kv.narrow(1, half, half))
 }

@@ -42,6 +42,7 @@ pub use generate::{
     Finish, Generated, Generation, GenerationConfig, Generator, NewToken, Sampling, TokenPrompt,
 };
 pub use gradients::Gradients;
+pub use kernels::{AdamW, Moments};
 pub use lora::LoraConfig;
 pub use score::Scorer;
 pub use sentence::{BertConfig, Pooling, SentenceConfig, SentenceEncoder, SentenceFolder};

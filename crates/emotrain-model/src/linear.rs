@@ -5,7 +5,7 @@ use std::ops::Range;
 use burn::tensor::Tensor;
 
 use crate::gradients::Gradients;
-use crate::kernels::{add_columns, dropout, linear};
+use crate::kernels::{add, add_columns, dropout, linear, scale, sum_rows};
 use crate::lora::Lora;
 use crate::random::Key;
 
@@ -49,14 +49,13 @@ impl Linear {
     pub(crate) fn forward(&self, x: &Tensor<2>, dropout: Option<Dropout>) -> (Tensor<2>, Low) {
         let mut y = linear(x.clone(), &self.weight);
         if let Some(bias) = &self.bias {
-            y = y + bias.clone();
+            y = add(y, bias);
         }
         let Some(a) = self.stacked_a(x) else { return (y, None) };
         let low = self.dropped(x.clone(), dropout).matmul(a.transpose());
         for (module, lora, ranks) in self.adapted() {
-            let scaled = low.clone().narrow(1, ranks.start, ranks.len()) * lora.scale;
-            let b = lora.b.clone().cast(x.dtype());
-            y = add_columns(y, scaled.matmul(b.transpose()), module.columns.start);
+            let low = low.clone().narrow(1, ranks.start, ranks.len());
+            y = add_columns(y, low.matmul(lora.scaled_b(x.dtype()).transpose()), module.columns.start);
         }
         (y, Some(low))
     }
@@ -75,7 +74,7 @@ impl Linear {
         if self.trained {
             gradients.add(&self.weight_name(), grad.clone().transpose().matmul(x.clone()));
             if self.bias.is_some() {
-                gradients.add(&self.bias_name(), grad.clone().sum_dim(0));
+                gradients.add(&self.bias_name(), sum_rows(grad.clone()));
             }
         }
         let dx = input.then(|| grad.clone().matmul(self.weight.clone()));
@@ -85,8 +84,8 @@ impl Linear {
         for (module, lora, ranks) in self.adapted() {
             let dy = grad.clone().narrow(1, module.columns.start, module.columns.len());
             let db = dy.clone().transpose().matmul(low.clone().narrow(1, ranks.start, ranks.len()));
-            gradients.add(&format!("{}.lora_B.weight", module.path), db * lora.scale);
-            low_grads.push(dy.matmul(lora.b.clone().cast(x.dtype())) * lora.scale);
+            gradients.add(&format!("{}.lora_B.weight", module.path), scale(db, lora.scale));
+            low_grads.push(dy.matmul(lora.scaled_b(x.dtype())));
         }
         let low_grad = Tensor::cat(low_grads, 1);
         let dropped = self.dropped(x, dropout);
@@ -95,7 +94,7 @@ impl Linear {
             let part = da.clone().narrow(0, ranks.start, ranks.len());
             gradients.add(&format!("{}.lora_A.weight", module.path), part);
         }
-        dx.map(|dx| dx + self.dropped(low_grad.matmul(a), dropout))
+        dx.map(|dx| add(dx, &self.dropped(low_grad.matmul(a), dropout)))
     }
 
     /// The adapted modules with the columns of the low-rank product that are theirs.

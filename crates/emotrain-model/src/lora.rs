@@ -3,6 +3,7 @@
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use emotrain_recipe::LoraInit;
 
+use crate::kernels::scale;
 use crate::random::{Key, normal, uniform};
 
 /// What to adapt and how; the keys of PEFT's `LoraConfig`.
@@ -73,5 +74,10 @@ impl Lora {
             alpha: config.lora_alpha,
             scale: config.scale(),
         }
+    }
+
+    /// `s · B`, `[out, R]`.
+    pub(crate) fn scaled_b(&self, dtype: DType) -> Tensor<2> {
+        scale(self.b.clone(), self.scale).cast(dtype)
     }
 }

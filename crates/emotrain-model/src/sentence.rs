@@ -15,10 +15,10 @@ mod tests;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use crate::error::ModelError;
-use crate::kernels::{LayerNorm, add_layer_norm};
+use crate::kernels::{LayerNorm, Rows, add_layer_norm};
 use crate::random::{Key, normal};
 use folder::tensor_shapes;
 use layer::{Block, Dense};
@@ -116,10 +116,9 @@ impl SentenceEncoder {
             let start = segments.last().map_or(0, |last| last.end);
             segments.push(start..start + text.len());
         }
-        let words = self.words.clone().select(0, self.index(texts.concat()));
+        let words = self.rows(texts.concat().into_iter().map(|id| id as usize)).of(&self.words);
         let positions = segments.iter().flat_map(|segment| 0..segment.len());
-        let positions = positions.map(|at| u32::try_from(at).expect("positions fit u32")).collect();
-        let positions = self.positions.clone().select(0, self.index(positions));
+        let positions = self.rows(positions).of(&self.positions);
         let mut x = add_layer_norm(words, &self.segment, positions, &self.norm);
         for block in &self.blocks {
             x = block.forward(x, &segments);
@@ -133,11 +132,8 @@ impl SentenceEncoder {
         vectors
     }
 
-    fn index(&self, rows: Vec<u32>) -> Tensor<1, Int> {
-        let rows: Vec<i32> =
-            rows.into_iter().map(|row| i32::try_from(row).expect("row numbers fit i32")).collect();
-        let shape = [rows.len()];
-        Tensor::from_data(TensorData::new(rows, shape), &self.words.device())
+    fn rows(&self, numbers: impl Iterator<Item = usize>) -> Rows {
+        Rows::new(numbers.collect(), &self.words.device())
     }
 }
 

@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{DType, Tensor, TensorData};
 use emotrain_base::{limits, verify};
-use emotrain_model::{CausalLm, FloatType, NamedTensor, SafetensorsFile, TensorSpec, write_safetensors};
+use emotrain_model::{
+    CausalLm, FloatType, Moments, NamedTensor, SafetensorsFile, TensorSpec, write_safetensors,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
-use crate::optim::{Adam, Moments};
+use crate::optim::Optimizer;
 use crate::run_dir::{FORMAT_VERSION, RunDir, number_of, way_back, write_folder};
 
 const PARAMETERS: &str = "parameters.safetensors";
@@ -40,7 +42,7 @@ pub struct State {
 pub(crate) fn save(
     run: &RunDir,
     model: &mut CausalLm,
-    optimizer: &Adam,
+    optimizer: &Optimizer,
     (state, keep): (&State, usize),
 ) -> Result<PathBuf, TrainError> {
     let path = run.step(state.step);
@@ -52,9 +54,9 @@ pub(crate) fn save(
         let mut updates = 0;
         let mut moments = Vec::new();
         for (name, Moments { first, second, time }) in optimizer.moments() {
-            updates = time;
-            moments.push(named(format!("{name}.exp_avg"), &first));
-            moments.push(named(format!("{name}.exp_avg_sq"), &second));
+            updates = *time;
+            moments.push(named(format!("{name}.exp_avg"), first));
+            moments.push(named(format!("{name}.exp_avg_sq"), second));
         }
         write_safetensors(&folder.join(OPTIMIZER), &moments, &BTreeMap::new())?;
         let state = State { format_version: FORMAT_VERSION, updates, ..state.clone() };
@@ -70,7 +72,11 @@ pub(crate) fn save(
 /// # Errors
 /// A folder that is no saved step, one that is not as it was written, or one of another model; with the sound step
 /// before it, where there is one.
-pub(crate) fn load(path: &Path, model: &mut CausalLm, optimizer: &mut Adam) -> Result<State, TrainError> {
+pub(crate) fn load(
+    path: &Path,
+    model: &mut CausalLm,
+    optimizer: &mut Optimizer,
+) -> Result<State, TrainError> {
     let is_step = path.is_dir() && number_of(path).is_some();
     if !is_step {
         return Err(TrainError::run_with_hint(

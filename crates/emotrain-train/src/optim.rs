@@ -1,10 +1,9 @@
-//! The optimizer and its schedule: `AdamW` of burn-optim on named parameters.
+//! The optimizer and its schedule: `AdamW` on named parameters.
 
 use std::collections::BTreeMap;
 
-use burn::optim::{AdamW, AdamWConfig, AdamWState, AdaptiveMomentumState, Optimizer};
-use burn::tensor::{DType, Tensor};
-use emotrain_model::{CausalLm, Gradients};
+use burn::tensor::DType;
+use emotrain_model::{AdamW, CausalLm, Gradients, Moments};
 use emotrain_recipe::{Scheduler, TrainSection};
 
 /// The learning rate by step, as Hugging Face's `get_{linear,cosine,constant}_schedule_with_warmup`
@@ -44,59 +43,47 @@ impl LearningRate {
 }
 
 /// `AdamW` with the moments of every parameter.
-pub struct Adam {
+pub struct Optimizer {
     rule: AdamW,
-    states: BTreeMap<String, AdamWState<2>>,
+    moments: BTreeMap<String, Moments>,
 }
 
-/// The moments of one parameter, as PyTorch names them.
-pub struct Moments {
-    /// First moment, `exp_avg`.
-    pub first: Tensor<2>,
-    /// Second moment, `exp_avg_sq`.
-    pub second: Tensor<2>,
-    /// Updates so far.
-    pub time: usize,
-}
-
-impl Adam {
+impl Optimizer {
     /// An optimizer that has seen nothing.
     pub fn new(section: &TrainSection) -> Self {
-        #[expect(clippy::cast_possible_truncation, reason = "burn computes in f32")]
-        let rule = AdamWConfig::new()
-            .with_beta_1(section.adam_beta1 as f32)
-            .with_beta_2(section.adam_beta2 as f32)
-            .with_epsilon(section.adam_epsilon as f32)
-            .with_weight_decay(section.weight_decay as f32)
-            .build();
-        Self { rule, states: BTreeMap::new() }
+        #[expect(clippy::cast_possible_truncation, reason = "the rule is computed in f32")]
+        let rule = AdamW {
+            beta_1: section.adam_beta1 as f32,
+            beta_2: section.adam_beta2 as f32,
+            epsilon: section.adam_epsilon as f32,
+            weight_decay: section.weight_decay as f32,
+        };
+        Self { rule, moments: BTreeMap::new() }
     }
 
     /// Updates every trained parameter that has a gradient.
     pub fn step(&mut self, model: &mut CausalLm, mut gradients: Gradients, learning_rate: f64) {
         for (name, parameter) in model.parameters() {
             let Some(gradient) = gradients.remove(&name) else { continue };
-            let dtype = parameter.dtype();
-            let current = parameter.clone().cast(DType::F32);
-            let (updated, state) =
-                self.rule.step(learning_rate, current, gradient, self.states.remove(&name));
-            *parameter = updated.cast(dtype);
-            self.states.extend(state.map(|state| (name, state)));
+            let moments = self.moments.remove(&name);
+            parameter.inplace(|parameter| {
+                let dtype = parameter.dtype();
+                let (updated, moments) =
+                    self.rule.update(parameter.cast(DType::F32), gradient, moments, learning_rate);
+                self.moments.insert(name, moments);
+                updated.cast(dtype)
+            });
         }
     }
 
     /// The moments by parameter name.
-    pub fn moments(&self) -> impl Iterator<Item = (&str, Moments)> {
-        self.states.iter().map(|(name, state)| {
-            let AdaptiveMomentumState { time, moment_1, moment_2, .. } = state.momentum.clone();
-            (name.as_str(), Moments { first: moment_1, second: moment_2, time })
-        })
+    pub fn moments(&self) -> impl Iterator<Item = (&str, &Moments)> {
+        self.moments.iter().map(|(name, moments)| (name.as_str(), moments))
     }
 
     /// Puts the moments of one parameter back.
     pub fn restore(&mut self, name: String, moments: Moments) {
-        let Moments { first, second, time } = moments;
-        self.states.insert(name, AdamWState::new(AdaptiveMomentumState::new(time, first, second)));
+        self.moments.insert(name, moments);
     }
 }
 

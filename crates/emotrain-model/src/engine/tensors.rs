@@ -6,7 +6,7 @@ use burn::tensor::{DType, Tensor, TensorData};
 use super::{Cache, Feed, Layers, wanted_rows};
 use crate::attention::Block;
 use crate::decoder::CausalLm;
-use crate::kernels::{Rotation, swiglu};
+use crate::kernels::{Rotation, Rows, swiglu};
 use crate::layer::{Layer, Pass};
 
 /// Tokens by which a cache grows.
@@ -36,15 +36,14 @@ pub(super) fn forward(model: &CausalLm, feeds: &mut [Feed]) -> Vec<f32> {
         rows: None,
         dropout: None,
     };
-    let ids = model.index(feeds.iter().flat_map(|feed| feed.ids).map(|&id| id as usize));
-    let mut x = model.embed.clone().select(0, ids);
+    let (mut x, _) = model.embedded(feeds.iter().flat_map(|feed| feed.ids).copied());
     for (number, layer) in model.layers.iter().enumerate() {
         x = layer_forward(layer, x, &pass, (number, feeds, &pasts));
     }
     if wanted.is_empty() {
         return Vec::new();
     }
-    numbers(model.norm.forward(x.select(0, model.index(wanted.into_iter()))))
+    numbers(model.norm.forward(Rows::new(wanted, &model.device()).of(&x)))
 }
 
 /// As [`super::Engine::logits`].

@@ -59,31 +59,6 @@ pub(crate) fn for_rows(out: &mut [f32], width: usize, work: impl Fn(usize, &mut 
     });
 }
 
-/// Adds `delta` to the columns of `to` that begin at `start`.
-///
-/// # Shapes
-/// `to` `[N, W]`, `delta` `[N, w]` with `start + w <= W`.
-pub(crate) fn add_columns(to: Tensor<2>, delta: Tensor<2>, start: usize) -> Tensor<2> {
-    let ([rows, width], [_, columns]) = (to.dims(), delta.dims());
-    if columns == width {
-        return to + delta;
-    }
-    if !is_host(&to) {
-        let place = [0..rows, start..start + columns];
-        let sum = to.clone().slice(place.clone()) + delta;
-        return to.slice_assign(place, sum);
-    }
-    let (mut to, delta) = (write(to), read(delta));
-    let delta = slice(&delta);
-    for_rows(to.storage_mut(), width, |row, out| {
-        let from = &delta[row * columns..(row + 1) * columns];
-        for (out, add) in out[start..start + columns].iter_mut().zip(from) {
-            *out += add;
-        }
-    });
-    restore(to)
-}
-
 /// The sum of `term(a, b)` over a row pair in sixteen lanes: fixed order, and wide enough for any vector unit.
 #[inline(always)]
 pub(super) fn sum_of(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32) -> f32 {

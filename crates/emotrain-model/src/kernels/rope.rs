@@ -3,6 +3,7 @@
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
+use super::Rows;
 use super::host::{for_rows, is_host, read, restore, slice, write};
 
 /// The angles of a batch's rows: cosine and sine, each `[N, d/2]` in f32.
@@ -10,6 +11,8 @@ use super::host::{for_rows, is_host, read, restore, slice, write};
 pub(crate) struct Rotation {
     cos: Tensor<2>,
     sin: Tensor<2>,
+    /// Whether the angles are the opposite ones.
+    inverse: bool,
 }
 
 impl Rotation {
@@ -19,17 +22,17 @@ impl Rotation {
         let (sin, cos): (Vec<f32>, Vec<f32>) = angles.map(f32::sin_cos).unzip();
         let shape = [positions.len(), frequencies.len()];
         let load = |values| Tensor::from_data(TensorData::new(values, shape), (device, DType::F32));
-        Self { cos: load(cos), sin: load(sin) }
+        Self { cos: load(cos), sin: load(sin), inverse: false }
     }
 
     /// The rotation by the opposite angles: the backward of this one.
     pub(crate) fn inverse(&self) -> Self {
-        Self { cos: self.cos.clone(), sin: self.sin.clone().neg() }
+        Self { inverse: !self.inverse, ..self.clone() }
     }
 
     /// The angles of some of the rows.
-    pub(crate) fn select(&self, rows: &Tensor<1, burn::tensor::Int>) -> Self {
-        Self { cos: self.cos.clone().select(0, rows.clone()), sin: self.sin.clone().select(0, rows.clone()) }
+    pub(crate) fn select(&self, rows: &Rows) -> Self {
+        Self { cos: rows.of(&self.cos), sin: rows.of(&self.sin), inverse: self.inverse }
     }
 }
 
@@ -50,7 +53,11 @@ pub(crate) fn rotate(x: Tensor<2>, heads: usize, rotation: &Rotation) -> Tensor<
     for_rows(x.storage_mut(), width, |row, x| {
         let (cos, sin) = (&cos[row * half..(row + 1) * half], &sin[row * half..(row + 1) * half]);
         for head in x[..heads * 2 * half].chunks_exact_mut(2 * half) {
-            rotate_head(head, cos, sin);
+            if rotation.inverse {
+                rotate_head_back(head, cos, sin);
+            } else {
+                rotate_head(head, cos, sin);
+            }
         }
     });
     restore(x)
@@ -70,6 +77,20 @@ pub(crate) fn rotate_head(head: &mut [f32], cos: &[f32], sin: &[f32]) {
     }
 }
 
+/// The inverse of [`rotate_head`].
+#[expect(clippy::inline_always, reason = "compiled with the vector instructions of its caller")]
+#[inline(always)]
+fn rotate_head_back(head: &mut [f32], cos: &[f32], sin: &[f32]) {
+    let half = head.len() / 2;
+    let (first, second) = head.split_at_mut(half);
+    let (cos, sin) = (&cos[..half], &sin[..half]);
+    for i in 0..half {
+        let (a, b) = (first[i], second[i]);
+        first[i] = a * cos[i] + b * sin[i];
+        second[i] = b * cos[i] - a * sin[i];
+    }
+}
+
 fn rotate_tensor(x: Tensor<2>, heads: usize, rotation: &Rotation) -> Tensor<2> {
     let ([rows, width], [_, half]) = (x.dims(), rotation.cos.dims());
     let (dtype, turned) = (x.dtype(), heads * 2 * half);
@@ -78,6 +99,7 @@ fn rotate_tensor(x: Tensor<2>, heads: usize, rotation: &Rotation) -> Tensor<2> {
     let (first, second) = (pairs.clone().narrow(2, 0, 1), pairs.narrow(2, 1, 1));
     let cos = rotation.cos.clone().reshape([rows, 1, 1, half]);
     let sin = rotation.sin.clone().reshape([rows, 1, 1, half]);
+    let sin = if rotation.inverse { sin.neg() } else { sin };
     let a = first.clone() * cos.clone() - second.clone() * sin.clone();
     let b = second * cos + first * sin;
     let rotated = Tensor::cat(vec![a, b], 2).reshape([rows, turned]).cast(dtype);

@@ -49,8 +49,15 @@ pub(crate) fn log_sum_exp(scores: &Scores) -> Tensor<4> {
 
 /// `log Σ exp` of a row.
 pub(crate) fn log_sum_exp_row(row: &[f32]) -> f32 {
+    Arch::new().dispatch(|| row_log_sum_exp_all(row))
+}
+
+/// As [`log_sum_exp_row`], for callers that are compiled with vector instructions.
+#[expect(clippy::inline_always, reason = "compiled with the vector instructions of its caller")]
+#[inline(always)]
+pub(super) fn row_log_sum_exp_all(row: &[f32]) -> f32 {
     let all = Visible { prefix: row.len(), own_start: row.len(), own_end: row.len() };
-    Arch::new().dispatch(|| row_log_sum_exp(row, all, 1.0))
+    row_log_sum_exp(row, all, 1.0)
 }
 
 /// Softmax probabilities given their [`log_sum_exp`]; 0 for what is not visible.

@@ -4,7 +4,8 @@
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use super::*;
-use crate::batch::Visible;
+use crate::batch::{Target, Visible};
+use crate::heads::Heads;
 use crate::random::{Key, normal};
 
 const ROWS: usize = 5;
@@ -46,15 +47,130 @@ fn rms_norm_has_one_meaning() {
         let (x, weight, grad) = (draw(1, [ROWS, width]), draw(2, [1, width]), draw(3, [ROWS, width]));
         assert_close(rms_norm(x.clone(), &weight, 1e-5), rms_norm(wide(&x), &wide(&weight), 1e-5), 1e-5);
         assert_close(
-            rms_norm_backward(grad.clone(), x.clone(), &weight, 1e-5),
-            rms_norm_backward(wide(&grad), wide(&x), &wide(&weight), 1e-5),
+            head_norm_backward(grad.clone(), x.clone(), 1, &weight, 1e-5),
+            head_norm_backward(wide(&grad), wide(&x), 1, &wide(&weight), 1e-5),
             2e-5,
         );
         assert_gradient(
             &x,
             |x| rms_norm(x, &weight, 1e-5),
-            |grad| rms_norm_backward(grad, x.clone(), &weight, 1e-5),
+            |grad| head_norm_backward(grad, x.clone(), 1, &weight, 1e-5),
         );
+    }
+}
+
+/// Of three heads of eight numbers the first two, the third stays.
+#[test]
+fn head_norm_has_one_meaning_and_leaves_the_other_heads() {
+    let (x, weight, grad) = (draw(1, [ROWS, 24]), draw(2, [1, 8]), draw(3, [ROWS, 24]));
+    let normed = head_norm(x.clone(), 2, &weight, 1e-5);
+    assert_close(normed.clone(), head_norm(wide(&x), 2, &wide(&weight), 1e-5), 1e-5);
+    assert_close(normed.clone().narrow(1, 16, 8), x.clone().narrow(1, 16, 8), 0.0);
+    let alone = rms_norm(x.clone().narrow(1, 8, 8), &weight, 1e-5);
+    assert_close(normed.narrow(1, 8, 8), alone, 0.0);
+    assert_close(
+        head_norm_backward(grad.clone(), x.clone(), 2, &weight, 1e-5),
+        head_norm_backward(wide(&grad), wide(&x), 2, &wide(&weight), 1e-5),
+        2e-5,
+    );
+    assert_gradient(
+        &x,
+        |x| head_norm(x, 2, &weight, 1e-5),
+        |grad| head_norm_backward(grad, x.clone(), 2, &weight, 1e-5),
+    );
+    assert_gradient(
+        &weight,
+        |weight| head_norm(x.clone(), 2, &weight, 1e-5),
+        |grad| norm_weight_gradient(&grad, &x, [2, 8], 1e-5),
+    );
+    assert_close(
+        norm_weight_gradient(&grad, &x, [2, 8], 1e-5),
+        norm_weight_gradient(&wide(&grad), &wide(&x), [2, 8], 1e-5).cast(DType::F64),
+        2e-5,
+    );
+}
+
+/// Rows with no, one and two targets, one of them twice the same token.
+#[test]
+fn cross_entropy_has_one_meaning() {
+    let logits = draw(1, [ROWS, 300]);
+    let targets = [(0, 299), (2, 7), (2, 8), (4, 0), (4, 0)].map(|(row, id)| Target { row, id });
+    let (losses, grad) = cross_entropy(logits.clone(), &targets, 0.25);
+    let (wide_losses, wide_grad) = cross_entropy(wide(&logits), &targets, 0.25);
+    assert_close(losses.clone(), wide_losses, 2e-6);
+    assert_close(grad.clone(), wide_grad, 1e-6);
+    assert_close(grad.clone().narrow(0, 1, 1), Tensor::zeros([1, 300], (&Device::flex(), DType::F32)), 0.0);
+    let log_probabilities = target_log_probabilities(logits.clone(), &targets);
+    let negative: Vec<f32> = losses.into_data().convert::<f32>().try_into_vec().unwrap();
+    assert_eq!(log_probabilities, negative.iter().map(|loss| -loss).collect::<Vec<_>>());
+    assert_gradient(
+        &logits,
+        |x| cross_entropy(x, &targets, 1.0).0.reshape([targets.len(), 1]),
+        |grad| {
+            let each: Vec<f32> = grad.into_data().convert::<f32>().try_into_vec().unwrap();
+            let parts = targets.iter().zip(each).map(|(target, weight)| {
+                cross_entropy(logits.clone(), std::slice::from_ref(target), f64::from(weight)).1
+            });
+            parts.reduce(|sum, part| sum + part).unwrap()
+        },
+    );
+}
+
+#[test]
+fn rows_are_taken_and_put_back_alike() {
+    let x = draw(1, [ROWS, 7]);
+    let rows = Rows::new(vec![4, 1, 1], &Device::flex());
+    assert_close(rows.of(&x), rows.of(&wide(&x)), 0.0);
+    assert_gradient(&x, |x| rows.of(&x), |grad| rows.spread(grad, ROWS));
+    let grad = draw(2, [3, 7]);
+    assert_close(rows.spread(grad.clone(), ROWS), rows.spread(wide(&grad), ROWS), 1e-6);
+}
+
+#[test]
+fn heads_are_laid_out_alike() {
+    let heads = Heads { kv: 2, group: 3, dim: 4 };
+    let x = draw(1, [9, 24]);
+    let block = heads.head_major(&x, &(2..8));
+    assert_close(block.clone(), heads.head_major(&wide(&x), &(2..8)), 0.0);
+    let back = heads.token_major(block.reshape([2, 3, 6, 4]));
+    assert_close(back, x.clone().narrow(0, 2, 6), 0.0);
+    let (to, parts) = (draw(2, [9, 16]), [draw(3, [2, 5, 4]), draw(4, [2, 5, 4])]);
+    let sum = heads.add_key_values(to.clone(), parts.clone(), &(3..8));
+    assert_close(sum.clone(), heads.add_key_values(wide(&to), parts.map(|part| wide(&part)), &(3..8)), 1e-6);
+    assert_close(sum.narrow(0, 0, 3), to.narrow(0, 0, 3), 0.0);
+}
+
+#[test]
+fn sums_and_products_have_one_meaning() {
+    let (x, y, row) = (draw(1, [ROWS, 600]), draw(2, [ROWS, 600]), draw(3, [1, 600]));
+    assert_close(add(x.clone(), &y), wide(&x) + wide(&y), 1e-6);
+    assert_close(add(x.clone(), &row), wide(&x) + wide(&row), 1e-6);
+    assert_close(scale(x.clone(), 0.3), wide(&x) * 0.3, 1e-6);
+    assert_close(sum_rows(x.clone()), wide(&x).sum_dim(0), 1e-5);
+    assert_close(sum_of_squares(&x), wide(&x).square().sum(), 1e-2);
+    let view = x.clone().narrow(1, 100, 40);
+    assert_close(scale(view.clone(), 2.0), wide(&x).narrow(1, 100, 40) * 2.0, 1e-6);
+    assert_close(view, wide(&x).narrow(1, 100, 40), 0.0);
+}
+
+/// Three updates in both forms, and the first by hand: with moments of zero it is `lr · sign(gradient)`.
+#[test]
+fn adamw_has_one_meaning() {
+    let rule = AdamW { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-8, weight_decay: 0.1 };
+    let mut ours = (draw(1, [ROWS, 7]), None);
+    let mut reference = (wide(&ours.0), None);
+    let start = ours.0.clone();
+    for step in 0..3 {
+        let gradient = draw(10 + step, [ROWS, 7]);
+        let (parameter, moments) = rule.update(ours.0, gradient.clone(), ours.1, 1e-2);
+        let (wide_parameter, wide_moments) = rule.update(reference.0, wide(&gradient), reference.1, 1e-2);
+        if step == 0 {
+            let by_hand = wide(&start) * (1.0 - 1e-3) - wide(&gradient).sign() * 1e-2;
+            assert_close(parameter.clone(), by_hand, 1e-6);
+        }
+        assert_close(parameter.clone(), wide_parameter.clone(), 1e-6);
+        assert_close(moments.second.clone(), wide_moments.second.clone(), 1e-6);
+        (ours, reference) = ((parameter, Some(moments)), (wide_parameter, Some(wide_moments)));
     }
 }
 
