@@ -8,7 +8,7 @@ use crate::config::{ModelConfig, ModelDescription};
 use crate::error::ModelError;
 use crate::gradients::Gradients;
 use crate::head::{head_loss, target_log_probabilities};
-use crate::kernels::{Rotation, Rows, add};
+use crate::kernels::{Rotation, Rows, add, linear};
 use crate::layer::{Layer, Norm, Pass};
 use crate::linear::{Dropout, Module};
 use crate::lora::{Lora, LoraConfig};
@@ -215,7 +215,7 @@ impl CausalLm {
     /// The logits after every token of `ids`, `[T, V]`: for comparing models, training never forms them.
     pub fn logits(&self, ids: &[u32]) -> Tensor<2> {
         let hidden = self.hidden(&Batch::plain(ids), None);
-        hidden.matmul(self.head_weight().clone().transpose()).cast(DType::F32)
+        linear(hidden, self.head_weight()).cast(DType::F32)
     }
 
     /// Hidden states after the final norm, `[rows, D]`.

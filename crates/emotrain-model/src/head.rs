@@ -4,7 +4,7 @@
 use burn::tensor::Tensor;
 
 use crate::batch::Target;
-use crate::kernels::{self, add, cross_entropy};
+use crate::kernels::{self, add, cross_entropy, linear};
 
 /// Rows whose logits exist at one time.
 const PIECE: usize = 256;
@@ -31,7 +31,7 @@ pub(crate) fn head_loss(
 ) -> HeadLoss {
     let (mut losses, mut grads, mut weight_grad) = (Vec::new(), Vec::new(), None::<Tensor<2>>);
     for (piece, targets) in pieces(hidden, targets) {
-        let logits = piece.clone().matmul(weight.clone().transpose());
+        let logits = linear(piece.clone(), weight);
         let (piece_losses, grad) = cross_entropy(logits, &targets, factor);
         losses.push(piece_losses);
         if train_weight {
@@ -63,7 +63,7 @@ pub(crate) fn target_log_probabilities(
             (0..targets.len()).filter(|&t| (start..start + rows).contains(&targets[t].row)).collect();
         let local: Vec<Target> =
             here.iter().map(|&t| Target { row: targets[t].row - start, id: targets[t].id }).collect();
-        let logits = piece.matmul(weight.clone().transpose());
+        let logits = linear(piece, weight);
         for (place, value) in here.into_iter().zip(kernels::target_log_probabilities(logits, &local)) {
             values[place] = value;
         }

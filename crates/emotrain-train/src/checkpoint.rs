@@ -11,7 +11,7 @@ use emotrain_model::{
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
-use crate::optim::Optimizer;
+use crate::optim::AdamWOptimizer;
 use crate::run_dir::{FORMAT_VERSION, RunDir, number_of, way_back, write_folder};
 
 const PARAMETERS: &str = "parameters.safetensors";
@@ -42,7 +42,7 @@ pub struct State {
 pub(crate) fn save(
     run: &RunDir,
     model: &mut CausalLm,
-    optimizer: &Optimizer,
+    optimizer: &AdamWOptimizer,
     (state, keep): (&State, usize),
 ) -> Result<PathBuf, TrainError> {
     let path = run.step(state.step);
@@ -75,7 +75,7 @@ pub(crate) fn save(
 pub(crate) fn load(
     path: &Path,
     model: &mut CausalLm,
-    optimizer: &mut Optimizer,
+    optimizer: &mut AdamWOptimizer,
 ) -> Result<State, TrainError> {
     let is_step = path.is_dir() && number_of(path).is_some();
     if !is_step {

@@ -23,7 +23,7 @@ pub use course::{Course, EpochSamples, SamplePlace};
 pub use error::TrainError;
 pub use event::{End, Evaluation, Event};
 pub use job::Job;
-pub use optim::{LearningRate, Optimizer};
+pub use optim::{AdamWOptimizer, LearningRate};
 pub use order::SampleOrder;
 pub use run_dir::{FORMAT_VERSION, RunDir};
 pub use step::{StepAt, StepResult, step};

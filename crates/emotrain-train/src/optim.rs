@@ -43,12 +43,12 @@ impl LearningRate {
 }
 
 /// `AdamW` with the moments of every parameter.
-pub struct Optimizer {
+pub struct AdamWOptimizer {
     rule: AdamW,
     moments: BTreeMap<String, Moments>,
 }
 
-impl Optimizer {
+impl AdamWOptimizer {
     /// An optimizer that has seen nothing.
     pub fn new(section: &TrainSection) -> Self {
         #[expect(clippy::cast_possible_truncation, reason = "the rule is computed in f32")]

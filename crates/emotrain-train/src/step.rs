@@ -6,7 +6,7 @@ use emotrain_model::{Batch, CausalLm, Gradients, PassOptions};
 use emotrain_recipe::TrainSection;
 
 use crate::error::TrainError;
-use crate::optim::{Optimizer, clip_grad_norm};
+use crate::optim::{AdamWOptimizer, clip_grad_norm};
 
 /// Where a step stands in its run.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -43,7 +43,7 @@ pub struct StepResult {
 pub fn step(
     section: &TrainSection,
     model: &mut CausalLm,
-    optimizer: &mut Optimizer,
+    optimizer: &mut AdamWOptimizer,
     batches: &[Batch],
     at: StepAt,
 ) -> Result<StepResult, TrainError> {

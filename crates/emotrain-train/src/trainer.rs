@@ -13,7 +13,7 @@ use crate::error::TrainError;
 use crate::event::{End, Evaluation, Event};
 use crate::job::Job;
 use crate::metrics_log::MetricsLog;
-use crate::optim::{LearningRate, Optimizer};
+use crate::optim::{AdamWOptimizer, LearningRate};
 use crate::order::SampleOrder;
 use crate::selection::{check_result, load_result, note, save_result, scalars, validate};
 use crate::step::{StepAt, StepResult, step};
@@ -56,7 +56,7 @@ pub fn train(
     let Recipe { train: section, curriculum, eval, save, .. } = job.recipe;
     let plan =
         SampleOrder::new(section, data.train.iter().map(|sample| sample.ids.len()).collect(), data.course);
-    let mut optimizer = Optimizer::new(section);
+    let mut optimizer = AdamWOptimizer::new(section);
     let (mut state, mut last_checkpoint) = take_up(job, &plan, &mut model, &mut optimizer)?;
     let mut diary = Diary::open(job, (&plan, data), &state)?;
     events(&Event::Started { total_steps: plan.total_steps(), start_step: state.step });
@@ -66,7 +66,7 @@ pub fn train(
         let phase = plan.phase_of(state.step);
         if state.step == phase.start {
             if curriculum.restart_optimizer {
-                optimizer = Optimizer::new(section);
+                optimizer = AdamWOptimizer::new(section);
             }
             events(&data.course.phase_event(plan.epoch_of(state.step)));
         }
@@ -211,7 +211,7 @@ fn take_up(
     job: &Job,
     plan: &SampleOrder,
     model: &mut CausalLm,
-    optimizer: &mut Optimizer,
+    optimizer: &mut AdamWOptimizer,
 ) -> Result<(State, Option<PathBuf>), TrainError> {
     let Some(path) = resume_path(job)? else { return Ok((State::default(), None)) };
     let state = checkpoint::load(&path, model, optimizer)?;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::{DType, Device, Tensor};
 use emotrain_model::{Batch, CausalLm, Checkpoint, SafetensorsFile, Sequence};
 use emotrain_recipe::Recipe;
-use emotrain_train::{LearningRate, Optimizer, StepAt};
+use emotrain_train::{AdamWOptimizer, LearningRate, StepAt};
 use serde_json::Value;
 
 fn golden() -> PathBuf {
@@ -56,7 +56,7 @@ fn check(case: &str, micro: usize) {
     let section = recipe(&trajectory["settings"]).train;
     let steps = trajectory["steps"].as_array().unwrap();
     let schedule = LearningRate::new(&section, steps.len());
-    let mut optimizer = Optimizer::new(&section);
+    let mut optimizer = AdamWOptimizer::new(&section);
     for (number, expected) in steps.iter().enumerate() {
         let at = StepAt { number, learning_rate: schedule.at(number) };
         let result =

@@ -13,7 +13,7 @@ use emotrain_model::device::{self, OpenDevice, Profile};
 use emotrain_model::random::Key;
 use emotrain_model::{Batch, CausalLm, ModelConfig, Sequence};
 use emotrain_recipe::{Recipe, TrainMethod};
-use emotrain_train::{Optimizer, StepAt};
+use emotrain_train::{AdamWOptimizer, StepAt};
 
 use self::product::tflops;
 use self::report::{Measured, Report};
@@ -47,7 +47,7 @@ pub(crate) fn run(args: &BenchArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let mut runs = Vec::new();
     let counter = shell.printer.counter("measuring", args.tokens.len() * (args.warmup + args.steps));
     for &tokens in &args.tokens {
-        let mut optimizer = Optimizer::new(&recipe.train);
+        let mut optimizer = AdamWOptimizer::new(&recipe.train);
         let mut steps = Steps { recipe: &recipe, model: &mut model, optimizer: &mut optimizer, number: 0 };
         let mut seconds = Vec::new();
         for _ in 0..args.warmup + args.steps {
@@ -130,7 +130,7 @@ fn flops_per_token(config: &ModelConfig, method: TrainMethod) -> f64 {
 struct Steps<'a> {
     recipe: &'a Recipe,
     model: &'a mut CausalLm,
-    optimizer: &'a mut Optimizer,
+    optimizer: &'a mut AdamWOptimizer,
     number: usize,
 }
 
