@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use emotrain_base::{DamagedFile, LockError, WriteError};
+use emotrain_base::{Advice, DamagedFile, Fault, LockError, WriteError};
 use emotrain_model::ModelError;
 
 /// Why a training run cannot go on.
@@ -91,5 +91,24 @@ impl TrainError {
 
     pub(crate) fn run_with_hint(path: &Path, message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Run { path: path.to_path_buf(), message: message.into(), hint: Some(hint.into()) }
+    }
+}
+
+impl Advice for TrainError {
+    fn fault(&self) -> Fault {
+        match self {
+            Self::NonFinite { .. } => Fault::NonFinite,
+            Self::Write(error) => error.fault(),
+            Self::Lock(error) => error.fault(),
+            Self::Model(error) => error.fault(),
+            Self::Eval(error) => error.fault(),
+            Self::Io(error) => error.fault(),
+            Self::Run { hint: Some(_), .. } => Fault::Usage,
+            Self::Run { hint: None, .. } | Self::Damaged { .. } | Self::NothingToTrain => Fault::Input,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        Self::hint(self)
     }
 }

@@ -1,13 +1,15 @@
 //! From an error to what the shell is told, and to the advice that goes with it.
 
+use std::error::Error;
 use std::fmt;
-use std::io::{Error as IoError, ErrorKind};
+use std::io;
 use std::path::Path;
 
-use emotrain_base::{DamagedFile, LockError, WriteError};
+use emotrain_base::{Advice, Complaint, DamagedFile, Fault, WriteError};
 use emotrain_curriculum::CurriculumError;
-use emotrain_data::{DataError, DataProblem};
+use emotrain_data::DataError;
 use emotrain_eval::EvalError;
+use emotrain_hub::HubError;
 use emotrain_model::ModelError;
 use emotrain_prompt::PromptError;
 use emotrain_recipe::RecipeError;
@@ -38,34 +40,14 @@ pub(crate) enum Exit {
     Terminated = 143,
 }
 
-/// An error of the program itself, which knows its exit code.
-#[derive(Debug, thiserror::Error)]
-#[error("{message}")]
-pub(crate) struct Complaint {
-    exit: Exit,
-    message: String,
-    hint: Option<String>,
-}
-
-impl Complaint {
-    /// The recipe or the command line is wrong.
-    pub(crate) fn usage(message: impl Into<String>) -> Self {
-        Self { exit: Exit::Usage, message: message.into(), hint: None }
-    }
-
-    /// Data, model files or the device cannot be used.
-    pub(crate) fn input(message: impl Into<String>) -> Self {
-        Self { exit: Exit::Input, message: message.into(), hint: None }
-    }
-
-    /// Output could not be written.
-    pub(crate) fn output(message: impl Into<String>) -> Self {
-        Self { exit: Exit::Output, message: message.into(), hint: None }
-    }
-
-    /// Adds what to do about it.
-    pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
-        Self { hint: Some(hint.into()), ..self }
+impl From<Fault> for Exit {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Usage => Self::Usage,
+            Fault::Input => Self::Input,
+            Fault::NonFinite => Self::NonFinite,
+            Fault::Output => Self::Output,
+        }
     }
 }
 
@@ -80,11 +62,11 @@ pub(crate) struct Problems(Vec<anyhow::Error>);
 
 impl Problems {
     /// Keeps an error and lets a value through.
-    pub(crate) fn take<T>(&mut self, result: anyhow::Result<T>) -> Option<T> {
+    pub(crate) fn take<T, E: Into<anyhow::Error>>(&mut self, result: Result<T, E>) -> Option<T> {
         match result {
             Ok(value) => Some(value),
             Err(error) => {
-                self.add(error);
+                self.add(error.into());
                 None
             }
         }
@@ -165,129 +147,41 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     if let Some(problems) = cause.downcast_ref::<Problems>() {
         return problems.0.first().map(of);
     }
-    let complaint = cause.downcast_ref::<Complaint>().map(|complaint| complaint.exit);
-    let recipe = cause.downcast_ref::<RecipeError>().map(|_| Exit::Usage);
-    let data = cause.downcast_ref().map(of_data);
-    let write = cause.downcast_ref::<WriteError>().map(|_| Exit::Output);
-    let retrieval = cause.downcast_ref().map(of_retrieval);
-    let curriculum = cause.downcast_ref().map(of_curriculum);
-    let prompt = cause.downcast_ref().map(of_prompt);
-    let model = cause.downcast_ref().map(of_model);
-    let eval = cause.downcast_ref().map(of_eval);
-    let train = cause.downcast_ref().map(of_train);
-    let system = cause.downcast_ref().map(of_system);
-    complaint
-        .or(write)
-        .or(recipe)
-        .or(data)
-        .or(retrieval)
-        .or(curriculum)
-        .or(prompt)
-        .or(model)
-        .or(eval)
-        .or(train)
-        .or(system)
-}
-
-fn of_data(error: &DataError) -> Exit {
-    if matches!(error.problem(), DataProblem::Write(_)) { Exit::Output } else { Exit::Input }
-}
-
-fn of_lock(error: &LockError) -> Exit {
-    if matches!(error, LockError::Write(_)) { Exit::Output } else { Exit::Input }
-}
-
-fn of_retrieval(error: &RetrievalError) -> Exit {
-    match error {
-        RetrievalError::Write(_) => Exit::Output,
-        RetrievalError::Lock(error) => of_lock(error),
-        RetrievalError::Data(error) => of_data(error),
-        RetrievalError::Bank { .. } | RetrievalError::Embedder(_) => Exit::Input,
-    }
-}
-
-fn of_curriculum(error: &CurriculumError) -> Exit {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "all others are about files and what they hold")]
-    match error {
-        CurriculumError::Data(error) => of_data(error),
-        CurriculumError::Wheel(_)
-        | CurriculumError::UnknownEmotion { .. }
-        | CurriculumError::TooFewDialogues { .. } => Exit::Usage,
-        _ => Exit::Input,
-    }
-}
-
-fn of_prompt(error: &PromptError) -> Exit {
-    // A template is part of what the user wrote for the run.
-    let is_recipe = matches!(
-        error,
-        PromptError::Template(_)
-            | PromptError::UnusedWindow { .. }
-            | PromptError::UnusedKnowledge { .. }
-            | PromptError::NoSuchPart { .. }
-            | PromptError::NoTemplate { .. }
-    );
-    if is_recipe { Exit::Usage } else { Exit::Input }
-}
-
-fn of_model(error: &ModelError) -> Exit {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "all others are about files and what they hold")]
-    match error {
-        ModelError::Write(_) => Exit::Output,
-        ModelError::Io(error) => of_system(error),
-        _ => Exit::Input,
-    }
-}
-
-fn of_eval(error: &EvalError) -> Exit {
-    if let EvalError::Data(error) = error { of_data(error) } else { Exit::Input }
-}
-
-fn of_train(error: &TrainError) -> Exit {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "more kinds may come")]
-    match error {
-        TrainError::NonFinite { .. } => Exit::NonFinite,
-        TrainError::Write(_) => Exit::Output,
-        TrainError::Lock(error) => of_lock(error),
-        TrainError::Model(error) => of_model(error),
-        TrainError::Eval(error) => of_eval(error),
-        TrainError::Io(error) => of_system(error),
-        TrainError::Run { hint: Some(_), .. } => Exit::Usage,
-        _ => Exit::Input,
-    }
-}
-
-/// Errors that only writing has; any other is taken for one of reading.
-fn of_system(error: &IoError) -> Exit {
-    let writing = matches!(
-        error.kind(),
-        ErrorKind::StorageFull
-            | ErrorKind::ReadOnlyFilesystem
-            | ErrorKind::QuotaExceeded
-            | ErrorKind::FileTooLarge
-            | ErrorKind::WriteZero
-    );
-    if writing { Exit::Output } else { Exit::Input }
+    Some(advice(cause)?.fault().into())
 }
 
 /// The advice that goes with an error. That of several errors, or of a recipe's problems, is in their text.
 fn hint(error: &anyhow::Error) -> Option<String> {
-    error.chain().find_map(|cause| {
-        let complaint = cause.downcast_ref::<Complaint>().and_then(|complaint| complaint.hint.clone());
-        let data = cause.downcast_ref::<DataError>().and_then(DataError::hint);
-        let damaged = cause.downcast_ref::<DamagedFile>().and_then(|error| error.hint().map(str::to_owned));
-        let write = cause.downcast_ref::<WriteError>().and_then(|error| error.hint().map(str::to_owned));
-        let retrieval = cause.downcast_ref::<RetrievalError>().and_then(RetrievalError::hint);
-        let curriculum = cause.downcast_ref::<CurriculumError>().and_then(CurriculumError::hint);
-        let prompt = cause.downcast_ref::<PromptError>().and_then(PromptError::hint);
-        let model = cause.downcast_ref::<ModelError>().and_then(ModelError::hint);
-        let train = cause.downcast_ref::<TrainError>().and_then(TrainError::hint);
-        complaint.or(damaged).or(write).or(data).or(retrieval).or(curriculum).or(prompt).or(model).or(train)
-    })
+    error.chain().find_map(|cause| advice(cause)?.hint())
+}
+
+/// What the crate that an error comes from knows of it.
+fn advice<'e>(cause: &'e (dyn Error + 'static)) -> Option<&'e dyn Advice> {
+    fn of<'e, E: Advice + 'static>(cause: &'e (dyn Error + 'static)) -> Option<&'e dyn Advice> {
+        cause.downcast_ref::<E>().map(|error| error as &dyn Advice)
+    }
+    let crates = [
+        of::<Complaint>,
+        of::<DamagedFile>,
+        of::<WriteError>,
+        of::<RecipeError>,
+        of::<DataError>,
+        of::<RetrievalError>,
+        of::<CurriculumError>,
+        of::<PromptError>,
+        of::<ModelError>,
+        of::<EvalError>,
+        of::<HubError>,
+        of::<TrainError>,
+        of::<io::Error>,
+    ];
+    crates.into_iter().find_map(|of| of(cause))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Error as IoError, ErrorKind};
+
     use anyhow::Context;
 
     use super::*;
@@ -302,7 +196,7 @@ mod tests {
     #[test]
     fn several_problems_are_told_at_once() {
         let mut problems = Problems::default();
-        assert_eq!(problems.take(Ok(1)), Some(1));
+        assert_eq!(problems.take(anyhow::Ok(1)), Some(1));
         problems.add(Complaint::input("one").into());
         problems.add(Complaint::input("one").into());
         let two = Err::<(), _>(Complaint::usage("two").hint("three")).context("context");

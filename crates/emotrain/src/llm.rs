@@ -12,9 +12,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use emotrain_base::Complaint;
 use emotrain_recipe::{InterpretSection, Provider, Recipe};
 
-use crate::exit::Complaint;
 use crate::printer::Printer;
 use crate::shell::Shell;
 

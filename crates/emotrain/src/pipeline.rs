@@ -4,8 +4,8 @@
 
 mod answers;
 mod auxiliary;
-mod base;
 mod claim;
+mod companions;
 mod content;
 mod course;
 mod demonstrations;
@@ -19,12 +19,13 @@ mod plan;
 mod record;
 mod sample_maker;
 mod start;
-mod trained;
 
 use std::collections::BTreeMap;
 
 use anyhow::Context;
+use emotrain_base::Complaint;
 use emotrain_data::LabelSet;
+use emotrain_hub::Base;
 use emotrain_model::device::{self, OpenDevice};
 use emotrain_model::random::Key;
 use emotrain_model::{CausalLm, Checkpoint, ModelConfig};
@@ -35,15 +36,15 @@ use serde_json::json;
 
 use crate::cli::SplitName;
 use crate::env;
-use crate::exit::{Complaint, Exit, Problems};
+use crate::exit::{Exit, Problems};
 use crate::interrupt::Interrupt;
 use crate::printer::{TrainingView, duration};
 use crate::shell::Shell;
 
 pub(crate) use answers::Reader;
 pub(crate) use auxiliary::{Auxiliary, kinds};
-pub(crate) use base::Base;
 use claim::claim;
+use companions::companions;
 pub(crate) use content::Content;
 pub(crate) use course::{Ordered, kept_losses};
 pub(crate) use demonstrations::{Library, RetrievedDemonstrations};
@@ -54,7 +55,6 @@ pub(crate) use plan::plan;
 pub(crate) use record::{OnDifference, Record};
 pub(crate) use sample_maker::{SampleMaker, Selection};
 pub(crate) use start::make_trainable;
-pub(crate) use trained::{Trained, companions};
 
 /// What the samples of a file are for. It alone, not the name of the split, decides what they hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -212,7 +212,7 @@ impl Prepared<'_> {
             return Err(complaint.hint("write model.dtype = \"bfloat16\" instead").into());
         }
         let begin = env::now();
-        let loaded = self.base.load(&shell.hub(), self.recipe.train.seed, on)?;
+        let loaded = self.base.load(shell.hub(), self.recipe.train.seed, on)?;
         let (name, took) = (self.base.named().name, duration(env::now() - begin));
         shell.printer.say(format_args!("loaded {name} on {} in {took}", on.name));
         Ok(loaded)

@@ -1,7 +1,8 @@
 //! What every command gets: the environment and the printer.
 
+use emotrain_hub::Hub;
+
 use crate::env::Env;
-use crate::hub::Hub;
 use crate::printer::Printer;
 
 /// The program's surroundings.
@@ -14,6 +15,6 @@ pub(crate) struct Shell {
 impl Shell {
     /// Where models come from that are not on disk.
     pub(crate) fn hub(&self) -> Hub<'_> {
-        Hub::new(&self.env, &self.printer)
+        Hub::new(&self.env.hub, &self.printer)
     }
 }

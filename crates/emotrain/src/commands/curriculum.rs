@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use emotrain_base::{limits, write_atomic};
+use emotrain_base::{Complaint, limits, write_atomic};
 use emotrain_curriculum::{Curriculum, DifficultySource, Overview, source, write_scores};
 use emotrain_data::{JsonlWriter, LabelPolicy, LabelSet, jsonl_dialogues, load_split};
 use emotrain_recipe::{DataFormat, LabelSetName, Recipe};
 
 use crate::cli::{CurriculumCommand, ScoreArgs, ShowArgs, SplitName};
-use crate::exit::{Complaint, Exit};
+use crate::exit::Exit;
 use crate::pipeline::{Content, Ordered, kept_losses};
 use crate::shell::Shell;
 

@@ -1,10 +1,11 @@
 //! `emotrain inspect`: samples as the model gets them.
 
+use emotrain_base::Complaint;
 use emotrain_data::{LabelSet, UtteranceId};
 use emotrain_prompt::{Piece, Sample, Task, TokenCounts};
 
 use crate::cli::InspectArgs;
-use crate::exit::{Complaint, Exit};
+use crate::exit::Exit;
 use crate::pipeline::{self, Content, Purpose, Selection};
 use crate::printer::printable;
 use crate::shell::Shell;

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use emotrain_base::Complaint;
 use emotrain_data::{LabelPolicy, LabelSet, Split, SplitKind, load_split};
 use emotrain_recipe::{DataFormat, Recipe};
 
 use crate::cli::{InterpretArgs, SplitName};
-use crate::exit::{Complaint, Exit, Problems};
+use crate::exit::{Exit, Problems};
 use crate::interpret::{Folder, Identity, Limits, Outlook, Session, Task, Work, look, tasks};
 use crate::interrupt::Interrupt;
 use crate::llm::{self, ChatModel};
@@ -97,7 +98,7 @@ fn read(recipe: &Recipe, names: &[SplitName], labels: &LabelSet) -> anyhow::Resu
             SplitName::Valid => SplitKind::Valid,
             SplitName::Test => SplitKind::Test,
         };
-        let split = load_split(path, section.format, labels, LabelPolicy::Optional).map_err(Into::into);
+        let split = load_split(path, section.format, labels, LabelPolicy::Optional);
         splits.extend(problems.take(split).map(|split| (kind, split)));
     }
     problems.finish()?;

@@ -1,5 +1,6 @@
 //! `emotrain predict`: labels for dialogues, as JSON lines.
 
+use emotrain_base::Complaint;
 use emotrain_data::{LabelPolicy, load_split};
 use emotrain_eval::write_predictions;
 use emotrain_model::device;
@@ -7,8 +8,8 @@ use emotrain_recipe::{DataFormat, Recipe};
 use emotrain_train::Questions;
 
 use crate::cli::{PredictArgs, SplitName};
-use crate::exit::{self, Complaint, Exit, described};
-use crate::pipeline::{self, Content, EvalContext, Purpose, Reader, Selection, Trained, ask, predictions};
+use crate::exit::{self, Exit, described};
+use crate::pipeline::{self, Content, EvalContext, Purpose, Reader, Selection, ask, predictions};
 use crate::shell::Shell;
 
 /// Runs the command.
@@ -17,16 +18,18 @@ use crate::shell::Shell;
 /// A recipe, an input or a model that does not do; a prompt that is not that of the training.
 pub(crate) fn run(args: &PredictArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let mut recipe = emotrain_recipe::load(&args.recipe.recipe, &set(args)?)?;
-    let trained = Trained::find(&args.trained)?;
+    let trained = super::eval::trained(&args.trained)?;
     if let Some(trained) = &trained {
-        trained.settle(&mut recipe);
+        trained.settle(&mut recipe.model);
     }
     let prepared = pipeline::prepare(&recipe, &[], shell)?;
     let Some(encoder) = prepared.encoder() else {
         return Err(Complaint::usage("data.format = \"text\" has no labels to predict").into());
     };
-    if let Some(trained) = &trained {
-        trained.check_contract(&prepared, &shell.printer)?;
+    if let Some(trained) = &trained
+        && let Some(present) = prepared.contract()?
+    {
+        trained.check_contract(&present, &shell.printer)?;
     }
     let split = load_split(&args.input, DataFormat::Jsonl, &prepared.labels, LabelPolicy::Optional)?;
     shell.printer.detail(split.summary(&prepared.labels));
@@ -41,7 +44,7 @@ pub(crate) fn run(args: &PredictArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let on = device::open(&recipe.model.device, recipe.model.dtype)?;
     let (mut model, _) = prepared.load(&on, shell)?;
     if let Some(trained) = &trained {
-        trained.attach(&mut model, &recipe, &shell.printer)?;
+        trained.attach(&mut model, &recipe.model, &shell.printer)?;
     }
     let questions = Questions { samples, completions: encoder.label_completions().to_vec() };
     let terms = EvalContext { recipe: &recipe, labels: &prepared.labels, printer: &shell.printer };

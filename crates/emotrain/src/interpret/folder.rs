@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use emotrain_base::{Lock, LockError, WriteError, create_folder, sha256_hex, write_atomic};
+use emotrain_base::{Complaint, Lock, LockError, WriteError, create_folder, sha256_hex, write_atomic};
 use emotrain_data::{SplitKind, TextFile};
 use serde_json::{Map, Value};
 
@@ -11,7 +11,6 @@ use super::journal::{self, Head, Journal, Lines, Place};
 use super::record::{Identity, Manifest, SplitRecord, VERSION};
 use super::session::Session;
 use super::standing::{FailedRow, Known, Numbers, Standing, lines};
-use crate::exit::Complaint;
 
 const MANIFEST: &str = "manifest.json";
 const SPLITS: [SplitKind; 3] = [SplitKind::Train, SplitKind::Valid, SplitKind::Test];

@@ -4,12 +4,11 @@ use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
-use emotrain_base::{WriteError, limits};
+use emotrain_base::{Complaint, WriteError, limits};
 use emotrain_prompt::QueryTarget;
 use serde::{Deserialize, Serialize};
 
 use super::record::Identity;
-use crate::exit::Complaint;
 
 /// The first line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

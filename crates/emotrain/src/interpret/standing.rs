@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use anyhow::Context;
+use emotrain_base::Complaint;
 use emotrain_data::{JsonlReader, TextFile};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::journal::{Entry, Outcome, Place};
 use super::session::Session;
-use crate::exit::Complaint;
 
 /// A line of `<split>.failed.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

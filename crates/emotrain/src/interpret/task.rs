@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use emotrain_base::Complaint;
 use emotrain_prompt::Query;
 use emotrain_recipe::{Availability, KnowledgeSection, Recipe};
 
-use crate::exit::{Complaint, Problems};
+use crate::exit::Problems;
 
 /// A folder and what fills it.
 pub(crate) struct Task {

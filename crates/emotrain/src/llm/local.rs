@@ -6,6 +6,8 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use emotrain_base::Complaint;
+use emotrain_hub::Base;
 use emotrain_model::{
     Generation, GenerationConfig, Generator, ModelError, NewToken, Sampling, TokenPrompt, device,
 };
@@ -14,8 +16,6 @@ use emotrain_recipe::{InterpretSection, ModelInit, ModelSection, ResponseFormat}
 
 use self::draft::Draft;
 use super::{Answer, ChatModel, Inquiry, ModelIdentity};
-use crate::exit::Complaint;
-use crate::pipeline::Base;
 use crate::shell::Shell;
 
 /// A model that was loaded, and how it answers.
@@ -52,7 +52,7 @@ impl Local {
             init: ModelInit::Pretrained,
             ..model.clone()
         };
-        let base = Base::find(&model, &shell.hub())?;
+        let base = Base::find(&model, shell.hub())?;
         let chat = ChatTokenizer::new(base.tokenizer()?)?;
         if !chat.has_chat_template() {
             return Err(PromptError::NoChatTemplate(chat.origin().to_owned()).into());
@@ -66,7 +66,7 @@ impl Local {
         }
         base.description()?.warnings.iter().for_each(|warning| shell.printer.warn(warning));
         let on = device::open(&model.device, model.dtype)?;
-        let (weights, checkpoint) = base.load(&shell.hub(), 0, &on)?;
+        let (weights, checkpoint) = base.load(shell.hub(), 0, &on)?;
         let revision = match (base.commit(), &checkpoint) {
             (Some(commit), _) => commit.to_owned(),
             (None, Some(checkpoint)) => checkpoint.sha256()?,

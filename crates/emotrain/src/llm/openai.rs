@@ -12,6 +12,8 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
+use emotrain_base::Complaint;
+use emotrain_hub::{Secret, overheard};
 use emotrain_recipe::InterpretSection;
 use ureq::Agent;
 use ureq::http::HeaderMap;
@@ -19,10 +21,8 @@ use ureq::http::HeaderMap;
 use self::patience::{Gate, back_off, pause, wished};
 use self::wire::{Form, Meaning, Response, meaning};
 use super::{Answer, ChatModel, Inquiry, ModelIdentity, Question, Reply};
-use crate::address;
-use crate::exit::Complaint;
+use crate::env;
 use crate::printer::Printer;
-use crate::secret::Secret;
 
 /// A server that does not take a connection within so many seconds is not there.
 const CONNECT_S: f64 = 10.0;
@@ -74,10 +74,10 @@ impl<'p> Server<'p> {
             let hint = "write the server's own name for it: model = \"…\" under [interpret]";
             return Err(Complaint::usage("interpret.model is needed to ask a server").hint(hint));
         };
-        let key = section.api_key_env.as_deref().map(Secret::from_environment).transpose()?;
+        let key = section.api_key_env.as_deref().map(key).transpose()?;
         let base = section.base_url.trim_end_matches('/');
         if key.is_some()
-            && let Some(host) = address::overheard(base)
+            && let Some(host) = overheard(base)
         {
             printer.warn(format_args!(
                 "the key goes to {host} unencrypted, as interpret.base_url begins with http://"
@@ -269,4 +269,20 @@ fn trouble(error: &ureq::Error, words: &dyn Fn(String) -> String) -> Meaning {
         ureq::Error::BodyExceedsLimit(_) => Meaning::passing("the response is larger than 16 MiB"),
         _ => Meaning::passing(reason),
     }
+}
+
+/// The key in the environment variable of this name.
+///
+/// # Errors
+/// A variable that is not set, is empty, or holds what no key can.
+fn key(name: &str) -> Result<Secret, Complaint> {
+    let Some(value) = env::variable(name) else {
+        let message =
+            format!("interpret.api_key_env: the environment variable {name} is not set or is empty");
+        return Err(Complaint::usage(message).hint(format!("export {name}=…, or write api_key_env = \"\"")));
+    };
+    value.to_str().and_then(Secret::new).ok_or_else(|| {
+        let message = format!("interpret.api_key_env: what {name} holds is no key");
+        Complaint::usage(message).hint("a key is one word of plain letters, digits and signs")
+    })
 }

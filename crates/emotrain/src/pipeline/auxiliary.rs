@@ -5,13 +5,14 @@
 
 use std::path::Path;
 
+use emotrain_base::Complaint;
 use emotrain_data::Dialogue;
 use emotrain_model::random::Key;
 use emotrain_prompt::{Encoder, Sample, Task, Template};
 use emotrain_recipe::Recipe;
 use serde_json::{Value, json};
 
-use crate::exit::{Complaint, Problems};
+use crate::exit::Problems;
 
 /// One of the questions and how often it is put.
 #[derive(Debug)]

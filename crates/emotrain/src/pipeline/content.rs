@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use emotrain_base::Complaint;
 use emotrain_data::{
     LabelSet, SharedDialogue, Split, TextSplit, Utterance, UtteranceId, check_disjoint, load_split, load_text,
 };
 use emotrain_recipe::{DataFormat, DataSection};
 
 use crate::cli::SplitName;
-use crate::exit::{Complaint, Problems};
+use crate::exit::Problems;
 use crate::printer::Printer;
 
 impl SplitName {
@@ -142,7 +143,7 @@ pub(crate) fn read_all(
         Content::Documents(_) => None,
     });
     let shared = check_disjoint(&splits.collect::<Vec<_>>(), section.format, section.shared_dialogues);
-    let shared = problems.take(shared.map_err(Into::into));
+    let shared = problems.take(shared);
     problems.finish()?;
     warn_of(&shared.unwrap_or_default(), printer);
     Ok(contents)

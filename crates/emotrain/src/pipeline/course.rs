@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
-use emotrain_base::limits;
+use emotrain_base::{Complaint, limits};
 use emotrain_curriculum::{Curriculum, DifficultyScorer, DifficultySource, Given, Wheel, source};
 use emotrain_data::{Dialogue, LabelSet};
 use emotrain_model::CausalLm;
@@ -15,7 +15,6 @@ use emotrain_train::{Course, EpochSamples, RunDir, SamplePlace, sample_losses};
 use serde_json::Value;
 
 use super::{Content, EncodedSplit};
-use crate::exit::Complaint;
 use crate::printer::Printer;
 
 /// The base model's loss on each dialogue, kept in the folder of a run.

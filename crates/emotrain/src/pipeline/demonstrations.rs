@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
+use emotrain_base::Complaint;
 use emotrain_data::{LabelSet, ShownDemonstration, Split, SplitKind};
+use emotrain_hub::{TextEncoder, encoder_for_bank};
 use emotrain_recipe::{LabelSetName, Recipe};
 use emotrain_retrieval::{
     Asked, Bank, Embedder, EngineName, Retrieved, Retriever, cache_key, read_cache, write_cache,
@@ -11,8 +13,6 @@ use serde_json::{Value, json};
 
 use super::content::Content;
 use crate::cli::SplitName;
-use crate::encoder::{TextEncoder, for_bank};
-use crate::exit::Complaint;
 use crate::shell::Shell;
 
 /// The bank of a recipe, with the encoder that its texts are compared by, unless it is words in common.
@@ -31,7 +31,7 @@ impl Library {
         let shown = recipe.prompt.slots.has("demonstrations");
         let Some(folder) = section.bank.as_ref().filter(|_| shown) else { return Ok(None) };
         let bank = Bank::open(folder)?;
-        let encoder = for_bank(&bank, &section.encoder, &recipe.model.device, shell)?;
+        let encoder = encoder_for_bank(&bank, &section.encoder, &recipe.model.device, shell.hub())?;
         let library = Self { bank, encoder };
         if library.encoder.is_some() {
             // Told before anything is loaded: a bank with another encoder's vectors.

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use emotrain_base::Complaint;
 use emotrain_prompt::{Sample, Task, TokenCounts};
 
 use super::{Content, KnowledgeTexts, Purpose, RetrievedDemonstrations};
 use crate::cli::SplitName;
-use crate::exit::{Complaint, Problems};
+use crate::exit::Problems;
 
 /// A data file with its samples.
 pub(crate) struct EncodedSplit {

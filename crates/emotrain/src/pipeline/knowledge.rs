@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use emotrain_base::Complaint;
 use emotrain_data::{Dialogue, Knowledge, load_knowledge};
 use emotrain_recipe::{Availability, KnowledgeLevel, KnowledgeSection, Recipe};
 use serde::{Deserialize, Serialize};
@@ -9,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::SplitName;
 use super::content::Content;
-use crate::exit::{Complaint, Problems};
+use crate::exit::Problems;
 
 /// The texts for one file, by source in the order of the recipe; nothing for a source whose slot is taken out.
 #[derive(Debug)]

@@ -1,10 +1,10 @@
 //! The first phase of a run: the model's files and the bank, opened, and with them a data file made samples.
 
 use emotrain_data::LabelSet;
+use emotrain_hub::Base;
 use emotrain_recipe::Recipe;
 
 use super::auxiliary::Auxiliary;
-use super::base::Base;
 use super::content::Content;
 use super::demonstrations::{Library, find};
 use super::encoded_split::EncodedSplit;
@@ -27,7 +27,7 @@ impl<'a> Prepared<'a> {
         shell: &Shell,
     ) -> anyhow::Result<Self> {
         let mut problems = Problems::default();
-        let base = problems.take(Base::find(&recipe.model, &shell.hub()));
+        let base = problems.take(Base::find(&recipe.model, shell.hub()));
         let description = base.as_ref().and_then(|base| problems.take(base.description()));
         description.iter().flat_map(|found| &found.warnings).for_each(|warning| shell.printer.warn(warning));
         let tokenizer = base.as_ref().and_then(|base| problems.take(base.tokenizer()));

@@ -1,6 +1,6 @@
 //! Scores before and after a training, and how it ended.
 
-use emotrain_base::limits;
+use emotrain_base::{Complaint, limits};
 use emotrain_eval::write_predictions;
 use emotrain_model::CausalLm;
 use emotrain_recipe::Recipe;
@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 
 use super::record::FORMAT_VERSION;
 use super::{EvalContext, EvalResult, EvalSet, comparison};
-use crate::exit::Complaint;
 use crate::printer::duration;
 
 /// The untrained model's scores in the folder of a run.

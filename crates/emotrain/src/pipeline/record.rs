@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use emotrain_base::{WriteError, limits, sha256_hex};
+use emotrain_base::{Complaint, WriteError, limits, sha256_hex};
+use emotrain_hub::Base;
 use emotrain_model::Checkpoint;
 use emotrain_model::device::OpenDevice;
 use emotrain_prompt::Sample;
@@ -11,9 +12,8 @@ use emotrain_train::RunDir;
 use serde_json::{Map, Value, json};
 
 use super::identity::{Difference, Identity, listed, named};
-use super::{Auxiliary, Base, EncodedSplit, Prepared, RetrievedDemonstrations};
+use super::{Auxiliary, EncodedSplit, Prepared, RetrievedDemonstrations};
 use crate::env;
-use crate::exit::Complaint;
 
 /// The version of `run.json` and `report.json`.
 pub(crate) const FORMAT_VERSION: u32 = 1;

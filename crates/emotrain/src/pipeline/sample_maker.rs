@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use emotrain_base::Complaint;
 use emotrain_data::{Dialogue, LabelSet, Split, TextSplit, UtteranceId};
 use emotrain_model::random::Key;
 use emotrain_prompt::{
@@ -14,7 +15,7 @@ use super::auxiliary::{Auxiliary, first};
 use super::content::Content;
 use super::demonstrations::RetrievedDemonstrations;
 use super::knowledge::KnowledgeTexts;
-use crate::exit::{Complaint, Problems};
+use crate::exit::Problems;
 
 /// Tokens that end a document in the vocabularies of base models; the end of a chat turn is another one.
 const END_OF_TEXT: [&str; 2] = ["<|endoftext|>", "<|end_of_text|>"];
@@ -73,8 +74,8 @@ impl SampleMaker {
             return Ok(Self::Text { tokenizer, end, length });
         }
         let mut problems = Problems::default();
-        let template = problems.take(template.map_err(Into::into));
-        let tokenizer = problems.take(tokenizer.map_err(Into::into));
+        let template = problems.take(template);
+        let tokenizer = problems.take(tokenizer);
         let (Some(template), Some(tokenizer)) = (template, tokenizer) else {
             return Err(problems.into_error());
         };

@@ -4,12 +4,11 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::Context;
+use emotrain_base::Complaint;
 use emotrain_data::sha256_file;
 use emotrain_model::{CausalLm, LoraConfig, SafetensorsFile};
 use emotrain_recipe::{self as recipe, LoraSection, Recipe, TargetModules, TrainMethod};
 use serde_json::{Value, json};
-
-use crate::exit::Complaint;
 
 const CONFIG: &str = "adapter_config.json";
 const TENSORS: &str = "adapter_model.safetensors";

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use emotrain_base::Meter;
+
 use super::{Counter, PACE, Printer, duration};
 
 /// Seconds between lines.
@@ -21,8 +23,7 @@ pub(crate) struct Pace<'p> {
 impl<'p> Pace<'p> {
     /// Begins to count to `total`.
     pub(crate) fn new(printer: &'p Printer, what: String, total: usize) -> Self {
-        let counter = Counter::new(printer, PACE, &what);
-        counter.start(total);
+        let counter = Counter::new(printer, PACE, &what, total);
         let now = Instant::now();
         Self { printer, what, counter, total, done: 0, start: now, told: now }
     }
@@ -45,6 +46,12 @@ impl<'p> Pace<'p> {
     /// Takes the bar away.
     pub(crate) fn finish(&self) {
         self.counter.finish();
+    }
+}
+
+impl Meter for Pace<'_> {
+    fn set(&mut self, done: usize) {
+        self.reach(done);
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use emotrain_base::write_atomic;
+use emotrain_base::{Complaint, write_atomic};
 use emotrain_data::{LabelSet, TextFile};
 use emotrain_prompt::unfenced;
 use emotrain_recipe::Recipe;
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use super::review::label_set;
 use crate::cli::GenerateArgs;
-use crate::exit::{Complaint, Exit};
+use crate::exit::Exit;
 use crate::interpret::lock;
 use crate::interrupt::Interrupt;
 use crate::llm::{self, Answer, Finish, Inquiry, ModelIdentity, Question, Reply};

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use emotrain_base::Complaint;
 use emotrain_recipe::{InterpretSection, ResponseFormat};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::super::{Finish, Question, Reply};
 use super::patience::retry_after;
-use crate::exit::Complaint;
 
 /// As much of a server's words as a message shows.
 const SHOWN: usize = 300;

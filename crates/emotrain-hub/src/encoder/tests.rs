@@ -14,7 +14,7 @@ fn texts() -> Vec<String> {
     serde_json::from_str(&fs_err::read_to_string(golden().join("texts.json")).unwrap()).unwrap()
 }
 
-fn open(folder: &Path) -> anyhow::Result<TextEncoder> {
+fn open(folder: &Path) -> Result<TextEncoder, HubError> {
     TextEncoder::open("e", folder, device::open(&DeviceChoice::Cpu, Dtype::Float32).unwrap())
 }
 
@@ -118,12 +118,14 @@ fn a_tokenizer_that_does_not_belong_to_the_encoder_is_refused() {
     let path = folder.path().join("tokenizer.json");
     let text = fs_err::read_to_string(&path).unwrap();
     fs_err::write(&path, text.replacen("\"[MASK]\": 4", "\"[MASK]\": 4, \"beyond\": 220", 1)).unwrap();
-    let said = described(&open(folder.path()).err().unwrap());
+    let said = Problems::from(open(folder.path()).err().unwrap()).to_string();
     assert!(said.contains("tokenizer.json: token id 220, but the encoder knows 220 tokens"), "{said}");
     fs_err::write(&path, "{}").unwrap();
-    assert!(described(&open(folder.path()).err().unwrap()).contains("tokenizer.json: "));
+    assert!(Problems::from(open(folder.path()).err().unwrap()).to_string().contains("tokenizer.json: "));
     fs_err::remove_file(&path).unwrap();
-    assert!(described(&open(folder.path()).err().unwrap()).contains("tokenizer.json: not there"));
+    assert!(
+        Problems::from(open(folder.path()).err().unwrap()).to_string().contains("tokenizer.json: not there")
+    );
 }
 
 /// `all-MiniLM-L6-v2`; `tests/fixtures/fetch-models.sh` brings it.

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
+use emotrain_base::Complaint;
+
 use super::cached::Gap;
 use super::names::quoted;
 use super::trouble::Trouble;
 use super::wanted::{MODULES, Wanted};
-use crate::exit::Complaint;
 
 const ENCODER_WAYS_OUT: &str = "give the path of a folder that sentence-transformers has saved; or check the name, the \
 network, HF_ENDPOINT (a mirror) and HF_TOKEN (private models)";
@@ -16,7 +17,7 @@ or check the name, the network, HF_ENDPOINT (a mirror) and HF_TOKEN (private mod
 
 /// Why a model did not come from the hub.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum HubError {
+pub(super) enum FetchError {
     /// Neither a path nor a name that a hub could have.
     #[error("{} = {name:?}: no such file or folder", wanted.key())]
     NoSuchPath { name: String, wanted: Wanted },
@@ -60,7 +61,7 @@ pub(super) struct Asked<'a> {
     pub(super) wanted: Wanted,
 }
 
-impl HubError {
+impl FetchError {
     /// A file's trouble, of the model that it belongs to.
     pub(super) fn of(trouble: Trouble, asked: &Asked<'_>) -> Self {
         let name = asked.name.to_owned();
@@ -113,9 +114,9 @@ impl HubError {
     }
 }
 
-impl From<HubError> for Complaint {
-    fn from(error: HubError) -> Self {
-        let cannot_write = matches!(error, HubError::Cache { .. });
+impl From<FetchError> for Complaint {
+    fn from(error: FetchError) -> Self {
+        let cannot_write = matches!(error, FetchError::Cache { .. });
         let complaint = if cannot_write { Self::output } else { Self::input }(error.to_string());
         complaint.hint(error.hint())
     }

@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use emotrain_base::Complaint;
 use emotrain_model::device::{self, OpenDevice};
 use emotrain_recipe::{DeviceChoice, Dtype, RetrievalSection};
 use emotrain_retrieval::{Bank, Embedder, VectorsRecord, encoder_name, same_encoder};
 
 use super::TextEncoder;
-use crate::exit::Complaint;
-use crate::hub::Wanted;
-use crate::shell::Shell;
+use crate::error::HubError;
+use crate::hub::{Hub, Wanted};
 
 /// The branch of a repository on the hub.
 const REVISION: &str = "main";
@@ -20,26 +20,26 @@ const REVISION: &str = "main";
 /// # Errors
 /// A named encoder that is not there; an encoder that is there but damaged, or not computed here; a device that
 /// cannot be had.
-pub(crate) fn for_bank(
+pub fn encoder_for_bank(
     bank: &Bank,
     wanted: &str,
     device: &DeviceChoice,
-    shell: &Shell,
-) -> anyhow::Result<Option<TextEncoder>> {
+    hub: Hub<'_>,
+) -> Result<Option<TextEncoder>, HubError> {
     let record = bank.manifest().vectors.as_ref();
     match (wanted, record) {
         (RetrievalSection::LEXICAL, _) | (RetrievalSection::AUTO, None) => Ok(None),
-        (RetrievalSection::AUTO, Some(record)) => match own(record, device, shell)? {
+        (RetrievalSection::AUTO, Some(record)) => match own(record, device, hub)? {
             Own::Found(encoder) => Ok(Some(*encoder)),
             Own::Missing(why) => {
-                shell.printer.say(format_args!(
+                hub.listener().say(&format!(
                     "{}: {why}; words in common are compared instead of its vectors",
                     bank.folder().display()
                 ));
                 Ok(None)
             }
         },
-        (name, _) => open(name, device, shell).map(Some),
+        (name, _) => open(name, device, hub).map(Some),
     }
 }
 
@@ -47,16 +47,16 @@ pub(crate) fn for_bank(
 /// `None` for no vectors. `bank` is what is there already.
 ///
 /// # Errors
-/// As [`for_bank`], and a bank whose vectors could not be added to.
-pub(crate) fn for_new_vectors(
+/// As [`encoder_for_bank`], and a bank whose vectors could not be added to.
+pub fn encoder_for_new_vectors(
     bank: Option<&Bank>,
     wanted: &str,
-    shell: &Shell,
-) -> anyhow::Result<Option<TextEncoder>> {
+    hub: Hub<'_>,
+) -> Result<Option<TextEncoder>, HubError> {
     let device = &DeviceChoice::Auto;
     match (wanted, bank.and_then(|bank| Some((bank, bank.manifest().vectors.as_ref()?)))) {
         (RetrievalSection::LEXICAL, _) | (RetrievalSection::AUTO, None) => Ok(None),
-        (RetrievalSection::AUTO, Some((bank, record))) => match own(record, device, shell)? {
+        (RetrievalSection::AUTO, Some((bank, record))) => match own(record, device, hub)? {
             Own::Found(encoder) => Ok(Some(*encoder)),
             Own::Missing(why) => {
                 let message = format!("{}: {why}, so new texts cannot get vectors", bank.folder().display());
@@ -65,7 +65,7 @@ pub(crate) fn for_new_vectors(
                 Err(Complaint::input(message).hint(hint).into())
             }
         },
-        (name, _) => open(name, device, shell).map(Some),
+        (name, _) => open(name, device, hub).map(Some),
     }
 }
 
@@ -76,17 +76,14 @@ enum Own {
 }
 
 /// Looks for the encoder that made vectors, on this machine alone.
-fn own(record: &VectorsRecord, device: &DeviceChoice, shell: &Shell) -> anyhow::Result<Own> {
+fn own(record: &VectorsRecord, device: &DeviceChoice, hub: Hub<'_>) -> Result<Own, HubError> {
     let name = encoder_name(&record.encoder);
     let missing = |what: &str| Own::Missing(format!("its encoder {name} {what}"));
     let path = Path::new(name);
-    let folder = if path.exists() {
-        Some(path.to_path_buf())
-    } else {
-        shell.hub().cached(name, REVISION, Wanted::Encoder)
-    };
+    let folder =
+        if path.exists() { Some(path.to_path_buf()) } else { hub.cached(name, REVISION, Wanted::Encoder) };
     let Some(folder) = folder else { return Ok(missing("is not at hand")) };
-    let encoder = opened(name, &folder, (device::open(device, Dtype::Float32)?, shell))?;
+    let encoder = opened(name, &folder, device::open(device, Dtype::Float32)?, hub)?;
     if same_encoder(&record.encoder, &encoder.identity()) {
         return Ok(Own::Found(Box::new(encoder)));
     }
@@ -94,19 +91,19 @@ fn own(record: &VectorsRecord, device: &DeviceChoice, shell: &Shell) -> anyhow::
 }
 
 /// A named encoder: a folder, or a name on the hub, which is fetched if it is not in the cache.
-fn open(name: &str, device: &DeviceChoice, shell: &Shell) -> anyhow::Result<TextEncoder> {
+fn open(name: &str, device: &DeviceChoice, hub: Hub<'_>) -> Result<TextEncoder, HubError> {
     let on = device::open(device, Dtype::Float32)?;
     if Path::new(name).exists() {
         // A bank may be searched from anywhere.
         let whole = fs_err::canonicalize(name).unwrap_or_else(|_| PathBuf::from(name));
-        return opened(&whole.display().to_string(), &whole, (on, shell));
+        return opened(&whole.display().to_string(), &whole, on, hub);
     }
-    let folder = shell.hub().folder(name, REVISION, Wanted::Encoder)?;
-    opened(name, &folder, (on, shell))
+    let folder = hub.folder(name, REVISION, Wanted::Encoder)?;
+    opened(name, &folder, on, hub)
 }
 
-fn opened(name: &str, folder: &Path, (on, shell): (OpenDevice, &Shell)) -> anyhow::Result<TextEncoder> {
+fn opened(name: &str, folder: &Path, on: OpenDevice, hub: Hub<'_>) -> Result<TextEncoder, HubError> {
     let encoder = TextEncoder::open(name, folder, on)?;
-    encoder.warnings().iter().for_each(|warning| shell.printer.warn(warning));
+    encoder.warnings().iter().for_each(|warning| hub.listener().warn(warning));
     Ok(encoder)
 }

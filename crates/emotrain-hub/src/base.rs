@@ -2,21 +2,20 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
-use emotrain_base::{Damage, limits, verify};
+use emotrain_base::{Complaint, Damage, limits, verify};
 use emotrain_model::device::OpenDevice;
 use emotrain_model::{BaseModel, CausalLm, Checkpoint, ModelDescription};
 use emotrain_prompt::{PromptError, TokenizerFiles};
 use emotrain_recipe::{ModelInit, ModelSection, StandIn};
 
-use crate::exit::Complaint;
+use crate::error::HubError;
 use crate::hub::{Hub, Wanted};
 
 const GENERATION_CONFIG: &str = "generation_config.json";
 
-/// A base model that has been found but not loaded.
+/// A base model that has been found but not loaded: a folder, a GGUF file or a repository of the hub.
 #[derive(Debug)]
-pub(crate) struct Base {
+pub struct Base {
     name: String,
     /// A folder or a GGUF file.
     path: PathBuf,
@@ -36,7 +35,7 @@ impl Base {
     ///
     /// # Errors
     /// When there is no such model.
-    pub(crate) fn find(section: &ModelSection, hub: &Hub) -> anyhow::Result<Self> {
+    pub fn find(section: &ModelSection, hub: Hub<'_>) -> Result<Self, HubError> {
         let name = section.model_name_or_path.clone();
         let (path, revision) = if Path::new(&name).exists() {
             (PathBuf::from(&name), None)
@@ -49,12 +48,12 @@ impl Base {
     }
 
     /// As adapters name it.
-    pub(crate) fn named(&self) -> BaseModel<'_> {
+    pub fn named(&self) -> BaseModel<'_> {
         BaseModel { name: &self.name, revision: self.commit() }
     }
 
     /// The exact version, of a model from the hub.
-    pub(crate) fn commit(&self) -> Option<&str> {
+    pub fn commit(&self) -> Option<&str> {
         self.hub.as_ref().map(|revision| revision.commit.as_str())
     }
 
@@ -62,7 +61,7 @@ impl Base {
     ///
     /// # Errors
     /// A folder or file without a tokenizer, or with one of an unknown kind.
-    pub(crate) fn tokenizer(&self) -> anyhow::Result<TokenizerFiles> {
+    pub fn tokenizer(&self) -> Result<TokenizerFiles, HubError> {
         if self.path.join("tokenizer.json").exists() || self.path.join("config.json").exists() {
             return Ok(TokenizerFiles::from_folder(&self.path)?);
         }
@@ -84,7 +83,7 @@ impl Base {
     ///
     /// # Errors
     /// Something else in the file's place, or a file that cannot be read.
-    pub(crate) fn generation_config(&self) -> anyhow::Result<Option<String>> {
+    pub fn generation_config(&self) -> Result<Option<String>, HubError> {
         let path = self.path.join(GENERATION_CONFIG);
         if let Some(stand_in) = StandIn::at(&path) {
             let message = format!("{}: {}", path.display(), stand_in.message());
@@ -97,7 +96,7 @@ impl Base {
     ///
     /// # Errors
     /// A file that is not what transformers writes.
-    pub(crate) fn stop_tokens(&self) -> anyhow::Result<Vec<u32>> {
+    pub fn stop_tokens(&self) -> Result<Vec<u32>, HubError> {
         let Some(text) = self.generation_config()? else { return Ok(Vec::new()) };
         let path = self.path.join(GENERATION_CONFIG);
         let wrong = || {
@@ -123,7 +122,7 @@ impl Base {
     ///
     /// # Errors
     /// A configuration that is missing or not supported.
-    pub(crate) fn description(&self) -> anyhow::Result<ModelDescription> {
+    pub fn description(&self) -> Result<ModelDescription, HubError> {
         let path = self.path.join("config.json");
         if path.symlink_metadata().is_ok() {
             return Ok(ModelDescription::read(&path)?);
@@ -135,7 +134,7 @@ impl Base {
     ///
     /// # Errors
     /// A file that is missing or damaged, or tensors that are.
-    pub(crate) fn check_weights(&self) -> anyhow::Result<()> {
+    pub fn check_weights(&self) -> Result<(), HubError> {
         if self.init == ModelInit::Pretrained && self.hub.is_none() {
             Checkpoint::open(&self.path)?;
         }
@@ -146,12 +145,12 @@ impl Base {
     ///
     /// # Errors
     /// A file that cannot be fetched, is missing or damaged.
-    pub(crate) fn load(
+    pub fn load(
         &self,
-        hub: &Hub,
+        hub: Hub<'_>,
         seed: u64,
         on: &OpenDevice,
-    ) -> anyhow::Result<(CausalLm, Option<Checkpoint>)> {
+    ) -> Result<(CausalLm, Option<Checkpoint>), HubError> {
         if self.init == ModelInit::Random {
             let description = self.description()?;
             let model = CausalLm::random(&description.config, &on.device, on.dtype, seed);
@@ -170,7 +169,7 @@ impl Base {
         }
         let checkpoint = Checkpoint::open(&path)?;
         let model = CausalLm::load(&checkpoint, &on.device, on.dtype)
-            .with_context(|| format!("{} cannot be loaded", self.name))?;
+            .map_err(|source| HubError::Load { what: self.name.clone(), source })?;
         Ok((model, Some(checkpoint)))
     }
 }

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use emotrain_base::{Listener, Parts};
+
 use super::client::{Client, Delivery, Listing};
 use super::names::{blob, is_plain_path, quoted};
 use super::store::{Part, Store};
 use super::trouble::Trouble;
 use super::wanted::{CONFIG, INDEX, MODULES, WEIGHTS, Wanted, module_settings, shards};
-use crate::printer::Printer;
 
 /// How often a file is asked for again.
 const REPETITIONS: u32 = 3;
@@ -29,7 +30,7 @@ pub(super) struct Fetch<'f> {
     pub(super) store: &'f Store,
     pub(super) name: &'f str,
     pub(super) listing: &'f Listing,
-    pub(super) printer: &'f Printer,
+    pub(super) listener: &'f dyn Listener,
 }
 
 /// What of a repository cannot be had.
@@ -128,7 +129,7 @@ impl Fetch<'_> {
             )));
         }
         let blob = blob(&delivery.tag.clone().unwrap_or_else(|| format!("{commit}/{file}")));
-        let wait = || self.printer.say(format_args!("waiting for another process that fetches {file}"));
+        let wait = || self.listener.say(&format!("waiting for another process that fetches {file}"));
         let mut part = self.store.part(&blob, wait)?;
         let size = delivery.size;
         let is_whole = |length: u64| size.is_none_or(|size| size == length);
@@ -154,10 +155,10 @@ impl Fetch<'_> {
 
     /// Takes a body into the part, and looks whether it is what was announced.
     fn receive(&self, file: &str, part: &mut Part, delivery: Delivery, largest: u64) -> Result<(), Trouble> {
-        let counter = self.printer.bytes(file);
-        let total = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
-        counter.start(total(delivery.size.unwrap_or_default()));
-        counter.set(total(delivery.start));
+        let count_of = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+        let size = count_of(delivery.size.unwrap_or_default());
+        let mut meter = self.listener.progress(file, size, Parts::Bytes);
+        meter.set(count_of(delivery.start));
         let most = delivery.size.unwrap_or(largest);
         let mut length = delivery.start;
         let mut minute = (Instant::now(), length);
@@ -175,7 +176,7 @@ impl Fetch<'_> {
                 return Err(Trouble::Untrusted(format!("it sends more than the {most} bytes of the file")));
             }
             part.file.write_all(&buffer[..count])?;
-            counter.add(count);
+            meter.set(count_of(length));
             if minute.0.elapsed() > MINUTE {
                 if length - minute.1 < LEAST {
                     return Err(Trouble::Passing("it comes slower than 1 KiB a second".to_owned()));

@@ -7,8 +7,7 @@ mod tests;
 use std::cell::OnceCell;
 use std::path::Path;
 
-use anyhow::Context;
-use emotrain_base::{limits, sha256_hex};
+use emotrain_base::{Complaint, Problems, limits, sha256_hex};
 use emotrain_model::device::OpenDevice;
 use emotrain_model::{SentenceEncoder, SentenceFolder};
 use emotrain_recipe::StandIn;
@@ -17,14 +16,14 @@ use rayon::prelude::*;
 use tokenizers::normalizers::{Lowercase, NormalizerWrapper, Sequence};
 use tokenizers::{Tokenizer, TruncationParams};
 
-use crate::exit::{Complaint, described};
+use crate::error::HubError;
 
-pub(crate) use find::{for_bank, for_new_vectors};
+pub use self::find::{encoder_for_bank, encoder_for_new_vectors};
 
 const TOKENIZER: &str = "tokenizer.json";
 
 /// An encoder that has been found. Its weights are loaded when the first text is encoded.
-pub(crate) struct TextEncoder {
+pub struct TextEncoder {
     name: String,
     identity: String,
     folder: SentenceFolder,
@@ -40,7 +39,7 @@ impl TextEncoder {
     /// # Errors
     /// A folder that is no sentence encoder, or one that is not computed here; a tokenizer that is damaged or of
     /// another model.
-    pub(crate) fn open(name: &str, folder: &Path, on: OpenDevice) -> anyhow::Result<Self> {
+    pub fn open(name: &str, folder: &Path, on: OpenDevice) -> Result<Self, HubError> {
         let folder = SentenceFolder::open(folder)?;
         let path = folder.transformer().join(TOKENIZER);
         if path.symlink_metadata().is_err() {
@@ -63,21 +62,21 @@ impl TextEncoder {
     }
 
     /// What its configuration says that nobody here knows.
-    pub(crate) fn warnings(&self) -> &[String] {
+    pub fn warnings(&self) -> &[String] {
         self.folder.warnings()
     }
 
     /// The name it was opened under.
-    pub(crate) fn name(&self) -> &str {
+    pub fn name(&self) -> &str {
         &self.name
     }
 
-    fn model(&self) -> anyhow::Result<&SentenceEncoder> {
+    fn model(&self) -> Result<&SentenceEncoder, HubError> {
         if let Some(model) = self.loaded.get() {
             return Ok(model);
         }
         let model = SentenceEncoder::load(&self.folder, &self.on.device, self.on.dtype)
-            .with_context(|| format!("{} cannot be loaded", self.name))?;
+            .map_err(|source| HubError::Load { what: self.name.clone(), source })?;
         Ok(self.loaded.get_or_init(|| model))
     }
 }
@@ -102,7 +101,9 @@ impl Embedder for TextEncoder {
             let message = format!("{}: its tokenizer makes no token of {:?}", self.name, texts[at]);
             return Err(EmbedderError { message, hint: None });
         }
-        let model = self.model().map_err(|error| EmbedderError { message: described(&error), hint: None })?;
+        let model = self
+            .model()
+            .map_err(|error| EmbedderError { message: Problems::from(error).to_string(), hint: None })?;
         let mut vectors = model.encode(&rows);
         if !model.config().normalize {
             normalise(&mut vectors, self.dimensions());
@@ -128,7 +129,7 @@ fn tokenizer(text: &str, folder: &SentenceFolder) -> tokenizers::Result<Tokenize
 }
 
 /// Ids beyond the embedding have no meaning to the encoder.
-fn check_fit(tokenizer: &Tokenizer, path: &Path, folder: &SentenceFolder) -> anyhow::Result<()> {
+fn check_fit(tokenizer: &Tokenizer, path: &Path, folder: &SentenceFolder) -> Result<(), HubError> {
     let known = folder.config().bert.vocab_size;
     let greatest = tokenizer.get_vocab(true).into_values().max().unwrap_or(0) as usize;
     if greatest < known {

@@ -43,7 +43,7 @@ impl Origin {
 }
 
 /// The host to which what is sent to this address goes unencrypted, over a network.
-pub(crate) fn overheard(address: &str) -> Option<String> {
+pub fn overheard(address: &str) -> Option<String> {
     let origin = Origin::of(&address.parse().ok()?)?;
     (origin.is_open() && !origin.is_here()).then(|| origin.host().to_owned())
 }
