@@ -11,7 +11,7 @@ use crate::rust_source::words;
 use crate::tree::{crates, files_with, read};
 
 /// A crate of the workspace and what its shipped code may depend on, the lowest level first.
-const EDGES: [(&str, u8, &[&str]); 11] = [
+const EDGES: [(&str, u8, &[&str]); 12] = [
     ("emotrain-base", 0, &[]),
     ("emotrain-recipe", 1, &["emotrain-base"]),
     ("emotrain-data", 2, &["emotrain-recipe", "emotrain-base"]),
@@ -39,9 +39,23 @@ const EDGES: [(&str, u8, &[&str]); 11] = [
         ],
     ),
     (
-        "emotrain",
+        "emotrain-ask",
         5,
         &[
+            "emotrain-hub",
+            "emotrain-retrieval",
+            "emotrain-prompt",
+            "emotrain-model",
+            "emotrain-data",
+            "emotrain-recipe",
+            "emotrain-base",
+        ],
+    ),
+    (
+        "emotrain",
+        6,
+        &[
+            "emotrain-ask",
             "emotrain-hub",
             "emotrain-train",
             "emotrain-retrieval",
@@ -58,7 +72,7 @@ const EDGES: [(&str, u8, &[&str]); 11] = [
 /// The crates that name burn.
 const WITH_BURN: [&str; 3] = ["emotrain-model", "emotrain-train", "emotrain"];
 /// Those that do not, but are built on one that does.
-const ABOVE_BURN: [&str; 1] = ["emotrain-hub"];
+const ABOVE_BURN: [&str; 2] = ["emotrain-hub", "emotrain-ask"];
 
 /// The manifest of a crate under `crates/`.
 struct Manifest {

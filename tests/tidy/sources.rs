@@ -22,7 +22,7 @@ const BASE: &str = "crates/emotrain-base";
 /// The program: the one crate that may print and ask what time it is.
 const PROGRAM: &str = "crates/emotrain";
 /// Crates that wait for servers, and so may measure how long.
-const WAITING: [&str; 1] = ["crates/emotrain-hub"];
+const WAITING: [&str; 2] = ["crates/emotrain-hub", "crates/emotrain-ask"];
 
 const PRINTING: [&str; 7] = ["println!", "print!", "eprintln!", "eprint!", "dbg!", "stdout", "stderr"];
 const CLOCKS: [&str; 2] = ["SystemTime", "UNIX_EPOCH"];

@@ -1,7 +1,7 @@
 //! Who is told what goes on.
 
 /// What a library has to say while it works. A program prints it.
-pub trait Listener {
+pub trait Listener: Sync {
     /// What goes on.
     fn say(&self, text: &str);
 

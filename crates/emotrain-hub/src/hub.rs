@@ -76,7 +76,7 @@ impl<'a> Hub<'a> {
     }
 
     /// Who is told what goes on.
-    pub(crate) fn listener(&self) -> &'a dyn Listener {
+    pub fn listener(&self) -> &'a dyn Listener {
         self.listener
     }
 

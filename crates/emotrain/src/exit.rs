@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
+use emotrain_ask::AskError;
 use emotrain_base::{Advice, Complaint, DamagedFile, Fault, WriteError};
 use emotrain_curriculum::CurriculumError;
 use emotrain_data::DataError;
@@ -147,6 +148,9 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
     if let Some(problems) = cause.downcast_ref::<Problems>() {
         return problems.0.first().map(of);
     }
+    if let Some(problems) = cause.downcast_ref::<emotrain_base::Problems>() {
+        return Some(problems.fault().into());
+    }
     Some(advice(cause)?.fault().into())
 }
 
@@ -172,6 +176,7 @@ fn advice<'e>(cause: &'e (dyn Error + 'static)) -> Option<&'e dyn Advice> {
         of::<ModelError>,
         of::<EvalError>,
         of::<HubError>,
+        of::<AskError>,
         of::<TrainError>,
         of::<io::Error>,
     ];

@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Context;
 use emotrain_base::Complaint;
-use emotrain_data::LabelSet;
+use emotrain_data::{LabelSet, SplitKind};
 use emotrain_hub::Base;
 use emotrain_model::device::{self, OpenDevice};
 use emotrain_model::random::Key;
@@ -34,7 +34,6 @@ use emotrain_recipe::{Recipe, TrainMethod};
 use emotrain_train::{Course, End, Job, RunDir, TrainData};
 use serde_json::json;
 
-use crate::cli::SplitName;
 use crate::env;
 use crate::exit::{Exit, Problems};
 use crate::interrupt::Interrupt;
@@ -90,13 +89,13 @@ pub(crate) struct Prepared<'a> {
 /// Everything that is wrong, in one go.
 pub(crate) fn prepare<'a>(
     recipe: &'a Recipe,
-    wanted: &[(SplitName, Purpose)],
+    wanted: &[(SplitKind, Purpose)],
     shell: &Shell,
 ) -> anyhow::Result<Prepared<'a>> {
     device::set_threads(recipe.model.num_threads);
     let labels = LabelSet::from_section(&recipe.data).map_err(|error| Complaint::usage(error.to_string()))?;
     let mut problems = Problems::default();
-    let names: Vec<SplitName> = wanted.iter().map(|(name, _)| *name).collect();
+    let names: Vec<SplitKind> = wanted.iter().map(|(name, _)| *name).collect();
     let contents = problems.take(content::read_all(&recipe.data, &labels, &names, &shell.printer));
     let trains = wanted.iter().any(|(_, purpose)| *purpose == Purpose::Training);
     let opened = problems.take(Prepared::open(recipe, labels, trains, shell));
@@ -124,17 +123,17 @@ pub(crate) fn prepare<'a>(
 /// whatever the seed, and whatever the split is called.
 pub(crate) fn selection<'a>(
     recipe: &Recipe,
-    (name, purpose): (SplitName, Purpose),
+    (name, purpose): (SplitKind, Purpose),
     auxiliary: &'a [Auxiliary],
 ) -> Selection<'a> {
     let (limit, completion_only) = (name.limit(&recipe.data), recipe.train.completion_only_loss);
     match purpose {
         Purpose::Training => {
-            let key = Key::new(recipe.train.seed).named(SplitName::Train.as_str());
+            let key = Key::new(recipe.train.seed).named(SplitKind::Train.as_str());
             Selection { answers: Answers::Given, labelled_only: true, limit, key, completion_only, auxiliary }
         }
         Purpose::Answering => {
-            let key = Key::new(0).named(SplitName::Test.as_str());
+            let key = Key::new(0).named(SplitKind::Test.as_str());
             Selection {
                 answers: Answers::Withheld,
                 labelled_only: true,
@@ -148,10 +147,10 @@ pub(crate) fn selection<'a>(
 }
 
 /// The files that a training reads: the test split only if it will be evaluated.
-pub(crate) fn wanted(recipe: &Recipe) -> Vec<(SplitName, Purpose)> {
-    let train = (SplitName::Train, Purpose::Training);
-    let valid = recipe.data.valid.as_ref().map(|_| (SplitName::Valid, Purpose::Answering));
-    let test = recipe.eval.test.then_some((SplitName::Test, Purpose::Answering));
+pub(crate) fn wanted(recipe: &Recipe) -> Vec<(SplitKind, Purpose)> {
+    let train = (SplitKind::Train, Purpose::Training);
+    let valid = recipe.data.valid.as_ref().map(|_| (SplitKind::Valid, Purpose::Answering));
+    let test = recipe.eval.test.then_some((SplitKind::Test, Purpose::Answering));
     [Some(train), valid, test].into_iter().flatten().collect()
 }
 
@@ -194,7 +193,7 @@ impl Prepared<'_> {
     }
 
     /// Takes the samples of a split out, to be evaluated.
-    pub(crate) fn exam(&mut self, name: SplitName) -> Option<EvalSet> {
+    pub(crate) fn exam(&mut self, name: SplitKind) -> Option<EvalSet> {
         let material = self.materials.iter_mut().find(|material| material.name == name)?;
         let context = material.known.context();
         Some(EvalSet::new(&self.sample_maker, name, (std::mem::take(&mut material.samples), context)))
@@ -277,7 +276,7 @@ pub(crate) fn train(
     record.made_of(&prepared.base, checkpoint.as_ref(), (&on, recipe))?;
     begin(&prepared, &run, (&mut record, on_difference), shell)?;
 
-    let (valid, test) = (prepared.exam(SplitName::Valid), prepared.exam(SplitName::Test));
+    let (valid, test) = (prepared.exam(SplitKind::Valid), prepared.exam(SplitKind::Test));
     let exams: Vec<&EvalSet> = [&valid, &test].into_iter().flatten().collect();
     let terms = EvalContext { recipe, labels: &prepared.labels, printer: &shell.printer };
     let before = outcome::baseline(&model, &exams, (&run, resume), terms)?;

@@ -14,7 +14,7 @@ use crate::cli::Talk;
 use crate::env::Env;
 use crate::exit::{ReaderGone, described};
 
-pub(crate) use self::pace::Pace;
+use self::pace::Pace;
 pub(crate) use self::training::{TrainingView, duration};
 
 const COUNT: &str = "{msg} [{bar:30}] {human_pos}/{human_len} {eta}";

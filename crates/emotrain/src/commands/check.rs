@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use crate::cli::{CheckArgs, SplitName};
+use emotrain_data::SplitKind;
+
+use crate::cli::CheckArgs;
 use crate::exit::{Exit, Problems};
 use crate::pipeline::{self, Purpose};
 use crate::shell::Shell;
@@ -26,9 +28,9 @@ pub(crate) fn run(args: &CheckArgs, shell: &Shell) -> anyhow::Result<Exit> {
 fn check(path: &Path, set: &[String], shell: &Shell) -> anyhow::Result<String> {
     let recipe = emotrain_recipe::load(path, set)?;
     let all = [
-        (SplitName::Train, Purpose::Training),
-        (SplitName::Valid, Purpose::Answering),
-        (SplitName::Test, Purpose::Answering),
+        (SplitKind::Train, Purpose::Training),
+        (SplitKind::Valid, Purpose::Answering),
+        (SplitKind::Test, Purpose::Answering),
     ];
     let named: Vec<_> = all.into_iter().filter(|(name, _)| name.file(&recipe.data).is_some()).collect();
     let prepared = pipeline::prepare(&recipe, &named, shell)?;

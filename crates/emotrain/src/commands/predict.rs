@@ -1,13 +1,13 @@
 //! `emotrain predict`: labels for dialogues, as JSON lines.
 
 use emotrain_base::Complaint;
-use emotrain_data::{LabelPolicy, load_split};
+use emotrain_data::{LabelPolicy, SplitKind, load_split};
 use emotrain_eval::write_predictions;
 use emotrain_model::device;
 use emotrain_recipe::{DataFormat, Recipe};
 use emotrain_train::Questions;
 
-use crate::cli::{PredictArgs, SplitName};
+use crate::cli::PredictArgs;
 use crate::exit::{self, Exit, described};
 use crate::pipeline::{self, Content, EvalContext, Purpose, Reader, Selection, ask, predictions};
 use crate::shell::Shell;
@@ -33,11 +33,11 @@ pub(crate) fn run(args: &PredictArgs, shell: &Shell) -> anyhow::Result<Exit> {
     }
     let split = load_split(&args.input, DataFormat::Jsonl, &prepared.labels, LabelPolicy::Optional)?;
     shell.printer.detail(split.summary(&prepared.labels));
-    let as_test = (SplitName::Test, Purpose::Answering);
+    let as_test = (SplitKind::Test, Purpose::Answering);
     let all = Selection { labelled_only: false, limit: None, ..pipeline::selection(&recipe, as_test, &[]) };
     let content = Content::Dialogues(split);
-    let known = pipeline::known(&recipe, &content, SplitName::Test).map_err(|error| of_input(error, &recipe));
-    let split = prepared.read((SplitName::Test, content), known, (Purpose::Answering, all))?;
+    let known = pipeline::known(&recipe, &content, SplitKind::Test).map_err(|error| of_input(error, &recipe));
+    let split = prepared.read((SplitKind::Test, content), known, (Purpose::Answering, all))?;
     split.known.summary().iter().for_each(|line| shell.printer.say(line));
     shell.printer.detail(split.known.context());
     let samples = split.samples;

@@ -1,45 +1,16 @@
 //! The data files of a recipe, read.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use emotrain_base::Complaint;
 use emotrain_data::{
-    LabelSet, SharedDialogue, Split, TextSplit, Utterance, UtteranceId, check_disjoint, load_split, load_text,
+    LabelSet, SharedDialogue, Split, SplitKind, TextSplit, Utterance, UtteranceId, check_disjoint,
+    load_split, load_text,
 };
 use emotrain_recipe::{DataFormat, DataSection};
 
-use crate::cli::SplitName;
 use crate::exit::Problems;
 use crate::printer::Printer;
-
-impl SplitName {
-    /// As it is written in a recipe.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Train => "train",
-            Self::Valid => "valid",
-            Self::Test => "test",
-        }
-    }
-
-    /// The recipe's file of this name.
-    pub(crate) fn file(self, section: &DataSection) -> Option<&Path> {
-        match self {
-            Self::Train => Some(&section.train),
-            Self::Valid => section.valid.as_deref(),
-            Self::Test => section.test.as_deref(),
-        }
-    }
-
-    /// How many of its samples the recipe wants at most.
-    pub(crate) fn limit(self, section: &DataSection) -> Option<usize> {
-        match self {
-            Self::Train => section.max_train_samples,
-            Self::Valid => section.max_valid_samples,
-            Self::Test => section.max_test_samples,
-        }
-    }
-}
 
 /// What a data file holds.
 #[derive(Debug)]
@@ -53,7 +24,7 @@ impl Content {
     ///
     /// # Errors
     /// A file that the recipe does not name, or that does not hold what it should.
-    pub(crate) fn read(section: &DataSection, labels: &LabelSet, name: SplitName) -> anyhow::Result<Self> {
+    pub(crate) fn read(section: &DataSection, labels: &LabelSet, name: SplitKind) -> anyhow::Result<Self> {
         let Some(path) = name.file(section) else {
             let key = name.as_str();
             let complaint = Complaint::usage(format!("the recipe names no data.{key}"));
@@ -132,12 +103,12 @@ const TOLD: usize = 10;
 pub(crate) fn read_all(
     section: &DataSection,
     labels: &LabelSet,
-    names: &[SplitName],
+    names: &[SplitKind],
     printer: &Printer,
-) -> anyhow::Result<Vec<(SplitName, Content)>> {
+) -> anyhow::Result<Vec<(SplitKind, Content)>> {
     let mut problems = Problems::default();
-    let read = |name: &SplitName| Some((*name, problems.take(Content::read(section, labels, *name))?));
-    let contents: Vec<(SplitName, Content)> = names.iter().filter_map(read).collect();
+    let read = |name: &SplitKind| Some((*name, problems.take(Content::read(section, labels, *name))?));
+    let contents: Vec<(SplitKind, Content)> = names.iter().filter_map(read).collect();
     let splits = contents.iter().filter_map(|(_, content)| match content {
         Content::Dialogues(split) => Some(split),
         Content::Documents(_) => None,

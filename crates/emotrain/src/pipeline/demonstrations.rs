@@ -12,7 +12,6 @@ use emotrain_retrieval::{
 use serde_json::{Value, json};
 
 use super::content::Content;
-use crate::cli::SplitName;
 use crate::shell::Shell;
 
 /// The bank of a recipe, with the encoder that its texts are compared by, unless it is words in common.
@@ -67,20 +66,9 @@ pub(crate) struct RetrievedDemonstrations {
     pub(crate) shown: Vec<Vec<ShownDemonstration>>,
 }
 
-impl SplitName {
-    /// As banks call it.
-    pub(crate) fn kind(self) -> SplitKind {
-        match self {
-            Self::Train => SplitKind::Train,
-            Self::Valid => SplitKind::Valid,
-            Self::Test => SplitKind::Test,
-        }
-    }
-
-    /// The file of a run that keeps what was found for this split.
-    fn kept(self, recipe: &Recipe) -> PathBuf {
-        recipe.train.output_dir.join(format!("retrieved.{}.json", self.as_str()))
-    }
+/// The file of a run that keeps what was found for a split.
+fn kept(recipe: &Recipe, split: SplitKind) -> PathBuf {
+    recipe.train.output_dir.join(format!("retrieved.{split}.json"))
 }
 
 /// Looks up what the recipe's prompts show; nothing without a bank or without the slot. What a run has found before is taken from its
@@ -92,7 +80,7 @@ pub(crate) fn find(
     recipe: &Recipe,
     labels: &LabelSet,
     library: Option<&Library>,
-    (content, name): (&Content, SplitName),
+    (content, name): (&Content, SplitKind),
 ) -> anyhow::Result<Option<RetrievedDemonstrations>> {
     let Some(library) = library else { return Ok(None) };
     let (section, bank) = (&recipe.retrieval, &library.bank);
@@ -104,7 +92,7 @@ pub(crate) fn find(
     let retriever = library.retriever(recipe)?;
     let asked = asked(recipe, split, name);
     let key = cache_key(bank, section, &retriever.engine(), split, &asked);
-    let retrieved = match read_cache(&name.kept(recipe), &key, split) {
+    let retrieved = match read_cache(&kept(recipe, name), &key, split) {
         Some(kept) => kept,
         None => retriever.for_split(split, &asked)?,
     };
@@ -114,12 +102,12 @@ pub(crate) fn find(
     Ok(Some(RetrievedDemonstrations { key, retrieved, bank: bank.folder().to_owned(), bank_hash, shown }))
 }
 
-fn asked(recipe: &Recipe, split: &Split, name: SplitName) -> Asked {
+fn asked(recipe: &Recipe, split: &Split, name: SplitKind) -> Asked {
     let named = recipe.data.label_set != LabelSetName::Custom;
     let by_labels = || named.then(|| recipe.data.label_set.as_str().to_owned());
     Asked {
         dataset: recipe.retrieval.dataset_name.clone().or_else(by_labels),
-        split: name.kind(),
+        split: name,
         sha256: Some(split.sha256.clone()),
     }
 }
@@ -129,8 +117,8 @@ impl RetrievedDemonstrations {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub(crate) fn keep(&self, recipe: &Recipe, name: SplitName) -> anyhow::Result<()> {
-        Ok(write_cache(&name.kept(recipe), &self.key, &self.retrieved)?)
+    pub(crate) fn keep(&self, recipe: &Recipe, name: SplitKind) -> anyhow::Result<()> {
+        Ok(write_cache(&kept(recipe, name), &self.key, &self.retrieved)?)
     }
 
     /// How it went, for people.

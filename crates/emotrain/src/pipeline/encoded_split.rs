@@ -3,15 +3,15 @@
 use std::collections::BTreeSet;
 
 use emotrain_base::Complaint;
+use emotrain_data::SplitKind;
 use emotrain_prompt::{Sample, Task, TokenCounts};
 
 use super::{Content, KnowledgeTexts, Purpose, RetrievedDemonstrations};
-use crate::cli::SplitName;
 use crate::exit::Problems;
 
 /// A data file with its samples.
 pub(crate) struct EncodedSplit {
-    pub(crate) name: SplitName,
+    pub(crate) name: SplitKind,
     pub(crate) purpose: Purpose,
     pub(crate) content: Content,
     /// What its prompts show, where the recipe has a bank.

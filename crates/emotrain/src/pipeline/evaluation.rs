@@ -1,6 +1,6 @@
 //! Measuring a model: on questions about emotions, or on plain text.
 
-use emotrain_data::{Label, LabelSet};
+use emotrain_data::{Label, LabelSet, SplitKind};
 use emotrain_eval::{
     Bootstrap, EvalReport, Prediction, comparison_table, majority, score, weighted_f1_interval,
 };
@@ -13,7 +13,6 @@ use serde::{Deserialize, Serialize};
 use super::answers::Reader;
 use super::knowledge::Context;
 use super::sample_maker::SampleMaker;
-use crate::cli::SplitName;
 use crate::printer::Printer;
 
 /// Resampled sets behind the interval of a score.
@@ -22,7 +21,7 @@ const CONFIDENCE: f64 = 0.95;
 
 /// One split, ready to be asked.
 pub(crate) struct EvalSet {
-    pub(crate) split: SplitName,
+    pub(crate) split: SplitKind,
     pub(crate) validation: Validation,
     /// What its prompts show.
     context: Context,
@@ -57,7 +56,7 @@ impl EvalSet {
     /// Of the samples of a split, made with [`Answers::Withheld`](emotrain_prompt::Answers::Withheld).
     pub(crate) fn new(
         sample_maker: &SampleMaker,
-        split: SplitName,
+        split: SplitKind,
         (samples, context): (Vec<Sample>, Context),
     ) -> Self {
         let (validation, reader) = match sample_maker {

@@ -3,12 +3,11 @@
 use std::fmt;
 
 use emotrain_base::Complaint;
-use emotrain_data::{Dialogue, Knowledge, load_knowledge};
+use emotrain_data::{Dialogue, Knowledge, SplitKind, load_knowledge};
 use emotrain_recipe::{Availability, KnowledgeLevel, KnowledgeSection, Recipe};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::SplitName;
 use super::content::Content;
 use crate::exit::Problems;
 
@@ -24,7 +23,7 @@ pub(crate) struct KnowledgeTexts {
 ///
 /// # Errors
 /// Every source that cannot be read, does not cover the file, or is offline where the recipe wants causal prompts.
-pub(crate) fn known(recipe: &Recipe, content: &Content, name: SplitName) -> anyhow::Result<KnowledgeTexts> {
+pub(crate) fn known(recipe: &Recipe, content: &Content, name: SplitKind) -> anyhow::Result<KnowledgeTexts> {
     let prompt = &recipe.prompt;
     let future_window = if prompt.slots.has("future") { prompt.future_window } else { 0 };
     let Content::Dialogues(split) = content else {
@@ -37,7 +36,7 @@ pub(crate) fn known(recipe: &Recipe, content: &Content, name: SplitName) -> anyh
             sources.push(None);
             continue;
         }
-        let loaded = load_knowledge(section, split, name.kind()).map_err(anyhow::Error::new);
+        let loaded = load_knowledge(section, split, name).map_err(anyhow::Error::new);
         let loaded = loaded.and_then(|knowledge| causal(recipe, section, knowledge));
         sources.push(problems.take(loaded));
     }

@@ -1,6 +1,6 @@
 //! The first phase of a run: the model's files and the bank, opened, and with them a data file made samples.
 
-use emotrain_data::LabelSet;
+use emotrain_data::{LabelSet, SplitKind};
 use emotrain_hub::Base;
 use emotrain_recipe::Recipe;
 
@@ -11,7 +11,6 @@ use super::encoded_split::EncodedSplit;
 use super::knowledge::KnowledgeTexts;
 use super::sample_maker::{SampleMaker, Selection, Shown};
 use super::{Prepared, Purpose};
-use crate::cli::SplitName;
 use crate::exit::Problems;
 use crate::shell::Shell;
 
@@ -66,7 +65,7 @@ impl<'a> Prepared<'a> {
     /// Those of `known`; a search that fails; every utterance that cannot be encoded.
     pub(crate) fn read(
         &self,
-        (name, content): (SplitName, Content),
+        (name, content): (SplitKind, Content),
         known: anyhow::Result<KnowledgeTexts>,
         (purpose, selection): (Purpose, Selection<'_>),
     ) -> anyhow::Result<EncodedSplit> {

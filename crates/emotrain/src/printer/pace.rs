@@ -10,7 +10,7 @@ use super::{Counter, PACE, Printer, duration};
 const EVERY: Duration = Duration::from_secs(30);
 
 /// How far the work is, how fast it goes, and how long it will take.
-pub(crate) struct Pace<'p> {
+pub(super) struct Pace<'p> {
     printer: &'p Printer,
     what: String,
     counter: Counter,
@@ -22,36 +22,21 @@ pub(crate) struct Pace<'p> {
 
 impl<'p> Pace<'p> {
     /// Begins to count to `total`.
-    pub(crate) fn new(printer: &'p Printer, what: String, total: usize) -> Self {
+    pub(super) fn new(printer: &'p Printer, what: String, total: usize) -> Self {
         let counter = Counter::new(printer, PACE, &what, total);
         let now = Instant::now();
         Self { printer, what, counter, total, done: 0, start: now, told: now }
     }
+}
 
-    /// One more.
-    pub(crate) fn advance(&mut self) {
-        self.reach(self.done + 1);
-    }
-
-    /// So many in all.
-    pub(crate) fn reach(&mut self, done: usize) {
+impl Meter for Pace<'_> {
+    fn set(&mut self, done: usize) {
         self.done = done;
         self.counter.set(done);
         if !self.printer.moves && self.told.elapsed() >= EVERY && self.done < self.total {
             self.told = Instant::now();
             self.printer.say(line(&self.what, (self.done, self.total), self.start.elapsed().as_secs_f64()));
         }
-    }
-
-    /// Takes the bar away.
-    pub(crate) fn finish(&self) {
-        self.counter.finish();
-    }
-}
-
-impl Meter for Pace<'_> {
-    fn set(&mut self, done: usize) {
-        self.reach(done);
     }
 }
 

@@ -1,10 +1,11 @@
 //! Filling knowledge sources: what is asked, what was answered, and the folder that it ends up in.
 //!
-//! A [`Task`] is a folder and the query that fills it; a [`Session`] is a task for one split of the data, with all its
+//! A [`Filling`] is all that a recipe asks. A [`Task`](task::Task) is a folder and the query that fills it; a [`Session`](session::Session) is a task for one split of the data, with all its
 //! questions. Replies go into a journal, a line each, as they come; when nothing is left to ask, the journal becomes
 //! `<split>.jsonl` and `<split>.failed.jsonl`, sorted as the data is, and the manifest names the split. So the work
 //! can be cut off at any moment, and the files do not depend on who answered first.
 
+mod filling;
 mod folder;
 mod journal;
 mod record;
@@ -13,8 +14,6 @@ mod standing;
 mod task;
 mod work;
 
-pub(crate) use self::folder::{Folder, lock};
-pub(crate) use self::record::Identity;
-pub(crate) use self::session::Session;
-pub(crate) use self::task::{Task, tasks};
-pub(crate) use self::work::{Limits, Outlook, Work, look};
+pub use self::filling::{FillOptions, Filling, QuerySources, SessionStatus, Tally};
+pub(crate) use self::folder::lock;
+pub use self::work::Outlook;

@@ -15,11 +15,11 @@ use emotrain_prompt::{ChatTokenizer, PromptError};
 use emotrain_recipe::{InterpretSection, ModelInit, ModelSection, ResponseFormat};
 
 use self::draft::Draft;
-use super::{Answer, ChatModel, Inquiry, ModelIdentity};
-use crate::shell::Shell;
+use super::{Answer, AskContext, ChatModel, Inquiry, ModelIdentity};
+use crate::error::AskError;
 
 /// A model that was loaded, and how it answers.
-pub(crate) struct Local {
+pub(super) struct Local {
     generator: Generator,
     chat: ChatTokenizer,
     config: GenerationConfig,
@@ -34,12 +34,11 @@ impl Local {
     ///
     /// # Errors
     /// A section without a model; a model, a tokenizer or a device that cannot be used.
-    pub(crate) fn load(
+    pub(super) fn load(
         section: &InterpretSection,
         model: &ModelSection,
-        wish: Arc<AtomicBool>,
-        shell: &Shell,
-    ) -> anyhow::Result<Self> {
+        AskContext { hub, wish, .. }: AskContext<'_>,
+    ) -> Result<Self, AskError> {
         let Some(name) = section.model.clone() else {
             return Err(Complaint::usage(
                 "interpret.model is needed: a Hub id, a folder or a .gguf file of a model to run here",
@@ -52,7 +51,7 @@ impl Local {
             init: ModelInit::Pretrained,
             ..model.clone()
         };
-        let base = Base::find(&model, shell.hub())?;
+        let base = Base::find(&model, hub)?;
         let chat = ChatTokenizer::new(base.tokenizer()?)?;
         if !chat.has_chat_template() {
             return Err(PromptError::NoChatTemplate(chat.origin().to_owned()).into());
@@ -64,9 +63,9 @@ impl Local {
                 format!("{name}: neither its files nor its chat template say which token ends an answer");
             return Err(Complaint::input(message).into());
         }
-        base.description()?.warnings.iter().for_each(|warning| shell.printer.warn(warning));
+        base.description()?.warnings.iter().for_each(|warning| hub.listener().warn(warning));
         let on = device::open(&model.device, model.dtype)?;
-        let (weights, checkpoint) = base.load(shell.hub(), 0, &on)?;
+        let (weights, checkpoint) = base.load(hub, 0, &on)?;
         let revision = match (base.commit(), &checkpoint) {
             (Some(commit), _) => commit.to_owned(),
             (None, Some(checkpoint)) => checkpoint.sha256()?,
@@ -91,13 +90,13 @@ impl Local {
             },
             response_format: section.response_format,
             identity: ModelIdentity { provider: "local".to_owned(), model: name, revision },
-            wish,
+            wish: Arc::clone(wish),
         })
     }
 }
 
 impl ChatModel for Local {
-    fn answer(&mut self, inquiry: &mut dyn Inquiry) -> anyhow::Result<()> {
+    fn answer(&mut self, inquiry: &mut dyn Inquiry) -> Result<(), AskError> {
         let Self { generator, chat, config, response_format, wish, .. } = self;
         let mut generation = generator.start(config.clone())?;
         // By the generation's numbers; none for what has come to its end.
@@ -154,7 +153,7 @@ fn put(
     (chat, generation): (&ChatTokenizer, &mut Generation),
     drafts: &mut Vec<Option<Draft>>,
     inquiry: &mut dyn Inquiry,
-) -> anyhow::Result<()> {
+) -> Result<(), AskError> {
     match generation.push(TokenPrompt { ids: &draft.prompt(chat)?, sequence: draft.sequence() }) {
         Ok(()) => drafts.push(Some(draft)),
         Err(ModelError::Generation { problems }) => {

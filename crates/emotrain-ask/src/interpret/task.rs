@@ -2,20 +2,20 @@
 
 use std::path::{Path, PathBuf};
 
-use emotrain_base::Complaint;
+use emotrain_base::{Complaint, Problems};
 use emotrain_prompt::Query;
 use emotrain_recipe::{Availability, KnowledgeSection, Recipe};
 
-use crate::exit::Problems;
+use crate::error::AskError;
 
 /// A folder and what fills it.
-pub(crate) struct Task {
+pub(super) struct Task {
     /// The path of its sources.
-    pub(crate) folder: PathBuf,
+    pub(super) folder: PathBuf,
     /// The query's name, or the name of its file.
-    pub(crate) name: String,
+    pub(super) name: String,
     /// What is asked.
-    pub(crate) query: Query,
+    pub(super) query: Query,
     /// As the recipe names the query.
     written: String,
 }
@@ -24,7 +24,7 @@ pub(crate) struct Task {
 ///
 /// # Errors
 /// All sources that no query can fill as they stand; a recipe without a source to fill.
-pub(crate) fn tasks(recipe: &Recipe) -> anyhow::Result<Vec<Task>> {
+pub(super) fn tasks(recipe: &Recipe) -> Result<Vec<Task>, AskError> {
     let mut problems = Problems::default();
     let mut tasks: Vec<Task> = Vec::new();
     for source in &recipe.knowledge {
@@ -39,11 +39,11 @@ pub(crate) fn tasks(recipe: &Recipe) -> anyhow::Result<Vec<Task>> {
     Ok(tasks)
 }
 
-fn add(tasks: &mut Vec<Task>, source: &KnowledgeSection, query: &str) -> anyhow::Result<()> {
+fn add(tasks: &mut Vec<Task>, source: &KnowledgeSection, query: &str) -> Result<(), AskError> {
     let KnowledgeSection { name, path, .. } = source;
     let complain = |message: &str, hint: String| {
         let complaint = Complaint::usage(format!("knowledge source \"{name}\": {message}"));
-        anyhow::Error::from(complaint.hint(hint))
+        AskError::from(complaint.hint(hint))
     };
     let is_file = path.extension().is_some_and(|extension| extension == "json" || extension == "jsonl");
     if is_file || path.to_string_lossy().contains(KnowledgeSection::SPLIT) || path.is_file() {

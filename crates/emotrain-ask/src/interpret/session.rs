@@ -6,14 +6,15 @@ use emotrain_prompt::{QueryTarget, QueryText};
 use serde_json::json;
 
 use super::task::Task;
+use crate::error::AskError;
 
 /// A rough measure of English texts: characters of a token.
 const CHARACTERS_OF_A_TOKEN: usize = 4;
 
 /// The questions of a task about a split, in the order of the data.
-pub(crate) struct Session<'s> {
-    pub(crate) task: &'s Task,
-    pub(crate) split: SplitKind,
+pub(super) struct Session<'s> {
+    pub(super) task: &'s Task,
+    pub(super) split: SplitKind,
     /// Of the dialogues' ids, speakers and texts; labels and the file's form do not count.
     pub(super) data_sha256: String,
     pub(super) questions: Vec<Asked<'s>>,
@@ -31,7 +32,7 @@ impl<'s> Session<'s> {
     ///
     /// # Errors
     /// A query that cannot be rendered for a dialogue.
-    pub(crate) fn new(task: &'s Task, split: SplitKind, data: &'s Split) -> anyhow::Result<Self> {
+    pub(super) fn new(task: &'s Task, split: SplitKind, data: &'s Split) -> Result<Self, AskError> {
         let mut questions = Vec::new();
         for dialogue in &data.dialogues {
             for target in task.query.targets(dialogue) {
@@ -42,13 +43,8 @@ impl<'s> Session<'s> {
         Ok(Self { task, split, data_sha256: fingerprint(data), questions })
     }
 
-    /// How many questions there are.
-    pub(crate) fn len(&self) -> usize {
-        self.questions.len()
-    }
-
     /// About how many tokens the questions of these numbers have, four characters being one.
-    pub(crate) fn tokens(&self, numbers: &[usize]) -> usize {
+    pub(super) fn tokens(&self, numbers: &[usize]) -> usize {
         let characters = numbers.iter().map(|number| {
             let QueryText { system, user } = &self.questions[*number].text;
             system.chars().count() + user.chars().count()

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use emotrain_base::{Meter, Parts};
 use emotrain_data::LabelSet;
 use emotrain_prompt::QueryText;
 
@@ -11,24 +12,24 @@ use super::journal::{Entry, Journal, Outcome, Place};
 use super::record::Identity;
 use super::session::Session;
 use super::standing::{Known, Standing};
-use crate::llm::{Answer, Finish, Inquiry, Question, Reply};
-use crate::printer::{Pace, Printer};
+use crate::chat_model::{Answer, AskContext, ChatQuestion, Inquiry, Reply, ReplyEnd};
+use crate::error::AskError;
 
 /// How far the work goes.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
+pub(super) struct Limits {
     /// Replies that a question gets.
-    pub(crate) max_attempts: usize,
+    pub(super) max_attempts: usize,
     /// Seed of the first of them; each further one has the next.
-    pub(crate) seed: u64,
+    pub(super) seed: u64,
     /// Questions that are put at most.
-    pub(crate) questions: Option<usize>,
+    pub(super) questions: Option<usize>,
     /// Whether what failed is asked again.
-    pub(crate) retry_failed: bool,
+    pub(super) retry_failed: bool,
 }
 
 /// A session under way.
-pub(crate) struct Work<'w> {
+pub(super) struct Work<'w> {
     session: &'w Session<'w>,
     identity: Identity,
     limits: Limits,
@@ -43,23 +44,28 @@ pub(crate) struct Work<'w> {
     /// Why questions got no reply, and how many.
     silent: BTreeMap<String, usize>,
     wish: &'w AtomicBool,
-    pace: Pace<'w>,
+    /// Questions that are done with, of those that were open.
+    done: usize,
+    meter: Box<dyn Meter + 'w>,
 }
 
 /// How a session stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Outlook {
-    pub(crate) questions: usize,
-    pub(crate) done: usize,
-    pub(crate) failed: usize,
+pub struct Outlook {
+    /// Questions there are.
+    pub questions: usize,
+    /// Those with a text.
+    pub done: usize,
+    /// Those without one that get no more replies.
+    pub failed: usize,
     /// Questions that are still to be asked.
-    pub(crate) open: usize,
+    pub open: usize,
     /// Replies of all times.
-    pub(crate) replies: usize,
+    pub replies: usize,
     /// Texts in which a label stands as a word.
-    pub(crate) naming_labels: usize,
+    pub naming_labels: usize,
     /// Texts that are shorter or longer than asked for.
-    pub(crate) length_outside: usize,
+    pub length_outside: usize,
 }
 
 impl<'w> Work<'w> {
@@ -67,12 +73,12 @@ impl<'w> Work<'w> {
     ///
     /// # Errors
     /// A folder with texts of another origin, files that were changed or cannot be written.
-    pub(crate) fn take_up(
+    pub(super) fn take_up(
         folder: &Folder,
         (session, identity): (&'w Session<'w>, Identity),
         limits: Limits,
-        (wish, printer): (&'w AtomicBool, &'w Printer),
-    ) -> anyhow::Result<Self> {
+        context: AskContext<'w>,
+    ) -> Result<Self, AskError> {
         let mut found = folder.find(session, Some(&identity))?;
         let journal = folder.journal_of(session, (&identity, &found), limits.retry_failed)?;
         if limits.retry_failed {
@@ -82,18 +88,32 @@ impl<'w> Work<'w> {
         let mut queue: VecDeque<usize> = standing.open(limits.max_attempts).into();
         queue.truncate(limits.questions.unwrap_or(usize::MAX));
         let what = format!("{} of {}", session.task.name, session.split.as_str());
-        let pace = Pace::new(printer, what, queue.len());
-        let (put, silent) = (0, BTreeMap::new());
-        Ok(Self { session, identity, limits, standing, replies, journal, queue, put, silent, wish, pace })
+        let (wish, meter) = (context.wish.as_ref(), context.hub.listener());
+        let meter = meter.progress(&what, queue.len(), Parts::Questions);
+        let (put, done, silent) = (0, 0, BTreeMap::new());
+        Ok(Self {
+            session,
+            identity,
+            limits,
+            standing,
+            replies,
+            journal,
+            queue,
+            put,
+            silent,
+            wish,
+            done,
+            meter,
+        })
     }
 
     /// How many questions were put.
-    pub(crate) fn put(&self) -> usize {
+    pub(super) fn put(&self) -> usize {
         self.put
     }
 
     /// Why questions got no reply, each reason with their number.
-    pub(crate) fn silent(&self) -> &BTreeMap<String, usize> {
+    pub(super) fn silent(&self) -> &BTreeMap<String, usize> {
         &self.silent
     }
 
@@ -101,8 +121,8 @@ impl<'w> Work<'w> {
     ///
     /// # Errors
     /// Files that cannot be written.
-    pub(crate) fn close(self, folder: &mut Folder, labels: &LabelSet) -> anyhow::Result<Outlook> {
-        self.pace.finish();
+    pub(super) fn close(self, folder: &mut Folder, labels: &LabelSet) -> Result<Outlook, AskError> {
+        drop(self.meter);
         let outlook = outlook(self.session, (&self.standing, self.replies), self.limits.max_attempts, labels);
         if outlook.open == 0 {
             let measured = (outlook.naming_labels, outlook.length_outside);
@@ -112,7 +132,7 @@ impl<'w> Work<'w> {
     }
 
     /// Keeps what came of a reply, on disk first.
-    fn keep(&mut self, number: usize, outcome: Outcome) -> anyhow::Result<()> {
+    fn keep(&mut self, number: usize, outcome: Outcome) -> Result<(), AskError> {
         let asked = &self.session.questions[number];
         let known = &mut self.standing.known[number];
         let of = Place::new(asked.dialogue, &asked.target);
@@ -123,7 +143,8 @@ impl<'w> Work<'w> {
         if known.is_open(self.limits.max_attempts) {
             self.queue.push_back(number);
         } else {
-            self.pace.advance();
+            self.done += 1;
+            self.meter.set(self.done);
         }
         Ok(())
     }
@@ -131,9 +152,9 @@ impl<'w> Work<'w> {
     fn judge(&self, reply: Reply) -> Outcome {
         let Reply { text, finish } = reply;
         let read = match finish {
-            Finish::Stop => self.session.task.query.read(&text).map_err(|error| error.to_string()),
-            Finish::Length => Err("it was cut off at max_tokens".to_owned()),
-            Finish::Other(why) => Err(format!("it ended early: {why}")),
+            ReplyEnd::Stop => self.session.task.query.read(&text).map_err(|error| error.to_string()),
+            ReplyEnd::Length => Err("it was cut off at max_tokens".to_owned()),
+            ReplyEnd::Other(why) => Err(format!("it ended early: {why}")),
         };
         match read {
             Ok(texts) => Outcome::Taken(texts),
@@ -143,7 +164,7 @@ impl<'w> Work<'w> {
 }
 
 impl Inquiry for Work<'_> {
-    fn next(&mut self) -> Option<Question> {
+    fn next(&mut self) -> Option<ChatQuestion> {
         if self.wish.load(Ordering::SeqCst) {
             return None;
         }
@@ -153,10 +174,10 @@ impl Inquiry for Work<'_> {
         let QueryText { system, user } = self.session.questions[number].text.clone();
         let keys = self.session.task.query.keys().to_vec();
         let seed = self.limits.seed.wrapping_add(known.attempts as u64);
-        Some(Question { number, system, user, keys, seed })
+        Some(ChatQuestion { number, system, user, keys, seed })
     }
 
-    fn hear(&mut self, number: usize, answer: Answer) -> anyhow::Result<()> {
+    fn hear(&mut self, number: usize, answer: Answer) -> Result<(), AskError> {
         match answer {
             // A second answer to the same question changes nothing.
             _ if self.standing.known[number].texts.is_some() => Ok(()),
@@ -177,11 +198,11 @@ impl Inquiry for Work<'_> {
 ///
 /// # Errors
 /// Texts about other data; files that were changed.
-pub(crate) fn look(
+pub(super) fn look(
     folder: &Folder,
     session: &Session<'_>,
     (limits, labels): (Limits, &LabelSet),
-) -> anyhow::Result<(Outlook, Vec<usize>)> {
+) -> Result<(Outlook, Vec<usize>), AskError> {
     let mut found = folder.find(session, None)?;
     if limits.retry_failed {
         found.standing.known.iter_mut().for_each(Known::forgive);

@@ -6,7 +6,7 @@ use emotrain_recipe::{Availability, InterpretSection, KnowledgeLevel, ResponseFo
 use serde::{Deserialize, Serialize};
 
 use super::task::Task;
-use crate::llm::ModelIdentity;
+use crate::chat_model::ModelIdentity;
 
 /// The version of folders and journals.
 pub(super) const VERSION: u32 = 1;
@@ -14,19 +14,19 @@ pub(super) const VERSION: u32 = 1;
 /// What texts must have in common to stand in one folder.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Identity {
+pub(super) struct Identity {
     /// Of the query's texts, keys and bounds.
-    pub(crate) query_sha256: String,
+    pub(super) query_sha256: String,
     /// Who was asked.
-    pub(crate) model: ModelIdentity,
+    pub(super) model: ModelIdentity,
     /// How replies were drawn.
-    pub(crate) parameters: Parameters,
+    pub(super) parameters: Parameters,
 }
 
 /// How replies are drawn, in the recipe's words.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Parameters {
+pub(super) struct Parameters {
     temperature: f64,
     top_p: f64,
     max_tokens: Option<usize>,
@@ -38,7 +38,7 @@ pub(crate) struct Parameters {
 
 impl Identity {
     /// What the recipe and the model at hand would write.
-    pub(crate) fn new(task: &Task, section: &InterpretSection, model: ModelIdentity) -> Self {
+    pub(super) fn new(task: &Task, section: &InterpretSection, model: ModelIdentity) -> Self {
         let InterpretSection { temperature, top_p, max_tokens, response_format, seed, .. } = *section;
         let extra_body = section.extra_body.clone();
         let parameters = Parameters { temperature, top_p, max_tokens, response_format, seed, extra_body };

@@ -9,6 +9,7 @@ use emotrain_prompt::QueryTarget;
 use serde::{Deserialize, Serialize};
 
 use super::record::Identity;
+use crate::error::AskError;
 
 /// The first line.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -80,7 +81,7 @@ pub(super) struct Lines {
 ///
 /// # Errors
 /// A line that is not one of ours.
-pub(super) fn read(path: &Path) -> anyhow::Result<Option<Lines>> {
+pub(super) fn read(path: &Path) -> Result<Option<Lines>, AskError> {
     let bytes = match emotrain_base::read(path, limits::LINES) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         read => read?,
@@ -109,7 +110,7 @@ impl Journal {
     ///
     /// # Errors
     /// A file that cannot be written.
-    pub(super) fn begin(path: &Path, head: &Head) -> anyhow::Result<Self> {
+    pub(super) fn begin(path: &Path, head: &Head) -> Result<Self, AskError> {
         emotrain_data::write_jsonl(path, [head])?;
         let file = OpenOptions::new().append(true).open(path);
         let file = file.map_err(|error| WriteError::new(path, &error))?;
@@ -120,7 +121,7 @@ impl Journal {
     ///
     /// # Errors
     /// A file that cannot be written.
-    pub(super) fn go_on(path: &Path, lines: &Lines) -> anyhow::Result<Self> {
+    pub(super) fn go_on(path: &Path, lines: &Lines) -> Result<Self, AskError> {
         let open = || {
             let file = OpenOptions::new().append(true).open(path)?;
             file.set_len(lines.whole)?;
@@ -134,7 +135,7 @@ impl Journal {
     ///
     /// # Errors
     /// A file that cannot be written.
-    pub(super) fn add(&mut self, entry: &Entry) -> anyhow::Result<()> {
+    pub(super) fn add(&mut self, entry: &Entry) -> Result<(), AskError> {
         let mut line = serde_json::to_vec(entry)?;
         line.push(b'\n');
         let write = self.file.write_all(&line).and_then(|()| self.file.sync_data());

@@ -6,13 +6,14 @@
 mod patience;
 mod wire;
 
+use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use emotrain_base::Complaint;
+use emotrain_base::{Complaint, Listener};
 use emotrain_hub::{Secret, overheard};
 use emotrain_recipe::InterpretSection;
 use ureq::Agent;
@@ -20,9 +21,8 @@ use ureq::http::HeaderMap;
 
 use self::patience::{Gate, back_off, pause, wished};
 use self::wire::{Form, Meaning, Response, meaning};
-use super::{Answer, ChatModel, Inquiry, ModelIdentity, Question, Reply};
-use crate::env;
-use crate::printer::Printer;
+use super::{Answer, AskContext, ChatModel, ChatQuestion, Inquiry, ModelIdentity, Reply};
+use crate::error::AskError;
 
 /// A server that does not take a connection within so many seconds is not there.
 const CONNECT_S: f64 = 10.0;
@@ -34,7 +34,7 @@ const IN_A_ROW: usize = 3;
 const LONGEST_PAUSE: Duration = Duration::from_mins(10);
 
 /// A server and how it is asked.
-pub(crate) struct Server<'p> {
+pub(super) struct Server<'l> {
     agent: Agent,
     url: String,
     form: Form,
@@ -46,7 +46,7 @@ pub(crate) struct Server<'p> {
     wish: Arc<AtomicBool>,
     /// Whether it was said that questions are put again.
     told: AtomicBool,
-    printer: &'p Printer,
+    listener: &'l dyn Listener,
 }
 
 /// What became of a question, repetitions included.
@@ -60,26 +60,24 @@ enum Outcome {
     Lasting(Complaint),
 }
 
-impl<'p> Server<'p> {
+impl<'l> Server<'l> {
     /// Opens no connection yet.
     ///
     /// # Errors
     /// A section without a model, a key that is not there.
-    pub(crate) fn new(
-        section: &InterpretSection,
-        wish: Arc<AtomicBool>,
-        printer: &'p Printer,
-    ) -> Result<Self, Complaint> {
+    pub(super) fn new(section: &InterpretSection, context: AskContext<'l>) -> Result<Self, Complaint> {
         let Some(model) = section.model.clone() else {
             let hint = "write the server's own name for it: model = \"…\" under [interpret]";
             return Err(Complaint::usage("interpret.model is needed to ask a server").hint(hint));
         };
-        let key = section.api_key_env.as_deref().map(key).transpose()?;
+        let listener = context.hub.listener();
+        let key =
+            section.api_key_env.as_deref().map(|name| key(name, (context.variable)(name))).transpose()?;
         let base = section.base_url.trim_end_matches('/');
         if key.is_some()
             && let Some(host) = overheard(base)
         {
-            printer.warn(format_args!(
+            listener.warn(&format!(
                 "the key goes to {host} unencrypted, as interpret.base_url begins with http://"
             ));
         }
@@ -100,14 +98,14 @@ impl<'p> Server<'p> {
             gate: Gate::new(section.requests_per_minute),
             section: section.clone(),
             identity: ModelIdentity { provider: "openai".to_owned(), model, revision: String::new() },
-            wish,
+            wish: Arc::clone(context.wish),
             told: AtomicBool::new(false),
-            printer,
+            listener,
         })
     }
 
     /// Puts a question as often as it takes.
-    fn put(&self, question: &Question, ended: &AtomicBool) -> Outcome {
+    fn put(&self, question: &ChatQuestion, ended: &AtomicBool) -> Outcome {
         let stop = || wished(&[&self.wish, ended]);
         let mut reason = "not asked yet".to_owned();
         for repetition in 0..=self.section.max_retries {
@@ -143,7 +141,7 @@ impl<'p> Server<'p> {
     }
 
     /// One request and what its response means.
-    fn ask(&self, question: &Question) -> Meaning {
+    fn ask(&self, question: &ChatQuestion) -> Meaning {
         let words = |text: String| match &self.key {
             Some(key) => key.hide_in(text),
             None => text,
@@ -154,7 +152,7 @@ impl<'p> Server<'p> {
         }
     }
 
-    fn exchange(&self, question: &Question) -> Result<Response, ureq::Error> {
+    fn exchange(&self, question: &ChatQuestion) -> Result<Response, ureq::Error> {
         let body = self.form.body(question).to_string();
         let mut request = self.agent.post(&self.url).content_type("application/json");
         request = request.header("Accept", "application/json").header("Connection", "close");
@@ -176,10 +174,9 @@ impl<'p> Server<'p> {
     /// Says once that questions are put again, and each time to those who want to know.
     fn tell(&self, reason: &str) {
         if !self.told.swap(true, Ordering::SeqCst) && self.section.max_retries > 0 {
-            self.printer
-                .say(format_args!("a question got no reply ({reason}); such questions are put again"));
+            self.listener.say(&format!("a question got no reply ({reason}); such questions are put again"));
         } else {
-            self.printer.detail(format_args!("no reply: {reason}"));
+            self.listener.detail(&format!("no reply: {reason}"));
         }
     }
 
@@ -192,10 +189,10 @@ impl<'p> Server<'p> {
 }
 
 impl ChatModel for Server<'_> {
-    fn answer(&mut self, inquiry: &mut dyn Inquiry) -> anyhow::Result<()> {
+    fn answer(&mut self, inquiry: &mut dyn Inquiry) -> Result<(), AskError> {
         let (this, ended) = (&*self, &AtomicBool::new(false));
         let (send, receive) = mpsc::channel();
-        let mut end: Option<anyhow::Error> = None;
+        let mut end: Option<AskError> = None;
         let (mut under_way, mut silent) = (0, 0);
         thread::scope(|scope| {
             loop {
@@ -271,12 +268,12 @@ fn trouble(error: &ureq::Error, words: &dyn Fn(String) -> String) -> Meaning {
     }
 }
 
-/// The key in the environment variable of this name.
+/// The key in the environment variable of this name and value.
 ///
 /// # Errors
 /// A variable that is not set, is empty, or holds what no key can.
-fn key(name: &str) -> Result<Secret, Complaint> {
-    let Some(value) = env::variable(name) else {
+fn key(name: &str, value: Option<OsString>) -> Result<Secret, Complaint> {
+    let Some(value) = value else {
         let message =
             format!("interpret.api_key_env: the environment variable {name} is not set or is empty");
         return Err(Complaint::usage(message).hint(format!("export {name}=…, or write api_key_env = \"\"")));

@@ -8,76 +8,62 @@
 mod local;
 mod openai;
 
-use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use emotrain_base::Complaint;
+use emotrain_hub::Hub;
 use emotrain_recipe::{InterpretSection, Provider, Recipe};
 
-use crate::printer::Printer;
-use crate::shell::Shell;
+use crate::error::AskError;
 
-/// The model that `[interpret]` names; a local one runs on the device of `[model]`. `wish` is the user's wish to stop.
+/// What asking takes from the program.
+#[derive(Clone, Copy)]
+pub struct AskContext<'c> {
+    /// Where local models come from, and who is told what goes on.
+    pub hub: Hub<'c>,
+    /// The user's wish to stop.
+    pub wish: &'c Arc<AtomicBool>,
+    /// The value of an environment variable; none that is empty.
+    pub variable: fn(&str) -> Option<OsString>,
+}
+
+/// The model that `[interpret]` names; a local one runs on the device of `[model]`.
 ///
 /// # Errors
 /// A section that does not say enough, a key that is not there, a local model that cannot be loaded.
-pub(crate) fn open<'s>(
-    recipe: &Recipe,
-    wish: Arc<AtomicBool>,
-    shell: &'s Shell,
-) -> anyhow::Result<Box<dyn ChatModel + 's>> {
+pub fn open<'c>(recipe: &Recipe, context: AskContext<'c>) -> Result<Box<dyn ChatModel + 'c>, AskError> {
     let section = &recipe.interpret;
     Ok(match section.provider {
-        Provider::Openai => Box::new(openai::Server::new(section, wish, &shell.printer)?),
-        Provider::Local => Box::new(local::Local::load(section, &recipe.model, wish, shell)?),
+        Provider::Openai => Box::new(openai::Server::new(section, context)?),
+        Provider::Local => Box::new(local::Local::load(section, &recipe.model, context)?),
     })
 }
 
 /// Who would answer, as far as the section says: without the revision, and none where it names no model.
-pub(crate) fn named(section: &InterpretSection) -> Option<ModelIdentity> {
+pub fn named(section: &InterpretSection) -> Option<ModelIdentity> {
     let model = section.model.clone()?;
     Some(ModelIdentity { provider: section.provider.to_string(), model, revision: String::new() })
 }
 
-/// Warns of the reasons for which questions got no reply, and counts the questions.
-pub(crate) fn tell_silent(reasons: &BTreeMap<String, usize>, printer: &Printer) -> usize {
-    for (reason, count) in reasons {
-        printer.warn(format_args!("{count} questions got no reply: {reason}"));
-    }
-    reasons.values().sum()
-}
-
-/// The error of a session in which so many questions got no reply.
-///
-/// # Errors
-/// If there are any.
-pub(crate) fn refuse_silence(silent: usize) -> anyhow::Result<()> {
-    if silent == 0 {
-        return Ok(());
-    }
-    let complaint = Complaint::input(format!("{silent} questions got no reply and are still open"));
-    Err(complaint.hint("see that the server of interpret.base_url runs, then run the same command again: what was answered is kept").into())
-}
-
 /// A chat that waits for the model's reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Question {
+pub struct ChatQuestion {
     /// The asker's own number, which the answer bears again.
-    pub(crate) number: usize,
+    pub number: usize,
     /// The message of the system; empty = there is none.
-    pub(crate) system: String,
+    pub system: String,
     /// The message of the user.
-    pub(crate) user: String,
+    pub user: String,
     /// The keys of the JSON object of texts that the reply is to be; none where it has another form.
-    pub(crate) keys: Vec<String>,
+    pub keys: Vec<String>,
     /// Seed of this reply. Another attempt at the same question has another.
-    pub(crate) seed: u64,
+    pub seed: u64,
 }
 
 /// Why a reply ends where it ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Finish {
+pub enum ReplyEnd {
     /// The model ended it.
     Stop,
     /// It was cut off at the longest length.
@@ -88,16 +74,16 @@ pub(crate) enum Finish {
 
 /// What the model replied.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Reply {
+pub struct Reply {
     /// The text, as it came.
-    pub(crate) text: String,
+    pub text: String,
     /// Why it ends.
-    pub(crate) finish: Finish,
+    pub finish: ReplyEnd,
 }
 
 /// What became of a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub enum Answer {
     /// A reply, good or bad.
     Reply(Reply),
     /// The model cannot answer this question and never will, as it is longer than its context.
@@ -107,25 +93,25 @@ pub(crate) enum Answer {
 }
 
 /// Who has questions.
-pub(crate) trait Inquiry {
+pub trait Inquiry {
     /// The next question; none when there is none for now. An answer may bring further ones.
-    fn next(&mut self) -> Option<Question>;
+    fn next(&mut self) -> Option<ChatQuestion>;
 
     /// Hears what became of a question.
     ///
     /// # Errors
     /// When it cannot be kept: no more questions are put.
-    fn hear(&mut self, number: usize, answer: Answer) -> anyhow::Result<()>;
+    fn hear(&mut self, number: usize, answer: Answer) -> Result<(), AskError>;
 }
 
 /// A language model for chats.
-pub(crate) trait ChatModel {
+pub trait ChatModel {
     /// Answers questions until there are none and none is under way.
     ///
     /// # Errors
     /// What ends all asking: a refusal that holds for every question, a server that does not answer any
     /// more, or an error of the inquiry. Replies that had come by then were heard.
-    fn answer(&mut self, inquiry: &mut dyn Inquiry) -> anyhow::Result<()>;
+    fn answer(&mut self, inquiry: &mut dyn Inquiry) -> Result<(), AskError>;
 
     /// Who answers, for records: a name and where it runs. Holds no key.
     fn identity(&self) -> ModelIdentity;
@@ -134,11 +120,11 @@ pub(crate) trait ChatModel {
 /// Who answers.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct ModelIdentity {
+pub struct ModelIdentity {
     /// `openai` or `local`.
-    pub(crate) provider: String,
+    pub provider: String,
     /// The model's name, as the recipe has it.
-    pub(crate) model: String,
+    pub model: String,
     /// What tells apart models of one name: a commit or a digest; empty for a server, and where it is not known yet.
-    pub(crate) revision: String,
+    pub revision: String,
 }

@@ -10,7 +10,7 @@ use emotrain_model::{Finish as Ending, Generated};
 use emotrain_prompt::{ChatTokenizer, Message, PromptError, Role, Thinking};
 use serde_json::Value;
 
-use super::super::{Finish, Question, Reply};
+use super::super::{ChatQuestion, Reply, ReplyEnd};
 
 /// A question with as much of its reply as there is.
 pub(super) struct Draft {
@@ -33,10 +33,10 @@ impl Draft {
     /// # Errors
     /// A chat template that fails.
     pub(super) fn new(
-        question: &Question,
+        question: &ChatQuestion,
         chat: &ChatTokenizer,
     ) -> Result<Result<Self, String>, PromptError> {
-        let Question { number, seed, system, user, keys } = question;
+        let ChatQuestion { number, seed, system, user, keys } = question;
         let system = (!system.is_empty()).then_some(Message { role: Role::System, content: system });
         let messages: Vec<Message> =
             system.into_iter().chain([Message { role: Role::User, content: user }]).collect();
@@ -90,7 +90,7 @@ impl Draft {
     ) -> Result<Option<Reply>, PromptError> {
         let written = chat.decode_text(&answer.ids)?;
         if self.keys.is_empty() || answer.finish == Ending::Length {
-            let finish = if answer.finish == Ending::Length { Finish::Length } else { Finish::Stop };
+            let finish = if answer.finish == Ending::Length { ReplyEnd::Length } else { ReplyEnd::Stop };
             return Ok(Some(Reply { text: std::mem::take(&mut self.text) + &written, finish }));
         }
         // A model that ends its turn within a text has ended the text.
@@ -103,7 +103,7 @@ impl Draft {
             return Ok(None);
         }
         self.text.push('}');
-        Ok(Some(Reply { text: std::mem::take(&mut self.text), finish: Finish::Stop }))
+        Ok(Some(Reply { text: std::mem::take(&mut self.text), finish: ReplyEnd::Stop }))
     }
 
     /// Writes what stands before the next text.

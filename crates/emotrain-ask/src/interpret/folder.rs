@@ -11,12 +11,13 @@ use super::journal::{self, Head, Journal, Lines, Place};
 use super::record::{Identity, Manifest, SplitRecord, VERSION};
 use super::session::Session;
 use super::standing::{FailedRow, Known, Numbers, Standing, lines};
+use crate::error::AskError;
 
 const MANIFEST: &str = "manifest.json";
 const SPLITS: [SplitKind; 3] = [SplitKind::Train, SplitKind::Valid, SplitKind::Test];
 
 /// A task's folder and, if it is to be written to, the right to do so.
-pub(crate) struct Folder {
+pub(super) struct Folder {
     path: PathBuf,
     manifest: Option<Manifest>,
     /// Held as long as the folder is.
@@ -36,7 +37,7 @@ impl Folder {
     ///
     /// # Errors
     /// A manifest that is not one of ours.
-    pub(crate) fn look(path: &Path) -> anyhow::Result<Self> {
+    pub(super) fn look(path: &Path) -> Result<Self, AskError> {
         let manifest = read_manifest(&path.join(MANIFEST))?;
         Ok(Self { path: path.to_path_buf(), manifest, _lock: None })
     }
@@ -45,7 +46,7 @@ impl Folder {
     ///
     /// # Errors
     /// A folder that another process works in or that cannot be written to.
-    pub(crate) fn take(path: &Path) -> anyhow::Result<Self> {
+    pub(super) fn take(path: &Path) -> Result<Self, AskError> {
         create_folder(path)?;
         let lock = lock(path)?;
         Ok(Self { _lock: Some(lock), ..Self::look(path)? })
@@ -55,7 +56,7 @@ impl Folder {
     ///
     /// # Errors
     /// A file that cannot be removed.
-    pub(crate) fn clear(&mut self) -> anyhow::Result<()> {
+    pub(super) fn clear(&mut self) -> Result<(), AskError> {
         self.manifest = None;
         remove(&self.path.join(MANIFEST))?;
         for split in SPLITS {
@@ -70,11 +71,11 @@ impl Folder {
     ///
     /// # Errors
     /// What differs, and the mend.
-    pub(crate) fn check(&self, identity: &Identity) -> anyhow::Result<()> {
+    pub(super) fn check(&self, identity: &Identity) -> Result<(), AskError> {
         self.manifest.as_ref().map_or(Ok(()), |manifest| self.same(identity, &manifest.identity()))
     }
 
-    fn same(&self, identity: &Identity, before: &Identity) -> anyhow::Result<()> {
+    fn same(&self, identity: &Identity, before: &Identity) -> Result<(), AskError> {
         let differences = identity.differences(before);
         if differences.is_empty() {
             return Ok(());
@@ -86,7 +87,7 @@ impl Folder {
         Err(Complaint::usage(message).hint(hint).into())
     }
 
-    fn same_data(&self, session: &Session<'_>, before: &str) -> anyhow::Result<()> {
+    fn same_data(&self, session: &Session<'_>, before: &str) -> Result<(), AskError> {
         if session.data_sha256 == before {
             return Ok(());
         }
@@ -97,7 +98,7 @@ impl Folder {
     }
 
     /// Whether a split is finished, with no journal on top.
-    pub(crate) fn is_finished(&self, split: SplitKind) -> bool {
+    pub(super) fn is_finished(&self, split: SplitKind) -> bool {
         self.record(split).is_some() && !self.journal(split).exists()
     }
 
@@ -105,7 +106,7 @@ impl Folder {
     ///
     /// # Errors
     /// Texts about other data or, with an identity, of another origin; files that were changed.
-    pub(super) fn find(&self, session: &Session<'_>, identity: Option<&Identity>) -> anyhow::Result<Found> {
+    pub(super) fn find(&self, session: &Session<'_>, identity: Option<&Identity>) -> Result<Found, AskError> {
         let (split, numbers) = (session.split, Numbers::of(session));
         let (done, failed, journal) = (self.done(split), self.failed(split), self.journal(split));
         let mut standing = Standing::new(session);
@@ -147,7 +148,7 @@ impl Folder {
         session: &Session<'_>,
         (identity, found): (&Identity, &Found),
         retries_failed: bool,
-    ) -> anyhow::Result<Journal> {
+    ) -> Result<Journal, AskError> {
         let path = self.journal(session.split);
         if let Some(lines) = &found.lines {
             return Journal::go_on(&path, lines);
@@ -171,7 +172,7 @@ impl Folder {
         session: &Session<'_>,
         (identity, standing, replies): (&Identity, &Standing, usize),
         (naming_labels, length_outside): (usize, usize),
-    ) -> anyhow::Result<()> {
+    ) -> Result<(), AskError> {
         let split = session.split;
         let questions = || session.questions.iter().zip(&standing.known);
         let keys = session.task.query.keys();
@@ -228,7 +229,7 @@ impl Folder {
     }
 }
 
-fn read_manifest(path: &Path) -> anyhow::Result<Option<Manifest>> {
+fn read_manifest(path: &Path) -> Result<Option<Manifest>, AskError> {
     if !path.exists() {
         return Ok(None);
     }
@@ -248,7 +249,7 @@ fn read_manifest(path: &Path) -> anyhow::Result<Option<Manifest>> {
 ///
 /// # Errors
 /// A folder that another process works in, or that cannot be written to.
-pub(crate) fn lock(folder: &Path) -> anyhow::Result<Lock> {
+pub(crate) fn lock(folder: &Path) -> Result<Lock, AskError> {
     Lock::take(folder).map_err(|error| match error {
         LockError::Taken { .. } => {
             Complaint::input(error.to_string()).hint("wait for it, or stop it; its replies are kept").into()
@@ -257,7 +258,7 @@ pub(crate) fn lock(folder: &Path) -> anyhow::Result<Lock> {
     })
 }
 
-fn remove(path: &Path) -> anyhow::Result<()> {
+fn remove(path: &Path) -> Result<(), AskError> {
     match fs_err::remove_file(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         removed => removed.map_err(|error| WriteError::new(path, &error).into()),

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use anyhow::Context;
 use emotrain_base::Complaint;
 use emotrain_data::{JsonlReader, TextFile};
 use serde::{Deserialize, Serialize};
@@ -11,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::journal::{Entry, Outcome, Place};
 use super::session::Session;
+use crate::error::AskError;
 
 /// A line of `<split>.failed.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -87,7 +87,7 @@ impl Numbers {
         Self(places.zip(0..).collect())
     }
 
-    fn find(&self, place: &Place, path: &Path) -> anyhow::Result<usize> {
+    fn find(&self, place: &Place, path: &Path) -> Result<usize, AskError> {
         let stranger = || {
             let about = serde_json::to_string(place).unwrap_or_default();
             let complaint = Complaint::input(format!("{}: {about} is not in the data", path.display()));
@@ -111,7 +111,7 @@ impl Standing {
         &mut self,
         (done, failed): (&Path, &Path),
         (keys, numbers): (&[String], &Numbers),
-    ) -> anyhow::Result<()> {
+    ) -> Result<(), AskError> {
         let file = TextFile::read(done)?;
         for row in JsonlReader::<Map<String, Value>>::new(&file) {
             let (line, mut row) = row?;
@@ -149,7 +149,7 @@ impl Standing {
         entries: &[Entry],
         numbers: &Numbers,
         path: &Path,
-    ) -> anyhow::Result<()> {
+    ) -> Result<(), AskError> {
         for entry in entries {
             self.known[numbers.find(&entry.of, path)?].hear(&entry.outcome);
         }
@@ -163,10 +163,10 @@ impl Standing {
 }
 
 /// The bytes of JSON lines.
-pub(super) fn lines<T: Serialize>(rows: impl Iterator<Item = T>) -> anyhow::Result<Vec<u8>> {
+pub(super) fn lines<T: Serialize>(rows: impl Iterator<Item = T>) -> Result<Vec<u8>, AskError> {
     let mut bytes = Vec::new();
     for row in rows {
-        serde_json::to_writer(&mut bytes, &row).context("a row has no JSON form")?;
+        serde_json::to_writer(&mut bytes, &row)?;
         bytes.push(b'\n');
     }
     Ok(bytes)

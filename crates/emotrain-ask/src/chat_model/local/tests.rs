@@ -1,26 +1,25 @@
 use std::collections::BTreeMap;
 
+use emotrain_base::Silent;
+use emotrain_hub::{Hub, HubSettings};
 use emotrain_recipe::Recipe;
 
 use super::*;
-use crate::cli::Talk;
-use crate::env::Env;
-use crate::llm::{Finish, Question, Reply};
-use crate::printer::Printer;
+use crate::chat_model::{ChatQuestion, Reply, ReplyEnd};
 
 /// Asks a list of questions; a wish to stop may come after some answers.
 struct List {
-    questions: Vec<Question>,
+    questions: Vec<ChatQuestion>,
     heard: BTreeMap<usize, Answer>,
     stop_after: Option<(usize, Arc<AtomicBool>)>,
 }
 
 impl Inquiry for List {
-    fn next(&mut self) -> Option<Question> {
+    fn next(&mut self) -> Option<ChatQuestion> {
         self.questions.pop()
     }
 
-    fn hear(&mut self, number: usize, answer: Answer) -> anyhow::Result<()> {
+    fn hear(&mut self, number: usize, answer: Answer) -> Result<(), AskError> {
         assert!(self.heard.insert(number, answer).is_none(), "{number} is answered once");
         if let Some((_, wish)) = self.stop_after.as_ref().filter(|(count, _)| *count <= self.heard.len()) {
             wish.store(true, Ordering::SeqCst);
@@ -29,8 +28,8 @@ impl Inquiry for List {
     }
 }
 
-fn questions() -> Vec<Question> {
-    let question = |number: usize, user: &str| Question {
+fn questions() -> Vec<ChatQuestion> {
+    let question = |number: usize, user: &str| ChatQuestion {
         number,
         system: if number.is_multiple_of(2) { "Name the emotion.".to_owned() } else { String::new() },
         user: user.to_owned(),
@@ -56,12 +55,12 @@ fn nano_with(concurrency: usize, max_tokens: usize, wish: &Arc<AtomicBool>, form
          [eval]\nload_best_model_at_end = false\n"
     );
     let recipe: Recipe = emotrain_recipe::parse(&text, std::path::Path::new("test.toml"), &[]).unwrap();
-    let env = Env::read();
-    let shell = Shell { printer: Printer::new(Talk { quiet: true, verbose: false }, &env), env };
-    Local::load(&recipe.interpret, &recipe.model, Arc::clone(wish), &shell).unwrap()
+    let settings = HubSettings::default();
+    let context = AskContext { hub: Hub::new(&settings, &Silent), wish, variable: |_| None };
+    Local::load(&recipe.interpret, &recipe.model, context).unwrap()
 }
 
-fn ask(model: &mut Local, questions: Vec<Question>) -> BTreeMap<usize, Answer> {
+fn ask(model: &mut Local, questions: Vec<ChatQuestion>) -> BTreeMap<usize, Answer> {
     let mut list = List { questions, heard: BTreeMap::new(), stop_after: None };
     model.answer(&mut list).unwrap();
     list.heard
@@ -85,7 +84,7 @@ fn every_question_is_answered_and_company_does_not_matter() {
 #[test]
 fn a_model_that_never_saw_json_fills_in_an_object() {
     let keys = ["explicit", "implicit \"or so\""].map(str::to_owned).to_vec();
-    let asked = || questions().into_iter().map(|question| Question { keys: keys.clone(), ..question });
+    let asked = || questions().into_iter().map(|question| ChatQuestion { keys: keys.clone(), ..question });
     let together = ask(&mut nano_with(3, 60, &Arc::default(), "json_schema"), asked().collect());
     let mut alone = nano_with(1, 60, &Arc::default(), "json_schema");
     let mut read = 0;
@@ -93,7 +92,7 @@ fn a_model_that_never_saw_json_fills_in_an_object() {
         let number = question.number;
         let Answer::Reply(Reply { text, finish }) = &together[&number] else { panic!("{together:?}") };
         assert!(text.starts_with("{\"explicit\": \""), "{text}");
-        if *finish == Finish::Stop {
+        if *finish == ReplyEnd::Stop {
             assert!(text.contains("\", \"implicit \\\"or so\\\"\": \"") && text.ends_with("\"}"), "{text}");
             read += usize::from(emotrain_prompt::read_reply(text, &keys).is_ok());
         }
@@ -106,8 +105,8 @@ fn a_model_that_never_saw_json_fills_in_an_object() {
 fn another_seed_gives_another_reply_and_a_long_one_is_cut() {
     let wish = Arc::default();
     let mut model = nano(4, 12, &wish);
-    let again: Vec<Question> = (0..4)
-        .map(|seed| Question { number: 9 + seed, seed: seed as u64, ..questions()[0].clone() })
+    let again: Vec<ChatQuestion> = (0..4)
+        .map(|seed| ChatQuestion { number: 9 + seed, seed: seed as u64, ..questions()[0].clone() })
         .collect();
     let replies = ask(&mut model, again);
     let texts: std::collections::BTreeSet<String> =
@@ -117,7 +116,7 @@ fn another_seed_gives_another_reply_and_a_long_one_is_cut() {
     let replies = ask(&mut cut, questions());
     let lengths = replies
         .values()
-        .filter(|answer| matches!(answer, Answer::Reply(Reply { finish: Finish::Length, .. })));
+        .filter(|answer| matches!(answer, Answer::Reply(Reply { finish: ReplyEnd::Length, .. })));
     assert!(lengths.count() > 0);
 }
 

@@ -7,7 +7,7 @@ use emotrain_recipe::{InterpretSection, ResponseFormat};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::super::{Finish, Question, Reply};
+use super::super::{ChatQuestion, Reply, ReplyEnd};
 use super::patience::retry_after;
 
 /// As much of a server's words as a message shows.
@@ -42,7 +42,7 @@ impl Form {
     }
 
     /// The request's body.
-    pub(super) fn body(&self, question: &Question) -> Value {
+    pub(super) fn body(&self, question: &ChatQuestion) -> Value {
         let message = |role: &str, content: &str| json!({ "role": role, "content": content });
         let mut messages = vec![message("user", &question.user)];
         if !question.system.is_empty() {
@@ -141,9 +141,9 @@ fn completion(body: &[u8], words: &dyn Fn(String) -> String) -> Meaning {
         return Meaning::passing("the response does not hold exactly one choice");
     };
     let finish = match finish_reason.as_deref() {
-        None | Some("stop") => Finish::Stop,
-        Some("length") => Finish::Length,
-        Some(other) => Finish::Other(words(other.to_owned())),
+        None | Some("stop") => ReplyEnd::Stop,
+        Some("length") => ReplyEnd::Length,
+        Some(other) => ReplyEnd::Other(words(other.to_owned())),
     };
     Meaning::Reply(Reply { text: words(message.content.unwrap_or_default()), finish })
 }
