@@ -11,7 +11,7 @@ use crate::rust_source::words;
 use crate::tree::{crates, files_with, read};
 
 /// A crate of the workspace and what its shipped code may depend on, the lowest level first.
-const EDGES: [(&str, u8, &[&str]); 12] = [
+const EDGES: [(&str, u8, &[&str]); 13] = [
     ("emotrain-base", 0, &[]),
     ("emotrain-recipe", 1, &["emotrain-base"]),
     ("emotrain-data", 2, &["emotrain-recipe", "emotrain-base"]),
@@ -52,10 +52,26 @@ const EDGES: [(&str, u8, &[&str]); 12] = [
         ],
     ),
     (
+        "emotrain-prepare",
+        5,
+        &[
+            "emotrain-train",
+            "emotrain-hub",
+            "emotrain-retrieval",
+            "emotrain-curriculum",
+            "emotrain-prompt",
+            "emotrain-model",
+            "emotrain-data",
+            "emotrain-recipe",
+            "emotrain-base",
+        ],
+    ),
+    (
         "emotrain",
         6,
         &[
             "emotrain-ask",
+            "emotrain-prepare",
             "emotrain-hub",
             "emotrain-train",
             "emotrain-retrieval",
@@ -72,7 +88,7 @@ const EDGES: [(&str, u8, &[&str]); 12] = [
 /// The crates that name burn.
 const WITH_BURN: [&str; 3] = ["emotrain-model", "emotrain-train", "emotrain"];
 /// Those that do not, but are built on one that does.
-const ABOVE_BURN: [&str; 2] = ["emotrain-hub", "emotrain-ask"];
+const ABOVE_BURN: [&str; 3] = ["emotrain-hub", "emotrain-ask", "emotrain-prepare"];
 
 /// The manifest of a crate under `crates/`.
 struct Manifest {

@@ -4,28 +4,36 @@
 //! prints nothing, reads no clock of its own and draws no random number that is not a function of the seed and the
 //! step, so that a resumed run is bit for bit the run that never stopped.
 
+mod answers;
 mod checkpoint;
 mod course;
 mod error;
+mod eval_set;
 mod event;
 mod job;
 mod metrics_log;
 mod optim;
 mod order;
 mod run_dir;
+mod score_context;
 mod selection;
+mod start;
 mod step;
 mod trainer;
 mod validate;
 
+pub use answers::AnswerReader;
 pub use checkpoint::State;
 pub use course::{Course, EpochSamples, SamplePlace};
 pub use error::TrainError;
+pub use eval_set::{EvalContext, EvalResult, EvalSet, ask, comparison, predictions};
 pub use event::{End, Evaluation, Event};
 pub use job::Job;
 pub use optim::{Adam, LearningRate, Moments};
 pub use order::SampleOrder;
 pub use run_dir::{FORMAT_VERSION, RunDir};
+pub use score_context::{ScoreContext, SourceUse};
+pub use start::{check_init, init_record, init_size, make_trainable};
 pub use step::{StepAt, StepResult, step};
 pub use trainer::{Outcome, TrainData, train};
 pub use validate::{Questions, Scored, Validation, evaluate, label_loss, sample_losses, sequence_loss};

@@ -1,17 +1,16 @@
 //! From an error to what the shell is told, and to the advice that goes with it.
 
 use std::error::Error;
-use std::fmt;
 use std::io;
-use std::path::Path;
 
 use emotrain_ask::AskError;
-use emotrain_base::{Advice, Complaint, DamagedFile, Fault, WriteError};
+use emotrain_base::{Advice, Complaint, DamagedFile, Fault, Problems, WriteError};
 use emotrain_curriculum::CurriculumError;
 use emotrain_data::DataError;
 use emotrain_eval::EvalError;
 use emotrain_hub::HubError;
 use emotrain_model::ModelError;
+use emotrain_prepare::PrepareError;
 use emotrain_prompt::PromptError;
 use emotrain_recipe::RecipeError;
 use emotrain_retrieval::RetrievalError;
@@ -57,69 +56,6 @@ impl From<Fault> for Exit {
 #[error("nobody reads the output any more")]
 pub(crate) struct ReaderGone;
 
-/// Several independent errors, to be reported in one go.
-#[derive(Debug, Default)]
-pub(crate) struct Problems(Vec<anyhow::Error>);
-
-impl Problems {
-    /// Keeps an error and lets a value through.
-    pub(crate) fn take<T, E: Into<anyhow::Error>>(&mut self, result: Result<T, E>) -> Option<T> {
-        match result {
-            Ok(value) => Some(value),
-            Err(error) => {
-                self.add(error.into());
-                None
-            }
-        }
-    }
-
-    /// Keeps an error; several are taken apart, and what was told already is not told again.
-    pub(crate) fn add(&mut self, error: anyhow::Error) {
-        match error.downcast::<Self>() {
-            Ok(several) => several.0.into_iter().for_each(|error| self.add(error)),
-            Err(error) => {
-                let text = described(&error);
-                if !self.0.iter().any(|known| described(known) == text) {
-                    self.0.push(error);
-                }
-            }
-        }
-    }
-
-    /// Keeps an error of a recipe with the recipe's name, unless the error names it by itself.
-    pub(crate) fn add_of(&mut self, recipe: &Path, error: anyhow::Error) {
-        let about = |error: anyhow::Error| {
-            if error.is::<RecipeError>() { error } else { error.context(recipe.display().to_string()) }
-        };
-        match error.downcast::<Self>() {
-            Ok(several) => self.0.extend(several.0.into_iter().map(about)),
-            Err(error) => self.0.push(about(error)),
-        }
-    }
-
-    /// An error if any was kept.
-    ///
-    /// # Errors
-    /// See [`Problems::into_error`].
-    pub(crate) fn finish(self) -> anyhow::Result<()> {
-        if self.0.is_empty() { Ok(()) } else { Err(self.into_error()) }
-    }
-
-    /// The only error as it is, several as [`Problems`].
-    pub(crate) fn into_error(mut self) -> anyhow::Error {
-        if self.0.len() == 1 { self.0.remove(0) } else { self.into() }
-    }
-}
-
-impl fmt::Display for Problems {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let texts: Vec<String> = self.0.iter().map(described).collect();
-        f.write_str(&texts.join("\n"))
-    }
-}
-
-impl std::error::Error for Problems {}
-
 /// The whole text of an error: what happened, why, and what to do.
 pub(crate) fn described(error: &anyhow::Error) -> String {
     let mut text = String::new();
@@ -146,9 +82,6 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<Exit> {
         return Some(Exit::Done);
     }
     if let Some(problems) = cause.downcast_ref::<Problems>() {
-        return problems.0.first().map(of);
-    }
-    if let Some(problems) = cause.downcast_ref::<emotrain_base::Problems>() {
         return Some(problems.fault().into());
     }
     Some(advice(cause)?.fault().into())
@@ -176,6 +109,7 @@ fn advice<'e>(cause: &'e (dyn Error + 'static)) -> Option<&'e dyn Advice> {
         of::<ModelError>,
         of::<EvalError>,
         of::<HubError>,
+        of::<PrepareError>,
         of::<AskError>,
         of::<TrainError>,
         of::<io::Error>,
@@ -186,8 +120,7 @@ fn advice<'e>(cause: &'e (dyn Error + 'static)) -> Option<&'e dyn Advice> {
 #[cfg(test)]
 mod tests {
     use std::io::{Error as IoError, ErrorKind};
-
-    use anyhow::Context;
+    use std::path::Path;
 
     use super::*;
 
@@ -196,19 +129,6 @@ mod tests {
         let error = anyhow::Error::new(Complaint::usage("no").hint("yes")).context("cannot start");
         assert_eq!(of(&error), Exit::Usage);
         assert_eq!(described(&error), "cannot start: no\n  hint: yes");
-    }
-
-    #[test]
-    fn several_problems_are_told_at_once() {
-        let mut problems = Problems::default();
-        assert_eq!(problems.take(anyhow::Ok(1)), Some(1));
-        problems.add(Complaint::input("one").into());
-        problems.add(Complaint::input("one").into());
-        let two = Err::<(), _>(Complaint::usage("two").hint("three")).context("context");
-        problems.take(two);
-        let error = problems.finish().unwrap_err();
-        assert_eq!(of(&error), Exit::Input);
-        assert_eq!(described(&error), "one\ncontext: two\n  hint: three");
     }
 
     #[test]

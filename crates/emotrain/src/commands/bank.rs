@@ -6,7 +6,7 @@ mod review;
 use std::borrow::Cow;
 use std::path::Path;
 
-use emotrain_base::{Complaint, limits};
+use emotrain_base::{Complaint, Problems, limits};
 use emotrain_data::{
     JsonlReader, JsonlWriter, LabelPolicy, LabelSet, Origin, SplitKind, TextFile, load_split, mended,
 };
@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use super::curriculum::{format_of, labels_of};
 use crate::cli::{BankCheckArgs, BankCommand, BuildArgs, SearchArgs};
 use crate::env;
-use crate::exit::{Exit, Problems};
+use crate::exit::Exit;
 use crate::shell::Shell;
 
 /// Runs the command.
@@ -54,7 +54,7 @@ fn check_bank(args: &BankCheckArgs, shell: &Shell) -> anyhow::Result<Exit> {
     drop(bank);
     let mut problems = Problems::default();
     for problem in check(folder, encoder.as_ref().map(|encoder| encoder as &dyn Embedder)) {
-        problems.add(problem.into());
+        problems.add(problem);
     }
     problems.finish()?;
     let count = Bank::open(folder)?.len();

@@ -14,14 +14,13 @@ use emotrain_model::device::{self, OpenDevice, Profile};
 use emotrain_model::random::Key;
 use emotrain_model::{Batch, CausalLm, ModelConfig, Sequence};
 use emotrain_recipe::{Recipe, TrainMethod};
-use emotrain_train::{Adam, StepAt};
+use emotrain_train::{Adam, StepAt, make_trainable};
 
 use self::product::tflops;
 use self::report::{Measured, Report};
 use crate::cli::BenchArgs;
 use crate::env;
 use crate::exit::Exit;
-use crate::pipeline::make_trainable;
 use crate::shell::Shell;
 
 /// Runs the command: optimizer steps of one sequence each, as the recipe that `--set` describes would make them.

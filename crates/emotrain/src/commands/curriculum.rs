@@ -5,11 +5,11 @@ use std::path::Path;
 use emotrain_base::{Complaint, limits, write_atomic};
 use emotrain_curriculum::{Curriculum, DifficultySource, Overview, source, write_scores};
 use emotrain_data::{JsonlWriter, LabelPolicy, LabelSet, SplitKind, jsonl_dialogues, load_split};
+use emotrain_prepare::{Content, Ordered, kept_losses};
 use emotrain_recipe::{DataFormat, LabelSetName, Recipe};
 
 use crate::cli::{CurriculumCommand, ScoreArgs, ShowArgs};
 use crate::exit::Exit;
-use crate::pipeline::{Content, Ordered, kept_losses};
 use crate::shell::Shell;
 
 /// Runs the command.

@@ -1,5 +1,6 @@
 //! `emotrain RECIPE`: trains, or counts what would be trained.
 
+use emotrain_prepare::PreparedTraining;
 use emotrain_recipe::{Recipe, ResumeFrom};
 
 use crate::cli::{RecipeArgs, TrainArgs};
@@ -30,9 +31,9 @@ pub(crate) fn run(args: &TrainArgs, shell: &Shell) -> anyhow::Result<Exit> {
 }
 
 fn dry_run(recipe: &Recipe, shell: &Shell) -> anyhow::Result<Exit> {
-    let prepared = pipeline::prepare(recipe, &pipeline::wanted(recipe), shell)?;
-    prepared.base.check_weights()?;
-    prepared.tell(shell);
+    let prepared = PreparedTraining::new(recipe, &PreparedTraining::measured(recipe), shell.hub())?;
+    prepared.opened.base.check_weights()?;
+    prepared.tell(&shell.printer);
     shell.printer.result(pipeline::plan(&prepared))?;
     Ok(Exit::Done)
 }

@@ -4,12 +4,11 @@ use emotrain_base::{Complaint, limits};
 use emotrain_eval::write_predictions;
 use emotrain_model::CausalLm;
 use emotrain_recipe::Recipe;
-use emotrain_train::{End, Outcome, RunDir};
+use emotrain_train::{End, EvalContext, EvalResult, EvalSet, Outcome, RunDir, TrainError, comparison};
 use serde_json::{Value, json};
 
 use super::record::FORMAT_VERSION;
-use super::{EvalContext, EvalResult, EvalSet, comparison};
-use crate::printer::duration;
+use crate::printer::{Printer, duration};
 
 /// The untrained model's scores in the folder of a run.
 pub(crate) const BASELINE: &str = "baseline.json";
@@ -17,11 +16,11 @@ pub(crate) const BASELINE: &str = "baseline.json";
 /// The untrained model's scores, measured once in the life of a run.
 pub(crate) fn baseline(
     model: &CausalLm,
-    exams: &[&EvalSet],
+    sets: &[EvalSet],
     (run, resume): (&RunDir, bool),
     terms: EvalContext,
 ) -> anyhow::Result<Vec<EvalResult>> {
-    if !terms.recipe.eval.baseline || exams.is_empty() {
+    if !terms.section.baseline || sets.is_empty() {
         return Ok(Vec::new());
     }
     let path = run.path().join(BASELINE);
@@ -30,9 +29,9 @@ pub(crate) fn baseline(
         return serde_json::from_str(&text)
             .map_err(|error| Complaint::input(format!("{}: {error}", path.display())).into());
     }
-    terms.printer.say("measuring the untrained model");
+    terms.listener.say("measuring the untrained model");
     let measures: Vec<EvalResult> =
-        exams.iter().map(|exam| Ok(exam.hold(model, terms)?.0)).collect::<anyhow::Result<_>>()?;
+        sets.iter().map(|set| Ok(set.hold(model, terms)?.0)).collect::<Result<_, TrainError>>()?;
     run.write_json(BASELINE, &json!(measures))?;
     Ok(measures)
 }
@@ -40,20 +39,20 @@ pub(crate) fn baseline(
 /// Measures the trained model, prints the comparison, and keeps scores and predictions.
 pub(crate) fn report(
     model: &CausalLm,
-    exams: &[&EvalSet],
+    sets: &[EvalSet],
     (run, before): (&RunDir, &[EvalResult]),
-    terms: EvalContext,
+    (terms, printer): (EvalContext, &Printer),
 ) -> anyhow::Result<()> {
     let mut after = Vec::new();
-    for (number, exam) in exams.iter().enumerate() {
-        let (measure, predictions) = exam.hold(model, terms)?;
+    for (number, set) in sets.iter().enumerate() {
+        let (measure, predictions) = set.hold(model, terms)?;
         if !predictions.is_empty() {
             let file = format!("predictions.{}.jsonl", measure.split);
             write_predictions(&run.path().join(file), &predictions)?;
         }
         let earlier = before.iter().find(|before| before.split == measure.split);
         let gap = if number > 0 { "\n" } else { "" };
-        terms.printer.result(format_args!("{gap}{}", comparison(earlier, &measure)?))?;
+        printer.result(format_args!("{gap}{}", comparison(earlier, &measure)?))?;
         after.push(measure);
     }
     let version = FORMAT_VERSION;

@@ -6,13 +6,13 @@ use emotrain_base::{Complaint, WriteError, limits, sha256_hex};
 use emotrain_hub::Base;
 use emotrain_model::Checkpoint;
 use emotrain_model::device::OpenDevice;
+use emotrain_prepare::{Auxiliary, EncodedSplit, PreparedTraining, RetrievedDemonstrations};
 use emotrain_prompt::Sample;
 use emotrain_recipe::Recipe;
 use emotrain_train::RunDir;
 use serde_json::{Map, Value, json};
 
 use super::identity::{Difference, Identity, listed, named};
-use super::{Auxiliary, EncodedSplit, Prepared, RetrievedDemonstrations};
 use crate::env;
 
 /// The version of `run.json` and `report.json`.
@@ -40,12 +40,11 @@ pub(crate) enum OnDifference {
 
 impl Record {
     /// What is known before any weight is loaded.
-    pub(crate) fn new(prepared: &Prepared) -> Self {
-        let recipe = prepared.recipe;
+    pub(crate) fn new(prepared: &PreparedTraining<'_>) -> Self {
+        let recipe = prepared.opened.recipe;
         let begun = env::now();
-        let files =
-            prepared.materials.iter().map(|material| (material.name.as_str().to_owned(), file(material)));
-        let template = match prepared.encoder() {
+        let files = prepared.splits().map(|split| (split.name.as_str().to_owned(), file(split)));
+        let template = match prepared.opened.encoder() {
             Some(encoder) => json!({
                 "origin": encoder.template().origin(),
                 "sha256": sha256_hex(encoder.template().text().as_bytes()),
@@ -64,8 +63,7 @@ impl Record {
             (
                 "retrieval",
                 prepared
-                    .materials
-                    .iter()
+                    .splits()
                     .find_map(|m| m.found.as_ref())
                     .map_or(Value::Null, RetrievedDemonstrations::record),
             ),
@@ -217,17 +215,17 @@ fn check_kept(run: &RunDir, record: &Map<String, Value>) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn tokenizer(prepared: &Prepared) -> Value {
-    let chat = prepared.sample_maker.tokenizer().chat_template();
+fn tokenizer(prepared: &PreparedTraining<'_>) -> Value {
+    let chat = prepared.opened.sample_maker.tokenizer().chat_template();
     json!({
-        "sha256": sha256_hex(prepared.tokenizer.tokenizer_json.as_bytes()),
-        "config_sha256": prepared.tokenizer.tokenizer_config_json.as_ref().map(|text| sha256_hex(text.as_bytes())),
+        "sha256": sha256_hex(prepared.opened.tokenizer.tokenizer_json.as_bytes()),
+        "config_sha256": prepared.opened.tokenizer.tokenizer_config_json.as_ref().map(|text| sha256_hex(text.as_bytes())),
         "chat_template_sha256": chat.map(|template| sha256_hex(template.as_bytes())),
     })
 }
 
-fn labels(prepared: &Prepared) -> Value {
-    let names: Vec<&str> = prepared.labels.names().iter().map(String::as_str).collect();
+fn labels(prepared: &PreparedTraining<'_>) -> Value {
+    let names: Vec<&str> = prepared.opened.labels.names().iter().map(String::as_str).collect();
     json!({ "names": names, "sha256": sha256_hex(names.join("\n").as_bytes()) })
 }
 
@@ -243,23 +241,23 @@ fn curriculum(recipe: &Recipe) -> Value {
 }
 
 /// The knowledge sources by file; nothing without any.
-fn knowledge(prepared: &Prepared) -> Value {
-    if prepared.recipe.knowledge.is_empty() {
+fn knowledge(prepared: &PreparedTraining<'_>) -> Value {
+    if prepared.opened.recipe.knowledge.is_empty() {
         return Value::Null;
     }
-    let known = |material: &EncodedSplit| (material.name.as_str().to_owned(), material.known.record());
-    Value::Object(prepared.materials.iter().map(known).collect())
+    let known = |split: &EncodedSplit| (split.name.as_str().to_owned(), split.known.record());
+    Value::Object(prepared.splits().map(known).collect())
 }
 
-fn file(material: &EncodedSplit) -> Value {
-    let tasks = Sample::tasks(&material.samples).into_iter();
+fn file(split: &EncodedSplit) -> Value {
+    let tasks = Sample::tasks(&split.samples).into_iter();
     let tasks: Map<String, Value> =
         tasks.map(|(task, count)| (task.as_str().to_owned(), json!(count))).collect();
     json!({
-        "path": material.content.path(),
-        "sha256": material.content.sha256(),
-        "samples": material.samples.len(),
+        "path": split.content.path(),
+        "sha256": split.content.sha256(),
+        "samples": split.samples.len(),
         "tasks": tasks,
-        "tokens": material.counts().tokens,
+        "tokens": split.counts().tokens,
     })
 }

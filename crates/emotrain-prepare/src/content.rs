@@ -2,20 +2,21 @@
 
 use std::path::PathBuf;
 
-use emotrain_base::Complaint;
+use emotrain_base::{Complaint, Listener, Problems};
 use emotrain_data::{
     LabelSet, SharedDialogue, Split, SplitKind, TextSplit, Utterance, UtteranceId, check_disjoint,
     load_split, load_text,
 };
 use emotrain_recipe::{DataFormat, DataSection};
 
-use crate::exit::Problems;
-use crate::printer::Printer;
+use crate::error::PrepareError;
 
 /// What a data file holds.
 #[derive(Debug)]
-pub(crate) enum Content {
+pub enum Content {
+    /// Dialogues.
     Dialogues(Split),
+    /// Plain text.
     Documents(TextSplit),
 }
 
@@ -24,7 +25,7 @@ impl Content {
     ///
     /// # Errors
     /// A file that the recipe does not name, or that does not hold what it should.
-    pub(crate) fn read(section: &DataSection, labels: &LabelSet, name: SplitKind) -> anyhow::Result<Self> {
+    pub fn read(section: &DataSection, labels: &LabelSet, name: SplitKind) -> Result<Self, PrepareError> {
         let Some(path) = name.file(section) else {
             let key = name.as_str();
             let complaint = Complaint::usage(format!("the recipe names no data.{key}"));
@@ -40,7 +41,7 @@ impl Content {
     }
 
     /// The file.
-    pub(crate) fn path(&self) -> &PathBuf {
+    pub fn path(&self) -> &PathBuf {
         match self {
             Self::Dialogues(split) => &split.path,
             Self::Documents(split) => &split.path,
@@ -48,7 +49,7 @@ impl Content {
     }
 
     /// The hash of the file.
-    pub(crate) fn sha256(&self) -> &str {
+    pub fn sha256(&self) -> &str {
         match self {
             Self::Dialogues(split) => &split.sha256,
             Self::Documents(split) => &split.sha256,
@@ -56,7 +57,7 @@ impl Content {
     }
 
     /// What a file has that one should know of, counted.
-    pub(crate) fn remarkable(&self) -> [(usize, &'static str); 3] {
+    pub fn remarkable(&self) -> [(usize, &'static str); 3] {
         let (mended, damaged) = match self {
             Self::Dialogues(split) => (split.mended, split.damaged),
             Self::Documents(split) => (split.mended, 0),
@@ -66,7 +67,7 @@ impl Content {
     }
 
     /// The utterance of this id.
-    pub(crate) fn utterance(&self, id: &UtteranceId) -> Option<&Utterance> {
+    pub fn utterance(&self, id: &UtteranceId) -> Option<&Utterance> {
         let Self::Dialogues(split) = self else { return None };
         let dialogue = split.dialogues.iter().find(|dialogue| dialogue.id == id.dialogue)?;
         dialogue.utterances.get(id.position)
@@ -81,7 +82,7 @@ impl Content {
     }
 
     /// Counts for people to read.
-    pub(crate) fn summary(&self, labels: &LabelSet) -> String {
+    pub fn summary(&self, labels: &LabelSet) -> String {
         match self {
             Self::Dialogues(split) => split.summary(labels).to_string(),
             Self::Documents(split) => {
@@ -104,8 +105,8 @@ pub(crate) fn read_all(
     section: &DataSection,
     labels: &LabelSet,
     names: &[SplitKind],
-    printer: &Printer,
-) -> anyhow::Result<Vec<(SplitKind, Content)>> {
+    listener: &dyn Listener,
+) -> Result<Vec<(SplitKind, Content)>, PrepareError> {
     let mut problems = Problems::default();
     let read = |name: &SplitKind| Some((*name, problems.take(Content::read(section, labels, *name))?));
     let contents: Vec<(SplitKind, Content)> = names.iter().filter_map(read).collect();
@@ -116,17 +117,17 @@ pub(crate) fn read_all(
     let shared = check_disjoint(&splits.collect::<Vec<_>>(), section.format, section.shared_dialogues);
     let shared = problems.take(shared);
     problems.finish()?;
-    warn_of(&shared.unwrap_or_default(), printer);
+    warn_of(&shared.unwrap_or_default(), listener);
     Ok(contents)
 }
 
 /// Tells which dialogues stand in two splits, by id.
-fn warn_of(shared: &[SharedDialogue], printer: &Printer) {
+fn warn_of(shared: &[SharedDialogue], listener: &dyn Listener) {
     for of_files in shared.chunk_by(|one, other| one.later == other.later) {
         let ids: Vec<String> = of_files.iter().take(TOLD).map(ToString::to_string).collect();
         let more = if of_files.len() > TOLD { ", …" } else { "" };
         let (count, later) = (of_files.len(), of_files[0].later.display());
-        printer.warn(format_args!(
+        listener.warn(&format!(
             "{later}: {count} dialogues stand in another split too: {}{more}",
             ids.join(", ")
         ));

@@ -4,15 +4,15 @@ use std::path::PathBuf;
 
 use emotrain_base::Complaint;
 use emotrain_data::{LabelSet, ShownDemonstration, Split, SplitKind};
-use emotrain_hub::{TextEncoder, encoder_for_bank};
+use emotrain_hub::{Hub, TextEncoder, encoder_for_bank};
 use emotrain_recipe::{LabelSetName, Recipe};
 use emotrain_retrieval::{
     Asked, Bank, Embedder, EngineName, Retrieved, Retriever, cache_key, read_cache, write_cache,
 };
 use serde_json::{Value, json};
 
-use super::content::Content;
-use crate::shell::Shell;
+use crate::content::Content;
+use crate::error::PrepareError;
 
 /// The bank of a recipe, with the encoder that its texts are compared by, unless it is words in common.
 pub(crate) struct Library {
@@ -25,12 +25,12 @@ impl Library {
     ///
     /// # Errors
     /// A bank that cannot be opened, an encoder that is named and cannot be had or is not the bank's.
-    pub(crate) fn open(recipe: &Recipe, shell: &Shell) -> anyhow::Result<Option<Self>> {
+    pub(crate) fn open(recipe: &Recipe, hub: Hub<'_>) -> Result<Option<Self>, PrepareError> {
         let section = &recipe.retrieval;
         let shown = recipe.prompt.slots.has("demonstrations");
         let Some(folder) = section.bank.as_ref().filter(|_| shown) else { return Ok(None) };
         let bank = Bank::open(folder)?;
-        let encoder = encoder_for_bank(&bank, &section.encoder, &recipe.model.device, shell.hub())?;
+        let encoder = encoder_for_bank(&bank, &section.encoder, &recipe.model.device, hub)?;
         let library = Self { bank, encoder };
         if library.encoder.is_some() {
             // Told before anything is loaded: a bank with another encoder's vectors.
@@ -43,13 +43,13 @@ impl Library {
     ///
     /// # Errors
     /// As [`Library::open`].
-    pub(crate) fn found_by(&self, recipe: &Recipe) -> anyhow::Result<String> {
+    pub(crate) fn found_by(&self, recipe: &Recipe) -> Result<String, PrepareError> {
         let engine =
             if self.encoder.is_some() { self.retriever(recipe)?.engine() } else { EngineName::Lexical };
         Ok(engine.decisive())
     }
 
-    fn retriever<'a>(&'a self, recipe: &'a Recipe) -> anyhow::Result<Retriever<'a>> {
+    fn retriever<'a>(&'a self, recipe: &'a Recipe) -> Result<Retriever<'a>, PrepareError> {
         let encoder = self.encoder.as_ref().map(|encoder| encoder as &dyn Embedder);
         Ok(Retriever::new(&self.bank, &recipe.retrieval, encoder)?)
     }
@@ -57,13 +57,13 @@ impl Library {
 
 /// What was found for the utterances of one file.
 #[derive(Debug)]
-pub(crate) struct RetrievedDemonstrations {
+pub struct RetrievedDemonstrations {
     key: String,
     retrieved: Retrieved,
     bank: PathBuf,
     bank_hash: String,
     /// By utterance, in the order of the file; the most similar first.
-    pub(crate) shown: Vec<Vec<ShownDemonstration>>,
+    pub shown: Vec<Vec<ShownDemonstration>>,
 }
 
 /// The file of a run that keeps what was found for a split.
@@ -81,7 +81,7 @@ pub(crate) fn find(
     labels: &LabelSet,
     library: Option<&Library>,
     (content, name): (&Content, SplitKind),
-) -> anyhow::Result<Option<RetrievedDemonstrations>> {
+) -> Result<Option<RetrievedDemonstrations>, PrepareError> {
     let Some(library) = library else { return Ok(None) };
     let (section, bank) = (&recipe.retrieval, &library.bank);
     let Content::Dialogues(split) = content else {
@@ -117,17 +117,17 @@ impl RetrievedDemonstrations {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub(crate) fn keep(&self, recipe: &Recipe, name: SplitKind) -> anyhow::Result<()> {
+    pub fn keep(&self, recipe: &Recipe, name: SplitKind) -> Result<(), PrepareError> {
         Ok(write_cache(&kept(recipe, name), &self.key, &self.retrieved)?)
     }
 
     /// How it went, for people.
-    pub(crate) fn summary(&self) -> String {
+    pub fn summary(&self) -> String {
         self.retrieved.to_string()
     }
 
     /// Where it came from, for `run.json`.
-    pub(crate) fn record(&self) -> Value {
+    pub fn record(&self) -> Value {
         json!({
             "bank": self.bank, "sha256": self.bank_hash, "engine": self.retrieved.engine.to_string(),
             "found_by": self.retrieved.engine.decisive(),

@@ -1,19 +1,17 @@
 //! Knowledge sources for the utterances of a file, and what they make of its scores.
 
-use std::fmt;
-
-use emotrain_base::Complaint;
+use emotrain_base::{Complaint, Problems};
 use emotrain_data::{Dialogue, Knowledge, SplitKind, load_knowledge};
-use emotrain_recipe::{Availability, KnowledgeLevel, KnowledgeSection, Recipe};
-use serde::{Deserialize, Serialize};
+use emotrain_recipe::{Availability, KnowledgeSection, Recipe};
+use emotrain_train::{ScoreContext, SourceUse};
 use serde_json::{Value, json};
 
-use super::content::Content;
-use crate::exit::Problems;
+use crate::content::Content;
+use crate::error::PrepareError;
 
 /// The texts for one file, by source in the order of the recipe; nothing for a source whose slot is taken out.
 #[derive(Debug)]
-pub(crate) struct KnowledgeTexts {
+pub struct KnowledgeTexts {
     sources: Vec<Option<Knowledge>>,
     /// Later utterances that prompts show at most.
     future_window: usize,
@@ -23,7 +21,7 @@ pub(crate) struct KnowledgeTexts {
 ///
 /// # Errors
 /// Every source that cannot be read, does not cover the file, or is offline where the recipe wants causal prompts.
-pub(crate) fn known(recipe: &Recipe, content: &Content, name: SplitKind) -> anyhow::Result<KnowledgeTexts> {
+pub fn known(recipe: &Recipe, content: &Content, name: SplitKind) -> Result<KnowledgeTexts, PrepareError> {
     let prompt = &recipe.prompt;
     let future_window = if prompt.slots.has("future") { prompt.future_window } else { 0 };
     let Content::Dialogues(split) = content else {
@@ -36,7 +34,7 @@ pub(crate) fn known(recipe: &Recipe, content: &Content, name: SplitKind) -> anyh
             sources.push(None);
             continue;
         }
-        let loaded = load_knowledge(section, split, name).map_err(anyhow::Error::new);
+        let loaded = load_knowledge(section, split, name).map_err(PrepareError::from);
         let loaded = loaded.and_then(|knowledge| causal(recipe, section, knowledge));
         sources.push(problems.take(loaded));
     }
@@ -46,7 +44,11 @@ pub(crate) fn known(recipe: &Recipe, content: &Content, name: SplitKind) -> anyh
 
 /// Refuses an offline source where the recipe wants causal prompts. The recipe's own word was looked at when it was
 /// loaded; this is about that of the manifest, or that of none.
-fn causal(recipe: &Recipe, section: &KnowledgeSection, knowledge: Knowledge) -> anyhow::Result<Knowledge> {
+fn causal(
+    recipe: &Recipe,
+    section: &KnowledgeSection,
+    knowledge: Knowledge,
+) -> Result<Knowledge, PrepareError> {
     if !recipe.prompt.causal || knowledge.availability == Availability::Online {
         return Ok(knowledge);
     }
@@ -60,23 +62,23 @@ fn causal(recipe: &Recipe, section: &KnowledgeSection, knowledge: Knowledge) -> 
 
 impl KnowledgeTexts {
     /// The sources that are shown.
-    pub(super) fn sources(&self) -> impl Iterator<Item = &Knowledge> {
+    pub(crate) fn sources(&self) -> impl Iterator<Item = &Knowledge> {
         self.sources.iter().flatten()
     }
 
     /// The text of each source for an utterance, as the prompt wants them.
-    pub(crate) fn texts(&self, dialogue: &Dialogue, position: usize) -> Vec<&str> {
+    pub fn texts(&self, dialogue: &Dialogue, position: usize) -> Vec<&str> {
         let sources = self.sources.iter().map(Option::as_ref);
         sources.map(|source| source.map_or("", |source| source.text(dialogue, position))).collect()
     }
 
     /// How far each source reaches, for people.
-    pub(crate) fn summary(&self) -> Vec<String> {
+    pub fn summary(&self) -> Vec<String> {
         self.sources.iter().flatten().map(ToString::to_string).collect()
     }
 
     /// Where the texts came from, for `run.json`.
-    pub(crate) fn record(&self) -> Value {
+    pub fn record(&self) -> Value {
         let source = |source: &Knowledge| {
             json!({
                 "name": source.name, "level": source.level, "availability": source.availability,
@@ -88,61 +90,19 @@ impl KnowledgeTexts {
     }
 
     /// What prompts with these texts could know.
-    pub(crate) fn context(&self) -> Context {
-        let knowledge: Vec<SourceUse> = self.sources.iter().flatten().map(SourceUse::of).collect();
+    pub fn context(&self) -> ScoreContext {
+        let knowledge: Vec<SourceUse> = self.sources.iter().flatten().map(source_use).collect();
         let is_offline = |source: &SourceUse| source.availability == Availability::Offline;
         let offline = self.future_window > 0 || knowledge.iter().any(is_offline);
         let availability = if offline { Availability::Offline } else { Availability::Online };
-        Context { availability, future_window: self.future_window, knowledge }
+        ScoreContext { availability, future_window: self.future_window, knowledge }
     }
 }
 
-/// With what a score was made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Context {
-    /// Online, if nothing in the prompts came from later than the utterance; else offline.
-    pub(crate) availability: Availability,
-    /// Later utterances that prompts show at most.
-    pub(crate) future_window: usize,
-    /// The sources that prompts show.
-    pub(crate) knowledge: Vec<SourceUse>,
-}
-
-/// A knowledge source as a score used it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct SourceUse {
-    name: String,
-    level: KnowledgeLevel,
-    availability: Availability,
-    /// Utterances, speakers or dialogues with a text.
-    texts: usize,
-    /// All of them.
-    wanted: usize,
-}
-
-impl SourceUse {
-    fn of(source: &Knowledge) -> Self {
-        let wanted = source.coverage.wanted;
-        let texts = wanted - source.coverage.missing.len();
-        let (name, level, availability) = (source.name.clone(), source.level, source.availability);
-        Self { name, level, availability, texts, wanted }
-    }
-}
-
-impl fmt::Display for Context {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = self.availability;
-        let shown = self.knowledge.iter().map(|source| {
-            let SourceUse { name, level, availability, texts, wanted } = source;
-            format!("{name} ({availability}, {texts} of {wanted} by {level})")
-        });
-        let future = (self.future_window > 0).then(|| format!("{} later utterances", self.future_window));
-        let shown: Vec<String> = future.into_iter().chain(shown).collect();
-        match (self.availability, shown.is_empty()) {
-            (_, true) => write!(f, "made {kind}: prompts show what was said until then and nothing else"),
-            _ => write!(f, "made {kind}: prompts show {}", shown.join(", ")),
-        }
-    }
+/// A source as a score uses it.
+fn source_use(source: &Knowledge) -> SourceUse {
+    let wanted = source.coverage.wanted;
+    let texts = wanted - source.coverage.missing.len();
+    let (name, level, availability) = (source.name.clone(), source.level, source.availability);
+    SourceUse { name, level, availability, texts, wanted }
 }

@@ -1,92 +1,98 @@
 //! Measuring a model: on questions about emotions, or on plain text.
 
+use emotrain_base::{Listener, Parts};
 use emotrain_data::{Label, LabelSet, SplitKind};
 use emotrain_eval::{
     Bootstrap, EvalReport, Prediction, comparison_table, majority, score, weighted_f1_interval,
 };
 use emotrain_model::CausalLm;
-use emotrain_prompt::Sample;
-use emotrain_recipe::{OutputType, Recipe};
-use emotrain_train::{Questions, Scored, TrainError, Validation, evaluate, label_loss, sequence_loss};
+use emotrain_prompt::{Encoder, Sample};
+use emotrain_recipe::{EvalSection, OutputType};
 use serde::{Deserialize, Serialize};
 
-use super::answers::Reader;
-use super::knowledge::Context;
-use super::sample_maker::SampleMaker;
-use crate::printer::Printer;
+use crate::answers::AnswerReader;
+use crate::error::TrainError;
+use crate::score_context::ScoreContext;
+use crate::validate::{Questions, Scored, Validation, evaluate, label_loss, sequence_loss};
 
 /// Resampled sets behind the interval of a score.
 const RESAMPLES: usize = 1000;
 const CONFIDENCE: f64 = 0.95;
 
 /// One split, ready to be asked.
-pub(crate) struct EvalSet {
-    pub(crate) split: SplitKind,
-    pub(crate) validation: Validation,
-    /// What its prompts show.
-    context: Context,
+pub struct EvalSet {
+    /// The split.
+    pub split: SplitKind,
+    /// What is asked.
+    pub validation: Validation,
+    /// What its prompts show; none without labels.
+    context: Option<ScoreContext>,
     /// For answers in the model's own words; none without labels.
-    reader: Option<Reader>,
+    reader: Option<AnswerReader>,
 }
 
 /// The scores of one split, as they are stored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct EvalResult {
+pub struct EvalResult {
     /// `valid` or `test`.
-    pub(crate) split: String,
+    pub split: String,
     /// Mean negative log-likelihood of the supervised tokens, in nats.
-    pub(crate) loss: f64,
+    pub loss: f64,
     /// The scores, where there are labels.
-    pub(crate) report: Option<EvalReport>,
+    pub report: Option<EvalReport>,
     /// With what they were made, where there are scores.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) context: Option<Context>,
+    pub context: Option<ScoreContext>,
 }
 
 /// What an evaluation needs beside the model and the samples.
 #[derive(Clone, Copy)]
-pub(crate) struct EvalContext<'a> {
-    pub(crate) recipe: &'a Recipe,
-    pub(crate) labels: &'a LabelSet,
-    pub(crate) printer: &'a Printer,
+pub struct EvalContext<'a> {
+    /// How answers are found.
+    pub section: &'a EvalSection,
+    /// The labels.
+    pub labels: &'a LabelSet,
+    /// Who sees how far it is.
+    pub listener: &'a dyn Listener,
 }
 
 impl EvalSet {
-    /// Of the samples of a split, made with [`Answers::Withheld`](emotrain_prompt::Answers::Withheld).
-    pub(crate) fn new(
-        sample_maker: &SampleMaker,
+    /// Questions about emotions, made with [`Answers::Withheld`](emotrain_prompt::Answers::Withheld) by this encoder.
+    pub fn questions(
+        encoder: &Encoder,
         split: SplitKind,
-        (samples, context): (Vec<Sample>, Context),
+        samples: Vec<Sample>,
+        context: ScoreContext,
     ) -> Self {
-        let (validation, reader) = match sample_maker {
-            SampleMaker::Emotions(encoder) => {
-                let completions = encoder.label_completions().to_vec();
-                (Validation::Questions(Questions { samples, completions }), Some(Reader::new(encoder)))
-            }
-            SampleMaker::Text { .. } => (Validation::Sequences(samples), None),
-        };
-        Self { split, validation, context, reader }
+        let completions = encoder.label_completions().to_vec();
+        let validation = Validation::Questions(Questions { samples, completions });
+        Self { split, validation, context: Some(context), reader: Some(AnswerReader::new(encoder)) }
+    }
+
+    /// Sequences of plain text.
+    pub fn sequences(split: SplitKind, samples: Vec<Sample>) -> Self {
+        Self { split, validation: Validation::Sequences(samples), context: None, reader: None }
     }
 
     /// The scores of a model, and what it answered.
     ///
     /// # Errors
     /// A score that is not finite, or no utterances.
-    pub(crate) fn hold(
+    pub fn hold(
         &self,
         model: &CausalLm,
         terms: EvalContext,
-    ) -> anyhow::Result<(EvalResult, Vec<Prediction>)> {
+    ) -> Result<(EvalResult, Vec<Prediction>), TrainError> {
         let split = self.split.as_str().to_owned();
-        let batch_size = terms.recipe.eval.per_device_eval_batch_size;
+        let batch_size = terms.section.per_device_eval_batch_size;
         let questions = match &self.validation {
             Validation::Questions(questions) => questions,
             Validation::Sequences(samples) => {
-                let counter = terms.printer.counter(&split, samples.len());
-                let loss = sequence_loss(model, samples, batch_size, &mut |done| counter.set(done));
+                let mut meter = terms.listener.progress(&split, samples.len(), Parts::Samples);
+                let loss = sequence_loss(model, samples, batch_size, &mut |done| meter.set(done));
                 if !loss.is_finite() {
-                    return Err(TrainError::NonFinite { step: 0, what: "loss", value: loss }.into());
+                    return Err(TrainError::NonFinite { step: 0, what: "loss", value: loss });
                 }
                 return Ok((EvalResult { split, loss, report: None, context: None }, Vec::new()));
             }
@@ -103,7 +109,7 @@ impl EvalSet {
         report.weighted_f1_interval = Some(weighted_f1_interval(&truth, &predicted, count, bootstrap)?);
         report.loss = Some(loss);
         let predictions = predictions(scored, &answers, terms.labels)?;
-        let (report, context) = (Some(report), Some(self.context.clone()));
+        let (report, context) = (Some(report), self.context.clone());
         Ok((EvalResult { split, loss, report, context }, predictions))
     }
 }
@@ -113,21 +119,21 @@ impl EvalSet {
 ///
 /// # Errors
 /// A score that is not finite; a prompt that leaves no room for an answer.
-pub(crate) fn ask(
+pub fn ask(
     model: &CausalLm,
     questions: &Questions,
-    reader: Option<&Reader>,
+    reader: Option<&AnswerReader>,
     what: &str,
     terms: EvalContext,
-) -> anyhow::Result<(Vec<Scored>, Vec<Option<Label>>)> {
-    let (section, count) = (&terms.recipe.eval, questions.samples.len());
-    let counter = terms.printer.counter(what, count);
-    let scored = evaluate(model, questions, section, &mut |done| counter.set(done))?;
+) -> Result<(Vec<Scored>, Vec<Option<Label>>), TrainError> {
+    let (section, count) = (terms.section, questions.samples.len());
+    let mut meter = terms.listener.progress(what, count, Parts::Samples);
+    let scored = evaluate(model, questions, section, &mut |done| meter.set(done))?;
     let answers = match (section.output_type, reader) {
         (OutputType::GenerateUntil, Some(reader)) => {
-            let counter = terms.printer.counter(&format!("{what} answers"), count);
+            let mut meter = terms.listener.progress(&format!("{what} answers"), count, Parts::Samples);
             let batch_size = section.per_device_eval_batch_size;
-            reader.ask(model, (questions, batch_size), terms.labels, &counter)?
+            reader.ask(model, (questions, batch_size), terms.labels, &mut |done| meter.set(done))?
         }
         (OutputType::GenerateUntil | OutputType::MultipleChoice, _) => {
             scored.iter().map(|one| Some(one.predicted)).collect()
@@ -140,11 +146,11 @@ pub(crate) fn ask(
 ///
 /// # Errors
 /// A score that is not finite.
-pub(crate) fn predictions(
+pub fn predictions(
     scored: Vec<Scored>,
     answers: &[Option<Label>],
     labels: &LabelSet,
-) -> anyhow::Result<Vec<Prediction>> {
+) -> Result<Vec<Prediction>, TrainError> {
     let prediction = |(one, answer): (Scored, &Option<Label>)| {
         let scores: Vec<f64> = one.log_probs.iter().map(|&score| f64::from(score)).collect();
         let mut prediction = Prediction::likeliest(one.id, one.truth, &scores, labels)?;
@@ -158,7 +164,7 @@ pub(crate) fn predictions(
 ///
 /// # Errors
 /// Measures of different utterances.
-pub(crate) fn comparison(before: Option<&EvalResult>, after: &EvalResult) -> anyhow::Result<String> {
+pub fn comparison(before: Option<&EvalResult>, after: &EvalResult) -> Result<String, TrainError> {
     let Some(report) = &after.report else {
         let earlier = before.map_or(String::new(), |before| format!("{:.4} before, ", before.loss));
         let (split, loss) = (&after.split, after.loss);

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use anyhow::Context;
 use emotrain_base::Complaint;
-use emotrain_data::sha256_file;
 use emotrain_model::{CausalLm, LoraConfig, SafetensorsFile};
 use emotrain_recipe::{self as recipe, LoraSection, Recipe, TargetModules, TrainMethod};
 use serde_json::{Value, json};
+
+use crate::error::TrainError;
 
 const CONFIG: &str = "adapter_config.json";
 const TENSORS: &str = "adapter_model.safetensors";
@@ -18,11 +18,11 @@ const TENSORS: &str = "adapter_model.safetensors";
 /// # Errors
 /// A target module that the model does not have; an adapter that is damaged, for another model, or not what the recipe
 /// says.
-pub(crate) fn make_trainable(model: &mut CausalLm, recipe: &Recipe) -> anyhow::Result<()> {
+pub fn make_trainable(model: &mut CausalLm, recipe: &Recipe) -> Result<(), TrainError> {
     match (recipe.train.method, &recipe.lora.init_from) {
         (TrainMethod::Lora, None) => model.add_lora(&lora(&recipe.lora), recipe.train.seed)?,
         (TrainMethod::Lora, Some(folder)) => {
-            model.load_adapter(folder).context("lora.init_from cannot be loaded")?;
+            model.load_adapter(folder).map_err(TrainError::Init)?;
             agree(model, &recipe.lora)?;
             model.set_lora_dropout(recipe.lora.lora_dropout);
         }
@@ -35,7 +35,7 @@ pub(crate) fn make_trainable(model: &mut CausalLm, recipe: &Recipe) -> anyhow::R
 ///
 /// # Errors
 /// A folder that holds none.
-pub(crate) fn check(recipe: &Recipe) -> anyhow::Result<()> {
+pub fn check_init(recipe: &Recipe) -> Result<(), TrainError> {
     let Some(folder) = &recipe.lora.init_from else { return Ok(()) };
     if folder.join(CONFIG).symlink_metadata().is_err() {
         let complaint =
@@ -47,7 +47,7 @@ pub(crate) fn check(recipe: &Recipe) -> anyhow::Result<()> {
 }
 
 /// How many numbers the adapter has.
-pub(crate) fn size(folder: &Path) -> usize {
+pub fn init_size(folder: &Path) -> usize {
     let Ok(file) = SafetensorsFile::open(&folder.join(TENSORS)) else { return 0 };
     file.names().filter_map(|name| file.shape(name)).map(|shape| shape.iter().product::<usize>()).sum()
 }
@@ -56,15 +56,15 @@ pub(crate) fn size(folder: &Path) -> usize {
 ///
 /// # Errors
 /// A file that cannot be read.
-pub(crate) fn record(recipe: &Recipe) -> anyhow::Result<Value> {
+pub fn init_record(recipe: &Recipe) -> Result<Value, TrainError> {
     let Some(folder) = &recipe.lora.init_from else { return Ok(Value::Null) };
-    let [config, tensors] = [CONFIG, TENSORS].map(|name| sha256_file(&folder.join(name)));
+    let [config, tensors] = [CONFIG, TENSORS].map(|name| emotrain_base::sha256_file(&folder.join(name)));
     Ok(json!({ "path": folder, "sha256": tensors?, "config_sha256": config? }))
 }
 
 /// What the recipe says of the adapter is what the adapter is. A key at its default says nothing, since a saved recipe
 /// has every key.
-fn agree(model: &CausalLm, said: &LoraSection) -> anyhow::Result<()> {
+fn agree(model: &CausalLm, said: &LoraSection) -> Result<(), TrainError> {
     let least = "[model]\nmodel_name_or_path = \"-\"\n[data]\ntrain = \"-\"\n[eval]\nload_best_model_at_end = false\n";
     let default = recipe::parse(least, Path::new("default.toml"), &[])?.lora;
     let Some(lora) = model.lora() else { return Ok(()) };

@@ -5,20 +5,20 @@ use std::ops::ControlFlow;
 use emotrain_data::{Label, LabelSet};
 use emotrain_model::{CausalLm, Finish, Generated, GenerationConfig, Generator, Sampling, TokenPrompt};
 use emotrain_prompt::{ChatTokenizer, Encoder};
-use emotrain_train::Questions;
 
-use crate::printer::Counter;
+use crate::error::TrainError;
+use crate::validate::Questions;
 
 /// How answers are read.
 #[derive(Clone, Debug)]
-pub(crate) struct Reader {
+pub struct AnswerReader {
     chat: ChatTokenizer,
     end_of_turn: u32,
 }
 
-impl Reader {
+impl AnswerReader {
     /// For the questions of this encoder.
-    pub(crate) fn new(encoder: &Encoder) -> Self {
+    pub fn new(encoder: &Encoder) -> Self {
         Self { chat: encoder.chat().clone(), end_of_turn: encoder.end_of_turn() }
     }
 
@@ -27,13 +27,13 @@ impl Reader {
     ///
     /// # Errors
     /// A prompt that leaves no room for an answer; logits that are not finite.
-    pub(crate) fn ask(
+    pub fn ask(
         &self,
         model: &CausalLm,
         (questions, batch_size): (&Questions, usize),
         labels: &LabelSet,
-        counter: &Counter,
-    ) -> anyhow::Result<Vec<Option<Label>>> {
+        progress: &mut dyn FnMut(usize),
+    ) -> Result<Vec<Option<Label>>, TrainError> {
         let config = GenerationConfig {
             max_new_tokens: questions.completions.iter().map(Vec::len).max(),
             min_new_tokens: 0,
@@ -51,10 +51,12 @@ impl Reader {
         for &sample in &order {
             generation.push(TokenPrompt { ids: &questions.samples[sample].ids, sequence: sample as u64 })?;
         }
+        let mut done = 0;
         while !generation.is_idle() {
             for (number, answer) in generation.step(&mut |_| ControlFlow::Continue(()))? {
                 found[order[number]] = self.read(&answer, &questions.completions, labels)?;
-                counter.add(1);
+                done += 1;
+                progress(done);
             }
         }
         Ok(found)
@@ -66,7 +68,7 @@ impl Reader {
         answer: &Generated,
         completions: &[Vec<u32>],
         labels: &LabelSet,
-    ) -> anyhow::Result<Option<Label>> {
+    ) -> Result<Option<Label>, TrainError> {
         let Finish::StopToken(stop) = answer.finish else { return Ok(None) };
         let is_it = |completion: &Vec<u32>| completion.split_last() == Some((&stop, answer.ids.as_slice()));
         if let Some(index) = completions.iter().position(is_it) {
@@ -89,7 +91,7 @@ mod tests {
         let chat = ChatTokenizer::new(TokenizerFiles::from_folder(&nano).unwrap()).unwrap();
         let end_of_turn = *chat.stop_tokens().last().unwrap();
         let labels = LabelSet::builtin(LabelSetName::Meld);
-        let reader = Reader { chat, end_of_turn };
+        let reader = AnswerReader { chat, end_of_turn };
         let completions = [vec![9_999, end_of_turn], vec![9_998, 9_997, end_of_turn]];
         let read = |ids: Vec<u32>, finish| {
             reader.read(&Generated { ids, finish }, &completions, &labels).unwrap().map(Label::index)

@@ -5,19 +5,20 @@
 
 use std::path::Path;
 
-use emotrain_base::Complaint;
+use emotrain_base::{Complaint, Problems};
 use emotrain_data::Dialogue;
 use emotrain_model::random::Key;
 use emotrain_prompt::{Encoder, Sample, Task, Template};
 use emotrain_recipe::Recipe;
 use serde_json::{Value, json};
 
-use crate::exit::Problems;
+use crate::error::PrepareError;
 
 /// One of the questions and how often it is put.
 #[derive(Debug)]
-pub(crate) struct Auxiliary {
-    pub(crate) encoder: Encoder,
+pub struct Auxiliary {
+    /// What puts it.
+    pub encoder: Encoder,
     /// Its samples, as a share of the utterances that are trained on.
     ratio: f64,
 }
@@ -27,7 +28,7 @@ impl Auxiliary {
     ///
     /// # Errors
     /// Templates that do not do.
-    pub(crate) fn of(recipe: &Recipe, emotions: &Encoder) -> anyhow::Result<Vec<Self>> {
+    pub fn of(recipe: &Recipe, emotions: &Encoder) -> Result<Vec<Self>, PrepareError> {
         let mut problems = Problems::default();
         let mut all = Vec::new();
         for task in Task::AUXILIARY {
@@ -38,9 +39,7 @@ impl Auxiliary {
                     Encoder::new(chat, template, labels, &recipe.prompt, emotions.max_seq_length())
                 });
                 let encoder = problems.take(encoder.map_err(|error| match file {
-                    Some(_) => {
-                        anyhow::Error::new(error).context(format!("auxiliary.{}_template", task.as_str()))
-                    }
+                    Some(_) => Problems::from(error).about(&format!("auxiliary.{}_template", task.as_str())),
                     None => error.into(),
                 }));
                 all.extend(encoder.map(|encoder| Self { encoder, ratio }));
@@ -51,7 +50,7 @@ impl Auxiliary {
     }
 
     /// What it asks.
-    pub(crate) fn task(&self) -> Task {
+    pub fn task(&self) -> Task {
         self.encoder.template().task()
     }
 
@@ -61,16 +60,16 @@ impl Auxiliary {
     ///
     /// # Errors
     /// None that suits, or a ratio of less than half an utterance.
-    pub(crate) fn draw(
+    pub fn draw(
         &self,
         turns: &[(&Dialogue, usize)],
         chosen: &[usize],
         (path, key): (&Path, Key),
-    ) -> anyhow::Result<Vec<usize>> {
+    ) -> Result<Vec<usize>, PrepareError> {
         let suits = |&place: &usize| self.task().suits(turns[place].0, turns[place].1);
         let suited: Vec<usize> = chosen.iter().copied().filter(suits).collect();
         if suited.is_empty() {
-            return Err(self.nothing_to_ask(path, chosen.len()));
+            return Err(self.nothing_to_ask(path, chosen.len()).into());
         }
         let count = share(self.ratio, chosen.len());
         if count == 0 {
@@ -86,7 +85,7 @@ impl Auxiliary {
         Ok(first(suited, count, |&place| rank(key, turns[place])))
     }
 
-    fn nothing_to_ask(&self, path: &Path, chosen: usize) -> anyhow::Error {
+    fn nothing_to_ask(&self, path: &Path, chosen: usize) -> Complaint {
         let (name, ratio, path) = (self.task().as_str(), self.ratio, path.display());
         let lack = match self.task() {
             Task::SpeakerIdentification => "has several speakers in its dialogue",
@@ -95,11 +94,11 @@ impl Auxiliary {
         let message = format!(
             "{path}: auxiliary.{name} = {ratio}, but of the {chosen} utterances to train on none {lack}"
         );
-        Complaint::input(message).hint(format!("write {name} = 0.0 under [auxiliary]")).into()
+        Complaint::input(message).hint(format!("write {name} = 0.0 under [auxiliary]"))
     }
 
     /// Where its prompts come from, for `run.json`.
-    pub(crate) fn record(&self) -> Value {
+    pub fn record(&self) -> Value {
         let template = self.encoder.template();
         let sha256 = emotrain_base::sha256_hex(template.text().as_bytes());
         json!({ "task": self.task().as_str(), "template": template.origin(), "sha256": sha256 })
@@ -131,7 +130,7 @@ fn rank(key: Key, (dialogue, position): (&Dialogue, usize)) -> u64 {
 }
 
 /// The `count` places of the lowest rank, in ascending order.
-pub(super) fn first(mut places: Vec<usize>, count: usize, rank: impl Fn(&usize) -> u64) -> Vec<usize> {
+pub(crate) fn first(mut places: Vec<usize>, count: usize, rank: impl Fn(&usize) -> u64) -> Vec<usize> {
     if count < places.len() {
         places.sort_by_key(|place| (rank(place), *place));
         places.truncate(count);
@@ -141,7 +140,7 @@ pub(super) fn first(mut places: Vec<usize>, count: usize, rank: impl Fn(&usize) 
 }
 
 /// How many samples put which question, where there are auxiliary ones.
-pub(crate) fn kinds(samples: &[Sample]) -> Option<String> {
+pub fn kinds(samples: &[Sample]) -> Option<String> {
     let counts = Sample::tasks(samples);
     let told: Vec<String> = counts.iter().map(|(task, count)| format!("{count} {}", task.as_str())).collect();
     (counts.len() > 1).then(|| told.join(", "))

@@ -2,39 +2,46 @@
 
 use std::collections::BTreeSet;
 
-use emotrain_base::Complaint;
+use emotrain_base::{Complaint, Problems};
 use emotrain_data::SplitKind;
 use emotrain_prompt::{Sample, Task, TokenCounts};
 
-use super::{Content, KnowledgeTexts, Purpose, RetrievedDemonstrations};
-use crate::exit::Problems;
+use crate::content::Content;
+use crate::demonstrations::RetrievedDemonstrations;
+use crate::error::PrepareError;
+use crate::knowledge::KnowledgeTexts;
+use crate::purpose::Purpose;
 
 /// A data file with its samples.
-pub(crate) struct EncodedSplit {
-    pub(crate) name: SplitKind,
-    pub(crate) purpose: Purpose,
-    pub(crate) content: Content,
+pub struct EncodedSplit {
+    /// Which of the recipe's files it is.
+    pub name: SplitKind,
+    /// What its samples are for.
+    pub purpose: Purpose,
+    /// What the file holds.
+    pub content: Content,
     /// What its prompts show, where the recipe has a bank.
-    pub(crate) found: Option<RetrievedDemonstrations>,
+    pub found: Option<RetrievedDemonstrations>,
     /// What is known about its utterances.
-    pub(crate) known: KnowledgeTexts,
-    pub(crate) samples: Vec<Sample>,
+    pub known: KnowledgeTexts,
+    /// What the model gets.
+    pub samples: Vec<Sample>,
 }
 
 impl EncodedSplit {
     /// Counts of the samples.
-    pub(crate) fn counts(&self) -> TokenCounts {
+    pub fn counts(&self) -> TokenCounts {
         TokenCounts::of(&self.samples)
     }
 
     /// How many of the samples ask for something else than an emotion.
-    pub(super) fn auxiliary(&self) -> usize {
+    pub(crate) fn auxiliary(&self) -> usize {
         let counts = Sample::tasks(&self.samples);
         Task::AUXILIARY.iter().filter_map(|task| counts.get(task)).sum()
     }
 
     /// The counts for people; questions without answers supervise nothing by their nature.
-    pub(crate) fn counted(&self) -> String {
+    pub fn counted(&self) -> String {
         self.counts().to_string().replace(" (0 supervised)", "")
     }
 }
@@ -43,7 +50,7 @@ impl EncodedSplit {
 ///
 /// # Errors
 /// The first dialogue whose texts cannot be told apart, for each source.
-pub(crate) fn check_apart(materials: &[EncodedSplit]) -> anyhow::Result<()> {
+pub(crate) fn check_apart(materials: &[EncodedSplit]) -> Result<(), PrepareError> {
     let mut problems = Problems::default();
     for (number, later) in materials.iter().enumerate() {
         for earlier in &materials[..number] {
@@ -63,10 +70,10 @@ pub(crate) fn check_apart(materials: &[EncodedSplit]) -> anyhow::Result<()> {
                     let message = format!("{path}: dialogue {id} is one of {one} and another of {other}");
                     let hint =
                         "give each split its own file, with {split} in the path, or each row a \"split\"";
-                    problems.add(Complaint::input(message).hint(hint).into());
+                    problems.add(Complaint::input(message).hint(hint));
                 }
             }
         }
     }
-    problems.finish()
+    Ok(problems.finish()?)
 }

@@ -4,30 +4,31 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Context;
-use emotrain_base::{Complaint, limits};
+use emotrain_base::{Complaint, Listener, limits};
 use emotrain_curriculum::{Curriculum, DifficultyScorer, DifficultySource, Given, Wheel, source};
 use emotrain_data::{Dialogue, LabelSet};
 use emotrain_model::CausalLm;
 use emotrain_prompt::{Sample, Task};
 use emotrain_recipe::Recipe;
 use emotrain_train::{Course, EpochSamples, RunDir, SamplePlace, sample_losses};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{Content, EncodedSplit};
-use crate::printer::Printer;
+use crate::content::Content;
+use crate::encoded_split::EncodedSplit;
+use crate::error::PrepareError;
 
 /// The base model's loss on each dialogue, kept in the folder of a run.
-pub(crate) const LOSSES: &str = "curriculum.json";
+pub const LOSSES: &str = "curriculum.json";
 
 /// The dialogues of a file under the recipe's curriculum.
-pub(crate) struct Ordered<'a> {
+pub struct Ordered<'a> {
     recipe: &'a Recipe,
     labels: &'a LabelSet,
 }
 
 impl<'a> Ordered<'a> {
-    pub(crate) fn new(recipe: &'a Recipe, labels: &'a LabelSet) -> Self {
+    /// Under this recipe's curriculum.
+    pub fn new(recipe: &'a Recipe, labels: &'a LabelSet) -> Self {
         Self { recipe, labels }
     }
 
@@ -35,11 +36,11 @@ impl<'a> Ordered<'a> {
     ///
     /// # Errors
     /// A wheel or file of difficulties that does not do, or losses that are needed and not there.
-    pub(crate) fn scorer(
+    pub fn scorer(
         &self,
         dialogues: &[Dialogue],
         losses: Option<&BTreeMap<String, f64>>,
-    ) -> anyhow::Result<DifficultyScorer> {
+    ) -> Result<DifficultyScorer, PrepareError> {
         let section = &self.recipe.curriculum;
         let wheel = Wheel::from_section(section)?;
         let scorer = DifficultyScorer::new(section, self.labels, &wheel, self.recipe.train.seed)?;
@@ -50,7 +51,7 @@ impl<'a> Ordered<'a> {
                 scorer.with_given(Given::read(path)?)
             }
             DifficultySource::Loss => {
-                let losses = losses.context("the base model's losses are needed")?;
+                let losses = losses.ok_or_else(|| Complaint::input("the base model's losses are needed"))?;
                 // Dialogues of which no sample was drawn are not ordered.
                 let of = |dialogue: &Dialogue| losses.get(&dialogue.id).copied().unwrap_or(0.0);
                 let values: Vec<f64> = dialogues.iter().map(of).collect();
@@ -64,11 +65,11 @@ impl<'a> Ordered<'a> {
     ///
     /// # Errors
     /// As [`Ordered::scorer`]; too few dialogues; text without dialogues.
-    pub(crate) fn course(
+    pub fn course(
         &self,
         material: &EncodedSplit,
         losses: Option<&BTreeMap<String, f64>>,
-    ) -> anyhow::Result<Course> {
+    ) -> Result<Course, PrepareError> {
         let (section, epochs) = (&self.recipe.curriculum, self.recipe.train.num_train_epochs);
         if source(section) == DifficultySource::Unneeded {
             return Ok(Course::plain(material.samples.len(), epochs));
@@ -125,19 +126,19 @@ fn members(dialogues: &[Dialogue], samples: &[Sample]) -> Vec<Vec<usize>> {
 ///
 /// # Errors
 /// A loss that is not finite, or a file that cannot be read or written.
-pub(crate) fn losses(
+pub fn losses(
     model: &CausalLm,
     samples: &[Sample],
     (run, resume): (&RunDir, bool),
-    (recipe, printer): (&Recipe, &Printer),
-) -> anyhow::Result<Option<BTreeMap<String, f64>>> {
+    (recipe, listener): (&Recipe, &dyn Listener),
+) -> Result<Option<BTreeMap<String, f64>>, PrepareError> {
     if source(&recipe.curriculum) != DifficultySource::Loss {
         return Ok(None);
     }
     if resume && let Some(kept) = kept_losses(run.path())? {
         return Ok(Some(kept));
     }
-    printer.say("measuring the untrained model's loss on every dialogue");
+    listener.say("measuring the untrained model's loss on every dialogue");
     let samples: Vec<Sample> =
         samples.iter().filter(|sample| sample.task == Some(Task::Emotion)).cloned().collect();
     let losses = sample_losses(model, &samples, recipe.eval.per_device_eval_batch_size);
@@ -149,7 +150,7 @@ pub(crate) fn losses(
     }
     let means: BTreeMap<String, f64> =
         sums.into_iter().map(|(id, (sum, count))| (id, sum / count as f64)).collect();
-    run.write_json(LOSSES, &serde_json::to_value(&means)?)?;
+    run.write_json(LOSSES, &json!(means))?;
     Ok(Some(means))
 }
 
@@ -157,7 +158,7 @@ pub(crate) fn losses(
 ///
 /// # Errors
 /// A file that is damaged.
-pub(crate) fn kept_losses(run: &Path) -> anyhow::Result<Option<BTreeMap<String, f64>>> {
+pub fn kept_losses(run: &Path) -> Result<Option<BTreeMap<String, f64>>, PrepareError> {
     let path = run.join(LOSSES);
     if !path.exists() {
         return Ok(None);
@@ -170,7 +171,7 @@ pub(crate) fn kept_losses(run: &Path) -> anyhow::Result<Option<BTreeMap<String, 
 }
 
 /// A line for each epoch that differs from the one before.
-pub(crate) fn described(course: &Course, samples: usize) -> Vec<String> {
+pub fn described(course: &Course, samples: usize) -> Vec<String> {
     if course.places.is_empty() {
         return Vec::new();
     }

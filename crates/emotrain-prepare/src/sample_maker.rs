@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use emotrain_base::Complaint;
+use emotrain_base::{Complaint, Problems};
 use emotrain_data::{Dialogue, LabelSet, Split, TextSplit, UtteranceId};
 use emotrain_model::random::Key;
 use emotrain_prompt::{
@@ -11,11 +11,11 @@ use emotrain_prompt::{
 use emotrain_recipe::{DataFormat, Recipe};
 use rayon::prelude::*;
 
-use super::auxiliary::{Auxiliary, first};
-use super::content::Content;
-use super::demonstrations::RetrievedDemonstrations;
-use super::knowledge::KnowledgeTexts;
-use crate::exit::Problems;
+use crate::auxiliary::{Auxiliary, first};
+use crate::content::Content;
+use crate::demonstrations::RetrievedDemonstrations;
+use crate::error::PrepareError;
+use crate::knowledge::KnowledgeTexts;
 
 /// Tokens that end a document in the vocabularies of base models; the end of a chat turn is another one.
 const END_OF_TEXT: [&str; 2] = ["<|endoftext|>", "<|end_of_text|>"];
@@ -25,26 +25,35 @@ const TOLD: usize = 20;
 
 /// What makes samples.
 #[derive(Debug)]
-pub(crate) enum SampleMaker {
+pub enum SampleMaker {
     /// Questions about emotions.
     Emotions(Box<Encoder>),
     /// Plain text, cut into sequences of equal length.
-    Text { tokenizer: Box<ChatTokenizer>, end: u32, length: usize },
+    Text {
+        /// What the text is encoded with.
+        tokenizer: Box<ChatTokenizer>,
+        /// The token that ends a document.
+        end: u32,
+        /// Tokens of a sequence.
+        length: usize,
+    },
 }
 
 /// Which samples of a file, and in which form.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Selection<'a> {
-    pub(crate) answers: Answers,
+pub struct Selection<'a> {
+    /// Whether samples hold their answers.
+    pub answers: Answers,
     /// Whether utterances without a label are left out.
-    pub(crate) labelled_only: bool,
+    pub labelled_only: bool,
     /// At most so many, drawn by the key.
-    pub(crate) limit: Option<usize>,
-    pub(crate) key: Key,
+    pub limit: Option<usize>,
+    /// What is drawn is a function of it.
+    pub key: Key,
     /// Whether the loss counts the answer alone.
-    pub(crate) completion_only: bool,
+    pub completion_only: bool,
     /// What is asked of some utterances besides.
-    pub(crate) auxiliary: &'a [Auxiliary],
+    pub auxiliary: &'a [Auxiliary],
 }
 
 /// What prompts show beside the dialogues of a file.
@@ -59,7 +68,7 @@ impl SampleMaker {
     ///
     /// # Errors
     /// A template, tokenizer or chat template that does not do.
-    pub(crate) fn new(recipe: &Recipe, labels: &LabelSet, files: TokenizerFiles) -> anyhow::Result<Self> {
+    pub fn new(recipe: &Recipe, labels: &LabelSet, files: TokenizerFiles) -> Result<Self, PrepareError> {
         let length = recipe.train.max_seq_length;
         let origin = files.origin.clone();
         let template = Template::new(&recipe.prompt, &recipe.knowledge);
@@ -77,7 +86,7 @@ impl SampleMaker {
         let template = problems.take(template);
         let tokenizer = problems.take(tokenizer);
         let (Some(template), Some(tokenizer)) = (template, tokenizer) else {
-            return Err(problems.into_error());
+            return Err(problems.into());
         };
         let encoder = Encoder::new(tokenizer, template, labels.clone(), &recipe.prompt, length)?
             .with_demonstrations(&recipe.retrieval)?;
@@ -88,7 +97,7 @@ impl SampleMaker {
     ///
     /// # Errors
     /// Templates that do not do.
-    pub(crate) fn auxiliary(&self, recipe: &Recipe) -> anyhow::Result<Vec<Auxiliary>> {
+    pub fn auxiliary(&self, recipe: &Recipe) -> Result<Vec<Auxiliary>, PrepareError> {
         match self {
             Self::Emotions(encoder) => Auxiliary::of(recipe, encoder),
             Self::Text { .. } => Ok(Vec::new()),
@@ -104,7 +113,7 @@ impl SampleMaker {
         content: &Content,
         beside: Shown<'_>,
         selection: Selection<'_>,
-    ) -> anyhow::Result<Vec<Sample>> {
+    ) -> Result<Vec<Sample>, PrepareError> {
         match (self, content) {
             (Self::Emotions(encoder), Content::Dialogues(split)) => {
                 utterances(encoder, (split, beside), selection)
@@ -119,7 +128,7 @@ impl SampleMaker {
     }
 
     /// The tokenizer behind it.
-    pub(crate) fn tokenizer(&self) -> &ChatTokenizer {
+    pub fn tokenizer(&self) -> &ChatTokenizer {
         match self {
             Self::Emotions(encoder) => encoder.chat(),
             Self::Text { tokenizer, .. } => tokenizer,
@@ -127,7 +136,7 @@ impl SampleMaker {
     }
 
     /// Tokens that follow a prompt at most.
-    pub(crate) fn longest_completion(&self) -> usize {
+    pub fn longest_completion(&self) -> usize {
         match self {
             Self::Emotions(encoder) => encoder.label_completions().iter().map(Vec::len).max().unwrap_or(0),
             Self::Text { .. } => 0,
@@ -139,7 +148,7 @@ fn utterances(
     encoder: &Encoder,
     (split, beside): (&Split, Shown<'_>),
     selection: Selection<'_>,
-) -> anyhow::Result<Vec<Sample>> {
+) -> Result<Vec<Sample>, PrepareError> {
     let turns = split.dialogues.iter();
     let turns = turns.flat_map(|dialogue| (0..dialogue.utterances.len()).map(move |at| (dialogue, at)));
     let turns: Vec<_> = turns.collect();
@@ -161,11 +170,11 @@ fn utterances(
         let path = split.path.display();
         let place =
             if task == Task::Emotion { path.to_string() } else { format!("{path}: {}", task.as_str()) };
-        problems.add(anyhow::Error::new(error).context(place));
+        problems.add(Problems::from(error).about(&place));
     }
     if rest > 0 {
         let path = split.path.display();
-        problems.add(Complaint::input(format!("{path}: {rest} more utterances cannot be encoded")).into());
+        problems.add(Complaint::input(format!("{path}: {rest} more utterances cannot be encoded")));
     }
     problems.finish()?;
     let mut samples: Vec<Sample> = good.into_iter().filter_map(Result::ok).collect();
@@ -183,7 +192,7 @@ fn asked<'a>(
     encoder: &'a Encoder,
     (turns, path): (&[(&Dialogue, usize)], &Path),
     selection: Selection<'a>,
-) -> anyhow::Result<Vec<(usize, &'a Encoder)>> {
+) -> Result<Vec<(usize, &'a Encoder)>, PrepareError> {
     // An utterance without a label is context, unless labels are what is wanted.
     let is_asked =
         |&at: &usize| !selection.labelled_only || turns[at].0.utterances[turns[at].1].label.is_some();
@@ -205,7 +214,7 @@ fn sequences(
     tokenizer: &ChatTokenizer,
     text: &TextSplit,
     (end, length): (u32, usize),
-) -> anyhow::Result<Vec<Sample>> {
+) -> Result<Vec<Sample>, PrepareError> {
     let encoded: Result<Vec<Vec<u32>>, PromptError> =
         text.documents.par_iter().map(|document| tokenizer.encode(document)).collect();
     let mut stream = Vec::new();
