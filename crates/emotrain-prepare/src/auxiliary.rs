@@ -10,7 +10,7 @@ use emotrain_data::Dialogue;
 use emotrain_model::random::Key;
 use emotrain_prompt::{Encoder, Sample, Task, Template};
 use emotrain_recipe::Recipe;
-use serde_json::{Value, json};
+use emotrain_train::AuxiliaryRecord;
 
 use crate::error::PrepareError;
 
@@ -98,10 +98,13 @@ impl Auxiliary {
     }
 
     /// Where its prompts come from, for `run.json`.
-    pub fn record(&self) -> Value {
+    pub fn record(&self) -> AuxiliaryRecord {
         let template = self.encoder.template();
-        let sha256 = emotrain_base::sha256_hex(template.text().as_bytes());
-        json!({ "task": self.task().as_str(), "template": template.origin(), "sha256": sha256 })
+        AuxiliaryRecord {
+            task: self.task().as_str().to_owned(),
+            template: template.origin().to_owned(),
+            sha256: emotrain_base::sha256_hex(template.text().as_bytes()),
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use emotrain_recipe::{LabelSetName, Recipe};
 use emotrain_retrieval::{
     Asked, Bank, Embedder, EngineName, Retrieved, Retriever, cache_key, read_cache, write_cache,
 };
-use serde_json::{Value, json};
+use emotrain_train::RetrievalRecord;
 
 use crate::content::Content;
 use crate::error::PrepareError;
@@ -127,10 +127,13 @@ impl RetrievedDemonstrations {
     }
 
     /// Where it came from, for `run.json`.
-    pub fn record(&self) -> Value {
-        json!({
-            "bank": self.bank, "sha256": self.bank_hash, "engine": self.retrieved.engine.to_string(),
-            "found_by": self.retrieved.engine.decisive(),
-        })
+    pub fn record(&self) -> RetrievalRecord {
+        let engine = &self.retrieved.engine;
+        RetrievalRecord {
+            bank: self.bank.clone(),
+            sha256: self.bank_hash.clone(),
+            engine: engine.to_string(),
+            found_by: Some(engine.decisive()),
+        }
     }
 }

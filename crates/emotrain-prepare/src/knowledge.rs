@@ -3,8 +3,7 @@
 use emotrain_base::{Complaint, Problems};
 use emotrain_data::{Dialogue, Knowledge, SplitKind, load_knowledge};
 use emotrain_recipe::{Availability, KnowledgeSection, Recipe};
-use emotrain_train::{ScoreContext, SourceUse};
-use serde_json::{Value, json};
+use emotrain_train::{KnowledgeRecord, ScoreContext, SourceUse};
 
 use crate::content::Content;
 use crate::error::PrepareError;
@@ -78,13 +77,16 @@ impl KnowledgeTexts {
     }
 
     /// Where the texts came from, for `run.json`.
-    pub fn record(&self) -> Value {
-        let source = |source: &Knowledge| {
-            json!({
-                "name": source.name, "level": source.level, "availability": source.availability,
-                "path": source.path, "sha256": source.sha256, "wanted": source.coverage.wanted,
-                "missing": source.coverage.missing.len(), "extra": source.coverage.extra,
-            })
+    pub fn record(&self) -> Vec<KnowledgeRecord> {
+        let source = |source: &Knowledge| KnowledgeRecord {
+            name: source.name.clone(),
+            level: source.level,
+            availability: source.availability,
+            path: source.path.clone(),
+            sha256: source.sha256.clone(),
+            wanted: source.coverage.wanted,
+            missing: source.coverage.missing.len(),
+            extra: source.coverage.extra,
         };
         self.sources.iter().flatten().map(source).collect()
     }

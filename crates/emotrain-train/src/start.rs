@@ -6,9 +6,9 @@ use std::path::Path;
 use emotrain_base::Complaint;
 use emotrain_model::{CausalLm, LoraConfig, SafetensorsFile};
 use emotrain_recipe::{self as recipe, LoraSection, Recipe, TargetModules, TrainMethod};
-use serde_json::{Value, json};
 
 use crate::error::TrainError;
+use crate::run_record::InitRecord;
 
 const CONFIG: &str = "adapter_config.json";
 const TENSORS: &str = "adapter_model.safetensors";
@@ -52,14 +52,15 @@ pub fn init_size(folder: &Path) -> usize {
     file.names().filter_map(|name| file.shape(name)).map(|shape| shape.iter().product::<usize>()).sum()
 }
 
-/// What `run.json` says of the start.
+/// What `run.json` says of the start; nothing of one from a fresh adapter.
 ///
 /// # Errors
 /// A file that cannot be read.
-pub fn init_record(recipe: &Recipe) -> Result<Value, TrainError> {
-    let Some(folder) = &recipe.lora.init_from else { return Ok(Value::Null) };
-    let [config, tensors] = [CONFIG, TENSORS].map(|name| emotrain_base::sha256_file(&folder.join(name)));
-    Ok(json!({ "path": folder, "sha256": tensors?, "config_sha256": config? }))
+pub fn init_record(recipe: &Recipe) -> Result<Option<InitRecord>, TrainError> {
+    let Some(folder) = &recipe.lora.init_from else { return Ok(None) };
+    let [config_sha256, sha256] =
+        [CONFIG, TENSORS].map(|name| emotrain_base::sha256_file(&folder.join(name)));
+    Ok(Some(InitRecord { path: folder.clone(), sha256: sha256?, config_sha256: config_sha256? }))
 }
 
 /// What the recipe says of the adapter is what the adapter is. A key at its default says nothing, since a saved recipe

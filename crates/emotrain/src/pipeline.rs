@@ -4,7 +4,6 @@
 //! writes of itself is here.
 
 mod claim;
-mod identity;
 mod outcome;
 mod plan;
 mod record;
@@ -15,8 +14,10 @@ use emotrain_model::device::{self, OpenDevice};
 use emotrain_model::{CausalLm, Checkpoint};
 use emotrain_prepare::{LOSSES, Opened, Ordered, PreparedTraining, losses};
 use emotrain_recipe::{Recipe, TrainMethod};
-use emotrain_train::{End, EvalContext, EvalSet, Job, RunDir, TrainData, init_record, make_trainable};
-use serde_json::json;
+use emotrain_train::{
+    BASELINE, End, EvalContext, EvalSet, Job, OnDifference, RunDir, RunLog, RunRecord, TrainData, baseline,
+    init_record, list_differences, make_trainable,
+};
 
 use crate::env;
 use crate::exit::Exit;
@@ -26,7 +27,6 @@ use crate::shell::Shell;
 
 use self::claim::claim;
 pub(crate) use self::plan::plan;
-pub(crate) use self::record::{OnDifference, Record};
 
 /// Loads the base model, and says so.
 ///
@@ -62,7 +62,7 @@ pub(crate) fn train(
     let run = claim(recipe, shell)?;
     let prepared = PreparedTraining::new(recipe, &PreparedTraining::measured(recipe), shell.hub())?;
     prepared.tell(&shell.printer);
-    let mut record = Record::new(&prepared);
+    let mut made_of = record::prepared(&prepared);
     let on = device::open(&recipe.model.device, recipe.model.dtype)?;
     let (mut model, checkpoint) = load(&prepared.opened, &on, shell)?;
     make_trainable(&mut model, recipe)?;
@@ -71,18 +71,19 @@ pub(crate) fn train(
         shell
             .printer
             .say(format_args!("starts from {folder}: {layers} layers, r = {r}, lora_alpha = {alpha}"));
-        record.set("init_from", init_record(recipe)?);
     }
-    record.made_of(&prepared.opened.base, checkpoint.as_ref(), (&on, recipe))?;
-    begin(&prepared, &run, (&mut record, on_difference), shell)?;
+    made_of.init_from = init_record(recipe)?;
+    made_of.model = record::model(&prepared.opened, checkpoint.as_ref())?;
+    made_of.device = Some(record::device(&on, recipe));
+    let mut log = begin(&prepared, &run, (made_of, on_difference), shell)?;
 
     let PreparedTraining { opened, train, measured, .. } = prepared;
     let sets: Vec<EvalSet> = measured.into_iter().map(|split| opened.eval_set(split)).collect();
     let terms = EvalContext { section: &recipe.eval, labels: &opened.labels, listener: &shell.printer };
-    let before = outcome::baseline(&model, &sets, (&run, resume), terms)?;
+    let before = baseline(&model, &sets, (&run, resume), terms)?;
 
     let losses = losses(&model, &train.samples, (&run, resume), (recipe, &shell.printer))?;
-    record.keep(&run, &[outcome::BASELINE, LOSSES])?;
+    log.keep(&run, &[BASELINE, LOSSES], env::now())?;
     let course = Ordered::new(recipe, &opened.labels).course(&train, losses.as_ref())?;
     let valid = sets.iter().find(|set| set.split == SplitKind::Valid).map(|set| &set.validation);
     let data = TrainData { train: &train.samples, course: &course, valid };
@@ -103,17 +104,16 @@ pub(crate) fn train(
     let trained = trained?;
 
     let folder = if recipe.train.method == TrainMethod::Lora { run.adapter() } else { run.model() };
-    record.set_ending(outcome::ending(&trained));
-    record.set("peak_memory_mib", json!(env::peak_memory_mib()));
-    record.write(&run)?;
+    log.end(&trained, env::peak_memory_mib());
+    log.write(&run, env::now())?;
     if trained.end == End::Interrupted {
         shell.printer.say(format_args!("stopped after step {}, the state is saved", trained.state.step));
         return Ok(interrupt.exit());
     }
     if !sets.is_empty() {
-        outcome::report(&trained.model, &sets, (&run, &before), (terms, &shell.printer))?;
+        outcome::report(&trained.model, &sets, (&run, before), (terms, &shell.printer))?;
     }
-    record.write(&run)?;
+    log.write(&run, env::now())?;
     let summary = outcome::what_is_there(recipe, &trained);
     shell.printer.say(format_args!("{}: {summary}", folder.display()));
     Ok(Exit::Done)
@@ -123,20 +123,20 @@ pub(crate) fn train(
 fn begin(
     prepared: &PreparedTraining<'_>,
     run: &RunDir,
-    (record, on_difference): (&mut Record, OnDifference),
+    (made_of, on_difference): (RunRecord, OnDifference),
     shell: &Shell,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<RunLog> {
     let recipe = prepared.opened.recipe;
     let resume = recipe.save.resume_from_checkpoint.is_some();
-    let differences = record.take_up(run, resume, on_difference)?;
+    let (mut log, differences) = RunLog::take_up(made_of, run, resume, on_difference)?;
     if !differences.is_empty() {
-        let listed = identity::listed(&differences);
+        let listed = list_differences(&differences);
         shell.printer.warn(format_args!("the run goes on with other things than it began with{listed}"));
     }
     run.begin(recipe)?;
-    record.write(run)?;
+    log.write(run, env::now())?;
     for split in prepared.splits() {
         split.found.iter().try_for_each(|found| found.keep(recipe, split.name))?;
     }
-    Ok(())
+    Ok(log)
 }

@@ -2,11 +2,12 @@
 
 use emotrain_prepare::PreparedTraining;
 use emotrain_recipe::{Recipe, ResumeFrom};
+use emotrain_train::OnDifference;
 
 use crate::cli::{RecipeArgs, TrainArgs};
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
-use crate::pipeline::{self, OnDifference};
+use crate::pipeline;
 use crate::shell::Shell;
 
 /// Runs the command.
