@@ -9,13 +9,13 @@
 //! use emotrain_base::Silent;
 //! use emotrain_hub::{Hub, HubSettings};
 //!
-//! let text = "[model]\nmodel_name_or_path = \"./nowhere\"\n[data]\ntrain = \"none.jsonl\"\n\
+//! let text = "[model]\nmodel_name_or_path = \"acme/tiny\"\n[data]\ntrain = \"none.jsonl\"\n\
 //!             [eval]\nload_best_model_at_end = false\n";
 //! let recipe = emotrain_recipe::parse(text, "a.toml".as_ref(), &[])?;
 //! let settings = HubSettings::default();
 //! let error = emotrain_prepare::PreparedTraining::new(&recipe, &[], Hub::new(&settings, &Silent)).err().unwrap();
 //! let text = error.to_string();
-//! assert!(text.contains("none.jsonl: no such file") && text.contains("./nowhere"), "{text}");
+//! assert!(text.contains("none.jsonl: no such file") && text.contains("acme/tiny: there is no home"), "{text}");
 //! # Ok::<(), emotrain_recipe::RecipeError>(())
 //! ```
 
