@@ -1,5 +1,6 @@
 //! What can keep a curriculum from being made.
 
+use emotrain_base::{Advice, Fault};
 use emotrain_data::DataError;
 use emotrain_recipe::Difficulty;
 
@@ -133,6 +134,21 @@ impl CurriculumError {
         } else {
             None
         }
+    }
+}
+
+impl Advice for CurriculumError {
+    fn fault(&self) -> Fault {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "all others are about files and what they hold")]
+        match self {
+            Self::Data(error) => error.fault(),
+            Self::Wheel(_) | Self::UnknownEmotion { .. } | Self::TooFewDialogues { .. } => Fault::Usage,
+            _ => Fault::Input,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        Self::hint(self)
     }
 }
 

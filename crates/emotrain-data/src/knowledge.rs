@@ -14,11 +14,11 @@ use std::path::{Path, PathBuf};
 
 use emotrain_recipe::{Availability, KnowledgeLevel, KnowledgeSection};
 
-use crate::demonstration::SplitKind;
 use crate::dialogue::Dialogue;
 use crate::error::{DataError, DataProblem, KnowledgeGap, Place};
 use crate::io::sha256_file;
 use crate::split::Split;
+use crate::split_kind::SplitKind;
 
 use self::gather::Gather;
 

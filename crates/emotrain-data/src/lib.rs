@@ -25,11 +25,12 @@ mod label;
 mod load;
 mod mend;
 mod split;
+mod split_kind;
 mod summary;
 
 pub use demonstration::{
-    Demonstration, DemonstrationFile, DemonstrationId, Origin, ShownDemonstration, SplitKind,
-    load_demonstrations, load_prc_demonstrations,
+    Demonstration, DemonstrationFile, DemonstrationId, Origin, ShownDemonstration, load_demonstrations,
+    load_prc_demonstrations,
 };
 pub use dialogue::{Dialogue, ParseUtteranceIdError, Utterance, UtteranceId};
 pub use error::{DataError, DataProblem, FileKind, KnowledgeGap, Place};
@@ -39,4 +40,5 @@ pub use label::{Label, LabelSet, LabelSetError, emotion_of};
 pub use load::{JsonlDialogues, LabelPolicy, jsonl_dialogues, load_split, load_text, to_jsonl};
 pub use mend::mended;
 pub use split::{SharedDialogue, Split, TextSplit, check_disjoint};
+pub use split_kind::SplitKind;
 pub use summary::SplitSummary;

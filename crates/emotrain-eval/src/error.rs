@@ -1,5 +1,6 @@
 //! What can keep predictions from being scored.
 
+use emotrain_base::{Advice, Fault};
 use emotrain_data::{DataError, UtteranceId};
 
 /// A problem with predictions or with the file that holds them.
@@ -57,4 +58,10 @@ pub enum EvalError {
     /// The file of predictions could not be read or written.
     #[error(transparent)]
     Data(#[from] DataError),
+}
+
+impl Advice for EvalError {
+    fn fault(&self) -> Fault {
+        if let Self::Data(error) = self { error.fault() } else { Fault::Input }
+    }
 }

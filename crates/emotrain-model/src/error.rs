@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use emotrain_base::WriteError;
+use emotrain_base::{Advice, Fault, WriteError};
 
 /// What can be wrong with the files of a model, or with what a caller asks of them.
 ///
@@ -156,6 +156,21 @@ impl ModelError {
     /// A [`ModelError::Tensor`].
     pub(crate) fn tensor(path: &Path, name: &str, message: impl Into<String>) -> Self {
         Self::Tensor { path: path.to_path_buf(), name: name.to_owned(), message: message.into() }
+    }
+}
+
+impl Advice for ModelError {
+    fn fault(&self) -> Fault {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "all others are about files and what they hold")]
+        match self {
+            Self::Write(error) => error.fault(),
+            Self::Io(error) => error.fault(),
+            _ => Fault::Input,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        Self::hint(self)
     }
 }
 

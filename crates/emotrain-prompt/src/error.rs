@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use emotrain_base::{Advice, Fault};
 use emotrain_data::UtteranceId;
 use emotrain_recipe::StandIn;
 
@@ -271,6 +272,25 @@ impl PromptError {
             | Self::Unsuited { .. }
             | Self::MissingLabel(_) => None,
         }
+    }
+}
+
+impl Advice for PromptError {
+    fn fault(&self) -> Fault {
+        // A template is part of what the user wrote for the run.
+        let is_recipe = matches!(
+            self,
+            Self::Template(_)
+                | Self::UnusedWindow { .. }
+                | Self::UnusedKnowledge { .. }
+                | Self::NoSuchPart { .. }
+                | Self::NoTemplate { .. }
+        );
+        if is_recipe { Fault::Usage } else { Fault::Input }
+    }
+
+    fn hint(&self) -> Option<String> {
+        Self::hint(self)
     }
 }
 

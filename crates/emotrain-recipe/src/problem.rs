@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use emotrain_base::Advice;
+
 /// The `file` of a [`Problem`] that comes from an override on the command line.
 pub const OVERRIDE_FILE: &str = "--set";
 
@@ -49,6 +51,13 @@ pub enum RecipeError {
     /// Everything that is wrong with the recipe, in the order of the file; never empty.
     #[error("{}", listed(.0))]
     Problems(Vec<Problem>),
+}
+
+/// Whatever is wrong with a recipe is for its author to mend; the advice is in the text.
+impl Advice for RecipeError {
+    fn fault(&self) -> emotrain_base::Fault {
+        emotrain_base::Fault::Usage
+    }
 }
 
 fn listed(problems: &[Problem]) -> String {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use emotrain_base::{LockError, WriteError};
+use emotrain_base::{Advice, Fault, LockError, WriteError};
 use emotrain_data::{DataError, LabelSet, SplitKind};
 
 use crate::embed::EmbedderError;
@@ -375,5 +375,20 @@ impl RetrievalError {
             Self::Bank { problem, .. } => problem.hint(),
             Self::Embedder(error) => error.hint.clone(),
         }
+    }
+}
+
+impl Advice for RetrievalError {
+    fn fault(&self) -> Fault {
+        match self {
+            Self::Write(error) => error.fault(),
+            Self::Lock(error) => error.fault(),
+            Self::Data(error) => error.fault(),
+            Self::Bank { .. } | Self::Embedder(_) => Fault::Input,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        Self::hint(self)
     }
 }

@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use emotrain_base::{DamagedFile, LockError, WriteError};
+use emotrain_base::{Advice, Complaint, DamagedFile, Fault, LockError, WriteError};
 use emotrain_model::ModelError;
+use emotrain_prompt::PromptError;
+use emotrain_recipe::RecipeError;
 
 /// Why a training run cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +54,18 @@ pub enum TrainError {
         /// Its value.
         value: f64,
     },
+    /// The adapter that training should start from.
+    #[error("lora.init_from cannot be loaded")]
+    Init(#[source] ModelError),
+    /// An adapter that is not there, or not what the recipe says.
+    #[error(transparent)]
+    Unfit(#[from] Complaint),
+    /// The recipe's defaults.
+    #[error(transparent)]
+    Recipe(#[from] RecipeError),
+    /// An answer of the model that has no text.
+    #[error(transparent)]
+    Prompt(#[from] PromptError),
     /// There is nothing to train on.
     #[error("no training sample has a supervised token")]
     NothingToTrain,
@@ -63,12 +77,14 @@ impl TrainError {
         match self {
             Self::Write(error) => error.hint().map(str::to_owned),
             Self::Lock(error) => error.hint().map(str::to_owned),
-            Self::Model(error) => error.hint(),
+            Self::Model(error) | Self::Init(error) => error.hint(),
+            Self::Unfit(error) => Advice::hint(error),
+            Self::Prompt(error) => error.hint(),
             Self::Run { hint, .. } | Self::Damaged { hint, .. } => hint.clone(),
             Self::NonFinite { .. } => Some(
                 "lower train.learning_rate or train.max_grad_norm; the last saved state is intact".to_owned(),
             ),
-            Self::Io(_) | Self::Eval(_) | Self::NothingToTrain => None,
+            Self::Io(_) | Self::Eval(_) | Self::Recipe(_) | Self::NothingToTrain => None,
         }
     }
 
@@ -91,5 +107,27 @@ impl TrainError {
 
     pub(crate) fn run_with_hint(path: &Path, message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Run { path: path.to_path_buf(), message: message.into(), hint: Some(hint.into()) }
+    }
+}
+
+impl Advice for TrainError {
+    fn fault(&self) -> Fault {
+        match self {
+            Self::NonFinite { .. } => Fault::NonFinite,
+            Self::Write(error) => error.fault(),
+            Self::Lock(error) => error.fault(),
+            Self::Model(error) | Self::Init(error) => error.fault(),
+            Self::Unfit(error) => error.fault(),
+            Self::Recipe(error) => error.fault(),
+            Self::Prompt(error) => error.fault(),
+            Self::Eval(error) => error.fault(),
+            Self::Io(error) => error.fault(),
+            Self::Run { hint: Some(_), .. } => Fault::Usage,
+            Self::Run { hint: None, .. } | Self::Damaged { .. } | Self::NothingToTrain => Fault::Input,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        Self::hint(self)
     }
 }

@@ -2,30 +2,52 @@
 //!
 //! [`train`] takes a model with its trained parameters set up and encoded samples, and leaves a run folder. It
 //! prints nothing, reads no clock of its own and draws no random number that is not a function of the seed and the
-//! step, so that a resumed run is bit for bit the run that never stopped.
+//! step, so that a resumed run is bit for bit the run that never stopped. What a run writes of itself has a type that
+//! also reads it: [`RunRecord`] is `run.json`, [`RunReport`] `report.json`, [`MetricsLine`] a line of `metrics.jsonl`.
 
+mod answers;
 mod checkpoint;
 mod course;
 mod error;
+mod eval_set;
 mod event;
+mod identity;
 mod job;
 mod metrics_log;
 mod optim;
 mod order;
+mod report;
 mod run_dir;
+mod run_log;
+mod run_record;
+mod score_context;
 mod selection;
+mod start;
 mod step;
 mod trainer;
 mod validate;
 
+pub use answers::AnswerReader;
 pub use checkpoint::State;
 pub use course::{Course, EpochSamples, SamplePlace};
 pub use error::TrainError;
+pub use eval_set::{EvalContext, EvalResult, EvalSet, ask, comparison, predictions};
 pub use event::{End, Evaluation, Event};
+pub use identity::list_differences;
 pub use job::Job;
+pub use metrics_log::MetricsLine;
 pub use optim::{AdamWOptimizer, LearningRate};
 pub use order::SampleOrder;
+pub use report::{BASELINE, RunReport, baseline};
 pub use run_dir::{FORMAT_VERSION, RunDir};
+pub use run_log::{OnDifference, RunLog};
+pub use run_record::{
+    AuxiliaryRecord, BestRecord, DataRecord, DeviceRecord, Difference, InitRecord, KnowledgeRecord,
+    LabelsRecord, ModelRecord, RECORD_VERSION, RecipeRecord, ResumptionRecord, RetrievalRecord, RunRecord,
+    TemplateRecord, TokenizerRecord, TrainingRecord,
+};
+pub use score_context::{ScoreContext, SourceUse};
+pub use start::{check_init, init_record, init_size, make_trainable};
 pub use step::{StepAt, StepResult, step};
 pub use trainer::{Outcome, TrainData, train};
 pub use validate::{Questions, Scored, Validation, evaluate, label_loss, sample_losses, sequence_loss};

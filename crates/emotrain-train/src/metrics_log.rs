@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 
 use emotrain_base::{WriteError, create_folder, limits, write_atomic};
 use emotrain_recipe::{Recipe, Reporter};
+use indexmap::IndexMap;
 use protobuf::Message;
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 use tensorboard_proto::event::Event;
 use tensorboard_proto::summary::{Summary, Summary_Value};
 use tensorboard_proto::types::DataType;
@@ -15,6 +17,18 @@ use tensorboard_rs::summary::scalar;
 
 use crate::error::TrainError;
 use crate::run_dir::RunDir;
+
+/// A line of `metrics.jsonl`. `None` stands for a number that is not finite.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MetricsLine {
+    /// What was measured: `train` after a step, `eval` after an evaluation.
+    pub event: String,
+    /// Steps made by then.
+    pub step: usize,
+    /// The scalars by name.
+    #[serde(flatten)]
+    pub scalars: IndexMap<String, Option<f64>>,
+}
 
 /// Where the scalars of a run go.
 pub(crate) struct MetricsLog {
@@ -64,10 +78,9 @@ impl MetricsLog {
         scalars: &[(String, f64)],
     ) -> Result<(), TrainError> {
         if let Some((path, file)) = &mut self.jsonl {
-            let mut line =
-                Map::from_iter([("event".to_owned(), json!(group)), ("step".to_owned(), json!(step))]);
-            line.extend(scalars.iter().map(|(name, value)| (name.clone(), json!(value))));
-            let line = format!("{}\n", Value::Object(line));
+            let finite = |value: f64| value.is_finite().then_some(value);
+            let scalars = scalars.iter().map(|(name, value)| (name.clone(), finite(*value))).collect();
+            let line = format!("{}\n", json!(MetricsLine { event: group.to_owned(), step, scalars }));
             file.write_all(line.as_bytes()).map_err(|error| WriteError::new(path, &error))?;
         }
         if let Some((path, writer)) = &mut self.tensorboard {
@@ -154,8 +167,8 @@ fn bytes(event: &Event) -> std::io::Result<Vec<u8>> {
 fn lines_until(path: &Path, step: usize) -> Result<String, TrainError> {
     let text = emotrain_base::read_to_string(path, limits::LINES)?;
     let keep = |line: &&str| {
-        let value: Option<Value> = serde_json::from_str(line).ok();
-        value.is_some_and(|value| value["step"].as_u64().is_some_and(|s| s <= step as u64))
+        let line: Option<MetricsLine> = serde_json::from_str(line).ok();
+        line.is_some_and(|line| line.step <= step)
     };
     Ok(text.lines().filter(keep).fold(String::new(), |kept, line| kept + line + "\n"))
 }

@@ -7,8 +7,9 @@ mod selftest;
 
 use std::path::PathBuf;
 
-use clap::builder::{PossibleValuesParser, RangedU64ValueParser, TypedValueParser};
-use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use clap::builder::{PossibleValue, PossibleValuesParser, RangedU64ValueParser, TypedValueParser};
+use clap::{ArgGroup, Args, Parser, Subcommand};
+use emotrain_data::SplitKind;
 use emotrain_prompt::Task;
 
 pub(crate) use self::bank::{
@@ -160,15 +161,19 @@ pub(crate) struct CheckArgs {
     pub(crate) set: Vec<String>,
 }
 
-/// One of a recipe's files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum SplitName {
-    /// What is trained on
-    Train,
-    /// What chooses the best checkpoint
-    Valid,
-    /// What is measured at the end
-    Test,
+/// One of a recipe's files, by name.
+fn split() -> impl TypedValueParser<Value = SplitKind> {
+    let values = [
+        ("train", "What is trained on"),
+        ("valid", "What chooses the best checkpoint"),
+        ("test", "What is measured at the end"),
+    ];
+    let values = values.map(|(name, help)| PossibleValue::new(name).help(help));
+    PossibleValuesParser::new(values).map(|name| match name.as_str() {
+        "valid" => SplitKind::Valid,
+        "test" => SplitKind::Test,
+        _ => SplitKind::Train,
+    })
 }
 
 #[derive(Args, Debug)]
@@ -180,8 +185,8 @@ pub(crate) struct InspectArgs {
     #[command(flatten)]
     pub(crate) recipe: RecipeArgs,
     /// The file to look at
-    #[arg(long, value_enum, default_value_t = SplitName::Train)]
-    pub(crate) split: SplitName,
+    #[arg(long, value_parser = split(), default_value_t = SplitKind::Train)]
+    pub(crate) split: SplitKind,
     /// How many samples to show
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = number(0, 1_000_000))]
     pub(crate) limit: usize,
@@ -231,8 +236,8 @@ pub(crate) struct EvalArgs {
     #[command(flatten)]
     pub(crate) trained: TrainedArgs,
     /// The file to evaluate on
-    #[arg(long, value_enum, default_value_t = SplitName::Valid)]
-    pub(crate) split: SplitName,
+    #[arg(long, value_parser = split(), default_value_t = SplitKind::Valid)]
+    pub(crate) split: SplitKind,
     /// Where predictions go, as JSON lines
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,

@@ -5,26 +5,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use emotrain_base::limits;
-
-/// How long a hub may be silent.
-const PATIENCE: Duration = Duration::from_secs(30);
+use emotrain_hub::HubSettings;
 
 /// What emotrain takes from the environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Env {
-    /// Where models from a hub are kept: `HF_HUB_CACHE`, or `hub` under `HF_HOME`, or the customary place
-    /// under the home directory; `None` where there is no home.
-    pub(crate) hub_cache: Option<PathBuf>,
-    /// `HF_ENDPOINT`: a mirror of the hub.
-    pub(crate) hub_endpoint: Option<String>,
-    /// `HF_TOKEN`: lets private models in.
-    pub(crate) hub_token: Option<String>,
-    /// Where a token is kept: `HF_TOKEN_PATH`, or `token` under `HF_HOME`.
-    pub(crate) hub_token_file: Option<PathBuf>,
-    /// `HF_HUB_DOWNLOAD_TIMEOUT`, in seconds: how long the hub may be silent.
-    pub(crate) hub_patience: Duration,
-    /// The variable by which nothing may be fetched: `HF_HUB_OFFLINE`, or where that is not set `TRANSFORMERS_OFFLINE`.
-    pub(crate) offline: Option<&'static str>,
+    /// Where models from a hub are kept: `HF_HUB_CACHE`, or `hub` under `HF_HOME`, or the customary place under the
+    /// home directory. `HF_ENDPOINT` is a mirror; `HF_TOKEN`, or what is kept at `HF_TOKEN_PATH`, lets private models
+    /// in; `HF_HUB_DOWNLOAD_TIMEOUT` says in seconds how long the hub may be silent; `HF_HUB_OFFLINE`, or where that is
+    /// not set `TRANSFORMERS_OFFLINE`, forbids to fetch anything.
+    pub(crate) hub: HubSettings,
     /// `NO_COLOR`: no colours, though bars may move.
     pub(crate) no_color: bool,
     /// `TERM=dumb`: a terminal that can do neither.
@@ -48,13 +38,18 @@ impl Env {
             |name: &&str| text(name).is_some_and(|value| truth.contains(&value.to_lowercase().as_str()));
         let patience = text("HF_HUB_DOWNLOAD_TIMEOUT").and_then(|seconds| seconds.trim().parse().ok());
         let kept = |name: &str| Some(hf_home.as_ref()?.join(name));
-        Self {
-            hub_cache: get("HF_HUB_CACHE").map(PathBuf::from).or_else(|| kept("hub")),
-            hub_endpoint: text("HF_ENDPOINT").map(|url| url.trim_end_matches('/').to_owned()),
-            hub_token: text("HF_TOKEN"),
-            hub_token_file: get("HF_TOKEN_PATH").map(PathBuf::from).or_else(|| kept("token")),
-            hub_patience: patience.filter(|seconds| *seconds > 0).map_or(PATIENCE, Duration::from_secs),
+        let patience = patience.filter(|seconds| *seconds > 0).map(Duration::from_secs);
+        let default = HubSettings::default();
+        let hub = HubSettings {
+            cache: get("HF_HUB_CACHE").map(PathBuf::from).or_else(|| kept("hub")),
+            endpoint: text("HF_ENDPOINT").map(|url| url.trim_end_matches('/').to_owned()),
+            token: text("HF_TOKEN"),
+            token_file: get("HF_TOKEN_PATH").map(PathBuf::from).or_else(|| kept("token")),
+            patience: patience.unwrap_or(default.patience),
             offline: offline.filter(is_on),
+        };
+        Self {
+            hub,
             no_color: get("NO_COLOR").is_some(),
             dumb: text("TERM").is_some_and(|terminal| terminal == "dumb"),
         }
@@ -103,12 +98,12 @@ mod tests {
 
     #[test]
     fn the_cache_is_found_as_other_tools_find_it() {
-        let cache = |variables: &[(&str, &str)]| env(variables).hub_cache.unwrap();
+        let cache = |variables: &[(&str, &str)]| env(variables).hub.cache.unwrap();
         assert_eq!(cache(&[]), PathBuf::from("/home/ada/.cache/huggingface/hub"));
         assert_eq!(cache(&[("XDG_CACHE_HOME", "/x")]), PathBuf::from("/x/huggingface/hub"));
         assert_eq!(cache(&[("HF_HOME", "/h")]), PathBuf::from("/h/hub"));
         assert_eq!(cache(&[("HF_HOME", "/h"), ("HF_HUB_CACHE", "/c")]), PathBuf::from("/c"));
-        let token = |variables: &[(&str, &str)]| env(variables).hub_token_file.unwrap();
+        let token = |variables: &[(&str, &str)]| env(variables).hub.token_file.unwrap();
         assert_eq!(token(&[("HF_HUB_CACHE", "/c")]), PathBuf::from("/home/ada/.cache/huggingface/token"));
         assert_eq!(token(&[("HF_HOME", "/h")]), PathBuf::from("/h/token"));
         assert_eq!(token(&[("HF_HOME", "/h"), ("HF_TOKEN_PATH", "/t")]), PathBuf::from("/t"));
@@ -116,7 +111,7 @@ mod tests {
 
     #[test]
     fn switches_are_on_when_they_say_so() {
-        let offline = |variables: &[(&str, &str)]| env(variables).offline;
+        let offline = |variables: &[(&str, &str)]| env(variables).hub.offline;
         for on in ["1", "ON", "yes", "True"] {
             assert_eq!(offline(&[("HF_HUB_OFFLINE", on)]), Some("HF_HUB_OFFLINE"), "{on}");
             assert_eq!(offline(&[("TRANSFORMERS_OFFLINE", on)]), Some("TRANSFORMERS_OFFLINE"), "{on}");
@@ -130,6 +125,6 @@ mod tests {
         assert!(offline(&[("HF_HUB_OFFLINE", ""), ("TRANSFORMERS_OFFLINE", "1")]).is_some());
         assert!(env(&[("TERM", "dumb")]).dumb);
         assert!(env(&[("NO_COLOR", "1")]).no_color && !env(&[("NO_COLOR", "")]).no_color);
-        assert_eq!(env(&[("HF_ENDPOINT", "http://m/")]).hub_endpoint.unwrap(), "http://m");
+        assert_eq!(env(&[("HF_ENDPOINT", "http://m/")]).hub.endpoint.unwrap(), "http://m");
     }
 }

@@ -4,19 +4,13 @@
 //! flow from a recipe to scores, and the other crates do the work. It deliberately has no settings beside
 //! recipes: what a run does is in a file that can be kept.
 
-mod address;
 mod cli;
 mod commands;
-mod encoder;
 mod env;
 mod exit;
-mod hub;
-mod interpret;
 mod interrupt;
-mod llm;
 mod pipeline;
 mod printer;
-mod secret;
 mod shell;
 
 use std::ffi::OsString;

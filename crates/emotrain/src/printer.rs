@@ -7,14 +7,15 @@ use std::borrow::Cow;
 use std::fmt::{Display, Write as _};
 use std::io::{ErrorKind, IsTerminal, Write};
 
+use emotrain_base::{Complaint, Listener, Meter, Parts};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::cli::Talk;
 use crate::env::Env;
-use crate::exit::{Complaint, ReaderGone, described};
+use crate::exit::{ReaderGone, described};
 
-pub(crate) use pace::Pace;
-pub(crate) use training::{TrainingView, duration};
+use self::pace::Pace;
+pub(crate) use self::training::{TrainingView, duration};
 
 const COUNT: &str = "{msg} [{bar:30}] {human_pos}/{human_len} {eta}";
 const PACE: &str = "{msg} [{bar:30}] {human_pos}/{human_len} {per_sec} {eta}";
@@ -96,18 +97,33 @@ impl Printer {
 
     /// A bar over so many things, gone when it is done; nothing where there is no terminal.
     pub(crate) fn counter(&self, what: &str, total: usize) -> Counter {
-        let counter = Counter::new(self, COUNT, what);
-        counter.start(total);
-        counter
-    }
-
-    /// The same over the bytes of a file that is being fetched.
-    pub(crate) fn bytes(&self, file: &str) -> Counter {
-        Counter::new(self, BYTES, file)
+        Counter::new(self, COUNT, what, total)
     }
 
     fn painted(&self, text: &str, colour: &str) -> String {
         if self.painted { format!("\u{1b}[1;{colour}m{text}\u{1b}[0m") } else { text.to_owned() }
+    }
+}
+
+impl Listener for Printer {
+    fn say(&self, text: &str) {
+        self.say(text);
+    }
+
+    fn detail(&self, text: &str) {
+        self.detail(text);
+    }
+
+    fn warn(&self, text: &str) {
+        self.warn(text);
+    }
+
+    fn progress(&self, what: &str, total: usize, of: Parts) -> Box<dyn Meter + '_> {
+        match of {
+            Parts::Samples => Box::new(Counter::new(self, COUNT, what, total)),
+            Parts::Bytes => Box::new(Counter::new(self, BYTES, what, total)),
+            Parts::Questions => Box::new(Pace::new(self, what.to_owned(), total)),
+        }
     }
 }
 
@@ -138,9 +154,11 @@ fn tell(text: impl Display) {
 pub(crate) struct Counter(ProgressBar);
 
 impl Counter {
-    fn new(printer: &Printer, form: &str, what: &str) -> Self {
+    fn new(printer: &Printer, form: &str, what: &str, total: usize) -> Self {
         let bar = if printer.moves { ProgressBar::no_length() } else { ProgressBar::hidden() };
-        Self(bar.with_style(style(form)).with_message(what.to_owned()))
+        let counter = Self(bar.with_style(style(form)).with_message(what.to_owned()));
+        counter.start(total);
+        counter
     }
 
     /// Begins, or begins again.
@@ -162,6 +180,12 @@ impl Counter {
     /// Takes the bar away.
     pub(crate) fn finish(&self) {
         self.0.finish_and_clear();
+    }
+}
+
+impl Meter for Counter {
+    fn set(&mut self, done: usize) {
+        Self::set(self, done);
     }
 }
 

@@ -1,7 +1,10 @@
 //! What every command gets: the environment and the printer.
 
-use crate::env::Env;
-use crate::hub::Hub;
+use emotrain_ask::AskContext;
+use emotrain_hub::Hub;
+
+use crate::env::{self, Env};
+use crate::interrupt::Interrupt;
 use crate::printer::Printer;
 
 /// The program's surroundings.
@@ -14,6 +17,11 @@ pub(crate) struct Shell {
 impl Shell {
     /// Where models come from that are not on disk.
     pub(crate) fn hub(&self) -> Hub<'_> {
-        Hub::new(&self.env, &self.printer)
+        Hub::new(&self.env.hub, &self.printer)
+    }
+
+    /// What asking a language model takes.
+    pub(crate) fn ask_context<'s>(&'s self, interrupt: &'s Interrupt) -> AskContext<'s> {
+        AskContext { hub: self.hub(), wish: interrupt.wished(), variable: env::variable }
     }
 }

@@ -6,11 +6,12 @@ use emotrain_base::limits;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Demonstration, Origin, SplitKind};
+use super::{Demonstration, Origin};
 use crate::error::{DataError, DataProblem, Place};
 use crate::io::{JsonlReader, TextFile};
 use crate::label::{emotion_of, is_unlabelled};
 use crate::mend::clean;
+use crate::split_kind::SplitKind;
 
 /// The dialogue that holds a list without dialogues: identity is then the place in the list.
 const LIST: &str = "list";

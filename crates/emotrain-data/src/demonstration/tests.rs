@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use emotrain_recipe::{DataFormat, LabelSetName};
 use expect_test::expect;

@@ -1,4 +1,6 @@
-//! What to do about it.
+//! Whose fault it is, and what to do about it.
+
+use emotrain_base::{Advice, Fault};
 
 use super::{DataError, DataProblem};
 
@@ -28,6 +30,16 @@ impl DataError {
             }.to_owned()),
             problem => problem.fixed_hint().map(str::to_owned),
         }
+    }
+}
+
+impl Advice for DataError {
+    fn fault(&self) -> Fault {
+        if matches!(*self.problem, DataProblem::Write(_)) { Fault::Output } else { Fault::Input }
+    }
+
+    fn hint(&self) -> Option<String> {
+        Self::hint(self)
     }
 }
 

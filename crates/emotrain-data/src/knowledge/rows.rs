@@ -7,9 +7,9 @@ use emotrain_recipe::KnowledgeLevel;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
 use super::gather::Gather;
-use crate::demonstration::SplitKind;
 use crate::error::{DataError, DataProblem, Place};
 use crate::io::LineReader;
+use crate::split_kind::SplitKind;
 
 /// A row, of which only what the source needs is kept.
 #[derive(Default)]

@@ -1,8 +1,9 @@
 //! The arguments of `emotrain interpret`.
 
 use clap::Args;
+use emotrain_data::SplitKind;
 
-use super::{RecipeArgs, SplitName, number};
+use super::{RecipeArgs, number, split};
 
 #[derive(Args, Debug)]
 #[command(
@@ -20,8 +21,8 @@ pub(crate) struct InterpretArgs {
     #[command(flatten)]
     pub(crate) recipe: RecipeArgs,
     /// Ask about this file alone; may be repeated. Without it, about every file the recipe names
-    #[arg(long, value_enum, value_name = "SPLIT")]
-    pub(crate) split: Vec<SplitName>,
+    #[arg(long, value_parser = split(), value_name = "SPLIT")]
+    pub(crate) split: Vec<SplitKind>,
     /// Count questions and tokens; ask nothing, write nothing
     #[arg(long)]
     pub(crate) dry_run: bool,

@@ -6,10 +6,11 @@ mod review;
 use std::borrow::Cow;
 use std::path::Path;
 
-use emotrain_base::limits;
+use emotrain_base::{Complaint, Problems, limits};
 use emotrain_data::{
     JsonlReader, JsonlWriter, LabelPolicy, LabelSet, Origin, SplitKind, TextFile, load_split, mended,
 };
+use emotrain_hub::{TextEncoder, encoder_for_bank, encoder_for_new_vectors};
 use emotrain_recipe::{DataFormat, DeviceChoice, Recipe, SearchIndex};
 use emotrain_retrieval::{
     Bank, Builder, Built, Embedder, HeldOut, Hit, HnswParameters, Retriever, add_index, check, remove_index,
@@ -20,9 +21,8 @@ use serde_json::{Value, json};
 
 use super::curriculum::{format_of, labels_of};
 use crate::cli::{BankCheckArgs, BankCommand, BuildArgs, SearchArgs};
-use crate::encoder::{TextEncoder, for_bank, for_new_vectors};
 use crate::env;
-use crate::exit::{Complaint, Exit, Problems};
+use crate::exit::Exit;
 use crate::shell::Shell;
 
 /// Runs the command.
@@ -48,13 +48,13 @@ fn check_bank(args: &BankCheckArgs, shell: &Shell) -> anyhow::Result<Exit> {
     // A bank that cannot be opened is told of by the check.
     let bank = Bank::open(folder).ok();
     let encoder = match &bank {
-        Some(bank) => for_bank(bank, &args.encoder, &DeviceChoice::Auto, shell)?,
+        Some(bank) => encoder_for_bank(bank, &args.encoder, &DeviceChoice::Auto, shell.hub())?,
         None => None,
     };
     drop(bank);
     let mut problems = Problems::default();
     for problem in check(folder, encoder.as_ref().map(|encoder| encoder as &dyn Embedder)) {
-        problems.add(problem.into());
+        problems.add(problem);
     }
     problems.finish()?;
     let count = Bank::open(folder)?.len();
@@ -71,7 +71,7 @@ fn build(args: &BuildArgs, shell: &Shell) -> anyhow::Result<Exit> {
     // Before it is asked whether there is a bank: a build may have been killed while it put another in its place.
     emotrain_base::recover(&args.bank)?;
     let there = args.bank.join("manifest.json").exists().then(|| Bank::open(&args.bank)).transpose()?;
-    let encoder = for_new_vectors(there.as_ref(), &args.encoder, shell)?;
+    let encoder = encoder_for_new_vectors(there.as_ref(), &args.encoder, shell.hub())?;
     let mut builder = match &there {
         Some(bank) => Builder::with_bank(bank, held_out)?,
         None => Builder::new(held_out),
@@ -228,7 +228,7 @@ fn search(args: &SearchArgs, shell: &Shell) -> anyhow::Result<Exit> {
         format!("retrieval.index={:?}", args.index),
     ])?;
     let bank = Bank::open(&args.bank)?;
-    let encoder = for_bank(&bank, &args.encoder, &DeviceChoice::Auto, shell)?;
+    let encoder = encoder_for_bank(&bank, &args.encoder, &DeviceChoice::Auto, shell.hub())?;
     let retriever =
         Retriever::new(&bank, &recipe.retrieval, encoder.as_ref().map(|encoder| encoder as &dyn Embedder))?;
     shell.printer.say(retriever.engine());

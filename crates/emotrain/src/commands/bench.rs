@@ -8,19 +8,19 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Context;
-use emotrain_base::limits;
+use emotrain_base::{Complaint, limits};
+use emotrain_hub::Base;
 use emotrain_model::device::{self, OpenDevice, Profile};
 use emotrain_model::random::Key;
 use emotrain_model::{Batch, CausalLm, ModelConfig, Sequence};
 use emotrain_recipe::{Recipe, TrainMethod};
-use emotrain_train::{AdamWOptimizer, StepAt};
+use emotrain_train::{AdamWOptimizer, StepAt, make_trainable};
 
 use self::product::tflops;
 use self::report::{Measured, Report};
 use crate::cli::BenchArgs;
 use crate::env;
-use crate::exit::{Complaint, Exit};
-use crate::pipeline::{Base, make_trainable};
+use crate::exit::Exit;
 use crate::shell::Shell;
 
 /// Runs the command: optimizer steps of one sequence each, as the recipe that `--set` describes would make them.
@@ -107,9 +107,9 @@ fn load(args: &BenchArgs, recipe: &Recipe, on: &OpenDevice, shell: &Shell) -> an
         let config = ModelConfig::from_json(&emotrain_base::read_to_string(path, limits::CONFIG)?, path)?;
         return Ok(CausalLm::random_on_device(&config, &on.device, on.dtype, seed));
     }
-    let base = Base::find(&recipe.model, &shell.hub())?;
+    let base = Base::find(&recipe.model, shell.hub())?;
     base.description()?.warnings.iter().for_each(|warning| shell.printer.warn(warning));
-    Ok(base.load(&shell.hub(), seed, on)?.0)
+    Ok(base.load(shell.hub(), seed, on)?.0)
 }
 
 /// Floating-point operations of a training step for each token: two for each weight forward, two for the gradient of

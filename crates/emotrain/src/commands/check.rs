@@ -1,10 +1,12 @@
 //! `emotrain check`: all problems of recipes and of what they name, in one go.
 
-use std::path::Path;
+use emotrain_base::Problems;
+use emotrain_data::SplitKind;
+use emotrain_prepare::{PrepareError, PreparedTraining, kinds};
+use emotrain_recipe::Recipe;
 
-use crate::cli::{CheckArgs, SplitName};
-use crate::exit::{Exit, Problems};
-use crate::pipeline::{self, Purpose};
+use crate::cli::CheckArgs;
+use crate::exit::Exit;
 use crate::shell::Shell;
 
 /// Runs the command: a line on standard output for every recipe that is sound.
@@ -14,33 +16,30 @@ use crate::shell::Shell;
 pub(crate) fn run(args: &CheckArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let mut problems = Problems::default();
     for path in &args.recipes {
-        match check(path, &args.set, shell) {
-            Ok(summary) => shell.printer.result(format_args!("{}: {summary}", path.display()))?,
-            Err(error) => problems.add_of(path, error),
+        let Some(recipe) = problems.take(emotrain_recipe::load(path, &args.set)) else { continue };
+        let path = path.display().to_string();
+        match check(&recipe, shell) {
+            Ok(summary) => shell.printer.result(format_args!("{path}: {summary}"))?,
+            Err(error) => problems.add(Problems::from(error).about(&path)),
         }
     }
     problems.finish()?;
     Ok(Exit::Done)
 }
 
-fn check(path: &Path, set: &[String], shell: &Shell) -> anyhow::Result<String> {
-    let recipe = emotrain_recipe::load(path, set)?;
-    let all = [
-        (SplitName::Train, Purpose::Training),
-        (SplitName::Valid, Purpose::Answering),
-        (SplitName::Test, Purpose::Answering),
-    ];
-    let named: Vec<_> = all.into_iter().filter(|(name, _)| name.file(&recipe.data).is_some()).collect();
-    let prepared = pipeline::prepare(&recipe, &named, shell)?;
-    prepared.base.check_weights()?;
-    let counts = prepared.materials.iter().map(|material| {
-        let dropped = material.counts().shortened;
+fn check(recipe: &Recipe, shell: &Shell) -> Result<String, PrepareError> {
+    let measured = [SplitKind::Valid, SplitKind::Test].into_iter();
+    let named: Vec<SplitKind> = measured.filter(|split| split.file(&recipe.data).is_some()).collect();
+    let prepared = PreparedTraining::new(recipe, &named, shell.hub())?;
+    prepared.opened.base.check_weights()?;
+    let counts = prepared.splits().map(|split| {
+        let dropped = split.counts().shortened;
         let shortened = if dropped > 0 { format!(" ({dropped} shortened to fit)") } else { String::new() };
-        let kinds = pipeline::kinds(&material.samples).map_or(String::new(), |kinds| format!(" ({kinds})"));
-        let told = material.content.remarkable().into_iter().filter(|(count, _)| *count > 0);
+        let kinds = kinds(&split.samples).map_or(String::new(), |kinds| format!(" ({kinds})"));
+        let told = split.content.remarkable().into_iter().filter(|(count, _)| *count > 0);
         let told: Vec<String> = told.map(|(count, what)| format!("{count} {what}")).collect();
         let told = if told.is_empty() { String::new() } else { format!(" ({})", told.join(", ")) };
-        format!("{} {}{kinds}{told}{shortened}", material.name.as_str(), material.samples.len())
+        format!("{} {}{kinds}{told}{shortened}", split.name.as_str(), split.samples.len())
     });
     Ok(format!("sound; samples: {}", counts.collect::<Vec<_>>().join(", ")))
 }

@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use emotrain_base::{limits, write_atomic};
+use emotrain_base::{Complaint, limits, write_atomic};
 use emotrain_curriculum::{Curriculum, DifficultySource, Overview, source, write_scores};
-use emotrain_data::{JsonlWriter, LabelPolicy, LabelSet, jsonl_dialogues, load_split};
+use emotrain_data::{JsonlWriter, LabelPolicy, LabelSet, SplitKind, jsonl_dialogues, load_split};
+use emotrain_prepare::{Content, Ordered, kept_losses};
 use emotrain_recipe::{DataFormat, LabelSetName, Recipe};
 
-use crate::cli::{CurriculumCommand, ScoreArgs, ShowArgs, SplitName};
-use crate::exit::{Complaint, Exit};
-use crate::pipeline::{Content, Ordered, kept_losses};
+use crate::cli::{CurriculumCommand, ScoreArgs, ShowArgs};
+use crate::exit::Exit;
 use crate::shell::Shell;
 
 /// Runs the command.
@@ -26,7 +26,7 @@ pub(crate) fn run(command: &CurriculumCommand, shell: &Shell) -> anyhow::Result<
 fn show(args: &ShowArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let recipe = emotrain_recipe::load(&args.recipe.recipe, &args.recipe.set)?;
     let labels = label_set(&recipe)?;
-    let Content::Dialogues(split) = Content::read(&recipe.data, &labels, SplitName::Train)? else {
+    let Content::Dialogues(split) = Content::read(&recipe.data, &labels, SplitKind::Train)? else {
         return Err(Complaint::usage("data.format = \"text\": plain text has no dialogues to order").into());
     };
     let losses = kept_losses(&recipe.train.output_dir)?;

@@ -3,11 +3,14 @@
 use std::path::PathBuf;
 
 use emotrain_eval::write_predictions;
+use emotrain_hub::Trained;
 use emotrain_model::device;
+use emotrain_prepare::Prepared;
+use emotrain_train::{EvalContext, comparison};
 
-use crate::cli::EvalArgs;
+use crate::cli::{EvalArgs, TrainedArgs};
 use crate::exit::Exit;
-use crate::pipeline::{self, EvalContext, Purpose, Trained, comparison};
+use crate::pipeline::load;
 use crate::shell::Shell;
 
 /// Runs the command.
@@ -16,30 +19,47 @@ use crate::shell::Shell;
 /// A recipe, a file or a model that does not do; a prompt that is not that of the training.
 pub(crate) fn run(args: &EvalArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let mut recipe = emotrain_recipe::load(&args.recipe.recipe, &args.recipe.set)?;
-    let trained = Trained::find(&args.trained)?;
+    let trained = trained(&args.trained)?;
     match &trained {
-        Some(trained) => trained.settle(&mut recipe),
+        Some(trained) => trained.settle(&mut recipe.model),
         None => shell.printer.say("no --adapter and no --run: the base model alone"),
     }
-    let mut prepared = pipeline::prepare(&recipe, &[(args.split, Purpose::Answering)], shell)?;
-    if let Some(trained) = &trained {
-        trained.check_contract(&prepared, &shell.printer)?;
+    let prepared = Prepared::new(&recipe, &[args.split], shell.hub())?;
+    if let Some(trained) = &trained
+        && let Some(present) = prepared.opened.contract()?
+    {
+        trained.check_contract(&present, &shell.printer)?;
     }
-    prepared.tell(shell);
-    let Some(exam) = prepared.exam(args.split) else { return Ok(Exit::Done) };
+    prepared.tell(&shell.printer);
+    let Prepared { opened, splits } = prepared;
+    let Some(set) = splits.into_iter().next().map(|split| opened.eval_set(split)) else {
+        return Ok(Exit::Done);
+    };
     let on = device::open(&recipe.model.device, recipe.model.dtype)?;
-    let (mut model, _) = prepared.load(&on, shell)?;
+    let (mut model, _) = load(&opened, &on, shell)?;
     if let Some(trained) = &trained {
-        trained.attach(&mut model, &recipe, &shell.printer)?;
+        trained.attach(&mut model, &recipe.model, &shell.printer)?;
     }
-    let terms = EvalContext { recipe: &recipe, labels: &prepared.labels, printer: &shell.printer };
-    let (measure, predictions) = exam.hold(&model, terms)?;
+    let terms = EvalContext { section: &recipe.eval, labels: &opened.labels, listener: &shell.printer };
+    let (measure, predictions) = set.hold(&model, terms)?;
     shell.printer.result(comparison(None, &measure)?)?;
     if let Some(output) = output(args, trained.as_ref()).filter(|_| !predictions.is_empty()) {
         write_predictions(&output, &predictions)?;
         shell.printer.say(format_args!("predictions are in {}", output.display()));
     }
     Ok(Exit::Done)
+}
+
+/// What the command line names, if it names anything.
+///
+/// # Errors
+/// See [`Trained::of_run`] and [`Trained::in_folder`].
+pub(super) fn trained(args: &TrainedArgs) -> anyhow::Result<Option<Trained>> {
+    Ok(match (&args.run, &args.adapter) {
+        (Some(run), _) => Some(Trained::of_run(run)?),
+        (None, Some(folder)) => Some(Trained::in_folder(folder)?),
+        (None, None) => None,
+    })
 }
 
 /// Where predictions go: as asked, or beside what was trained, where they replace none of the training itself.

@@ -1,11 +1,12 @@
 //! `emotrain inspect`: samples as the model gets them.
 
+use emotrain_base::Complaint;
 use emotrain_data::{LabelSet, UtteranceId};
+use emotrain_prepare::{Content, Opened, Purpose, Selection, kinds, known, selection};
 use emotrain_prompt::{Piece, Sample, Task, TokenCounts};
 
 use crate::cli::InspectArgs;
-use crate::exit::{Complaint, Exit};
-use crate::pipeline::{self, Content, Purpose, Selection};
+use crate::exit::Exit;
 use crate::printer::printable;
 use crate::shell::Shell;
 
@@ -19,25 +20,25 @@ const END: &str = "\u{1b}[0m";
 /// A recipe, a file or an utterance that does not do.
 pub(crate) fn run(args: &InspectArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let recipe = emotrain_recipe::load(&args.recipe.recipe, &args.recipe.set)?;
-    let prepared = pipeline::prepare(&recipe, &[], shell)?;
-    let content = Content::read(&recipe.data, &prepared.labels, args.split)?;
-    let auxiliary = prepared.sample_maker.auxiliary(&recipe)?;
+    let opened = Opened::open(&recipe, shell.hub())?;
+    let content = Content::read(&recipe.data, &opened.labels, args.split)?;
+    let auxiliary = opened.sample_maker.auxiliary(&recipe)?;
     // What training would make of the file, whichever split it is.
     let for_training = (args.split, Purpose::Training);
-    let selection = Selection { limit: None, ..pipeline::selection(&recipe, for_training, &auxiliary) };
-    let known = pipeline::known(&recipe, &content, args.split);
-    let split = prepared.read((args.split, content), known, (Purpose::Training, selection))?;
+    let chosen_by = Selection { limit: None, ..selection(&recipe, for_training, &auxiliary) };
+    let texts = known(&recipe, &content, args.split);
+    let split = opened.encode((args.split, content), texts, (Purpose::Training, chosen_by))?;
     split.known.summary().iter().for_each(|line| shell.printer.say(line));
     let (samples, content) = (split.samples, split.content);
     for sample in chosen(&samples, args, &content)? {
-        shell.printer.result(format_args!("{}", headline(sample, &prepared.labels)))?;
-        let pieces = prepared.sample_maker.tokenizer().pieces(sample)?;
+        shell.printer.result(format_args!("{}", headline(sample, &opened.labels)))?;
+        let pieces = opened.sample_maker.tokenizer().pieces(sample)?;
         let text = rendered(&pieces, shell.printer.coloured());
         shell.printer.result_in_colours(format_args!("{text}\n"))?;
     }
     let name = args.split.as_str();
     shell.printer.result(format_args!("{name}: {}", TokenCounts::of(&samples)))?;
-    if let Some(kinds) = pipeline::kinds(&samples) {
+    if let Some(kinds) = kinds(&samples) {
         shell.printer.result(format_args!("  of these {kinds}"))?;
     }
     Ok(Exit::Done)

@@ -1,14 +1,16 @@
 //! `emotrain predict`: labels for dialogues, as JSON lines.
 
-use emotrain_data::{LabelPolicy, load_split};
+use emotrain_base::{Advice, Complaint, Fault, Problems};
+use emotrain_data::{LabelPolicy, SplitKind, load_split};
 use emotrain_eval::write_predictions;
 use emotrain_model::device;
+use emotrain_prepare::{Content, Opened, PrepareError, Purpose, Selection, known, selection};
 use emotrain_recipe::{DataFormat, Recipe};
-use emotrain_train::Questions;
+use emotrain_train::{AnswerReader, EvalContext, Questions, ask, predictions};
 
-use crate::cli::{PredictArgs, SplitName};
-use crate::exit::{self, Complaint, Exit, described};
-use crate::pipeline::{self, Content, EvalContext, Purpose, Reader, Selection, Trained, ask, predictions};
+use crate::cli::PredictArgs;
+use crate::exit::Exit;
+use crate::pipeline::load;
 use crate::shell::Shell;
 
 /// Runs the command.
@@ -17,41 +19,43 @@ use crate::shell::Shell;
 /// A recipe, an input or a model that does not do; a prompt that is not that of the training.
 pub(crate) fn run(args: &PredictArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let mut recipe = emotrain_recipe::load(&args.recipe.recipe, &set(args)?)?;
-    let trained = Trained::find(&args.trained)?;
+    let trained = super::eval::trained(&args.trained)?;
     if let Some(trained) = &trained {
-        trained.settle(&mut recipe);
+        trained.settle(&mut recipe.model);
     }
-    let prepared = pipeline::prepare(&recipe, &[], shell)?;
-    let Some(encoder) = prepared.encoder() else {
+    let opened = Opened::open(&recipe, shell.hub())?;
+    let Some(encoder) = opened.encoder() else {
         return Err(Complaint::usage("data.format = \"text\" has no labels to predict").into());
     };
-    if let Some(trained) = &trained {
-        trained.check_contract(&prepared, &shell.printer)?;
+    if let Some(trained) = &trained
+        && let Some(present) = opened.contract()?
+    {
+        trained.check_contract(&present, &shell.printer)?;
     }
-    let split = load_split(&args.input, DataFormat::Jsonl, &prepared.labels, LabelPolicy::Optional)?;
-    shell.printer.detail(split.summary(&prepared.labels));
-    let as_test = (SplitName::Test, Purpose::Answering);
-    let all = Selection { labelled_only: false, limit: None, ..pipeline::selection(&recipe, as_test, &[]) };
+    let split = load_split(&args.input, DataFormat::Jsonl, &opened.labels, LabelPolicy::Optional)?;
+    shell.printer.detail(split.summary(&opened.labels));
+    let as_test = (SplitKind::Test, Purpose::Answering);
+    let all = Selection { labelled_only: false, limit: None, ..selection(&recipe, as_test, &[]) };
     let content = Content::Dialogues(split);
-    let known = pipeline::known(&recipe, &content, SplitName::Test).map_err(|error| of_input(error, &recipe));
-    let split = prepared.read((SplitName::Test, content), known, (Purpose::Answering, all))?;
+    let texts = known(&recipe, &content, SplitKind::Test).map_err(|error| of_input(error, &recipe));
+    let split = opened.encode((SplitKind::Test, content), texts, (Purpose::Answering, all))?;
     split.known.summary().iter().for_each(|line| shell.printer.say(line));
     shell.printer.detail(split.known.context());
     let samples = split.samples;
     let on = device::open(&recipe.model.device, recipe.model.dtype)?;
-    let (mut model, _) = prepared.load(&on, shell)?;
+    let (mut model, _) = load(&opened, &on, shell)?;
     if let Some(trained) = &trained {
-        trained.attach(&mut model, &recipe, &shell.printer)?;
+        trained.attach(&mut model, &recipe.model, &shell.printer)?;
     }
     let questions = Questions { samples, completions: encoder.label_completions().to_vec() };
-    let terms = EvalContext { recipe: &recipe, labels: &prepared.labels, printer: &shell.printer };
-    let (scored, answers) = ask(&model, &questions, Some(&Reader::new(encoder)), "labelling", terms)?;
+    let terms = EvalContext { section: &recipe.eval, labels: &opened.labels, listener: &shell.printer };
+    let (scored, answers) = ask(&model, &questions, Some(&AnswerReader::new(encoder)), "labelling", terms)?;
     let unparsed = answers.iter().filter(|answer| answer.is_none()).count();
     if unparsed > 0 {
         let count = answers.len();
         shell.printer.warn(format_args!("{unparsed} of {count} answers name no label: theirs is null"));
     }
-    let predictions = predictions(scored, &answers, &prepared.labels)?;
+    let predictions = predictions(scored, &answers, &opened.labels)?;
     if let Some(output) = &args.output {
         write_predictions(output, &predictions)?;
         return Ok(Exit::Done);
@@ -80,13 +84,13 @@ fn set(args: &PredictArgs) -> anyhow::Result<Vec<String>> {
 }
 
 /// The recipe's texts are for its own data; new dialogues need texts of their own.
-fn of_input(error: anyhow::Error, recipe: &Recipe) -> anyhow::Error {
-    if exit::of(&error) != Exit::Input {
+fn of_input(error: PrepareError, recipe: &Recipe) -> PrepareError {
+    if error.fault() != Fault::Input {
         return error;
     }
     let shown = recipe.knowledge.iter().filter(|source| recipe.prompt.slots.has(&source.name));
     let given: Vec<String> = shown.map(|source| format!("--knowledge {}=FILE", source.name)).collect();
-    let told = described(&error);
+    let told = Problems::from(error).to_string();
     let hint = format!("the input needs texts of its own: {}", given.join(" "));
     Complaint::input(told).hint(hint).into()
 }

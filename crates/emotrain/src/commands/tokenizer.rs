@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use emotrain_base::write_atomic;
+use emotrain_base::{Complaint, write_atomic};
 use emotrain_data::TextFile;
 use serde_json::json;
 use tokenizers::models::bpe::{BPE, BpeTrainer};
@@ -11,7 +11,7 @@ use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::{AddedToken, DecoderWrapper, PostProcessorWrapper, TokenizerBuilder};
 
 use crate::cli::TokenizerArgs;
-use crate::exit::{Complaint, Exit};
+use crate::exit::Exit;
 use crate::shell::Shell;
 
 /// Ends a document; begins and ends a turn of a chat. Their ids are 0, 1 and 2.

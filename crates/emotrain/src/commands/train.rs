@@ -1,11 +1,13 @@
 //! `emotrain RECIPE`: trains, or counts what would be trained.
 
+use emotrain_prepare::PreparedTraining;
 use emotrain_recipe::{Recipe, ResumeFrom};
+use emotrain_train::OnDifference;
 
 use crate::cli::{RecipeArgs, TrainArgs};
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
-use crate::pipeline::{self, OnDifference};
+use crate::pipeline;
 use crate::shell::Shell;
 
 /// Runs the command.
@@ -30,9 +32,9 @@ pub(crate) fn run(args: &TrainArgs, shell: &Shell) -> anyhow::Result<Exit> {
 }
 
 fn dry_run(recipe: &Recipe, shell: &Shell) -> anyhow::Result<Exit> {
-    let prepared = pipeline::prepare(recipe, &pipeline::wanted(recipe), shell)?;
-    prepared.base.check_weights()?;
-    prepared.tell(shell);
+    let prepared = PreparedTraining::new(recipe, &PreparedTraining::measured(recipe), shell.hub())?;
+    prepared.opened.base.check_weights()?;
+    prepared.tell(&shell.printer);
     shell.printer.result(pipeline::plan(&prepared))?;
     Ok(Exit::Done)
 }

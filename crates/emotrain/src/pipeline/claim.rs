@@ -1,9 +1,8 @@
 //! The folder of a run, before anything is written to it.
 
 use emotrain_recipe::{Recipe, ResumeFrom};
-use emotrain_train::RunDir;
+use emotrain_train::{RunDir, RunRecord};
 
-use super::record::FILE;
 use crate::shell::Shell;
 
 /// Takes the folder of the run, and says how it stands.
@@ -20,8 +19,8 @@ pub(super) fn claim(recipe: &Recipe, shell: &Shell) -> anyhow::Result<RunDir> {
         if !is_saved && *from == ResumeFrom::Latest {
             shell.printer.say(format_args!("{folder}: no step is saved there yet, so the run begins"));
         }
-        if is_saved && !run.path().join(FILE).exists() {
-            let file = FILE;
+        if is_saved && !run.path().join(RunRecord::FILE).exists() {
+            let file = RunRecord::FILE;
             shell
                 .printer
                 .warn(format_args!("{folder}: {file} is not there, so nothing says what the run is made of"));

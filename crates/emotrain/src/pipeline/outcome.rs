@@ -1,78 +1,35 @@
-//! Scores before and after a training, and how it ended.
+//! What came of a training, for people and for `report.json`.
 
-use emotrain_base::limits;
 use emotrain_eval::write_predictions;
 use emotrain_model::CausalLm;
 use emotrain_recipe::Recipe;
-use emotrain_train::{End, Outcome, RunDir};
-use serde_json::{Value, json};
+use emotrain_train::{End, EvalContext, EvalResult, EvalSet, Outcome, RunDir, RunReport, comparison};
 
-use super::record::FORMAT_VERSION;
-use super::{EvalContext, EvalResult, EvalSet, comparison};
-use crate::exit::Complaint;
-use crate::printer::duration;
-
-/// The untrained model's scores in the folder of a run.
-pub(crate) const BASELINE: &str = "baseline.json";
-
-/// The untrained model's scores, measured once in the life of a run.
-pub(crate) fn baseline(
-    model: &CausalLm,
-    exams: &[&EvalSet],
-    (run, resume): (&RunDir, bool),
-    terms: EvalContext,
-) -> anyhow::Result<Vec<EvalResult>> {
-    if !terms.recipe.eval.baseline || exams.is_empty() {
-        return Ok(Vec::new());
-    }
-    let path = run.path().join(BASELINE);
-    if resume && path.exists() {
-        let text = emotrain_base::read_to_string(&path, limits::CONFIG)?;
-        return serde_json::from_str(&text)
-            .map_err(|error| Complaint::input(format!("{}: {error}", path.display())).into());
-    }
-    terms.printer.say("measuring the untrained model");
-    let measures: Vec<EvalResult> =
-        exams.iter().map(|exam| Ok(exam.hold(model, terms)?.0)).collect::<anyhow::Result<_>>()?;
-    run.write_json(BASELINE, &json!(measures))?;
-    Ok(measures)
-}
+use crate::printer::{Printer, duration};
 
 /// Measures the trained model, prints the comparison, and keeps scores and predictions.
 pub(crate) fn report(
     model: &CausalLm,
-    exams: &[&EvalSet],
-    (run, before): (&RunDir, &[EvalResult]),
-    terms: EvalContext,
+    sets: &[EvalSet],
+    (run, before): (&RunDir, Vec<EvalResult>),
+    (terms, printer): (EvalContext, &Printer),
 ) -> anyhow::Result<()> {
     let mut after = Vec::new();
-    for (number, exam) in exams.iter().enumerate() {
-        let (measure, predictions) = exam.hold(model, terms)?;
+    for (number, set) in sets.iter().enumerate() {
+        let (measure, predictions) = set.hold(model, terms)?;
         if !predictions.is_empty() {
             let file = format!("predictions.{}.jsonl", measure.split);
             write_predictions(&run.path().join(file), &predictions)?;
         }
         let earlier = before.iter().find(|before| before.split == measure.split);
         let gap = if number > 0 { "\n" } else { "" };
-        terms.printer.result(format_args!("{gap}{}", comparison(earlier, &measure)?))?;
+        printer.result(format_args!("{gap}{}", comparison(earlier, &measure)?))?;
         after.push(measure);
     }
-    let version = FORMAT_VERSION;
-    Ok(run
-        .write_json("report.json", &json!({ "format_version": version, "before": before, "after": after }))?)
+    Ok(RunReport::new(before, after).write(run)?)
 }
 
-pub(crate) fn ending(outcome: &Outcome) -> Value {
-    let end = match outcome.end {
-        End::Completed => "completed",
-        End::EarlyStopped => "stopped early",
-        End::Interrupted => "interrupted",
-    };
-    let state = &outcome.state;
-    let best = state.best.map(|(step, value)| json!({ "step": step, "value": value }));
-    json!({ "end": end, "steps": state.step, "tokens": state.tokens, "seconds": state.seconds, "best": best })
-}
-
+/// What lies in the folder of the result, for people.
 pub(crate) fn what_is_there(recipe: &Recipe, outcome: &Outcome) -> String {
     let state = &outcome.state;
     let early = if outcome.end == End::EarlyStopped { ", stopped early" } else { "" };

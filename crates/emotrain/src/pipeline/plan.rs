@@ -2,38 +2,33 @@
 
 use emotrain_curriculum::{DifficultySource, source};
 use emotrain_model::{ModelConfig, tensor_shapes};
+use emotrain_prepare::{PreparedTraining, described, kinds};
 use emotrain_recipe::{Recipe, TargetModules, TrainMethod};
-use emotrain_train::SampleOrder;
-
-use super::{Prepared, Purpose, course, kinds, start};
+use emotrain_train::{SampleOrder, init_size};
 
 /// Samples, tokens, steps and parameters for people to read.
-pub(crate) fn plan(prepared: &Prepared) -> String {
+pub(crate) fn plan(prepared: &PreparedTraining<'_>) -> String {
     let mut lines = Vec::new();
-    for material in &prepared.materials {
-        lines.push(format!("{:<11} {}", material.name.as_str(), material.counted()));
-        lines.extend(kinds(&material.samples).map(|kinds| format!("{:<11} of these {kinds}", "")));
-        lines.extend(material.known.summary().into_iter().map(|line| format!("{:<11} {line}", "")));
+    for split in prepared.splits() {
+        lines.push(format!("{:<11} {}", split.name.as_str(), split.counted()));
+        lines.extend(kinds(&split.samples).map(|kinds| format!("{:<11} of these {kinds}", "")));
+        lines.extend(split.known.summary().into_iter().map(|line| format!("{:<11} {line}", "")));
     }
-    let section = &prepared.recipe.train;
-    let train = prepared.materials.iter().find(|material| material.purpose == Purpose::Training);
-    let lengths: Vec<usize> =
-        train.iter().flat_map(|material| &material.samples).map(|sample| sample.ids.len()).collect();
-    if let Some(course) = &prepared.course {
-        let samples = lengths.len();
-        let plan = SampleOrder::new(section, lengths, course);
-        let window = section.per_device_train_batch_size * section.gradient_accumulation_steps;
-        let (steps, epoch) = (plan.total_steps(), plan.steps_in(course.epochs.len() - 1));
-        lines.push(format!("{:<11} {steps}, {epoch} per epoch, {window} samples each", "steps"));
-        let curriculum = &prepared.recipe.curriculum;
-        lines.push(format!("{:<11} {}", "curriculum", curriculum.name));
-        if source(curriculum) == DifficultySource::Loss {
-            lines.push("the order follows when the base model's losses are known".to_owned());
-        } else {
-            lines.extend(course::described(course, samples));
-        }
+    let recipe = prepared.opened.recipe;
+    let (section, course) = (&recipe.train, &prepared.course);
+    let lengths: Vec<usize> = prepared.train.samples.iter().map(|sample| sample.ids.len()).collect();
+    let samples = lengths.len();
+    let order = SampleOrder::new(section, lengths, course);
+    let window = section.per_device_train_batch_size * section.gradient_accumulation_steps;
+    let (steps, epoch) = (order.total_steps(), order.steps_in(course.epochs.len() - 1));
+    lines.push(format!("{:<11} {steps}, {epoch} per epoch, {window} samples each", "steps"));
+    lines.push(format!("{:<11} {}", "curriculum", recipe.curriculum.name));
+    if source(&recipe.curriculum) == DifficultySource::Loss {
+        lines.push("the order follows when the base model's losses are known".to_owned());
+    } else {
+        lines.extend(described(course, samples));
     }
-    let (all, trained) = parameters(&prepared.config, prepared.recipe);
+    let (all, trained) = parameters(&prepared.opened.config, recipe);
     lines.push(format!("{:<11} {trained} trained, {all} in the base model", "parameters"));
     lines.push(format!("{:<11} {}", "output", section.output_dir.display()));
     lines.join("\n")
@@ -47,7 +42,7 @@ fn parameters(config: &ModelConfig, recipe: &Recipe) -> (usize, usize) {
         return (all, all);
     }
     if let Some(folder) = &recipe.lora.init_from {
-        return (all, start::size(folder));
+        return (all, init_size(folder));
     }
     let adapted = |name: &str| {
         let module = name.strip_suffix(".weight").and_then(|path| path.rsplit('.').next());

@@ -2,13 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use emotrain_base::Meter;
+
 use super::{Counter, PACE, Printer, duration};
 
 /// Seconds between lines.
 const EVERY: Duration = Duration::from_secs(30);
 
 /// How far the work is, how fast it goes, and how long it will take.
-pub(crate) struct Pace<'p> {
+pub(super) struct Pace<'p> {
     printer: &'p Printer,
     what: String,
     counter: Counter,
@@ -20,31 +22,21 @@ pub(crate) struct Pace<'p> {
 
 impl<'p> Pace<'p> {
     /// Begins to count to `total`.
-    pub(crate) fn new(printer: &'p Printer, what: String, total: usize) -> Self {
-        let counter = Counter::new(printer, PACE, &what);
-        counter.start(total);
+    pub(super) fn new(printer: &'p Printer, what: String, total: usize) -> Self {
+        let counter = Counter::new(printer, PACE, &what, total);
         let now = Instant::now();
         Self { printer, what, counter, total, done: 0, start: now, told: now }
     }
+}
 
-    /// One more.
-    pub(crate) fn advance(&mut self) {
-        self.reach(self.done + 1);
-    }
-
-    /// So many in all.
-    pub(crate) fn reach(&mut self, done: usize) {
+impl Meter for Pace<'_> {
+    fn set(&mut self, done: usize) {
         self.done = done;
         self.counter.set(done);
         if !self.printer.moves && self.told.elapsed() >= EVERY && self.done < self.total {
             self.told = Instant::now();
             self.printer.say(line(&self.what, (self.done, self.total), self.start.elapsed().as_secs_f64()));
         }
-    }
-
-    /// Takes the bar away.
-    pub(crate) fn finish(&self) {
-        self.counter.finish();
     }
 }
 

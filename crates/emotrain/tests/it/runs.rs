@@ -1,5 +1,6 @@
 //! Whole trainings of a few steps, and what is made of their result.
 
+use emotrain_train::{MetricsLine, RunRecord, RunReport};
 use serde_json::Value;
 
 use crate::workbench::{Workbench, config, material};
@@ -28,6 +29,15 @@ fn a_run_leaves_everything_it_promises() {
     assert_eq!(report["after"][1]["split"], "test");
     let metrics = lines(&bench.read("run/metrics.jsonl"));
     assert_eq!(metrics.iter().filter(|line| line["event"] == "train").count(), 4);
+    // What wrote them reads them, whole.
+    let record = RunRecord::read(&bench.path("run/run.json")).unwrap();
+    assert_eq!(serde_json::to_value(record).unwrap(), run);
+    let scores = RunReport::read(&bench.path("run/report.json")).unwrap();
+    assert_eq!(serde_json::to_value(scores).unwrap(), report);
+    for line in metrics {
+        let read: MetricsLine = serde_json::from_value(line.clone()).unwrap();
+        assert_eq!(serde_json::to_value(read).unwrap(), line);
+    }
     let predictions = lines(&bench.read("run/predictions.test.jsonl"));
     assert_eq!(predictions.len(), 12);
     assert_eq!(predictions[0]["id"], "test-0#0");

@@ -1,35 +1,25 @@
 //! `emotrain bank generate`: labelled dialogues from a language model.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
-use emotrain_base::write_atomic;
-use emotrain_data::{LabelSet, TextFile};
-use emotrain_prompt::unfenced;
+use emotrain_ask::{DialogueOrder, open_chat_model, refuse_silence, tell_silence, write_dialogues};
+use emotrain_base::Complaint;
+use emotrain_data::LabelSet;
 use emotrain_recipe::Recipe;
-use emotrain_retrieval::{
-    Bank, Counted, DialogueGeneration, GeneratePlan, GenerationOutcome, Rejection, RetrievalError,
-    WrittenDialogue,
-};
-use serde::{Deserialize, Serialize};
+use emotrain_retrieval::{Bank, Counted, GeneratePlan, GenerationOutcome};
 
 use super::review::label_set;
 use crate::cli::GenerateArgs;
-use crate::exit::{Complaint, Exit};
-use crate::interpret::lock;
+use crate::exit::Exit;
 use crate::interrupt::Interrupt;
-use crate::llm::{self, Answer, Finish, Inquiry, ModelIdentity, Question, Reply};
-use crate::printer::{Pace, Printer};
+use crate::printer::Printer;
 use crate::shell::Shell;
 
 /// PRC-Emo's walks of life.
 const DOMAINS: [&str; 7] =
     ["healthcare", "workplace", "education", "family", "social", "entertainment", "comprehensive"];
-/// The version of the manifest.
-const VERSION: u32 = 1;
 
 /// Runs the command.
 ///
@@ -47,28 +37,20 @@ pub(super) fn run(args: &GenerateArgs, shell: &Shell) -> anyhow::Result<Exit> {
         PathBuf::from(name)
     });
     let interrupt = Interrupt::install()?;
-    let mut model = llm::open(&recipe, Arc::clone(interrupt.wished()), shell)?;
-    emotrain_base::create_folder(&out)?;
-    let _lock = lock(&out)?;
-    let mut manifest = Manifest::read(&out, &labels)?;
-    let work = DialogueGeneration::open(&plan, (&labels, bank.as_ref()), &out)?;
-    let mut writing = Writing::new(work, recipe.interpret.seed, (interrupt.wished(), &shell.printer));
-    let asked = interrupt.guard(|| model.answer(&mut writing));
-    let generated = writing.work.generated();
-    if generated.questions > 0 {
-        manifest.sessions.push(Session::new(&recipe, model.identity(), (&generated, &writing)));
-        manifest.write(&out)?;
-    }
-    writing.pace.finish();
-    shell.printer.result(&generated)?;
-    asked?;
+    let context = shell.ask_context(&interrupt);
+    let mut model = open_chat_model(&recipe, context)?;
+    let section = &recipe.interpret;
+    let order = DialogueOrder { plan: &plan, labels: &labels, bank: bank.as_ref(), out: &out, section };
+    let written = interrupt.guard(|| write_dialogues(order, model.as_mut(), context))?;
+    shell.printer.result(&written.generated)?;
+    written.ended?;
     if interrupt.wished().load(Ordering::SeqCst) {
         shell.printer.say("what was written is kept; the same command goes on");
         return Ok(interrupt.exit());
     }
-    let silent = llm::tell_silent(&writing.silent, &shell.printer);
-    tell(args, (&out, &generated), silent, &shell.printer);
-    llm::refuse_silence(silent)?;
+    let silent = tell_silence(&written.silent, &shell.printer);
+    tell(args, (&out, &written.generated), silent, &shell.printer);
+    refuse_silence(silent)?;
     Ok(Exit::Done)
 }
 
@@ -159,167 +141,4 @@ fn plan(args: &GenerateArgs, labels: &LabelSet) -> anyhow::Result<GeneratePlan> 
         most_turns,
         most_questions,
     })
-}
-
-/// The work as a language model sees it.
-struct Writing<'w> {
-    work: DialogueGeneration<'w>,
-    /// Seed of the first question; each further one has the next.
-    seed: u64,
-    /// Utterances that were missing at first.
-    missing: usize,
-    taken: usize,
-    rejected: usize,
-    /// Why questions got no reply, each reason with their number.
-    silent: BTreeMap<String, usize>,
-    wish: &'w AtomicBool,
-    printer: &'w Printer,
-    pace: Pace<'w>,
-}
-
-impl<'w> Writing<'w> {
-    fn new(work: DialogueGeneration<'w>, seed: u64, (wish, printer): (&'w AtomicBool, &'w Printer)) -> Self {
-        let before = work.generated();
-        let missing = missing(&before);
-        let pace = Pace::new(printer, "utterances".to_owned(), missing);
-        // Replies of earlier sessions have had their seeds.
-        let seed = seed.wrapping_add((before.dialogues + before.rejected) as u64);
-        Self { work, seed, missing, taken: 0, rejected: 0, silent: BTreeMap::new(), wish, printer, pace }
-    }
-
-    fn told(&mut self, came: Result<Option<WrittenDialogue>, Rejection>) {
-        match came {
-            Ok(Some(dialogue)) => {
-                self.taken += 1;
-                self.printer.detail(format_args!(
-                    "{}: {} utterances",
-                    dialogue.id,
-                    dialogue.utterances.len()
-                ));
-                self.pace.reach(self.missing.saturating_sub(missing(&self.work.generated())));
-            }
-            Ok(None) => {}
-            Err(reason) => {
-                self.rejected += 1;
-                self.printer.detail(format_args!("a reply is rejected: {reason}"));
-            }
-        }
-    }
-}
-
-fn missing(generated: &GenerationOutcome) -> usize {
-    generated.short.iter().map(|(_, missing)| missing).sum()
-}
-
-impl Inquiry for Writing<'_> {
-    fn next(&mut self) -> Option<Question> {
-        if self.wish.load(Ordering::SeqCst) {
-            return None;
-        }
-        let (number, user) = self.work.next_question()?;
-        let seed = self.seed.wrapping_add(number as u64);
-        Some(Question { number, system: String::new(), user, keys: Vec::new(), seed })
-    }
-
-    fn hear(&mut self, number: usize, answer: Answer) -> anyhow::Result<()> {
-        let reject = |work: &mut DialogueGeneration<'_>, reply: &str, reason| -> Result<_, RetrievalError> {
-            work.reject(number, reply, reason).map(Err)
-        };
-        let came = match answer {
-            Answer::Reply(Reply { text, finish: Finish::Stop }) => self.work.hear(number, unfenced(&text))?,
-            Answer::Reply(Reply { text, finish: Finish::Length }) => {
-                reject(&mut self.work, &text, Rejection::CutOff)?
-            }
-            Answer::Reply(Reply { text, finish: Finish::Other(why) }) => {
-                reject(&mut self.work, &text, Rejection::Refused(why))?
-            }
-            Answer::Refused(why) => reject(&mut self.work, "", Rejection::Refused(why))?,
-            Answer::Unanswered(reason) => {
-                self.work.lose(number);
-                *self.silent.entry(reason).or_default() += 1;
-                return Ok(());
-            }
-        };
-        self.told(came);
-        Ok(())
-    }
-}
-
-/// `manifest.json` beside the dialogues: who wrote them.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Manifest {
-    format_version: u32,
-    labels: Vec<String>,
-    sessions: Vec<Session>,
-}
-
-/// One run of the command.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Session {
-    model: ModelIdentity,
-    temperature: f64,
-    top_p: f64,
-    max_tokens: Option<usize>,
-    seed: u64,
-    extra_body: Option<String>,
-    questions: usize,
-    dialogues: usize,
-    rejected: usize,
-}
-
-impl Session {
-    fn new(
-        recipe: &Recipe,
-        model: ModelIdentity,
-        (generated, writing): (&GenerationOutcome, &Writing<'_>),
-    ) -> Self {
-        let section = &recipe.interpret;
-        Self {
-            model,
-            temperature: section.temperature,
-            top_p: section.top_p,
-            max_tokens: section.max_tokens,
-            seed: section.seed,
-            extra_body: section.extra_body.clone(),
-            questions: generated.questions,
-            dialogues: writing.taken,
-            rejected: writing.rejected,
-        }
-    }
-}
-
-impl Manifest {
-    fn read(folder: &Path, labels: &LabelSet) -> anyhow::Result<Self> {
-        let path = folder.join("manifest.json");
-        if !path.exists() {
-            return Ok(Self {
-                format_version: VERSION,
-                labels: labels.names().to_vec(),
-                sessions: Vec::new(),
-            });
-        }
-        let wrong = |what: String| {
-            let complaint = Complaint::input(format!("{}: {what}", path.display()));
-            complaint.hint("give the dialogues another folder with --out")
-        };
-        let manifest: Self = serde_json::from_str(&TextFile::read(&path)?.text)
-            .map_err(|error| wrong(format!("not a manifest of emotrain bank generate: {error}")))?;
-        if manifest.format_version != VERSION {
-            let version = manifest.format_version;
-            return Err(wrong(format!("format_version {version}, this version knows {VERSION}")).into());
-        }
-        if manifest.labels != labels.names() {
-            return Err(
-                wrong(format!("the dialogues there have the labels {}", manifest.labels.join(", "))).into()
-            );
-        }
-        Ok(manifest)
-    }
-
-    fn write(&self, folder: &Path) -> anyhow::Result<()> {
-        let text = format!("{}\n", serde_json::to_string_pretty(self)?);
-        Ok(write_atomic(&folder.join("manifest.json"), text.as_bytes())?)
-    }
 }

@@ -4,13 +4,14 @@ use std::io::{BufRead, IsTerminal};
 use std::path::Path;
 
 use console::Term;
+use emotrain_base::Complaint;
 use emotrain_data::{
     Demonstration, JsonlReader, LabelSet, Origin, SplitKind, TextFile, load_demonstrations, write_jsonl,
 };
 use emotrain_retrieval::{SheetRow, read_annotations, review, sheet};
 
 use crate::cli::{AnnotateArgs, ReviewCommand, ScoreReviewArgs, SheetArgs};
-use crate::exit::{Complaint, Exit};
+use crate::exit::Exit;
 use crate::shell::Shell;
 
 /// Keys for labels: those that mean something else are left out.
