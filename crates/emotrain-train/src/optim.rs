@@ -1,4 +1,4 @@
-//! The optimizer and its schedule: `AdamW` of burn-optim on named parameters.
+//! The optimizer and its learning rate schedule: `AdamW` of burn-optim on named parameters.
 
 use std::collections::BTreeMap;
 
@@ -12,14 +12,15 @@ use emotrain_recipe::{Scheduler, TrainSection};
 #[derive(Clone, Copy, Debug)]
 pub struct LearningRate {
     kind: Scheduler,
-    /// `learning_rate` of the recipe, reached after the warm-up.
+    /// The recipe's `learning_rate`, reached after the warm-up.
     peak: f64,
     warmup_steps: usize,
     total_steps: usize,
 }
 
 impl LearningRate {
-    /// The schedule of a run of `total_steps`; `warmup_steps` wins over `warmup_ratio`, whose product is rounded up.
+    /// The schedule of a run of `total_steps`; `warmup_steps` takes precedence over `warmup_ratio`, whose product is
+    /// rounded up.
     pub fn new(section: &TrainSection, total_steps: usize) -> Self {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a ratio of the steps")]
         let share = (section.warmup_ratio * total_steps as f64).ceil() as usize;
@@ -60,7 +61,7 @@ pub struct Moments {
 }
 
 impl Adam {
-    /// An optimizer that has seen nothing.
+    /// An optimizer without moments.
     pub fn new(section: &TrainSection) -> Self {
         #[expect(clippy::cast_possible_truncation, reason = "burn computes in f32")]
         let rule = AdamWConfig::new()
@@ -93,14 +94,14 @@ impl Adam {
         })
     }
 
-    /// Puts the moments of one parameter back.
+    /// Restores the moments of one parameter.
     pub fn restore(&mut self, name: String, moments: Moments) {
         let Moments { first, second, time } = moments;
         self.states.insert(name, AdamWState::new(AdaptiveMomentumState::new(time, first, second)));
     }
 }
 
-/// Scales the gradients so that their norm is at most `max_norm` (0: leaves them), with torch's coefficient
+/// Scales the gradients so that their norm is at most `max_norm` (0 disables clipping), with torch's coefficient
 /// `max_norm / (norm + 1e-6)`.
 pub(crate) fn clip_grad_norm(gradients: &mut Gradients, norm: f64, max_norm: f64) {
     let coefficient = max_norm / (norm + 1e-6);
