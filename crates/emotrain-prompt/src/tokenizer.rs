@@ -102,14 +102,6 @@ impl ChatTokenizer {
     /// [`PromptError::Tokenizer`] for an invalid file, [`PromptError::Chat`] for a chat template that does not compile.
     /// A missing chat template is not an error here.
     pub fn new(files: TokenizerFiles) -> Result<Self, PromptError> {
-        Self::with_date(files, DEFAULT_DATE)
-    }
-
-    /// The same with another date.
-    ///
-    /// # Errors
-    /// As [`ChatTokenizer::new`].
-    pub fn with_date(files: TokenizerFiles, date: ChatDate) -> Result<Self, PromptError> {
         let origin = files.origin.clone();
         let wrong = |message: String| PromptError::Tokenizer { origin: origin.clone(), message };
         let config: Value = match &files.tokenizer_config_json {
@@ -131,7 +123,7 @@ impl ChatTokenizer {
             None => chat_template_of(&config).map_err(wrong)?,
         };
         let chat = match source {
-            Some(source) => Some(ChatTemplate::new(origin.clone(), source, special.named, date)?),
+            Some(source) => Some(ChatTemplate::new(origin.clone(), source, special.named, DEFAULT_DATE)?),
             None => None,
         };
         let control_tokens = control_tokens(&tokenizer);
