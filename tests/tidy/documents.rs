@@ -1,13 +1,10 @@
-//! That documents speak of what is there.
+//! Links, paths, tests and recipes named in documents exist.
 
 use std::path::{Path, PathBuf};
 
 use crate::expect_none;
 use crate::layout::recipes;
 use crate::tree::{files_with, read, root};
-
-/// The heading of the table of promises in README.md.
-const PROMISES: &str = "What is guaranteed";
 
 /// A link of a Markdown text.
 #[derive(Debug, PartialEq, Eq)]
@@ -107,12 +104,12 @@ fn documents_name_tests_that_exist() {
 
 #[test]
 fn every_promise_names_its_test() {
-    let text = read(Path::new("README.md"));
-    let section =
-        text.split("\n## ").find(|section| section.starts_with(PROMISES)).expect("README.md promises");
-    let rows = section.lines().filter(|line| line.starts_with('|')).skip(2);
-    let bare: Vec<String> = rows.filter(|row| named_tests(row).is_empty()).map(str::to_owned).collect();
-    expect_none("every row of README.md's promises names a test", &bare);
+    let text = read(Path::new("tests/promises.md"));
+    let rows: Vec<&str> = text.lines().filter(|line| line.starts_with('|')).skip(2).collect();
+    assert!(!rows.is_empty(), "tests/promises.md has a table of promises");
+    let bare: Vec<String> =
+        rows.into_iter().filter(|row| named_tests(row).is_empty()).map(str::to_owned).collect();
+    expect_none("every row of tests/promises.md names a test", &bare);
 }
 
 #[test]

@@ -1,7 +1,7 @@
-//! Modules that import each other.
+//! Import cycles between sibling modules.
 //!
-//! Two modules beside each other are tied when each leads to the other over what they import, their submodules counted as
-//! their own. A module and its submodules are one thing and may name each other.
+//! Two sibling modules are in a cycle if each reaches the other through imports, where a submodule's imports count as
+//! its parent's. A module and its submodules may import each other.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::tree::crates;
 
 type Names = Vec<String>;
 
-/// The modules of a crate by path, and what each passes on under a name of its own.
+/// The modules of a crate by path, and what each re-exports.
 struct Crate {
     code: BTreeMap<Names, String>,
     exports: BTreeMap<Names, BTreeMap<String, Names>>,
@@ -42,7 +42,7 @@ impl Crate {
         this
     }
 
-    /// A path as it is seen from the crate's root; `None` for one that leads out of the crate.
+    /// A path relative to the crate's root; `None` for one outside of the crate.
     fn absolute(&self, from: &[String], path: &str) -> Option<Names> {
         let parts: Names = path.split("::").map(|part| part.trim().to_owned()).collect();
         let first = parts.first()?.as_str();
@@ -55,7 +55,7 @@ impl Crate {
         }
     }
 
-    /// The module that an item stands in, whoever passes it on.
+    /// The module that defines an item, whichever re-exports it.
     fn home(&self, path: &[String]) -> Option<Names> {
         let depth = (0..=path.len()).rev().find(|depth| self.code.contains_key(&path[..*depth]))?;
         let (module, rest) = path.split_at(depth);
@@ -66,7 +66,7 @@ impl Crate {
         }
     }
 
-    /// Which modules beside each other lead to which, by the module around them.
+    /// Which sibling modules import which, by their parent.
     fn edges(&self) -> BTreeMap<Names, BTreeMap<String, BTreeSet<String>>> {
         let mut edges: BTreeMap<Names, BTreeMap<String, BTreeSet<String>>> = BTreeMap::new();
         for (from, code) in &self.code {
@@ -91,7 +91,7 @@ fn module(file: &Path) -> Names {
     names.into_iter().filter(|name| !["lib", "main", "mod"].contains(&name.as_str())).collect()
 }
 
-/// Paths within code that begin at the crate or above.
+/// Paths in code that start at the crate or above.
 fn paths(code: &str) -> impl Iterator<Item = String> {
     ["crate", "super", "self"].into_iter().flat_map(move |word| words(code, word)).filter_map(|at| {
         let rest = &code[at..];
@@ -101,7 +101,7 @@ fn paths(code: &str) -> impl Iterator<Item = String> {
     })
 }
 
-/// The modules that lead back to themselves, in groups.
+/// The modules in cycles, grouped.
 fn knots(edges: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
     let reach = |start: &String| {
         let (mut seen, mut next) = (BTreeSet::new(), vec![start]);
@@ -134,7 +134,7 @@ fn no_two_modules_import_each_other() {
             violations.extend(knots(&edges).into_iter().map(|knot| format!("{}: {knot}", place.display())));
         }
     }
-    expect_none("modules beside each other do not import each other", &violations);
+    expect_none("no import cycles between sibling modules", &violations);
 }
 
 #[test]

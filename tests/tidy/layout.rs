@@ -1,4 +1,4 @@
-//! What lies where.
+//! The layout of the repository.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use crate::expect_none;
 use crate::tree::{files, files_with, root};
 
-/// What may stand at the top beside files and folders that begin with a dot.
+/// What the root may contain besides hidden files and folders.
 const TOP: [&str; 11] = [
     "Cargo.toml",
     "Cargo.lock",
@@ -32,7 +32,7 @@ fn the_top_holds_what_the_map_shows() {
     let names: BTreeSet<String> = top.collect();
     let known = |name: &&String| name.starts_with('.') || TOP.contains(&name.as_str());
     let strangers: Vec<String> = names.iter().filter(|name| !known(name)).cloned().collect();
-    expect_none("only what README.md's map shows stands at the top", &strangers);
+    expect_none("the root of the repository has only what README.md lists", &strangers);
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn golden_numbers_come_with_their_maker() {
 fn every_recipe_loads() {
     let mut violations = Vec::new();
     for file in recipes() {
-        // The file of defaults leaves open what every recipe has to say.
+        // The file of defaults lacks the keys that have no default.
         let complete = [
             "model.model_name_or_path=\"./model\"",
             "data.train=\"train.jsonl\"",

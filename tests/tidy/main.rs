@@ -1,6 +1,6 @@
-//! The rules of this repository that a machine can check; `crates/README.md` says what they are for.
+//! The rules of this repository that a machine can check; `crates/README.md` lists them.
 //!
-//! Each test gathers everything that breaks its rule and fails with the list. The files looked at are those that
+//! Each test gathers everything that breaks its rule and fails with the list. The files checked are those that
 //! git tracks or would track, so that runs, caches and builds do not matter.
 
 mod documents;

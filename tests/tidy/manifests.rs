@@ -1,4 +1,4 @@
-//! Who may import whom, and that versions stand once.
+//! Which crate may depend on which, and that versions are in the root manifest alone.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -107,7 +107,7 @@ impl Manifest {
         Self { name, table }
     }
 
-    /// The tables of dependencies, those of single platforms too, with their kinds.
+    /// The tables of dependencies, including platform-specific ones, with their kinds.
     fn dependencies(&self) -> Vec<(&'static str, &Table)> {
         let platforms =
             self.table.get("target").and_then(Value::as_table).into_iter().flat_map(Table::values);
@@ -118,7 +118,7 @@ impl Manifest {
         tables.flat_map(|table| kinds.into_iter().filter_map(move |kind| of_kind(table, kind))).collect()
     }
 
-    /// The names of dependencies that `wanted` chooses by kind.
+    /// The names of dependencies that `wanted` selects by kind.
     fn names(&self, wanted: impl Fn(&str) -> bool) -> BTreeSet<&str> {
         let tables = self.dependencies().into_iter().filter(|(kind, _)| wanted(kind));
         tables.flat_map(|(_, table)| table.keys().map(String::as_str)).collect()
@@ -202,7 +202,7 @@ fn versions_stand_once() {
             );
         }
     }
-    expect_none("versions stand in the root manifest and nowhere else", &violations);
+    expect_none("versions are in the root manifest alone", &violations);
 }
 
 #[test]
@@ -230,5 +230,5 @@ fn every_dependency_is_used() {
     violations.extend(
         listed.keys().filter(|name| !declared.contains(*name)).map(|name| format!("Cargo.toml: {name}")),
     );
-    expect_none("no dependency without a use", &violations);
+    expect_none("every dependency is used", &violations);
 }

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use crate::expect_none;
 use crate::rust_source::{RustSource, words};
-use crate::tree::{crates, files_with, read, root};
+use crate::tree::{crates, files_with, root};
 
 /// The source files of a crate.
 #[derive(Default)]
 pub(crate) struct Modules {
-    /// What ships, by file, without tests.
+    /// Shipped sources, by file, without tests.
     pub(crate) shipped: BTreeMap<PathBuf, RustSource>,
     /// Files that only tests compile.
     tests: Vec<PathBuf>,
@@ -31,7 +31,7 @@ impl Modules {
     }
 
     fn follow(&mut self, file: PathBuf, only_tests: bool) {
-        let (shipped, tests) = RustSource::new(&read(&file)).split_tests();
+        let (shipped, tests) = RustSource::of(&file).split_tests();
         for (code, only_tests) in [(&shipped.code, only_tests), (&tests, true)] {
             for module in declared(code) {
                 match place(&file, module) {

@@ -1,59 +1,43 @@
 //! Rust source as the checks see it: without comments and texts, and without what only tests compile.
 
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use proc_macro2::{Span, TokenStream, TokenTree};
+
+use crate::tree::read;
+
 /// A source file taken apart.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct RustSource {
-    /// The code, with comments and the content of literals blanked; lines stay where they were.
+    /// The code, with comments and texts blanked; lines and offsets are those of the file.
     pub(crate) code: String,
     /// String literals as written, escapes and all, with their place in `code`.
     pub(crate) strings: Vec<(usize, String)>,
 }
 
 impl RustSource {
+    /// The source of a file of the repository, taken apart once for all checks.
+    pub(crate) fn of(file: &Path) -> Self {
+        static SOURCES: Mutex<BTreeMap<PathBuf, RustSource>> = Mutex::new(BTreeMap::new());
+        let mut sources = SOURCES.lock().unwrap_or_else(PoisonError::into_inner);
+        sources.entry(file.to_owned()).or_insert_with(|| Self::new(&read(file))).clone()
+    }
+
     /// Takes `text` apart.
-    pub(crate) fn new(text: &str) -> Self {
-        let mut source = Self { code: String::new(), strings: Vec::new() };
-        let mut rest = text;
-        while let Some(first) = rest.chars().next() {
-            let inside_word = source.code.ends_with(|last: char| last == '_' || last.is_alphanumeric());
-            let length = source.take(rest, inside_word).unwrap_or_else(|| {
-                source.code.push(first);
-                first.len_utf8()
-            });
-            rest = &rest[length..];
-        }
-        source
+    ///
+    /// # Panics
+    /// If it is not Rust.
+    fn new(text: &str) -> Self {
+        let tokens: TokenStream = text.parse().expect("a source file consists of Rust tokens");
+        let blank = text.bytes().map(|byte| if byte == b'\n' { byte } else { b' ' }).collect();
+        let mut copy = Copy { text, code: blank, strings: Vec::new() };
+        copy.tokens(tokens);
+        Self { code: String::from_utf8(copy.code).expect("tokens are copied whole"), strings: copy.strings }
     }
 
-    /// Blanks the comment or literal that `rest` begins with and returns its length; `None` if it begins with code.
-    fn take(&mut self, rest: &str, inside_word: bool) -> Option<usize> {
-        if rest.starts_with("//") {
-            return Some(self.blank(&rest[..rest.find('\n').unwrap_or(rest.len())]));
-        }
-        if rest.starts_with("/*") {
-            return Some(self.blank(&rest[..block_comment(rest)]));
-        }
-        if let Some((open, hashes)) = raw_string(rest).filter(|_| !inside_word) {
-            let close = format!("\"{}", "#".repeat(hashes));
-            let content = rest[open..].find(&close).unwrap_or(rest.len() - open - close.len());
-            self.strings.push((self.code.len(), rest[open..open + content].to_owned()));
-            return Some(self.blank(&rest[..open + content + close.len()]));
-        }
-        if let Some(content) = rest.strip_prefix('"') {
-            let end = string_end(content);
-            self.strings.push((self.code.len(), content[..end].to_owned()));
-            return Some(self.blank(&rest[..(end + 2).min(rest.len())]));
-        }
-        let length = character(rest)?;
-        Some(self.blank(&rest[..length]))
-    }
-
-    fn blank(&mut self, skipped: &str) -> usize {
-        self.code.extend(skipped.chars().map(|c| if c == '\n' { c } else { ' ' }));
-        skipped.len()
-    }
-
-    /// The source without the items under `#[cfg(test)]`, and the code of those items. Lines stay where they were.
+    /// The source without the items under `#[cfg(test)]`, and the code of those items. Lines are those of the file.
     pub(crate) fn split_tests(self) -> (Self, String) {
         const MARK: &str = "#[cfg(test)]";
         let Self { code, strings } = self;
@@ -75,7 +59,53 @@ impl RustSource {
     }
 }
 
-/// Where `word` stands in `code` as a whole word, as byte offsets.
+/// The blanked text of a source file, into which its code is copied token by token.
+struct Copy<'t> {
+    text: &'t str,
+    code: Vec<u8>,
+    strings: Vec<(usize, String)>,
+}
+
+impl Copy<'_> {
+    fn tokens(&mut self, tokens: TokenStream) {
+        for token in tokens {
+            match token {
+                TokenTree::Group(group) => {
+                    if self.token(group.span_open()) {
+                        self.tokens(group.stream());
+                        self.token(group.span_close());
+                    }
+                }
+                TokenTree::Literal(literal) => self.literal(literal.span()),
+                TokenTree::Ident(_) | TokenTree::Punct(_) => _ = self.token(token.span()),
+            }
+        }
+    }
+
+    /// Copies a token; `false` for a doc comment, which is an attribute whose tokens all have the comment's span.
+    fn token(&mut self, span: Span) -> bool {
+        let range = span.byte_range();
+        let is_code = !["//", "/*"].iter().any(|mark| self.text[range.start..].starts_with(mark));
+        if is_code {
+            self.code[range.clone()].copy_from_slice(&self.text.as_bytes()[range]);
+        }
+        is_code
+    }
+
+    fn literal(&mut self, span: Span) {
+        let range = span.byte_range();
+        let written = &self.text[range.clone()];
+        match (written.find('"'), written.rfind('"')) {
+            _ if written.trim_start_matches('b').starts_with('\'') => {}
+            (Some(open), Some(close)) => {
+                self.strings.push((range.start, written[open + 1..close].to_owned()));
+            }
+            _ => _ = self.token(span),
+        }
+    }
+}
+
+/// Where `word` occurs in `code` as a whole word, as byte offsets.
 pub(crate) fn words<'c>(code: &'c str, word: &'c str) -> impl Iterator<Item = usize> + 'c {
     let part_of_word = |c: char| c == '_' || c.is_alphanumeric();
     code.match_indices(word).map(|(at, _)| at).filter(move |&at| {
@@ -115,7 +145,7 @@ pub(crate) fn line(code: &str, offset: usize) -> usize {
     code[..offset].matches('\n').count() + 1
 }
 
-/// The length of what stands in brackets at the start of `code`, brackets included; all of it if none closes.
+/// The length of the brackets at the start of `code` with their contents; all of `code` if they are not closed.
 pub(crate) fn bracketed(code: &str) -> usize {
     let mut depth = 0usize;
     for (at, character) in code.char_indices() {
@@ -145,60 +175,6 @@ fn item_length(code: &str) -> usize {
     at
 }
 
-/// The length of a block comment, which may hold others.
-fn block_comment(rest: &str) -> usize {
-    let (mut depth, mut at) = (0usize, 0);
-    while at < rest.len() {
-        let here = &rest[at..];
-        if here.starts_with("/*") {
-            depth += 1;
-            at += 2;
-        } else if here.starts_with("*/") {
-            depth -= 1;
-            at += 2;
-        } else {
-            at += here.chars().next().map_or(1, char::len_utf8);
-        }
-        if depth == 0 {
-            break;
-        }
-    }
-    at
-}
-
-/// The length of `r"`, `br##"` and the like, and the number of their hashes.
-fn raw_string(rest: &str) -> Option<(usize, usize)> {
-    let marked = rest.trim_start_matches(['b', 'c']).strip_prefix('r')?;
-    let hashes = marked.len() - marked.trim_start_matches('#').len();
-    let open = rest.len() - marked.len() + hashes;
-    (open - hashes <= 2 && rest[open..].starts_with('"')).then_some((open + 1, hashes))
-}
-
-/// Where a string whose opening quote is gone ends.
-fn string_end(content: &str) -> usize {
-    let mut escaped = false;
-    for (at, character) in content.char_indices() {
-        match character {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            '"' => return at,
-            _ => {}
-        }
-    }
-    content.len()
-}
-
-/// The length of a character literal; `None` for a lifetime and for anything else.
-fn character(rest: &str) -> Option<usize> {
-    let content = rest.strip_prefix('\'')?;
-    if let Some(escape) = content.strip_prefix('\\') {
-        let after = escape.chars().next().map_or(0, char::len_utf8);
-        return Some("'\\".len() + after + escape[after..].find('\'')? + 1);
-    }
-    let length = content.chars().next()?.len_utf8();
-    content[length..].starts_with('\'').then_some(length + 2)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -217,7 +193,7 @@ mod tests {
         assert_eq!(lines.len(), 4);
         assert!(lines[0].starts_with("let a =") && lines[0].ends_with(';'), "{}", lines[0]);
         assert_eq!(lines[1].trim_start(), format!("let b = {};", " ".repeat(15)));
-        assert_eq!(lines[2], "let (c, d): (char, &'static str) = (   , b   );");
+        assert_eq!(lines[2], "let (c, d): (char, &'static str) = (   ,     );");
         assert_eq!(lines[3], "fn for_each<'a>(r: &'a str) -> char {      }");
     }
 

@@ -1,4 +1,4 @@
-//! What Rust files may hold.
+//! What Rust files may contain.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -8,9 +8,9 @@ use crate::modules::Modules;
 use crate::rust_source::{RustSource, bracketed, line, words};
 use crate::tree::{crates, files, files_with, read};
 
-/// The most lines of a source file.
+/// The maximum number of lines of a source file.
 const MOST_LINES: usize = 400;
-/// The files that know what was compiled in: devices, and the kernels of GPUs.
+/// The files that use `cfg(feature)`: devices, and GPU kernels.
 const FEATURES: [&str; 2] =
     ["crates/emotrain-model/src/device.rs", "crates/emotrain-model/src/kernels/fused.rs"];
 /// The one table of emotions.
@@ -19,7 +19,7 @@ const LABELS: &str = "crates/emotrain-data/src/label.rs";
 const ENVIRONMENT: &str = "crates/emotrain/src/env.rs";
 /// The crate that reads files.
 const BASE: &str = "crates/emotrain-base";
-/// The program: the one crate that may print and ask what time it is.
+/// The program: the only crate that may print and read the clock.
 const PROGRAM: &str = "crates/emotrain";
 /// Crates that wait for servers, and so may measure how long.
 const WAITING: [&str; 2] = ["crates/emotrain-hub", "crates/emotrain-ask"];
@@ -59,7 +59,7 @@ fn two_files_know_the_features() {
 }
 
 fn asks_for_a_feature(file: &Path) -> bool {
-    let code = RustSource::new(&read(file)).code;
+    let code = RustSource::of(file).code;
     ["cfg", "cfg!", "cfg_attr"].into_iter().any(|word| {
         words(&code, word).any(|at| {
             let condition = code[at + word.len()..].trim_start();
@@ -136,17 +136,13 @@ fn one_file_of_the_program_reads_the_environment() {
 fn nothing_is_left_open() {
     let mut violations = Vec::new();
     for file in files_with("rs") {
-        violations.extend(uses(
-            &file,
-            &RustSource::new(&read(&file)).code,
-            &["todo!", "unimplemented!", "#[ignore"],
-        ));
+        violations.extend(uses(&file, &RustSource::of(&file).code, &["todo!", "unimplemented!", "#[ignore"]));
     }
     let marks = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("XX", "X")];
     for file in files().into_iter().filter(|file| is_written_by_hand(file)) {
         violations.extend(uses(&file, &read(&file), &marks));
     }
-    expect_none("no stubs, no tests that are switched off, no notes of what is to be done", &violations);
+    expect_none("no stubs, no ignored tests, no notes of open work", &violations);
 }
 
 fn is_written_by_hand(file: &Path) -> bool {

@@ -1,20 +1,20 @@
-//! Panics of libraries over files that they were not made for.
+//! Library panics over files that the library does not expect.
 
 use std::any::Any;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 thread_local! {
-    /// How many [`caught`] this thread is in.
+    /// The number of nested [`caught`] calls of this thread.
     static DEPTH: Cell<usize> = const { Cell::new(0) };
 }
 
-/// Does what a library may panic over because of a file, and gives the panic's words as an error.
+/// Runs a library call that may panic over a file, and returns the panic's message as an error.
 ///
-/// What the library left behind must be thrown away then: that is for the caller to see to.
+/// The caller must discard whatever the library left half done.
 ///
 /// # Errors
-/// The panic's words.
+/// The panic's message.
 pub fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     DEPTH.with(|depth| depth.set(depth.get() + 1));
     let result = catch_unwind(AssertUnwindSafe(work));
@@ -22,7 +22,7 @@ pub fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     result.map_err(|panic| words(panic.as_ref()))
 }
 
-/// Whether a panic of this thread is going to be [`caught`], so that a hook need not speak of it.
+/// Whether a panic of this thread will be [`caught`], so that a panic hook can stay silent.
 pub fn is_caught() -> bool {
     DEPTH.with(|depth| depth.get() > 0)
 }
@@ -30,7 +30,7 @@ pub fn is_caught() -> bool {
 fn words(panic: &(dyn Any + Send)) -> String {
     let text =
         panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    text.unwrap_or("it gives no reason").to_owned()
+    text.unwrap_or("no reason given").to_owned()
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ pub fn sha256_file(path: &Path) -> io::Result<String> {
     sha256_of(&mut fs_err::File::open(path)?)
 }
 
-/// The SHA-256 of what is left to read, in hexadecimal.
+/// The SHA-256 of the rest of a reader, in hexadecimal.
 pub(crate) fn sha256_of(file: &mut impl Read) -> io::Result<String> {
     let mut digest = Sha256::new();
     let mut buffer = vec![0; 1 << 20];
@@ -31,11 +31,9 @@ pub(crate) fn sha256_of(file: &mut impl Read) -> io::Result<String> {
     }
 }
 
-/// Two digits a byte.
+/// Two digits per byte.
 pub fn hexadecimal(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
+    hex::encode(bytes)
 }
 
 #[cfg(test)]

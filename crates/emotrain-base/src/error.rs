@@ -1,43 +1,43 @@
-//! What can go wrong with a file, and where.
+//! Errors of reading and writing files, with their place.
 
 use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// A file or folder that could not be written, whichever call of the system failed.
+/// A file or folder that could not be written, whichever system call failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}: cannot be written: {words}", path.display())]
 pub struct WriteError {
-    /// The file or folder, as it was asked for.
+    /// The file or folder, as the caller named it.
     pub path: PathBuf,
     /// The system's kind of error.
     pub kind: io::ErrorKind,
-    /// The system's words.
+    /// The system's message.
     pub words: String,
 }
 
 impl WriteError {
-    /// The error of a call that was to write `path`.
+    /// The error of a system call that was to write `path`.
     pub fn new(path: &Path, error: &io::Error) -> Self {
         Self { path: path.to_owned(), kind: error.kind(), words: system_words(error) }
     }
 
-    /// What to do about it, where that is known.
+    /// How to fix it, if that is known.
     pub fn hint(&self) -> Option<&'static str> {
         use io::ErrorKind as Kind;
         let full = [Kind::StorageFull, Kind::QuotaExceeded, Kind::FileTooLarge, Kind::WriteZero];
         let refused = [Kind::PermissionDenied, Kind::ReadOnlyFilesystem];
         if full.contains(&self.kind) {
-            Some("make room on the disk, then give the command again; a training goes on with --resume")
+            Some("free some disk space, then repeat the command; a training continues with --resume")
         } else if refused.contains(&self.kind) {
-            Some("name a place that you may write to")
+            Some("name a location that you may write to")
         } else {
             None
         }
     }
 }
 
-/// A file that is not what was written.
+/// A file that differs from what was written.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {damage}", path.display())]
 pub struct DamagedFile {
@@ -52,13 +52,13 @@ impl DamagedFile {
         Self { path: path.to_owned(), damage }
     }
 
-    /// What to do about it, where that is known.
+    /// How to fix it, if that is known.
     pub fn hint(&self) -> Option<&'static str> {
         match self.damage {
             Damage::OtherSize { .. } | Damage::OtherContent { .. } => Some(
-                "take an undamaged copy; if you changed the file on purpose, remove manifest.json from its folder",
+                "use an undamaged copy; if you changed the file on purpose, remove manifest.json from its folder",
             ),
-            Damage::NotThere | Damage::BadManifest(_) => Some("take an undamaged copy of the folder"),
+            Damage::NotThere | Damage::BadManifest(_) => Some("use an undamaged copy of the folder"),
             Damage::OtherVersion { .. } => Some("use the version of emotrain that wrote it, or a later one"),
             Damage::NoManifest | Damage::Unreadable(_) => None,
         }
@@ -68,32 +68,32 @@ impl DamagedFile {
 /// What is wrong with a file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Damage {
-    /// A folder without a manifest was never finished, or has lost it.
-    #[error("has no manifest.json: it was not written to the end, or the file was lost")]
+    /// A folder without a manifest is incomplete, or has lost it.
+    #[error("has no manifest.json: it is incomplete, or the file was lost")]
     NoManifest,
-    /// A manifest that cannot be understood.
-    #[error("is not a manifest of emotrain: {0}")]
+    /// An invalid manifest.
+    #[error("is not a manifest written by emotrain: {0}")]
     BadManifest(String),
     /// A manifest of a later version of the program.
     #[error("has format version {found}, this program reads {known}")]
     OtherVersion {
-        /// The manifest's.
+        /// The manifest's version.
         found: u64,
-        /// The last one known.
+        /// The latest known version.
         known: u64,
     },
-    /// A file that the manifest names is not there.
-    #[error("is not there, but manifest.json names it")]
+    /// A file that the manifest names is missing.
+    #[error("is missing, but manifest.json names it")]
     NotThere,
-    /// A file is shorter or longer than it was written.
+    /// A file is shorter or longer than it was when written.
     #[error("is damaged: it has {found} bytes, manifest.json says {expected}")]
     OtherSize {
-        /// Bytes there are.
+        /// Its length in bytes.
         found: u64,
-        /// Bytes there should be.
+        /// The manifest's length in bytes.
         expected: u64,
     },
-    /// A file of the right size with other contents.
+    /// A file of the right size with different contents.
     #[error("is damaged: its sha256 is {found}, manifest.json says {expected}")]
     OtherContent {
         /// The file's digest.
@@ -101,12 +101,12 @@ pub enum Damage {
         /// The manifest's.
         expected: String,
     },
-    /// The system refused; its own words.
+    /// A system error, in the system's words.
     #[error("cannot be read: {0}")]
     Unreadable(String),
 }
 
-/// The system's message without the path that `fs_err` puts around it: our errors begin with it already.
+/// The system's message without the path that `fs_err` adds: our errors start with the path already.
 pub fn system_words(error: &io::Error) -> String {
     let mut cause: &dyn Error = error;
     if let Some(inner) = error.get_ref() {

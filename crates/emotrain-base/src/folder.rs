@@ -1,8 +1,8 @@
-//! A folder, published whole.
+//! Folders that are published atomically.
 //!
-//! It is filled beside its place, under the name `.NAME.building`. A folder that it replaces is `.NAME.replaced` for a
-//! moment: a process that is killed between the two renames leaves its place empty, and whoever comes next puts the old
-//! one back before anything else. So at every moment the old folder or the new one is there, under one of two names.
+//! A folder is filled next to its destination, as `.NAME.building`. The folder that it replaces is `.NAME.replaced` for
+//! a moment: a process killed between the two renames leaves the destination empty, and the next process restores the
+//! old folder before anything else. So at every moment either the old or the new folder exists, under one of two names.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,33 +15,33 @@ use crate::output::{folder_of, is_part, sweep_one, sync_folder};
 const BUILDING: &str = "building";
 const REPLACED: &str = "replaced";
 const REMOVED: &str = "removed";
-/// What earlier versions called the first two.
+/// The names that earlier versions used for the first two.
 const EARLIER: [&str; 2] = ["partial", "old"];
-/// So often somebody who finds a place empty may put the old folder back while the new one is on its way.
+/// How often another process may restore the old folder into the empty destination while the new one is being renamed.
 const TRIES: usize = 4;
 
-/// A folder that is being made.
+/// A folder that is being written.
 #[derive(Debug)]
 pub struct Stage {
     folder: PathBuf,
     target: PathBuf,
-    /// The files that such a folder may hold; `None`: whatever is in it.
+    /// The only files that the folder may hold; `None` for any.
     ours: Option<&'static [&'static str]>,
     lock: Option<Lock>,
 }
 
 impl Stage {
-    /// Begins a folder whose place is `target` (what it leads to, if it is a link), and finishes or takes back what a
-    /// killed process has left of it.
+    /// Starts a folder whose destination is `target` (a link is followed), and completes or reverts what a killed
+    /// process left of it.
     ///
     /// # Errors
-    /// A place that another process is making a folder for, or that cannot be written to.
+    /// Another process is writing to this destination, or it is not writable.
     pub fn open(target: &Path) -> Result<Self, LockError> {
         Self::begin(target, None)
     }
 
-    /// Begins a folder that has its own manifest and holds files of these names. What others put beside them stays, and
-    /// so does, of a stage that was left behind, what is called otherwise.
+    /// Starts a folder that has its own manifest and holds only files of these names. Other files in the destination
+    /// are kept, and so are other files of an abandoned stage.
     ///
     /// # Errors
     /// As [`Stage::open`].
@@ -52,7 +52,7 @@ impl Stage {
     fn begin(target: &Path, ours: Option<&'static [&'static str]>) -> Result<Self, LockError> {
         let fail = |error: io::Error| WriteError::new(target, &error);
         let place = resolve(target).map_err(fail)?;
-        let folder = beside(&place, BUILDING);
+        let folder = sibling(&place, BUILDING);
         create_folder(&folder)?;
         let lock = Lock::take(&folder).map_err(|error| match error {
             LockError::Taken { owner, .. } => LockError::Taken { folder: target.to_owned(), owner },
@@ -68,20 +68,20 @@ impl Stage {
         &self.folder
     }
 
-    /// Writes a file into it.
+    /// Writes a file into the folder.
     ///
     /// # Errors
-    /// Any of the system's, with the path.
+    /// Any system error, with the path.
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), WriteError> {
         let path = self.folder.join(name);
         fs_err::write(&path, bytes).map_err(|error| WriteError::new(&path, &error))
     }
 
-    /// Puts the folder in its place, in that of the one that is there. All is on disk by then, and a manifest of the
-    /// files' digests is written last, unless the folder has one already.
+    /// Moves the folder to its destination, replacing the folder there. Everything is synced first, and a manifest with
+    /// the files' digests is written last, unless the folder has its own.
     ///
     /// # Errors
-    /// Any of the system's; what was in the place is still there.
+    /// Any system error; the destination still has its old contents.
     pub fn publish(mut self) -> Result<(), WriteError> {
         let fail = |error: io::Error| WriteError::new(&self.target, &error);
         if self.ours.is_none() {
@@ -89,17 +89,17 @@ impl Stage {
         }
         sync_folder(&self.folder).map_err(fail)?;
         if cfg!(windows) {
-            // There a folder with an open file cannot be renamed.
+            // On Windows a folder with an open file cannot be renamed.
             self.lock = None;
         }
         self.take_place().map_err(fail)?;
         remove_if_there(&self.target.join(LOCK)).map_err(fail)?;
         self.lock = None;
-        finish(&self.target, &beside(&self.target, REPLACED), self.ours).map_err(fail)
+        finish(&self.target, &sibling(&self.target, REPLACED), self.ours).map_err(fail)
     }
 
     fn take_place(&self) -> io::Result<()> {
-        let replaced = beside(&self.target, REPLACED);
+        let replaced = sibling(&self.target, REPLACED);
         let mut tries = 0;
         loop {
             if holds_something(&self.target)? {
@@ -121,15 +121,15 @@ impl Stage {
 
     fn recover(&self) -> io::Result<()> {
         for end in [REPLACED, EARLIER[1]] {
-            take_up(&self.target, &beside(&self.target, end), self.ours)?;
+            complete_exchange(&self.target, &sibling(&self.target, end), self.ours)?;
         }
         if self.ours.is_none() {
-            remove_all(&beside(&self.target, EARLIER[0]))?;
+            remove_all(&sibling(&self.target, EARLIER[0]))?;
         }
         Ok(())
     }
 
-    /// Removes what a stage that was left behind holds.
+    /// Removes the contents of an abandoned stage.
     fn clear(&self) -> io::Result<()> {
         if let Some(ours) = self.ours {
             return ours.iter().try_for_each(|name| remove_if_there(&self.folder.join(name)));
@@ -146,22 +146,22 @@ impl Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        // What is not published is of no use, and may be large; a leftover is harmless.
+        // An unpublished folder is useless and may be large; if it cannot be removed, it does no harm.
         if self.lock.is_some() && self.ours.is_none() {
             let _ = fs_err::remove_dir_all(&self.folder);
         }
     }
 }
 
-/// Puts the folder back whose place is `target`, if a process was killed while it replaced it. Does nothing where the
-/// place is not empty, and so may be asked before every reading.
+/// Restores the folder at `target` if a process was killed while replacing it. Does nothing if the destination is not
+/// empty, so it can be called before every read.
 ///
 /// # Errors
 /// A folder that cannot be renamed.
 pub fn recover(target: &Path) -> Result<(), WriteError> {
     let Ok(place) = resolve(target) else { return Ok(()) };
     for end in [REPLACED, EARLIER[1]] {
-        let replaced = beside(&place, end);
+        let replaced = sibling(&place, end);
         if !place.exists() && holds_something(&replaced).unwrap_or(false) {
             fs_err::rename(&replaced, &place).map_err(|error| WriteError::new(target, &error))?;
         }
@@ -169,11 +169,11 @@ pub fn recover(target: &Path) -> Result<(), WriteError> {
     Ok(())
 }
 
-/// Finishes or takes back everything that killed processes have left in a folder whose parts are folders that are
-/// wholly ours. It has to be locked.
+/// Completes or reverts everything that killed processes left in a folder whose subfolders are all ours. The folder has
+/// to be locked.
 ///
 /// # Errors
-/// A folder that cannot be read or written to.
+/// A folder that cannot be read or written.
 pub fn recover_all(parent: &Path) -> Result<(), WriteError> {
     let recover = || -> io::Result<()> {
         for entry in fs_err::read_dir(parent)? {
@@ -182,7 +182,7 @@ pub fn recover_all(parent: &Path) -> Result<(), WriteError> {
             let parts = name.strip_prefix('.').and_then(|rest| rest.rsplit_once('.'));
             match parts {
                 Some((of, end)) if [REPLACED, EARLIER[1]].contains(&end) && path.is_dir() => {
-                    take_up(&parent.join(of), &path, None)?;
+                    complete_exchange(&parent.join(of), &path, None)?;
                 }
                 Some((_, end)) if [BUILDING, REMOVED, EARLIER[0]].contains(&end) && path.is_dir() => {
                     remove_all(&path)?;
@@ -196,22 +196,22 @@ pub fn recover_all(parent: &Path) -> Result<(), WriteError> {
     recover().map_err(|error| WriteError::new(parent, &error))
 }
 
-/// Removes a folder so that it is there whole or not at all.
+/// Removes a folder atomically.
 ///
 /// # Errors
-/// Any of the system's.
+/// Any system error.
 pub fn remove_folder(folder: &Path) -> Result<(), WriteError> {
-    let removed = beside(folder, REMOVED);
+    let removed = sibling(folder, REMOVED);
     remove_all(&removed)
         .and_then(|()| fs_err::rename(folder, &removed))
         .and_then(|()| remove_all(&removed))
         .map_err(|error| WriteError::new(folder, &error))
 }
 
-/// Creates a folder and those above it, where they are not there, so that it survives a power failure.
+/// Creates a folder and its parents if they do not exist, so that they survive a power failure.
 ///
 /// # Errors
-/// Any of the system's.
+/// Any system error.
 pub fn create_folder(folder: &Path) -> Result<(), WriteError> {
     let create = || {
         if folder.is_dir() {
@@ -223,7 +223,7 @@ pub fn create_folder(folder: &Path) -> Result<(), WriteError> {
     create().map_err(|error| WriteError::new(folder, &error))
 }
 
-/// Where a folder is or will be: links are followed.
+/// Where a folder is or will be; links are followed.
 fn resolve(target: &Path) -> io::Result<PathBuf> {
     if let Ok(place) = fs_err::canonicalize(target) {
         return Ok(place);
@@ -235,12 +235,12 @@ fn resolve(target: &Path) -> io::Result<PathBuf> {
     Ok(place)
 }
 
-fn beside(target: &Path, end: &str) -> PathBuf {
+fn sibling(target: &Path, end: &str) -> PathBuf {
     target.with_file_name(format!(".{}.{end}", target.file_name().unwrap_or_default().to_string_lossy()))
 }
 
-/// Goes on where a process was killed that replaced `target`: an old folder without a new one is put back.
-fn take_up(target: &Path, replaced: &Path, ours: Option<&[&str]>) -> io::Result<()> {
+/// Recovers from a process that was killed while replacing `target`: restores the old folder if there is no new one.
+fn complete_exchange(target: &Path, replaced: &Path, ours: Option<&[&str]>) -> io::Result<()> {
     if !replaced.is_dir() {
         return Ok(());
     }
@@ -251,7 +251,7 @@ fn take_up(target: &Path, replaced: &Path, ours: Option<&[&str]>) -> io::Result<
     sync_folder(folder_of(target))
 }
 
-/// Removes an old folder in whose place the new one is; what others put into it moves there.
+/// Removes an old folder that has been replaced; files that others put into it move to the new one.
 fn finish(target: &Path, replaced: &Path, ours: Option<&[&str]>) -> io::Result<()> {
     if let Some(ours) = ours.filter(|_| replaced.is_dir()) {
         for entry in fs_err::read_dir(replaced)? {
@@ -265,7 +265,7 @@ fn finish(target: &Path, replaced: &Path, ours: Option<&[&str]>) -> io::Result<(
     remove_all(replaced)
 }
 
-/// Whether a path holds anything; an empty folder may be replaced like none.
+/// Whether a path holds anything; an empty folder counts as nothing.
 fn holds_something(path: &Path) -> io::Result<bool> {
     match fs_err::read_dir(path) {
         Ok(mut entries) => Ok(entries.next().is_some()),
@@ -285,7 +285,7 @@ fn remove_if_there(file: &Path) -> io::Result<()> {
     }
 }
 
-/// Removes a file or a folder with all that is in it, if it is there.
+/// Removes a file, or a folder with its contents, if it exists.
 fn remove_all(path: &Path) -> io::Result<()> {
     let removed = if path.is_dir() && !path.is_symlink() {
         fs_err::remove_dir_all(path)

@@ -1,13 +1,12 @@
-//! What every crate needs: files that are there whole or not at all, are read as they were written, and have limits;
-//! what an error means to whoever started the program; and somebody to tell what goes on.
+//! What every crate needs: atomic writes, verified reads and size limits; what an error means to whoever started the
+//! program; and a listener for progress.
 //!
-//! [`write_atomic`] and [`Output`] write a file to where it was sent; [`Stage`] fills a folder and publishes it, with a
-//! manifest of the digests of its files, which [`verify`] holds against what is there. A [`Lock`] keeps other
-//! processes out of a folder. [`read_to_string`] and [`read`] read files up to a [`Limit`], so that no input, be it a
-//! device or a file of the wrong kind, takes all memory or never ends; [`caught`] turns the panic of a library over a
-//! file into an error, and [`tried`] gives up what does not end. Nothing here knows what the files are about. An error
-//! says with [`Advice`] whose fault it is and what to do, [`Problems`] are told in one go, and a [`Listener`] hears what
-//! a library has to say.
+//! [`write_atomic`] and [`Output`] write a file atomically; [`Stage`] fills a folder and publishes it with a manifest
+//! of its files' digests, which [`verify`] checks. A [`Lock`] keeps other processes out of a folder. [`read_to_string`]
+//! and [`read`] read files up to a [`Limit`], so that no input, such as a device or a file of the wrong kind, exhausts
+//! memory or never ends; [`caught`] turns a library's panic over a file into an error, and [`tried`] gives up after a
+//! time limit. Nothing here knows what the files mean. An error says with [`Advice`] whose fault it is and what to do,
+//! [`Problems`] are reported together, and a [`Listener`] is what a library reports progress to.
 //!
 //! ```
 //! let folder = tempfile::tempdir()?;

@@ -1,4 +1,4 @@
-//! A folder that belongs to one process at a time.
+//! Folders that one process at a time may use.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
@@ -6,47 +6,47 @@ use std::path::{Path, PathBuf};
 
 use crate::error::WriteError;
 
-/// The name of the file that is locked. It stays; the system takes the lock itself back from a process that ends.
+/// The locked file. It is never removed; the system releases the lock when the process ends.
 pub(crate) const LOCK: &str = ".lock";
 
-/// Why a folder cannot be had.
+/// Why a folder cannot be locked.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
-    /// Another process has it.
+    /// Another process uses it.
     #[error("{}: in use by {owner}", folder.display())]
     Taken {
         /// The folder.
         folder: PathBuf,
-        /// Who has it, as far as it says.
+        /// Its owner, if known.
         owner: String,
     },
-    /// The file of the lock cannot be written.
+    /// The lock file cannot be written.
     #[error(transparent)]
     Write(#[from] WriteError),
 }
 
 impl LockError {
-    /// What to do about it, where that is known.
+    /// How to fix it, if that is known.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Taken { .. } => Some("wait for it, or stop it; or name another folder"),
+            Self::Taken { .. } => Some("wait for that process or stop it, or name another folder"),
             Self::Write(error) => error.hint(),
         }
     }
 }
 
-/// The right to write in a folder, for as long as this value lives.
+/// Exclusive use of a folder, as long as this value lives.
 #[derive(Debug)]
 pub struct Lock {
-    /// `None` where the file system knows no locks.
+    /// `None` if the file system does not support locks.
     file: Option<File>,
 }
 
 impl Lock {
-    /// Takes a folder, which has to be there.
+    /// Locks a folder, which must exist.
     ///
     /// # Errors
-    /// A folder that another process has, or that cannot be written to.
+    /// A folder that another process uses, or that is not writable.
     pub fn take(folder: &Path) -> Result<Self, LockError> {
         let path = folder.join(LOCK);
         let fail = |error: io::Error| WriteError::new(&path, &error);
@@ -67,7 +67,7 @@ impl Lock {
         }
     }
 
-    /// Whether other processes are kept out: some file systems cannot do that.
+    /// Whether other processes are excluded; some file systems do not support that.
     pub fn holds(&self) -> bool {
         self.file.is_some()
     }
@@ -80,13 +80,13 @@ fn sign(file: &mut File) -> io::Result<()> {
 
 fn owner(file: &mut File) -> String {
     let mut text = String::new();
-    // Where a lock also keeps others from reading, nothing is known of its owner.
+    // If a lock also prevents reading, its owner is unknown.
     let read = file.rewind().and_then(|()| file.read_to_string(&mut text));
     let text = text.trim();
     if read.is_err() || text.is_empty() { "another process".to_owned() } else { text.to_owned() }
 }
 
-/// ` on NAME`, where the system tells the machine's name in a file.
+/// ` on NAME`, if the system provides the machine's name in a file.
 fn host() -> String {
     let places = ["/proc/sys/kernel/hostname", "/etc/hostname"];
     let name = places.iter().find_map(|place| fs_err::read_to_string(place).ok());

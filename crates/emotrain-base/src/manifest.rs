@@ -1,4 +1,4 @@
-//! `manifest.json`: what a published folder holds, by name, length and digest.
+//! `manifest.json`: the files of a published folder with their lengths and digests.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -14,15 +14,15 @@ use crate::read::{limits, read};
 /// The manifest's name. It is written last.
 pub const MANIFEST: &str = "manifest.json";
 
-/// The version that is written. The first listed names alone.
+/// The version that is written. The first version listed only names.
 const FORMAT_VERSION: u64 = 2;
 
-/// What is known of a folder that was looked over.
+/// The result of verifying a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verified {
-    /// Every file is as it was written.
+    /// Every file is unchanged.
     Sound,
-    /// The manifest is of a version that kept no digests: every file is there.
+    /// The manifest's version has no digests: every file exists.
     Complete,
 }
 
@@ -47,7 +47,7 @@ struct FileRecord {
     sha256: String,
 }
 
-/// Synchronises all files of a folder and writes their manifest.
+/// Syncs all files of a folder and writes their manifest.
 pub(crate) fn write(folder: &Path) -> Result<(), WriteError> {
     let mut files = BTreeMap::new();
     for path in files_in(folder).map_err(|error| WriteError::new(folder, &error))? {
@@ -62,7 +62,7 @@ pub(crate) fn write(folder: &Path) -> Result<(), WriteError> {
     write_atomic(&folder.join(MANIFEST), text.as_bytes())
 }
 
-/// What a file holds, once it is on disk.
+/// A file's entry, after the file was synced.
 fn record(path: &Path) -> io::Result<FileRecord> {
     let mut file = fs_err::OpenOptions::new().read(true).write(true).open(path)?;
     file.sync_all()?;
@@ -74,7 +74,7 @@ fn files_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs_err::read_dir(folder)? {
         let entry = entry?;
-        // Our own lock lies there too.
+        // The lock file is in the folder, too.
         let is_hidden = entry.file_name().to_string_lossy().starts_with('.');
         if !is_hidden && entry.file_type()?.is_file() {
             files.push(entry.path());
@@ -84,15 +84,15 @@ fn files_in(folder: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Holds a published folder against its manifest. Files that the manifest does not name do not matter.
+/// Compares a published folder with its manifest. Files that the manifest does not name are ignored.
 ///
 /// # Errors
-/// No manifest, one that is damaged, or the first file that is not as it was written.
+/// No manifest, a damaged one, or the first file that has changed.
 pub fn verify(folder: &Path) -> Result<Verified, DamagedFile> {
     let path = folder.join(MANIFEST);
     let text = match read(&path, limits::CONFIG) {
         Ok(text) => text,
-        // A file in place of the folder has none beside it either.
+        // A file has no manifest next to it either.
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             return Err(DamagedFile::new(folder, Damage::NoManifest));
         }
@@ -114,7 +114,7 @@ pub fn verify(folder: &Path) -> Result<Verified, DamagedFile> {
             Err(DamagedFile::new(&path, Damage::OtherVersion { found: version, known: FORMAT_VERSION }))
         }
         Files::Digests(_) | Files::Names(_) => {
-            Err(bad(format!("files of another form than version {version} has")))
+            Err(bad(format!("its files do not have the format of version {version}")))
         }
     }
 }

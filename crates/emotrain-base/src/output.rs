@@ -1,4 +1,4 @@
-//! A file that is written to where it was sent, and takes its place when it is whole.
+//! Files that are written atomically.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
@@ -8,53 +8,53 @@ use tempfile::NamedTempFile;
 
 use crate::error::WriteError;
 
-/// Links that are followed before they are taken for a circle, as many as Linux follows.
+/// Links that are followed before they count as a cycle, as many as on Linux.
 const MOST_LINKS: usize = 40;
-/// What the name of an unfinished file ends with.
+/// The ending of an unfinished file's name.
 const PART: &str = ".part";
 
-/// Writes a file so that at every moment the path holds either what it held before or all of `bytes`; what is no
-/// regular file gets them as they are. See [`Output`].
+/// Writes a file atomically: at every moment the path holds either its old contents or all of `bytes`. A pipe or device
+/// is written directly. See [`Output`].
 ///
 /// # Errors
-/// Any of the system's, with the path: disk full, read-only, no such folder, ...
+/// Any system error, with the path: disk full, read-only, no such folder.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
     let mut output = Output::create(path)?;
     output.write_all(bytes).map_err(|error| WriteError::new(path, &error))?;
     output.finish()
 }
 
-/// A file on its way to a path.
+/// A file that is being written.
 ///
-/// A regular file, or one that is not there yet, is written beside its place, synchronised and renamed in
-/// [`Output::finish`]; without that nothing is left behind. A link is followed: what it points to is replaced, the link
-/// stays. A pipe, a device or a stream of this process such as `/dev/stdout` is written to as it is.
+/// A regular file, or a new one, is written next to its destination, synced, and renamed by [`Output::finish`]; without
+/// that call nothing is left behind. A link is followed: its target is replaced, and the link stays. A pipe, a device
+/// or a stream of this process such as `/dev/stdout` is written directly.
 #[derive(Debug)]
 pub struct Output {
-    /// As it was asked for.
+    /// As the caller named it.
     path: PathBuf,
     to: To,
 }
 
 #[derive(Debug)]
 enum To {
-    /// A temporary file and its later place.
+    /// A temporary file and its destination.
     Place(BufWriter<NamedTempFile<File>>, PathBuf),
     Stream(BufWriter<File>),
 }
 
 impl Output {
-    /// Begins a file.
+    /// Opens a file.
     ///
     /// # Errors
-    /// Any of the system's, with the path.
+    /// Any system error, with the path.
     pub fn create(path: &Path) -> Result<Self, WriteError> {
         let to = destination(path).and_then(|destination| match destination {
             Destination::Place(place) => {
                 sweep(&place);
                 Ok(To::Place(BufWriter::with_capacity(1 << 20, part_of(&place)?), place))
             }
-            // Appended, since a file behind /dev/stdout may hold something already.
+            // Appended, because a file behind /dev/stdout may have contents already.
             Destination::Stream => {
                 Ok(To::Stream(BufWriter::new(OpenOptions::new().append(true).open(path)?)))
             }
@@ -63,15 +63,15 @@ impl Output {
         Ok(Self { path: path.to_owned(), to })
     }
 
-    /// The path, as it was asked for.
+    /// The path, as the caller named it.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Puts the file in its place, or hands the last bytes to the stream.
+    /// Moves the file to its destination, or flushes the stream.
     ///
     /// # Errors
-    /// Any of the system's, with the path.
+    /// Any system error, with the path.
     pub fn finish(self) -> Result<(), WriteError> {
         let finish = || match self.to {
             To::Stream(mut stream) => stream.flush(),
@@ -105,12 +105,12 @@ impl Write for Output {
     }
 }
 
-/// What a path leads to.
+/// What a path refers to.
 #[derive(Debug, PartialEq, Eq)]
 enum Destination {
-    /// A regular file, or a place for one.
+    /// A regular file, or a path where one can be created.
     Place(PathBuf),
-    /// Something that cannot be replaced: a pipe, a device, an open file of a process.
+    /// Something that cannot be replaced: a pipe, a device, a process's open file.
     Stream,
 }
 
@@ -132,31 +132,31 @@ fn destination(path: &Path) -> io::Result<Destination> {
         }
         place = folder_of(&place).join(target);
     }
-    Err(io::Error::new(io::ErrorKind::InvalidInput, "the path is a link that leads in a circle"))
+    Err(io::Error::new(io::ErrorKind::InvalidInput, "the path is a link that points to itself"))
 }
 
-/// Whether a link is the system's name of a file that a process has open: `/dev/stdout`, `/dev/fd/3`.
+/// Whether a link is the system's name for a process's open file: `/dev/stdout`, `/dev/fd/3`.
 fn leads_to_open_file(link: &Path) -> bool {
     fs_err::canonicalize(folder_of(link))
         .is_ok_and(|folder| folder == Path::new("/dev") || folder.starts_with("/proc"))
 }
 
-/// Makes an unfinished file beside `place`. It is locked for as long as its process lives.
+/// Creates an unfinished file next to `place`, locked while its process lives.
 fn part_of(place: &Path) -> io::Result<NamedTempFile<File>> {
     let prefix = format!(".{}.", name_of(place));
-    // Opened by ourselves: tempfile's own files are private to their owner even after the rename.
+    // Created here, because tempfile's own files stay private to their owner after the rename.
     let open = |path: &Path| {
         let file = OpenOptions::new().write(true).create_new(true).open(path)?;
-        // File systems without locks leave what a killed process has begun.
+        // Without lock support, unfinished files of killed processes are not removed.
         let _ = file.try_lock();
-        // Whoever swept before the lock was there has removed the name: another one then.
+        // Another process removed the file before it was locked: create another one.
         if path.exists() { Ok(file) } else { Err(io::ErrorKind::AlreadyExists.into()) }
     };
     tempfile::Builder::new().prefix(&prefix).suffix(PART).make_in(folder_of(place), open)
 }
 
-/// Removes what processes that were killed have left of the file at `place`. That nothing is left is no condition for
-/// writing, so what goes wrong here is passed over.
+/// Removes unfinished files that killed processes left for `place`. Errors are ignored: the write does not depend on
+/// it.
 fn sweep(place: &Path) {
     let prefix = format!(".{}.", name_of(place));
     let Ok(entries) = fs_err::read_dir(folder_of(place)) else { return };
@@ -170,10 +170,10 @@ fn sweep(place: &Path) {
     }
 }
 
-/// Letters that tempfile puts between prefix and suffix.
+/// The random letters of tempfile between prefix and suffix.
 const RANDOM: usize = 6;
 
-/// Removes an unfinished file unless a process holds it.
+/// Removes an unfinished file unless a process has locked it.
 pub(crate) fn sweep_one(part: &Path) {
     if let Ok(file) = OpenOptions::new().write(true).open(part)
         && file.try_lock().is_ok()
@@ -182,7 +182,7 @@ pub(crate) fn sweep_one(part: &Path) {
     }
 }
 
-/// Whether a name is that of an unfinished file.
+/// Whether this is the name of an unfinished file.
 pub(crate) fn is_part(name: &str) -> bool {
     name.starts_with('.') && name.ends_with(PART)
 }
@@ -195,11 +195,11 @@ pub(crate) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Makes what happened to the names in a folder survive a power failure.
+/// Makes renames in a folder survive a power failure.
 #[cfg(unix)]
 pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     let synced = fs_err::File::open(folder)?.sync_all();
-    // Some network file systems cannot synchronise a folder; the file itself is safe by now.
+    // Some network file systems cannot sync a folder; the file itself is synced already.
     match synced {
         Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
             Ok(())

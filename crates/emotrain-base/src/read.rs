@@ -1,4 +1,4 @@
-//! Reading with a limit: the one list of how large which kind of file may be.
+//! Reading with size limits; the limits of all kinds of files are listed here.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -7,15 +7,15 @@ use std::path::{Path, PathBuf};
 /// How much of a kind of file is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limit {
-    /// The kind, with its article.
+    /// The kind of file, with its article.
     pub what: &'static str,
-    /// Bytes at most.
+    /// At most this many bytes.
     pub bytes: u64,
-    /// Bytes of a line at most, where lines are read one by one.
+    /// At most this many bytes per line, if lines are read one by one.
     pub line: Option<u64>,
 }
 
-/// The limits. Each is far above what published files have, and far below what harms a machine.
+/// The limits: far above the size of published files, far below what exhausts memory.
 pub mod limits {
     use super::Limit;
 
@@ -28,29 +28,29 @@ pub mod limits {
     pub const TEMPLATE: Limit = Limit { what: "a template", bytes: MIB, line: None };
     /// `config.json` and other small JSON files of models, adapters, runs and banks.
     pub const CONFIG: Limit = Limit { what: "a JSON file of settings", bytes: 64 * MIB, line: None };
-    /// `tokenizer.json`; the largest vocabularies come to 40 MB.
+    /// `tokenizer.json`; the largest vocabularies take 40 MB.
     pub const TOKENIZER: Limit = Limit { what: "a tokenizer", bytes: 512 * MIB, line: None };
-    /// Data of one JSON value.
+    /// A data file that is one JSON value.
     pub const DOCUMENT: Limit = Limit { what: "a data file", bytes: 2 * GIB, line: None };
-    /// Data with a value or a paragraph a line.
+    /// A data file with one value or paragraph per line.
     pub const LINES: Limit = Limit { what: "a data file", bytes: 2 * GIB, line: Some(16 * MIB) };
-    /// Data that is read line by line and not held in memory.
+    /// A data file that is streamed line by line.
     pub const STREAM: Limit = Limit { what: "a data file", bytes: u64::MAX, line: Some(16 * MIB) };
-    /// Weights and vectors, which are mapped and not read.
+    /// Weights and vectors, which are memory-mapped.
     pub const WEIGHTS: Limit = Limit { what: "a file of weights", bytes: u64::MAX, line: None };
 
     /// Text of one utterance.
     pub const UTTERANCE_BYTES: usize = 256 << 10;
 }
 
-/// Why a file is not read.
+/// Why a file was not read.
 #[derive(Debug)]
 struct Refusal {
     path: PathBuf,
     words: Words,
 }
 
-/// What is wrong with it, without its name.
+/// The problem, without the file's name.
 #[derive(Debug)]
 struct Words(String);
 
@@ -79,17 +79,17 @@ fn refusal(path: &Path, words: impl Into<String>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, refusal)
 }
 
-/// Opens a file that is one, and not larger than the limit.
+/// Opens a regular file that is not larger than the limit.
 ///
 /// # Errors
-/// Any of the system's; a pipe, a device, a socket; a file that is too large, with its size.
+/// Any system error; a pipe, device or socket; a file that is too large, with its size.
 pub fn open(path: &Path, limit: Limit) -> io::Result<fs_err::File> {
     let metadata = path.metadata().map_err(|error| {
         let refusal = Refusal { path: path.to_owned(), words: Words(error.to_string()) };
         io::Error::new(error.kind(), refusal)
     })?;
     if let Some(kind) = other_kind(metadata.file_type()) {
-        return Err(refusal(path, format!("is {kind}, not a file: write its contents into one")));
+        return Err(refusal(path, format!("is {kind}, not a file: save its contents to a file first")));
     }
     if metadata.len() > limit.bytes {
         return Err(too_large(path, limit, metadata.len()));
@@ -97,10 +97,10 @@ pub fn open(path: &Path, limit: Limit) -> io::Result<fs_err::File> {
     fs_err::File::open(path)
 }
 
-/// Reads a file whole.
+/// Reads a whole file.
 ///
 /// # Errors
-/// Those of [`open`]; a file that grows beyond the limit; a line that is too long, with its number.
+/// The errors of [`open`]; a file that grows beyond the limit; a line that is too long, with its number.
 pub fn read(path: &Path, limit: Limit) -> io::Result<Vec<u8>> {
     let mut file = open(path, limit)?;
     let mut bytes = Vec::new();
@@ -132,25 +132,25 @@ pub fn read(path: &Path, limit: Limit) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Reads a file of UTF-8 whole.
+/// Reads a whole UTF-8 file.
 ///
 /// # Errors
-/// Those of [`read`]; bytes that are not UTF-8.
+/// The errors of [`read`]; invalid UTF-8.
 pub fn read_to_string(path: &Path, limit: Limit) -> io::Result<String> {
     String::from_utf8(read(path, limit)?).map_err(|_| refusal(path, "is not valid UTF-8"))
 }
 
 fn too_large(path: &Path, limit: Limit, size: u64) -> io::Error {
     let (size, most, what) = (bytes(size), bytes(limit.bytes), limit.what);
-    refusal(path, format!("has {size}, and {what} at most {most}"))
+    refusal(path, format!("has {size}; the limit for {what} is {most}"))
 }
 
-/// The words for a line that is too long.
+/// The message for a line that is too long.
 pub fn long_line(line: usize, longest: u64) -> String {
     format!("line {line} is longer than {}", bytes(longest))
 }
 
-/// What a path leads to that is neither a file nor a folder.
+/// The kind of a path that is neither a file nor a folder.
 fn other_kind(kind: std::fs::FileType) -> Option<&'static str> {
     #[cfg(unix)]
     {
@@ -164,11 +164,11 @@ fn other_kind(kind: std::fs::FileType) -> Option<&'static str> {
     }
     #[cfg(not(unix))]
     {
-        (!kind.is_file() && !kind.is_dir()).then_some("no file")
+        (!kind.is_file() && !kind.is_dir()).then_some("a special file")
     }
 }
 
-/// A size for people.
+/// A size in readable units.
 fn bytes(count: u64) -> String {
     let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
     match units.into_iter().find(|(power, _)| count >> power > 0) {
@@ -183,30 +183,30 @@ mod tests {
 
     const SMALL: Limit = Limit { what: "a note", bytes: 100, line: Some(10) };
 
-    fn told(bytes: &[u8], limit: Limit) -> String {
+    fn outcome(bytes: &[u8], limit: Limit) -> String {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         fs_err::write(&path, bytes).unwrap();
-        let told =
+        let outcome =
             read(&path, limit).map_or_else(|error| error.to_string(), |read| format!("{} bytes", read.len()));
-        told.replace(&format!("{}/", folder.path().display()), "")
+        outcome.replace(&format!("{}/", folder.path().display()), "")
     }
 
     #[test]
-    fn what_is_too_large_is_told_with_its_size() {
+    fn files_that_are_too_large_are_reported_with_their_size() {
         let lines = b"12345678\n".repeat(11);
-        assert_eq!(told(&lines, SMALL), "99 bytes");
-        assert_eq!(told(&[b'\n'; 101], SMALL), "file: has 101 bytes, and a note at most 100 bytes");
-        assert_eq!(told(b"short\n0123456789\n", SMALL), "16 bytes".replace("16", "17"));
+        assert_eq!(outcome(&lines, SMALL), "99 bytes");
+        assert_eq!(outcome(&[b'\n'; 101], SMALL), "file: has 101 bytes; the limit for a note is 100 bytes");
+        assert_eq!(outcome(b"short\n0123456789\n", SMALL), "16 bytes".replace("16", "17"));
         assert_eq!(
-            told(b"short\n01234567891\n", SMALL),
+            outcome(b"short\n01234567891\n", SMALL),
             "18 bytes",
-            "within one piece lines are not measured"
+            "lines are not measured within one chunk"
         );
         let long = Limit { bytes: 1 << 30, ..SMALL };
         let many = [&b"a\n"[..], &vec![b'x'; 3 << 20]].concat();
-        assert_eq!(told(&many, long), "file: line 2 is longer than 10 bytes");
-        assert_eq!(told(&many, Limit { line: None, ..long }), "3145730 bytes");
+        assert_eq!(outcome(&many, long), "file: line 2 is longer than 10 bytes");
+        assert_eq!(outcome(&many, Limit { line: None, ..long }), "3145730 bytes");
     }
 
     #[test]
@@ -215,11 +215,11 @@ mod tests {
         let path = folder.path().join("sparse");
         fs_err::File::create(&path).unwrap().set_len(100 << 30).unwrap();
         let error = read(&path, limits::LINES).unwrap_err().to_string();
-        assert!(error.ends_with("sparse: has 100.0 GiB, and a data file at most 2.0 GiB"), "{error}");
+        assert!(error.ends_with("sparse: has 100.0 GiB; the limit for a data file is 2.0 GiB"), "{error}");
         #[cfg(unix)]
         for limit in [limits::LINES, limits::STREAM, limits::WEIGHTS] {
             let error = open("/dev/zero".as_ref(), limit).unwrap_err().to_string();
-            assert_eq!(error, "/dev/zero: is a device, not a file: write its contents into one");
+            assert_eq!(error, "/dev/zero: is a device, not a file: save its contents to a file first");
         }
     }
 }

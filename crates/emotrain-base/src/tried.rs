@@ -1,15 +1,16 @@
-//! Work of unknown length, tried with a limit of time.
+//! Work with a time limit.
 
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-/// Of the thread that does the work; what is not used costs nothing.
+/// The thread's stack size; unused pages cost nothing.
 const STACK_BYTES: usize = 256 << 20;
 
-/// Does the work on a thread with plenty of stack and gives its result, or nothing when it is not done in time or panics.
+/// Runs the work on a thread with a large stack and returns its result, or `None` if it panics or exceeds the time
+/// limit.
 ///
-/// What is not done in time goes on by itself until the process ends: the caller should see to it that it does.
+/// After the time limit the thread keeps running until the process ends, so the caller should end the process soon.
 pub fn tried<T: Send + 'static>(limit: Duration, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let (send, receive) = mpsc::channel();
     let work = move || {

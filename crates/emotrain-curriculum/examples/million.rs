@@ -1,4 +1,4 @@
-//! How long it takes to score a million dialogues of ten utterances on one core:
+//! The time to score a million dialogues of ten utterances on one core:
 //! `cargo run --release -p emotrain-curriculum --example million`.
 
 #![expect(clippy::print_stdout, reason = "an example that measures")]
@@ -18,7 +18,7 @@ const RECIPE: &str = "[model]\nmodel_name_or_path = \"none\"\n\
 fn main() -> Result<(), Box<dyn Error>> {
     let recipe = emotrain_recipe::parse(RECIPE, "million.toml".as_ref(), &[])?;
     let labels = LabelSet::from_section(&recipe.data)?;
-    // A thousand different dialogues, each scored a thousand times: making them is not what is measured.
+    // A thousand different dialogues, each scored a thousand times, so that creating them is not measured.
     let dialogue = |number: usize| {
         let utterance = |position: usize| {
             let mixed = (number * UTTERANCES + position).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;

@@ -1,30 +1,27 @@
-//! Dialogues in order of difficulty, cut into buckets (PRC-Emo, Algorithm 1).
+//! Dialogues sorted by difficulty and split into buckets (PRC-Emo, Algorithm 1).
 
 use emotrain_recipe::{Balance, CurriculumSection, Direction, PhaseScheduler};
 
 use crate::error::CurriculumError;
 
-/// The order of a split's dialogues and where it is cut. Dialogues are numbers in the split's order.
+/// The order of a split's dialogues and its bucket boundaries. Dialogues are indices into the split.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Buckets {
-    /// What training meets first comes first.
+    /// In training order.
     order: Vec<usize>,
-    /// Where buckets end in the order; the last is its length.
+    /// The end of each bucket in the order; the last is its length.
     ends: Vec<usize>,
 }
 
 impl Buckets {
-    /// Orders dialogues by difficulty, equal ones as in the split, and cuts the order into
-    /// `num_buckets` parts of nearly equally many utterances or dialogues: each cut lies between two
-    /// dialogues, as near to its share as can be, and leaves no bucket empty. Schedulers that know no
-    /// buckets have one.
+    /// Sorts dialogues by difficulty (stable), and splits them into `num_buckets` buckets of nearly equally many
+    /// utterances or dialogues: each boundary is between two dialogues, as near to the equal share as possible, and no
+    /// bucket is empty. Schedulers without buckets have one.
     ///
-    /// `utterances` holds how many utterances of each dialogue are trained on; a dialogue with none is
-    /// left out.
+    /// `utterances` is the number of utterances of each dialogue that are trained on; a dialogue with none is left out.
     ///
     /// # Errors
-    /// No dialogues that are trained on; fewer of them than buckets; difficulties of a different number
-    /// of dialogues.
+    /// No dialogues to train on; fewer of them than buckets; a different number of difficulties than dialogues.
     pub fn new(
         section: &CurriculumSection,
         difficulties: &[f64],
@@ -57,13 +54,13 @@ impl Buckets {
         Ok(Self { ends: cuts(&cumulative, buckets), order })
     }
 
-    /// How many there are, at least 1.
+    /// The number of buckets, at least 1.
     #[expect(clippy::len_without_is_empty, reason = "there is always a bucket")]
     pub fn len(&self) -> usize {
         self.ends.len()
     }
 
-    /// All dialogues that are trained on, what training meets first coming first.
+    /// All dialogues that are trained on, in training order.
     pub fn order(&self) -> &[usize] {
         &self.order
     }
@@ -76,7 +73,7 @@ impl Buckets {
         &self.order[self.start(bucket)..self.end(bucket)]
     }
 
-    /// The bucket of each of the split's `dialogues` dialogues; `None` for one that is left out.
+    /// The bucket of each of the split's `dialogues` dialogues; `None` for one left out.
     pub fn of_each(&self, dialogues: usize) -> Vec<Option<usize>> {
         let mut buckets = vec![None; dialogues];
         for bucket in 0..self.len() {
@@ -89,18 +86,18 @@ impl Buckets {
         buckets
     }
 
-    /// Where a bucket begins in the order.
+    /// The start of a bucket in the order.
     pub(crate) fn start(&self, bucket: usize) -> usize {
         if bucket == 0 { 0 } else { self.ends[bucket - 1] }
     }
 
-    /// Where a bucket ends in the order.
+    /// The end of a bucket in the order.
     pub(crate) fn end(&self, bucket: usize) -> usize {
         self.ends[bucket]
     }
 }
 
-/// How much the dialogues of the order hold up to and with each.
+/// Cumulative sizes of the dialogues in the order.
 pub(crate) fn cumulative(order: &[usize], utterances: &[usize], balance: Balance) -> Vec<usize> {
     let mut sum = 0;
     let sums = order.iter().map(|&dialogue| {
@@ -113,13 +110,13 @@ pub(crate) fn cumulative(order: &[usize], utterances: &[usize], balance: Balance
     sums.collect()
 }
 
-/// The ends of `buckets` parts. There are at least as many dialogues.
+/// The ends of `buckets` buckets. There are at least as many dialogues.
 fn cuts(cumulative: &[usize], buckets: usize) -> Vec<usize> {
     let total = cumulative.last().copied().unwrap_or(0) as u128;
     let mut ends = Vec::with_capacity(buckets);
     let mut start = 0;
     for bucket in 1..=buckets {
-        // Multiplied by the number of buckets, so that everything is whole.
+        // Multiplied by the number of buckets, to stay in integers.
         let target = total * bucket as u128;
         let distance = |end: usize| (cumulative[end - 1] as u128 * buckets as u128).abs_diff(target);
         let (least, most) = (start + 1, cumulative.len() - (buckets - bucket));

@@ -1,4 +1,4 @@
-//! A split with a curriculum over it.
+//! A split together with its curriculum.
 
 use emotrain_data::Dialogue;
 use emotrain_recipe::CurriculumSection;
@@ -8,22 +8,22 @@ use crate::difficulty::{Components, DifficultyScorer};
 use crate::error::CurriculumError;
 use crate::schedule::Schedule;
 
-/// How hard each dialogue of a split is, and what each epoch trains on.
+/// The difficulty of each dialogue of a split, and what each epoch trains on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Curriculum {
-    /// Of each dialogue, in the split's order.
+    /// One per dialogue, in the split's order.
     pub scores: Vec<Components>,
-    /// Utterances of each dialogue that are trained on.
+    /// The number of utterances of each dialogue that are trained on.
     pub utterances: Vec<usize>,
-    /// Of the run.
+    /// The run's epochs.
     pub schedule: Schedule,
 }
 
 impl Curriculum {
-    /// Scores, orders and cuts a split as a recipe says.
+    /// Scores, sorts and buckets a split according to the recipe.
     ///
     /// # Errors
-    /// Those of [`DifficultyScorer::all`] and [`Buckets::new`].
+    /// The errors of [`DifficultyScorer::all`] and [`Buckets::new`].
     pub fn new(
         section: &CurriculumSection,
         scorer: &mut DifficultyScorer,
@@ -35,12 +35,11 @@ impl Curriculum {
         Self::from_scores(section, scores, dialogues.iter().map(labelled).collect())
     }
 
-    /// Orders and cuts a split that has been scored. `utterances` holds how many utterances of each
-    /// dialogue are trained on, which `data.max_train_samples` may make fewer than there are; a dialogue
-    /// with none is left out.
+    /// Sorts and buckets a scored split. `utterances` is the number of utterances of each dialogue that are trained on,
+    /// which `data.max_train_samples` may limit; a dialogue with none is left out.
     ///
     /// # Errors
-    /// Those of [`Buckets::new`].
+    /// The errors of [`Buckets::new`].
     pub fn from_scores(
         section: &CurriculumSection,
         scores: Vec<Components>,

@@ -1,4 +1,4 @@
-//! How hard a dialogue is: emotional shifts and what is counted beside them (PRC-Emo, Eq. 2-5).
+//! The difficulty of a dialogue: weighted emotional shifts and counts (PRC-Emo, Eq. 2-5).
 
 use emotrain_data::{Dialogue, LabelSet};
 use emotrain_recipe::{CurriculumSection, Difficulty, NeutralShifts};
@@ -9,14 +9,14 @@ use crate::error::CurriculumError;
 use crate::given::Given;
 use crate::wheel::Wheel;
 
-/// What a difficulty is made of, in the words of the score files.
+/// The components of a difficulty, named as in the score files.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Components {
-    /// The difficulty that was asked for: of PRC-Emo `(wes_same + wes_diff + n_spk) / (n_utt + n_spk)`
-    /// (Eq. 5), of the others as [`Difficulty`] says.
+    /// The requested difficulty: for PRC-Emo `(wes_same + wes_diff + n_spk) / (n_utt + n_spk)` (Eq. 5), for the others
+    /// as in [`Difficulty`].
     pub dif: f64,
-    /// Sum of the weights of shifts within a speaker (Eq. 3); `None` when the wheel does not know all
-    /// labels and the difficulty does not need it.
+    /// Sum of the weights of shifts within a speaker (Eq. 3); `None` if the wheel lacks a label and the difficulty does
+    /// not need it.
     pub wes_same: Option<f64>,
     /// Sum of the weights of shifts between neighbouring speakers (Eq. 4); `None` as above.
     pub wes_diff: Option<f64>,
@@ -30,17 +30,17 @@ pub struct Components {
     pub n_spk: usize,
 }
 
-/// A dialogue's components under its id: a line of a score file.
+/// A dialogue's id and components: a line of a score file.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Score<'d> {
-    /// The dialogue's.
+    /// The dialogue's id.
     pub id: &'d str,
-    /// Everything else.
+    /// The components.
     #[serde(flatten)]
     pub components: Components,
 }
 
-/// Whose feeling changes in a shift.
+/// Whose emotion changes in a shift.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ShiftKind {
     /// One speaker's, from one of their utterances to their next.
@@ -49,33 +49,33 @@ pub enum ShiftKind {
     CrossSpeaker,
 }
 
-/// A change of label that counts.
+/// A change of label that counts as a shift.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Shift {
-    /// Whose.
+    /// Whose emotion changes.
     pub kind: ShiftKind,
     /// Position of the earlier utterance, from 0.
     pub from: usize,
     /// Position of the later utterance.
     pub to: usize,
-    /// `k·s + b` (Eq. 2); `None` when the wheel does not know all labels.
+    /// `k·s + b` (Eq. 2); `None` if the wheel lacks a label.
     pub weight: Option<f64>,
 }
 
-/// Where difficulties come from.
+/// The source of difficulties.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DifficultySource {
-    /// The order has no use for them: everything is shuffled.
+    /// None needed: everything is shuffled.
     Unneeded,
-    /// From labels and speakers, or drawn: [`DifficultyScorer`] knows them.
+    /// Labels and speakers, or random draws: computed by [`DifficultyScorer`].
     Computed,
-    /// From `curriculum.difficulty_file`: [`Given::read`].
+    /// `curriculum.difficulty_file`: read by [`Given::read`].
     File,
-    /// From the base model's loss: [`Given::new`].
+    /// The base model's loss: passed to [`Given::new`].
     Loss,
 }
 
-/// Where the difficulties of a recipe come from.
+/// The source of a recipe's difficulties.
 pub fn source(section: &CurriculumSection) -> DifficultySource {
     if section.scheduler == emotrain_recipe::PhaseScheduler::None && section.shuffle {
         return DifficultySource::Unneeded;
@@ -92,24 +92,24 @@ pub fn source(section: &CurriculumSection) -> DifficultySource {
     }
 }
 
-/// Scores dialogues. Made once for a recipe; scoring allocates nothing.
+/// Scores dialogues. Created once per recipe; scoring allocates nothing.
 #[derive(Clone, Debug)]
 pub struct DifficultyScorer {
     difficulty: Difficulty,
     seed: u64,
     given: Option<Given>,
     shifts: Shifts,
-    /// Each speaker's last position, kept for its memory.
+    /// Each speaker's last position; kept to reuse its memory.
     last: Vec<usize>,
 }
 
-/// What a change from one label to another weighs.
+/// The weight of a change from one label to another.
 #[derive(Clone, Debug)]
 struct Shifts {
     labels: usize,
-    /// Row by row: the weight, or nothing where the change does not count.
+    /// Row-major: the weight, or `None` if the change is no shift.
     weights: Vec<Option<f64>>,
-    /// The weights are those of Eq. 2, not zeros for want of a wheel.
+    /// Whether the weights are those of Eq. 2, not zeros for lack of a wheel.
     weighted: bool,
 }
 
@@ -131,8 +131,8 @@ impl Shifts {
         Ok(Self { labels: labels.len(), weights, weighted: similarity.is_some() })
     }
 
-    /// Calls `found` for each shift, in the order of the later utterance, and returns the number of
-    /// distinct speakers. An utterance without a label takes part in no shift; a speaker's shifts go past it.
+    /// Calls `found` for each shift, in the order of the later utterance, and returns the number of distinct speakers.
+    /// An utterance without a label is in no shift; its speaker's shifts skip it.
     fn walk(
         &self,
         dialogue: &Dialogue,
@@ -153,7 +153,7 @@ impl Shifts {
                     if let Some(weight) = weight(*from, to) {
                         found(ShiftKind::SameSpeaker, *from, to, weight);
                     }
-                    // What a speaker felt last is known from the last utterance with a label.
+                    // A speaker's last emotion is that of their last utterance with a label.
                     if label(to).is_some() || label(*from).is_none() {
                         *from = to;
                     }
@@ -176,11 +176,10 @@ fn needs_wheel(difficulty: Difficulty) -> bool {
 }
 
 impl DifficultyScorer {
-    /// A scorer for the difficulty of a recipe. `seed` decides the draws of [`Difficulty::Random`].
+    /// A scorer for the recipe's difficulty. `seed` determines the draws of [`Difficulty::Random`].
     ///
     /// # Errors
-    /// [`CurriculumError::UnknownEmotion`] when the difficulty needs the wheel, and the wheel does not
-    /// know a label.
+    /// [`CurriculumError::UnknownEmotion`] if the difficulty needs the wheel and the wheel lacks a label.
     pub fn new(
         section: &CurriculumSection,
         labels: &LabelSet,
@@ -191,7 +190,7 @@ impl DifficultyScorer {
         Ok(Self { difficulty: section.difficulty, seed, given: None, shifts, last: Vec::new() })
     }
 
-    /// With numbers for [`Difficulty::File`] or [`Difficulty::Loss`]; other difficulties ignore them.
+    /// Sets the numbers for [`Difficulty::File`] or [`Difficulty::Loss`]; other difficulties ignore them.
     #[must_use]
     pub fn with_given(self, given: Given) -> Self {
         Self { given: Some(given), ..self }
@@ -200,10 +199,10 @@ impl DifficultyScorer {
     /// The components of one dialogue.
     ///
     /// # Errors
-    /// A difficulty that should have been given.
+    /// A difficulty that was not provided.
     ///
     /// # Panics
-    /// If a label is not of the scorer's set.
+    /// If a label is not in the scorer's set.
     pub fn components(&mut self, dialogue: &Dialogue) -> Result<Components, CurriculumError> {
         let (mut wes, mut counts) = ([0.0; 2], [0; 2]);
         let n_spk = self.shifts.walk(dialogue, &mut self.last, |kind, _, _, weight| {
@@ -233,7 +232,7 @@ impl DifficultyScorer {
     /// The components of all dialogues of a split.
     ///
     /// # Errors
-    /// Those of [`DifficultyScorer::components`]; given difficulties that belong to other dialogues.
+    /// The errors of [`DifficultyScorer::components`]; provided difficulties of other dialogues.
     pub fn all(&mut self, dialogues: &[Dialogue]) -> Result<Vec<Components>, CurriculumError> {
         if let Some(given) = self.given_in_use() {
             given.check_complete(dialogues.iter().map(|dialogue| dialogue.id.as_str()))?;
@@ -243,7 +242,7 @@ impl DifficultyScorer {
         scores
     }
 
-    /// Call after the last dialogue of a split: whether all given difficulties had a dialogue.
+    /// Call after the last dialogue of a split: checks that all provided difficulties had a dialogue.
     ///
     /// # Errors
     /// [`CurriculumError::Unknown`] with those that had none.
@@ -258,7 +257,7 @@ impl DifficultyScorer {
     /// The shifts of a dialogue, in the order of the later utterance.
     ///
     /// # Panics
-    /// If a label is not of the scorer's set.
+    /// If a label is not in the scorer's set.
     pub fn shifts(&self, dialogue: &Dialogue) -> Vec<Shift> {
         let mut shifts = Vec::new();
         self.shifts.walk(dialogue, &mut Vec::new(), |kind, from, to, weight| {
@@ -274,8 +273,8 @@ impl DifficultyScorer {
     }
 }
 
-/// An even draw from 0 to below 1 that depends on the seed and the dialogue's id alone, not on where in
-/// the file it stands: the first 53 bits of a SHA-256.
+/// A uniform draw from [0, 1) that depends only on the seed and the dialogue's id, not on its place in the file: the
+/// first 53 bits of a SHA-256.
 fn draw(seed: u64, id: &str) -> f64 {
     let digest = Sha256::new().chain_update(seed.to_le_bytes()).chain_update("difficulty").chain_update(id);
     let first = digest.finalize().iter().take(8).fold(0, |bits: u64, byte| bits << 8 | u64::from(*byte));

@@ -1,13 +1,13 @@
-//! What can keep a curriculum from being made.
+//! Errors of making a curriculum.
 
 use emotrain_base::{Advice, Fault};
 use emotrain_data::DataError;
 use emotrain_recipe::Difficulty;
 
-/// How many ids an error lists.
+/// The number of ids an error lists.
 const LISTED: usize = 5;
 
-/// What is wrong with a wheel. Prints as `file:line: problem`.
+/// A problem with a wheel. Displayed as `file:line: problem`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{origin}:{line}: {problem}")]
 pub struct WheelError {
@@ -23,34 +23,34 @@ impl WheelError {
         self.line
     }
 
-    /// The fix, where one can be named.
+    /// The fix, if there is one to suggest.
     pub fn hint(&self) -> Option<&str> {
         self.hint
     }
 }
 
-/// A problem with difficulties, or with the files that they come from. [`CurriculumError::hint`] says
-/// what to do, where that is known.
+/// A problem with difficulties, or with the files they come from. [`CurriculumError::hint`] says how to fix it, if that
+/// is known.
 #[derive(Debug, thiserror::Error)]
 pub enum CurriculumError {
-    /// A wheel that is not well formed.
+    /// An invalid wheel.
     #[error(transparent)]
     Wheel(#[from] WheelError),
     /// A file could not be read or written.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// A label that has no place on the wheel.
-    #[error("the wheel {wheel} does not know the label \"{label}\"")]
+    /// A label that is missing from the wheel.
+    #[error("the wheel {wheel} has no label \"{label}\"")]
     UnknownEmotion {
-        /// As the label set spells it.
+        /// As spelt in the label set.
         label: String,
         /// The wheel's file, or the name of the built-in one.
         wheel: String,
         /// The most similar emotion of the wheel.
         nearest: Option<String>,
     },
-    /// A difficulty that does not come from the labels and that nobody has given.
-    #[error("difficulty = \"{difficulty}\" needs a number for each dialogue, and none were given")]
+    /// A difficulty that must be provided and was not.
+    #[error("difficulty = \"{difficulty}\" needs a number for each dialogue, but none were provided")]
     NotGiven {
         /// The kind of difficulty.
         difficulty: Difficulty,
@@ -58,40 +58,40 @@ pub enum CurriculumError {
     /// Dialogues without a difficulty.
     #[error("{origin}: has no difficulty for {}", listed(.ids))]
     Missing {
-        /// The file of difficulties, or what they are.
+        /// The file of difficulties, or their kind.
         origin: String,
         /// All such dialogues, in the order of the data.
         ids: Vec<String>,
     },
     /// Difficulties without a dialogue.
-    #[error("{origin}: the data does not hold {}", listed(.ids))]
+    #[error("{origin}: not in the data: {}", listed(.ids))]
     Unknown {
-        /// The file of difficulties with the line of the first, or what they are.
+        /// The file of difficulties with the line of the first, or their kind.
         origin: String,
         /// All such ids, in the order of the file.
         ids: Vec<String>,
     },
-    /// A dialogue with two difficulties.
+    /// A dialogue with more than one difficulty.
     #[error("{origin}: dialogue {id} is given twice, first on line {first_line}")]
     Duplicate {
         /// The file of difficulties with the line.
         origin: String,
-        /// Which dialogue.
+        /// The dialogue.
         id: String,
-        /// Where it was first given, counted from 1.
+        /// The line of the first one, counted from 1.
         first_line: usize,
     },
-    /// A difficulty that nothing can be ordered by.
+    /// A difficulty that is not a finite number.
     #[error("{origin}: the difficulty of dialogue {id} is {value}")]
     NotFinite {
-        /// What the difficulties are.
+        /// The file of difficulties, or their kind.
         origin: String,
-        /// Which dialogue.
+        /// The dialogue.
         id: String,
-        /// What it is instead.
+        /// Its value.
         value: f64,
     },
-    /// Difficulties that cannot belong to the dialogues.
+    /// A number of difficulties that differs from the number of dialogues.
     #[error("{given} difficulties for {dialogues} dialogues")]
     LengthMismatch {
         /// Number of difficulties.
@@ -99,7 +99,7 @@ pub enum CurriculumError {
         /// Number of dialogues.
         dialogues: usize,
     },
-    /// Buckets that would be empty.
+    /// More buckets than dialogues.
     #[error("curriculum.num_buckets = {buckets}, but there are only {dialogues} dialogues")]
     TooFewDialogues {
         /// Number of dialogues.
@@ -107,20 +107,20 @@ pub enum CurriculumError {
         /// Number of buckets.
         buckets: usize,
     },
-    /// Nothing to order.
+    /// No dialogues.
     #[error("there are no dialogues to order")]
     NoDialogues,
 }
 
 impl CurriculumError {
-    /// The fix, where one can be named.
+    /// The fix, if there is one to suggest.
     pub fn hint(&self) -> Option<String> {
         if let Self::Wheel(error) = self {
             error.hint().map(str::to_owned)
         } else if let Self::Data(error) = self {
             error.hint()
         } else if let Self::UnknownEmotion { label, nearest, .. } = self {
-            let own = "give it a place in a wheel of your own and name that in curriculum.wheel";
+            let own = "add it to a wheel of your own and name that file in curriculum.wheel";
             Some(match nearest {
                 Some(nearest) => {
                     format!("{own}, perhaps under [aliases]: {} = \"{nearest}\"", bare_or_quoted(label))
@@ -128,9 +128,11 @@ impl CurriculumError {
                 None => own.to_owned(),
             })
         } else if let Self::TooFewDialogues { .. } = self {
-            Some("a dialogue is never split, so there can be no more buckets than dialogues".to_owned())
+            Some("a dialogue is never split, so there are at most as many buckets as dialogues".to_owned())
         } else if let Self::Missing { .. } | Self::Unknown { .. } = self {
-            Some("difficulties belong to one training split: each of its dialogues has one".to_owned())
+            Some(
+                "difficulties belong to one training split and need one for each of its dialogues".to_owned(),
+            )
         } else {
             None
         }

@@ -17,7 +17,7 @@ pub(crate) fn meld() -> LabelSet {
     LabelSet::builtin(LabelSetName::Meld)
 }
 
-/// A dialogue of `speaker label` turns, parted by commas, with labels of MELD.
+/// A dialogue of `speaker label` turns, separated by commas, with MELD's labels.
 pub(crate) fn dialogue(id: &str, turns: &str) -> Dialogue {
     let utterance = |turn: &str| {
         let (speaker, label) = turn.trim().split_once(' ').unwrap();

@@ -1,4 +1,4 @@
-//! Difficulties that do not come from the labels: a user's, a model's, a loss.
+//! Difficulties that do not come from labels: from a file, a model or a loss.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::error::CurriculumError;
 /// One number for each dialogue of a split.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Given {
-    /// The file, or what the numbers are.
+    /// The file, or the kind of numbers.
     origin: String,
     /// By dialogue id.
     entries: BTreeMap<String, Entry>,
@@ -20,13 +20,13 @@ pub struct Given {
 #[derive(Clone, Debug, PartialEq)]
 struct Entry {
     value: f64,
-    /// In the file, from 1.
+    /// The line in the file, from 1.
     line: Option<usize>,
-    /// A dialogue had this id.
+    /// Whether a dialogue had this id.
     is_taken: bool,
 }
 
-/// A line of a file of difficulties. Other keys may stand in it: those of a score file do.
+/// A line of a file of difficulties. Other keys are ignored, so a score file is valid.
 #[derive(Deserialize)]
 #[serde(expecting = "an object with `id` and `dif`")]
 struct Row {
@@ -38,8 +38,7 @@ impl Given {
     /// Reads JSON lines with `id` and `dif`, such as a score file.
     ///
     /// # Errors
-    /// A file that cannot be read, a line of another form, a number that is not finite, an id that
-    /// stands twice: all with `path:line`.
+    /// A file that cannot be read, an invalid line, a number that is not finite, a repeated id: all with `path:line`.
     pub fn read(path: &Path) -> Result<Self, CurriculumError> {
         let file = TextFile::read(path)?;
         let origin = path.display().to_string();
@@ -59,8 +58,8 @@ impl Given {
         Ok(Self { origin, entries })
     }
 
-    /// Numbers that were computed for the dialogues of these ids, which differ; `what` names them in
-    /// errors, as in `loss`.
+    /// Numbers that were computed for the dialogues of these distinct ids; `what` names them in errors, for example
+    /// `loss`.
     ///
     /// # Errors
     /// [`CurriculumError::LengthMismatch`], or [`CurriculumError::NotFinite`].

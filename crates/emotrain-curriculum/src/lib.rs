@@ -1,13 +1,12 @@
-//! The curriculum of PRC-Emo: how hard a dialogue is, and from which epoch training sees it
-//! (PRC-Emo, Eq. 1-5 and Algorithm 1).
+//! The curriculum of PRC-Emo: the difficulty of a dialogue, and the epoch from which training uses it (PRC-Emo, Eq. 1-5
+//! and Algorithm 1).
 //!
-//! A [`Wheel`] says how alike two emotions are; with it a [`DifficultyScorer`] turns a dialogue into
-//! [`Components`]; [`Buckets`] order and cut a split; a [`Schedule`] says what each epoch trains on.
-//! [`Curriculum`] does all four, [`Overview`] shows the result to a person, [`write_scores`] to a
-//! program.
+//! A [`Wheel`] gives the similarity of two emotions; with it a [`DifficultyScorer`] turns a dialogue into
+//! [`Components`]; [`Buckets`] sort and bucket a split; a [`Schedule`] says what each epoch trains on. [`Curriculum`]
+//! combines all four; [`Overview`] displays the result, [`write_scores`] writes it for other programs.
 //!
-//! Everything is a pure function of the recipe, the data and a seed. The crate deliberately knows no
-//! model and no order within an epoch: a loss is given to it, and shuffling is the training loop's.
+//! Everything is a pure function of the recipe, the data and a seed. The crate deliberately knows no model and no order
+//! within an epoch: losses are passed in, and the training loop shuffles.
 //!
 //! ```
 //! use emotrain_curriculum::{Curriculum, DifficultyScorer, Wheel};

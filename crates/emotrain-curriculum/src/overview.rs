@@ -1,4 +1,4 @@
-//! What a curriculum does to a split, for a person to look at before training.
+//! The effect of a curriculum on a split, for inspection before training.
 
 mod svg;
 mod text;
@@ -9,25 +9,25 @@ use emotrain_recipe::{CurriculumSection, Difficulty, Direction, PhaseScheduler};
 use crate::curriculum::Curriculum;
 use crate::difficulty::{Components, DifficultyScorer, Shift};
 
-/// Dialogues shown at each end of the order.
+/// Dialogues listed at each end of the order.
 const EXAMPLES: usize = 3;
 /// Bars of a histogram.
 const BINS: usize = 20;
 
-/// The whole picture. Prints as text; [`Overview::svg`] draws the histogram.
+/// A curriculum's overview. Displayed as text; [`Overview::svg`] draws the histogram.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Overview {
     /// The curriculum's name.
     pub name: String,
-    /// What makes a dialogue hard.
+    /// The kind of difficulty.
     pub difficulty: Difficulty,
     /// Which end comes first.
     pub direction: Direction,
-    /// When dialogues join.
+    /// When dialogues are added.
     pub scheduler: PhaseScheduler,
-    /// The label set's words, in its order.
+    /// The label set's names, in its order.
     pub labels: Vec<String>,
-    /// In the order of training.
+    /// In training order.
     pub buckets: Vec<BucketSummary>,
     /// Over all dialogues.
     pub histogram: Histogram,
@@ -35,22 +35,22 @@ pub struct Overview {
     pub easiest: Vec<Example>,
     /// The hardest dialogues, the hardest first.
     pub hardest: Vec<Example>,
-    /// Of the whole run.
+    /// The run's epochs.
     pub epochs: Vec<EpochSummary>,
 }
 
-/// What a bucket holds.
+/// The contents of a bucket.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BucketSummary {
     /// Number of dialogues, at least 1.
     pub dialogues: usize,
     /// Number of utterances.
     pub utterances: usize,
-    /// The least difficulty.
+    /// The lowest difficulty.
     pub least: f64,
     /// The mean difficulty of its dialogues.
     pub mean: f64,
-    /// The greatest difficulty.
+    /// The highest difficulty.
     pub most: f64,
     /// Utterances of each label, in the label set's order.
     pub labels: Vec<usize>,
@@ -60,38 +60,38 @@ pub struct BucketSummary {
     pub shifts_diff: usize,
 }
 
-/// How many dialogues of each bucket lie in equally wide ranges of difficulty.
+/// The number of dialogues of each bucket in equal ranges of difficulty.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Histogram {
-    /// The least difficulty.
+    /// The lowest difficulty.
     pub least: f64,
-    /// The greatest difficulty.
+    /// The highest difficulty.
     pub most: f64,
-    /// By range, and in it by bucket. A single range when all difficulties are equal.
+    /// By range, then by bucket. A single range if all difficulties are equal.
     pub bins: Vec<Vec<usize>>,
 }
 
-/// A dialogue with its shifts spelled out.
+/// A dialogue with its shifts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Example {
-    /// The dialogue's.
+    /// The dialogue's id.
     pub id: String,
-    /// What its difficulty is made of.
+    /// The components of its difficulty.
     pub components: Components,
     /// In the order of the later utterance.
     pub shifts: Vec<SpelledShift>,
 }
 
-/// A shift with its words.
+/// A shift with its speakers and labels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SpelledShift {
     /// Positions and weight.
     pub shift: Shift,
-    /// Who feels differently, or speaks before the other one.
+    /// The speaker of the earlier position.
     pub from_speaker: String,
     /// The earlier label.
     pub from_label: String,
-    /// Who speaks at the later position.
+    /// The speaker of the later position.
     pub to_speaker: String,
     /// The later label.
     pub to_label: String,
@@ -106,17 +106,17 @@ pub struct EpochSummary {
     pub dialogues: usize,
     /// Number of utterances.
     pub utterances: usize,
-    /// Share of all utterances.
+    /// Fraction of all utterances.
     pub share: f64,
     /// Mean difficulty of the dialogues.
     pub mean: f64,
 }
 
 impl Overview {
-    /// The overview of a split under a curriculum for a run of so many epochs.
+    /// The overview of a split with its curriculum for this many epochs.
     ///
     /// # Panics
-    /// If the curriculum is of other dialogues, or a label not of the set.
+    /// If the curriculum is of other dialogues, or a label is not in the set.
     pub fn new(
         section: &CurriculumSection,
         curriculum: &Curriculum,
@@ -148,7 +148,7 @@ impl Overview {
     }
 }
 
-/// The mean of the difficulties of some dialogues, at least one.
+/// The mean difficulty of some dialogues, at least one.
 fn mean(part: &[usize], curriculum: &Curriculum) -> f64 {
     part.iter().map(|&index| curriculum.scores[index].dif).sum::<f64>() / part.len() as f64
 }
@@ -181,7 +181,7 @@ impl Histogram {
         let buckets = curriculum.schedule.buckets();
         let width = (most - least) / BINS as f64;
         let count = if width > 0.0 { BINS } else { 1 };
-        // The number of borders at or below: the greatest difficulty belongs to the last range.
+        // The number of boundaries at or below: the highest difficulty is in the last range.
         let bin = |dif: f64| (1..count).filter(|&border| dif >= width.mul_add(border as f64, least)).count();
         let mut bins = vec![vec![0; buckets.len()]; count];
         for (bucket, part) in (0..buckets.len()).map(|bucket| (bucket, buckets.bucket(bucket))) {
@@ -192,7 +192,7 @@ impl Histogram {
         Self { least, most, bins }
     }
 
-    /// The borders of a range.
+    /// The boundaries of a range.
     ///
     /// # Panics
     /// If there is no such range.

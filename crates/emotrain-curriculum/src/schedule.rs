@@ -7,11 +7,11 @@ use crate::buckets::{Buckets, cumulative};
 /// What one epoch trains on.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Epoch<'s> {
-    /// Which phase it belongs to, from 0. A new phase begins exactly where other dialogues are trained on.
+    /// Its phase, from 0. A new phase starts exactly when the set of dialogues changes.
     pub phase: usize,
-    /// Share of all utterances that are trained on, above 0 and at most 1.
+    /// Fraction of all trained utterances, above 0 and at most 1.
     pub share: f64,
-    /// Dialogues as numbers in the split's order, what training meets first coming first.
+    /// Dialogues as indices into the split, in training order.
     pub dialogues: &'s [usize],
 }
 
@@ -22,13 +22,13 @@ pub struct Schedule {
     scheduler: PhaseScheduler,
     epochs_per_phase: usize,
     competence: Competence,
-    /// By [`CurriculumSection::balance`], along the order.
+    /// Cumulative, by [`CurriculumSection::balance`].
     balanced: Vec<usize>,
-    /// Utterances along the order.
+    /// Cumulative utterances.
     utterances: Vec<usize>,
 }
 
-/// The growth of the share of [`PhaseScheduler::Competence`].
+/// The growth of the fraction in [`PhaseScheduler::Competence`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Competence {
     initial: f64,
@@ -37,7 +37,7 @@ struct Competence {
 }
 
 impl Competence {
-    /// `c(t)` of Platanios 2019, with `t` the epochs that have passed.
+    /// `c(t)` of Platanios 2019, where `t` is the number of past epochs.
     fn share(self, epoch: usize) -> f64 {
         if epoch >= self.epochs {
             return 1.0;
@@ -52,10 +52,10 @@ impl Competence {
 }
 
 impl Schedule {
-    /// The schedule of a recipe over its buckets, with the `utterances` that these were made of.
+    /// The schedule of a recipe over its buckets, with the `utterances` they were made from.
     ///
     /// # Panics
-    /// If there are fewer than that.
+    /// If `utterances` is shorter than the number of dialogues.
     pub fn new(section: &CurriculumSection, buckets: Buckets, utterances: &[usize]) -> Self {
         let competence = Competence {
             initial: section.initial_competence,
@@ -77,12 +77,11 @@ impl Schedule {
         &self.buckets
     }
 
-    /// What an epoch, counted from 0, trains on. There is no last one: after the phases, every epoch has
-    /// everything.
+    /// What an epoch, counted from 0, trains on. There is no last one: after the phases, every epoch has everything.
     ///
-    /// [`PhaseScheduler::Competence`] keeps its share for a whole epoch, the one it has at the beginning,
-    /// where Platanios 2019 lets it grow with every step: an epoch is then a set of dialogues that is
-    /// seen once, as with the other schedulers. At least one dialogue is in it.
+    /// [`PhaseScheduler::Competence`] uses the fraction at the start of an epoch for all of it, where Platanios 2019
+    /// increases it with every step: an epoch is then a set of dialogues that is seen once, as with the other
+    /// schedulers. It has at least one dialogue.
     pub fn epoch(&self, epoch: usize) -> Epoch<'_> {
         let buckets = &self.buckets;
         let all = 0..buckets.order().len();
@@ -90,7 +89,7 @@ impl Schedule {
         let (phase, part) = match self.scheduler {
             PhaseScheduler::None => (0, all),
             PhaseScheduler::BabyStep => (passed.min(last), 0..buckets.end(passed.min(last))),
-            // A single bucket is everything already.
+            // A single bucket has everything already.
             PhaseScheduler::OnePass if passed > last => (last + usize::from(last > 0), all),
             PhaseScheduler::OnePass => (passed, buckets.start(passed)..buckets.end(passed)),
             PhaseScheduler::Competence => (self.growths(epoch), 0..self.covered(epoch)),
@@ -100,13 +99,13 @@ impl Schedule {
         Epoch { phase, share, dialogues: &buckets.order()[part] }
     }
 
-    /// How often the dialogues of [`PhaseScheduler::Competence`] have become more.
+    /// How often the set of dialogues of [`PhaseScheduler::Competence`] has grown.
     fn growths(&self, epoch: usize) -> usize {
         let epochs = 1..=epoch.min(self.competence.epochs);
         epochs.filter(|&epoch| self.covered(epoch) != self.covered(epoch - 1)).count()
     }
 
-    /// How many of the first dialogues together have the share of an epoch.
+    /// The number of leading dialogues that make up the fraction of an epoch.
     fn covered(&self, epoch: usize) -> usize {
         let share = self.competence.share(epoch);
         let total = self.balanced.last().copied().unwrap_or(0);

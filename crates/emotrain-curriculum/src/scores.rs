@@ -1,15 +1,15 @@
-//! Scores as a file, one dialogue a line.
+//! Score files, one dialogue per line.
 
 use emotrain_data::{DataError, Dialogue, JsonlWriter};
 
 use crate::difficulty::{DifficultyScorer, Score};
 use crate::error::CurriculumError;
 
-/// Writes the [`Score`] of each dialogue as a line of JSON and returns how many there were. Numbers
-/// have as many digits as it takes to read them back to the last bit.
+/// Writes the [`Score`] of each dialogue as a line of JSON and returns their number. Numbers have enough digits to
+/// round-trip exactly.
 ///
-/// Nothing is kept: with [`jsonl_dialogues`](emotrain_data::jsonl_dialogues) the memory does not
-/// depend on the data. The caller finishes the file.
+/// Dialogues are streamed: with [`jsonl_dialogues`](emotrain_data::jsonl_dialogues) the memory does not depend on the
+/// size of the data. The caller finishes the file.
 ///
 /// # Errors
 /// The first error of the dialogues, of the scorer, or of the writer.

@@ -1,4 +1,4 @@
-//! The emotion wheel: where emotions lie, and how alike two of them are (PRC-Emo, Eq. 1).
+//! The emotion wheel: positions of emotions, and their similarity (PRC-Emo, Eq. 1).
 
 mod parse;
 
@@ -11,29 +11,29 @@ use crate::error::{CurriculumError, WheelError};
 
 /// `curriculum/wheel.toml`: the emotion wheel of PRC-Emo.
 pub const WHEEL_TOML: &str = include_str!("../../../curriculum/wheel.toml");
-/// What errors call the built-in wheel.
+/// The built-in wheel's name in errors.
 const BUILTIN: &str = "curriculum/wheel.toml (built in)";
 
-/// Where each emotion lies.
+/// The position of each emotion.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Wheel {
-    /// The file it comes from.
+    /// The wheel's file.
     origin: String,
     /// By folded name, aliases included.
     places: BTreeMap<String, Place>,
 }
 
-/// A point of the plane.
+/// A point in the plane.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Place {
     /// The x coordinate.
     valence: f64,
-    /// The direction from the centre in degrees, from 0 to below 360; `None` = the centre itself.
+    /// The direction from the centre in degrees, from 0 to below 360; `None` for the centre itself.
     angle: Option<f64>,
 }
 
 impl Place {
-    /// On the unit circle.
+    /// A point on the unit circle.
     fn at_angle(degrees: f64) -> Self {
         Self { valence: cos_degrees(degrees), angle: Some(degrees) }
     }
@@ -54,8 +54,8 @@ impl Place {
     }
 }
 
-/// The cosine of an angle in degrees: exactly 0 at 90 and 270, and elsewhere off by no more than the
-/// rounding of the angle to radians and of the result.
+/// The cosine of an angle in degrees: exactly 0 at 90 and 270; elsewhere the error is at most the rounding of the angle
+/// to radians and of the result.
 fn cos_degrees(degrees: f64) -> f64 {
     let turned = degrees.abs() % 360.0;
     let half = if turned > 180.0 { 360.0 - turned } else { turned };
@@ -66,7 +66,7 @@ impl Wheel {
     /// PRC-Emo's wheel, [`WHEEL_TOML`].
     ///
     /// # Panics
-    /// When the embedded file is not well formed, which the tests exclude.
+    /// If the embedded file is invalid, which the tests exclude.
     pub fn builtin() -> Self {
         match Self::from_toml(WHEEL_TOML, BUILTIN) {
             Ok(wheel) => wheel,
@@ -74,29 +74,28 @@ impl Wheel {
         }
     }
 
-    /// The wheel that a recipe asks for: its own file, or else the built-in one.
+    /// The recipe's wheel: its own file, or else the built-in one.
     ///
     /// # Errors
-    /// A file that cannot be read or is not well formed.
+    /// A file that cannot be read or is invalid.
     pub fn from_section(section: &CurriculumSection) -> Result<Self, CurriculumError> {
         let Some(path) = &section.wheel else { return Ok(Self::builtin()) };
         let file = TextFile::read(path)?;
         Ok(Self::from_toml(&file.text, &path.display().to_string())?)
     }
 
-    /// Reads a wheel in the form of `curriculum/wheel.toml`; `origin` names the file in errors.
+    /// Parses a wheel in the format of `curriculum/wheel.toml`; `origin` names the file in errors.
     ///
     /// # Errors
-    /// The first thing that is wrong, with its line.
+    /// The first problem, with its line.
     pub fn from_toml(text: &str, origin: &str) -> Result<Self, WheelError> {
         Ok(Self { origin: origin.to_owned(), places: parse::places(text, origin)? })
     }
 
-    /// The similarities of the labels of a set. `labels_n` is the `N` of 1/N in Eq. 1; `None` = as many
-    /// as the set has.
+    /// The similarities of the labels of a set. `labels_n` is the `N` of 1/N in Eq. 1; `None` uses the size of the set.
     ///
     /// # Errors
-    /// [`CurriculumError::UnknownEmotion`] for the first label without a place on the wheel.
+    /// [`CurriculumError::UnknownEmotion`] for the first label that the wheel lacks.
     pub fn similarity(
         &self,
         labels: &LabelSet,
@@ -115,7 +114,7 @@ impl Wheel {
         Ok(Similarity { labels: places.len(), table: table.collect() })
     }
 
-    /// Whether the label lies at the centre; `false` for one that is not on the wheel.
+    /// Whether the label is at the centre; `false` for one that is not on the wheel.
     pub fn is_neutral(&self, label: &str) -> bool {
         self.places.get(&folded(label)).is_some_and(|place| place.angle.is_none())
     }
@@ -129,11 +128,11 @@ impl Wheel {
     }
 }
 
-/// How alike the labels of a set are: `s_ij` of Eq. 1, from 0 to 1.
+/// Similarities of the labels of a set: `s_ij` of Eq. 1, from 0 to 1.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Similarity {
     labels: usize,
-    /// Row by row.
+    /// Row-major.
     table: Vec<f64>,
 }
 
@@ -141,7 +140,7 @@ impl Similarity {
     /// The similarity of two labels.
     ///
     /// # Panics
-    /// If a label is not of the set.
+    /// If a label is not in the set.
     pub fn of(&self, one: Label, other: Label) -> f64 {
         assert!(other.index() < self.labels, "a label of another set");
         self.table[one.index() * self.labels + other.index()]

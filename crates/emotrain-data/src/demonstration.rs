@@ -1,9 +1,8 @@
 //! Demonstrations: labelled utterances that a prompt shows as examples.
 //!
-//! A [`Demonstration`] is an utterance that knows where it comes from. Ids of dialogues collide between
-//! data sets and between the splits of one, so its identity is data set, split, dialogue and position
-//! together. It keeps the word its data set has for the emotion and beside it the name that all data
-//! sets share, so that a prompt can show the word of the data set it asks about.
+//! A [`Demonstration`] is an utterance with its origin. Dialogue ids collide between data sets and between the splits
+//! of one, so it is identified by data set, split, dialogue and position together. It has its data set's label and the
+//! name that all data sets share for that emotion, so that a prompt can show the label of its own data set.
 
 mod load;
 
@@ -17,7 +16,7 @@ use crate::split_kind::SplitKind;
 
 pub use self::load::{DemonstrationFile, load_demonstrations, load_prc_demonstrations};
 
-/// A labelled utterance to learn from by example. One line of JSON:
+/// A labelled utterance shown as an example. One line of JSON:
 ///
 /// ```json
 /// {"dataset":"meld","split":"train","dialogue":"12","position":3,"speaker":"Ana","text":"…","label":"happy","emotion":"joy"}
@@ -29,36 +28,36 @@ pub use self::load::{DemonstrationFile, load_demonstrations, load_prc_demonstrat
 pub struct Demonstration {
     /// The data set's name, never empty.
     pub dataset: String,
-    /// Its part.
+    /// The split.
     pub split: SplitKind,
     /// The dialogue's id within the split, never empty.
     pub dialogue: String,
-    /// Place in the dialogue, counted from 0.
+    /// Position in the dialogue, counted from 0.
     pub position: usize,
-    /// Who said it, where that is known.
+    /// The speaker, if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub speaker: Option<String>,
-    /// Walk of life it is about, where that is known.
+    /// The domain, such as "family", if known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub domain: Option<String>,
-    /// What was said: trimmed, mended, never empty.
+    /// The text: trimmed, repaired, never empty.
     pub text: String,
-    /// The emotion, in the data set's own word.
+    /// The emotion, as the data set names it.
     pub label: String,
-    /// The emotion, in the word that all data sets share: see [`emotion_of`].
+    /// The emotion's name shared by all data sets: see [`emotion_of`].
     pub emotion: String,
 }
 
-/// What names a demonstration. Written `dataset/split/dialogue#position`.
+/// The identity of a demonstration. Written `dataset/split/dialogue#position`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DemonstrationId<'a> {
     /// The data set's name.
     pub dataset: &'a str,
-    /// Its part.
+    /// The split.
     pub split: SplitKind,
     /// The dialogue's id.
     pub dialogue: &'a str,
-    /// Place in the dialogue, counted from 0.
+    /// Position in the dialogue, counted from 0.
     pub position: usize,
 }
 
@@ -68,27 +67,27 @@ impl fmt::Display for DemonstrationId<'_> {
     }
 }
 
-/// Where utterances come from that become demonstrations.
+/// The origin of utterances that become demonstrations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Origin<'a> {
     /// The data set's name.
     pub dataset: &'a str,
-    /// Its part.
+    /// The split.
     pub split: SplitKind,
-    /// Walk of life of all of them, where it is one.
+    /// The domain of all of them, if there is one.
     pub domain: Option<&'a str>,
 }
 
-/// A demonstration as a prompt shows it.
+/// A demonstration as shown in a prompt.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ShownDemonstration {
-    /// What was said.
+    /// The text.
     pub text: String,
-    /// The emotion, in the word of the data set that the prompt asks about where it has one.
+    /// The emotion, as the prompt's data set names it if it has that emotion.
     pub label: String,
-    /// The data set it comes from, if that is to be shown.
+    /// The data set it comes from, if shown.
     pub source: Option<String>,
-    /// How similar it is to the utterance in question, if that is to be shown.
+    /// Its similarity to the target utterance, if shown.
     pub score: Option<f32>,
 }
 
@@ -103,8 +102,8 @@ impl Demonstration {
         }
     }
 
-    /// The word for its emotion in a prompt about `target`'s data: that label set's own where it has
-    /// one for this emotion, else the word of the data set it comes from.
+    /// The name of its emotion in a prompt for `target`'s data: that label set's own name if it has the emotion, else
+    /// the name in the demonstration's data set.
     pub fn shown_label<'a>(&'a self, target: &'a LabelSet) -> &'a str {
         let known = target.resolve(&self.label).or_else(|| target.resolve(&self.emotion));
         known.map_or(&self.label, |label| target.name(label))
@@ -112,10 +111,10 @@ impl Demonstration {
 }
 
 impl Split {
-    /// The split's utterances as demonstrations, in order; those without a label are left out.
+    /// The split's utterances as demonstrations, in order, without unlabelled ones.
     ///
     /// # Panics
-    /// If an utterance has a label that is not of `labels`, which the split was read with.
+    /// If an utterance has a label that is not in `labels`, which the split was read with.
     pub fn demonstrations(&self, labels: &LabelSet, origin: Origin<'_>) -> Vec<Demonstration> {
         let dialogues = self.dialogues.iter();
         let turns = dialogues.flat_map(|dialogue| {

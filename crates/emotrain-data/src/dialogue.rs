@@ -1,4 +1,4 @@
-//! A conversation and the names of its parts.
+//! Conversations and their parts.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,28 +7,28 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::label::Label;
 
-/// One turn: who said what, and the emotion it carries.
+/// One turn: speaker, text and emotion.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Utterance {
-    /// The speaker's name as the data set gives it, never empty.
+    /// The speaker's name in the data set, never empty.
     pub speaker: String,
-    /// What was said: trimmed, mended, never empty.
+    /// The text: trimmed, repaired, never empty.
     pub text: String,
-    /// The true emotion; `None` only where labels were not required.
+    /// The true emotion; `None` if it is not known.
     pub label: Option<Label>,
 }
 
-/// Utterances in the order in which they were said.
+/// Utterances in conversation order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dialogue {
-    /// Unique within its split; other splits may use the same id for another conversation.
+    /// Unique within its split; other splits may use the same id for a different conversation.
     pub id: String,
     /// At least one.
     pub utterances: Vec<Utterance>,
 }
 
 impl Dialogue {
-    /// The distinct speakers in the order of their first utterance.
+    /// The distinct speakers, by first utterance.
     pub fn speakers(&self) -> Vec<&str> {
         let mut speakers: Vec<&str> = Vec::new();
         for utterance in &self.utterances {
@@ -45,12 +45,12 @@ impl Dialogue {
     }
 }
 
-/// Names an utterance within a split; written `dialogue#position`, as in `12#3`.
+/// An utterance's identity within a split; written `dialogue#position`, for example `12#3`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UtteranceId {
     /// The dialogue's id.
     pub dialogue: String,
-    /// Place in the dialogue, counted from 0.
+    /// Position in the dialogue, counted from 0.
     pub position: usize,
 }
 
@@ -62,13 +62,13 @@ impl fmt::Display for UtteranceId {
 
 /// A text that is not of the form `dialogue#position`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not an utterance id: expected dialogue#position, as in 12#3")]
+#[error("`{0}` is not an utterance id: expected dialogue#position, for example 12#3")]
 pub struct ParseUtteranceIdError(String);
 
 impl FromStr for UtteranceId {
     type Err = ParseUtteranceIdError;
 
-    /// The last `#` divides, so that a dialogue's id may hold one.
+    /// Split at the last `#`, because a dialogue's id may contain one.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let wrong = || ParseUtteranceIdError(text.to_owned());
         let (dialogue, position) = text.rsplit_once('#').ok_or_else(wrong)?;

@@ -1,4 +1,4 @@
-//! What can be wrong with data, and where.
+//! Errors in data, with their place.
 
 mod hint;
 
@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use emotrain_base::WriteError;
 use emotrain_recipe::StandIn;
 
-/// A problem with a file or with what it holds. Prints as `path:line: subject: problem`;
-/// [`DataError::hint`] says what to do, where that is known.
+/// A problem with a file or its contents. Displayed as `path:line: subject: problem`; [`DataError::hint`] says how to
+/// fix it, if that is known.
 #[derive(Debug, thiserror::Error)]
 #[error("{place}: {problem}")]
 pub struct DataError {
@@ -17,14 +17,14 @@ pub struct DataError {
     problem: Box<DataProblem>,
 }
 
-/// Where a problem is: as close as the reader knows.
+/// Where a problem is, as exactly as the reader knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The file or folder.
     pub path: PathBuf,
     /// Counted from 1.
     pub line: Option<usize>,
-    /// The dialogue or utterance, as in `dialogue 12` or `utterance 12#3`.
+    /// The dialogue or utterance, such as `dialogue 12` or `utterance 12#3`.
     pub subject: Option<String>,
 }
 
@@ -51,112 +51,112 @@ impl fmt::Display for Place {
     }
 }
 
-/// What is wrong.
+/// The problem.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DataProblem {
     /// The path does not exist.
     #[error("no such file")]
     NotFound,
-    /// A folder where the format wants a file.
+    /// A folder instead of a file.
     #[error("is a folder, not a file")]
     IsFolder,
-    /// Something else in the file's place.
+    /// Something else instead of a file.
     #[error("{}", .0.message())]
     StandIn(StandIn),
-    /// The system refused to read; its own words.
+    /// A system error while reading, in the system's words.
     #[error("cannot be read: {0}")]
     Read(String),
-    /// The system refused to write (disk full, read-only, ...).
+    /// A system error while writing (disk full, read-only, ...).
     #[error("cannot be written: {}", .0.words)]
     Write(WriteError),
-    /// A value to be written has no JSON form.
+    /// A value that JSON cannot represent.
     #[error("cannot be written as JSON: {0}")]
     NotJson(String),
-    /// The bytes are not UTF-8.
+    /// Bytes that are not UTF-8.
     #[error("is not valid UTF-8 (byte 0x{0:02X})")]
     NotUtf8(u8),
-    /// A file of another kind than text in UTF-8.
+    /// A file of another kind than UTF-8 text.
     #[error("is {0}, not text in UTF-8")]
     OtherKind(FileKind),
-    /// Broken JSON.
+    /// Invalid JSON.
     #[error("invalid JSON: {0}")]
     InvalidJson(String),
-    /// One large list where each line is a value.
+    /// One large list instead of one value per line.
     #[error("is a JSON list, not JSON lines")]
     JsonList,
-    /// A value that goes on over several lines where each line is a value.
-    #[error("the JSON goes on over several lines")]
+    /// A value that spans several lines instead of one.
+    #[error("a JSON value spans several lines")]
     JsonOverLines,
-    /// What Python prints of a dictionary.
-    #[error("is Python's way of writing a dictionary, not JSON")]
+    /// A printed Python dictionary.
+    #[error("is a printed Python dictionary, not JSON")]
     PythonForm,
     /// `NaN` and the infinities.
     #[error("JSON has no {0}")]
     NotANumberOfJson(&'static str),
-    /// Sound JSON of the wrong form: a missing or unknown key, a value of another type.
+    /// Valid JSON with unexpected contents: a missing or unknown key, a value of another type.
     #[error("{0}")]
     WrongForm(String),
-    /// A broken row of a CSV file.
+    /// An invalid row of a CSV file.
     #[error("invalid CSV: {0}")]
     InvalidCsv(String),
-    /// A quotation mark that swallows what follows.
-    #[error("a cell begins with a quotation mark, but {0}")]
+    /// A quotation mark that extends a cell over the following rows.
+    #[error("a cell starts with a quotation mark, but {0}")]
     OpenQuote(&'static str),
     /// Cells that are not separated by commas.
     #[error("the columns seem to be separated by {0}")]
     OtherSeparator(&'static str),
     /// A table of another data set.
-    #[error("missing column \"{column}\": this is the form that data.format = \"{format}\" reads")]
+    #[error("missing column \"{column}\": this file is for data.format = \"{format}\"")]
     OtherTable {
-        /// The column that is missing.
+        /// The missing column.
         column: &'static str,
-        /// The format to name.
+        /// The matching format.
         format: &'static str,
     },
-    /// A CSV file without a column that is needed.
+    /// A CSV file without a required column.
     #[error("missing column \"{column}\"")]
     MissingColumn {
         /// The column's name in the header.
         column: &'static str,
-        /// The header's most similar name.
+        /// The most similar name in the header.
         nearest: Option<String>,
     },
-    /// A cell that should hold a whole number.
+    /// A cell that should be an integer.
     #[error("{what} should be a whole number, not \"{value}\"")]
     NotANumber {
         /// The column or list.
         what: &'static str,
-        /// What is there instead.
+        /// The cell's value.
         value: String,
     },
-    /// Lists of one dialogue, which must be equally long, are not.
+    /// Lists of one dialogue that have different lengths.
     #[error("lists of different lengths: {0}")]
     Ragged(String),
     /// A label that is not in the label set.
     #[error("unknown label \"{label}\"")]
     UnknownLabel {
-        /// As the file spells it.
+        /// As spelt in the file.
         label: String,
         /// The most similar label.
         nearest: Option<String>,
         /// All labels, for the hint.
         known: String,
     },
-    /// A label's number beyond the label set.
+    /// A label number outside the label set.
     #[error("label {label} is out of range: the label set has the labels 0 to {last}")]
     LabelOutOfRange {
-        /// As the file says.
+        /// As in the file.
         label: i64,
-        /// The greatest valid number.
+        /// The highest valid number.
         last: usize,
     },
-    /// An utterance without the label that training and evaluation need.
+    /// An utterance without a label, which training and evaluation require.
     #[error("has no label")]
     MissingLabel,
-    /// No utterance at all has the label that training and evaluation need.
+    /// A file without any label, which training and evaluation require.
     #[error("no utterance has a label")]
     NoLabels,
-    /// An utterance that no conversation has.
+    /// An utterance of implausible length.
     #[error("the utterance is longer than {0} KiB")]
     TooLong(usize),
     /// An utterance without text.
@@ -165,8 +165,8 @@ pub enum DataProblem {
     /// An utterance without a speaker.
     #[error("the speaker's name is empty")]
     EmptySpeaker,
-    /// No way to tell who speaks.
-    #[error("the speaker cannot be told: {0}")]
+    /// The speaker cannot be determined.
+    #[error("the speaker cannot be determined: {0}")]
     NoSpeaker(&'static str),
     /// A dialogue without an id.
     #[error("the dialogue's id is empty")]
@@ -174,33 +174,33 @@ pub enum DataProblem {
     /// A dialogue without utterances.
     #[error("the dialogue has no utterances")]
     EmptyDialogue,
-    /// A file without a dialogue or document.
-    #[error("holds no {0}")]
+    /// A file without dialogues or documents.
+    #[error("has no {0}")]
     Empty(&'static str),
-    /// A dialogue's id used before in the same file.
+    /// A dialogue id that is repeated in the file.
     #[error("the id is used twice, first on line {first_line}")]
     DuplicateDialogue {
-        /// Where it was first used, counted from 1.
+        /// The line of its first use, counted from 1.
         first_line: usize,
     },
-    /// An utterance's id used before in the same dialogue.
+    /// An utterance id that is repeated in the dialogue.
     #[error("utterance id {id} is used twice, first on line {first_line}")]
     DuplicateUtterance {
-        /// The id as the file spells it.
+        /// The id as spelt in the file.
         id: String,
-        /// Where it was first used, counted from 1.
+        /// The line of its first use, counted from 1.
         first_line: usize,
     },
     /// A DailyDialog folder without exactly one file of dialogues.
     #[error("expected one file dialogues_<split>.txt in the folder, found {0}")]
     NotOneDialoguesFile(String),
-    /// Nothing beside the dialogues file holds its labels.
-    #[error("its emotion file {0} is not there")]
+    /// A DailyDialog dialogues file without an emotion file.
+    #[error("its emotion file {0} is missing")]
     NoEmotionFile(String),
-    /// A DailyDialog file whose name does not tell its emotion file's.
-    #[error("the name should be dialogues_<split>.txt, so that the emotion file beside it is known")]
+    /// A DailyDialog file whose name does not imply the name of its emotion file.
+    #[error("the name should be dialogues_<split>.txt, so that its emotion file can be found")]
     NotADialoguesFile,
-    /// Files that should have one line per dialogue each differ in their number of lines.
+    /// Files that should have one line per dialogue, with different numbers of lines.
     #[error("the numbers of lines differ: {dialogues} here, {emotions} in {emotion_file}")]
     UnequalFiles {
         /// Lines of the dialogues file.
@@ -210,15 +210,15 @@ pub enum DataProblem {
         /// The emotion file's name.
         emotion_file: String,
     },
-    /// A knowledge source whose rows have no key that could hold the text.
+    /// A knowledge source whose rows have no key for the text.
     #[error("no row has a text {wanted}; the rows have {found}")]
     NoKnowledgeField {
-        /// The keys that were looked for.
+        /// The keys that were expected.
         wanted: String,
-        /// The keys that are there.
+        /// The keys that were found.
         found: String,
     },
-    /// Texts of another level than the recipe says.
+    /// Texts of another level than in the recipe.
     #[error("the texts belong to each {found}, but knowledge.{name}.level is \"{wanted}\"")]
     KnowledgeLevel {
         /// The source.
@@ -228,44 +228,44 @@ pub enum DataProblem {
         /// The level in the recipe.
         wanted: &'static str,
     },
-    /// A text for a place that has one.
-    #[error("has a text already, on line {first_line}")]
+    /// A second text for the same place.
+    #[error("already has a text, on line {first_line}")]
     DuplicateKnowledge {
-        /// Where it is, counted from 1.
+        /// The line of the first one, counted from 1.
         first_line: usize,
     },
     /// A required source that does not cover the data.
     #[error("{0}")]
     MissingKnowledge(Box<KnowledgeGap>),
-    /// A folder of texts that was not finished, or is no such folder.
-    #[error("holds no manifest.json, so the texts in it are not complete")]
+    /// A folder of texts that is incomplete, or is no such folder.
+    #[error("has no manifest.json, so its texts are incomplete")]
     NoManifest,
-    /// Plain text where dialogues are needed.
-    #[error("the text format holds no dialogues")]
+    /// Plain text instead of dialogues.
+    #[error("the text format has no dialogues")]
     NoDialoguesInText,
     /// Two splits read the same file, or a copy of it.
-    #[error("holds the same as {0}: splits must not share data")]
+    #[error("has the same contents as {0}: splits must not share data")]
     SameFile(String),
-    /// A dialogue whose texts stand in two splits.
+    /// A dialogue whose texts occur in two splits.
     #[error("is also in {also}: splits must not share data{}", more_of(*.more))]
     SharedDialogue {
-        /// The other file, with the id there if that is another.
+        /// The other file, with its id for the dialogue if that differs.
         also: String,
-        /// Dialogues of the file besides this one.
+        /// Number of further dialogues of this kind.
         more: usize,
     },
 }
 
 fn more_of(count: usize) -> String {
-    if count == 0 { String::new() } else { format!(" ({count} more are)") }
+    if count == 0 { String::new() } else { format!(" ({count} more)") }
 }
 
-/// What a file is that is no text in UTF-8.
+/// The kind of a file that is not UTF-8 text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileKind {
     /// With its article.
     pub name: &'static str,
-    /// What to do about it.
+    /// How to fix it.
     pub hint: &'static str,
 }
 
@@ -275,22 +275,22 @@ impl fmt::Display for FileKind {
     }
 }
 
-/// What a required knowledge source has no texts for.
+/// What a required knowledge source lacks.
 #[derive(Debug, PartialEq, Eq)]
 pub struct KnowledgeGap {
     /// The source.
     pub source: String,
-    /// What its texts belong to.
+    /// What its texts belong to: utterances, speakers or dialogues.
     pub things: &'static str,
     /// The data file.
     pub data: PathBuf,
-    /// How many are missing.
+    /// The number of missing texts.
     pub missing: usize,
-    /// How many there should be.
+    /// The number of required texts.
     pub wanted: usize,
-    /// Texts in the file for other data.
+    /// The number of texts for other data.
     pub extra: usize,
-    /// The first of those missing.
+    /// The first of the missing ones.
     pub listed: String,
 }
 
@@ -307,12 +307,12 @@ impl DataError {
         Self { place: Box::new(place), problem: Box::new(problem) }
     }
 
-    /// Where it is.
+    /// Its place.
     pub fn place(&self) -> &Place {
         &self.place
     }
 
-    /// What it is.
+    /// The problem.
     pub fn problem(&self) -> &DataProblem {
         &self.problem
     }

@@ -1,4 +1,4 @@
-//! Files: reading with a place for every error, and JSON lines.
+//! Reading files, with a place for every error, and JSON lines.
 
 mod json;
 mod kind;
@@ -22,12 +22,12 @@ pub(crate) use self::kind::foreign;
 pub(crate) use self::lines::LineReader;
 pub use self::write::{JsonlWriter, write_jsonl};
 
-/// A text file read whole.
+/// A text file read into memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TextFile {
-    /// As it was given.
+    /// As the caller named it.
     pub path: PathBuf,
-    /// Of the file's bytes, in hexadecimal.
+    /// SHA-256 of the file, in hexadecimal.
     pub sha256: String,
     /// Without a byte order mark.
     pub text: String,
@@ -37,8 +37,8 @@ impl TextFile {
     /// Reads a UTF-8 file of lines.
     ///
     /// # Errors
-    /// A missing file, a folder, something else than a file, a file or line that is too large, a system error, or bytes
-    /// that are not UTF-8 (with their line).
+    /// A missing file, a folder, a special file, a file or line that is too large, a system error, or bytes that are
+    /// not UTF-8 (with their line).
     pub fn read(path: &Path) -> Result<Self, DataError> {
         Self::read_within(path, limits::LINES)
     }
@@ -66,10 +66,10 @@ impl TextFile {
         Ok(Self { path: path.to_owned(), sha256, text })
     }
 
-    /// Reads a UTF-8 file of JSON, be it one value or one a line, with halves of surrogate pairs replaced.
+    /// Reads a UTF-8 file of JSON, one value or one per line; unpaired surrogates are replaced.
     ///
     /// # Errors
-    /// Those of [`TextFile::read`].
+    /// The errors of [`TextFile::read`].
     pub(crate) fn read_json(path: &Path, limit: Limit) -> Result<Self, DataError> {
         let file = Self::read_within(path, limit)?;
         let mut bytes = file.text.into_bytes();
@@ -78,22 +78,22 @@ impl TextFile {
         Ok(Self { text, ..file })
     }
 
-    /// The line, counted from 1, of a byte of the text.
+    /// The line, counted from 1, of a byte offset.
     pub(crate) fn line_at(&self, offset: usize) -> usize {
         line_after(&self.text.as_bytes()[..offset.min(self.text.len())])
     }
 
-    /// Where in the text a slice borrowed from it begins, in bytes.
+    /// The byte offset of a slice borrowed from the text.
     pub(crate) fn offset_of(&self, part: &str) -> usize {
         (part.as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize)
     }
 
-    /// An error of the JSON value `part`, a slice of this text, with the line it is on.
+    /// An error of the JSON value `part`, a slice of this text, with its line.
     pub(crate) fn json_error(&self, part: &str, error: &serde_json::Error) -> DataError {
         self.json_error_of(part, error, json_problem(error, part))
     }
 
-    /// A problem with the JSON value `part`, which the parser complained of as `error`.
+    /// The problem with the JSON value `part` that the parser reported as `error`.
     pub(crate) fn json_error_of(
         &self,
         part: &str,
@@ -105,12 +105,12 @@ impl TextFile {
     }
 }
 
-/// The line, counted from 1, on which the byte after `bytes` stands.
+/// The line, counted from 1, of the byte after `bytes`.
 fn line_after(bytes: &[u8]) -> usize {
     bytes.split(|&byte| byte == b'\n').count()
 }
 
-/// The values of a JSONL file with their lines, counted from 1. Blank lines are passed over.
+/// The values of a JSONL file with their lines, counted from 1. Blank lines are skipped.
 pub struct JsonlReader<'a, T> {
     file: &'a TextFile,
     lines: Enumerate<Lines<'a>>,
@@ -118,7 +118,7 @@ pub struct JsonlReader<'a, T> {
 }
 
 impl<'a, T> JsonlReader<'a, T> {
-    /// Reads from the beginning.
+    /// Reads from the start.
     pub fn new(file: &'a TextFile) -> Self {
         Self { file, lines: file.text.lines().enumerate(), value: PhantomData }
     }
@@ -135,7 +135,7 @@ impl<'a, T: Deserialize<'a>> Iterator for JsonlReader<'a, T> {
     }
 }
 
-/// Refuses what lies in the place of a file and is not the file.
+/// Refuses paths that are not regular files.
 fn check_present(path: &Path) -> Result<(), DataError> {
     match StandIn::at(path) {
         None => Ok(()),

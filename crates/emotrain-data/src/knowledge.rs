@@ -1,7 +1,6 @@
 //! Knowledge: texts about utterances, speakers and dialogues, joined to a split by id.
 //!
-//! A source is read for one split at a time and keeps what the split can show; the rest of the file passes by
-//! without being held.
+//! A source is read for one split at a time and keeps only that split's texts; the rest of the file is streamed.
 
 mod gather;
 mod lists;
@@ -22,7 +21,7 @@ use crate::split_kind::SplitKind;
 
 use self::gather::Gather;
 
-/// Missing texts that a message or a record names.
+/// Maximum number of missing texts that a message or a record lists.
 const NAMED: usize = 20;
 
 /// The texts of one source for one split.
@@ -30,46 +29,46 @@ const NAMED: usize = 20;
 pub struct Knowledge {
     /// The source's name in the recipe.
     pub name: String,
-    /// What its texts belong to.
+    /// The level of its texts.
     pub level: KnowledgeLevel,
-    /// Whether they need what was said later; never [`Availability::Auto`].
+    /// Whether the texts needed later utterances; never [`Availability::Auto`].
     pub availability: Availability,
-    /// The file they come from.
+    /// Their file.
     pub path: PathBuf,
-    /// Of the file's bytes, in hexadecimal.
+    /// SHA-256 of the file, in hexadecimal.
     pub sha256: String,
-    /// How far they reach.
+    /// Their coverage.
     pub coverage: Coverage,
-    /// Texts that held stray control characters.
+    /// Texts that had stray control characters.
     pub mended: usize,
-    /// Whether every row of the file says which split it belongs to.
+    /// Whether every row of the file names its split.
     pub is_by_split: bool,
-    /// By dialogue: a place for each utterance, for each speaker in order of appearance, or one. Looked up only.
+    /// By dialogue: one entry per utterance, one per speaker in order of appearance, or a single one. Never iterated.
     texts: HashMap<String, Vec<Option<Box<str>>>>,
 }
 
-/// How much of a split a source has texts for.
+/// How much of a split a source covers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Coverage {
     /// Utterances, speakers of dialogues, or dialogues of the split.
     pub wanted: usize,
     /// Those without a text, by id: `12#3`, `12/Joey` or `12`, in the order of the split.
     pub missing: Vec<String>,
-    /// Texts for what is not in the split.
+    /// Texts for something outside the split.
     pub extra: usize,
-    /// Speakers whose utterances came with different texts, of which the first was taken.
+    /// Speakers whose utterances had different texts, of which the first was used.
     pub differing: usize,
 }
 
 impl Knowledge {
-    /// The text for an utterance: its own, its speaker's or its dialogue's. Blank where there is none.
+    /// The text for an utterance: its own, its speaker's or its dialogue's. Empty if there is none.
     pub fn text(&self, dialogue: &Dialogue, position: usize) -> &str {
         let place = gather::place_of(self.level, dialogue, position);
         let texts = self.texts.get(&dialogue.id);
         texts.and_then(|texts| texts.get(place?)?.as_deref()).unwrap_or_default()
     }
 
-    /// What an utterance, a speaker or a dialogue is called where there are several.
+    /// The plural of a level.
     fn things(level: KnowledgeLevel) -> &'static str {
         match level {
             KnowledgeLevel::Utterance => "utterances",
@@ -85,13 +84,13 @@ impl fmt::Display for Knowledge {
         let (name, things) = (&self.name, Self::things(self.level));
         write!(f, "{name} ({}): {} of {wanted} {things}", self.availability, wanted - missing.len())?;
         if !missing.is_empty() {
-            write!(f, "; {} have none and leave the slot empty: {}", missing.len(), listed(missing))?;
+            write!(f, "; {} have none, so their slot is empty: {}", missing.len(), listed(missing))?;
         }
         if *extra > 0 {
-            write!(f, "; {extra} texts are for others")?;
+            write!(f, "; {extra} texts are for other data")?;
         }
         if *differing > 0 {
-            write!(f, "; {differing} speakers have several texts, the first counts")?;
+            write!(f, "; {differing} speakers have several texts; the first is used")?;
         }
         Ok(())
     }
@@ -100,13 +99,12 @@ impl fmt::Display for Knowledge {
 /// Reads a source for a split.
 ///
 /// `section.path`, with `{split}` replaced, is JSON lines, a JSON file (its name ends in `.json`), or a folder with
-/// `<split>.jsonl` and `manifest.json`: see `recipes/default.toml`. A `manifest.json` beside a file that gives a
-/// level and an availability is heeded too.
+/// `<split>.jsonl` and `manifest.json`: see `recipes/default.toml`. A `manifest.json` next to a file is used, too, if
+/// it has a level and an availability.
 ///
 /// # Errors
-/// The first thing that is wrong with the file, with its line: a key that is missing or of another type, a text for
-/// the same place twice, lists that are longer or shorter than the dialogue; for a required source also every place
-/// without a text.
+/// The first problem with the file, with its line: a key that is missing or of another type, two texts for the same
+/// place, lists with another length than the dialogue; for a required source also every missing text.
 pub fn load_knowledge(
     section: &KnowledgeSection,
     split: &Split,

@@ -1,4 +1,4 @@
-//! The closed sets of emotions, and the one table of their names.
+//! Label sets, and the one table of emotion names.
 
 mod unlabelled;
 
@@ -11,15 +11,15 @@ use crate::mend::without_invisible;
 
 /// MELD's labels in the order of its published integer labels.
 const MELD: &[&str] = &["neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger"];
-/// IEMOCAP's six, in the order used since the six-way split became customary.
+/// IEMOCAP's six, in the order that is customary for the six-class task.
 const IEMOCAP: &[&str] = &["happy", "sad", "neutral", "angry", "excited", "frustrated"];
-/// EmoryNLP's seven, primary emotions of the feeling wheel.
+/// EmoryNLP's seven, the primary emotions of the feeling wheel.
 const EMORYNLP: &[&str] = &["joyful", "mad", "peaceful", "neutral", "sad", "powerful", "scared"];
 /// DailyDialog's labels in the order of its published integers, 0 to 6.
 const DAILYDIALOG: &[&str] = &["no_emotion", "anger", "disgust", "fear", "happiness", "sadness", "surprise"];
 
-/// Words that name the same emotion in one data set or another: each is an alias of the label of a
-/// built-in set that stands in the same row. Three letters are IEMOCAP's own abbreviations.
+/// Names of the same emotion in different data sets: each is an alias of the built-in label in its row. Three-letter
+/// names are IEMOCAP's own abbreviations.
 const SAME_EMOTION: &[&[&str]] = &[
     &["neutral", "no_emotion", "neu"],
     &["joy", "happy", "happiness", "joyful", "hap"],
@@ -32,72 +32,71 @@ const SAME_EMOTION: &[&[&str]] = &[
     &["frustration", "frustrated", "fru"],
 ];
 
-/// The most labels a set may have: a [`Label`] is one byte.
+/// The maximum number of labels: a [`Label`] is one byte.
 const MOST_LABELS: usize = 256;
 
-/// An emotion, as a place in a [`LabelSet`]. Serialised as that number.
+/// An emotion, as an index into a [`LabelSet`]. Serialised as that number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Label(u8);
 
 impl Label {
-    /// The label's place in its set, from 0.
+    /// The label's index in its set.
     pub fn index(self) -> usize {
         usize::from(self.0)
     }
 
-    /// The label at a place in a set.
+    /// The label with an index.
     ///
     /// # Panics
-    /// If `index` is above 255: no label set is that large.
+    /// If `index` is above 255, the limit of a label set.
     pub fn from_index(index: usize) -> Self {
         let Ok(index) = u8::try_from(index) else { panic!("label index {index} is above 255") };
         Self(index)
     }
 }
 
-/// Why labels do not make a set.
+/// Why labels do not form a set.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LabelSetError {
-    /// Fewer than two labels leave nothing to recognise.
+    /// Fewer than two labels.
     #[error("a label set needs at least 2 labels, got {0}")]
     TooFew(usize),
-    /// More labels than [`Label`] can number.
+    /// More labels than [`Label`] can represent.
     #[error("a label set has at most 256 labels, got {0}")]
     TooMany(usize),
-    /// A label or alias without letters.
+    /// An empty label or alias.
     #[error("a label or alias is empty")]
     EmptyName,
-    /// Two labels, or a label and an alias, that differ in case, spacing and Unicode form at most.
-    #[error("\"{0}\" stands for two labels")]
+    /// Two labels, or a label and an alias, that differ only in case, spacing or Unicode normalisation.
+    #[error("\"{0}\" means two labels")]
     Ambiguous(String),
-    /// A label among the words for utterances without one.
-    #[error("data.context_labels names \"{0}\", which is a label: its utterances are asked about")]
+    /// A label that is also a word for unlabelled utterances.
+    #[error("data.context_labels names \"{0}\", which is a label of the label set")]
     LabelAsContext(String),
     /// An alias of something that is not a label.
     #[error("alias \"{alias}\" names \"{label}\", which is not a label")]
     AliasOfNothing {
         /// The alias.
         alias: String,
-        /// What it names.
+        /// Its target.
         label: String,
     },
 }
 
-/// A closed, ordered set of emotions with the spellings under which files may name them.
+/// A closed, ordered set of emotions with the spellings that files may use for them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LabelSet {
     names: Vec<String>,
-    /// Normalised spelling to label; looked up only, never iterated in an order that matters.
+    /// Normalised spelling to label; never iterated.
     spellings: HashMap<String, Label>,
-    /// Normalised words of the recipe for utterances without a label.
+    /// The recipe's words for unlabelled utterances, normalised.
     context: Vec<String>,
 }
 
 impl LabelSet {
-    /// The labels of a published data set in that data set's own order, with the other data sets'
-    /// words for the same emotions as aliases. [`LabelSetName::Custom`] has no labels of its own:
-    /// see [`LabelSet::custom`].
+    /// The labels of a published data set in its own order, with other data sets' names for the same emotions as
+    /// aliases. [`LabelSetName::Custom`] has no labels of its own: see [`LabelSet::custom`].
     ///
     /// # Panics
     /// For [`LabelSetName::Custom`].
@@ -107,7 +106,7 @@ impl LabelSet {
             LabelSetName::Iemocap => IEMOCAP,
             LabelSetName::Emorynlp => EMORYNLP,
             LabelSetName::Dailydialog => DAILYDIALOG,
-            LabelSetName::Custom => panic!("a custom label set is made of the recipe's labels"),
+            LabelSetName::Custom => panic!("a custom label set is made from the recipe's labels"),
         };
         let aliases = names.iter().flat_map(|name| synonyms(name).map(move |synonym| (synonym, *name)));
         match Self::custom(names.iter().copied(), aliases) {
@@ -116,11 +115,11 @@ impl LabelSet {
         }
     }
 
-    /// Any closed set: `names` in order, and `aliases` as pairs of alias and label name.
+    /// A custom label set: `names` in order, and `aliases` as pairs of alias and label name.
     ///
     /// # Errors
-    /// Fewer than 2 or more than 256 labels, empty names, a spelling that stands for two labels, an
-    /// alias of something that is not a label.
+    /// Fewer than 2 or more than 256 labels, empty names, a spelling of two labels, an alias of something that is not a
+    /// label.
     pub fn custom<'a>(
         names: impl IntoIterator<Item = &'a str>,
         aliases: impl IntoIterator<Item = (&'a str, &'a str)>,
@@ -150,10 +149,10 @@ impl LabelSet {
         Ok(set)
     }
 
-    /// The set that a recipe's `[data]` section asks for.
+    /// The label set of a recipe's `[data]` section.
     ///
     /// # Errors
-    /// Those of [`LabelSet::custom`], for a custom set; [`LabelSetError::LabelAsContext`].
+    /// The errors of [`LabelSet::custom`] for a custom set; [`LabelSetError::LabelAsContext`].
     pub fn from_section(section: &DataSection) -> Result<Self, LabelSetError> {
         let mut set = if section.label_set == LabelSetName::Custom {
             let names = section.labels.iter().map(String::as_str);
@@ -180,21 +179,21 @@ impl LabelSet {
         }
     }
 
-    /// The label that a spelling stands for: its name or an alias, whatever the case and the form in which Unicode
-    /// writes accents; spaces, hyphens and underscores are alike.
+    /// The label with this name or alias, ignoring case, Unicode normalisation, and the difference between spaces,
+    /// hyphens and underscores.
     pub fn resolve(&self, spelling: &str) -> Option<Label> {
-        // Most files spell labels as we do.
+        // Fast path: most files use our spelling.
         let known = self.spellings.get(spelling);
         known.or_else(|| self.spellings.get(&normalise(spelling))).copied()
     }
 
-    /// Whether a spelling that stands for no label says that there is none: nothing at all, the marks of published
-    /// data sets (`xxx`, `oth`, -1), or a word of `data.context_labels`.
+    /// Whether a spelling that is no label means "no label": nothing at all, the marks of published data sets (`xxx`,
+    /// `oth`, -1), or a word of `data.context_labels`.
     pub fn is_unlabelled(&self, spelling: &str) -> bool {
         is_unlabelled(spelling) || self.context.contains(&normalise(spelling))
     }
 
-    /// The label's own word.
+    /// The label's name.
     ///
     /// # Panics
     /// If the label belongs to a larger set.
@@ -202,12 +201,12 @@ impl LabelSet {
         &self.names[label.index()]
     }
 
-    /// All labels' words, by index.
+    /// The names of all labels, by index.
     pub fn names(&self) -> &[String] {
         &self.names
     }
 
-    /// How many labels there are: 2 to 256.
+    /// The number of labels: 2 to 256.
     #[expect(clippy::len_without_is_empty, reason = "a label set is never empty")]
     pub fn len(&self) -> usize {
         self.names.len()
@@ -218,7 +217,7 @@ impl LabelSet {
         (0..self.names.len()).map(Label::from_index)
     }
 
-    /// The label whose word or alias is most like a misspelling, if any is similar: for hints.
+    /// The label whose name or alias is most similar to a misspelling, if any is similar; for hints.
     pub fn nearest(&self, misspelling: &str) -> Option<&str> {
         let wrong = normalise(misspelling);
         let (_, label) = self
@@ -232,28 +231,26 @@ impl LabelSet {
     }
 }
 
-/// Whether a word of a file says that there is no label, whatever the label set: nothing at all, or a mark of published
-/// data sets.
+/// Whether a word in a file means "no label" in every label set: nothing at all, or a mark of published data sets.
 pub(crate) fn is_unlabelled(word: &str) -> bool {
     normalise(word).is_empty() || unlabelled::is_mark(word)
 }
 
-/// The name that all data sets share for the emotion that `word` names: "joy" for "happy" and for
-/// "Happiness". A word that no built-in set knows is its own name, in lower case with its parts joined
-/// by underscores.
+/// The name that all data sets share for the emotion `word`: "joy" for "happy" and for "Happiness". A word that no
+/// built-in set has is its own name, in lower case with underscores.
 pub fn emotion_of(word: &str) -> String {
     let word = normalise(word);
     let row = SAME_EMOTION.iter().find(|row| row.contains(&word.as_str()));
     row.and_then(|row| row.first()).map_or(word, |name| (*name).to_owned())
 }
 
-/// The other words of the row in which `name` stands.
+/// The other names in the row of `name`.
 fn synonyms(name: &'static str) -> impl Iterator<Item = &'static str> {
     let row = SAME_EMOTION.iter().find(|row| row.contains(&name)).copied().unwrap_or_default();
     row.iter().copied().filter(move |synonym| *synonym != name)
 }
 
-/// The spelling that is compared, of what can be seen.
+/// The normalised spelling, visible characters only.
 fn normalise(spelling: &str) -> String {
     folded(&without_invisible(spelling))
 }

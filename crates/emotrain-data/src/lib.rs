@@ -1,11 +1,11 @@
-//! Dialogues and labels: what the other crates read, write and agree on.
+//! Dialogues and labels: the data types that the other crates share.
 //!
-//! A [`Split`] is a checked list of [`Dialogue`]s read by [`load_split`] from one of the formats that
-//! data sets of emotion recognition in conversation are published in. What comes out has been
-//! checked as a whole: no empty text, no unknown label, no id twice, punctuation mended.
+//! A [`Split`] is a checked list of [`Dialogue`]s, read by [`load_split`] from one of the formats in which data sets
+//! for emotion recognition in conversation are published: no empty text, no unknown label, no repeated id, punctuation
+//! repaired.
 //!
-//! The crate deliberately does not download, shuffle, sample or tokenise: order is the file's
-//! order, and everything after reading is another crate's work.
+//! The crate deliberately does not download, shuffle, sample or tokenise: order is file order, and everything after
+//! reading is another crate's work.
 //!
 //! ```
 //! use emotrain_data::{LabelPolicy, LabelSet, load_split};

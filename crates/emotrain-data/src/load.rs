@@ -1,4 +1,4 @@
-//! Readers: one file per published format, all ending in the same checks.
+//! Readers: one file per published format, all using the same checks.
 
 mod assemble;
 mod cell;
@@ -24,14 +24,14 @@ use self::assemble::Assembler;
 pub use self::jsonl::{JsonlDialogues, jsonl_dialogues, to_jsonl};
 pub use self::text::load_text;
 
-/// Which utterances of a file must have a label. One that is there must be of the set in any case.
+/// Which utterances of a file must have a label. A label that is present must always be in the set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LabelPolicy {
-    /// All of them.
+    /// Every utterance.
     Required,
-    /// One at least; the others are context.
+    /// At least one utterance; the others are context.
     Context,
-    /// None: they may be what is wanted.
+    /// None: labels may be what is predicted.
     Optional,
 }
 
@@ -49,7 +49,7 @@ impl From<Unlabelled> for LabelPolicy {
 /// `path` is a file; for DailyDialog also the folder of one split.
 ///
 /// # Errors
-/// The first thing that is wrong with the file, with its line or id: see [`DataProblem`].
+/// The first problem with the file, with its line or id: see [`DataProblem`].
 pub fn load_split(
     path: &Path,
     format: DataFormat,

@@ -1,8 +1,8 @@
-//! Text that lost something on its way into a file.
+//! Repairing damaged text.
 //!
-//! Data sets hold punctuation that lost its code page (MELD was exported with Windows-1252 bytes taken for
-//! Latin-1, so that its text has invisible control characters where curly quotes, dashes and dots were meant),
-//! UTF-8 that was read as Windows-1252 and written again, control characters, and characters nobody can see.
+//! Data sets have punctuation that lost its code page (MELD was exported with Windows-1252 bytes taken for Latin-1, so
+//! its text has invisible control characters instead of curly quotes, dashes and ellipses), UTF-8 that was read as
+//! Windows-1252 and written again, control characters, and invisible characters.
 
 mod code_page;
 mod invisible;
@@ -12,11 +12,11 @@ use std::borrow::Cow;
 
 pub(crate) use self::invisible::{is_invisible, without_invisible};
 
-/// The text as it was meant, and trimmed: stray control characters replaced by the punctuation of Windows-1252, what
-/// was decoded twice decoded once, other control characters and the escape sequences of terminals left out. A text
-/// without a visible character is empty.
+/// The repaired and trimmed text: stray control characters become the punctuation of Windows-1252, doubly decoded text
+/// is decoded once, other control characters and terminal escape sequences are removed. A text without a visible
+/// character becomes empty.
 ///
-/// Mending comes before trimming: U+0085, an ellipsis here, counts as white space.
+/// Repair precedes trimming: U+0085, an ellipsis here, counts as white space.
 pub(crate) fn clean(text: &str) -> (Cow<'_, str>, Mended) {
     if text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\n' | b'\t' | b'\r')) {
         return (Cow::Borrowed(text.trim()), Mended::No);
@@ -35,12 +35,12 @@ pub(crate) fn clean(text: &str) -> (Cow<'_, str>, Mended) {
     (Cow::Owned(trimmed.to_owned()), Mended::Yes)
 }
 
-/// Characters without a width that mean nothing at the ends of a text.
+/// Zero-width characters that mean nothing at the ends of a text.
 fn is_padding(character: char) -> bool {
     matches!(character, '\u{200b}' | '\u{2060}' | '\u{feff}')
 }
 
-/// The text as every reader of this crate gives it: mended and trimmed.
+/// The text as every reader of this crate returns it: repaired and trimmed.
 ///
 /// ```
 /// assert_eq!(emotrain_data::mended(" It\u{92}s late\u{85} "), "It’s late…");
@@ -50,7 +50,7 @@ pub fn mended(text: &str) -> Cow<'_, str> {
     clean(text).0
 }
 
-/// Whether [`clean`] changed anything but white space at the ends.
+/// Whether [`clean`] changed anything except white space at the ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mended {
     Yes,

@@ -1,4 +1,4 @@
-//! Data sets as files: a split of dialogues, a split of plain documents, and what must not be shared.
+//! Splits: a split of dialogues, a split of plain documents, and overlap between them.
 
 mod shared;
 
@@ -11,15 +11,15 @@ pub use self::shared::{SharedDialogue, check_disjoint};
 /// The dialogues of one file, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Split {
-    /// The file they come from (for DailyDialog the file of dialogues).
+    /// The file (for DailyDialog the dialogues file).
     pub path: PathBuf,
-    /// Of the bytes read: for DailyDialog the dialogues followed by the emotions.
+    /// SHA-256 of the bytes read: for DailyDialog the dialogues followed by the emotions.
     pub sha256: String,
-    /// In the file's order; at least one.
+    /// In file order; at least one.
     pub dialogues: Vec<Dialogue>,
-    /// Utterances whose text or speaker was mended.
+    /// Utterances whose text or speaker was repaired.
     pub mended: usize,
-    /// Utterances with characters that were lost before: U+FFFD stands in their place.
+    /// Utterances with characters that were lost before: the text has U+FFFD.
     pub damaged: usize,
 }
 
@@ -40,13 +40,13 @@ impl Split {
 /// The documents of a plain text file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TextSplit {
-    /// The file they come from.
+    /// The file.
     pub path: PathBuf,
-    /// Of the file's bytes, in hexadecimal.
+    /// SHA-256 of the file, in hexadecimal.
     pub sha256: String,
-    /// In the file's order; at least one, none empty, lines within one separated by `\n`.
+    /// In file order; at least one, none empty, lines within one separated by `\n`.
     pub documents: Vec<String>,
-    /// Documents that were mended.
+    /// Documents that were repaired.
     pub mended: usize,
 }
 

@@ -1,4 +1,4 @@
-//! What a split holds, counted.
+//! Counts of a split's contents.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -6,14 +6,14 @@ use std::fmt;
 use crate::label::LabelSet;
 use crate::split::Split;
 
-/// Counts of a split; prints as a small table.
+/// Counts of a split; displayed as a small table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SplitSummary {
     /// The file's name, without its folder.
     pub name: String,
     /// Conversations.
     pub dialogues: usize,
-    /// Turns in all of them.
+    /// Turns in all conversations.
     pub utterances: usize,
     /// Distinct speaker names.
     pub speakers: usize,
@@ -21,7 +21,7 @@ pub struct SplitSummary {
     pub longest_dialogue: usize,
     /// Characters of the longest utterance.
     pub longest_utterance: usize,
-    /// Utterances whose text or speaker was mended.
+    /// Utterances whose text or speaker was repaired.
     pub mended: usize,
     /// Utterances with characters that were lost before.
     pub damaged: usize,
@@ -32,7 +32,7 @@ pub struct SplitSummary {
 }
 
 impl Split {
-    /// Counts for people to read.
+    /// Counts for display.
     pub fn summary(&self, labels: &LabelSet) -> SplitSummary {
         let utterances = || self.dialogues.iter().flat_map(|dialogue| &dialogue.utterances);
         let mut counts = vec![0; labels.len()];
@@ -80,7 +80,7 @@ impl fmt::Display for SplitSummary {
         )?;
         write!(f, "  {:width$} {:>8}", "speakers", self.speakers)?;
         if self.mended > 0 {
-            write!(f, "\n  {:width$} {:>8}  utterances with repaired characters", "mended", self.mended)?;
+            write!(f, "\n  {:width$} {:>8}  utterances with repaired characters", "repaired", self.mended)?;
         }
         if self.damaged > 0 {
             write!(

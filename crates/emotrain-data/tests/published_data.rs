@@ -1,5 +1,5 @@
-//! The readers on published data, where it is there: set `EMOTRAIN_DATA_DIR` to a folder with
-//! `meld.train.json` and `meld.valid.json` in the form of PRC-Emo, and the latter's knowledge.
+//! The readers on published data, if available: set `EMOTRAIN_DATA_DIR` to a folder with `meld.train.json` and
+//! `meld.valid.json` in PRC-Emo's format, and PRC-Emo's knowledge.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test, and it must say that it skips")]
 

@@ -1,4 +1,4 @@
-//! How far the headline score could have been off by the choice of test utterances.
+//! Bootstrap intervals of the headline score over the choice of test utterances.
 
 use emotrain_data::Label;
 use serde::{Deserialize, Serialize};
@@ -9,29 +9,28 @@ use crate::metrics::Counts;
 /// How to resample.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bootstrap {
-    /// Resampled sets, at least 1; a thousand is customary.
+    /// Number of resampled sets, at least 1; a thousand is customary.
     pub samples: usize,
-    /// Share of them inside the interval, between 0 and 1; 0.95 is customary.
+    /// Confidence level, between 0 and 1; 0.95 is customary.
     pub level: f64,
-    /// Same seed, same interval.
+    /// The same seed gives the same interval.
     pub seed: u64,
 }
 
-/// Where a score lies with a certain confidence, as fractions of 1.
+/// The confidence interval of a score, as fractions of 1.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Interval {
-    /// Lower end.
+    /// The lower end.
     pub low: f64,
-    /// Upper end.
+    /// The upper end.
     pub high: f64,
-    /// The confidence, as in 0.95.
+    /// The confidence level, such as 0.95.
     pub level: f64,
 }
 
-/// The percentile bootstrap interval of weighted F1 (Efron 1979), drawing utterances with
-/// replacement. It treats utterances as independent, which those of one dialogue are not quite:
-/// read it as a lower bound on the uncertainty.
+/// The percentile bootstrap interval of weighted F1 (Efron 1979), resampling utterances with replacement. It treats
+/// utterances as independent, which those of one dialogue are not: the true uncertainty is larger.
 ///
 /// # Errors
 /// Those of [`score`](crate::score), no samples, or a level outside 0 to 1.
@@ -82,7 +81,7 @@ impl SplitMix64 {
         mixed ^ (mixed >> 31)
     }
 
-    /// Evenly distributed below `bound`, but for a bias of `bound` in 2⁶⁴.
+    /// Evenly distributed below `bound`, except for a bias of `bound` in 2⁶⁴.
     fn below(&mut self, bound: usize) -> usize {
         let scaled = (u128::from(self.next()) * bound as u128) >> 64;
         usize::try_from(scaled).unwrap_or(0) // below `bound`, so it always fits
@@ -111,7 +110,7 @@ mod tests {
         for interval in [small, large] {
             assert!(interval.low < 0.75 && 0.75 < interval.high, "{interval:?}");
         }
-        // The standard error of a share of 3/4 among 60 is 0.056, hence ±0.11.
+        // The standard error of a proportion of 3/4 among 60 is 0.056, hence ±0.11.
         assert!((small.high - small.low - 0.22).abs() < 0.04, "{small:?}");
         assert!((large.high - large.low - 0.044).abs() < 0.01, "{large:?}");
     }

@@ -1,4 +1,4 @@
-//! What can keep predictions from being scored.
+//! Errors of scoring predictions.
 
 use emotrain_base::{Advice, Fault};
 use emotrain_data::{DataError, UtteranceId};
@@ -6,10 +6,10 @@ use emotrain_data::{DataError, UtteranceId};
 /// A problem with predictions or with the file that holds them.
 #[derive(Debug, thiserror::Error)]
 pub enum EvalError {
-    /// Scores of nothing are not defined.
+    /// No utterances: scores are undefined.
     #[error("there are no utterances to score")]
     NoUtterances,
-    /// Each truth needs a prediction and the other way round.
+    /// There must be one prediction per true label.
     #[error("{truth} true labels, but {predicted} predictions")]
     LengthMismatch {
         /// Number of true labels.
@@ -17,7 +17,7 @@ pub enum EvalError {
         /// Number of predictions.
         predicted: usize,
     },
-    /// A label beyond the number of labels that scores were asked for.
+    /// A label outside the number of labels being scored.
     #[error("label {label} is out of range: there are {labels} labels")]
     LabelOutOfRange {
         /// The label's index.
@@ -28,32 +28,32 @@ pub enum EvalError {
     /// A bootstrap without samples, or with a level outside 0 to 1.
     #[error("a bootstrap needs at least 1 sample and a level between 0 and 1")]
     InvalidBootstrap,
-    /// A prediction with a score that is not a finite number.
+    /// A score that is not a finite number.
     #[error("{id}: the score of \"{label}\" is {score}")]
     NotFinite {
-        /// Which utterance.
+        /// The utterance.
         id: UtteranceId,
-        /// Which label.
+        /// The label.
         label: String,
-        /// What it is instead.
+        /// Its value.
         score: f64,
     },
-    /// A prediction that cannot be scored, being for an utterance without a label.
+    /// A prediction for an utterance without a true label.
     #[error("{id}: has no true label")]
     NoTruth {
-        /// Which utterance.
+        /// The utterance.
         id: UtteranceId,
     },
-    /// A true label that is not of the label set.
-    #[error("{id}: the true label \"{label}\" is not of the label set")]
+    /// A true label that is not in the label set.
+    #[error("{id}: the true label \"{label}\" is not in the label set")]
     UnknownTruth {
-        /// Which utterance.
+        /// The utterance.
         id: UtteranceId,
-        /// As the predictions spell it.
+        /// As spelt in the predictions.
         label: String,
     },
-    /// Two reports that cannot stand side by side.
-    #[error("the reports are not of the same labels and utterances")]
+    /// Two reports that cannot be compared.
+    #[error("the reports have different labels or utterances")]
     NotComparable,
     /// The file of predictions could not be read or written.
     #[error(transparent)]

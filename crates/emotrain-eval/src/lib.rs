@@ -1,8 +1,7 @@
-//! Scores of predicted emotions, and how they are shown and stored.
+//! Scores of predicted emotions, and their reports.
 //!
-//! Numbers are scikit-learn's, under scikit-learn's names: averages go over all labels of the set,
-//! a division by zero is 0, an answer that names no label is wrong and belongs to no class
-//! (as PRC-Emo's results are).
+//! Values and names are scikit-learn's: averages go over all labels of the set, a division by zero is 0, and an answer
+//! that names no label is wrong and belongs to no class (as in PRC-Emo's results).
 //!
 //! The crate deliberately knows no model, no prompt and no tensor: labels in, numbers out.
 //!

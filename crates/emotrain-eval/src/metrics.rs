@@ -1,5 +1,4 @@
-//! Classification scores, equal to scikit-learn's with `labels` = all labels of the set and
-//! `zero_division` = 0.
+//! Classification scores, equal to scikit-learn's with `labels` = all labels of the set and `zero_division` = 0.
 
 use emotrain_data::Label;
 use serde::{Deserialize, Serialize};
@@ -10,11 +9,11 @@ use crate::error::EvalError;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Scores {
-    /// Share of utterances whose prediction is the truth.
+    /// Proportion of correct predictions.
     pub accuracy: f64,
-    /// Mean of the labels' F1 weighted by their support: the headline (PRC-Emo's).
+    /// Mean of the labels' F1 weighted by their support: the headline score (PRC-Emo's).
     pub weighted_f1: f64,
-    /// Plain mean of the labels' F1, over labels without support too.
+    /// Unweighted mean of the labels' F1, labels without support included.
     pub macro_f1: f64,
     /// Per label, by index.
     pub labels: Vec<LabelScores>,
@@ -28,9 +27,9 @@ pub struct Scores {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LabelScores {
-    /// Share of right ones among the predictions of this label.
+    /// Proportion of correct ones among the predictions of this label.
     pub precision: f64,
-    /// Share of right ones among the utterances that truly have this label.
+    /// Proportion of correct ones among the utterances that truly have this label.
     pub recall: f64,
     /// Harmonic mean of precision and recall.
     pub f1: f64,
@@ -53,8 +52,7 @@ pub fn score(truth: &[Label], predicted: &[Option<Label>], label_count: usize) -
     Ok(Counts::of(truth, predicted, label_count)?.scores())
 }
 
-/// Scores of always predicting the most frequent label of `truth` (the first of equally frequent
-/// ones): what a model has to beat.
+/// Scores of always predicting the most frequent label of `truth` (the first one in a tie): the baseline to beat.
 ///
 /// # Errors
 /// No utterances, or a label not below `label_count`.
@@ -71,7 +69,7 @@ pub fn majority(truth: &[Label], label_count: usize) -> Result<Scores, EvalError
     score(truth, &vec![frequent; truth.len()], label_count)
 }
 
-/// How often each truth met each prediction.
+/// Counts of each pair of true and predicted label.
 pub(crate) struct Counts {
     /// Row = truth, column = prediction.
     confusion: Vec<Vec<usize>>,
@@ -154,7 +152,7 @@ fn weighted_f1(labels: &[LabelScores]) -> f64 {
     labels.iter().map(|label| label.f1 * label.support as f64).sum::<f64>() / total as f64
 }
 
-/// A quotient, 0 where the divisor is (scikit-learn's `zero_division=0`).
+/// A quotient, 0 if the divisor is 0 (scikit-learn's `zero_division=0`).
 fn ratio(part: usize, whole: usize) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }

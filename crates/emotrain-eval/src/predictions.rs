@@ -1,4 +1,4 @@
-//! `predictions.jsonl`: one predicted utterance a line.
+//! `predictions.jsonl`: one predicted utterance per line.
 
 use std::path::Path;
 
@@ -9,15 +9,15 @@ use serde::{Deserialize, Serialize};
 use crate::error::EvalError;
 use crate::metrics::{Scores, score};
 
-/// What was predicted for one utterance, labels by name.
+/// The prediction for one utterance, labels by name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object with `id`, `label`, `truth` and `scores`")]
 pub struct Prediction {
-    /// Which utterance of the split.
+    /// The utterance.
     pub id: UtteranceId,
-    /// The label predicted; `None` if the answer named none.
+    /// The predicted label; `None` if the answer named none.
     pub label: Option<String>,
-    /// The true label, where it is known.
+    /// The true label, if known.
     pub truth: Option<String>,
     /// Each label's log-probability in nats given the prompt, in the label set's order; empty if labels
     /// were not scored.
@@ -26,8 +26,7 @@ pub struct Prediction {
 }
 
 impl Prediction {
-    /// The prediction of the label with the greatest of `scores`, one per label of the set (the
-    /// first of equal ones).
+    /// Predicts the label with the highest of `scores`, one per label of the set; the first one in a tie.
     ///
     /// # Errors
     /// [`EvalError::NotFinite`] for a score that is not a number or infinite.
@@ -56,10 +55,10 @@ impl Prediction {
     }
 }
 
-/// Writes predictions in order, whole or not at all.
+/// Writes predictions in order, atomically.
 ///
 /// # Errors
-/// A score that JSON cannot hold, or the system's.
+/// A score that JSON cannot represent, or a system error.
 pub fn write_predictions(path: &Path, predictions: &[Prediction]) -> Result<(), EvalError> {
     for prediction in predictions {
         if let Some((label, &score)) = prediction.scores.iter().find(|(_, score)| !score.is_finite()) {
@@ -80,7 +79,7 @@ pub fn read_predictions(path: &Path) -> Result<Vec<Prediction>, EvalError> {
     rows.collect()
 }
 
-/// Scores predictions; one whose label is not of the set counts as unparsed.
+/// Scores predictions; one whose label is not in the set counts as unparsed.
 ///
 /// # Errors
 /// No predictions, or one without a true label of the set.

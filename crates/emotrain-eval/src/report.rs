@@ -1,4 +1,4 @@
-//! The report of an evaluation: what is stored, and what a terminal shows.
+//! Evaluation reports: their stored form, and their display in a terminal.
 
 use std::fmt;
 
@@ -10,16 +10,16 @@ use crate::error::EvalError;
 use crate::metrics::{LabelScores, Scores};
 use crate::table::Table;
 
-/// The version of the stored form.
+/// The version of the stored format.
 const FORMAT: u32 = 1;
 
-/// An evaluation as it is stored, all scores as fractions of 1. Prints as a table in percent.
+/// A stored evaluation, scores as fractions of 1. Displayed as a table in percent.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EvalReport {
-    /// Version of this form, 1.
+    /// Version of this format, 1.
     pub format: u32,
-    /// What was evaluated on, as in `valid`.
+    /// The evaluated split, such as `valid`.
     pub split: String,
     /// Utterances scored.
     pub utterances: usize,
@@ -27,14 +27,14 @@ pub struct EvalReport {
     pub unparsed: usize,
     /// The scores reported.
     pub scores: Headline,
-    /// The same of always answering the most frequent label.
+    /// The scores of always predicting the most frequent label.
     pub majority: Headline,
-    /// Over which labels macro F1 is the mean; reports of earlier versions do not say it.
+    /// The labels that macro F1 averages over; missing in reports of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub macro_f1: Option<MacroF1>,
-    /// Where weighted F1 lies, if that was asked for.
+    /// The confidence interval of weighted F1, if requested.
     pub weighted_f1_interval: Option<Interval>,
-    /// Mean negative log-likelihood of the supervised tokens in nats, if that was measured.
+    /// Mean negative log-likelihood of the supervised tokens in nats, if measured.
     pub loss: Option<f64>,
     /// Per label, in the label set's order.
     pub labels: Vec<LabelRow>,
@@ -46,7 +46,7 @@ pub struct EvalReport {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Headline {
-    /// Share of right predictions.
+    /// Proportion of correct predictions.
     pub accuracy: f64,
     /// Mean of the labels' F1, weighted by support.
     pub weighted_f1: f64,
@@ -54,8 +54,8 @@ pub struct Headline {
     pub macro_f1: f64,
 }
 
-/// Macro F1 over all labels of the set, as in [`Headline`], and over those that occur, as fractions of 1: scikit-learn's
-/// `f1_score(average="macro", zero_division=0)` with `labels` given as the one or the other.
+/// Macro F1 over all labels of the set, as in [`Headline`], and over those that occur, as fractions of 1:
+/// scikit-learn's `f1_score(average="macro", zero_division=0)` with `labels` set to either.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MacroF1 {
@@ -63,9 +63,9 @@ pub struct MacroF1 {
     pub labels: usize,
     /// Mean F1 of all of them, 0 for one that neither occurs nor is predicted.
     pub over_all_labels: f64,
-    /// Labels that some utterance truly has.
+    /// Labels that occur among the true labels.
     pub labels_with_support: usize,
-    /// Mean F1 of those alone.
+    /// Mean F1 of those labels.
     pub over_labels_with_support: f64,
 }
 
@@ -73,7 +73,7 @@ pub struct MacroF1 {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LabelRow {
-    /// The label's word.
+    /// The label's name.
     pub label: String,
     /// See [`LabelScores::precision`].
     pub precision: f64,
@@ -118,8 +118,8 @@ impl fmt::Display for MacroF1 {
 }
 
 impl EvalReport {
-    /// The report of `scores` beside those of [`majority`](crate::majority) on the same truth,
-    /// without interval and loss.
+    /// The report of `scores` together with the [`majority`](crate::majority) scores of the same truth, without
+    /// interval and loss.
     ///
     /// # Panics
     /// If the scores are not of this label set.
@@ -199,13 +199,13 @@ impl fmt::Display for EvalReport {
 }
 
 impl Headline {
-    /// In the order in which they are shown, the headline last.
+    /// In display order, the headline score last.
     fn named(self) -> [(&'static str, f64); 3] {
         [("accuracy", self.accuracy), ("macro F1", self.macro_f1), ("weighted F1", self.weighted_f1)]
     }
 }
 
-/// Two evaluations of the same utterances side by side, in percent: F1 per label, then the three scores.
+/// Compares two evaluations of the same utterances, in percent: F1 per label, then the three scores.
 ///
 /// # Errors
 /// [`EvalError::NotComparable`] if labels or their supports differ.

@@ -1,6 +1,6 @@
-//! Text tables: the first column to the left, the others to the right.
+//! Text tables: the first column is left-aligned, the others right-aligned.
 
-/// Rows of cells, the first row being the header. Rows may be shorter than the header.
+/// Rows of cells; the first row is the header. Rows may be shorter than the header.
 pub(crate) struct Table(Vec<Vec<String>>);
 
 impl Table {
@@ -17,7 +17,7 @@ impl Table {
         self.0.push(Vec::new());
     }
 
-    /// The table's lines, each as wide as its last cell that holds something; no line break at the end.
+    /// The table's lines, without trailing blanks; no line break at the end.
     pub(crate) fn render(&self) -> String {
         let columns = self.0.iter().map(Vec::len).max().unwrap_or(0);
         let width = |column: usize| {

@@ -1,6 +1,6 @@
-//! How long a sample takes from its dialogue to token ids, on one core, with the template `short` and nano's tokenizer:
-//! `cargo run --release -p emotrain-prompt --example encoding -- DATA.json [HISTORY_WINDOW]` for a file in the form of
-//! the PRC-Emo repository.
+//! The time from a sample's dialogue to token ids, on one core, with the template `short` and nano's tokenizer:
+//! `cargo run --release -p emotrain-prompt --example encoding -- DATA.json [HISTORY_WINDOW]`, for a file in PRC-Emo's
+//! format.
 
 #![expect(clippy::print_stdout, reason = "an example that measures")]
 

@@ -1,18 +1,18 @@
-//! What is left out when a prompt is too long: demonstrations, then context, never the question, the labels,
-//! knowledge or the answer.
+//! Fitting a prompt into the token limit: demonstrations are dropped, then context; never the target utterance, labels,
+//! knowledge or answer.
 
 use std::fmt;
 
 /// Token counts of a prompt that does not fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PromptLengths {
-    /// Tokens of the prompt without demonstrations and without any context.
+    /// Tokens of the prompt without demonstrations and context.
     pub prompt: usize,
-    /// Tokens of the knowledge texts in it.
+    /// Tokens of its knowledge texts.
     pub knowledge: usize,
-    /// Tokens kept free for the longest answer.
+    /// Tokens reserved for the longest answer.
     pub answer: usize,
-    /// Most tokens that a sample may have.
+    /// The token limit of a sample.
     pub max_seq_length: usize,
 }
 
@@ -31,14 +31,14 @@ impl fmt::Display for PromptLengths {
     }
 }
 
-/// How much is shown beside the utterance in question.
+/// How much is shown around the target utterance.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Window {
     /// Demonstrations.
     pub(crate) demonstrations: usize,
-    /// Before it.
+    /// Utterances before it.
     pub(crate) history: usize,
-    /// After it.
+    /// Utterances after it.
     pub(crate) future: usize,
 }
 
@@ -47,7 +47,7 @@ impl Window {
         self.demonstrations + self.history + self.future
     }
 
-    /// The window without `count` things: the least similar demonstrations go first, then the farthest
+    /// The window without `count` items: the least similar demonstrations are dropped first, then the most distant
     /// later utterances, then the oldest.
     pub(crate) fn without(self, count: usize) -> Self {
         let examples = count.min(self.demonstrations);
@@ -60,15 +60,15 @@ impl Window {
     }
 }
 
-/// Something that was made with the fewest things left out.
+/// A result with as few items dropped as possible.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Fitted<T> {
     pub(crate) made: T,
     pub(crate) window: Window,
 }
 
-/// Finds the fewest things to leave out: `attempt` gives `None` for a window that is too wide. A
-/// narrower window never being longer, a binary search does. `None` if even the empty window is too wide.
+/// Drops as few items as possible: `attempt` returns `None` for a window that is too long. A narrower window is never
+/// longer, so a binary search works. `None` if even the empty window is too long.
 pub(crate) fn fit<T, E>(
     window: Window,
     mut attempt: impl FnMut(Window) -> Result<Option<T>, E>,

@@ -1,7 +1,7 @@
-//! Chat templates: from messages to the text that the base model was trained on.
+//! Chat templates: from messages to the text format of the base model.
 //!
-//! A chat template is a Jinja program that comes with the tokenizer. It is rendered here exactly as
-//! transformers' `apply_chat_template` renders it (golden values: `tests/golden/chat_template`).
+//! A chat template is a Jinja program that comes with the tokenizer. It is rendered exactly as transformers'
+//! `apply_chat_template` renders it (golden values: `tests/golden/chat_template`).
 
 mod date;
 mod json;
@@ -18,10 +18,10 @@ pub use date::{ChatDate, DEFAULT_DATE};
 pub(crate) use json::tojson;
 
 const FILE: &str = "chat template";
-/// What transformers calls the function that gives templates the date.
+/// transformers' name of the function that gives templates the date.
 const STRFTIME: &str = "strftime_now";
 
-/// Who speaks in a chat.
+/// The role of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// Instruction and context.
@@ -45,31 +45,31 @@ impl Role {
 /// One turn of a chat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Message<'a> {
-    /// Who speaks.
+    /// The role.
     pub role: Role,
-    /// What is said.
+    /// The text.
     pub content: &'a str,
 }
 
-/// What stands at the end of a rendered chat.
+/// How a rendered chat ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// The last message.
+    /// With the last message.
     Closed,
-    /// The opening of the assistant's turn, so that the model goes on with the answer.
+    /// With the opening of the assistant's turn, so that the model continues with the answer.
     GenerationPrompt,
 }
 
 /// Whether a reasoning model may reason before it answers (`enable_thinking` of Qwen3's template).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Thinking {
-    /// The answer comes at once.
+    /// The model answers directly.
     Off,
     /// The template leaves room for reasoning.
     On,
 }
 
-/// A compiled chat template with the special tokens that it may print.
+/// A compiled chat template with the special tokens it may print.
 #[derive(Clone, Debug)]
 pub(crate) struct ChatTemplate {
     origin: String,
@@ -105,7 +105,7 @@ impl ChatTemplate {
         Ok(template)
     }
 
-    /// Renders a chat once: whatever else a template does, it has to come to an end.
+    /// Renders a chat once: whatever else a template does, it has to terminate.
     fn try_out(&self) -> Result<(), PromptError> {
         let this = self.clone();
         let render = move || {
@@ -115,7 +115,7 @@ impl ChatTemplate {
             for (messages, ending) in [(&said[1..2], Ending::GenerationPrompt), (&said[..], Ending::Closed)] {
                 match this.rendered(messages, ending, Thinking::Off) {
                     Err(error) if error.kind() == ErrorKind::OutOfFuel => return Err(error),
-                    _ => {} // one that refuses these messages may take others
+                    _ => {} // a template that refuses these messages may accept others
                 }
             }
             Ok(())
@@ -167,8 +167,8 @@ fn failed(origin: &str, error: &Error) -> PromptError {
     PromptError::Chat { origin: origin.to_owned(), line: error.line(), message: jinja::message(error) }
 }
 
-/// transformers' `{% generation %}` marks the assistant's tokens and prints nothing of its own: the
-/// engine here does not know the tag, so a condition that always holds takes its place.
+/// transformers' `{% generation %}` marks the assistant's tokens and prints nothing: the engine does not know the tag,
+/// so it is replaced by a condition that is always true.
 fn without_generation_tags(source: &str) -> Cow<'_, str> {
     let (mut text, mut done) = (String::new(), 0);
     for tag in tags(source) {

@@ -1,4 +1,4 @@
-//! What follows the prompt: the answer's words and the token that ends the assistant's turn.
+//! Completions: the answer's tokens and the end-of-turn token.
 
 mod reasoning;
 
@@ -11,20 +11,20 @@ use crate::error::PromptError;
 use crate::template::Prompt;
 use crate::tokenizer::ChatTokenizer;
 
-/// Answers that begin differently: what the chat template prints before both belongs to neither.
+/// Answers with different first letters: what the chat template prints before both belongs to neither.
 const WORDS: [&str; 2] = ["yes", "no"];
 
-/// Where the text of a prompt's system block goes.
+/// Where a prompt's system text goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SystemText {
-    /// Into a message of its own.
+    /// A message of its own.
     Message,
-    /// Before the user's text: the chat template refuses a system message, or leaves it out.
+    /// Before the user's text, if the chat template refuses or drops a system message.
     BeforeUser,
 }
 
 impl SystemText {
-    /// Tries the chat template on an example.
+    /// Probes the chat template with an example.
     fn of(chat: &ChatTokenizer, example: &Prompt, thinking: Thinking) -> Result<Self, PromptError> {
         if example.system.trim().is_empty() {
             return Ok(Self::Message);
@@ -36,7 +36,7 @@ impl SystemText {
         shown(Self::Message).or_else(|refused| shown(Self::BeforeUser).map_err(|_| refused))
     }
 
-    /// The chat up to where the model answers.
+    /// The chat up to the answer.
     pub(crate) fn render(
         self,
         chat: &ChatTokenizer,
@@ -47,7 +47,7 @@ impl SystemText {
         chat.apply(&self.messages(prompt, &user, None), Ending::GenerationPrompt, thinking)
     }
 
-    /// What the user says.
+    /// The user's message.
     fn user(self, prompt: &Prompt) -> Cow<'_, str> {
         match self {
             Self::BeforeUser if !prompt.system.is_empty() => {
@@ -57,7 +57,7 @@ impl SystemText {
         }
     }
 
-    /// A prompt without a system text has no system message: the chat template may put in its own.
+    /// A prompt without a system text has no system message: the chat template may insert its own.
     fn messages<'a>(self, prompt: &'a Prompt, user: &'a str, answer: Option<&'a str>) -> Vec<Message<'a>> {
         let has_message = self == Self::Message && !prompt.system.is_empty();
         let system = has_message.then_some((Role::System, prompt.system.as_str()));
@@ -67,17 +67,17 @@ impl SystemText {
     }
 }
 
-/// How a chat template writes answers, told by an example. Some print something before the answer, such as an
-/// empty room for reasoning: it belongs to what the model has to produce.
+/// How a chat template writes answers, found by rendering an example. Some print something before the answer, such as
+/// an empty reasoning block: the model has to generate it.
 #[derive(Clone, Debug)]
 pub(crate) struct AnswerForm {
     example: Prompt,
     thinking: Thinking,
     pub(crate) system: SystemText,
-    /// The chat up to where the model answers, and its tokens.
+    /// The chat up to the answer, and its tokens.
     prompt: String,
     prompt_ids: Vec<u32>,
-    /// What is printed between that and the answer.
+    /// What the template prints between the two.
     before: String,
 }
 
@@ -86,14 +86,14 @@ pub(crate) struct AnswerForm {
 pub(crate) struct Completion {
     pub(crate) ids: Vec<u32>,
     pub(crate) text: String,
-    /// The token that ends the turn, the last of `ids`.
+    /// The end-of-turn token, the last of `ids`.
     pub(crate) end_of_turn: u32,
-    /// Whether prompt and answer together encode to the tokens of both.
+    /// Whether prompt and answer encoded together give the tokens of both.
     pub(crate) has_clean_border: bool,
 }
 
 impl AnswerForm {
-    /// Asks the chat template how it writes an answer to an example.
+    /// Renders an example to see how the chat template writes an answer.
     pub(crate) fn new(
         chat: &ChatTokenizer,
         example: &Prompt,
@@ -111,8 +111,8 @@ impl AnswerForm {
         Ok(form)
     }
 
-    /// What follows the prompt when this is the answer: from what the chat template prints before it to the
-    /// token that ends the turn, that token included.
+    /// The completion for this answer: from what the chat template prints before it up to and including the end-of-turn
+    /// token.
     pub(crate) fn complete(&self, chat: &ChatTokenizer, answer: &str) -> Result<Completion, PromptError> {
         let rest = self.answered(chat, answer)?;
         let after = rest.strip_prefix(&self.before).and_then(|rest| rest.strip_prefix(answer));
@@ -155,7 +155,7 @@ impl AnswerForm {
                 .nth(39)
                 .map_or(self.prompt.as_str(), |(at, _)| &self.prompt[at..]);
             let message = format!(
-                "does not begin an answered chat with its own generation prompt, which ends with {end:?}"
+                "does not start an answered chat with its own generation prompt, which ends with {end:?}"
             );
             unfit(chat, message)
         })
@@ -165,21 +165,21 @@ impl AnswerForm {
 /// Text and tokens of every label's answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Completions {
-    /// How these and other answers are written.
+    /// How answers are written.
     pub(crate) form: AnswerForm,
     /// By label index.
     pub(crate) ids: Vec<Vec<u32>>,
     /// By label index.
     pub(crate) texts: Vec<String>,
-    /// The token that closes every one of them.
+    /// The token that ends each of them.
     pub(crate) end_of_turn: u32,
-    /// Whether prompt and answer together encode to the tokens of both, so that a tokenizer that sees
-    /// the whole text gives the same ids.
+    /// Whether prompt and answer encoded together give the tokens of both, so that a tokenizer given the whole text
+    /// produces the same ids.
     pub(crate) clean_border: bool,
 }
 
 impl Completions {
-    /// Writes each label as the answer to an example.
+    /// Renders each label as the answer to an example.
     pub(crate) fn new(
         chat: &ChatTokenizer,
         example: &Prompt,
@@ -203,7 +203,7 @@ impl Completions {
         Ok(completions)
     }
 
-    /// Tokens of the longest answer.
+    /// The token count of the longest answer.
     pub(crate) fn longest(&self) -> usize {
         self.ids.iter().map(Vec::len).max().unwrap_or(0)
     }
@@ -228,7 +228,7 @@ fn check_shown(chat: &ChatTokenizer, prompt: &Prompt, rendered: &str) -> Result<
     Ok(())
 }
 
-/// The token that ends the assistant's turn.
+/// The end-of-turn token.
 pub(crate) fn end_of_turn(chat: &ChatTokenizer) -> Result<u32, PromptError> {
     let example = Prompt { system: String::new(), user: "Is it raining?".to_owned(), answer: None };
     Ok(AnswerForm::new(chat, &example, Thinking::Off)?.complete(chat, WORDS[0])?.end_of_turn)

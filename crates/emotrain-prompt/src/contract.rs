@@ -1,4 +1,4 @@
-//! What is kept beside an adapter so that it is asked the way it was trained.
+//! The prompt contract: saved with an adapter so that prompts later equal those of its training.
 
 use emotrain_base::sha256_hex;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use crate::example;
 
 const FORMAT_VERSION: u32 = 1;
 
-/// Everything that decides which tokens an utterance becomes, and one example of it.
+/// Everything that determines an utterance's tokens, and one example.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PromptContract {
@@ -22,57 +22,56 @@ pub struct PromptContract {
     pub template_sha256: String,
     /// SHA-256 of the base model's chat template, in hexadecimal.
     pub chat_template_sha256: String,
-    /// Utterances shown before the one in question.
+    /// Utterances shown before the target utterance.
     pub history_window: usize,
     /// Utterances shown after it.
     pub future_window: usize,
-    /// How demonstrations are shown, where there are any.
+    /// How demonstrations are shown, if any are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub demonstrations: Option<DemonstrationSlot>,
-    /// How demonstrations were found: "lexical", or the digest of the sentence encoder. Known to whoever
-    /// searches: [`Encoder::contract`] leaves it out.
+    /// How demonstrations are retrieved: "lexical", or the digest of the sentence encoder. Set by the caller, which
+    /// retrieves them: [`Encoder::contract`] leaves it out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub found_by: Option<String>,
-    /// The knowledge sources whose texts are shown, in the order of the recipe.
+    /// The knowledge sources that are shown, in the order of the recipe.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub knowledge: Vec<String>,
-    /// Parts of the prompt that were taken out.
+    /// Removed parts of the prompt.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub removed_slots: Vec<String>,
     /// Passed to the chat template.
     pub enable_thinking: bool,
-    /// Whether the system text stands before the user's, for want of a system role.
+    /// Whether the system text goes before the user's, because there is no system role.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub system_before_user: bool,
-    /// The date that the chat template prints, where it asks for one.
+    /// The date that the chat template prints, if it asks for one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chat_date: Option<String>,
-    /// Most tokens of prompt and answer together.
+    /// The token limit of prompt and answer together.
     pub max_seq_length: usize,
     /// The labels by index.
     pub labels: Vec<String>,
-    /// The tokens that follow the prompt for each label, by index.
+    /// The completion's tokens for each label, by index.
     pub label_completions: Vec<Vec<u32>>,
-    /// Special tokens by what they are for.
+    /// Special tokens by role.
     pub special_tokens: SpecialTokens,
-    /// Whether prompt and answer encoded as one text give the tokens of both; otherwise a server must
-    /// be given token ids.
+    /// Whether prompt and answer encoded as one text give the tokens of both; if not, a server must be given token ids.
     pub clean_border: bool,
-    /// An example of our own, rendered and encoded.
+    /// An example conversation of our own, rendered and encoded.
     pub golden: GoldenExample,
 }
 
-/// Ids of tokens with a role.
+/// Ids of special tokens by role.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SpecialTokens {
     /// Ends every answer.
     pub end_of_turn: u32,
-    /// The tokenizer's end of sequence, where it names one.
+    /// The tokenizer's end-of-sequence token, if it names one.
     pub eos: Option<u32>,
 }
 
-/// A conversation of our own as the model sees it, answered with the first label.
+/// An example conversation as the model sees it, answered with the first label.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GoldenExample {
@@ -80,15 +79,15 @@ pub struct GoldenExample {
     pub text: String,
     /// The tokens of both.
     pub ids: Vec<u32>,
-    /// Where the answer's tokens start.
+    /// The index of the answer's first token.
     pub prompt_len: usize,
 }
 
 impl Encoder {
-    /// The contract to keep beside what is trained with this encoder.
+    /// The contract of this encoder, to be saved with what is trained.
     ///
     /// # Errors
-    /// What template and tokenizer report for the example.
+    /// Errors of template and tokenizer for the example.
     pub fn contract(&self) -> Result<PromptContract, PromptError> {
         let completions = self.completions();
         let (dialogue, position) = (example::dialogue(), example::POSITION);
@@ -132,16 +131,16 @@ impl Encoder {
 }
 
 impl PromptContract {
-    /// Compares this contract, read from beside an adapter, with the present one.
+    /// Compares this contract, saved with an adapter, with the present one.
     ///
     /// # Errors
-    /// [`PromptError::ContractMismatch`] naming every difference.
+    /// [`PromptError::ContractMismatch`] with every difference.
     pub fn check(&self, present: &Self) -> Result<(), PromptError> {
         let differs = |what: &str, then: &dyn std::fmt::Debug, now: &dyn std::fmt::Debug| {
             let (then, now) = (format!("{then:?}"), format!("{now:?}"));
             (then != now).then(|| format!("{what} was {then} and is {now}"))
         };
-        let plain = |what: &str, same: bool| (!same).then(|| format!("the {what} is another"));
+        let plain = |what: &str, same: bool| (!same).then(|| format!("the {what} is different"));
         let differences = [
             differs("format_version", &self.format_version, &present.format_version),
             plain("prompt template", self.template == present.template),
@@ -151,7 +150,7 @@ impl PromptContract {
             differs("retrieval", &self.demonstrations, &present.demonstrations),
             found_otherwise(self.found_by.as_deref(), present.found_by.as_deref()),
             differs("the knowledge in the prompt", &self.knowledge, &present.knowledge),
-            differs("what prompt.slots leaves out", &self.removed_slots, &present.removed_slots),
+            differs("what prompt.slots removes", &self.removed_slots, &present.removed_slots),
             differs("prompt.enable_thinking", &self.enable_thinking, &present.enable_thinking),
             differs("the date in the chat", &self.chat_date, &present.chat_date),
             differs(
@@ -165,16 +164,17 @@ impl PromptContract {
         let mut differences: Vec<String> = differences.into_iter().flatten().collect();
         let found_by = present.found_by.clone();
         if differences.is_empty() && (Self { found_by, ..self.clone() }) != *present {
-            differences.push("the tokenizer gives the example other tokens".to_owned());
+            differences.push("the tokenizer gives different tokens for the example".to_owned());
         }
         if differences.is_empty() { Ok(()) } else { Err(PromptError::ContractMismatch(differences)) }
     }
 }
 
-/// Other demonstrations come of another way of finding them. A contract may not say which it was.
+/// Another retrieval method gives other demonstrations. Old contracts may not name the method.
 fn found_otherwise(then: Option<&str>, now: Option<&str>) -> Option<String> {
     let (then, now) = (then?, now?);
-    (then != now).then(|| format!("demonstrations were found by {then} and are by {now} (retrieval.encoder)"))
+    (then != now)
+        .then(|| format!("demonstrations were retrieved by {then} and now by {now} (retrieval.encoder)"))
 }
 
 #[cfg(test)]

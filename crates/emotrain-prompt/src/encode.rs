@@ -1,4 +1,4 @@
-//! From an utterance to token ids: the one way, in training and in evaluation.
+//! From an utterance to token ids, in the same way for training and evaluation.
 
 use emotrain_data::{Dialogue, LabelSet, ShownDemonstration, UtteranceId};
 use emotrain_recipe::{DemonstrationOrder, PromptSection, RetrievalSection};
@@ -14,11 +14,11 @@ use crate::task::Task;
 use crate::template::{Prompt, PromptInput, Template};
 use crate::tokenizer::ChatTokenizer;
 
-/// Makes samples of utterances: those of the one question that its template puts.
+/// Encodes utterances as samples, with the one question of its template.
 ///
-/// A sample is the tokens of the prompt, encoded without regard to an answer, followed by those of the
-/// answer: training, evaluation and prediction share the prompt's tokens to the last one. Room for the
-/// longest label is always kept, so that the true label has no say in what the prompt shows.
+/// A sample is the tokens of the prompt, encoded independently of the answer, followed by those of the answer:
+/// training, evaluation and prediction share every token of the prompt. Room for the longest label is always reserved,
+/// so that the true label does not influence what the prompt shows.
 #[derive(Clone, Debug)]
 pub struct Encoder {
     chat: ChatTokenizer,
@@ -35,31 +35,31 @@ pub struct Encoder {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DemonstrationSlot {
-    /// Most of them.
+    /// The maximum number.
     pub k: usize,
-    /// Which one stands at the top.
+    /// Which one comes first.
     pub order: DemonstrationOrder,
-    /// Whether each shows how similar it is.
+    /// Whether each shows its similarity.
     pub show_score: bool,
     /// Whether each shows its data set.
     pub show_source: bool,
 }
 
-/// An utterance to ask about, and what is shown beside its dialogue.
+/// An utterance to encode, and what is shown in addition to its dialogue.
 #[derive(Clone, Copy, Debug)]
 pub struct Question<'a> {
     /// The conversation.
     pub dialogue: &'a Dialogue,
-    /// The utterance in question, counted from 0.
+    /// The target utterance, counted from 0.
     pub position: usize,
-    /// Examples to learn from, the most similar first whatever the order in the prompt.
+    /// Demonstrations, the most similar first, whatever the order in the prompt.
     pub demonstrations: &'a [ShownDemonstration],
-    /// A text for each of [`Template::sources`], blank where there is none.
+    /// A text for each of [`Template::sources`], empty if there is none.
     pub knowledge: &'a [&'a str],
 }
 
 impl<'a> Question<'a> {
-    /// An utterance with its dialogue alone.
+    /// An utterance with only its dialogue.
     pub fn new(dialogue: &'a Dialogue, position: usize) -> Self {
         Self { dialogue, position, demonstrations: &[], knowledge: &[] }
     }
@@ -75,12 +75,11 @@ pub enum Answers {
 }
 
 impl Encoder {
-    /// Joins a model's tokenizer with a prompt template and checks on an example that they fit.
+    /// Combines a model's tokenizer with a prompt template, and checks with an example that they fit.
     ///
     /// # Errors
-    /// [`PromptError::NoChatTemplate`] and [`PromptError::UnfitChat`] for a chat template that cannot
-    /// carry our messages, [`PromptError::UnusedWindow`], [`PromptError::EmptyLabel`],
-    /// [`PromptError::EqualLabels`].
+    /// [`PromptError::NoChatTemplate`] and [`PromptError::UnfitChat`] for a chat template that cannot represent our
+    /// messages, [`PromptError::UnusedWindow`], [`PromptError::EmptyLabel`], [`PromptError::EqualLabels`].
     pub fn new(
         chat: ChatTokenizer,
         template: Template,
@@ -110,8 +109,8 @@ impl Encoder {
         Ok(Self { chat, template, labels, window, slot: None, thinking, max_seq_length, completions })
     }
 
-    /// Lets prompts show demonstrations: at most `retrieval.k`, in `retrieval.order`. Without this, or
-    /// without a bank in the section, prompts are what they are without demonstrations, to the byte.
+    /// Enables demonstrations: at most `retrieval.k`, in `retrieval.order`. Without this call, or without a bank in the
+    /// section, prompts equal those without demonstrations, to the byte.
     ///
     /// # Errors
     /// [`PromptError::UnusedDemonstrations`].
@@ -125,20 +124,19 @@ impl Encoder {
         Ok(self)
     }
 
-    /// The sample of one utterance with its true label as the answer, without demonstrations.
+    /// Encodes an utterance with its true label as the answer, without demonstrations.
     ///
     /// # Errors
-    /// [`PromptError::MissingLabel`] and those of [`Encoder::encode_prompt`].
+    /// [`PromptError::MissingLabel`] and the errors of [`Encoder::encode_prompt`].
     pub fn encode(&self, dialogue: &Dialogue, position: usize) -> Result<Sample, PromptError> {
         self.encode_as(Answers::Given, dialogue, position)
     }
 
-    /// The sample of one utterance without an answer and without demonstrations: what the model is asked
-    /// in evaluation.
+    /// Encodes an utterance without an answer and demonstrations, as in evaluation.
     ///
     /// # Errors
-    /// [`PromptError::NoUtterance`], [`PromptError::TooLong`], [`PromptError::SpecialToken`], and what
-    /// template and tokenizer report.
+    /// [`PromptError::NoUtterance`], [`PromptError::TooLong`], [`PromptError::SpecialToken`], and errors of template
+    /// and tokenizer.
     pub fn encode_prompt(&self, dialogue: &Dialogue, position: usize) -> Result<Sample, PromptError> {
         self.encode_as(Answers::Withheld, dialogue, position)
     }
@@ -146,7 +144,7 @@ impl Encoder {
     /// [`Encoder::encode`] or [`Encoder::encode_prompt`].
     ///
     /// # Errors
-    /// Theirs.
+    /// Their errors.
     pub fn encode_as(
         &self,
         answers: Answers,
@@ -156,11 +154,11 @@ impl Encoder {
         self.encode_question(answers, Question::new(dialogue, position))
     }
 
-    /// The sample of one utterance with its demonstrations: those beyond `retrieval.k`, and all without
-    /// [`Encoder::with_demonstrations`], are not shown.
+    /// Encodes an utterance with its demonstrations: those beyond `retrieval.k` are not shown, and without
+    /// [`Encoder::with_demonstrations`] none are.
     ///
     /// # Errors
-    /// Those of [`Encoder::encode`] or [`Encoder::encode_prompt`].
+    /// The errors of [`Encoder::encode`] or [`Encoder::encode_prompt`].
     pub fn encode_question(&self, answers: Answers, question: Question<'_>) -> Result<Sample, PromptError> {
         let (mut sample, answer) = self.sample(question)?;
         if answers == Answers::Given {
@@ -172,7 +170,7 @@ impl Encoder {
         Ok(sample)
     }
 
-    /// The sample of a question without its answer, and the answer's tokens where it is known.
+    /// The sample of a question without its answer, and the answer's tokens if it is known.
     fn sample(&self, question: Question<'_>) -> Result<(Sample, Option<Vec<u32>>), PromptError> {
         let Question { dialogue, position, .. } = question;
         let id = dialogue.utterance_id(position);
@@ -217,7 +215,7 @@ impl Encoder {
         Ok((sample, truth))
     }
 
-    /// The tokens of the true answer, where it is known, and how many the longest there could be has.
+    /// The tokens of the true answer, if known, and the token count of the longest possible one.
     fn answer(&self, dialogue: &Dialogue, position: usize) -> Result<(Option<Vec<u32>>, usize), PromptError> {
         let utterance = &dialogue.utterances[position];
         if self.template.task() != Task::SpeakerIdentification {
@@ -239,16 +237,15 @@ impl Encoder {
         Ok((truth, longest))
     }
 
-    /// The tokens that follow a prompt for each label, by label index: the label's word and the token
-    /// that ends the assistant's turn.
+    /// The completion's tokens for each label, by label index: the label and the end-of-turn token.
     pub fn label_completions(&self) -> &[Vec<u32>] {
         &self.completions.ids
     }
 
-    /// The texts of one utterance's prompt with the whole window, as the template writes them.
+    /// The texts of an utterance's prompt with the whole window, as the template renders them.
     ///
     /// # Errors
-    /// Those of [`Template::render`].
+    /// The errors of [`Template::render`].
     pub fn prompt(&self, question: Question<'_>) -> Result<Prompt, PromptError> {
         self.rendered(question, self.window)
     }
@@ -268,7 +265,7 @@ impl Encoder {
         &self.labels
     }
 
-    /// Most tokens that a sample has.
+    /// The token limit of a sample.
     pub fn max_seq_length(&self) -> usize {
         self.max_seq_length
     }
@@ -278,18 +275,16 @@ impl Encoder {
         self.completions.end_of_turn
     }
 
-    /// What is out of the ordinary about how chats are written, for people.
+    /// Peculiarities of the chat template, for display.
     pub fn remarks(&self) -> Vec<String> {
         let origin = self.chat.origin();
         let folded = self.folds_system().then(|| {
-            format!(
-                "{origin}: the chat template has no system role: the system text stands before the user's"
-            )
+            format!("{origin}: the chat template has no system role: the system text goes before the user's")
         });
         let date = self
             .chat
             .date()
-            .map(|date| format!("{origin}: the chat template prints a date: it is always {date}"));
+            .map(|date| format!("{origin}: the chat template prints a date, fixed to {date}"));
         folded.into_iter().chain(date).collect()
     }
 
@@ -313,7 +308,7 @@ impl Encoder {
         self.slot
     }
 
-    /// The chat's text up to where the model answers.
+    /// The chat's text up to the answer.
     pub(crate) fn prompt_text(&self, question: Question<'_>, window: Window) -> Result<String, PromptError> {
         let prompt = self.rendered(question, window)?;
         self.refuse_control_tokens(&prompt, || question.dialogue.utterance_id(question.position))?;
@@ -341,7 +336,7 @@ impl Encoder {
         })
     }
 
-    /// The window as far as the dialogue and its demonstrations reach.
+    /// The window, limited by the dialogue and its demonstrations.
     fn available(&self, question: Question<'_>) -> Window {
         let Question { dialogue, position, demonstrations, .. } = question;
         Window {
@@ -351,7 +346,7 @@ impl Encoder {
         }
     }
 
-    /// A text such as `<|im_end|>` inside a message would end it.
+    /// A text such as `<|im_end|>` inside a message would end the message.
     fn refuse_control_tokens(
         &self,
         prompt: &Prompt,

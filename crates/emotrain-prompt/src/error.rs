@@ -1,4 +1,4 @@
-//! What can be wrong with a template, a tokenizer or an utterance, and where.
+//! Errors in templates, tokenizers and utterances, with their place.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -9,16 +9,16 @@ use emotrain_recipe::StandIn;
 
 use crate::budget::PromptLengths;
 
-/// One defect of a template file. Prints as `file:line: message`.
+/// One problem of a template file. Displayed as `file:line: message`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TemplateProblem {
     /// The file, or `built-in template`.
     pub origin: String,
-    /// Counted from 1; `None` for what is missing.
+    /// Counted from 1; `None` if something is missing.
     pub line: Option<usize>,
-    /// What is wrong.
+    /// The problem.
     pub message: String,
-    /// The fix, where one can be named.
+    /// The fix, if there is one to suggest.
     pub hint: Option<String>,
 }
 
@@ -32,54 +32,54 @@ impl fmt::Display for TemplateProblem {
     }
 }
 
-/// Why a prompt cannot be made. [`PromptError::hint`] says what to do, where that is known.
+/// Why a prompt cannot be made. [`PromptError::hint`] says how to fix it, if that is known.
 #[derive(Debug, thiserror::Error)]
 pub enum PromptError {
-    /// A query that neither comes with the program nor is a file.
+    /// A query that is neither built in nor a file.
     #[error("there is no query \"{name}\"")]
     UnknownQuery {
-        /// What was asked for.
+        /// The name that was given.
         name: String,
-        /// The names that there are.
+        /// The known names.
         known: Vec<&'static str>,
     },
-    /// A query that failed for a dialogue after it had passed the checks.
+    /// A query that failed for a dialogue although it passed the checks.
     #[error("dialogue {dialogue}: {origin} cannot be rendered: {message}")]
     Query {
         /// The dialogue's id.
         dialogue: String,
         /// The query.
         origin: String,
-        /// The template engine's words.
+        /// The template engine's message.
         message: String,
     },
     /// A file could not be read; the text names it.
     #[error("{0}")]
     Read(#[from] std::io::Error),
-    /// Something else in a file's place.
+    /// Something else instead of a file.
     #[error("{}: {}", path.display(), stand_in.message())]
     StandIn {
         /// The file.
         path: PathBuf,
-        /// What is there.
+        /// What it is.
         stand_in: StandIn,
     },
-    /// A template file with defects: all of them, in the order of their lines, each with its hint.
+    /// An invalid template file: all problems, in the order of their lines, each with its hint.
     #[error("{}", problem_list(.0))]
     Template(Vec<TemplateProblem>),
-    /// A template that cannot show something which the recipe wants shown.
+    /// A template that does not show something the recipe requires.
     #[error("{origin}: the template never shows \"{slot}\", but prompt.{knob} is {value}")]
     UnusedWindow {
         /// The template file.
         origin: String,
         /// The slot, `history` or `future`.
         slot: &'static str,
-        /// The recipe's key without its section.
+        /// The key in `[prompt]`.
         knob: &'static str,
-        /// Utterances asked for.
+        /// The number of utterances requested.
         value: usize,
     },
-    /// A template that shows no demonstrations, or not their labels, though the recipe names a bank.
+    /// A template that shows no demonstrations, or not their labels, although the recipe names a bank.
     #[error("{0}: the template never shows \"demonstrations\", but retrieval.bank is set")]
     UnusedDemonstrations(String),
     /// Knowledge sources that the template never shows.
@@ -90,69 +90,69 @@ pub enum PromptError {
         /// The sources.
         unused: Vec<String>,
     },
-    /// A part of the prompt that `prompt.slots` names and the template does not have.
+    /// A part of the prompt that `prompt.slots` names and the template lacks.
     #[error("{origin}: prompt.slots names \"{part}\", which the template does not have")]
     NoSuchPart {
         /// The template.
         origin: String,
         /// The part.
         part: String,
-        /// The parts that it has.
+        /// The template's parts.
         has: Vec<String>,
     },
-    /// No template file of this name, nor a template that comes with the program.
+    /// Neither a template file nor a built-in template.
     #[error("no template file {path}")]
     NoTemplate {
         /// The file.
         path: String,
-        /// The templates that come with the program, where one could have been named.
+        /// The built-in templates, if one could have been meant.
         names: &'static [&'static str],
-        /// The one of them that may be meant.
+        /// The most similar one.
         meant: Option<&'static str>,
     },
-    /// The template failed for one utterance after it had passed the checks.
+    /// The template failed for an utterance although it passed the checks.
     #[error("utterance {id}: {origin} cannot be rendered: {message}")]
     Render {
         /// The utterance.
         id: UtteranceId,
         /// The template file.
         origin: String,
-        /// The template engine's words.
+        /// The template engine's message.
         message: String,
     },
     /// A tokenizer folder without `tokenizer.json`.
     #[error("{0}: no tokenizer.json")]
     NoTokenizer(String),
-    /// A tokenizer file that does not hold what it should.
+    /// An invalid tokenizer file.
     #[error("{origin}: {message}")]
     Tokenizer {
         /// The folder or file.
         origin: String,
-        /// What is wrong.
+        /// The problem.
         message: String,
     },
-    /// A model that comes without a chat template.
+    /// A model without a chat template.
     #[error("{0}: the tokenizer has no chat template")]
     NoChatTemplate(String),
-    /// A chat template that is broken, or that refuses the conversation.
+    /// A chat template that is invalid, or that refuses the conversation.
     #[error("{origin}: chat template{}: {message}", at_line(*.line))]
     Chat {
         /// The folder or file it came from.
         origin: String,
         /// Counted from 1 within the chat template.
         line: Option<usize>,
-        /// The template engine's words, or the template's own.
+        /// The template engine's message, or the template's own.
         message: String,
     },
-    /// A chat template whose rendering cannot carry prompts and answers of ours.
+    /// A chat template that cannot represent our prompts and answers.
     #[error("{origin}: the chat template {message}")]
     UnfitChat {
         /// The folder or file it came from.
         origin: String,
-        /// What it does.
+        /// What it does wrong.
         message: String,
     },
-    /// A label whose word has no tokens.
+    /// A label without tokens.
     #[error("label \"{0}\" encodes to no tokens")]
     EmptyLabel(String),
     /// A speaker whose name, the answer to a question, has no tokens.
@@ -163,38 +163,38 @@ pub enum PromptError {
         /// The name.
         name: String,
     },
-    /// Labels that the tokenizer cannot tell apart.
+    /// Two labels with the same tokens.
     #[error("labels \"{0}\" and \"{1}\" encode to the same tokens")]
     EqualLabels(String, String),
     /// A dialogue without an utterance at the position.
     #[error("utterance {id}: the dialogue has {utterances} utterances")]
     NoUtterance {
-        /// The utterance asked for.
+        /// The utterance.
         id: UtteranceId,
-        /// How many there are.
+        /// The number of utterances.
         utterances: usize,
     },
-    /// An utterance without the label that training needs.
+    /// An utterance without a label, which training requires.
     #[error("utterance {0} has no label")]
     MissingLabel(UtteranceId),
-    /// An utterance of which the question cannot be asked.
-    #[error("utterance {id} does not suit the question \"{task}\"")]
+    /// An utterance to which a question does not apply.
+    #[error("utterance {id} cannot be asked the question \"{task}\"")]
     Unsuited {
         /// The utterance.
         id: UtteranceId,
         /// The question's name.
         task: &'static str,
     },
-    /// A text that would be taken for a control token of the model.
-    #[error("utterance {id}: the prompt holds the text of the special token \"{token}\"")]
+    /// A text that contains a control token of the model.
+    #[error("utterance {id}: the prompt contains the text of the special token \"{token}\"")]
     SpecialToken {
-        /// The utterance whose prompt it is.
+        /// The utterance of the prompt.
         id: UtteranceId,
         /// The token.
         token: String,
     },
-    /// The same in a chat that is not about an utterance.
-    #[error("a message holds the text of the special token \"{0}\"")]
+    /// The same in a chat without an utterance.
+    #[error("a message contains the text of the special token \"{0}\"")]
     ControlToken(String),
     /// A prompt that is too long even without history.
     #[error("utterance {id}: {lengths}")]
@@ -204,17 +204,17 @@ pub enum PromptError {
         /// Its token counts.
         lengths: PromptLengths,
     },
-    /// A stored prompt contract that is not the present one.
+    /// A saved prompt contract that differs from the present one.
     #[error("the prompt differs from the one the adapter was trained with: {}", .0.join("; "))]
     ContractMismatch(Vec<String>),
 }
 
-/// What to do about a chat template that cannot be used.
+/// The hint for an unusable chat template.
 const OWN_CHAT_TEMPLATE: &str =
-    "put a chat template of your own beside the tokenizer, in a copy of the folder, as chat_template.jinja";
+    "put your own chat template next to the tokenizer, in a copy of the folder, as chat_template.jinja";
 
 impl PromptError {
-    /// The fix, where one can be named.
+    /// The fix, if there is one to suggest.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::UnusedWindow { slot, knob, .. } => {
@@ -226,15 +226,15 @@ impl PromptError {
             ),
             Self::UnknownQuery { name, known } => Some(match nearest(name, known.iter().copied()) {
                 Some(near) => format!("did you mean \"{near}\"?"),
-                None => format!("the queries are {}; one of your own is a file that ends in .toml", known.join(", ")),
+                None => format!("the queries are {}; your own query is a file that ends in .toml", known.join(", ")),
             }),
             Self::UnusedKnowledge { unused, .. } => Some(format!(
-                "put {} into the template, take them out of prompt.slots or of the recipe, or use a template that \
+                "put {} into the template, remove them from prompt.slots or the recipe, or use a template that \
                  shows them, such as template = \"prc_emo\"",
                 unused.iter().map(|name| format!("{{{{ {name} }}}}")).collect::<Vec<_>>().join(" and ")
             )),
             Self::NoSuchPart { has, .. } if has.is_empty() => {
-                Some("no part of this template can be taken out".to_owned())
+                Some("no part of this template can be removed".to_owned())
             }
             Self::NoSuchPart { has, .. } => Some(format!("it has {}", has.join(", "))),
             Self::NoTemplate { names, meant, .. } => Some(templates(names, *meant)),
@@ -243,18 +243,18 @@ impl PromptError {
                     .to_owned(),
             ),
             Self::NoChatTemplate(_) => Some(
-                "use an instruction-tuned model, or put its template beside the tokenizer as chat_template.jinja"
+                "use an instruction-tuned model, or put its template next to the tokenizer as chat_template.jinja"
                     .to_owned(),
             ),
             Self::UnfitChat { .. } | Self::Chat { .. } => Some(OWN_CHAT_TEMPLATE.to_owned()),
             Self::EmptyLabel(_) | Self::EqualLabels(..) => {
-                Some("name the labels with words of the model's language".to_owned())
+                Some("give the labels names in the model's language".to_owned())
             }
-            Self::EmptyName { .. } => Some("spell names with the model's characters, or do not ask for speakers".to_owned()),
-            Self::SpecialToken { .. } | Self::ControlToken(_) => Some("take it out of the data or of the template".to_owned()),
+            Self::EmptyName { .. } => Some("write names with characters that the model knows, or do not ask for speakers".to_owned()),
+            Self::SpecialToken { .. } | Self::ControlToken(_) => Some("remove it from the data or the template".to_owned()),
             Self::TooLong { lengths, .. } if lengths.knowledge > 0 => Some(
-                "raise train.max_seq_length, shorten the texts, or take a source out of prompt.slots: knowledge is \
-                 never cut"
+                "raise train.max_seq_length, shorten the texts, or remove a source from prompt.slots: knowledge is \
+                 never truncated"
                     .to_owned(),
             ),
             Self::TooLong { .. } => Some("raise train.max_seq_length or shorten the utterance".to_owned()),
@@ -306,17 +306,19 @@ fn at_line(line: Option<usize>) -> String {
     line.map_or_else(String::new, |line| format!(", line {line}"))
 }
 
-/// The templates that there are, the one that may be meant first.
+/// The built-in templates, the most similar one first.
 fn templates(names: &[&str], meant: Option<&str>) -> String {
     if names.is_empty() {
-        return "without the key the template that comes with the program is used".to_owned();
+        return "without the key the built-in template is used".to_owned();
     }
     let meant = meant.map_or(String::new(), |meant| format!("did you mean template = \"{meant}\"? "));
     let names = names.join(", ");
-    format!("{meant}built in are {names}; a template of your own is the path of a file, such as \"my.jinja\"")
+    format!(
+        "{meant}the built-in templates are {names}; your own template is the path of a file, such as \"my.jinja\""
+    )
 }
 
-/// The candidate most similar to `name`, unless all are too far off to be meant.
+/// The candidate most similar to `name`, unless all are too different.
 pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let name = name.to_lowercase();
     candidates

@@ -1,8 +1,8 @@
-//! A conversation of our own, for everything that needs one before there is data.
+//! An example conversation, for everything that needs one before there is data.
 
 use emotrain_data::{Dialogue, Label, Utterance};
 
-/// The utterance asked about: there are others before and after it.
+/// The target utterance, with others before and after it.
 pub(crate) const POSITION: usize = 3;
 
 /// Five utterances by two speakers; the one at [`POSITION`] carries the first label of any set.

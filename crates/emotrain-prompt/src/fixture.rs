@@ -1,4 +1,4 @@
-//! A tiny tokenizer, a chat template and conversations of our own for the tests.
+//! A tiny tokenizer, a chat template and conversations for tests.
 
 use emotrain_data::{Dialogue, Label, LabelSet, Utterance};
 use emotrain_recipe::{LabelSetName, PromptSection, Recipe};
@@ -10,7 +10,7 @@ use crate::error::PromptError;
 use crate::template::Template;
 use crate::tokenizer::{ChatTokenizer, TokenizerFiles};
 
-/// A chat template in the manner of the most common ones.
+/// A chat template like the most common ones.
 pub(crate) const CHAT: &str = "\
 {%- for message in messages %}
     {{- '<|turn|>' + message.role + '\\n' + message.content + '<|end|>\\n' }}
@@ -22,7 +22,7 @@ pub(crate) const CHAT: &str = "\
 
 const SPECIAL: [&str; 4] = ["<|turn|>", "<|end|>", "<s>", "</s>"];
 
-/// One token per byte, four special tokens, and the merges given as pairs of byte-level characters.
+/// One token per byte, four special tokens, and the merges as pairs of byte-level characters.
 pub(crate) fn tokenizer_json(merges: &[(&str, &str)]) -> String {
     let mut vocabulary = Map::new();
     let mut beyond = 0x100;
@@ -74,7 +74,7 @@ pub(crate) fn chat(chat_template: &str) -> Result<ChatTokenizer, PromptError> {
     ChatTokenizer::new(files(Some(chat_template)))
 }
 
-/// What a chat template makes of one system message, one question and one answer.
+/// A chat template's output for one system message, one question and one answer.
 pub(crate) fn rendered(chat_template: &str, ending: Ending) -> Result<String, PromptError> {
     let message = |role, content| Message { role, content };
     let mut messages = vec![message(Role::System, "Be brief."), message(Role::User, "How is she? ")];
@@ -92,7 +92,7 @@ pub(crate) fn section(history_window: usize, future_window: usize) -> PromptSect
     recipe(&format!("[prompt]\nhistory_window = {history_window}\nfuture_window = {future_window}")).prompt
 }
 
-/// A recipe that says this beside what every recipe says.
+/// A recipe with these keys in addition to the required ones.
 pub(crate) fn recipe(more: &str) -> Recipe {
     let least = "[model]\nmodel_name_or_path = \"m\"\n[data]\ntrain = \"t\"\nvalid = \"v\"\n";
     emotrain_recipe::parse(&format!("{least}{more}"), "a.toml".as_ref(), &[]).unwrap()

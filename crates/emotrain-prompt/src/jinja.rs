@@ -1,8 +1,8 @@
-//! The template engine, set up as transformers sets up Jinja2 for chat templates, with limits.
+//! The template engine, configured as transformers configures Jinja2 for chat templates, with limits.
 //!
-//! Templates come with models of others. What one rendering may do is bounded by the engine's fuel: a unit for each
-//! instruction, and for every 64 bytes that are made or looked at. Methods of Python that the engine does not know are
-//! charged here, before they are called.
+//! Templates come with other people's models. The engine's fuel bounds one rendering: a unit for each instruction, and
+//! for every 64 bytes that are produced or read. Python methods that the engine does not know are charged here, before
+//! they are called.
 
 use std::time::Duration;
 
@@ -10,20 +10,20 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, State, UndefinedBehavior, Value};
 use minijinja_contrib::pycompat;
 
-/// What one rendering may use: 16 MB of text, or as many steps as write a conversation of ten thousand utterances.
+/// The fuel of one rendering: 16 MB of text, or the steps for a conversation of ten thousand utterances.
 const FUEL: u64 = 250_000;
 
-/// Bytes that a unit of fuel pays for.
+/// Bytes per unit of fuel.
 const BYTES_PER_FUEL: usize = 64;
 
-/// How long a trial may take; one of an ordinary template takes a millisecond.
+/// The time limit of a trial; an ordinary template takes a millisecond.
 const LONGEST: Duration = Duration::from_secs(2);
 
-/// Bytes of a template at most; the largest chat templates have 20,000.
+/// The maximum size of a template in bytes; the largest chat templates have 20,000.
 const MOST_BYTES: usize = 1 << 20;
 
-/// An engine without templates: the first newline after a tag and the blanks before one are dropped,
-/// Python's methods work on texts, lists and dictionaries, and texts are never escaped.
+/// An engine without templates, with transformers' settings: `trim_blocks`, `lstrip_blocks`, Python's methods on
+/// strings, lists and dictionaries, and no escaping.
 pub(crate) fn environment(undefined: UndefinedBehavior) -> Environment<'static> {
     let mut environment = Environment::new();
     let mut syntax = SyntaxConfig::builder();
@@ -37,17 +37,17 @@ pub(crate) fn environment(undefined: UndefinedBehavior) -> Environment<'static> 
     environment
 }
 
-/// Compiles a template of others into the environment.
+/// Compiles an untrusted template into the environment.
 ///
 /// # Errors
-/// One that is too long or broken.
+/// A template that is too long or invalid.
 pub(crate) fn add(
     environment: &mut Environment<'static>,
     name: &'static str,
     source: String,
 ) -> Result<(), Error> {
     if source.len() > MOST_BYTES {
-        let message = format!("the template has {} bytes, and may have {MOST_BYTES}", source.len());
+        let message = format!("the template has {} bytes; the limit is {MOST_BYTES}", source.len());
         return Err(Error::new(ErrorKind::SyntaxError, message));
     }
     let mut with = environment.clone();
@@ -55,11 +55,11 @@ pub(crate) fn add(
     Ok(())
 }
 
-/// Does for the first time what a template of others may make endless, in spite of the fuel: some of what the engine does
-/// is not charged.
+/// Runs the first rendering of an untrusted template with a time limit, because some of the engine's work is not
+/// charged as fuel.
 ///
 /// # Errors
-/// Those of the work; work that takes too long.
+/// The errors of the work; a timeout.
 pub(crate) fn tried<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
@@ -67,10 +67,10 @@ pub(crate) fn tried<T: Send + 'static>(
     result.unwrap_or_else(|| Err(Error::new(ErrorKind::OutOfFuel, "it took too long")))
 }
 
-/// What went wrong, without the place, which the caller tells in its own way.
+/// The error message without its place, which the caller adds.
 pub(crate) fn message(error: &Error) -> String {
     if error.kind() == ErrorKind::OutOfFuel {
-        return "it takes too many steps or makes too much text".to_owned();
+        return "it takes too many steps or produces too much text".to_owned();
     }
     match error.detail() {
         Some(detail) => format!("{}: {detail}", error.kind()),
@@ -78,7 +78,7 @@ pub(crate) fn message(error: &Error) -> String {
     }
 }
 
-/// A method that Python's texts, lists and dictionaries have.
+/// A method of Python's strings, lists and dictionaries.
 fn python_method(
     state: &mut State,
     value: &Value,
@@ -91,12 +91,12 @@ fn python_method(
     pycompat::unknown_method_callback(state, value, method, arguments)
 }
 
-/// Takes what so many bytes cost.
+/// Charges fuel for this many bytes.
 pub(crate) fn charge(state: &State, bytes: usize) -> Result<(), Error> {
     state.consume_fuel(bytes.div_ceil(BYTES_PER_FUEL) as u64)
 }
 
-/// Bytes that a method of a text looks at and makes, at most.
+/// The maximum number of bytes that a string method reads and produces.
 fn cost(text: &str, method: &str, arguments: &[Value]) -> usize {
     let length = |value: Option<&Value>| value.and_then(Value::as_str).map_or(0, str::len);
     let made = match method {
@@ -118,7 +118,7 @@ fn cost(text: &str, method: &str, arguments: &[Value]) -> usize {
     made.saturating_add(text.len())
 }
 
-/// The numbers that stand in a format, which may be widths.
+/// The numbers in a format string, which may be widths.
 fn widths(format: &str) -> usize {
     let numbers =
         format.split(|character: char| !character.is_ascii_digit()).filter(|digits| !digits.is_empty());

@@ -1,13 +1,12 @@
-//! Prompts: from an utterance in its dialogue to the token ids that a model is trained on and asked.
+//! Prompts: from an utterance in its dialogue to token ids, for training and inference.
 //!
-//! A [`Template`] writes the texts, a [`ChatTokenizer`] wraps them the way the base model knows chats
-//! and encodes them, and an [`Encoder`] joins both into [`Sample`]s: the same code and the same tokens
-//! in training, evaluation and prediction. A [`PromptContract`] kept beside an adapter tells later
-//! whether it still is the same.
+//! A [`Template`] renders the texts, a [`ChatTokenizer`] wraps them in the base model's chat format and encodes them,
+//! and an [`Encoder`] combines both into [`Sample`]s: the same code and the same tokens in training, evaluation and
+//! prediction. A [`PromptContract`] saved with an adapter detects later whether prompts have changed.
 //!
-//! The crate deliberately does not batch, pad, shuffle or touch tensors; it adds no token to any
-//! vocabulary; and it cuts neither the utterance nor the labels nor knowledge nor the answer: only
-//! demonstrations and utterances around the one in question are left out when there is no room.
+//! The crate deliberately does not batch, pad, shuffle or touch tensors; it adds no token to any vocabulary; and it
+//! never truncates the utterance, labels, knowledge or answer: only demonstrations and context utterances are dropped
+//! if a prompt is too long.
 //!
 //! ```
 //! use emotrain_data::{Dialogue, LabelSet, Utterance};

@@ -1,8 +1,8 @@
-//! Questions that ask a language model for knowledge: about an utterance, a speaker, a dialogue.
+//! Queries that ask a language model for knowledge: about an utterance, a speaker, a dialogue.
 //!
 //! A query is a TOML file: what it is about, how much of the dialogue it shows, the keys of the JSON object that the
-//! reply must be, and the texts of the chat as Jinja templates. Those of `recipes/queries` come with the program;
-//! a user's own file has the same form.
+//! reply must be, and the messages of the chat as Jinja templates. Those of `recipes/queries` are built in; a user's
+//! own file has the same format.
 
 mod check;
 mod measure;
@@ -25,7 +25,7 @@ pub use self::reply::{BadReply, read_reply, unfenced};
 const SYSTEM: &str = "system";
 const USER: &str = "user";
 
-/// The queries that come with the program, by name.
+/// The built-in queries, by name.
 const BUILTIN: &[(&str, &str)] = &[
     ("interpretation", include_str!("../../../recipes/queries/interpretation.toml")),
     ("characteristic", include_str!("../../../recipes/queries/characteristic.toml")),
@@ -37,19 +37,19 @@ const BUILTIN: &[(&str, &str)] = &[
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Reach {
-    /// The utterance and what was said before it: the reply could have been written at that moment.
+    /// The utterance and those before it: the reply could have been written at that moment.
     History,
-    /// All of it.
+    /// The whole dialogue.
     Dialogue,
 }
 
-/// A query file as it stands, checked.
+/// The contents of a query file, checked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct QueryFile {
     level: KnowledgeLevel,
     reach: Reach,
-    /// Most utterances before the one in question; only with [`Reach::History`].
+    /// The maximum number of utterances before the target; only with [`Reach::History`].
     #[serde(default)]
     history_window: Option<usize>,
     /// The keys of a reply, in their order.
@@ -71,7 +71,7 @@ pub struct Query {
     environment: Environment<'static>,
 }
 
-/// What one question is about, within its dialogue.
+/// The subject of one question, within its dialogue.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum QueryTarget {
     /// The utterance at this position, counted from 0.
@@ -82,26 +82,25 @@ pub enum QueryTarget {
     Dialogue,
 }
 
-/// The texts of a question.
+/// The messages of a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueryText {
-    /// What the model is told beforehand; may be empty.
+    /// The system message; may be empty.
     pub system: String,
-    /// What it is asked.
+    /// The user's message.
     pub user: String,
 }
 
 impl Query {
-    /// The names of the queries that come with the program.
+    /// The names of the built-in queries.
     pub fn names() -> impl Iterator<Item = &'static str> {
         BUILTIN.iter().map(|(name, _)| *name)
     }
 
-    /// The query of this name, or the one in the file of this path, which ends in `.toml`.
+    /// The built-in query of this name, or the one in the file of this path, which ends in `.toml`.
     ///
     /// # Errors
-    /// [`PromptError::UnknownQuery`], [`PromptError::Read`], or [`PromptError::Template`] with every defect that was
-    /// found.
+    /// [`PromptError::UnknownQuery`], [`PromptError::Read`], or [`PromptError::Template`] with every problem.
     pub fn find(name: &str) -> Result<Self, PromptError> {
         if let Some((name, source)) = BUILTIN.iter().find(|(builtin, _)| *builtin == name) {
             return Self::from_source(format!("query {name}"), source);
@@ -133,26 +132,26 @@ impl Query {
         }
     }
 
-    /// The keys of a reply, in the order in which they are kept.
+    /// The keys of a reply, in the order in which they are stored.
     pub fn keys(&self) -> &[String] {
         &self.file.keys
     }
 
-    /// Where it comes from, for messages.
+    /// Its origin, for messages.
     pub fn origin(&self) -> &str {
         &self.origin
     }
 
-    /// Identity of all that it says and asks for, in hexadecimal; comments and order do not count.
+    /// A digest of everything that affects its questions, in hexadecimal; comments and order do not.
     ///
     /// # Panics
-    /// Never: texts and numbers have a JSON form.
+    /// Never: texts and numbers can be written as JSON.
     pub fn sha256(&self) -> String {
         let json = serde_json::to_vec(&self.file).unwrap_or_else(|error| panic!("a query is JSON: {error}"));
         sha256_hex(&json)
     }
 
-    /// All that it asks about a dialogue, in the dialogue's order.
+    /// All its questions about a dialogue, in the dialogue's order.
     pub fn targets(&self, dialogue: &Dialogue) -> Vec<QueryTarget> {
         match self.file.level {
             KnowledgeLevel::Utterance => (0..dialogue.utterances.len()).map(QueryTarget::Utterance).collect(),
@@ -163,13 +162,13 @@ impl Query {
         }
     }
 
-    /// The texts of a question. The same input gives the same texts.
+    /// The messages of a question. The same input gives the same messages.
     ///
     /// # Errors
     /// [`PromptError::Query`].
     ///
     /// # Panics
-    /// If the target is not of the dialogue.
+    /// If the target is not in the dialogue.
     pub fn ask(&self, dialogue: &Dialogue, target: &QueryTarget) -> Result<QueryText, PromptError> {
         let values = values(&self.file, dialogue, target);
         let render = |name: &str| {
@@ -186,13 +185,13 @@ impl Query {
     /// The texts of a reply, in the order of the keys.
     ///
     /// # Errors
-    /// Everything that is not exactly what was asked for.
+    /// Everything that does not exactly match the request.
     pub fn read(&self, reply: &str) -> Result<Vec<String>, BadReply> {
         read_reply(reply, &self.file.keys)
     }
 }
 
-/// What every query may show: who is asked about or speaks, and conversation.
+/// What every query may show: its subject, the speaker, and the conversation.
 fn slots(file: &QueryFile) -> Vec<&'static str> {
     let mut slots = match file.level {
         KnowledgeLevel::Utterance => vec!["speaker", "utterance", "history"],

@@ -1,4 +1,4 @@
-//! Chats that a model answers in its own words: their tokens, where an answer ends, and its text.
+//! Chats with free-text answers: their tokens, where an answer ends, and its text.
 
 use crate::chat::{Ending, Message, Role, Thinking};
 use crate::completion::end_of_turn;
@@ -6,10 +6,10 @@ use crate::error::PromptError;
 use crate::tokenizer::ChatTokenizer;
 
 impl ChatTokenizer {
-    /// The tokens of a chat up to where the model answers.
+    /// The tokens of a chat up to the answer.
     ///
     /// # Errors
-    /// [`PromptError::ControlToken`] for a message that holds the text of a special token, which would end it;
+    /// [`PromptError::ControlToken`] for a message that contains the text of a special token, which would end it;
     /// [`PromptError::NoChatTemplate`], [`PromptError::Chat`], [`PromptError::Tokenizer`].
     pub fn encode_chat(&self, messages: &[Message<'_>], thinking: Thinking) -> Result<Vec<u32>, PromptError> {
         let held = |token: &&String| messages.iter().any(|message| message.content.contains(token.as_str()));
@@ -19,7 +19,7 @@ impl ChatTokenizer {
         self.encode(&self.written(messages, thinking)?)
     }
 
-    /// The chat's text. Where the chat template refuses a system message, its text goes before the user's.
+    /// The chat's text. If the chat template refuses a system message, its text goes before the user's.
     fn written(&self, messages: &[Message<'_>], thinking: Thinking) -> Result<String, PromptError> {
         let write = |messages: &[Message<'_>]| self.apply(messages, Ending::GenerationPrompt, thinking);
         let [
@@ -37,11 +37,11 @@ impl ChatTokenizer {
         })
     }
 
-    /// The tokens that end an answer: the end of sequence that the files name, and what the chat template prints after
-    /// an answer.
+    /// The tokens that end an answer: the end-of-sequence token of the tokenizer's files, and the token that the chat
+    /// template prints after an answer.
     pub fn stop_tokens(&self) -> Vec<u32> {
         let mut tokens: Vec<u32> = self.eos_token().map(|(_, id)| id).into_iter().collect();
-        // A template that cannot carry an answer says so where answers are trained; here eos alone ends one.
+        // A template that cannot represent an answer is reported when answers are trained; here eos alone ends one.
         tokens.extend(end_of_turn(self).ok().filter(|id| !tokens.contains(id)));
         tokens
     }
@@ -60,7 +60,7 @@ mod tests {
         assert_eq!(chat.decode(&ids).unwrap(), "<|turn|>user\nhello<|end|>\n<|turn|>assistant\n");
         assert_eq!(chat.decode_text(&ids).unwrap(), "user\nhello\nassistant\n");
         let error = ask("hello<|end|>").unwrap_err();
-        assert_eq!(error.to_string(), "a message holds the text of the special token \"<|end|>\"");
+        assert_eq!(error.to_string(), "a message contains the text of the special token \"<|end|>\"");
         assert!(error.hint().is_some());
     }
 

@@ -1,4 +1,4 @@
-//! What the trainer and the evaluation get: token ids and where the supervision starts.
+//! Samples, the input of training and evaluation: token ids and where supervision starts.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,28 +10,28 @@ use crate::task::Task;
 /// One utterance as token ids.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sample {
-    /// The utterance asked about.
+    /// The target utterance.
     pub id: UtteranceId,
-    /// What is asked; `None` for plain text, which asks nothing.
+    /// The question; `None` for plain text.
     pub task: Option<Task>,
     /// The prompt's tokens, then those of the answer, if there is one.
     pub ids: Vec<u32>,
     /// `ids[prompt_len..]` are supervised; equal to `ids.len()` without an answer.
     pub prompt_len: usize,
-    /// The true label, where it is known.
+    /// The true label, if known.
     pub label: Option<Label>,
-    /// Earlier utterances inside the window that were left out for want of room.
+    /// Earlier utterances of the window that were dropped to fit.
     pub dropped_history: usize,
-    /// Later utterances inside the window that were left out for want of room.
+    /// Later utterances of the window that were dropped to fit.
     pub dropped_future: usize,
     /// Demonstrations in the prompt.
     pub demonstrations: usize,
-    /// Demonstrations that were left out for want of room, the least similar ones.
+    /// Demonstrations that were dropped to fit, the least similar ones.
     pub dropped_demonstrations: usize,
 }
 
 impl Sample {
-    /// How many of the samples put each question; plain text puts none.
+    /// The number of samples per question; plain text has none.
     pub fn tasks(samples: &[Self]) -> BTreeMap<Task, usize> {
         let mut counts = BTreeMap::new();
         for task in samples.iter().filter_map(|sample| sample.task) {
@@ -40,17 +40,17 @@ impl Sample {
         counts
     }
 
-    /// The tokens of the prompt, up to where the model answers.
+    /// The tokens of the prompt, up to the answer.
     pub fn prompt(&self) -> &[u32] {
         &self.ids[..self.prompt_len]
     }
 
-    /// Index of the first token that the loss counts: never the first of a sample, which nothing predicts.
+    /// Index of the first token in the loss: never the first of a sample, which has no predecessor.
     pub fn supervised_from(&self) -> usize {
         self.prompt_len.max(1)
     }
 
-    /// How many tokens the loss counts.
+    /// The number of tokens in the loss.
     pub fn supervised(&self) -> usize {
         self.ids.len().saturating_sub(self.supervised_from())
     }
@@ -61,35 +61,35 @@ impl Sample {
     }
 }
 
-/// One token of a [`Sample`], for the eye.
+/// One token of a [`Sample`], for display.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Piece {
     /// The token's id.
     pub id: u32,
-    /// Its share of the text; empty where a later token completes the character.
+    /// Its part of the text; empty if a later token completes the character.
     pub text: String,
-    /// Whether the loss counts it.
+    /// Whether it is in the loss.
     pub supervised: bool,
 }
 
-/// Token counts of a list of samples. Prints as one line.
+/// Token counts of a list of samples. Displayed as one line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TokenCounts {
-    /// How many samples.
+    /// Number of samples.
     pub samples: usize,
     /// Tokens of all samples.
     pub tokens: usize,
-    /// Tokens that the loss counts.
+    /// Tokens in the loss.
     pub supervised_tokens: usize,
     /// Tokens of the longest sample.
     pub longest: usize,
-    /// Samples that lost utterances of their window for want of room.
+    /// Samples that dropped utterances of their window to fit.
     pub shortened: usize,
-    /// Utterances that were left out of all windows together.
+    /// Utterances dropped from all windows together.
     pub dropped_utterances: usize,
     /// Demonstrations in all prompts together.
     pub demonstrations: usize,
-    /// Demonstrations that were left out for want of room.
+    /// Demonstrations dropped to fit.
     pub dropped_demonstrations: usize,
 }
 
@@ -118,13 +118,13 @@ impl fmt::Display for TokenCounts {
         let Self { demonstrations, dropped_demonstrations, .. } = self;
         write!(f, "{samples} samples, {tokens} tokens ({supervised_tokens} supervised), longest {longest}")?;
         if *shortened > 0 {
-            write!(f, "; {shortened} shortened by {dropped_utterances} utterances of history to fit")?;
+            write!(f, "; {shortened} shortened by {dropped_utterances} context utterances to fit")?;
         }
         if *demonstrations + *dropped_demonstrations > 0 {
             write!(f, "; {demonstrations} demonstrations shown")?;
         }
         if *dropped_demonstrations > 0 {
-            write!(f, ", {dropped_demonstrations} left out to fit")?;
+            write!(f, ", {dropped_demonstrations} dropped to fit")?;
         }
         Ok(())
     }

@@ -1,18 +1,18 @@
-//! The questions that samples put about utterances.
+//! The questions that samples ask about utterances.
 
 use emotrain_data::Dialogue;
 
 /// What a sample asks about an utterance.
 ///
-/// The auxiliary questions are those of Lei 2023 (arXiv 2309.11911); training alone puts them.
+/// The auxiliary questions are those of Lei 2023 (arXiv 2309.11911); only training asks them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Task {
-    /// What its speaker feels in saying it.
+    /// The speaker's emotion.
     #[default]
     Emotion,
-    /// Who said it; its speaker is not shown.
+    /// Who the speaker is, who is not shown.
     SpeakerIdentification,
-    /// What its speaker will feel, before it is said: it is not shown.
+    /// The next speaker's emotion, before the utterance, which is not shown.
     EmotionImpact,
 }
 
@@ -20,10 +20,10 @@ impl Task {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Emotion, Self::SpeakerIdentification, Self::EmotionImpact];
 
-    /// The questions that training may put besides those about emotions.
+    /// The auxiliary questions that training may ask.
     pub const AUXILIARY: [Self; 2] = [Self::SpeakerIdentification, Self::EmotionImpact];
 
-    /// The name, which for an auxiliary question is that of its key in a recipe.
+    /// The name; for an auxiliary question, that of its key in a recipe.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Emotion => "emotion",
@@ -32,8 +32,8 @@ impl Task {
         }
     }
 
-    /// Whether the question can be put, with an answer, about the utterance at `position`: who spoke needs several
-    /// speakers to choose from, and what somebody's words do to another needs another.
+    /// Whether the question applies, with an answer, to the utterance at `position`: who the speaker is needs several
+    /// speakers to choose from, and the effect of somebody's words needs another speaker.
     pub fn suits(self, dialogue: &Dialogue, position: usize) -> bool {
         let Some(utterance) = dialogue.utterances.get(position) else { return false };
         match self {
@@ -46,7 +46,7 @@ impl Task {
         }
     }
 
-    /// Utterances before the one in question without which there is nothing to ask.
+    /// The number of preceding utterances that the question needs.
     pub(crate) const fn least_history(self) -> usize {
         match self {
             Self::Emotion | Self::SpeakerIdentification => 0,

@@ -1,8 +1,8 @@
-//! The prompt template: from an utterance in its dialogue to the texts of a chat.
+//! The prompt template: from an utterance in its dialogue to the messages of a chat.
 //!
-//! A template is one Jinja file with the blocks `system` and `user`. What a template may use is listed
-//! in [`slots`]; a knowledge source of the recipe is one more placeholder of its name. The recipe may take
-//! parts out: what belongs to them is then empty, and `slots.<part>` is false.
+//! A template is one Jinja file with the blocks `system` and `user`. [`slots`] lists what a template may use; a
+//! knowledge source of the recipe is one more placeholder with its name. The recipe may remove parts: their values are
+//! then empty, and `slots.<part>` is false.
 
 mod check;
 mod slots;
@@ -39,33 +39,33 @@ pub struct Template {
     shown: Shown,
 }
 
-/// The utterance that a prompt asks about, and how much around it is shown.
+/// The target utterance of a prompt, and its context.
 #[derive(Clone, Copy, Debug)]
 pub struct PromptInput<'a> {
     /// The conversation.
     pub dialogue: &'a Dialogue,
-    /// The utterance in question, counted from 0.
+    /// The target utterance, counted from 0.
     pub position: usize,
     /// The labels to choose from.
     pub labels: &'a LabelSet,
-    /// Most utterances shown before it.
+    /// The maximum number of utterances shown before it.
     pub history: usize,
-    /// Most utterances shown after it.
+    /// The maximum number of utterances shown after it.
     pub future: usize,
-    /// Examples to learn from, in the order in which they are shown.
+    /// Demonstrations, in the order in which they are shown.
     pub demonstrations: &'a [ShownDemonstration],
-    /// A text for each knowledge source, in the order of the recipe; blank where there is none.
+    /// A text for each knowledge source, in the order of the recipe; empty if there is none.
     pub knowledge: &'a [&'a str],
 }
 
-/// The texts of a chat with one question.
+/// The messages of a chat with one question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prompt {
     /// Instruction, context and labels; empty if the template has no `system` block.
     pub system: String,
     /// The question.
     pub user: String,
-    /// The true answer, where it is known: the label's name, or the speaker's where that is asked.
+    /// The true answer, if known: the label's name, or the speaker's name.
     pub answer: Option<String>,
 }
 
@@ -76,14 +76,14 @@ impl Template {
     /// Never: a test loads it.
     pub fn builtin() -> Self {
         Self::of_task(Task::Emotion, None)
-            .unwrap_or_else(|error| panic!("the built-in template must be sound: {error}"))
+            .unwrap_or_else(|error| panic!("the built-in template must be valid: {error}"))
     }
 
-    /// The template of a question to which the recipe adds nothing, as the auxiliary ones are: that of the file, or
-    /// else the one that comes with the program.
+    /// The template of an auxiliary question, to which the recipe adds nothing: the given file, or else the built-in
+    /// one.
     ///
     /// # Errors
-    /// [`PromptError::Read`]; [`PromptError::Template`] with every defect that was found.
+    /// [`PromptError::Read`]; [`PromptError::Template`] with every problem.
     pub fn of_task(task: Task, file: Option<&Path>) -> Result<Self, PromptError> {
         let parts = Parts::of(task);
         if let Some(path) = file {
@@ -99,12 +99,11 @@ impl Template {
         Self::from_source(format!("template \"{name}\""), source, parts)
     }
 
-    /// The template of a recipe, checked with the parts and knowledge sources that the recipe has.
+    /// The template of a recipe, checked with the recipe's parts and knowledge sources.
     ///
     /// # Errors
-    /// [`PromptError::Read`]; [`PromptError::Template`] with every defect that was found: broken syntax, an
-    /// unknown placeholder, an utterance or labels that are never shown; [`PromptError::NoSuchPart`];
-    /// [`PromptError::UnusedKnowledge`].
+    /// [`PromptError::Read`]; [`PromptError::Template`] with every problem: invalid syntax, an unknown placeholder, an
+    /// utterance or labels that are never shown; [`PromptError::NoSuchPart`]; [`PromptError::UnusedKnowledge`].
     pub fn new(section: &PromptSection, sources: &[KnowledgeSection]) -> Result<Self, PromptError> {
         let parts = Parts::new(section, sources);
         let builtin =
@@ -130,7 +129,7 @@ impl Template {
         Ok(Self { origin, source, environment, parts, shown })
     }
 
-    /// The texts for one utterance. The same input gives the same texts.
+    /// The messages for one utterance. The same input gives the same messages.
     ///
     /// # Errors
     /// [`PromptError::NoUtterance`] and [`PromptError::Render`].
@@ -154,17 +153,17 @@ impl Template {
         Ok(Prompt { system, user, answer })
     }
 
-    /// The template's source, as the prompt contract keeps it.
+    /// The template's source, as stored in the prompt contract.
     pub fn text(&self) -> &str {
         &self.source
     }
 
-    /// The file it was read from, for messages.
+    /// Its file, for messages.
     pub fn origin(&self) -> &str {
         &self.origin
     }
 
-    /// What it asks.
+    /// Its question.
     pub fn task(&self) -> Task {
         self.parts.task
     }
@@ -174,17 +173,17 @@ impl Template {
         &self.parts.sources
     }
 
-    /// The parts that the recipe takes out.
+    /// The parts that the recipe removes.
     pub fn removed(&self) -> &[String] {
         &self.parts.removed
     }
 
-    /// Whether the recipe leaves the part in.
+    /// Whether the recipe keeps the part.
     pub fn shows(&self, part: &str) -> bool {
         self.parts.shows(part)
     }
 
-    /// Refuses parts that the recipe asks for and the template does not have.
+    /// Refuses parts that the recipe requests and the template lacks.
     fn check_parts(&self) -> Result<(), PromptError> {
         let Parts { sources, named, .. } = &self.parts;
         let origin = || self.origin.clone();
@@ -204,13 +203,13 @@ impl Template {
         }
     }
 
-    /// Refuses windows that the template would silently leave out.
+    /// Refuses windows that the template would silently ignore.
     ///
     /// # Errors
     /// [`PromptError::UnusedWindow`].
     pub(crate) fn check_windows(&self, history: usize, future: usize) -> Result<(), PromptError> {
         if self.task() != Task::Emotion {
-            return Ok(()); // it shows its history, or it would not have loaded
+            return Ok(()); // it shows the history, or it would not have loaded
         }
         let windows = [("history", "history_window", history), ("future", "future_window", future)];
         for (slot, knob, value) in windows {
@@ -221,7 +220,7 @@ impl Template {
         Ok(())
     }
 
-    /// Refuses demonstrations that the template would silently leave out.
+    /// Refuses demonstrations that the template would silently ignore.
     ///
     /// # Errors
     /// [`PromptError::UnusedDemonstrations`].
@@ -234,7 +233,7 @@ impl Template {
     }
 }
 
-/// A file that cannot be read; one that is not there may be meant as a template of these names.
+/// The error of an unreadable file; a missing one may be meant as one of these built-in templates.
 fn read_error(error: std::io::Error, path: &Path, names: &'static [&'static str]) -> PromptError {
     if error.kind() == std::io::ErrorKind::InvalidData {
         let origin = path.display().to_string();
@@ -249,13 +248,13 @@ fn read_error(error: std::io::Error, path: &Path, names: &'static [&'static str]
     PromptError::NoTemplate { path: path.display().to_string(), names, meant }
 }
 
-/// What a template wrote.
+/// A template's output.
 struct Texts {
     /// The whole file.
     whole: String,
     /// Its system block, without line breaks at the ends.
     system: String,
-    /// Its user block, likewise.
+    /// Its user block, also without them.
     user: String,
 }
 

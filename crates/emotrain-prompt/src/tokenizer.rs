@@ -19,18 +19,19 @@ use crate::chat::{ChatDate, ChatTemplate, DEFAULT_DATE, Ending, Message, Thinkin
 use crate::error::PromptError;
 use crate::sample::{Piece, Sample};
 
-/// The texts that describe a tokenizer, wherever they were kept.
+/// The files that describe a tokenizer, wherever they come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenizerFiles {
     /// `tokenizer.json` of the tokenizers library.
     pub tokenizer_json: String,
     /// `tokenizer_config.json`: special tokens and, often, the chat template.
     pub tokenizer_config_json: Option<String>,
-    /// `special_tokens_map.json` of older folders: special tokens that the former may not name.
+    /// `special_tokens_map.json` of older folders: special tokens that `tokenizer_config.json` may lack.
     pub special_tokens_map_json: Option<String>,
-    /// `added_tokens.json` of older folders: tokens that `tokenizer.json` may not have.
+    /// `added_tokens.json` of older folders: tokens that `tokenizer.json` may lack.
     pub added_tokens_json: Option<String>,
-    /// `chat_template.jinja`, or what `chat_template.json` holds, which goes before a chat template in `tokenizer_config.json`.
+    /// `chat_template.jinja`, or the contents of `chat_template.json`; takes precedence over a chat template in
+    /// `tokenizer_config.json`.
     pub chat_template: Option<String>,
     /// The folder or file they came from, for messages.
     pub origin: String,
@@ -40,8 +41,8 @@ impl TokenizerFiles {
     /// Reads the files of a model folder as transformers saves it.
     ///
     /// # Errors
-    /// [`PromptError::NoTokenizer`], [`PromptError::Read`], [`PromptError::StandIn`], or [`PromptError::Tokenizer`] for a
-    /// `chat_template.json` that is none.
+    /// [`PromptError::NoTokenizer`], [`PromptError::Read`], [`PromptError::StandIn`], or [`PromptError::Tokenizer`] for
+    /// an invalid `chat_template.json`.
     pub fn from_folder(folder: &Path) -> Result<Self, PromptError> {
         let read = |name: &str, limit| {
             let path = folder.join(name);
@@ -78,16 +79,16 @@ impl TokenizerFiles {
     }
 }
 
-/// A tokenizer that knows how its model's chats are written. It has the tokens that its files name, and no others.
+/// A tokenizer with its model's chat template. It has the tokens that its files name, and no others.
 #[derive(Clone, Debug)]
 pub struct ChatTokenizer {
     /// Shared, because vocabularies are large.
     tokenizer: Arc<Tokenizer>,
-    /// What was encoded before, where words can be encoded alone.
+    /// The word cache, if words can be encoded separately.
     words: Option<Arc<Words>>,
     chat: Option<ChatTemplate>,
     eos: Option<(String, u32)>,
-    /// Texts of the tokens that steer the model, by id.
+    /// Texts of the model's control tokens, by id.
     control_tokens: Vec<String>,
     vocab_size: usize,
     origin: String,
@@ -95,20 +96,12 @@ pub struct ChatTokenizer {
 }
 
 impl ChatTokenizer {
-    /// Compiles both, with the date that a chat template may print set to [`DEFAULT_DATE`].
+    /// Compiles both; the date that a chat template may print is [`DEFAULT_DATE`].
     ///
     /// # Errors
-    /// [`PromptError::Tokenizer`] for a broken file, [`PromptError::Chat`] for a chat template that
-    /// does not compile. A tokenizer without a chat template is not an error here.
+    /// [`PromptError::Tokenizer`] for an invalid file, [`PromptError::Chat`] for a chat template that does not compile.
+    /// A missing chat template is not an error here.
     pub fn new(files: TokenizerFiles) -> Result<Self, PromptError> {
-        Self::with_date(files, DEFAULT_DATE)
-    }
-
-    /// The same with another date.
-    ///
-    /// # Errors
-    /// As [`ChatTokenizer::new`].
-    pub fn with_date(files: TokenizerFiles, date: ChatDate) -> Result<Self, PromptError> {
         let origin = files.origin.clone();
         let wrong = |message: String| PromptError::Tokenizer { origin: origin.clone(), message };
         let config: Value = match &files.tokenizer_config_json {
@@ -130,7 +123,7 @@ impl ChatTokenizer {
             None => chat_template_of(&config).map_err(wrong)?,
         };
         let chat = match source {
-            Some(source) => Some(ChatTemplate::new(origin.clone(), source, special.named, date)?),
+            Some(source) => Some(ChatTemplate::new(origin.clone(), source, special.named, DEFAULT_DATE)?),
             None => None,
         };
         let control_tokens = control_tokens(&tokenizer);
@@ -147,8 +140,7 @@ impl ChatTokenizer {
         })
     }
 
-    /// Writes messages as the model's chat template wants them, exactly as transformers'
-    /// `apply_chat_template` does.
+    /// Renders messages with the model's chat template, exactly as transformers' `apply_chat_template` does.
     ///
     /// # Errors
     /// [`PromptError::NoChatTemplate`], or [`PromptError::Chat`] when the template refuses.
@@ -164,10 +156,10 @@ impl ChatTokenizer {
         }
     }
 
-    /// The text's token ids. Special tokens written in the text become their ids; none are added.
+    /// The text's token ids. Special tokens in the text become their ids; none are added.
     ///
     /// # Errors
-    /// [`PromptError::Tokenizer`] in the tokenizer's own words.
+    /// [`PromptError::Tokenizer`] with the library's message.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, PromptError> {
         match &self.words {
             Some(words) => words.encode(text, |word| self.encode_whole(word)),
@@ -177,41 +169,41 @@ impl ChatTokenizer {
 
     fn encode_whole(&self, text: &str) -> Result<Vec<u32>, PromptError> {
         let encode = || self.tokenizer.encode_fast(text, false).map(|encoding| encoding.get_ids().to_vec());
-        self.told(caught(encode))
+        self.checked(caught(encode))
     }
 
     /// The text of token ids, special tokens included.
     ///
     /// # Errors
-    /// [`PromptError::Tokenizer`] in the tokenizer's own words.
+    /// [`PromptError::Tokenizer`] with the library's message.
     pub fn decode(&self, ids: &[u32]) -> Result<String, PromptError> {
-        self.told(caught(|| self.tokenizer.decode(ids, false)))
+        self.checked(caught(|| self.tokenizer.decode(ids, false)))
     }
 
-    /// The text of token ids without special tokens: what a model answered.
+    /// The text of token ids without special tokens: the model's answer.
     ///
     /// # Errors
-    /// [`PromptError::Tokenizer`] in the tokenizer's own words.
+    /// [`PromptError::Tokenizer`] with the library's message.
     pub fn decode_text(&self, ids: &[u32]) -> Result<String, PromptError> {
-        self.told(caught(|| self.tokenizer.decode(ids, true)))
+        self.checked(caught(|| self.tokenizer.decode(ids, true)))
     }
 
-    /// A sample's tokens with their texts and whether the loss counts them. It never counts the first
-    /// token of a sample: there is nothing before it to be predicted from.
+    /// A sample's tokens with their texts and whether they are in the loss. The first token of a sample never is: it
+    /// has no predecessor.
     ///
     /// # Errors
-    /// [`PromptError::Tokenizer`] in the tokenizer's own words.
+    /// [`PromptError::Tokenizer`] with the library's message.
     pub fn pieces(&self, sample: &Sample) -> Result<Vec<Piece>, PromptError> {
         let tokens = sample.ids.iter().zip(self.decode_each(&sample.ids)?).enumerate();
         let piece = |(at, (&id, text))| Piece { id, text, supervised: at >= sample.supervised_from() };
         Ok(tokens.map(piece).collect())
     }
 
-    /// Each token's share of the decoded text. A character that is spread over several tokens counts
-    /// for the last of them, the others are empty.
+    /// Each token's part of the decoded text. A character that spans several tokens counts for the last of them; the
+    /// others are empty.
     ///
     /// # Errors
-    /// [`PromptError::Tokenizer`] in the tokenizer's own words.
+    /// [`PromptError::Tokenizer`] with the library's message.
     pub(crate) fn decode_each(&self, ids: &[u32]) -> Result<Vec<String>, PromptError> {
         let mut stream = self.tokenizer.decode_stream(false);
         ids.iter()
@@ -219,12 +211,12 @@ impl ChatTokenizer {
             .collect()
     }
 
-    /// The greatest token id plus one: an embedding must have at least as many rows.
+    /// The highest token id plus one: an embedding must have at least as many rows.
     pub fn vocab_size(&self) -> usize {
         self.vocab_size
     }
 
-    /// Whether [`ChatTokenizer::apply`] can work.
+    /// Whether there is a chat template for [`ChatTokenizer::apply`].
     pub fn has_chat_template(&self) -> bool {
         self.chat.is_some()
     }
@@ -239,27 +231,27 @@ impl ChatTokenizer {
         self.chat.as_ref().and_then(ChatTemplate::date)
     }
 
-    /// Text and id of the end-of-sequence token, where the files name one.
+    /// Text and id of the end-of-sequence token, if the files name one.
     pub fn eos_token(&self) -> Option<(&str, u32)> {
         self.eos.as_ref().map(|(text, id)| (text.as_str(), *id))
     }
 
-    /// Id of a token given by its text.
+    /// The id of a token with this text.
     pub fn token_id(&self, token: &str) -> Option<u32> {
         self.tokenizer.token_to_id(token)
     }
 
-    /// The folder or file it came from, for messages.
+    /// Its folder or file, for messages.
     pub fn origin(&self) -> &str {
         &self.origin
     }
 
-    /// What the files do not agree on.
+    /// Contradictions between the files.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
-    /// Texts of the tokens that steer the model, by id.
+    /// Texts of the model's control tokens, by id.
     pub(crate) fn control_tokens(&self) -> &[String] {
         &self.control_tokens
     }
@@ -268,8 +260,8 @@ impl ChatTokenizer {
         PromptError::Tokenizer { origin: self.origin.clone(), message: error.to_string() }
     }
 
-    /// What the library gave, or its complaint or panic as the fault of the tokenizer's files.
-    fn told<T>(&self, result: Result<tokenizers::Result<T>, String>) -> Result<T, PromptError> {
+    /// The library's result, or its error or panic as an error in the tokenizer's files.
+    fn checked<T>(&self, result: Result<tokenizers::Result<T>, String>) -> Result<T, PromptError> {
         match result {
             Ok(result) => result.map_err(|error| self.wrong(&error)),
             Err(panic) => {
@@ -280,7 +272,7 @@ impl ChatTokenizer {
     }
 }
 
-/// The tokenizer of a `tokenizer.json`, which neither pads nor cuts.
+/// The tokenizer of a `tokenizer.json`, without padding and truncation.
 fn load(json: &str) -> Result<Tokenizer, String> {
     growth::check(json)?;
     let load = || {
@@ -291,7 +283,7 @@ fn load(json: &str) -> Result<Tokenizer, String> {
     };
     match caught(load) {
         Ok(tokenizer) => tokenizer.map_err(|error| error.to_string()),
-        Err(panic) => Err(format!("it is not what the tokenizers library writes: {panic}")),
+        Err(panic) => Err(format!("it was not written by the tokenizers library: {panic}")),
     }
 }
 
@@ -323,8 +315,8 @@ fn named_template(named: &[(&str, &str)]) -> Result<Option<String>, String> {
     }
     let names: Vec<&str> = named.iter().map(|(name, _)| *name).collect();
     Err(format!(
-        "tokenizer_config.json: no chat template is named \"default\", of those that there are ({}): put the one that is \
-         meant beside it as chat_template.jinja",
+        "tokenizer_config.json: none of the chat templates ({}) is named \"default\": put the right one next to it \
+         as chat_template.jinja",
         names.join(", ")
     ))
 }

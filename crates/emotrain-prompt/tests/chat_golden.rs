@@ -1,4 +1,4 @@
-//! Real tokenizers against transformers: `tests/golden/chat_template/make.py` made the expected values.
+//! Real tokenizers compared with transformers: `tests/golden/chat_template/make.py` made the expected values.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
@@ -48,7 +48,7 @@ fn check_answer(tokenizer: &ChatTokenizer, enable_thinking: bool, answer: &str) 
     assert_eq!(tokenizer.encode(&contract.golden.text).unwrap(), contract.golden.ids);
 }
 
-/// The validation split of MELD has 1,109 utterances. They take half a second on one thread; the limit is for
+/// The validation split of MELD has 1,109 utterances. They take half a second on one thread; the limit allows for
 /// loaded machines.
 fn check_speed(tokenizer: &ChatTokenizer) {
     let encoder = encoder(tokenizer, Task::Emotion, false);

@@ -1,5 +1,5 @@
-//! The paper's prompt on published data, where it is there: set `EMOTRAIN_DATA_DIR` to a folder with
-//! `meld.valid.json` and its interpretations and characteristics in the form of PRC-Emo.
+//! The paper's prompt on published data, if available: set `EMOTRAIN_DATA_DIR` to a folder with `meld.valid.json` and
+//! its interpretations and characteristics in PRC-Emo's format.
 
 #![expect(clippy::unwrap_used, reason = "a test, and helpers of tests fail as tests do")]
 

@@ -1,4 +1,4 @@
-//! The values that mean "none" in a recipe: `""` and `0`, which TOML has instead of a null.
+//! The values that mean "none" in a recipe, because TOML has no null: `""` and `0`.
 
 #![expect(clippy::ref_option, reason = "serde passes a field by reference")]
 

@@ -1,7 +1,7 @@
-//! What keys of a recipe ask of each other.
+//! Rules between the keys of a recipe.
 //!
-//! Every check sees the whole resolved recipe. A check about a key whose own value was refused
-//! stays silent: the recipe then holds the default, and what it says of it would be noise.
+//! Every check sees the whole resolved recipe. A check of a key whose own value was refused reports nothing: the recipe
+//! then has the default, and its problems would be misleading.
 
 mod curriculum;
 mod interpret;
@@ -18,7 +18,7 @@ use crate::recipe::Recipe;
 use crate::sections::RetrievalSection;
 use crate::suggest::{did_you_mean, folded, nearest};
 
-/// Reports every disagreement between keys.
+/// Reports every violated rule.
 pub(crate) fn check(recipe: &Recipe, merged: &Merged, findings: &mut Findings) {
     let mut checker = Checker { merged, findings };
     checker.required();
@@ -44,8 +44,8 @@ struct Checker<'c> {
 }
 
 impl Checker<'_> {
-    /// Reports `fault` about `keys` (`section.key`) at the first of them that somebody wrote, or
-    /// else at the first of their sections.
+    /// Reports `fault` about `keys` (`section.key`) at the first of them that is written somewhere, or else at the
+    /// first of their sections.
     fn add(&mut self, keys: &[&str], fault: Fault) {
         if keys.iter().all(|key| self.merged.is_sound(key)) {
             let written = keys.iter().map(|key| self.merged.origin(key));
@@ -88,10 +88,7 @@ impl Checker<'_> {
             for (earlier, other) in &files[..at] {
                 if file.is_some() && file == other {
                     let fault = Fault::new(format!("{key} is the same file as {earlier}"));
-                    self.add(
-                        &[key, earlier],
-                        fault.hint("what is trained on cannot measure what was learned"),
-                    );
+                    self.add(&[key, earlier], fault.hint("training data cannot be used for evaluation"));
                 }
             }
         }
@@ -125,8 +122,7 @@ impl Checker<'_> {
         }
     }
 
-    /// Spellings are compared as the data reader compares them: whatever their case and the
-    /// characters between words.
+    /// Spellings are compared as in the data reader, ignoring case and the characters between words.
     fn custom_labels(&mut self, recipe: &Recipe) {
         let labels = &recipe.data.labels;
         let mut meanings = BTreeMap::new();
@@ -138,7 +134,7 @@ impl Checker<'_> {
                 );
             } else if let Some(earlier) = meanings.insert(folded(label), label) {
                 let fault =
-                    Fault::new(format!("data.labels holds {earlier:?} and {label:?}, which are the same"));
+                    Fault::new(format!("data.labels has {earlier:?} and {label:?}, which are the same"));
                 self.add(
                     &["data.labels"],
                     fault.hint("labels differ in more than case, spaces, \"-\" and \"_\""),
@@ -156,7 +152,7 @@ impl Checker<'_> {
             match meanings.insert(folded(alias), label) {
                 Some(other) if other != label => {
                     let fault =
-                        Fault::new(format!("data.label_aliases: {alias:?} stands for {other:?} already"));
+                        Fault::new(format!("data.label_aliases: {alias:?} is already an alias of {other:?}"));
                     self.add(&keys, fault);
                 }
                 _ => {}
@@ -164,7 +160,7 @@ impl Checker<'_> {
         }
     }
 
-    /// Text without labels has no answers to complete or to score.
+    /// Text without labels has no answers to complete or score.
     fn text(&mut self, recipe: &Recipe) {
         if recipe.data.format != DataFormat::Text {
             return;
@@ -182,16 +178,16 @@ impl Checker<'_> {
         }
     }
 
-    /// An adapter is no start for training every weight.
+    /// An adapter is not a starting point for training all weights.
     fn lora(&mut self, recipe: &Recipe) {
         if recipe.lora.init_from.is_some() && recipe.train.method == TrainMethod::Full {
-            let fault = Fault::new("method = \"full\" trains no adapter that could start from another");
+            let fault = Fault::new("method = \"full\" has no adapter to start from another");
             let hint = "write method = \"lora\" under [train], or init_from = \"\" under [lora]";
             self.add(&["lora.init_from", "train.method"], fault.hint(hint));
         }
     }
 
-    /// Demonstrations belong to questions about utterances.
+    /// Demonstrations need utterances.
     fn retrieval(&mut self, recipe: &Recipe) {
         let retrieval = &recipe.retrieval;
         if retrieval.bank.is_some() && recipe.data.format == DataFormat::Text {
@@ -205,13 +201,14 @@ impl Checker<'_> {
             self.add(&["retrieval.encoder"], fault.hint(hint));
         }
         if retrieval.encoder == RetrievalSection::LEXICAL && retrieval.index != SearchIndex::Exact {
-            let fault = Fault::new(format!("index = \"{}\" is of vectors, not of words", retrieval.index));
+            let fault =
+                Fault::new(format!("index = \"{}\" needs vectors; lexical search has none", retrieval.index));
             let hint = "write index = \"exact\", or the encoder of the bank's vectors";
             self.add(&["retrieval.index", "retrieval.encoder"], fault.hint(hint));
         }
     }
 
-    /// Auxiliary questions are about utterances.
+    /// Auxiliary questions need utterances.
     fn auxiliary(&mut self, recipe: &Recipe) {
         let section = &recipe.auxiliary;
         let ratios = [
@@ -245,7 +242,7 @@ impl Checker<'_> {
         let right = metric.greater_is_better();
         if recipe.eval.greater_is_better != right {
             let better = if right { "larger" } else { "smaller" };
-            let fault = Fault::new(format!("a {better} \"{metric}\" is the better one"));
+            let fault = Fault::new(format!("for \"{metric}\" {better} is better"));
             let hint = format!("write greater_is_better = {right} under [eval]");
             self.add(&["eval.metric_for_best_model", "eval.greater_is_better"], fault.hint(hint));
         }
@@ -256,7 +253,7 @@ impl Checker<'_> {
         }
     }
 
-    /// Whatever compares evaluations needs several of them.
+    /// Comparing evaluations needs several of them.
     fn selection(&mut self, recipe: &Recipe) {
         let eval = &recipe.eval;
         let wishes = [

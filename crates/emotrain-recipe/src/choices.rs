@@ -1,4 +1,4 @@
-//! The closed choices of a recipe: every value that is picked from a list of names.
+//! Keys with a closed set of values.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Defines an enum whose variants are written in a recipe by the given names.
+/// Defines an enum whose variants have these names in a recipe.
 macro_rules! choices {
     ($(#[$about:meta])* $Choice:ident { $($(#[$about_variant:meta])* $Variant:ident = $name:literal,)+ }) => {
         $(#[$about])*
@@ -16,10 +16,10 @@ macro_rules! choices {
         }
 
         impl $Choice {
-            /// The names a recipe may write, in the order of the variants.
+            /// The names in a recipe, in the order of the variants.
             pub const NAMES: &'static [&'static str] = &[$($name),+];
 
-            /// The name as it is written in a recipe.
+            /// The name in a recipe.
             pub const fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$Variant => $name,)+
@@ -50,11 +50,11 @@ mod retrieval;
 pub use self::retrieval::{DemonstrationOrder, Exclude, SearchIndex};
 
 choices! {
-    /// Where the weights of the base model come from.
+    /// The source of the base model's weights.
     ModelInit {
         /// The checkpoint's own weights.
         Pretrained = "pretrained",
-        /// Drawn at random from the checkpoint's configuration; its weights are not read.
+        /// Random weights with the checkpoint's configuration; its weights are not read.
         Random = "random",
     }
 }
@@ -64,7 +64,7 @@ choices! {
     Dtype {
         /// IEEE single precision.
         Float32 = "float32",
-        /// The upper half of single precision: its range with 8 bits of mantissa.
+        /// The upper half of single precision: the same range with 8 bits of mantissa.
         Bfloat16 = "bfloat16",
         /// IEEE half precision.
         Float16 = "float16",
@@ -74,7 +74,7 @@ choices! {
 choices! {
     /// Which weights a run trains.
     TrainMethod {
-        /// Low-rank adapters beside the frozen base model.
+        /// Low-rank adapters on a frozen base model.
         Lora = "lora",
         /// Every weight of the base model.
         Full = "full",
@@ -84,7 +84,7 @@ choices! {
 choices! {
     /// The format of the files named in `[data]`.
     DataFormat {
-        /// One dialogue a line, in emotrain's own JSON form.
+        /// One dialogue per line, in emotrain's own JSON format.
         Jsonl = "jsonl",
         /// MELD's published CSV tables.
         MeldCsv = "meld_csv",
@@ -100,9 +100,9 @@ choices! {
 }
 
 choices! {
-    /// What becomes of utterances without a label.
+    /// How utterances without a label are handled.
     Unlabelled {
-        /// They are shown around others, and neither trained on nor scored.
+        /// They are context: shown, and neither trained on nor scored.
         Context = "context",
         /// They are an error.
         Refuse = "refuse",
@@ -110,9 +110,9 @@ choices! {
 }
 
 choices! {
-    /// What becomes of dialogues that stand in two splits.
+    /// How dialogues that occur in two splits are handled.
     SharedDialogues {
-        /// They are an error in files of one's own, and reported in the forms that data sets are published in.
+        /// An error for jsonl files, and reported for the formats of published data sets.
         Auto = "auto",
         /// They are an error.
         Refuse = "refuse",
@@ -122,7 +122,7 @@ choices! {
 }
 
 choices! {
-    /// Which closed set of emotions a run tells apart.
+    /// The label set of a run.
     LabelSetName {
         /// MELD's seven.
         Meld = "meld",
@@ -132,7 +132,7 @@ choices! {
         Emorynlp = "emorynlp",
         /// DailyDialog's seven.
         Dailydialog = "dailydialog",
-        /// The set spelled out in `data.labels`.
+        /// The labels in `data.labels`.
         Custom = "custom",
     }
 }
@@ -146,25 +146,25 @@ choices! {
 }
 
 choices! {
-    /// How the learning rate falls after the warm-up.
+    /// The decay of the learning rate after the warm-up.
     Scheduler {
-        /// In a straight line to zero.
+        /// Linear to zero.
         Linear = "linear",
-        /// Along half a cosine to zero.
+        /// Half a cosine to zero.
         Cosine = "cosine",
-        /// Not at all.
+        /// Constant.
         Constant = "constant",
     }
 }
 
 choices! {
-    /// The score that chooses the best checkpoint.
+    /// The metric that selects the best checkpoint.
     Metric {
         /// F1 averaged over the labels, weighted by their support.
         WeightedF1 = "weighted_f1",
         /// F1 averaged over the labels.
         MacroF1 = "macro_f1",
-        /// Share of right answers.
+        /// Proportion of correct predictions.
         Accuracy = "accuracy",
         /// Mean negative log-likelihood of a supervised token.
         Loss = "loss",
@@ -172,7 +172,7 @@ choices! {
 }
 
 impl Metric {
-    /// Whether a larger value is a better one.
+    /// Whether a higher value is better.
     pub const fn greater_is_better(self) -> bool {
         match self {
             Self::WeightedF1 | Self::MacroF1 | Self::Accuracy => true,
@@ -182,11 +182,11 @@ impl Metric {
 }
 
 choices! {
-    /// How a model is asked for a label; the names are those of lm-evaluation-harness.
+    /// How a label is obtained from the model, with the names of lm-evaluation-harness.
     OutputType {
         /// Every label is scored by its likelihood after the prompt.
         MultipleChoice = "multiple_choice",
-        /// The model answers in its own words.
+        /// The model generates its answer.
         GenerateUntil = "generate_until",
     }
 }
@@ -218,7 +218,7 @@ pub enum DeviceChoice {
 }
 
 impl DeviceChoice {
-    /// The names a recipe may write, each GPU name also with `:0`, `:1`, … after it.
+    /// The names in a recipe; GPU names also with `:0`, `:1`, …
     pub const NAMES: &'static [&'static str] = &["auto", "cpu", "wgpu", "cuda"];
 }
 
@@ -287,15 +287,15 @@ pub enum TargetModules {
 }
 
 impl TargetModules {
-    /// The word that stands for [`TargetModules::AllLinear`].
+    /// The name of [`TargetModules::AllLinear`].
     pub const ALL_LINEAR: &'static str = "all-linear";
 
-    /// The linear layers of a decoder block, by the names the Llama and Qwen families share.
+    /// The linear layers of a decoder block, by the names that the Llama and Qwen families share.
     pub const NAMES: &'static [&'static str] =
         &["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
 }
 
-/// A value of the wrong form, met while deserialising a choice that is not a plain name.
+/// A value of the wrong type, found while deserialising a choice that is not a plain name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected {expected}")]
 pub struct WrongForm {
@@ -327,7 +327,7 @@ impl From<TargetModules> for toml::Value {
     }
 }
 
-/// How the first factor of an adapter starts; the second always starts at zero.
+/// The initialisation of an adapter's first factor; the second always starts at zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "toml::Value", into = "toml::Value")]
 pub enum LoraInit {
@@ -338,7 +338,7 @@ pub enum LoraInit {
 }
 
 impl LoraInit {
-    /// The word that stands for [`LoraInit::Gaussian`].
+    /// The name of [`LoraInit::Gaussian`].
     pub const GAUSSIAN: &'static str = "gaussian";
 }
 
@@ -365,7 +365,7 @@ impl From<LoraInit> for toml::Value {
     }
 }
 
-/// The checkpoint a run goes on from.
+/// The checkpoint from which a run resumes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub enum ResumeFrom {
@@ -376,7 +376,7 @@ pub enum ResumeFrom {
 }
 
 impl ResumeFrom {
-    /// The word that stands for [`ResumeFrom::Latest`].
+    /// The name of [`ResumeFrom::Latest`].
     pub const LATEST: &'static str = "latest";
 }
 

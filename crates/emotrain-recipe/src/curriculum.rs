@@ -1,4 +1,4 @@
-//! Named curricula: keys of `[curriculum]` that lie between the defaults and the recipe.
+//! Named curricula: keys of `[curriculum]` between the defaults and the recipe.
 
 use std::path::PathBuf;
 
@@ -27,16 +27,16 @@ fn builtin(name: &str) -> Option<&'static str> {
     })
 }
 
-/// The key that chooses a curriculum, within its section.
+/// The key that selects a curriculum, within its section.
 pub(crate) const NAME: &str = "name";
-/// The section that a curriculum lies over.
+/// The section of a curriculum's keys.
 pub(crate) const SECTION: &str = "curriculum";
 
-/// The curriculum that somebody chose.
+/// The selected curriculum.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Choice {
     name: String,
-    /// Where it was chosen.
+    /// Where it was selected.
     pub(crate) origin: Origin,
 }
 
@@ -44,15 +44,15 @@ pub(crate) struct Choice {
 #[derive(Debug)]
 pub(crate) struct Overlay {
     pub(crate) raw: RawRecipe,
-    /// The file, when it is not a named one.
+    /// The file, if it is not a named one.
     pub(crate) file: Option<PathBuf>,
-    /// Where it was chosen.
+    /// Where it was selected.
     pub(crate) origin: Origin,
 }
 
 impl Choice {
-    /// What `overrides` choose, or else the first of the recipes that chooses; nothing when what is written there is
-    /// not text.
+    /// The curriculum selected by `overrides`, or else by the first recipe that selects one; `None` if the value is not
+    /// text.
     pub(crate) fn find(recipes: &[RawRecipe], overrides: &[Override]) -> Option<Self> {
         let path = format!("{SECTION}.{NAME}");
         let (value, origin) = if let Some(set) = overrides.iter().rfind(|set| set.path == path) {
@@ -70,8 +70,8 @@ impl Choice {
         Some(Self { name: value.as_str()?.to_owned(), origin })
     }
 
-    /// Whether the recipe that chose it, and those above that, leave it anything to say. A recipe that was written
-    /// out whole does not, and loads without the file.
+    /// Whether the recipe that selected it, and those above, leave any key for it to set. A recipe with every key does
+    /// not, and loads without the file.
     pub(crate) fn matters(&self, recipes: &[RawRecipe]) -> bool {
         let above = self.origin.layer().map_or(&[][..], |number| &recipes[..=number]);
         let sections = || above.iter().filter_map(|recipe| recipe.section(SECTION));
@@ -80,7 +80,7 @@ impl Choice {
         self.origin == Origin::Override || !keys.iter().all(|key| written(key.name))
     }
 
-    /// Reads the curriculum. An unknown name is left to the check of the key's value.
+    /// Reads the curriculum. An unknown name is reported by the check of the key's value.
     pub(crate) fn open(self, places: &Places, findings: &mut Findings) -> Option<Overlay> {
         if let Some(text) = builtin(&self.name) {
             return Some(Overlay { raw: RawRecipe::parse(text), file: None, origin: self.origin });
@@ -91,7 +91,7 @@ impl Choice {
         let file = joined(places.base(self.origin)?, self.name.as_ref());
         let read = file::text(&file).and_then(|text| match RawRecipe::parse(&text) {
             raw if raw.is_foreign() => {
-                Err(format!("{} is no curriculum: it has no [{SECTION}]", file.display()))
+                Err(format!("{} is not a curriculum: it has no [{SECTION}]", file.display()))
             }
             raw => Ok(raw),
         });
@@ -109,15 +109,15 @@ impl Choice {
     }
 }
 
-/// A section that a curriculum must not have.
+/// A section that is not allowed in a curriculum.
 pub(crate) fn stranger(section: &Section) -> Fault {
     let fault = Fault::new(format!("[{}] does not belong in a curriculum", section.name));
-    fault.hint(format!("a curriculum has the section [{SECTION}] alone"))
+    fault.hint(format!("a curriculum has only the section [{SECTION}]"))
 }
 
-/// A curriculum that names another.
+/// A curriculum that selects another.
 pub(crate) fn nested() -> Fault {
-    Fault::new("a curriculum does not name another").hint("write out the keys that it shares with the other")
+    Fault::new("a curriculum cannot select another").hint("copy the keys that it shares with the other")
 }
 
 #[cfg(test)]

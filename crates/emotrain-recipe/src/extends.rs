@@ -1,4 +1,4 @@
-//! `extends = "base.toml"`: recipes that lie below the one that is read.
+//! `extends = "base.toml"`: recipes below the one that is read.
 
 use std::path::{Path, PathBuf};
 
@@ -15,17 +15,17 @@ use crate::vocabulary::EXTENDS;
 #[derive(Debug)]
 pub(crate) struct Layers {
     pub(crate) recipes: Vec<RawRecipe>,
-    /// None is missing, and every one is TOML throughout.
+    /// Whether all exist and are valid TOML throughout.
     pub(crate) are_whole: bool,
 }
 
 impl Origin {
-    /// A place in the recipe of this number, 0 being the one that is read.
+    /// A place in the recipe with this index; 0 is the one that is read.
     pub(crate) fn of(layer: usize, at: Position) -> Self {
         layer.checked_sub(1).map_or(Self::File(at), |base| Self::Base(base, at))
     }
 
-    /// The number of the recipe that it is a place in.
+    /// The index of its recipe.
     pub(crate) fn layer(self) -> Option<usize> {
         match self {
             Self::File(_) => Some(0),
@@ -36,8 +36,8 @@ impl Origin {
 }
 
 impl Layers {
-    /// Reads the text of the recipe `file` and the files of those it extends, which `places` and `findings` get to
-    /// know. A recipe that cannot be read, or that comes round to one above it, ends the row with a problem.
+    /// Reads the text of the recipe `file` and the files it extends, which are registered in `places` and `findings`. A
+    /// recipe that cannot be read, or that extends itself, ends the chain with a problem.
     pub(crate) fn read(text: &str, file: &Path, places: &mut Places, findings: &mut Findings) -> Self {
         let mut layers = Self { recipes: Vec::new(), are_whole: true };
         let mut chain = vec![Link { shown: file.to_path_buf(), place: places.recipe.join(file_name(file)) }];
@@ -61,12 +61,12 @@ impl Layers {
         layers
     }
 
-    /// Adds a recipe and returns what it names as the one below.
+    /// Adds a recipe and returns the path of the one below it.
     fn push(&mut self, text: &str, findings: &mut Findings) -> Option<RawKey> {
         let mut raw = RawRecipe::parse(text);
         for (at, fault) in std::mem::take(&mut raw.syntax) {
             self.are_whole = false;
-            // A file that others name may hold what its owner did not mean to show.
+            // Another file's contents may be private.
             let is_shown = self.recipes.is_empty() || raw.is_key(at.line, text);
             let fault = if is_shown { fault } else { Fault::new("not valid TOML") };
             findings.add(Origin::of(self.recipes.len(), at), None, fault);
@@ -77,11 +77,11 @@ impl Layers {
     }
 }
 
-/// A recipe of the row.
+/// A recipe of the chain.
 struct Link {
-    /// As problems name it.
+    /// Its name in problems.
     shown: PathBuf,
-    /// Where it is.
+    /// Its path.
     place: PathBuf,
 }
 
@@ -89,7 +89,7 @@ struct Link {
 ///
 /// # Errors
 ///
-/// What is wrong with the name or the file; nothing when it extends none, or when that has been said already.
+/// The problem with the name or the file; `None` if it extends nothing, or if that was reported already.
 fn below(key: &RawKey, chain: &[Link]) -> Result<(Link, String), Option<Fault>> {
     let written = match &key.value {
         RawValue::Plain(Value::String(text)) if !text.is_empty() => text,
@@ -99,9 +99,9 @@ fn below(key: &RawKey, chain: &[Link]) -> Result<(Link, String), Option<Fault>> 
             return Err(Some(fault.hint(format!("write {EXTENDS} = \"base.toml\""))));
         }
     };
-    let beside = |path: &Path| joined(path.parent().unwrap_or(Path::new("")), Path::new(written));
+    let relative_to = |path: &Path| joined(path.parent().unwrap_or(Path::new("")), Path::new(written));
     let last = &chain[chain.len() - 1];
-    let link = Link { shown: beside(&last.shown), place: beside(&last.place) };
+    let link = Link { shown: relative_to(&last.shown), place: relative_to(&last.place) };
     let same = |one: &Path, other: &Path| match (fs_err::canonicalize(one), fs_err::canonicalize(other)) {
         (Ok(one), Ok(other)) => one == other,
         _ => one == other,
@@ -110,7 +110,7 @@ fn below(key: &RawKey, chain: &[Link]) -> Result<(Link, String), Option<Fault>> 
         let round = chain[start..].iter().chain([&link]);
         let round: Vec<_> = round.map(|link| link.shown.display().to_string()).collect();
         let fault = Fault::new(format!("a recipe extends itself: {}", round.join(" → ")));
-        return Err(Some(fault.hint(format!("take out one {EXTENDS}"))));
+        return Err(Some(fault.hint(format!("remove one {EXTENDS}"))));
     }
     let unread = |message: String| Some(Fault::new(format!("{EXTENDS}: {message}")));
     let text = file::text(&link.place).map_err(unread)?;
@@ -119,8 +119,8 @@ fn below(key: &RawKey, chain: &[Link]) -> Result<(Link, String), Option<Fault>> 
         let line = raw.syntax.iter().map(|(at, _)| at.line).min();
         let line = line.map(|line| format!(" (line {line} is not valid TOML)"));
         let (file, line) = (link.shown.display(), line.unwrap_or_default());
-        let fault = Fault::new(format!("{EXTENDS}: {file} is no recipe: it has no section of one{line}"));
-        return Err(Some(fault.hint("name a recipe, or take the line out")));
+        let fault = Fault::new(format!("{EXTENDS}: {file} is not a recipe: it has no recipe section{line}"));
+        return Err(Some(fault.hint("name a recipe, or remove the line")));
     }
     Ok((link, text))
 }

@@ -1,4 +1,4 @@
-//! Files that a recipe names, read as text.
+//! Text files that a recipe names.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use emotrain_base::limits;
 ///
 /// # Errors
 ///
-/// Words on a file that cannot be read, is none, is too large or is not text; they show nothing of what it holds.
+/// A message about a file that is unreadable, not a regular file, too large or not text; it never quotes the contents.
 pub(crate) fn text(path: &Path) -> Result<String, String> {
     emotrain_base::read_to_string(path, limits::RECIPE).map_err(|error| error.to_string())
 }

@@ -10,15 +10,13 @@ use crate::recipe::Recipe;
 impl Recipe {
     /// The identity of what this recipe trains: 64 hexadecimal digits.
     ///
-    /// The SHA-256 of the recipe as TOML without the two keys that say where a run is kept,
-    /// `train.output_dir` and `save.resume_from_checkpoint`, and without `[interpret]`, which
-    /// training does not read: a run that was interrupted and goes on has the identity of one that
-    /// was not. Input files count by their paths, not by their
-    /// contents.
+    /// The SHA-256 of the recipe as TOML without `train.output_dir` and `save.resume_from_checkpoint`, which say where
+    /// a run is stored, and without `[interpret]`, which training does not read: a resumed run has the identity of an
+    /// uninterrupted one. Input files count by their paths, not their contents.
     ///
     /// # Panics
     ///
-    /// Where [`Recipe::to_toml`] does.
+    /// If [`Recipe::to_toml`] does.
     pub fn fingerprint(&self) -> String {
         let mut recipe = self.clone();
         recipe.train.output_dir = PathBuf::new();

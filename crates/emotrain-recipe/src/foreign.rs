@@ -1,24 +1,23 @@
-//! Names that other trainers use for what a recipe calls differently.
+//! Other trainers' names for keys of a recipe.
 //!
-//! They are refused with the right name instead of accepted: an alias that works silently
-//! becomes a second spelling.
+//! They are refused with the right name instead of accepted: an alias that works silently becomes a second spelling.
 
-/// What a foreign name stands for.
+/// The meaning of a foreign name.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Meaning {
     /// The key `section.key` of this vocabulary.
     Key(&'static str),
     /// This key with this value.
     Value(&'static str, &'static str),
-    /// This key, whose value differs as the remark says.
+    /// This key, whose value differs as remarked.
     Remark(&'static str, &'static str),
-    /// Nothing here, for this reason.
+    /// Not supported, for this reason.
     Absent(&'static str),
 }
 
 use Meaning::{Absent, Key, Remark, Value};
 
-/// Foreign keys, in whatever section they are written.
+/// Foreign keys, in any section.
 const KEYS: &[(&str, Meaning)] = &[
     // [model]
     ("base_model", Key("model.model_name_or_path")),
@@ -47,8 +46,8 @@ const KEYS: &[(&str, Meaning)] = &[
     ("lora_target_linear", Value("lora.target_modules", "\"all-linear\"")),
     ("rslora", Key("lora.use_rslora")),
     ("peft_use_rslora", Key("lora.use_rslora")),
-    ("use_dora", Absent("DoRA is not offered: servers refuse such adapters")),
-    ("modules_to_save", Absent("an adapter holds LoRA factors only: servers refuse anything else")),
+    ("use_dora", Absent("DoRA is not supported: servers refuse such adapters")),
+    ("modules_to_save", Absent("an adapter has only LoRA factors: servers refuse anything else")),
     // [data]
     ("dataset", Key("data.train")),
     ("datasets", Key("data.train")),
@@ -60,8 +59,11 @@ const KEYS: &[(&str, Meaning)] = &[
     ("val_file", Key("data.valid")),
     ("eval_dataset", Key("data.valid")),
     ("test_file", Key("data.test")),
-    ("val_set_size", Remark("data.valid", "a file, since a random cut would share dialogues between splits")),
-    ("val_size", Remark("data.valid", "a file, since a random cut would share dialogues between splits")),
+    (
+        "val_set_size",
+        Remark("data.valid", "a file, because a random split would share dialogues between splits"),
+    ),
+    ("val_size", Remark("data.valid", "a file, because a random split would share dialogues between splits")),
     ("dataset_format", Key("data.format")),
     ("max_samples", Key("data.max_train_samples")),
     ("max_eval_samples", Key("data.max_valid_samples")),
@@ -91,11 +93,8 @@ const KEYS: &[(&str, Meaning)] = &[
     ("api_base_url", Key("interpret.base_url")),
     ("openai_api_base", Key("interpret.base_url")),
     ("endpoint", Key("interpret.base_url")),
-    ("api_key", Remark("interpret.api_key_env", "the name of a variable of the environment, not the key")),
-    (
-        "openai_api_key",
-        Remark("interpret.api_key_env", "the name of a variable of the environment, not the key"),
-    ),
+    ("api_key", Remark("interpret.api_key_env", "the name of an environment variable, not the key")),
+    ("openai_api_key", Remark("interpret.api_key_env", "the name of an environment variable, not the key")),
     ("max_concurrency", Key("interpret.concurrency")),
     ("max_concurrent_requests", Key("interpret.concurrency")),
     ("timeout", Key("interpret.timeout_s")),
@@ -127,8 +126,8 @@ const KEYS: &[(&str, Meaning)] = &[
     ("max_length", Key("train.max_seq_length")),
     ("max_seq_len", Key("train.max_seq_length")),
     ("model_max_length", Key("train.max_seq_length")),
-    ("train_on_inputs", Remark("train.completion_only_loss", "it says the opposite")),
-    ("train_on_prompt", Remark("train.completion_only_loss", "it says the opposite")),
+    ("train_on_inputs", Remark("train.completion_only_loss", "with the opposite meaning")),
+    ("train_on_prompt", Remark("train.completion_only_loss", "with the opposite meaning")),
     ("mask_prompt", Key("train.completion_only_loss")),
     ("grad_checkpoint", Key("train.gradient_checkpointing")),
     ("sample_packing", Absent("samples are not packed; train.group_by_length keeps padding low")),
@@ -151,7 +150,7 @@ const KEYS: &[(&str, Meaning)] = &[
     ("c0", Key("curriculum.initial_competence")),
     ("curriculum_length", Remark("curriculum.competence_epochs", "counted in epochs")),
     ("total_curriculum_step", Remark("curriculum.competence_epochs", "counted in epochs")),
-    ("disable_shuffling", Remark("curriculum.shuffle", "it says the opposite")),
+    ("disable_shuffling", Remark("curriculum.shuffle", "with the opposite meaning")),
     ("anti_curriculum", Value("curriculum.direction", "\"hard_to_easy\"")),
     // [eval]
     ("eval_batch_size", Key("eval.per_device_eval_batch_size")),
@@ -162,7 +161,7 @@ const KEYS: &[(&str, Meaning)] = &[
     ("do_predict", Key("eval.test")),
     ("patience", Key("eval.early_stopping_patience")),
     ("eval_method", Key("eval.output_type")),
-    ("predict_with_generate", Remark("eval.output_type", "\"generate_until\" is that")),
+    ("predict_with_generate", Remark("eval.output_type", "the value \"generate_until\"")),
     ("eval_on_start", Key("eval.baseline")),
     // [save]
     ("save_every", Key("save.save_steps")),
@@ -202,7 +201,7 @@ const SECTIONS: &[(&str, &str)] = &[
     ("log", "logging"),
 ];
 
-/// Foreign words for the choices of a key.
+/// Foreign names of values.
 const WORDS: &[(&str, &str, &str)] = &[
     ("model.dtype", "bf16", "bfloat16"),
     ("model.dtype", "fp16", "float16"),
@@ -232,7 +231,7 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("eval.metric_for_best_model", "perplexity", "loss"),
 ];
 
-/// What another tool's key means here; `name` in folded spelling.
+/// The meaning of another tool's key; `name` in folded spelling.
 pub(crate) fn key(name: &str) -> Option<Meaning> {
     KEYS.iter().find(|(foreign, _)| *foreign == name).map(|(_, meaning)| *meaning)
 }
@@ -242,7 +241,7 @@ pub(crate) fn section(name: &str) -> Option<&'static str> {
     SECTIONS.iter().find(|(foreign, _)| *foreign == name).map(|(_, ours)| *ours)
 }
 
-/// Our word for another tool's choice of `key` (`section.key`); `name` in folded spelling.
+/// Our name for another tool's value of `key` (`section.key`); `name` in folded spelling.
 pub(crate) fn word(key: &str, name: &str) -> Option<&'static str> {
     WORDS.iter().find(|(of, foreign, _)| *of == key && *foreign == name).map(|(_, _, ours)| *ours)
 }
@@ -259,8 +258,8 @@ mod tests {
         let mut seen = BTreeSet::new();
         for (foreign, meaning) in KEYS {
             assert!(seen.insert(foreign), "{foreign} is listed twice");
-            // [curriculum] has a scheduler of its own, [interpret] a model; elsewhere the words mean the
-            // learning rate's, and the one that is trained.
+            // [curriculum] has a scheduler of its own, [interpret] a model; elsewhere the names mean the learning
+            // rate's scheduler and the trained model.
             let is_homonym = ["scheduler", "model"].contains(foreign);
             assert!(sections_with(foreign).is_empty() || is_homonym, "{foreign} is ours");
             let (Meaning::Key(ours) | Meaning::Value(ours, _) | Meaning::Remark(ours, _)) = meaning else {

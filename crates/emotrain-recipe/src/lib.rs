@@ -1,14 +1,13 @@
-//! Recipes: the TOML files that say what a run of emotrain does.
+//! Recipes: the TOML files that describe a run of emotrain.
 //!
-//! [`load`] lays a file and the overrides of the command line over the defaults, checks everything
-//! and returns a [`Recipe`] in which every key has its final value, or all the problems at once,
-//! each with its place and the name that was meant. [`json_schema`] describes the same vocabulary
-//! to editors.
+//! [`load`] merges a file and command-line overrides with the defaults, checks everything, and returns a [`Recipe`] in
+//! which every key has its final value, or all problems at once, each with its place and a suggestion. [`json_schema`]
+//! describes the same vocabulary for editors.
 //!
-//! Defaults and the description of every key stand in one file, `recipes/default.toml`
-//! ([`DEFAULT_TOML`]). The crate deliberately does not look at the files a recipe names: whether
-//! a split exists and what is in it, is for those who read it. The exceptions are files of keys:
-//! the recipe that `extends` names and the curriculum that `curriculum.name` may name.
+//! The defaults and the description of every key are in one file, `recipes/default.toml` ([`DEFAULT_TOML`]). The crate
+//! deliberately does not look at the files a recipe names: whether a split exists and what is in it is checked by its
+//! reader. The exceptions are files of keys: the recipe that `extends` names and the curriculum that `curriculum.name`
+//! may name.
 //!
 //! ```
 //! let text = r#"

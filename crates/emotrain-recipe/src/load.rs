@@ -1,4 +1,4 @@
-//! From a file to a resolved recipe: layers read, merged, settled, checked.
+//! From a file to a resolved recipe: layers are read, merged, resolved and checked.
 
 use std::path::{Path, PathBuf};
 
@@ -12,15 +12,14 @@ use crate::places::Places;
 use crate::problem::{Fault, Findings, Origin, Position, RecipeError};
 use crate::recipe::Recipe;
 
-/// Reads the recipe at `path` and lays `overrides` (`section.key=value`) over it.
+/// Reads the recipe at `path` and applies `overrides` (`section.key=value`).
 ///
 /// Input paths in the file are relative to the file's folder, those in overrides to the current
 /// directory; both come out absolute, so that [`Recipe::to_toml`] can be saved anywhere.
 ///
 /// # Errors
 ///
-/// [`RecipeError::Read`] when the file cannot be read, [`RecipeError::Problems`] with everything
-/// that is wrong with it.
+/// [`RecipeError::Read`] if the file cannot be read, [`RecipeError::Problems`] with all problems.
 pub fn load(path: &Path, overrides: &[String]) -> Result<Recipe, RecipeError> {
     let bytes = emotrain_base::read(path, limits::RECIPE)?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -48,15 +47,15 @@ pub fn load(path: &Path, overrides: &[String]) -> Result<Recipe, RecipeError> {
     read(Source { text: &text, file: path, places }, overrides, findings)
 }
 
-/// As [`load`], for a recipe that is already in memory: nothing is read from disk but a recipe that
-/// `extends` names and a file that `curriculum.name` names.
+/// Like [`load`], for a recipe in memory: only a recipe that `extends` names and a file that `curriculum.name` names
+/// are read from disk.
 ///
-/// `file` gives the name of the recipe, the name in problems and the folder that input paths
-/// are relative to; relative paths stay relative when `file` is.
+/// `file` gives the name of the recipe, the name in problems, and the folder that input paths are relative to; relative
+/// paths stay relative if `file` is.
 ///
 /// # Errors
 ///
-/// [`RecipeError::Problems`] with everything that is wrong with it.
+/// [`RecipeError::Problems`] with all problems.
 pub fn parse(text: &str, file: &Path, overrides: &[String]) -> Result<Recipe, RecipeError> {
     let recipe = file.parent().map(Path::to_path_buf).unwrap_or_default();
     let places = Places { recipe, bases: Vec::new(), working: PathBuf::new() };
@@ -75,7 +74,7 @@ fn read(source: Source<'_>, overrides: &[String], mut findings: Findings) -> Res
     let is_whole = layers.are_whole;
     let mut merged = Merged::new(layers, overrides, &places, &mut findings);
     let name = file.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
-    settle(&mut merged, &name);
+    fill_in(&mut merged, &name);
     merged.resolve(&places);
     let recipe = Recipe::from_table(merged.table(), name);
     match &recipe {
@@ -90,7 +89,7 @@ fn read(source: Source<'_>, overrides: &[String], mut findings: Findings) -> Res
 }
 
 /// Fills in the defaults that depend on other keys.
-fn settle(merged: &mut Merged, name: &str) {
+fn fill_in(merged: &mut Merged, name: &str) {
     if let Some(Value::String(folder)) = merged.value_mut("train.output_dir")
         && folder.is_empty()
     {

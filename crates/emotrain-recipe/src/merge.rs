@@ -1,4 +1,4 @@
-//! Defaults, file and overrides laid over each other, each value with where it came from.
+//! Merging defaults, files and overrides; each value remembers its origin.
 
 mod sources;
 
@@ -25,15 +25,15 @@ pub(crate) struct Merged {
     entries: BTreeMap<String, Entry>,
     /// The names of the knowledge sources, in their order.
     sources: Vec<String>,
-    /// What a key of a knowledge source is when nobody wrote it.
+    /// The defaults of a knowledge source.
     prototype: BTreeMap<&'static str, Value>,
-    /// Where the sections stand in the file.
+    /// The places of the sections in the file.
     headers: BTreeMap<String, Origin>,
-    /// Keys that an unknown name was probably meant to be.
+    /// Keys that were probably meant by an unknown name.
     meant: BTreeSet<String>,
     /// The folder of the curriculum file.
     curriculum_folder: PathBuf,
-    /// The curriculum file is not TOML throughout.
+    /// Whether the curriculum file has invalid TOML.
     is_damaged: bool,
 }
 
@@ -43,7 +43,7 @@ struct Entry {
     value: Value,
     origin: Origin,
     elements_at: Vec<Position>,
-    /// A problem with it has been reported; `value` is the default instead.
+    /// A problem with it was reported; `value` is the default instead.
     broken: bool,
 }
 
@@ -53,7 +53,7 @@ impl Entry {
     }
 }
 
-/// A section, or one source of `[[knowledge]]`, and what its keys' paths begin with.
+/// A section, or one source of `[[knowledge]]`, with the prefix of its keys' paths.
 #[derive(Debug)]
 struct Home {
     section: &'static Section,
@@ -65,7 +65,7 @@ impl Home {
         Self { section, path: section.name.to_owned() }
     }
 
-    /// Whether a path is of a source, or of all of them.
+    /// Whether a path belongs to a source, or to all of them.
     fn is_about_sources(path: &str) -> bool {
         path.split('.').next() == Some(KNOWLEDGE.name)
     }
@@ -80,7 +80,7 @@ impl Merged {
     ///
     /// # Panics
     ///
-    /// When the embedded file is not TOML or lacks a key, which the tests exclude.
+    /// If the embedded file is not TOML or lacks a key, which the tests exclude.
     pub(crate) fn defaults() -> Self {
         let raw = RawRecipe::parse(DEFAULT_TOML);
         let mut entries = BTreeMap::new();
@@ -104,11 +104,11 @@ impl Merged {
         Self { entries, prototype: prototype.collect(), ..Self::default() }
     }
 
-    /// Lays the recipes, from the lowest to the one that is read, and then `overrides` over the defaults and checks
-    /// every value by itself; a bad one is reported and the default put back.
+    /// Merges the recipes, from the lowest to the one that is read, and then `overrides` into the defaults, and checks
+    /// every value by itself; an invalid one is reported and reset to the default.
     ///
-    /// A curriculum lies right below what chose it, so that `--set curriculum.name=…` also changes a
-    /// recipe that writes out every key.
+    /// A curriculum goes directly below the layer that selected it, so that `--set curriculum.name=…` also changes a
+    /// recipe with every key.
     pub(crate) fn new(
         layers: Layers,
         overrides: &[String],
@@ -176,7 +176,7 @@ impl Merged {
         SECTIONS.iter().map(Home::section).chain(sources).collect()
     }
 
-    /// The keys of a named curriculum count as written where it was chosen.
+    /// The keys of a named curriculum have the origin of its selection.
     fn lay_curriculum(&mut self, overlay: Overlay, findings: &mut Findings) {
         let Overlay { raw, file, origin: chosen } = overlay;
         let is_file = file.is_some();
@@ -264,18 +264,17 @@ impl Merged {
         }
     }
 
-    /// Whether the value of `path` (`section.key`) passed its check, and nothing else was probably
-    /// meant to be it.
+    /// Whether the value of `path` (`section.key`) passed its check, and no other name was probably meant to be it.
     pub(crate) fn is_sound(&self, path: &str) -> bool {
         !self.meant.contains(path) && self.entries.get(path).is_some_and(|entry| !entry.broken)
     }
 
-    /// Where the value of `path` (`section.key`) came from.
+    /// The origin of the value of `path` (`section.key`).
     pub(crate) fn origin(&self, path: &str) -> Origin {
         self.entries.get(path).map_or(Origin::Default, |entry| entry.origin)
     }
 
-    /// Whether no part of the curriculum file was skipped.
+    /// Whether the curriculum file was read completely.
     pub(crate) fn is_whole(&self) -> bool {
         !self.is_damaged
     }
@@ -285,7 +284,7 @@ impl Merged {
         &self.curriculum_folder
     }
 
-    /// Where the section, or the source `knowledge.name`, stands in the recipe.
+    /// The place of the section, or of the source `knowledge.name`, in the recipe.
     pub(crate) fn header(&self, section: &str) -> Origin {
         self.headers.get(section).copied().unwrap_or(Origin::Default)
     }
@@ -327,7 +326,7 @@ impl Merged {
         document
     }
 
-    /// Puts the folders before every relative input path.
+    /// Makes every relative input path relative to its folder.
     pub(crate) fn resolve(&mut self, places: &Places) {
         for (path, key) in self.paths() {
             let base = match self.origin(&path) {
@@ -346,7 +345,7 @@ impl Merged {
     }
 }
 
-/// The overrides that name a key, and those that do not with the path they begin with.
+/// The overrides that name a key, and the invalid ones with the path they start with.
 fn parsed(overrides: &[String]) -> (Vec<Override>, Vec<(String, Unknown)>) {
     let (mut sound, mut refused) = (Vec::new(), Vec::new());
     for argument in overrides {

@@ -23,8 +23,8 @@ pub(crate) struct Override {
 
 /// Reads one `section.key=value`.
 ///
-/// The value is TOML; what is not TOML is taken as text, so that words need no quotes. Keys that
-/// hold text take the value as it stands, so that `model.revision=1234567` is text as well.
+/// The value is TOML; anything that is not TOML is taken as text, so that words need no quotes. Keys of type text take
+/// the value literally, so that `model.revision=1234567` is text, too.
 ///
 /// # Errors
 ///
@@ -60,7 +60,7 @@ fn read(path: &str, kind: Kind, written: &str) -> Result<Override, Unknown> {
     }
 }
 
-/// `knowledge.name.key=value` changes a source of the recipe, `knowledge=[]` takes all of them away.
+/// `knowledge.name.key=value` changes a source of the recipe; `knowledge=[]` removes all of them.
 fn source(path: &str, written: &str) -> Result<Override, Unknown> {
     let refused = |message: String, hint: &str| {
         Err(Unknown { fault: Fault::new(message).hint(hint), meant: Vec::new() })
@@ -68,16 +68,17 @@ fn source(path: &str, written: &str) -> Result<Override, Unknown> {
     let parts: Vec<_> = path.split('.').collect();
     match parts[..] {
         [_] if written == "[]" => Ok(Override { path: path.to_owned(), value: Value::Array(Vec::new()) }),
-        [_, _, "name"] => {
-            refused(format!("{path}: a knowledge source keeps its name"), "change the name in the recipe")
-        }
+        [_, _, "name"] => refused(
+            format!("{path}: the name of a knowledge source cannot be overridden"),
+            "change the name in the recipe",
+        ),
         [_, _, name] => match KNOWLEDGE.key(name) {
             Some(key) => read(path, key.kind, written),
             None => Err(unknown::key(KNOWLEDGE, name)),
         },
         _ => refused(
             format!("{path:?} names no key of a knowledge source"),
-            "write knowledge.NAME.KEY=VALUE, or knowledge=[] to take all sources away",
+            "write knowledge.NAME.KEY=VALUE, or knowledge=[] to remove all sources",
         ),
     }
 }

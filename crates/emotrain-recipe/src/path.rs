@@ -1,4 +1,4 @@
-//! Texts that are paths, and paths put together without asking the disk.
+//! Recognising and joining paths, without accessing the disk.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -7,7 +7,7 @@ pub(crate) fn is_toml(text: &str) -> bool {
     Path::new(text).extension().is_some_and(|extension| extension == "toml")
 }
 
-/// `base` followed by `path`, where each `..` at the start of `path` takes a folder off `base`.
+/// `base` followed by `path`, where each `..` at the start of `path` removes a folder from `base`.
 pub(crate) fn joined(base: &Path, path: &Path) -> PathBuf {
     let mut whole = base.to_path_buf();
     let mut climbing = true;

@@ -1,4 +1,4 @@
-//! Where relative paths start.
+//! The base folders of relative paths.
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,7 @@ pub(crate) struct Places {
 }
 
 impl Places {
-    /// The folder that a path written in the recipe or on the command line is relative to.
+    /// The base folder of a path in the recipe or on the command line.
     pub(crate) fn base(&self, origin: Origin) -> Option<&Path> {
         match origin {
             Origin::File(_) => Some(&self.recipe),
@@ -29,7 +29,7 @@ impl Places {
     }
 }
 
-/// Whether a value of this kind is a path that [`Places::base`] goes before.
+/// Whether a value of this kind is a path relative to [`Places::base`].
 pub(crate) fn is_relative_path(kind: Kind, text: &str) -> bool {
     if kind == Kind::Model {
         return text.split('/').next().is_some_and(|first| first == "." || first == "..");

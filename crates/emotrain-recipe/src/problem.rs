@@ -1,30 +1,30 @@
-//! What is wrong with a recipe: where, what, and how to mend it.
+//! Problems of a recipe: where, what, and how to fix them.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use emotrain_base::Advice;
 
-/// The `file` of a [`Problem`] that comes from an override on the command line.
+/// The `file` of a [`Problem`] from a command-line override.
 pub const OVERRIDE_FILE: &str = "--set";
 
-/// One thing that is wrong with a recipe.
+/// One problem of a recipe.
 ///
-/// Displayed as `file:line:column: message`, with the hint on a line of its own.
+/// Displayed as `file:line:column: message`, with the hint on its own line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// The key it is about, as `section.key`, when it is about one.
+    /// The key it is about, as `section.key`, if it is about one.
     pub key: Option<String>,
     /// The recipe file as it was named by the caller, a recipe that it extends, the curriculum file
     /// that it names, or [`OVERRIDE_FILE`].
     pub file: PathBuf,
-    /// Line in the file, from 1, when the problem has a place there.
+    /// Line in the file, from 1, if the problem has a place there.
     pub line: Option<usize>,
     /// Column in the line, from 1, counted in characters.
     pub column: Option<usize>,
-    /// What is wrong.
+    /// The problem.
     pub message: String,
-    /// What to write instead, when that can be said.
+    /// What to write instead, if that is known.
     pub hint: Option<String>,
 }
 
@@ -42,13 +42,13 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Why a recipe cannot be used.
+/// Why a recipe is unusable.
 #[derive(Debug, thiserror::Error)]
 pub enum RecipeError {
     /// The file cannot be read; the message names it.
     #[error(transparent)]
     Read(#[from] std::io::Error),
-    /// Everything that is wrong with the recipe, in the order of the file; never empty.
+    /// All problems of the recipe, in the order of the file; never empty.
     #[error("{}", listed(.0))]
     Problems(Vec<Problem>),
 }
@@ -71,10 +71,10 @@ pub(crate) struct Position {
     pub(crate) column: usize,
 }
 
-/// Where a value or a problem comes from.
+/// The origin of a value or a problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// Nobody wrote it.
+    /// The default.
     Default,
     /// The recipe file.
     File(Position),
@@ -168,8 +168,8 @@ impl Findings {
         });
     }
 
-    /// All problems: those with a place in the file by place, then the file's others, then those of
-    /// the recipes it extends, then the curriculum file's, then the overrides'.
+    /// All problems: those with a place in the file by place, then the file's others, then those of the recipes it
+    /// extends, then the curriculum file's, then the overrides'.
     pub(crate) fn into_problems(self) -> Vec<Problem> {
         let mut problems = self.problems;
         problems.sort_by_key(|problem| {

@@ -1,7 +1,7 @@
-//! A recipe file as it was written: sections, keys, values and where each stands.
+//! A recipe file as written: sections, keys, values and their places.
 //!
-//! Nothing is interpreted here. Text that is not TOML is reported and skipped, so that the rest
-//! of the file can still be checked.
+//! Nothing is interpreted here. Text that is not TOML is reported and skipped, so that the rest of the file can still
+//! be checked.
 
 use std::ops::Range;
 
@@ -19,13 +19,13 @@ pub(crate) struct RawRecipe {
     pub(crate) sections: Vec<RawSection>,
     /// The tables `[[knowledge]]`.
     pub(crate) sources: Vec<RawSection>,
-    /// Where `knowledge = []` takes away the sources of the recipes below.
+    /// The place of `knowledge = []`, which removes the sources of the recipes below.
     pub(crate) cleared: Option<Position>,
     /// `extends = "…"`.
     pub(crate) extends: Option<RawKey>,
     /// Other top-level keys that hold something other than a table.
     pub(crate) strays: Vec<RawKey>,
-    /// Where the text is not TOML.
+    /// The places that are not TOML.
     pub(crate) syntax: Vec<(Position, Fault)>,
 }
 
@@ -50,19 +50,19 @@ pub(crate) struct RawKey {
     pub(crate) elements_at: Vec<Position>,
 }
 
-/// What stands behind the equals sign.
+/// The value of a key.
 #[derive(Debug)]
 pub(crate) enum RawValue {
     /// A value.
     Plain(Value),
-    /// TOML, but nothing that can be represented.
+    /// TOML that cannot be represented.
     Unfit(Fault),
-    /// Not TOML, which [`RawRecipe::syntax`] reports.
+    /// Invalid TOML, which [`RawRecipe::syntax`] reports.
     Damaged,
 }
 
 impl RawRecipe {
-    /// Reads as much of `text` as is TOML.
+    /// Reads as much of `text` as is valid TOML.
     pub(crate) fn parse(text: &str) -> Self {
         let lines = Lines::new(text);
         let (table, errors) = DeTable::parse_recoverable(text);
@@ -103,8 +103,8 @@ impl RawRecipe {
         raw
     }
 
-    /// Keeps the first error of a value, or of a line outside any, and marks the value as damaged:
-    /// what the parser made of the rest of it says nothing.
+    /// Keeps the first error of a value, or of a line outside of values, and marks the value as damaged: the parser's
+    /// result for the rest of it is meaningless.
     fn add_error(&mut self, lines: &Lines<'_>, error: &toml::de::Error) {
         let span = error.span().unwrap_or_default();
         let at = lines.position(span.start);
@@ -124,7 +124,7 @@ impl RawRecipe {
         }
     }
 
-    /// Whether it has text and yet nothing that a recipe has: a file of another kind.
+    /// Whether the text is not empty and yet has nothing of a recipe: a file of another kind.
     pub(crate) fn is_foreign(&self) -> bool {
         let is_known = |section: &RawSection| Section::find(&section.name).is_some();
         let has_knowledge = !self.sources.is_empty() || self.cleared.is_some();
@@ -133,7 +133,7 @@ impl RawRecipe {
         has_text && !self.sections.iter().any(is_known) && !has_knowledge && !only_extends
     }
 
-    /// Whether a line of `text`, which this was parsed from, is about a key that recipes have.
+    /// Whether a line of `text`, from which this was parsed, is about a known key.
     pub(crate) fn is_key(&self, line: usize, text: &str) -> bool {
         let above = self.sections.iter().chain(&self.sources).filter(|section| section.at.line <= line);
         let section = above.max_by_key(|section| section.at.line);
@@ -146,7 +146,7 @@ impl RawRecipe {
         section.is_some_and(|section| section.keys.iter().any(|key| key.name == written.trim()))
     }
 
-    /// The section of this name, when the text holds it.
+    /// The section with this name, if the text has it.
     pub(crate) fn section(&self, name: &str) -> Option<&RawSection> {
         self.sections.iter().find(|section| section.name == name)
     }
@@ -203,11 +203,11 @@ impl<'t> Lines<'t> {
     }
 }
 
-/// Strips the places off a value.
+/// Removes the places from a value.
 ///
 /// # Errors
 ///
-/// A whole number that 64 bits cannot hold.
+/// An integer that does not fit in 64 bits.
 pub(crate) fn plain(value: &DeValue<'_>) -> Result<Value, Fault> {
     Ok(match value {
         DeValue::String(text) => Value::String(text.to_string()),

@@ -1,4 +1,4 @@
-//! The resolved recipe and how it is written back.
+//! The resolved recipe and its saved form.
 
 use serde::{Deserialize, Serialize};
 use toml::Table;
@@ -11,8 +11,7 @@ use crate::sections::{
 
 /// A checked recipe with every default filled in and every path resolved.
 ///
-/// Two recipes are equal when all their keys are; the name of the file they came from does not
-/// matter.
+/// Two recipes are equal if all their keys are; the name of their file does not matter.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recipe {
@@ -28,21 +27,21 @@ pub struct Recipe {
     pub prompt: PromptSection,
     /// The demonstrations in the prompt.
     pub retrieval: RetrievalSection,
-    /// The language model that writes knowledge.
+    /// The language model that generates knowledge.
     pub interpret: InterpretSection,
     /// The loop.
     pub train: TrainSection,
-    /// Questions that training asks besides those about emotions.
+    /// Auxiliary questions of the training.
     pub auxiliary: AuxiliarySection,
-    /// In what order training meets the dialogues.
+    /// The order of dialogues in training.
     pub curriculum: CurriculumSection,
-    /// When to measure and what to keep.
+    /// When to evaluate and what to keep.
     pub eval: EvalSection,
     /// Checkpoints.
     pub save: SaveSection,
     /// Training curves.
     pub logging: LoggingSection,
-    /// Texts that prompts show, each source with a name of its own.
+    /// Texts that prompts show, each source with its own name.
     pub knowledge: Vec<KnowledgeSection>,
 }
 
@@ -91,11 +90,11 @@ impl Recipe {
         &self.name
     }
 
-    /// The recipe as TOML, every key written out; [`crate::load`] reads it back to an equal recipe.
+    /// The recipe as TOML with every key; [`crate::load`] reads it back as an equal recipe.
     ///
     /// # Panics
     ///
-    /// When a field was set by hand to a number that TOML cannot hold (above `i64::MAX`).
+    /// If a field was set by hand to a number that TOML cannot represent (above `i64::MAX`).
     pub fn to_toml(&self) -> String {
         toml::to_string(self).expect("numbers of a recipe fit into TOML")
     }

@@ -1,4 +1,4 @@
-//! The vocabulary as a JSON Schema, for editors that complete and check TOML.
+//! The JSON Schema of recipes, for editors that complete and check TOML.
 //!
 //! Names and values come from [`crate::vocabulary`], defaults and descriptions from
 //! `recipes/default.toml`.
@@ -14,11 +14,11 @@ use crate::vocabulary::{EXTENDS, KNOWLEDGE, Key, Kind, SECTIONS, Section};
 
 /// The JSON Schema (draft 2020-12) of a recipe file, without references.
 ///
-/// It knows each key by itself; what keys ask of each other only [`crate::load`] checks.
+/// It covers each key separately; only [`crate::load`] checks rules between keys.
 ///
 /// # Panics
 ///
-/// When the embedded `recipes/default.toml` is not TOML or lacks a key, which the tests exclude.
+/// If the embedded `recipes/default.toml` is not TOML or lacks a key, which the tests exclude.
 pub fn json_schema() -> Value {
     let comments = DEFAULT_TOML.parse::<DocumentMut>().expect("default.toml is TOML");
     let defaults = serde_json::to_value(Merged::defaults().table()).expect("a recipe has no dates");

@@ -1,7 +1,7 @@
-//! The sections of a recipe after defaults, file and overrides are merged: plain data.
+//! The sections of a recipe after defaults, files and overrides are merged: plain data.
 //!
-//! What each key means to a user is written once, above the key in `recipes/default.toml`; here
-//! stands what a field holds after resolution.
+//! The meaning of each key for users is written once, above the key in `recipes/default.toml`; here is the meaning of
+//! the resolved field.
 
 mod interpret;
 
@@ -32,7 +32,7 @@ pub struct ModelSection {
     pub init: ModelInit,
     /// Type of the base model's weights.
     pub dtype: Dtype,
-    /// Where tensors live.
+    /// The device of all tensors.
     pub device: DeviceChoice,
     /// Threads of the CPU backend; 0 = all cores.
     pub num_threads: usize,
@@ -52,9 +52,9 @@ pub struct LoraSection {
     pub target_modules: TargetModules,
     /// Scale by alpha/√r.
     pub use_rslora: bool,
-    /// Start of the first factor.
+    /// Initialisation of the first factor.
     pub init_lora_weights: LoraInit,
-    /// Folder of an adapter from which training starts, with its rank, alpha and layers; `None` = a fresh one.
+    /// Folder of an adapter to start from, with its rank, alpha and layers; `None` = a new adapter.
     #[serde(with = "blank::path")]
     pub init_from: Option<PathBuf>,
 }
@@ -79,11 +79,11 @@ pub struct DataSection {
     pub labels: Vec<String>,
     /// Other spellings of custom labels: spelling to label; else empty.
     pub label_aliases: BTreeMap<String, String>,
-    /// What becomes of utterances without a label.
+    /// How utterances without a label are handled.
     pub unlabelled: Unlabelled,
-    /// Words besides those that are known for utterances without a label.
+    /// Additional words that mark utterances without a label.
     pub context_labels: Vec<String>,
-    /// What becomes of dialogues that stand in two splits.
+    /// How dialogues that occur in two splits are handled.
     pub shared_dialogues: SharedDialogues,
     /// Cap on training samples; `None` = all.
     #[serde(with = "blank::count")]
@@ -100,11 +100,11 @@ pub struct DataSection {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PromptSection {
-    /// What writes the prompt.
+    /// The template.
     pub template: PromptTemplate,
     /// The parts of the prompt that are shown.
     pub slots: PromptSlots,
-    /// Refuse whatever comes from later than the utterance.
+    /// Refuse everything that comes from later utterances.
     pub causal: bool,
     /// Number of earlier utterances shown.
     pub history_window: usize,
@@ -123,22 +123,22 @@ pub struct KnowledgeSection {
     /// A file or folder; may hold [`KnowledgeSection::SPLIT`].
     #[serde(with = "blank::place")]
     pub path: PathBuf,
-    /// What its texts belong to.
+    /// The level of its texts.
     pub level: KnowledgeLevel,
-    /// Refuse data that it does not cover.
+    /// Refuse data that it does not cover completely.
     pub required: bool,
-    /// The key of a row that holds the text; `None` = the source's name, or `text`.
+    /// The key of a row with the text; `None` = the source's name, or `text`.
     #[serde(with = "blank::text")]
     pub field: Option<String>,
-    /// Whether it needs what was said later.
+    /// Whether its texts needed later utterances.
     pub availability: Availability,
-    /// The question that fills it; `None` = it is made elsewhere.
+    /// The query that generates it; `None` = it is made elsewhere.
     #[serde(with = "blank::text")]
     pub query: Option<String>,
 }
 
 impl KnowledgeSection {
-    /// What stands in [`KnowledgeSection::path`] for the name of a split.
+    /// The placeholder for the name of a split in [`KnowledgeSection::path`].
     pub const SPLIT: &'static str = "{split}";
 
     /// The path for a split: `train`, `valid` or `test`.
@@ -155,25 +155,24 @@ pub struct RetrievalSection {
     /// Folder of the demonstration bank; `None` = no demonstrations.
     #[serde(with = "blank::path")]
     pub bank: Option<PathBuf>,
-    /// The bank's name for this run's data; `None` = the name of the label set, if
-    /// it is not a custom one.
+    /// The bank's name for this run's data set; `None` = the name of the label set, unless it is a custom one.
     #[serde(with = "blank::text")]
     pub dataset_name: Option<String>,
     /// [`RetrievalSection::AUTO`], [`RetrievalSection::LEXICAL`], a Hub id or a path.
     pub encoder: String,
     /// How vectors are searched.
     pub index: SearchIndex,
-    /// Candidates that the index weighs for a query, at least 1.
+    /// Candidates that the index examines per query, at least 1.
     pub ef_search: usize,
-    /// Most demonstrations per utterance, at least 1.
+    /// The maximum number of demonstrations per utterance, at least 1.
     pub k: usize,
-    /// Demonstrations that are less similar are not shown, in [-1, 1].
+    /// The minimum similarity of demonstrations, in [-1, 1].
     pub min_score: f64,
-    /// What is closed to an utterance that the bank holds.
+    /// What is excluded for an utterance that is itself in the bank.
     pub exclude: Exclude,
-    /// Pass over demonstrations whose text is the utterance's own.
+    /// Skip demonstrations with the utterance's own text.
     pub exclude_same_text: bool,
-    /// Take turns between the emotions.
+    /// Alternate between the emotions.
     pub label_balance: bool,
     /// Order in the prompt.
     pub order: DemonstrationOrder,
@@ -184,9 +183,9 @@ pub struct RetrievalSection {
 }
 
 impl RetrievalSection {
-    /// The word for the bank's own encoder where it is at hand, and words in common elsewhere.
+    /// The name for the bank's own encoder if it is available, and lexical search otherwise.
     pub const AUTO: &'static str = "auto";
-    /// The word for words in common.
+    /// The name for lexical search.
     pub const LEXICAL: &'static str = "lexical";
 }
 
@@ -202,9 +201,9 @@ pub struct TrainSection {
     pub per_device_train_batch_size: usize,
     /// Forward passes per optimiser step, at least 1.
     pub gradient_accumulation_steps: usize,
-    /// Passes over the training split, at least 1.
+    /// Epochs over the training split, at least 1.
     pub num_train_epochs: usize,
-    /// Optimiser steps in all; `None` = as the epochs give.
+    /// Optimiser steps in total; `None` = determined by the epochs.
     #[serde(with = "blank::count")]
     pub max_steps: Option<usize>,
     /// The optimiser.
@@ -219,21 +218,21 @@ pub struct TrainSection {
     pub weight_decay: f64,
     /// Shape of the schedule after the warm-up.
     pub lr_scheduler_type: Scheduler,
-    /// Warm-up as a share of all steps, in [0, 1]; 0 when `warmup_steps` is given.
+    /// Warm-up as a fraction of all steps, in [0, 1]; 0 if `warmup_steps` is set.
     pub warmup_ratio: f64,
-    /// Warm-up in optimiser steps; 0 = by `warmup_ratio`.
+    /// Warm-up in optimiser steps; 0 = use `warmup_ratio`.
     pub warmup_steps: usize,
     /// Limit on the global gradient norm; 0 = no limit.
     pub max_grad_norm: f64,
     /// Alpha of `NEFTune`; 0 = no noise.
     pub neftune_noise_alpha: f64,
-    /// Longest sample in tokens, answer included.
+    /// Maximum length of a sample in tokens, answer included.
     pub max_seq_length: usize,
-    /// Loss on the answer alone, else on every token.
+    /// Compute the loss on the answer alone, else on every token.
     pub completion_only_loss: bool,
     /// Recompute each layer in the backward pass.
     pub gradient_checkpointing: bool,
-    /// Batch samples of like length.
+    /// Batch samples of similar length.
     pub group_by_length: bool,
     /// Seed of every random draw.
     pub seed: u64,
@@ -242,73 +241,72 @@ pub struct TrainSection {
     pub output_dir: PathBuf,
 }
 
-/// `[auxiliary]`: questions that training asks besides those about emotions (Lei 2023, arXiv 2309.11911).
+/// `[auxiliary]`: auxiliary questions of the training (Lei 2023, arXiv 2309.11911).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AuxiliarySection {
-    /// The share of the utterances trained on of which training asks who said them, in [0, 1].
+    /// The fraction of the trained utterances about which training asks who the speaker is, in [0, 1].
     pub speaker_identification: f64,
-    /// The share of those of which it asks, before they are said, what their speaker will feel, in [0, 1].
+    /// The fraction of them about which training asks, before the utterance, what its speaker will feel, in [0, 1].
     pub emotion_impact: f64,
-    /// A template of the user's own for the first question; `None` = the built-in one.
+    /// A user's template for the first question; `None` = the built-in one.
     #[serde(with = "blank::path")]
     pub speaker_identification_template: Option<PathBuf>,
-    /// A template of the user's own for the second question; `None` = the built-in one.
+    /// A user's template for the second question; `None` = the built-in one.
     #[serde(with = "blank::path")]
     pub emotion_impact_template: Option<PathBuf>,
 }
 
-/// `[curriculum]`: in what order training meets the dialogues (PRC-Emo, Eq. 1-5 and Algorithm 1).
+/// `[curriculum]`: the order of dialogues in training (PRC-Emo, Eq. 1-5 and Algorithm 1).
 ///
-/// With [`PhaseScheduler::None`] and `shuffle` no difficulty is needed, and nothing but those two
-/// keys means anything.
+/// With [`PhaseScheduler::None`] and `shuffle` no difficulty is needed, and all other keys are ignored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CurriculumSection {
-    /// The named curriculum or the file that filled in the other fields; says nothing by itself.
+    /// The named curriculum or the file that set the other fields; has no effect by itself.
     pub name: String,
-    /// What makes a dialogue hard.
+    /// The difficulty of a dialogue.
     pub difficulty: Difficulty,
     /// The numbers of [`Difficulty::File`]; else `None`.
     #[serde(with = "blank::path")]
     pub difficulty_file: Option<PathBuf>,
     /// Which end comes first.
     pub direction: Direction,
-    /// When dialogues join.
+    /// When dialogues are added.
     pub scheduler: PhaseScheduler,
     /// Buckets of [`PhaseScheduler::BabyStep`] and [`PhaseScheduler::OnePass`], at least 1.
     pub num_buckets: usize,
     /// Epochs of each of their phases, at least 1.
     pub epochs_per_phase: usize,
-    /// What buckets and shares hold equally much of.
+    /// What is balanced between buckets and fractions.
     pub balance: Balance,
-    /// How the share of [`PhaseScheduler::Competence`] grows.
+    /// The growth of the fraction in [`PhaseScheduler::Competence`].
     pub pacing: Pacing,
-    /// The share it begins with, above 0 and at most 1: `c0` of Platanios 2019.
+    /// The initial fraction, above 0 and at most 1: `c0` of Platanios 2019.
     pub initial_competence: f64,
-    /// The first epoch, from 0, in which the share is 1; at least 1.
+    /// The first epoch, from 0, with fraction 1; at least 1.
     pub competence_epochs: usize,
-    /// Shuffle within an epoch, else leave the order of difficulty.
+    /// Shuffle within an epoch, else keep the order of difficulty.
     pub shuffle: bool,
     /// Factor of the similarity in a shift's weight `k·s + b` (Eq. 2), not negative.
     pub k: f64,
     /// Constant of a shift's weight (Eq. 2), not negative.
     pub b: f64,
-    /// `N` of the similarity 1/N (Eq. 1); `None` = the labels of the label set.
+    /// `N` of the similarity 1/N (Eq. 1); `None` = the size of the label set.
     #[serde(with = "blank::count")]
     pub num_labels: Option<usize>,
     /// Whether shifts from and to neutral count.
     pub neutral_shifts: NeutralShifts,
-    /// A wheel of the user's own; `None` = the built-in one.
+    /// A user's wheel; `None` = the built-in one.
     #[serde(with = "blank::path")]
     pub wheel: Option<PathBuf>,
-    /// Start the learning rate's schedule anew in every phase.
+    /// Restart the learning rate schedule in every phase.
     pub restart_lr_scheduler: bool,
-    /// Start the optimiser's moments anew in every phase.
+    /// Reset the optimiser's moments in every phase.
     pub restart_optimizer: bool,
 }
 
-/// `[eval]`: when to measure and what to keep.
+/// `[eval]`: when to evaluate and what to keep.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own in the recipe")]
@@ -317,15 +315,15 @@ pub struct EvalSection {
     pub eval_steps: usize,
     /// Samples per forward pass, at least 1.
     pub per_device_eval_batch_size: usize,
-    /// The score that chooses the best checkpoint.
+    /// The metric that selects the best checkpoint.
     pub metric_for_best_model: Metric,
-    /// Agrees with [`Metric::greater_is_better`].
+    /// Must match [`Metric::greater_is_better`].
     pub greater_is_better: bool,
     /// End with the best weights, not the last.
     pub load_best_model_at_end: bool,
     /// Evaluations without a better score before the run stops; 0 = never.
     pub early_stopping_patience: usize,
-    /// How the labels of final scores are asked for.
+    /// How the labels of final scores are obtained.
     pub output_type: OutputType,
     /// Score labels in bfloat16 on the CPU.
     pub bf16_full_eval: bool,
@@ -341,11 +339,11 @@ pub struct EvalSection {
 pub struct SaveSection {
     /// Optimiser steps between checkpoints; 0 = only at the end.
     pub save_steps: usize,
-    /// Checkpoints kept beside the best one; 0 = all.
+    /// Checkpoints kept in addition to the best one; 0 = all.
     pub save_total_limit: usize,
     /// The type of the weights in `adapter/` or `model/`.
     pub dtype: Dtype,
-    /// Where to go on from; `None` = start anew.
+    /// The checkpoint to resume from; `None` = start from the beginning.
     #[serde(with = "blank::resume")]
     pub resume_from_checkpoint: Option<ResumeFrom>,
 }
@@ -356,6 +354,6 @@ pub struct SaveSection {
 pub struct LoggingSection {
     /// Optimiser steps between entries, at least 1.
     pub logging_steps: usize,
-    /// Where entries go.
+    /// Where entries are written.
     pub report_to: Vec<Reporter>,
 }

@@ -1,4 +1,4 @@
-//! What lies in a file's place and is not the file. It is here because every crate that reads files stands on this one.
+//! Placeholders found instead of a file. They are in this crate because every crate that reads files depends on it.
 
 use std::path::{Path, PathBuf};
 
@@ -8,20 +8,20 @@ use fs_err as fs;
 /// The first line of a pointer of Git LFS, in every version of its format so far.
 const POINTER: &[u8] = b"version https://git-lfs.github.com/spec/v1";
 
-/// Pointers are shorter than this, by the format's own rule.
+/// The maximum length of a pointer according to the format.
 const LONGEST_POINTER: u64 = 1024;
 
-/// Something in the place of a file that has to be fetched first.
+/// A placeholder for a file that has to be fetched first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StandIn {
-    /// The three lines that a clone without Git LFS has for a large file.
+    /// The three lines that a clone without Git LFS has instead of a large file.
     LfsPointer,
-    /// A link to this path, where nothing is.
+    /// A link to this path, which does not exist.
     DanglingLink(PathBuf),
 }
 
 impl StandIn {
-    /// Looks at what lies there; `None` for the file itself, and where there is nothing.
+    /// Examines a path; `None` for the file itself, and if there is nothing.
     pub fn at(path: &Path) -> Option<Self> {
         if !path.exists() {
             let target = fs::read_link(path).ok()?;
@@ -37,19 +37,19 @@ impl StandIn {
             .map(|_| Self::LfsPointer)
     }
 
-    /// What it is, to be put behind the path.
+    /// The message, to follow the path.
     pub fn message(&self) -> String {
         match self {
-            Self::LfsPointer => "is a pointer of Git LFS, not the file itself".to_owned(),
-            Self::DanglingLink(target) => format!("is a link to {}, where nothing is", target.display()),
+            Self::LfsPointer => "is a Git LFS pointer, not the file itself".to_owned(),
+            Self::DanglingLink(target) => format!("is a link to {}, which does not exist", target.display()),
         }
     }
 
-    /// What to do about it.
+    /// How to fix it.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::LfsPointer => "run `git lfs pull` in its folder, or download the file again",
-            Self::DanglingLink(_) => "download the file again, or mend the link",
+            Self::DanglingLink(_) => "download the file again, or fix the link",
         }
     }
 }

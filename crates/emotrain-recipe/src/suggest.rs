@@ -1,14 +1,14 @@
-//! "Did you mean …?": the known names nearest to an unknown one.
+//! "Did you mean …?": the known names most similar to an unknown one.
 
 use unicode_normalization::UnicodeNormalization as _;
 
-/// At most this many names are worth suggesting at once.
+/// At most this many names are suggested.
 const MOST: usize = 3;
 
-/// The candidates nearest to `written`: those with the fewest typing mistakes (all of them when
-/// several tie), else those that share whole words with it. Empty when nothing is near.
+/// The candidates nearest to `written`: those with the fewest typing errors (all of them in a tie), else those that
+/// share whole words with it. Empty if nothing is similar.
 ///
-/// Case and the choice between `-`, `_` and a space do not count as mistakes.
+/// Case and the difference between `-`, `_` and a space do not count as errors.
 pub(crate) fn nearest<'c>(written: &str, candidates: impl IntoIterator<Item = &'c str>) -> Vec<&'c str> {
     let written = folded(written);
     let candidates: Vec<_> = candidates.into_iter().collect();
@@ -27,7 +27,7 @@ pub(crate) fn nearest<'c>(written: &str, candidates: impl IntoIterator<Item = &'
     found
 }
 
-/// The spelling of a name that is compared: lower case, words joined by one `_`, accents as Unicode composes them (NFC).
+/// The normalised spelling of a name: lower case, words joined by one `_`, Unicode NFC.
 pub fn folded(name: &str) -> String {
     let name = composed(name);
     let words = name.split(|c: char| c.is_whitespace() || c == '_' || c == '-');
@@ -46,7 +46,7 @@ fn shares_words(written: &str, candidate: &str) -> bool {
     within(written, &candidate) || within(&candidate, written)
 }
 
-/// `did you mean "a" or "b"?`, or nothing when there is nothing to suggest.
+/// `did you mean "a" or "b"?`, or `None` if there is nothing to suggest.
 pub(crate) fn did_you_mean(names: &[&str]) -> Option<String> {
     (!names.is_empty()).then(|| format!("did you mean {}?", either(names)))
 }

@@ -1,8 +1,8 @@
-//! Words for text that is not TOML, better than a parser's where the mistake is a usual one.
+//! Better messages than the parser's for common TOML mistakes.
 
 use crate::problem::Fault;
 
-/// The fault of a parser's error at `found`, which is a part of `line`.
+/// The message for a parser error at `found`, which is a part of `line`.
 pub(crate) fn fault(message: &str, found: &str, line: &str) -> Fault {
     let plain = Fault::new(format!("not valid TOML: {message}"));
     if message == "duplicate key" {
@@ -19,14 +19,14 @@ pub(crate) fn fault(message: &str, found: &str, line: &str) -> Fault {
     let name = name.trim();
     let value = value.split('#').next().unwrap_or_default().trim();
     match value.as_bytes() {
-        [] => Fault::new(format!("{name} has no value")).hint("leave the line out to have the default"),
+        [] => Fault::new(format!("{name} has no value")).hint("remove the line to use the default"),
         [b'.', b'0'..=b'9', ..] => plain.hint(format!("write {name} = 0{value}")),
         [.., b'0'..=b'9', b'.'] => plain.hint(format!("write {name} = {value}0")),
         [first, ..] if first.is_ascii_alphabetic() => match value {
             "True" | "False" | "TRUE" | "FALSE" | "NaN" | "Inf" => {
                 plain.hint(format!("write {name} = {}", value.to_lowercase()))
             }
-            "None" | "null" | "nil" => plain.hint("leave the line out to have the default"),
+            "None" | "null" | "nil" => plain.hint("remove the line to use the default"),
             words => Fault::new(format!("the text of {name} has no quotes"))
                 .hint(format!("write {name} = {words:?}")),
         },

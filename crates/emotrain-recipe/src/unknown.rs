@@ -1,4 +1,4 @@
-//! Sections and keys that are not in the vocabulary, with the names that were meant.
+//! Sections and keys that do not exist, with suggestions.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use crate::problem::Fault;
 use crate::suggest::{did_you_mean, folded, nearest};
 use crate::vocabulary::{EXTENDS, KNOWLEDGE, SECTIONS, Section, sections_with};
 
-/// An unknown name and what it was probably meant to be.
+/// An unknown name and the probable intention.
 #[derive(Debug)]
 pub(crate) struct Unknown {
     pub(crate) fault: Fault,
@@ -59,7 +59,7 @@ pub(crate) fn key(section: &Section, name: &str) -> Unknown {
     guessed(fault, name, format!("the keys of {} are {}", section.header(), keys.join(", ")))
 }
 
-/// A value that stands before the first section.
+/// A value before the first section.
 pub(crate) fn stray(name: &str) -> Unknown {
     let near = nearest(name, [KNOWLEDGE.name]);
     if !near.is_empty() {
@@ -71,7 +71,7 @@ pub(crate) fn stray(name: &str) -> Unknown {
     }
     if let Some(hint) = did_you_mean(&nearest(name, [EXTENDS])) {
         return Unknown {
-            fault: Fault::new(format!("{name:?} stands outside any section")).hint(hint),
+            fault: Fault::new(format!("{name:?} is outside any section")).hint(hint),
             meant: Vec::new(),
         };
     }
@@ -84,16 +84,16 @@ pub(crate) fn stray(name: &str) -> Unknown {
     if let Some(meaning) = foreign::key(&folded(name)) {
         return translated(None, name, meaning);
     }
-    let fault = Fault::new(format!("{name:?} stands outside any section"));
+    let fault = Fault::new(format!("{name:?} is outside any section"));
     let homes = sections_with(name);
     if homes.is_empty() {
-        return guessed(fault, name, "every key stands under its [section]".to_owned());
+        return guessed(fault, name, "every key belongs under its [section]".to_owned());
     }
     let hint = format!("put it under {}", bracketed(&homes, " or "));
     Unknown { fault: fault.hint(hint), meant: in_each(&homes, name) }
 }
 
-/// `fault` with the nearest keys of all sections as its hint, or else with `otherwise`.
+/// `fault` with the most similar keys of all sections as its hint, or else with `otherwise`.
 fn guessed(fault: Fault, name: &str, otherwise: String) -> Unknown {
     let meant = near_anywhere(name);
     let near: Vec<_> = meant.iter().filter_map(|path| path.split_once('.')).collect();
@@ -102,7 +102,7 @@ fn guessed(fault: Fault, name: &str, otherwise: String) -> Unknown {
     Unknown { fault: fault.hint(hint), meant }
 }
 
-/// The keys (`section.key`) of all sections that are nearest to `name`.
+/// The keys (`section.key`) of all sections that are most similar to `name`.
 pub(crate) fn near_anywhere(name: &str) -> Vec<String> {
     let keys: BTreeSet<_> = SECTIONS.iter().flat_map(|section| section.keys).map(|key| key.name).collect();
     nearest(name, keys).iter().flat_map(|key| in_each(&sections_with(key), key)).collect()

@@ -1,4 +1,4 @@
-//! Whether a value is one that its key takes, and what to write instead when it is not.
+//! Whether a value is valid for its key, and what to write instead.
 
 use std::collections::BTreeSet;
 use std::ops::Bound::{self, Excluded, Included, Unbounded};
@@ -13,18 +13,18 @@ use crate::problem::Fault;
 use crate::suggest::{did_you_mean, either, folded, nearest, quoted};
 use crate::vocabulary::{Key, Kind};
 
-/// Longest text that a message quotes in full, in characters.
+/// The maximum length of a text that a message quotes in full, in characters.
 const QUOTED: usize = 60;
 
 /// Something wrong with a value or with one of its elements.
 #[derive(Debug, PartialEq)]
 pub(crate) struct BadValue {
-    /// Index of the element in the list or table, when only that one is wrong.
+    /// The index of the invalid element in the list or table, if only that one is invalid.
     pub(crate) element: Option<usize>,
     pub(crate) fault: Fault,
 }
 
-/// Everything that is wrong with `value` as the value of `key` in `section`.
+/// All problems of `value` as the value of `key` in `section`.
 pub(crate) fn check(section: &str, key: &Key, value: &Value) -> Vec<BadValue> {
     let path = format!("{section}.{}", key.name);
     let whole = |fault| vec![BadValue { element: None, fault }];
@@ -79,7 +79,7 @@ fn listed_choices(path: &str, names: &[&str], items: &[Value]) -> Vec<BadValue> 
     bad
 }
 
-/// Whether a value that is no list or table of texts fits.
+/// Whether a value that is not a list or table of texts is valid.
 fn accepts(kind: Kind, value: &Value) -> bool {
     match (kind, value) {
         (Kind::Switch, Value::Boolean(_))
@@ -106,18 +106,18 @@ fn within(number: f64, low: Bound<f64>, high: Bound<f64>) -> bool {
     number.is_finite() && (low, high).contains(&number)
 }
 
-/// A path that counts on a shell to complete it.
+/// A path that relies on shell expansion.
 fn tilde(path: &str, kind: Kind, value: &Value) -> Option<Fault> {
     let is_path = matches!(
         kind,
         Kind::InputPath | Kind::OutputPath | Kind::Model | Kind::WordOrFile(_) | Kind::WordOrPath(_)
     );
     let written = value.as_str().filter(|text| is_path && text.starts_with('~'))?;
-    let message = format!("{path} begins with \"~\", which is not expanded: {written:?}");
-    Some(Fault::new(message).hint("write the folder out"))
+    let message = format!("{path} starts with \"~\", which is not expanded: {written:?}");
+    Some(Fault::new(message).hint("write the full path"))
 }
 
-/// What a key takes, to follow "must be".
+/// The valid values of a key, to follow "must be".
 fn expected(kind: Kind) -> String {
     match kind {
         Kind::Switch => "true or false".to_owned(),
@@ -213,7 +213,7 @@ fn choice(path: &str, names: &[&str], word: &str) -> Option<String> {
     }
 }
 
-/// `number` as a whole one, when it is one that `kind` takes.
+/// `number` as an integer, if it is valid for `kind`.
 fn whole(number: f64, kind: Kind) -> Option<String> {
     let text = format!("{number:.0}");
     let value = Value::Integer(text.parse().ok()?);

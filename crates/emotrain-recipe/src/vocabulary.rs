@@ -1,7 +1,7 @@
-//! Every section and key of a recipe, and what values each key takes.
+//! Every section and key of a recipe, and the valid values of each key.
 //!
-//! Defaults and descriptions are in `recipes/default.toml`, the resolved types in
-//! [`crate::sections`]; tests hold the three together.
+//! Defaults and descriptions are in `recipes/default.toml`, the resolved types in [`crate::sections`]; tests keep the
+//! three consistent.
 
 use std::ops::Bound::{self, Excluded, Included};
 
@@ -12,10 +12,10 @@ use crate::choices::{
     SearchIndex, SharedDialogues, TargetModules, TrainMethod, Unlabelled,
 };
 
-/// The key at the top of a recipe that names the recipe below it.
+/// The top-level key that names the recipe below.
 pub(crate) const EXTENDS: &str = "extends";
 
-/// The names that `curriculum.name` may have beside a path: the files of `curriculum/`.
+/// The named curricula: the files of `curriculum/`.
 pub const CURRICULA: &[&str] =
     &["none", "prc_emo", "wes", "es", "reverse", "random_buckets", "length", "speakers", "file", "loss"];
 
@@ -31,16 +31,16 @@ pub(crate) struct Section {
 pub(crate) struct Key {
     pub(crate) name: &'static str,
     pub(crate) kind: Kind,
-    /// Every recipe must give it: the default is blank.
+    /// Every recipe must set it: the default is blank.
     pub(crate) required: bool,
 }
 
-/// The values a key takes.
+/// The valid values of a key.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Kind {
     /// `true` or `false`.
     Switch,
-    /// A whole number, at least the first and at most the second.
+    /// An integer, at least the first and at most the second.
     Count(i64, i64),
     /// A number between the bounds.
     Number(Bound<f64>, Bound<f64>),
@@ -107,10 +107,10 @@ const fn required(name: &'static str, kind: Kind) -> Key {
     Key { name, kind, required: true }
 }
 
-/// More than any run has of what is counted and not kept: steps, samples, questions.
+/// The upper limit of counts that are not stored: steps, samples, questions.
 const MOST: i64 = 1_000_000_000;
 
-/// From 0, which says "none" or "all", or that something else decides.
+/// From 0, which means "none" or "all", or that another key decides.
 const fn up_to(most: i64) -> Kind {
     Kind::Count(0, most)
 }
@@ -126,7 +126,7 @@ const SHARE_ABOVE_ZERO: Kind = Kind::Number(Excluded(0.0), Included(1.0));
 const COSINE: Kind = Kind::Number(Included(-1.0), Included(1.0));
 /// A weight, or a limit on a norm.
 const FACTOR: Kind = Kind::Number(Included(0.0), Included(1e6));
-/// From none to an hour.
+/// From zero to an hour.
 const PAUSE: Kind = Kind::Number(Included(0.0), Included(3600.0));
 /// Up to a day.
 const PATIENCE: Kind = Kind::Number(Excluded(0.0), Included(86400.0));
@@ -315,7 +315,7 @@ pub(crate) const SECTIONS: &[Section] = &[
     },
 ];
 
-/// `[[knowledge]]`: a section that a recipe may have any number of times, each time with another name.
+/// `[[knowledge]]`: a section that a recipe may have any number of times, with different names.
 pub(crate) const KNOWLEDGE: &Section = &Section {
     name: "knowledge",
     keys: &[
@@ -330,7 +330,7 @@ pub(crate) const KNOWLEDGE: &Section = &Section {
 };
 
 impl Section {
-    /// As it is written: `[train]`, `[[knowledge]]`.
+    /// As written in a file: `[train]`, `[[knowledge]]`.
     pub(crate) fn header(&self) -> String {
         if self.name == KNOWLEDGE.name { format!("[[{}]]", self.name) } else { format!("[{}]", self.name) }
     }

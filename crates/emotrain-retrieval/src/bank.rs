@@ -19,8 +19,8 @@ use scan::Scan;
 
 /// A demonstration bank: `demonstrations.jsonl`, `vectors.safetensors` and `manifest.json` of one folder.
 ///
-/// Both large files are memory-mapped. In memory stands, for each demonstration, what a search asks
-/// about it, 22 bytes; vectors of 384 numbers have 1,536.
+/// Both large files are memory-mapped. The memory per demonstration is what a search needs, 22 bytes; a vector of 384
+/// numbers takes 1,536.
 #[derive(Debug)]
 pub struct Bank {
     folder: PathBuf,
@@ -36,22 +36,22 @@ pub struct Bank {
     by_exact_text: OnceLock<Vec<u32>>,
 }
 
-/// What is known of each demonstration, by its place in the bank.
+/// What is kept of each demonstration, by its row in the bank.
 #[derive(Debug, Default)]
 pub(crate) struct Entries {
-    /// Where its line begins, in bytes.
+    /// The byte offset of its line.
     starts: Vec<u64>,
-    /// Its dialogue, a place in [`Bank::dialogues`].
+    /// Its dialogue, an index into [`Bank::dialogues`].
     pub(crate) dialogues: Vec<u32>,
-    /// Its place in the dialogue.
+    /// Its position in the dialogue.
     pub(crate) positions: Vec<u32>,
-    /// Its normalised text.
+    /// The key of its normalised text.
     pub(crate) texts: Vec<TextKey>,
-    /// Its emotion, a place in [`Bank::emotions`].
+    /// Its emotion, an index into [`Bank::emotions`].
     pub(crate) emotions: Vec<u16>,
 }
 
-/// A dialogue's name.
+/// A dialogue's identity.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct DialogueKey {
     pub(crate) dataset: String,
@@ -63,27 +63,26 @@ pub(crate) struct DialogueKey {
 #[derive(Debug)]
 pub(crate) struct BankDialogue {
     pub(crate) key: DialogueKey,
-    /// Of its texts in order.
+    /// A fingerprint of its texts in order.
     pub(crate) fingerprint: u64,
-    /// How many different texts it has.
+    /// The number of distinct texts.
     pub(crate) texts: usize,
 }
 
 impl Bank {
     /// Opens the bank in `folder`. The digests of demonstrations and vectors, the header of the vectors and every line
-    /// are checked; what the vectors are made of is not: that is for [`check`](crate::check).
+    /// are checked; whether the vectors match their texts is not: see [`check`](crate::check).
     ///
     /// # Errors
-    /// A folder that is no bank; files that are missing, cut off, edited or of another shape; an
-    /// identity that is used twice.
+    /// A folder that is not a bank; files that are missing, truncated, edited or of another shape; a repeated identity.
     pub fn open(folder: &Path) -> Result<Self, RetrievalError> {
         Self::open_as(folder, Manifest::read(folder)?)
     }
 
-    /// Opens it as this manifest has it.
+    /// Opens it with this manifest.
     ///
     /// # Errors
-    /// Those of [`Bank::open`].
+    /// The errors of [`Bank::open`].
     pub(crate) fn open_as(folder: &Path, manifest: Manifest) -> Result<Self, RetrievalError> {
         let vectors_path = folder.join(VECTORS);
         let vectors = manifest.vectors.as_ref();
@@ -120,7 +119,7 @@ impl Bank {
         Ok(bank)
     }
 
-    /// Refuses an identity that is used twice, and takes the dialogues' fingerprints.
+    /// Refuses repeated identities, and computes the dialogues' fingerprints.
     fn order_dialogues(&mut self, path: &Path) -> Result<(), RetrievalError> {
         let Entries { dialogues, positions, texts, .. } = &self.entries;
         let place = |row: &u32| (dialogues[*row as usize], positions[*row as usize], *row);
@@ -154,24 +153,24 @@ impl Bank {
         &self.folder
     }
 
-    /// What it is made of.
+    /// Its manifest.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
 
-    /// How many demonstrations it holds, at least 1.
+    /// The number of demonstrations, at least 1.
     #[expect(clippy::len_without_is_empty, reason = "a bank is never empty")]
     pub fn len(&self) -> usize {
         self.entries.starts.len()
     }
 
-    /// The demonstration at a place, counted from 0.
+    /// The demonstration in a row, counted from 0.
     ///
     /// # Errors
     /// A file that was changed after the bank was opened.
     ///
     /// # Panics
-    /// If there is no such place.
+    /// If the row does not exist.
     pub fn demonstration(&self, row: usize) -> Result<Demonstration, RetrievalError> {
         serde_json::from_slice(self.line(row)).map_err(|error| {
             let path = self.folder.join(DEMONSTRATIONS);
@@ -179,15 +178,15 @@ impl Bank {
         })
     }
 
-    /// All demonstrations in the order of the bank, read one by one.
+    /// All demonstrations in bank order, read one by one.
     ///
     /// # Errors
-    /// Those of [`Bank::demonstration`].
+    /// The errors of [`Bank::demonstration`].
     pub fn iter(&self) -> impl Iterator<Item = Result<Demonstration, RetrievalError>> + '_ {
         (0..self.len()).map(|row| self.demonstration(row))
     }
 
-    /// The names of the emotions in it, by their first demonstration.
+    /// The names of its emotions, by their first demonstration.
     pub fn emotions(&self) -> impl ExactSizeIterator<Item = &str> {
         self.emotions.iter().map(String::as_str)
     }
@@ -195,7 +194,7 @@ impl Bank {
     /// A demonstration's vector, of length 1; `None` in a bank without vectors.
     ///
     /// # Panics
-    /// If there is no such place.
+    /// If the row does not exist.
     pub fn vector(&self, row: usize) -> Option<&[f32]> {
         self.vectors.as_ref().map(|vectors| vectors.row(row))
     }
@@ -215,7 +214,7 @@ impl Bank {
         self.vectors.as_ref()
     }
 
-    /// The bytes of the index, unread.
+    /// The bytes of the index, not yet checked.
     pub(crate) fn index_bytes(&self) -> Option<&Arc<MappedFile>> {
         self.index.as_ref()
     }
@@ -238,23 +237,23 @@ impl Bank {
         equal_range(self.by_text.get_or_init(|| sorted(self.len(), key)), key, text)
     }
 
-    /// A demonstration with a vector that was made of exactly this text.
+    /// A demonstration whose vector was computed from exactly this text.
     pub(crate) fn with_exact_text(&self, text: TextKey) -> Option<u32> {
         let vectors = self.vectors.as_ref()?;
         equal_range(self.by_exact_text(), |row| vectors.text(row as usize), text).first().copied()
     }
 
-    /// All demonstrations, those with vectors of one text together and in order; none in a bank without vectors.
+    /// All demonstrations with vectors, grouped by text and in order; none in a bank without vectors.
     pub(crate) fn by_exact_text(&self) -> &[u32] {
         let Some(vectors) = &self.vectors else { return &[] };
         self.by_exact_text.get_or_init(|| sorted(self.len(), |row| vectors.text(row as usize)))
     }
 }
 
-/// The places `0..count`.
+/// The rows `0..count`.
 ///
 /// # Panics
-/// If a bank had more than 2³² demonstrations: [`Scan`] refuses such.
+/// If a bank had more than 2³² demonstrations, which [`Scan`] refuses.
 fn rows(count: usize) -> Vec<u32> {
     let count = u32::try_from(count).expect("a bank was opened with fewer than 2^32 demonstrations");
     (0..count).collect()
@@ -272,11 +271,11 @@ fn equal_range(order: &[u32], key: impl Fn(u32) -> TextKey, wanted: TextKey) -> 
     &order[start..start + length]
 }
 
-/// The bytes of the graph that the manifest names, mapped; their number is compared with the manifest's, and the
-/// vectors that they were made of with the bank's.
+/// The memory-mapped graph that the manifest names; its size is compared with the manifest's, and the digest of its
+/// vectors with the bank's.
 ///
 /// # Errors
-/// A file that is missing or was cut off, a graph of other vectors.
+/// A file that is missing or truncated, a graph of other vectors.
 fn map_index(folder: &Path, manifest: &Manifest) -> Result<Option<Arc<MappedFile>>, RetrievalError> {
     let Some(record) = &manifest.index else { return Ok(None) };
     let path = folder.join(INDEX);

@@ -1,7 +1,7 @@
 //! Building a bank, and adding to one.
 //!
-//! A bank is written whole into a folder beside its place and then put there; see [`emotrain_base::Stage`]. Vectors are kept in a journal in that folder as they are made; a build that was
-//! killed goes on from it.
+//! A bank is written into a folder next to its destination and then moved there; see [`emotrain_base::Stage`]. Vectors
+//! are stored in a journal in that folder as they are computed; a killed build resumes from it.
 
 mod journal;
 mod publish;
@@ -30,15 +30,15 @@ use crate::vectors::write_vectors;
 use journal::Journal;
 use publish::Site;
 
-/// Texts that are handed to an encoder at a time, and kept when they are done.
+/// Texts per call of the encoder; their vectors are then stored.
 const AT_ONCE: usize = 512;
 
-/// What becomes of validation and test splits.
+/// How validation and test splits are handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HeldOut {
-    /// They are refused.
+    /// Refused.
     Refuse,
-    /// They go in, and the manifest says so.
+    /// Added, and recorded in the manifest.
     Force,
 }
 
@@ -48,51 +48,51 @@ pub struct Builder {
     held_out: HeldOut,
     forced: bool,
     demonstrations: Vec<Demonstration>,
-    /// Identities to places.
+    /// Identity to row.
     ids: HashMap<String, usize>,
     sources: Vec<SourceFile>,
     index: Option<HnswParameters>,
-    /// The contents of the bank that it was started with.
+    /// The contents digest of the bank that it was started from.
     started_with: Option<String>,
 }
 
-/// What a file brought.
+/// The result of adding a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Added {
     /// New demonstrations.
     pub added: usize,
-    /// Demonstrations that were there already, word for word.
+    /// Demonstrations that were present already and equal.
     pub known: usize,
 }
 
-/// What a build is at.
+/// The current phase of a build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BuildStep {
-    /// Texts get their vectors.
+    /// Computing vectors.
     Vectors,
-    /// Vectors get their place in the index.
+    /// Building the index.
     Index,
 }
 
-/// How far a build has come.
+/// The progress of a build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
-    /// What it is at.
+    /// The current phase.
     pub step: BuildStep,
-    /// Different texts that are done.
+    /// Distinct texts that are done.
     pub done: usize,
-    /// Different texts in all.
+    /// Distinct texts in total.
     pub texts: usize,
 }
 
-/// What a build did.
+/// The result of a build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Built {
     /// Demonstrations in the bank.
     pub count: usize,
     /// Texts that were encoded.
     pub encoded: usize,
-    /// Texts whose vectors were there: from the bank before, or from a build that was stopped.
+    /// Texts whose vectors were reused: from the old bank, or from an interrupted build.
     pub reused: usize,
 }
 
@@ -106,7 +106,7 @@ impl Builder {
     /// Starts with the demonstrations of a bank, in their order.
     ///
     /// # Errors
-    /// Those of [`Bank::demonstration`].
+    /// The errors of [`Bank::demonstration`].
     pub fn with_bank(bank: &Bank, held_out: HeldOut) -> Result<Self, RetrievalError> {
         let mut builder = Self::new(held_out);
         builder.forced = bank.manifest().held_out_forced;
@@ -121,8 +121,8 @@ impl Builder {
     /// Adds the labelled utterances of a data set.
     ///
     /// # Errors
-    /// A validation or test split, by what `origin` or the file's name says, unless by force; an identity
-    /// that is there with another text.
+    /// A validation or test split, according to `origin` or the file's name, unless forced; an identity that exists
+    /// with another text.
     pub fn add_split(
         &mut self,
         split: &Split,
@@ -135,7 +135,7 @@ impl Builder {
     /// Adds a JSONL file of demonstrations or dialogues: see [`load_demonstrations`].
     ///
     /// # Errors
-    /// As [`Builder::add_split`], and what is wrong with the file.
+    /// The errors of [`Builder::add_split`], and problems of the file.
     pub fn add_jsonl(&mut self, path: &Path, origin: Origin<'_>) -> Result<Added, RetrievalError> {
         let file = load_demonstrations(path, origin)?;
         self.add(path, file.sha256, origin, file.demonstrations)
@@ -144,7 +144,7 @@ impl Builder {
     /// Adds the list of demonstrations that PRC-Emo publishes: see [`load_prc_demonstrations`].
     ///
     /// # Errors
-    /// As [`Builder::add_split`], and what is wrong with the file.
+    /// The errors of [`Builder::add_split`], and problems of the file.
     pub fn add_prc_demonstrations(
         &mut self,
         path: &Path,
@@ -154,12 +154,12 @@ impl Builder {
         self.add(path, file.sha256, origin, file.demonstrations)
     }
 
-    /// Gives the bank an index, or none; without this it has one if the bank had that was started with.
+    /// Builds an index, or none; by default the bank has one if the bank it was started from has.
     pub fn set_index(&mut self, index: Option<HnswParameters>) {
         self.index = index;
     }
 
-    /// How many demonstrations there are by now.
+    /// The current number of demonstrations.
     pub fn count(&self) -> usize {
         self.demonstrations.len()
     }
@@ -212,20 +212,20 @@ impl Builder {
         Ok(added)
     }
 
-    /// Writes the bank to `folder`, in place of one that is there. Without an `embedder` it gets no vectors
-    /// and can be searched by words in common only. `tell` hears of every batch of texts.
+    /// Writes the bank to `folder`, replacing an existing one. Without an `embedder` it has no vectors and only lexical
+    /// search. `report` is called for every batch of texts.
     ///
-    /// Only texts that are new are encoded: vectors are taken from the bank in `folder`, if the same
-    /// encoder made them, and from the journal of a build that was stopped.
+    /// Only new texts are encoded: vectors are reused from the bank in `folder`, if the same encoder computed them, and
+    /// from the journal of an interrupted build.
     ///
     /// # Errors
-    /// No demonstrations, a folder with other things in it, what the encoder reports, a full disk. What
-    /// was encoded by then is kept for the next build; an index that was not finished is begun again.
+    /// No demonstrations, a folder with other files in it, an error of the encoder, a full disk. Vectors so far are
+    /// kept for the next build; an unfinished index is started again.
     pub fn write(
         self,
         folder: &Path,
         embedder: Option<&dyn Embedder>,
-        tell: &mut dyn FnMut(Progress),
+        report: &mut dyn FnMut(Progress),
     ) -> Result<Built, RetrievalError> {
         if self.demonstrations.is_empty() {
             return Err(RetrievalError::bank(folder, BankProblem::Empty));
@@ -235,7 +235,7 @@ impl Builder {
         let count = self.demonstrations.len();
         let mut built = Built { count, encoded: 0, reused: 0 };
         let old = embedder.and_then(|embedder| {
-            // A bank that cannot be opened has no vectors to take over.
+            // A bank that does not open has no vectors to reuse.
             Bank::open(folder).ok().filter(|bank| require_encoder(bank, embedder).is_ok())
         });
         let vectors = match embedder {
@@ -243,7 +243,7 @@ impl Builder {
             Some(embedder) => {
                 let encoder = embedder.identity();
                 let mut journal = Journal::open(&stage.journal(), &encoder, embedder.dimensions())?;
-                self.encode(embedder, old.as_ref(), &mut journal, (&mut built, tell))?;
+                self.encode(embedder, old.as_ref(), &mut journal, (&mut built, report))?;
                 let keys: Vec<TextKey> =
                     self.demonstrations.iter().map(|one| TextKey::exact(&one.text)).collect();
                 let rows = keys.iter().map(|key| vector(*key, old.as_ref(), &journal));
@@ -268,7 +268,7 @@ impl Builder {
         if let Some(parameters) = self.index {
             let bank = Bank::open(stage.folder())?;
             index::write(&bank, (parameters, old.as_ref()), &mut |done, texts| {
-                tell(Progress { step: BuildStep::Index, done, texts });
+                report(Progress { step: BuildStep::Index, done, texts });
             })?;
         }
         drop(old);
@@ -276,8 +276,8 @@ impl Builder {
         Ok(built)
     }
 
-    /// Refuses to replace another bank than the one whose demonstrations were taken: what was added to that meanwhile
-    /// would be lost.
+    /// Refuses to replace another bank than the one that the builder started from: what was added to it meanwhile would
+    /// be lost.
     fn check_unchanged(&self, folder: &Path) -> Result<(), RetrievalError> {
         let there = Manifest::read(folder).ok().map(|manifest| manifest.content_hash());
         match &self.started_with {
@@ -288,13 +288,13 @@ impl Builder {
         }
     }
 
-    /// Encodes the texts that neither the old bank nor the journal has vectors of.
+    /// Encodes the texts that have no vector in the old bank or the journal.
     fn encode(
         &self,
         embedder: &dyn Embedder,
         old: Option<&Bank>,
         journal: &mut Journal,
-        (built, tell): (&mut Built, &mut dyn FnMut(Progress)),
+        (built, report): (&mut Built, &mut dyn FnMut(Progress)),
     ) -> Result<(), RetrievalError> {
         let mut texts: IndexMap<TextKey, &str> = IndexMap::new();
         for one in &self.demonstrations {
@@ -302,11 +302,12 @@ impl Builder {
         }
         let all = texts.len();
         texts.retain(|key, _| old.is_none_or(|bank| bank.with_exact_text(*key).is_none()));
-        // Texts of like length together: an encoder pads a batch to its longest.
+        // Texts of similar length together: an encoder pads a batch to its longest.
         texts.sort_by(|_, one, _, other| one.len().cmp(&other.len()).then(one.cmp(other)));
         built.reused = all - texts.len();
         let texts: Vec<(TextKey, &str)> = texts.into_iter().collect();
-        // A batch is encoded whole or not at all, so that going on gives what one go would have given.
+        // A batch is encoded as a whole or not at all, so that a resumed build gives the same vectors as an
+        // uninterrupted one.
         for batch in texts.chunks(AT_ONCE) {
             if batch.iter().all(|(key, _)| journal.holds(*key)) {
                 built.reused += batch.len();
@@ -316,7 +317,7 @@ impl Builder {
                 journal.append(&keys, &vectors)?;
                 built.encoded += batch.len();
             }
-            tell(Progress { step: BuildStep::Vectors, done: built.encoded + built.reused, texts: all });
+            report(Progress { step: BuildStep::Vectors, done: built.encoded + built.reused, texts: all });
         }
         Ok(())
     }
@@ -334,7 +335,7 @@ fn vector<'v>(
     }
 }
 
-/// Whether a folder holds a bank, complete or not.
+/// Whether a folder has a bank, complete or not.
 pub(crate) fn is_bank(folder: &Path) -> bool {
     folder.join(MANIFEST).exists() || folder.join(DEMONSTRATIONS).exists()
 }

@@ -1,4 +1,4 @@
-//! What was retrieved for a split, kept so that a run looks for it once.
+//! The retrieval results of a split, cached so that a run searches only once.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,7 +16,7 @@ use crate::search::Hit;
 
 const FORMAT_VERSION: u32 = 2;
 
-/// The file: places in the bank and scores by utterance id.
+/// The file: rows of the bank and scores by utterance id.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Kept {
@@ -26,22 +26,21 @@ struct Kept {
     same_text: usize,
     short: usize,
     hits: BTreeMap<UtteranceId, Vec<(usize, f32)>>,
-    /// Of all the rest.
+    /// The digest of everything else.
     #[serde(default)]
     sha256: String,
 }
 
 impl Kept {
-    /// Of all but the digest itself.
+    /// The digest of everything else.
     fn digest(&mut self) -> String {
         self.sha256.clear();
         sha256_hex(serde_json::to_string(self).unwrap_or_default().as_bytes())
     }
 }
 
-/// Names everything that decides what is retrieved: the bank's contents, the way of searching, the data
-/// and what is known of where it comes from, and the section but for what it says about showing. Equal
-/// keys have equal results.
+/// A key for everything that determines the results: the bank's contents, the search method, the data and its origin,
+/// and the section except for the keys about display. Equal keys have equal results.
 pub fn cache_key(
     bank: &Bank,
     section: &RetrievalSection,
@@ -65,8 +64,8 @@ pub fn cache_key(
     sha256_hex(parts.as_bytes())
 }
 
-/// What was kept in the file under this key; `None` if there is no such file, or it is of another key or
-/// version, or damaged: it is then to be made again.
+/// The results in the file for this key; `None` if the file does not exist, has another key or version, or is damaged:
+/// they are then computed again.
 pub fn read_cache(path: &Path, key: &str, split: &Split) -> Option<Retrieved> {
     let mut kept: Kept = serde_json::from_slice(&emotrain_base::read(path, limits::DOCUMENT).ok()?).ok()?;
     let said = kept.sha256.clone();
@@ -82,10 +81,10 @@ pub fn read_cache(path: &Path, key: &str, split: &Split) -> Option<Retrieved> {
     Some(Retrieved { engine, hits, same_text, short })
 }
 
-/// Keeps what was retrieved, in one piece or not at all.
+/// Stores results, atomically.
 ///
 /// # Errors
-/// A full disk, a folder that is not there.
+/// A full disk, a missing folder.
 pub fn write_cache(path: &Path, key: &str, retrieved: &Retrieved) -> Result<(), RetrievalError> {
     let hits = retrieved
         .hits

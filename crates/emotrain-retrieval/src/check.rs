@@ -1,4 +1,4 @@
-//! Looking a bank over, byte by byte.
+//! Verifying a bank, byte by byte.
 
 use std::path::Path;
 
@@ -9,19 +9,18 @@ use crate::index;
 use crate::manifest::VECTORS;
 use crate::retriever::require_encoder;
 
-/// Texts that are encoded anew to see whether an encoder made the vectors.
+/// Texts that are encoded again to verify that the encoder computed the vectors.
 const SAMPLE: usize = 256;
 
-/// How far a number of a vector may be from the one that is made anew. On another kind of device, or with
-/// another order of summing, they differ by some 10⁻⁶.
+/// The tolerance between a number of a vector and the recomputed one. On another kind of device, or with another
+/// summation order, they differ by some 10⁻⁶.
 const TOLERANCE: f32 = 1e-4;
 
-/// Everything that is wrong with the bank in `folder`; empty for a sound one. Reads every byte: the
-/// digests of all files, every line, every number, every neighbour of an index. `encoder` is the one that
-/// searches are meant for, where there is one: it has to be the one that made the vectors, by its identity
-/// and by what it makes of up to 256 texts from all over the bank.
+/// All problems of the bank in `folder`; empty for an intact one. Reads every byte: the digests of all files, every
+/// line, every number, every neighbour of an index. `encoder` is the one for searches, if there is one: it has to be
+/// the one that computed the vectors, by its identity and by recomputing up to 256 vectors from all over the bank.
 ///
-/// What keeps a bank from being opened comes alone: the rest cannot be told then.
+/// A problem that prevents opening the bank is the only one returned: nothing else can be checked then.
 pub fn check(folder: &Path, encoder: Option<&dyn Embedder>) -> Vec<RetrievalError> {
     let bank = match Bank::open(folder) {
         Ok(bank) => bank,
@@ -32,7 +31,7 @@ pub fn check(folder: &Path, encoder: Option<&dyn Embedder>) -> Vec<RetrievalErro
     problems.extend(index::problems(&bank));
     if let Some(encoder) = encoder {
         let is_maker = require_encoder(&bank, encoder);
-        // Vectors that are damaged have been told of already.
+        // Damaged vectors have been reported already.
         let compared =
             is_maker.and_then(|()| if problems.is_empty() { compare(&bank, encoder) } else { Ok(()) });
         problems.extend(compared.err());
@@ -40,7 +39,7 @@ pub fn check(folder: &Path, encoder: Option<&dyn Embedder>) -> Vec<RetrievalErro
     problems
 }
 
-/// Encodes texts from all over the bank anew.
+/// Encodes texts from all over the bank again.
 fn compare(bank: &Bank, encoder: &dyn Embedder) -> Result<(), RetrievalError> {
     let step = bank.len().div_ceil(SAMPLE);
     let rows: Vec<usize> = (0..bank.len()).step_by(step).collect();

@@ -1,33 +1,32 @@
-//! What turns texts into vectors.
+//! The interface of sentence encoders.
 
-/// A sentence encoder: texts of like meaning get vectors that point the same way.
+/// A sentence encoder: texts with similar meaning get vectors of similar direction.
 ///
-/// The one real implementation lives with the program, around the model crate's sentence encoder;
-/// tests bring small ones of their own. Texts are compared by words in common without any of this: see
-/// [`Retriever`](crate::Retriever).
+/// The only real implementation is in the program, around the model crate's sentence encoder; tests have small ones.
+/// Lexical search needs none: see [`Retriever`](crate::Retriever).
 pub trait Embedder {
-    /// Names everything that decides the vectors: the model, its weights, its pooling. Two encoders of
-    /// the same identity give the same vectors. Of `name@sha256:digest` the digest alone decides; the name
-    /// says where the encoder was found: see [`same_encoder`].
+    /// Identifies everything that determines the vectors: the model, its weights, its pooling. Two encoders with the
+    /// same identity compute the same vectors. Of `name@sha256:digest` only the digest counts; the name says where the
+    /// encoder was found: see [`same_encoder`].
     fn identity(&self) -> String;
 
-    /// Numbers in a vector, at least 1.
+    /// The width of a vector, at least 1.
     fn dimensions(&self) -> usize;
 
-    /// The vectors of `texts`, one after the other, each of length 1.
+    /// The vectors of `texts`, one after another, each of length 1.
     ///
     /// # Shapes
     /// `[texts.len() × dimensions]`, row-major.
     ///
     /// # Errors
-    /// Whatever keeps the encoder from its work, in its own words.
+    /// Any error of the encoder, with its message.
     fn embed(&self, texts: &[&str]) -> Result<Vec<f32>, EmbedderError>;
 }
 
-/// Between an encoder's name and the digest of all that decides its vectors.
+/// The separator between an encoder's name and the digest of everything that determines its vectors.
 const DIGEST: &str = "@sha256:";
 
-/// Whether two identities are of encoders that give the same vectors: by their digests where both have one.
+/// Whether two identities are of encoders with the same vectors: by their digests if both have one.
 ///
 /// ```
 /// use emotrain_retrieval::same_encoder;
@@ -43,35 +42,35 @@ pub fn same_encoder(one: &str, other: &str) -> bool {
     }
 }
 
-/// The name in an identity, by which the encoder may be found again: what stands before its digest.
+/// The name in an identity, by which the encoder may be found again: the part before its digest.
 pub fn encoder_name(identity: &str) -> &str {
     identity.rsplit_once(DIGEST).map_or(identity, |(name, _)| name)
 }
 
-/// What decides in an identity: its digest, or all of one without.
+/// The part of an identity that counts: its digest, or all of an identity without one.
 pub(crate) fn encoder_digest(identity: &str) -> &str {
     identity.rsplit_once('@').filter(|_| identity.contains(DIGEST)).map_or(identity, |(_, digest)| digest)
 }
 
-/// Why an encoder gave no vectors.
+/// An error of an encoder.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct EmbedderError {
-    /// What is wrong.
+    /// The problem.
     pub message: String,
-    /// The fix, where one can be named.
+    /// The fix, if there is one to suggest.
     pub hint: Option<String>,
 }
 
-/// How far a vector's length may be from 1: rounding to half precision moves it by less.
+/// The tolerance of a vector's length around 1: rounding to half precision changes it by less.
 pub(crate) const UNIT_TOLERANCE: f32 = 1e-3;
 
-/// Whether a length is 1 within [`UNIT_TOLERANCE`]; what is not a number is not.
+/// Whether a length is 1 within [`UNIT_TOLERANCE`]; NaN is not.
 pub(crate) fn is_unit(length: f32) -> bool {
     (1.0 - UNIT_TOLERANCE..=1.0 + UNIT_TOLERANCE).contains(&length)
 }
 
-/// The vectors of `texts`, checked: as many as there should be, finite, of length 1.
+/// The vectors of `texts`, checked: the right number, finite, of length 1.
 pub(crate) fn embed_checked(embedder: &dyn Embedder, texts: &[&str]) -> Result<Vec<f32>, EmbedderError> {
     let width = embedder.dimensions();
     let vectors = embedder.embed(texts)?;
@@ -93,7 +92,7 @@ pub(crate) fn embed_checked(embedder: &dyn Embedder, texts: &[&str]) -> Result<V
     Ok(vectors)
 }
 
-/// Euclidean length; not a number if one of them is not.
+/// Euclidean length; NaN if a number is NaN.
 pub(crate) fn length(vector: &[f32]) -> f32 {
     let squares: f64 = vector.iter().map(|value| f64::from(*value) * f64::from(*value)).sum();
     #[expect(clippy::cast_possible_truncation, reason = "a length is compared with 1")]

@@ -1,4 +1,4 @@
-//! What can be wrong with a bank, and where.
+//! Errors of banks, with their place.
 
 use std::fmt;
 use std::io;
@@ -9,7 +9,7 @@ use emotrain_data::{DataError, LabelSet, SplitKind};
 
 use crate::embed::EmbedderError;
 
-/// Why retrieval cannot go on. [`RetrievalError::hint`] says what to do, where that is known.
+/// Why retrieval failed. [`RetrievalError::hint`] says how to fix it, if that is known.
 #[derive(Debug, thiserror::Error)]
 pub enum RetrievalError {
     /// A file of demonstrations or dialogues.
@@ -21,12 +21,12 @@ pub enum RetrievalError {
     /// A bank that another process is building.
     #[error(transparent)]
     Lock(#[from] LockError),
-    /// A bank, or a file of one.
+    /// A bank, or one of its files.
     #[error("{place}: {problem}")]
     Bank {
-        /// Where it is.
+        /// The place.
         place: Box<BankPlace>,
-        /// What it is.
+        /// The problem.
         problem: Box<BankProblem>,
     },
     /// The encoder failed.
@@ -34,7 +34,7 @@ pub enum RetrievalError {
     Embedder(#[from] EmbedderError),
 }
 
-/// Where a problem is: as close as is known. Prints as `path:line`.
+/// The place of a problem, as exactly as is known. Displayed as `path:line`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BankPlace {
     /// The bank's folder or one of its files.
@@ -50,47 +50,47 @@ impl fmt::Display for BankPlace {
     }
 }
 
-/// What is wrong with a bank.
+/// A problem of a bank.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum BankProblem {
     /// A folder without a manifest.
-    #[error("is no bank: it has no manifest.json")]
+    #[error("is not a bank: it has no manifest.json")]
     NoManifest,
-    /// A manifest that cannot be understood.
+    /// An invalid manifest.
     #[error("is not a manifest of a bank: {0}")]
     BadManifest(String),
-    /// A manifest of a later version of this program.
+    /// A manifest of a later version of the program.
     #[error("has format version {found}; this program reads version {known}")]
     OtherFormat {
-        /// The bank's.
+        /// The bank's version.
         found: u32,
-        /// Ours.
+        /// The supported version.
         known: u32,
     },
-    /// A file that the manifest names is not there.
-    #[error("is not there, but manifest.json names it")]
+    /// A file that the manifest names is missing.
+    #[error("is missing, but manifest.json names it")]
     NoFile,
-    /// A folder, a pipe or a device where a file should be.
+    /// A folder, a pipe or a device instead of a file.
     #[error("is not a file")]
     NotAFile,
-    /// A row's quantised form, by which searches pass over it, is not that of its vector.
-    #[error("the quantised form of vector {row} is not its own")]
+    /// A row's int8 quantised form, by which searches skip it, does not match its vector.
+    #[error("the quantised form of vector {row} does not match it")]
     OtherQuantised {
         /// Counted from 0.
         row: usize,
     },
-    /// The system refused; its own words.
+    /// A system error, in the system's words.
     #[error("{0}")]
     Io(String),
     /// A file is shorter or longer than the manifest says.
-    #[error("has {found} bytes, manifest.json says {expected}: it was {}", if found < expected { "cut off" } else { "added to" })]
+    #[error("has {found} bytes, manifest.json says {expected}: it was {}", if found < expected { "truncated" } else { "extended" })]
     OtherSize {
-        /// Bytes there are.
+        /// Its length in bytes.
         found: u64,
-        /// Bytes there should be.
+        /// The manifest's length in bytes.
         expected: u64,
     },
-    /// A file of the right size with other contents.
+    /// A file of the right size with different contents.
     #[error("was changed since the bank was built (sha256 {found}, manifest.json says {expected})")]
     OtherContent {
         /// The file's digest.
@@ -98,137 +98,137 @@ pub enum BankProblem {
         /// The manifest's.
         expected: String,
     },
-    /// The bank that a build began with is not the one in its place any more.
+    /// The bank was replaced after a build had started from it.
     #[error("was changed by another process while this one was building")]
     ChangedMeanwhile,
-    /// A demonstration's text is not the one its vector was made of.
+    /// A demonstration's text differs from the one of its vector.
     #[error("the text was edited after its vector was made")]
     EditedText,
     /// A line that is not a demonstration.
     #[error("{0}")]
     BadLine(String),
-    /// More or fewer lines than the manifest says.
-    #[error("holds {found} demonstrations, manifest.json says {expected}")]
+    /// Another number of lines than in the manifest.
+    #[error("has {found} demonstrations, manifest.json says {expected}")]
     OtherCount {
-        /// How many there are.
+        /// The number of lines.
         found: usize,
-        /// How many there should be.
+        /// The manifest's number.
         expected: usize,
     },
-    /// Two demonstrations with one identity.
-    #[error("{id} is there twice, first on line {first_line}")]
+    /// Two demonstrations with the same identity.
+    #[error("{id} is repeated, first on line {first_line}")]
     DuplicateId {
         /// The identity.
         id: String,
-        /// Where it was first used, counted from 1.
+        /// The line of its first use, counted from 1.
         first_line: usize,
     },
-    /// Two different demonstrations with one identity, from different files.
-    #[error("{id} is in the bank already, with another text or label")]
+    /// Two different demonstrations with the same identity, from different files.
+    #[error("{id} is already in the bank, with another text or label")]
     Conflict {
         /// The identity.
         id: String,
     },
-    /// A vectors file that cannot be understood.
+    /// An invalid vectors file.
     #[error("is not a file of vectors: {0}")]
     BadVectors(String),
-    /// Vectors of another size or number than the manifest says.
-    #[error("holds {found_rows} vectors of {found_width}, manifest.json says {rows} of {width}")]
+    /// Vectors of another size or number than in the manifest.
+    #[error("has {found_rows} vectors of {found_width}, manifest.json says {rows} of {width}")]
     OtherShape {
-        /// Vectors there are.
+        /// The number of vectors.
         found_rows: usize,
-        /// Numbers in each.
+        /// Their width.
         found_width: usize,
-        /// Vectors there should be.
+        /// The manifest's number of vectors.
         rows: usize,
-        /// Numbers there should be in each.
+        /// The manifest's width.
         width: usize,
     },
-    /// A vector with something that is not a finite number.
-    #[error("vector {row} holds {value}")]
+    /// A vector with a value that is not finite.
+    #[error("vector {row} has the value {value}")]
     NotFinite {
-        /// Counted from 0; the demonstration is on the line after.
+        /// Counted from 0; the demonstration is on the next line.
         row: usize,
-        /// What is there.
+        /// The value.
         value: f32,
     },
-    /// A vector that is not of length 1.
+    /// A vector whose length is not 1.
     #[error("vector {row} has the length {length}, not 1")]
     NotUnit {
         /// Counted from 0.
         row: usize,
-        /// What it is.
+        /// Its length.
         length: f32,
     },
-    /// A vector that the encoder of the manifest does not make of its text.
-    #[error("vector {row} differs by {difference} from the one that {encoder} makes of its text")]
+    /// A vector that differs from the one the manifest's encoder computes for its text.
+    #[error("vector {row} differs by {difference} from the one that {encoder} computes for its text")]
     OtherVector {
-        /// Counted from 0; the demonstration is on the line after.
+        /// Counted from 0; the demonstration is on the next line.
         row: usize,
-        /// The largest, in a number of the vector.
+        /// The largest difference in a number of the vector.
         difference: f32,
         /// The encoder.
         encoder: String,
     },
-    /// The bank's vectors and the encoder of the search are strangers.
+    /// The bank's vectors are from another encoder than that of the search.
     #[error("was built with the encoder {bank} ({bank_width} numbers), not with {asked} ({asked_width})")]
     OtherEncoder {
-        /// The bank's.
+        /// The bank's encoder.
         bank: String,
-        /// Its dimensions.
+        /// Its vectors' width.
         bank_width: usize,
-        /// The one at hand.
+        /// The encoder of the search.
         asked: String,
-        /// Its dimensions.
+        /// Its vectors' width.
         asked_width: usize,
     },
-    /// A bank that only the lexical encoder can search.
+    /// A bank without vectors, which allows only lexical search.
     #[error("has no vectors")]
     NoVectors,
-    /// An index was asked for and the bank has none.
+    /// An index was requested and the bank has none.
     #[error("has no index \"hnsw\"")]
     NoIndex,
-    /// An index was asked for where there are no vectors.
-    #[error("has no vectors to make an index of")]
+    /// An index was requested and the bank has no vectors.
+    #[error("has no vectors for an index")]
     IndexWithoutVectors,
-    /// An index was asked for and the search goes by words.
-    #[error("is searched by words in common, which the index \"hnsw\" knows nothing of")]
+    /// An index was requested for lexical search.
+    #[error("the search is lexical, which has no index \"hnsw\"")]
     IndexOfWords,
-    /// An index that cannot be used.
+    /// An unusable index.
     #[error("is not an index of this bank: {0}")]
     BadIndex(String),
     /// An index of other vectors than the bank's.
-    #[error("was made of other vectors than the bank has now")]
+    #[error("was built from other vectors than the bank has now")]
     StaleIndex,
-    /// A sentence encoder was asked for and is not at hand.
-    #[error("the encoder {0} is not at hand")]
+    /// A named sentence encoder that is unavailable.
+    #[error("the encoder {0} is unavailable")]
     NoEncoder(String),
     /// A file of a validation or test split.
     #[error("is the {split} split{}", if *.by_name { ", by its name" } else { "" })]
     HeldOut {
-        /// Which one.
+        /// The split.
         split: SplitKind,
-        /// Only its name says so.
+        /// Whether only its name says so.
         by_name: bool,
     },
-    /// Nothing to build a bank of.
-    #[error("would hold no demonstrations")]
+    /// No demonstrations to build a bank from.
+    #[error("would have no demonstrations")]
     Empty,
-    /// A label that is not of the label set.
+    /// A label that is not in the label set.
     #[error("unknown label \"{label}\"")]
     UnknownLabel {
-        /// As the file spells it.
+        /// As spelt in the file.
         label: String,
         /// The most similar label.
         nearest: Option<String>,
         /// All labels, for the hint.
         known: String,
     },
-    /// Two labels for one demonstration in one annotator's file.
+    /// Two labels for one demonstration in an annotator's file.
     #[error("{0} is annotated twice")]
     AnnotatedTwice(String),
-    /// The folder holds something that is not a bank.
-    #[error("holds other files and no bank")]
+    /// The folder has something else in it than a bank.
+    #[error("has other files and is not a bank")]
     NotOurs,
 }
 
@@ -260,7 +260,7 @@ impl BankProblem {
         self.fixed_hint().map(str::to_owned)
     }
 
-    /// Whether a file is not what the builder left.
+    /// Whether a file differs from what the builder wrote.
     fn is_damage(&self) -> bool {
         matches!(
             self,
@@ -284,7 +284,7 @@ impl BankProblem {
                 "name the folder of a bank, or build one with emotrain bank build",
             ),
             (matches!(self, Self::OtherFormat { .. }), "build the bank again with this version"),
-            (self.is_damage(), "restore the folder from a copy, or build the bank again from its sources"),
+            (self.is_damage(), "restore the folder from a copy, or rebuild the bank from its sources"),
             (
                 matches!(
                     self,
@@ -293,11 +293,11 @@ impl BankProblem {
                         | Self::BadLine(_)
                         | Self::DuplicateId { .. }
                 ),
-                "a bank is not edited by hand: change the source and build again, which encodes new texts only",
+                "do not edit a bank by hand: change the source and rebuild, which encodes only new texts",
             ),
             (
                 matches!(self, Self::NoIndex | Self::BadIndex(_) | Self::StaleIndex),
-                "make the index with emotrain bank build BANK --index hnsw, or set retrieval.index = \"exact\"",
+                "build the index with emotrain bank build BANK --index hnsw, or set retrieval.index = \"exact\"",
             ),
             (
                 matches!(self, Self::IndexOfWords),
@@ -305,32 +305,32 @@ impl BankProblem {
             ),
             (
                 matches!(self, Self::Conflict { .. }),
-                "give the two files different data set names, or leave one out",
+                "give the two files different data set names, or remove one",
             ),
             (
                 matches!(self, Self::OtherEncoder { .. }),
-                "set retrieval.encoder to the bank's, or build the bank again with this encoder",
+                "set retrieval.encoder to the bank's, or rebuild the bank with this encoder",
             ),
             (
                 matches!(self, Self::NoVectors),
-                "give it vectors with emotrain bank build BANK --encoder NAME, or search by words in common, \"lexical\"",
+                "give it vectors with emotrain bank build BANK --encoder NAME, or use lexical search (retrieval.encoder = \"lexical\")",
             ),
             (matches!(self, Self::OtherVector { .. }), "build the bank again from its sources"),
             (
                 matches!(self, Self::NoEncoder(_)),
-                "name an encoder that is there, or search by words in common, \"lexical\"",
+                "name an encoder that exists, or use lexical search (retrieval.encoder = \"lexical\")",
             ),
             (
                 matches!(self, Self::HeldOut { .. }),
-                "a bank is made of training data; force it only if nothing will be measured on this file",
+                "a bank is built from training data; force it only if this file will never be used for evaluation",
             ),
             (matches!(self, Self::NotOurs), "name a new folder"),
-            (matches!(self, Self::ChangedMeanwhile), "give the command again: it adds to what is there now"),
+            (matches!(self, Self::ChangedMeanwhile), "repeat the command: it adds to the current bank"),
             (
                 matches!(self, Self::IndexWithoutVectors),
-                "an index is of vectors: build the bank with a sentence encoder first",
+                "an index needs vectors: build the bank with a sentence encoder first",
             ),
-            (matches!(self, Self::Io(_)), "see that the path can be read"),
+            (matches!(self, Self::Io(_)), "check that the path is readable"),
         ];
         hints.into_iter().find_map(|(applies, hint)| applies.then_some(hint))
     }
@@ -358,7 +358,7 @@ impl RetrievalError {
         Self::Write(WriteError::new(path, error))
     }
 
-    /// What is wrong with a bank, if that is what it is.
+    /// The problem of a bank, if this is one.
     pub fn problem(&self) -> Option<&BankProblem> {
         match self {
             Self::Bank { problem, .. } => Some(problem),
@@ -366,7 +366,7 @@ impl RetrievalError {
         }
     }
 
-    /// The fix, where one can be named.
+    /// The fix, if there is one to suggest.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Data(error) => error.hint(),

@@ -1,4 +1,4 @@
-//! Small banks and an encoder of our own for the tests.
+//! Small banks and a simple encoder for tests.
 
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
@@ -12,13 +12,13 @@ use crate::embed::{Embedder, EmbedderError, length};
 use crate::error::RetrievalError;
 use crate::text::{TextKey, words};
 
-/// Adds up a pseudo-random vector for each word: texts with words in common are alike.
+/// Adds a pseudo-random vector per word: texts with words in common are similar.
 pub(crate) struct WordSums {
     pub(crate) name: &'static str,
     pub(crate) width: usize,
-    /// Put before each word: another one makes other vectors.
+    /// A prefix of each word; another one gives other vectors.
     pub(crate) salt: &'static str,
-    /// Fails once so many texts have been encoded.
+    /// Fails once this many texts have been encoded.
     pub(crate) fails_after: usize,
     pub(crate) encoded: Cell<usize>,
 }
@@ -59,7 +59,7 @@ impl WordSums {
     }
 }
 
-/// Numbers between -0.5 and 0.5 that depend on the seed alone.
+/// Numbers between -0.5 and 0.5 that depend only on the seed.
 pub(crate) fn noise(seed: u64) -> impl Iterator<Item = f32> {
     (1_u64..).map(move |step| {
         let mut mixed = seed.wrapping_add(step.wrapping_mul(0x9e37_79b9_7f4a_7c15));
@@ -100,7 +100,7 @@ pub(crate) fn demonstration(
     }
 }
 
-/// A folder for a test, gone with it.
+/// A folder for a test, removed with it.
 pub(crate) struct Place {
     _folder: tempfile::TempDir,
     pub(crate) bank: PathBuf,
@@ -116,7 +116,7 @@ impl Place {
         self.bank.parent().unwrap()
     }
 
-    /// Writes a file beside the bank.
+    /// Writes a file next to the bank.
     pub(crate) fn file(&self, name: &str, text: &str) -> PathBuf {
         let path = self.parent().join(name);
         fs_err::write(&path, text).unwrap();
@@ -149,7 +149,7 @@ impl Place {
     }
 }
 
-/// Dialogues as a split that was read from a file.
+/// Dialogues as a split read from a file.
 pub(crate) fn split(dialogues: &[(&str, &[&str])]) -> Split {
     let dialogue = |(id, texts): &(&str, &[&str])| {
         let turn = |text: &&str| Utterance {

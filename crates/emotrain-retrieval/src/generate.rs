@@ -1,9 +1,9 @@
-//! Growing a bank: asking a language model for labelled dialogues.
+//! Growing a bank: a language model writes labelled dialogues.
 //!
-//! For each domain it is asked for subtopics, then for one dialogue on a subtopic at a time, with the
-//! emotions that are short. Every reply is kept, as a dialogue or as a rejection with its reason, so that
-//! the work goes on where it stopped. A [`DialogueGeneration`] says what to ask next and hears the replies, in
-//! whatever order they come; who is asked, and over which wire, is not its business.
+//! For each domain the model is asked for subtopics, then for one dialogue per subtopic at a time, with the emotions
+//! that are missing. Every reply is stored, as a dialogue or as a rejection with its reason, so that the work can be
+//! resumed. A [`DialogueGeneration`] returns the next question and receives the replies in any order; how the model is
+//! reached is not its concern.
 
 mod prompts;
 mod reply;
@@ -23,87 +23,90 @@ pub use prompts::{DialogueRequest, dialogue_prompt, subtopics_prompt};
 pub use reply::{Rejection, WrittenDialogue, WrittenTurn, parse_dialogue, parse_subtopics};
 pub use state::{GenerationState, RejectedReply};
 
-/// The emotions that a request names at most.
+/// The maximum number of emotions in a request.
 const NAMED: usize = 3;
-/// Earlier dialogues on a subtopic of which a request tells the beginning.
+/// The number of earlier dialogues on a subtopic that a request quotes.
 const BEGINNINGS: usize = 5;
-/// A text with fewer words says too little to be called a copy.
+/// A text with fewer words is never called a copy.
 const TELLING: usize = 5;
 
 /// What is to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GeneratePlan {
-    /// Walks of life.
+    /// The domains.
     pub domains: Vec<String>,
-    /// Subtopics of each.
+    /// Subtopics per domain.
     pub subtopics: usize,
-    /// Utterances wanted of each label, by index.
+    /// Wanted utterances of each label, by index.
     pub wanted: Vec<usize>,
-    /// Whose utterances count as there.
+    /// Which utterances count.
     pub counted: Counted,
-    /// Speakers of a dialogue.
+    /// Speakers per dialogue.
     pub speakers: usize,
-    /// Fewest utterances of a dialogue.
+    /// Minimum utterances per dialogue.
     pub least_turns: usize,
-    /// Most utterances of a dialogue.
+    /// Maximum utterances per dialogue.
     pub most_turns: usize,
-    /// Questions to ask at most, those of earlier sessions not counted.
+    /// Maximum number of questions, without those of earlier sessions.
     pub most_questions: usize,
 }
 
-/// Which utterances fulfil a plan.
+/// Which utterances count towards a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Counted {
-    /// Those of the bank and those that were written.
+    /// Those of the bank and the generated ones.
     BankAndWritten,
-    /// Those that were written alone.
+    /// Only the generated ones.
     Written,
 }
 
-/// What a session did.
+/// The result of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GenerationOutcome {
     /// Questions asked.
     pub questions: usize,
-    /// Dialogues that were taken, in all sessions.
+    /// Accepted dialogues, in all sessions.
     pub dialogues: usize,
-    /// Replies that were not, in all sessions.
+    /// Rejected replies, in all sessions.
     pub rejected: usize,
-    /// What is still missing per label.
+    /// The number of missing utterances per label.
     pub short: Vec<(String, usize)>,
 }
 
 impl fmt::Display for GenerationOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { questions, dialogues, rejected, short } = self;
-        write!(f, "{questions} questions asked; {dialogues} dialogues taken, {rejected} replies rejected")?;
+        write!(
+            f,
+            "{questions} questions asked; {dialogues} dialogues accepted, {rejected} replies rejected"
+        )?;
         let missing: Vec<String> = short.iter().map(|(label, count)| format!("{label} {count}")).collect();
         if missing.is_empty() {
-            f.write_str("; nothing is short")
+            f.write_str("; nothing is missing")
         } else {
-            write!(f, "; short of {}", missing.join(", "))
+            write!(f, "; missing: {}", missing.join(", "))
         }
     }
 }
 
-/// How many of each label are missing, by index.
+/// The number of missing utterances of each label, by index.
 pub fn shortfall(counts: &[usize], wanted: &[usize]) -> Vec<usize> {
     wanted.iter().zip(counts).map(|(wanted, count)| wanted.saturating_sub(*count)).collect()
 }
 
-/// What was asked about.
+/// The subject of a question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Errand {
     domain: String,
-    /// `None` when subtopics were asked for.
+    /// `None` for a question about subtopics.
     subtopic: Option<String>,
 }
 
-/// The work on a plan: questions out, replies in.
+/// The execution of a plan: it asks questions and receives replies.
 pub struct DialogueGeneration<'a> {
     plan: &'a GeneratePlan,
     labels: &'a LabelSet,
-    /// Texts that say something, of the bank and of what was written.
+    /// Texts that are long enough to compare, of the bank and generated.
     known: HashSet<TextKey>,
     /// Utterances per label.
     counts: Vec<usize>,
@@ -114,7 +117,7 @@ pub struct DialogueGeneration<'a> {
 }
 
 impl<'a> DialogueGeneration<'a> {
-    /// Takes up the work in `folder`, or begins it. `bank`, where there is one, says what is there already.
+    /// Resumes or starts the work in `folder`. `bank`, if there is one, has existing demonstrations.
     ///
     /// # Errors
     /// Files that cannot be read or written.
@@ -130,8 +133,8 @@ impl<'a> DialogueGeneration<'a> {
         Ok(work)
     }
 
-    /// The next question with its number; `None` when there is none for now. With replies under way, more
-    /// may come.
+    /// The next question with its number; `None` if there is none for now. While replies are outstanding, more may
+    /// follow.
     pub fn next_question(&mut self) -> Option<(usize, String)> {
         if self.questions >= self.plan.most_questions || self.is_in_sight() {
             return None;
@@ -143,7 +146,7 @@ impl<'a> DialogueGeneration<'a> {
         Some((number, prompt))
     }
 
-    /// Keeps what a question was replied: as a dialogue, as subtopics, or as a rejection. `None` for subtopics.
+    /// Stores the reply to a question: as a dialogue, as subtopics, or as a rejection. `Ok(None)` for subtopics.
     ///
     /// # Errors
     /// Files that cannot be written.
@@ -172,7 +175,7 @@ impl<'a> DialogueGeneration<'a> {
         }
     }
 
-    /// Keeps a reply that is not to be read, as it was cut off or refused.
+    /// Stores a reply that is not parsed, because it was truncated or refused.
     ///
     /// # Errors
     /// Files that cannot be written.
@@ -188,12 +191,12 @@ impl<'a> DialogueGeneration<'a> {
         }
     }
 
-    /// There was no reply to a question: it counts as not asked.
+    /// A question without a reply counts as not asked.
     pub fn lose(&mut self, number: usize) {
         self.under_way.remove(&number);
     }
 
-    /// What was done so far.
+    /// The result so far.
     pub fn generated(&self) -> GenerationOutcome {
         let names = self.labels.names().iter().cloned();
         let short = names.zip(self.missing()).filter(|(_, missing)| *missing > 0);
@@ -209,7 +212,7 @@ impl<'a> DialogueGeneration<'a> {
         shortfall(&self.counts, &self.plan.wanted)
     }
 
-    /// Whether what is under way may well be enough.
+    /// Whether the outstanding replies may be enough.
     fn is_in_sight(&self) -> bool {
         let dialogues = self.under_way.values().filter(|errand| errand.subtopic.is_some()).count();
         self.missing().iter().sum::<usize>() <= dialogues * self.plan.least_turns
@@ -225,7 +228,7 @@ impl<'a> DialogueGeneration<'a> {
         Some((Errand { domain: domain.clone(), subtopic: None }, prompt))
     }
 
-    /// Waits for the subtopics of all domains, so that these take turns from the beginning.
+    /// Waits for the subtopics of all domains, so that domains alternate from the start.
     fn ask_for_dialogue(&self) -> Option<(Errand, String)> {
         if self.under_way.values().any(|errand| errand.subtopic.is_none()) {
             return None;
@@ -249,7 +252,7 @@ impl<'a> DialogueGeneration<'a> {
         Ok(reason)
     }
 
-    /// Counts what is there.
+    /// Counts existing utterances.
     fn count(&mut self, bank: Option<&Bank>) -> Result<(), RetrievalError> {
         for one in bank.into_iter().flat_map(Bank::iter) {
             let one = one?;
@@ -280,7 +283,7 @@ impl<'a> DialogueGeneration<'a> {
         }
     }
 
-    /// The next dialogue on a subtopic, with the emotions that are shortest.
+    /// The next dialogue for a subtopic, with the emotions that are most lacking.
     fn request<'r>(&'r self, domain: &'r str, subtopic: &'r str) -> DialogueRequest<'r> {
         let missing = self.missing();
         let mut wanted: Vec<usize> = (0..missing.len()).filter(|label| missing[*label] > 0).collect();

@@ -1,23 +1,22 @@
-//! What may never be retrieved for whom.
+//! The leakage guard: which demonstrations may never be shown for an utterance.
 //!
-//! A demonstration is closed to an utterance
+//! A demonstration is excluded for an utterance
 //!
-//! - when it is of a validation or test split, in every bank that was not built by force; and in a bank
-//!   that was, when it is of the held-out part of the utterance's own data set;
-//! - when it is the utterance itself or, with `exclude = "dialogue"`, of its dialogue;
-//! - when it says the same, with `exclude_same_text`.
+//! - if it is of a validation or test split, in every bank that was not built by force; and in a bank that was, if it is
+//!   of the held-out part of the utterance's own data set;
+//! - if it is the utterance itself or, with `exclude = "dialogue"`, of its dialogue;
+//! - if it has the same text, with `exclude_same_text`.
 //!
-//! A dialogue is the utterance's own when it has the same data set, split and id. The data set's name in
-//! the bank may be another than the run's, so that four things make it the same: the name, a file of the
-//! same digest among the bank's sources, the same texts in the same order, and, for a dialogue that was cut,
-//! merged, taken apart or retouched, so many texts in common that it is no chance: half of those of the
-//! shorter one, of eight words together. Texts are compared in their [`normalised`](crate::normalised) form.
+//! A dialogue is the utterance's own if it has the same data set, split and id. The data set may have another name in
+//! the bank than in the run, so four things identify it: the name, a file with the same digest among the bank's
+//! sources, the same texts in the same order, and, for a dialogue that was cut, merged, split or edited, more texts in
+//! common than by chance: half of those of the shorter one, with eight words together. Texts are compared in their
+//! [`normalised`](crate::normalised) form.
 //!
-//! A held-out split that went into the bank as a training split is known by the same signs: what of the bank
-//! is a dialogue of an asked validation or test split is closed to all its utterances.
+//! A held-out split that was added to the bank as a training split is identified in the same ways: dialogues of the
+//! bank that are in the validation or test split being searched for are excluded for all its utterances.
 //!
-//! Closed demonstrations are passed over before the best are chosen, so that as many come back as the
-//! bank has.
+//! Demonstrations are excluded before the best are chosen, so that k are returned if the bank has them.
 
 use std::collections::BTreeMap;
 
@@ -27,44 +26,44 @@ use emotrain_recipe::{Exclude, RetrievalSection};
 use crate::bank::{Bank, DialogueKey};
 use crate::text::{TextKey, fingerprint, words};
 
-/// Words that two dialogues do not have in common by chance, when they are half of the texts of one.
+/// Two dialogues do not share this many words by chance, if they are half of the texts of one.
 const TELLING_WORDS: usize = 8;
 
-/// The data that demonstrations are wanted for.
+/// The data for which demonstrations are retrieved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {
-    /// The bank's name for the data set, where it is known.
+    /// The bank's name for the data set, if known.
     pub dataset: Option<String>,
-    /// Its part.
+    /// Its split.
     pub split: SplitKind,
-    /// Of the file it was read from, in hexadecimal, where there is one.
+    /// SHA-256 of its file, in hexadecimal, if there is one.
     pub sha256: Option<String>,
 }
 
-/// What of a bank is open to whom.
+/// What of a bank may be shown.
 #[derive(Debug)]
 pub(crate) struct Guard<'b> {
     bank: &'b Bank,
     exclude: Exclude,
     same_text: bool,
-    /// Whether demonstrations are wanted for a validation or test split.
+    /// Whether demonstrations are for a validation or test split.
     is_held_out: bool,
     /// Which dialogues of the bank may be shown at all.
     open: Vec<bool>,
-    /// The names that the bank has for the asker's data set and split.
+    /// The bank's names for the data set and split of the utterances.
     names: Vec<(String, SplitKind)>,
     /// Dialogues of the bank by their fingerprints, sorted.
     fingerprints: Vec<(u64, u32)>,
 }
 
-/// What of a bank is closed to one utterance beside what is closed to all.
+/// What is excluded for one utterance, in addition to the general exclusions.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Closed {
     /// Dialogues of the bank.
     own: Vec<u32>,
-    /// Within them, this place and this text alone.
+    /// Only this position and this text within them.
     turn: Option<(usize, TextKey)>,
-    /// Demonstrations that say this.
+    /// Demonstrations with this text.
     text: Option<TextKey>,
 }
 
@@ -89,12 +88,12 @@ impl<'b> Guard<'b> {
         Self { bank, exclude, same_text, is_held_out, open, names, fingerprints }
     }
 
-    /// For a text that belongs to no dialogue.
+    /// For a text without a dialogue.
     pub(crate) fn free(&self, text: &str) -> Closed {
         Closed { text: self.same_text.then(|| TextKey::same(text)), ..Closed::default() }
     }
 
-    /// For every utterance of a split, in order; a held-out split closes its own dialogues to all of it.
+    /// For every utterance of a split, in order; dialogues of a held-out split are excluded for all of it.
     pub(crate) fn split(&mut self, split: &Split) -> Vec<Closed> {
         let closed: Vec<Closed> =
             split.dialogues.iter().flat_map(|dialogue| self.dialogue(dialogue)).collect();
@@ -128,7 +127,7 @@ impl<'b> Guard<'b> {
         closed.collect()
     }
 
-    /// The bank's dialogues that have too much in common with a dialogue to be others.
+    /// The bank's dialogues that share too much with a dialogue to be different.
     fn retouched(&self, dialogue: &Dialogue) -> Vec<u32> {
         let texts: BTreeMap<TextKey, usize> = dialogue
             .utterances
@@ -169,7 +168,7 @@ impl<'b> Guard<'b> {
         self.open[dialogue as usize] && !(closed.own.contains(&dialogue) && closed.turn.is_none_or(is_turn))
     }
 
-    /// Whether a demonstration is passed over for its text alone.
+    /// Whether a demonstration is excluded only because of its text.
     pub(crate) fn passes_over_same_text(&self, closed: &Closed) -> bool {
         let rows = closed.text.map_or(&[][..], |text| self.bank.with_text(text));
         rows.iter().any(|row| self.admits_but_for_its_text(closed, *row as usize))

@@ -1,4 +1,4 @@
-//! `index.usearch`: the graph of a bank's vectors, for a search that need not look at all of them.
+//! `index.usearch`: the HNSW graph of a bank's vectors, for approximate search.
 
 use std::path::Path;
 
@@ -10,10 +10,10 @@ use crate::manifest::{HnswParameters, INDEX, IndexRecord, Manifest};
 use crate::search::graph::{DuplicateTexts, Graph, build};
 use crate::vectors::Vectors;
 
-/// Takes up a bank's graph; every byte of it is read.
+/// Loads a bank's graph; every byte of it is checked.
 ///
 /// # Errors
-/// A bank without one; a file that was changed, or that is no graph of this bank.
+/// A bank without one; a file that was changed, or that is not a graph of this bank.
 pub(crate) fn open(bank: &Bank, ef_search: usize) -> Result<Graph, RetrievalError> {
     let (Some(record), Some(vectors), Some(bytes)) =
         (&bank.manifest().index, bank.vectors(), bank.index_bytes())
@@ -27,22 +27,22 @@ pub(crate) fn open(bank: &Bank, ef_search: usize) -> Result<Graph, RetrievalErro
         let expected = record.sha256.clone();
         return Err(fail(BankProblem::OtherContent { found, expected }));
     }
-    let twins = DuplicateTexts::new(vectors, bank.by_exact_text());
-    Graph::open(bytes, vectors, twins, (record.parameters(), ef_search))
+    let duplicates = DuplicateTexts::new(vectors, bank.by_exact_text());
+    Graph::open(bytes, vectors, duplicates, (record.parameters(), ef_search))
         .map_err(|fault| fail(BankProblem::BadIndex(fault)))
 }
 
-/// Makes a bank's graph, or makes it again, and puts it into its folder: after this the bank can be searched with
-/// `retrieval.index = "hnsw"`. A sound one of the same parameters stays. `tell` hears how many of how many texts are
-/// in it. Gives the number of texts.
+/// Builds or rebuilds a bank's graph in its folder: after this the bank can be searched with `retrieval.index =
+/// "hnsw"`. An intact one with the same parameters is kept. `report` is called with the number of texts done and in
+/// total. Returns the number of texts.
 ///
 /// # Errors
-/// A bank that cannot be opened or has no vectors, too little memory, a full disk. The bank is then as it was, or
-/// without a graph.
+/// A bank that does not open or has no vectors, too little memory, a full disk. The bank is then unchanged, or has no
+/// graph.
 pub fn add_index(
     folder: &Path,
     parameters: HnswParameters,
-    tell: &mut dyn FnMut(usize, usize),
+    report: &mut dyn FnMut(usize, usize),
 ) -> Result<usize, RetrievalError> {
     let mut manifest = Manifest::read(folder)?;
     if manifest.index.as_ref().is_some_and(|record| record.parameters() == parameters)
@@ -50,15 +50,15 @@ pub fn add_index(
     {
         return Ok(graph.len());
     }
-    // An index that keeps the bank from being opened is what is to be mended.
+    // The bank opens without its index, which may be what has to be repaired.
     manifest.index = None;
-    write(&Bank::open_as(folder, manifest)?, (parameters, None), tell)
+    write(&Bank::open_as(folder, manifest)?, (parameters, None), report)
 }
 
-/// Takes a bank's index away.
+/// Removes a bank's index.
 ///
 /// # Errors
-/// A folder that is no bank, one that cannot be written to.
+/// A folder that is not a bank or not writable.
 pub fn remove_index(folder: &Path) -> Result<(), RetrievalError> {
     let mut manifest = Manifest::read(folder)?;
     if manifest.index.is_some() {
@@ -77,11 +77,11 @@ pub fn remove_index(folder: &Path) -> Result<(), RetrievalError> {
 /// Writes the graph of an open bank into its folder, then the manifest that names it.
 ///
 /// # Errors
-/// As [`add_index`].
+/// The errors of [`add_index`].
 pub(crate) fn write(
     bank: &Bank,
     (parameters, old): (HnswParameters, Option<&Bank>),
-    tell: &mut dyn FnMut(usize, usize),
+    report: &mut dyn FnMut(usize, usize),
 ) -> Result<usize, RetrievalError> {
     let (folder, record) = (bank.folder(), &bank.manifest().vectors);
     let (Some(vectors), Some(record)) = (bank.vectors(), record) else {
@@ -92,7 +92,7 @@ pub(crate) fn write(
     let nodes = DuplicateTexts::new(vectors, bank.by_exact_text()).firsts;
     let old = old.filter(|old| can_grow(old, vectors, parameters)).and_then(Bank::index_bytes);
     let old = old.map(|bytes| &bytes[..]);
-    let bytes = build(vectors, &nodes, (parameters, old), &mut |done| tell(done, nodes.len()))
+    let bytes = build(vectors, &nodes, (parameters, old), &mut |done| report(done, nodes.len()))
         .map_err(|fault| RetrievalError::bank(&path, BankProblem::BadIndex(fault)))?;
     let index = IndexRecord {
         kind: IndexRecord::HNSW.to_owned(),
@@ -102,7 +102,7 @@ pub(crate) fn write(
         bytes: bytes.len() as u64,
         sha256: sha256_hex(&bytes),
     };
-    // At no moment does the manifest name a graph that is not the one in the folder.
+    // The manifest never names a graph that is not the one in the folder.
     let mut manifest = bank.manifest().clone();
     manifest.index = None;
     manifest.write(folder)?;
@@ -112,7 +112,7 @@ pub(crate) fn write(
     Ok(nodes.len())
 }
 
-/// Whether the graph of an old bank can be added to: these vectors begin with its own.
+/// Whether the graph of an old bank can be extended: these vectors start with its vectors.
 fn can_grow(old: &Bank, vectors: &Vectors, parameters: HnswParameters) -> bool {
     let record = old.manifest().index.as_ref();
     let same = record.is_some_and(|record| record.parameters() == parameters);
@@ -120,7 +120,7 @@ fn can_grow(old: &Bank, vectors: &Vectors, parameters: HnswParameters) -> bool {
     olds.count() > 0 && open(old, 1).is_ok()
 }
 
-/// What is wrong with a bank's graph.
+/// The problem of a bank's graph.
 pub(crate) fn problems(bank: &Bank) -> Vec<RetrievalError> {
     let record = bank.manifest().index.as_ref();
     record.and_then(|_| open(bank, 1).err()).into_iter().collect()

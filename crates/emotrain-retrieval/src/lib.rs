@@ -1,13 +1,13 @@
-//! Demonstrations for prompts: labelled utterances like the one in question.
+//! Demonstrations for prompts: retrieval of similar labelled utterances.
 //!
-//! A [`Builder`] makes a bank of the training splits of data sets and of files of demonstrations; a
-//! [`Bank`] is opened from its folder without being read whole; a [`Retriever`] finds for each utterance
-//! of a split the demonstrations that are most like it, by the vectors of an [`Embedder`] or by words in
-//! common, and never one that would give the answer away: what is closed to whom stands at the top of
-//! `guard.rs`. [`check`] and [`stats`] look a bank over, a [`DialogueGeneration`] and [`review`] grow one.
+//! A [`Builder`] makes a bank from the training splits of data sets and from files of demonstrations; a [`Bank`] is
+//! opened from its folder without loading it; a [`Retriever`] finds the most similar demonstrations for each utterance
+//! of a split, by the vectors of an [`Embedder`] or by lexical search (BM25), and never one that would reveal the
+//! answer: the top of `guard.rs` says what is excluded. [`check`] and [`stats`] inspect a bank, a
+//! [`DialogueGeneration`] and [`review`] grow one.
 //!
-//! The crate deliberately computes no vector of a text, opens no connection and writes no prompt: an
-//! [`Embedder`] is handed in, what to ask a language model is handed out, and what was found is handed on as plain
+//! The crate deliberately computes no vector of a text, opens no connection and writes no prompt: it takes an
+//! [`Embedder`], returns the questions for a language model, and returns results as plain
 //! [`ShownDemonstration`](emotrain_data::ShownDemonstration)s.
 //!
 //! ```
@@ -27,7 +27,7 @@
 //! let section = parse(recipe, "run.toml".as_ref(), &[])?.retrieval;
 //! let bank = Bank::open(&bank)?;
 //! let retriever = Retriever::new(&bank, &section, None)?;
-//! assert_eq!(retriever.engine().to_string(), "words in common (BM25)");
+//! assert_eq!(retriever.engine().to_string(), "lexical search (BM25)");
 //! let hits = retriever.for_texts(&["Why is the bus late?"])?;
 //! assert_eq!(bank.demonstration(hits[0][0].row)?.emotion, "anger");
 //! # Ok::<(), Box<dyn std::error::Error>>(())

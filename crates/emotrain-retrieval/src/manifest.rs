@@ -1,4 +1,4 @@
-//! `manifest.json`: what a bank is made of. Without it a folder is no bank.
+//! `manifest.json`: the contents of a bank. A folder without it is not a bank.
 
 use std::io;
 use std::path::Path;
@@ -9,89 +9,89 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{BankProblem, RetrievalError};
 
-/// The version that this program writes.
+/// The version that is written.
 pub(crate) const FORMAT_VERSION: u32 = 2;
-/// The version before, which has no digest of the manifest itself and no index.
+/// The previous version, without a digest of the manifest itself and without an index.
 const FIRST_VERSION: u32 = 1;
-/// More than a manifest can be.
+/// The size limit of a manifest.
 const MOST_BYTES: u64 = 1 << 26;
 /// The manifest's name in the folder of a bank.
 pub(crate) const MANIFEST: &str = "manifest.json";
-/// One [`Demonstration`](emotrain_data::Demonstration) a line.
+/// One [`Demonstration`](emotrain_data::Demonstration) per line.
 pub(crate) const DEMONSTRATIONS: &str = "demonstrations.jsonl";
-/// One vector a demonstration.
+/// One vector per demonstration.
 pub(crate) const VECTORS: &str = "vectors.safetensors";
 /// The graph of the vectors.
 pub(crate) const INDEX: &str = "index.usearch";
 
-/// What a bank is made of.
+/// The contents of a bank.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// Version of this format: 2, or 1 in a bank of the program before.
+    /// Version of this format: 2, or 1 for banks of the previous program.
     pub format_version: u32,
-    /// How many demonstrations it holds.
+    /// The number of demonstrations.
     pub count: usize,
     /// The file of demonstrations.
     pub demonstrations: FileRecord,
-    /// The file of vectors; a bank may be without.
+    /// The file of vectors, if the bank has vectors.
     pub vectors: Option<VectorsRecord>,
-    /// What it was built from, in order.
+    /// Its sources, in order.
     pub sources: Vec<SourceFile>,
-    /// Whether a validation or test split was put in by force.
+    /// Whether a validation or test split was added by force.
     pub held_out_forced: bool,
-    /// The index of the vectors; a bank may be without.
+    /// The index of the vectors, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub index: Option<IndexRecord>,
-    /// Of all the rest of the manifest, in hexadecimal; version 1 has none.
+    /// SHA-256 of the rest of the manifest, in hexadecimal; version 1 has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manifest_sha256: Option<String>,
 }
 
-/// A file as it was written.
+/// A file as written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileRecord {
     /// Its length.
     pub bytes: u64,
-    /// Of its bytes, in hexadecimal.
+    /// SHA-256 of the file, in hexadecimal.
     pub sha256: String,
 }
 
-/// The vectors and what made them.
+/// The vectors and their encoder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VectorsRecord {
     /// [`Embedder::identity`](crate::Embedder::identity) of the encoder.
     pub encoder: String,
-    /// Numbers in a vector.
+    /// The width of a vector.
     pub dimensions: usize,
     /// The file's length.
     pub bytes: u64,
-    /// Of the file's bytes, in hexadecimal.
+    /// SHA-256 of the file, in hexadecimal.
     pub sha256: String,
 }
 
-/// An index of the vectors and what it was made with.
+/// An index of the vectors and its parameters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IndexRecord {
-    /// Which one: `"hnsw"`.
+    /// The kind: `"hnsw"`.
     pub kind: String,
     /// [`HnswParameters::m`].
     pub m: usize,
     /// [`HnswParameters::ef_construction`].
     pub ef_construction: usize,
-    /// The digest of the vectors that it was made of.
+    /// The digest of its vectors.
     pub vectors_sha256: String,
     /// The file's length.
     pub bytes: u64,
-    /// Of the file's bytes, in hexadecimal.
+    /// SHA-256 of the file, in hexadecimal.
     pub sha256: String,
 }
 
 impl IndexRecord {
-    /// The one kind there is.
+    /// The only kind.
     pub(crate) const HNSW: &str = "hnsw";
 
     pub(crate) fn parameters(&self) -> HnswParameters {
@@ -99,19 +99,19 @@ impl IndexRecord {
     }
 }
 
-/// A file that a bank was built from.
+/// A file from which a bank was built.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SourceFile {
     /// Its name, without the folder.
     pub file: String,
-    /// Of its bytes, in hexadecimal.
+    /// SHA-256 of the file, in hexadecimal.
     pub sha256: String,
-    /// Under which data set its demonstrations went in, unless they say so themselves.
+    /// The data set of its demonstrations, unless they name their own.
     pub dataset: String,
-    /// Which part of it.
+    /// The split of its demonstrations.
     pub split: SplitKind,
-    /// Demonstrations it brought.
+    /// The number of demonstrations it added.
     pub demonstrations: usize,
 }
 
@@ -119,13 +119,13 @@ impl Manifest {
     /// Reads the manifest of the bank in `folder`.
     ///
     /// # Errors
-    /// A folder without one, a format that is not ours.
+    /// A folder without one, an unknown format.
     pub fn read(folder: &Path) -> Result<Self, RetrievalError> {
         #[derive(Deserialize)]
         struct Version {
             format_version: u32,
         }
-        // A build may have been killed while it put another bank in the place of this one.
+        // A process may have been killed while it replaced this bank.
         emotrain_base::recover(folder)?;
         let path = folder.join(MANIFEST);
         let unreadable = |error: io::Error| {
@@ -156,7 +156,7 @@ impl Manifest {
         let said = manifest.manifest_sha256.take();
         if found == FIRST_VERSION {
             if said.is_some() || manifest.index.is_some() {
-                let message = "version 1 knows no index and no digest of its own".to_owned();
+                let message = "version 1 has no index and no digest".to_owned();
                 return Err(RetrievalError::bank(&path, BankProblem::BadManifest(message)));
             }
             return Ok(manifest);
@@ -169,14 +169,14 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// Of all but the digest itself.
+    /// The digest of everything else.
     fn digest(&self) -> String {
         let rest = Self { manifest_sha256: None, ..self.clone() };
         sha256_hex(serde_json::to_string(&rest).unwrap_or_default().as_bytes())
     }
 
     /// # Errors
-    /// Those of [`write_atomic`].
+    /// The errors of [`write_atomic`].
     pub(crate) fn write(&self, folder: &Path) -> Result<(), RetrievalError> {
         let mut manifest = Self { format_version: FORMAT_VERSION, ..self.clone() };
         manifest.manifest_sha256 = Some(manifest.digest());
@@ -185,41 +185,41 @@ impl Manifest {
         Ok(write_atomic(&folder.join(MANIFEST), text.as_bytes())?)
     }
 
-    /// What decides which demonstrations a search gives: equal for banks of equal contents.
+    /// A digest of what determines search results: equal for banks with equal contents.
     pub fn content_hash(&self) -> String {
         let vectors = self.vectors.as_ref().map_or("", |vectors| vectors.sha256.as_str());
         sha256_hex(format!("{}\n{vectors}\n{}", self.demonstrations.sha256, self.held_out_forced).as_bytes())
     }
 }
 
-/// What a graph is built with, in the words of hnswlib and FAISS.
+/// The parameters of a graph, named as in hnswlib and FAISS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HnswParameters {
-    /// Neighbours that a node keeps, twice as many on the lowest level. At least 2.
+    /// Neighbours per node, twice as many on the lowest level. At least 2.
     pub m: usize,
-    /// Candidates that are weighed for a new node.
+    /// Candidates examined for a new node.
     pub ef_construction: usize,
 }
 
 impl Default for HnswParameters {
-    /// Those of usearch.
+    /// usearch's defaults.
     fn default() -> Self {
         Self { m: 16, ef_construction: 128 }
     }
 }
 
 impl HnswParameters {
-    /// Refuses what no graph can be built with.
+    /// Refuses parameters for which no graph can be built.
     ///
     /// # Errors
-    /// What is wrong with them.
+    /// The problem with them.
     pub(crate) fn check(self) -> Result<(), String> {
         let Self { m, ef_construction } = self;
         if (2..=512).contains(&m) && (1..=65_536).contains(&ef_construction) {
             return Ok(());
         }
         Err(format!(
-            "an index with m {m} and ef_construction {ef_construction}; they go from 2 to 512 and from 1 to 65536"
+            "an index with m {m} and ef_construction {ef_construction}; the limits are 2 to 512 and 1 to 65536"
         ))
     }
 }

@@ -1,23 +1,23 @@
-//! Rows in a quarter of their size, to pass over most of them unread.
+//! int8 quantisation of rows with an error bound, to skip most float32 rows without reading them.
 //!
-//! A row is kept in float32 and quantised to int8: whole numbers from -127 to 127, the step between them, and
-//! how far the row is from what they stand for. For a query q and a row x, quantised q' and x',
+//! A row is stored in float32 and quantised to int8: integers from -127 to 127, their step, and the distance between
+//! the row and its quantised form. For a query q and a row x, quantised q' and x',
 //!
 //! `q·x = q'·x' + q'·(x - x') + (q - q')·x ≤ q'·x' + |q'|·|x - x'| + |q - q'|·|x|`
 //!
-//! so the product of the quantised two bounds the score. Only a row whose bound is above the worst of the best
-//! so far is read in float32 and scored; the outcome is that of scoring all.
+//! so the product of the quantised forms bounds the score. Only a row whose bound exceeds the worst of the best scores
+//! so far is read in float32 and scored; the result is that of scoring all rows.
 
 mod integer;
 
 use self::integer::{QueryCodes, product_of_rows};
 
-/// Greater than the rounding errors of a bound, and of a row's length.
+/// Exceeds the rounding errors of a bound, and of a row's length.
 const SLACK: f32 = 2e-5;
-/// The greatest length of a row.
+/// The maximum length of a row.
 const LENGTH: f32 = 1.0 + crate::embed::UNIT_TOLERANCE;
 
-/// Rows, quantised to int8.
+/// Rows quantised to int8.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct QuantisedRows<'a> {
     /// `[N × width]`.
@@ -28,7 +28,7 @@ pub(crate) struct QuantisedRows<'a> {
     pub(crate) errors: &'a [f32],
 }
 
-/// A row quantised: codes, step, distance.
+/// A quantised row: codes, step, distance.
 pub(crate) fn quantise(row: &[f32]) -> (Vec<i8>, f32, f32) {
     let step = step(row, f32::from(i8::MAX));
     #[expect(clippy::cast_possible_truncation, reason = "a quotient of at most 127, rounded")]
@@ -37,7 +37,7 @@ pub(crate) fn quantise(row: &[f32]) -> (Vec<i8>, f32, f32) {
     (codes, step, error)
 }
 
-/// A quantised query, in finer steps.
+/// A quantised query, with finer steps.
 pub(crate) struct Query {
     codes: QueryCodes,
     step: f32,
@@ -47,8 +47,8 @@ pub(crate) struct Query {
 
 impl Query {
     pub(crate) fn new(query: &[f32]) -> Self {
-        // Products with a row's codes add up to at most width · 127 · 8,191, which 32 bits hold for
-        // 2,064 numbers; longer vectors get coarser steps.
+        // Products with a row's codes sum to at most width · 127 · 8,191, which fits in 32 bits up to width 2,064;
+        // longer vectors get coarser steps.
         let most = (f64::from(i32::MAX) / (127.0 * query.len() as f64)).min(8191.0).floor();
         #[expect(clippy::cast_possible_truncation, reason = "at most 8,191")]
         let step = step(query, most as f32);
@@ -59,7 +59,7 @@ impl Query {
         Self { codes: QueryCodes::new(codes), step, error, length }
     }
 
-    /// Writes into `bounds` the most that each of the rows from `first` on can score.
+    /// Writes into `bounds` the maximum score of each row from `first` on.
     pub(crate) fn bounds(&self, quantised: QuantisedRows<'_>, first: usize, bounds: &mut [f32]) {
         let width = self.codes.len();
         let codes = &quantised.codes[first * width..(first + bounds.len()) * width];
@@ -74,7 +74,7 @@ impl Query {
         }
     }
 
-    /// About what a row scores.
+    /// The approximate score of a row.
     pub(crate) fn estimate(&self, quantised: QuantisedRows<'_>, row: usize) -> f32 {
         let mut product = [0];
         self.codes.products(quantised.row(row), &mut product);
@@ -91,7 +91,7 @@ impl<'a> QuantisedRows<'a> {
         &self.codes[row * width..(row + 1) * width]
     }
 
-    /// Whether a row is this vector, quantised.
+    /// Whether a row is the quantised form of this vector.
     pub(crate) fn is_of(self, row: usize, vector: &[f32]) -> bool {
         let (codes, step, error) = quantise(vector);
         self.row(row) == codes
@@ -99,7 +99,7 @@ impl<'a> QuantisedRows<'a> {
             && self.errors[row].to_bits() == error.to_bits()
     }
 
-    /// About the product of two rows.
+    /// The approximate product of two rows.
     pub(crate) fn estimate(self, one: usize, other: usize) -> f32 {
         #[expect(clippy::cast_precision_loss, reason = "an estimate")]
         let product = product_of_rows(self.row(one), self.row(other)) as f32;
@@ -107,13 +107,13 @@ impl<'a> QuantisedRows<'a> {
     }
 }
 
-/// The step that takes the greatest number to `most`; 1 for a row of zeros.
+/// The step that maps the largest number to `most`; 1 for a row of zeros.
 fn step(row: &[f32], most: f32) -> f32 {
     let greatest = row.iter().fold(0.0_f32, |greatest, value| greatest.max(value.abs()));
     if greatest > 0.0 { greatest / most } else { 1.0 }
 }
 
-/// The distance between a row and another, rounded up.
+/// The distance between two rows, rounded up.
 fn distance(row: &[f32], other: impl Iterator<Item = f32>) -> f32 {
     let squares = row.iter().zip(other).map(|(one, other)| f64::from(one - other).powi(2));
     #[expect(clippy::cast_possible_truncation, reason = "rounded up by more than the loss")]

@@ -1,4 +1,4 @@
-//! From utterances to demonstrations.
+//! Retrieving demonstrations for utterances.
 
 use std::fmt;
 
@@ -18,10 +18,10 @@ use crate::search::lexical::Lexical;
 use crate::search::{Hit, SearchQuery};
 use crate::text::TextKey;
 
-/// Texts that are handed to an encoder at a time.
+/// Texts per call of the encoder.
 const AT_ONCE: usize = 512;
 
-/// Finds demonstrations in a bank, by the vectors of an encoder or by words in common.
+/// Retrieves demonstrations from a bank, by the vectors of an encoder or by lexical search.
 pub struct Retriever<'a> {
     bank: &'a Bank,
     section: &'a RetrievalSection,
@@ -29,40 +29,39 @@ pub struct Retriever<'a> {
 }
 
 enum Engine<'a> {
-    /// Exact cosine over the bank's vectors.
+    /// Exact cosine similarity over the bank's vectors.
     Dense(&'a dyn Embedder),
-    /// Cosine over those of the bank's vectors that its graph leads to.
+    /// Approximate search with an HNSW graph.
     Graph(&'a dyn Embedder, Box<Graph>),
-    /// BM25 over the bank's words.
+    /// BM25 over the bank's texts.
     Lexical(Box<Lexical>),
 }
 
-/// Which way of searching was used. Prints as it is told to users.
+/// The search method. Displayed as it is reported to users.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EngineName {
-    /// Exact cosine over vectors of the encoder of this identity.
+    /// Exact cosine similarity over vectors of the encoder with this identity.
     Dense(String),
-    /// Cosine over some of them, by a graph.
+    /// Approximate cosine similarity with an HNSW graph.
     Hnsw {
         /// The encoder's identity.
         encoder: String,
-        /// Neighbours that a node keeps.
+        /// Neighbours per node.
         m: usize,
-        /// Candidates that were weighed for a new node.
+        /// Candidates examined for a new node.
         ef_construction: usize,
-        /// Candidates that are weighed for a query.
+        /// Candidates examined per query.
         ef_search: usize,
         /// The digest of the graph.
         sha256: String,
     },
-    /// Words in common.
+    /// BM25.
     Lexical,
 }
 
 impl EngineName {
-    /// What decides which demonstrations are found, wherever an encoder was: "lexical", or its digest, and
-    /// the digest of a graph.
+    /// What determines the results, wherever an encoder was found: "lexical", or its digest, and the digest of a graph.
     pub fn decisive(&self) -> String {
         match self {
             Self::Dense(encoder) => encoder_digest(encoder).to_owned(),
@@ -83,7 +82,7 @@ impl fmt::Display for EngineName {
                 "approximate cosine (HNSW, m {m}, ef_construction {ef_construction}, ef_search {ef_search}) \
                  over vectors of {encoder}"
             ),
-            Self::Lexical => f.write_str("words in common (BM25)"),
+            Self::Lexical => f.write_str("lexical search (BM25)"),
         }
     }
 }
@@ -92,13 +91,13 @@ impl fmt::Display for EngineName {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Retrieved {
-    /// How they were found.
+    /// The search method.
     pub engine: EngineName,
-    /// Each utterance with what was found for it, the most similar first, in the split's order.
+    /// Each utterance with its demonstrations, the most similar first, in the split's order.
     pub hits: Vec<(UtteranceId, Vec<Hit>)>,
-    /// Utterances for which a demonstration was passed over because it says the same.
+    /// Utterances for which a demonstration was excluded because of its equal text.
     pub same_text: usize,
-    /// Utterances that got fewer demonstrations than were asked for.
+    /// Utterances with fewer demonstrations than requested.
     pub short: usize,
 }
 
@@ -108,22 +107,22 @@ impl fmt::Display for Retrieved {
         let Self { engine, hits, same_text, short } = self;
         write!(f, "{shown} demonstrations for {} utterances by {engine}", hits.len())?;
         if *same_text > 0 {
-            write!(f, "; for {same_text}, demonstrations of the same text were passed over")?;
+            write!(f, "; for {same_text}, demonstrations with the same text were excluded")?;
         }
         if *short > 0 {
-            write!(f, "; {short} got fewer than asked for")?;
+            write!(f, "; {short} got fewer than requested")?;
         }
         Ok(())
     }
 }
 
 impl<'a> Retriever<'a> {
-    /// Chooses the way of searching. `embedder` is the sentence encoder at hand, if there is one: with
-    /// `retrieval.encoder = "auto"` it is used where the bank's vectors are its own.
+    /// Selects the search method. `embedder` is the available sentence encoder, if any: with `retrieval.encoder =
+    /// "auto"` it is used if it computed the bank's vectors.
     ///
     /// # Errors
-    /// With a named encoder: none at hand, a bank without vectors, or with another encoder's. With an index: a bank
-    /// without one, one that is damaged, a search by words.
+    /// For a named encoder: it is unavailable, or the bank has no vectors or another encoder's. For an index: the bank
+    /// has none, it is damaged, or the search is lexical.
     pub fn new(
         bank: &'a Bank,
         section: &'a RetrievalSection,
@@ -157,7 +156,7 @@ impl<'a> Retriever<'a> {
         Ok(Self { bank, section, engine })
     }
 
-    /// Which way of searching was chosen: to be told to the user.
+    /// The selected search method, to be reported to the user.
     pub fn engine(&self) -> EngineName {
         match &self.engine {
             Engine::Dense(embedder) => EngineName::Dense(embedder.identity()),
@@ -173,10 +172,10 @@ impl<'a> Retriever<'a> {
         }
     }
 
-    /// Demonstrations for every utterance of a split, as the section wants them.
+    /// Demonstrations for every utterance of a split, according to the section.
     ///
     /// # Errors
-    /// What the encoder reports.
+    /// An error of the encoder.
     pub fn for_split(&self, split: &Split, asked: &Asked) -> Result<Retrieved, RetrievalError> {
         let mut guard = Guard::new(self.bank, self.section, asked);
         let closed = guard.split(split);
@@ -189,11 +188,11 @@ impl<'a> Retriever<'a> {
         Ok(Retrieved { engine: self.engine(), hits, same_text, short })
     }
 
-    /// Demonstrations for texts that belong to no dialogue. Nothing is known of where they come from:
-    /// held-out demonstrations are found only in a bank that was built by force.
+    /// Demonstrations for texts without a dialogue. Their origin is unknown: held-out demonstrations are returned only
+    /// from a bank that was built by force.
     ///
     /// # Errors
-    /// What the encoder reports.
+    /// An error of the encoder.
     pub fn for_texts(&self, texts: &[&str]) -> Result<Vec<Vec<Hit>>, RetrievalError> {
         let asked = Asked { dataset: None, split: emotrain_data::SplitKind::Train, sha256: None };
         let guard = Guard::new(self.bank, self.section, &asked);
@@ -234,7 +233,7 @@ impl<'a> Retriever<'a> {
         }
     }
 
-    /// The texts' vectors. What the bank holds a vector of is not encoded again, and no text twice.
+    /// The texts' vectors. Texts with a vector in the bank are not encoded again, and no text is encoded twice.
     fn encode(&self, embedder: &dyn Embedder, texts: &[&str]) -> Result<Vec<f32>, RetrievalError> {
         let width = embedder.dimensions();
         let mut vectors = vec![0.0; texts.len() * width];
@@ -246,7 +245,7 @@ impl<'a> Retriever<'a> {
                 None => missing.entry(text).or_default().push(at),
             }
         }
-        // Texts of like length together: an encoder pads a batch to its longest.
+        // Texts of similar length together: an encoder pads a batch to its longest.
         missing.sort_by(|one, _, other, _| one.len().cmp(&other.len()).then(one.cmp(other)));
         let wanted: Vec<&str> = missing.keys().copied().collect();
         for (chunk, texts) in wanted.chunks(AT_ONCE).enumerate() {
@@ -260,10 +259,10 @@ impl<'a> Retriever<'a> {
         Ok(vectors)
     }
 
-    /// What was found as a prompt shows it, in the same order.
+    /// Results as a prompt shows them, in the same order.
     ///
     /// # Errors
-    /// Those of [`Bank::demonstration`].
+    /// The errors of [`Bank::demonstration`].
     pub fn shown(&self, hits: &[Hit], labels: &LabelSet) -> Result<Vec<ShownDemonstration>, RetrievalError> {
         let shown = hits.iter().map(|hit| {
             let found = self.bank.demonstration(hit.row)?;
@@ -277,16 +276,16 @@ impl<'a> Retriever<'a> {
         shown.collect()
     }
 
-    /// What was found with its demonstrations, for people to look at.
+    /// Results with their demonstrations, for display.
     ///
     /// # Errors
-    /// Those of [`Bank::demonstration`].
+    /// The errors of [`Bank::demonstration`].
     pub fn neighbours(&self, hits: &[Hit]) -> Result<Vec<(Demonstration, f32)>, RetrievalError> {
         hits.iter().map(|hit| Ok((self.bank.demonstration(hit.row)?, hit.score))).collect()
     }
 }
 
-/// A bound of -1 is none: rounding may take a cosine below it.
+/// A minimum of -1 means none: rounding may give a cosine below it.
 fn least(bound: f32) -> f32 {
     if bound <= -1.0 { f32::NEG_INFINITY } else { bound }
 }
@@ -297,7 +296,7 @@ fn lexical(bank: &Bank) -> Result<Lexical, RetrievalError> {
     Ok(Lexical::new(&texts))
 }
 
-/// Refuses an encoder that is not the one the bank's vectors come from.
+/// Refuses an encoder that did not compute the bank's vectors.
 ///
 /// # Errors
 /// [`BankProblem::NoVectors`] and [`BankProblem::OtherEncoder`].

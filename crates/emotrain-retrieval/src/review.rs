@@ -1,5 +1,5 @@
-//! Checking labels by people: the labels are hidden, two annotators label every
-//! utterance anew, and what both agree on with the original is kept.
+//! Human review of labels: the labels are hidden, two annotators label every utterance, and those that both confirm are
+//! kept.
 
 mod kappa;
 
@@ -17,29 +17,29 @@ use crate::error::{BankProblem, RetrievalError};
 
 pub use kappa::cohen_kappa;
 
-/// Utterances before the one in question that an annotator sees.
+/// Context utterances that an annotator sees.
 const CONTEXT: usize = 3;
 
-/// A line of a sheet for an annotator, who fills in `label`.
+/// A line of an annotator's sheet, who fills in `label`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SheetRow {
     /// The demonstration's identity.
     pub id: String,
-    /// What was said right before, as `speaker: text`.
+    /// The preceding utterances, as `speaker: text`.
     pub context: Vec<String>,
-    /// Who says it.
+    /// The speaker.
     pub speaker: String,
-    /// What is said.
+    /// The text.
     pub text: String,
     /// Empty on a new sheet.
     pub label: String,
 }
 
-/// What an annotator says of demonstrations, by their identity.
+/// An annotator's labels, by demonstration identity.
 pub type Annotations = BTreeMap<String, Label>;
 
-/// An annotated line; whatever else it holds is passed over.
+/// An annotated line; other keys are ignored.
 #[derive(Deserialize)]
 #[serde(expecting = "an object with `id` and `label`")]
 struct AnnotatedRow {
@@ -47,7 +47,7 @@ struct AnnotatedRow {
     label: String,
 }
 
-/// A sheet without labels, the lines in an order that depends on the seed alone.
+/// A sheet without labels, in an order that depends only on the seed.
 pub fn sheet(demonstrations: &[Demonstration], seed: u64) -> Vec<SheetRow> {
     let said = |one: &Demonstration| {
         let speaker = one.speaker.as_deref().unwrap_or("?");
@@ -73,11 +73,11 @@ pub fn sheet(demonstrations: &[Demonstration], seed: u64) -> Vec<SheetRow> {
     rows
 }
 
-/// Reads an annotator's file: JSONL with `id` and `label`, such as a filled-in sheet. Lines whose label
-/// is empty are not annotated yet.
+/// Reads an annotator's file: JSONL with `id` and `label`, such as a filled-in sheet. Lines with an empty label are not
+/// annotated yet.
 ///
 /// # Errors
-/// A file that cannot be read, a label that is not of `labels`, an id that is annotated twice.
+/// A file that cannot be read, a label that is not in `labels`, a repeated id.
 pub fn read_annotations(path: &Path, labels: &LabelSet) -> Result<Annotations, RetrievalError> {
     let file = TextFile::read(path)?;
     let mut annotations = Annotations::new();
@@ -95,38 +95,38 @@ pub fn read_annotations(path: &Path, labels: &LabelSet) -> Result<Annotations, R
     Ok(annotations)
 }
 
-/// What two annotators made of demonstrations.
+/// The result of two annotators' review.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Review {
-    /// Places of the demonstrations that both annotators label as they were labelled.
+    /// Rows of the demonstrations whose label both annotators confirm.
     pub kept: Vec<usize>,
     /// Demonstrations that both annotated.
     pub judged: usize,
-    /// Demonstrations that one or both did not.
+    /// Demonstrations that one or both did not annotate.
     pub unjudged: usize,
-    /// Cohen's kappa of the annotators; `None` where it is not defined.
+    /// Cohen's kappa between the annotators; `None` if undefined.
     pub between: Option<f64>,
-    /// Of the first and the original labels.
+    /// Between the first annotator and the original labels.
     pub first: Option<f64>,
-    /// Of the second and the original labels.
+    /// Between the second annotator and the original labels.
     pub second: Option<f64>,
-    /// Judged and kept per label, in the label set's order.
+    /// Numbers of judged and kept demonstrations per label, in the label set's order.
     pub labels: Vec<LabelReview>,
 }
 
-/// A label's share of a review.
+/// One label's counts in a review.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LabelReview {
-    /// The label set's own word.
+    /// The label's name.
     pub label: String,
-    /// Judged demonstrations that were labelled so.
+    /// Judged demonstrations with this label.
     pub judged: usize,
-    /// Of them, kept.
+    /// How many of them were kept.
     pub kept: usize,
 }
 
-/// Compares two annotators with each other and with the original labels. Demonstrations whose original
-/// label is not of `labels` count as not judged.
+/// Compares two annotators with each other and with the original labels. Demonstrations whose original label is not in
+/// `labels` count as not judged.
 pub fn review(
     demonstrations: &[Demonstration],
     first: &Annotations,
@@ -169,8 +169,7 @@ pub fn review(
 }
 
 impl Review {
-    /// What is missing per label after this review, for the next round: of those that are short, with
-    /// their numbers.
+    /// The missing numbers per label after this review, for the next round.
     pub fn short(&self, per_label: usize) -> Vec<(String, usize)> {
         let missing = self.labels.iter().map(|one| (one.label.clone(), per_label.saturating_sub(one.kept)));
         missing.filter(|(_, missing)| *missing > 0).collect()

@@ -1,4 +1,4 @@
-//! Finding the demonstrations that are most like a text: exactly, and always the same ones.
+//! Finding the most similar demonstrations, deterministically.
 
 pub(crate) mod dense;
 pub(crate) mod graph;
@@ -7,31 +7,31 @@ pub(crate) mod lexical;
 
 use serde::{Deserialize, Serialize};
 
-/// A demonstration that was found.
+/// A search result.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Hit {
-    /// Its place in the bank, counted from 0.
+    /// Its row in the bank, counted from 0.
     pub row: usize,
-    /// How similar it is; at most 1, up to rounding.
+    /// Its similarity; at most 1, up to rounding.
     pub score: f32,
 }
 
-/// What a search looks for.
+/// The parameters of a search.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SearchQuery<'a> {
-    /// Most demonstrations.
+    /// The maximum number of results.
     pub(crate) k: usize,
-    /// Least similarity.
+    /// The minimum similarity.
     pub(crate) min_score: f32,
-    /// Each demonstration's emotion and how many emotions there are, to take turns between them.
+    /// Each demonstration's emotion and the number of emotions, to alternate between them.
     pub(crate) balance: Option<(&'a [u16], usize)>,
 }
 
-/// The best of what it was offered: by score, and of equal scores the earlier rows.
+/// The best candidates so far: by score, and in a tie the earlier rows.
 #[derive(Clone, Debug)]
 pub(crate) struct Best<'a> {
     wish: SearchQuery<'a>,
-    /// One list, or one for each emotion; best first.
+    /// One list, or one per emotion; best first.
     lists: Vec<Vec<Hit>>,
 }
 
@@ -45,7 +45,7 @@ impl<'a> Best<'a> {
         self.wish.balance.map_or(0, |(emotions, _)| usize::from(emotions[row]))
     }
 
-    /// Takes a row in if it is among the best; `admits` is asked only then.
+    /// Adds a row if it is among the best; `admits` is called only then.
     #[inline]
     pub(crate) fn offer(&mut self, row: usize, score: f32, admits: impl FnOnce(usize) -> bool) {
         let (k, place) = (self.wish.k, self.place(row));
@@ -59,13 +59,13 @@ impl<'a> Best<'a> {
         }
     }
 
-    /// Whether a row might be taken in that scores at most `bound`.
+    /// Whether a row with a score of at most `bound` might be added.
     #[inline]
     fn might_want(&self, row: usize, bound: f32) -> bool {
         self.wants(&self.lists[self.place(row)], bound)
     }
 
-    /// Whether a row might be taken into a list that scores at most `bound`.
+    /// Whether a row with a score of at most `bound` might be added to a list.
     fn wants(&self, list: &[Hit], bound: f32) -> bool {
         bound >= self.wish.min_score
             && bound > f32::NEG_INFINITY
@@ -76,8 +76,8 @@ impl<'a> Best<'a> {
         self.lists[self.place(row)].iter().any(|hit| hit.row == row)
     }
 
-    /// The best ones, best first. With balance: the best of each emotion, then the second of each, and
-    /// so on until there are k; the last round may leave out the emotions whose turn would bring least.
+    /// The best ones, best first. With balance: the best of each emotion, then the second of each, and so on until
+    /// there are k; the last round may leave out the emotions with the lowest scores.
     pub(crate) fn into_hits(self) -> Vec<Hit> {
         let rounds = self.lists.iter().map(Vec::len).max().unwrap_or(0);
         let mut hits = Vec::new();
@@ -92,7 +92,7 @@ impl<'a> Best<'a> {
     }
 }
 
-/// By score, the highest first, then by place in the bank.
+/// By score, the highest first, then by row.
 fn sort(hits: &mut [Hit]) {
     hits.sort_by(|one, other| other.score.total_cmp(&one.score).then(one.row.cmp(&other.row)));
 }

@@ -1,4 +1,4 @@
-//! What a bank holds, counted.
+//! Counts of a bank's contents.
 
 mod near;
 
@@ -14,12 +14,12 @@ use crate::text::{TextKey, words};
 
 pub use near::{NearDuplicates, NearMethod};
 
-/// Counts of a bank; prints as a table.
+/// Counts of a bank; displayed as a table.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stats {
     /// All demonstrations.
     pub count: usize,
-    /// Dialogues they come from.
+    /// Their dialogues.
     pub dialogues: usize,
     /// Demonstrations by data set and split, in the bank's order.
     pub sources: Vec<(String, SplitKind, usize)>,
@@ -31,20 +31,20 @@ pub struct Stats {
     pub words: TextLengths,
     /// Characters in a text.
     pub characters: TextLengths,
-    /// Texts that say the same.
+    /// Duplicate texts.
     pub duplicates: Duplicates,
-    /// Texts that say nearly the same.
+    /// Near-duplicate texts.
     pub near_duplicates: NearDuplicates,
 }
 
-/// How often an emotion occurs.
+/// The frequency of an emotion.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EmotionCount {
-    /// The name that all data sets share.
+    /// The name shared by all data sets.
     pub emotion: String,
     /// Demonstrations.
     pub count: usize,
-    /// The words of the data sets for it, in the bank's order.
+    /// The data sets' names for it, in the bank's order.
     pub labels: Vec<String>,
 }
 
@@ -53,31 +53,31 @@ pub struct EmotionCount {
 pub struct TextLengths {
     /// The shortest.
     pub least: usize,
-    /// Half are as long or shorter.
+    /// The median.
     pub median: usize,
     /// The arithmetic mean.
     pub mean: f64,
-    /// 95 in 100 are as long or shorter.
+    /// The 95th percentile.
     pub most_but_5_percent: usize,
     /// The longest.
     pub most: usize,
 }
 
-/// Texts that are there more than once, by their normalised form.
+/// Duplicate texts, by their normalised form.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Duplicates {
-    /// Different texts of which there are several.
+    /// Distinct texts that occur more than once.
     pub texts: usize,
     /// Demonstrations beyond the first of each.
     pub surplus: usize,
-    /// Of the texts, those that carry different emotions.
+    /// Those of the texts that have different emotions.
     pub contradictory: usize,
 }
 
 /// Counts a bank. Near-duplicates: see [`NearDuplicates`].
 ///
 /// # Errors
-/// Those of [`Bank::demonstration`].
+/// The errors of [`Bank::demonstration`].
 pub fn stats(bank: &Bank) -> Result<Stats, RetrievalError> {
     let mut sources: IndexMap<(String, SplitKind), usize> = IndexMap::new();
     let mut emotions: IndexMap<String, IndexMap<String, usize>> = IndexMap::new();

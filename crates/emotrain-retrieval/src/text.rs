@@ -1,27 +1,27 @@
-//! What counts as the same text, and what as a word.
+//! Text comparison, and words.
 
 use std::hash::Hasher as _;
 
 use bm25::Tokenizer;
 
-/// A number that stands for a text: equal texts have equal ones, and two different ones among a
-/// million have the same with a probability of about 10⁻⁸.
+/// A key of a text: equal texts have equal keys, and among a million different texts two have the same key with a
+/// probability of about 10⁻⁸.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct TextKey(pub(crate) u64);
 
 impl TextKey {
-    /// Of the text as it stands.
+    /// The key of the literal text.
     pub(crate) fn exact(text: &str) -> Self {
         Self::of(text.as_bytes())
     }
 
-    /// Of the text in its [`normalised`] form.
+    /// The key of the [`normalised`] text.
     pub(crate) fn same(text: &str) -> Self {
         Self::of(normalised(text).as_bytes())
     }
 
-    /// Eight bytes at a time: each step multiplies to twice the width and folds the halves together. Kept
-    /// on disk, so that it is ours and stays as it is.
+    /// Eight bytes at a time: each step multiplies to double width and folds the halves. Keys are stored on disk, so
+    /// the function is our own and must never change.
     fn of(bytes: &[u8]) -> Self {
         let fold = |state: u64, factor: u64| {
             let product = u128::from(state) * u128::from(factor);
@@ -40,8 +40,8 @@ impl TextKey {
     }
 }
 
-/// The text by which two utterances are told to say the same: lower case, runs of anything but letters
-/// and digits taken for one space. A text without letters and digits, such as "?!", stays as it is.
+/// The normalised form in which texts are compared: lower case, with each run of other characters than letters and
+/// digits as one space. A text without letters and digits, such as "?!", is unchanged.
 ///
 /// ```
 /// use emotrain_retrieval::normalised;
@@ -69,13 +69,13 @@ pub fn normalised(text: &str) -> String {
     if same.is_empty() { text.trim().to_owned() } else { same }
 }
 
-/// The runs of letters and digits, as they stand.
+/// The runs of letters and digits, unchanged.
 pub(crate) fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|character: char| !character.is_alphanumeric()).filter(|word| !word.is_empty())
 }
 
-/// Words in lower case, each as often as it occurs. No word is left out and none is cut to its stem: in
-/// an utterance of six words "not" and "so" carry the feeling, and the language is not known.
+/// Words in lower case, with repetitions. No word is left out or stemmed: in an utterance of six words "not" and "so"
+/// carry the emotion, and the language is unknown.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Words;
 
@@ -85,7 +85,7 @@ impl Tokenizer for Words {
     }
 }
 
-/// Mixes numbers into one, in order: tells dialogues with equal texts from others.
+/// Combines keys into one, in order: distinguishes dialogues with equal texts from others.
 pub(crate) fn fingerprint(keys: impl IntoIterator<Item = TextKey>) -> u64 {
     let mut mixed = std::hash::DefaultHasher::new();
     for key in keys {

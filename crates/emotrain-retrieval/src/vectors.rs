@@ -1,8 +1,8 @@
 //! `vectors.safetensors`: the demonstrations' vectors, memory-mapped.
 //!
-//! The tensors are `vectors`, F32 `[count, dimensions]`, row by row and each of length 1; `texts`, U64
-//! `[count]`, a key of the text that each vector was made of; and the rows quantised to int8, by which a search
-//! passes over most of them: `codes`, I8 `[count, dimensions]`, `steps` and `errors`, F32 `[count]`.
+//! The tensors are `vectors`, F32 `[count, dimensions]`, row-major and each row of length 1; `texts`, U64 `[count]`,
+//! the key of each vector's text; and the rows quantised to int8, by which a search skips most of them: `codes`, I8
+//! `[count, dimensions]`, `steps` and `errors`, F32 `[count]`.
 
 use std::io::{BufWriter, Write};
 use std::ops::Range;
@@ -25,7 +25,7 @@ const STEPS: &str = "steps";
 const ERRORS: &str = "errors";
 const TEXTS: &str = "texts";
 const CODES: &str = "codes";
-/// Vectors start on a multiple of this many bytes, a line of every cache.
+/// The alignment of vectors in bytes, a cache line.
 const ALIGNMENT: usize = 64;
 
 /// The vectors of a bank.
@@ -43,10 +43,10 @@ pub(crate) struct Vectors {
 }
 
 impl Vectors {
-    /// Maps a file; its header, its length and the shapes in it are checked, the vectors are not read.
+    /// Maps a file; its header, its length and its shapes are checked, the vectors are not read.
     ///
     /// # Errors
-    /// A file that is no such file, or not the one that the manifest speaks of.
+    /// An invalid file, or not the one of the manifest.
     pub(crate) fn open(path: &Path, count: usize, record: &VectorsRecord) -> Result<Self, RetrievalError> {
         let fail = |problem| RetrievalError::bank(path, problem);
         let bad = |message: String| fail(BankProblem::BadVectors(message));
@@ -71,15 +71,15 @@ impl Vectors {
             let (rows, width) = (count, record.dimensions);
             return Err(fail(BankProblem::OtherShape { found_rows, found_width, rows, width }));
         }
-        let beside = |name: &str, dtype, expected: &[usize]| {
+        let tensor = |name: &str, dtype, expected: &[usize]| {
             let (place, shape) = place(name, dtype)?;
             let is_right = shape == expected;
             is_right.then_some(place).ok_or_else(|| bad(format!("the tensor \"{name}\" has shape {shape:?}")))
         };
-        let steps = beside(STEPS, Dtype::F32, &[count])?;
-        let errors = beside(ERRORS, Dtype::F32, &[count])?;
-        let texts = beside(TEXTS, Dtype::U64, &[count])?;
-        let codes = beside(CODES, Dtype::I8, &[count, found_width])?;
+        let steps = tensor(STEPS, Dtype::F32, &[count])?;
+        let errors = tensor(ERRORS, Dtype::F32, &[count])?;
+        let texts = tensor(TEXTS, Dtype::U64, &[count])?;
+        let codes = tensor(CODES, Dtype::I8, &[count, found_width])?;
         for floats in [&rows, &steps, &errors] {
             if bytemuck::try_cast_slice::<u8, f32>(&file[floats.clone()]).is_err() {
                 return Err(bad("the numbers do not start on a multiple of 4 bytes".to_owned()));
@@ -89,7 +89,7 @@ impl Vectors {
         Ok(Self { path, rows, steps, errors, texts, codes, file, count, width: found_width })
     }
 
-    /// The rows quantised, by which a search passes over most of them.
+    /// The quantised rows, by which a search skips most of them.
     pub(crate) fn quantised(&self) -> QuantisedRows<'_> {
         let floats = |place: &Range<usize>| bytemuck::cast_slice(&self.file[place.clone()]);
         QuantisedRows {
@@ -99,8 +99,7 @@ impl Vectors {
         }
     }
 
-    /// Copies one vector out of the file, past the mapping: a search that goes here and there would
-    /// otherwise map the whole file by and by.
+    /// Reads one vector from the file without the mapping: random access would otherwise gradually map the whole file.
     pub(crate) fn read(&self, row: usize, vector: &mut [f32]) {
         #[cfg(target_endian = "little")]
         if self
@@ -122,34 +121,34 @@ impl Vectors {
         &self.all()[row * self.width..(row + 1) * self.width]
     }
 
-    /// The key of the text that a vector was made of.
+    /// The key of a vector's text.
     pub(crate) fn text(&self, row: usize) -> TextKey {
         let mut bytes = [0; 8];
         bytes.copy_from_slice(&self.file[self.texts.clone()][row * 8..row * 8 + 8]);
         TextKey(u64::from_le_bytes(bytes))
     }
 
-    /// Numbers in a vector.
+    /// The width of a vector.
     pub(crate) fn width(&self) -> usize {
         self.width
     }
 
-    /// How many there are.
+    /// The number of vectors.
     pub(crate) fn count(&self) -> usize {
         self.count
     }
 
-    /// Whether these begin with all of `other`, texts and numbers.
+    /// Whether these start with all of `other`, texts and numbers.
     pub(crate) fn begins_with(&self, other: &Self) -> bool {
         self.width == other.width
             && self.file[self.texts.clone()].starts_with(&other.file[other.texts.clone()])
             && self.all().starts_with(other.all())
     }
 
-    /// Reads all bytes.
+    /// Reads and hashes all bytes.
     ///
     /// # Errors
-    /// Others than those that were written.
+    /// Bytes that differ from those written.
     pub(crate) fn check_digest(&self, record: &VectorsRecord) -> Result<(), RetrievalError> {
         let found = sha256_file(&self.path)?;
         if found == record.sha256 {
@@ -159,7 +158,7 @@ impl Vectors {
         Err(RetrievalError::bank(&self.path, problem))
     }
 
-    /// Looks at every vector.
+    /// Checks every vector.
     pub(crate) fn problems(&self) -> Vec<RetrievalError> {
         let fail = |problem| RetrievalError::bank(&self.path, problem);
         let rows = self.all().par_chunks_exact(self.width).enumerate();
@@ -180,10 +179,10 @@ fn bad_vector(row: usize, vector: &[f32]) -> Option<BankProblem> {
     (!is_unit(length)).then_some(BankProblem::NotUnit { row, length })
 }
 
-/// Writes the file: `rows` gives one vector after the other.
+/// Writes the file: `rows` yields one vector after another.
 ///
 /// # Errors
-/// A disk that is full, or what `rows` reports.
+/// A full disk, or an error of `rows`.
 pub(crate) fn write_vectors<'a>(
     path: &Path,
     encoder: (&str, usize),

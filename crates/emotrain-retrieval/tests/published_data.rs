@@ -1,5 +1,5 @@
-//! A bank of published data, where it is there: set `EMOTRAIN_DATA_DIR` to a folder with
-//! `meld.train.json`, `meld.valid.json` and `demonstrations.prc-emo.json` in the form of PRC-Emo.
+//! A bank of published data, if available: set `EMOTRAIN_DATA_DIR` to a folder with `meld.train.json`,
+//! `meld.valid.json` and `demonstrations.prc-emo.json` in PRC-Emo's format.
 
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test, and it must say that it skips")]
 

@@ -1,6 +1,6 @@
-//! Opening and searching a bank of made-up vectors. Of 5,000 unless `EMOTRAIN_BANK_COUNT` says how many:
-//! with a million, a bank must open within two seconds and answer within 200 milliseconds (on a machine
-//! that does nothing else), and the search takes no memory to speak of beside the mapped vectors.
+//! Opening and searching a bank of synthetic vectors. 5,000 of them unless `EMOTRAIN_BANK_COUNT` sets the number: with
+//! a million, a bank must open within two seconds and answer within 200 milliseconds (on an otherwise idle machine),
+//! and the search takes hardly any memory in addition to the mapped vectors.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
@@ -12,7 +12,7 @@ use emotrain_retrieval::{Bank, Builder, Embedder, EmbedderError, HeldOut, Retrie
 
 const WIDTH: usize = 384;
 
-/// Vectors that depend on the text alone, all but at right angles to one another.
+/// Vectors that depend only on the text, nearly orthogonal to each other.
 struct Noise;
 
 impl Embedder for Noise {

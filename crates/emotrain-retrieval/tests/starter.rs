@@ -1,5 +1,5 @@
-//! The bank that comes with the repository: sound, and a stranger to the quickstart's conversations, to which it
-//! gives demonstrations.
+//! The bank in the repository: intact, without anything of the quickstart's conversations, for which it has
+//! demonstrations.
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 

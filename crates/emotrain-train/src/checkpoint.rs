@@ -1,4 +1,4 @@
-//! A saved step: everything a resumed run needs to be the run that never stopped.
+//! A saved step: everything a resumed run needs to equal the uninterrupted one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -18,11 +18,11 @@ const PARAMETERS: &str = "parameters.safetensors";
 const OPTIMIZER: &str = "optimizer.safetensors";
 const STATE: &str = "state.json";
 
-/// The numbers of a run between two steps. Random draws need no state: they are functions of seed and step.
+/// The counters of a run between two steps. Random draws need no state: they are functions of seed and step.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct State {
-    /// Version of this file's form.
+    /// Version of this file's format.
     pub format_version: u32,
     /// Optimizer steps done.
     pub step: usize,
@@ -30,15 +30,15 @@ pub struct State {
     pub best: Option<(usize, f64)>,
     /// Evaluations since the best one.
     pub evaluations_without_gain: usize,
-    /// Tokens that went through the model while training.
+    /// Tokens processed in training.
     pub tokens: u64,
     /// Seconds spent training.
     pub seconds: f64,
-    /// Updates the optimizer has made.
+    /// Optimizer updates so far.
     pub updates: usize,
 }
 
-/// Saves `step-N/` and removes the surplus.
+/// Saves `step-N/` and removes the oldest steps beyond the limit.
 pub(crate) fn save(
     run: &RunDir,
     model: &mut CausalLm,
@@ -67,11 +67,11 @@ pub(crate) fn save(
     Ok(path)
 }
 
-/// Puts the parameters and moments of a saved step back and returns its state.
+/// Loads the parameters and moments of a saved step and returns its state.
 ///
 /// # Errors
-/// A folder that is no saved step, one that is not as it was written, or one of another model; with the sound step
-/// before it, where there is one.
+/// A folder that is not a saved step, one that is damaged, or one of another model; the error names the latest intact
+/// step before it, if there is one.
 pub(crate) fn load(
     path: &Path,
     model: &mut CausalLm,
@@ -100,13 +100,13 @@ pub(crate) fn load(
     model.load_parameters(&path.join(PARAMETERS), "")?;
     let moments = read_moments(&path.join(OPTIMIZER), model, state.updates)?;
     if moments.is_empty() || state.updates == 0 {
-        return Err(unfit(OPTIMIZER, "holds no moments of the optimizer".to_owned()));
+        return Err(unfit(OPTIMIZER, "has no optimizer moments".to_owned()));
     }
     let parameters: BTreeMap<String, [usize; 2]> =
         model.parameters().into_iter().map(|(name, tensor)| (name, tensor.dims())).collect();
     for (name, moments) in moments {
         if [&moments.first, &moments.second].iter().any(|one| parameters.get(&name) != Some(&one.dims())) {
-            return Err(unfit(OPTIMIZER, format!("its moments of {name} are of another model")));
+            return Err(unfit(OPTIMIZER, format!("its moments of {name} belong to another model")));
         }
         optimizer.restore(name, moments);
     }
@@ -151,7 +151,7 @@ mod tests {
         value["best"][1].as_f64().unwrap()
     }
 
-    /// What a resumed run compares with is what the run that was stopped had measured, to the last bit.
+    /// A resumed run compares with exactly the metric that the interrupted run had measured, to the last bit.
     #[test]
     fn numbers_survive_being_written() {
         let fractions =

@@ -1,4 +1,4 @@
-//! What each epoch trains on: a curriculum as it concerns samples.
+//! What each epoch trains on: a curriculum in terms of samples.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,27 +12,27 @@ use crate::event::Event;
 pub struct EpochSamples {
     /// The curriculum's phase, from 0.
     pub phase: usize,
-    /// The samples, in the order of the curriculum.
+    /// The samples, in curriculum order.
     pub samples: Vec<usize>,
 }
 
-/// Where a sample stands in a curriculum.
+/// A sample's place in a curriculum.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SamplePlace {
     /// The difficulty of its dialogue.
     pub difficulty: f64,
-    /// Its bucket, from 0: the easiest.
+    /// Its bucket, from 0, the easiest.
     pub bucket: usize,
 }
 
 /// The epochs of a run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Course {
-    /// At least one, none of them empty; those that are alike share their samples. Steps beyond the last repeat it.
+    /// At least one, none of them empty; equal ones share their samples. Steps beyond the last repeat it.
     pub epochs: Vec<Arc<EpochSamples>>,
     /// Whether the samples of an epoch are shuffled.
     pub shuffle: bool,
-    /// One place for each sample, or none at all.
+    /// One per sample, or empty.
     pub places: Vec<SamplePlace>,
 }
 
@@ -43,18 +43,18 @@ impl Course {
         Self { epochs: vec![epoch; epochs], shuffle: true, places: Vec::new() }
     }
 
-    /// What the run tells when the phase of this epoch begins.
+    /// The event of this epoch's phase.
     pub(crate) fn phase_event(&self, epoch: &EpochSamples) -> Event {
         let (phase, samples) = (epoch.phase, epoch.samples.len());
         let share = if self.places.is_empty() { 1.0 } else { samples as f64 / self.places.len() as f64 };
         Event::Phase { phase, samples, share }
     }
 
-    /// How far the curriculum is and how a step's samples fared in it, by name: the phase, the share of all samples
-    /// that the epoch has, the mean difficulty of the step, and the loss per supervised token of each bucket that
-    /// the step touched. Nothing without a curriculum.
+    /// The curriculum's progress and a step's metrics in it, by name: the phase, the fraction of all samples in the
+    /// epoch, the mean difficulty of the step, and the loss per supervised token of each bucket in the step. Empty
+    /// without a curriculum.
     ///
-    /// `samples`: of each sample its number, its negative log-likelihood and its supervised tokens.
+    /// `samples`: index, negative log-likelihood and number of supervised tokens of each sample.
     pub(crate) fn scalars(
         &self,
         epoch: &EpochSamples,
@@ -76,19 +76,19 @@ impl Course {
     }
 }
 
-/// The loss per supervised token of each kind of question that a step put, by name. Nothing where all samples of the
-/// run put the same.
+/// The loss per supervised token of each kind of question in a step, by name. Empty if all samples of the run ask the
+/// same question.
 ///
-/// `told` is as for [`Course::scalars`].
-pub(crate) fn task_scalars(samples: &[Sample], told: &[(usize, f64, usize)]) -> Vec<(String, f64)> {
+/// `scored` is what [`Course::scalars`] takes as `samples`.
+pub(crate) fn task_scalars(samples: &[Sample], scored: &[(usize, f64, usize)]) -> Vec<(String, f64)> {
     if Sample::tasks(samples).len() < 2 {
         return Vec::new();
     }
-    let losses = mean_losses(told, |sample| samples[sample].task);
+    let losses = mean_losses(scored, |sample| samples[sample].task);
     losses.into_iter().map(|(task, loss)| (format!("loss/{}", task.as_str()), loss)).collect()
 }
 
-/// The loss per supervised token of each group of samples; a sample without a group does not count.
+/// The loss per supervised token of each group of samples; a sample without a group is ignored.
 fn mean_losses<G: Ord>(
     samples: &[(usize, f64, usize)],
     group: impl Fn(usize) -> Option<G>,

@@ -7,25 +7,25 @@ use emotrain_model::ModelError;
 use emotrain_prompt::PromptError;
 use emotrain_recipe::RecipeError;
 
-/// Why a training run cannot go on.
+/// Why a training run failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainError {
-    /// Reading failed; the inner error names the file.
+    /// A read failed; the inner error names the file.
     #[error(transparent)]
     Io(#[from] std::io::Error),
     /// A file or folder could not be written.
     #[error(transparent)]
     Write(#[from] WriteError),
-    /// The run's folder belongs to another process.
+    /// Another process uses the run's folder.
     #[error(transparent)]
     Lock(#[from] LockError),
-    /// A saved step or result that is not what was written.
+    /// A saved step or result that is damaged.
     #[error("{damaged}")]
     Damaged {
-        /// Which file, and how.
+        /// The file and its damage.
         damaged: DamagedFile,
-        /// What to do about it.
+        /// How to fix it.
         hint: Option<String>,
     },
     /// A model, adapter or state file is unusable.
@@ -34,14 +34,14 @@ pub enum TrainError {
     /// Labels that cannot be scored.
     #[error(transparent)]
     Eval(#[from] emotrain_eval::EvalError),
-    /// A file of the run folder does not hold what it should.
+    /// A file of the run's folder has unexpected contents.
     #[error("{}: {message}", path.display())]
     Run {
         /// The file or folder.
         path: PathBuf,
         /// What is wrong.
         message: String,
-        /// What to do about it.
+        /// How to fix it.
         hint: Option<String>,
     },
     /// A loss, gradient or score is NaN or infinite. Nothing was saved after the last good state.
@@ -57,7 +57,7 @@ pub enum TrainError {
     /// The adapter that training should start from.
     #[error("lora.init_from cannot be loaded")]
     Init(#[source] ModelError),
-    /// An adapter that is not there, or not what the recipe says.
+    /// A missing adapter, or one that is not what the recipe says.
     #[error(transparent)]
     Unfit(#[from] Complaint),
     /// The recipe's defaults.
@@ -66,13 +66,13 @@ pub enum TrainError {
     /// An answer of the model that has no text.
     #[error(transparent)]
     Prompt(#[from] PromptError),
-    /// There is nothing to train on.
+    /// There are no supervised tokens to train on.
     #[error("no training sample has a supervised token")]
     NothingToTrain,
 }
 
 impl TrainError {
-    /// Advice that goes with the message, when there is any.
+    /// A hint for the message, if there is one.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Write(error) => error.hint().map(str::to_owned),
@@ -95,7 +95,8 @@ impl TrainError {
     /// A saved step beyond the end of the run.
     pub(crate) fn beyond(path: &Path, total_steps: usize) -> Self {
         let message = format!("is beyond the run's {total_steps} steps");
-        Self::run(path, message).and_hint("name an earlier step with save.resume_from_checkpoint".to_owned())
+        Self::run(path, message)
+            .and_hint("choose an earlier step with save.resume_from_checkpoint".to_owned())
     }
 
     pub(crate) fn and_hint(mut self, more: String) -> Self {

@@ -1,4 +1,4 @@
-//! What a run tells while it goes.
+//! Events of a run in progress.
 
 use std::path::PathBuf;
 
@@ -7,27 +7,27 @@ use std::path::PathBuf;
 pub struct Evaluation {
     /// Mean negative log-likelihood of the true labels' tokens.
     pub loss: f64,
-    /// Weighted F1, macro F1 and accuracy, where labels were scored.
+    /// Weighted F1, macro F1 and accuracy, if labels were scored.
     pub classification: Option<[f64; 3]>,
 }
 
-/// What a run tells while it goes.
+/// An event of a run.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// Training begins (or goes on).
+    /// Training starts or resumes.
     Started {
         /// Steps of the whole run.
         total_steps: usize,
         /// Steps done before.
         start_step: usize,
     },
-    /// A phase of the curriculum begins.
+    /// A phase of the curriculum starts.
     Phase {
-        /// Which, from 0.
+        /// The phase, from 0.
         phase: usize,
         /// Samples of each of its epochs.
         samples: usize,
-        /// Of all samples; 1 without a curriculum.
+        /// Fraction of all samples; 1 without a curriculum.
         share: f64,
     },
     /// A step is done.
@@ -44,14 +44,14 @@ pub enum Event {
         grad_norm: f64,
         /// The learning rate used.
         learning_rate: f64,
-        /// Tokens per second since this process began to train.
+        /// Tokens per second since this process started training.
         tokens_per_second: f64,
-        /// Seconds left at the pace so far.
+        /// Estimated seconds left.
         eta_s: f64,
-        /// Whether `logging.logging_steps` asks for this step.
+        /// Whether `logging.logging_steps` includes this step.
         logged: bool,
     },
-    /// An evaluation goes on.
+    /// Progress of an evaluation.
     EvalProgress {
         /// Utterances done.
         done: usize,
@@ -62,7 +62,7 @@ pub enum Event {
     Evaluated {
         /// After this many steps.
         step: usize,
-        /// What came out.
+        /// Its metrics.
         scores: Evaluation,
         /// Whether it is the best so far.
         best: bool,
@@ -79,10 +79,10 @@ pub enum Event {
 /// Why training ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// All steps were made.
+    /// All steps are done.
     Completed,
-    /// No gain for `eval.early_stopping_patience` evaluations.
+    /// No improvement for `eval.early_stopping_patience` evaluations.
     EarlyStopped,
-    /// Stopped from outside; the state is saved.
+    /// Stopped by a signal; the state is saved.
     Interrupted,
 }

@@ -1,4 +1,4 @@
-//! What a training is given beside its model and data.
+//! The settings and surroundings of a training run.
 
 use std::sync::atomic::AtomicBool;
 
@@ -7,7 +7,7 @@ use emotrain_recipe::Recipe;
 
 use crate::run_dir::RunDir;
 
-/// A run: what to do, where, and what the outside world lends it.
+/// A run: its recipe, its folder, and what the caller provides.
 pub struct Job<'a> {
     /// The resolved recipe.
     pub recipe: &'a Recipe,
@@ -15,14 +15,14 @@ pub struct Job<'a> {
     pub run: &'a RunDir,
     /// The base model, for `adapter_config.json`.
     pub base: BaseModel<'a>,
-    /// Files, by name, that are saved with whatever was trained: all that is needed to use it.
+    /// Files, by name, that are saved with the trained weights: all that is needed to use them.
     pub companions: &'a [(String, String)],
-    /// Set from outside to stop at the next step boundary.
+    /// Set by the caller to stop at the next step boundary.
     pub stop: &'a AtomicBool,
-    /// Set from outside to save at the next step boundary and go on; taken back when that is done.
+    /// Set by the caller to save at the next step boundary and continue; reset when that is done.
     pub save: &'a AtomicBool,
     /// Seconds since 1970.
     pub clock: &'a dyn Fn() -> f64,
-    /// Number of labels, for the metrics of a validation by questions.
+    /// Number of labels, for classification metrics.
     pub labels: usize,
 }

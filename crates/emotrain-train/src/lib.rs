@@ -1,9 +1,9 @@
-//! The training run: order, steps, evaluation, and what survives a crash.
+//! The training run: order, steps, evaluation, checkpoints.
 //!
-//! [`train`] takes a model with its trained parameters set up and encoded samples, and leaves a run folder. It
-//! prints nothing, reads no clock of its own and draws no random number that is not a function of the seed and the
-//! step, so that a resumed run is bit for bit the run that never stopped. What a run writes of itself has a type that
-//! also reads it: [`RunRecord`] is `run.json`, [`RunReport`] `report.json`, [`MetricsLine`] a line of `metrics.jsonl`.
+//! [`train`] takes a model with its trainable parameters set up, and encoded samples, and writes a run folder. It
+//! prints nothing, reads no clock of its own, and every random draw is a function of the seed and the step, so that a
+//! resumed run equals the uninterrupted one bit for bit. What a run writes of itself has a type that also reads it:
+//! [`RunRecord`] is `run.json`, [`RunReport`] `report.json`, [`MetricsLine`] a line of `metrics.jsonl`.
 
 mod answers;
 mod checkpoint;

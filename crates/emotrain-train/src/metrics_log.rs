@@ -1,4 +1,4 @@
-//! The record of a run, line by line: `metrics.jsonl`, and the same scalars as TensorBoard events.
+//! The metrics of a run: `metrics.jsonl`, and the same scalars as TensorBoard events.
 
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -30,17 +30,17 @@ pub struct MetricsLine {
     pub scalars: IndexMap<String, Option<f64>>,
 }
 
-/// Where the scalars of a run go.
+/// The logs of a run's scalars.
 pub(crate) struct MetricsLog {
     jsonl: Option<(PathBuf, fs_err::File)>,
     tensorboard: Option<(PathBuf, RecordWriter<BufWriter<fs_err::File>>)>,
 }
 
 impl MetricsLog {
-    /// Opens the logs of a run that stands at `step`; what was written of later steps (of a run that died) is removed.
+    /// Opens the logs of a run at `step`; entries of later steps (from before a crash) are removed.
     ///
     /// # Errors
-    /// When a file cannot be read or written.
+    /// A file that cannot be read or written.
     pub(crate) fn open(
         run: &RunDir,
         recipe: &Recipe,
@@ -67,10 +67,10 @@ impl MetricsLog {
         Ok(log)
     }
 
-    /// Writes scalars of `step`: one line, and one event a scalar named `group/name`.
+    /// Writes the scalars of `step`: one line, and one event per scalar, named `group/name`.
     ///
     /// # Errors
-    /// When a file cannot be written: a full disk ends the run while its last state is whole.
+    /// A file that cannot be written: a full disk ends the run while its last state is intact.
     pub(crate) fn write(
         &mut self,
         group: &str,
@@ -90,7 +90,7 @@ impl MetricsLog {
     }
 }
 
-/// TensorBoard joins the files of a folder in the order of their names.
+/// TensorBoard reads the files of a folder in the order of their names.
 fn events_file(step: usize) -> String {
     format!("{EVENTS}{step:010}{OURS}")
 }
@@ -98,7 +98,7 @@ fn events_file(step: usize) -> String {
 const EVENTS: &str = "events.out.tfevents.";
 const OURS: &str = ".emotrain";
 
-/// Removes the events of a run that had got further than `step`.
+/// Removes the events after `step`.
 fn remove_later_events(folder: &Path, step: usize) -> Result<(), TrainError> {
     for entry in fs_err::read_dir(folder)? {
         let name = entry?.file_name().to_string_lossy().into_owned();
@@ -111,7 +111,7 @@ fn remove_later_events(folder: &Path, step: usize) -> Result<(), TrainError> {
     Ok(())
 }
 
-/// Begins a file of events with the recipe.
+/// Starts an event file with the recipe.
 fn begin_events(
     path: &Path,
     recipe: &Recipe,
@@ -147,7 +147,7 @@ fn events(
     writer.flush()
 }
 
-/// A Markdown text, as TensorBoard's text plugin wants it: tensorboard-rs has none of its own.
+/// A Markdown text for TensorBoard's text plugin, which tensorboard-rs does not support.
 fn text(tag: &str, markdown: &str) -> Summary {
     let mut value = Summary_Value::new();
     value.set_tag(tag.to_owned());
@@ -163,7 +163,7 @@ fn bytes(event: &Event) -> std::io::Result<Vec<u8>> {
     event.write_to_bytes().map_err(std::io::Error::other)
 }
 
-/// The lines of steps up to and with `step`.
+/// The lines of steps up to and including `step`.
 fn lines_until(path: &Path, step: usize) -> Result<String, TrainError> {
     let text = emotrain_base::read_to_string(path, limits::LINES)?;
     let keep = |line: &&str| {

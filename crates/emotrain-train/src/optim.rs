@@ -1,4 +1,4 @@
-//! The optimizer and its schedule: `AdamW` on named parameters.
+//! The optimizer and its learning rate schedule: `AdamW` on named parameters.
 
 use std::collections::BTreeMap;
 
@@ -11,14 +11,15 @@ use emotrain_recipe::{Scheduler, TrainSection};
 #[derive(Clone, Copy, Debug)]
 pub struct LearningRate {
     kind: Scheduler,
-    /// `learning_rate` of the recipe, reached after the warm-up.
+    /// The recipe's `learning_rate`, reached after the warm-up.
     peak: f64,
     warmup_steps: usize,
     total_steps: usize,
 }
 
 impl LearningRate {
-    /// The schedule of a run of `total_steps`; `warmup_steps` wins over `warmup_ratio`, whose product is rounded up.
+    /// The schedule of a run of `total_steps`; `warmup_steps` takes precedence over `warmup_ratio`, whose product is
+    /// rounded up.
     pub fn new(section: &TrainSection, total_steps: usize) -> Self {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a ratio of the steps")]
         let share = (section.warmup_ratio * total_steps as f64).ceil() as usize;
@@ -49,7 +50,7 @@ pub struct AdamWOptimizer {
 }
 
 impl AdamWOptimizer {
-    /// An optimizer that has seen nothing.
+    /// An optimizer without moments.
     pub fn new(section: &TrainSection) -> Self {
         #[expect(clippy::cast_possible_truncation, reason = "the rule is computed in f32")]
         let rule = AdamW {
@@ -81,13 +82,13 @@ impl AdamWOptimizer {
         self.moments.iter().map(|(name, moments)| (name.as_str(), moments))
     }
 
-    /// Puts the moments of one parameter back.
+    /// Restores the moments of one parameter.
     pub fn restore(&mut self, name: String, moments: Moments) {
         self.moments.insert(name, moments);
     }
 }
 
-/// Scales the gradients so that their norm is at most `max_norm` (0: leaves them), with torch's coefficient
+/// Scales the gradients so that their norm is at most `max_norm` (0 disables clipping), with torch's coefficient
 /// `max_norm / (norm + 1e-6)`.
 pub(crate) fn clip_grad_norm(gradients: &mut Gradients, norm: f64, max_norm: f64) {
     let coefficient = max_norm / (norm + 1e-6);

@@ -1,4 +1,4 @@
-//! Which samples each optimizer step sees: a pure function of the seed, so a resumed run continues it.
+//! The samples of each optimizer step: a pure function of the seed, so that a resumed run continues it.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -22,11 +22,11 @@ pub struct SampleOrder {
     micro: usize,
     total_steps: usize,
     seed: u64,
-    /// Tokens per sample, where steps are to hold samples of like length.
+    /// Tokens per sample, if samples are grouped by length.
     lengths: Option<Vec<usize>>,
 }
 
-/// A step's place in its epoch.
+/// A step's position in its epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct At {
     epoch: usize,
@@ -35,7 +35,7 @@ struct At {
 }
 
 impl SampleOrder {
-    /// The plan for samples of these lengths in tokens.
+    /// The order of samples of these lengths in tokens.
     pub fn new(section: &TrainSection, lengths: Vec<usize>, course: &Course) -> Self {
         let micro = section.per_device_train_batch_size;
         let mut plan = Self {
@@ -57,7 +57,7 @@ impl SampleOrder {
         self.total_steps
     }
 
-    /// Optimizer steps of an epoch, counted from 0; the last one may hold fewer samples.
+    /// Optimizer steps of an epoch, counted from 0; the last step may have fewer samples.
     pub fn steps_in(&self, epoch: usize) -> usize {
         self.pool(epoch).samples.len().div_ceil(self.window)
     }
@@ -73,7 +73,7 @@ impl SampleOrder {
         self.pool(self.at(step).epoch)
     }
 
-    /// The steps of the run that belong to the same phase as step `step`.
+    /// The steps of the run in the same phase as step `step`.
     pub fn phase_of(&self, step: usize) -> Range<usize> {
         let phase = self.epoch_of(step).phase;
         let (mut first, mut start, mut epoch) = (None, 0, 0);
@@ -116,7 +116,7 @@ impl SampleOrder {
         for megabatch in order.chunks_mut(MEGABATCH * self.window) {
             megabatch.sort_by_key(|&sample| (std::cmp::Reverse(lengths[sample]), sample));
         }
-        // Whole windows change places, so that an epoch does not run from long to short.
+        // Whole windows are shuffled, so that an epoch does not run from long to short.
         let mut windows: Vec<usize> = (0..order.len() / self.window).collect();
         shuffle(&mut windows);
         let rest = order[windows.len() * self.window..].to_vec();
@@ -209,14 +209,14 @@ mod tests {
     }
 
     #[test]
-    fn without_shuffling_a_course_is_followed_to_the_letter() {
+    fn without_shuffling_a_course_keeps_its_order() {
         let plan = SampleOrder { shuffle: false, ..course() };
         assert_eq!(plan.step(0), [[0, 1], [2, 3]]);
         assert_eq!(plan.step(3), [[0, 1], [2, 3]]);
     }
 
     #[test]
-    fn grouping_puts_like_lengths_together() {
+    fn grouping_puts_similar_lengths_together() {
         let spread = |plan: &SampleOrder| -> usize {
             let lengths: Vec<usize> = (0..433).map(|i| 10 + i * 7 % 50).collect();
             (0..plan.steps_in(0))

@@ -1,4 +1,4 @@
-//! The folder of a run: who may write in it, what is in it, and how nothing in it is ever half written.
+//! The folder of a run: its lock, its contents, and their atomic writes.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,17 +12,17 @@ use crate::error::TrainError;
 /// The version of a saved step.
 pub const FORMAT_VERSION: u32 = 1;
 
-/// The folder of one run. It belongs to this process for as long as the value, or a copy of it, lives.
+/// The folder of one run, locked while this value or a copy of it exists.
 #[derive(Clone, Debug)]
 pub struct RunDir {
     path: PathBuf,
     held: Arc<Held>,
 }
 
-/// A folder that is locked, and that goes again if it was made for a run and nothing was put into it.
+/// A locked folder; if it was created for a run and is still empty, it is removed on drop.
 #[derive(Debug)]
 struct Held {
-    /// The folders that were made for it, the innermost first.
+    /// The folders that were created for it, the innermost first.
     made: Vec<PathBuf>,
     lock: Lock,
 }
@@ -32,7 +32,7 @@ impl Drop for Held {
         let Some(path) = self.made.first() else { return };
         let names = fs_err::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.file_name());
         if names.into_iter().all(|name| name == LOCK) {
-            // It holds nothing: what cannot be removed does no harm.
+            // It is empty: if it cannot be removed, it does no harm.
             let _ = fs_err::remove_file(path.join(LOCK));
             self.made.iter().take_while(|folder| fs_err::remove_dir(folder).is_ok()).for_each(drop);
         }
@@ -40,11 +40,11 @@ impl Drop for Held {
 }
 
 impl RunDir {
-    /// Takes the folder of a run, new or to be gone on with, out of reach of other processes, and finishes or takes
-    /// back what a killed process has left half done. The recipe is compared with that of the run.
+    /// Locks the folder of a new or resumed run, and completes or reverts what a killed process left unfinished. The
+    /// recipe is compared with that of the run.
     ///
     /// # Errors
-    /// A folder that another process works in, that holds a run although none is to be gone on with, or one of
+    /// A folder that another process uses, that already has a run although none is to be resumed, that has a run of
     /// another recipe, or that cannot be written.
     pub fn claim(recipe: &Recipe) -> Result<Self, TrainError> {
         let (path, resume) = (&recipe.train.output_dir, recipe.save.resume_from_checkpoint.as_ref());
@@ -58,8 +58,8 @@ impl RunDir {
         if resume.is_none() && run.holds_something()? {
             return Err(TrainError::run_with_hint(
                 path,
-                "holds a run already",
-                "go on with it (--resume), remove the folder, or choose another train.output_dir",
+                "already has a run",
+                "resume it with --resume, remove the folder, or choose another train.output_dir",
             ));
         }
         if let Some(ResumeFrom::Step(step)) = resume {
@@ -72,7 +72,7 @@ impl RunDir {
         Ok(run)
     }
 
-    /// Refuses to go on with a step of another run.
+    /// Refuses to resume from a step of another run.
     fn check_own(&self, step: &Path) -> Result<(), TrainError> {
         let place = |path: &Path| fs_err::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
         if place(step).parent() == Some(&place(&self.path)) {
@@ -81,24 +81,24 @@ impl RunDir {
         Err(TrainError::run_with_hint(
             step,
             format!("is not a step of the run in {}", self.path.display()),
-            "set train.output_dir to the folder that the step is in",
+            "set train.output_dir to the folder that has the step",
         ))
     }
 
     /// Saves the resolved recipe.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// A write error.
     pub fn begin(&self, recipe: &Recipe) -> Result<(), TrainError> {
         self.write_text(RECIPE, &recipe.to_toml())
     }
 
-    /// Whether other processes are kept out of the folder: some file systems cannot do that.
+    /// Whether other processes are excluded from the folder; some file systems do not support that.
     pub fn is_locked(&self) -> bool {
         self.held.lock.holds()
     }
 
-    /// Whether a run got so far that it left something to lose; one that failed before may simply be run again.
+    /// Whether the run has something to lose; one that failed before that may simply be started again.
     fn holds_something(&self) -> Result<bool, TrainError> {
         let results = [self.adapter(), self.model()];
         Ok(!self.steps()?.is_empty() || results.iter().any(|folder| folder.exists()))
@@ -109,20 +109,20 @@ impl RunDir {
         &self.path
     }
 
-    /// Where the adapter is (or will be), in PEFT's form.
+    /// The adapter's folder, in PEFT's format.
     pub fn adapter(&self) -> PathBuf {
         self.path.join("adapter")
     }
 
-    /// Where the weights of a fully trained model are (or will be), in Hugging Face's form.
+    /// The folder of a fully trained model, in Hugging Face's format.
     pub fn model(&self) -> PathBuf {
         self.path.join("model")
     }
 
-    /// Writes a JSON file of the run whole.
+    /// Writes a JSON file of the run atomically.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// A write error.
     pub fn write_json(&self, name: &str, value: &Value) -> Result<(), TrainError> {
         self.write_text(name, &format!("{value:#}\n"))
     }
@@ -134,26 +134,26 @@ impl RunDir {
     /// The folders of saved steps, oldest first.
     ///
     /// # Errors
-    /// When the folder cannot be read.
+    /// A folder that cannot be read.
     pub fn steps(&self) -> Result<Vec<(usize, PathBuf)>, TrainError> {
         steps_in(&self.path)
     }
 
-    /// The newest saved step, sound or not.
+    /// The newest saved step, intact or not.
     ///
     /// # Errors
-    /// When the folder cannot be read.
+    /// A folder that cannot be read.
     pub fn latest_step(&self) -> Result<Option<PathBuf>, TrainError> {
         Ok(self.steps()?.pop().map(|(_, path)| path))
     }
 
-    /// Where step `step` is saved.
+    /// The folder of step `step`.
     pub(crate) fn step(&self, step: usize) -> PathBuf {
         self.path.join(format!("{STEP}{step:06}"))
     }
 
-    /// Removes all saved steps up to `step` but the newest `keep` (0 keeps all). Later ones are of a time that was gone
-    /// back from.
+    /// Removes all saved steps up to `step` except the newest `keep` (0 keeps all). Later ones belong to a continuation
+    /// that was abandoned.
     pub(crate) fn prune(&self, step: usize, keep: usize) -> Result<(), TrainError> {
         let steps: Vec<_> = self.steps()?.into_iter().filter(|(number, _)| *number <= step).collect();
         let surplus = if keep == 0 { 0 } else { steps.len().saturating_sub(keep) };
@@ -180,27 +180,27 @@ fn steps_in(run: &Path) -> Result<Vec<(usize, PathBuf)>, TrainError> {
     Ok(steps)
 }
 
-/// The number of the step that a folder is named after.
+/// The step number in a folder's name.
 pub(crate) fn number_of(step: &Path) -> Option<usize> {
     step.file_name()?.to_str()?.strip_prefix(STEP)?.parse().ok()
 }
 
-/// The way out when the saved step `path` cannot be used: the newest sound one before it.
+/// The hint for a saved step `path` that cannot be used: the newest intact one before it.
 pub(crate) fn way_back(path: &Path) -> String {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let steps = steps_in(folder).unwrap_or_default();
     let before = steps.iter().rev().filter(|(number, _)| Some(*number) < number_of(path));
     match before.map(|(_, path)| path).find(|path| verify(path).is_ok()) {
         Some(sound) => format!(
-            "{} is sound: go on from it with --resume --set save.resume_from_checkpoint={}",
+            "{} is intact: resume from it with --resume --set save.resume_from_checkpoint={}",
             sound.file_name().unwrap_or_default().to_string_lossy(),
             sound.display()
         ),
-        None => "there is no sound step before it: remove the run's folder and begin again".to_owned(),
+        None => "there is no intact step before it: remove the run's folder and start again".to_owned(),
     }
 }
 
-/// Fills a folder beside its place and puts it there when `fill` has succeeded.
+/// Publishes a folder filled by `fill`, unless that fails.
 pub(crate) fn write_folder(
     path: &Path,
     fill: impl FnOnce(&Stage) -> Result<(), TrainError>,
@@ -210,7 +210,7 @@ pub(crate) fn write_folder(
     Ok(stage.publish()?)
 }
 
-/// A run is resumed with the recipe it began with; what only says when to save, log or stop may change.
+/// A run is resumed with its own recipe; only keys about when to save, log or stop may change.
 fn same_recipe(saved: &Path, recipe: &Recipe) -> Result<(), TrainError> {
     let before = emotrain_recipe::load(saved, &[])
         .map_err(|error| TrainError::run(saved, format!("the saved recipe does not load: {error}")))?;
@@ -227,7 +227,7 @@ fn same_recipe(saved: &Path, recipe: &Recipe) -> Result<(), TrainError> {
         None => Ok(()),
         Some((old, new)) => Err(TrainError::run_with_hint(
             saved,
-            format!("the run began with `{old}`, the recipe now says `{new}`"),
+            format!("the run started with `{old}`, the recipe now has `{new}`"),
             "resume with the recipe of the run, or start a new run in another train.output_dir",
         )),
     }

@@ -1,4 +1,4 @@
-//! Evaluation while training, and keeping the best.
+//! Evaluation during training, and keeping the best parameters.
 
 use std::path::PathBuf;
 
@@ -49,7 +49,7 @@ pub(crate) fn validate(
     Ok(scores)
 }
 
-/// Keeps the books on the best evaluation; whether this one is it.
+/// Records the best evaluation; returns whether this is the new best.
 pub(crate) fn note(job: &Job, state: &mut State, scores: Evaluation) -> bool {
     let eval = &job.recipe.eval;
     let [weighted_f1, macro_f1, accuracy] = scores.classification.unwrap_or_default();
@@ -76,7 +76,7 @@ pub(crate) fn scalars(scores: &Evaluation) -> Vec<(String, f64)> {
     all.map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-/// Puts what was trained in the run's `adapter/` or `model/`, whole or not at all.
+/// Saves the trained parameters to the run's `adapter/` or `model/`, atomically.
 pub(crate) fn save_result(job: &Job, model: &mut CausalLm) -> Result<(), TrainError> {
     let dtype = job.recipe.save.dtype.into();
     let lora = job.recipe.train.method == TrainMethod::Lora;
@@ -91,12 +91,12 @@ pub(crate) fn save_result(job: &Job, model: &mut CausalLm) -> Result<(), TrainEr
     })
 }
 
-/// Refuses to go on where the parameters of the best step so far are lost: no later step may be as good.
+/// Refuses to resume if the parameters of the best step so far are lost: no later step may be as good.
 pub(crate) fn check_result(job: &Job, best: usize) -> Result<(), TrainError> {
     verify(&result_folder(job)).map(|_| ()).map_err(|damaged| {
         let hint = format!(
-            "it holds the best parameters so far, those of step {best}: go on from a step before it with \
-             --resume --set save.resume_from_checkpoint=…/step-N, or begin again in another folder"
+            "it has the best parameters so far, those of step {best}: resume from a step before that with \
+             --resume --set save.resume_from_checkpoint=…/step-N, or start again in another folder"
         );
         TrainError::Damaged { damaged, hint: Some(hint) }
     })
@@ -106,7 +106,7 @@ fn result_folder(job: &Job) -> PathBuf {
     if job.recipe.train.method == TrainMethod::Lora { job.run.adapter() } else { job.run.model() }
 }
 
-/// Puts the best parameters back into the model.
+/// Loads the best parameters into the model.
 pub(crate) fn load_result(job: &Job, model: &mut CausalLm) -> Result<(), TrainError> {
     let lora = job.recipe.train.method == TrainMethod::Lora;
     let folder = result_folder(job);

@@ -8,7 +8,7 @@ use emotrain_recipe::TrainSection;
 use crate::error::TrainError;
 use crate::optim::{AdamWOptimizer, clip_grad_norm};
 
-/// Where a step stands in its run.
+/// A step's position in its run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StepAt {
     /// Steps before this one: random draws are functions of it.
@@ -17,29 +17,29 @@ pub struct StepAt {
     pub learning_rate: f64,
 }
 
-/// What one step was.
+/// The result of a step.
 #[derive(Clone, Debug)]
 pub struct StepResult {
     /// Mean over the supervised tokens of the window.
     pub loss: f64,
-    /// Before clipping.
+    /// The norm before clipping.
     pub grad_norm: f64,
     /// The learning rate of the update.
     pub learning_rate: f64,
-    /// Tokens that went through the model.
+    /// Tokens processed.
     pub tokens: u64,
     /// The negative log-likelihood of every supervised token, in the order of the batches and their sequences.
     pub losses: Vec<f32>,
 }
 
-/// Makes one optimizer step. `batches` are the micro-batches of its window; each is normalised by the supervised
-/// tokens of all of them, so that how a window is split changes nothing.
+/// Makes one optimizer step. `batches` are the micro-batches of its window; the loss is normalised by the supervised
+/// tokens of all of them, so the split into micro-batches does not matter.
 ///
 /// # Errors
-/// A window without supervised tokens, or a loss or gradient that is not finite; the parameters are as they were.
+/// A window without supervised tokens, or a loss or gradient that is not finite; the parameters are unchanged.
 ///
 /// # Panics
-/// On a device that cannot be read.
+/// If the device cannot be read.
 pub fn step(
     section: &TrainSection,
     model: &mut CausalLm,

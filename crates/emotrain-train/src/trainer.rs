@@ -1,4 +1,4 @@
-//! The loop: one visible function from the first step to the last.
+//! The training loop: one function from the first step to the last.
 
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -22,15 +22,15 @@ use crate::validate::{Validation, pack};
 /// What to train and validate on.
 #[derive(Clone, Copy)]
 pub struct TrainData<'a> {
-    /// Encoded samples; what follows `prompt_len` is supervised.
+    /// Encoded samples; the tokens from `prompt_len` on are supervised.
     pub train: &'a [Sample],
-    /// Which of them when.
+    /// The samples of each epoch.
     pub course: &'a Course,
     /// What to validate on.
     pub valid: Option<&'a Validation>,
 }
 
-/// What training leaves.
+/// The result of a training run.
 pub struct Outcome {
     /// The model with the best parameters (`eval.load_best_model_at_end`) or the last ones.
     pub model: CausalLm,
@@ -42,11 +42,10 @@ pub struct Outcome {
     pub last_checkpoint: Option<PathBuf>,
 }
 
-/// Trains `model`, whose trained parameters are set up, to the end of the recipe.
+/// Trains `model`, whose trainable parameters are set up, to the end of the recipe.
 ///
 /// # Errors
-/// A file that cannot be read or written, or a number that is not finite: then nothing was saved after the last good
-/// state.
+/// A file that cannot be read or written, or a number that is not finite: nothing was saved after the last good state.
 pub fn train(
     job: &Job,
     mut model: CausalLm,
@@ -57,7 +56,7 @@ pub fn train(
     let plan =
         SampleOrder::new(section, data.train.iter().map(|sample| sample.ids.len()).collect(), data.course);
     let mut optimizer = AdamWOptimizer::new(section);
-    let (mut state, mut last_checkpoint) = take_up(job, &plan, &mut model, &mut optimizer)?;
+    let (mut state, mut last_checkpoint) = start(job, &plan, &mut model, &mut optimizer)?;
     let mut diary = Diary::open(job, (&plan, data), &state)?;
     events(&Event::Started { total_steps: plan.total_steps(), start_step: state.step });
 
@@ -109,20 +108,20 @@ pub fn train(
         _ if state.best.is_some() && eval.load_best_model_at_end => load_result(job, &mut model)?,
         End::Completed | End::EarlyStopped => {
             save_result(job, &mut model)?;
-            // What is measured from here on is what was saved.
+            // From here on the saved weights are evaluated.
             load_result(job, &mut model)?;
         }
     }
     Ok(Outcome { model, end, state, last_checkpoint })
 }
 
-/// Keeps time and writes down what happens, in files and to whoever listens.
+/// Measures time and records events, in files and for the caller.
 struct Diary<'a> {
     job: &'a Job<'a>,
     log: MetricsLog,
     plan: &'a SampleOrder,
     data: TrainData<'a>,
-    /// Step, seconds and tokens at which this process took the run up, and when.
+    /// Step, seconds and tokens at which this process started or resumed the run, and the time.
     start: State,
     begin: f64,
 }
@@ -176,9 +175,9 @@ impl<'a> Diary<'a> {
             ("epoch".to_owned(), epoch),
             ("tokens_per_second".to_owned(), tokens_per_second),
         ];
-        let told = per_sample(self.data.train, window, &result.losses);
-        scalars.extend(task_scalars(self.data.train, &told));
-        scalars.extend(self.data.course.scalars(self.plan.epoch_of(step - 1), &told));
+        let scored = per_sample(self.data.train, window, &result.losses);
+        scalars.extend(task_scalars(self.data.train, &scored));
+        scalars.extend(self.data.course.scalars(self.plan.epoch_of(step - 1), &scored));
         self.log.write("train", (step, now), &scalars)
     }
 
@@ -194,20 +193,20 @@ impl<'a> Diary<'a> {
     }
 }
 
-/// Of each sample of a window which it is, its negative log-likelihood and its supervised tokens; `losses` stand in
-/// the order of the samples.
+/// Index, negative log-likelihood and number of supervised tokens of each sample of a window; `losses` are in the order
+/// of the samples.
 fn per_sample(samples: &[Sample], window: &[usize], losses: &[f32]) -> Vec<(usize, f64, usize)> {
     let mut losses = losses.iter();
-    let mut told = |&number: &usize| {
+    let mut scored = |&number: &usize| {
         let tokens = samples[number].supervised();
         let sum = losses.by_ref().take(tokens).map(|&loss| f64::from(loss)).sum();
         (number, sum, tokens)
     };
-    window.iter().map(&mut told).collect()
+    window.iter().map(&mut scored).collect()
 }
 
-/// Goes on from where the recipe says, or begins.
-fn take_up(
+/// Resumes from the recipe's checkpoint, or starts.
+fn start(
     job: &Job,
     plan: &SampleOrder,
     model: &mut CausalLm,

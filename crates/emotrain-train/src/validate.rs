@@ -1,4 +1,4 @@
-//! Scoring: every label by its likelihood after the prompt, the prompt computed once for all labels.
+//! Scoring: the likelihood of every label after the prompt, which is computed once for all labels.
 
 use emotrain_data::{Label, UtteranceId};
 use emotrain_model::{Batch, CausalLm, Precision, Scorer, Sequence};
@@ -7,39 +7,39 @@ use emotrain_recipe::EvalSection;
 
 use crate::error::TrainError;
 
-/// Utterances to label: prompts without answer, and what follows a prompt for each label.
+/// Utterances to label: prompts without answers, and the completion of each label.
 #[derive(Clone, Debug)]
 pub struct Questions {
-    /// The prompts; a sample's `label` is the truth, where it is known.
+    /// The prompts; a sample's `label` is the truth, if known.
     pub samples: Vec<Sample>,
     /// Token ids of each label's completion, in the order of the label set.
     pub completions: Vec<Vec<u32>>,
 }
 
-/// What a run is validated on.
+/// The validation data of a run.
 #[derive(Clone, Debug)]
 pub enum Validation {
-    /// Labelled utterances: the metrics of a classification.
+    /// Labelled utterances, for classification metrics.
     Questions(Questions),
-    /// Plain sequences: the loss alone.
+    /// Plain sequences, for the loss alone.
     Sequences(Vec<Sample>),
 }
 
-/// One utterance, labelled.
+/// The scores of one utterance.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Scored {
     /// The utterance.
     pub id: UtteranceId,
-    /// Its true label, where it is known.
+    /// Its true label, if known.
     pub truth: Option<Label>,
-    /// The most likely label; of equally likely ones the first.
+    /// The most likely label; the first one in a tie.
     pub predicted: Label,
     /// The log-probability of each label's completion given the prompt.
     pub log_probs: Vec<f32>,
 }
 
-/// Labels every question, in the order of `questions.samples`. They are asked in the order of their ids, so that each
-/// prompt stands behind the one with which it has most in common: the instruction, and what dialogues share.
+/// Scores the labels of every question; the result has the order of `questions.samples`. Prompts run in the order of
+/// their ids, so that the prefix cache reuses most: the instruction, and what the prompts of a dialogue share.
 ///
 /// # Errors
 /// [`TrainError::NonFinite`] if a score is NaN or infinite.
@@ -84,7 +84,7 @@ pub fn label_loss(scored: &[Scored], completions: &[Vec<u32>]) -> f64 {
     sum / tokens.max(1) as f64
 }
 
-/// The negative log-likelihood of the supervised tokens of each sample, summed, in the order of `samples`.
+/// The summed negative log-likelihood of the supervised tokens of each sample, in the order of `samples`.
 pub fn sample_losses(model: &CausalLm, samples: &[Sample], batch_size: usize) -> Vec<f64> {
     let mut losses = Vec::with_capacity(samples.len());
     for batch in samples.chunks(batch_size) {
@@ -96,7 +96,7 @@ pub fn sample_losses(model: &CausalLm, samples: &[Sample], batch_size: usize) ->
     losses
 }
 
-/// Samples as a batch to train on or to measure.
+/// Packs samples into a batch, for training or evaluation.
 pub(crate) fn pack<'a>(samples: impl IntoIterator<Item = &'a Sample>) -> Batch {
     let sequence = |sample: &'a Sample| Sequence { ids: &sample.ids, supervised_from: sample.prompt_len };
     Batch::sequences(&samples.into_iter().map(sequence).collect::<Vec<_>>())

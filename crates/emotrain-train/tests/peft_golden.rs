@@ -1,5 +1,5 @@
 //! Ten optimizer steps equal PEFT's and torch's, step by step (`tests/golden/lora/make.py`): losses, gradient norms,
-//! learning rates and the final parameters; in the window split as recorded and in other splits.
+//! learning rates and the final parameters; with the recorded micro-batches and with others.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
@@ -39,7 +39,7 @@ fn relative(ours: &[f32], expected: &[f32]) -> f32 {
     ours.iter().zip(expected).fold(0.0f32, |m, (a, b)| m.max((a - b).abs())) / largest
 }
 
-/// Runs a recorded trajectory with the window cut into micro-batches of `micro` sequences.
+/// Runs a recorded trajectory with micro-batches of `micro` sequences.
 fn check(case: &str, micro: usize) {
     let folder = golden().join("lora").join(case);
     let trajectory: Value =
@@ -78,7 +78,7 @@ fn check(case: &str, micro: usize) {
     assert_eq!(frozen == base_numbers(&model), !full, "{case}: the base changes exactly if it is trained");
 }
 
-/// The window of a recorded step, `micro` sequences a batch.
+/// The window of a recorded step, `micro` sequences per batch.
 fn batches(step: &Value, micro: usize) -> Vec<Batch> {
     let ids: Vec<Vec<u32>> = serde_json::from_value(step["ids"].clone()).unwrap();
     let prompt_lengths: Vec<usize> = serde_json::from_value(step["prompt_len"].clone()).unwrap();

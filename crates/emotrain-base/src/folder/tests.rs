@@ -65,7 +65,7 @@ fn two_processes_do_not_make_one_folder() {
     assert_eq!(place.read("a/rows"), "two");
 }
 
-/// What processes leave that are killed at any of the three moments at which a name changes.
+/// What a process leaves when it is killed at each of the three renames.
 #[test]
 fn what_was_published_outlives_a_kill_at_every_moment() {
     for (building, replaced) in [(BUILDING, REPLACED), (EARLIER[0], EARLIER[1])] {
@@ -124,7 +124,7 @@ fn what_others_put_beside_our_files_stays_whenever_a_process_is_killed() {
     make("two");
     assert_eq!(place.names("a"), [MANIFEST, "notes", "rows"]);
 
-    // Killed when the new folder is in its place and the old one is not gone.
+    // Killed after the new folder was moved to its place, before the old one was removed.
     fs_err::create_dir(place.at(".a.replaced")).unwrap();
     fs_err::rename(place.at("a/notes"), place.at(".a.replaced/notes")).unwrap();
     fs_err::write(place.at(".a.replaced/rows"), "one").unwrap();
@@ -164,7 +164,7 @@ fn every_flipped_bit_and_every_lost_byte_is_told_with_its_file() {
         for bytes in damaged {
             fs_err::write(&path, &bytes).unwrap();
             let error = verify(&place.at("a")).expect_err(&String::from_utf8_lossy(&bytes));
-            // A manifest that names another file or digest sends one to that file.
+            // A manifest that names another file or digest points to that file.
             assert!(name == MANIFEST || error.path == path, "{error}");
         }
         fs_err::remove_file(&path).unwrap();

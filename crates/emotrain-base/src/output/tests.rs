@@ -118,7 +118,7 @@ mod unix {
         symlink("round", place.at("round")).unwrap();
         assert_eq!(
             place.error(&place.at("round")),
-            "(folder)/round: cannot be written: the path is a link that leads in a circle"
+            "(folder)/round: cannot be written: the path is a link that points to itself"
         );
     }
 

@@ -28,7 +28,7 @@ fn cuts_lie_where_the_utterances_are_halved() {
     assert_eq!(parts(&buckets("", &difficulties, &[2, 2, 2, 2])), [&[0, 1][..], &[2, 3]]);
     let dialogues = buckets("balance = \"dialogues\"", &difficulties, &[9, 1, 1, 1]);
     assert_eq!(parts(&dialogues), [&[0, 1][..], &[2, 3]]);
-    // A long dialogue that covers two shares does not leave a bucket empty.
+    // A long dialogue that spans two shares does not leave a bucket empty.
     let four = buckets("num_buckets = 4", &difficulties, &[1, 97, 1, 1]);
     assert_eq!(parts(&four), [[0], [1], [2], [3]]);
 }
@@ -74,7 +74,7 @@ proptest! {
             if by_dialogues { "dialogues" } else { "utterances" },
         );
         let buckets = buckets(&keys, &difficulties, &utterances);
-        // Every dialogue is in exactly one bucket, whole.
+        // Every dialogue is in exactly one bucket.
         let mut seen = buckets.order().to_vec();
         prop_assert_eq!(parts(&buckets).concat(), buckets.order());
         seen.sort_unstable();
@@ -85,7 +85,7 @@ proptest! {
             prop_assert!(part.iter().all(|&index| of_each[index] == Some(number)));
         }
         prop_assert!(parts(&buckets).iter().all(|part| !part.is_empty()));
-        // The hardest of a bucket is not harder than the easiest of the next one, or the other way round.
+        // The hardest of a bucket is not harder than the easiest of the next one, or the reverse.
         let of = |part: &[usize]| part.iter().map(|&index| difficulties[index]).collect::<Vec<_>>();
         for pair in parts(&buckets).windows(2) {
             let [mut earlier, mut later] = [of(pair[0]), of(pair[1])];
@@ -95,7 +95,7 @@ proptest! {
             let most = earlier.iter().copied().fold(f64::MIN, f64::max);
             prop_assert!(later.iter().all(|difficulty| most <= *difficulty));
         }
-        // Where no cut was pushed aside, none could be nearer to its share.
+        // Unless a boundary had to move to keep buckets non-empty, no other is nearer to its share.
         let weight = |index: &usize| if by_dialogues { 1 } else { utterances[*index] };
         let total: usize = buckets.order().iter().map(weight).sum();
         let longest = buckets.order().iter().map(weight).max().unwrap_or(0);

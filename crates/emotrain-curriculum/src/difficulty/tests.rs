@@ -121,7 +121,7 @@ fn an_utterance_without_a_label_is_passed_over() {
     }
     let shifts = scorer("").shifts(&turns);
     let found: Vec<_> = shifts.iter().map(|shift| (shift.kind, shift.from, shift.to)).collect();
-    // A goes from joy to anger past an utterance without a label; B is known from the fourth on.
+    // A changes from joy to anger across an utterance without a label; B's emotion is known from the fourth on.
     assert_eq!(found, [(ShiftKind::SameSpeaker, 0, 4), (ShiftKind::CrossSpeaker, 3, 4)]);
     let counted = scorer("").components(&turns).unwrap();
     assert_eq!((counted.n_utt, counted.n_spk, counted.n_shift_same, counted.n_shift_diff), (5, 2, 1, 1));

@@ -15,7 +15,7 @@ fn file(text: &str) -> (TempDir, PathBuf) {
     (folder, path)
 }
 
-/// What becomes of dialogues `a` and `b` under the difficulties of a file.
+/// The result for dialogues `a` and `b` with the difficulties of a file.
 fn read(text: &str) -> Result<Vec<f64>, String> {
     let (folder, path) = file(text);
     let scored = || {
@@ -46,7 +46,7 @@ fn mistakes_are_named() {
     check(a, &expect!["d.jsonl: has no difficulty for dialogue b"]);
     check(
         &format!("{a}{b}{{\"id\":\"x\",\"dif\":1}}\n{{\"id\":\"c\",\"dif\":1}}"),
-        &expect!["d.jsonl:3: the data does not hold 2 dialogues: x, c"],
+        &expect!["d.jsonl:3: not in the data: 2 dialogues: x, c"],
     );
     check(&format!("{a}{b}{a}"), &expect!["d.jsonl:3: dialogue a is given twice, first on line 1"]);
     check(&format!("{a}{{\"id\":\"b\"}}"), &expect!["d.jsonl:2: missing field `dif`"]);
@@ -79,6 +79,6 @@ fn computed_numbers_are_checked() {
     let scores = given_loss.all(&dialogues).unwrap();
     assert_eq!(scores.iter().map(|score| score.dif).collect::<Vec<_>>(), [0.5, 0.25]);
     let mut loss = loss;
-    expect![[r#"difficulty = "loss" needs a number for each dialogue, and none were given"#]]
+    expect![[r#"difficulty = "loss" needs a number for each dialogue, but none were provided"#]]
         .assert_eq(&loss.all(&dialogues).unwrap_err().to_string());
 }

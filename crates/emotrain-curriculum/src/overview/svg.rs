@@ -1,18 +1,18 @@
-//! The histogram as a picture.
+//! The histogram as an image.
 
 use std::fmt::Write as _;
 
 use super::Overview;
 
-/// Of the whole picture, in pixels.
+/// The size of the image, in pixels.
 const SIZE: (f64, f64) = (720.0, 360.0);
-/// Left, top, right and bottom of the plot.
+/// Left, top, right and bottom of the plot area.
 const PLOT: (f64, f64, f64, f64) = (60.0, 50.0, 700.0, 310.0);
-/// Of successive buckets: told apart with any colour vision, and in print.
+/// Colours of successive buckets, distinguishable with colour blindness and in print.
 const COLOURS: [&str; 6] = ["#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377"];
 
 impl Overview {
-    /// The histogram as an SVG file: dialogues by difficulty, bars stacked by bucket.
+    /// The histogram as SVG: dialogues by difficulty, bars stacked by bucket.
     pub fn svg(&self) -> String {
         let (width, height) = SIZE;
         let (left, top, right, bottom) = PLOT;

@@ -46,7 +46,7 @@ fn every_dialogue_is_in_the_histogram_once() {
         assert!(overview.histogram.bins[0].iter().sum::<usize>() > 0);
         assert!(overview.histogram.bins.last().unwrap().iter().sum::<usize>() > 0);
     }
-    // Nothing to tell apart.
+    // Equal difficulties.
     let equal = overview("", &[dialogue("a", "A joy"), dialogue("b", "A fear")], 1);
     assert_eq!(equal.histogram.bins, [[2]]);
     assert!(!equal.to_string().contains("NaN") && !equal.svg().contains("NaN"));

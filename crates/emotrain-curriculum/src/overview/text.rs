@@ -5,11 +5,11 @@ use std::fmt;
 use super::{Example, Overview, SpelledShift};
 use crate::difficulty::ShiftKind;
 
-/// Characters of the longest bar.
+/// Length of the longest bar, in characters.
 const BAR: usize = 40;
-/// Shifts of an example that are listed.
+/// Listed shifts per example.
 const SHIFTS: usize = 12;
-/// What bars of successive buckets are made of.
+/// Bar characters of successive buckets.
 const FILLS: [char; 4] = ['█', '▓', '▒', '░'];
 
 impl fmt::Display for Overview {
@@ -46,7 +46,7 @@ impl Overview {
         Ok(())
     }
 
-    /// The labels' shares of the utterances of each bucket.
+    /// Each label's fraction of the utterances of each bucket.
     fn write_labels(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let width = self.labels.iter().map(|label| label.chars().count()).max().unwrap_or(0).max(6);
         write!(f, "\n{:width$}", "label")?;
@@ -124,7 +124,7 @@ fn write_example(f: &mut fmt::Formatter<'_>, example: &Example) -> fmt::Result {
     }
 }
 
-/// `#0 → #2  Ada: neutral → anger  0.5429`, positions as in ids of utterances.
+/// `#0 → #2  Ada: neutral → anger  0.5429`, with positions as in utterance ids.
 fn spelled(shift: &SpelledShift) -> String {
     let SpelledShift { shift, from_speaker, from_label, to_speaker, to_label } = shift;
     let who = match shift.kind {

@@ -4,7 +4,7 @@ use proptest::prelude::{ProptestConfig, prop_assert, prop_assert_eq, proptest};
 use super::*;
 use crate::fixture::section;
 
-/// A schedule of six dialogues of as many utterances, the last the easiest.
+/// A schedule of six one-utterance dialogues, the last the easiest.
 fn schedule(keys: &str) -> Schedule {
     of(keys, &[6.0, 5.0, 4.0, 3.0, 2.0, 1.0], &[2; 6])
 }

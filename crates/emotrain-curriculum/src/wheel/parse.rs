@@ -1,4 +1,4 @@
-//! Wheels as TOML: three sections, every mistake with its line.
+//! Wheels as TOML: three sections; every error has its line.
 
 use std::collections::BTreeMap;
 
@@ -10,16 +10,16 @@ use emotrain_recipe::folded;
 use super::Place;
 use crate::error::WheelError;
 
-/// A wheel while it is read.
+/// A wheel being read.
 struct Reader<'t> {
     text: &'t str,
     origin: &'t str,
     places: BTreeMap<String, Place>,
-    /// Where each name stands, by folded name.
+    /// The line of each name, by folded name.
     lines: BTreeMap<String, usize>,
 }
 
-/// The places of a wheel by folded name.
+/// The positions of a wheel by folded name.
 pub(super) fn places(text: &str, origin: &str) -> Result<BTreeMap<String, Place>, WheelError> {
     let mut reader = Reader { text, origin, places: BTreeMap::new(), lines: BTreeMap::new() };
     let document = DeTable::parse(text).map_err(|error| {
@@ -31,7 +31,7 @@ pub(super) fn places(text: &str, origin: &str) -> Result<BTreeMap<String, Place>
         let at = name.span().start;
         let hint = Some("the sections are [angles], [points] and [aliases]");
         let DeValue::Table(entries) = value.get_ref() else {
-            let problem = format!("{:?} stands outside any section", name.get_ref());
+            let problem = format!("{:?} is outside any section", name.get_ref());
             return Err(reader.error(at, problem, hint));
         };
         match &**name.get_ref() {
@@ -46,7 +46,7 @@ pub(super) fn places(text: &str, origin: &str) -> Result<BTreeMap<String, Place>
         reader.add(name, place)?;
     }
     if reader.places.is_empty() {
-        return Err(reader.error(0, "holds no emotions".to_owned(), None));
+        return Err(reader.error(0, "has no emotions".to_owned(), None));
     }
     Ok(reader.places)
 }
@@ -93,7 +93,7 @@ impl Reader<'_> {
         };
         self.places.get(&folded(target)).copied().ok_or_else(|| {
             let hint = Some("an alias names an emotion under [angles] or [points]");
-            self.error(at, format!("{target:?} is no emotion of this wheel"), hint)
+            self.error(at, format!("{target:?} is not an emotion of this wheel"), hint)
         })
     }
 
@@ -104,11 +104,11 @@ impl Reader<'_> {
             return Err(self.error(at, "an emotion without a name".to_owned(), None));
         }
         if let Some(first) = self.lines.insert(key.clone(), self.line(at)) {
-            let problem = format!("{:?} has a place already, on line {first}", name.get_ref());
+            let problem = format!("{:?} is already defined on line {first}", name.get_ref());
             return Err(self.error(
                 at,
                 problem,
-                Some("case, spaces, \"-\" and \"_\" do not tell names apart"),
+                Some("names that differ only in case, spaces, \"-\" and \"_\" are the same"),
             ));
         }
         self.places.insert(key, place);
@@ -124,7 +124,7 @@ impl Reader<'_> {
     }
 }
 
-/// A finite number, whole or not.
+/// A finite number, integer or float.
 fn number(value: &DeValue<'_>) -> Option<f64> {
     let whole = value.as_integer().filter(|digits| digits.radix() == 10).map(DeInteger::as_str);
     let digits = whole.or_else(|| value.as_float().map(DeFloat::as_str));

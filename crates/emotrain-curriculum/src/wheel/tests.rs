@@ -6,7 +6,7 @@ use expect_test::{Expect, expect};
 use super::*;
 use crate::fixture::{meld, section};
 
-/// The builtin wheel's similarity of two labels of a set of these labels.
+/// The built-in wheel's similarity of two labels of a set.
 fn similarity(labels: &[&str], labels_n: Option<usize>) -> f64 {
     let set = LabelSet::custom(labels.iter().copied(), []).unwrap();
     let table = Wheel::builtin().similarity(&set, labels_n).unwrap();
@@ -74,15 +74,15 @@ fn every_label_of_every_data_set_is_on_the_wheel() {
 fn an_unknown_emotion_is_named_with_the_wheel() {
     let labels = LabelSet::custom(["joy", "boredum", "zest"], []).unwrap();
     let error = Wheel::builtin().similarity(&labels, None).unwrap_err();
-    expect![[r#"the wheel curriculum/wheel.toml (built in) does not know the label "boredum""#]]
+    expect![[r#"the wheel curriculum/wheel.toml (built in) has no label "boredum""#]]
         .assert_eq(&error.to_string());
-    expect![[r#"give it a place in a wheel of your own and name that in curriculum.wheel, perhaps under [aliases]: boredum = "boredom""#]]
+    expect![[r#"add it to a wheel of your own and name that file in curriculum.wheel, perhaps under [aliases]: boredum = "boredom""#]]
         .assert_eq(&error.hint().unwrap());
     let labels = LabelSet::custom(["joy", "zest"], []).unwrap();
     let own = Wheel::from_toml("[angles]\njoy = 27\n", "own.toml").unwrap();
     let error = own.similarity(&labels, None).unwrap_err();
-    assert_eq!(error.to_string(), "the wheel own.toml does not know the label \"zest\"");
-    expect!["give it a place in a wheel of your own and name that in curriculum.wheel"]
+    assert_eq!(error.to_string(), "the wheel own.toml has no label \"zest\"");
+    expect!["add it to a wheel of your own and name that file in curriculum.wheel"]
         .assert_eq(&error.hint().unwrap());
 }
 
@@ -95,7 +95,7 @@ fn a_wheel_of_ones_own_takes_the_place_of_the_built_in_one() {
     let labels = LabelSet::custom(["Up", "down", "warm"], []).unwrap();
     let table = wheel.similarity(&labels, None).unwrap();
     let [up, down, warm] = [0, 1, 2].map(Label::from_index);
-    // Straight up there is no valence.
+    // Straight up, valence is zero.
     close(table.of(up, down), 1.0 / 3.0);
     close(table.of(up, warm), 1.0 / 3.0);
     close(table.of(down, warm), 0.0);
@@ -142,14 +142,14 @@ fn mistakes_are_named_with_their_line() {
     check(
         "joy = 3\n",
         &expect![[r#"
-            own.toml:1: "joy" stands outside any section
+            own.toml:1: "joy" is outside any section
             hint: the sections are [angles], [points] and [aliases]"#]],
     );
     check(
         "\n[angles]\njoy = 27\n[aliases]\nhappy = \"jo\"\n",
         &expect![[r#"
-        own.toml:5: "jo" is no emotion of this wheel
-        hint: an alias names an emotion under [angles] or [points]"#]],
+            own.toml:5: "jo" is not an emotion of this wheel
+            hint: an alias names an emotion under [angles] or [points]"#]],
     );
     check(
         "[angles]\njoy = 27\n[aliases]\nhappy = 27\n",
@@ -158,15 +158,15 @@ fn mistakes_are_named_with_their_line() {
     check(
         "[angles]\nno-joy = 27\n\"No Joy\" = 30\n",
         &expect![[r#"
-        own.toml:3: "No Joy" has a place already, on line 2
-        hint: case, spaces, "-" and "_" do not tell names apart"#]],
+            own.toml:3: "No Joy" is already defined on line 2
+            hint: names that differ only in case, spaces, "-" and "_" are the same"#]],
     );
     check(
         "[angles]\njoy = 27\n[points]\njoy = [0, 0]\n",
         &expect![[r#"
-        own.toml:4: "joy" has a place already, on line 2
-        hint: case, spaces, "-" and "_" do not tell names apart"#]],
+            own.toml:4: "joy" is already defined on line 2
+            hint: names that differ only in case, spaces, "-" and "_" are the same"#]],
     );
     check("[angles]\n\" \" = 27\n", &expect!["own.toml:2: an emotion without a name"]);
-    check("", &expect!["own.toml:1: holds no emotions"]);
+    check("", &expect!["own.toml:1: has no emotions"]);
 }

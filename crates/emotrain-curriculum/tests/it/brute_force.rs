@@ -1,5 +1,4 @@
-//! Equations 2 to 5 written down once more, as literally and as slowly as they can be, and compared on
-//! random dialogues.
+//! Equations 2 to 5 implemented a second time, as literally and slowly as possible, and compared on random dialogues.
 
 use std::f64::consts::PI;
 
@@ -33,7 +32,7 @@ pub(crate) struct Shifts {
     pub(crate) speakers: usize,
 }
 
-/// Looks at every pair of utterances.
+/// Compares every pair of utterances.
 pub(crate) fn shifts(dialogue: &Dialogue) -> Shifts {
     let turns: Vec<(&str, usize)> = dialogue
         .utterances
@@ -99,7 +98,7 @@ proptest! {
         });
         let dialogue = Dialogue { id: "random".into(), utterances: utterances.collect() };
         prop_assert!(largest_difference(std::slice::from_ref(&dialogue)) < 1e-12);
-        // A dialogue is its labels and who has them: names, and what comes before the first, do not matter.
+        // A dialogue is its labels and who has them: names, and what precedes the first, do not matter.
         let mut renamed = dialogue.clone();
         for utterance in &mut renamed.utterances {
             utterance.speaker = utterance.speaker.replace("speaker", "person");

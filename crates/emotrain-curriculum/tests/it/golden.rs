@@ -1,4 +1,4 @@
-//! The difficulties against those of `tests/golden/curriculum` (made by its `make.py`).
+//! Difficulties compared with `tests/golden/curriculum` (made by its `make.py`).
 
 use emotrain_data::{Dialogue, LabelSet, Utterance};
 use emotrain_recipe::LabelSetName;
@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::components;
 
-/// Sums of a few dozen terms near 1, in another order.
+/// Sums of a few dozen terms near 1, in a different order.
 const TOLERANCE: f64 = 1e-12;
 
 #[derive(Deserialize)]

@@ -1,4 +1,4 @@
-//! The difficulties against what others make of the same dialogues.
+//! Difficulties compared with independent computations.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
@@ -9,7 +9,7 @@ mod published_data;
 use emotrain_curriculum::{Components, DifficultyScorer, Wheel};
 use emotrain_data::{Dialogue, LabelSet};
 
-/// The components of a dialogue under these keys of `[curriculum]`.
+/// The components of a dialogue with these keys of `[curriculum]`.
 fn components(keys: &str, labels: &LabelSet, dialogues: &[Dialogue]) -> Vec<Components> {
     let text = format!(
         "[model]\nmodel_name_or_path = \"tiny\"\n[data]\ntrain = \"a.jsonl\"\nvalid = \"b.jsonl\"\n\

@@ -1,5 +1,5 @@
-//! The difficulties of published data, where it is there: set `EMOTRAIN_DATA_DIR` to a folder with
-//! `meld.train.json` and `meld.valid.json` in the form of PRC-Emo.
+//! Difficulties of published data, if available: set `EMOTRAIN_DATA_DIR` to a folder with `meld.train.json` and
+//! `meld.valid.json` in PRC-Emo's format.
 
 #![expect(clippy::print_stderr, reason = "the tests must say that they skip")]
 

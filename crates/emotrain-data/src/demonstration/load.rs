@@ -1,4 +1,4 @@
-//! Reading demonstrations: our own JSONL, and the list that PRC-Emo publishes.
+//! Reading demonstrations: our own JSONL, and the list published by PRC-Emo.
 
 use std::path::Path;
 
@@ -13,15 +13,15 @@ use crate::label::{emotion_of, is_unlabelled};
 use crate::mend::clean;
 use crate::split_kind::SplitKind;
 
-/// The dialogue that holds a list without dialogues: identity is then the place in the list.
+/// The dialogue id for a list without dialogues; positions are those in the list.
 const LIST: &str = "list";
 
 /// The demonstrations of one file, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DemonstrationFile {
-    /// Of the file's bytes, in hexadecimal.
+    /// SHA-256 of the file, in hexadecimal.
     pub sha256: String,
-    /// In the file's order; at least one.
+    /// In file order; at least one.
     pub demonstrations: Vec<Demonstration>,
 }
 
@@ -62,14 +62,13 @@ struct PrcEntry {
     label: String,
 }
 
-/// Reads our JSONL. A line is a [`Demonstration`], whose `emotion` may be left out, or a dialogue
-/// `{"id":"d-1","domain":"family","topic":"…","utterances":[{"speaker":"Ana","text":"…","label":"joy"}]}`
-/// whose `domain` and `topic` may be left out. `origin` stands in for a data set, split or domain that
-/// a line leaves out.
+/// Reads our JSONL. A line is a [`Demonstration`], with `emotion` optional, or a dialogue
+/// `{"id":"d-1","domain":"family","topic":"…","utterances":[{"speaker":"Ana","text":"…","label":"joy"}]}` with `domain`
+/// and `topic` optional. `origin` replaces a missing data set, split or domain.
 ///
 /// # Errors
-/// The first thing that is wrong, with its line: broken JSON, a missing key, an empty text or id.
-/// Whether an id is used twice is not looked at: a bank sees more than one file.
+/// The first problem, with its line: invalid JSON, a missing key, an empty text or id. Duplicate ids are not checked: a
+/// bank reads more than one file.
 pub fn load_demonstrations(path: &Path, origin: Origin<'_>) -> Result<DemonstrationFile, DataError> {
     let file = TextFile::read_json(path, limits::DOCUMENT)?;
     let mut demonstrations = Vec::new();
@@ -81,12 +80,11 @@ pub fn load_demonstrations(path: &Path, origin: Origin<'_>) -> Result<Demonstrat
     finish(file, demonstrations)
 }
 
-/// Reads the demonstrations of PRC-Emo, `[{"sentence":"…","label":"…"}]`. They come without dialogues:
-/// all count as one dialogue, and each one's position is its place in the list, so that equal sentences
-/// stay apart.
+/// Reads PRC-Emo's demonstrations, `[{"sentence":"…","label":"…"}]`. They have no dialogues: all count as one dialogue,
+/// and the position is that in the list, so that duplicate sentences have different ids.
 ///
 /// # Errors
-/// The first thing that is wrong, with its line.
+/// The first problem, with its line.
 pub fn load_prc_demonstrations(path: &Path, origin: Origin<'_>) -> Result<DemonstrationFile, DataError> {
     let file = TextFile::read_json(path, limits::DOCUMENT)?;
     let entries: Vec<&RawValue> =
@@ -120,7 +118,7 @@ fn finish(file: TextFile, demonstrations: Vec<Demonstration>) -> Result<Demonstr
     Ok(DemonstrationFile { sha256: file.sha256, demonstrations })
 }
 
-/// Text and label, mended and trimmed.
+/// Text and label, repaired and trimmed.
 fn checked(text: &str, label: &str) -> Result<(String, String), DataProblem> {
     let (text, _) = clean(text);
     if text.is_empty() {
@@ -160,7 +158,7 @@ impl Line {
         if turns.is_empty() {
             return Err(DataProblem::EmptyDialogue);
         }
-        // An utterance of a dialogue that has no agreed label is no example of any.
+        // An utterance without an agreed label cannot be an example.
         let is_example = |turn: &Turn| turn.label.as_deref().is_some_and(|label| !is_unlabelled(label));
         let numbered = turns.into_iter().enumerate().filter(|(_, turn)| !in_dialogue || is_example(turn));
         let demonstrations = numbered.map(|(place, turn)| {

@@ -75,13 +75,13 @@ fn bad_lines_are_named() {
         /bank.jsonl:1: missing field `id`
         /bank.jsonl:1: a line is a dialogue with `utterances` or a demonstration with `text`, not both
         /bank.jsonl:1: unknown field `mood`, expected one of `dataset`, `split`, `domain`, `dialogue`, `position`, `speaker`, `text`, `label`, `emotion`, `id`, `topic`, `utterances`
-        /bank.jsonl:1: the JSON goes on over several lines
-        /bank.jsonl: holds no demonstrations"]]
+        /bank.jsonl:1: a JSON value spans several lines
+        /bank.jsonl: has no demonstrations"]]
     .assert_eq(&errors.join("\n"));
 }
 
 #[test]
-fn a_list_without_dialogues_is_told_apart_by_place() {
+fn entries_of_a_list_without_dialogues_are_identified_by_position() {
     let text = "[{\"sentence\": \"Good.\", \"label\": \"happy\"},\n {\"sentence\": \"Good.\", \"label\": \"happy\"}]";
     let (_folder, path) = file(text);
     let read = load_prc_demonstrations(&path, ORIGIN).unwrap().demonstrations;

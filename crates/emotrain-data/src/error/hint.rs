@@ -1,11 +1,11 @@
-//! Whose fault it is, and what to do about it.
+//! Whose fault a problem is, and hints for fixing it.
 
 use emotrain_base::{Advice, Fault};
 
 use super::{DataError, DataProblem};
 
 impl DataError {
-    /// The fix, where one can be named.
+    /// The fix, if there is one to suggest.
     pub fn hint(&self) -> Option<String> {
         #[expect(clippy::wildcard_enum_match_arm, reason = "the others have a hint without particulars, or none")]
         match &*self.problem {
@@ -14,8 +14,8 @@ impl DataError {
                 Some(format!("did you mean \"{name}\"?"))
             }
             DataProblem::UnknownLabel { known, label, .. } => Some(format!(
-                "the labels are {known}; data.context_labels = [{label:?}] shows such utterances without asking \
-                 about them"
+                "the labels are {known}; data.context_labels = [{label:?}] shows such utterances without labelling \
+                 them"
             )),
             DataProblem::Write(error) => error.hint().map(str::to_owned),
             DataProblem::StandIn(stand_in) => Some(stand_in.hint().to_owned()),
@@ -50,7 +50,7 @@ impl DataProblem {
             Self::NotFound => "paths in a recipe are relative to the recipe's own folder",
             Self::Empty(_) => "name a file with at least one; data.format says how it is read",
             Self::MissingLabel => {
-                "with data.unlabelled = \"context\" such utterances are shown and not asked about"
+                "with data.unlabelled = \"context\" such utterances are context and not labelled"
             }
             Self::NoLabels => "training and evaluation need labels; emotrain predict finds them",
             Self::NotUtf8(_) => {

@@ -1,8 +1,8 @@
-//! What is wrong with JSON, in words that say what to do; and what can be mended before it is parsed.
+//! Explaining invalid JSON, and repairs before it is parsed.
 
 use crate::error::DataProblem;
 
-/// What is wrong with `text`, without the position that the parser counts from its own beginning.
+/// The problem with `text`, without the position, which the parser counts from the start of the value.
 pub(crate) fn json_problem(error: &serde_json::Error, text: &str) -> DataProblem {
     let position = format!(" at line {} column {}", error.line(), error.column());
     let message = error.to_string();
@@ -13,7 +13,7 @@ pub(crate) fn json_problem(error: &serde_json::Error, text: &str) -> DataProblem
     slip(error, text).unwrap_or(DataProblem::InvalidJson(message))
 }
 
-/// What Python writes in the place of JSON.
+/// Common Python output that is not JSON.
 fn slip(error: &serde_json::Error, text: &str) -> Option<DataProblem> {
     let text = text.trim_start();
     if text.strip_prefix('{').is_some_and(|inside| inside.trim_start().starts_with('\'')) {
@@ -28,7 +28,7 @@ fn slip(error: &serde_json::Error, text: &str) -> Option<DataProblem> {
         .map(DataProblem::NotANumberOfJson)
 }
 
-/// What is wrong with a line that should hold a value of its own.
+/// The problem with a line that should be one value.
 pub(crate) fn line_problem(error: &serde_json::Error, line: &str) -> DataProblem {
     let problem = json_problem(error, line);
     let is_broken = matches!(problem, DataProblem::InvalidJson(_));
@@ -39,8 +39,8 @@ pub(crate) fn line_problem(error: &serde_json::Error, line: &str) -> DataProblem
     if is_broken && goes_on { DataProblem::JsonOverLines } else { problem }
 }
 
-/// Puts U+FFFD in the place of halves of surrogate pairs, which programs leave that cut a text in the middle of an
-/// emoji: JSON can write them, but they are no characters. The text keeps its length.
+/// Replaces unpaired surrogates with U+FFFD. Programs that cut a text inside an emoji leave them; JSON can escape them,
+/// but they are not characters. The text keeps its length.
 pub(crate) fn mend_surrogates(bytes: &mut [u8]) {
     let mut at = 0;
     while let Some(length) = bytes.get(at..).and_then(|rest| rest.iter().position(|&byte| byte == b'\\')) {
@@ -56,7 +56,7 @@ pub(crate) fn mend_surrogates(bytes: &mut [u8]) {
     }
 }
 
-/// The number of an escape: `\u` and four hexadecimal digits.
+/// The value of an escape: `\u` and four hexadecimal digits.
 fn unit(bytes: &[u8], at: usize) -> Option<u16> {
     let digits = bytes.get(at..at + 6)?.strip_prefix(b"\\u")?;
     let digits =

@@ -1,8 +1,8 @@
-//! What a file is, told by how it begins.
+//! Recognising kinds of files by their first bytes.
 
 use crate::error::FileKind;
 
-/// Bytes that are looked at.
+/// Number of bytes examined.
 const HEAD: usize = 4096;
 
 const UTF_16: FileKind =
@@ -14,11 +14,11 @@ const UTF_16_BE: FileKind =
 const UTF_32: FileKind =
     FileKind { name: "UTF-32", hint: "save the file as UTF-8: iconv -f UTF-32 -t UTF-8" };
 
-/// Beginnings that no text in UTF-8 of dialogues has, the longest first.
+/// First bytes that no UTF-8 text of dialogues has, the longest first.
 const BEGINNINGS: &[(&[u8], FileKind)] = &[
     (
         b"version https://git-lfs.github.com/",
-        FileKind { name: "a pointer of Git LFS", hint: "fetch what it stands for: git lfs pull" },
+        FileKind { name: "a pointer of Git LFS", hint: "fetch the file: git lfs pull" },
     ),
     (b"SQLite format 3\0", FileKind { name: "a SQLite database", hint: EXPORT }),
     (b"ARROW1\0\0", FileKind { name: "an Arrow file", hint: EXPORT }),
@@ -31,7 +31,7 @@ const BEGINNINGS: &[(&[u8], FileKind)] = &[
     (
         b"PK\x03\x04",
         FileKind {
-            name: "a zip archive, as spreadsheets of Excel are",
+            name: "a zip archive, such as an Excel spreadsheet",
             hint: "unpack it, or save the sheet as CSV",
         },
     ),
@@ -49,15 +49,15 @@ const BEGINNINGS: &[(&[u8], FileKind)] = &[
 const UNPACK: &str = "unpack it";
 const EXPORT: &str = "export it as JSON lines or CSV";
 const PICKLE: FileKind =
-    FileKind { name: "a pickle of Python", hint: "write it as JSON lines with json.dumps" };
+    FileKind { name: "a Python pickle", hint: "convert it to JSON lines with json.dumps" };
 
-/// What bytes are that begin like this, if it is not text in UTF-8.
+/// The kind of a file with these first bytes, if it is not UTF-8 text.
 pub(crate) fn foreign(bytes: &[u8]) -> Option<FileKind> {
     let named = BEGINNINGS.iter().find(|(beginning, _)| bytes.starts_with(beginning));
     named.map(|(_, kind)| *kind).or_else(|| web_page(bytes)).or_else(|| unmarked(bytes))
 }
 
-/// What a server sends in the place of a file.
+/// An HTML page that a server returned instead of a file.
 fn web_page(bytes: &[u8]) -> Option<FileKind> {
     let head: Vec<u8> = bytes
         .iter()
@@ -66,10 +66,10 @@ fn web_page(bytes: &[u8]) -> Option<FileKind> {
         .map(u8::to_ascii_lowercase)
         .collect();
     let is_page = head.starts_with(b"<!doctype html") || head.starts_with(b"<html");
-    is_page.then_some(FileKind { name: "a web page", hint: "fetch the file itself, not the page about it" })
+    is_page.then_some(FileKind { name: "a web page", hint: "download the file itself, not its web page" })
 }
 
-/// UTF-16 without a byte order mark: every second byte of what is ASCII is zero.
+/// UTF-16 without a byte order mark: every second byte of ASCII text is zero.
 fn unmarked(bytes: &[u8]) -> Option<FileKind> {
     let head = &bytes[..bytes.len().min(HEAD)];
     let zeros = |parity: usize| head.iter().skip(parity).step_by(2).filter(|&&byte| byte == 0).count();

@@ -1,4 +1,4 @@
-//! JSON lines of a file that is not held in memory.
+//! Streaming JSON lines.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -8,13 +8,13 @@ use emotrain_base::limits;
 use super::{check_present, foreign, line_problem, mend_surrogates, read_problem};
 use crate::error::{DataError, DataProblem, Place};
 
-/// Reads one line at a time where [`JsonlReader`](super::JsonlReader) has them all.
+/// Reads one line at a time; [`JsonlReader`](super::JsonlReader) reads all.
 pub(crate) struct LineReader {
     file: BufReader<fs_err::File>,
     path: PathBuf,
-    /// The line read last, counted from 1.
+    /// The last line read, counted from 1.
     line: usize,
-    /// Its bytes, kept for their memory.
+    /// Its bytes; kept to reuse the memory.
     bytes: Vec<u8>,
 }
 
@@ -32,12 +32,12 @@ impl LineReader {
         Ok(Self { file: BufReader::new(file), path: path.to_owned(), line: 0, bytes: Vec::new() })
     }
 
-    /// The line read last.
+    /// The last line read.
     pub(crate) fn place(&self) -> Place {
         Place::line(&self.path, self.line)
     }
 
-    /// The next line that is not blank; nothing at the end of the file.
+    /// The next line that is not blank; `None` at the end of the file.
     ///
     /// # Errors
     /// A system error, bytes that are not UTF-8.
@@ -67,7 +67,7 @@ impl LineReader {
         self.text().map(Some)
     }
 
-    /// The line read last, without a byte order mark and without its end.
+    /// The last line read, without a byte order mark and line ending.
     fn text(&self) -> Result<&str, DataError> {
         let text = std::str::from_utf8(&self.bytes);
         let text = text.map_err(|error| {
@@ -78,7 +78,7 @@ impl LineReader {
         Ok(text.trim_end_matches(['\r', '\n']))
     }
 
-    /// An error of the JSON of the line read last.
+    /// An error in the JSON of the last line read.
     pub(crate) fn json_error(&self, error: &serde_json::Error) -> DataError {
         DataError::new(self.place(), line_problem(error, self.text().unwrap_or_default()))
     }

@@ -78,7 +78,7 @@ fn a_failed_write_names_the_path_and_says_what_to_do() {
     );
     if cfg!(target_os = "linux") {
         let full = write_jsonl(Path::new("/dev/full"), &points).unwrap_err();
-        assert!(full.hint().unwrap().contains("make room"), "{full}");
+        assert!(full.hint().unwrap().contains("free some disk space"), "{full}");
     }
 }
 

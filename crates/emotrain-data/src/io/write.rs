@@ -8,10 +8,10 @@ use serde::Serialize;
 
 use crate::error::{DataError, DataProblem, Place};
 
-/// Writes one value a line, through [`JsonlWriter`].
+/// Writes one value per line, with [`JsonlWriter`].
 ///
 /// # Errors
-/// A value without a JSON form, or any of the system's.
+/// A value that JSON cannot represent, or a system error.
 pub fn write_jsonl<'a, T: Serialize + 'a>(
     path: &Path,
     values: impl IntoIterator<Item = &'a T>,
@@ -23,15 +23,15 @@ pub fn write_jsonl<'a, T: Serialize + 'a>(
     writer.finish()
 }
 
-/// Writes a JSONL file one value at a time, to where an [`Output`] goes: a regular file holds what it held before until
-/// [`JsonlWriter::finish`]; without that, nothing is left behind.
+/// Writes a JSONL file one value at a time through an [`Output`]: a regular file keeps its old contents until
+/// [`JsonlWriter::finish`]; without that call, nothing is left behind.
 pub struct JsonlWriter(Output);
 
 impl JsonlWriter {
-    /// Begins a file.
+    /// Opens a file.
     ///
     /// # Errors
-    /// Any of the system's, with the path.
+    /// Any system error, with the path.
     pub fn create(path: &Path) -> Result<Self, DataError> {
         Ok(Self(Output::create(path)?))
     }
@@ -39,7 +39,7 @@ impl JsonlWriter {
     /// Writes one value as a line.
     ///
     /// # Errors
-    /// A value without a JSON form, or any of the system's.
+    /// A value that JSON cannot represent, or a system error.
     pub fn write<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), DataError> {
         let line = serde_json::to_vec(value).map_err(|error| {
             DataError::new(Place::file(self.0.path()), DataProblem::NotJson(error.to_string()))
@@ -48,10 +48,10 @@ impl JsonlWriter {
         Ok(written.map_err(|error| WriteError::new(self.0.path(), &error))?)
     }
 
-    /// Puts the file in its place.
+    /// Moves the file to its destination.
     ///
     /// # Errors
-    /// Any of the system's, with the path.
+    /// Any system error, with the path.
     pub fn finish(self) -> Result<(), DataError> {
         Ok(self.0.finish()?)
     }

@@ -1,4 +1,4 @@
-//! Where texts are put as they are read.
+//! Collecting texts while they are read.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -10,22 +10,22 @@ use crate::dialogue::Dialogue;
 use crate::error::{DataError, DataProblem, Place};
 use crate::mend::{Mended, clean};
 
-/// The key that holds a text when a row has none of the source's name.
+/// The key of the text if a row has none with the source's name.
 const TEXT: &str = "text";
 
 /// The places of a split that a source can fill.
 pub(super) struct Gather<'s> {
     pub(super) section: &'s KnowledgeSection,
     dialogues: &'s [Dialogue],
-    /// Looked up only.
+    /// Never iterated.
     numbers: HashMap<&'s str, usize>,
     places: Vec<Vec<Filling>>,
     extra: usize,
     differing: usize,
     mended: usize,
-    /// Whether some row had a key that can hold the text.
+    /// Whether any row had a key for the text.
     has_field: bool,
-    /// The keys of the first row that had none.
+    /// The keys of the first row without one.
     others: Vec<String>,
 }
 
@@ -33,18 +33,18 @@ pub(super) struct Gather<'s> {
 #[derive(Clone, Default)]
 struct Filling {
     text: Option<Box<str>>,
-    /// The line of the row that filled it; 0 = none did.
+    /// The line of the row that filled it; 0 if none did.
     line: usize,
 }
 
-/// All that a file held.
+/// The result of reading a file.
 pub(super) struct Gathered {
     pub(super) texts: HashMap<String, Vec<Option<Box<str>>>>,
     pub(super) coverage: Coverage,
     pub(super) mended: usize,
 }
 
-/// The place of an utterance's text among those of its dialogue.
+/// The index of an utterance's text in its dialogue.
 pub(super) fn place_of(level: KnowledgeLevel, dialogue: &Dialogue, position: usize) -> Option<usize> {
     match level {
         KnowledgeLevel::Utterance => Some(position),
@@ -80,7 +80,7 @@ impl<'s> Gather<'s> {
         }
     }
 
-    /// The number of the dialogue in the split.
+    /// The index of the dialogue in the split.
     pub(super) fn number(&self, id: &str) -> Option<usize> {
         self.numbers.get(id).copied()
     }
@@ -89,12 +89,12 @@ impl<'s> Gather<'s> {
         &self.dialogues[number]
     }
 
-    /// Counts texts for what the split does not have.
+    /// Counts texts for something outside the split.
     pub(super) fn pass(&mut self, texts: usize) {
         self.extra += texts;
     }
 
-    /// How well a key of a row suits the text: the greater, the better; `None` for another key.
+    /// How well a key of a row matches the source: higher is better; `None` for another key.
     pub(super) fn suits(&self, key: &str) -> Option<usize> {
         match &self.section.field {
             Some(field) => (key == field).then_some(1),
@@ -103,7 +103,7 @@ impl<'s> Gather<'s> {
         }
     }
 
-    /// Notes whether a row had a key for the text, and which others.
+    /// Records whether a row had a key for the text, and its other keys.
     pub(super) fn row_had(&mut self, field: bool, others: Vec<String>) {
         self.has_field |= field;
         if !field && self.others.is_empty() {
@@ -111,10 +111,10 @@ impl<'s> Gather<'s> {
         }
     }
 
-    /// Puts a row's text into its place.
+    /// Stores a row's text.
     ///
     /// # Errors
-    /// A place that an earlier row has filled.
+    /// A second row for the same place.
     pub(super) fn put(
         &mut self,
         (number, place): (usize, usize),
@@ -130,14 +130,14 @@ impl<'s> Gather<'s> {
         Ok(())
     }
 
-    /// Puts a text into its place, where a blank one counts as none.
+    /// Stores a text; an empty one counts as missing.
     pub(super) fn fill(&mut self, (number, place): (usize, usize), text: &str) {
         let (text, mended) = clean(text);
         self.mended += usize::from(mended == Mended::Yes);
         self.places[number][place].text = Some(text).filter(|text| !text.is_empty()).map(Into::into);
     }
 
-    /// Puts the text of an utterance's speaker into its place, where a later one that differs is passed over.
+    /// Stores the text of an utterance's speaker; a later, different one is ignored.
     pub(super) fn fill_speaker(&mut self, (number, position): (usize, usize), text: &str) {
         let Some(place) = place_of(KnowledgeLevel::Speaker, self.dialogue(number), position) else { return };
         match &self.places[number][place].text {
@@ -149,10 +149,10 @@ impl<'s> Gather<'s> {
         }
     }
 
-    /// What the split gets, and what it lacks.
+    /// The texts of the split, and their coverage.
     ///
     /// # Errors
-    /// A file in which no row has a key that could hold the text.
+    /// A file in which no row has a key for the text.
     pub(super) fn finish(self, path: &Path) -> Result<Gathered, DataError> {
         if !self.has_field && !self.others.is_empty() {
             let wanted = match &self.section.field {

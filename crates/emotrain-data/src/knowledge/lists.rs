@@ -1,4 +1,4 @@
-//! JSON by dialogue: a list of texts, or of objects of texts, with one for every utterance, or a single text.
+//! JSON by dialogue: a list of texts, or of objects with texts, one for every utterance, or a single text.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -13,7 +13,7 @@ use super::gather::Gather;
 use crate::error::{DataError, DataProblem, Place};
 use crate::io::{foreign, json_problem, read_problem};
 
-/// What editors put before UTF-8.
+/// The byte order mark.
 const MARK: &[u8] = "\u{feff}".as_bytes();
 
 /// Reads a file dialogue by dialogue.
@@ -71,11 +71,11 @@ impl<'de> Visitor<'de> for File<'_, '_> {
     }
 }
 
-/// What stands behind a dialogue's id.
+/// The value of a dialogue's id.
 struct Entry<'g, 's> {
     gather: &'g mut Gather<'s>,
     id: &'g str,
-    /// The dialogue's number in the split, if it is there.
+    /// The dialogue's index in the split, if it has one.
     number: Option<usize>,
 }
 
@@ -140,7 +140,7 @@ impl<'de> Visitor<'de> for Entry<'_, '_> {
     }
 }
 
-/// One element of a list: a text, an object that holds it, or `null`.
+/// One element of a list: a text, an object with the text, or `null`.
 struct Item<'g, 's>(&'g mut Gather<'s>);
 
 impl<'de> DeserializeSeed<'de> for Item<'_, '_> {
@@ -155,7 +155,7 @@ impl<'de> Visitor<'de> for Item<'_, '_> {
     type Value = Option<String>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a text, or an object that holds it")
+        f.write_str("a text, or an object with the text")
     }
 
     fn visit_unit<E: Error>(self) -> Result<Option<String>, E> {

@@ -1,4 +1,4 @@
-//! What the `manifest.json` beside texts says of them.
+//! The `manifest.json` of knowledge texts.
 
 use std::path::Path;
 
@@ -11,10 +11,10 @@ use crate::io::TextFile;
 
 const FILE: &str = "manifest.json";
 
-/// The version of such folders that is read.
+/// The supported format version.
 const VERSION: u64 = 1;
 
-/// The part of a manifest that matters to a reader.
+/// The fields of a manifest that a reader needs.
 #[derive(Deserialize)]
 pub(super) struct Manifest {
     level: KnowledgeLevel,
@@ -23,11 +23,10 @@ pub(super) struct Manifest {
     place: Option<Place>,
 }
 
-/// The manifest in a folder, or beside a file.
+/// The manifest in a folder, or next to a file.
 ///
 /// # Errors
-/// A folder without one, or with one that cannot be read; a file's neighbour of that name is heeded only if it
-/// speaks of texts.
+/// A folder without a manifest, or with an invalid one; next to a file, a manifest of something else is ignored.
 pub(super) fn find(path: &Path) -> Result<Option<Manifest>, DataError> {
     let is_folder = path.is_dir();
     let folder = if is_folder { Some(path) } else { path.parent() };
@@ -58,7 +57,7 @@ pub(super) fn find(path: &Path) -> Result<Option<Manifest>, DataError> {
 }
 
 impl Manifest {
-    /// Refuses a source that takes the texts for those of something else.
+    /// Refuses a source whose level differs from the manifest's.
     pub(super) fn check_level(&self, section: &KnowledgeSection) -> Result<(), DataError> {
         match &self.place {
             Some(place) if self.level != section.level => {

@@ -11,21 +11,21 @@ use crate::error::{DataError, DataProblem, Place};
 use crate::io::LineReader;
 use crate::split_kind::SplitKind;
 
-/// A row, of which only what the source needs is kept.
+/// A row, reduced to what the source needs.
 #[derive(Default)]
 struct Row {
     dialogue: Option<String>,
     position: Option<usize>,
     speaker: Option<String>,
     split: Option<String>,
-    /// The text, with how well its key suits.
+    /// The text, and how well its key matches.
     text: Option<(usize, String)>,
-    /// Whether there was a key for it, be it `null`.
+    /// Whether there was a key for it, even with `null`.
     has_field: bool,
     others: Vec<String>,
 }
 
-/// Reads the rows of a file one after another; whether all of them say which split they belong to.
+/// Reads the rows of a file one by one; returns whether all of them name their split.
 pub(super) fn read(path: &Path, gather: &mut Gather<'_>, kind: SplitKind) -> Result<bool, DataError> {
     let mut lines = LineReader::open(path)?;
     let (mut count, mut is_by_split) = (0, true);
@@ -48,7 +48,7 @@ pub(super) fn read(path: &Path, gather: &mut Gather<'_>, kind: SplitKind) -> Res
     Ok(is_by_split)
 }
 
-/// Puts the text of a row where it belongs.
+/// Stores the text of a row.
 fn keep(row: &Row, line: usize, gather: &mut Gather<'_>) -> Result<(), DataProblem> {
     let missing = |key: &str| DataProblem::WrongForm(format!("missing field `{key}`"));
     let id = row.dialogue.as_deref().ok_or_else(|| missing("dialogue"))?;
@@ -85,7 +85,7 @@ fn keep(row: &Row, line: usize, gather: &mut Gather<'_>) -> Result<(), DataProbl
 }
 
 impl Row {
-    /// What it is about, for messages.
+    /// The row's subject, for messages.
     fn subject(&self) -> Option<String> {
         let dialogue = self.dialogue.as_deref()?;
         Some(match (self.position, &self.speaker) {
@@ -95,7 +95,7 @@ impl Row {
         })
     }
 
-    /// A row of another level is a sign that `knowledge.level` is not what it should be.
+    /// A row of another level indicates that `knowledge.level` is wrong.
     fn check_level(&self, gather: &Gather<'_>) -> Result<(), DataProblem> {
         let found = match (self.position, &self.speaker) {
             (Some(_), _) => KnowledgeLevel::Utterance,

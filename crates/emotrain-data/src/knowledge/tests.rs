@@ -115,7 +115,7 @@ fn json_by_dialogue() {
 }
 
 #[test]
-fn the_first_text_of_a_speaker_counts_and_the_others_are_told() {
+fn the_first_text_of_a_speaker_counts_and_the_others_are_reported() {
     let text = json!({"k": [null, "e", "n"], "z": ["a"]}).to_string();
     let case = Case::new(OfSpeaker, "k.json", &text);
     assert_eq!((case.texts()[0].as_str(), case.load().unwrap().coverage.differing), ("n", 0));
@@ -140,7 +140,7 @@ fn what_is_missing_is_listed_and_what_is_extra_counted() {
     let knowledge = case.load().unwrap();
     assert_eq!(knowledge.coverage.missing, ["k#0", "k#2", "z#0"]);
     assert_eq!((knowledge.coverage.wanted, knowledge.coverage.extra), (4, 1));
-    expect!["mood (offline): 1 of 4 utterances; 3 have none and leave the slot empty: k#0, k#2, z#0; 1 texts are for others"]
+    expect!["mood (offline): 1 of 4 utterances; 3 have none, so their slot is empty: k#0, k#2, z#0; 1 texts are for other data"]
         .assert_eq(&knowledge.to_string());
     let text = rows(&[json!({"dialogue": "k", "speaker": "Noor", "text": "n"})]);
     Case::new(OfSpeaker, "k.jsonl", &text).refused(&expect![[r#"
@@ -170,7 +170,7 @@ fn bad_rows_are_refused_with_their_lines() {
     check(
         row(json!({"dialogue": "z", "position": 0, "mood": "e"})),
         expect![[r#"
-            HOME/k.jsonl:3: utterance z#0: has a text already, on line 1
+            HOME/k.jsonl:3: utterance z#0: already has a text, on line 1
               hint: keep one of the two"#]],
     );
     check(
@@ -197,7 +197,7 @@ fn bad_rows_are_refused_with_their_lines() {
     check(
         "{\"dialogue\": \"k\",".to_owned(),
         expect![[r#"
-            HOME/k.jsonl:1: the JSON goes on over several lines
+            HOME/k.jsonl:1: a JSON value spans several lines
               hint: write one dialogue or entry a line: jq -c . FILE"#]],
     );
     check(
@@ -213,7 +213,7 @@ fn bad_rows_are_refused_with_their_lines() {
     check(
         "\n".to_owned(),
         expect![[r#"
-            HOME/k.jsonl: holds no texts
+            HOME/k.jsonl: has no texts
               hint: name a file with at least one; data.format says how it is read"#]],
     );
 }
@@ -239,7 +239,7 @@ fn bad_json_is_refused_with_its_place() {
     check(
         OfUtterance,
         "{\n\"z\": [4]}",
-        expect!["HOME/k.json:2: invalid type: integer `4`, expected a text, or an object that holds it"],
+        expect!["HOME/k.json:2: invalid type: integer `4`, expected a text, or an object with the text"],
     );
     check(
         OfUtterance,
@@ -284,7 +284,7 @@ fn a_folder_needs_its_manifest_which_says_when_the_texts_were_written() {
     assert_eq!(case.load().unwrap().availability, Availability::Offline);
     case.section.path = case.folder.path().to_path_buf();
     case.refused(&expect![[r#"
-        HOME: holds no manifest.json, so the texts in it are not complete
+        HOME: has no manifest.json, so its texts are incomplete
           hint: let emotrain interpret come to its end, or name the file itself"#]]);
     let write = |text: &str| fs_err::write(case.folder.path().join("manifest.json"), text).unwrap();
     write(&manifest("dialogue", "online"));
@@ -296,7 +296,7 @@ fn a_folder_needs_its_manifest_which_says_when_the_texts_were_written() {
           hint: write level = "speaker" under that [[knowledge]]"#]]);
     write("{\"format_version\": 2, \"level\": \"dialogue\", \"availability\": \"online\"}");
     case.refused(&expect!["HOME/manifest.json: format_version 2, this version reads 1"]);
-    // Beside a file it is heeded as well, unless it is about something else; the recipe has the last word.
+    // Next to a file a manifest is used, too, unless it is about something else; the recipe takes precedence.
     write(&manifest("dialogue", "online"));
     case.section.path = case.folder.path().join("{split}.jsonl");
     assert_eq!(case.load().unwrap().availability, Availability::Online);

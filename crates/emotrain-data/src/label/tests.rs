@@ -86,9 +86,9 @@ fn sets_that_make_no_sense_are_refused() {
     check(&["one"], &[], "a label set needs at least 2 labels, got 1");
     check(&["a"; 257], &[], "a label set has at most 256 labels, got 257");
     check(&["a", " _ "], &[], "a label or alias is empty");
-    check(&["so so", "So_So"], &[], "\"So_So\" stands for two labels");
-    check(&["a", "b"], &[("B", "a")], "\"B\" stands for two labels");
-    check(&["a", "b"], &[("x", "a"), ("x", "b")], "\"x\" stands for two labels");
+    check(&["so so", "So_So"], &[], "\"So_So\" means two labels");
+    check(&["a", "b"], &[("B", "a")], "\"B\" means two labels");
+    check(&["a", "b"], &[("x", "a"), ("x", "b")], "\"x\" means two labels");
     check(&["a", "b"], &[("x", "c")], "alias \"x\" names \"c\", which is not a label");
     check(&["a", "b"], &[("x", "a"), ("y", "x")], "alias \"y\" names \"x\", which is not a label");
 }

@@ -1,4 +1,4 @@
-//! The checks that every format shares, made while raw dialogues become a [`Split`].
+//! The checks shared by all formats, which turn raw dialogues into a [`Split`].
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -13,31 +13,31 @@ use crate::load::LabelPolicy;
 use crate::mend::{Mended, clean};
 use crate::split::Split;
 
-/// A dialogue as a reader found it.
+/// A dialogue as read.
 pub(super) struct RawDialogue<'a> {
     pub(super) id: Cow<'a, str>,
-    /// Where it begins in the file, in bytes: turned into a line only for an error.
+    /// Its byte offset in the file; converted to a line only for an error.
     pub(super) offset: usize,
     pub(super) utterances: Vec<RawUtterance<'a>>,
 }
 
-/// An utterance as a reader found it.
+/// An utterance as read.
 pub(super) struct RawUtterance<'a> {
     pub(super) speaker: Cow<'a, str>,
     pub(super) text: Cow<'a, str>,
     pub(super) label: RawLabel<'a>,
-    /// Where it begins in the file, in bytes.
+    /// Its byte offset in the file.
     pub(super) offset: usize,
 }
 
-/// The number of no label.
+/// The number that means no label.
 pub(super) const UNLABELLED: i64 = -1;
 
-/// A label as a file may give it.
+/// A label as a file may specify it.
 pub(super) enum RawLabel<'a> {
     Absent,
     Name(Cow<'a, str>),
-    /// A place in the label set; -1 is none.
+    /// An index into the label set; -1 for none.
     Index(i64),
     Known(Label),
 }
@@ -57,7 +57,7 @@ impl<'a> RawLabel<'a> {
     }
 }
 
-/// The label that a file calls `name`; nothing if that says that there is none.
+/// The label with this name; `None` if the name means no label.
 pub(super) fn label_named(labels: &LabelSet, name: &str) -> Result<Option<Label>, DataProblem> {
     match labels.resolve(name) {
         None if !labels.is_unlabelled(name) => Err(DataProblem::UnknownLabel {
@@ -69,7 +69,7 @@ pub(super) fn label_named(labels: &LabelSet, name: &str) -> Result<Option<Label>
     }
 }
 
-/// The label that a file numbers `index`.
+/// The label with this number.
 pub(super) fn label_at(labels: &LabelSet, index: i64) -> Result<Label, DataProblem> {
     match usize::try_from(index) {
         Ok(place) if place < labels.len() => Ok(Label::from_index(place)),
@@ -77,9 +77,9 @@ pub(super) fn label_at(labels: &LabelSet, index: i64) -> Result<Label, DataProbl
     }
 }
 
-/// A dialogue that is refused.
+/// A refused dialogue.
 pub(super) struct Refused {
-    /// Where in the file, in bytes.
+    /// The byte offset in the file.
     pub(super) offset: usize,
     /// The dialogue or utterance.
     pub(super) subject: Option<String>,
@@ -93,24 +93,24 @@ fn dialogue_id<'r>(raw: &'r RawDialogue<'_>) -> Result<&'r str, Refused> {
     }
 }
 
-/// What every dialogue must be, wherever it comes from.
+/// The checks on every dialogue, whatever its source.
 #[derive(Clone, Copy)]
 pub(super) struct Rules<'a> {
     pub(super) labels: &'a LabelSet,
     pub(super) policy: LabelPolicy,
 }
 
-/// What was wrong with text and could be lived with, in utterances.
+/// Repaired or tolerated problems of text, counted in utterances.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Flaws {
-    /// Text or speaker were mended.
+    /// Text or speaker were repaired.
     pub(super) mended: usize,
-    /// Characters were lost before: U+FFFD stands in their place.
+    /// Characters were lost before: the text has U+FFFD.
     pub(super) damaged: usize,
 }
 
 impl Rules<'_> {
-    /// The dialogue, and what was wrong with its texts.
+    /// The dialogue, and the problems of its texts.
     pub(super) fn dialogue(&self, raw: &RawDialogue<'_>) -> Result<(Dialogue, Flaws), Refused> {
         let id = dialogue_id(raw)?;
         if raw.utterances.is_empty() {
@@ -156,7 +156,7 @@ pub(super) struct Assembler<'a> {
     file: &'a TextFile,
     rules: Rules<'a>,
     dialogues: Vec<Dialogue>,
-    /// Offset of each dialogue's id; looked up only.
+    /// The offset of each dialogue's id; never iterated.
     offsets: HashMap<String, usize>,
     flaws: Flaws,
 }
@@ -171,12 +171,12 @@ impl<'a> Assembler<'a> {
         self.rules.labels
     }
 
-    /// Whether a file without any place for labels will not do.
+    /// Whether a file without any field for labels is invalid.
     pub(super) fn needs_labels(&self) -> bool {
         self.rules.policy != LabelPolicy::Optional
     }
 
-    /// Checks a dialogue and keeps it.
+    /// Checks a dialogue and adds it.
     pub(super) fn push(&mut self, raw: &RawDialogue<'_>) -> Result<(), DataError> {
         let id = dialogue_id(raw).map_err(|refused| self.refuse(refused))?;
         if let Some(&first) = self.offsets.get(id) {
@@ -195,18 +195,18 @@ impl<'a> Assembler<'a> {
         self.error(refused.offset, refused.subject, refused.problem)
     }
 
-    /// An error at a byte of the file.
+    /// An error at a byte offset of the file.
     pub(super) fn error(&self, offset: usize, subject: Option<String>, problem: DataProblem) -> DataError {
         let line = Some(self.file.line_at(offset));
         DataError::new(Place { path: self.file.path.clone(), line, subject }, problem)
     }
 
-    /// An error of a dialogue that begins at a byte of the file.
+    /// An error of a dialogue at a byte offset of the file.
     pub(super) fn dialogue_error(&self, id: &str, offset: usize, problem: DataProblem) -> DataError {
         self.error(offset, Some(format!("dialogue {id}")), problem)
     }
 
-    /// The split, if there is anything in it.
+    /// The split, unless it is empty.
     pub(super) fn finish(self) -> Result<Split, DataError> {
         let (path, sha256) = (self.file.path.clone(), self.file.sha256.clone());
         if self.dialogues.is_empty() {

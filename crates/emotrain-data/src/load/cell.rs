@@ -1,4 +1,4 @@
-//! Values that programs write as text or as numbers.
+//! Values that may be text or numbers.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -22,9 +22,9 @@ impl<'a> Cell<'a> {
     }
 }
 
-/// A whole number without the fraction that pandas gives it where a column has gaps: `3` for `3.0`.
+/// An integer without the fraction that pandas adds if a column has gaps: `3` for `3.0`.
 pub(super) fn whole(number: f64) -> Option<i64> {
-    const MOST: f64 = 9_007_199_254_740_992.0; // 2^53: beyond, whole numbers have gaps
+    const MOST: f64 = 9_007_199_254_740_992.0; // 2^53: above, floats do not represent every integer
     #[expect(clippy::cast_possible_truncation, reason = "whole and small enough")]
     (number.fract() == 0.0 && number.abs() <= MOST).then_some(number as i64)
 }
@@ -45,7 +45,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Cell<'a> {
             type Value = Cell<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("text or a whole number")
+                f.write_str("text or an integer")
             }
 
             fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {

@@ -1,7 +1,6 @@
-//! DailyDialog's text release: `dialogues_<split>.txt` with one dialogue a line, utterances ended by
-//! `__eou__`, and beside it `dialogues_emotion_<split>.txt` with one number per utterance (the
-//! undivided `dialogues_text.txt` goes with `dialogues_emotion.txt`). Two people take turns, called A
-//! and B here; a dialogue's id is its line.
+//! DailyDialog's text release: `dialogues_<split>.txt` with one dialogue per line, utterances terminated by `__eou__`,
+//! and `dialogues_emotion_<split>.txt` with one number per utterance (the unsplit `dialogues_text.txt` belongs with
+//! `dialogues_emotion.txt`). Two people take turns, here called A and B; a dialogue's id is its line number.
 //!
 //! The numbers are DailyDialog's own whatever the label set: they are resolved by the emotion's name.
 
@@ -18,9 +17,9 @@ use crate::label::{Label, LabelSet};
 use crate::split::Split;
 
 const END: &str = "__eou__";
-/// How the release names its files: dialogues, and per utterance or dialogue the rest.
+/// The release's file names: dialogues, and emotions per utterance.
 const PREFIX: &str = "dialogues_";
-const BESIDE: [&str; 3] = ["dialogues_emotion", "dialogues_act", "dialogues_topic"];
+const OTHER_FILES: [&str; 3] = ["dialogues_emotion", "dialogues_act", "dialogues_topic"];
 
 pub(super) fn load(path: &Path, labels: &LabelSet, policy: LabelPolicy) -> Result<Split, DataError> {
     let path = if path.is_dir() { find_dialogues(path)? } else { path.to_owned() };
@@ -44,7 +43,7 @@ fn find_dialogues(folder: &Path) -> Result<PathBuf, DataError> {
         let name = entry.map_err(|error| fail(read_problem(&error)))?.file_name();
         let name = name.to_string_lossy().into_owned();
         let is_text = Path::new(&name).extension().is_some_and(|extension| extension == "txt");
-        if is_text && name.starts_with(PREFIX) && !BESIDE.iter().any(|other| name.starts_with(other)) {
+        if is_text && name.starts_with(PREFIX) && !OTHER_FILES.iter().any(|other| name.starts_with(other)) {
             found.push(name);
         }
     }
@@ -56,12 +55,12 @@ fn find_dialogues(folder: &Path) -> Result<PathBuf, DataError> {
     }
 }
 
-/// The emotion file, or none where labels are not required and it is not there.
+/// The emotion file; `None` if labels are optional and it does not exist.
 fn read_emotions(dialogues: &Path, require_labels: bool) -> Result<Option<TextFile>, DataError> {
     let name = dialogues.file_name().unwrap_or_default().to_string_lossy();
     let emotion_name = match name.strip_prefix(PREFIX) {
         Some("text.txt") => "dialogues_emotion.txt".to_owned(),
-        Some(split) if !BESIDE.iter().any(|other| name.starts_with(other)) => {
+        Some(split) if !OTHER_FILES.iter().any(|other| name.starts_with(other)) => {
             format!("dialogues_emotion_{split}")
         }
         _ if require_labels => {
@@ -131,7 +130,7 @@ fn read(
     Ok(())
 }
 
-/// The utterances of a line; the mark after the last one may be missing.
+/// The utterances of a line; the final terminator is optional.
 fn utterance_texts(line: &str) -> Vec<&str> {
     let mut texts: Vec<&str> = line.split(END).collect();
     if texts.last().is_some_and(|rest| rest.trim().is_empty()) {

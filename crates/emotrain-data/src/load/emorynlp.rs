@@ -1,15 +1,15 @@
-//! EmoryNLP as it is published: JSON, or the tables that come with MELD and that papers report on.
+//! EmoryNLP as published: JSON, or the tables that come with MELD, which papers report on.
 //!
-//! The JSON is `{episodes: [{scenes: [{scene_id, utterances: [{utterance_id, speakers,
-//! transcript, emotion}]}]}]}`, a scene being a dialogue. A file without `episodes` is read in the
-//! form of [`prc_json`](super::prc_json), which PRC-Emo publishes.
+//! The JSON is `{episodes: [{scenes: [{scene_id, utterances: [{utterance_id, speakers, transcript, emotion}]}]}]}`,
+//! where a scene is a dialogue. A file without `episodes` is read in the format of [`prc_json`](super::prc_json), which
+//! PRC-Emo publishes.
 //!
 //! The tables are CSV with the columns `Utterance`, `Speaker`, `Emotion`, `Scene_ID`, `Utterance_ID`, `Season` and
-//! `Episode`, a scene of an episode being a dialogue, which is named as in the JSON: `s01_e02_c03`. Speakers are a list
-//! in Python's form, `['Ann Lee', 'Bo Kim']`.
+//! `Episode`, where a scene of an episode is a dialogue with the JSON's id: `s01_e02_c03`. Speakers are a Python list,
+//! `['Ann Lee', 'Bo Kim']`.
 //!
-//! Several speakers at once are one speaker of a joined name, `Ann Lee and Bo Kim`. Other keys
-//! (tokens, notes, season) are passed over.
+//! Several speakers at once are one speaker with a joined name, `Ann Lee and Bo Kim`. Other keys (tokens, notes,
+//! season) are ignored.
 
 use std::borrow::Cow;
 
@@ -97,7 +97,7 @@ fn parse<'a, T: Deserialize<'a>>(file: &TextFile, raw: &'a RawValue) -> Result<T
     serde_json::from_str(raw.get()).map_err(|error| file.json_error(raw.get(), &error))
 }
 
-/// `s01_e02_c03` of season, episode and scene; a scene whose own name says more than a number keeps it.
+/// `s01_e02_c03` from season, episode and scene; a scene whose own name is more than a number keeps it.
 fn scene_id(key: &[&str]) -> String {
     let numbers: Option<Vec<u32>> = key.iter().map(|cell| cell.parse().ok()).collect();
     match (numbers.as_deref(), key) {
@@ -107,7 +107,7 @@ fn scene_id(key: &[&str]) -> String {
     }
 }
 
-/// The texts of a list as Python prints it; nothing if it is none.
+/// The texts of a printed Python list; `None` if it is not one.
 fn python_list(cell: &str) -> Option<Vec<String>> {
     let mut rest = cell.trim().strip_prefix('[')?.strip_suffix(']')?.trim();
     let mut texts = Vec::new();
@@ -124,7 +124,7 @@ fn python_list(cell: &str) -> Option<Vec<String>> {
     Some(texts)
 }
 
-/// A quoted text at the beginning, and what follows it.
+/// A quoted text at the start, and the rest.
 fn python_text(from: &str) -> Option<(String, &str)> {
     let quote = from.chars().next().filter(|first| matches!(first, '\'' | '"'))?;
     let (mut text, mut escaped) = (String::new(), false);

@@ -1,4 +1,4 @@
-//! The project's own format, one dialogue a line:
+//! The project's own format, one dialogue per line:
 //! `{"id":"qs-001","utterances":[{"speaker":"Maya","text":"…","label":"joy"}]}`.
 
 mod slips;
@@ -69,8 +69,7 @@ pub(super) fn read(file: &TextFile, assembler: &mut Assembler<'_>) -> Result<(),
     Ok(())
 }
 
-/// The dialogues of a JSONL file one after another, for files that are larger than the memory: only
-/// one dialogue is held at a time. Made by [`jsonl_dialogues`].
+/// The dialogues of a JSONL file, one at a time, for files that do not fit in memory. Created by [`jsonl_dialogues`].
 pub struct JsonlDialogues<'a> {
     lines: LineReader,
     rules: Rules<'a>,
@@ -79,12 +78,12 @@ pub struct JsonlDialogues<'a> {
 /// Reads a file of [`DataFormat::Jsonl`](emotrain_recipe::DataFormat::Jsonl) as
 /// [`load_split`](crate::load_split) does, but one dialogue at a time.
 ///
-/// Every check is made but those that would take memory for every dialogue or the whole file: an id that is used
-/// twice is not noticed, nor that no utterance at all has a label.
+/// All checks are made except those that would need memory for every dialogue or the whole file: repeated ids, and a
+/// file without any label.
 ///
 /// # Errors
-/// A missing file, a folder, a system error. What is wrong with a dialogue is an item of the iterator,
-/// after which there is nothing to be gained from reading on.
+/// A missing file, a folder, a system error. A problem with a dialogue is an item of the iterator; do not read on after
+/// it.
 pub fn jsonl_dialogues<'a>(
     path: &Path,
     labels: &'a LabelSet,
@@ -112,7 +111,7 @@ impl Iterator for JsonlDialogues<'_> {
     }
 }
 
-/// Where lines begin, asked for in ascending order.
+/// The line of a byte offset; offsets must be ascending.
 struct LineOffsets<'a> {
     text: &'a str,
     line: usize,
@@ -134,10 +133,10 @@ impl<'a> LineOffsets<'a> {
     }
 }
 
-/// Dialogues as a text that [`load_split`](crate::load_split) reads back equal, labels by name.
+/// Dialogues as a text that [`load_split`](crate::load_split) reads back as equal, labels by name.
 ///
 /// # Panics
-/// If a dialogue holds a label that is not of `labels`.
+/// If a dialogue has a label that is not in `labels`.
 pub fn to_jsonl(dialogues: &[Dialogue], labels: &LabelSet) -> String {
     let mut text = String::new();
     for dialogue in dialogues {

@@ -1,5 +1,5 @@
-//! MELD's own release: one utterance a row, columns `Sr No.`, `Utterance`, `Speaker`, `Emotion`,
-//! `Sentiment`, `Dialogue_ID`, `Utterance_ID`, `Season`, `Episode`, `StartTime`, `EndTime`.
+//! MELD's own release: one utterance per row, columns `Sr No.`, `Utterance`, `Speaker`, `Emotion`, `Sentiment`,
+//! `Dialogue_ID`, `Utterance_ID`, `Season`, `Episode`, `StartTime`, `EndTime`.
 
 use super::assemble::Assembler;
 use super::table::{self, Form};

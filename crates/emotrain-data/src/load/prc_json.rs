@@ -1,10 +1,9 @@
-//! The JSON form in which PRC-Emo publishes MELD, IEMOCAP and EmoryNLP: one object of dialogues by id,
-//! each `{labels: [int], sentences: [text], genders: [..], speakers: [name]}`, integers counting
-//! in the data set's label order.
+//! The JSON in which PRC-Emo publishes MELD, IEMOCAP and EmoryNLP: one object of dialogues by id, each `{labels: [int],
+//! sentences: [text], genders: [..], speakers: [name]}`, with integers in the data set's label order.
 //!
-//! Who speaks: the name in `speakers` where there is one, never the `genders`
-//! code. Without names, IEMOCAP's `"M"`/`"F"` is the speaker together with the session of the
-//! dialogue's id (`Ses05_F`), and a one-hot code is `Speaker 1`, `Speaker 2`, … by its position.
+//! The speaker is the name in `speakers` if there is one, never the `genders` code. Without names, IEMOCAP's
+//! `"M"`/`"F"` together with the session of the dialogue's id is the speaker (`Ses05_F`), and a one-hot code is
+//! `Speaker 1`, `Speaker 2`, … by its position.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -27,14 +26,14 @@ struct PrcDialogue {
     speakers: Option<Vec<String>>,
 }
 
-/// A number in the data set's label order; names are read too, since converted files hold them.
+/// A number in the data set's label order; names are accepted, too, because converted files have them.
 enum PrcLabel {
     Index(i64),
     Name(String),
     Null,
 }
 
-/// What the data set calls gender: for MELD and EmoryNLP a number of the speaker within the dialogue.
+/// The data set's "gender": for MELD and EmoryNLP a number of the speaker within the dialogue.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Gender {
     Female,
@@ -62,7 +61,7 @@ pub(super) fn read_entries(
     Ok(())
 }
 
-/// The entries of a file's top-level object in order, with a repeated key twice, as ours to refuse.
+/// The entries of a file's top-level object in order, repeated keys included, so that they can be refused.
 pub(super) fn entries(file: &TextFile) -> Result<Vec<(String, &RawValue)>, DataError> {
     if file.text.trim().is_empty() {
         return Ok(Vec::new());
@@ -153,7 +152,7 @@ fn speakers(id: &str, dialogue: &PrcDialogue) -> Result<Vec<String>, DataProblem
 
 /// `Ses05` of `Ses05M_impro03`.
 fn session(id: &str) -> Result<&str, DataProblem> {
-    let wrong = DataProblem::NoSpeaker("the dialogue's id names no IEMOCAP session (as Ses05M_impro03 does)");
+    let wrong = DataProblem::NoSpeaker("the dialogue's id has no IEMOCAP session (such as Ses05M_impro03)");
     let session = id.get(..5).filter(|session| {
         session.strip_prefix("Ses").is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
     });

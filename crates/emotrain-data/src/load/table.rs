@@ -1,6 +1,6 @@
-//! CSV with one utterance a row, as MELD and EmoryNLP are published: columns `Utterance`, `Speaker`, `Emotion`,
-//! `Utterance_ID`, and those that name the dialogue. Rows of a dialogue are gathered and put in the order of
-//! `Utterance_ID`; dialogues stay in the order of their first row. Other columns are not read.
+//! CSV with one utterance per row, as in the releases of MELD and EmoryNLP: columns `Utterance`, `Speaker`, `Emotion`,
+//! `Utterance_ID`, and those that identify the dialogue. The rows of a dialogue are sorted by `Utterance_ID`; dialogues
+//! are in the order of their first row. Other columns are ignored.
 
 mod quotes;
 
@@ -18,15 +18,15 @@ const SPEAKER: &str = "Speaker";
 const EMOTION: &str = "Emotion";
 const NUMBER: &str = "Utterance_ID";
 
-/// What one data set's tables have that others do not.
+/// What is specific to one data set's tables.
 pub(super) struct Form {
-    /// The columns that name a dialogue together.
+    /// The columns that together identify a dialogue.
     pub(super) key: &'static [&'static str],
-    /// Their cells as the dialogue's id.
+    /// The dialogue's id made from their cells.
     pub(super) id: fn(&[&str]) -> String,
-    /// The cell of the speaker as a name.
+    /// The speaker's name made from the cell.
     pub(super) speaker: fn(&str) -> String,
-    /// A column that another data set's tables have, and the `data.format` that reads them.
+    /// A column that only another data set's tables have, and the `data.format` for them.
     pub(super) other: (&'static str, &'static str),
 }
 
@@ -43,7 +43,7 @@ struct Row {
     utterance: RawUtterance<'static>,
 }
 
-/// Reads the table into dialogues.
+/// Reads the table's dialogues.
 pub(super) fn read(file: &TextFile, assembler: &mut Assembler<'_>, form: &Form) -> Result<(), DataError> {
     if file.text.trim().is_empty() {
         return Ok(());
@@ -113,7 +113,7 @@ impl Columns {
     }
 }
 
-/// What is wrong with a header that lacks a column.
+/// The problem with a header that lacks a column.
 fn missing(header: &StringRecord, column: &'static str, form: &Form) -> DataProblem {
     if header.len() == 1 {
         let name = |separator| match separator {
@@ -133,7 +133,7 @@ fn missing(header: &StringRecord, column: &'static str, form: &Form) -> DataProb
     DataProblem::MissingColumn { column, nearest: nearest(header, column, form) }
 }
 
-/// The header's name most like `column`, if it is a misspelling of it and not another column.
+/// The most similar name in the header, if it is a misspelling and not another column.
 fn nearest(header: &StringRecord, column: &str, form: &Form) -> Option<String> {
     let is_other = |name: &str| [TEXT, SPEAKER, EMOTION, NUMBER].contains(&name) || form.key.contains(&name);
     let distance = |name: &str| strsim::damerau_levenshtein(&name.to_lowercase(), &column.to_lowercase());
@@ -142,7 +142,7 @@ fn nearest(header: &StringRecord, column: &str, form: &Form) -> Option<String> {
     near.min_by_key(|name| distance(name)).map(str::to_owned)
 }
 
-/// A whole number without the fraction that spreadsheets and pandas give it: `3` for `3.0`.
+/// An integer without the fraction that spreadsheets and pandas add: `3` for `3.0`.
 pub(super) fn whole(cell: &str) -> &str {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     match cell.split_once('.') {
@@ -167,7 +167,7 @@ fn check_numbers(
     Ok(())
 }
 
-/// Where a row begins. The reader's own position may stand on the line break before it.
+/// The start of a row. The reader's own position may be the line break before it.
 fn row_offset(file: &TextFile, record: &StringRecord) -> usize {
     let bytes = file.text.as_bytes();
     let position = record.position().map_or(0, csv::Position::byte);

@@ -22,7 +22,7 @@ use crate::error::DataError;
 use crate::label::LabelSet;
 use crate::split::Split;
 
-/// A folder with the given files, removed when dropped.
+/// A folder with these files, removed on drop.
 fn folder(files: &[(&str, &[u8])]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (name, bytes) in files {
@@ -31,7 +31,7 @@ fn folder(files: &[(&str, &[u8])]) -> TempDir {
     folder
 }
 
-/// A split, or the error and its hint, as text; paths relative to `folder`.
+/// A split, or its error and hint, as text; paths relative to `folder`.
 fn shown(result: Result<Split, DataError>, labels: &LabelSet, folder: &Path) -> String {
     let mut shown = String::new();
     match result {
@@ -60,7 +60,7 @@ fn check(format: DataFormat, set: LabelSetName, text: &str, expected: &Expect) {
     check_bytes((format, set, LabelPolicy::Required), text.as_bytes(), expected);
 }
 
-/// Reads `text` as a file of `format`, labels optional.
+/// Reads `text` as a file of `format` with optional labels.
 fn check_unlabelled(format: DataFormat, set: LabelSetName, text: &str, expected: &Expect) {
     check_bytes((format, set, LabelPolicy::Optional), text.as_bytes(), expected);
 }
@@ -73,7 +73,7 @@ fn check_bytes(how: (DataFormat, LabelSetName, LabelPolicy), bytes: &[u8], expec
     expected.assert_eq(&shown(result, &labels, folder.path()));
 }
 
-/// The formats that are read from one file.
+/// The formats read from a single file.
 const FILE_FORMATS: [DataFormat; 4] =
     [DataFormat::Jsonl, DataFormat::MeldCsv, DataFormat::PrcJson, DataFormat::Emorynlp];
 
@@ -98,7 +98,7 @@ fn every_format_refuses_an_empty_file() {
             LabelSetName::Meld,
             "",
             &expect![[r#"
-                file: holds no dialogues
+                file: has no dialogues
                 hint: name a file with at least one; data.format says how it is read
             "#]],
         );
@@ -107,7 +107,7 @@ fn every_format_refuses_an_empty_file() {
             LabelSetName::Meld,
             " \n\n",
             &expect![[r#"
-                file: holds no dialogues
+                file: has no dialogues
                 hint: name a file with at least one; data.format says how it is read
             "#]],
         );
@@ -129,7 +129,7 @@ fn every_format_refuses_other_encodings_with_their_line() {
 }
 
 #[test]
-fn a_folder_is_no_file() {
+fn a_folder_is_not_a_file() {
     let folder = folder(&[]);
     let labels = LabelSet::builtin(LabelSetName::Meld);
     for format in FILE_FORMATS {
@@ -143,13 +143,13 @@ fn a_folder_is_no_file() {
 }
 
 #[test]
-fn plain_text_holds_no_dialogues() {
+fn plain_text_has_no_dialogues() {
     check(
         DataFormat::Text,
         LabelSetName::Meld,
         "Once upon a time.",
         &expect![[r#"
-            file: the text format holds no dialogues
+            file: the text format has no dialogues
             hint: plain text is for language-model training; choose another data.format for dialogues
         "#]],
     );

@@ -7,10 +7,10 @@ use crate::io::TextFile;
 use crate::mend::{Mended, clean};
 use crate::split::TextSplit;
 
-/// Reads the documents of a UTF-8 file. Line ends become `\n`; a line of white space is blank.
+/// Reads the documents of a UTF-8 file. Line endings become `\n`; a line of white space is blank.
 ///
 /// # Errors
-/// A file that cannot be read, is not UTF-8, or holds no document.
+/// A file that cannot be read, is not UTF-8, or has no documents.
 pub fn load_text(path: &Path) -> Result<TextSplit, DataError> {
     let file = TextFile::read(path)?;
     let lines: Vec<&str> = file.text.lines().collect();

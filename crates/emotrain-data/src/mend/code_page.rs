@@ -1,8 +1,8 @@
-//! Windows-1252, and characters that stand for its bytes.
+//! Windows-1252, and characters that represent its bytes.
 
 use std::borrow::Cow;
 
-/// What Windows-1252 prints at 0x80 to 0x9F; `None` where the code page is empty.
+/// Windows-1252 at 0x80 to 0x9F; `None` where the code page is undefined.
 const CP1252: [Option<char>; 32] = [
     Some('€'),
     None,
@@ -38,8 +38,8 @@ const CP1252: [Option<char>; 32] = [
     Some('Ÿ'),
 ];
 
-/// The text with every stray control character (U+0080 to U+009F) replaced by the punctuation that was meant. The
-/// five characters without a meaning in Windows-1252 are left out.
+/// The text with every stray control character (U+0080 to U+009F) replaced by the intended punctuation. The five
+/// characters that are undefined in Windows-1252 are removed.
 pub(super) fn mended(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_stray) {
         return Cow::Borrowed(text);
@@ -56,7 +56,7 @@ fn meant(stray: char) -> Option<char> {
     CP1252.get((stray as usize).checked_sub(0x80)?).copied().flatten()
 }
 
-/// The byte that a program which takes bytes for Windows-1252 or Latin-1 shows as this character, above ASCII.
+/// The byte above ASCII that this character represents in Windows-1252 or Latin-1.
 pub(super) fn byte(character: char) -> Option<u8> {
     if let Ok(byte) = u8::try_from(character) {
         return (byte >= 0x80).then_some(byte);

@@ -1,9 +1,9 @@
-//! Characters that nobody can see.
+//! Invisible characters.
 
 use std::borrow::Cow;
 
-/// Whether the character leaves nothing on paper: Unicode's default ignorable characters, controls, the blank of
-/// Braille. White space is another matter.
+/// Whether the character is invisible: Unicode's default ignorable characters, controls, the blank of Braille. White
+/// space is handled separately.
 pub(crate) fn is_invisible(character: char) -> bool {
     character.is_control()
         || matches!(character,
@@ -14,7 +14,7 @@ pub(crate) fn is_invisible(character: char) -> bool {
             | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// The text with its visible characters and white space alone.
+/// The text with only visible characters and white space.
 pub(crate) fn without_invisible(text: &str) -> Cow<'_, str> {
     let stays = |character: &char| character.is_whitespace() || !is_invisible(*character);
     if text.chars().all(|character| stays(&character)) {
@@ -23,8 +23,8 @@ pub(crate) fn without_invisible(text: &str) -> Cow<'_, str> {
     text.chars().filter(stays).collect()
 }
 
-/// The text without control characters, escape sequences of terminals and byte order marks; tabs and line breaks
-/// stay, and what tears lines or pages apart becomes a space.
+/// The text without control characters, terminal escape sequences and byte order marks; tabs and line breaks stay, and
+/// other line and page separators become spaces.
 pub(super) fn without_controls(text: &str) -> Cow<'_, str> {
     if !text.chars().any(is_unwanted) {
         return Cow::Borrowed(text);
@@ -46,7 +46,7 @@ fn is_unwanted(character: char) -> bool {
     character == '\u{feff}' || (character.is_ascii_control() && !"\n\t\r".contains(character))
 }
 
-/// What follows the escape character of a sequence that begins with `[`: parameters, and one letter.
+/// The rest of an escape sequence that starts with `[`: parameters, and one letter.
 fn skip_sequence(characters: &mut std::iter::Peekable<std::str::Chars<'_>>) {
     if characters.next_if_eq(&'[').is_some() {
         while characters.next_if(|next| matches!(next, ' '..='?')).is_some() {}

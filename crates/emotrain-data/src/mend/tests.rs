@@ -1,7 +1,7 @@
 use super::*;
 use crate::mend::code_page::is_stray;
 
-/// Every text with what becomes of it; a text that stays as it is counts as not mended.
+/// Each text with its repaired form; an unchanged text does not count as repaired.
 fn check(cases: &[(&str, &str)]) {
     for (text, expected) in cases {
         let (mended, how) = clean(text);
@@ -54,11 +54,11 @@ fn what_was_decoded_twice_is_decoded_once() {
         ("I â\u{9d}¤ it", "I ❤ it"),
         ("ÐŸÑ€Ð¸Ð²ÐµÑ‚", "Привет"),
         ("ä½\u{a0}å¥½", "你好"),
-        // Of bytes that were taken for Latin-1.
+        // Bytes taken for Latin-1.
         ("it\u{e2}\u{80}\u{99}s \u{c3}\u{a9}t\u{c3}\u{a9}", "it’s été"),
-        // Twice over.
+        // Decoded twice too often.
         ("CafÃƒÂ©", "Café"),
-        // Beside text that is as it should be.
+        // Next to correct text.
         ("“yes”, said ZoÃ«", "“yes”, said Zoë"),
     ]);
 }

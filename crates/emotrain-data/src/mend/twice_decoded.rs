@@ -1,17 +1,16 @@
-//! UTF-8 that was taken for Windows-1252: `CafÃ©` for `Café`, `â€™` for `’`.
+//! UTF-8 that was decoded as Windows-1252: `CafÃ©` for `Café`, `â€™` for `’`.
 //!
-//! A run of such characters is mended where it cannot be anything else. What might be meant as it stands (`É’`, `à »`
-//! with a no-break space, `MANHÃ…`) is mended only where all of the text outside of ASCII is of this kind, more than
-//! once.
+//! A run of such characters is repaired if it cannot be anything else. What might be intended (`É’`, `à »` with a
+//! no-break space, `MANHÃ…`) is repaired only if all non-ASCII text is of this kind, more than once.
 
 use std::borrow::Cow;
 
 use super::code_page::byte;
 
-/// A text may have been through it more than once.
+/// How often a text may have been decoded wrongly.
 const MOST_ROUNDS: usize = 3;
 
-/// The text with what was decoded twice decoded once.
+/// The text with doubly decoded characters decoded once.
 pub(super) fn mended(text: &str) -> Cow<'_, str> {
     let mut mended = Cow::Borrowed(text);
     for _ in 0..MOST_ROUNDS {
@@ -61,7 +60,7 @@ fn round(text: &str) -> Option<String> {
     Some(better)
 }
 
-/// The character whose bytes these characters stand for, and how many they are.
+/// The character that these characters encode, and their number.
 fn run(characters: &[char]) -> Option<(char, usize)> {
     let first = byte(*characters.first()?)?;
     let length = match first {
@@ -78,20 +77,20 @@ fn run(characters: &[char]) -> Option<(char, usize)> {
     Some((meant, length))
 }
 
-/// Whether the character is of a script that people write to each other in, or a sign.
+/// Whether the character is a letter of a common script, or a sign.
 fn is_plausible(meant: char) -> bool {
     matches!(meant,
         '\u{80}'..='\u{17f}' | '\u{370}'..='\u{6ff}' | '\u{900}'..='\u{1cff}' | '\u{1e00}'..='\u{27bf}'
         | '\u{2b00}'..='\u{2bff}' | '\u{3000}'..='\u{d7ff}' | '\u{f900}'..='\u{fffd}' | '\u{1f000}'..='\u{1faff}')
 }
 
-/// How sure it is that characters were decoded twice.
+/// The confidence that characters were decoded twice.
 enum Certainty {
-    /// Nobody writes them behind one another.
+    /// They never follow each other in real text.
     Certain,
-    /// Some languages may have them behind one another, but hardly more than once and nothing else.
+    /// They may follow each other in some languages, but rarely more than once and without other non-ASCII text.
     Likely,
-    /// A word in capitals may end with the first, and the punctuation after it be meant.
+    /// A capitalised word may end with the first, followed by punctuation.
     Doubtful,
 }
 

@@ -1,4 +1,4 @@
-//! What splits must not share.
+//! Overlap between splits.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -11,13 +11,13 @@ use super::Split;
 use crate::dialogue::Dialogue;
 use crate::error::{DataError, DataProblem, Place};
 
-/// Fewer words than this are said in many conversations ("Hi. - Hello!").
+/// Dialogues with fewer words occur in many conversations ("Hi. - Hello!").
 const LEAST_WORDS: usize = 3;
 
-/// As many words are another conversation's by no accident, whoever says them.
+/// Dialogues with at least this many words are never equal by accident, whoever the speakers are.
 const TELLING_WORDS: usize = 12;
 
-/// A dialogue that stands in two splits.
+/// A dialogue that occurs in two splits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SharedDialogue {
     /// The earlier split's file.
@@ -38,13 +38,13 @@ impl fmt::Display for SharedDialogue {
     }
 }
 
-/// Looks for what splits share: the same file or a copy of it twice, and dialogues of more than a word or two whose
-/// texts and speakers are equal but for case, spaces and punctuation, whatever their ids; of long ones the texts alone
-/// decide, of shorter ones the id besides. Equal ids alone are fine: MELD counts each split from 0.
+/// Finds overlap between splits: the same file or a copy of it, and dialogues of more than a few words whose texts and
+/// speakers are equal up to case, spaces and punctuation, whatever their ids. For long ones the texts alone decide, for
+/// shorter ones the id has to be equal, too. Equal ids alone are fine: MELD counts each split from 0.
 ///
 /// # Errors
-/// The same file twice. A dialogue in two splits where `rule` refuses it; [`SharedDialogues::Auto`] refuses it in
-/// [`DataFormat::Jsonl`] and where half of a split or more is shared.
+/// The same file twice. A dialogue in two splits if `rule` refuses it; [`SharedDialogues::Auto`] refuses it in
+/// [`DataFormat::Jsonl`] and if at least half of a split is shared.
 pub fn check_disjoint(
     splits: &[&Split],
     format: DataFormat,
@@ -97,7 +97,7 @@ fn refusal(first: &SharedDialogue, count: usize) -> DataError {
     DataError::new(place, DataProblem::SharedDialogue { also, more: count - 1 })
 }
 
-/// What makes a dialogue the same as another. A short one tells nothing but together with its id.
+/// What identifies a dialogue. A short one counts only together with its id.
 fn key(dialogue: &Dialogue) -> String {
     let (mut text, mut speakers, mut words) = (String::new(), String::new(), 0);
     for utterance in &dialogue.utterances {
@@ -112,12 +112,12 @@ fn key(dialogue: &Dialogue) -> String {
         speakers.push_str(utterance.speaker.trim());
         speakers.push('\n');
     }
-    let besides = match words {
+    let identity = match words {
         0..LEAST_WORDS => format!("{}\0{speakers}", dialogue.id),
         LEAST_WORDS..TELLING_WORDS => speakers,
         _ => String::new(),
     };
-    sha256_hex(format!("{besides}\0{text}").as_bytes())
+    sha256_hex(format!("{identity}\0{text}").as_bytes())
 }
 
 fn same_path(one: &Split, other: &Split) -> bool {

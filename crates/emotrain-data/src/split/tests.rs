@@ -28,7 +28,7 @@ fn split(path: &str, dialogues: &[(&str, &[&str])]) -> Split {
     }
 }
 
-/// What splits share, refused as in a file of one's own.
+/// The overlap of splits, refused as for jsonl files.
 fn refused(splits: &[&Split]) -> Result<Vec<SharedDialogue>, crate::DataError> {
     check_disjoint(splits, DataFormat::Jsonl, SharedDialogues::Auto)
 }
@@ -76,23 +76,23 @@ fn a_conversation_in_two_splits_is_found_whatever_its_id() {
         &[&train, &valid],
         &expect!["valid: dialogue z: is also in train, as a: splits must not share data"],
     );
-    // As data sets are published it is counted, unless most of a split is another one's.
+    // For published data sets it is counted, unless most of a split is another one's.
     let reported = |splits: &[&Split], rule| {
         let shared = check_disjoint(splits, DataFormat::MeldCsv, rule);
         shared
             .map(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>())
             .map_err(|error| error.to_string())
     };
-    let told = vec!["z is a of train".to_owned()];
-    assert_eq!(reported(&[&train, &valid], SharedDialogues::Auto), Ok(told.clone()));
-    assert_eq!(reported(&[&train, &valid], SharedDialogues::Report), Ok(told));
+    let expected = vec!["z is a of train".to_owned()];
+    assert_eq!(reported(&[&train, &valid], SharedDialogues::Auto), Ok(expected.clone()));
+    assert_eq!(reported(&[&train, &valid], SharedDialogues::Report), Ok(expected));
     reported(&[&train, &valid], SharedDialogues::Refuse).unwrap_err();
     let most = split("most", &[("1", texts), ("2", &["Good night then, Bo."])]);
     assert_eq!(
         reported(&[&train, &most], SharedDialogues::Auto),
-        Err("most: dialogue 1: is also in train, as a: splits must not share data (1 more are)".to_owned())
+        Err("most: dialogue 1: is also in train, as a: splits must not share data (1 more)".to_owned())
     );
-    // Few words by other people are another conversation; many words are not.
+    // Few words by other speakers are another conversation; many words are not.
     let mut others = valid.clone();
     for one in others.dialogues.iter_mut().flat_map(|dialogue| &mut dialogue.utterances) {
         one.speaker = "Cleo".to_owned();
@@ -108,9 +108,9 @@ fn a_conversation_in_two_splits_is_found_whatever_its_id() {
 #[test]
 fn a_file_given_twice_is_refused() {
     let train = split("train", &[("0", &["Hello."])]);
-    check(&[&train, &train], &expect!["train: holds the same as train: splits must not share data"]);
+    check(&[&train, &train], &expect!["train: has the same contents as train: splits must not share data"]);
     let copy = Split { path: "copy".into(), ..train.clone() };
-    check(&[&train, &copy], &expect!["copy: holds the same as train: splits must not share data"]);
+    check(&[&train, &copy], &expect!["copy: has the same contents as train: splits must not share data"]);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("train");
     fs_err::write(&path, b"").unwrap();
@@ -121,7 +121,7 @@ fn a_file_given_twice_is_refused() {
         ..one.clone()
     };
     let shown = refused(&[&one, &other]).unwrap_err().to_string();
-    expect!["(folder)/./train: holds the same as (folder)/train: splits must not share data"]
+    expect!["(folder)/./train: has the same contents as (folder)/train: splits must not share data"]
         .assert_eq(&shown.replace(&folder.path().display().to_string(), "(folder)"));
 }
 
@@ -156,7 +156,7 @@ fn the_summary_is_a_table() {
           dialogues         2  longest 3 utterances
           utterances        4  longest 6 characters
           speakers          2
-          mended            2  utterances with repaired characters
+          repaired          2  utterances with repaired characters
           neutral           1  25.0 %
           surprise          1  25.0 %
           fear              1  25.0 %

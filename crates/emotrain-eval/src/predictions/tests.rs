@@ -59,7 +59,7 @@ fn a_broken_line_is_named() {
     fs_err::write(&path, "{\"id\":\"tea#2\",\"label\":null,\"truth\":null}\n{\"id\":\"tea\"}\n").unwrap();
     let message = read_predictions(&path).unwrap_err().to_string();
     expect![
-        "(folder)/predictions.jsonl:2: `tea` is not an utterance id: expected dialogue#position, as in 12#3"
+        "(folder)/predictions.jsonl:2: `tea` is not an utterance id: expected dialogue#position, for example 12#3"
     ]
     .assert_eq(&message.replace(&folder.path().display().to_string(), "(folder)"));
 }
@@ -78,5 +78,5 @@ fn predictions_without_a_truth_cannot_be_scored() {
     let message = |prediction| score_predictions(&[prediction], &iemocap()).unwrap_err().to_string();
     assert_eq!(message(Prediction { truth: None, ..unparsed() }), "tea#2: has no true label");
     let other = Prediction { truth: Some("fear".into()), ..unparsed() };
-    assert_eq!(message(other), "tea#2: the true label \"fear\" is not of the label set");
+    assert_eq!(message(other), "tea#2: the true label \"fear\" is not in the label set");
 }

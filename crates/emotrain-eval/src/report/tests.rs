@@ -79,7 +79,7 @@ fn the_confusion_table_has_a_column_for_unparsed_answers_only_if_there_are_any()
 }
 
 #[test]
-fn two_reports_stand_side_by_side() {
+fn two_reports_are_compared() {
     expect![[r#"
         valid        support  F1 before  F1 after  change
         calm               4      66.67    100.00  +33.33
@@ -97,7 +97,7 @@ fn reports_of_other_utterances_do_not() {
     let mut other = before();
     other.labels[0].support += 1;
     let message = comparison_table(&before(), &other).unwrap_err().to_string();
-    assert_eq!(message, "the reports are not of the same labels and utterances");
+    assert_eq!(message, "the reports have different labels or utterances");
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn the_stored_form_is_read_back() {
 
 #[test]
 fn macro_f1_says_which_labels_it_is_the_mean_of() {
-    // As scikit-learn's f1_score(average="macro", zero_division=0), with labels=[0, 1, 2] and with labels=[0, 1].
+    // scikit-learn's f1_score(average="macro", zero_division=0), with labels=[0, 1, 2] and with labels=[0, 1].
     let truth = [0, 0, 0, 1].map(Label::from_index);
     let predicted = [0, 0, 1, 1].map(|index| Some(Label::from_index(index)));
     let scores = score(&truth, &predicted, 3).unwrap();
@@ -123,7 +123,7 @@ fn macro_f1_says_which_labels_it_is_the_mean_of() {
         "macro F1 is the mean over all 3 labels; over the 2 that have support it is 73.33"
     );
     assert!(report.to_string().contains(&over.to_string()));
-    // What was stored before it was said is still read.
+    // Reports stored before this field existed can still be read.
     let mut stored = serde_json::to_value(&report).unwrap();
     stored.as_object_mut().unwrap().remove("macro_f1");
     let read: EvalReport = serde_json::from_value(stored).unwrap();

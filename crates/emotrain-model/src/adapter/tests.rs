@@ -249,9 +249,9 @@ fn tensors_that_do_not_do() {
         adapter_model.safetensors: unused 1 tensor: base_model.model.model.layers.0.self_attn.q_proj.lora_magnitude_vector
         adapter_model.bin: holds pickled tensors, which are not read: such a file can run any program
           hint: load it in Python with PEFT and save it again: save_pretrained writes safetensors
-        adapter_model.safetensors: is a pointer of Git LFS, not the file itself
+        adapter_model.safetensors: is a Git LFS pointer, not the file itself
           hint: run `git lfs pull` in its folder, or download the file again
-        adapter_config.json: is a pointer of Git LFS, not the file itself
+        adapter_config.json: is a Git LFS pointer, not the file itself
           hint: run `git lfs pull` in its folder, or download the file again
         adapter_config.json: not valid JSON: EOF while parsing an object at line 1 column 1
           hint: the file is damaged or was cut short: download it again

@@ -1,5 +1,5 @@
-//! The filter `tojson` of chat templates: Python's `json.dumps` with `ensure_ascii=False`, which is
-//! what transformers puts in the place of Jinja's own filter.
+//! The filter `tojson` of chat templates: Python's `json.dumps` with `ensure_ascii=False`, with which transformers
+//! replaces Jinja's own filter.
 
 use std::fmt::Write;
 
@@ -8,13 +8,13 @@ use minijinja::{Error, ErrorKind, State, Value};
 
 use crate::jinja::charge;
 
-/// Deeper values than this are no message.
+/// The maximum nesting depth.
 const MOST_DEPTH: usize = 200;
 
-/// Longest indent or separator.
+/// The maximum length of an indent or separator.
 const MOST_PADDING: usize = 64;
 
-/// The arguments of `json.dumps`, and what is written so far.
+/// The arguments of `json.dumps`, and the output so far.
 struct Writer {
     indent: Option<usize>,
     item_separator: String,
@@ -37,7 +37,9 @@ pub(crate) fn tojson(state: &State, value: &Value, arguments: Kwargs) -> Result<
         Some(Err(_)) => return Err(invalid("tojson: separators must be a pair".to_owned())),
     };
     if indent.unwrap_or(0).max(item_separator.len()).max(key_separator.len()) > MOST_PADDING {
-        return Err(invalid(format!("tojson: indent and separators have at most {MOST_PADDING} characters")));
+        return Err(invalid(format!(
+            "tojson: indent and separators may have at most {MOST_PADDING} characters"
+        )));
     }
     let sort_keys = arguments.get::<Option<bool>>("sort_keys")?.unwrap_or(false);
     let ensure_ascii = arguments.get::<Option<bool>>("ensure_ascii")?.unwrap_or(false);
@@ -55,7 +57,7 @@ impl Writer {
         }
         let before = self.text.len();
         self.written(state, value)?;
-        // What is within has paid already, but what stands around it has not.
+        // The contents are charged already, their surroundings are not.
         let inner = if matches!(value.kind(), ValueKind::Map | ValueKind::Seq | ValueKind::Iterable) {
             64
         } else {
@@ -90,7 +92,7 @@ impl Writer {
                 })?;
             }
             kind @ (ValueKind::Undefined | ValueKind::Bytes | ValueKind::Plain | ValueKind::Invalid | _) => {
-                return Err(invalid(format!("tojson: {kind} has no JSON form")));
+                return Err(invalid(format!("tojson: {kind} cannot be written as JSON")));
             }
         }
         Ok(())
@@ -119,7 +121,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Bytes around an item at most.
+    /// The maximum number of bytes around an item.
     fn padding(&self) -> usize {
         self.indent.unwrap_or(0) * self.depth + self.item_separator.len() + self.key_separator.len()
     }
@@ -142,7 +144,7 @@ impl Writer {
                 self.text.push(character);
             } else {
                 for unit in character.encode_utf16(&mut [0; 2]) {
-                    let _ = write!(self.text, "\\u{unit:04x}"); // a String takes all
+                    let _ = write!(self.text, "\\u{unit:04x}"); // writing to a String cannot fail
                 }
             }
         }

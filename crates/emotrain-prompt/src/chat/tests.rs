@@ -109,7 +109,7 @@ fn broken_templates_are_reported_with_their_line() {
     );
 }
 
-/// What transformers makes of templates of our own: `tests/golden/chat_template/make.py`.
+/// transformers' output for templates of our own: `tests/golden/chat_template/make.py`.
 #[test]
 fn own_templates_are_rendered_as_transformers_renders_them() {
     let conversations = include_str!("../../../../tests/golden/chat_template/conversations.json");

@@ -1,17 +1,17 @@
-//! Chat templates that open the reasoning for the model, which answers that are written out do not have.
+//! Chat templates that open the model's reasoning, which rendered answers do not have.
 
-/// What follows such a generation prompt: the end of an empty reasoning, and what an answered chat has after the place
-/// where the reasoning would begin. Nothing for a prompt that ends otherwise.
+/// The continuation of such a generation prompt: the end of an empty reasoning block, and what an answered chat has
+/// after it. `None` for other prompts.
 pub(super) fn closed(prompt: &str, answered: &str) -> Option<String> {
     let opened = prompt.trim_end();
     let (before, closing) = opening(opened)?;
     let rest = answered.strip_prefix(before).or_else(|| answered.strip_prefix(before.trim_end()))?;
-    // As Qwen3 and others write a reasoning without words.
+    // Qwen3 and others write an empty reasoning block like this.
     let lines = "\n\n".strip_prefix(&prompt[opened.len()..]).unwrap_or("");
     Some(format!("{lines}{closing}\n\n{}", rest.trim_start()))
 }
 
-/// What stands before a mark like `<think>` at the end, and the mark that closes it.
+/// The text before a final mark like `<think>`, and the closing mark.
 fn opening(text: &str) -> Option<(&str, String)> {
     let last = text.chars().next_back()?;
     let first = match last {

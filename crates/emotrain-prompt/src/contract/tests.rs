@@ -55,17 +55,17 @@ fn differences_are_named() {
         use the recipe and the base model of the training"#]].assert_eq(&error(&contract(5, 2048), &contract(3, 1024)));
     let chat = encoder(&CHAT.replace("<|turn|>", "<|turn|> "), &section(5, 0), 2048).unwrap();
     expect![[r#"
-        the prompt differs from the one the adapter was trained with: the chat template is another
+        the prompt differs from the one the adapter was trained with: the chat template is different
         use the recipe and the base model of the training"#]]
     .assert_eq(&error(&contract(5, 2048), &chat.contract().unwrap()));
     let mut other = contract(5, 2048);
     other.golden.ids[3] += 1;
     expect![[r#"
-        the prompt differs from the one the adapter was trained with: the tokenizer gives the example other tokens
+        the prompt differs from the one the adapter was trained with: the tokenizer gives different tokens for the example
         use the recipe and the base model of the training"#]].assert_eq(&error(&contract(5, 2048), &other));
     let by = |name: Option<&str>| PromptContract { found_by: name.map(str::to_owned), ..contract(5, 2048) };
     expect![[r#"
-        the prompt differs from the one the adapter was trained with: demonstrations were found by sha256:53aa and are by lexical (retrieval.encoder)
+        the prompt differs from the one the adapter was trained with: demonstrations were retrieved by sha256:53aa and now by lexical (retrieval.encoder)
         use the recipe and the base model of the training"#]].assert_eq(&error(&by(Some("sha256:53aa")), &by(Some("lexical"))));
     by(None).check(&by(Some("lexical"))).unwrap();
 }

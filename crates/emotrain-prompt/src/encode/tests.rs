@@ -91,7 +91,7 @@ fn unfit_chat_templates_are_refused() {
     check_unfit(
         "{{ messages[-1].content }}",
         &expect![[
-            r#"models/tiny: the chat template does not begin an answered chat with its own generation prompt, which ends with "\"\nWhich emotion does Jonas express here?""#
+            r#"models/tiny: the chat template does not start an answered chat with its own generation prompt, which ends with "\"\nWhich emotion does Jonas express here?""#
         ]],
     );
     check_unfit(
@@ -115,12 +115,12 @@ fn a_template_that_leaves_the_system_text_out_gets_it_before_the_users() {
     assert!(encoder.folds_system());
     assert_eq!(
         encoder.remarks(),
-        ["models/tiny: the chat template has no system role: the system text stands before the user's"]
+        ["models/tiny: the chat template has no system role: the system text goes before the user's"]
     );
 }
 
 #[test]
-fn labels_must_be_told_apart() {
+fn labels_must_have_different_tokens() {
     let with = |names: [&str; 2]| {
         let labels = LabelSet::custom(names, []).unwrap();
         Encoder::new(chat(CHAT).unwrap(), Template::builtin(), labels, &section(5, 0), LONG)
@@ -135,7 +135,7 @@ fn labels_must_be_told_apart() {
     let error = Encoder::new(chat, Template::builtin(), labels, &section(5, 0), LONG).unwrap_err();
     expect![[r#"
         labels "then" and "than" encode to the same tokens
-        name the labels with words of the model's language"#]]
+        give the labels names in the model's language"#]]
     .assert_eq(&format!("{error}\n{}", error.hint().unwrap()));
 
     let without = json_with(|json| {
@@ -147,7 +147,7 @@ fn labels_must_be_told_apart() {
     let error = Encoder::new(chat, Template::builtin(), labels, &section(5, 0), LONG).unwrap_err();
     expect![[r#"
         label "喜" encodes to no tokens
-        name the labels with words of the model's language"#]]
+        give the labels names in the model's language"#]]
     .assert_eq(&format!("{error}\n{}", error.hint().unwrap()));
 }
 
@@ -174,8 +174,8 @@ fn errors_name_the_utterance() {
     .assert_eq(&error(&harbour(), 9));
     let typed = dialogue(&[("Ida", "I typed <|end|> again", Some(0)), ("Tom", "Why?", Some(0))]);
     expect![[r#"
-        utterance harbour#1: the prompt holds the text of the special token "<|end|>"
-        take it out of the data or of the template"#]]
+        utterance harbour#1: the prompt contains the text of the special token "<|end|>"
+        remove it from the data or the template"#]]
     .assert_eq(&error(&typed, 1));
     let long = dialogue(&[("Ida", &"very ".repeat(80), Some(0))]);
     expect![[r#"
@@ -191,7 +191,7 @@ fn counts_are_summed_up() {
     let samples: Vec<_> = (0..12).map(|position| encoder.encode(&dialogue, position).unwrap()).collect();
     let counts = TokenCounts::of(&samples);
     expect![
-        "12 samples, 8036 tokens (96 supervised), longest 750; 5 shortened by 14 utterances of history to fit"
+        "12 samples, 8036 tokens (96 supervised), longest 750; 5 shortened by 14 context utterances to fit"
     ]
     .assert_eq(&counts.to_string());
     assert_eq!(TokenCounts::of(&[]).to_string(), "0 samples, 0 tokens (0 supervised), longest 0");
@@ -286,7 +286,7 @@ fn demonstrations_are_dropped_before_history() {
     let counts = TokenCounts::of(&[whole]);
     assert!(counts.to_string().ends_with("; 3 demonstrations shown"), "{counts}");
     let dropped = TokenCounts { dropped_demonstrations: 2, ..counts };
-    assert!(dropped.to_string().ends_with("; 3 demonstrations shown, 2 left out to fit"), "{dropped}");
+    assert!(dropped.to_string().ends_with("; 3 demonstrations shown, 2 dropped to fit"), "{dropped}");
 }
 
 fn conversation() -> impl Strategy<Value = Dialogue> {
@@ -308,7 +308,7 @@ proptest! {
         let position = at.index(dialogue.utterances.len());
         let wide = encoder(CHAT, &section(history, future), 100_000).unwrap();
         let bare = encoder(CHAT, &section(0, 0), 100_000).unwrap().encode(&dialogue, position).unwrap();
-        // room for the longest label, "surprise"
+        // Room for the longest label, "surprise".
         let max_seq_length = bare.prompt_len + "surprise".len() + 1 + room;
         let tight = encoder(CHAT, &section(history, future), max_seq_length).unwrap();
         let sample = tight.encode(&dialogue, position).unwrap();
@@ -319,7 +319,7 @@ proptest! {
         let completion = &tight.label_completions()[sample.label.unwrap().index()];
         prop_assert_eq!(&sample.ids, &[&prompt.ids[..], &completion[..]].concat());
 
-        // Later utterances go first, the oldest next, and no more than needed.
+        // Later utterances are dropped first, the oldest next, and no more than necessary.
         let kept = [history.min(position) - sample.dropped_history,
             future.min(dialogue.utterances.len() - position - 1) - sample.dropped_future];
         let same = encoder(CHAT, &section(kept[0], kept[1]), 100_000).unwrap();

@@ -2,7 +2,7 @@ use std::time::Instant;
 
 use super::*;
 
-/// Renders a text as the first time, and says what came of it and how long it took.
+/// Renders a text for the first time; returns the result and the time.
 fn rendered(source: &str) -> (Result<String, String>, f64) {
     let begin = Instant::now();
     let mut environment = environment(UndefinedBehavior::Lenient);
@@ -54,7 +54,7 @@ fn sources_have_limits_too() {
     assert!(text.unwrap_err().contains("recursion"), "nested");
     assert!(seconds < 5.0, "{seconds}");
     let (text, _) = rendered(&"x".repeat(MOST_BYTES + 1));
-    assert_eq!(text.unwrap_err(), "syntax error: the template has 1048577 bytes, and may have 1048576");
+    assert_eq!(text.unwrap_err(), "syntax error: the template has 1048577 bytes; the limit is 1048576");
     for unclosed in
         ["{{ (", "{% raw %}{% \"", "{# ", "{{ \"", "{%- if 1 -%}", "{{ [", "{{ a.", "{{ not ", "{{ -"]
     {

@@ -1,4 +1,4 @@
-//! What is checked when a query is read, so that nothing is found out after a thousand questions.
+//! The checks when a query is read, so that nothing fails after a thousand questions.
 
 use emotrain_data::{Dialogue, Utterance};
 use emotrain_recipe::KnowledgeLevel;
@@ -8,7 +8,7 @@ use super::{QueryFile, QueryTarget, Reach, SYSTEM, USER, slots, values};
 use crate::error::{TemplateProblem, nearest};
 use crate::jinja;
 
-/// Keys of a row that say what its texts belong to.
+/// Keys of a row that identify what its texts belong to.
 const RESERVED: [&str; 4] = ["dialogue", "position", "speaker", "split"];
 
 const BEFORE: &str = "marked as said before";
@@ -16,7 +16,7 @@ const ASKED: &str = "marked as the one in question";
 const AFTER: &str = "marked as said after";
 const WHO: &str = "Speakermark";
 
-/// Reads a query and looks for every defect that can be told without data.
+/// Reads a query and finds every problem that needs no data.
 pub(super) fn check(
     origin: &str,
     source: &str,
@@ -57,7 +57,7 @@ impl Report<'_> {
 
     fn keys(&mut self, file: &QueryFile) {
         if file.keys.is_empty() {
-            let hint = "name what a reply must hold, as in keys = [\"explicit\", \"implicit\"]";
+            let hint = "list the keys of a reply, for example keys = [\"explicit\", \"implicit\"]";
             self.add("keys is empty", Some(hint.to_owned()));
         }
         for (at, key) in file.keys.iter().enumerate() {
@@ -65,12 +65,12 @@ impl Report<'_> {
                 |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_';
             if key.is_empty() || !key.chars().all(is_word) {
                 let hint = "keys consist of small letters, digits and \"_\"";
-                self.add(format!("the key \"{key}\" is no name"), Some(hint.to_owned()));
+                self.add(format!("the key \"{key}\" is not a valid name"), Some(hint.to_owned()));
             } else if RESERVED.contains(&key.as_str()) {
-                let hint = format!("the keys {} say what a text belongs to", RESERVED.join(", "));
-                self.add(format!("the key \"{key}\" is taken"), Some(hint));
+                let hint = format!("the keys {} identify what a text belongs to", RESERVED.join(", "));
+                self.add(format!("the key \"{key}\" is reserved"), Some(hint));
             } else if file.keys[..at].contains(key) {
-                self.add(format!("the key \"{key}\" stands there twice"), None);
+                self.add(format!("the key \"{key}\" is repeated"), None);
             }
         }
         if let (Some(least), Some(most)) = (file.min_words, file.max_words)
@@ -90,7 +90,7 @@ impl Report<'_> {
         }
     }
 
-    /// Compiles both texts and refuses placeholders that have no value.
+    /// Compiles both messages and refuses placeholders without a value.
     fn templates(&mut self, file: &QueryFile) -> Environment<'static> {
         let mut environment = jinja::environment(UndefinedBehavior::Strict);
         let known = slots(file);
@@ -122,7 +122,7 @@ impl Report<'_> {
         environment
     }
 
-    /// Renders a conversation of marked texts, and one of a single utterance.
+    /// Renders a conversation of marked texts, and one with a single utterance.
     fn probe(&mut self, file: &QueryFile, environment: &Environment<'static>) {
         for around in [2, 0] {
             let texts = [vec![BEFORE; around], vec![ASKED], vec![AFTER; around]].concat();
@@ -166,7 +166,7 @@ impl Report<'_> {
         }
         for key in &file.keys {
             if !whole.contains(&format!("\"{key}\"")) {
-                let hint = "show in the text what a reply looks like, with every key in quotes".to_owned();
+                let hint = "show the form of a reply in the text, with every key in quotes".to_owned();
                 self.add(format!("the key \"{key}\" is never asked for"), Some(hint));
             }
         }

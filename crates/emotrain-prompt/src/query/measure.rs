@@ -1,23 +1,23 @@
-//! What is counted about texts that were taken: words of emotions in them, and lengths.
+//! Counts over generated texts: emotion words in them, and lengths.
 
 use emotrain_data::LabelSet;
 
 use super::Query;
 
-/// The most words that a label or a spelling of one consists of.
+/// The maximum number of words in a label or its spellings.
 const LONGEST_LABEL: usize = 3;
 
-/// What is counted about the texts of one reply.
+/// The counts over the texts of one reply.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Measures {
-    /// Texts in which a label stands.
+    /// Texts that contain a label.
     pub naming_labels: usize,
-    /// Texts that are shorter or longer than the query asks for.
+    /// Texts shorter or longer than the query asks for.
     pub length_outside: usize,
 }
 
 impl Query {
-    /// Measures the texts of a reply.
+    /// Counts over the texts of a reply.
     pub fn measure<'t>(&self, texts: impl IntoIterator<Item = &'t str>, labels: &LabelSet) -> Measures {
         let (least, most) = (self.file.min_words.unwrap_or(0), self.file.max_words.unwrap_or(usize::MAX));
         let mut measures = Measures::default();
@@ -30,10 +30,10 @@ impl Query {
     }
 }
 
-/// How many whole words, or groups of them, of a text are a label of the set or another spelling of one, whatever
-/// the case: "joy" is one in "such joy!", and none in "enjoyed".
+/// The number of whole words, or groups of words, in a text that are a label of the set or another spelling of one,
+/// ignoring case: "joy" occurs in "such joy!", but not in "enjoyed".
 pub fn label_words(text: &str, labels: &LabelSet) -> usize {
-    // An accent may stand apart from its letter.
+    // An accent may be separate from its letter.
     let is_within = |letter: char| letter.is_alphanumeric() || matches!(letter, '\'' | '\u{300}'..='\u{36f}');
     let words: Vec<&str> = text.split(|letter: char| !is_within(letter)).collect();
     let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();

@@ -1,49 +1,49 @@
-//! A reply, taken to the letter: one JSON object with exactly the keys that were asked for.
+//! Strict parsing of a reply: one JSON object with exactly the requested keys.
 
 use std::fmt;
 
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 
-/// Beginnings and ends of what a model thinks aloud.
+/// Tags around a model's reasoning.
 const REASONING: [&str; 5] = ["<think>", "</think>", "<thinking>", "</thinking>", "<reasoning>"];
 
-/// Why a reply cannot be used.
+/// Why a reply is unusable.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadReply {
-    /// Nothing.
+    /// An empty reply.
     #[error("it is empty")]
     Empty,
-    /// Thoughts before an answer, or instead of one.
-    #[error("it holds reasoning text")]
+    /// Reasoning before an answer, or instead of one.
+    #[error("it contains reasoning")]
     Reasoning,
-    /// Not one JSON object, or something around it.
+    /// Not one JSON object, or text around it.
     #[error("it is not one JSON object: {0}")]
     NotJson(String),
-    /// A key that was asked for is not there.
+    /// A requested key is missing.
     #[error("it lacks the key \"{0}\"")]
     Missing(String),
-    /// A key that was not asked for.
-    #[error("it has the key \"{0}\", which was not asked for")]
+    /// A key that was not requested.
+    #[error("it has the key \"{0}\", which was not requested")]
     Additional(String),
-    /// A key that is there twice.
+    /// A repeated key.
     #[error("it has the key \"{0}\" twice")]
     Twice(String),
     /// A value of another type.
     #[error("the value of \"{0}\" is not a text")]
     NotText(String),
-    /// A text without letters.
+    /// An empty text.
     #[error("the text of \"{0}\" is empty")]
     Blank(String),
 }
 
 /// The texts of a reply in the order of `keys`, trimmed.
 ///
-/// A code fence around the whole reply is taken off: it is how a model dresses an object, and says nothing. Any other
-/// word around the object, and any sign of reasoning, makes the reply unusable.
+/// A code fence around the whole reply is removed: models often add one, and it has no meaning. Any other text around
+/// the object, and any sign of reasoning, makes the reply unusable.
 ///
 /// # Errors
-/// Everything that is not exactly one JSON object with these keys and texts that are not blank.
+/// Everything except one JSON object with exactly these keys and non-empty texts.
 pub fn read_reply(reply: &str, keys: &[String]) -> Result<Vec<String>, BadReply> {
     let lower = reply.to_lowercase();
     if REASONING.iter().any(|mark| lower.contains(mark)) {
@@ -54,7 +54,7 @@ pub fn read_reply(reply: &str, keys: &[String]) -> Result<Vec<String>, BadReply>
         return Err(BadReply::Empty);
     }
     if !reply.starts_with('{') {
-        return Err(BadReply::NotJson("it does not begin with {".to_owned()));
+        return Err(BadReply::NotJson("it does not start with {".to_owned()));
     }
     let members = members(reply).map_err(|error| BadReply::NotJson(error.to_string()))?;
     for (at, (name, _)) in members.iter().enumerate() {
@@ -75,7 +75,7 @@ pub fn read_reply(reply: &str, keys: &[String]) -> Result<Vec<String>, BadReply>
     keys.iter().map(text).collect()
 }
 
-/// A reply without blanks around it and without a code fence that holds all of it.
+/// A reply without surrounding white space and code fence.
 pub fn unfenced(reply: &str) -> &str {
     let reply = reply.trim();
     let inside = || {
@@ -87,7 +87,7 @@ pub fn unfenced(reply: &str) -> &str {
     inside().unwrap_or(reply)
 }
 
-/// The members of an object in their order, those of one name each.
+/// The members of an object in their order; keys must be unique.
 fn members(text: &str) -> Result<Vec<(String, Value)>, serde_json::Error> {
     let mut json = serde_json::Deserializer::from_str(text);
     let members = json.deserialize_map(Members)?;

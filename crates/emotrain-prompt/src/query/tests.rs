@@ -20,7 +20,7 @@ fn dialogue(texts: &[&str]) -> Dialogue {
 }
 
 #[test]
-fn the_queries_that_come_with_the_program() {
+fn the_built_in_queries() {
     let named: Vec<&str> = QUERIES.iter().copied().filter(|name| !name.is_empty()).collect();
     assert_eq!(Query::names().collect::<Vec<_>>(), named);
     let mut hashes = BTreeSet::new();
@@ -83,23 +83,23 @@ fn check_reply(reply: &str, expected: Expect) {
 }
 
 #[test]
-fn replies_are_taken_to_the_letter() {
+fn replies_are_parsed_strictly() {
     check_reply(r#" {"implicit": " b ", "explicit": "a"} "#, expect!["a | b"]);
     check_reply("```json\n{\"explicit\": \"a\", \"implicit\": \"b\"}\n```", expect!["a | b"]);
     check_reply("```\n{\"explicit\": \"a\", \"implicit\": \"b\"}```\n", expect!["a | b"]);
     check_reply("", expect!["it is empty"]);
     check_reply(
         "<think>\n</think>{\"explicit\": \"a\", \"implicit\": \"b\"}",
-        expect!["it holds reasoning text"],
+        expect!["it contains reasoning"],
     );
-    check_reply("Okay, so Ada</THINK>", expect!["it holds reasoning text"]);
+    check_reply("Okay, so Ada</THINK>", expect!["it contains reasoning"]);
     check_reply(
         "Sure! {\"explicit\": \"a\"}",
-        expect!["it is not one JSON object: it does not begin with {"],
+        expect!["it is not one JSON object: it does not start with {"],
     );
     check_reply(
         "Sure!\n```json\n{\"explicit\": \"a\", \"implicit\": \"b\"}\n```",
-        expect!["it is not one JSON object: it does not begin with {"],
+        expect!["it is not one JSON object: it does not start with {"],
     );
     check_reply(
         r#"{"explicit": "a", "implicit": "b"} I hope this helps."#,
@@ -113,11 +113,11 @@ fn replies_are_taken_to_the_letter() {
         r#"{"explicit": "a", "impl"#,
         expect!["it is not one JSON object: EOF while parsing a string at line 1 column 23"],
     );
-    check_reply("[\"a\", \"b\"]", expect!["it is not one JSON object: it does not begin with {"]);
+    check_reply("[\"a\", \"b\"]", expect!["it is not one JSON object: it does not start with {"]);
     check_reply(r#"{"explicit": "a"}"#, expect![[r#"it lacks the key "implicit""#]]);
     check_reply(
         r#"{"explicit": "a", "implicit": "b", "label": "joy"}"#,
-        expect![[r#"it has the key "label", which was not asked for"#]],
+        expect![[r#"it has the key "label", which was not requested"#]],
     );
     check_reply(
         r#"{"explicit": "a", "explicit": "c", "implicit": "b"}"#,
@@ -138,7 +138,7 @@ proptest! {
         prop_assume!(!marks.iter().any(|mark| object.contains(mark)));
         let texts = read_reply(&object, &keys()).unwrap();
         prop_assert_eq!(texts, vec![one.trim().to_owned(), two.trim().to_owned()]);
-        // Anything else never panics, and is never taken for an object.
+        // Anything else never panics and is never accepted as an object.
         let may_be_object = unfenced(&noise).starts_with(char::from(b'{'));
         prop_assert!(may_be_object || read_reply(&noise, &keys()).is_err());
     }
@@ -177,7 +177,7 @@ fn check_query(source: &str, expected: Expect) {
 }
 
 #[test]
-fn defects_of_a_query_are_told_at_once() {
+fn problems_of_a_query_are_reported_at_once() {
     check_query(
         "level = \"utterance\"\nreach = \"histroy\"",
         expect![[r#"
@@ -188,11 +188,11 @@ fn defects_of_a_query_are_told_at_once() {
         "level = \"speaker\"\nreach = \"history\"\nhistory_window = 3\nkeys = [\"speaker\", \"A\", \"a\", \"a\"]\nmin_words = 9\n\
          max_words = 3\nuser = \"{{ utterance }} {speaker}\"",
         expect![[r#"
-            q.toml: the key "speaker" is taken
-              hint: the keys dialogue, position, speaker, split say what a text belongs to
-            q.toml: the key "A" is no name
+            q.toml: the key "speaker" is reserved
+              hint: the keys dialogue, position, speaker, split identify what a text belongs to
+            q.toml: the key "A" is not a valid name
               hint: keys consist of small letters, digits and "_"
-            q.toml: the key "a" stands there twice
+            q.toml: the key "a" is repeated
             q.toml: min_words = 9 is more than max_words = 3
             q.toml: reach = "history" needs level = "utterance"
               hint: write reach = "dialogue": only an utterance has a history
@@ -216,7 +216,7 @@ fn defects_of_a_query_are_told_at_once() {
             q.toml: the utterance is never shown
               hint: put {{ utterance }} into "user"
             q.toml: the key "mood" is never asked for
-              hint: show in the text what a reply looks like, with every key in quotes
+              hint: show the form of a reply in the text, with every key in quotes
             q.toml: user: undefined value when a dialogue has only one utterance
         "#]],
     );
@@ -240,7 +240,7 @@ fn a_query_of_ones_own() {
 }
 
 #[test]
-fn a_query_that_is_not_there() {
+fn a_query_that_does_not_exist() {
     let error = Query::find("interpretations").unwrap_err();
     assert_eq!(error.hint().unwrap(), "did you mean \"interpretation\"?");
     assert!(matches!(Query::find("nowhere.toml").unwrap_err(), PromptError::Read(_)));

@@ -1,4 +1,4 @@
-//! What is checked when a template is loaded, so that nothing is found out in the middle of a training.
+//! The checks when a template is loaded, so that nothing fails in the middle of a training.
 
 use emotrain_data::{Dialogue, ShownDemonstration, Utterance};
 use minijinja::{Environment, ErrorKind, Value};
@@ -10,18 +10,18 @@ use crate::error::{TemplateProblem, nearest};
 use crate::jinja;
 use crate::task::Task;
 
-/// What a sound template shows of what it is given.
+/// What a valid template shows of its input.
 #[derive(Clone, Debug)]
 pub(super) struct Shown {
     pub(super) system: bool,
-    /// The parts that it has: those whose removal changes what it writes.
+    /// Its parts: those whose removal changes the output.
     pub(super) parts: Vec<String>,
 }
 
-/// A conversation to try a template on.
+/// A conversation for trying a template.
 #[derive(Clone, Copy)]
 struct Probe<'p> {
-    /// Utterances before and after the one in question.
+    /// Utterances before and after the target.
     window: usize,
     demonstrations: usize,
     /// Whether knowledge sources have texts.
@@ -30,12 +30,12 @@ struct Probe<'p> {
 }
 
 impl Probe<'_> {
-    /// Where in its conversation the utterance in question stands.
+    /// The position of the target utterance.
     fn position(self) -> usize {
         self.window.max(self.parts.task.least_history())
     }
 
-    /// Those of [`SPEAKERS`] who take part in the conversation.
+    /// The [`SPEAKERS`] in the conversation.
     fn speakers(self) -> &'static [&'static str] {
         match (self.position(), self.window) {
             (0, _) => &SPEAKERS[1..2],
@@ -45,7 +45,7 @@ impl Probe<'_> {
     }
 }
 
-/// Compiles the source into the environment and looks for every defect that can be told without data.
+/// Compiles the source into the environment and finds every problem that needs no data.
 pub(super) fn check(
     origin: &str,
     source: &str,
@@ -68,8 +68,8 @@ pub(super) fn check(
     report.probes(environment, has_system)
 }
 
-/// So many mistakes of a kind are told.
-const TOLD: usize = 20;
+/// At most this many problems of a kind are reported.
+const MAX_REPORTED: usize = 20;
 
 struct Report<'a> {
     origin: &'a str,
@@ -81,7 +81,7 @@ impl Report<'_> {
         TemplateProblem { origin: self.origin.to_owned(), line, message, hint }
     }
 
-    /// The file must consist of the two blocks, the user's at least, and of nothing from elsewhere.
+    /// The file must consist of the two blocks, at least the user's, and must not refer to other files.
     fn blocks(&self, tags: &[Tag<'_>]) -> Vec<TemplateProblem> {
         let mut problems = Vec::new();
         for tag in tags {
@@ -111,7 +111,7 @@ impl Report<'_> {
         let mut names: Vec<String> = template.undeclared_variables(false).into_iter().collect();
         names.retain(|name| !known(name));
         names.sort();
-        names.truncate(TOLD);
+        names.truncate(MAX_REPORTED);
         let problem = |name: String| {
             let hint = did_you_mean(&name, &placeholders).unwrap_or_else(|| self.offer());
             self.at(line_of(tags, &name), format!("unknown placeholder \"{name}\""), Some(hint))
@@ -119,7 +119,7 @@ impl Report<'_> {
         names.into_iter().map(problem).collect()
     }
 
-    /// All that a template may use, and what makes more of it.
+    /// All placeholders, and how to get more.
     fn offer(&self) -> String {
         let builtin = self.parts.names().join(", ");
         if self.parts.task != Task::Emotion {
@@ -134,11 +134,11 @@ impl Report<'_> {
         }
     }
 
-    /// `{utterance}` is a habit from other tools and would reach the model as it stands.
+    /// `{utterance}` is common in other tools and would reach the model literally.
     fn single_braces(&self, source: &str) -> Vec<TemplateProblem> {
         let mut problems = Vec::new();
         for slot in self.parts.placeholders() {
-            for (at, single) in source.match_indices(&format!("{{{slot}}}")).take(TOLD) {
+            for (at, single) in source.match_indices(&format!("{{{slot}}}")).take(MAX_REPORTED) {
                 if !source[..at].ends_with('{') {
                     let hint = format!("write {{{{ {slot} }}}}");
                     let message = format!("\"{single}\" is not a placeholder");
@@ -149,15 +149,15 @@ impl Report<'_> {
         problems
     }
 
-    /// Renders a conversation of marked texts: with everything; without each part, and without any; without
-    /// demonstrations; with nothing but the utterance; and the way the recipe wants it.
+    /// Renders a conversation of marked texts: with everything; without each part, and without all; without
+    /// demonstrations; with only the utterance; and as the recipe configures it.
     fn probes(
         &self,
         environment: &Environment<'static>,
         has_system: bool,
     ) -> Result<Shown, Vec<TemplateProblem>> {
         let mut environment = environment.clone();
-        environment.set_debug(true); // errors then know where in the source they arose
+        environment.set_debug(true); // errors then have their place in the source
         let render = |probe: Probe<'_>| {
             let (environment, values) = (environment.clone(), probe_values(probe));
             let texts = jinja::tried(move || super::render(&environment, &values, has_system));
@@ -192,7 +192,7 @@ impl Report<'_> {
         Ok(Shown { system: has_system, parts })
     }
 
-    /// Whether a template has a part, told by what it writes with all parts and without this one.
+    /// Whether a template has a part: its output changes without it.
     fn has(&self, part: &str, all: &Texts, without: &Texts) -> bool {
         let shows = |mark: &str| all.whole.to_lowercase().contains(mark);
         match part {
@@ -215,7 +215,7 @@ impl Report<'_> {
             hint = name.and_then(|name| did_you_mean(name, &attributes));
         }
         if probe.window > 0 && !probe.parts.removed.is_empty() {
-            message.push_str(" when parts are taken out of the prompt");
+            message.push_str(" when parts are removed from the prompt");
             hint = hint.or_else(|| Some("guard it with {% if history %} and the like".to_owned()));
         } else if probe.window > 0 && probe.demonstrations == 0 {
             message.push_str(" when there are no demonstrations");
@@ -272,7 +272,7 @@ impl Report<'_> {
     }
 }
 
-/// What a template has to show.
+/// What a template must show.
 fn needs(task: Task) -> &'static [&'static str] {
     match task {
         Task::Emotion => &["utterance", "label_list"],
@@ -281,7 +281,7 @@ fn needs(task: Task) -> &'static [&'static str] {
     }
 }
 
-/// The tag in which an error arose.
+/// The tag in which an error occurred.
 fn failing_expression(error: &minijinja::Error) -> Option<&str> {
     let (source, range) = (error.template_source()?, error.range()?);
     let tag = tags(source).into_iter().rfind(|tag| tag.range.start <= range.start)?;
@@ -302,7 +302,7 @@ const ASKED: &str = "marked as the one in question";
 const AFTER: &str = "marked as said after";
 const EXAMPLE: &str = "marked as an example";
 const EXAMPLE_LABEL: &str = "examplelabelmark";
-/// Of the utterances before, of the one in question, and of those after it.
+/// Of the utterances before the target, of the target, and of those after it.
 const SPEAKERS: [&str; 3] = ["speakermarkone", "speakermarktwo", "speakermarkthree"];
 const LABELS: [&str; 3] = ["labelmarkone", "labelmarktwo", "labelmarkthree"];
 

@@ -1,4 +1,4 @@
-//! What a template may use: the one list of placeholders and where their values come from.
+//! What a template may use: the one list of placeholders and their values.
 
 use emotrain_data::{Dialogue, ShownDemonstration, Utterance};
 use emotrain_recipe::{KnowledgeSection, PromptSection, PromptSlots, TEMPLATE_NAMES};
@@ -6,8 +6,8 @@ use minijinja::Value;
 
 use crate::task::Task;
 
-/// What a template that puts this question may use. What is not among them no template can show: so the answer
-/// stays out of the question, and what is said later out of what is asked before.
+/// The placeholders of this question. A template cannot show anything else: so a question cannot contain its answer,
+/// nor utterances that come later.
 fn names(task: Task) -> &'static [&'static str] {
     match task {
         Task::Emotion => TEMPLATE_NAMES,
@@ -16,27 +16,27 @@ fn names(task: Task) -> &'static [&'static str] {
     }
 }
 
-/// What each entry of `history` and `future` has.
+/// The fields of each entry of `history` and `future`.
 pub(super) const TURN: [&str; 2] = ["speaker", "text"];
 
-/// What each entry of `demonstrations` has; the last two are `none` unless the recipe shows them.
+/// The fields of each entry of `demonstrations`; the last two are `none` unless the recipe shows them.
 pub(super) const DEMONSTRATION: [&str; 4] = ["text", "label", "source", "score"];
 
 /// The parts that a prompt of the recipe can have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Parts {
-    /// What is asked; an auxiliary question has no parts that can be taken out.
+    /// The question; an auxiliary one has no removable parts.
     pub(super) task: Task,
     /// The names of the knowledge sources, in the order of the recipe.
     pub(super) sources: Vec<String>,
-    /// Parts that the recipe takes out, sources among them.
+    /// Parts that the recipe removes, sources among them.
     pub(super) removed: Vec<String>,
-    /// Parts that the recipe asks for by name, sources not among them.
+    /// Parts that the recipe requests by name, without sources.
     pub(super) named: Vec<String>,
 }
 
 impl Parts {
-    /// Those of a question to which a recipe adds nothing and from which it takes nothing.
+    /// The slots of a question to which a recipe adds nothing and from which it removes nothing.
     pub(super) fn of(task: Task) -> Self {
         Self { task, ..Self::default() }
     }
@@ -56,12 +56,12 @@ impl Parts {
         !self.removed.iter().any(|removed| removed == name)
     }
 
-    /// The same with other parts taken out.
+    /// The same with other parts removed.
     pub(super) fn without(&self, removed: Vec<String>) -> Self {
         Self { removed, ..self.clone() }
     }
 
-    /// All parts there can be.
+    /// All possible parts.
     pub(super) fn all(&self) -> Vec<String> {
         let builtin = if self.task == Task::Emotion { PromptSlots::NAMES } else { &[] };
         builtin.iter().map(|name| (*name).to_owned()).chain(self.sources.clone()).collect()
@@ -78,15 +78,15 @@ impl Parts {
     }
 }
 
-/// One utterance with what is known around it.
+/// An utterance with its context.
 pub(super) struct Scene<'a> {
     pub(super) dialogue: &'a Dialogue,
-    /// Valid: the caller has looked.
+    /// Valid; checked by the caller.
     pub(super) position: usize,
     pub(super) labels: &'a [String],
-    /// Most utterances before it.
+    /// The maximum number of utterances before it.
     pub(super) history: usize,
-    /// Most utterances after it.
+    /// The maximum number of utterances after it.
     pub(super) future: usize,
     /// In the order in which they are shown.
     pub(super) demonstrations: &'a [ShownDemonstration],
@@ -94,7 +94,7 @@ pub(super) struct Scene<'a> {
     pub(super) knowledge: &'a [&'a str],
 }
 
-/// The values of all placeholders. What the recipe takes out is empty.
+/// The values of all placeholders. Removed parts are empty.
 pub(super) fn values(scene: &Scene<'_>, parts: &Parts) -> Value {
     let builtin = parts.names().iter().map(|name| (*name, value(name, scene, parts)));
     let texts = parts.sources.iter().enumerate().map(|(at, name)| {
@@ -127,7 +127,7 @@ fn value(name: &str, scene: &Scene<'_>, parts: &Parts) -> Value {
     }
 }
 
-/// By name, so that the order does not tell who speaks when.
+/// By name, so that the order does not reveal who speaks when.
 fn speakers(dialogue: &Dialogue) -> Vec<&str> {
     let mut speakers = dialogue.speakers();
     speakers.sort_unstable();
@@ -142,7 +142,7 @@ fn turns(utterances: &[Utterance]) -> Value {
 }
 
 fn demonstration(shown: &ShownDemonstration) -> Value {
-    // Two decimals are what a model can make use of, and what it costs few tokens to say.
+    // Two decimals are enough for a model, and take few tokens.
     let score = shown.score.map(|score| (f64::from(score) * 100.0).round() / 100.0);
     let values = [
         Value::from(&shown.text),

@@ -1,14 +1,14 @@
-//! Where things stand in the source of a template.
+//! Positions in a template's source.
 
 use std::ops::Range;
 
-/// One `{{ … }}` or `{% … %}`; comments and raw sections are passed over.
+/// One `{{ … }}` or `{% … %}`; comments and raw sections are skipped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Tag<'a> {
     pub(crate) kind: TagKind,
-    /// What stands between the delimiters, without whitespace-control signs and trimmed.
+    /// The text between the delimiters, without whitespace-control signs and trimmed.
     pub(crate) body: &'a str,
-    /// Where the body starts and ends in the source, in bytes.
+    /// The byte range of the body in the source.
     pub(crate) range: Range<usize>,
     /// Line of the opening delimiter, counted from 1.
     pub(crate) line: usize,
@@ -23,12 +23,12 @@ pub(crate) enum TagKind {
 }
 
 impl Tag<'_> {
-    /// The word that says what a statement does, as `for`.
+    /// The keyword of a statement, such as `for`.
     pub(crate) fn keyword(&self) -> Option<&str> {
         (self.kind == TagKind::Statement).then(|| self.body.split_whitespace().next()).flatten()
     }
 
-    /// Whether the name is used here, not merely part of a quoted text or an attribute.
+    /// Whether the name is used here, rather than part of a quoted text or an attribute.
     fn uses(&self, name: &str) -> bool {
         let unquoted = without_quotes(self.body);
         unquoted.match_indices(name).any(|(at, _)| {
@@ -72,12 +72,12 @@ pub(crate) fn line_of(tags: &[Tag<'_>], name: &str) -> Option<usize> {
     tags.iter().find(|tag| tag.uses(name)).map(|tag| tag.line)
 }
 
-/// The line, counted from 1, on which the byte stands.
+/// The line, counted from 1, of a byte.
 pub(crate) fn line_at(source: &str, offset: usize) -> usize {
     1 + source[..offset].bytes().filter(|byte| *byte == b'\n').count()
 }
 
-/// The tag that opens at `opening`, on the first line, and where it ends; `None` if it does not.
+/// The tag that opens at `opening`, on the first line, and its end; `None` if it is not closed.
 fn tag(source: &str, opening: usize, kind: TagKind) -> Option<(Tag<'_>, usize)> {
     let closing = match kind {
         TagKind::Expression => "}}",
@@ -108,7 +108,7 @@ fn end_of_raw(source: &str, from: usize) -> usize {
     source.len()
 }
 
-/// Where `needle` first stands outside of quotes.
+/// The first position of `needle` outside of quotes.
 fn unquoted_find(text: &str, needle: &str) -> Option<usize> {
     let mut quote = None;
     let mut escaped = false;
@@ -125,7 +125,7 @@ fn unquoted_find(text: &str, needle: &str) -> Option<usize> {
     None
 }
 
-/// The text with everything in quotes left out.
+/// The text without everything in quotes.
 fn without_quotes(text: &str) -> String {
     let mut kept = String::new();
     let mut rest = text;

@@ -48,7 +48,7 @@ fn check_refused(source: &str, expected: &Expect) {
     expected.assert_eq(&load(source).unwrap_err().to_string());
 }
 
-/// A sound template with one place to break.
+/// A valid template with one place to break.
 fn with_user(user: &str) -> String {
     format!(
         "{{% block system %}}\nLabels: {{{{ label_list }}}}\n{{% endblock %}}\n{{% block user %}}\n{user}\n{{% endblock %}}\n"
@@ -213,7 +213,7 @@ fn what_must_be_shown_is_asked_for() {
 }
 
 #[test]
-fn habits_from_elsewhere_are_explained() {
+fn syntax_of_other_tools_is_explained() {
     check_refused(
         &with_user("Say: {utterance} by { speaker } {{ utterance }}"),
         &expect![[r#"
@@ -271,7 +271,7 @@ fn a_window_that_is_never_shown_is_refused() {
 }
 
 #[test]
-fn an_utterance_that_is_not_there_is_an_error() {
+fn an_utterance_that_does_not_exist_is_an_error() {
     let (dialogue, labels) = (harbour(), labels());
     let input = PromptInput {
         dialogue: &dialogue,
@@ -345,7 +345,7 @@ fn demonstrations_that_are_never_shown_are_refused() {
 }
 
 #[test]
-fn templates_must_do_without_demonstrations() {
+fn templates_must_render_without_demonstrations() {
     check_refused(
         &with_user("{{ utterance }} {{ demonstrations[0].text }}"),
         &expect![[r#"

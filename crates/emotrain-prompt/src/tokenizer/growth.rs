@@ -1,17 +1,17 @@
-//! Normalisers that make texts longer without end.
+//! Normalisers that expand texts without limit.
 //!
-//! A `tokenizer.json` may replace a letter by a page, and do so forty times over. What each step can make of a text is
-//! told from the file, before any text goes through it.
+//! A `tokenizer.json` may replace a letter by a page, and repeat that forty times. The maximum expansion of each step
+//! is computed from the file, before any text is normalised.
 
 use serde_json::Value;
 
-/// A byte may become so many: far more than compatibility forms and marks of spaces make of it.
+/// The maximum expansion of a byte: far above that of compatibility forms and space markers.
 const MOST_GROWTH: f64 = 4096.0;
 
-/// Refuses a tokenizer whose normaliser can make a text longer than any needs to.
+/// Refuses a tokenizer whose normaliser can expand texts beyond the limit.
 ///
 /// # Errors
-/// A message that says by how much; JSON that is none is for the library to complain of.
+/// A message with the expansion; invalid JSON is left to the library to report.
 pub(super) fn check(json: &str) -> Result<(), String> {
     if !json.contains("\"normalizer\"") {
         return Ok(());
@@ -23,14 +23,14 @@ pub(super) fn check(json: &str) -> Result<(), String> {
         let growth = growth(part);
         if growth > MOST_GROWTH {
             return Err(format!(
-                "its {name} makes texts up to {growth:.0} times as long (at most {MOST_GROWTH:.0})"
+                "its {name} makes texts up to {growth:.0} times as long (the limit is {MOST_GROWTH:.0})"
             ));
         }
     }
     Ok(())
 }
 
-/// The parts that change texts; the vocabulary is passed over.
+/// The parts that change texts; the vocabulary is skipped.
 #[derive(serde::Deserialize)]
 struct Parts {
     #[serde(default)]
@@ -41,7 +41,7 @@ struct Parts {
     decoder: Value,
 }
 
-/// How many bytes one byte can become.
+/// The maximum number of bytes from one byte.
 fn growth(step: &Value) -> f64 {
     let lists = ["normalizers", "pretokenizers", "decoders"];
     if let Some(steps) = lists.iter().find_map(|name| step[*name].as_array()) {
@@ -53,7 +53,7 @@ fn growth(step: &Value) -> f64 {
             let plain = step["pattern"]["String"].as_str().map(str::len).filter(|length| *length > 0);
             match plain {
                 Some(pattern) => (length("content") / pattern as f64).max(1.0),
-                // An expression may match the nothing between any two characters.
+                // An expression may match the empty string between any two characters.
                 None => 1.0 + length("content"),
             }
         }
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn normalisers_that_double_again_and_again_are_refused() {
+    fn normalisers_that_double_repeatedly_are_refused() {
         let double = r#"{"type":"Replace","pattern":{"String":"a"},"content":"aa"}"#;
         assert_eq!(checked(double), Ok(()));
         let message = checked(&vec![double; 40].join(",")).unwrap_err();

@@ -1,8 +1,8 @@
-//! Special tokens: those that a chat template prints, and those that are recognised in text before it is split.
+//! Special tokens: those that a chat template prints, and those recognised in text before it is split.
 //!
-//! Files of several ages say which tokens are special: `tokenizer_config.json` with its `added_tokens_decoder`, and
-//! where that is missing `special_tokens_map.json` and `added_tokens.json`. What they name becomes part of the tokenizer
-//! as it does in transformers (`tokenization_utils_base.py`, `tokenization_utils_tokenizers.py`).
+//! Files of several generations list special tokens: `tokenizer_config.json` with its `added_tokens_decoder`, and if
+//! that is missing `special_tokens_map.json` and `added_tokens.json`. Their tokens become part of the tokenizer as in
+//! transformers (`tokenization_utils_base.py`, `tokenization_utils_tokenizers.py`).
 
 use std::collections::BTreeMap;
 
@@ -19,14 +19,14 @@ const CONFIG: &str = "tokenizer_config.json";
 const MAP: &str = "special_tokens_map.json";
 const ADDED: &str = "added_tokens.json";
 
-/// What the files beside `tokenizer.json` say of tokens.
+/// The tokens in the files next to `tokenizer.json`.
 #[derive(Debug, Default)]
 pub(super) struct SpecialTokens {
     /// Texts by name, for chat templates.
     pub(super) named: Vec<(&'static str, String)>,
-    /// Tokens that `tokenizer.json` may not have, in the order in which they get their ids.
+    /// Tokens that `tokenizer.json` may lack, in the order in which they get their ids.
     added: Vec<AddedToken>,
-    /// What the files do not agree on.
+    /// Contradictions between the files.
     pub(super) warnings: Vec<String>,
 }
 
@@ -34,7 +34,7 @@ impl SpecialTokens {
     /// Reads the files; `config` is `tokenizer_config.json`.
     ///
     /// # Errors
-    /// A file that does not hold what it should, by name.
+    /// The name of an invalid file, with the problem.
     pub(super) fn read(config: &Value, files: &TokenizerFiles) -> Result<Self, String> {
         let mut special = Self::default();
         let mut described: BTreeMap<String, AddedToken> = BTreeMap::new();
@@ -55,7 +55,7 @@ impl SpecialTokens {
                 && stated.content != mapped.content
             {
                 special.warnings.push(format!(
-                    "{}: {CONFIG} names {:?} as {name}, {MAP} {:?}: the former counts",
+                    "{}: {CONFIG} has {:?} as {name}, {MAP} {:?}: the former is used",
                     files.origin, stated.content, mapped.content
                 ));
             }
@@ -80,11 +80,11 @@ impl SpecialTokens {
         Ok(special)
     }
 
-    /// Makes the tokenizer recognise them. One that it has is left as it is; one that is a word of its vocabulary keeps
-    /// that word's id; others get the ids behind the last one.
+    /// Adds them to the tokenizer. A known token is unchanged; one that is a word of the vocabulary keeps that word's
+    /// id; others get ids after the last one.
     ///
     /// # Errors
-    /// What the tokenizer says.
+    /// The tokenizer's error.
     pub(super) fn teach(&self, tokenizer: &mut Tokenizer) -> Result<(), String> {
         for token in &self.added {
             let known = tokenizer.get_added_tokens_decoder();
@@ -96,7 +96,7 @@ impl SpecialTokens {
     }
 }
 
-/// Names of `tokenizer_config.json` that a model has beside the usual ones, such as `image_token`.
+/// Names in `tokenizer_config.json` that a model has in addition to the usual ones, such as `image_token`.
 fn names_of_its_own(config: &Value) -> Vec<String> {
     let is_own = |(name, value): &(&String, &Value)| {
         name.ends_with("_token") && !NAMES.contains(&name.as_str()) && value.is_string()
@@ -104,7 +104,7 @@ fn names_of_its_own(config: &Value) -> Vec<String> {
     config.as_object().into_iter().flatten().filter(is_own).map(|(name, _)| name.clone()).collect()
 }
 
-/// Special tokens without a name of their own, in either spelling of the key.
+/// Special tokens without their own name, under either spelling of the key.
 fn more(config: &Value, map: &Map<String, Value>) -> Vec<AddedToken> {
     let keys = ["extra_special_tokens", "additional_special_tokens"];
     let lists = keys.into_iter().flat_map(|key| [config.get(key), map.get(key)]).flatten();
@@ -116,7 +116,7 @@ fn more(config: &Value, map: &Map<String, Value>) -> Vec<AddedToken> {
     tokens.filter_map(token).collect()
 }
 
-/// A token is written as a text or as an object with the text as `content`.
+/// A token is a text, or an object with the text as `content`.
 fn token(value: &Value) -> Option<AddedToken> {
     let content = value.as_str().or_else(|| value.get("content")?.as_str())?;
     let flag = |key: &str| value.get(key).and_then(Value::as_bool);
@@ -133,8 +133,8 @@ fn by_id(decoder: &Value) -> Result<Vec<AddedToken>, String> {
     let entries = decoder.as_object().ok_or_else(|| wrong("is not an object"))?;
     let mut tokens = Vec::new();
     for (id, value) in entries {
-        let id: u32 = id.parse().map_err(|_| wrong(&format!("has {id:?} in the place of a token id")))?;
-        let token = token(value).ok_or_else(|| wrong(&format!("says nothing of token {id}")))?;
+        let id: u32 = id.parse().map_err(|_| wrong(&format!("has {id:?} instead of a token id")))?;
+        let token = token(value).ok_or_else(|| wrong(&format!("has no text for token {id}")))?;
         tokens.push((id, token));
     }
     tokens.sort_by_key(|(id, _)| *id);

@@ -17,7 +17,7 @@ fn written(tokenizer: &ChatTokenizer) -> String {
 }
 
 #[test]
-fn the_chat_template_is_found_wherever_it_stands() {
+fn the_chat_template_is_found_in_every_place() {
     let text = with_config(&json!({"chat_template": "text"})).unwrap();
     assert_eq!(written(&text), "text");
     let named =
@@ -92,7 +92,7 @@ fn a_tokenizer_without_chat_template_still_encodes() {
     let error = tokenizer.apply(&[], Ending::Closed, Thinking::Off).unwrap_err();
     expect![[r#"
         models/tiny: the tokenizer has no chat template
-        use an instruction-tuned model, or put its template beside the tokenizer as chat_template.jinja"#]]
+        use an instruction-tuned model, or put its template next to the tokenizer as chat_template.jinja"#]]
     .assert_eq(&format!("{error}\n{}", error.hint().unwrap()));
 }
 
@@ -106,7 +106,7 @@ fn broken_files_are_named() {
         .assert_eq(&error(broken));
     let named = ["rag", "tool_use"].map(|name| json!({"name": name, "template": "x"}));
     let named = json!({"chat_template": named});
-    expect![[r#"models/tiny: tokenizer_config.json: no chat template is named "default", of those that there are (rag, tool_use): put the one that is meant beside it as chat_template.jinja"#]]
+    expect![[r#"models/tiny: tokenizer_config.json: none of the chat templates (rag, tool_use) is named "default": put the right one next to it as chat_template.jinja"#]]
         .assert_eq(&with_config(&named).unwrap_err().to_string());
     expect![[r#"models/tiny: tokenizer_config.json: "chat_template" is neither a text nor a list"#]]
         .assert_eq(&with_config(&json!({"chat_template": 3})).unwrap_err().to_string());
@@ -114,7 +114,7 @@ fn broken_files_are_named() {
         .assert_eq(&with_config(&json!({"chat_template": "{{"})).unwrap_err().to_string());
 }
 
-/// The tokens of `text` with these files beside `tokenizer.json`.
+/// The tokens of `text` with these files next to `tokenizer.json`.
 fn tokens(config: &Value, map: Option<&Value>, added: Option<&Value>, text: &str) -> Vec<u32> {
     let files = TokenizerFiles {
         tokenizer_config_json: Some(config.to_string()),
@@ -147,7 +147,7 @@ fn tokens_that_only_other_files_name_are_tokens() {
 }
 
 #[test]
-fn the_newer_file_goes_before_the_older() {
+fn the_newer_file_takes_precedence() {
     let printed = |config: Value, map: Value| {
         let files = TokenizerFiles {
             tokenizer_config_json: Some(config.to_string()),
@@ -160,14 +160,14 @@ fn the_newer_file_goes_before_the_older() {
     let map = || json!({"bos_token": "<s>", "eos_token": {"content": "</s>"}});
     assert_eq!(printed(json!({}), map()), "<s>|</s> []");
     assert_eq!(printed(json!({"bos_token": null, "eos_token": "</s>"}), map()), "<s>|</s> []");
-    expect![[r#"<s>|<|end|> ["models/tiny: tokenizer_config.json names \"<|end|>\" as eos_token, special_tokens_map.json \"</s>\": the former counts"]"#]]
+    expect![[r#"<s>|<|end|> ["models/tiny: tokenizer_config.json has \"<|end|>\" as eos_token, special_tokens_map.json \"</s>\": the former is used"]"#]]
         .assert_eq(&printed(json!({"eos_token": "<|end|>"}), map()));
-    // Whoever writes added_tokens_decoder says everything there.
+    // A complete added_tokens_decoder takes precedence.
     assert_eq!(printed(json!({"added_tokens_decoder": {}}), map()), "| []");
 }
 
 #[test]
-fn files_about_tokens_that_do_not_do_are_named() {
+fn invalid_files_about_tokens_are_named() {
     let error = |files| {
         let error = ChatTokenizer::new(files).unwrap_err();
         format!("{error}\n")
@@ -185,21 +185,21 @@ fn files_about_tokens_that_do_not_do_are_named() {
         models/tiny: special_tokens_map.json: invalid type: sequence, expected a map at line 1 column 0
         models/tiny: added_tokens.json: "ab" has no token id
         models/tiny: tokenizer_config.json: "added_tokens_decoder" is not an object
-        models/tiny: tokenizer_config.json: "added_tokens_decoder" has "first" in the place of a token id
-        models/tiny: tokenizer_config.json: "added_tokens_decoder" says nothing of token 7
+        models/tiny: tokenizer_config.json: "added_tokens_decoder" has "first" instead of a token id
+        models/tiny: tokenizer_config.json: "added_tokens_decoder" has no text for token 7
     "#]]
     .assert_eq(&all.concat());
 }
 
 #[test]
-fn pointers_are_told_from_tokenizers() {
+fn git_lfs_pointers_are_recognised() {
     let folder = tempfile::tempdir().unwrap();
     let pointer =
         format!("version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 5\n", "a".repeat(64));
     fs_err::write(folder.path().join("tokenizer.json"), pointer).unwrap();
     let error = TokenizerFiles::from_folder(folder.path()).unwrap_err();
     assert!(
-        error.to_string().ends_with("tokenizer.json: is a pointer of Git LFS, not the file itself"),
+        error.to_string().ends_with("tokenizer.json: is a Git LFS pointer, not the file itself"),
         "{error}"
     );
     assert!(error.hint().unwrap().contains("git lfs pull"));

@@ -1,13 +1,13 @@
-//! Tokens of words that were encoded before.
+//! A cache of the tokens of words.
 //!
-//! Prompts repeat themselves: the instruction stands in every sample, an utterance in the history of those that follow it,
-//! and most words in many utterances. The common byte-level BPE tokenizers split a text into words before anything else,
-//! so that a word needs to be encoded once. Which tokenizers those are is read from `tokenizer.json`; for all others a text
-//! stays whole.
+//! Prompts repeat themselves: every sample has the instruction, an utterance is in the history of the following ones,
+//! and most words occur in many utterances. The common byte-level BPE tokenizers split a text into words before
+//! anything else, so each word has to be encoded only once. Whether a tokenizer is of this kind is read from
+//! `tokenizer.json`; all others encode whole texts.
 //!
-//! A text is cut where each expression of [`PATTERNS`] ends a match, whatever stands on the other side:
+//! A text is split where each expression of [`PATTERNS`] ends a match, whatever the other side is:
 //! * before a blank that follows a character other than white space;
-//! * behind a line feed between two characters other than white space. (Behind several, GPT-2's lookahead `(?!\S)` makes
+//! * after a line feed between two characters other than white space. (After several, GPT-2's lookahead `(?!\S)` makes
 //!   the last match depend on what follows.)
 
 use std::collections::HashMap;
@@ -17,25 +17,25 @@ use std::sync::{Mutex, PoisonError};
 use serde_json::Value;
 use tokenizers::Tokenizer;
 
-/// What splits texts into words: GPT-2's expression, Llama 3's, and Qwen2's.
+/// Expressions that split texts into words: GPT-2's, Llama 3's, and Qwen2's.
 const PATTERNS: [&str; 3] = [
     r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
 ];
 
-/// Locks that words are spread over, so that threads seldom wait for one another.
+/// Shards with one lock each, so that threads rarely wait for each other.
 const SHARDS: usize = 16;
 
-/// Words that a shard keeps; a full one begins anew.
+/// The maximum number of words per shard; a full one is cleared.
 const WORDS: usize = 4096;
 
-/// Bytes of a word that is kept.
+/// The maximum length of a cached word, in bytes.
 const LONGEST: usize = 64;
 
 type Shard = Mutex<HashMap<Box<str>, Box<[u32]>>>;
 
-/// The words of one tokenizer.
+/// The word cache of one tokenizer.
 #[derive(Debug, Default)]
 pub(super) struct Words {
     shards: [Shard; SHARDS],
@@ -43,7 +43,7 @@ pub(super) struct Words {
 }
 
 impl Words {
-    /// For a tokenizer whose tokens never reach over a cut.
+    /// For a tokenizer whose tokens never cross a split.
     pub(super) fn of(tokenizer_json: &str, tokenizer: &Tokenizer) -> Option<Self> {
         let file: File = serde_json::from_str(tokenizer_json).ok()?;
         let normal = file.normalizer.is_null() || file.normalizer["type"] == "NFC";
@@ -59,10 +59,10 @@ impl Words {
         (normal && added && plain && splits).then(Self::default)
     }
 
-    /// The tokens of a text, word by word, each by `encode` unless it is known.
+    /// The tokens of a text, word by word; `encode` is called for words that are not cached.
     ///
     /// # Errors
-    /// Those of `encode`.
+    /// The errors of `encode`.
     pub(super) fn encode<E>(
         &self,
         text: &str,
@@ -94,7 +94,7 @@ impl Words {
     }
 }
 
-/// The text in pieces that are encoded alone as they are within it.
+/// The text in pieces that encode alone as they do within it.
 fn words(text: &str) -> impl Iterator<Item = &str> {
     let is_visible = |character: Option<char>| character.is_some_and(|character| !character.is_whitespace());
     let ends = text.bytes().enumerate().filter_map(move |(at, byte)| {
@@ -113,7 +113,7 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Whether a pre-tokenizer does no more than split.
+/// Whether a pre-tokenizer only splits.
 fn is_known(step: &Value) -> bool {
     match step["type"].as_str() {
         Some("ByteLevel") => step["add_prefix_space"] == false,
@@ -123,7 +123,7 @@ fn is_known(step: &Value) -> bool {
     }
 }
 
-/// Whether a pre-tokenizer splits at every cut.
+/// Whether a pre-tokenizer splits at every word boundary.
 fn splits(step: &Value) -> bool {
     match step["type"].as_str() {
         Some("ByteLevel") => step["use_regex"] != false,
@@ -138,7 +138,7 @@ fn is_pattern(step: &Value) -> bool {
         && pattern.is_some_and(|pattern| PATTERNS.contains(&pattern))
 }
 
-/// What of a `tokenizer.json` tells it; the vocabulary is passed over.
+/// The relevant parts of a `tokenizer.json`; the vocabulary is skipped.
 #[derive(serde::Deserialize)]
 struct File {
     #[serde(default)]

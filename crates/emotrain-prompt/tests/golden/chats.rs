@@ -1,4 +1,4 @@
-//! Compares a tokenizer with what transformers made of the conversations in `tests/golden/chat_template`.
+//! Compares a tokenizer with transformers' results for the conversations in `tests/golden/chat_template`.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
-/// The folder of a real model with this file in it, fetched if it is not there.
+/// The folder of a real model with this file, fetched if it is missing.
 pub(crate) fn model(name: &str, file: &str) -> PathBuf {
     let models = std::env::var_os("EMOTRAIN_TEST_MODELS").map_or_else(
         || Path::new(&std::env::var_os("HOME").expect("HOME is set")).join(".cache/emotrain-test-models"),

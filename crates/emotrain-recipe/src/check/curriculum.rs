@@ -1,4 +1,4 @@
-//! What the keys of `[curriculum]` ask of each other and of the loop.
+//! Rules between the keys of `[curriculum]`, and between them and those of training.
 
 use super::Checker;
 use crate::choices::{DataFormat, Difficulty, PhaseScheduler};
@@ -20,7 +20,7 @@ impl Checker<'_> {
         }
         if !section.shuffle && recipe.train.group_by_length {
             let fault =
-                Fault::new("curriculum.shuffle = false and train.group_by_length order the samples both");
+                Fault::new("curriculum.shuffle = false and train.group_by_length both order the samples");
             self.add(&["curriculum.shuffle", "train.group_by_length"], fault.hint("keep one of them"));
         }
     }
@@ -39,8 +39,8 @@ impl Checker<'_> {
         }
     }
 
-    /// A run that ends before the last phase never sees all dialogues. With `max_steps` the number of
-    /// epochs is known only with the data.
+    /// A run that ends before the last phase never uses all dialogues. With `max_steps` the number of epochs depends on
+    /// the data.
     fn epochs(&mut self, recipe: &Recipe) {
         let (section, given) = (&recipe.curriculum, recipe.train.num_train_epochs);
         let (needed, key, what) = match section.scheduler {

@@ -1,4 +1,4 @@
-//! What the keys of `[interpret]` ask of each other.
+//! Rules between the keys of `[interpret]`.
 
 use serde_json::{Map, Value};
 
@@ -8,7 +8,7 @@ use crate::recipe::Recipe;
 use crate::sections::InterpretSection;
 
 impl Checker<'_> {
-    /// The server's address, and what is sent to it unread.
+    /// The server's address, and the parameters that are forwarded to it.
     pub(super) fn interpretation(&mut self, recipe: &Recipe) {
         let InterpretSection { base_url, extra_body, .. } = &recipe.interpret;
         if let Some(fault) = wrong_address(base_url) {
@@ -23,26 +23,26 @@ impl Checker<'_> {
 }
 
 fn wrong_address(url: &str) -> Option<Fault> {
-    // Not shown in a message: it may hold a password.
+    // Not shown in the message: it may contain a password.
     let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
     let Some(rest) = rest.filter(|rest| !rest.is_empty() && !rest.starts_with('/')) else {
         let fault = Fault::new("interpret.base_url is not an address of http:// or https://");
         return Some(
-            fault.hint("write what stands before /chat/completions: base_url = \"http://localhost:8000/v1\""),
+            fault.hint("write the part before /chat/completions: base_url = \"http://localhost:8000/v1\""),
         );
     };
     let host = rest.split('/').next().unwrap_or_default();
     if host.contains('@') {
-        let fault = Fault::new("interpret.base_url holds a user or a password");
+        let fault = Fault::new("interpret.base_url contains a user name or a password");
         return Some(fault.hint("put the key into an environment variable and its name into api_key_env"));
     }
     if url.contains(|letter: char| letter.is_whitespace() || letter.is_control() || "?#".contains(letter)) {
-        return Some(Fault::new("interpret.base_url holds a space, \"?\" or \"#\""));
+        return Some(Fault::new("interpret.base_url contains a space, \"?\" or \"#\""));
     }
     let path = rest.trim_end_matches('/');
     path.ends_with("/chat/completions").then(|| {
-        Fault::new("interpret.base_url holds /chat/completions, which is added to it")
-            .hint("write what stands before it")
+        Fault::new("interpret.base_url contains /chat/completions, which is added to it")
+            .hint("write only the part before it")
     })
 }
 
@@ -57,9 +57,10 @@ fn wrong_members(text: &str) -> Vec<Fault> {
     };
     let ours = members.keys().filter(|name| InterpretSection::OURS.contains(&name.as_str()));
     let fault = |name: &String| {
-        let fault = Fault::new(format!("interpret.extra_body sets \"{name}\", which is not for it to set"));
+        let fault =
+            Fault::new(format!("interpret.extra_body sets \"{name}\", which has to be set elsewhere"));
         if matches!(name.as_str(), "messages" | "stream" | "n") {
-            fault.hint("take it out: questions and the form of replies are emotrain's")
+            fault.hint("remove it: emotrain sets the messages and the reply format")
         } else {
             fault.hint(format!("it has a key of its own: {name} = … under [interpret]"))
         }

@@ -1,4 +1,4 @@
-//! What the parts of a prompt ask of each other.
+//! Rules between the parts of a prompt.
 
 use std::collections::BTreeSet;
 
@@ -11,16 +11,16 @@ use crate::suggest::{did_you_mean, nearest, quoted};
 const SLOTS: &str = "prompt.slots";
 
 impl Checker<'_> {
-    /// Knowledge is about utterances, speakers and dialogues.
+    /// Knowledge needs utterances, speakers and dialogues.
     pub(super) fn knowledge(&mut self, recipe: &Recipe) {
         if let Some(source) = recipe.knowledge.first().filter(|_| recipe.data.format == DataFormat::Text) {
             let key = format!("knowledge.{}.path", source.name);
-            let fault = Fault::new("format = \"text\" has no utterances to know anything about");
-            self.add(&[&key, "data.format"], fault.hint("leave [[knowledge]] out, or write knowledge = []"));
+            let fault = Fault::new("format = \"text\" has no utterances for knowledge");
+            self.add(&[&key, "data.format"], fault.hint("remove [[knowledge]], or write knowledge = []"));
         }
     }
 
-    /// Slots are parts of every prompt or knowledge sources of this recipe.
+    /// Slots are prompt parts or this recipe's knowledge sources.
     pub(super) fn slots(&mut self, recipe: &Recipe) {
         let PromptSlots::List(names) = &recipe.prompt.slots else { return };
         let sources = recipe.knowledge.iter().map(|source| source.name.as_str());
@@ -33,7 +33,7 @@ impl Checker<'_> {
                 let message = match name.as_str() {
                     "question" | "utterance" => format!("{SLOTS}: {name:?} is always shown"),
                     _ => format!(
-                        "{SLOTS} names {name:?}, which is no part of a prompt and no knowledge source"
+                        "{SLOTS} names {name:?}, which is neither a prompt part nor a knowledge source"
                     ),
                 };
                 Fault::new(message).hint(hint)
@@ -46,15 +46,14 @@ impl Checker<'_> {
         }
     }
 
-    /// With `prompt.causal` nothing may come from what was said later.
+    /// With `prompt.causal` nothing may come from later utterances.
     pub(super) fn causality(&mut self, recipe: &Recipe) {
         let prompt = &recipe.prompt;
         if !prompt.causal {
             return;
         }
         if prompt.future_window > 0 && prompt.slots.has("future") {
-            let fault =
-                Fault::new("prompt.causal = true has no future_window: later utterances are not known yet");
+            let fault = Fault::new("prompt.causal = true does not allow a future_window");
             self.add(&["prompt.future_window", "prompt.causal"], fault.hint("write future_window = 0"));
         }
         let offline = |source: &&crate::sections::KnowledgeSection| {
@@ -66,8 +65,7 @@ impl Checker<'_> {
             let fault = Fault::new(format!(
                 "prompt.causal = true refuses the knowledge source {name:?}, which is offline"
             ));
-            let hint =
-                "leave it out of prompt.slots, or use texts that were written without what was said later";
+            let hint = "remove it from prompt.slots, or use texts that were written without later utterances";
             self.add(&[&key, "prompt.causal"], fault.hint(hint));
         }
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 choices! {
-    /// What makes a dialogue hard for the curriculum.
+    /// The difficulty of a dialogue.
     Difficulty {
         /// Weighted shifts within a speaker and between neighbouring speakers (PRC-Emo, Eq. 5).
         PrcEmo = "prc_emo",
@@ -13,13 +13,13 @@ choices! {
         Wes = "wes",
         /// Number of shifts within a speaker (Nguyen 2024).
         Es = "es",
-        /// A draw with the seed.
+        /// A random draw from the seed.
         Random = "random",
         /// Number of utterances.
         Length = "length",
         /// Number of distinct speakers.
         Speakers = "speakers",
-        /// Numbers of the user's own.
+        /// Numbers provided by the user.
         File = "file",
         /// The base model's mean loss on the labels.
         Loss = "loss",
@@ -27,7 +27,7 @@ choices! {
 }
 
 choices! {
-    /// Which end of the ordered dialogues comes first.
+    /// Which end of the sorted dialogues comes first.
     Direction {
         /// Ascending difficulty.
         EasyToHard = "easy_to_hard",
@@ -37,21 +37,21 @@ choices! {
 }
 
 choices! {
-    /// When dialogues join the training.
+    /// When dialogues are added to the training.
     PhaseScheduler {
         /// All from the first epoch.
         None = "none",
-        /// A further bucket every phase (PRC-Emo, Algorithm 1).
+        /// One more bucket per phase (PRC-Emo, Algorithm 1).
         BabyStep = "baby_step",
         /// One bucket at a time.
         OnePass = "one_pass",
-        /// A share that grows every epoch (Platanios 2019).
+        /// A fraction that grows every epoch (Platanios 2019).
         Competence = "competence",
     }
 }
 
 choices! {
-    /// What buckets hold equally much of.
+    /// What is balanced between buckets.
     Balance {
         /// Utterances.
         Utterances = "utterances",
@@ -61,9 +61,9 @@ choices! {
 }
 
 choices! {
-    /// How the share of [`PhaseScheduler::Competence`] grows.
+    /// The growth of the fraction in [`PhaseScheduler::Competence`].
     Pacing {
-        /// In a straight line.
+        /// Linear.
         Linear = "linear",
         /// With the square root of time.
         Root = "root",
@@ -71,7 +71,7 @@ choices! {
 }
 
 choices! {
-    /// What becomes of shifts from and to neutral.
+    /// How shifts from and to neutral are handled.
     NeutralShifts {
         /// They count, with the similarity 1/N of the wheel's centre.
         Count = "count",

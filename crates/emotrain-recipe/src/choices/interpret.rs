@@ -5,23 +5,23 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 choices! {
-    /// Where the language model runs that is asked for knowledge.
+    /// Where the language model for knowledge runs.
     Provider {
-        /// Behind an interface of OpenAI's form.
+        /// Behind an OpenAI-compatible API.
         Openai = "openai",
-        /// In the program itself.
+        /// In this process.
         Local = "local",
     }
 }
 
 choices! {
-    /// What keeps a reply to the form that its question asks for.
+    /// How the form of a reply is enforced.
     #[derive(Default)]
     ResponseFormat {
-        /// The question's words alone.
+        /// By the wording of the question only.
         #[default]
         Text = "text",
-        /// The JSON Schema of the object that is asked for.
+        /// By the JSON Schema of the requested object.
         JsonSchema = "json_schema",
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 choices! {
-    /// What the texts of a knowledge source belong to.
+    /// The level of a knowledge source's texts.
     KnowledgeLevel {
         /// Each utterance has its own.
         Utterance = "utterance",
@@ -19,14 +19,14 @@ choices! {
 choices! {
     /// Whether a text could have been written when its utterance was said.
     Availability {
-        /// The manifest beside the file says; without one, offline.
+        /// As its manifest says; offline without one.
         Auto = "auto",
-        /// From the utterance and what was said before it.
+        /// From the utterance and those before it.
         Online = "online",
-        /// With the help of what was said after it.
+        /// With later utterances.
         Offline = "offline",
     }
 }
 
-/// What `knowledge.query` may say beside the path of a file: nothing, or a query that comes with the program.
+/// The values of `knowledge.query` besides the path of a file: none, or a built-in query.
 pub const QUERIES: &[&str] = &["", "interpretation", "characteristic", "biography", "rationale"];

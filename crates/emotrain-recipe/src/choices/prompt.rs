@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::WrongForm;
 
-/// The template that writes prompts.
+/// The template of prompts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub enum PromptTemplate {
@@ -14,12 +14,12 @@ pub enum PromptTemplate {
     Plain,
     /// `recipes/prompts/prc_emo.jinja`: the paper's slots.
     PrcEmo,
-    /// A file of the user's own.
+    /// A user's file.
     File(PathBuf),
 }
 
 impl PromptTemplate {
-    /// The names of the templates that come with the program.
+    /// The names of the built-in templates.
     pub const NAMES: &'static [&'static str] = &["plain", "prc_emo"];
 }
 
@@ -54,10 +54,10 @@ pub enum PromptSlots {
 }
 
 impl PromptSlots {
-    /// The word that stands for [`PromptSlots::All`].
+    /// The name of [`PromptSlots::All`].
     pub const ALL: &'static str = "all";
 
-    /// The parts that a prompt can have without any knowledge source.
+    /// The parts that a prompt can have without knowledge sources.
     pub const NAMES: &'static [&'static str] =
         &["instruction", "note", "history", "future", "demonstrations", "label_statement"];
 

@@ -5,9 +5,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 choices! {
-    /// What of a bank is closed to an utterance that the bank holds itself.
+    /// What is excluded for an utterance that is itself in the bank.
     Exclude {
-        /// The utterance alone.
+        /// Only the utterance.
         Utterance = "utterance",
         /// Its whole dialogue.
         Dialogue = "dialogue",
@@ -17,19 +17,19 @@ choices! {
 choices! {
     /// How a bank's vectors are searched.
     SearchIndex {
-        /// All of them.
+        /// Exactly, over all vectors.
         Exact = "exact",
-        /// Those that a graph of neighbours leads to.
+        /// Approximately, with an HNSW graph.
         Hnsw = "hnsw",
     }
 }
 
 choices! {
-    /// In which order a prompt shows demonstrations.
+    /// The order of demonstrations in a prompt.
     DemonstrationOrder {
-        /// The best one at the top.
+        /// The most similar first.
         MostSimilarFirst = "most_similar_first",
-        /// The best one at the bottom, nearest to the question.
+        /// The most similar last, nearest to the question.
         MostSimilarLast = "most_similar_last",
     }
 }

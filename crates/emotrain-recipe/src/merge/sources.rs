@@ -1,4 +1,4 @@
-//! The tables `[[knowledge]]` of all layers, joined by name.
+//! The `[[knowledge]]` tables of all layers, joined by name.
 
 use std::collections::BTreeMap;
 
@@ -12,13 +12,13 @@ use crate::reserved;
 use crate::suggest::{did_you_mean, nearest, quoted};
 use crate::vocabulary::KNOWLEDGE;
 
-/// The key that tells sources apart.
+/// The key that identifies a source.
 const NAME: &str = "name";
 const PATH: &str = "path";
 
 impl Merged {
-    /// Lays the sources of a recipe over those of the recipes below it: a source of a known name changes that one,
-    /// others come after.
+    /// Merges the sources of a recipe into those of the recipes below it: a source with a known name changes that one,
+    /// others are appended.
     pub(super) fn lay_sources(
         &mut self,
         sources: Vec<RawSection>,
@@ -37,9 +37,9 @@ impl Merged {
             };
             if let Some(first) = seen.insert(name.clone(), source.at.line) {
                 let fault = Fault::new(format!(
-                    "the knowledge source {name:?} is there twice, first on line {first}"
+                    "the knowledge source {name:?} is defined twice, first on line {first}"
                 ));
-                let fault = fault.hint("give each source a name of its own");
+                let fault = fault.hint("give each source its own name");
                 findings.add(origin(source.at), Some("knowledge.name"), fault);
                 continue;
             }
@@ -49,11 +49,11 @@ impl Merged {
         }
     }
 
-    /// Lays a `--set` about sources over them.
+    /// Applies a `--set` about sources.
     ///
     /// # Errors
     ///
-    /// When there is no source of its name.
+    /// If there is no source with its name.
     pub(super) fn override_source(&mut self, set: Override) -> Result<(), Fault> {
         if set.path == KNOWLEDGE.name {
             self.sources.clear();
@@ -75,7 +75,7 @@ impl Merged {
         Ok(())
     }
 
-    /// The place of a source among the entries; a new one has the defaults.
+    /// The index of a source among the entries; a new one has the defaults.
     fn source(&mut self, name: &str) -> Home {
         let home = Home::source(name);
         if !self.sources.iter().any(|source| source == name) {
@@ -89,7 +89,7 @@ impl Merged {
         home
     }
 
-    /// What the keys of a source are when nobody wrote them.
+    /// The defaults of a source's keys.
     pub(crate) fn source_defaults(&self) -> Table {
         self.prototype.iter().map(|(key, value)| ((*key).to_owned(), value.clone())).collect()
     }
@@ -107,7 +107,7 @@ impl Merged {
     }
 }
 
-/// The name of a source; nothing when the table stands for none, as that of `recipes/default.toml` does.
+/// The name of a source; `None` if the table defines none, like that of `recipes/default.toml`.
 fn named(source: &RawSection) -> Result<Option<String>, (Position, Fault)> {
     let find = |name: &str| source.keys.iter().find(|key| key.name == name);
     let Some(key) = find(NAME) else {

@@ -1,55 +1,55 @@
-//! `[interpret]`: the language model that writes the texts of knowledge sources.
+//! `[interpret]`: the language model that generates the texts of knowledge sources.
 
 use serde::{Deserialize, Serialize};
 
 use crate::blank;
 use crate::choices::{Provider, ResponseFormat};
 
-/// `[interpret]`: who is asked, over which wire, and how patiently.
+/// `[interpret]`: the model, its API, and retries.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InterpretSection {
     /// A server, or a model in this process.
     pub provider: Provider,
-    /// Where the server's interface begins, without `/chat/completions` and without a slash at the end.
+    /// The server's API address, without `/chat/completions` and without a final slash.
     pub base_url: String,
-    /// The model as the server calls it, or the local model's Hub id or path; `None` = not said.
+    /// The model's name on the server, or the local model's Hub id or path; `None` = not set.
     #[serde(with = "blank::text")]
     pub model: Option<String>,
-    /// The environment variable that holds the server's key; `None` = the server asks for none.
+    /// The environment variable with the server's API key; `None` = no key.
     #[serde(with = "blank::text")]
     pub api_key_env: Option<String>,
-    /// Questions under way at once, at least 1.
+    /// Concurrent requests, at least 1.
     pub concurrency: usize,
-    /// Seconds after which a question counts as not answered, above 0.
+    /// Request timeout in seconds, above 0.
     pub timeout_s: f64,
-    /// Repetitions of a question that got no reply.
+    /// Retries of a request without a reply.
     pub max_retries: usize,
-    /// Seconds before the first repetition; doubled for each further one.
+    /// Seconds before the first retry; doubled for each further one.
     pub retry_backoff_s: f64,
-    /// Most requests in a minute, repetitions included; `None` = no limit.
+    /// Maximum requests per minute, retries included; `None` = no limit.
     #[serde(with = "blank::count")]
     pub requests_per_minute: Option<usize>,
     /// Sampling temperature; 0 = greedy.
     pub temperature: f64,
-    /// Share of the probability that is drawn from, above 0 and at most 1.
+    /// Top-p: the probability mass that is sampled from, above 0 and at most 1.
     pub top_p: f64,
-    /// Longest reply in tokens; `None` = as the server has it.
+    /// Maximum length of a reply in tokens; `None` = the server's default.
     #[serde(with = "blank::count")]
     pub max_tokens: Option<usize>,
-    /// What keeps replies to their form.
+    /// How the form of replies is enforced.
     pub response_format: ResponseFormat,
-    /// Seed of replies and of pauses.
+    /// Seed of sampling and of pauses.
     pub seed: u64,
-    /// Replies that a question gets before it counts as failed, at least 1.
+    /// Replies to a question before it counts as failed, at least 1.
     pub max_attempts: usize,
-    /// A JSON object whose members a server gets beside ours; `None` = none.
+    /// A JSON object with additional members of a request; `None` = none.
     #[serde(with = "blank::text")]
     pub extra_body: Option<String>,
 }
 
 impl InterpretSection {
-    /// Members of a request that have keys of their own, or whose replies we could not read.
+    /// Members of a request that have their own keys, or that would make replies unreadable.
     pub(crate) const OURS: &'static [&'static str] = &[
         "model",
         "messages",

@@ -1,4 +1,4 @@
-//! Questions that training asks besides those about emotions.
+//! Auxiliary questions.
 
 use std::path::Path;
 

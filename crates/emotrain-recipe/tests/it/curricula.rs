@@ -58,7 +58,7 @@ fn a_name_of_the_command_line_lies_above_the_recipe() {
     }
 }
 
-/// Loads a recipe that names a curriculum file of this text in the folder `curricula/` beside it.
+/// Loads a recipe that names a curriculum file with this text in the folder `curricula/` next to it.
 fn with_file(curriculum: &str, overrides: &[&str]) -> (tempfile::TempDir, Result<Recipe, String>) {
     let folder = tempfile::tempdir().unwrap();
     let home = fs_err::canonicalize(folder.path()).unwrap();
@@ -86,7 +86,7 @@ fn a_file_of_ones_own() {
     assert_eq!((section.k.to_bits(), section.b.to_bits()), (7.0f64.to_bits(), 0.0f64.to_bits()));
     assert_eq!(section.wheel, Some(home.join("w.toml")));
     assert_eq!(Path::new(&section.name), home.join("curricula/own.toml"));
-    // The saved recipe says everything itself.
+    // The saved recipe has everything itself.
     fs_err::remove_dir_all(home.join("curricula")).unwrap();
     let kept = home.join("recipe.toml");
     fs_err::write(&kept, recipe.to_toml()).unwrap();
@@ -103,15 +103,15 @@ fn a_file_with_problems_is_named_with_the_line() {
     check_file(
         "difficulty = \"wes\"\n[curriculum]\nname = \"es\"\nnum_bucket = 3\nk = \"two\"\n[train]\nseed = 3\n",
         expect![[r#"
-            HOME/curricula/own.toml:1:1: "difficulty" stands outside any section
+            HOME/curricula/own.toml:1:1: "difficulty" is outside any section
               hint: put it under [curriculum]
-            HOME/curricula/own.toml:3:1: a curriculum does not name another
-              hint: write out the keys that it shares with the other
+            HOME/curricula/own.toml:3:1: a curriculum cannot select another
+              hint: copy the keys that it shares with the other
             HOME/curricula/own.toml:4:1: unknown key "num_bucket" in [curriculum]
               hint: did you mean "num_buckets"?
             HOME/curricula/own.toml:5:5: curriculum.k must be a number from 0 to 1000000, not "two"
             HOME/curricula/own.toml:6:2: [train] does not belong in a curriculum
-              hint: a curriculum has the section [curriculum] alone"#]],
+              hint: a curriculum has only the section [curriculum]"#]],
     );
     check_file(
         "[curriculum]\ndifficulty = wes\n",
@@ -166,8 +166,8 @@ fn files_that_are_not_there() {
     check(
         "[curriculum]\nname = \"~/such.toml\"\n",
         expect![[r#"
-            erc.toml:2:8: curriculum.name begins with "~", which is not expanded: "~/such.toml"
-              hint: write the folder out
+            erc.toml:2:8: curriculum.name starts with "~", which is not expanded: "~/such.toml"
+              hint: write the full path
         "#]],
     );
 }
@@ -224,7 +224,7 @@ fn keys_without_a_curriculum_to_act_on() {
     check(
         "[curriculum]\nshuffle = false\n[train]\ngroup_by_length = true\n",
         expect![[r#"
-            erc.toml:2:11: curriculum.shuffle = false and train.group_by_length order the samples both
+            erc.toml:2:11: curriculum.shuffle = false and train.group_by_length both order the samples
               hint: keep one of them
         "#]],
     );
@@ -247,7 +247,7 @@ fn names_of_other_tools() {
             erc.toml:3:1: "anti_curriculum" is another tool's name for curriculum.direction
               hint: write direction = "hard_to_easy"
             erc.toml:4:1: "disable_shuffling" is another tool's name for curriculum.shuffle
-              hint: write shuffle = …; it says the opposite
+              hint: write shuffle = …; with the opposite meaning
             erc.toml:5:10: curriculum.pacing must be "linear" or "root", not "sqrt"
               hint: did you mean "root"?
             erc.toml:6:13: curriculum.scheduler must be "none", "baby_step", "one_pass" or "competence", not "babystep"

@@ -1,4 +1,4 @@
-//! Keys that are each fine and do not go together.
+//! Keys with valid values that contradict each other.
 
 use expect_test::expect;
 
@@ -64,7 +64,7 @@ fn loss_that_should_grow() {
 metric_for_best_model = "loss"
 "#,
         expect![[r#"
-            erc.toml:2:25: a smaller "loss" is the better one
+            erc.toml:2:25: for "loss" smaller is better
               hint: write greater_is_better = false under [eval]
         "#]],
     );
@@ -78,7 +78,7 @@ fn score_that_should_shrink() {
 greater_is_better = false
 "#,
         expect![[r#"
-            erc.toml:2:21: a larger "weighted_f1" is the better one
+            erc.toml:2:21: for "weighted_f1" larger is better
               hint: write greater_is_better = true under [eval]
         "#]],
     );
@@ -170,11 +170,11 @@ test = "meld/train.jsonl"
 "#,
         expect![[r#"
             erc.toml:3:9: data.valid is the same file as data.train
-              hint: what is trained on cannot measure what was learned
+              hint: training data cannot be used for evaluation
             erc.toml:4:8: data.test is the same file as data.train
-              hint: what is trained on cannot measure what was learned
+              hint: training data cannot be used for evaluation
             erc.toml:4:8: data.test is the same file as data.valid
-              hint: what is trained on cannot measure what was learned
+              hint: training data cannot be used for evaluation
         "#]],
     );
 }
@@ -225,7 +225,7 @@ label_set = "custom"
 labels = ["joy", "no emotion", "No_Emotion", " "]
 "#,
         expect![[r#"
-            erc.toml:5:10: data.labels holds "no emotion" and "No_Emotion", which are the same
+            erc.toml:5:10: data.labels has "no emotion" and "No_Emotion", which are the same
               hint: labels differ in more than case, spaces, "-" and "_"
             erc.toml:5:10: the label " " of data.labels is blank
         "#]],
@@ -248,7 +248,7 @@ mad = "rage"
 anger = "joy"
 "#,
         expect![[r#"
-            erc.toml:6:1: data.label_aliases: "anger" stands for "anger" already
+            erc.toml:6:1: data.label_aliases: "anger" is already an alias of "anger"
             erc.toml:6:1: data.label_aliases: "joyy" is not in data.labels
               hint: did you mean "joy"?
             erc.toml:6:1: data.label_aliases: "rage" is not in data.labels
@@ -335,7 +335,7 @@ history_window = -5
             erc.toml:6:14: eval.load_best_model_at_end needs several evaluations, and eval_steps = 0 makes one
               hint: write eval_steps = 50 or so, or load_best_model_at_end = false
             erc.toml:9:9: data.valid is the same file as data.train
-              hint: what is trained on cannot measure what was learned
+              hint: training data cannot be used for evaluation
             erc.toml:11:18: prompt.history_window must be a whole number from 0 to 100000, not -5
             erc.toml:12:2: unknown section [extra]
               hint: the sections are [model], [lora], [data], [prompt], [retrieval], [interpret], [train], [auxiliary], [curriculum], [eval], [save], [logging], [[knowledge]]

@@ -40,7 +40,7 @@ fn base() -> String {
 }
 
 #[test]
-fn a_chain_is_laid_in_its_order_and_each_path_starts_at_its_file() {
+fn a_chain_is_merged_in_order_and_each_path_starts_at_its_file() {
     let middle = "extends = \"base.toml\"\n[train]\nseed = 8\n[[knowledge]]\nname = \"mood\"\nlevel = \"dialogue\"\n[[knowledge]]\nname = \"place\"\npath = \"middle/place.jsonl\"\n";
     let own = "extends = \"../middle.toml\"\n[data]\nvalid = \"own-valid.jsonl\"\n[[knowledge]]\nname = \"tone\"\npath = \"tone.json\"\n";
     let files = [("base.toml", &*base()), ("middle.toml", middle), ("rows/own.toml", own)];
@@ -62,7 +62,7 @@ fn a_chain_is_laid_in_its_order_and_each_path_starts_at_its_file() {
         ]
     );
     assert!(!recipe.knowledge[0].required);
-    // What is saved stands alone.
+    // A saved recipe needs no other.
     fs_err::remove_file(home.join("base.toml")).unwrap();
     let kept = home.join("kept.toml");
     fs_err::write(&kept, recipe.to_toml()).unwrap();
@@ -71,13 +71,13 @@ fn a_chain_is_laid_in_its_order_and_each_path_starts_at_its_file() {
 }
 
 #[test]
-fn sources_below_can_be_taken_away() {
+fn sources_below_can_be_removed() {
     let files = [("base.toml", &*base()), ("rows/own.toml", "extends = \"../base.toml\"\nknowledge = []\n")];
     assert_eq!(loaded(&files, &[]).2.unwrap().knowledge, []);
 }
 
 #[test]
-fn a_curriculum_lies_right_below_the_recipe_that_chose_it() {
+fn a_curriculum_is_merged_right_below_the_recipe_that_selected_it() {
     let curriculum = |own: &str| {
         let own = format!("extends = \"../base.toml\"\n{own}");
         let files = [("base.toml", &*base()), ("rows/own.toml", &own)];
@@ -96,7 +96,7 @@ fn a_curriculum_lies_right_below_the_recipe_that_chose_it() {
 }
 
 #[test]
-fn problems_are_told_with_the_right_file_and_line() {
+fn problems_are_reported_with_the_right_file_and_line() {
     let wrong = format!(
         "{MODEL}{DATA}[train]\nlearning_rat = 1\nseed = \"x\"\n[lora]\nr = 0\n[[knowledge]]\nname = \"mood\"\n"
     );
@@ -115,13 +115,13 @@ fn problems_are_told_with_the_right_file_and_line() {
     check(
         &[("base.toml", "[train\nseed = 1\n"), ("rows/own.toml", "extends = \"../base.toml\"\n")],
         expect![[r#"
-            HOME/rows/own.toml:1:11: extends: HOME/base.toml is no recipe: it has no section of one (line 1 is not valid TOML)
-              hint: name a recipe, or take the line out"#]],
+            HOME/rows/own.toml:1:11: extends: HOME/base.toml is not a recipe: it has no recipe section (line 1 is not valid TOML)
+              hint: name a recipe, or remove the line"#]],
     );
 }
 
 #[test]
-fn a_disagreement_between_files_is_told_where_it_was_written() {
+fn a_contradiction_between_files_is_reported_where_it_was_written() {
     let own = "extends = \"../base.toml\"\n[eval]\nload_best_model_at_end = true\neval_steps = 0\n";
     check(
         &[("base.toml", &base()), ("rows/own.toml", own)],
@@ -137,13 +137,13 @@ fn recipes_that_cannot_be_extended() {
         &[("rows/own.toml", "extends = \"own.toml\"\n")],
         expect![[r#"
             HOME/rows/own.toml:1:11: a recipe extends itself: HOME/rows/own.toml → HOME/rows/own.toml
-              hint: take out one extends"#]],
+              hint: remove one extends"#]],
     );
     check(
         &[("base.toml", "extends = \"rows/own.toml\"\n"), ("rows/own.toml", "extends = \"../base.toml\"\n")],
         expect![[r#"
             HOME/base.toml:1:11: a recipe extends itself: HOME/rows/own.toml → HOME/base.toml → HOME/rows/own.toml
-              hint: take out one extends"#]],
+              hint: remove one extends"#]],
     );
     let missing = loaded(&[("rows/own.toml", "extends = \"../bas.toml\"\n")], &[]).2.unwrap_err();
     assert!(
@@ -159,7 +159,7 @@ fn recipes_that_cannot_be_extended() {
     check(
         &[("rows/own.toml", "extend = \"../base.toml\"\n")],
         expect![[r#"
-            HOME/rows/own.toml:1:1: "extend" stands outside any section
+            HOME/rows/own.toml:1:1: "extend" is outside any section
               hint: did you mean "extends"?
             HOME/rows/own.toml: model.model_name_or_path is required
               hint: add model_name_or_path = "…" under [model]
@@ -171,7 +171,7 @@ fn recipes_that_cannot_be_extended() {
 }
 
 #[test]
-fn a_file_that_is_no_recipe_shows_nothing_of_what_it_holds() {
+fn a_file_that_is_not_a_recipe_is_not_quoted() {
     let own = |name: &str| format!("extends = \"../{name}\"\n{MODEL}{DATA}");
     let accounts = "root:$6$hushhush:19000:0:::::\ndaemon:*:19000\n";
     for text in [
@@ -187,31 +187,31 @@ fn a_file_that_is_no_recipe_shows_nothing_of_what_it_holds() {
         "hushhush",
     ] {
         let error = loaded(&[("secret", text), ("rows/own.toml", &own("secret"))], &[]).2.unwrap_err();
-        let told =
+        let message =
             error.replace(" (line 1 is not valid TOML)", "").replace(" (line 2 is not valid TOML)", "");
-        let expected = "HOME/rows/own.toml:1:11: extends: HOME/secret is no recipe: it has no section of one\n  \
-                        hint: name a recipe, or take the line out";
-        assert_eq!(told, expected, "{text}");
+        let expected = "HOME/rows/own.toml:1:11: extends: HOME/secret is not a recipe: it has no recipe section\n  \
+                        hint: name a recipe, or remove the line";
+        assert_eq!(message, expected, "{text}");
     }
-    // The same within a recipe: lines that are none of its own are told by their places alone.
+    // The same within a recipe: lines that are not a recipe's are reported by their places alone.
     let mixed = "API_KEY=hushhush\n[lora]\nr = eight\nAPI_KEY=hushhush\n[other]\nhush hush\n[[knowledge]]\nAPI_KEY=hush\n";
     let files = [("secret", mixed), ("rows/own.toml", &own("secret"))];
     check(
         &files,
         expect![[r#"
         HOME/secret:1:1: "API_KEY" is another tool's name for interpret.api_key_env
-          hint: write api_key_env = … under [interpret]; the name of a variable of the environment, not the key
+          hint: write api_key_env = … under [interpret]; the name of an environment variable, not the key
         HOME/secret:1:9: not valid TOML
         HOME/secret:3:5: the text of r has no quotes
           hint: write r = "eight"
         HOME/secret:4:1: "API_KEY" is another tool's name for interpret.api_key_env
-          hint: write api_key_env = … under [interpret]; the name of a variable of the environment, not the key
+          hint: write api_key_env = … under [interpret]; the name of an environment variable, not the key
         HOME/secret:4:9: not valid TOML
         HOME/secret:5:2: unknown section [other]
           hint: the sections are [model], [lora], [data], [prompt], [retrieval], [interpret], [train], [auxiliary], [curriculum], [eval], [save], [logging], [[knowledge]]
         HOME/secret:6:6: not valid TOML"#]],
     );
-    // Two in a row, and what has no end.
+    // A chain of two, and one without an end.
     let files = [
         ("secret", accounts),
         ("middle.toml", "extends = \"secret\"\n"),
@@ -230,5 +230,5 @@ fn a_file_that_is_no_recipe_shows_nothing_of_what_it_holds() {
     let error = loaded(&[("other.toml", "[registry]\ntoken = hushhush\n"), ("rows/own.toml", &own)], &[])
         .2
         .unwrap_err();
-    assert!(error.contains("other.toml is no curriculum") && !error.contains("hush"), "{error}");
+    assert!(error.contains("other.toml is not a curriculum") && !error.contains("hush"), "{error}");
 }

@@ -40,7 +40,7 @@ val_size = 0.1
             erc.toml:14:1: "dataset" is another tool's name for data.train
               hint: write train = …
             erc.toml:15:1: "val_size" is another tool's name for data.valid
-              hint: write valid = …; a file, since a random cut would share dialogues between splits
+              hint: write valid = …; a file, because a random split would share dialogues between splits
         "#]],
     );
 }
@@ -84,9 +84,9 @@ val_set_size = 0.05
             erc.toml:11:1: "sample_packing" is another tool's key
               hint: samples are not packed; train.group_by_length keeps padding low
             erc.toml:12:1: "train_on_inputs" is another tool's name for train.completion_only_loss
-              hint: write completion_only_loss = …; it says the opposite
+              hint: write completion_only_loss = …; with the opposite meaning
             erc.toml:16:1: "val_set_size" is another tool's name for data.valid
-              hint: write valid = …; a file, since a random cut would share dialogues between splits
+              hint: write valid = …; a file, because a random split would share dialogues between splits
         "#]],
     );
 }
@@ -117,7 +117,7 @@ logging_dir = "tb"
             erc.toml:4:1: "alpha" is another tool's name for lora.lora_alpha
               hint: write lora_alpha = …
             erc.toml:5:1: "use_dora" is another tool's key
-              hint: DoRA is not offered: servers refuse such adapters
+              hint: DoRA is not supported: servers refuse such adapters
             erc.toml:7:1: "lr" is another tool's name for train.learning_rate
               hint: write learning_rate = …
             erc.toml:8:1: "iters" is another tool's name for train.max_steps

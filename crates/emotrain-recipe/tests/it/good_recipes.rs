@@ -1,4 +1,4 @@
-//! What a recipe holds once it is resolved, and that it survives being written and read.
+//! Resolved recipes, and that they survive being written and read.
 
 use std::path::{Path, PathBuf};
 
@@ -21,7 +21,7 @@ fn check_round_trip(recipe: &Recipe) {
     assert_eq!(again.fingerprint(), recipe.fingerprint());
 }
 
-/// A recipe at an absolute place, so that its paths mean the same wherever it is written.
+/// A recipe with an absolute path, so that its paths mean the same wherever it is written.
 fn absolute(snippet: &str) -> Recipe {
     let parsed = parse(&completed(snippet), Path::new("/home/erc.toml"), &[]);
     parsed.unwrap_or_else(|error| panic!("{error}"))

@@ -1,4 +1,4 @@
-//! `[interpret]`: what it refuses and what it resolves to.
+//! `[interpret]`: what it refuses and how it is resolved.
 
 use emotrain_recipe::Provider;
 use expect_test::expect;
@@ -33,7 +33,7 @@ api_key = "sk-secret"
             erc.toml:6:9: interpret.top_p must be a number above 0 and at most 1, not 0.0
             erc.toml:7:16: interpret.max_attempts must be a whole number from 1 to 1000, not 0
             erc.toml:8:1: "api_key" is another tool's name for interpret.api_key_env
-              hint: write api_key_env = …; the name of a variable of the environment, not the key
+              hint: write api_key_env = …; the name of an environment variable, not the key
         "#]],
     );
 }
@@ -43,8 +43,8 @@ fn an_address_that_is_none() {
     for (address, expected) in [
         ("localhost:8000", "not an address"),
         ("http:///v1", "not an address"),
-        ("http://me:secret@host/v1", "holds a user or a password"),
-        ("http://host/v1?key=secret", "holds a space"),
+        ("http://me:secret@host/v1", "contains a user name or a password"),
+        ("http://host/v1?key=secret", "contains a space"),
         ("http://host/v1/chat/completions/", "/chat/completions, which is added"),
     ] {
         let problems = crate::recipe(&format!("[interpret]\nbase_url = {address:?}"), &[]).unwrap_err();
@@ -62,10 +62,10 @@ fn more_members_of_a_request() {
 extra_body = '{"seed": 3, "stream": true, "top_k": 20}'
 "#,
         expect![[r#"
-            erc.toml:2:14: interpret.extra_body sets "seed", which is not for it to set
+            erc.toml:2:14: interpret.extra_body sets "seed", which has to be set elsewhere
               hint: it has a key of its own: seed = … under [interpret]
-            erc.toml:2:14: interpret.extra_body sets "stream", which is not for it to set
-              hint: take it out: questions and the form of replies are emotrain's
+            erc.toml:2:14: interpret.extra_body sets "stream", which has to be set elsewhere
+              hint: remove it: emotrain sets the messages and the reply format
         "#]],
     );
     check(

@@ -117,15 +117,15 @@ path = "n.jsonl"
               hint: did you mean "speaker"?
             erc.toml:11:1: this [[knowledge]] has no name
               hint: write name = "…" below it
-            erc.toml:14:1: the knowledge source "mood" is there twice, first on line 1
-              hint: give each source a name of its own
+            erc.toml:14:1: the knowledge source "mood" is defined twice, first on line 1
+              hint: give each source its own name
             erc.toml:19:8: a knowledge source with a path needs a name
               hint: templates show it by its name
             erc.toml:23:8: "history" is a part of every prompt and cannot name a knowledge source
-              hint: these names are taken: "labels", "label_list", "speaker", "utterance", "history", "future", "demonstrations", "slots", "instruction", "note", "label_statement", "question", "answer", "all"
+              hint: these names are reserved: "labels", "label_list", "speaker", "utterance", "history", "future", "demonstrations", "slots", "instruction", "note", "label_statement", "question", "answer", "all"
             erc.toml:27:8: "two words" cannot be the name of a knowledge source
-              hint: a name has small letters, digits and "_", and begins with a letter
-            erc.toml:31:8: "loop" is a word of the template language and cannot name a knowledge source
+              hint: a name has small letters, digits and "_", and starts with a letter
+            erc.toml:31:8: "loop" is a keyword of the template language and cannot name a knowledge source
             erc.toml:35:8: the name of a knowledge source must be text
         "#]],
     );
@@ -177,12 +177,12 @@ fn the_command_line_changes_sources_and_takes_them_away() {
               hint: did you mean "explicit"?
             --set: unknown key "pth" in [[knowledge]]
               hint: did you mean "path"?
-            --set: knowledge.explicit.name: a knowledge source keeps its name
+            --set: knowledge.explicit.name: the name of a knowledge source cannot be overridden
               hint: change the name in the recipe
             --set: "knowledge.path" names no key of a knowledge source
-              hint: write knowledge.NAME.KEY=VALUE, or knowledge=[] to take all sources away
+              hint: write knowledge.NAME.KEY=VALUE, or knowledge=[] to remove all sources
             --set: "knowledge" names no key of a knowledge source
-              hint: write knowledge.NAME.KEY=VALUE, or knowledge=[] to take all sources away
+              hint: write knowledge.NAME.KEY=VALUE, or knowledge=[] to remove all sources
             --set: knowledge.explicit.level must be "utterance", "speaker" or "dialogue", not "word"
         "#]],
     );
@@ -201,8 +201,8 @@ fn plain_text_has_nothing_to_know_about() {
     check(
         "[data]\ntrain = \"a.txt\"\nformat = \"text\"\n[train]\ncompletion_only_loss = false\n[eval]\nload_best_model_at_end = false\n[[knowledge]]\nname = \"mood\"\npath = \"m.jsonl\"",
         expect![[r#"
-            erc.toml:10:8: format = "text" has no utterances to know anything about
-              hint: leave [[knowledge]] out, or write knowledge = []
+            erc.toml:10:8: format = "text" has no utterances for knowledge
+              hint: remove [[knowledge]], or write knowledge = []
         "#]],
     );
 }

@@ -1,4 +1,4 @@
-//! The crate from outside: what is said about bad recipes and what becomes of good ones.
+//! The crate's public interface: messages about invalid recipes, and resolved valid ones.
 
 #![expect(clippy::needless_raw_string_hashes, reason = "expect-test writes them")]
 #![expect(clippy::needless_pass_by_value, reason = "expectations are handed over, as expect-test has it")]
@@ -30,7 +30,7 @@ use expect_test::Expect;
 const MODEL: &str = "[model]\nmodel_name_or_path = \"tiny\"\n";
 const DATA: &str = "[data]\ntrain = \"train.jsonl\"\nvalid = \"valid.jsonl\"\n";
 
-/// `snippet` with the sections it needs to be a recipe put below it where it lacks them.
+/// `snippet`, with the sections that a recipe needs appended if it lacks them.
 fn completed(snippet: &str) -> String {
     let mut text = snippet.trim_start().to_owned();
     for section in [MODEL, DATA] {
@@ -60,7 +60,7 @@ fn rendered(problems: &[Problem]) -> String {
     lines.join("\n") + "\n"
 }
 
-/// Compares the problems of a bad recipe, as a user sees them.
+/// Compares the problems of an invalid recipe as displayed.
 #[track_caller]
 fn check(snippet: &str, expected: Expect) {
     check_overridden(snippet, &[], expected);

@@ -179,15 +179,15 @@ nonsense = 1
 save_step = 1
 "#,
         expect![[r#"
-            erc.toml:1:1: "learning_rate" stands outside any section
+            erc.toml:1:1: "learning_rate" is outside any section
               hint: put it under [train]
-            erc.toml:2:1: "test" stands outside any section
+            erc.toml:2:1: "test" is outside any section
               hint: put it under [data] or [eval]
             erc.toml:3:1: "lora_rank" is another tool's name for lora.r
               hint: write r = … under [lora]
-            erc.toml:4:1: "nonsense" stands outside any section
-              hint: every key stands under its [section]
-            erc.toml:5:1: "save_step" stands outside any section
+            erc.toml:4:1: "nonsense" is outside any section
+              hint: every key belongs under its [section]
+            erc.toml:5:1: "save_step" is outside any section
               hint: did you mean "save_steps" in [save]?
         "#]],
     );

@@ -1,4 +1,4 @@
-//! What the command line lays over a recipe.
+//! Command-line overrides.
 
 use expect_test::expect;
 

@@ -36,9 +36,9 @@ fn slots_are_parts_of_prompts_and_knowledge_sources() {
     check(
         &format!("{SOURCES}[prompt]\nslots = [\"notes\", \"implicit\", \"question\", \"note\", \"note\"]"),
         expect![[r#"
-            erc.toml:10:9: prompt.slots names "notes", which is no part of a prompt and no knowledge source
+            erc.toml:10:9: prompt.slots names "notes", which is neither a prompt part nor a knowledge source
               hint: did you mean "note"?
-            erc.toml:10:9: prompt.slots names "implicit", which is no part of a prompt and no knowledge source
+            erc.toml:10:9: prompt.slots names "implicit", which is neither a prompt part nor a knowledge source
               hint: did you mean "explicit"?
             erc.toml:10:9: prompt.slots: "question" is always shown
               hint: the slots are "instruction", "note", "history", "future", "demonstrations", "label_statement", "explicit", "characteristic"
@@ -74,11 +74,11 @@ fn causal_prompts_refuse_what_is_not_known_yet() {
     check(
         &causal("future_window = 2"),
         expect![[r#"
-        erc.toml:3:17: prompt.causal = true has no future_window: later utterances are not known yet
-          hint: write future_window = 0
-        erc.toml:11:16: prompt.causal = true refuses the knowledge source "characteristic", which is offline
-          hint: leave it out of prompt.slots, or use texts that were written without what was said later
-    "#]],
+            erc.toml:3:17: prompt.causal = true does not allow a future_window
+              hint: write future_window = 0
+            erc.toml:11:16: prompt.causal = true refuses the knowledge source "characteristic", which is offline
+              hint: remove it from prompt.slots, or use texts that were written without later utterances
+        "#]],
     );
     let slots = "slots = [\"history\", \"explicit\"]\nfuture_window = 2";
     assert!(good(&causal(slots)).prompt.causal);

@@ -1,4 +1,4 @@
-//! `[retrieval]`: what it refuses and what it resolves to.
+//! `[retrieval]`: what it refuses and how it is resolved.
 
 use emotrain_recipe::{DemonstrationOrder, Exclude};
 use expect_test::expect;
@@ -38,7 +38,7 @@ encoder = "lexical"
 index = "hnsw"
 "#,
         expect![[r#"
-            erc.toml:3:9: index = "hnsw" is of vectors, not of words
+            erc.toml:3:9: index = "hnsw" needs vectors; lexical search has none
               hint: write index = "exact", or the encoder of the bank's vectors
         "#]],
     );

@@ -1,4 +1,4 @@
-//! The schema, the defaults and the resolved recipe speak of the same keys.
+//! The schema, the defaults and the resolved recipe have the same keys.
 
 use std::collections::BTreeSet;
 

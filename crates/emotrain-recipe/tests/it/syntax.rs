@@ -29,7 +29,7 @@ seed = 43
 "#,
         expect![[r#"
             erc.toml:2:16: learning_rate has no value
-              hint: leave the line out to have the default
+              hint: remove the line to use the default
         "#]],
     );
 }
@@ -137,7 +137,7 @@ test = None
             erc.toml:2:12: not valid TOML: invalid boolean, expected `true`
               hint: write baseline = true
             erc.toml:3:8: not valid TOML: invalid float, expected `nan`
-              hint: leave the line out to have the default
+              hint: remove the line to use the default
         "#]],
     );
 }
@@ -174,7 +174,7 @@ r =
               hint: did you mean "learning_rate"?
             erc.toml:4:8: train.seed must be a whole number of at least 0, not -3
             erc.toml:6:4: r has no value
-              hint: leave the line out to have the default
+              hint: remove the line to use the default
         "#]],
     );
 }

@@ -1,4 +1,4 @@
-//! Whatever key or section is mistyped, the hint names it.
+//! The hint names the intended key or section, whatever the typo.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use emotrain_recipe::{Problem, RecipeError, json_schema, parse};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-/// Every `(section, key)` of the sections that are there once.
+/// Every `(section, key)` of the sections that occur once.
 fn vocabulary() -> Vec<(String, String)> {
     let schema = json_schema();
     let sections = schema["properties"].as_object().unwrap().iter();
@@ -18,7 +18,7 @@ fn vocabulary() -> Vec<(String, String)> {
     keys.collect()
 }
 
-/// One mistake at a place in a word.
+/// One typo at a place in a word.
 #[derive(Clone, Copy, Debug)]
 enum Mistake {
     Insert(char),
@@ -72,7 +72,7 @@ proptest! {
         let typo = mistyped(key, mistake, place);
         prop_assume!(!typo.is_empty() && vocabulary.iter().all(|(_, known)| *known != typo));
         let problem = problem_on_line(2, &format!("[{section}]\n{typo} = 1"));
-        // A mistake may hit another tool's name by chance: `r` and `lr`.
+        // A typo may accidentally be another tool's name: `r` and `lr`.
         prop_assume!(!problem.message.contains("another tool's"));
         prop_assert_eq!(problem.message, format!("unknown key {typo:?} in [{section}]"));
         prop_assert_eq!(problem.column, Some(1));

@@ -327,10 +327,10 @@ valid = "valid.jsonl"
 output_dir = "~/runs"
 "#,
         expect![[r#"
-            erc.toml:2:9: data.train begins with "~", which is not expanded: "~/meld/train.jsonl"
-              hint: write the folder out
-            erc.toml:5:14: train.output_dir begins with "~", which is not expanded: "~/runs"
-              hint: write the folder out
+            erc.toml:2:9: data.train starts with "~", which is not expanded: "~/meld/train.jsonl"
+              hint: write the full path
+            erc.toml:5:14: train.output_dir starts with "~", which is not expanded: "~/runs"
+              hint: write the full path
         "#]],
     );
 }

@@ -1,4 +1,4 @@
-//! One pass over the lines of a bank, on all cores, that keeps what a search asks about them.
+//! One parallel pass over the lines of a bank that collects what a search needs.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -16,12 +16,12 @@ use crate::manifest::Manifest;
 use crate::text::TextKey;
 use crate::vectors::Vectors;
 
-/// Bytes that a core takes at a time.
+/// Bytes per chunk.
 const PIECE: usize = 1 << 20;
-/// So many pieces are in memory at a time.
+/// The maximum number of chunks in memory.
 const AT_ONCE: usize = 8;
 
-/// What a pass finds.
+/// The result of a pass.
 pub(super) struct Scan {
     pub(super) entries: Entries,
     pub(super) dialogues: Vec<BankDialogue>,
@@ -51,7 +51,7 @@ struct Line<'a> {
     emotion: Cow<'a, str>,
 }
 
-/// A line, read.
+/// A parsed line.
 struct Read<'a> {
     start: usize,
     line: Line<'a>,
@@ -60,7 +60,7 @@ struct Read<'a> {
 }
 
 impl Scan {
-    /// Reads all lines and compares them with the manifest and the vectors.
+    /// Reads all lines and checks them against the manifest and the vectors.
     pub(super) fn read(
         path: &Path,
         bytes: &[u8],
@@ -80,7 +80,7 @@ impl Scan {
                 scan.keep_all(path, bytes, vectors).map(|()| scan)
             },
         );
-        // A file that was cut off says more by its size than by its last line.
+        // For a truncated file the wrong size is a clearer error than its last line.
         let (found, expected) = (bytes.len() as u64, manifest.demonstrations.bytes);
         if found < expected {
             return Err(fail(BankProblem::OtherSize { found, expected }));
@@ -100,7 +100,7 @@ impl Scan {
         Ok(scan)
     }
 
-    /// Reads pieces on all cores, a few at a time, and keeps them in order.
+    /// Reads chunks in parallel, a few at a time, and keeps them in order.
     fn keep_all(
         &mut self,
         path: &Path,
@@ -123,7 +123,7 @@ impl Scan {
         Ok(())
     }
 
-    /// Keeps a line; gives its dialogue, which most likely is that of the next line as well.
+    /// Adds a line; returns its dialogue, which is probably that of the next line, too.
     fn keep(&mut self, read: &Read<'_>, last: Option<u32>) -> Result<u32, BankProblem> {
         let full = |what| BankProblem::BadLine(format!("there are more {what} than a bank can hold"));
         let line = &read.line;
@@ -158,7 +158,7 @@ impl Scan {
     }
 }
 
-/// Where the pieces begin and end: after line breaks.
+/// The boundaries of the chunks: after line breaks.
 fn pieces(bytes: &[u8]) -> Vec<(usize, usize)> {
     let mut pieces = Vec::new();
     let mut start = 0;
@@ -172,7 +172,7 @@ fn pieces(bytes: &[u8]) -> Vec<(usize, usize)> {
     pieces
 }
 
-/// Reads the lines of a piece up to the first that is broken.
+/// Reads the lines of a chunk up to the first invalid one.
 fn lines(bytes: &[u8], (start, end): (usize, usize)) -> Vec<Result<Read<'_>, serde_json::Error>> {
     let mut read = Vec::new();
     let mut start = start;
@@ -191,7 +191,7 @@ fn lines(bytes: &[u8], (start, end): (usize, usize)) -> Vec<Result<Read<'_>, ser
     read
 }
 
-/// What the parser says, without its own count of lines.
+/// The parser's message, without its own line number.
 fn message(error: &serde_json::Error) -> String {
     let place = format!(" at line {} column {}", error.line(), error.column());
     let text = error.to_string();

@@ -24,7 +24,7 @@ fn sound() -> Place {
     place
 }
 
-/// What is said of the bank, digests and numbers of bytes left out.
+/// The error of opening the bank, without digests and sizes.
 fn check_problems(place: &Place, expected: &Expect) {
     let problems = check(&place.bank, Some(&WordSums::new(4)));
     let shown: Vec<String> = problems.iter().map(|problem| place.shown(problem)).collect();
@@ -49,7 +49,7 @@ fn replace(place: &Place, file: &str, from: &str, to: &str) {
     edit(place, file, |bytes| String::from_utf8(bytes).unwrap().replacen(from, to, 1).into_bytes());
 }
 
-/// Changes the number at a place of a vector.
+/// Changes one number of a vector.
 fn set_number(place: &Place, row: usize, value: f32) {
     edit(place, VECTORS, |mut bytes| {
         let header = usize::try_from(u64::from_le_bytes(bytes[..8].try_into().unwrap())).unwrap();
@@ -59,7 +59,7 @@ fn set_number(place: &Place, row: usize, value: f32) {
     });
 }
 
-/// Makes the manifest agree with vectors that were changed.
+/// Makes the manifest match changed vectors.
 fn agree(place: &Place) {
     let mut manifest = Manifest::read(&place.bank).unwrap();
     let bytes = fs_err::read(place.bank.join(VECTORS)).unwrap();
@@ -82,21 +82,21 @@ fn a_bank_is_read_as_it_was_built() {
 }
 
 #[test]
-fn folders_that_are_no_banks() {
+fn folders_that_are_not_banks() {
     let place = Place::new();
     check_problems(
         &place,
-        &expect![[r"
-        bank: is no bank: it has no manifest.json
-          hint: name the folder of a bank, or build one with emotrain bank build"]],
+        &expect![[r#"
+            bank: is not a bank: it has no manifest.json
+              hint: name the folder of a bank, or build one with emotrain bank build"#]],
     );
     let place = sound();
     fs_err::remove_file(place.bank.join(VECTORS)).unwrap();
     check_problems(
         &place,
-        &expect![[r"
-        bank/vectors.safetensors: is not there, but manifest.json names it
-          hint: restore the folder from a copy, or build the bank again from its sources"]],
+        &expect![[r#"
+            bank/vectors.safetensors: is missing, but manifest.json names it
+              hint: restore the folder from a copy, or rebuild the bank from its sources"#]],
     );
     let place = sound();
     replace(&place, "manifest.json", "\"format_version\": 2", "\"format_version\": 7");
@@ -112,7 +112,7 @@ fn folders_that_are_no_banks() {
         &place,
         &expect![[r#"
             bank/manifest.json: is not a manifest of a bank: EOF while parsing a value at line 4 column 1
-              hint: restore the folder from a copy, or build the bank again from its sources"#]],
+              hint: restore the folder from a copy, or rebuild the bank from its sources"#]],
     );
 }
 
@@ -122,53 +122,53 @@ fn edited_text_is_named_by_its_line() {
     replace(&place, DEMONSTRATIONS, "You did it!\",\"label\":\"happy", "You bid it!\",\"label\":\"happy");
     check_problems(
         &place,
-        &expect![[r"
-        bank/demonstrations.jsonl:2: the text was edited after its vector was made
-          hint: a bank is not edited by hand: change the source and build again, which encodes new texts only"]],
+        &expect![[r#"
+            bank/demonstrations.jsonl:2: the text was edited after its vector was made
+              hint: do not edit a bank by hand: change the source and rebuild, which encodes only new texts"#]],
     );
     let place = sound();
     replace(&place, DEMONSTRATIONS, "happy", "angry");
     check_problems(
         &place,
-        &expect![[r"
-        bank/demonstrations.jsonl: was changed since the bank was built (sha256 , manifest.json says )
-          hint: a bank is not edited by hand: change the source and build again, which encodes new texts only"]],
+        &expect![[r#"
+            bank/demonstrations.jsonl: was changed since the bank was built (sha256 , manifest.json says )
+              hint: do not edit a bank by hand: change the source and rebuild, which encodes only new texts"#]],
     );
     let place = sound();
     replace(&place, DEMONSTRATIONS, "\"position\":1", "\"position\":0");
     check_problems(
         &place,
-        &expect![[r"
-        bank/demonstrations.jsonl: was changed since the bank was built (sha256 , manifest.json says )
-          hint: a bank is not edited by hand: change the source and build again, which encodes new texts only"]],
+        &expect![[r#"
+            bank/demonstrations.jsonl: was changed since the bank was built (sha256 , manifest.json says )
+              hint: do not edit a bank by hand: change the source and rebuild, which encodes only new texts"#]],
     );
     let place = sound();
     replace(&place, DEMONSTRATIONS, "\"position\":1", "\"position\":x");
     check_problems(
         &place,
-        &expect![[r"
-        bank/demonstrations.jsonl:2: expected value
-          hint: a bank is not edited by hand: change the source and build again, which encodes new texts only"]],
+        &expect![[r#"
+            bank/demonstrations.jsonl:2: expected value
+              hint: do not edit a bank by hand: change the source and rebuild, which encodes only new texts"#]],
     );
 }
 
 #[test]
-fn files_that_were_cut_off() {
+fn truncated_files() {
     let place = sound();
     edit(&place, DEMONSTRATIONS, |bytes| bytes[..bytes.len() - 30].to_vec());
     check_problems(
         &place,
         &expect![[r#"
-            bank/demonstrations.jsonl: has 340 bytes, manifest.json says 370: it was cut off
-              hint: restore the folder from a copy, or build the bank again from its sources"#]],
+            bank/demonstrations.jsonl: has 340 bytes, manifest.json says 370: it was truncated
+              hint: restore the folder from a copy, or rebuild the bank from its sources"#]],
     );
     let place = sound();
     edit(&place, VECTORS, |bytes| bytes[..bytes.len() - 5].to_vec());
     check_problems(
         &place,
         &expect![[r#"
-            bank/vectors.safetensors: has 487 bytes, manifest.json says 492: it was cut off
-              hint: restore the folder from a copy, or build the bank again from its sources"#]],
+            bank/vectors.safetensors: has 487 bytes, manifest.json says 492: it was truncated
+              hint: restore the folder from a copy, or rebuild the bank from its sources"#]],
     );
 }
 
@@ -176,44 +176,44 @@ fn files_that_were_cut_off() {
 fn an_identity_is_used_once() {
     let place = sound();
     replace(&place, DEMONSTRATIONS, "\"position\":1", "\"position\":0");
-    // The manifest is made to agree, as a careful forger would.
+    // The manifest is made to match, as a careful forger would do.
     let bytes = fs_err::read(place.bank.join(DEMONSTRATIONS)).unwrap();
     let mut manifest = Manifest::read(&place.bank).unwrap();
     manifest.demonstrations.sha256 = emotrain_base::sha256_hex(&bytes);
     manifest.write(&place.bank).unwrap();
     check_problems(
         &place,
-        &expect![[r"
-        bank/demonstrations.jsonl:2: own/train/a#0 is there twice, first on line 1
-          hint: a bank is not edited by hand: change the source and build again, which encodes new texts only"]],
+        &expect![[r#"
+            bank/demonstrations.jsonl:2: own/train/a#0 is repeated, first on line 1
+              hint: do not edit a bank by hand: change the source and rebuild, which encodes only new texts"#]],
     );
     manifest.count = 4;
     manifest.vectors = None;
     manifest.write(&place.bank).unwrap();
     check_problems(
         &place,
-        &expect![[r"
-        bank/demonstrations.jsonl: holds 3 demonstrations, manifest.json says 4
-          hint: restore the folder from a copy, or build the bank again from its sources"]],
+        &expect![[r#"
+            bank/demonstrations.jsonl: has 3 demonstrations, manifest.json says 4
+              hint: restore the folder from a copy, or rebuild the bank from its sources"#]],
     );
 }
 
 #[test]
-fn vectors_that_are_none() {
+fn invalid_vectors() {
     let place = sound();
     set_number(&place, 2, f32::NAN);
     check_problems(
         &place,
-        &expect![[r"
-        bank/vectors.safetensors: was changed since the bank was built (sha256 , manifest.json says )
-          hint: a bank is not edited by hand: change the source and build again, which encodes new texts only"]],
+        &expect![[r#"
+            bank/vectors.safetensors: was changed since the bank was built (sha256 , manifest.json says )
+              hint: do not edit a bank by hand: change the source and rebuild, which encodes only new texts"#]],
     );
     agree(&place);
     check_problems(
         &place,
-        &expect![[r"
-        bank/vectors.safetensors: vector 2 holds NaN
-          hint: restore the folder from a copy, or build the bank again from its sources"]],
+        &expect![[r#"
+            bank/vectors.safetensors: vector 2 has the value NaN
+              hint: restore the folder from a copy, or rebuild the bank from its sources"#]],
     );
     let place = sound();
     set_number(&place, 0, 3.0);
@@ -226,9 +226,9 @@ fn vectors_that_are_none() {
     manifest.write(&place.bank).unwrap();
     check_problems(
         &place,
-        &expect![[r"
-        bank/vectors.safetensors: holds 3 vectors of 4, manifest.json says 3 of 8
-          hint: restore the folder from a copy, or build the bank again from its sources"]],
+        &expect![[r#"
+            bank/vectors.safetensors: has 3 vectors of 4, manifest.json says 3 of 8
+              hint: restore the folder from a copy, or rebuild the bank from its sources"#]],
     );
     let place = sound();
     edit(&place, VECTORS, |mut bytes| {
@@ -244,21 +244,21 @@ fn another_encoder_is_refused() {
     let place = sound();
     let minilm = WordSums { name: "minilm", ..WordSums::new(384) };
     let problem = check(&place.bank, Some(&minilm)).remove(0);
-    expect![[r"
+    expect![[r#"
         bank: was built with the encoder word-sums (4 numbers), not with minilm (384)
-          hint: set retrieval.encoder to the bank's, or build the bank again with this encoder"]]
+          hint: set retrieval.encoder to the bank's, or rebuild the bank with this encoder"#]]
     .assert_eq(&place.shown(&problem));
     place.write(&three(), None).unwrap();
     check_problems(
         &place,
         &expect![[r#"
-        bank: has no vectors
-          hint: give it vectors with emotrain bank build BANK --encoder NAME, or search by words in common, "lexical""#]],
+            bank: has no vectors
+              hint: give it vectors with emotrain bank build BANK --encoder NAME, or use lexical search (retrieval.encoder = "lexical")"#]],
     );
 }
 
 #[test]
-fn the_digest_of_an_encoder_decides_and_its_vectors_are_looked_at() {
+fn the_digest_of_an_encoder_decides_and_its_vectors_are_compared() {
     let place = Place::new();
     let named = |name| WordSums { name, ..WordSums::new(4) };
     place.write(&three(), Some(&named("here/minilm@sha256:53aa"))).unwrap();
@@ -270,7 +270,7 @@ fn the_digest_of_an_encoder_decides_and_its_vectors_are_looked_at() {
         said(&named("here/minilm@sha256:0b17"))
             .contains("was built with the encoder here/minilm@sha256:53aa")
     );
-    // One that says it is the same but makes other vectors.
+    // One that claims to be the same but computes other vectors.
     let liar = WordSums { salt: "x", ..named("here/minilm@sha256:53aa") };
     let said = said(&liar);
     assert!(said.contains("vector 0 differs by") && said.contains("vectors.safetensors"), "{said}");

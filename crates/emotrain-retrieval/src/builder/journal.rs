@@ -1,7 +1,7 @@
-//! Vectors that are done, kept as they are made.
+//! The journal of computed vectors.
 //!
-//! The file begins with a line of JSON that names the encoder; a record is the key of a text, its vector
-//! and a key of both, by which a record that was cut off or overwritten is told.
+//! The file starts with a line of JSON that names the encoder; a record is the key of a text, its vector and a checksum
+//! of both, which detects truncated and overwritten records.
 
 use std::collections::HashMap;
 use std::fs::OpenOptions;
@@ -14,20 +14,20 @@ use sha2::{Digest as _, Sha256};
 use crate::error::RetrievalError;
 use crate::text::TextKey;
 
-/// Bytes of a key.
+/// Length of a key in bytes.
 const KEY: usize = 8;
 
 pub(super) struct Journal {
     path: PathBuf,
     file: std::fs::File,
     width: usize,
-    /// Where the vectors are, in bytes.
+    /// The byte offsets of the vectors.
     places: HashMap<TextKey, u64>,
     end: u64,
 }
 
 impl Journal {
-    /// Opens the journal at `path`; what another encoder left there is thrown away.
+    /// Opens the journal at `path`; the records of another encoder are discarded.
     ///
     /// # Errors
     /// A file that cannot be read or written.
@@ -42,7 +42,7 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Reads the records that are whole and cuts off what follows them.
+    /// Reads the complete records and truncates the file after them.
     fn recover(&mut self, header: &[u8]) -> std::io::Result<()> {
         let mut reader = std::io::BufReader::with_capacity(1 << 20, &self.file);
         let mut found = vec![0; header.len()];
@@ -76,7 +76,7 @@ impl Journal {
         self.places.contains_key(&key)
     }
 
-    /// Keeps vectors; when it returns they are on disk.
+    /// Stores vectors; when it returns they are on disk.
     pub(super) fn append(&mut self, keys: &[TextKey], vectors: &[f32]) -> Result<(), RetrievalError> {
         let mut bytes = Vec::with_capacity(keys.len() * self.record());
         let mut places = Vec::with_capacity(keys.len());
@@ -100,7 +100,7 @@ impl Journal {
         Ok(())
     }
 
-    /// A vector that was kept.
+    /// A stored vector.
     ///
     /// # Errors
     /// A file that cannot be read, or no such vector.

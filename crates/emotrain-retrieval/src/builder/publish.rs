@@ -1,4 +1,4 @@
-//! The folder in which a bank is made, and how it takes its place.
+//! The folder in which a bank is built, and its publication.
 
 use std::path::{Path, PathBuf};
 
@@ -8,17 +8,17 @@ use crate::builder::{is_bank, journal};
 use crate::error::{BankProblem, RetrievalError};
 use crate::manifest::{DEMONSTRATIONS, INDEX, MANIFEST, VECTORS};
 
-/// What a bank's folder holds of ours.
+/// Our files in a bank's folder.
 const FILES: &[&str] = &[MANIFEST, DEMONSTRATIONS, VECTORS, INDEX];
 
-/// A bank in the making. Of a build that was stopped the journal is gone on with.
+/// A bank being built. The journal of an interrupted build is reused.
 pub(super) struct Site(Stage);
 
 impl Site {
-    /// Opens the site of a bank at `target`.
+    /// Opens the build folder of a bank at `target`.
     ///
     /// # Errors
-    /// A place that holds something else, that another process builds at, or that cannot be written to.
+    /// A destination with something else in it, that another process builds at, or that is not writable.
     pub(super) fn open(target: &Path) -> Result<Self, RetrievalError> {
         recover(target)?;
         if target.exists() && !is_bank(target) && !is_empty(target)? {
@@ -41,7 +41,7 @@ impl Site {
         journal::place(self.folder())
     }
 
-    /// Puts the new bank in its place, with the files that others put into the old one's folder.
+    /// Moves the new bank to its destination, with the files that others put into the old one's folder.
     pub(super) fn publish(self) -> Result<(), RetrievalError> {
         let journal = self.journal();
         match fs_err::remove_file(&journal) {

@@ -48,17 +48,18 @@ fn a_build_that_was_killed_goes_on() {
     let error = place.write(&many(4_000), Some(&failing)).unwrap_err();
     assert_eq!(error.to_string(), "the power went out");
     assert!(!place.bank.exists());
-    // The last record was cut off in the middle of being written.
+    // The last record was truncated while it was written.
     let journal = journal::place(&place.parent().join(".bank.building"));
     let bytes = fs_err::read(&journal).unwrap();
     fs_err::write(&journal, &bytes[..bytes.len() - 3]).unwrap();
     let encoder = WordSums::new(8);
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     let mut builder = Builder::new(HeldOut::Refuse);
     builder.add_jsonl(&place.parent().join("source.jsonl"), OWN).unwrap();
-    let built = builder.write(&place.bank, Some(&encoder), &mut |progress| told.push(progress.done)).unwrap();
+    let built =
+        builder.write(&place.bank, Some(&encoder), &mut |progress| reported.push(progress.done)).unwrap();
     assert_eq!(built, Built { count: 4_000, encoded: 2_000 - 512, reused: 512 });
-    assert_eq!(told, [512, 1_024, 1_536, 2_000]);
+    assert_eq!(reported, [512, 1_024, 1_536, 2_000]);
     assert_eq!(files(&place), files(&whole));
     let left: Vec<_> =
         fs_err::read_dir(&place.bank).unwrap().map(|entry| entry.unwrap().file_name()).collect();
@@ -74,12 +75,12 @@ fn vectors_of_another_encoder_are_not_taken_over() {
     assert_eq!(built, Built { count: 4, encoded: 2, reused: 0 });
     let failing = WordSums { fails_after: 0, ..WordSums::new(16) };
     place.write(&many(4), Some(&failing)).unwrap_err();
-    // The old bank stays while the new one cannot be made.
+    // The old bank stays if the new one cannot be written.
     assert_eq!(Bank::open(&place.bank).unwrap().manifest().vectors.as_ref().unwrap().encoder, "other");
 }
 
 #[test]
-fn an_interrupted_exchange_is_mended_and_other_files_stay() {
+fn an_interrupted_exchange_is_completed_and_other_files_stay() {
     let place = Place::new();
     place.write(&many(4), None).unwrap();
     fs_err::write(place.bank.join("README.md"), "about").unwrap();
@@ -96,12 +97,12 @@ fn what_is_not_a_bank_is_not_replaced() {
     fs_err::write(place.bank.join("thesis.tex"), "").unwrap();
     let error = place.write(&many(2), None).unwrap_err();
     expect![[r"
-        bank: holds other files and no bank
+        bank: has other files and is not a bank
           hint: name a new folder"]]
     .assert_eq(&place.shown(&error));
     let error = Builder::new(HeldOut::Refuse).write(&place.bank, None, &mut |_| {}).unwrap_err();
     expect![[r"
-        bank: would hold no demonstrations
+        bank: would have no demonstrations
           hint: -"]]
     .assert_eq(&place.shown(&error));
 }
@@ -121,11 +122,11 @@ fn held_out_data_needs_force() {
     };
     expect![[r"
         own.dev.jsonl: is the test split
-          hint: a bank is made of training data; force it only if nothing will be measured on this file"]]
+          hint: a bank is built from training data; force it only if this file will never be used for evaluation"]]
     .assert_eq(&refused(&mut builder, Origin { split: SplitKind::Test, ..OWN }));
     expect![[r"
         own.dev.jsonl: is the valid split, by its name
-          hint: a bank is made of training data; force it only if nothing will be measured on this file"]]
+          hint: a bank is built from training data; force it only if this file will never be used for evaluation"]]
     .assert_eq(&refused(&mut builder, OWN));
     let marked = r#"{"split":"test","dialogue":"a","position":0,"text":"Oh!","label":"joy"}"#;
     builder.add_jsonl(&place.file("marked.jsonl", marked), OWN).unwrap_err();
@@ -146,8 +147,8 @@ fn one_identity_has_one_text() {
     builder.add_jsonl(&place.file("one.jsonl", &line("Oh!")), OWN).unwrap();
     let error = builder.add_jsonl(&place.file("two.jsonl", &line("Ah!")), OWN).unwrap_err();
     expect![[r"
-        two.jsonl: own/train/a#0 is in the bank already, with another text or label
-          hint: give the two files different data set names, or leave one out"]]
+        two.jsonl: own/train/a#0 is already in the bank, with another text or label
+          hint: give the two files different data set names, or remove one"]]
     .assert_eq(&place.shown(&error));
 }
 

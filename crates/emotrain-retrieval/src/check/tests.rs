@@ -13,7 +13,7 @@ use crate::{HnswParameters, Retriever, add_index};
 
 const FILES: [&str; 4] = [MANIFEST, DEMONSTRATIONS, VECTORS, INDEX];
 
-/// A bank with everything, of texts that begin with a word.
+/// A bank with everything, of texts that start with a word.
 fn whole(word: &str) -> (Place, WordSums) {
     let (place, encoder) = (Place::new(), WordSums::new(6));
     let one = |row: usize| {
@@ -52,7 +52,7 @@ fn any_bit_that_flips_and_any_end_that_is_lost_is_found() {
     assert!(check(&place.bank, None).is_empty());
 }
 
-/// A forger makes the manifest agree: what is left to be told is told, and nothing breaks.
+/// The manifest is forged to match: what can still be detected is reported, and nothing fails.
 #[test]
 fn forged_headers_break_nothing() {
     let (place, encoder) = whole("Line");
@@ -101,7 +101,7 @@ fn files_of_another_bank() {
 }
 
 #[test]
-fn things_that_are_no_files() {
+fn paths_that_are_not_files() {
     for name in FILES {
         let (place, _) = whole("Line");
         let path = place.bank.join(name);
@@ -126,8 +126,8 @@ fn things_that_are_no_files() {
     first(
         &place,
         &expect![[r#"
-        bank: is no bank: it has no manifest.json
-          hint: name the folder of a bank, or build one with emotrain bank build"#]],
+            bank: is not a bank: it has no manifest.json
+              hint: name the folder of a bank, or build one with emotrain bank build"#]],
     );
 }
 
@@ -141,7 +141,7 @@ fn a_manifest_that_was_edited() {
         let problem = check(&place.bank, None).remove(0);
         (problem.to_string(), problem.hint())
     };
-    // The name by which the guard knows where a dialogue is from.
+    // The name by which the guard identifies a dialogue's data set.
     let (problem, _) = edited("\"dataset\": \"own\"", "\"dataset\": \"out\"");
     assert!(problem.contains("manifest.json: was changed since the bank was built"), "{problem}");
     let (problem, _) = edited("\"count\": 15", "\"count\": 18446744073709551615");
@@ -149,7 +149,7 @@ fn a_manifest_that_was_edited() {
     let (problem, _) = edited("\"format_version\": 2", "\"format_version\": 3");
     assert!(problem.ends_with("has format version 3; this program reads version 2"), "{problem}");
     let (problem, _) = edited("\"format_version\": 2", "\"format_version\": 1");
-    assert!(problem.ends_with("version 1 knows no index and no digest of its own"), "{problem}");
+    assert!(problem.ends_with("version 1 has no index and no digest"), "{problem}");
 }
 
 #[test]
@@ -160,7 +160,7 @@ fn a_bank_of_the_version_before_is_opened() {
     fs_err::write(place.bank.join(MANIFEST), serde_json::to_string_pretty(&manifest).unwrap()).unwrap();
     assert!(check(&place.bank, None).is_empty());
     assert_eq!(Bank::open(&place.bank).unwrap().manifest().format_version, 1);
-    // A program that adds to it brings it up to date.
+    // Adding to it upgrades it.
     add_index(&place.bank, HnswParameters::default(), &mut |_, _| {}).unwrap();
     assert_eq!(Bank::open(&place.bank).unwrap().manifest().format_version, 2);
 }

@@ -1,30 +1,29 @@
-//! The questions that a language model is asked.
+//! The questions for a language model.
 
 use std::fmt::Write as _;
 
-/// What a dialogue should be like.
+/// The requirements for a dialogue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DialogueRequest<'a> {
-    /// Walk of life.
+    /// The domain.
     pub domain: &'a str,
-    /// What it is about.
+    /// The subtopic.
     pub subtopic: &'a str,
-    /// How many people talk.
+    /// The number of speakers.
     pub speakers: usize,
-    /// Fewest utterances.
+    /// Minimum utterances.
     pub least_turns: usize,
-    /// Most utterances.
+    /// Maximum utterances.
     pub most_turns: usize,
-    /// The labels to choose from.
+    /// The label set.
     pub labels: &'a [String],
-    /// Labels of which there are too few.
+    /// The labels that are missing.
     pub wanted: Vec<&'a str>,
-    /// First utterances of dialogues that are there.
+    /// First utterances of existing dialogues.
     pub beginnings: Vec<&'a str>,
 }
 
-/// Asks for situations of a domain; the answer is for
-/// [`parse_subtopics`](crate::parse_subtopics).
+/// Asks for situations in a domain; [`parse_subtopics`](crate::parse_subtopics) parses the reply.
 pub fn subtopics_prompt(domain: &str, count: usize) -> String {
     format!(
         "We are collecting everyday conversations in which people show how they feel. The area of life is: \
@@ -37,7 +36,7 @@ pub fn subtopics_prompt(domain: &str, count: usize) -> String {
     )
 }
 
-/// Asks for one dialogue; the answer is for [`parse_dialogue`](crate::parse_dialogue).
+/// Asks for one dialogue; [`parse_dialogue`](crate::parse_dialogue) parses the reply.
 pub fn dialogue_prompt(request: &DialogueRequest<'_>) -> String {
     let DialogueRequest { domain, subtopic, speakers, least_turns, most_turns, labels, .. } = request;
     let mut prompt = format!(

@@ -1,4 +1,4 @@
-//! What a language model replied, taken to the letter.
+//! Strict parsing of a language model's replies.
 
 use std::collections::HashSet;
 
@@ -8,56 +8,56 @@ use serde::{Deserialize, Serialize};
 
 use crate::text::TextKey;
 
-/// A dialogue that was written and taken. A file of them, one a line, is one of our JSONL of dialogues.
+/// A generated and accepted dialogue. A file of them, one per line, is valid JSONL of dialogues.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WrittenDialogue {
     /// Domain and number.
     pub id: String,
-    /// Walk of life.
+    /// The domain.
     pub domain: Option<String>,
-    /// What it is about.
+    /// The subtopic.
     pub topic: Option<String>,
-    /// In the order in which they are said.
+    /// In conversation order.
     pub utterances: Vec<WrittenTurn>,
 }
 
-/// An utterance that was written.
+/// A generated utterance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object with `speaker`, `text` and `label`")]
 pub struct WrittenTurn {
     /// A first name.
     pub speaker: String,
-    /// What is said.
+    /// The text.
     pub text: String,
-    /// The emotion; after parsing the label set's own word.
+    /// The emotion; after parsing, as named in the label set.
     pub label: String,
 }
 
-/// Why a reply was not taken.
+/// Why a reply was rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
-    /// It was longer than it may be.
-    #[error("it was cut off")]
+    /// It exceeded the length limit.
+    #[error("it was truncated")]
     CutOff,
-    /// The model did not reply to this question, for a reason of its own.
+    /// The model refused to answer, for this reason.
     #[error("it was refused: {0}")]
     Refused(String),
-    /// Thoughts instead of an answer, or before it.
-    #[error("it holds reasoning text")]
+    /// Reasoning before an answer, or instead of one.
+    #[error("it contains reasoning")]
     Reasoning,
-    /// Not one JSON object, or something around it.
+    /// Not one JSON object, or text around it.
     #[error("it is not one JSON object: {0}")]
     NotJson(String),
-    /// JSON of another form.
+    /// JSON of an unexpected form.
     #[error("it has the wrong form: {0}")]
     WrongForm(String),
-    /// Fewer subtopics than asked for, blank or repeated ones not counted.
+    /// Fewer subtopics than requested, not counting blank and repeated ones.
     #[error("it names {found} different subtopics, not {expected}")]
     TooFewSubtopics {
-        /// Different ones.
+        /// The number of distinct ones.
         found: usize,
-        /// As many as asked for.
+        /// The requested number.
         expected: usize,
     },
     /// A dialogue that is too short or too long.
@@ -65,30 +65,30 @@ pub enum Rejection {
     TurnCount {
         /// Its utterances.
         found: usize,
-        /// Fewest.
+        /// The minimum.
         least: usize,
-        /// Most.
+        /// The maximum.
         most: usize,
     },
     /// An utterance or a speaker without text.
     #[error("utterance {0} lacks a speaker or a text")]
     Blank(usize),
-    /// One person alone.
+    /// Only one speaker.
     #[error("only one person speaks")]
     Monologue,
-    /// A label that is none of those asked for.
+    /// An unknown label.
     #[error("utterance {turn} has the unknown label \"{label}\"")]
     UnknownLabel {
         /// Counted from 1.
         turn: usize,
-        /// As it was written.
+        /// As written.
         label: String,
     },
     /// The same utterance more than once.
     #[error("it repeats itself: \"{0}\"")]
     Repeats(String),
-    /// An utterance that is in the bank or was written before.
-    #[error("it copies what is there: \"{0}\"")]
+    /// An utterance that is in the bank or was generated before.
+    #[error("it copies an existing utterance: \"{0}\"")]
     Duplicate(String),
 }
 
@@ -107,7 +107,7 @@ struct Dialogue {
 /// The subtopics of a reply, the first `count` of them.
 ///
 /// # Errors
-/// Everything that is not exactly what was asked for.
+/// Everything that does not exactly match the request.
 pub fn parse_subtopics(reply: &str, count: usize) -> Result<Vec<String>, Rejection> {
     let Subtopics { subtopics } = parse(reply)?;
     let mut seen = HashSet::new();
@@ -120,10 +120,10 @@ pub fn parse_subtopics(reply: &str, count: usize) -> Result<Vec<String>, Rejecti
     Ok(different.into_iter().take(count).collect())
 }
 
-/// The utterances of a reply, trimmed, labels in the label set's own words.
+/// The utterances of a reply, trimmed, with labels as named in the label set.
 ///
 /// # Errors
-/// Everything that is not exactly what was asked for.
+/// Everything that does not exactly match the request.
 pub fn parse_dialogue(
     reply: &str,
     labels: &LabelSet,
@@ -160,7 +160,7 @@ fn parse<T: DeserializeOwned>(reply: &str) -> Result<T, Rejection> {
     }
     let reply = reply.trim();
     if !reply.starts_with('{') {
-        return Err(Rejection::NotJson("it does not begin with {".to_owned()));
+        return Err(Rejection::NotJson("it does not start with {".to_owned()));
     }
     serde_json::from_str(reply).map_err(|error| {
         let message = error.to_string();

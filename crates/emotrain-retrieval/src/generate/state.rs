@@ -1,4 +1,4 @@
-//! What was asked and what came of it, in files that only grow.
+//! The questions and their results, in append-only files.
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
@@ -17,17 +17,17 @@ const SUBTOPICS: &str = "subtopics.jsonl";
 const DIALOGUES: &str = "dialogues.jsonl";
 const REJECTED: &str = "rejected.jsonl";
 
-/// A reply that was not taken.
+/// A rejected reply.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RejectedReply {
-    /// Walk of life that was asked about.
+    /// The domain of the question.
     pub domain: String,
-    /// Subtopic that was asked about; `None` when subtopics were asked for.
+    /// The subtopic of the question; `None` for a question about subtopics.
     pub subtopic: Option<String>,
-    /// Why it was not taken.
+    /// The reason.
     pub reason: String,
-    /// The reply as it came.
+    /// The reply as received.
     pub reply: String,
 }
 
@@ -38,8 +38,8 @@ struct SubtopicsOf {
     subtopics: Vec<String>,
 }
 
-/// The work so far: `subtopics.jsonl`, `dialogues.jsonl`, which a bank can be built from, and
-/// `rejected.jsonl`, in one folder.
+/// The work so far: `subtopics.jsonl`, `dialogues.jsonl`, from which a bank can be built, and `rejected.jsonl`, in one
+/// folder.
 #[derive(Debug)]
 pub struct GenerationState {
     folder: PathBuf,
@@ -51,11 +51,10 @@ pub struct GenerationState {
 }
 
 impl GenerationState {
-    /// Takes up the work in `folder`, or begins it. A last line that was cut off is removed.
+    /// Resumes or starts the work in `folder`. A truncated last line is removed.
     ///
     /// # Errors
-    /// Files that cannot be read or written, a line that is not one of ours, a label that is not of
-    /// `labels`.
+    /// Files that cannot be read or written, an invalid line, a label that is not in `labels`.
     pub fn open(folder: &Path, labels: &LabelSet) -> Result<Self, RetrievalError> {
         emotrain_base::create_folder(folder)?;
         let subtopics: Vec<SubtopicsOf> = read(&folder.join(SUBTOPICS))?;
@@ -81,12 +80,12 @@ impl GenerationState {
         Ok(Self { folder: folder.to_owned(), subtopics, dialogues, rejected: rejected.len(), asked })
     }
 
-    /// The dialogues that were taken, in order.
+    /// The accepted dialogues, in order.
     pub fn dialogues(&self) -> &[WrittenDialogue] {
         &self.dialogues
     }
 
-    /// How many replies were not taken.
+    /// The number of rejected replies.
     pub fn rejected(&self) -> usize {
         self.rejected
     }
@@ -96,8 +95,8 @@ impl GenerationState {
         self.subtopics.contains_key(domain)
     }
 
-    /// The domain and subtopic that was asked about least, `under_way` included; of several the first,
-    /// domains taking turns.
+    /// The domain and subtopic with the fewest questions, including those in `under_way`; in a tie the first,
+    /// alternating between domains.
     pub(super) fn next_subtopic(
         &self,
         domains: &[String],
@@ -170,7 +169,7 @@ impl GenerationState {
     }
 }
 
-/// The values of a file; none if it is not there.
+/// The values of a file; none if it does not exist.
 fn read<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, RetrievalError> {
     let text = match emotrain_base::read_to_string(path, limits::LINES) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -189,7 +188,7 @@ fn read<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, RetrievalError> {
     parsed.collect()
 }
 
-/// Adds a line; when it returns the line is on disk.
+/// Appends a line; when it returns the line is on disk.
 fn append<T: Serialize>(path: &Path, value: &T) -> Result<(), RetrievalError> {
     let write = || {
         let mut line = serde_json::to_vec(value)?;

@@ -4,7 +4,7 @@ use expect_test::{Expect, expect};
 use super::*;
 use crate::fixture::{Place, demonstration, labels};
 
-/// Gives replies in order, and keeps the questions.
+/// Returns replies in order, and stores the questions.
 struct Script {
     replies: Vec<String>,
     asked: Vec<String>,
@@ -16,13 +16,13 @@ impl Script {
     }
 }
 
-/// Asks one question after another; what came of each reply is told. Ends early when the script does.
+/// Asks one question after another, reporting each result. Ends early when the script does.
 fn generate(
     plan: &GeneratePlan,
     (labels, bank): (&LabelSet, Option<&Bank>),
     folder: &Path,
     script: &mut Script,
-    tell: &mut dyn FnMut(Result<&WrittenDialogue, &Rejection>),
+    report: &mut dyn FnMut(Result<&WrittenDialogue, &Rejection>),
 ) -> Result<GenerationOutcome, RetrievalError> {
     let mut work = DialogueGeneration::open(plan, (labels, bank), folder)?;
     while let Some((number, prompt)) = work.next_question() {
@@ -32,9 +32,9 @@ fn generate(
             break;
         };
         match work.hear(number, &reply)? {
-            Ok(Some(dialogue)) => tell(Ok(&dialogue)),
+            Ok(Some(dialogue)) => report(Ok(&dialogue)),
             Ok(None) => {}
-            Err(reason) => tell(Err(&reason)),
+            Err(reason) => report(Err(&reason)),
         }
     }
     Ok(work.generated())
@@ -111,7 +111,7 @@ fn check_rejected(replies: &[&str], expected: &Expect) {
 }
 
 #[test]
-fn replies_are_taken_to_the_letter() {
+fn replies_are_parsed_strictly() {
     let turn = |speaker: &str, text: &str, label: &str| {
         format!(r#"{{"speaker":"{speaker}","text":"{text}","label":"{label}"}}"#)
     };
@@ -135,9 +135,9 @@ fn replies_are_taken_to_the_letter() {
             &with(&[good[0].clone(), turn("Ana", "Where?", "joy")]),
         ],
         &expect![[r#"
-            it holds reasoning text
-            it is not one JSON object: it does not begin with {
-            it is not one JSON object: it does not begin with {
+            it contains reasoning
+            it is not one JSON object: it does not start with {
+            it is not one JSON object: it does not start with {
             it is not one JSON object: trailing characters at line 1 column 131
             it is not one JSON object: EOF while parsing a string at line 1 column 60
             it has the wrong form: unknown field `dialogue`, expected `utterances` at line 1 column 11
@@ -156,7 +156,7 @@ fn replies_are_taken_to_the_letter() {
 }
 
 #[test]
-fn the_plan_fills_what_is_short() {
+fn the_plan_fills_what_is_missing() {
     let place = Place::new();
     let there = ("own", SplitKind::Train, "a");
     let bank = place.build(
@@ -170,24 +170,24 @@ fn the_plan_fills_what_is_short() {
         .replace("Here is what I say, number 1 of 1.", "Joy was here, long before!");
     let replies = [SUBTOPICS, &copy, &dialogue(1, ["joy", "mad"]), &dialogue(2, ["mad", "mad"])];
     let mut script = Script::new(&replies);
-    let mut told = Vec::new();
+    let mut reported = Vec::new();
     let folder = place.parent().join("work");
     let labels = two_labels();
     let generated = generate(&plan(3), (&labels, Some(&bank)), &folder, &mut script, &mut |reply| {
-        told.push(reply.map_or_else(ToString::to_string, |dialogue| dialogue.id.clone()));
+        reported.push(reply.map_or_else(ToString::to_string, |dialogue| dialogue.id.clone()));
     });
     let generated = generated.unwrap();
     assert_eq!(
-        told,
-        ["it copies what is there: \"Joy was here, long before!\"", "family-0001", "family-0002"]
+        reported,
+        ["it copies an existing utterance: \"Joy was here, long before!\"", "family-0001", "family-0002"]
     );
     assert_eq!(
         generated.to_string(),
-        "4 questions asked; 2 dialogues taken, 1 replies rejected; nothing is short"
+        "4 questions asked; 2 dialogues accepted, 1 replies rejected; nothing is missing"
     );
-    // anger is shorter than joy, and after the first dialogue joy is not short any more.
+    // anger lacks more than joy, and after the first dialogue joy is complete.
     assert!(script.asked[1].contains("labelled anger, joy") && script.asked[3].contains("labelled anger:"));
-    // Subtopics take turns: the rejected question counts as one about its subtopic.
+    // Subtopics alternate: the rejected question counts for its subtopic.
     assert!(script.asked[1].contains("a lost key") && script.asked[2].contains("a visit"));
     assert!(script.asked[3].contains("a lost key") && !script.asked[3].contains("begin with"));
     let origin = Origin { dataset: "written", split: SplitKind::Train, domain: None };
@@ -200,7 +200,7 @@ fn the_plan_fills_what_is_short() {
 }
 
 #[test]
-fn work_that_was_stopped_goes_on() {
+fn interrupted_work_is_resumed() {
     let replies: Vec<String> = (0..6).map(|number| dialogue(number, ["joy", "anger"])).collect();
     let mut all = vec![SUBTOPICS, "no idea"];
     all.extend(replies.iter().map(String::as_str));
@@ -220,7 +220,7 @@ fn work_that_was_stopped_goes_on() {
             assert_eq!(generated.dialogues, expected.dialogues);
         }
         asked.extend(script.asked.into_iter().take(part.len()));
-        // The last line was cut off while it was written.
+        // The last line was truncated while it was written.
         let path = place.bank.join("dialogues.jsonl");
         if let Ok(text) = fs_err::read_to_string(&path) {
             fs_err::write(&path, text + "{\"id\":\"family-0").unwrap();
@@ -242,7 +242,7 @@ fn questions_are_limited() {
     let generated = generate(&limited, (&two_labels(), None), &place.bank, &mut script, &mut |_| {}).unwrap();
     assert_eq!(
         generated.to_string(),
-        "2 questions asked; 0 dialogues taken, 2 replies rejected; short of joy 1, anger 1"
+        "2 questions asked; 0 dialogues accepted, 2 replies rejected; missing: joy 1, anger 1"
     );
     fs_err::write(place.bank.join("dialogues.jsonl"), "{\"id\":\"a\"}\n").unwrap();
     let error = GenerationState::open(&place.bank, &two_labels()).unwrap_err();
@@ -267,7 +267,7 @@ fn several_questions_may_be_under_way() {
     while let Some(question) = work.next_question() {
         asked.push(question);
     }
-    // Eight utterances are missing, and a dialogue brings two at least.
+    // Eight utterances are missing, and a dialogue has at least two.
     assert_eq!(asked.len(), 4);
     let about = |prompt: &String| {
         let begin = prompt.find("Area of life: ").unwrap();
@@ -275,16 +275,16 @@ fn several_questions_may_be_under_way() {
     };
     let about: Vec<String> = asked.iter().map(|(_, prompt)| about(prompt)).collect();
     assert_eq!(about.iter().collect::<HashSet<_>>().len(), 4, "{about:?}");
-    // Replies come in another order; one is cut off and one never comes.
+    // Replies arrive in another order; one is truncated and one never arrives.
     work.hear(asked[3].0, &dialogue(3, ["joy", "anger"])).unwrap().unwrap();
     work.reject(asked[0].0, "{\"utter", Rejection::CutOff).unwrap();
     work.lose(asked[1].0);
     work.hear(asked[2].0, &dialogue(2, ["joy", "anger"])).unwrap().unwrap();
-    // A second reply to one question changes nothing.
+    // A second reply to a question changes nothing.
     assert_eq!(work.hear(asked[2].0, &dialogue(9, ["joy", "joy"])).unwrap(), Ok(None));
     assert_eq!(
         work.generated().to_string(),
-        "6 questions asked; 2 dialogues taken, 1 replies rejected; short of joy 2, anger 2"
+        "6 questions asked; 2 dialogues accepted, 1 replies rejected; missing: joy 2, anger 2"
     );
     assert!(work.next_question().is_some());
 }

@@ -67,7 +67,7 @@ proptest! {
         section.encoder = if lexical { "lexical" } else { "word-sums" }.to_owned();
         let retriever = Retriever::new(&bank, &section, Some(&encoder)).unwrap();
 
-        // The asker's split: all of the bank's dialogues of that name, so that each could find itself.
+        // A split of the utterances: all of the bank's dialogues with that name, so that each could find itself.
         let (dataset, split_kind) = (format!("set{}", asked.0), kind(asked.1));
         let mine = |one: &&(u8, u8, u8, Vec<String>)| (one.0, one.1) == asked;
         let mut named: Vec<(String, Vec<&str>)> = Vec::new();
@@ -80,7 +80,7 @@ proptest! {
         named.push(("new".to_owned(), vec!["oh no", "why"]));
         let borrowed: Vec<(&str, &[&str])> = named.iter().map(|(id, texts)| (id.as_str(), &texts[..])).collect();
         let split = split(&borrowed);
-        // Under another name the dialogues are known by their texts alone.
+        // Under another name the dialogues are identified only by their texts.
         let known = (!renamed).then(|| dataset.clone());
         let asked = Asked { dataset: known, split: split_kind, sha256: None };
         let retrieved = retriever.for_split(&split, &asked).unwrap();
@@ -98,7 +98,7 @@ proptest! {
                 prop_assert!(!(is_own && (whole || found.position == id.position)), "{} got {}", id, found.id());
                 prop_assert!(!same_text || crate::normalised(&found.text) != crate::normalised(text));
             }
-            // As many come back as the bank has.
+            // k are returned if the bank has them.
             let open = |one: &&Demonstration| {
                 let is_own = (&one.dataset, one.split, &one.dialogue) == (&dataset, split_kind, &id.dialogue);
                 !one.split.is_held_out() && !is_own && crate::normalised(&one.text) != crate::normalised(text)
@@ -111,13 +111,13 @@ proptest! {
     }
 }
 
-/// A dialogue's texts, of words that no other has.
+/// A dialogue's texts, with words that no other has.
 fn own_words(dialogue: usize, turns: usize) -> Vec<String> {
     let word = |turn: usize, word: usize| format!("w{dialogue}x{turn}x{word}");
     (0..turns).map(|turn| (0..9).map(|at| word(turn, at)).collect::<Vec<_>>().join(" ")).collect()
 }
 
-/// As another edition has it.
+/// The dialogue in another edition.
 fn respelt(text: &str, style: u8) -> String {
     match style {
         0 => text.to_uppercase(),
@@ -130,8 +130,8 @@ fn respelt(text: &str, style: u8) -> String {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
-    /// Neither another name nor other ids, neither another spelling nor a cut, a merger or a change here and there
-    /// opens a dialogue to itself; nor does any of it open a held-out split to itself that went in as another.
+    /// Neither another name nor other ids, neither another spelling nor cutting, merging or single edits make a
+    /// dialogue visible to itself, or a held-out split that was added under another name.
     #[test]
     fn a_disguise_opens_nothing(
         lengths in proptest::collection::vec(2_usize..7, 2..6), style in 0_u8..4, form in 0_u8..5, kept in any::<u64>(),
@@ -150,7 +150,7 @@ proptest! {
                     3 => ("all".to_owned(), at * 10 + turn),
                     _ => (format!("n{}", at / 2), at * 10 + turn),
                 };
-                // Cut in form 1, retouched in form 0 but for the first turn.
+                // Cut in form 1, edited in form 0 except for the first turn.
                 let text = if form == 0 && turn == 1 && texts.len() > 2 { "Retouched.".to_owned() } else { respelt(text, style) };
                 if form != 1 || is_kept {
                     all.push(demonstration(("elsewhere", SplitKind::Train, &id), position, &text, "joy"));
@@ -185,7 +185,7 @@ proptest! {
 }
 
 #[test]
-fn what_everybody_says_is_no_sign_of_a_common_origin() {
+fn common_phrases_do_not_identify_a_dialogue() {
     let place = Place::new();
     let other = ("other", SplitKind::Train, "a");
     let lines = ["Hi.", "Hi!", "Oh, thank you so much.", "The ferry is late."];
@@ -209,14 +209,14 @@ fn a_file_under_another_name_is_known_by_its_digest() {
     let mut section = section();
     section.exclude_same_text = false;
     let retriever = Retriever::new(&bank, &section, None).unwrap();
-    // Only the first utterance is asked for, so that the dialogue's texts do not tell it.
+    // Only the first utterance is searched for, so that the dialogue's texts do not identify it.
     let split = split(&[("a", &["The ship leaves."])]);
     let found = |sha256: Option<String>| {
         let asked = Asked { dataset: Some("meld".to_owned()), split: SplitKind::Train, sha256 };
         retriever.for_split(&split, &asked).unwrap().hits[0].1.len()
     };
     assert_eq!(found(None), 1);
-    // The sources go by the name they were added under, which the lines here override.
+    // The sources have the names under which they were added, which the lines here override.
     let mut manifest = bank.manifest().clone();
     assert_eq!(manifest.sources[0].dataset, "own");
     manifest.sources[0].dataset = "renamed".to_owned();
@@ -240,8 +240,8 @@ fn utterances_of_the_same_text_are_counted() {
     assert_eq!((retrieved.same_text, retrieved.short), (1, 2));
     assert_eq!(
         retrieved.to_string(),
-        "2 demonstrations for 2 utterances by words in common (BM25); for 1, demonstrations of the same \
-         text were passed over; 2 got fewer than asked for"
+        "2 demonstrations for 2 utterances by lexical search (BM25); for 1, demonstrations with the same \
+         text were excluded; 2 got fewer than requested"
     );
     section.exclude_same_text = false;
     let retrieved = Retriever::new(&bank, &section, None).unwrap().for_split(&split, &asked).unwrap();

@@ -13,7 +13,7 @@ use crate::{Builder, HeldOut, Hit, Retriever};
 
 const SMALL: HnswParameters = HnswParameters { m: 4, ef_construction: 16 };
 
-/// A sentence about one of a few dozen topics: sentences of a topic share words, as those of a kind of scene do.
+/// A sentence about one of a few dozen topics: sentences of a topic share words.
 fn sentence(seed: u64) -> String {
     let topic = seed % 40;
     let word = |draw: f32| match ((draw + 0.5) * 20.0).floor() {
@@ -63,7 +63,7 @@ fn nearly_all_that_an_exact_search_finds_is_found() {
         let mut recalled = 0;
         for (by_graph, exact) in by_graph.iter().zip(&exact) {
             assert_eq!(by_graph.len(), 3);
-            // What is found has the score and the order of the exact search.
+            // Results have the scores and the order of the exact search.
             recalled += by_graph.iter().filter(|hit| exact.contains(hit)).count();
             assert!(by_graph.is_sorted_by(
                 |one, other| (other.score, one.row) <= (one.score, other.row) || one.score > other.score
@@ -76,7 +76,7 @@ fn nearly_all_that_an_exact_search_finds_is_found() {
 }
 
 #[test]
-fn an_index_says_how_it_searches_and_keeps_to_the_least_score() {
+fn an_index_says_how_it_searches_and_respects_the_minimum_score() {
     let (place, encoder) = indexed(500, SMALL);
     let bank = Bank::open(&place.bank).unwrap();
     let section = RetrievalSection { min_score: 0.6, k: 400, ..with_index() };
@@ -98,12 +98,12 @@ fn equal_banks_get_equal_indexes() {
     let (other, encoder) = indexed(800, SMALL);
     let bytes = |place: &Place| fs_err::read(place.bank.join(INDEX)).unwrap();
     assert_eq!(bytes(&one), bytes(&other));
-    // Made already: nothing is done.
-    let mut told = 0;
-    add_index(&one.bank, SMALL, &mut |_, _| told += 1).unwrap();
-    assert_eq!(told, 0);
-    add_index(&one.bank, HnswParameters::default(), &mut |_, _| told += 1).unwrap();
-    assert!(told > 0);
+    // Built already: nothing is done.
+    let mut reported = 0;
+    add_index(&one.bank, SMALL, &mut |_, _| reported += 1).unwrap();
+    assert_eq!(reported, 0);
+    add_index(&one.bank, HnswParameters::default(), &mut |_, _| reported += 1).unwrap();
+    assert!(reported > 0);
     assert!(check(&one.bank, None).is_empty());
     assert_eq!(found(&one, &with_index(), &encoder, &["t1w1 t1w2"])[0].len(), 3);
 }
@@ -155,7 +155,7 @@ fn many_of_one_text_do_not_hide_the_others() {
         let section = RetrievalSection { exclude_same_text: false, k, ..with_index() };
         found(&place, &section, &encoder, &[text])[0].iter().map(|hit| hit.row).collect()
     };
-    // Of equal scores the first in the bank.
+    // In a tie, the first in the bank.
     assert_eq!(rows(3, "Yes."), [50, 51, 52]);
     assert_eq!(rows(1, &sentence(270)), [270]);
     assert_eq!(rows(300, "Yes.").len(), 300);
@@ -168,7 +168,7 @@ fn forge(place: &Place, change: impl FnOnce(&mut IndexRecord)) {
     manifest.write(&place.bank).unwrap();
 }
 
-/// Replaces the index and makes the manifest agree, as a careful forger would.
+/// Replaces the index and makes the manifest match, as a careful forger would do.
 fn forge_bytes(place: &Place, bytes: &[u8]) {
     fs_err::write(place.bank.join(INDEX), bytes).unwrap();
     forge(place, |record| (record.bytes, record.sha256) = (bytes.len() as u64, sha256_hex(bytes)));
@@ -179,7 +179,7 @@ fn check_first(place: &Place, expected: &Expect) {
 }
 
 #[test]
-fn indexes_that_are_none() {
+fn invalid_indexes() {
     let (place, _) = indexed(60, SMALL);
     let path = place.bank.join(INDEX);
     let bytes = fs_err::read(&path).unwrap();
@@ -195,13 +195,13 @@ fn indexes_that_are_none() {
     check_first(
         &place,
         &expect![[r#"
-        bank/index.usearch: is not there, but manifest.json names it
-          hint: restore the folder from a copy, or build the bank again from its sources"#]],
+            bank/index.usearch: is missing, but manifest.json names it
+              hint: restore the folder from a copy, or rebuild the bank from its sources"#]],
     );
 }
 
 #[test]
-fn indexes_that_were_forged() {
+fn forged_indexes() {
     let (place, _) = indexed(60, SMALL);
     let path = place.bank.join(INDEX);
     let bytes = fs_err::read(&path).unwrap();
@@ -209,8 +209,8 @@ fn indexes_that_were_forged() {
     check_first(
         &place,
         &expect![[r#"
-        bank/index.usearch: is not an index of this bank: it has 544501614 nodes, the bank 60 different texts
-          hint: make the index with emotrain bank build BANK --index hnsw, or set retrieval.index = "exact""#]],
+            bank/index.usearch: is not an index of this bank: it has 544501614 nodes, the bank 60 distinct texts
+              hint: build the index with emotrain bank build BANK --index hnsw, or set retrieval.index = "exact""#]],
     );
     // The first neighbour of the first node.
     let first = 8 + 60 * 8 + 64 + 40 + 60 * 2 + 10 + 4;
@@ -220,39 +220,39 @@ fn indexes_that_were_forged() {
     check_first(
         &place,
         &expect![[r#"
-        bank/index.usearch: is not an index of this bank: node 0 has a neighbour that is not there
-          hint: make the index with emotrain bank build BANK --index hnsw, or set retrieval.index = "exact""#]],
+            bank/index.usearch: is not an index of this bank: node 0 has a neighbour that does not exist
+              hint: build the index with emotrain bank build BANK --index hnsw, or set retrieval.index = "exact""#]],
     );
     forge_bytes(&place, &bytes[..bytes.len() - 4]);
     check_first(
         &place,
         &expect![[r#"
-        bank/index.usearch: is not an index of this bank: the file ends too early
-          hint: make the index with emotrain bank build BANK --index hnsw, or set retrieval.index = "exact""#]],
+            bank/index.usearch: is not an index of this bank: the file ends too early
+              hint: build the index with emotrain bank build BANK --index hnsw, or set retrieval.index = "exact""#]],
     );
     forge_bytes(&place, &bytes);
     forge(&place, |record| record.m = 5);
     check_first(
         &place,
         &expect![[r#"
-        bank/index.usearch: is not an index of this bank: its nodes have room for 4 and 8 neighbours, not for 5 and 10
-          hint: make the index with emotrain bank build BANK --index hnsw, or set retrieval.index = "exact""#]],
+            bank/index.usearch: is not an index of this bank: its nodes have a capacity of 4 and 8 neighbours, not for 5 and 10
+              hint: build the index with emotrain bank build BANK --index hnsw, or set retrieval.index = "exact""#]],
     );
     forge(&place, |record| (record.m, record.kind) = (4, "ivf".to_owned()));
     check_first(
         &place,
         &expect![[r#"
-        bank/manifest.json: is not a manifest of a bank: it names the index "ivf"; this program knows "hnsw"
-          hint: restore the folder from a copy, or build the bank again from its sources"#]],
+            bank/manifest.json: is not a manifest of a bank: it names the index "ivf"; this program knows "hnsw"
+              hint: restore the folder from a copy, or rebuild the bank from its sources"#]],
     );
     forge(&place, |record| ("hnsw".clone_into(&mut record.kind), record.m = usize::MAX).1);
     check_first(
         &place,
         &expect![[r#"
-        bank/manifest.json: is not a manifest of a bank: an index with m 18446744073709551615 and ef_construction 16; they go from 2 to 512 and from 1 to 65536
-          hint: restore the folder from a copy, or build the bank again from its sources"#]],
+            bank/manifest.json: is not a manifest of a bank: an index with m 18446744073709551615 and ef_construction 16; the limits are 2 to 512 and 1 to 65536
+              hint: restore the folder from a copy, or rebuild the bank from its sources"#]],
     );
-    // Making the index is what mends it.
+    // Building the index repairs it.
     assert_eq!(add_index(&place.bank, SMALL, &mut |_, _| {}).unwrap(), 60);
     assert_eq!(fs_err::read(&path).unwrap(), bytes);
     assert!(check(&place.bank, None).is_empty());
@@ -268,16 +268,16 @@ fn an_index_of_other_vectors_is_refused() {
     check_first(
         &place,
         &expect![[r#"
-        bank/index.usearch: was made of other vectors than the bank has now
-          hint: make the index with emotrain bank build BANK --index hnsw, or set retrieval.index = "exact""#]],
+            bank/index.usearch: was built from other vectors than the bank has now
+              hint: build the index with emotrain bank build BANK --index hnsw, or set retrieval.index = "exact""#]],
     );
     let vectors = Manifest::read(&place.bank).unwrap().vectors.unwrap().sha256;
     forge(&place, |of_place| of_place.vectors_sha256 = vectors);
     check_first(
         &place,
         &expect![[r#"
-        bank/index.usearch: is not an index of this bank: it has 61 nodes, the bank 60 different texts
-          hint: make the index with emotrain bank build BANK --index hnsw, or set retrieval.index = "exact""#]],
+            bank/index.usearch: is not an index of this bank: it has 61 nodes, the bank 60 distinct texts
+              hint: build the index with emotrain bank build BANK --index hnsw, or set retrieval.index = "exact""#]],
     );
     fs_err::copy(other.bank.join(VECTORS), place.bank.join(VECTORS)).unwrap();
     assert!(!check(&place.bank, None).is_empty());
@@ -290,21 +290,21 @@ fn an_index_of_other_vectors_is_refused() {
     };
     expect![[r#"
         bank: has no index "hnsw"
-          hint: make the index with emotrain bank build BANK --index hnsw, or set retrieval.index = "exact""#]].assert_eq(&refused(&with_index(), Some(&encoder)));
+          hint: build the index with emotrain bank build BANK --index hnsw, or set retrieval.index = "exact""#]].assert_eq(&refused(&with_index(), Some(&encoder)));
     let auto = RetrievalSection { encoder: "auto".to_owned(), ..with_index() };
     expect![[r#"
-        bank: is searched by words in common, which the index "hnsw" knows nothing of
+        bank: the search is lexical, which has no index "hnsw"
           hint: set retrieval.index = "exact", or retrieval.encoder to the bank's"#]]
     .assert_eq(&refused(&auto, None));
     place.write(&bank_of(5), None).unwrap();
     let error = add_index(&place.bank, SMALL, &mut |_, _| {}).unwrap_err();
     expect![[r#"
-        bank: has no vectors to make an index of
-          hint: an index is of vectors: build the bank with a sentence encoder first"#]]
+        bank: has no vectors for an index
+          hint: an index needs vectors: build the bank with a sentence encoder first"#]]
     .assert_eq(&place.shown(&error));
 }
 
-/// usearch is handed nothing that would lead it astray, whatever a file says.
+/// Whatever the file, usearch never gets anything that makes it read out of bounds.
 #[test]
 fn forged_indexes_are_refused_or_harmless() {
     let (place, encoder) = indexed(40, HnswParameters { m: 2, ef_construction: 8 });

@@ -1,14 +1,14 @@
-//! Products of whole numbers, sixteen or thirty-two pairs at a time.
+//! Integer dot products, sixteen or thirty-two pairs at a time.
 //!
-//! Whole numbers have one sum in whatever order they are added, so that every machine may use the widest
-//! instructions it has: quantised rows, unlike the scores, know AVX-512.
+//! Integer sums do not depend on the order of summation, so every machine may use its widest instructions: products of
+//! quantised rows use AVX-512, float32 scores do not.
 
 use pulp::Arch;
 
-/// The codes of a query, ready to be multiplied with those of rows.
+/// The codes of a query, prepared for products with those of rows.
 pub(super) struct QueryCodes {
     codes: Vec<i16>,
-    /// The same, as many at a time as a register holds, as far as they go.
+    /// The same, in complete registers.
     #[cfg(target_arch = "x86_64")]
     narrow: Vec<pulp::i16x16>,
     #[cfg(target_arch = "x86_64")]
@@ -60,8 +60,8 @@ fn plain_product(query: &[i16], row: &[i8]) -> i32 {
     query.iter().zip(row).map(|(one, other)| i32::from(*one) * i32::from(*other)).sum()
 }
 
-/// With the instruction of AVX2 that multiplies sixteen pairs and adds neighbours, which the compiler does
-/// not find by itself.
+/// With AVX2's instruction that multiplies sixteen pairs and adds neighbours, which the compiler does not use by
+/// itself.
 #[cfg(target_arch = "x86_64")]
 struct Narrow<'a> {
     simd: pulp::x86::V3,

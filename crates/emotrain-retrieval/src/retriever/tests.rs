@@ -17,7 +17,7 @@ fn few() -> Vec<Demonstration> {
 }
 
 #[test]
-fn the_engine_follows_the_section_and_what_is_at_hand() {
+fn the_engine_follows_the_section_and_what_is_available() {
     let place = Place::new();
     let encoder = WordSums::new(16);
     let stranger = WordSums { name: "stranger", ..WordSums::new(16) };
@@ -40,14 +40,14 @@ fn the_engine_follows_the_section_and_what_is_at_hand() {
     ];
     expect![[r#"
         exact cosine over vectors of word-sums
-        words in common (BM25)
-        words in common (BM25)
-        words in common (BM25)
+        lexical search (BM25)
+        lexical search (BM25)
+        lexical search (BM25)
         exact cosine over vectors of word-sums
         bank: was built with the encoder word-sums (16 numbers), not with stranger (16)
-          hint: set retrieval.encoder to the bank's, or build the bank again with this encoder
-        bank: the encoder word-sums is not at hand
-          hint: name an encoder that is there, or search by words in common, "lexical""#]]
+          hint: set retrieval.encoder to the bank's, or rebuild the bank with this encoder
+        bank: the encoder word-sums is unavailable
+          hint: name an encoder that exists, or use lexical search (retrieval.encoder = "lexical")"#]]
     .assert_eq(&found.join("\n"));
     let bare = Place::new();
     let bank = bare.build(&few(), None);
@@ -55,7 +55,7 @@ fn the_engine_follows_the_section_and_what_is_at_hand() {
     let Err(error) = Retriever::new(&bank, &named, Some(&encoder)) else { panic!("it has no vectors") };
     expect![[r#"
         bank: has no vectors
-          hint: give it vectors with emotrain bank build BANK --encoder NAME, or search by words in common, "lexical""#]]
+          hint: give it vectors with emotrain bank build BANK --encoder NAME, or use lexical search (retrieval.encoder = "lexical")"#]]
     .assert_eq(&bare.shown(&error));
 }
 

@@ -1,10 +1,9 @@
-//! Agreement beyond chance.
+//! Agreement corrected for chance.
 
-/// Cohen's kappa of pairs of labels below `labels`: how far two annotators agree more than two would who
-/// label at random, each as often as these do. 1 is full agreement, 0 chance.
+/// Cohen's kappa of pairs of labels below `labels`: how much more two annotators agree than two who label at random
+/// with the same frequencies. 1 is full agreement, 0 chance.
 ///
-/// `None` without pairs, or where both use one and the same label throughout: chance alone agrees fully
-/// then.
+/// `None` without pairs, or if both use one and the same label throughout: chance alone gives full agreement then.
 ///
 /// # Panics
 /// If a label is not below `labels`.
@@ -16,7 +15,7 @@ pub fn cohen_kappa(pairs: &[(usize, usize)], labels: usize) -> Option<f64> {
     }
     let count = pairs.len() as f64;
     let equal = pairs.iter().filter(|(one, other)| one == other).count() as f64;
-    // In whole numbers, so that full agreement by chance is told exactly.
+    // In integers, so that full agreement by chance is detected exactly.
     let by_chance: usize = first.iter().zip(&second).map(|(one, other)| one * other).sum();
     if pairs.is_empty() || by_chance == pairs.len() * pairs.len() {
         return None;

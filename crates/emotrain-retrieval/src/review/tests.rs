@@ -28,7 +28,7 @@ fn six() -> Vec<Demonstration> {
 }
 
 #[test]
-fn sheets_hide_labels_and_keep_what_was_said_before() {
+fn sheets_hide_labels_and_show_the_context() {
     let rows = sheet(&six(), 7);
     assert_eq!(rows, sheet(&six(), 7));
     assert_ne!(rows, sheet(&six(), 8));
@@ -50,7 +50,7 @@ fn annotations(place: &Place, name: &str, given: &[(&str, &str)]) -> Annotations
 }
 
 #[test]
-fn what_both_agree_on_with_the_original_is_kept() {
+fn labels_confirmed_by_both_are_kept() {
     let place = Place::new();
     let first = annotations(
         &place,

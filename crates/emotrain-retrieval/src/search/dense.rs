@@ -1,10 +1,9 @@
-//! Cosine similarity with every vector of the bank: exact, in float32.
+//! Exact cosine similarity with every vector of the bank, in float32.
 //!
-//! Vectors have length 1, so that a dot product is the cosine. All rows are weighed by their
-//! [int8 form](crate::quantised), which is a quarter of their size, and only those that may be among the best
-//! are read and scored: a few dozen a query. One query divides the rows among the cores; many are divided
-//! among the cores themselves, in blocks that meet the quantised rows while they are in the cache. The scores
-//! are the same, to the last bit.
+//! Vectors have length 1, so that a dot product is the cosine. All rows are scored approximately by their [int8
+//! form](crate::quantised), a quarter of the size, and only those that may be among the best are read and scored
+//! exactly: a few dozen per query. For one query the rows are divided among the cores; many queries are divided among
+//! the cores, in blocks that share quantised rows in the cache. The scores are the same to the last bit.
 
 use std::ops::Range;
 
@@ -16,16 +15,16 @@ use super::{Best, Hit, SearchQuery};
 use crate::quantised::{QuantisedRows, Query};
 use crate::vectors::Vectors;
 
-/// Queries of a block, and rows that they meet at a time: both fit into a core's cache.
+/// Queries per block, and rows per step: both fit in a core's cache.
 const QUERY_BLOCK: usize = 16;
 const ROW_BLOCK: usize = 256;
-/// Fewest rows that a core takes at a time for one query.
+/// The minimum number of rows per core for one query.
 const ROW_PIECE: usize = 2048;
-/// Rows that are kept for scoring beside twice the number of those that are wanted. When that is not
-/// enough, because many texts are the same, the rows are weighed a second time.
+/// Candidates kept beyond twice the requested number. If that is not enough, because many texts are equal, the rows are
+/// scanned a second time.
 pub(super) const SPARE: usize = 24;
 
-/// Rows to search.
+/// The rows to search.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rows<'a> {
     pub(crate) source: Source<'a>,
@@ -33,18 +32,18 @@ pub(crate) struct Rows<'a> {
     pub(crate) quantised: QuantisedRows<'a>,
 }
 
-/// Where rows are read from.
+/// The source of rows.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Source<'a> {
     /// A bank's file.
     File(&'a Vectors),
-    /// Numbers at hand, row-major.
+    /// Numbers in memory, row-major.
     #[cfg(test)]
     Memory(&'a [f32]),
 }
 
 impl<'a> Rows<'a> {
-    /// Those of a bank's file.
+    /// The rows of a bank's file.
     pub(crate) fn of(vectors: &'a Vectors) -> Self {
         Self { source: Source::File(vectors), width: vectors.width(), quantised: vectors.quantised() }
     }
@@ -63,8 +62,8 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// The best rows for each query, best first; of equal scores the earlier row is first.
-/// `admits(query, row)` says which rows may be found.
+/// The best rows for each query, best first; in a tie the earlier row is first. `admits(query, row)` says which rows
+/// may be returned.
 ///
 /// # Shapes
 /// `queries` `[Q × width]`, row-major.
@@ -94,7 +93,7 @@ pub(crate) fn nearest(
     found.flatten_iter().collect()
 }
 
-/// One query, the rows divided among the cores.
+/// One query, with the rows divided among the cores.
 fn one(
     rows: Rows<'_>,
     query: &[f32],
@@ -112,11 +111,11 @@ fn one(
     score(rows, (query, &quantised[0]), candidates, wish, &|row| admits(0, row))
 }
 
-/// The rows of a query whose quantised forms promise most, with the most that each can score.
+/// The candidates of a query: the rows with the highest bounds.
 struct Candidates {
-    /// One list, or one for each emotion; the most promising first.
+    /// One list, or one per emotion; the highest bounds first.
     lists: Vec<Vec<Hit>>,
-    /// What the rows that were left out of a list promise at most; -∞ if none was.
+    /// The highest bound of the rows that a list dropped; -∞ if none was.
     floors: Vec<f32>,
 }
 
@@ -140,7 +139,7 @@ impl Candidates {
     }
 }
 
-/// Weighs the rows of a part for a block of queries on this core.
+/// Computes the bounds of a range of rows for a block of queries, on this core.
 fn weigh(
     rows: Rows<'_>,
     queries: &[Query],
@@ -163,7 +162,7 @@ fn weigh(
     best.into_iter().map(|best| Candidates::new(best, k)).collect()
 }
 
-/// Scores the candidates of a query, the most promising first, as far as they may be among the best.
+/// Scores the candidates of a query, highest bound first, as long as they may be among the best.
 fn score(
     rows: Rows<'_>,
     (query, quantised): (&[f32], &Query),
@@ -198,8 +197,7 @@ fn score(
     best.into_hits()
 }
 
-/// Calls `found(query, row, score)` for every query and every one of the vectors from `first` on, on
-/// this core.
+/// Calls `found(query, row, score)` for every query and every vector from `first` on, on this core.
 ///
 /// # Shapes
 /// `queries` `[Q × width]`, `vectors` `[N × width]`, row-major.

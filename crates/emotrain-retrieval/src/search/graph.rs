@@ -1,12 +1,12 @@
-//! A graph of neighbours (HNSW), for banks that are too large to weigh every row for every query.
+//! Approximate nearest neighbours (HNSW), for banks too large to score every row for every query.
 //!
-//! `usearch` builds and walks the graph. It holds no vectors: a node is a place in the bank, one for each
-//! different text, and what usearch asks about two nodes is answered from the quantised rows. What it
-//! brings is scored in float32 like everything else, so that a demonstration that is found has the score
-//! that the exact search gives it; only whether it is found is a matter of luck.
+//! `usearch` builds and searches the graph. It holds no vectors: a node is a row of the bank, one per distinct text,
+//! and the distances that usearch asks for are computed from the quantised rows. Results are scored in float32 like
+//! everything else, so a demonstration has the score that the exact search gives it; only whether it is found is
+//! approximate.
 //!
-//! A graph is built by one thread, in the order of the bank, so that building it again gives the same bytes,
-//! and one file gives every search the same answers.
+//! One thread builds a graph, in bank order, so that rebuilding gives the same bytes; one file gives every search the
+//! same results.
 
 mod layout;
 
@@ -23,30 +23,30 @@ use crate::mapped::MappedFile;
 use crate::quantised::Query;
 use crate::vectors::Vectors;
 
-/// No other row of the same text.
+/// No other row with the same text.
 const NO_NEXT: u32 = u32::MAX;
-/// Stands for the query where usearch expects a row.
+/// Represents the query where usearch expects a row.
 const QUERY: f64 = -1.0;
-/// Nodes between two reports of a build.
-const TOLD_EVERY: usize = 4_096;
+/// Nodes between two progress reports.
+const REPORT_EVERY: usize = 4_096;
 
 thread_local! {
-    /// The query that this thread walks a graph for.
+    /// The query that this thread is searching for.
     static ASKED: RefCell<Option<Query>> = const { RefCell::new(None) };
 }
 
-/// Which rows of a bank have the same text. A node of the graph stands for all of them: many nodes in one place would
-/// be neighbours of one another and of nothing else.
+/// The rows of a bank with duplicate texts. A node of the graph represents all of them: many nodes at one point would
+/// be neighbours only of each other.
 #[derive(Debug)]
 pub(crate) struct DuplicateTexts {
     /// The first row of each text, ascending: the nodes.
     pub(crate) firsts: Vec<u32>,
-    /// For each row the next of the same text.
+    /// For each row the next one with the same text.
     next: Vec<u32>,
 }
 
 impl DuplicateTexts {
-    /// `by_text` are all rows, those of one text together and ascending.
+    /// `by_text` has all rows, grouped by text and ascending.
     pub(crate) fn new(vectors: &Vectors, by_text: &[u32]) -> Self {
         let mut next = vec![NO_NEXT; by_text.len()];
         let mut firsts = Vec::new();
@@ -61,7 +61,7 @@ impl DuplicateTexts {
         Self { firsts, next }
     }
 
-    /// A row and those after it that have its text.
+    /// A row and the following rows with its text.
     fn from(&self, row: usize) -> impl Iterator<Item = usize> {
         std::iter::successors(Some(row), |row| {
             let next = self.next[*row];
@@ -70,8 +70,8 @@ impl DuplicateTexts {
     }
 }
 
-/// Builds the graph of a bank's texts. `old` is a graph of the first of them, to be added to. `tell` hears how many
-/// are in it.
+/// Builds the graph of a bank's texts. `old` is a graph of the first of them, to be extended. `report` is called with
+/// the number of nodes done.
 ///
 /// # Errors
 /// Too little memory.
@@ -79,7 +79,7 @@ pub(crate) fn build(
     vectors: &Arc<Vectors>,
     nodes: &[u32],
     (parameters, old): (HnswParameters, Option<&[u8]>),
-    tell: &mut dyn FnMut(usize),
+    report: &mut dyn FnMut(usize),
 ) -> Result<Vec<u8>, String> {
     let mut index = empty(parameters)?;
     // One thread draws the levels, in order.
@@ -91,11 +91,11 @@ pub(crate) fn build(
     ask_the_quantised(&mut index, vectors);
     for (at, node) in nodes.iter().enumerate().skip(index.size()) {
         index.add(u64::from(*node), &[f64::from(*node)]).map_err(|error| error.to_string())?;
-        if (at + 1).is_multiple_of(TOLD_EVERY) {
-            tell(at + 1);
+        if (at + 1).is_multiple_of(REPORT_EVERY) {
+            report(at + 1);
         }
     }
-    tell(nodes.len());
+    report(nodes.len());
     let mut bytes = vec![0; index.serialized_length()];
     index.save_to_buffer(&mut bytes).map_err(|error| error.to_string())?;
     Ok(bytes)
@@ -115,21 +115,21 @@ fn empty(parameters: HnswParameters) -> Result<Index, String> {
     Index::new(&options).map_err(|error| error.to_string())
 }
 
-/// Lets the quantised rows answer how far two nodes, or a node and the query, are apart. To be called once: usearch keeps
-/// what it is given.
+/// Computes the distances between two nodes, or a node and the query, from the quantised rows. Call it once: usearch
+/// keeps the function.
 fn ask_the_quantised(index: &mut Index, vectors: &Arc<Vectors>) {
     let vectors = Arc::clone(vectors);
     index.change_metric::<f64>(Box::new(move |one, other| {
         #[expect(unsafe_code, reason = "usearch hands out addresses")]
-        // SAFETY: usearch calls this with the addresses of two vectors, of one `f64` each as `empty` and
-        // `layout::check` make sure, which need not be aligned: the query's, which its caller holds, and those of
-        // nodes, in memory of its own or in the bytes that `Graph` holds.
+        // SAFETY: usearch calls this with the addresses of two vectors, of one `f64` each as ensured by `empty` and
+        // `layout::check`, which need not be aligned: the query's, which its caller holds, and those of nodes, in its
+        // own memory or in the bytes that `Graph` holds.
         let (one, other) = unsafe { (one.read_unaligned(), other.read_unaligned()) };
         1.0 - likeness(&vectors, one, other)
     }));
 }
 
-/// About the cosine of two nodes, or of a node and the query.
+/// The approximate cosine of two nodes, or of a node and the query.
 fn likeness(vectors: &Vectors, one: f64, other: f64) -> f32 {
     let quantised = vectors.quantised();
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a row")]
@@ -148,40 +148,40 @@ pub(crate) struct Graph {
     index: Index,
     _bytes: Arc<MappedFile>,
     vectors: Arc<Vectors>,
-    twins: DuplicateTexts,
+    duplicates: DuplicateTexts,
 }
 
 impl Graph {
-    /// Takes up a graph of exactly these texts. Every byte is read.
+    /// Loads a graph of exactly these texts. Every byte is checked.
     ///
     /// # Errors
-    /// Bytes that are no such graph.
+    /// Bytes that are not such a graph.
     pub(crate) fn open(
         bytes: &Arc<MappedFile>,
         vectors: &Arc<Vectors>,
-        twins: DuplicateTexts,
+        duplicates: DuplicateTexts,
         (parameters, ef_search): (HnswParameters, usize),
     ) -> Result<Self, String> {
-        layout::check(bytes, &twins.firsts, parameters.m)?;
+        layout::check(bytes, &duplicates.firsts, parameters.m)?;
         let mut index = empty(parameters)?;
         let threads = rayon::current_num_threads() + 1;
         index.reserve_capacity_and_threads(0, threads).map_err(|error| error.to_string())?;
         #[expect(unsafe_code, reason = "usearch keeps the address")]
-        // SAFETY: the bytes do not move while the value lives that is made here, which holds them and drops them
-        // after the index; nobody writes to them, and what usearch reads of them has been checked.
+        // SAFETY: the bytes do not move while the value constructed here exists, which owns them and drops them after
+        // the index; nobody writes to them, and everything that usearch reads from them has been checked.
         unsafe { index.view_from_buffer(bytes) }.map_err(|error| error.to_string())?;
         ask_the_quantised(&mut index, vectors);
         index.change_expansion_search(ef_search);
-        Ok(Self { index, _bytes: Arc::clone(bytes), vectors: Arc::clone(vectors), twins })
+        Ok(Self { index, _bytes: Arc::clone(bytes), vectors: Arc::clone(vectors), duplicates })
     }
 
-    /// How many texts are in it.
+    /// The number of texts in it.
     pub(crate) fn len(&self) -> usize {
-        self.twins.firsts.len()
+        self.duplicates.firsts.len()
     }
 
-    /// The best rows that are found for each query, in the order and with the scores of [`dense::nearest`]. As many
-    /// as that finds, or the query is given to it.
+    /// The best rows found for each query, in the order and with the scores of [`dense::nearest`]. As many as that
+    /// returns: otherwise the query falls back to it.
     ///
     /// # Shapes
     /// `queries` `[Q × width]`, row-major.
@@ -212,7 +212,7 @@ impl Graph {
         found.collect()
     }
 
-    /// What the graph has for a query; `None` if that is fewer than there might be.
+    /// The graph's results for a query; `None` if there are fewer than there might be.
     fn walk(
         &self,
         query: &[f32],
@@ -229,7 +229,7 @@ impl Graph {
                     && admits(*row)
             };
             let is_wanted = |node: u64| {
-                usize::try_from(node).is_ok_and(|node| self.twins.from(node).any(|row| is_open(&row)))
+                usize::try_from(node).is_ok_and(|node| self.duplicates.from(node).any(|row| is_open(&row)))
             };
             ASKED.set(Some(Query::new(query)));
             let matches = self.index.filtered_search(&[QUERY], 2 * wish.k + SPARE, is_wanted);
@@ -238,7 +238,7 @@ impl Graph {
             for node in matches.map_err(|error| error.to_string())?.keys {
                 let Ok(node) = usize::try_from(node) else { continue };
                 let score = rows.score(arch, query, node, &mut buffer);
-                for row in self.twins.from(node).filter(is_open) {
+                for row in self.duplicates.from(node).filter(is_open) {
                     best.offer(row, score, |_| true);
                     found += 1;
                 }

@@ -1,13 +1,12 @@
-//! Dot products of a few queries with a few rows at a time, in the machine's widest vectors.
+//! Dot products of a few queries with a few rows at a time, with SIMD.
 //!
-//! A product is added up in one order whatever it is computed together with, so that one query gives the
-//! scores it has among a thousand.
+//! The summation order of a product does not depend on what is computed with it: scores are batch-invariant.
 
 #![expect(clippy::inline_always, reason = "what is not inlined loses the vector instructions")]
 
 use pulp::{Arch, Simd, WithSimd};
 
-/// The instructions to search with. AVX-512 is passed over: its wider sums round otherwise, and scores are to be the
+/// The instruction set for searching. AVX-512 is not used: its wider sums round differently, and scores should be the
 /// same to the last bit on every x86-64 machine of the last ten years.
 pub(super) fn arch() -> Arch {
     #[cfg(target_arch = "x86_64")]
@@ -17,7 +16,7 @@ pub(super) fn arch() -> Arch {
     Arch::new()
 }
 
-/// Queries and rows that are multiplied together: as many sums as registers hold.
+/// Queries and rows per tile: as many sums as there are registers.
 const QUERIES: usize = 4;
 const ROWS: usize = 3;
 
@@ -65,13 +64,13 @@ impl<F: FnMut(usize, usize, f32)> WithSimd for Scan<'_, F> {
     }
 }
 
-/// The vectors that fill groups of `N`, and those left over.
+/// The vectors in complete groups of `N`, and the rest.
 fn groups<const N: usize>(vectors: &[f32], width: usize) -> (&[f32], &[f32]) {
     let whole = vectors.len() / width / N * N;
     vectors.split_at(whole * width)
 }
 
-/// `Q` queries, the first of which is number `first`, against all rows, `R` at a time.
+/// `Q` queries, starting with number `first`, against all rows, `R` at a time.
 #[inline(always)]
 #[expect(clippy::too_many_arguments, reason = "inlined into a loop; a struct would only name them again")]
 fn against<S: Simd, const Q: usize, const R: usize>(

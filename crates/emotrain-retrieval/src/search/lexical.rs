@@ -1,12 +1,11 @@
-//! Similarity by words in common: BM25 over an inverted index.
+//! Lexical search: BM25 over an inverted index.
 //!
-//! What a word weighs within a text (k1 = 1.2, b = 0.75, the mean length of the bank) comes from the
-//! `bm25` crate. Its own search engine is not used: it keeps a hash set per word, scores in the order of
-//! the hashes and sorts all that match; here scores are added up in one array, in the order of the words,
-//! from lists that stand behind one another.
+//! The weight of a word in a text (k1 = 1.2, b = 0.75, the bank's mean length) comes from the `bm25` crate. Its own
+//! search engine is not used: it keeps a hash set per word, scores in hash order and sorts all matches; here scores are
+//! accumulated in one array, in word order, from contiguous lists.
 //!
-//! A score is divided by the most that any text could have for the query, so that it lies between 0 (no
-//! word in common) and 1, and a least score means the same for every query.
+//! A score is divided by the maximum that any text could have for the query, so it is between 0 (no word in common) and
+//! 1, and a minimum score means the same for every query.
 
 use std::collections::HashMap;
 
@@ -35,19 +34,19 @@ impl TokenEmbedder for Word {
 #[derive(Debug)]
 pub(crate) struct Lexical {
     embedder: Embedder<Word, Words>,
-    /// Each word's place in `ends`.
+    /// Each word's index in `ends`.
     words: HashMap<String, u32>,
-    /// Where each word's list ends in `rows`; it begins where the one before ends.
+    /// The end of each word's list in `rows`; it starts at the end of the previous one.
     ends: Vec<usize>,
-    /// The texts that hold a word, in order, with the word's weight in each.
+    /// The texts with a word, in order, with the word's weight in each.
     rows: Vec<(u32, f32)>,
     count: usize,
 }
 
-/// A query's words in the order of their first use: list, weight, times used.
+/// A query's words in the order of their first use: list, weight, count.
 struct Query<'a> {
     parts: Vec<(&'a [(u32, f32)], f32)>,
-    /// The most that a text could score.
+    /// The maximum possible score.
     most: f32,
 }
 
@@ -69,7 +68,7 @@ impl Lexical {
                     lists.push(Vec::new());
                 }
                 let list = &mut lists[list as usize];
-                // A word that occurs twice comes twice, with the weight of both.
+                // A word that occurs twice is listed twice, with the weight of both.
                 if list.last().is_none_or(|(last, _)| *last != row) {
                     list.push((row, word.value));
                 }
@@ -84,8 +83,8 @@ impl Lexical {
         Self { embedder, words, ends, rows, count: texts.len() }
     }
 
-    /// The best texts for each query, best first; of equal scores the earlier one is first. Texts without
-    /// a word in common are not found. `admits(query, row)` says which texts may be found.
+    /// The best texts for each query, best first; in a tie the earlier one is first. Texts without a word in common are
+    /// not returned. `admits(query, row)` says which texts may be returned.
     pub(crate) fn nearest(
         &self,
         queries: &[&str],
@@ -116,7 +115,7 @@ impl Lexical {
         for word in self.embedder.embed(text).0 {
             let list = self.words.get(&word.index).map_or(&[][..], |word| self.list(*word));
             let held = list.len() as f32;
-            // Never negative, however common the word: the form that Lucene uses.
+            // Never negative, however common the word: Lucene's variant.
             let rarity = (1.0 + (self.count as f32 - held + 0.5) / (held + 0.5)).ln();
             query.most += rarity * (K1 + 1.0);
             query.parts.push((list, rarity));
@@ -132,7 +131,7 @@ impl Lexical {
 }
 
 impl Query<'_> {
-    /// Adds each text's score to `scores`; a word that the query repeats counts as often.
+    /// Adds each text's score to `scores`; a repeated word of the query counts each time.
     fn score(&self, scores: &mut [f32]) {
         for (list, rarity) in &self.parts {
             for (row, weight) in *list {

@@ -19,7 +19,7 @@ struct Sample {
 }
 
 impl Sample {
-    /// Every `repeat`-th vector is the first one again, so that scores are equal.
+    /// Every `repeat`-th vector is the first one again, so that scores tie.
     fn new(count: usize, width: usize, seed: u64, repeat: usize) -> Self {
         let mut sample =
             Self { vectors: Vec::new(), width, codes: Vec::new(), steps: Vec::new(), errors: Vec::new() };
@@ -59,7 +59,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn the_best_are_found_and_alone_as_in_company(
+    fn the_best_are_found_and_scores_are_batch_invariant(
         count in 1_usize..700, width in 1_usize..70, seed in any::<u32>(), repeat in 1_usize..50,
         queries in 1_usize..120, k in 1_usize..9,
     ) {
@@ -82,7 +82,7 @@ proptest! {
                     || (pair[0].score.to_bits() == pair[1].score.to_bits() && pair[0].row < pair[1].row);
                 prop_assert!(in_order, "{pair:?}");
             }
-            // Of equal scores none is left out for a later one.
+            // In a tie, an earlier row is never dropped for a later one.
             if let Some(last) = alone.last() {
                 let earlier = (0..last.row).filter(|row| admits(at, *row) && sample.vectors[row * width..][..width] == sample.vectors[last.row * width..][..width]);
                 for row in earlier {
@@ -94,7 +94,7 @@ proptest! {
 }
 
 #[test]
-fn a_least_score_is_kept_to() {
+fn the_minimum_score_is_respected() {
     let sample = Sample::new(500, 32, 3, 500);
     let query = &sample.vectors[..32];
     let wish = SearchQuery { k: 500, min_score: 0.2, balance: None };
@@ -105,7 +105,7 @@ fn a_least_score_is_kept_to() {
 }
 
 #[test]
-fn emotions_take_turns() {
+fn emotions_alternate() {
     let emotions = [0, 0, 0, 1, 1, 2];
     let scores = [0.9, 0.8, 0.7, 0.5, 0.4, 0.1];
     let chosen = |k| {
@@ -149,7 +149,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn words_in_common_score_as_the_crate_scores_them(bank in texts(), query in "(the|ship|oh|no|no|nine| ){1,6}") {
+    fn lexical_scores_equal_those_of_the_crate(bank in texts(), query in "(the|ship|oh|no|no|nine| ){1,6}") {
         let bank: Vec<&str> = bank.iter().map(String::as_str).collect();
         let index = Lexical::new(&bank);
         let found = index.nearest(&[&query], SearchQuery { k: 100, ..ALL }, |_, _| true).remove(0);

@@ -1,4 +1,4 @@
-//! Texts that say nearly the same.
+//! Near-duplicate texts.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -11,37 +11,37 @@ use crate::search::dense::each_pair;
 use crate::text::normalised;
 use crate::vectors::Vectors;
 
-/// Least cosine of two vectors.
+/// The minimum cosine of two vectors.
 const COSINE: f32 = 0.95;
-/// Least share of words in common, of all words that either has.
+/// The minimum proportion of common words among all words of either text.
 const IN_COMMON: f64 = 0.8;
-/// So many products of vectors are computed at most: twelve minutes of two cores, and enough for every
-/// pair of 60,000 vectors. Of a larger bank a sample, evenly spread, is compared with all.
+/// The maximum number of vector products: twelve minutes of two cores, enough for every pair of 60,000 vectors. Of a
+/// larger bank an evenly spread sample is compared with all.
 const MOST_PRODUCTS: usize = 3_600_000_000;
-/// Rows of the sample that a core takes at a time.
+/// Rows of the sample per task.
 const BLOCK: usize = 48;
-/// So many pairs are named.
+/// At most this many pairs are listed.
 const NAMED: usize = 10;
 
-/// Pairs of demonstrations whose normalised texts differ and say nearly the same.
+/// Pairs of demonstrations whose normalised texts differ slightly.
 ///
-/// In a bank with vectors: a cosine of at least 0.95, computed for every pair; in banks of more than
-/// 60,000 demonstrations for a sample of them against all. In a bank without: texts of which at least
-/// eight words in ten are common, each word counted once. Only texts that share one of their rarest words
-/// can be so alike, and an index of those finds the pairs without comparing all.
+/// In a bank with vectors: a cosine of at least 0.95, computed for every pair; in banks of more than 60,000
+/// demonstrations for a sample of them against all. In a bank without: texts that have at least eight words in ten in
+/// common, each word counted once. Only texts that share one of their rarest words can be that similar, and an index of
+/// those finds the pairs without comparing all.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NearDuplicates {
-    /// How they were told.
+    /// How they were found.
     pub method: NearMethod,
     /// Demonstrations that were compared with all.
     pub compared: usize,
-    /// Demonstrations among them that have such a neighbour.
+    /// The number of them with a near-duplicate.
     pub demonstrations: usize,
-    /// The most alike: places in the bank and how alike they are.
+    /// The most similar pairs: rows of the bank and their similarity.
     pub closest: Vec<(usize, usize, f32)>,
 }
 
-/// How near-duplicates are told.
+/// How near-duplicates are found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NearMethod {
     /// By their vectors.
@@ -79,7 +79,7 @@ type Pairs = Vec<(usize, usize, f32)>;
 
 fn by_vectors(bank: &Bank, vectors: &Vectors) -> (NearMethod, usize, Pairs) {
     let (count, texts) = (vectors.count(), &bank.entries().texts);
-    // Of the pairs of a whole bank one half is enough.
+    // Pairs within the bank are symmetric, one half is enough.
     let step = (count * count / 2).div_ceil(MOST_PRODUCTS).max(1);
     let sample: Vec<usize> = (0..count).step_by(step).collect();
     let pairs = sample.par_chunks(BLOCK).flat_map_iter(|block| {
@@ -120,7 +120,7 @@ fn by_words(texts: &[String]) -> Pairs {
         let mut set: Vec<usize> = text.split(' ').map(|word| numbers[word]).collect();
         set.sort_unstable();
         set.dedup();
-        // Of texts that say the same, one stands for all.
+        // Of duplicate texts, one represents all.
         if seen.insert(text) {
             let rare = &set[..=set.len() - needed(set.len())];
             for other in rare.iter().flat_map(|word| &index[*word]) {
@@ -142,13 +142,13 @@ fn by_words(texts: &[String]) -> Pairs {
     pairs
 }
 
-/// The fewest words of a set of this size that another set must have to be alike.
+/// The minimum number of words that a similar set must share with a set of this size.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a number of words")]
 fn needed(size: usize) -> usize {
     ((size as f64 * IN_COMMON).ceil() as usize).max(1)
 }
 
-/// Words in both sets, as a share of those in either. Sets are sorted.
+/// Words in both sets, as a proportion of those in either. Sets are sorted.
 fn in_common(one: &[usize], other: &[usize]) -> f64 {
     let (mut first, mut second, mut both) = (0, 0, 0_u32);
     while first < one.len() && second < other.len() {

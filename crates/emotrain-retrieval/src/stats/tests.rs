@@ -74,7 +74,7 @@ proptest! {
         let mut rows = std::collections::BTreeSet::new();
         for (later, text) in texts.iter().enumerate() {
             for earlier in 0..later {
-                // Texts that are there several times are represented by the first.
+                // Duplicate texts are represented by the first.
                 let is_first = |row: usize| !texts[..row].contains(&texts[row]);
                 let both = sets[earlier].intersection(&sets[later]).count() as f64;
                 let either = sets[earlier].union(&sets[later]).count() as f64;

@@ -85,11 +85,11 @@ fn damaged_banks_are_refused_with_place_and_mend() {
         assert!(!said.err.contains("panicked"), "{}", said.err);
     };
     bench.write("bank/demonstrations.jsonl", &text[..text.len() / 2]);
-    refused("bank/demonstrations.jsonl", "cut off");
+    refused("bank/demonstrations.jsonl", "truncated");
     bench.write("bank/demonstrations.jsonl", "");
     refused("bank/demonstrations.jsonl", "has 0 bytes");
     fs_err::remove_file(bench.path("bank/demonstrations.jsonl")).unwrap();
-    refused("bank/demonstrations.jsonl", "is not there");
+    refused("bank/demonstrations.jsonl", "is missing");
     fs_err::create_dir(bench.path("bank/demonstrations.jsonl")).unwrap();
     refused("bank/demonstrations.jsonl", "is not a file");
     fs_err::remove_dir(bench.path("bank/demonstrations.jsonl")).unwrap();
@@ -106,7 +106,7 @@ fn damaged_banks_are_refused_with_place_and_mend() {
 
     let said = bench.run(&["bank", "build", "bank", "--index", "hnsw"]);
     assert_eq!(said.code, 3, "{}", said.err);
-    assert!(said.err.contains("has no vectors to make an index of"), "{}", said.err);
+    assert!(said.err.contains("has no vectors for an index"), "{}", said.err);
     assert_eq!(bench.read("bank/manifest.json"), manifest);
 }
 
@@ -116,7 +116,7 @@ fn neighbours_are_found_for_one_text_and_for_many() {
     let said = bench.run(&["bank", "search", &starter(), "You touched my bike!", "--top-k", "2"]).done();
     assert_eq!(said.out.lines().count(), 2, "{}", said.out);
     assert!(said.out.contains("You touched my bike"), "{}", said.out);
-    assert!(said.err.contains("words in common"), "{}", said.err);
+    assert!(said.err.contains("lexical search"), "{}", said.err);
     bench.write(
         "queries.jsonl",
         "{\"id\":\"a\",\"text\":\"My bike is gone.\"}\n{\"id\":\"b\",\"text\":\"The exam went well.\"}\n",
@@ -187,11 +187,15 @@ fn prompts_show_demonstrations_but_never_the_utterances_own() {
         bench.train(name, &[&set[..], &["--set", "train.max_steps=4"], more].concat())
     };
     let said = run("run", &[]).done();
-    assert!(said.err.contains("72 demonstrations for 36 utterances by words in common"), "{}", said.err);
+    assert!(
+        said.err.contains("72 demonstrations for 36 utterances by lexical search (BM25)"),
+        "{}",
+        said.err
+    );
     assert!(
         bench.path("run/retrieved.train.json").exists() && bench.path("run/retrieved.valid.json").exists()
     );
-    assert_eq!(bench.json("run/run.json")["retrieval"]["engine"], "words in common (BM25)");
+    assert_eq!(bench.json("run/run.json")["retrieval"]["engine"], "lexical search (BM25)");
     assert_eq!(bench.json("run/adapter/prompt_contract.json")["demonstrations"]["k"], 2);
     let trained = bench.read("run/predictions.valid.jsonl");
     bench.run(&[&["eval", "recipe.toml", "--run", "run"][..], &set].concat()).done();

@@ -220,7 +220,7 @@ fn a_log_that_cannot_be_written_ends_the_run_with_code_5() {
         std::os::unix::fs::symlink("/dev/full", &path).unwrap();
         let said = bench.train(run, &SHORT);
         assert_eq!(said.code, 5, "{}", said.err);
-        assert!(said.err.contains(file) && said.err.contains("make room"), "{}", said.err);
+        assert!(said.err.contains(file) && said.err.contains("free some disk space"), "{}", said.err);
     }
 }
 

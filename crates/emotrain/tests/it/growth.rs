@@ -68,7 +68,11 @@ fn dialogues_are_written_until_nothing_is_short() {
         _ => good(asked),
     });
     let said = generate(&bench, &server, &["--per-label", "3", "--set", "interpret.concurrency=1"]).done();
-    assert!(said.out.contains("3 dialogues taken, 3 replies rejected; nothing is short"), "{}", said.out);
+    assert!(
+        said.out.contains("3 dialogues accepted, 3 replies rejected; nothing is missing"),
+        "{}",
+        said.out
+    );
     // Two domains' situations and six dialogues, one question being put twice.
     assert_eq!(server.count(), 9);
     let dialogues = rows(&bench, "bank.generated/dialogues.jsonl");
@@ -77,7 +81,7 @@ fn dialogues_are_written_until_nothing_is_short() {
         rows(&bench, "bank.generated/rejected.jsonl").iter().map(|row| row["reason"].clone()).collect();
     assert_eq!(
         reasons,
-        ["it holds reasoning text", "it was cut off", "utterance 5 has the unknown label \"bliss\""]
+        ["it contains reasoning", "it was truncated", "utterance 5 has the unknown label \"bliss\""]
     );
     let manifest = bench.json("bank.generated/manifest.json");
     let session = &manifest["sessions"][0];
@@ -100,7 +104,11 @@ fn dialogues_are_written_until_nothing_is_short() {
     });
     let more = ["--out", "more", "--want", "fear=1", "--want", "Angry=2"];
     let said = generate(&bench, &server, &more).done();
-    assert!(said.out.contains("2 dialogues taken, 0 replies rejected; nothing is short"), "{}", said.out);
+    assert!(
+        said.out.contains("2 dialogues accepted, 0 replies rejected; nothing is missing"),
+        "{}",
+        said.out
+    );
     assert!(server.asked()[2].user.contains("labelled anger, fear"));
 }
 
@@ -129,7 +137,7 @@ fn writing_that_was_killed_goes_on() {
         if let Act::Say(text) = act { Act::Say(text.replace("somebody", "someone else")) } else { act }
     });
     let said = generate(&bench, &server, &more).done();
-    assert!(said.out.contains("dialogues taken, 0 replies rejected; nothing is short"), "{}", said.out);
+    assert!(said.out.contains("dialogues accepted, 0 replies rejected; nothing is missing"), "{}", said.out);
     // Situations are known, and three dialogues are there; one more may be under way when the last one comes.
     assert!((7..=8).contains(&server.count()), "{}", server.count());
     assert_eq!(rows(&bench, "bank.generated/dialogues.jsonl")[..3], before);

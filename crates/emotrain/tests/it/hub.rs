@@ -132,5 +132,5 @@ fn a_sentence_encoder_is_fetched_once() {
     fs_err::remove_dir_all(bench.path("no-cache")).unwrap();
     let said = hub.run(&bench, &["bank", "search", "bank", "Late again"]).done();
     assert!(said.err.contains("its encoder someone/encoder is not at hand"), "{}", said.err);
-    assert!(said.err.contains("words in common"), "{}", said.err);
+    assert!(said.err.contains("lexical search"), "{}", said.err);
 }

@@ -166,13 +166,13 @@ fn gaps_are_told_before_anything_is_trained() {
     for part in [
         "knowledge.mood has no text for 2 of the 12 utterances",
         "valid-0#0, valid-0#1",
-        "holds no texts",
+        "has no texts",
         "trait.test.json",
     ] {
         assert!(said.err.contains(part), "{part} is not in\n{}", said.err);
     }
     let said = bench.run(&["recipe.toml", "--dry-run", "--set", "knowledge.mood.required=false"]).done();
-    assert!(said.out.contains("2 have none and leave the slot empty: valid-0#0, valid-0#1"), "{}", said.out);
+    assert!(said.out.contains("2 have none, so their slot is empty: valid-0#0, valid-0#1"), "{}", said.out);
 }
 
 #[test]

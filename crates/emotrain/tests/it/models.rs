@@ -51,7 +51,7 @@ fn a_pointer_of_git_lfs_is_named_wherever_it_lies() {
         bench.write(&format!("base/{file}"), &pointer);
         let said = bench.run(&[&["recipe.toml", "--dry-run"][..], &BASE].concat());
         assert_eq!(said.code, 3, "{file}: {}", said.err);
-        assert_eq!(said.err.matches("is a pointer of Git LFS").count(), 1, "{file}: {}", said.err);
+        assert_eq!(said.err.matches("is a Git LFS pointer").count(), 1, "{file}: {}", said.err);
         assert!(
             said.err.contains(&format!("base/{file}: ")) && said.err.contains("git lfs pull"),
             "{}",
@@ -62,9 +62,9 @@ fn a_pointer_of_git_lfs_is_named_wherever_it_lies() {
     bench.write("train.jsonl", &pointer);
     bench.write("model.gguf", &pointer);
     let said = bench.run(&["recipe.toml", "--dry-run", "--set", "data.train=train.jsonl"]);
-    assert!(said.code == 3 && said.err.contains("train.jsonl: is a pointer of Git LFS"), "{}", said.err);
+    assert!(said.code == 3 && said.err.contains("train.jsonl: is a Git LFS pointer"), "{}", said.err);
     let said = bench.run(&["recipe.toml", "--dry-run", "--set", "model.model_name_or_path=./model.gguf"]);
-    assert_eq!((said.code, said.err.matches("is a pointer of Git LFS").count()), (3, 1), "{}", said.err);
+    assert_eq!((said.code, said.err.matches("is a Git LFS pointer").count()), (3, 1), "{}", said.err);
 }
 
 #[test]
@@ -82,7 +82,7 @@ fn pickled_weights_and_links_that_lead_nowhere_are_named() {
         let said = bench.run(&[&["recipe.toml", "--dry-run"][..], &BASE].concat());
         assert_eq!(said.code, 3, "{}", said.err);
         assert!(
-            said.err.contains("model.safetensors: is a link to ../blobs/0123, where nothing is"),
+            said.err.contains("model.safetensors: is a link to ../blobs/0123, which does not exist"),
             "{}",
             said.err
         );

@@ -46,9 +46,9 @@ fn a_run_whose_best_parameters_are_lost_says_so_at_once() {
     fs_err::remove_dir_all(bench.path("run").join("adapter")).unwrap();
     let said = bench.train("run", &["--resume"]);
     assert_eq!(said.code, 3, "{}", said.err);
-    let place = "adapter: has no manifest.json: it was not written to the end, or the file was lost";
+    let place = "adapter: has no manifest.json: it is incomplete, or the file was lost";
     assert!(
-        said.err.contains(place) && said.err.contains("it holds the best parameters so far"),
+        said.err.contains(place) && said.err.contains("it has the best parameters so far"),
         "{}",
         said.err
     );

@@ -53,7 +53,7 @@ fn a_run_is_not_overwritten() {
     bench.train("run", &["--set", "train.max_steps=1", "--set", "eval.baseline=false"]).done();
     let said = bench.train("run", &["--set", "train.max_steps=1"]);
     assert_eq!(said.code, 2);
-    assert!(said.err.contains("holds a run already") && said.err.contains("--resume"), "{}", said.err);
+    assert!(said.err.contains("already has a run") && said.err.contains("--resume"), "{}", said.err);
 }
 
 #[test]

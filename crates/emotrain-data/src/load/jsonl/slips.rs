@@ -1,18 +1,18 @@
-//! What is wrong with a line, by key: the parser names none of them.
+//! The key with the wrong value in a line: the parser does not name it.
 
 use serde_json::Value;
 
 use crate::error::DataProblem;
 use crate::io::line_problem;
 
-/// What the parser complained of, with the utterance and the key where it is a value of the wrong type.
+/// The parser's message, with the utterance and the key if a value has the wrong type.
 pub(super) fn problem(error: &serde_json::Error, line: &str) -> DataProblem {
     let problem = line_problem(error, line);
     let wrong = matches!(problem, DataProblem::WrongForm(_)).then(|| wrong_type(line)).flatten();
     wrong.map_or(problem, DataProblem::WrongForm)
 }
 
-/// The first key whose value has another type than it should.
+/// The first key whose value has the wrong type.
 fn wrong_type(line: &str) -> Option<String> {
     let row: Value = serde_json::from_str(line).ok()?;
     if let Some(id) = row.get("id").filter(|id| !is_cell(id)) {
@@ -26,7 +26,7 @@ fn wrong_type(line: &str) -> Option<String> {
         let place = format!("utterance {position}: ");
         if !utterance.is_object() {
             return Some(format!(
-                "{place}an object with `speaker`, `text` and `label` is wanted, not {}",
+                "{place}expected an object with `speaker`, `text` and `label`, not {}",
                 kind(utterance)
             ));
         }

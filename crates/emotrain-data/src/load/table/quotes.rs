@@ -1,23 +1,22 @@
 //! Quotation marks that swallow rows.
 //!
-//! A cell that begins with a quotation mark goes on to the next one, over commas and lines: where the text itself begins
-//! with one, and no program that writes CSV put it in quotes, the rows that follow become part of it. What gives that
-//! away: the mark is never closed, something else than a comma follows it where it is closed, or a line within the cell
-//! looks like a row.
+//! A cell that starts with a quotation mark ends at the next one, across commas and lines. If the text itself starts
+//! with one, and the program that wrote the CSV did not quote it, the following rows become part of it. The signs: the
+//! mark is never closed, the closing mark is not followed by a comma, or a line within the cell looks like a row.
 
 use super::whole;
 use crate::error::DataProblem;
 
-/// What rows of a table look like.
+/// The structure of a table's rows.
 pub(super) struct Quotes {
-    /// Cells of a row.
+    /// Cells per row.
     pub(super) columns: usize,
-    /// The one that holds a whole number.
+    /// The cell that is an integer.
     pub(super) number: usize,
 }
 
 impl Quotes {
-    /// The first cell whose quotation mark cannot be meant to open it: its place in bytes, and what is wrong.
+    /// The first cell whose quotation mark cannot be an opening one: its byte offset, and the problem.
     pub(super) fn first_problem(&self, text: &str) -> Option<(usize, DataProblem)> {
         let bytes = text.as_bytes();
         let (mut at, mut cell) = (0, 0);
@@ -25,14 +24,11 @@ impl Quotes {
             let mut end = at;
             if bytes[at] == b'"' {
                 let Some(length) = quoted_length(&bytes[at..]) else {
-                    return Some((at, DataProblem::OpenQuote("there is no second one")));
+                    return Some((at, DataProblem::OpenQuote("it is never closed")));
                 };
                 end = at + length;
                 if self.holds_rows(&text[at + 1..end - 1], cell) {
-                    return Some((
-                        at,
-                        DataProblem::OpenQuote("up to the next one stands what looks like rows"),
-                    ));
+                    return Some((at, DataProblem::OpenQuote("the text up to the next one looks like rows")));
                 }
                 end += bytes[end..].iter().take_while(|&&byte| byte == b' ').count();
                 if bytes.get(end).is_some_and(|byte| !b",\r\n".contains(byte)) {
@@ -46,7 +42,7 @@ impl Quotes {
         None
     }
 
-    /// Whether a line of a quoted cell is a row by itself, or its first line the rest of one.
+    /// Whether a line of a quoted cell is a row itself, or its first line the rest of one.
     fn holds_rows(&self, quoted: &str, cell: usize) -> bool {
         let Some((first, rest)) = quoted.split_once('\n') else { return false };
         let is_number = |text: &str| whole(text.trim()).parse::<u64>().is_ok();
@@ -67,7 +63,7 @@ impl Quotes {
     }
 }
 
-/// Bytes of a cell that begins with a quotation mark, both marks included; two of them within it stand for one.
+/// The length in bytes of a cell that starts with a quotation mark, including both marks; a doubled mark is an escape.
 fn quoted_length(bytes: &[u8]) -> Option<usize> {
     let mut at = 1;
     loop {

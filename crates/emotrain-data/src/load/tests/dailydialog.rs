@@ -78,13 +78,13 @@ fn the_numbers_are_the_releases_own_whatever_the_label_set() {
         ("dialogues_test.txt", LabelPolicy::Required),
         &expect![[r#"
             dialogues_emotion_test.txt:1: dialogue 1: unknown label "fear"
-            hint: the labels are happy, sad, neutral, angry, excited, frustrated; data.context_labels = ["fear"] shows such utterances without asking about them
+            hint: the labels are happy, sad, neutral, angry, excited, frustrated; data.context_labels = ["fear"] shows such utterances without labelling them
         "#]],
     );
 }
 
 #[test]
-fn a_folder_of_one_split_will_do() {
+fn a_folder_of_one_split_is_accepted() {
     let files = [
         ("dialogues_act_train.txt", "1 1 1\n1 1\n"),
         ("dialogues_emotion_train.txt", EMOTIONS),
@@ -149,7 +149,7 @@ fn the_emotion_file_may_be_absent_only_where_labels_are_not_required() {
         "dialogues_train.txt",
         LabelPolicy::Required,
         &expect![[r#"
-            dialogues_train.txt: its emotion file dialogues_emotion_train.txt is not there
+            dialogues_train.txt: its emotion file dialogues_emotion_train.txt is missing
         "#]],
     );
     check_files(
@@ -167,7 +167,7 @@ fn the_emotion_file_may_be_absent_only_where_labels_are_not_required() {
         "talk.txt",
         LabelPolicy::Required,
         &expect![[r#"
-            talk.txt: the name should be dialogues_<split>.txt, so that the emotion file beside it is known
+            talk.txt: the name should be dialogues_<split>.txt, so that its emotion file can be found
         "#]],
     );
     check_files(
@@ -230,7 +230,7 @@ fn errors_name_the_file_and_line() {
         "\n\n",
         "\n",
         &expect![[r#"
-            dialogues_train.txt: holds no dialogues
+            dialogues_train.txt: has no dialogues
             hint: name a file with at least one; data.format says how it is read
         "#]],
     );

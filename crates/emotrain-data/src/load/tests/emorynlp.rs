@@ -64,7 +64,7 @@ fn emotions_may_be_absent_only_where_they_are_not_required() {
         &text,
         &expect![[r#"
             file:18: utterance s91_e02_c01#0: has no label
-            hint: with data.unlabelled = "context" such utterances are shown and not asked about
+            hint: with data.unlabelled = "context" such utterances are context and not labelled
         "#]],
     );
     let text = r#"{"episodes": [{"scenes": [{"scene_id": "c", "utterances":
@@ -81,7 +81,7 @@ fn emotions_may_be_absent_only_where_they_are_not_required() {
     );
 }
 
-/// The sample with one thing changed.
+/// The sample with one change.
 fn check_with(old: &str, new: &str, expected: &Expect) {
     assert!(RELEASE.contains(old), "{old} is not in the sample");
     check_emory(&RELEASE.replace(old, new), expected);
@@ -191,7 +191,7 @@ fn episodes_without_scenes_are_no_data() {
     check_emory(
         r#"{"episodes": [{"scenes": []}]}"#,
         &expect![[r#"
-            file: holds no dialogues
+            file: has no dialogues
             hint: name a file with at least one; data.format says how it is read
         "#]],
     );

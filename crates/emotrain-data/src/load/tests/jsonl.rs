@@ -54,7 +54,7 @@ fn labels_may_be_absent_only_where_they_are_not_required() {
         text,
         &expect![[r#"
             file:1: utterance a#1: has no label
-            hint: with data.unlabelled = "context" such utterances are shown and not asked about
+            hint: with data.unlabelled = "context" such utterances are context and not labelled
         "#]],
     );
     let wrong = text.replace("joy", "bliss");
@@ -64,14 +64,14 @@ fn labels_may_be_absent_only_where_they_are_not_required() {
         &wrong,
         &expect![[r#"
             file:1: utterance a#0: unknown label "bliss"
-            hint: the labels are neutral, surprise, fear, sadness, joy, disgust, anger; data.context_labels = ["bliss"] shows such utterances without asking about them
+            hint: the labels are neutral, surprise, fear, sadness, joy, disgust, anger; data.context_labels = ["bliss"] shows such utterances without labelling them
         "#]],
     );
 }
 
 const GOOD: &str = r#"{"id":"a","utterances":[{"speaker":"Maya","text":"Hm.","label":"joy"}]}"#;
 
-/// A file of a good line, a blank one and `line`.
+/// A file with a valid line, a blank one and `line`.
 fn check_third_line(line: &str, expected: &Expect) {
     check_jsonl(&format!("{GOOD}\n\n{line}\n"), expected);
 }
@@ -166,14 +166,14 @@ fn errors_name_the_utterance() {
         r#"{"speaker":"Tom","text":"So.","label":"bored"}"#,
         &expect![[r#"
             file:1: utterance a#1: unknown label "bored"
-            hint: the labels are neutral, surprise, fear, sadness, joy, disgust, anger; data.context_labels = ["bored"] shows such utterances without asking about them
+            hint: the labels are neutral, surprise, fear, sadness, joy, disgust, anger; data.context_labels = ["bored"] shows such utterances without labelling them
         "#]],
     );
     check_second(
         r#"{"speaker":"Tom","text":"So.","label":""}"#,
         &expect![[r#"
             file:1: utterance a#1: has no label
-            hint: with data.unlabelled = "context" such utterances are shown and not asked about
+            hint: with data.unlabelled = "context" such utterances are context and not labelled
         "#]],
     );
     check_second(
@@ -202,15 +202,15 @@ fn errors_name_the_utterance() {
     );
 }
 
-/// Text as it is after reading: mended, trimmed, not empty.
-fn settled() -> impl Strategy<Value = String> {
+/// Text as it is after reading: repaired, trimmed, not empty.
+fn repaired() -> impl Strategy<Value = String> {
     any::<String>().prop_map(|text| clean(&text).0.into_owned()).prop_filter("empty", |text| !text.is_empty())
 }
 
 fn dialogues() -> impl Strategy<Value = Vec<Dialogue>> {
     let label = proptest::option::of((0..7_usize).prop_map(Label::from_index));
     let utterance =
-        (settled(), settled(), label).prop_map(|(speaker, text, label)| Utterance { speaker, text, label });
+        (repaired(), repaired(), label).prop_map(|(speaker, text, label)| Utterance { speaker, text, label });
     let by_id = proptest::collection::btree_map("[a-z#\"{}]{1,6}", vec(utterance, 1..6), 1..6);
     by_id.prop_map(|by_id| by_id.into_iter().map(|(id, utterances)| Dialogue { id, utterances }).collect())
 }
@@ -228,7 +228,7 @@ proptest! {
     }
 }
 
-/// What the stream says of the same bytes.
+/// The stream's result for the same bytes.
 fn streamed(bytes: &[u8]) -> Result<Vec<Dialogue>, String> {
     let folder = folder(&[("file", bytes)]);
     let labels = LabelSet::builtin(LabelSetName::Meld);

@@ -100,7 +100,7 @@ fn emotions_may_be_absent_only_where_they_are_not_required() {
         empty_cell,
         &expect![[r#"
             file:2: utterance 0#0: has no label
-            hint: with data.unlabelled = "context" such utterances are shown and not asked about
+            hint: with data.unlabelled = "context" such utterances are context and not labelled
         "#]],
     );
 }
@@ -185,7 +185,7 @@ fn errors_name_the_row() {
     check_last(
         "5,\"Hello.,Ann,joy,positive,9,0,1,3,a,b",
         &expect![[r#"
-            file:7: a cell begins with a quotation mark, but there is no second one
+            file:7: a cell starts with a quotation mark, but it is never closed
             hint: put the whole cell in quotation marks and write those within it twice, or leave it out
         "#]],
     );
@@ -196,7 +196,7 @@ fn a_header_alone_is_no_data() {
     check_rows(
         "",
         &expect![[r#"
-            file: holds no dialogues
+            file: has no dialogues
             hint: name a file with at least one; data.format says how it is read
         "#]],
     );

@@ -56,7 +56,7 @@ fn an_iemocap_speaker_is_the_session_and_the_gender() {
         LabelSetName::Iemocap,
         &nameless,
         &expect![[r#"
-            file:1: dialogue impro03: the speaker cannot be told: the dialogue's id names no IEMOCAP session (as Ses05M_impro03 does)
+            file:1: dialogue impro03: the speaker cannot be determined: the dialogue's id has no IEMOCAP session (such as Ses05M_impro03)
             hint: add a list `speakers` with one name per sentence
         "#]],
     );
@@ -129,12 +129,12 @@ fn labels_may_be_absent_only_where_they_are_not_required() {
         text,
         &expect![[r#"
             file:1: utterance 3#0: has no label
-            hint: with data.unlabelled = "context" such utterances are shown and not asked about
+            hint: with data.unlabelled = "context" such utterances are context and not labelled
         "#]],
     );
 }
 
-/// The sample with one thing changed.
+/// The sample with one change.
 fn check_with(old: &str, new: &str, expected: &Expect) {
     assert!(MELD.contains(old), "{old} is not in the sample");
     check_meld(&MELD.replace(old, new), expected);
@@ -186,7 +186,7 @@ fn labels_must_be_of_the_set() {
         "[-1]",
         &expect![[r#"
             file:8: utterance 7#0: has no label
-            hint: with data.unlabelled = "context" such utterances are shown and not asked about
+            hint: with data.unlabelled = "context" such utterances are context and not labelled
         "#]],
     );
     check_with(
@@ -267,7 +267,7 @@ fn every_dialogue_needs_speakers_and_sentences() {
     check_meld(
         r#"{"3": {"labels": [0], "sentences": ["Fine."]}}"#,
         &expect![[r#"
-            file:1: dialogue 3: the speaker cannot be told: neither `speakers` nor `genders` is given
+            file:1: dialogue 3: the speaker cannot be determined: neither `speakers` nor `genders` is given
             hint: add a list `speakers` with one name per sentence
         "#]],
     );
@@ -286,7 +286,7 @@ fn every_dialogue_needs_speakers_and_sentences() {
     check_meld(
         "{}",
         &expect![[r#"
-            file: holds no dialogues
+            file: has no dialogues
             hint: name a file with at least one; data.format says how it is read
         "#]],
     );

@@ -5,7 +5,7 @@ fn lines(text: &str, expected: &Expect) {
 }
 
 #[test]
-fn numbers_stand_for_names() {
+fn numbers_are_accepted_as_names() {
     lines(
         r#"{"id": 12, "utterances": [{"speaker": 1, "text": "Hi.", "label": 4}, {"speaker": 2.0, "text": "Ho.", "label": "joy"}]}"#,
         &expect![[r#"
@@ -18,7 +18,7 @@ fn numbers_stand_for_names() {
 }
 
 #[test]
-fn a_value_of_the_wrong_type_is_told_with_its_key() {
+fn a_value_of_the_wrong_type_is_reported_with_its_key() {
     lines(
         r#"{"id": null, "utterances": []}"#,
         &expect![[r#"
@@ -40,8 +40,8 @@ fn a_value_of_the_wrong_type_is_told_with_its_key() {
     lines(
         r#"{"id": "a", "utterances": ["Hi."]}"#,
         &expect![[r#"
-        file:1: utterance 0: an object with `speaker`, `text` and `label` is wanted, not text
-    "#]],
+            file:1: utterance 0: expected an object with `speaker`, `text` and `label`, not text
+        "#]],
     );
     lines(
         r#"{"id": "a", "utterances": [{"speaker": "A", "text": "Hi.", "label": "joy"}, {"speaker": "A", "text": 3, "label": "joy"}]}"#,
@@ -82,16 +82,16 @@ fn what_is_no_json_line_is_named() {
     lines(
         "{\n \"id\": \"a\",\n \"utterances\": []\n}",
         &expect![[r#"
-            file:1: the JSON goes on over several lines
+            file:1: a JSON value spans several lines
             hint: write one dialogue or entry a line: jq -c . FILE
         "#]],
     );
     lines(
         "{'id': 'a', 'utterances': []}",
         &expect![[r#"
-        file:1: is Python's way of writing a dictionary, not JSON
-        hint: write lines with Python's json.dumps
-    "#]],
+            file:1: is a printed Python dictionary, not JSON
+            hint: write lines with Python's json.dumps
+        "#]],
     );
     lines(
         r#"{"id": "a", "utterances": [{"speaker": "A", "text": "Hi.", "label": NaN}]}"#,

@@ -39,16 +39,16 @@ fn a_table_of_another_data_set_is_named() {
         LabelSetName::Emorynlp,
         emorynlp,
         &expect![[r#"
-        file:1: missing column "Dialogue_ID": this is the form that data.format = "emorynlp" reads
-        hint: write data.format = "emorynlp"
-    "#]],
+            file:1: missing column "Dialogue_ID": this file is for data.format = "emorynlp"
+            hint: write data.format = "emorynlp"
+        "#]],
     );
     emory(
         &format!("{MELD}\n1,Hi.,Ada,joy,0,0,1\n"),
         &expect![[r#"
-        file:1: missing column "Episode": this is the form that data.format = "meld_csv" reads
-        hint: write data.format = "meld_csv"
-    "#]],
+            file:1: missing column "Episode": this file is for data.format = "meld_csv"
+            hint: write data.format = "meld_csv"
+        "#]],
     );
     emory(
         "utterance;speaker\n",
@@ -96,44 +96,44 @@ fn whole_numbers_may_have_a_fraction_of_zero() {
 
 #[test]
 fn a_quotation_mark_that_swallows_rows_is_found() {
-    // Closed by the next row's.
+    // Closed by the next row's mark.
     meld(
         "1,Hi.,Ada,joy,0,0,1\n2,\"So I said,Bo,joy,0,1,1\n3,\"Fine.\",Ada,joy,0,2,1\n",
         &expect![[r#"
-        file:3: a cell begins with a quotation mark, but up to the next one stands what looks like rows
-        hint: put the whole cell in quotation marks and write those within it twice, or leave it out
-    "#]],
+            file:3: a cell starts with a quotation mark, but the text up to the next one looks like rows
+            hint: put the whole cell in quotation marks and write those within it twice, or leave it out
+        "#]],
     );
     // Never closed.
     meld(
         "1,\"Hi.,Ada,joy,0,0,1\n2,Ho.,Bo,joy,0,1,1\n",
         &expect![[r#"
-        file:2: a cell begins with a quotation mark, but there is no second one
-        hint: put the whole cell in quotation marks and write those within it twice, or leave it out
-    "#]],
+            file:2: a cell starts with a quotation mark, but it is never closed
+            hint: put the whole cell in quotation marks and write those within it twice, or leave it out
+        "#]],
     );
     // Closed by a mark at the end of a later text, so that rows of the right length remain.
     meld(
         "1,\"Hi.,Ada,joy,0,0,1\n2,he said no\",Bo,joy,0,1,1\n3,Ho.,Ada,joy,0,2,1\n",
         &expect![[r#"
-        file:2: a cell begins with a quotation mark, but up to the next one stands what looks like rows
-        hint: put the whole cell in quotation marks and write those within it twice, or leave it out
-    "#]],
+            file:2: a cell starts with a quotation mark, but the text up to the next one looks like rows
+            hint: put the whole cell in quotation marks and write those within it twice, or leave it out
+        "#]],
     );
     meld(
         "1,\"Hi\n2,Ho.,Bo,joy,0,1,1\n3,Ho\",Ada,joy,0,2,1\n",
         &expect![[r#"
-        file:2: a cell begins with a quotation mark, but up to the next one stands what looks like rows
-        hint: put the whole cell in quotation marks and write those within it twice, or leave it out
-    "#]],
+            file:2: a cell starts with a quotation mark, but the text up to the next one looks like rows
+            hint: put the whole cell in quotation marks and write those within it twice, or leave it out
+        "#]],
     );
     // In another cell than the text.
     meld(
         "1,Hi.,\"Ada,joy,0,0,1\n2,Ho.,Bo\",joy,0,1,1\n",
         &expect![[r#"
-        file:2: a cell begins with a quotation mark, but up to the next one stands what looks like rows
-        hint: put the whole cell in quotation marks and write those within it twice, or leave it out
-    "#]],
+            file:2: a cell starts with a quotation mark, but the text up to the next one looks like rows
+            hint: put the whole cell in quotation marks and write those within it twice, or leave it out
+        "#]],
     );
 }
 

@@ -25,13 +25,13 @@ fn a_file_without_documents_is_refused() {
     check_text(
         "",
         &expect![[r#"
-            file: holds no documents
+            file: has no documents
         "#]],
     );
     check_text(
         "\n \n\t\n",
         &expect![[r#"
-            file: holds no documents
+            file: has no documents
         "#]],
     );
 }

@@ -11,7 +11,7 @@ fn section(keys: &str) -> emotrain_recipe::DataSection {
     recipe.data
 }
 
-/// Reads a text as the section says.
+/// Reads a text according to the section.
 fn check_section(keys: &str, text: &str, expected: &Expect) {
     let section = section(keys);
     let labels = LabelSet::from_section(&section).unwrap();
@@ -50,16 +50,16 @@ fn utterances_without_an_agreed_label_are_context() {
         "label_set = \"iemocap\"",
         &text,
         &expect![[r#"
-        file:1: utterance Ses02M_script01#0: unknown label "sur"
-        hint: the labels are happy, sad, neutral, angry, excited, frustrated; data.context_labels = ["sur"] shows such utterances without asking about them
-    "#]],
+            file:1: utterance Ses02M_script01#0: unknown label "sur"
+            hint: the labels are happy, sad, neutral, angry, excited, frustrated; data.context_labels = ["sur"] shows such utterances without labelling them
+        "#]],
     );
     check_section(
         "label_set = \"iemocap\"\ncontext_labels = [\"sur\"]\nunlabelled = \"refuse\"",
         &text,
         &expect![[r#"
             file:1: utterance Ses02M_script01#0: has no label
-            hint: with data.unlabelled = "context" such utterances are shown and not asked about
+            hint: with data.unlabelled = "context" such utterances are context and not labelled
         "#]],
     );
 }
@@ -123,15 +123,12 @@ fn a_label_of_the_set_is_a_label_whatever_its_name() {
     );
     let section = section("context_labels = [\"bored\", \"Anger\"]");
     let error = LabelSet::from_section(&section).unwrap_err().to_string();
-    assert_eq!(
-        error,
-        "data.context_labels names \"Anger\", which is a label: its utterances are asked about"
-    );
+    assert_eq!(error, "data.context_labels names \"Anger\", which is a label of the label set");
 }
 
 #[test]
 fn labels_are_compared_in_one_form_of_unicode() {
-    // Recipe and file have the accent once composed and once apart, in each direction.
+    // Recipe and file have the accent composed and decomposed, in each direction.
     for (recipe, file) in
         [("\u{e9}tonn\u{e9}", "e\u{301}tonne\u{301}"), ("e\u{301}tonne\u{301}", "\u{c9}TONN\u{c9}")]
     {
@@ -144,5 +141,5 @@ fn labels_are_compared_in_one_form_of_unicode() {
         assert_eq!(labels.names()[1], "\u{e9}tonn\u{e9}");
     }
     let twice = LabelSet::custom(["caf\u{e9}", "cafe\u{301}"], []);
-    assert_eq!(twice.unwrap_err().to_string(), "\"caf\u{e9}\" stands for two labels");
+    assert_eq!(twice.unwrap_err().to_string(), "\"caf\u{e9}\" means two labels");
 }

@@ -1,16 +1,16 @@
-//! The questions that training puts besides those about emotions: what they show, and above all what not.
+//! Auxiliary questions: what they show, and above all what they hide.
 
 use expect_test::expect;
 
 use super::*;
 
-/// What puts this question, with a window of so many utterances.
+/// An encoder for this question with this window.
 fn asking(task: Task, history: usize, room: usize) -> Encoder {
     let template = Template::of_task(task, None).unwrap();
     Encoder::new(chat(CHAT).unwrap(), template, labels(), &section(history, 2), room).unwrap()
 }
 
-fn told(result: Result<Sample, PromptError>) -> String {
+fn outcome(result: Result<Sample, PromptError>) -> String {
     let error = result.unwrap_err();
     format!("{error}\n{}", error.hint().unwrap_or_default())
 }
@@ -75,9 +75,9 @@ fn only_what_has_an_answer_is_asked() {
     let monologue = Dialogue { utterances: alone.utterances[..2].to_vec(), ..alone };
     assert!(Task::AUXILIARY.into_iter().all(|task| suited(task, &monologue).is_empty()));
     expect![[r#"
-        utterance harbour#0 does not suit the question "emotion_impact"
+        utterance harbour#0 cannot be asked the question "emotion_impact"
     "#]]
-    .assert_eq(&told(asking(Task::EmotionImpact, 5, LONG).encode(&harbour(), 0)));
+    .assert_eq(&outcome(asking(Task::EmotionImpact, 5, LONG).encode(&harbour(), 0)));
 }
 
 #[test]
@@ -105,17 +105,17 @@ fn errors_are_those_of_questions_about_emotions() {
     let speaker = asking(Task::SpeakerIdentification, 5, LONG);
     let typed = dialogue(&[("Ida", "Hello.", Some(0)), ("<|end|>", "Why?", Some(0))]);
     expect![[r#"
-        utterance harbour#0: the prompt holds the text of the special token "<|end|>"
-        take it out of the data or of the template"#]]
-    .assert_eq(&told(speaker.encode(&typed, 0)));
+        utterance harbour#0: the prompt contains the text of the special token "<|end|>"
+        remove it from the data or the template"#]]
+    .assert_eq(&outcome(speaker.encode(&typed, 0)));
     let long = dialogue(&[("Ida", "Hello.", Some(0)), ("Tom", &"very ".repeat(80), Some(0))]);
     expect![[r#"
         utterance harbour#1: 714 tokens without any history and 4 for the answer are more than train.max_seq_length = 700
-        raise train.max_seq_length or shorten the utterance"#]].assert_eq(&told(asking(Task::SpeakerIdentification, 5, 700).encode(&long, 1)));
+        raise train.max_seq_length or shorten the utterance"#]].assert_eq(&outcome(asking(Task::SpeakerIdentification, 5, 700).encode(&long, 1)));
     let examples = examples(3);
     let question = Question { demonstrations: &examples, knowledge: &["A text."], ..Question::new(&long, 1) };
     let error = asking(Task::SpeakerIdentification, 5, 700).encode_question(Answers::Given, question);
-    assert!(!told(error).contains("knowledge"));
+    assert!(!outcome(error).contains("knowledge"));
 }
 
 /// Two to four speakers, texts that are all different, a label each.
@@ -166,7 +166,7 @@ proptest! {
             let expected = if task == Task::EmotionImpact { &label } else { name };
             prop_assert_eq!(answer, format!("{expected}<|end|>"));
 
-            // Another truth, and what follows from it, changes nothing in the question.
+            // Another true answer, and what follows, does not change the question.
             let mut changed = dialogue.clone();
             if task == Task::EmotionImpact {
                 let speaker = asked.speaker.clone();

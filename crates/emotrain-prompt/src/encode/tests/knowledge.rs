@@ -1,4 +1,4 @@
-//! Knowledge in samples: what it does to the room there is, and what the contract keeps of it.
+//! Knowledge in samples: its effect on the token limit, and its record in the contract.
 
 use expect_test::expect;
 
@@ -36,7 +36,7 @@ fn knowledge_is_never_cut() {
                 if refused.replace(true).is_none() {
                     expect![[r#"
                         utterance harbour#2: 945 tokens without any history, 48 of them knowledge, and 9 for the answer are more than train.max_seq_length = 945
-                        raise train.max_seq_length, shorten the texts, or take a source out of prompt.slots: knowledge is never cut"#]].assert_eq(&format!("{error}\n{}", error.hint().unwrap()));
+                        raise train.max_seq_length, shorten the texts, or remove a source from prompt.slots: knowledge is never truncated"#]].assert_eq(&format!("{error}\n{}", error.hint().unwrap()));
                 }
                 continue;
             }
@@ -52,7 +52,7 @@ fn knowledge_is_never_cut() {
 }
 
 #[test]
-fn slots_that_are_taken_out_take_no_room() {
+fn removed_slots_take_no_room() {
     let (dialogue, examples) = (harbour(), examples(3));
     let question = Question { demonstrations: &examples, knowledge: &TEXTS, ..Question::new(&dialogue, 2) };
     let sample = papers("slots = [\"explicit\"]", LONG).encode_question(Answers::Given, question).unwrap();
@@ -70,5 +70,5 @@ fn the_contract_keeps_sources_and_slots() {
         assert_eq!(serde_json::from_str::<PromptContract>(&json).unwrap(), *contract);
         contract.check(contract).unwrap();
     }
-    expect![[r#"the prompt differs from the one the adapter was trained with: retrieval was Some(DemonstrationSlot { k: 3, order: MostSimilarFirst, show_score: false, show_source: false }) and is None; the knowledge in the prompt was ["characteristic", "explicit", "implicit"] and is ["explicit"]; what prompt.slots leaves out was [] and is ["instruction", "note", "future", "demonstrations"]"#]].assert_eq(&all.check(&some).unwrap_err().to_string());
+    expect![[r#"the prompt differs from the one the adapter was trained with: retrieval was Some(DemonstrationSlot { k: 3, order: MostSimilarFirst, show_score: false, show_source: false }) and is None; the knowledge in the prompt was ["characteristic", "explicit", "implicit"] and is ["explicit"]; what prompt.slots removes was [] and is ["instruction", "note", "future", "demonstrations"]"#]].assert_eq(&all.check(&some).unwrap_err().to_string());
 }

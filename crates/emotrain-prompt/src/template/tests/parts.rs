@@ -1,4 +1,4 @@
-//! Knowledge in prompts, and parts that are taken out.
+//! Knowledge in prompts, and removed parts.
 
 use emotrain_data::ShownDemonstration;
 use expect_test::{Expect, expect};
@@ -25,7 +25,7 @@ fn demonstrations() -> Vec<ShownDemonstration> {
     vec![example("We won!", "joy"), example("It is gone.", "sadness")]
 }
 
-/// The last but one utterance of the harbour with everything there can be.
+/// The second-to-last utterance of the harbour conversation with everything there can be.
 fn render(template: &Template, texts: &[&str]) -> Prompt {
     let (dialogue, labels) = (harbour(), labels());
     let input = PromptInput {
@@ -144,7 +144,7 @@ fn check(result: Result<Template, PromptError>, expected: &Expect) {
     expected.assert_eq(&format!("{error}\n{}", error.hint().unwrap_or_default()));
 }
 
-/// The template of a file that holds this, in a recipe with these sources and slots.
+/// The template of a file with this text, in a recipe with these sources and slots.
 fn file(names: &[&str], user: &str, slots: &str) -> Result<Template, PromptError> {
     let recipe = recipe(&format!("{}[prompt]\n{slots}", sources(names)));
     let parts = Parts::new(&recipe.prompt, &recipe.knowledge);
@@ -154,7 +154,7 @@ fn file(names: &[&str], user: &str, slots: &str) -> Result<Template, PromptError
 }
 
 #[test]
-fn names_that_are_no_source_are_told_with_the_sources() {
+fn names_that_are_not_sources_are_reported_with_the_sources() {
     check(
         file(&["mood", "tone"], "{{ utterance }} {{ moood }}\n{{ weather }}\n{tone}", ""),
         &expect![[r#"
@@ -200,8 +200,8 @@ fn sources_that_are_never_shown_are_refused() {
     check(
         file(&["mood", "tone", "place"], "{{ utterance }} {{ tone }}", ""),
         &expect![[r#"
-        mine.jinja: the template never shows the recipe's knowledge sources mood, place
-        put {{ mood }} and {{ place }} into the template, take them out of prompt.slots or of the recipe, or use a template that shows them, such as template = "prc_emo""#]],
+            mine.jinja: the template never shows the recipe's knowledge sources mood, place
+            put {{ mood }} and {{ place }} into the template, remove them from prompt.slots or the recipe, or use a template that shows them, such as template = "prc_emo""#]],
     );
     file(&["mood", "tone", "place"], "{{ utterance }} {{ tone }}", "slots = [\"tone\", \"label_statement\"]")
         .map(|_| ())
@@ -210,8 +210,8 @@ fn sources_that_are_never_shown_are_refused() {
     check(
         template(&["mood"], "template = \"plain\""),
         &expect![[r#"
-        template "plain": the template never shows the recipe's knowledge sources mood
-        put {{ mood }} into the template, take them out of prompt.slots or of the recipe, or use a template that shows them, such as template = "prc_emo""#]],
+            template "plain": the template never shows the recipe's knowledge sources mood
+            put {{ mood }} into the template, remove them from prompt.slots or the recipe, or use a template that shows them, such as template = "prc_emo""#]],
     );
     check(
         template(&[], "slots = [\"note\", \"history\"]"),
@@ -222,19 +222,19 @@ fn sources_that_are_never_shown_are_refused() {
     check(
         template(&[], "template = \"prcemo\""),
         &expect![[r#"
-        no template file prcemo
-        did you mean template = "prc_emo"? built in are plain, prc_emo; a template of your own is the path of a file, such as "my.jinja""#]],
+            no template file prcemo
+            did you mean template = "prc_emo"? the built-in templates are plain, prc_emo; your own template is the path of a file, such as "my.jinja""#]],
     );
     check(
         template(&[], "template = \"chatml\""),
         &expect![[r#"
-        no template file chatml
-        built in are plain, prc_emo; a template of your own is the path of a file, such as "my.jinja""#]],
+            no template file chatml
+            the built-in templates are plain, prc_emo; your own template is the path of a file, such as "my.jinja""#]],
     );
 }
 
 #[test]
-fn a_source_must_not_be_counted_on() {
+fn a_template_must_render_without_a_source() {
     check(
         file(&["mood"], "{{ utterance if mood else '' }}", ""),
         &expect![[r#"
@@ -253,7 +253,7 @@ fn texts_of_sources_are_data() {
     assert!(render(&template, &[hostile]).user.ends_with(&format!("[{hostile}]")));
 }
 
-/// A layout as a paper may print it: numbered turns, tags, everything in one message.
+/// A layout as printed in papers: numbered turns, tags, everything in one message.
 const LAYOUT: &str = "\
 {% block user %}
 ### Task
@@ -278,7 +278,7 @@ emotion =
 ";
 
 #[test]
-fn a_layout_from_elsewhere_can_be_written_to_the_letter() {
+fn a_layout_of_a_paper_can_be_reproduced_exactly() {
     let recipe = recipe(&sources(&["characteristic"]));
     let parts = Parts::new(&recipe.prompt, &recipe.knowledge);
     let template = Template::from_source("layout.jinja".to_owned(), LAYOUT, parts).unwrap();

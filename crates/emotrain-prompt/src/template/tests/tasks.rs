@@ -1,4 +1,4 @@
-//! Templates of the questions that training puts besides those about emotions.
+//! Templates of auxiliary questions.
 
 use expect_test::{Expect, expect};
 
@@ -82,7 +82,7 @@ fn a_file_takes_the_place_of_the_built_in_one() {
     assert_eq!((template.task(), template.text()), (Task::EmotionImpact, source));
     let gone = Template::of_task(Task::EmotionImpact, Some(&folder.path().join("plain"))).unwrap_err();
     assert!(gone.to_string().contains("plain"), "{gone}");
-    let hint = "without the key the template that comes with the program is used";
+    let hint = "without the key the built-in template is used";
     assert_eq!(gone.hint().as_deref(), Some(hint));
     for task in [Task::Emotion, Task::SpeakerIdentification, Task::EmotionImpact] {
         assert_eq!(Template::of_task(task, None).unwrap().task(), task);

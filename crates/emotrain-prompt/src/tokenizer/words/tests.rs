@@ -5,7 +5,7 @@ use super::*;
 use crate::fixture::tokenizer_json;
 use crate::tokenizer::load;
 
-/// Merges over all kinds of borders, in byte-level characters: Ċ is the line feed, Ġ the blank.
+/// Merges across all kinds of boundaries, in byte-level characters: Ċ is the line feed, Ġ the blank.
 const MERGES: [(&str, &str); 10] = [
     ("Ċ", "Ċ"),
     (".", "Ċ"),
@@ -31,7 +31,7 @@ fn sequence(first: &Value, use_regex: bool) -> Value {
     json!({"type": "Sequence", "pretokenizers": [first, byte_level(use_regex)]})
 }
 
-/// Every pre-tokenizer that words are encoded for.
+/// Every pre-tokenizer that the cache supports.
 fn pre_tokenizers() -> Vec<Value> {
     let digits = json!({"type": "Digits", "individual_digits": true});
     let mut all = vec![byte_level(true), sequence(&digits, true)];
@@ -51,7 +51,7 @@ fn ids(tokenizer: &Tokenizer, text: &str) -> Vec<u32> {
     tokenizer.encode_fast(text, false).unwrap().get_ids().to_vec()
 }
 
-/// Every kind of tokenizer that words are encoded for.
+/// Every kind of tokenizer that the cache supports.
 fn kinds() -> Vec<(Words, Tokenizer)> {
     let normalizers = [Value::Null, json!({"type": "NFC"})];
     let kinds = pre_tokenizers().into_iter().flat_map(|pre_tokenizer| {
@@ -93,7 +93,7 @@ fn a_word_is_encoded_once() {
 }
 
 #[test]
-fn texts_stay_whole_where_a_token_may_reach_over_a_cut() {
+fn texts_stay_whole_if_a_token_may_cross_a_split() {
     let unfit = |edit: fn(&mut Value)| assert!(with(&byte_level(true), edit).0.is_none());
     unfit(|json| json["pre_tokenizer"] = byte_level(false));
     unfit(|json| json["pre_tokenizer"]["add_prefix_space"] = json!(true));
@@ -106,7 +106,7 @@ fn texts_stay_whole_where_a_token_may_reach_over_a_cut() {
 }
 
 #[test]
-fn a_full_shard_begins_anew() {
+fn a_full_shard_is_cleared() {
     let words = Words::default();
     for number in 0..200_000_u32 {
         assert_eq!(words.encode(&number.to_string(), |_| Ok::<_, ()>(vec![number])), Ok(vec![number]));

@@ -130,10 +130,7 @@ fn replies_that_cannot_be_used_are_asked_for_again_and_then_recorded() {
     let failed = rows(&bench, "made/valid.failed.jsonl");
     assert_eq!(failed.len(), 4);
     assert_eq!(failed[0]["of"], json!({ "dialogue": "valid-0", "position": 0 }));
-    assert_eq!(
-        (&failed[0]["attempts"], &failed[0]["reason"]),
-        (&json!(3), &json!("it holds reasoning text"))
-    );
+    assert_eq!((&failed[0]["attempts"], &failed[0]["reason"]), (&json!(3), &json!("it contains reasoning")));
     assert!(failed[0]["reply"].as_str().unwrap().starts_with("<think>Hm.</think>{"));
     let asked = server.asked();
     let seeds: Vec<&Value> = asked
