@@ -11,6 +11,7 @@ use crate::layer::{HeadNorms, Layer, Norm};
 use crate::linear::{Linear, Module};
 use crate::random::{Key, normal};
 use crate::rope::frequencies;
+use crate::weight::Weight;
 use crate::weights::Checkpoint;
 
 /// Gives the numbers of a tensor, named by Hugging Face, piece by piece.
@@ -127,12 +128,12 @@ impl Assembly<'_> {
         Ok(CausalLm {
             description: config.clone().into(),
             frequencies: frequencies(config),
-            embed,
+            embed: Weight::Dense(embed),
             layers,
             norm,
-            head,
+            head: head.map(Weight::Dense),
             trained: false,
-            lora: None,
+            adapter: None,
         })
     }
 
@@ -191,11 +192,11 @@ impl Assembly<'_> {
         let stacked = modules.iter().map(|(path, outputs)| {
             let columns = start..start + outputs;
             start = columns.end;
-            Module { path: path.clone(), columns, lora: None }
+            Module { path: path.clone(), columns }
         });
         let stacked: Vec<Module> = stacked.collect();
         Ok(Linear {
-            weight: self.filled(&named("weight", &[input]), [outputs, input])?,
+            weight: Weight::Dense(self.filled(&named("weight", &[input]), [outputs, input])?),
             bias: if bias { Some(self.filled(&named("bias", &[]), [1, outputs])?) } else { None },
             modules: stacked,
             trained: false,

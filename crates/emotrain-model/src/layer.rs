@@ -13,7 +13,8 @@ use crate::kernels::{
     Rotation, Rows, add, head_norm, head_norm_backward, norm_weight_gradient, rms_norm, rotate, swiglu,
     swiglu_backward,
 };
-use crate::linear::{Dropout, Linear, Low, Saved};
+use crate::linear::Linear;
+use crate::lora::{Dropout, LayerAdapter, LinearAdapter, Low, Saved};
 
 /// A root-mean-square norm: weight `[1, D]`, and its name.
 #[derive(Clone, Debug)]
@@ -87,6 +88,17 @@ pub(crate) struct Pass {
     pub(crate) dropout: Option<Dropout>,
 }
 
+/// What one layer is run with.
+#[derive(Clone, Copy)]
+pub(crate) struct LayerRun<'a> {
+    pub(crate) pass: &'a Pass,
+    pub(crate) adapter: &'a LayerAdapter,
+}
+
+/// Attention of queries to keys and values, `[Q, kv·group·d]` and `[N, 2·kv·d]` → like the queries, with the
+/// log-sum-exps that its backward needs.
+pub(crate) type Attend<'a> = dyn FnMut(&Tensor<2>, &Tensor<2>) -> (Tensor<2>, Vec<Tensor<4>>) + 'a;
+
 /// What [`Layer::backward`] needs of a forward pass.
 pub(crate) struct Tape {
     x: Tensor<2>,
@@ -102,22 +114,39 @@ pub(crate) struct Tape {
 }
 
 impl Layer {
+    /// The layer over packed segments.
+    ///
     /// # Shapes
     /// `x` `[N, D]` → `[N, D]`, or `[rows, D]` where the pass names rows.
-    pub(crate) fn forward(&self, x: Tensor<2>, pass: &Pass) -> (Tensor<2>, Tape) {
+    pub(crate) fn forward(&self, x: Tensor<2>, run: LayerRun) -> (Tensor<2>, Tape) {
+        self.forward_with(x, run, &mut |q, kv| self.heads.attend(q, kv, &run.pass.blocks))
+    }
+
+    /// The same with an attention of the caller's, who may keep keys and values.
+    pub(crate) fn forward_with(
+        &self,
+        x: Tensor<2>,
+        run: LayerRun,
+        attend: &mut Attend,
+    ) -> (Tensor<2>, Tape) {
+        let pass = run.pass;
+        let LayerAdapter([q_lora, kv_lora, o_lora, gate_up_lora, down_lora]) = run.adapter;
+        let project = |linear: &Linear, lora: &LinearAdapter, x: Tensor<2>| {
+            lora.forward(&x, linear.forward(x.clone()), pass.dropout)
+        };
         let normed = self.input_norm.forward(x.clone());
-        let (kv, kv_low) = self.kv.forward(&normed, pass.dropout);
-        let (q, q_low) = self.q.forward(&select(normed, pass), pass.dropout);
+        let (kv, kv_low) = project(&self.kv, kv_lora, normed.clone());
+        let (q, q_low) = project(&self.q, q_lora, select(normed, pass));
         let unnormed = self.head_norms.is_some().then(|| (q.clone(), kv.clone()));
         let (q, kv) = self.rotated(q, kv, pass);
 
-        let (attended, log_sums) = self.heads.attend(&q, &kv, &pass.blocks);
-        let (projected, o_low) = self.o.forward(&attended, pass.dropout);
+        let (attended, log_sums) = attend(&q, &kv);
+        let (projected, o_low) = project(&self.o, o_lora, attended.clone());
         let middle = add(projected, &select(x.clone(), pass));
 
-        let (gate_up, gate_up_low) =
-            self.gate_up.forward(&self.post_norm.forward(middle.clone()), pass.dropout);
-        let (down, down_low) = self.down.forward(&swiglu(gate_up.clone()), pass.dropout);
+        let normed = self.post_norm.forward(middle.clone());
+        let (gate_up, gate_up_low) = project(&self.gate_up, gate_up_lora, normed);
+        let (down, down_low) = project(&self.down, down_lora, swiglu(gate_up.clone()));
         let out = add(down, &middle);
         let low = [q_low, kv_low, o_low, gate_up_low, down_low];
         (out, Tape { x, unnormed, q, kv, attended, log_sums, middle, gate_up, low })
@@ -131,37 +160,45 @@ impl Layer {
         &self,
         grad: Tensor<2>,
         tape: Tape,
-        (pass, input): (&Pass, bool),
+        run: LayerRun,
+        input: bool,
         gradients: &mut Gradients,
     ) -> Option<Tensor<2>> {
         let Tape { x, unnormed, q, kv, attended, log_sums, middle, gate_up, low } = tape;
         let [q_low, kv_low, o_low, gate_up_low, down_low] = low;
-        let dropout = pass.dropout;
-        let saved = |x, low| Saved { x, low, dropout, input: true };
-        let wanted = "the gradient of an input that was asked for";
+        let LayerAdapter([q_lora, kv_lora, o_lora, gate_up_lora, down_lora]) = run.adapter;
+        let pass = run.pass;
+        let back = |linear: &Linear, lora: &LinearAdapter, grad: &Tensor<2>, (x, low), gradients: &mut _| {
+            let dx = linear.backward(grad, &x, true, gradients);
+            lora.backward(grad, Saved { x, low, dropout: pass.dropout }, dx, gradients)
+                .expect("the gradient of an input that was asked for")
+        };
 
-        let active = self.down.backward(&grad, saved(swiglu(gate_up.clone()), down_low), gradients);
-        let gate_up_grad = swiglu_backward(active.expect(wanted), gate_up);
-        let normed = self.post_norm.forward(middle.clone());
-        let normed_grad = self.gate_up.backward(&gate_up_grad, saved(normed, gate_up_low), gradients);
-        let normed_grad = self.post_norm.backward(normed_grad.expect(wanted), middle, gradients);
-        let middle_grad = add(normed_grad, &grad);
+        let active = (swiglu(gate_up.clone()), down_low);
+        let active_grad = back(&self.down, down_lora, &grad, active, gradients);
+        let gate_up_grad = swiglu_backward(active_grad, gate_up);
+        let normed = (self.post_norm.forward(middle.clone()), gate_up_low);
+        let normed_grad = back(&self.gate_up, gate_up_lora, &gate_up_grad, normed, gradients);
+        let middle_grad = add(self.post_norm.backward(normed_grad, middle, gradients), &grad);
 
-        let attended_grad = self.o.backward(&middle_grad, saved(attended, o_low), gradients);
+        let attended_grad = back(&self.o, o_lora, &middle_grad, (attended, o_low), gradients);
         let (q_grad, kv_grad) =
-            self.heads.attend_backward(&attended_grad.expect(wanted), (&q, &kv), &pass.blocks, &log_sums);
+            self.heads.attend_backward(&attended_grad, (&q, &kv), &pass.blocks, &log_sums);
         let (q_grad, kv_grad) = self.rotated_backward((q_grad, kv_grad), unnormed, pass, gradients);
 
         let normed = self.input_norm.forward(x.clone());
-        let saved = |x, low| Saved { x, low, dropout, input };
-        let from_q = self.q.backward(&q_grad, saved(select(normed.clone(), pass), q_low), gradients);
-        let from_kv = self.kv.backward(&kv_grad, saved(normed, kv_low), gradients);
+        let saved = |x, low| Saved { x, low, dropout: pass.dropout };
+        let selected = select(normed.clone(), pass);
+        let from_q = self.q.backward(&q_grad, &selected, input, gradients);
+        let from_q = q_lora.backward(&q_grad, saved(selected, q_low), from_q, gradients);
+        let from_kv = self.kv.backward(&kv_grad, &normed, input, gradients);
+        let from_kv = kv_lora.backward(&kv_grad, saved(normed, kv_low), from_kv, gradients);
         let normed_grad = add(from_kv?, &spread(from_q?, &x, pass));
         let direct = spread(middle_grad, &x, pass);
         Some(add(self.input_norm.backward(normed_grad, x, gradients), &direct))
     }
 
-    pub(crate) fn rotated(&self, mut q: Tensor<2>, mut kv: Tensor<2>, pass: &Pass) -> (Tensor<2>, Tensor<2>) {
+    fn rotated(&self, mut q: Tensor<2>, mut kv: Tensor<2>, pass: &Pass) -> (Tensor<2>, Tensor<2>) {
         let Heads { kv: kv_heads, group, .. } = self.heads;
         if let Some(norms) = &self.head_norms {
             q = norms.q.heads(q, kv_heads * group);

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use burn::tensor::{DType, Tensor};
+use burn::tensor::DType;
 use burn_flex::FlexTensor;
 
 use super::{Cache, Feed, Layers, Precision, wanted_rows};
@@ -14,6 +14,7 @@ use crate::kernels::{
 };
 use crate::layer::{Layer, Norm};
 use crate::linear::Linear;
+use crate::lora::{AdaptedModule, LayerAdapter, LinearAdapter};
 
 /// The weights as memory, shared with the model's tensors.
 pub(crate) struct HostModel {
@@ -67,9 +68,8 @@ struct Adapted {
     columns: Range<usize>,
     /// Its columns of the low-rank product.
     ranks: Range<usize>,
-    /// `[out, R]`.
+    /// `s · B`, `[out, R]`.
     b: FlexTensor,
-    scale: f32,
 }
 
 /// What the layers of one pass read and write, one after the other.
@@ -100,11 +100,11 @@ struct Rows {
 impl HostModel {
     pub(crate) fn new(model: &CausalLm, precision: Precision) -> Self {
         Self {
-            embed: read(model.embed.clone()),
+            embed: read(model.embed.dense()),
             frequencies: model.frequencies.clone(),
-            layers: model.layers.iter().map(|layer| HostLayer::new(layer, precision)).collect(),
+            layers: (0..model.layers.len()).map(|number| HostLayer::new(model, number, precision)).collect(),
             norm: HostNorm::new(&model.norm),
-            head: model.head.clone().map(read),
+            head: model.head.as_ref().map(|head| read(head.dense())),
             width: model.config().hidden_size,
         }
     }
@@ -188,19 +188,25 @@ impl HostNorm {
 }
 
 impl HostLayer {
-    fn new(layer: &Layer, precision: Precision) -> Self {
-        let linear = |linear| HostLinear::new(linear, precision);
-        let Layer { heads, input_norm, q, kv, head_norms, o, post_norm, gate_up, down } = layer;
+    fn new(model: &CausalLm, number: usize, precision: Precision) -> Self {
+        let layer = &model.layers[number];
+        let Layer { heads, input_norm, head_norms, post_norm, .. } = layer;
+        let LayerAdapter(adapters) = model.layer_adapter(number);
+        let mut linears = layer.linears().into_iter().zip(adapters);
+        let [q, kv, o, gate_up, down] = std::array::from_fn(|_| {
+            let (linear, adapter) = linears.next().expect("five linear layers");
+            HostLinear::new(linear, adapter, precision)
+        });
         Self {
             heads: *heads,
             input_norm: HostNorm::new(input_norm),
-            q: linear(q),
-            kv: linear(kv),
+            q,
+            kv,
             head_norms: head_norms.as_ref().map(|norms| [HostNorm::new(&norms.q), HostNorm::new(&norms.k)]),
-            o: linear(o),
+            o,
             post_norm: HostNorm::new(post_norm),
-            gate_up: linear(gate_up),
-            down: linear(down),
+            gate_up,
+            down,
         }
     }
 
@@ -302,27 +308,22 @@ impl HostLayer {
 }
 
 impl HostLinear {
-    fn new(linear: &Linear, precision: Precision) -> Self {
+    fn new(linear: &Linear, adapter: &LinearAdapter, precision: Precision) -> Self {
         let [output, input] = linear.weight.dims();
-        let adapted: Vec<_> = linear.adapted().collect();
-        let lora = (!adapted.is_empty()).then(|| HostLora {
-            a: read(Tensor::cat(adapted.iter().map(|(_, lora, _)| lora.a.clone()).collect(), 0)),
-            modules: adapted
-                .into_iter()
-                .map(|(module, lora, ranks)| Adapted {
-                    columns: module.columns.clone(),
-                    ranks,
-                    b: read(lora.b.clone().cast(DType::F32)),
-                    #[expect(clippy::cast_possible_truncation, reason = "a factor of f32 numbers")]
-                    scale: lora.scale as f32,
-                })
-                .collect(),
+        let adapted = |module: &AdaptedModule| Adapted {
+            columns: module.columns.clone(),
+            ranks: module.ranks.clone(),
+            b: read(module.lora.scaled_b(DType::F32)),
+        };
+        let lora = adapter.stacked_a(DType::F32).map(|a| HostLora {
+            a: read(a),
+            modules: adapter.modules.iter().map(adapted).collect(),
         });
         let product = match precision {
             Precision::Full => product_to,
             Precision::Bf16 => product_bf16_to,
         };
-        let (weight, bias) = (read(linear.weight.clone()), linear.bias.clone().map(read));
+        let (weight, bias) = (read(linear.weight.dense()), linear.bias.clone().map(read));
         Self { weight, bias, input, output, lora, product }
     }
 
@@ -336,9 +337,8 @@ impl HostLinear {
         let Some(lora) = &self.lora else { return };
         let low = product(x, slice(&lora.a), self.input);
         let all = low.len() / (x.len() / self.input);
-        for Adapted { columns, ranks, b, scale } in &lora.modules {
-            let mine = low.chunks_exact(all).flat_map(|row| &row[ranks.clone()]);
-            let mine: Vec<f32> = mine.map(|low| low * scale).collect();
+        for Adapted { columns, ranks, b } in &lora.modules {
+            let mine: Vec<f32> = low.chunks_exact(all).flat_map(|row| &row[ranks.clone()]).copied().collect();
             let delta = product(&mine, slice(b), ranks.len());
             for (row, delta) in y.chunks_exact_mut(self.output).zip(delta.chunks_exact(columns.len())) {
                 add(&mut row[columns.clone()], delta);

@@ -6,8 +6,9 @@ use burn::tensor::{DType, Tensor, TensorData};
 use super::{Cache, Feed, Layers, wanted_rows};
 use crate::attention::Block;
 use crate::decoder::CausalLm;
-use crate::kernels::{Rotation, Rows, swiglu};
-use crate::layer::{Layer, Pass};
+use crate::heads::Heads;
+use crate::kernels::{Rotation, Rows};
+use crate::layer::{LayerRun, Pass};
 
 /// Tokens by which a cache grows.
 const BLOCK: usize = 128;
@@ -38,7 +39,11 @@ pub(super) fn forward(model: &CausalLm, feeds: &mut [Feed]) -> Vec<f32> {
     };
     let (mut x, _) = model.embedded(feeds.iter().flat_map(|feed| feed.ids).copied());
     for (number, layer) in model.layers.iter().enumerate() {
-        x = layer_forward(layer, x, &pass, (number, feeds, &pasts));
+        let run = LayerRun { pass: &pass, adapter: model.layer_adapter(number) };
+        let mut attend = |q: &Tensor<2>, kv: &Tensor<2>| {
+            (attend(layer.heads, number, q, kv, feeds, &pasts), Vec::new())
+        };
+        x = layer.forward_with(x, run, &mut attend).0;
     }
     if wanted.is_empty() {
         return Vec::new();
@@ -52,18 +57,18 @@ pub(super) fn logits(model: &CausalLm, hidden: &[f32]) -> Vec<f32> {
     let shape = [hidden.len() / width, width];
     let options = (&model.device(), model.embed.dtype());
     let hidden = Tensor::<2>::from_data(TensorData::new(hidden.to_vec(), shape), options);
-    numbers(hidden.matmul(model.head_weight().clone().transpose()))
+    numbers(model.head_weight().times(hidden))
 }
 
-fn layer_forward(
-    layer: &Layer,
-    x: Tensor<2>,
-    pass: &Pass,
-    (number, feeds, pasts): (usize, &mut [Feed], &[usize]),
+/// Attention of each feed's new rows to what it was fed, kept in its cache of layer `number`.
+fn attend(
+    heads: Heads,
+    number: usize,
+    q: &Tensor<2>,
+    kv: &Tensor<2>,
+    feeds: &mut [Feed],
+    pasts: &[usize],
 ) -> Tensor<2> {
-    let normed = layer.input_norm.forward(x.clone());
-    let (q, kv) = (layer.q.forward(&normed, None).0, layer.kv.forward(&normed, None).0);
-    let (q, kv) = layer.rotated(q, kv, pass);
     let (mut start, mut attended) = (0, Vec::new());
     for at in 0..feeds.len() {
         let (rows, past) = (feeds[at].ids.len(), pasts[at]);
@@ -74,13 +79,11 @@ fn layer_forward(
         let (q, new) = (q.clone().narrow(0, start, rows), kv.clone().narrow(0, start, rows));
         let kept = appended(before, past, new);
         let seen = kept.clone().narrow(0, 0, past + rows);
-        attended.push(layer.heads.attend(&q, &seen, &[Block::after(past, rows, rows)]).0);
+        attended.push(heads.attend(&q, &seen, &[Block::after(past, rows, rows)]).0);
         put(layers(&mut feeds[at].cache), number, kept);
         start += rows;
     }
-    let middle = x + layer.o.forward(&Tensor::cat(attended, 0), None).0;
-    let gate_up = layer.gate_up.forward(&layer.post_norm.forward(middle.clone()), None).0;
-    middle + layer.down.forward(&swiglu(gate_up), None).0
+    Tensor::cat(attended, 0)
 }
 
 /// The cache of a layer with `new` rows after its first `past`.
