@@ -187,7 +187,8 @@ impl CausalLm {
         let adapted: Vec<&AdaptedModule> = adapter.modules().collect();
         let paths: BTreeSet<&str> = adapted.iter().map(|module| module.path.as_str()).collect();
         let mut modules: BTreeSet<&str> = paths.iter().map(|path| short(path)).collect();
-        let all = self.layers.iter().flat_map(crate::layer::Layer::linears).flat_map(|linear| &linear.modules);
+        let all =
+            self.layers.iter().flat_map(crate::layer::Layer::linears).flat_map(|linear| &linear.modules);
         let mut others = all.filter(|module| !paths.contains(module.path.as_str()));
         if others.any(|module| modules.contains(short(&module.path))) {
             modules = paths;
@@ -221,7 +222,11 @@ impl CausalLm {
 }
 
 /// The values of layers that differ from the usual one, by path.
-fn exceptions(adapted: &[&AdaptedModule], value: impl Fn(&Lora) -> Value, usual: &Value) -> Map<String, Value> {
+fn exceptions(
+    adapted: &[&AdaptedModule],
+    value: impl Fn(&Lora) -> Value,
+    usual: &Value,
+) -> Map<String, Value> {
     let of = |module: &&AdaptedModule| (module.path.clone(), value(&module.lora));
     adapted.iter().map(of).filter(|(_, value)| value != usual).collect()
 }

@@ -6,11 +6,10 @@ use half::{bf16, f16};
 use crate::config::ModelConfig;
 use crate::decoder::CausalLm;
 use crate::error::ModelError;
-use crate::heads::Heads;
-use crate::layer::{HeadNorms, Layer, Norm};
+use crate::layer::{HeadNorms, Layer, Norm, OutputNorms};
 use crate::linear::{Linear, Module};
 use crate::random::{Key, normal};
-use crate::rope::frequencies;
+use crate::spec::DecoderSpec;
 use crate::weight::Weight;
 use crate::weights::Checkpoint;
 
@@ -55,6 +54,7 @@ impl Filling {
 /// Where tensors come from, and where they go.
 struct Assembly<'a> {
     config: &'a ModelConfig,
+    spec: DecoderSpec,
     device: &'a Device,
     dtype: DType,
     numbers: Numbers<'a>,
@@ -77,7 +77,14 @@ impl CausalLm {
         let config = checkpoint.config();
         let mut fetch =
             |name: &str, shape: &[usize], visit: &mut dyn FnMut(&[f32])| checkpoint.visit(name, shape, visit);
-        let model = Assembly { config, device, dtype, numbers: Numbers::Host(&mut fetch) }.model()?;
+        let model = Assembly {
+            config,
+            spec: DecoderSpec::of(config),
+            device,
+            dtype,
+            numbers: Numbers::Host(&mut fetch),
+        }
+        .model()?;
         checkpoint.finish()?;
         Ok(model.described_by(checkpoint.description()))
     }
@@ -99,7 +106,13 @@ impl CausalLm {
             });
             Ok(())
         };
-        let assembly = Assembly { config, device, dtype, numbers: Numbers::Host(&mut fetch) };
+        let assembly = Assembly {
+            config,
+            spec: DecoderSpec::of(config),
+            device,
+            dtype,
+            numbers: Numbers::Host(&mut fetch),
+        };
         assembly.model().expect("random weights cannot be missing")
     }
 
@@ -111,7 +124,7 @@ impl CausalLm {
     pub fn random_on_device(config: &ModelConfig, device: &Device, dtype: DType, seed: u64) -> Self {
         device.seed(seed);
         let numbers = Numbers::Device(config.initializer_range);
-        let assembly = Assembly { config, device, dtype, numbers };
+        let assembly = Assembly { config, spec: DecoderSpec::of(config), device, dtype, numbers };
         assembly.model().expect("random weights cannot be missing")
     }
 }
@@ -127,7 +140,7 @@ impl Assembly<'_> {
             if config.tie_word_embeddings { None } else { Some(self.matrix("lm_head.weight", table)?) };
         Ok(CausalLm {
             description: config.clone().into(),
-            frequencies: frequencies(config),
+            spec: self.spec,
             embed: Weight::Dense(embed),
             layers,
             norm,
@@ -143,13 +156,9 @@ impl Assembly<'_> {
         let (hidden, query, key_value) = (config.hidden_size, config.query_size(), config.key_value_size());
         let inner = config.intermediate_size;
         let bias = config.attention_bias;
-        let head_norms = config.architecture.has_query_key_norm();
+        let spec = self.spec.blocks[number];
         Ok(Layer {
-            heads: Heads {
-                kv: config.num_key_value_heads,
-                group: config.num_attention_heads / config.num_key_value_heads,
-                dim: config.head_dim,
-            },
+            spec,
             input_norm: self.norm(path("input_layernorm"), hidden)?,
             q: self.linear(&[(path("self_attn.q_proj"), query)], hidden, bias)?,
             kv: self.linear(
@@ -157,7 +166,7 @@ impl Assembly<'_> {
                 hidden,
                 bias,
             )?,
-            head_norms: if head_norms {
+            head_norms: if spec.head_norms {
                 Some(HeadNorms {
                     q: self.norm(path("self_attn.q_norm"), config.head_dim)?,
                     k: self.norm(path("self_attn.k_norm"), config.head_dim)?,
@@ -166,13 +175,28 @@ impl Assembly<'_> {
                 None
             },
             o: self.linear(&[(path("self_attn.o_proj"), hidden)], query, false)?,
-            post_norm: self.norm(path("post_attention_layernorm"), hidden)?,
+            post_norm: self.norm(
+                path(if spec.output_norms {
+                    "pre_feedforward_layernorm"
+                } else {
+                    "post_attention_layernorm"
+                }),
+                hidden,
+            )?,
             gate_up: self.linear(
                 &[(path("mlp.gate_proj"), inner), (path("mlp.up_proj"), inner)],
                 hidden,
                 false,
             )?,
             down: self.linear(&[(path("mlp.down_proj"), hidden)], inner, false)?,
+            output_norms: if spec.output_norms {
+                Some(OutputNorms {
+                    attention: self.norm(path("post_attention_layernorm"), hidden)?,
+                    feed_forward: self.norm(path("post_feedforward_layernorm"), hidden)?,
+                })
+            } else {
+                None
+            },
         })
     }
 
@@ -207,7 +231,7 @@ impl Assembly<'_> {
         let weight = self.filled(&[(format!("{path}.weight"), vec![width])], [1, width])?;
         #[expect(clippy::cast_possible_truncation, reason = "epsilon is added to an f32")]
         let epsilon = self.config.rms_norm_eps as f32;
-        Ok(Norm { path, weight, epsilon, trained: false })
+        Ok(Norm { path, weight, epsilon, offset: self.spec.norm_offset, trained: false })
     }
 
     fn matrix(&mut self, name: &str, shape: [usize; 2]) -> Result<Tensor<2>, ModelError> {

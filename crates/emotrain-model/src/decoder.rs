@@ -6,13 +6,14 @@ use crate::config::{ModelConfig, ModelDescription};
 use crate::error::ModelError;
 use crate::layer::{Layer, Norm};
 use crate::lora::{Adapter, LayerAdapter, LinearAdapter, LoraConfig};
+use crate::spec::DecoderSpec;
 use crate::weight::Weight;
 
 /// A causal language model: token ids in, losses, gradients, scores and logits out.
 #[derive(Clone, Debug)]
 pub struct CausalLm {
     pub(crate) description: ModelDescription,
-    pub(crate) frequencies: Vec<f32>,
+    pub(crate) spec: DecoderSpec,
     /// `[V, D]`.
     pub(crate) embed: Weight,
     pub(crate) layers: Vec<Layer>,
@@ -65,9 +66,9 @@ impl CausalLm {
                 known: self.linear_names(),
             });
         }
-        self.adapter = Some(self.fresh_adapter(config, seed, &|path| {
-            config.targets(short(path)).then(|| config.clone())
-        }));
+        self.adapter = Some(
+            self.fresh_adapter(config, seed, &|path| config.targets(short(path)).then(|| config.clone())),
+        );
         Ok(())
     }
 
@@ -99,15 +100,7 @@ impl CausalLm {
     pub fn train_all(&mut self) {
         self.trained = true;
         self.norm.trained = true;
-        for layer in &mut self.layers {
-            for linear in layer.linears_mut() {
-                linear.trained = true;
-            }
-            let heads = layer.head_norms.iter_mut().flat_map(|norms| [&mut norms.q, &mut norms.k]);
-            for norm in [&mut layer.input_norm, &mut layer.post_norm].into_iter().chain(heads) {
-                norm.trained = true;
-            }
-        }
+        self.layers.iter_mut().for_each(Layer::train);
     }
 
     /// The short names (`q_proj`, …) of the decoder blocks' linear layers.
@@ -137,7 +130,8 @@ impl CausalLm {
             }
         }
         let adapted = adapter.iter_mut().flat_map(|adapter| &mut adapter.layers);
-        parameters.extend(adapted.flat_map(|LayerAdapter(linears)| linears).flat_map(LinearAdapter::parameters));
+        parameters
+            .extend(adapted.flat_map(|LayerAdapter(linears)| linears).flat_map(LinearAdapter::parameters));
         parameters
     }
 

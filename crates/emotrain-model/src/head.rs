@@ -51,11 +51,7 @@ pub(crate) fn head_loss(
 ///
 /// # Shapes
 /// `hidden` `[M, D]`, `weight` `[V, D]` → `[targets]`.
-pub(crate) fn target_log_probabilities(
-    hidden: &Tensor<2>,
-    weight: &Weight,
-    targets: &[Target],
-) -> Vec<f32> {
+pub(crate) fn target_log_probabilities(hidden: &Tensor<2>, weight: &Weight, targets: &[Target]) -> Vec<f32> {
     let mut values = vec![0.0; targets.len()];
     let mut start = 0;
     for (piece, _) in pieces(hidden, &[]) {

@@ -19,17 +19,16 @@ mod float;
 mod generate;
 mod gradients;
 mod head;
-mod heads;
 mod kernels;
 mod layer;
 mod linear;
 mod lora;
 mod pass;
 pub mod random;
-mod rope;
 mod score;
 pub mod selftest;
 mod sentence;
+mod spec;
 mod weight;
 mod weights;
 

@@ -7,8 +7,8 @@ use crate::batch::{Batch, Target};
 use crate::decoder::CausalLm;
 use crate::gradients::Gradients;
 use crate::head::{head_loss, target_log_probabilities};
-use crate::kernels::{Rotation, Rows, add};
-use crate::layer::{LayerRun, Pass, Tape};
+use crate::kernels::{Rotation, Rows, add, scale};
+use crate::layer::{LayerRun, Pass, Rotations, Tape};
 use crate::lora::Dropout;
 use crate::random::{Key, uniform};
 use crate::weight::Weight;
@@ -39,7 +39,7 @@ impl CausalLm {
         gradients: &mut Gradients,
     ) -> Tensor<1> {
         assert!(!batch.targets.is_empty(), "a micro-batch needs a supervised token");
-        let p = self.lora.as_ref().map_or(0.0, |lora| lora.lora_dropout);
+        let p = self.lora().map_or(0.0, |lora| lora.lora_dropout);
         #[expect(clippy::cast_possible_truncation, reason = "a probability")]
         let dropout = (p > 0.0).then_some(Dropout { p: p as f32, key: options.random });
         let rows = batch.target_rows();
@@ -71,20 +71,21 @@ impl CausalLm {
         }
         let mut grad = self.norm.backward(head.hidden, x, gradients);
         for (number, (layer, kept)) in self.layers.iter().zip(tapes).enumerate().rev() {
-            let pass = passes.of(number);
+            let run = passes.of(number);
             let tape = match kept {
                 Kept::Tape(tape) => tape,
-                Kept::Input(x) => layer.forward(x, pass).1,
+                Kept::Input(x) => layer.forward(x, run).1,
             };
             let wanted = number > 0 || self.trained;
-            match layer.backward(grad, tape, (pass, wanted), gradients) {
+            match layer.backward(grad, tape, run, wanted, gradients) {
                 Some(input) => grad = input,
                 None => return head.losses,
             }
         }
         if self.trained {
             let [vocabulary, _] = self.embed.dims();
-            gradients.add("model.embed_tokens.weight", ids.spread(grad, vocabulary));
+            let grad = ids.spread(self.scaled_embedding(grad), vocabulary);
+            gradients.add("model.embed_tokens.weight", grad);
         }
         head.losses
     }
@@ -118,7 +119,24 @@ impl CausalLm {
     /// The embeddings of tokens, `[T, D]`, with the rows of the table that they are.
     pub(crate) fn embedded(&self, ids: impl IntoIterator<Item = u32>) -> (Tensor<2>, Rows) {
         let rows = Rows::new(ids.into_iter().map(|id| id as usize).collect(), &self.device());
-        (self.embed.rows(&rows), rows)
+        let embedded = self.embed.rows(&rows);
+        (self.scaled_embedding(embedded), rows)
+    }
+
+    /// Embeddings times the decoder's factor; its own backward.
+    fn scaled_embedding(&self, x: Tensor<2>) -> Tensor<2> {
+        match self.spec.embedding_scale {
+            Some(factor) => scale(x, f64::from(factor)),
+            None => x,
+        }
+    }
+
+    /// The angles of rows at these positions, for each of the decoder's frequencies.
+    pub(crate) fn rotations(&self, positions: &[u32]) -> Vec<Rotations> {
+        let device = self.device();
+        let rotation = |frequencies: &Vec<f32>| Rotation::new(positions, frequencies, &device);
+        let both = |keys: Rotation| Rotations { queries: keys.clone(), keys };
+        self.spec.ropes.iter().map(rotation).map(both).collect()
     }
 }
 
@@ -144,42 +162,38 @@ fn neftune(x: Tensor<2>, batch: &Batch, options: PassOptions) -> Tensor<2> {
     reason = "a handful exist at a time, each holding megabytes behind pointers"
 )]
 enum Kept {
-    Tape(crate::layer::Tape),
+    Tape(Tape),
     Input(Tensor<2>),
 }
 
 /// The pass of all layers but the last, and that of the last, which answers for the target rows only.
-struct Passes {
+struct Passes<'a> {
+    model: &'a CausalLm,
     inner: Pass,
     last: Option<Pass>,
-    layers: usize,
 }
 
-impl Passes {
-    fn new(model: &CausalLm, batch: &Batch, rows: Option<&[usize]>, dropout: Option<Dropout>) -> Self {
-        let rotation = Rotation::new(&batch.positions, &model.frequencies, &model.device());
-        let inner = Pass {
-            blocks: blocks(batch, None),
-            key_rotation: rotation.clone(),
-            query_rotation: rotation.clone(),
-            rows: None,
-            dropout,
-        };
+impl<'a> Passes<'a> {
+    fn new(model: &'a CausalLm, batch: &Batch, rows: Option<&[usize]>, dropout: Option<Dropout>) -> Self {
+        let rotations = model.rotations(&batch.positions);
+        let inner = Pass { blocks: blocks(batch, None), rotations: rotations.clone(), rows: None, dropout };
         let last = rows.map(|rows| {
             let index = Rows::new(rows.to_vec(), &model.device());
+            let of_rows = |all: Rotations| Rotations { queries: all.queries.select(&index), keys: all.keys };
             Pass {
                 blocks: blocks(batch, Some(rows)),
-                query_rotation: rotation.select(&index),
-                key_rotation: rotation,
+                rotations: rotations.into_iter().map(of_rows).collect(),
                 rows: Some(index),
                 dropout,
             }
         });
-        Self { inner, last, layers: model.layers.len() }
+        Self { model, inner, last }
     }
 
-    fn of(&self, layer: usize) -> &Pass {
-        self.last.as_ref().filter(|_| layer + 1 == self.layers).unwrap_or(&self.inner)
+    fn of(&self, layer: usize) -> LayerRun<'_> {
+        let is_last = layer + 1 == self.model.layers.len();
+        let pass = self.last.as_ref().filter(|_| is_last).unwrap_or(&self.inner);
+        LayerRun { pass, adapter: self.model.layer_adapter(layer) }
     }
 }
 

@@ -6,9 +6,9 @@ use burn::tensor::{DType, Tensor, TensorData};
 use super::{Cache, Feed, Layers, wanted_rows};
 use crate::attention::Block;
 use crate::decoder::CausalLm;
-use crate::heads::Heads;
-use crate::kernels::{Rotation, Rows};
+use crate::kernels::Rows;
 use crate::layer::{LayerRun, Pass};
+use crate::spec::AttentionSpec;
 
 /// Tokens by which a cache grows.
 const BLOCK: usize = 128;
@@ -29,19 +29,12 @@ pub(super) fn forward(model: &CausalLm, feeds: &mut [Feed]) -> Vec<f32> {
         .flat_map(|(feed, &past)| past..past + feed.ids.len())
         .map(|position| u32::try_from(position).expect("positions fit u32"))
         .collect();
-    let rotation = Rotation::new(&positions, &model.frequencies, &model.device());
-    let pass = Pass {
-        blocks: Vec::new(),
-        key_rotation: rotation.clone(),
-        query_rotation: rotation,
-        rows: None,
-        dropout: None,
-    };
+    let pass = Pass { blocks: Vec::new(), rotations: model.rotations(&positions), rows: None, dropout: None };
     let (mut x, _) = model.embedded(feeds.iter().flat_map(|feed| feed.ids).copied());
     for (number, layer) in model.layers.iter().enumerate() {
         let run = LayerRun { pass: &pass, adapter: model.layer_adapter(number) };
         let mut attend = |q: &Tensor<2>, kv: &Tensor<2>| {
-            (attend(layer.heads, number, q, kv, feeds, &pasts), Vec::new())
+            (attend(layer.spec.attention, number, q, kv, feeds, &pasts), Vec::new())
         };
         x = layer.forward_with(x, run, &mut attend).0;
     }
@@ -62,7 +55,7 @@ pub(super) fn logits(model: &CausalLm, hidden: &[f32]) -> Vec<f32> {
 
 /// Attention of each feed's new rows to what it was fed, kept in its cache of layer `number`.
 fn attend(
-    heads: Heads,
+    spec: AttentionSpec,
     number: usize,
     q: &Tensor<2>,
     kv: &Tensor<2>,
@@ -79,7 +72,7 @@ fn attend(
         let (q, new) = (q.clone().narrow(0, start, rows), kv.clone().narrow(0, start, rows));
         let kept = appended(before, past, new);
         let seen = kept.clone().narrow(0, 0, past + rows);
-        attended.push(heads.attend(&q, &seen, &[Block::after(past, rows, rows)]).0);
+        attended.push(spec.attend(&q, &seen, &[Block::after(past, rows, rows)]).0);
         put(layers(&mut feeds[at].cache), number, kept);
         start += rows;
     }
