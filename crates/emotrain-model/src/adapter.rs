@@ -19,7 +19,7 @@ use crate::error::ModelError;
 use crate::float::FloatType;
 use crate::gradients::Gradients;
 use crate::linear::Module;
-use crate::lora::{Lora, LoraConfig};
+use crate::lora::{AdaptedModule, Adapter, Lora};
 use crate::weights::{Checkpoint, NamedTensor, SafetensorsFile, TensorSpec, write_safetensors};
 
 /// What PEFT puts before the model's own names.
@@ -54,14 +54,14 @@ impl CausalLm {
         base: BaseModel,
         dtype: FloatType,
     ) -> Result<(), ModelError> {
-        let config = self.lora.clone().expect("an adapter to save");
+        let adapter = self.adapter.clone().expect("an adapter to save");
         let named: Vec<NamedTensor> = self
             .parameters()
             .into_iter()
             .map(|(name, tensor)| named(format!("{PREFIX}{name}"), tensor.dims().to_vec(), (tensor, dtype)))
             .collect();
         write_safetensors(&folder.join(TENSORS), &named, &BTreeMap::new())?;
-        let text = serde_json::to_string_pretty(&self.adapter_config(&config, base))
+        let text = serde_json::to_string_pretty(&self.adapter_config(&adapter, base))
             .map_err(|source| ModelError::Json { path: folder.join(CONFIG), source })?;
         Ok(write_atomic(&folder.join(CONFIG), text.as_bytes())?)
     }
@@ -78,7 +78,7 @@ impl CausalLm {
         let mut shapes = Vec::new();
         for linear in self.layers.iter().flat_map(crate::layer::Layer::linears) {
             let [_, input] = linear.weight.dims();
-            for Module { path, columns, .. } in &linear.modules {
+            for Module { path, columns } in &linear.modules {
                 let Some(lora) = config.layer(path)? else { continue };
                 let halves = HALVES.map(|half| format!("{PREFIX}{path}{half}"));
                 shapes.extend(halves.into_iter().zip([[lora.r, input], [columns.len(), lora.r]]));
@@ -92,21 +92,19 @@ impl CausalLm {
         let file = SafetensorsFile::open(&folder.join(TENSORS))?;
         check_pairs(&file)?;
         check_tensors(&file, &shapes)?;
-        self.adapt(0, |path| plan.get(path).cloned());
-        self.lora = Some(config.lora);
+        self.adapter = Some(self.fresh_adapter(&config.lora, 0, &|path| plan.get(path).cloned()));
         self.load_parameters(file.path(), PREFIX)
     }
 
     /// The paths of the adapted layers.
     pub fn adapted(&self) -> Vec<&str> {
-        let linears = self.layers.iter().flat_map(crate::layer::Layer::linears);
-        linears.flat_map(|linear| linear.adapted().map(|(module, ..)| module.path.as_str())).collect()
+        self.adapter.iter().flat_map(Adapter::modules).map(|module| module.path.as_str()).collect()
     }
 
     /// Replaces the dropout of the adapter, which is a matter of training and not of what was trained.
     pub fn set_lora_dropout(&mut self, lora_dropout: f64) {
-        if let Some(lora) = &mut self.lora {
-            lora.lora_dropout = lora_dropout;
+        if let Some(adapter) = &mut self.adapter {
+            adapter.config.lora_dropout = lora_dropout;
         }
     }
 
@@ -184,13 +182,16 @@ impl CausalLm {
 
     /// What an adapter's configuration says of this one. Layers are named by the ends of their paths where those
     /// tell them apart.
-    fn adapter_config(&self, config: &LoraConfig, base: BaseModel) -> Value {
-        let linears = self.layers.iter().flat_map(crate::layer::Layer::linears);
-        let (adapted, others): (Vec<&Module>, Vec<&Module>) =
-            linears.flat_map(|linear| &linear.modules).partition(|module| module.lora.is_some());
-        let mut modules: BTreeSet<&str> = adapted.iter().map(|module| short(&module.path)).collect();
-        if others.iter().any(|module| modules.contains(short(&module.path))) {
-            modules = adapted.iter().map(|module| module.path.as_str()).collect();
+    fn adapter_config(&self, adapter: &Adapter, base: BaseModel) -> Value {
+        let config = &adapter.config;
+        let adapted: Vec<&AdaptedModule> = adapter.modules().collect();
+        let paths: BTreeSet<&str> = adapted.iter().map(|module| module.path.as_str()).collect();
+        let mut modules: BTreeSet<&str> = paths.iter().map(|path| short(path)).collect();
+        let all =
+            self.layers.iter().flat_map(crate::layer::Layer::linears).flat_map(|linear| &linear.modules);
+        let mut others = all.filter(|module| !paths.contains(module.path.as_str()));
+        if others.any(|module| modules.contains(short(&module.path))) {
+            modules = paths;
         }
         let ranks = exceptions(&adapted, |lora| json!(lora.a.dims()[0]), &json!(config.r));
         let alphas = exceptions(&adapted, |lora| number(lora.alpha), &number(config.lora_alpha));
@@ -221,9 +222,13 @@ impl CausalLm {
 }
 
 /// The values of layers that differ from the usual one, by path.
-fn exceptions(adapted: &[&Module], value: impl Fn(&Lora) -> Value, usual: &Value) -> Map<String, Value> {
-    let of = |module: &&Module| Some((module.path.clone(), value(module.lora.as_ref()?)));
-    adapted.iter().filter_map(of).filter(|(_, value)| value != usual).collect()
+fn exceptions(
+    adapted: &[&AdaptedModule],
+    value: impl Fn(&Lora) -> Value,
+    usual: &Value,
+) -> Map<String, Value> {
+    let of = |module: &&AdaptedModule| (module.path.clone(), value(&module.lora));
+    adapted.iter().map(of).filter(|(_, value)| value != usual).collect()
 }
 
 /// An adapter has something, and both halves of everything.

@@ -6,11 +6,11 @@ use half::{bf16, f16};
 use crate::config::ModelConfig;
 use crate::decoder::CausalLm;
 use crate::error::ModelError;
-use crate::heads::Heads;
-use crate::layer::{HeadNorms, Layer, Norm};
+use crate::layer::{HeadNorms, Layer, Norm, OutputNorms};
 use crate::linear::{Linear, Module};
 use crate::random::{Key, normal};
-use crate::rope::frequencies;
+use crate::spec::DecoderSpec;
+use crate::weight::Weight;
 use crate::weights::Checkpoint;
 
 /// Gives the numbers of a tensor, named by Hugging Face, piece by piece.
@@ -54,6 +54,7 @@ impl Filling {
 /// Where tensors come from, and where they go.
 struct Assembly<'a> {
     config: &'a ModelConfig,
+    spec: DecoderSpec,
     device: &'a Device,
     dtype: DType,
     numbers: Numbers<'a>,
@@ -76,7 +77,14 @@ impl CausalLm {
         let config = checkpoint.config();
         let mut fetch =
             |name: &str, shape: &[usize], visit: &mut dyn FnMut(&[f32])| checkpoint.visit(name, shape, visit);
-        let model = Assembly { config, device, dtype, numbers: Numbers::Host(&mut fetch) }.model()?;
+        let model = Assembly {
+            config,
+            spec: DecoderSpec::of(config),
+            device,
+            dtype,
+            numbers: Numbers::Host(&mut fetch),
+        }
+        .model()?;
         checkpoint.finish()?;
         Ok(model.described_by(checkpoint.description()))
     }
@@ -87,6 +95,17 @@ impl CausalLm {
     /// # Panics
     /// Never: no drawn tensor is missing or of another shape.
     pub fn random(config: &ModelConfig, device: &Device, dtype: DType, seed: u64) -> Self {
+        Self::random_as(config, DecoderSpec::of(config), device, dtype, seed)
+    }
+
+    /// As [`CausalLm::random`], of another specification than the configuration's.
+    pub(crate) fn random_as(
+        config: &ModelConfig,
+        spec: DecoderSpec,
+        device: &Device,
+        dtype: DType,
+        seed: u64,
+    ) -> Self {
         #[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
         let std = config.initializer_range as f32;
         let mut fetch = |name: &str, shape: &[usize], visit: &mut dyn FnMut(&[f32])| {
@@ -98,7 +117,7 @@ impl CausalLm {
             });
             Ok(())
         };
-        let assembly = Assembly { config, device, dtype, numbers: Numbers::Host(&mut fetch) };
+        let assembly = Assembly { config, spec, device, dtype, numbers: Numbers::Host(&mut fetch) };
         assembly.model().expect("random weights cannot be missing")
     }
 
@@ -110,7 +129,7 @@ impl CausalLm {
     pub fn random_on_device(config: &ModelConfig, device: &Device, dtype: DType, seed: u64) -> Self {
         device.seed(seed);
         let numbers = Numbers::Device(config.initializer_range);
-        let assembly = Assembly { config, device, dtype, numbers };
+        let assembly = Assembly { config, spec: DecoderSpec::of(config), device, dtype, numbers };
         assembly.model().expect("random weights cannot be missing")
     }
 }
@@ -126,13 +145,13 @@ impl Assembly<'_> {
             if config.tie_word_embeddings { None } else { Some(self.matrix("lm_head.weight", table)?) };
         Ok(CausalLm {
             description: config.clone().into(),
-            frequencies: frequencies(config),
-            embed,
+            spec: self.spec,
+            embed: Weight::Dense(embed),
             layers,
             norm,
-            head,
+            head: head.map(Weight::Dense),
             trained: false,
-            lora: None,
+            adapter: None,
         })
     }
 
@@ -142,13 +161,9 @@ impl Assembly<'_> {
         let (hidden, query, key_value) = (config.hidden_size, config.query_size(), config.key_value_size());
         let inner = config.intermediate_size;
         let bias = config.attention_bias;
-        let head_norms = config.architecture.has_query_key_norm();
+        let spec = self.spec.blocks[number];
         Ok(Layer {
-            heads: Heads {
-                kv: config.num_key_value_heads,
-                group: config.num_attention_heads / config.num_key_value_heads,
-                dim: config.head_dim,
-            },
+            spec,
             input_norm: self.norm(path("input_layernorm"), hidden)?,
             q: self.linear(&[(path("self_attn.q_proj"), query)], hidden, bias)?,
             kv: self.linear(
@@ -156,7 +171,7 @@ impl Assembly<'_> {
                 hidden,
                 bias,
             )?,
-            head_norms: if head_norms {
+            head_norms: if spec.head_norms {
                 Some(HeadNorms {
                     q: self.norm(path("self_attn.q_norm"), config.head_dim)?,
                     k: self.norm(path("self_attn.k_norm"), config.head_dim)?,
@@ -165,13 +180,28 @@ impl Assembly<'_> {
                 None
             },
             o: self.linear(&[(path("self_attn.o_proj"), hidden)], query, false)?,
-            post_norm: self.norm(path("post_attention_layernorm"), hidden)?,
+            post_norm: self.norm(
+                path(if spec.output_norms {
+                    "pre_feedforward_layernorm"
+                } else {
+                    "post_attention_layernorm"
+                }),
+                hidden,
+            )?,
             gate_up: self.linear(
                 &[(path("mlp.gate_proj"), inner), (path("mlp.up_proj"), inner)],
                 hidden,
                 false,
             )?,
             down: self.linear(&[(path("mlp.down_proj"), hidden)], inner, false)?,
+            output_norms: if spec.output_norms {
+                Some(OutputNorms {
+                    attention: self.norm(path("post_attention_layernorm"), hidden)?,
+                    feed_forward: self.norm(path("post_feedforward_layernorm"), hidden)?,
+                })
+            } else {
+                None
+            },
         })
     }
 
@@ -191,11 +221,11 @@ impl Assembly<'_> {
         let stacked = modules.iter().map(|(path, outputs)| {
             let columns = start..start + outputs;
             start = columns.end;
-            Module { path: path.clone(), columns, lora: None }
+            Module { path: path.clone(), columns }
         });
         let stacked: Vec<Module> = stacked.collect();
         Ok(Linear {
-            weight: self.filled(&named("weight", &[input]), [outputs, input])?,
+            weight: Weight::Dense(self.filled(&named("weight", &[input]), [outputs, input])?),
             bias: if bias { Some(self.filled(&named("bias", &[]), [1, outputs])?) } else { None },
             modules: stacked,
             trained: false,
@@ -206,7 +236,7 @@ impl Assembly<'_> {
         let weight = self.filled(&[(format!("{path}.weight"), vec![width])], [1, width])?;
         #[expect(clippy::cast_possible_truncation, reason = "epsilon is added to an f32")]
         let epsilon = self.config.rms_norm_eps as f32;
-        Ok(Norm { path, weight, epsilon, trained: false })
+        Ok(Norm { path, weight, epsilon, offset: self.spec.norm_offset, trained: false })
     }
 
     fn matrix(&mut self, name: &str, shape: [usize; 2]) -> Result<Tensor<2>, ModelError> {

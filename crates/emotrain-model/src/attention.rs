@@ -9,8 +9,8 @@ use std::ops::Range;
 use burn::tensor::Tensor;
 
 use crate::batch::{Batch, Visible};
-use crate::heads::Heads;
 use crate::kernels::{Scores, attention_probabilities, attention_scores_backward, log_sum_exp};
+use crate::spec::{AttentionSpec, Heads};
 
 /// Queries per block.
 const BLOCK: usize = 128;
@@ -57,10 +57,6 @@ impl Block {
 }
 
 impl Heads {
-    fn scale(self) -> f32 {
-        (self.dim as f32).sqrt().recip()
-    }
-
     /// Rows of a `[N, kv·group·d]` tensor as `[K, G, Q, d]`.
     fn query_block(self, q: &Tensor<2>, rows: &Range<usize>) -> Tensor<4> {
         let block = q.clone().narrow(0, rows.start, rows.len());
@@ -78,7 +74,9 @@ impl Heads {
         let [_, _, queries, width] = block.dims();
         block.reshape([self.kv, self.group * queries, width])
     }
+}
 
+impl AttentionSpec {
     /// # Shapes
     /// `q` `[Q, kv·group·d]`, `kv` `[N, 2·kv·d]` → output like `q`, and a log-sum-exp `[K, G, Q, 1]` per block.
     pub(crate) fn attend(
@@ -92,7 +90,11 @@ impl Heads {
             let scores = self.scores(q, kv, block);
             let log_sum = log_sum_exp(&scores);
             let probabilities = attention_probabilities(scores, &log_sum);
-            outputs.push(self.token_major(probabilities.matmul(self.key_block(kv, &block.keys, 1))));
+            outputs.push(self.heads.token_major(probabilities.matmul(self.heads.key_block(
+                kv,
+                &block.keys,
+                1,
+            ))));
             log_sums.push(log_sum);
         }
         (Tensor::cat(outputs, 0), log_sums)
@@ -113,24 +115,25 @@ impl Heads {
         let mut kv_grad = Tensor::zeros(kv.dims(), (&kv.device(), kv.dtype()));
         for (block, log_sum) in blocks.iter().zip(log_sums) {
             let probabilities = attention_probabilities(self.scores(q, kv, block), log_sum);
-            let out_grad = self.query_block(grad, &block.queries);
-            let values = self.key_block(kv, &block.keys, 1);
+            let out_grad = self.heads.query_block(grad, &block.queries);
+            let values = self.heads.key_block(kv, &block.keys, 1);
             let probability_grad = out_grad.matmul(values.transpose());
-            let out_grad = self.head_major(grad, &block.queries);
-            let value_grad = self.grouped(probabilities.clone()).transpose().matmul(out_grad);
-            let score_grad = attention_scores_backward(probabilities, probability_grad, self.scale());
-            let keys = self.key_block(kv, &block.keys, 0);
-            query_grads.push(self.token_major(score_grad.clone().matmul(keys)));
-            let queries = self.head_major(q, &block.queries);
-            let key_grad = self.grouped(score_grad).transpose().matmul(queries);
-            kv_grad = self.add_key_values(kv_grad, [key_grad, value_grad], &block.keys);
+            let out_grad = self.heads.head_major(grad, &block.queries);
+            let value_grad = self.heads.grouped(probabilities.clone()).transpose().matmul(out_grad);
+            let score_grad = attention_scores_backward(probabilities, probability_grad, self.scale);
+            let keys = self.heads.key_block(kv, &block.keys, 0);
+            query_grads.push(self.heads.token_major(score_grad.clone().matmul(keys)));
+            let queries = self.heads.head_major(q, &block.queries);
+            let key_grad = self.heads.grouped(score_grad).transpose().matmul(queries);
+            kv_grad = self.heads.add_key_values(kv_grad, [key_grad, value_grad], &block.keys);
         }
         (Tensor::cat(query_grads, 0), kv_grad)
     }
 
-    fn scores<'a>(self, q: &Tensor<2>, kv: &Tensor<2>, block: &'a Block) -> Scores<'a> {
-        let keys = self.key_block(kv, &block.keys, 0);
-        let raw = self.query_block(q, &block.queries).matmul(keys.transpose());
-        Scores { raw, visible: &block.visible, scale: self.scale() }
+    fn scores(self, q: &Tensor<2>, kv: &Tensor<2>, block: &Block) -> Scores {
+        let keys = self.heads.key_block(kv, &block.keys, 0);
+        let raw = self.heads.query_block(q, &block.queries).matmul(keys.transpose());
+        let visible = block.visible.iter().map(|visible| visible.within(self.window)).collect();
+        Scores { raw, visible, scale: self.scale }
     }
 }

@@ -2,9 +2,10 @@
 
 use std::ops::Range;
 
-/// What one row sees of its segment's keys: `0..prefix` and `own_start..own_end` (offsets in the segment).
+/// What one row sees of its segment's keys: `first..prefix` and `own_start..own_end` (offsets in the segment).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Visible {
+    pub(crate) first: usize,
     pub(crate) prefix: usize,
     pub(crate) own_start: usize,
     pub(crate) own_end: usize,
@@ -13,11 +14,23 @@ pub(crate) struct Visible {
 impl Visible {
     /// A row of a plain causal sequence: all keys up to and with its own.
     pub(crate) fn causal(row: usize) -> Self {
-        Self { prefix: row + 1, own_start: row + 1, own_end: row + 1 }
+        Self { first: 0, prefix: row + 1, own_start: row + 1, own_end: row + 1 }
     }
 
     pub(crate) fn sees(self, key: usize) -> bool {
-        key < self.prefix || (self.own_start..self.own_end).contains(&key)
+        (self.first..self.prefix).contains(&key) || (self.own_start..self.own_end).contains(&key)
+    }
+
+    /// Of this the last `window` positions, the row's own included; a branch's positions go on from the prefix.
+    pub(crate) fn within(self, window: Option<usize>) -> Self {
+        let Some(window) = window else { return self };
+        let seen = self.prefix + self.own_end - self.own_start;
+        let hidden = seen.saturating_sub(window);
+        Self {
+            first: self.first.max(hidden.min(self.prefix)),
+            own_start: self.own_start + hidden.saturating_sub(self.prefix),
+            ..self
+        }
     }
 
     /// One past the last visible key.
@@ -86,6 +99,7 @@ impl Batch {
                 let (&last, fed) = completion.split_last().expect("a completion needs a token");
                 let own_start = batch.ids.len() - start;
                 batch.push_rows(fed, prompt.len(), |row| Visible {
+                    first: 0,
                     prefix: prompt.len(),
                     own_start,
                     own_end: own_start + row + 1,
@@ -149,6 +163,18 @@ mod tests {
         assert_eq!(batch.segments, [0..3, 3..4]);
         let targets = [Target { row: 1, id: 7 }, Target { row: 2, id: 8 }, Target { row: 3, id: 2 }];
         assert_eq!(batch.targets, targets);
+    }
+
+    #[test]
+    fn a_window_hides_what_is_further_back() {
+        let sees = |visible: Visible| (0..12).filter(|&key| visible.sees(key)).collect::<Vec<_>>();
+        assert_eq!(sees(Visible::causal(6).within(Some(3))), [4, 5, 6]);
+        assert_eq!(sees(Visible::causal(1).within(Some(3))), [0, 1]);
+        // A branch of three rows behind another, on a prompt of four: its positions are 4, 5 and 6.
+        let branch = Visible { first: 0, prefix: 4, own_start: 7, own_end: 10 };
+        assert_eq!(sees(branch.within(Some(5))), [2, 3, 7, 8, 9]);
+        assert_eq!(sees(branch.within(Some(2))), [8, 9]);
+        assert_eq!(sees(branch.within(None)), sees(branch));
     }
 
     #[test]

@@ -1,47 +1,33 @@
-//! The decoder: one code for Llama, Qwen2 and Qwen3, its training pass and its scores.
+//! The decoder: one code for Llama, Qwen2 and Qwen3; what it is made of. How it is run stands in `pass`.
 
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 
-use crate::attention::blocks;
-use crate::batch::{Batch, Target};
 use crate::config::{ModelConfig, ModelDescription};
 use crate::error::ModelError;
-use crate::gradients::Gradients;
-use crate::head::{head_loss, target_log_probabilities};
-use crate::kernels::{Rotation, Rows, add, linear};
-use crate::layer::{Layer, Norm, Pass};
-use crate::linear::{Dropout, Module};
-use crate::lora::{Lora, LoraConfig};
-use crate::random::{Key, uniform};
+use crate::layer::{Layer, Norm};
+use crate::lora::{Adapter, LayerAdapter, LinearAdapter, LoraConfig};
+use crate::spec::DecoderSpec;
+use crate::weight::Weight;
 
 /// A causal language model: token ids in, losses, gradients, scores and logits out.
 #[derive(Clone, Debug)]
 pub struct CausalLm {
     pub(crate) description: ModelDescription,
-    pub(crate) frequencies: Vec<f32>,
+    pub(crate) spec: DecoderSpec,
     /// `[V, D]`.
-    pub(crate) embed: Tensor<2>,
+    pub(crate) embed: Weight,
     pub(crate) layers: Vec<Layer>,
     pub(crate) norm: Norm,
     /// `[V, D]`; `None` where the embedding serves as head.
-    pub(crate) head: Option<Tensor<2>>,
+    pub(crate) head: Option<Weight>,
     /// Whether all base weights are trained.
     pub(crate) trained: bool,
-    pub(crate) lora: Option<LoraConfig>,
+    /// What is trained instead, where not all base weights are.
+    pub(crate) adapter: Option<Adapter>,
 }
 
-/// How a training pass is run.
-#[derive(Clone, Copy, Debug)]
-pub struct PassOptions {
-    /// What each target's gradient is multiplied by: 1 / supervised tokens of the accumulation window.
-    pub factor: f64,
-    /// The key of this micro-batch's dropout masks and noise.
-    pub random: Key,
-    /// Alpha of `NEFTune`: how much noise the embeddings get; 0 for none.
-    pub neftune_noise_alpha: f64,
-    /// Whether layers keep their input alone and are computed again in the backward pass.
-    pub gradient_checkpointing: bool,
-}
+/// The adapter of a layer of a model without one.
+static NO_ADAPTER: LayerAdapter = LayerAdapter([const { LinearAdapter::none() }; 5]);
 
 impl CausalLm {
     /// The model's shape.
@@ -61,7 +47,7 @@ impl CausalLm {
 
     /// The adapter's settings, once [`CausalLm::add_lora`] has run.
     pub fn lora(&self) -> Option<&LoraConfig> {
-        self.lora.as_ref()
+        self.adapter.as_ref().map(|adapter| &adapter.config)
     }
 
     /// Where the weights are.
@@ -80,36 +66,41 @@ impl CausalLm {
                 known: self.linear_names(),
             });
         }
-        self.adapt(seed, |path| config.targets(short(path)).then(|| config.clone()));
-        self.lora = Some(config.clone());
+        self.adapter = Some(
+            self.fresh_adapter(config, seed, &|path| config.targets(short(path)).then(|| config.clone())),
+        );
         Ok(())
     }
 
-    /// Gives a fresh adapter to every linear layer for whose path there are settings, and takes it from the others.
-    pub(crate) fn adapt(&mut self, seed: u64, settings: impl Fn(&str) -> Option<LoraConfig>) {
+    /// A fresh adapter of every linear layer for whose path there are settings.
+    pub(crate) fn fresh_adapter(
+        &self,
+        config: &LoraConfig,
+        seed: u64,
+        settings: &dyn Fn(&str) -> Option<LoraConfig>,
+    ) -> Adapter {
         let device = self.device();
-        for linear in self.layers.iter_mut().flat_map(Layer::linears_mut) {
-            let [_, input] = linear.weight.dims();
-            for Module { path, columns, lora } in &mut linear.modules {
-                let shape = [columns.len(), input];
-                *lora = settings(path).map(|config| Lora::new(&config, path, shape, (&device, seed)));
-            }
-        }
+        let linear = |linear| LinearAdapter::new(linear, settings, &device, seed);
+        let layers = self.layers.iter().map(|layer| LayerAdapter(layer.linears().map(linear)));
+        Adapter { config: config.clone(), layers: layers.collect() }
+    }
+
+    /// The same base without an adapter; its memory is shared, not copied.
+    #[must_use]
+    pub fn base(&self) -> Self {
+        Self { adapter: None, ..self.clone() }
+    }
+
+    /// The part of the adapter that belongs to a layer.
+    pub(crate) fn layer_adapter(&self, number: usize) -> &LayerAdapter {
+        self.adapter.as_ref().map_or(&NO_ADAPTER, |adapter| &adapter.layers[number])
     }
 
     /// Makes every weight of the base trainable (`method = "full"`).
     pub fn train_all(&mut self) {
         self.trained = true;
         self.norm.trained = true;
-        for layer in &mut self.layers {
-            for linear in layer.linears_mut() {
-                linear.trained = true;
-            }
-            let heads = layer.head_norms.iter_mut().flat_map(|norms| [&mut norms.q, &mut norms.k]);
-            for norm in [&mut layer.input_norm, &mut layer.post_norm].into_iter().chain(heads) {
-                norm.trained = true;
-            }
-        }
+        self.layers.iter_mut().for_each(Layer::train);
     }
 
     /// The short names (`q_proj`, …) of the decoder blocks' linear layers.
@@ -126,116 +117,22 @@ impl CausalLm {
     /// The trained parameters by name, in a fixed order.
     pub fn parameters(&mut self) -> Vec<(String, &mut Tensor<2>)> {
         let mut parameters = Vec::new();
-        let mut visit = |name, tensor| parameters.push((name, tensor));
-        let Self { embed, layers, norm, head, trained, .. } = self;
+        let Self { embed, layers, norm, head, trained, adapter, .. } = self;
         if *trained {
-            visit("model.embed_tokens.weight".to_owned(), embed);
-        }
-        for layer in layers {
-            layer.parameters(&mut visit);
-        }
-        if *trained {
+            let mut visit = |name, tensor| parameters.push((name, tensor));
+            visit("model.embed_tokens.weight".to_owned(), embed.trained());
+            for layer in layers {
+                layer.parameters(&mut visit);
+            }
             visit(format!("{}.weight", norm.path), &mut norm.weight);
             if let Some(head) = head {
-                visit("lm_head.weight".to_owned(), head);
+                visit("lm_head.weight".to_owned(), head.trained());
             }
         }
+        let adapted = adapter.iter_mut().flat_map(|adapter| &mut adapter.layers);
         parameters
-    }
-
-    /// One micro-batch: adds `factor` times the gradient of the summed negative log-likelihood of the batch's
-    /// targets to `gradients`, and returns the negative log-likelihood of each, `[targets]` in f32, in the batch's order.
-    ///
-    /// # Panics
-    /// If the batch has no target.
-    pub fn forward_backward(
-        &self,
-        batch: &Batch,
-        options: PassOptions,
-        gradients: &mut Gradients,
-    ) -> Tensor<1> {
-        assert!(!batch.targets.is_empty(), "a micro-batch needs a supervised token");
-        let p = self.lora.as_ref().map_or(0.0, |lora| lora.lora_dropout);
-        #[expect(clippy::cast_possible_truncation, reason = "a probability")]
-        let dropout = (p > 0.0).then_some(Dropout { p: p as f32, key: options.random });
-        let rows = batch.target_rows();
-        let passes = Passes::new(self, batch, Some(&rows), dropout);
-
-        let (mut x, ids) = self.embedded(batch.ids.iter().copied());
-        if options.neftune_noise_alpha > 0.0 {
-            x = neftune(x, batch, options);
-        }
-        let mut tapes = Vec::with_capacity(self.layers.len());
-        for (number, layer) in self.layers.iter().enumerate() {
-            let input = options.gradient_checkpointing.then(|| x.clone());
-            let (out, tape) = layer.forward(x, passes.of(number));
-            tapes.push(match input {
-                Some(input) => Kept::Input(input),
-                None => Kept::Tape(tape),
-            });
-            x = out;
-        }
-
-        let hidden = self.norm.forward(x.clone());
-        let targets = among(&batch.targets, &rows);
-        let head = head_loss(&hidden, self.head_weight(), &targets, (options.factor, self.trained));
-        if let Some(weight) = head.weight {
-            gradients.add(
-                if self.head.is_some() { "lm_head.weight" } else { "model.embed_tokens.weight" },
-                weight,
-            );
-        }
-        let mut grad = self.norm.backward(head.hidden, x, gradients);
-        for (number, (layer, kept)) in self.layers.iter().zip(tapes).enumerate().rev() {
-            let pass = passes.of(number);
-            let tape = match kept {
-                Kept::Tape(tape) => tape,
-                Kept::Input(x) => layer.forward(x, pass).1,
-            };
-            let wanted = number > 0 || self.trained;
-            match layer.backward(grad, tape, (pass, wanted), gradients) {
-                Some(input) => grad = input,
-                None => return head.losses,
-            }
-        }
-        if self.trained {
-            let [vocabulary, _] = self.embed.dims();
-            gradients.add("model.embed_tokens.weight", ids.spread(grad, vocabulary));
-        }
-        head.losses
-    }
-
-    /// The natural logarithm of the probability of each target of the batch, in order.
-    pub fn log_probabilities(&self, batch: &Batch) -> Vec<f32> {
-        let rows = batch.target_rows();
-        let hidden = self.hidden(batch, Some(&rows));
-        target_log_probabilities(&hidden, self.head_weight(), &among(&batch.targets, &rows))
-    }
-
-    /// The logits after every token of `ids`, `[T, V]`: for comparing models, training never forms them.
-    pub fn logits(&self, ids: &[u32]) -> Tensor<2> {
-        let hidden = self.hidden(&Batch::plain(ids), None);
-        linear(hidden, self.head_weight()).cast(DType::F32)
-    }
-
-    /// Hidden states after the final norm, `[rows, D]`.
-    fn hidden(&self, batch: &Batch, rows: Option<&[usize]>) -> Tensor<2> {
-        let passes = Passes::new(self, batch, rows, None);
-        let (mut x, _) = self.embedded(batch.ids.iter().copied());
-        for (number, layer) in self.layers.iter().enumerate() {
-            x = layer.forward(x, passes.of(number)).0;
-        }
-        self.norm.forward(x)
-    }
-
-    pub(crate) fn head_weight(&self) -> &Tensor<2> {
-        self.head.as_ref().unwrap_or(&self.embed)
-    }
-
-    /// The embeddings of tokens, `[T, D]`, with the rows of the table that they are.
-    pub(crate) fn embedded(&self, ids: impl IntoIterator<Item = u32>) -> (Tensor<2>, Rows) {
-        let rows = Rows::new(ids.into_iter().map(|id| id as usize).collect(), &self.device());
-        (rows.of(&self.embed), rows)
+            .extend(adapted.flat_map(|LayerAdapter(linears)| linears).flat_map(LinearAdapter::parameters));
+        parameters
     }
 
     /// The base's tensors by Hugging Face name with their shapes, for saving and for hashing.
@@ -245,7 +142,7 @@ impl CausalLm {
             let [rows, columns] = tensor.dims();
             tensors.push((name, if vector { vec![columns] } else { vec![rows, columns] }, tensor));
         };
-        visit("model.embed_tokens.weight".to_owned(), self.embed.clone(), false);
+        visit("model.embed_tokens.weight".to_owned(), self.embed.dense(), false);
         for layer in &self.layers {
             for linear in layer.linears() {
                 linear.base_tensors(&mut visit);
@@ -256,77 +153,10 @@ impl CausalLm {
         }
         visit(format!("{}.weight", self.norm.path), self.norm.weight.clone(), true);
         if let Some(head) = &self.head {
-            visit("lm_head.weight".to_owned(), head.clone(), false);
+            visit("lm_head.weight".to_owned(), head.dense(), false);
         }
         tensors
     }
-}
-
-/// Embeddings with the noise of `NEFTune`: uniform within `alpha / √(L·D)`, `L` being the sequence's own length
-/// (Jain et al. 2023, Algorithm 1). It does not depend on any weight, so the backward pass does not see it.
-fn neftune(x: Tensor<2>, batch: &Batch, options: PassOptions) -> Tensor<2> {
-    let [rows, width] = x.dims();
-    let key = options.random.named("neftune");
-    let mut noise = Vec::with_capacity(rows * width);
-    for (number, segment) in batch.segments.iter().enumerate() {
-        let size = segment.len() * width;
-        #[expect(clippy::cast_possible_truncation, reason = "a small bound")]
-        let bound = (options.neftune_noise_alpha / (size as f64).sqrt()) as f32;
-        noise.extend(uniform(key.with(number as u64), size, bound));
-    }
-    let options = (&x.device(), x.dtype());
-    add(x, &Tensor::from_data(TensorData::new(noise, [rows, width]), options))
-}
-
-/// What a layer leaves behind for its backward.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a handful exist at a time, each holding megabytes behind pointers"
-)]
-enum Kept {
-    Tape(crate::layer::Tape),
-    Input(Tensor<2>),
-}
-
-/// The pass of all layers but the last, and that of the last, which answers for the target rows only.
-struct Passes {
-    inner: Pass,
-    last: Option<Pass>,
-    layers: usize,
-}
-
-impl Passes {
-    fn new(model: &CausalLm, batch: &Batch, rows: Option<&[usize]>, dropout: Option<Dropout>) -> Self {
-        let rotation = Rotation::new(&batch.positions, &model.frequencies, &model.device());
-        let inner = Pass {
-            blocks: blocks(batch, None),
-            key_rotation: rotation.clone(),
-            query_rotation: rotation.clone(),
-            rows: None,
-            dropout,
-        };
-        let last = rows.map(|rows| {
-            let index = Rows::new(rows.to_vec(), &model.device());
-            Pass {
-                blocks: blocks(batch, Some(rows)),
-                query_rotation: rotation.select(&index),
-                key_rotation: rotation,
-                rows: Some(index),
-                dropout,
-            }
-        });
-        Self { inner, last, layers: model.layers.len() }
-    }
-
-    fn of(&self, layer: usize) -> &Pass {
-        self.last.as_ref().filter(|_| layer + 1 == self.layers).unwrap_or(&self.inner)
-    }
-}
-
-/// The targets with their rows counted among `rows`.
-fn among(targets: &[Target], rows: &[usize]) -> Vec<Target> {
-    let place = |row: usize| rows.partition_point(|&r| r < row);
-    targets.iter().map(|target| Target { row: place(target.row), id: target.id }).collect()
 }
 
 /// The last part of a module's path.

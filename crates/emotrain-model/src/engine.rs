@@ -101,7 +101,7 @@ pub(crate) enum Engine {
 impl Engine {
     /// The form that fits the model's device and dtype.
     pub(crate) fn new(model: &CausalLm, precision: Precision) -> Self {
-        if is_host(&model.embed) {
+        if is_host(&model.embed.dense()) {
             Self::Host(Box::new(HostModel::new(model, precision)))
         } else {
             Self::Tensors(Box::new(model.clone()))

@@ -4,7 +4,8 @@
 use burn::tensor::Tensor;
 
 use crate::batch::Target;
-use crate::kernels::{self, add, cross_entropy, linear};
+use crate::kernels::{self, add, cross_entropy};
+use crate::weight::Weight;
 
 /// Rows whose logits exist at one time.
 const PIECE: usize = 256;
@@ -25,13 +26,13 @@ pub(crate) struct HeadLoss {
 /// `hidden` `[M, D]`, `weight` `[V, D]`.
 pub(crate) fn head_loss(
     hidden: &Tensor<2>,
-    weight: &Tensor<2>,
+    weight: &Weight,
     targets: &[Target],
     (factor, train_weight): (f64, bool),
 ) -> HeadLoss {
     let (mut losses, mut grads, mut weight_grad) = (Vec::new(), Vec::new(), None::<Tensor<2>>);
     for (piece, targets) in pieces(hidden, targets) {
-        let logits = linear(piece.clone(), weight);
+        let logits = weight.times(piece.clone());
         let (piece_losses, grad) = cross_entropy(logits, &targets, factor);
         losses.push(piece_losses);
         if train_weight {
@@ -41,7 +42,7 @@ pub(crate) fn head_loss(
                 None => piece_grad,
             });
         }
-        grads.push(grad.matmul(weight.clone()));
+        grads.push(weight.times_transposed(grad));
     }
     HeadLoss { losses: Tensor::cat(losses, 0), hidden: Tensor::cat(grads, 0), weight: weight_grad }
 }
@@ -50,11 +51,7 @@ pub(crate) fn head_loss(
 ///
 /// # Shapes
 /// `hidden` `[M, D]`, `weight` `[V, D]` → `[targets]`.
-pub(crate) fn target_log_probabilities(
-    hidden: &Tensor<2>,
-    weight: &Tensor<2>,
-    targets: &[Target],
-) -> Vec<f32> {
+pub(crate) fn target_log_probabilities(hidden: &Tensor<2>, weight: &Weight, targets: &[Target]) -> Vec<f32> {
     let mut values = vec![0.0; targets.len()];
     let mut start = 0;
     for (piece, _) in pieces(hidden, &[]) {
@@ -63,7 +60,7 @@ pub(crate) fn target_log_probabilities(
             (0..targets.len()).filter(|&t| (start..start + rows).contains(&targets[t].row)).collect();
         let local: Vec<Target> =
             here.iter().map(|&t| Target { row: targets[t].row - start, id: targets[t].id }).collect();
-        let logits = linear(piece, weight);
+        let logits = weight.times(piece);
         for (place, value) in here.into_iter().zip(kernels::target_log_probabilities(logits, &local)) {
             values[place] = value;
         }

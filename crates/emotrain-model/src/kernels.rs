@@ -9,6 +9,7 @@ mod cross_entropy;
 mod dropout;
 mod elementwise;
 mod fused;
+mod gated;
 mod gelu;
 mod head_rows;
 mod host;
@@ -20,7 +21,6 @@ mod rope;
 mod rows;
 mod self_attention;
 mod softmax;
-mod swiglu;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +28,7 @@ pub use adamw::{AdamW, Moments};
 pub(crate) use cross_entropy::{cross_entropy, target_log_probabilities};
 pub(crate) use dropout::dropout;
 pub(crate) use elementwise::{add, add_columns, scale, sum_of_squares, sum_rows};
+pub(crate) use gated::{gated, gated_backward, gated_row};
 pub(crate) use gelu::bias_gelu;
 pub(crate) use host::{for_rows, is_host, read, slice};
 pub(crate) use layer_norm::{LayerNorm, add_layer_norm};
@@ -40,4 +41,3 @@ pub(crate) use self_attention::{Projected, self_attention};
 pub(crate) use softmax::{
     Scores, attention_probabilities, attention_scores_backward, log_sum_exp, log_sum_exp_row,
 };
-pub(crate) use swiglu::{swiglu, swiglu_backward, swiglu_row};

@@ -4,16 +4,17 @@
 //! base weight, no stored copy of what can be computed again cheaply (normalised inputs, the activation,
 //! attention probabilities, dropout masks), and no graph. The tests hold it against PyTorch's gradients.
 
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor};
 
 use crate::attention::Block;
 use crate::gradients::Gradients;
-use crate::heads::Heads;
 use crate::kernels::{
-    Rotation, Rows, add, head_norm, head_norm_backward, norm_weight_gradient, rms_norm, rotate, swiglu,
-    swiglu_backward,
+    Rotation, Rows, add, gated, gated_backward, head_norm, head_norm_backward, norm_weight_gradient,
+    rms_norm, rotate,
 };
-use crate::linear::{Dropout, Linear, Low, Saved};
+use crate::linear::Linear;
+use crate::lora::{Dropout, LayerAdapter, LinearAdapter, Low, Saved};
+use crate::spec::{BlockSpec, Heads};
 
 /// A root-mean-square norm: weight `[1, D]`, and its name.
 #[derive(Clone, Debug)]
@@ -21,12 +22,19 @@ pub(crate) struct Norm {
     pub(crate) path: String,
     pub(crate) weight: Tensor<2>,
     pub(crate) epsilon: f32,
+    /// Whether the rows are multiplied by the weight and 1.
+    pub(crate) offset: bool,
     pub(crate) trained: bool,
 }
 
 impl Norm {
+    /// What the rows are multiplied by, `[1, D]`; in f32 where it is a sum, as transformers adds it up.
+    pub(crate) fn factor(&self) -> Tensor<2> {
+        if self.offset { self.weight.clone().cast(DType::F32) + 1.0 } else { self.weight.clone() }
+    }
+
     pub(crate) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        rms_norm(x, &self.weight, self.epsilon)
+        rms_norm(x, &self.factor(), self.epsilon)
     }
 
     pub(crate) fn backward(&self, grad: Tensor<2>, x: Tensor<2>, gradients: &mut Gradients) -> Tensor<2> {
@@ -35,7 +43,7 @@ impl Norm {
 
     /// The norm of each of the first `heads` heads of a row on its own.
     fn heads(&self, x: Tensor<2>, heads: usize) -> Tensor<2> {
-        head_norm(x, heads, &self.weight, self.epsilon)
+        head_norm(x, heads, &self.factor(), self.epsilon)
     }
 
     fn heads_backward(
@@ -50,7 +58,7 @@ impl Norm {
             let weight = norm_weight_gradient(&grad, &x, [heads, dim], self.epsilon);
             gradients.add(&format!("{}.weight", self.path), weight);
         }
-        head_norm_backward(grad, x, heads, &self.weight, self.epsilon)
+        head_norm_backward(grad, x, heads, &self.factor(), self.epsilon)
     }
 }
 
@@ -61,31 +69,60 @@ pub(crate) struct HeadNorms {
     pub(crate) k: Norm,
 }
 
+/// The norms of what attention and feed-forward network add to the residual stream (Gemma).
+#[derive(Clone, Debug)]
+pub(crate) struct OutputNorms {
+    pub(crate) attention: Norm,
+    pub(crate) feed_forward: Norm,
+}
+
 /// One decoder block.
 #[derive(Clone, Debug)]
 pub(crate) struct Layer {
-    pub(crate) heads: Heads,
+    pub(crate) spec: BlockSpec,
     pub(crate) input_norm: Norm,
     pub(crate) q: Linear,
     pub(crate) kv: Linear,
     pub(crate) head_norms: Option<HeadNorms>,
     pub(crate) o: Linear,
+    /// Before the feed-forward network.
     pub(crate) post_norm: Norm,
     pub(crate) gate_up: Linear,
     pub(crate) down: Linear,
+    pub(crate) output_norms: Option<OutputNorms>,
+}
+
+/// Angles of a pass.
+#[derive(Clone)]
+pub(crate) struct Rotations {
+    /// Of all rows: the keys.
+    pub(crate) keys: Rotation,
+    /// Of the rows that go on.
+    pub(crate) queries: Rotation,
 }
 
 /// What all layers of one pass share; the last layer's differs in that it answers for some rows only.
 pub(crate) struct Pass {
     pub(crate) blocks: Vec<Block>,
-    /// Angles of all rows: the keys.
-    pub(crate) key_rotation: Rotation,
-    /// Angles of the rows that go on.
-    pub(crate) query_rotation: Rotation,
+    /// The angles of each of the decoder's frequencies.
+    pub(crate) rotations: Vec<Rotations>,
     /// The rows that go on after this layer, `None` for all.
     pub(crate) rows: Option<Rows>,
     pub(crate) dropout: Option<Dropout>,
 }
+
+/// What one layer is run with.
+#[derive(Clone, Copy)]
+pub(crate) struct LayerRun<'a> {
+    pub(crate) pass: &'a Pass,
+    pub(crate) adapter: &'a LayerAdapter,
+    /// Whether the backward gives the gradient of the input.
+    pub(crate) input: bool,
+}
+
+/// Attention of queries to keys and values, `[Q, kv·group·d]` and `[N, 2·kv·d]` → like the queries, with the
+/// log-sum-exps that its backward needs.
+pub(crate) type Attend<'a> = dyn FnMut(&Tensor<2>, &Tensor<2>) -> (Tensor<2>, Vec<Tensor<4>>) + 'a;
 
 /// What [`Layer::backward`] needs of a forward pass.
 pub(crate) struct Tape {
@@ -99,75 +136,128 @@ pub(crate) struct Tape {
     middle: Tensor<2>,
     gate_up: Tensor<2>,
     low: [Low; 5],
+    /// What attention and feed-forward network gave before their own norms, where there are any.
+    outputs: [Option<Tensor<2>>; 2],
 }
 
 impl Layer {
+    /// The layer over packed segments.
+    ///
     /// # Shapes
     /// `x` `[N, D]` → `[N, D]`, or `[rows, D]` where the pass names rows.
-    pub(crate) fn forward(&self, x: Tensor<2>, pass: &Pass) -> (Tensor<2>, Tape) {
+    pub(crate) fn forward(&self, x: Tensor<2>, run: LayerRun) -> (Tensor<2>, Tape) {
+        self.forward_with(x, run, &mut |q, kv| self.spec.attention.attend(q, kv, &run.pass.blocks))
+    }
+
+    /// The same with an attention of the caller's, who may keep keys and values.
+    pub(crate) fn forward_with(&self, x: Tensor<2>, run: LayerRun, attend: &mut Attend) -> (Tensor<2>, Tape) {
+        let pass = run.pass;
+        let LayerAdapter([q_lora, kv_lora, o_lora, gate_up_lora, down_lora]) = run.adapter;
+        let project = |linear: &Linear, lora: &LinearAdapter, x: Tensor<2>| {
+            lora.forward(&x, linear.forward(x.clone()), pass.dropout)
+        };
         let normed = self.input_norm.forward(x.clone());
-        let (kv, kv_low) = self.kv.forward(&normed, pass.dropout);
-        let (q, q_low) = self.q.forward(&select(normed, pass), pass.dropout);
+        let (kv, kv_low) = project(&self.kv, kv_lora, normed.clone());
+        let (q, q_low) = project(&self.q, q_lora, select(normed, pass));
         let unnormed = self.head_norms.is_some().then(|| (q.clone(), kv.clone()));
         let (q, kv) = self.rotated(q, kv, pass);
 
-        let (attended, log_sums) = self.heads.attend(&q, &kv, &pass.blocks);
-        let (projected, o_low) = self.o.forward(&attended, pass.dropout);
-        let middle = add(projected, &select(x.clone(), pass));
+        let (attended, log_sums) = attend(&q, &kv);
+        let (projected, o_low) = project(&self.o, o_lora, attended.clone());
+        let (update, attention_out) = self.output(projected, |norms| &norms.attention);
+        let middle = add(update, &select(x.clone(), pass));
 
-        let (gate_up, gate_up_low) =
-            self.gate_up.forward(&self.post_norm.forward(middle.clone()), pass.dropout);
-        let (down, down_low) = self.down.forward(&swiglu(gate_up.clone()), pass.dropout);
-        let out = add(down, &middle);
+        let normed = self.post_norm.forward(middle.clone());
+        let (gate_up, gate_up_low) = project(&self.gate_up, gate_up_lora, normed);
+        let (down, down_low) = project(&self.down, down_lora, self.gated(gate_up.clone()));
+        let (update, feed_forward_out) = self.output(down, |norms| &norms.feed_forward);
+        let out = add(update, &middle);
         let low = [q_low, kv_low, o_low, gate_up_low, down_low];
-        (out, Tape { x, unnormed, q, kv, attended, log_sums, middle, gate_up, low })
+        let outputs = [attention_out, feed_forward_out];
+        (out, Tape { x, unnormed, q, kv, attended, log_sums, middle, gate_up, low, outputs })
     }
 
-    /// Adds the gradients of what is trained and returns that of the input, unless `input` is false.
+    /// Adds the gradients of what is trained and returns that of the input, if it is wanted.
     ///
     /// # Shapes
     /// `grad` like the output of the forward → `[N, D]`.
     pub(crate) fn backward(
         &self,
-        grad: Tensor<2>,
+        grad: &Tensor<2>,
         tape: Tape,
-        (pass, input): (&Pass, bool),
+        run: LayerRun,
         gradients: &mut Gradients,
     ) -> Option<Tensor<2>> {
-        let Tape { x, unnormed, q, kv, attended, log_sums, middle, gate_up, low } = tape;
+        let Tape { x, unnormed, q, kv, attended, log_sums, middle, gate_up, low, outputs } = tape;
+        let [attention_out, feed_forward_out] = outputs;
         let [q_low, kv_low, o_low, gate_up_low, down_low] = low;
-        let dropout = pass.dropout;
-        let saved = |x, low| Saved { x, low, dropout, input: true };
-        let wanted = "the gradient of an input that was asked for";
+        let LayerAdapter([q_lora, kv_lora, o_lora, gate_up_lora, down_lora]) = run.adapter;
+        let pass = run.pass;
+        let back = |linear: &Linear, lora: &LinearAdapter, grad: &Tensor<2>, (x, low), gradients: &mut _| {
+            let dx = linear.backward(grad, &x, true, gradients);
+            lora.backward(grad, Saved { x, low, dropout: pass.dropout }, dx, gradients)
+                .expect("the gradient of an input that was asked for")
+        };
 
-        let active = self.down.backward(&grad, saved(swiglu(gate_up.clone()), down_low), gradients);
-        let gate_up_grad = swiglu_backward(active.expect(wanted), gate_up);
-        let normed = self.post_norm.forward(middle.clone());
-        let normed_grad = self.gate_up.backward(&gate_up_grad, saved(normed, gate_up_low), gradients);
-        let normed_grad = self.post_norm.backward(normed_grad.expect(wanted), middle, gradients);
-        let middle_grad = add(normed_grad, &grad);
+        let down_grad = self.output_backward(grad.clone(), feed_forward_out, gradients, |n| &n.feed_forward);
+        let active = (self.gated(gate_up.clone()), down_low);
+        let active_grad = back(&self.down, down_lora, &down_grad, active, gradients);
+        let gate_up_grad = gated_backward(active_grad, gate_up, self.spec.activation);
+        let normed = (self.post_norm.forward(middle.clone()), gate_up_low);
+        let normed_grad = back(&self.gate_up, gate_up_lora, &gate_up_grad, normed, gradients);
+        let middle_grad = add(self.post_norm.backward(normed_grad, middle, gradients), grad);
 
-        let attended_grad = self.o.backward(&middle_grad, saved(attended, o_low), gradients);
+        let o_grad = self.output_backward(middle_grad.clone(), attention_out, gradients, |n| &n.attention);
+        let attended_grad = back(&self.o, o_lora, &o_grad, (attended, o_low), gradients);
         let (q_grad, kv_grad) =
-            self.heads.attend_backward(&attended_grad.expect(wanted), (&q, &kv), &pass.blocks, &log_sums);
+            self.spec.attention.attend_backward(&attended_grad, (&q, &kv), &pass.blocks, &log_sums);
         let (q_grad, kv_grad) = self.rotated_backward((q_grad, kv_grad), unnormed, pass, gradients);
 
         let normed = self.input_norm.forward(x.clone());
-        let saved = |x, low| Saved { x, low, dropout, input };
-        let from_q = self.q.backward(&q_grad, saved(select(normed.clone(), pass), q_low), gradients);
-        let from_kv = self.kv.backward(&kv_grad, saved(normed, kv_low), gradients);
+        let saved = |x, low| Saved { x, low, dropout: pass.dropout };
+        let selected = select(normed.clone(), pass);
+        let from_q = self.q.backward(&q_grad, &selected, run.input, gradients);
+        let from_q = q_lora.backward(&q_grad, saved(selected, q_low), from_q, gradients);
+        let from_kv = self.kv.backward(&kv_grad, &normed, run.input, gradients);
+        let from_kv = kv_lora.backward(&kv_grad, saved(normed, kv_low), from_kv, gradients);
         let normed_grad = add(from_kv?, &spread(from_q?, &x, pass));
         let direct = spread(middle_grad, &x, pass);
         Some(add(self.input_norm.backward(normed_grad, x, gradients), &direct))
     }
 
-    pub(crate) fn rotated(&self, mut q: Tensor<2>, mut kv: Tensor<2>, pass: &Pass) -> (Tensor<2>, Tensor<2>) {
-        let Heads { kv: kv_heads, group, .. } = self.heads;
+    fn gated(&self, gate_up: Tensor<2>) -> Tensor<2> {
+        gated(gate_up, self.spec.activation)
+    }
+
+    /// What is added to the residual stream, and what it was before its own norm.
+    fn output(&self, out: Tensor<2>, norm: impl Fn(&OutputNorms) -> &Norm) -> (Tensor<2>, Option<Tensor<2>>) {
+        match &self.output_norms {
+            Some(norms) => (norm(norms).forward(out.clone()), Some(out)),
+            None => (out, None),
+        }
+    }
+
+    fn output_backward(
+        &self,
+        grad: Tensor<2>,
+        out: Option<Tensor<2>>,
+        gradients: &mut Gradients,
+        norm: impl Fn(&OutputNorms) -> &Norm,
+    ) -> Tensor<2> {
+        match (&self.output_norms, out) {
+            (Some(norms), Some(out)) => norm(norms).backward(grad, out, gradients),
+            _ => grad,
+        }
+    }
+
+    fn rotated(&self, mut q: Tensor<2>, mut kv: Tensor<2>, pass: &Pass) -> (Tensor<2>, Tensor<2>) {
+        let Heads { kv: kv_heads, group, .. } = self.spec.attention.heads;
+        let Rotations { keys, queries } = &pass.rotations[self.spec.rope];
         if let Some(norms) = &self.head_norms {
             q = norms.q.heads(q, kv_heads * group);
             kv = norms.k.heads(kv, kv_heads);
         }
-        (rotate(q, kv_heads * group, &pass.query_rotation), rotate(kv, kv_heads, &pass.key_rotation))
+        (rotate(q, kv_heads * group, queries), rotate(kv, kv_heads, keys))
     }
 
     fn rotated_backward(
@@ -177,9 +267,10 @@ impl Layer {
         pass: &Pass,
         gradients: &mut Gradients,
     ) -> (Tensor<2>, Tensor<2>) {
-        let Heads { kv: kv_heads, group, .. } = self.heads;
-        let q = rotate(q, kv_heads * group, &pass.query_rotation.inverse());
-        let kv = rotate(kv, kv_heads, &pass.key_rotation.inverse());
+        let Heads { kv: kv_heads, group, .. } = self.spec.attention.heads;
+        let Rotations { keys, queries } = &pass.rotations[self.spec.rope];
+        let q = rotate(q, kv_heads * group, &queries.inverse());
+        let kv = rotate(kv, kv_heads, &keys.inverse());
         let (Some(norms), Some((raw_q, raw_kv))) = (&self.head_norms, unnormed) else { return (q, kv) };
         let kv = norms.k.heads_backward(kv, raw_kv, kv_heads, gradients);
         (norms.q.heads_backward(q, raw_q, kv_heads * group, gradients), kv)
@@ -190,25 +281,37 @@ impl Layer {
         [&self.q, &self.kv, &self.o, &self.gate_up, &self.down]
     }
 
-    /// The linear layers.
-    pub(crate) fn linears_mut(&mut self) -> [&mut Linear; 5] {
-        [&mut self.q, &mut self.kv, &mut self.o, &mut self.gate_up, &mut self.down]
-    }
-
     /// The norms.
     pub(crate) fn norms(&self) -> Vec<&Norm> {
         let heads = self.head_norms.iter().flat_map(|norms| [&norms.q, &norms.k]);
-        [&self.input_norm, &self.post_norm].into_iter().chain(heads).collect()
+        let outputs = self.output_norms.iter().flat_map(|norms| [&norms.attention, &norms.feed_forward]);
+        [&self.input_norm, &self.post_norm].into_iter().chain(heads).chain(outputs).collect()
+    }
+
+    /// Makes every weight trainable.
+    pub(crate) fn train(&mut self) {
+        for linear in [&mut self.q, &mut self.kv, &mut self.o, &mut self.gate_up, &mut self.down] {
+            linear.trained = true;
+        }
+        let heads = self.head_norms.iter_mut().flat_map(|norms| [&mut norms.q, &mut norms.k]);
+        let outputs = self.output_norms.iter_mut();
+        let outputs = outputs.flat_map(|norms| [&mut norms.attention, &mut norms.feed_forward]);
+        for norm in [&mut self.input_norm, &mut self.post_norm].into_iter().chain(heads).chain(outputs) {
+            norm.trained = true;
+        }
     }
 
     /// The trained parameters by name.
     pub(crate) fn parameters<'a>(&'a mut self, visit: &mut dyn FnMut(String, &'a mut Tensor<2>)) {
-        let Self { input_norm, q, kv, head_norms, o, post_norm, gate_up, down, .. } = self;
+        let Self { input_norm, q, kv, head_norms, o, post_norm, gate_up, down, output_norms, .. } = self;
         for linear in [q, kv, o, gate_up, down] {
             linear.parameters(visit);
         }
         let heads = head_norms.iter_mut().flat_map(|norms| [&mut norms.q, &mut norms.k]);
-        for norm in [input_norm, post_norm].into_iter().chain(heads).filter(|norm| norm.trained) {
+        let outputs =
+            output_norms.iter_mut().flat_map(|norms| [&mut norms.attention, &mut norms.feed_forward]);
+        let norms = [input_norm, post_norm].into_iter().chain(heads).chain(outputs);
+        for norm in norms.filter(|norm| norm.trained) {
             visit(format!("{}.weight", norm.path), &mut norm.weight);
         }
     }

@@ -19,22 +19,23 @@ mod float;
 mod generate;
 mod gradients;
 mod head;
-mod heads;
 mod kernels;
 mod layer;
 mod linear;
 mod lora;
+mod pass;
 pub mod random;
-mod rope;
 mod score;
 pub mod selftest;
 mod sentence;
+mod spec;
+mod weight;
 mod weights;
 
 pub use adapter::BaseModel;
 pub use batch::{Batch, Sequence, Target};
 pub use config::{Architecture, Llama3Scaling, ModelConfig, ModelDescription};
-pub use decoder::{CausalLm, PassOptions};
+pub use decoder::CausalLm;
 pub use engine::Precision;
 pub use error::ModelError;
 pub use float::FloatType;
@@ -44,6 +45,7 @@ pub use generate::{
 pub use gradients::Gradients;
 pub use kernels::{AdamW, Moments};
 pub use lora::LoraConfig;
+pub use pass::PassOptions;
 pub use score::Scorer;
 pub use sentence::{BertConfig, Pooling, SentenceConfig, SentenceEncoder, SentenceFolder};
 pub use weights::{

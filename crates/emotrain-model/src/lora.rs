@@ -1,9 +1,16 @@
 //! Low-rank adaptation (Hu et al. 2021), factored: `y = x·Wᵀ + s·(drop(x)·Aᵀ)·Bᵀ`. `W + s·BA` is never formed.
+//!
+//! An adapter is a value apart from the base that it adapts: a layer of the base knows nothing of it and is handed the
+//! part that is its own, so that one base can serve several.
+
+use std::ops::Range;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use emotrain_recipe::LoraInit;
 
-use crate::kernels::scale;
+use crate::gradients::Gradients;
+use crate::kernels::{add, add_columns, dropout, scale};
+use crate::linear::{Linear, Module};
 use crate::random::{Key, normal, uniform};
 
 /// What to adapt and how; the keys of PEFT's `LoraConfig`.
@@ -54,13 +61,7 @@ pub(crate) struct Lora {
 
 impl Lora {
     /// A fresh adapter for the layer `module` of shape `[out, in]`.
-    pub(crate) fn new(
-        config: &LoraConfig,
-        module: &str,
-        [out, input]: [usize; 2],
-        place: (&Device, u64),
-    ) -> Self {
-        let (device, seed) = place;
+    fn new(config: &LoraConfig, module: &str, [out, input]: [usize; 2], device: &Device, seed: u64) -> Self {
         let key = Key::new(seed).named("lora_A").named(module);
         let count = config.r * input;
         let a = match config.init {
@@ -80,4 +81,155 @@ impl Lora {
     pub(crate) fn scaled_b(&self, dtype: DType) -> Tensor<2> {
         scale(self.b.clone(), self.scale).cast(dtype)
     }
+}
+
+/// Dropout of this pass: probability, and the key from which each layer derives its mask.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Dropout {
+    pub(crate) p: f32,
+    pub(crate) key: Key,
+}
+
+/// The adapters of a model: its settings, and the part of each decoder block.
+#[derive(Clone, Debug)]
+pub(crate) struct Adapter {
+    pub(crate) config: LoraConfig,
+    pub(crate) layers: Vec<LayerAdapter>,
+}
+
+impl Adapter {
+    /// The adapted modules, layer by layer.
+    pub(crate) fn modules(&self) -> impl Iterator<Item = &AdaptedModule> {
+        self.layers.iter().flat_map(|LayerAdapter(linears)| linears).flat_map(|linear| &linear.modules)
+    }
+}
+
+/// The adapters of one decoder block, in the order of [`crate::layer::Layer::linears`].
+#[derive(Clone, Debug)]
+pub(crate) struct LayerAdapter(pub(crate) [LinearAdapter; 5]);
+
+/// The adapters of the modules that are stacked in one [`Linear`]; none where nothing is adapted.
+#[derive(Clone, Debug)]
+pub(crate) struct LinearAdapter {
+    /// The path of the first stacked module, adapted or not: the modules share the dropout mask that has its name.
+    mask: String,
+    pub(crate) modules: Vec<AdaptedModule>,
+}
+
+/// One adapted module.
+#[derive(Clone, Debug)]
+pub(crate) struct AdaptedModule {
+    /// Hugging Face path.
+    pub(crate) path: String,
+    /// Its columns of the output.
+    pub(crate) columns: Range<usize>,
+    /// Its columns of the low-rank product.
+    pub(crate) ranks: Range<usize>,
+    pub(crate) lora: Lora,
+}
+
+/// What [`LinearAdapter::backward`] needs beside the input: `drop(x)·Aᵀ` of the adapted modules, `[N, Σ R]`.
+pub(crate) type Low = Option<Tensor<2>>;
+
+impl LinearAdapter {
+    /// Of a layer that is not adapted.
+    pub(crate) const fn none() -> Self {
+        Self { mask: String::new(), modules: Vec::new() }
+    }
+
+    /// Fresh adapters for the modules of `linear` for which there are settings.
+    pub(crate) fn new(
+        linear: &Linear,
+        settings: &dyn Fn(&str) -> Option<LoraConfig>,
+        device: &Device,
+        seed: u64,
+    ) -> Self {
+        let [_, input] = linear.weight.dims();
+        let mut start = 0;
+        let adapted = |module: &Module| {
+            let config = settings(&module.path)?;
+            let ranks = start..start + config.r;
+            start = ranks.end;
+            let lora = Lora::new(&config, &module.path, [module.columns.len(), input], device, seed);
+            Some(AdaptedModule { path: module.path.clone(), columns: module.columns.clone(), ranks, lora })
+        };
+        let modules = linear.modules.iter().filter_map(adapted).collect();
+        Self { mask: linear.modules[0].path.clone(), modules }
+    }
+
+    /// Adds the adapters' output for `x` to `y`.
+    ///
+    /// # Shapes
+    /// `x` `[N, in]`, `y` `[N, out]` → `[N, out]`.
+    pub(crate) fn forward(
+        &self,
+        x: &Tensor<2>,
+        mut y: Tensor<2>,
+        dropout: Option<Dropout>,
+    ) -> (Tensor<2>, Low) {
+        let Some(a) = self.stacked_a(x.dtype()) else { return (y, None) };
+        let low = self.dropped(x.clone(), dropout).matmul(a.transpose());
+        for AdaptedModule { columns, ranks, lora, .. } in &self.modules {
+            let low = low.clone().narrow(1, ranks.start, ranks.len());
+            y = add_columns(y, low.matmul(lora.scaled_b(x.dtype()).transpose()), columns.start);
+        }
+        (y, Some(low))
+    }
+
+    /// Adds the gradients of the adapters, and their part of that of `x` to `dx` if it is wanted.
+    ///
+    /// # Shapes
+    /// `grad` `[N, out]`, `x` and `dx` `[N, in]`.
+    pub(crate) fn backward(
+        &self,
+        grad: &Tensor<2>,
+        saved: Saved,
+        dx: Option<Tensor<2>>,
+        gradients: &mut Gradients,
+    ) -> Option<Tensor<2>> {
+        let Saved { x, low, dropout } = saved;
+        let (Some(a), Some(low)) = (self.stacked_a(x.dtype()), low) else { return dx };
+        let mut low_grads = Vec::new();
+        for AdaptedModule { path, columns, ranks, lora } in &self.modules {
+            let dy = grad.clone().narrow(1, columns.start, columns.len());
+            let db = dy.clone().transpose().matmul(low.clone().narrow(1, ranks.start, ranks.len()));
+            gradients.add(&format!("{path}.lora_B.weight"), scale(db, lora.scale));
+            low_grads.push(dy.matmul(lora.scaled_b(x.dtype())));
+        }
+        let low_grad = Tensor::cat(low_grads, 1);
+        let da = low_grad.clone().transpose().matmul(self.dropped(x, dropout));
+        for AdaptedModule { path, ranks, .. } in &self.modules {
+            let part = da.clone().narrow(0, ranks.start, ranks.len());
+            gradients.add(&format!("{path}.lora_A.weight"), part);
+        }
+        dx.map(|dx| add(dx, &self.dropped(low_grad.matmul(a), dropout)))
+    }
+
+    /// The trained parameters by name.
+    pub(crate) fn parameters(&mut self) -> impl Iterator<Item = (String, &mut Tensor<2>)> {
+        self.modules.iter_mut().flat_map(|AdaptedModule { path, lora, .. }| {
+            let Lora { a, b, .. } = lora;
+            [(format!("{path}.lora_A.weight"), a), (format!("{path}.lora_B.weight"), b)]
+        })
+    }
+
+    /// The `A` matrices one below the other, `[Σ R, in]`.
+    pub(crate) fn stacked_a(&self, dtype: DType) -> Option<Tensor<2>> {
+        let all: Vec<Tensor<2>> = self.modules.iter().map(|module| module.lora.a.clone()).collect();
+        (!all.is_empty()).then(|| Tensor::cat(all, 0).cast(dtype))
+    }
+
+    fn dropped(&self, x: Tensor<2>, drop: Option<Dropout>) -> Tensor<2> {
+        match drop {
+            Some(drop) if drop.p > 0.0 => dropout(x, drop.p, drop.key.named(&self.mask)),
+            _ => x,
+        }
+    }
+}
+
+/// The forward's input and by-product that [`LinearAdapter::backward`] takes.
+pub(crate) struct Saved {
+    pub(crate) x: Tensor<2>,
+    pub(crate) low: Low,
+    pub(crate) dropout: Option<Dropout>,
 }

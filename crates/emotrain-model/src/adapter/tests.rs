@@ -13,7 +13,7 @@ use crate::engine::tests::model as tiny;
 fn adapter(patch: &Value) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let mut model = bare();
-    let lora = LoraConfig {
+    let lora = crate::lora::LoraConfig {
         r: 2,
         lora_alpha: 4.0,
         lora_dropout: 0.0,

@@ -2,23 +2,24 @@
 
 use std::ops::Range;
 
-use burn::tensor::{DType, Tensor};
+use burn::tensor::DType;
 use burn_flex::FlexTensor;
 
 use super::{Cache, Feed, Layers, Precision, wanted_rows};
 use crate::decoder::CausalLm;
-use crate::heads::Heads;
 use crate::kernels::{
-    Pages, Span, attend_pages, for_rows, product, product_bf16_to, product_to, read, rms_norm_row,
-    rotate_head, slice, swiglu_row,
+    Pages, Span, attend_pages, for_rows, gated_row, product, product_bf16_to, product_to, read, rms_norm_row,
+    rotate_head, slice,
 };
 use crate::layer::{Layer, Norm};
 use crate::linear::Linear;
+use crate::lora::{AdaptedModule, LayerAdapter, LinearAdapter};
+use crate::spec::{BlockSpec, DecoderSpec, Heads};
 
 /// The weights as memory, shared with the model's tensors.
 pub(crate) struct HostModel {
     embed: FlexTensor,
-    frequencies: Vec<f32>,
+    spec: DecoderSpec,
     layers: Vec<HostLayer>,
     norm: HostNorm,
     /// `None` where the embedding serves as head.
@@ -32,7 +33,7 @@ struct HostNorm {
 }
 
 struct HostLayer {
-    heads: Heads,
+    spec: BlockSpec,
     input_norm: HostNorm,
     q: HostLinear,
     kv: HostLinear,
@@ -41,6 +42,8 @@ struct HostLayer {
     post_norm: HostNorm,
     gate_up: HostLinear,
     down: HostLinear,
+    /// Of attention and feed-forward network.
+    output_norms: Option<[HostNorm; 2]>,
 }
 
 struct HostLinear {
@@ -67,9 +70,8 @@ struct Adapted {
     columns: Range<usize>,
     /// Its columns of the low-rank product.
     ranks: Range<usize>,
-    /// `[out, R]`.
+    /// `s · B`, `[out, R]`.
     b: FlexTensor,
-    scale: f32,
 }
 
 /// What the layers of one pass read and write, one after the other.
@@ -88,9 +90,8 @@ struct Buffers {
 
 /// What all layers of one pass share.
 struct Rows {
-    /// Cosine and sine of each row's angles, each `[M, d/2]`.
-    cos: Vec<f32>,
-    sin: Vec<f32>,
+    /// Cosine and sine of each row's angles, each `[M, d/2]`, for each of the decoder's frequencies.
+    angles: Vec<(Vec<f32>, Vec<f32>)>,
     /// How many tokens each row sees.
     seen: Vec<usize>,
     /// Where each feed's rows begin.
@@ -100,11 +101,11 @@ struct Rows {
 impl HostModel {
     pub(crate) fn new(model: &CausalLm, precision: Precision) -> Self {
         Self {
-            embed: read(model.embed.clone()),
-            frequencies: model.frequencies.clone(),
-            layers: model.layers.iter().map(|layer| HostLayer::new(layer, precision)).collect(),
+            embed: read(model.embed.dense()),
+            spec: model.spec.clone(),
+            layers: (0..model.layers.len()).map(|number| HostLayer::new(model, number, precision)).collect(),
             norm: HostNorm::new(&model.norm),
-            head: model.head.clone().map(read),
+            head: model.head.as_ref().map(|head| read(head.dense())),
             width: model.config().hidden_size,
         }
     }
@@ -129,10 +130,11 @@ impl HostModel {
             pages(&mut feed.cache).resize(self.layers.len(), Pages::default());
             feed.cache.tokens = tokens + feed.ids.len();
         }
-        let rows = Rows::new(feeds, &self.frequencies);
+        let rows = Rows::new(feeds, &self.spec.ropes);
         let embed = slice(&self.embed);
         let ids = feeds.iter().flat_map(|feed| feed.ids);
-        let x = ids.flat_map(|&id| &embed[id as usize * self.width..][..self.width]).copied().collect();
+        let x = ids.flat_map(|&id| &embed[id as usize * self.width..][..self.width]);
+        let x = x.map(|x| x * self.spec.embedding_scale.unwrap_or(1.0)).collect();
         let mut buffers = Buffers { x, ..Buffers::default() };
         let wanted = wanted_rows(feeds);
         for (number, layer) in self.layers.iter().enumerate() {
@@ -145,15 +147,18 @@ impl HostModel {
 }
 
 impl Rows {
-    fn new(feeds: &[Feed], frequencies: &[f32]) -> Self {
+    fn new(feeds: &[Feed], ropes: &[Vec<f32>]) -> Self {
         let (mut seen, mut starts) = (Vec::new(), Vec::new());
         for feed in feeds {
             starts.push(seen.len());
             seen.extend((0..feed.ids.len()).map(|row| feed.cache.tokens - feed.ids.len() + row + 1));
         }
-        let angles = seen.iter().flat_map(|&seen| frequencies.iter().map(move |f| (seen - 1) as f32 * f));
-        let (sin, cos) = angles.map(f32::sin_cos).unzip();
-        Self { cos, sin, seen, starts }
+        let angles = ropes.iter().map(|frequencies| {
+            let angles = seen.iter().flat_map(|&seen| frequencies.iter().map(move |f| (seen - 1) as f32 * f));
+            let (sin, cos): (Vec<f32>, Vec<f32>) = angles.map(f32::sin_cos).unzip();
+            (cos, sin)
+        });
+        Self { angles: angles.collect(), seen, starts }
     }
 }
 
@@ -166,7 +171,7 @@ fn pages(cache: &mut Cache) -> &mut Vec<Pages> {
 
 impl HostNorm {
     fn new(norm: &Norm) -> Self {
-        Self { weight: read(norm.weight.clone()), epsilon: norm.epsilon }
+        Self { weight: read(norm.factor()), epsilon: norm.epsilon }
     }
 
     /// `[M, D]` → `[M, D]`.
@@ -188,19 +193,28 @@ impl HostNorm {
 }
 
 impl HostLayer {
-    fn new(layer: &Layer, precision: Precision) -> Self {
-        let linear = |linear| HostLinear::new(linear, precision);
-        let Layer { heads, input_norm, q, kv, head_norms, o, post_norm, gate_up, down } = layer;
+    fn new(model: &CausalLm, number: usize, precision: Precision) -> Self {
+        let layer = &model.layers[number];
+        let Layer { spec, input_norm, head_norms, post_norm, output_norms, .. } = layer;
+        let LayerAdapter(adapters) = model.layer_adapter(number);
+        let mut linears = layer.linears().into_iter().zip(adapters);
+        let [q, kv, o, gate_up, down] = std::array::from_fn(|_| {
+            let (linear, adapter) = linears.next().expect("five linear layers");
+            HostLinear::new(linear, adapter, precision)
+        });
         Self {
-            heads: *heads,
+            spec: *spec,
             input_norm: HostNorm::new(input_norm),
-            q: linear(q),
-            kv: linear(kv),
+            q,
+            kv,
             head_norms: head_norms.as_ref().map(|norms| [HostNorm::new(&norms.q), HostNorm::new(&norms.k)]),
-            o: linear(o),
+            o,
             post_norm: HostNorm::new(post_norm),
-            gate_up: linear(gate_up),
-            down: linear(down),
+            gate_up,
+            down,
+            output_norms: output_norms
+                .as_ref()
+                .map(|norms| [HostNorm::new(&norms.attention), HostNorm::new(&norms.feed_forward)]),
         }
     }
 
@@ -223,13 +237,22 @@ impl HostLayer {
         self.turn(q, kv, last, rows);
         self.keep(number, kv, feeds);
         self.o.forward(&self.attend(q, (number, last), feeds, rows), update);
-        add_rows(x, update, self.width());
+        self.add_output(0, x, update);
         self.post_norm.write(x, normed);
         self.gate_up.forward(normed, gate_up);
         let inner = self.gate_up.output / 2;
         active.resize(gate_up.len() / 2, 0.0);
-        for_rows(active, inner, |row, out| swiglu_row(&gate_up[2 * row * inner..][..2 * inner], out));
+        let kind = self.spec.activation;
+        for_rows(active, inner, |row, out| gated_row(&gate_up[2 * row * inner..][..2 * inner], out, kind));
         self.down.forward(active, update);
+        self.add_output(1, x, update);
+    }
+
+    /// Adds the output of attention (0) or of the feed-forward network (1) to the residual stream.
+    fn add_output(&self, which: usize, x: &mut [f32], update: &mut [f32]) {
+        if let Some(norms) = &self.output_norms {
+            norms[which].apply(update);
+        }
         add_rows(x, update, self.width());
     }
 
@@ -240,14 +263,14 @@ impl HostLayer {
 
     /// Head norms and rotation of queries and keys.
     fn turn(&self, q: &mut [f32], kv: &mut [f32], last: Option<&[usize]>, rows: &Rows) {
-        let Heads { kv: kv_heads, group, dim } = self.heads;
-        let half = dim / 2;
+        let Heads { kv: kv_heads, group, dim } = self.spec.attention.heads;
+        let (half, (cos, sin)) = (dim / 2, &rows.angles[self.spec.rope]);
         let norms = self.head_norms.as_ref();
         let turn = |norm: Option<&HostNorm>, row: usize, head: &mut [f32]| {
             if let Some(norm) = norm {
                 rms_norm_row(head, slice(&norm.weight), norm.epsilon);
             }
-            rotate_head(head, &rows.cos[row * half..][..half], &rows.sin[row * half..][..half]);
+            rotate_head(head, &cos[row * half..][..half], &sin[row * half..][..half]);
         };
         for_rows(q, kv_heads * group * dim, |row, q| {
             let row = last.map_or(row, |wanted| wanted[row]);
@@ -261,7 +284,7 @@ impl HostLayer {
 
     /// Puts the new keys and values into the feeds' caches.
     fn keep(&self, number: usize, kv: &[f32], feeds: &mut [Feed]) {
-        let mut rest = kv;
+        let (heads, mut rest) = (self.spec.attention.heads, kv);
         for at in 0..feeds.len() {
             let rows = feeds[at].ids.len();
             if let Some((other, tokens)) = feeds[at].from {
@@ -269,8 +292,8 @@ impl HostLayer {
                 pages(&mut feeds[at].cache)[number] = shared;
             }
             let start = feeds[at].cache.tokens - rows;
-            let (mine, others) = rest.split_at(rows * 2 * self.heads.kv * self.heads.dim);
-            pages(&mut feeds[at].cache)[number].write(self.heads, start, mine);
+            let (mine, others) = rest.split_at(rows * 2 * heads.kv * heads.dim);
+            pages(&mut feeds[at].cache)[number].write(heads, start, mine);
             rest = others;
         }
     }
@@ -297,32 +320,26 @@ impl HostLayer {
                 span
             })
             .collect();
-        attend_pages(self.heads, q, &spans)
+        attend_pages(self.spec.attention, q, &spans)
     }
 }
 
 impl HostLinear {
-    fn new(linear: &Linear, precision: Precision) -> Self {
+    fn new(linear: &Linear, adapter: &LinearAdapter, precision: Precision) -> Self {
         let [output, input] = linear.weight.dims();
-        let adapted: Vec<_> = linear.adapted().collect();
-        let lora = (!adapted.is_empty()).then(|| HostLora {
-            a: read(Tensor::cat(adapted.iter().map(|(_, lora, _)| lora.a.clone()).collect(), 0)),
-            modules: adapted
-                .into_iter()
-                .map(|(module, lora, ranks)| Adapted {
-                    columns: module.columns.clone(),
-                    ranks,
-                    b: read(lora.b.clone().cast(DType::F32)),
-                    #[expect(clippy::cast_possible_truncation, reason = "a factor of f32 numbers")]
-                    scale: lora.scale as f32,
-                })
-                .collect(),
-        });
+        let adapted = |module: &AdaptedModule| Adapted {
+            columns: module.columns.clone(),
+            ranks: module.ranks.clone(),
+            b: read(module.lora.scaled_b(DType::F32)),
+        };
+        let lora = adapter
+            .stacked_a(DType::F32)
+            .map(|a| HostLora { a: read(a), modules: adapter.modules.iter().map(adapted).collect() });
         let product = match precision {
             Precision::Full => product_to,
             Precision::Bf16 => product_bf16_to,
         };
-        let (weight, bias) = (read(linear.weight.clone()), linear.bias.clone().map(read));
+        let (weight, bias) = (read(linear.weight.dense()), linear.bias.clone().map(read));
         Self { weight, bias, input, output, lora, product }
     }
 
@@ -336,9 +353,8 @@ impl HostLinear {
         let Some(lora) = &self.lora else { return };
         let low = product(x, slice(&lora.a), self.input);
         let all = low.len() / (x.len() / self.input);
-        for Adapted { columns, ranks, b, scale } in &lora.modules {
-            let mine = low.chunks_exact(all).flat_map(|row| &row[ranks.clone()]);
-            let mine: Vec<f32> = mine.map(|low| low * scale).collect();
+        for Adapted { columns, ranks, b } in &lora.modules {
+            let mine: Vec<f32> = low.chunks_exact(all).flat_map(|row| &row[ranks.clone()]).copied().collect();
             let delta = product(&mine, slice(b), ranks.len());
             for (row, delta) in y.chunks_exact_mut(self.output).zip(delta.chunks_exact(columns.len())) {
                 add(&mut row[columns.clone()], delta);

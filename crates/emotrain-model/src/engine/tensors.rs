@@ -6,8 +6,9 @@ use burn::tensor::{DType, Tensor, TensorData};
 use super::{Cache, Feed, Layers, wanted_rows};
 use crate::attention::Block;
 use crate::decoder::CausalLm;
-use crate::kernels::{Rotation, Rows, swiglu};
-use crate::layer::{Layer, Pass};
+use crate::kernels::Rows;
+use crate::layer::{LayerRun, Pass};
+use crate::spec::AttentionSpec;
 
 /// Tokens by which a cache grows.
 const BLOCK: usize = 128;
@@ -28,17 +29,14 @@ pub(super) fn forward(model: &CausalLm, feeds: &mut [Feed]) -> Vec<f32> {
         .flat_map(|(feed, &past)| past..past + feed.ids.len())
         .map(|position| u32::try_from(position).expect("positions fit u32"))
         .collect();
-    let rotation = Rotation::new(&positions, &model.frequencies, &model.device());
-    let pass = Pass {
-        blocks: Vec::new(),
-        key_rotation: rotation.clone(),
-        query_rotation: rotation,
-        rows: None,
-        dropout: None,
-    };
+    let pass = Pass { blocks: Vec::new(), rotations: model.rotations(&positions), rows: None, dropout: None };
     let (mut x, _) = model.embedded(feeds.iter().flat_map(|feed| feed.ids).copied());
     for (number, layer) in model.layers.iter().enumerate() {
-        x = layer_forward(layer, x, &pass, (number, feeds, &pasts));
+        let run = LayerRun { pass: &pass, adapter: model.layer_adapter(number), input: false };
+        let mut caches = LayerCaches { number, feeds, pasts: &pasts };
+        let mut attend =
+            |q: &Tensor<2>, kv: &Tensor<2>| (caches.attend(layer.spec.attention, q, kv), Vec::new());
+        x = layer.forward_with(x, run, &mut attend).0;
     }
     if wanted.is_empty() {
         return Vec::new();
@@ -52,35 +50,36 @@ pub(super) fn logits(model: &CausalLm, hidden: &[f32]) -> Vec<f32> {
     let shape = [hidden.len() / width, width];
     let options = (&model.device(), model.embed.dtype());
     let hidden = Tensor::<2>::from_data(TensorData::new(hidden.to_vec(), shape), options);
-    numbers(hidden.matmul(model.head_weight().clone().transpose()))
+    numbers(model.head_weight().times(hidden))
 }
 
-fn layer_forward(
-    layer: &Layer,
-    x: Tensor<2>,
-    pass: &Pass,
-    (number, feeds, pasts): (usize, &mut [Feed], &[usize]),
-) -> Tensor<2> {
-    let normed = layer.input_norm.forward(x.clone());
-    let (q, kv) = (layer.q.forward(&normed, None).0, layer.kv.forward(&normed, None).0);
-    let (q, kv) = layer.rotated(q, kv, pass);
-    let (mut start, mut attended) = (0, Vec::new());
-    for at in 0..feeds.len() {
-        let (rows, past) = (feeds[at].ids.len(), pasts[at]);
-        let before = match feeds[at].from {
-            Some((other, _)) => layers(&mut feeds[other].cache).get(number).cloned(),
-            None => take(layers(&mut feeds[at].cache), number),
-        };
-        let (q, new) = (q.clone().narrow(0, start, rows), kv.clone().narrow(0, start, rows));
-        let kept = appended(before, past, new);
-        let seen = kept.clone().narrow(0, 0, past + rows);
-        attended.push(layer.heads.attend(&q, &seen, &[Block::after(past, rows, rows)]).0);
-        put(layers(&mut feeds[at].cache), number, kept);
-        start += rows;
+/// The caches of one layer while a pass goes through it.
+struct LayerCaches<'a, 'f> {
+    number: usize,
+    feeds: &'a mut [Feed<'f>],
+    /// Tokens before each feed's own.
+    pasts: &'a [usize],
+}
+
+impl LayerCaches<'_, '_> {
+    /// Attention of each feed's new rows to what it was fed, and keeps their keys and values.
+    fn attend(&mut self, spec: AttentionSpec, q: &Tensor<2>, kv: &Tensor<2>) -> Tensor<2> {
+        let (mut start, mut attended) = (0, Vec::new());
+        for at in 0..self.feeds.len() {
+            let (rows, past) = (self.feeds[at].ids.len(), self.pasts[at]);
+            let before = match self.feeds[at].from {
+                Some((other, _)) => layers(&mut self.feeds[other].cache).get(self.number).cloned(),
+                None => take(layers(&mut self.feeds[at].cache), self.number),
+            };
+            let (q, new) = (q.clone().narrow(0, start, rows), kv.clone().narrow(0, start, rows));
+            let kept = appended(before, past, new);
+            let seen = kept.clone().narrow(0, 0, past + rows);
+            attended.push(spec.attend(&q, &seen, &[Block::after(past, rows, rows)]).0);
+            put(layers(&mut self.feeds[at].cache), self.number, kept);
+            start += rows;
+        }
+        Tensor::cat(attended, 0)
     }
-    let middle = x + layer.o.forward(&Tensor::cat(attended, 0), None).0;
-    let gate_up = layer.gate_up.forward(&layer.post_norm.forward(middle.clone()), None).0;
-    middle + layer.down.forward(&swiglu(gate_up), None).0
 }
 
 /// The cache of a layer with `new` rows after its first `past`.

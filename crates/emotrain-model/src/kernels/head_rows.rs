@@ -5,7 +5,7 @@ use std::ops::Range;
 use burn::tensor::Tensor;
 
 use super::host::{for_rows, is_host, read, restore, slice, tensor, write};
-use crate::heads::Heads;
+use crate::spec::Heads;
 
 impl Heads {
     /// The heads of some rows, those that share keys below one another.

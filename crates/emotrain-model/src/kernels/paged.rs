@@ -12,7 +12,7 @@ use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::host::{exp, lanes_max, sum_of};
-use crate::heads::Heads;
+use crate::spec::{AttentionSpec, Heads};
 
 /// Tokens per page: a multiple of the lanes of every vector unit.
 pub(crate) const PAGE: usize = 32;
@@ -76,11 +76,12 @@ pub(crate) struct Span<'a> {
     pub(crate) seen: &'a [usize],
 }
 
-/// Softmax attention of every row of `q` over the tokens that it sees. The spans cover the rows of `q` in order.
+/// Softmax attention of every row of `q` over the tokens that it sees, within the window. The spans cover the rows of `q` in order.
 ///
 /// # Shapes
 /// `q` `[M, kv·group·d]` → like `q`.
-pub(crate) fn attend_pages(heads: Heads, q: &[f32], spans: &[Span]) -> Vec<f32> {
+pub(crate) fn attend_pages(spec: AttentionSpec, q: &[f32], spans: &[Span]) -> Vec<f32> {
+    let heads = spec.heads;
     let width = heads.kv * heads.group * heads.dim;
     let tasks: Vec<Task> = spans
         .iter()
@@ -97,7 +98,7 @@ pub(crate) fn attend_pages(heads: Heads, q: &[f32], spans: &[Span]) -> Vec<f32> 
         })
         .collect();
     let arch = Arch::new();
-    let work = |task: &Task| arch.dispatch(Attend { heads, q, task: *task });
+    let work = |task: &Task| arch.dispatch(Attend { spec, q, task: *task });
     let seen: usize = spans.iter().flat_map(|span| span.seen).sum();
     let parts: Vec<Vec<f32>> = if seen * width < GRAIN {
         tasks.iter().map(work).collect()
@@ -125,7 +126,7 @@ struct Task<'a> {
 }
 
 struct Attend<'a> {
-    heads: Heads,
+    spec: AttentionSpec,
     q: &'a [f32],
     task: Task<'a>,
 }
@@ -136,7 +137,8 @@ impl WithSimd for Attend<'_> {
     /// The rows' outputs, `[rows, group · d]`.
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> Vec<f32> {
-        let Self { heads, q, task } = self;
+        let Self { spec, q, task } = self;
+        let heads = spec.heads;
         let Heads { group, dim, .. } = heads;
         let width = heads.kv * group * dim;
         let mut out = vec![0.0; task.seen.len() * group * dim];
@@ -158,11 +160,11 @@ impl WithSimd for Attend<'_> {
             scores.resize(count * stride, 0.0);
             if count == QUERIES {
                 score::<S, QUERIES>(simd, (heads, task), chunk, &mut scores);
-                softmax(&mut scores, stride, &seen[..count], dim);
+                softmax(&mut scores, stride, &seen[..count], spec);
                 mix::<S, QUERIES>(simd, (heads, task), &scores, out);
             } else {
                 score::<S, 1>(simd, (heads, task), [chunk[0]], &mut scores);
-                softmax(&mut scores, stride, &seen[..count], dim);
+                softmax(&mut scores, stride, &seen[..count], spec);
                 mix::<S, 1>(simd, (heads, task), &scores, out);
             }
             number += count;
@@ -207,10 +209,11 @@ fn score<S: Simd, const Q: usize>(
 
 /// Scores to probabilities: 0 for what is not seen.
 #[inline(always)]
-fn softmax(scores: &mut [f32], stride: usize, seen: &[usize], dim: usize) {
-    let scale = (dim as f32).sqrt().recip();
+fn softmax(scores: &mut [f32], stride: usize, seen: &[usize], spec: AttentionSpec) {
+    let scale = spec.scale;
     for (row, &seen) in scores.chunks_exact_mut(stride).zip(seen) {
         let (row, unseen) = row.split_at_mut(seen);
+        let (hidden, row) = row.split_at_mut(spec.window.map_or(0, |window| seen.saturating_sub(window)));
         let largest = lanes_max(row) * scale;
         for score in row.iter_mut() {
             *score = exp(*score * scale - largest);
@@ -219,6 +222,7 @@ fn softmax(scores: &mut [f32], stride: usize, seen: &[usize], dim: usize) {
         for score in row {
             *score *= inverse;
         }
+        hidden.fill(0.0);
         unseen.fill(0.0);
     }
 }

@@ -57,7 +57,7 @@ pub(crate) fn head_norm_backward(
     if !is_host(&x) {
         return over_heads([grad, x], heads * dim, dim, |[grad, x]| {
             let dtype = x.dtype();
-            let (x, scaled) = (x.cast(DType::F32), (grad * weight.clone()).cast(DType::F32));
+            let (x, scaled) = (x.cast(DType::F32), weighted(grad, weight).cast(DType::F32));
             let inverse = inverse_rms(&x, epsilon);
             let normal = x * inverse.clone();
             let mean = (scaled.clone() * normal.clone()).mean_dim(1);
@@ -137,7 +137,17 @@ pub(super) fn in_tensors(x: Tensor<2>, weight: &Tensor<2>, epsilon: f32) -> Tens
     let dtype = x.dtype();
     let x = x.cast(DType::F32);
     let inverse = inverse_rms(&x, epsilon);
-    (x * inverse).cast(dtype) * weight.clone()
+    let normal = x * inverse;
+    if weight.dtype() == dtype {
+        normal.cast(dtype) * weight.clone()
+    } else {
+        weighted(normal, weight).cast(dtype)
+    }
+}
+
+/// `x · weight`, in f32 where the weight is.
+fn weighted(x: Tensor<2>, weight: &Tensor<2>) -> Tensor<2> {
+    x.cast(weight.dtype()) * weight.clone()
 }
 
 /// [`inverse_of`] of each row, `[N, D]` → `[N, 1]`.

@@ -8,13 +8,13 @@ use crate::batch::Visible;
 
 /// Raw scores `q·kᵀ` of a block, `[K, G, Q, T]` (kv-heads, query heads per kv-head, queries, keys), and
 /// what each of the `Q` queries sees of the `T` keys.
-pub(crate) struct Scores<'a> {
+pub(crate) struct Scores {
     pub(crate) raw: Tensor<4>,
-    pub(crate) visible: &'a [Visible],
+    pub(crate) visible: Vec<Visible>,
     pub(crate) scale: f32,
 }
 
-impl Scores<'_> {
+impl Scores {
     /// 0 where a query sees a key, a large negative number where it does not, `[1, 1, Q, T]`.
     fn mask(&self) -> Tensor<4> {
         let [_, _, queries, keys] = self.raw.dims();
@@ -56,7 +56,7 @@ pub(crate) fn log_sum_exp_row(row: &[f32]) -> f32 {
 #[expect(clippy::inline_always, reason = "compiled with the vector instructions of its caller")]
 #[inline(always)]
 pub(super) fn row_log_sum_exp_all(row: &[f32]) -> f32 {
-    let all = Visible { prefix: row.len(), own_start: row.len(), own_end: row.len() };
+    let all = Visible { first: 0, prefix: row.len(), own_start: row.len(), own_end: row.len() };
     row_log_sum_exp(row, all, 1.0)
 }
 
@@ -75,10 +75,14 @@ pub(crate) fn attention_probabilities(scores: Scores, log_sum_exp: &Tensor<4>) -
     let log_sums = slice(&log_sums);
     for_rows(raw.storage_mut(), keys, |row, score| {
         let (sees, log_sum) = (visible[row % queries], log_sums[row]);
-        for span in
-            [0..sees.prefix, sees.prefix..sees.own_start, sees.own_start..sees.own_end, sees.own_end..keys]
-        {
-            let visible = span.start < sees.prefix || (sees.own_start..sees.own_end).contains(&span.start);
+        let spans = [
+            (0..sees.first, false),
+            (sees.first..sees.prefix, true),
+            (sees.prefix..sees.own_start, false),
+            (sees.own_start..sees.own_end, true),
+            (sees.own_end..keys, false),
+        ];
+        for (span, visible) in spans {
             for score in score.get_mut(span).unwrap_or_default() {
                 *score = if visible { exp(*score * scale - log_sum) } else { 0.0 };
             }
@@ -113,7 +117,7 @@ pub(crate) fn attention_scores_backward(probabilities: Tensor<4>, grad: Tensor<4
 #[inline(always)]
 fn row_log_sum_exp(score: &[f32], sees: Visible, scale: f32) -> f32 {
     let own = score.get(sees.own_start..sees.own_end).unwrap_or_default();
-    let prefix = &score[..sees.prefix];
+    let prefix = &score[sees.first..sees.prefix];
     let largest = lanes_max(prefix).max(lanes_max(own)) * scale;
     let sum_of = |part: &[f32]| super::host::sum_of(part, part, |s, _| exp(s * scale - largest));
     largest + (sum_of(prefix) + sum_of(own)).ln()

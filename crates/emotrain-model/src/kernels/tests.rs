@@ -5,8 +5,8 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use super::*;
 use crate::batch::{Target, Visible};
-use crate::heads::Heads;
 use crate::random::{Key, normal};
+use crate::spec::{Activation, Heads};
 
 const ROWS: usize = 5;
 
@@ -175,15 +175,18 @@ fn adamw_has_one_meaning() {
 }
 
 #[test]
-fn swiglu_has_one_meaning() {
-    for width in [3, 96] {
-        let (x, grad) = (draw(4, [ROWS, 2 * width]), draw(5, [ROWS, width]));
-        assert_close(swiglu(x.clone()), swiglu(wide(&x)), 1e-5);
-        assert_close(swiglu_backward(grad.clone(), x.clone()), swiglu_backward(wide(&grad), wide(&x)), 1e-5);
+fn gated_activations_have_one_meaning() {
+    for kind in [Activation::Silu, Activation::GeluTanh] {
+        for width in [2, 14, 128] {
+            let (x, grad) = (draw(1, [ROWS, width]), draw(2, [ROWS, width / 2]));
+            assert_close(gated(x.clone(), kind), gated(wide(&x), kind), 1e-5);
+            let backward = gated_backward(grad.clone(), x.clone(), kind);
+            assert_close(backward, gated_backward(wide(&grad), wide(&x), kind), 1e-5);
+        }
+        let x = draw(1, [ROWS, 8]);
+        let f = |x: Tensor<2>| Tensor::cat(vec![gated(x.clone(), kind), x.narrow(1, 0, 4) * 0.0], 1);
+        assert_gradient(&x, f, |grad| gated_backward(grad.narrow(1, 0, 4), x.clone(), kind));
     }
-    let x = draw(6, [ROWS, 8]);
-    let f = |x: Tensor<2>| Tensor::cat(vec![swiglu(x.clone()), x.narrow(1, 0, 4) * 0.0], 1);
-    assert_gradient(&x, f, |grad| swiglu_backward(grad.narrow(1, 0, 4), x.clone()));
 }
 
 #[test]
@@ -198,10 +201,11 @@ fn rotation_has_one_meaning_and_its_inverse_undoes_it() {
 
 #[test]
 fn attention_softmax_has_one_meaning_and_sees_only_what_is_visible() {
-    let visible: Vec<Visible> =
-        (0..ROWS).map(|row| Visible { prefix: row, own_start: row + 1, own_end: row + 2 }).collect();
+    let visible: Vec<Visible> = (0..ROWS)
+        .map(|row| Visible { first: row / 2, prefix: row, own_start: row + 1, own_end: row + 2 })
+        .collect();
     let raw = draw(8, [2, 3, ROWS, 9]);
-    let scores = |raw: Tensor<4>| Scores { raw, visible: &visible, scale: 0.7 };
+    let scores = |raw: Tensor<4>| Scores { raw, visible: visible.clone(), scale: 0.7 };
     let sums = log_sum_exp(&scores(raw.clone()));
     let wide_sums = log_sum_exp(&scores(wide(&raw)));
     assert_close(sums.clone(), wide_sums.clone(), 1e-5);

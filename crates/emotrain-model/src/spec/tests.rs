@@ -1,0 +1,160 @@
+//! Each field of a specification over every form of a block: training on the CPU and in tensor operations, the engine's
+//! two forms; and its backward against finite differences of the loss.
+
+use burn::tensor::{DType, Device, Tensor, TensorData};
+
+use super::*;
+use crate::batch::{Batch, Sequence};
+use crate::config::Architecture;
+use crate::decoder::CausalLm;
+use crate::engine::{Cache, Engine, Feed, Precision};
+use crate::gradients::Gradients;
+use crate::pass::PassOptions;
+use crate::random::{Key, normal};
+
+fn config() -> ModelConfig {
+    ModelConfig {
+        architecture: Architecture::Llama,
+        vocab_size: 50,
+        hidden_size: 24,
+        intermediate_size: 30,
+        num_hidden_layers: 3,
+        num_attention_heads: 4,
+        num_key_value_heads: 2,
+        head_dim: 6,
+        rms_norm_eps: 1e-6,
+        rope_theta: 10_000.0,
+        rope_scaling: None,
+        max_position_embeddings: 256,
+        tie_word_embeddings: true,
+        attention_bias: true,
+        initializer_range: 0.2,
+    }
+}
+
+/// Every field on its own in the middle layer or in all, and all of them together.
+fn specs() -> Vec<(&'static str, DecoderSpec)> {
+    type Change = fn(&mut DecoderSpec);
+    let changes: [(&str, Change); 8] = [
+        ("window", |spec| spec.blocks[1].attention.window = Some(5)),
+        ("scale", |spec| spec.blocks[1].attention.scale = 0.9),
+        ("rope", |spec| {
+            spec.ropes.push(vec![1.0, 0.2, 0.04]);
+            spec.blocks[1].rope = 1;
+        }),
+        ("head_norms", |spec| spec.blocks[1].head_norms = true),
+        ("output_norms", |spec| spec.blocks[1].output_norms = true),
+        ("activation", |spec| spec.blocks[1].activation = Activation::GeluTanh),
+        ("embedding_scale", |spec| spec.embedding_scale = Some(4.9)),
+        ("norm_offset", |spec| spec.norm_offset = true),
+    ];
+    let base = DecoderSpec::of(&config());
+    let changed = |change: &Change| {
+        let mut spec = base.clone();
+        change(&mut spec);
+        spec
+    };
+    let mut all = base.clone();
+    for (_, change) in &changes {
+        change(&mut all);
+    }
+    let single = changes.iter().map(|(name, change)| (*name, changed(change)));
+    [("none", base.clone())].into_iter().chain(single).chain([("all", all)]).collect()
+}
+
+/// A fully trained model whose norms and biases are no constants.
+fn model(spec: &DecoderSpec, dtype: DType) -> CausalLm {
+    let mut model = CausalLm::random_as(&config(), spec.clone(), &Device::flex(), dtype, 3);
+    model.train_all();
+    for (number, (name, parameter)) in model.parameters().into_iter().enumerate() {
+        if name.ends_with("norm.weight") || name.ends_with("bias") {
+            *parameter = parameter.clone() + draw(number, parameter.dims(), 0.3).cast(dtype);
+        }
+    }
+    model
+}
+
+fn draw(purpose: usize, shape: [usize; 2], deviation: f32) -> Tensor<2> {
+    let values = normal(Key::new(5).with(purpose as u64), shape.iter().product(), deviation);
+    Tensor::from_data(TensorData::new(values, shape), (&Device::flex(), DType::F32))
+}
+
+fn ids(count: usize, salt: usize) -> Vec<u32> {
+    (0..count).map(|at| u32::try_from((at * 31 + salt * 17 + at * at) % 50).unwrap()).collect()
+}
+
+fn furthest(ours: &[f32], expected: &[f32]) -> f32 {
+    assert_eq!(ours.len(), expected.len());
+    let largest = expected.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
+    ours.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) / largest
+}
+
+#[test]
+fn every_form_computes_every_field() {
+    let ids = ids(40, 0);
+    let logits = |spec: &DecoderSpec, dtype| {
+        model(spec, dtype).logits(&ids).cast(DType::F32).try_into_vec_as::<f32>().unwrap()
+    };
+    let plain = logits(&specs()[0].1, DType::F64);
+    for (name, spec) in specs() {
+        let expected = logits(&spec, DType::F64);
+        assert_eq!(furthest(&expected, &plain) > 1e-3, name != "none", "{name} changes something");
+        assert!(furthest(&logits(&spec, DType::F32), &expected) < 2e-5, "{name}: training on the CPU");
+        let model = model(&spec, DType::F32);
+        let forms = [Engine::new(&model, Precision::Full), Engine::Tensors(Box::new(model.clone()))];
+        for (form, engine) in forms.iter().enumerate() {
+            let (mut cache, mut found, mut fed) = (Cache::default(), Vec::new(), 0);
+            for length in [1, 8, 1, 30] {
+                let mut feeds = [Feed::new(&ids[fed..fed + length], std::mem::take(&mut cache))];
+                feeds[0].wanted = length;
+                found.extend(engine.logits(&engine.forward(&mut feeds)));
+                let [feed] = feeds;
+                cache = feed.cache;
+                fed += length;
+            }
+            assert!(furthest(&found, &expected) < 2e-5, "{name}: form {form} of the engine");
+        }
+    }
+}
+
+#[test]
+fn the_backward_of_every_field_is_that_of_its_forward() {
+    let (first, second) = (ids(12, 1), ids(9, 2));
+    let batch = Batch::sequences(&[
+        Sequence { ids: &first, supervised_from: 7 },
+        Sequence { ids: &second, supervised_from: 0 },
+    ]);
+    let options = PassOptions {
+        factor: 1.0,
+        random: Key::new(1),
+        neftune_noise_alpha: 0.0,
+        gradient_checkpointing: false,
+    };
+    let run = |model: &CausalLm| {
+        let mut gradients = Gradients::default();
+        let losses = model.forward_backward(&batch, options, &mut gradients);
+        let losses = losses.cast(DType::F64).try_into_vec_as::<f64>().unwrap();
+        (losses.iter().sum::<f64>(), gradients)
+    };
+    for (name, spec) in specs() {
+        let mut exact = model(&spec, DType::F64);
+        let (_, gradients) = run(&exact);
+        let (_, on_cpu) = run(&model(&spec, DType::F32));
+        let mut slope = 0.0;
+        let mut moved = [exact.clone(), exact.clone()];
+        for (number, (path, parameter)) in exact.parameters().into_iter().enumerate() {
+            let gradient = gradients.get(&path).unwrap_or_else(|| panic!("{name}: a gradient of {path}"));
+            let flat = |x: &Tensor<2>| x.clone().cast(DType::F32).try_into_vec_as::<f32>().unwrap();
+            let apart = furthest(&flat(on_cpu.get(&path).unwrap()), &flat(gradient));
+            assert!(apart < 1e-3, "{name}: {path} on the CPU: {apart}");
+            let direction = draw(100 + number, parameter.dims(), 1.0).cast(DType::F64);
+            slope += (gradient.clone().cast(DType::F64) * direction.clone()).sum().into_scalar::<f64>();
+            for (model, step) in moved.iter_mut().zip([1e-4, -1e-4]) {
+                let (_, place) = model.parameters().swap_remove(number);
+                *place = place.clone() + direction.clone() * step;
+            }
+        }
+        let numeric = (run(&moved[0]).0 - run(&moved[1]).0) / 2e-4;
+        assert!((numeric - slope).abs() < 5e-3 * slope.abs().max(1.0), "{name}: {numeric}, not {slope}");
+    }
+}
