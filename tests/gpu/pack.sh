@@ -2,7 +2,7 @@
 # Packs into a folder what h100.sh needs on a bare machine with a card: the CUDA program, stripped and compressed, the
 # scripts, and bitsandbytes' library for one CUDA version. At most 60 MB.
 #
-#   bash tests/gpu/pack.sh PROGRAM DIR    PROGRAM is what `cargo build --release -p emotrain --features cuda` made
+#   bash tests/gpu/pack.sh PROGRAM DIR    PROGRAM is what `cargo build --profile dist -p emotrain --features cuda` made
 set -euo pipefail
 
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"

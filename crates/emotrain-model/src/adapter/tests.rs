@@ -6,22 +6,19 @@ use expect_test::{Expect, expect};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::batch::{Batch, Sequence};
 use crate::config::Architecture;
 use crate::engine::tests::model as tiny;
+use crate::kernels::{read, slice};
+use crate::lora::LoraConfig;
+use crate::pass::PassOptions;
+use crate::random::Key;
 
 /// A folder with an adapter of ours for the tiny model, its configuration with the keys of `patch` replaced.
 fn adapter(patch: &Value) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let mut model = bare();
-    let lora = crate::lora::LoraConfig {
-        r: 2,
-        lora_alpha: 4.0,
-        lora_dropout: 0.0,
-        target_modules: Some(vec!["q_proj".to_owned(), "v_proj".to_owned()]),
-        use_rslora: false,
-        init: LoraInit::Gaussian,
-    };
-    model.add_lora(&lora, 1).unwrap();
+    model.add_lora(&lora(), 1).unwrap();
     model.save_adapter(folder.path(), BaseModel { name: "tiny", revision: None }, FloatType::F32).unwrap();
     let path = folder.path().join(CONFIG);
     let mut config: Map<String, Value> =
@@ -30,6 +27,17 @@ fn adapter(patch: &Value) -> (tempfile::TempDir, PathBuf) {
     fs_err::write(&path, Value::Object(config).to_string()).unwrap();
     let tensors = folder.path().join(TENSORS);
     (folder, tensors)
+}
+
+fn lora() -> LoraConfig {
+    LoraConfig {
+        r: 2,
+        lora_alpha: 4.0,
+        lora_dropout: 0.0,
+        target_modules: Some(vec!["q_proj".to_owned(), "v_proj".to_owned()]),
+        use_rslora: false,
+        init: LoraInit::Gaussian,
+    }
 }
 
 fn bare() -> CausalLm {
@@ -256,4 +264,46 @@ fn tensors_that_do_not_do() {
         adapter_config.json: not valid JSON: EOF while parsing an object at line 1 column 1
           hint: the file is damaged or was cut short: download it again
     "#]].assert_eq(&all);
+}
+
+/// Two adapters are trained in turn over one base, whose memory they share, to what each becomes over a base of its own.
+#[test]
+fn adapters_over_one_base_are_those_over_their_own() {
+    let batch = Batch::sequences(&[Sequence { ids: &[3, 1, 4, 1, 5, 9, 2, 6], supervised_from: 4 }]);
+    let step = |model: &mut CausalLm| {
+        let options = PassOptions {
+            factor: 0.25,
+            random: Key::new(1),
+            neftune_noise_alpha: 0.0,
+            gradient_checkpointing: false,
+        };
+        let mut gradients = Gradients::default();
+        model.forward_backward(&batch, options, &mut gradients);
+        for (name, parameter) in model.parameters() {
+            let gradient = gradients.remove(&name).unwrap();
+            *parameter = parameter.clone() - gradient * 0.5;
+        }
+    };
+    let adapted = |base: &CausalLm, seed| {
+        let mut model = base.base();
+        model.add_lora(&lora(), seed).unwrap();
+        model
+    };
+    let mut apart = [1, 2].map(|seed| adapted(&bare(), seed));
+    let base = bare();
+    let mut together = [1, 2].map(|seed| adapted(&base, seed));
+    for _ in 0..3 {
+        together.iter_mut().for_each(step);
+    }
+    for model in &mut apart {
+        (0..3).for_each(|_| step(model));
+    }
+    let logits = |model: &CausalLm| model.logits(&[3, 1, 4]).try_into_vec_as::<f32>().unwrap();
+    for (ours, alone) in together.iter().zip(&apart) {
+        assert_eq!(logits(ours), logits(alone));
+        assert_ne!(logits(ours), logits(&base));
+        let weight = |model: &CausalLm| slice(&read(model.layers[1].down.weight.dense())).as_ptr();
+        assert_eq!(weight(ours), weight(&base), "one memory");
+    }
+    assert_ne!(logits(&together[0]), logits(&together[1]));
 }
