@@ -20,9 +20,9 @@ use crate::error::AskError;
 /// What asking takes from the program.
 #[derive(Clone, Copy)]
 pub struct AskContext<'c> {
-    /// Where local models come from, and who is told what goes on.
+    /// Where local models come from, and the listener for progress.
     pub hub: Hub<'c>,
-    /// The user's wish to stop.
+    /// The user's request to stop.
     pub wish: &'c Arc<AtomicBool>,
     /// The value of an environment variable; none that is empty.
     pub variable: fn(&str) -> Option<OsString>,
@@ -40,7 +40,7 @@ pub fn open<'c>(recipe: &Recipe, context: AskContext<'c>) -> Result<Box<dyn Chat
     })
 }
 
-/// Who would answer, as far as the section says: without the revision, and none where it names no model.
+/// The model that the section names, without its revision; `None` if it names none.
 pub fn named(section: &InterpretSection) -> Option<ModelIdentity> {
     let model = section.model.clone()?;
     Some(ModelIdentity { provider: section.provider.to_string(), model, revision: String::new() })

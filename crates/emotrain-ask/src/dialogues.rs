@@ -47,8 +47,8 @@ pub struct DialoguesWritten {
     pub ended: Result<(), AskError>,
 }
 
-/// Has dialogues written until there are enough, the questions are used up, or there is a wish to stop. A folder that
-/// holds some already is gone on with.
+/// Has dialogues written until there are enough, the questions are used up, or a stop is requested. A folder that
+/// has some already is resumed.
 ///
 /// # Errors
 /// A folder that another process works in, that holds dialogues with other labels, or that cannot be written to.
@@ -157,7 +157,7 @@ impl Inquiry for Writing<'_> {
     }
 }
 
-/// `manifest.json` beside the dialogues: who wrote them.
+/// `manifest.json` next to the dialogues: which model wrote them.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Manifest {

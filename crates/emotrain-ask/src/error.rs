@@ -9,7 +9,7 @@ use emotrain_model::ModelError;
 use emotrain_prompt::PromptError;
 use emotrain_retrieval::RetrievalError;
 
-/// Why asking cannot go on.
+/// Why asking fails.
 #[derive(Debug, thiserror::Error)]
 pub enum AskError {
     /// A recipe that does not say enough, a server that refuses, a file of ours that was changed.

@@ -4,7 +4,7 @@
 //! comes from an [`Inquiry`], of which there are two. A [`Filling`] fills the knowledge sources of a recipe, for
 //! `emotrain interpret`; [`write_dialogues`] has demonstrations written, for `emotrain bank generate`. Both keep each
 //! reply on disk before anything else happens, so that they can be stopped at any moment. The crate deliberately knows
-//! no terminal and no environment: what goes on is told to a [`Listener`](emotrain_base::Listener), and the variable
+//! no terminal and no environment: progress is reported to a [`Listener`](emotrain_base::Listener), and the variable
 //! that holds a server's key is read by a function of the [`AskContext`].
 //!
 //! ```

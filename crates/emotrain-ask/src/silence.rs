@@ -14,7 +14,7 @@ pub fn tell_silence(reasons: &BTreeMap<String, usize>, listener: &dyn Listener) 
     reasons.values().sum()
 }
 
-/// The error of a session in which so many questions got no reply.
+/// The error of a session in which this many questions got no reply.
 ///
 /// # Errors
 /// If there are any.

@@ -20,7 +20,7 @@ impl Origin {
             "http" => false,
             _ => return None,
         };
-        // The host alone: neither what stands before an @ nor the port.
+        // The host alone: without user information and port.
         let host = uri.host().filter(|host| !host.is_empty())?.to_ascii_lowercase();
         Some(Self { is_tls, host, port: uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 }) })
     }

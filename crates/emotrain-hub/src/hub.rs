@@ -62,7 +62,7 @@ impl Default for HubSettings {
     }
 }
 
-/// A hub, and who is told what goes on.
+/// A hub, and the listener for progress.
 #[derive(Clone, Copy)]
 pub struct Hub<'a> {
     settings: &'a HubSettings,
@@ -75,7 +75,7 @@ impl<'a> Hub<'a> {
         Self { settings, listener }
     }
 
-    /// Who is told what goes on.
+    /// The listener for progress.
     pub fn listener(&self) -> &'a dyn Listener {
         self.listener
     }

@@ -3,7 +3,7 @@
 //! A name that is not a path here is one of the [`Hub`]: it is looked up in the local cache, then fetched. What was
 //! found is a [`Base`] or [`Trained`], whose weights are loaded when they are needed, or a [`TextEncoder`]. The crate
 //! deliberately reads no environment: where the cache is and what the token is comes with [`HubSettings`]; and it prints
-//! nothing: what goes on is told to a [`Listener`](emotrain_base::Listener).
+//! nothing: progress is reported to a [`Listener`](emotrain_base::Listener).
 //!
 //! ```
 //! use emotrain_base::Silent;

@@ -1,4 +1,4 @@
-//! The key of a server: used, and told to nobody.
+//! The key of a server: used, never shown.
 
 use std::fmt;
 

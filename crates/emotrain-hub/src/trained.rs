@@ -25,7 +25,7 @@ pub enum Trained {
 }
 
 impl Trained {
-    /// The file beside it that says how its prompts are made.
+    /// The file next to it that describes its prompts.
     pub const CONTRACT: &str = "prompt_contract.json";
 
     /// What the training of a run has left in its folder.
@@ -68,7 +68,7 @@ impl Trained {
     }
 
     fn at(folder: &Path) -> Option<Self> {
-        // A link that leads nowhere is told of when it is read.
+        // A dangling link is reported when it is read.
         let has = |name: &str| folder.join(name).symlink_metadata().is_ok();
         if has(ADAPTER_CONFIG) {
             Some(Self::Adapter(folder.to_path_buf()))

@@ -48,7 +48,7 @@ pub(crate) fn blocks(batch: &Batch, rows: Option<&[usize]>) -> Vec<Block> {
 }
 
 impl Block {
-    /// Queries that go on where `past` keys end: all rows of a tensor of queries, which see the past and each other
+    /// Queries that continue after `past` keys: all rows of a tensor of queries, which see the past and each other
     /// causally; of the `rows` new rows the queries are the last.
     pub(crate) fn after(past: usize, rows: usize, queries: usize) -> Self {
         let visible = (rows - queries..rows).map(|row| Visible::causal(past + row)).collect();

@@ -21,7 +21,7 @@ impl Visible {
         (self.first..self.prefix).contains(&key) || (self.own_start..self.own_end).contains(&key)
     }
 
-    /// Of this the last `window` positions, the row's own included; a branch's positions go on from the prefix.
+    /// Of this the last `window` positions, the row's own included; a branch's positions continue the prefix's.
     pub(crate) fn within(self, window: Option<usize>) -> Self {
         let Some(window) = window else { return self };
         let seen = self.prefix + self.own_end - self.own_start;
@@ -48,7 +48,7 @@ pub struct Target {
     pub id: u32,
 }
 
-/// A sequence to train on: `ids[supervised_from..]` are predicted, each from what stands before it.
+/// A sequence to train on: `ids[supervised_from..]` are predicted, each from the tokens before it.
 #[derive(Clone, Copy, Debug)]
 pub struct Sequence<'a> {
     /// Token ids, prompt and completion.
@@ -57,7 +57,7 @@ pub struct Sequence<'a> {
     pub supervised_from: usize,
 }
 
-/// Packed rows: segments lie behind one another, never see one another, and each counts its positions from 0.
+/// Packed rows: segments are concatenated, never attend to each other, and each counts its positions from 0.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
     pub(crate) ids: Vec<u32>,

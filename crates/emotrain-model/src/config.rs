@@ -2,7 +2,7 @@
 //!
 //! Only what the decoder of this crate computes is accepted. A key that asks the forward pass for anything else
 //! is refused by name, so that a model never silently runs as something it is not; of a key that nobody here knows
-//! whoever reads the file is told. Which keys are which is listed in `keys`.
+//! the reader gets a warning. Which keys are which is listed in `keys`.
 
 mod check;
 mod fields;

@@ -1,4 +1,4 @@
-//! The decoder: one code for Llama, Qwen2 and Qwen3; what it is made of. How it is run stands in `pass`.
+//! The decoder: one code for Llama, Qwen2 and Qwen3; what it is made of. How it is run is in `pass`.
 
 use burn::tensor::{Device, Tensor};
 

@@ -36,7 +36,7 @@ impl Default for Layers {
     }
 }
 
-/// Tokens that go on where a sequence ends.
+/// Tokens that continue a sequence.
 #[derive(Clone, Debug)]
 pub(crate) struct Feed<'a> {
     /// The tokens; at least one.

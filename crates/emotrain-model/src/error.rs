@@ -86,7 +86,7 @@ pub enum ModelError {
         /// The names there are.
         known: Vec<String>,
     },
-    /// Parameters of a generation or prompts that do not do.
+    /// Invalid generation parameters or prompts.
     #[error("{}", problems.join("\n"))]
     Generation {
         /// Every problem.

@@ -1,4 +1,4 @@
-//! Reading the files of a model: what is not the file it should be is told by its path, with what to do.
+//! Reading the files of a model: a file that is not what it should be is reported with its path and the fix.
 
 use std::path::{Path, PathBuf};
 
@@ -37,7 +37,7 @@ pub(crate) fn lies_at(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }
 
-/// Refuses what lies in the place of a file and is not the file, and the place where nothing is.
+/// Refuses a stand-in for a file (such as a Git LFS pointer), and a missing file.
 pub(crate) fn check_present(path: &Path) -> Result<(), ModelError> {
     if let Some(stand_in) = StandIn::at(path) {
         return Err(ModelError::file_with_hint(path, stand_in.message(), stand_in.hint()));

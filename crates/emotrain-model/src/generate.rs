@@ -24,7 +24,7 @@ use crate::error::ModelError;
 pub struct TokenPrompt<'a> {
     /// Token ids.
     pub ids: &'a [u32],
-    /// The number that draws depend on, beside the seed and the position: the same number gives the same answer in
+    /// The number that draws depend on, in addition to seed and position: the same number gives the same answer in
     /// whatever company.
     pub sequence: u64,
 }
@@ -97,7 +97,7 @@ impl Generator {
     /// Begins a generation whose prompts come one by one.
     ///
     /// # Errors
-    /// [`ModelError::Generation`] with all parameters that do not do.
+    /// [`ModelError::Generation`] with all invalid parameters.
     pub fn start(&mut self, config: GenerationConfig) -> Result<Generation<'_>, ModelError> {
         refuse(config.problems(&self.config))?;
         Ok(Generation::new(self, config))
@@ -107,7 +107,7 @@ impl Generator {
     /// stops it, and may end that answer, which keeps the token.
     ///
     /// # Errors
-    /// [`ModelError::Generation`] for parameters or prompts that do not do, all of them and before anything is
+    /// [`ModelError::Generation`] for invalid parameters or prompts, all of them and before anything is
     /// computed; [`ModelError::NonFiniteLogits`].
     pub fn generate(
         &mut self,

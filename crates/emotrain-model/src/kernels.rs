@@ -1,4 +1,4 @@
-//! The elementwise chains of a decoder layer, each with its backward, and those of an encoder layer, without.
+//! The elementwise operations of a decoder layer, each with its backward, and those of an encoder layer, without.
 //!
 //! Every kernel has two forms of one meaning: whole-row loops over memory for the CPU in f32
 //! (vectorised, on all cores), and plain tensor operations for every other device and dtype. Some have

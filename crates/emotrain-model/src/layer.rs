@@ -97,7 +97,7 @@ pub(crate) struct Layer {
 pub(crate) struct Rotations {
     /// Of all rows: the keys.
     pub(crate) keys: Rotation,
-    /// Of the rows that go on.
+    /// Of the rows that continue.
     pub(crate) queries: Rotation,
 }
 
@@ -106,7 +106,7 @@ pub(crate) struct Pass {
     pub(crate) blocks: Vec<Block>,
     /// The angles of each of the decoder's frequencies.
     pub(crate) rotations: Vec<Rotations>,
-    /// The rows that go on after this layer, `None` for all.
+    /// The rows that continue after this layer, `None` for all.
     pub(crate) rows: Option<Rows>,
     pub(crate) dropout: Option<Dropout>,
 }
@@ -317,7 +317,7 @@ impl Layer {
     }
 }
 
-/// The rows that go on.
+/// The rows that continue.
 fn select(x: Tensor<2>, pass: &Pass) -> Tensor<2> {
     match &pass.rows {
         Some(rows) => rows.of(&x),

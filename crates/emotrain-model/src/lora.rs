@@ -128,7 +128,7 @@ pub(crate) struct AdaptedModule {
     pub(crate) lora: Lora,
 }
 
-/// What [`LinearAdapter::backward`] needs beside the input: `drop(x)·Aᵀ` of the adapted modules, `[N, Σ R]`.
+/// What [`LinearAdapter::backward`] needs in addition to the input: `drop(x)·Aᵀ` of the adapted modules, `[N, Σ R]`.
 pub(crate) type Low = Option<Tensor<2>>;
 
 impl LinearAdapter {

@@ -7,7 +7,7 @@ use crate::kernels::log_sum_exp_row;
 
 /// Rows whose logits exist at one time.
 const PIECE: usize = 64;
-/// A common beginning of at most so many tokens is computed again: it is not worth the bookkeeping.
+/// A common prefix of at most this many tokens is recomputed: caching it is not worth the bookkeeping.
 const SHARED: usize = 8;
 
 /// A model that scores the same completions after many prompts. It shares the weights of the model it was made of,

@@ -35,7 +35,7 @@ pub enum Quantity {
     Answers,
     /// Vectors of a sentence encoder.
     SentenceVectors,
-    /// On the CPU, the losses beside those that this program's authors saw: a CPU, too, can be of a new kind.
+    /// On the CPU, the losses compared with those that this program's authors saw: a CPU, too, can be of a new kind.
     RecordedLosses,
 }
 
@@ -59,7 +59,7 @@ impl fmt::Display for Quantity {
     }
 }
 
-/// One quantity in one type on the device, beside the CPU's in float32.
+/// One quantity in one dtype on the device, compared with the CPU's in float32.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Comparison {
     /// What was compared.
@@ -102,7 +102,7 @@ pub fn compare(choice: &DeviceChoice, report: &mut dyn FnMut(Comparison)) -> Res
     Ok(name)
 }
 
-/// How far numbers in a type may lie from the CPU's in float32.
+/// The tolerance of numbers in a dtype against the CPU's in float32.
 ///
 /// The CPU repeats itself to the bit. Other devices add up in other orders: 10⁻⁴ in float32. A CUDA device multiplies
 /// float32 matrices as TF32, with the 10 mantissa bits of float16, wherever burn's matrix product takes the tensor
@@ -209,7 +209,7 @@ fn deviation(found: &[f32], reference: &[f32]) -> f64 {
     })
 }
 
-/// The share of the reference's tokens in whose place another one stands, or none.
+/// The share of the reference's tokens that differ or are missing.
 fn share_of_others(found: &[Vec<u32>], reference: &[Vec<u32>]) -> f64 {
     let tokens: usize = reference.iter().map(Vec::len).sum();
     let same = |(a, b): (&Vec<u32>, &Vec<u32>)| a.iter().zip(b).filter(|(a, b)| a == b).count();

@@ -1,8 +1,8 @@
 //! Sentence encoders: rows of token ids in, one vector for each row out.
 //!
-//! A BERT encoder with the pooling that its sentence-transformers folder states. Tokens of many texts lie behind one
-//! another without padding, texts of like length together. On the CPU in f32 a text's vector does not depend on its
-//! company, to the bit.
+//! A BERT encoder with the pooling that its sentence-transformers folder states. Tokens of
+//! many texts are concatenated without padding, texts of similar length together. On the CPU in f32 a text's vector is
+//! batch-invariant, to the bit.
 
 mod bert;
 mod folder;
@@ -74,7 +74,7 @@ impl SentenceEncoder {
         encoder.expect("random weights cannot be missing")
     }
 
-    /// What decides the vectors beside the weights.
+    /// What determines the vectors besides the weights.
     pub fn config(&self) -> &SentenceConfig {
         &self.config
     }

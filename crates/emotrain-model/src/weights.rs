@@ -4,7 +4,7 @@
 //! tensor is read and converted to `f32` piece by piece when it is asked for. [`SafetensorsFile`] reads
 //! any safetensors file (adapters, optimizer states) and [`write_safetensors`] writes one.
 //!
-//! Nothing here knows tensors of a backend: values are plain `Vec<f32>`, row-major, with a shape beside
+//! Nothing here knows tensors of a backend: values are plain `Vec<f32>`, row-major, with a shape next to
 //! them. Every length that a file states is checked before it is believed: a truncated or lying file is an
 //! error that names the file and the tensor.
 

@@ -27,7 +27,7 @@ impl Auxiliary {
     /// Those of the recipe, asked with the tokenizer of the questions about emotions.
     ///
     /// # Errors
-    /// Templates that do not do.
+    /// Invalid templates.
     pub fn of(recipe: &Recipe, emotions: &Encoder) -> Result<Vec<Self>, PrepareError> {
         let mut problems = Problems::default();
         let mut all = Vec::new();
@@ -127,7 +127,7 @@ fn share(ratio: f64, count: usize) -> usize {
     share
 }
 
-/// Where an utterance stands in a draw, wherever it stands in its file.
+/// The rank of an utterance in a draw, independent of its place in the file.
 fn rank(key: Key, (dialogue, position): (&Dialogue, usize)) -> u64 {
     key.named(&dialogue.id).with(position as u64).bits()
 }

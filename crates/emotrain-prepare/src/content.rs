@@ -94,7 +94,7 @@ impl Content {
     }
 }
 
-/// So many dialogues that stand in two splits are told one by one.
+/// At most this many dialogues shared by two splits are reported individually.
 const TOLD: usize = 10;
 
 /// Reads several files and refuses any that share data, or warns of it, as `data.shared_dialogues` says.

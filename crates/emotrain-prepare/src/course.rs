@@ -35,7 +35,7 @@ impl<'a> Ordered<'a> {
     /// What scores the dialogues. `losses` has the mean loss of each where the difficulty is one.
     ///
     /// # Errors
-    /// A wheel or file of difficulties that does not do, or losses that are needed and not there.
+    /// An invalid wheel or file of difficulties, or missing losses.
     pub fn scorer(
         &self,
         dialogues: &[Dialogue],

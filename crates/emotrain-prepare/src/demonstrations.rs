@@ -39,7 +39,7 @@ impl Library {
         Ok(Some(library))
     }
 
-    /// How demonstrations are found, wherever the encoder is: for what is kept beside an adapter.
+    /// How demonstrations are found, wherever the encoder is: for what is stored with an adapter.
     ///
     /// # Errors
     /// As [`Library::open`].

@@ -46,7 +46,7 @@ impl EncodedSplit {
     }
 }
 
-/// Refuses a file of texts that stands for several splits in which the same ids name different dialogues.
+/// Refuses a file of texts that serves several splits in which the same ids name different dialogues.
 ///
 /// # Errors
 /// The first dialogue whose texts cannot be told apart, for each source.

@@ -2,7 +2,7 @@
 //!
 //! A run has phases, and each is a type. [`Opened`] is all that a recipe names but its data: model, tokenizer, template,
 //! bank. [`Prepared`] has the splits that a model is asked about, [`PreparedTraining`] those that it is trained on and
-//! measured by, with the order of the samples. Everything that is wrong is told in one go, before a weight is loaded.
+//! measured by, with the order of the samples. All problems are reported together, before a weight is loaded.
 //! The crate deliberately trains and answers nothing.
 //!
 //! ```

@@ -106,7 +106,7 @@ impl<'r> Opened<'r> {
         }
     }
 
-    /// How the prompts are made, as it is kept beside what is trained on them; a run on plain text has none.
+    /// The prompt contract that is stored with what is trained; a run on plain text has none.
     ///
     /// # Errors
     /// A template or tokenizer that fails on the contract's example, a bank that cannot be searched.
@@ -116,7 +116,7 @@ impl<'r> Opened<'r> {
         Ok(Some(PromptContract { found_by, ..encoder.contract()? }))
     }
 
-    /// What is kept beside whatever is trained, so that it can be used: the prompt contract, and for a model of its own
+    /// What is stored with a trained model, so that it can be used: the prompt contract, and for a model of its own
     /// the tokenizer. Files by name.
     ///
     /// # Errors

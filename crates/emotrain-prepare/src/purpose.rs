@@ -11,7 +11,7 @@ use crate::sample_maker::Selection;
 /// What the samples of a file are for. It alone, not the name of the split, decides what they hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// To be trained on: with their answers, and with auxiliary questions beside them.
+    /// To be trained on: with their answers, and with auxiliary questions in addition.
     Training,
     /// To be answered by a model.
     Answering,

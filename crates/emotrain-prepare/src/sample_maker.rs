@@ -20,7 +20,7 @@ use crate::knowledge::KnowledgeTexts;
 /// Tokens that end a document in the vocabularies of base models; the end of a chat turn is another one.
 const END_OF_TEXT: [&str; 2] = ["<|endoftext|>", "<|end_of_text|>"];
 
-/// So many faulty utterances of a file are told one by one.
+/// At most this many bad utterances of a file are reported individually.
 const TOLD: usize = 20;
 
 /// What makes samples.
@@ -46,7 +46,7 @@ pub struct Selection<'a> {
     pub answers: Answers,
     /// Whether utterances without a label are left out.
     pub labelled_only: bool,
-    /// At most so many, drawn by the key.
+    /// At most this many, drawn by the key.
     pub limit: Option<usize>,
     /// What is drawn is a function of it.
     pub key: Key,
@@ -56,7 +56,7 @@ pub struct Selection<'a> {
     pub auxiliary: &'a [Auxiliary],
 }
 
-/// What prompts show beside the dialogues of a file.
+/// What prompts show besides the dialogues of a file.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shown<'a> {
     pub(crate) found: Option<&'a RetrievedDemonstrations>,
@@ -67,7 +67,7 @@ impl SampleMaker {
     /// The recipe's way with a tokenizer.
     ///
     /// # Errors
-    /// A template, tokenizer or chat template that does not do.
+    /// An invalid template, tokenizer or chat template.
     pub fn new(recipe: &Recipe, labels: &LabelSet, files: TokenizerFiles) -> Result<Self, PrepareError> {
         let length = recipe.train.max_seq_length;
         let origin = files.origin.clone();
@@ -96,7 +96,7 @@ impl SampleMaker {
     /// What training asks besides the emotions.
     ///
     /// # Errors
-    /// Templates that do not do.
+    /// Invalid templates.
     pub fn auxiliary(&self, recipe: &Recipe) -> Result<Vec<Auxiliary>, PrepareError> {
         match self {
             Self::Emotions(encoder) => Auxiliary::of(recipe, encoder),

@@ -46,7 +46,7 @@ pub struct EvalResult {
     pub context: Option<ScoreContext>,
 }
 
-/// What an evaluation needs beside the model and the samples.
+/// What an evaluation needs besides the model and the samples.
 #[derive(Clone, Copy)]
 pub struct EvalContext<'a> {
     /// How answers are found.

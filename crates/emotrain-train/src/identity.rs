@@ -1,4 +1,4 @@
-//! What a run is made of, by contents: whoever goes on with it has to have the same.
+//! The inputs of a run, by contents: resuming needs the same ones.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

@@ -21,7 +21,7 @@ pub struct RunLog {
     begun_unix_s: f64,
 }
 
-/// Whether a run may go on with other things than it began with.
+/// Whether a run may resume with other inputs than it started with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnDifference {
     /// It may not.
@@ -31,7 +31,7 @@ pub enum OnDifference {
 }
 
 impl RunLog {
-    /// Takes up the record of a run for a start that is made of what `record` says. Of a run that is gone on with, that
+    /// Opens the record of a run for a start with the inputs that `record` has. When a run is resumed, that
     /// is compared with what the run began with, and what differs is returned; the record of another run is put aside.
     ///
     /// # Errors
@@ -115,7 +115,7 @@ impl RunLog {
     }
 }
 
-/// Keeps the record of a run that left nothing else beside that of the one that begins.
+/// Keeps the record of a run that left nothing else, next to that of the one that starts.
 fn put_aside(path: &Path) -> Result<(), TrainError> {
     let places = (1..).map(|number| path.with_file_name(format!("run.{number}.json")));
     let free = places.into_iter().find(|place| !place.exists()).unwrap_or_default();

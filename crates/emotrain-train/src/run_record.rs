@@ -268,7 +268,7 @@ pub struct TrainingRecord {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct BestRecord {
-    /// After so many steps.
+    /// After this many steps.
     pub step: usize,
     /// What `eval.metric_for_best_model` was.
     pub value: f64,

@@ -1,4 +1,4 @@
-//! From an error to what the shell is told, and to the advice that goes with it.
+//! From an error to its exit code and hint.
 
 use std::error::Error;
 use std::io;

@@ -8,12 +8,12 @@ use anyhow::Context;
 
 use crate::exit::Exit;
 
-/// The wishes from outside, and whether anything would be lost by stopping at once.
+/// The requests of signals, and whether stopping at once would lose anything.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Interrupt {
     wished: Arc<AtomicBool>,
     save: Arc<AtomicBool>,
-    /// The exit code of the first wish to stop.
+    /// The exit code of the first request to stop.
     exit: Arc<AtomicU8>,
     training: Arc<AtomicBool>,
 }
@@ -26,7 +26,7 @@ enum Wish {
     Interrupt,
     /// Stop at the next boundary, however often it is asked for: a scheduler takes the machine back.
     End(Exit),
-    /// Save and go on.
+    /// Save and continue.
     Save,
 }
 
@@ -44,12 +44,12 @@ impl Interrupt {
         Ok(interrupt)
     }
 
-    /// The wish to stop, for whoever heeds it.
+    /// The request to stop.
     pub(crate) fn wished(&self) -> &Arc<AtomicBool> {
         &self.wished
     }
 
-    /// The wish to save.
+    /// The request to save.
     pub(crate) fn save(&self) -> &AtomicBool {
         &self.save
     }
@@ -93,7 +93,7 @@ impl Interrupt {
     }
 }
 
-/// Listens to what schedulers and terminals send beside Ctrl-C.
+/// Handles the signals of schedulers and terminals other than Ctrl-C.
 #[cfg(unix)]
 fn listen(interrupt: Interrupt) -> std::io::Result<()> {
     use signal_hook::consts::{SIGHUP, SIGTERM, SIGUSR1, SIGUSR2};

@@ -1,7 +1,7 @@
 //! The program `emotrain`: LoRA fine-tuning for emotion recognition in conversation.
 //!
 //! It is thin: [`cli`] says what can be asked, `commands` has a file for each question, [`pipeline`] is the
-//! flow from a recipe to scores, and the other crates do the work. It deliberately has no settings beside
+//! flow from a recipe to scores, and the other crates do the work. It deliberately has no settings besides
 //! recipes: what a run does is in a file that can be kept.
 
 mod cli;
@@ -33,7 +33,7 @@ const STACK_BYTES: usize = 256 << 20;
 
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
-        // That of a library over a file is told as the file's fault.
+        // A library's panic over a file is reported as the file's fault.
         if !emotrain_base::is_caught() {
             // There is nowhere else to complain to.
             let _ = write!(std::io::stderr().lock(), "{}", apology(panic));

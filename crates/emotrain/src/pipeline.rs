@@ -119,7 +119,7 @@ pub(crate) fn train(
     Ok(Exit::Done)
 }
 
-/// Compares what the run is made of with what it was made of when it began, and writes down that it begins or goes on.
+/// Compares the inputs of the run with those of its start, and records that it starts or resumes.
 fn begin(
     prepared: &PreparedTraining<'_>,
     run: &RunDir,

@@ -71,7 +71,7 @@ impl Printer {
         })
     }
 
-    /// What goes on.
+    /// Reports progress.
     pub(crate) fn say(&self, text: impl Display) {
         if !self.talk.quiet {
             tell(printable(&text.to_string()));
@@ -95,7 +95,7 @@ impl Printer {
         tell(format_args!("{} {}", self.painted("error:", "31"), printable(&described(error))));
     }
 
-    /// A bar over so many things, gone when it is done; nothing where there is no terminal.
+    /// A progress bar over this many items, removed when done; nothing without a terminal.
     pub(crate) fn counter(&self, what: &str, total: usize) -> Counter {
         Counter::new(self, COUNT, what, total)
     }

@@ -25,7 +25,7 @@ pub(super) struct Local {
     config: GenerationConfig,
     response_format: ResponseFormat,
     identity: ModelIdentity,
-    /// The user's wish to stop.
+    /// The user's request to stop.
     wish: Arc<AtomicBool>,
 }
 

@@ -24,11 +24,11 @@ use self::wire::{Form, Meaning, Response, meaning};
 use super::{Answer, AskContext, ChatModel, ChatQuestion, Inquiry, ModelIdentity, Reply};
 use crate::error::AskError;
 
-/// A server that does not take a connection within so many seconds is not there.
+/// A server that does not accept a connection within this many seconds is unavailable.
 const CONNECT_S: f64 = 10.0;
 /// The largest response that is read, in bytes.
 const LARGEST: u64 = 16 << 20;
-/// After so many questions in a row that got no reply, with all repetitions, the server counts as gone.
+/// After this many questions in a row without a reply, retries included, the server counts as gone.
 const IN_A_ROW: usize = 3;
 /// A server that asks for a longer pause is asked another day.
 const LONGEST_PAUSE: Duration = Duration::from_mins(10);
@@ -42,7 +42,7 @@ pub(super) struct Server<'l> {
     gate: Gate,
     section: InterpretSection,
     identity: ModelIdentity,
-    /// The user's wish to stop.
+    /// The user's request to stop.
     wish: Arc<AtomicBool>,
     /// Whether it was said that questions are put again.
     told: AtomicBool,
@@ -55,7 +55,7 @@ enum Outcome {
     TooLong(String),
     /// No reply, after all repetitions.
     Silence(String),
-    /// No reply, as there was a wish to stop.
+    /// No reply, because a stop was requested.
     Stopped(String),
     Lasting(Complaint),
 }
@@ -230,7 +230,7 @@ impl ChatModel for Server<'_> {
 }
 
 impl Server<'_> {
-    /// What the inquiry hears, and whether it is the end of all asking.
+    /// What is reported to the inquiry, and whether asking ends.
     fn judge(&self, outcome: Outcome, silent: &mut usize) -> (Answer, Option<Complaint>) {
         match outcome {
             Outcome::Reply(reply) => {

@@ -102,7 +102,7 @@ pub struct SessionStatus {
 /// What is still to be asked about a split.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenQuestions {
-    /// How the split stands.
+    /// The state of the split.
     pub status: SessionStatus,
     /// Questions that would be put.
     pub questions: usize,
@@ -188,7 +188,7 @@ impl<'f> Filling<'f> {
         self.sessions.iter().map(open).collect()
     }
 
-    /// How all stands where nothing is left to ask; that takes neither a server's key nor a model.
+    /// The state if nothing is left to ask, which needs neither a server's key nor a model.
     ///
     /// # Errors
     /// As [`Filling::open`].
@@ -217,7 +217,7 @@ impl<'f> Filling<'f> {
         refuse_failure(sum(|outlook| outlook.failed), sum(|outlook| outlook.done))
     }
 
-    /// Asks all that is open, until that is answered or there is a wish to stop. `tell` hears of each split that is
+    /// Asks all open questions, until they are answered or a stop is requested. `tell` is called for each split that is
     /// through.
     ///
     /// # Errors

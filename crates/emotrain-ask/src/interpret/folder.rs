@@ -67,7 +67,7 @@ impl Folder {
         Ok(())
     }
 
-    /// Refuses to put texts of one origin beside those of another.
+    /// Refuses to mix texts of different origins.
     ///
     /// # Errors
     /// What differs, and the mend.

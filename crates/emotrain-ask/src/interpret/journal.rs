@@ -1,4 +1,4 @@
-//! A file that only grows: a head that says whose replies these are, and a line for each reply.
+//! A file that only grows: a head that names the origin of the replies, and a line for each reply.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write as _};

@@ -111,7 +111,7 @@ pub(super) struct SplitRecord {
     pub(super) done: usize,
     /// Questions without.
     pub(super) failed: usize,
-    /// Texts in which a label of the data set stands as a word.
+    /// Texts that contain a label of the data set as a word.
     pub(super) naming_labels: usize,
     /// Texts that are shorter or longer than the query asks for.
     pub(super) length_outside: usize,

@@ -49,7 +49,7 @@ pub(super) struct Work<'w> {
     meter: Box<dyn Meter + 'w>,
 }
 
-/// How a session stands.
+/// The state of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outlook {
     /// Questions there are.
@@ -62,7 +62,7 @@ pub struct Outlook {
     pub open: usize,
     /// Replies of all times.
     pub replies: usize,
-    /// Texts in which a label stands as a word.
+    /// Texts that contain a label as a word.
     pub naming_labels: usize,
     /// Texts that are shorter or longer than asked for.
     pub length_outside: usize,
@@ -117,7 +117,7 @@ impl<'w> Work<'w> {
         &self.silent
     }
 
-    /// Makes files of the texts, if nothing is left to ask, and says how the session stands.
+    /// Makes files of the texts, if nothing is left to ask, and returns the state of the session.
     ///
     /// # Errors
     /// Files that cannot be written.
@@ -194,7 +194,7 @@ impl Inquiry for Work<'_> {
     }
 }
 
-/// How a session stands without being taken up.
+/// The state of a session without resuming it.
 ///
 /// # Errors
 /// Texts about other data; files that were changed.

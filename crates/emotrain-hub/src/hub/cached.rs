@@ -26,7 +26,7 @@ pub(super) struct CachedRepo {
 pub(crate) enum Gap {
     /// It knows no such repository.
     Unknown,
-    /// No commit is known for the revision; so many snapshots are there.
+    /// No commit is known for the revision; this many snapshots exist.
     NoRef { revision: String, snapshots: usize },
     /// What should name a commit does not.
     BadRef { revision: String },

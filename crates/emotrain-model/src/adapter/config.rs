@@ -1,6 +1,6 @@
 //! PEFT's `adapter_config.json` → which layers are adapted, and how.
 //!
-//! Every key is read. What would make PEFT compute something else than a low-rank product beside an unchanged base is
+//! Every key is read. What would make PEFT compute something else than a low-rank product added to an unchanged base is
 //! refused by name, and so is a key that nobody here knows, unless its value switches it off.
 
 use std::path::{Path, PathBuf};
@@ -76,7 +76,7 @@ const VARIANTS: &[(&str, &str, &str)] = &[
     ("velora_config", "inputs that are compressed", MERGE),
 ];
 
-/// `adapter_config.json`, as far as this crate computes it.
+/// `adapter_config.json`, as far as this crate supports it.
 #[derive(Debug)]
 pub(crate) struct AdapterConfig {
     path: PathBuf,

@@ -1,5 +1,5 @@
 //! Which keys of a `config.json` may be ignored, and which only at one value. A key in none of these lists is one
-//! that this program does not know: whoever reads the file is told of it.
+//! that this program does not know: the reader gets a warning.
 
 use serde_json::Value;
 
@@ -85,7 +85,7 @@ pub(crate) enum Neutral {
     Off,
 }
 
-/// Whether a value leaves what its key stands for switched off.
+/// Whether a value leaves the feature of its key switched off.
 pub(crate) fn is_off(value: &Value) -> bool {
     match value {
         Value::Null => true,
@@ -153,7 +153,7 @@ const ALIBI: &str = "linear biases in the place of positions";
 const WINDOW: &str = "attention to a part of the text";
 const QUANTISED: &str = "weights quantised by another tool";
 
-/// Keys of other families, with the value that leaves their features off. They stand in files that were converted or
+/// Keys of other families, with the value that leaves their features off. They occur in files that were converted or
 /// that say more than the family's own.
 pub(crate) const FOREIGN: &[Only] = &[
     off("num_experts", EXPERTS),

@@ -12,7 +12,7 @@ use crate::random::Key;
 
 /// Rows of prompts that one pass computes at most, if it is not one prompt that is longer.
 const PROMPT_ROWS: usize = 512;
-/// A common beginning of at most so many tokens is computed again: it is not worth the bookkeeping.
+/// A common prefix of at most this many tokens is recomputed: caching it is not worth the bookkeeping.
 const SHARED: usize = 8;
 
 /// Prompts that are being answered, at most `max_batch_size` at a time; the others wait.
@@ -34,7 +34,7 @@ struct Answering {
 }
 
 impl Answering {
-    /// Prompt and answer, as far as they have gone through the model.
+    /// The part of prompt and answer that has gone through the model.
     fn fed(&self) -> [&[u32]; 2] {
         [&self.asked, &self.ids[..self.cache.tokens() - self.asked.len()]]
     }
@@ -96,7 +96,7 @@ impl<'g> Generation<'g> {
         self.waiting.is_empty() && self.running.is_empty()
     }
 
-    /// One token more for every running answer, for which waiting prompts join as far as there is room. Returns the
+    /// One token more for every running answer, after waiting prompts have joined while there is room. Returns the
     /// answers that have ended, with their prompts' numbers. `observe` is that of [`Generator::generate`].
     ///
     /// # Errors

@@ -8,12 +8,12 @@ use std::ops::Range;
 pub struct Sampling {
     /// What logits are divided by before a draw; 0 takes the likeliest token (`do_sample=False`).
     pub temperature: f32,
-    /// Draw among so many of the likeliest tokens; 0 for all.
+    /// Draw among this many of the likeliest tokens (top-k); 0 for all.
     pub top_k: usize,
     /// Draw among the fewest of the likeliest tokens whose probability together reaches this (Holtzman et al. 2020);
     /// 1 for all.
     pub top_p: f32,
-    /// What divides the positive and multiplies the negative logits of tokens that stand in the prompt or the answer
+    /// What divides the positive and multiplies the negative logits of tokens that occur in the prompt or the answer
     /// so far (Keskar et al. 2019); 1 for none.
     pub repetition_penalty: f32,
 }

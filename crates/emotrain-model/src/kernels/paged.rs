@@ -2,7 +2,7 @@
 //!
 //! A page holds a fixed number of tokens and is shared by all sequences that have these tokens in common; one that is
 //! written to while others hold it is copied first. A query's result is added up key by key in order, so it depends on
-//! neither how the keys came to be there nor on the queries beside it.
+//! neither how the cache was filled nor on the other queries.
 
 #![expect(clippy::inline_always, reason = "what is not inlined loses the vector instructions")]
 

@@ -2,7 +2,7 @@
 //! time, and for many.
 //!
 //! There each number of the result is one dot product, added up in an order that depends on the width alone: a row gives
-//! the same numbers to the bit alone as in company, on one core as on many.
+//! bitwise identical numbers whatever rows come with it, on one core as on many (batch-invariant).
 
 #![expect(clippy::inline_always, reason = "what is not inlined loses the vector instructions")]
 
@@ -19,7 +19,7 @@ pub(crate) use bf16::product_bf16_to;
 /// Rows of `x` that are multiplied together.
 const ROWS: usize = 4;
 /// Rows of `W` that are multiplied together with them, on processors with sixteen vector registers and with
-/// thirty-two wide ones: as many sums as the registers hold beside what is read.
+/// thirty-two wide ones: as many sums as the registers hold in addition to the operands.
 const COLUMNS: usize = 3;
 const WIDE_COLUMNS: usize = 6;
 /// Rows of `x` that stay in a core's cache while `W` passes by.

@@ -29,7 +29,7 @@ pub struct BertConfig {
     pub layer_norm_eps: f64,
 }
 
-/// Keys that cannot change what an encoder computes when it is not trained, beside those of decoders.
+/// Keys that cannot change what an encoder computes when it is not trained, besides those of decoders.
 const HARMLESS_HERE: &[&str] = &[
     "attention_probs_dropout_prob",
     "classifier_dropout",

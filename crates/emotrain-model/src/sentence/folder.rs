@@ -15,7 +15,7 @@ use crate::weights::{Shards, is_known_buffer};
 
 const MODULES: &str = "modules.json";
 
-/// All that decides the vectors beside weights and tokenizer.
+/// Everything except weights and tokenizer that determines the vectors.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SentenceConfig {
     /// The encoder's shape.
@@ -50,7 +50,7 @@ pub struct SentenceFolder {
     config: SentenceConfig,
     warnings: Vec<String>,
     weights: Shards,
-    /// What stands before the tensors' names: nothing, or `bert.` where a model with a head was saved.
+    /// The prefix of the tensors' names: none, or `bert.` where a model with a head was saved.
     prefix: &'static str,
 }
 
@@ -92,7 +92,7 @@ impl SentenceFolder {
         Ok(folder)
     }
 
-    /// All that decides the vectors beside weights and tokenizer.
+    /// Everything except weights and tokenizer that determines the vectors.
     pub fn config(&self) -> &SentenceConfig {
         &self.config
     }

@@ -28,7 +28,7 @@ use crate::shell::Shell;
 /// Runs the command.
 ///
 /// # Errors
-/// A bank or a file that does not do.
+/// An invalid bank or file.
 pub(crate) fn run(command: &BankCommand, shell: &Shell) -> anyhow::Result<Exit> {
     match command {
         BankCommand::Build(args) => build(args, shell),
@@ -45,7 +45,7 @@ pub(crate) fn run(command: &BankCommand, shell: &Shell) -> anyhow::Result<Exit> 
 
 fn check_bank(args: &BankCheckArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let folder = &args.bank;
-    // A bank that cannot be opened is told of by the check.
+    // `check` reports a bank that does not open.
     let bank = Bank::open(folder).ok();
     let encoder = match &bank {
         Some(bank) => encoder_for_bank(bank, &args.encoder, &DeviceChoice::Auto, shell.hub())?,

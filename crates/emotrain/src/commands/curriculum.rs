@@ -15,7 +15,7 @@ use crate::shell::Shell;
 /// Runs the command.
 ///
 /// # Errors
-/// A recipe, a curriculum or a file that does not do.
+/// An invalid recipe, curriculum or file.
 pub(crate) fn run(command: &CurriculumCommand, shell: &Shell) -> anyhow::Result<Exit> {
     match command {
         CurriculumCommand::Show(args) => show(args, shell),

@@ -16,7 +16,7 @@ use crate::shell::Shell;
 /// Runs the command.
 ///
 /// # Errors
-/// A recipe, a file or a model that does not do; a prompt that is not that of the training.
+/// An invalid recipe, file or model; a prompt that differs from the training prompt.
 pub(crate) fn run(args: &EvalArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let mut recipe = emotrain_recipe::load(&args.recipe.recipe, &args.recipe.set)?;
     let trained = trained(&args.trained)?;
@@ -62,7 +62,7 @@ pub(super) fn trained(args: &TrainedArgs) -> anyhow::Result<Option<Trained>> {
     })
 }
 
-/// Where predictions go: as asked, or beside what was trained, where they replace none of the training itself.
+/// Where predictions go: as asked, or next to what was trained, where they replace none of the training itself.
 fn output(args: &EvalArgs, trained: Option<&Trained>) -> Option<PathBuf> {
     let beside = args.trained.run.clone().or_else(|| trained.map(|trained| trained.folder().to_path_buf()));
     let file = format!("predictions.eval-{}.jsonl", args.split.as_str());

@@ -17,7 +17,7 @@ const END: &str = "\u{1b}[0m";
 /// Runs the command.
 ///
 /// # Errors
-/// A recipe, a file or an utterance that does not do.
+/// An invalid recipe or file, or an unknown utterance.
 pub(crate) fn run(args: &InspectArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let recipe = emotrain_recipe::load(&args.recipe.recipe, &args.recipe.set)?;
     let opened = Opened::open(&recipe, shell.hub())?;

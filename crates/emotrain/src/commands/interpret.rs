@@ -14,7 +14,7 @@ use crate::shell::Shell;
 /// Runs the command.
 ///
 /// # Errors
-/// A recipe, data or a folder that does not do; a model that cannot be asked; questions that got no reply.
+/// An invalid recipe, data or folder; an unavailable model; questions without a reply.
 pub(crate) fn run(args: &InterpretArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let recipe = emotrain_recipe::load(&args.recipe.recipe, &args.recipe.set)?;
     if recipe.data.format == DataFormat::Text {

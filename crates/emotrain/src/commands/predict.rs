@@ -16,7 +16,7 @@ use crate::shell::Shell;
 /// Runs the command.
 ///
 /// # Errors
-/// A recipe, an input or a model that does not do; a prompt that is not that of the training.
+/// An invalid recipe, input or model; a prompt that differs from the training prompt.
 pub(crate) fn run(args: &PredictArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let mut recipe = emotrain_recipe::load(&args.recipe.recipe, &set(args)?)?;
     let trained = super::eval::trained(&args.trained)?;

@@ -39,7 +39,7 @@ fn dry_run(recipe: &Recipe, shell: &Shell) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// The command that goes on with a run, to be pasted into a shell.
+/// The command that resumes a run, quoted for a shell.
 fn how_to_resume(args: &RecipeArgs) -> String {
     let set = args.set.iter().flat_map(|set| ["--set".to_owned(), quoted(set)]);
     let words = ["emotrain".to_owned(), quoted(&args.recipe.display().to_string())].into_iter();

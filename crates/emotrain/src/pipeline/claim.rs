@@ -5,7 +5,7 @@ use emotrain_train::{RunDir, RunRecord};
 
 use crate::shell::Shell;
 
-/// Takes the folder of the run, and says how it stands.
+/// Claims the run folder, and returns its state.
 pub(super) fn claim(recipe: &Recipe, shell: &Shell) -> anyhow::Result<RunDir> {
     let run = RunDir::claim(recipe)?;
     let folder = run.path().display();

@@ -29,7 +29,7 @@ pub(crate) fn report(
     Ok(RunReport::new(before, after).write(run)?)
 }
 
-/// What lies in the folder of the result, for people.
+/// Describes the contents of the result folder.
 pub(crate) fn what_is_there(recipe: &Recipe, outcome: &Outcome) -> String {
     let state = &outcome.state;
     let early = if outcome.end == End::EarlyStopped { ", stopped early" } else { "" };

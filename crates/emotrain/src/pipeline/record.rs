@@ -83,7 +83,7 @@ fn labels(opened: &Opened<'_>) -> LabelsRecord {
     LabelsRecord { names, sha256 }
 }
 
-/// The files that a curriculum reads; one that cannot be read has been told of by then.
+/// The files that a curriculum reads; an unreadable one has been reported by then.
 fn curriculum(section: &CurriculumSection) -> indexmap::IndexMap<String, String> {
     let files = [("difficulty_file", &section.difficulty_file), ("wheel", &section.wheel)];
     let digest =

@@ -1,4 +1,4 @@
-//! Long work that is told about: a bar where there is a terminal, else a line now and then.
+//! Progress of long work: a bar on a terminal, otherwise a line now and then.
 
 use std::time::{Duration, Instant};
 

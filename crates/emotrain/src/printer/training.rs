@@ -88,7 +88,7 @@ fn summary(scores: &Evaluation) -> String {
     text
 }
 
-/// What stands behind the bar.
+/// The text after the bar.
 fn brief(event: &Event) -> String {
     let Event::Step { loss, tokens_per_second, eta_s, .. } = event else { return String::new() };
     format!("loss {loss:.4}  {tokens_per_second:.0} tokens/s  {} left", duration(*eta_s))

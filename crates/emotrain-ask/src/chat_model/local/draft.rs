@@ -19,7 +19,7 @@ pub(super) struct Draft {
     seed: u64,
     chat: Vec<u32>,
     keys: Vec<String>,
-    /// The texts of so many keys are written.
+    /// The texts of this many keys are written.
     done: usize,
     /// The reply up to where the model writes.
     text: String,
@@ -53,7 +53,7 @@ impl Draft {
         Ok(Ok(draft))
     }
 
-    /// The tokens that the model goes on from.
+    /// The tokens that the model continues.
     ///
     /// # Errors
     /// A text that the tokenizer does not take.
@@ -106,7 +106,7 @@ impl Draft {
         Ok(Some(Reply { text: std::mem::take(&mut self.text), finish: ReplyEnd::Stop }))
     }
 
-    /// Writes what stands before the next text.
+    /// Writes the part of the frame before the next text.
     fn open(&mut self) {
         if let Some(key) = self.keys.get(self.done) {
             self.text.push_str(if self.done == 0 { "{" } else { ", " });

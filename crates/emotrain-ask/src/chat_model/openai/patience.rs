@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 /// The longest pause before a repetition.
 const LONGEST: f64 = 60.0;
-/// How long a pause may go on after the wish to stop.
+/// How long a pause may last after a request to stop.
 const GLANCE: Duration = Duration::from_millis(20);
 
 /// Lets requests out one after another, at their rate.
@@ -24,7 +24,7 @@ impl Gate {
         Self { spacing: Duration::from_secs_f64(spacing), next: Mutex::new(Instant::now()) }
     }
 
-    /// Waits for a turn; false when there is a wish to stop.
+    /// Waits for a turn; false when a stop is requested.
     pub(super) fn pass(&self, stop: &dyn Fn() -> bool) -> bool {
         let turn = {
             let mut next = self.next.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -42,7 +42,7 @@ impl Gate {
     }
 }
 
-/// Pauses; false when there is a wish to stop.
+/// Pauses; false when a stop is requested.
 pub(super) fn pause(duration: Duration, stop: &dyn Fn() -> bool) -> bool {
     wait_until(Instant::now() + duration, stop)
 }
@@ -98,7 +98,7 @@ fn seconds_of(date: &str) -> Option<i64> {
     Some(((days * 24 + hours) * 60 + minutes) * 60 + seconds)
 }
 
-/// Whether there is a wish to stop, from either side.
+/// Whether a stop is requested, from either side.
 pub(super) fn wished(flags: &[&AtomicBool]) -> bool {
     flags.iter().any(|flag| flag.load(Ordering::SeqCst))
 }

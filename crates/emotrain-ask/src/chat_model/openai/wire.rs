@@ -115,7 +115,7 @@ struct Said {
     content: Option<String>,
 }
 
-/// Reads a response. `words` takes out of a text what must not be told.
+/// Reads a response. `words` removes secrets from a text.
 pub(super) fn meaning(response: &Response, words: &dyn Fn(String) -> String) -> Meaning {
     let Response { status, body, .. } = response;
     match status {

@@ -14,7 +14,7 @@ pub(super) fn contiguous<const D: usize>(tensor: &Tensor<D>) -> Option<CubeTenso
     Some(burn_cubecl::kernel::into_contiguous(tensor))
 }
 
-/// One cube for each of so many rows. A kernel reads its row from `CUBE_POS` and leaves where there is no such row.
+/// One cube per row. A kernel reads its row from `CUBE_POS` and leaves where there is no such row.
 pub(super) fn one_cube_a_row(rows: usize) -> CubeCount {
     let across = rows.clamp(1, MOST_CUBES);
     let down = rows.div_ceil(across);

@@ -20,7 +20,7 @@ use expect_test::expect;
 
 use super::rms_norm::{rms_norm_forward, units};
 
-/// What a GPU of NVIDIA's offers a kernel, as far as kernels ask.
+/// The properties of an NVIDIA GPU that kernels query.
 fn properties() -> Arc<DeviceProperties> {
     let hardware = HardwareProperties {
         load_width: 128,

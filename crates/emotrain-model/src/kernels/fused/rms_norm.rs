@@ -94,7 +94,7 @@ pub(super) fn launch(x: &Tensor<2>, weight: &Tensor<2>, epsilon: f32) -> Option<
     Some(Tensor::from_primitive::<Cube>(out))
 }
 
-/// A power of two of threads for a row of so many vectors.
+/// A power of two of threads for a row of this many vectors.
 pub(super) fn units(vectors: usize) -> usize {
     vectors.next_power_of_two().clamp(32, MOST_UNITS)
 }

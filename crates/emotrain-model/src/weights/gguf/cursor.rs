@@ -39,7 +39,7 @@ impl Cursor {
         Ok(())
     }
 
-    /// The number of bytes, once it is known that the file has so many left.
+    /// The number of bytes, after checking that the file has this many left.
     fn available(&self, length: u64) -> Result<usize, ModelError> {
         let left = self.len - self.position;
         usize::try_from(length).ok().filter(|length| *length <= left).ok_or_else(|| {

@@ -1,4 +1,4 @@
-//! The header of a GGUF file: metadata and where each tensor lies.
+//! The header of a GGUF file: metadata and the offset of each tensor.
 
 use std::collections::BTreeMap;
 

@@ -205,7 +205,7 @@ fn integer(cursor: &mut Cursor, kind: u32) -> Result<i64, ModelError> {
     Ok(i64::try_from(number).unwrap_or(i64::MAX))
 }
 
-/// `count` items; the list grows only as far as the file really goes.
+/// `count` items; the list never grows beyond what the file holds.
 fn items<T>(
     cursor: &mut Cursor,
     count: u64,

@@ -36,7 +36,7 @@ pub(super) fn hugging_face(name: &str) -> Option<String> {
     matches!(kind, "weight" | "bias").then(|| format!("model.layers.{number}.{module}.{kind}"))
 }
 
-/// Where a row of a tensor lies in the file.
+/// The position of a row of a tensor in the file.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum RowOrder {
     /// The same place.

@@ -9,7 +9,7 @@ use super::golden;
 use crate::error::ModelError;
 use crate::weights::{Checkpoint, SafetensorsFile};
 
-/// The header of every file here lies in its first bytes; most damage goes there.
+/// The header of every file here is in its first bytes; most damage is done there.
 const HEADER: usize = 1500;
 
 /// What happens to a file.

@@ -84,7 +84,7 @@ fn panels(x: &[Pair], weight: &[f32], (width, pairs): (usize, usize), out: &mut 
     }
 }
 
-/// Lays rows of `W` into a panel: what is multiplied together lies together.
+/// Lays rows of `W` into a panel: operands of one product are contiguous.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
 fn lay(weight: &[f32], width: usize, panel: &mut [[Pair; PANEL]]) {
