@@ -89,7 +89,7 @@ struct Buffers {
 }
 
 /// What all layers of one pass share.
-struct Rows {
+struct FedRows {
     /// Cosine and sine of each row's angles, each `[M, d/2]`, for each of the decoder's frequencies.
     angles: Vec<(Vec<f32>, Vec<f32>)>,
     /// How many tokens each row sees.
@@ -130,7 +130,7 @@ impl HostModel {
             pages(&mut feed.cache).resize(self.layers.len(), Pages::default());
             feed.cache.tokens = tokens + feed.ids.len();
         }
-        let rows = Rows::new(feeds, &self.spec.ropes);
+        let rows = FedRows::new(feeds, &self.spec.ropes);
         let embed = slice(&self.embed);
         let ids = feeds.iter().flat_map(|feed| feed.ids);
         let x = ids.flat_map(|&id| &embed[id as usize * self.width..][..self.width]);
@@ -146,7 +146,7 @@ impl HostModel {
     }
 }
 
-impl Rows {
+impl FedRows {
     fn new(feeds: &[Feed], ropes: &[Vec<f32>]) -> Self {
         let (mut seen, mut starts) = (Vec::new(), Vec::new());
         for feed in feeds {
@@ -224,7 +224,7 @@ impl HostLayer {
         buffers: &mut Buffers,
         (number, last): (usize, Option<&[usize]>),
         feeds: &mut [Feed],
-        rows: &Rows,
+        rows: &FedRows,
     ) {
         let Buffers { x, normed, q, kv, gate_up, active, update } = buffers;
         self.input_norm.write(x, normed);
@@ -262,7 +262,7 @@ impl HostLayer {
     }
 
     /// Head norms and rotation of queries and keys.
-    fn turn(&self, q: &mut [f32], kv: &mut [f32], last: Option<&[usize]>, rows: &Rows) {
+    fn turn(&self, q: &mut [f32], kv: &mut [f32], last: Option<&[usize]>, rows: &FedRows) {
         let Heads { kv: kv_heads, group, dim } = self.spec.attention.heads;
         let (half, (cos, sin)) = (dim / 2, &rows.angles[self.spec.rope]);
         let norms = self.head_norms.as_ref();
@@ -303,7 +303,7 @@ impl HostLayer {
         q: &[f32],
         (number, last): (usize, Option<&[usize]>),
         feeds: &[Feed],
-        rows: &Rows,
+        rows: &FedRows,
     ) -> Vec<f32> {
         let mut first = 0;
         let spans: Vec<Span> = feeds
