@@ -9,6 +9,7 @@ mod layout;
 mod manifests;
 mod modules;
 mod names;
+mod parameters;
 mod rust_source;
 mod sources;
 mod tree;
