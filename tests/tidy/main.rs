@@ -13,6 +13,7 @@ mod parameters;
 mod rust_source;
 mod sources;
 mod tree;
+mod unused;
 
 /// Fails with the list of what breaks a rule.
 #[track_caller]

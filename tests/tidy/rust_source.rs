@@ -29,7 +29,7 @@ impl RustSource {
     ///
     /// # Panics
     /// If it is not Rust.
-    fn new(text: &str) -> Self {
+    pub(crate) fn new(text: &str) -> Self {
         let tokens: TokenStream = text.parse().expect("a source file consists of Rust tokens");
         let blank = text.bytes().map(|byte| if byte == b'\n' { byte } else { b' ' }).collect();
         let mut copy = Copy { text, code: blank, strings: Vec::new() };
