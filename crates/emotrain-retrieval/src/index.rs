@@ -52,7 +52,7 @@ pub fn add_index(
     }
     // The bank opens without its index, which may be what has to be repaired.
     manifest.index = None;
-    write(&Bank::open_as(folder, manifest)?, (parameters, None), report)
+    write(&Bank::open_as(folder, manifest)?, parameters, None, report)
 }
 
 /// Removes a bank's index.
@@ -80,7 +80,8 @@ pub fn remove_index(folder: &Path) -> Result<(), RetrievalError> {
 /// The errors of [`add_index`].
 pub(crate) fn write(
     bank: &Bank,
-    (parameters, old): (HnswParameters, Option<&Bank>),
+    parameters: HnswParameters,
+    old: Option<&Bank>,
     report: &mut dyn FnMut(usize, usize),
 ) -> Result<usize, RetrievalError> {
     let (folder, record) = (bank.folder(), &bank.manifest().vectors);
