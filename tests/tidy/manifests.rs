@@ -11,12 +11,13 @@ use crate::rust_source::words;
 use crate::tree::{crates, files_with, read};
 
 /// A crate of the workspace and what its shipped code may depend on, the lowest level first.
-const EDGES: [(&str, u8, &[&str]); 13] = [
+const EDGES: [(&str, u8, &[&str]); 14] = [
     ("emotrain-base", 0, &[]),
     ("emotrain-recipe", 1, &["emotrain-base"]),
+    ("emotrain-kernels", 1, &["emotrain-base"]),
     ("emotrain-data", 2, &["emotrain-recipe", "emotrain-base"]),
-    ("emotrain-model", 2, &["emotrain-recipe", "emotrain-base"]),
-    ("emotrain-retrieval", 3, &["emotrain-data", "emotrain-recipe", "emotrain-base"]),
+    ("emotrain-model", 2, &["emotrain-kernels", "emotrain-recipe", "emotrain-base"]),
+    ("emotrain-retrieval", 3, &["emotrain-data", "emotrain-kernels", "emotrain-recipe", "emotrain-base"]),
     ("emotrain-curriculum", 3, &["emotrain-data", "emotrain-recipe", "emotrain-base"]),
     ("emotrain-prompt", 3, &["emotrain-data", "emotrain-recipe", "emotrain-base"]),
     ("emotrain-eval", 3, &["emotrain-data", "emotrain-base"]),

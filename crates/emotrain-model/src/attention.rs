@@ -9,7 +9,10 @@ use std::ops::Range;
 use burn::tensor::Tensor;
 
 use crate::batch::{Batch, Visible};
-use crate::kernels::{Scores, attention_probabilities, attention_scores_backward, log_sum_exp};
+use crate::kernels::{
+    Scores, add_key_values, attention_probabilities, attention_scores_backward, head_major, log_sum_exp,
+    token_major,
+};
 use crate::spec::{AttentionSpec, Heads};
 
 /// Queries per block.
@@ -56,24 +59,22 @@ impl Block {
     }
 }
 
-impl Heads {
-    /// Rows of a `[N, kv·group·d]` tensor as `[K, G, Q, d]`.
-    fn query_block(self, q: &Tensor<2>, rows: &Range<usize>) -> Tensor<4> {
-        let block = q.clone().narrow(0, rows.start, rows.len());
-        block.reshape([rows.len(), self.kv, self.group, self.dim]).permute([1, 2, 0, 3])
-    }
+/// Rows of a `[N, kv·group·d]` tensor as `[K, G, Q, d]`.
+fn query_block(heads: Heads, q: &Tensor<2>, rows: &Range<usize>) -> Tensor<4> {
+    let block = q.clone().narrow(0, rows.start, rows.len());
+    block.reshape([rows.len(), heads.kv, heads.group, heads.dim]).permute([1, 2, 0, 3])
+}
 
-    /// Rows of the keys (`which` 0) or values (1) of a `[N, 2·kv·d]` tensor as `[K, 1, T, d]`.
-    fn key_block(self, kv: &Tensor<2>, rows: &Range<usize>, which: usize) -> Tensor<4> {
-        let block = kv.clone().narrow(0, rows.start, rows.len()).reshape([rows.len(), 2, self.kv, self.dim]);
-        block.narrow(1, which, 1).permute([2, 1, 0, 3])
-    }
+/// Rows of the keys (`which` 0) or values (1) of a `[N, 2·kv·d]` tensor as `[K, 1, T, d]`.
+fn key_block(heads: Heads, kv: &Tensor<2>, rows: &Range<usize>, which: usize) -> Tensor<4> {
+    let block = kv.clone().narrow(0, rows.start, rows.len()).reshape([rows.len(), 2, heads.kv, heads.dim]);
+    block.narrow(1, which, 1).permute([2, 1, 0, 3])
+}
 
-    /// `[K, G, Q, T]` as `[K, G·Q, T]`: the heads of a group below one another.
-    fn grouped(self, block: Tensor<4>) -> Tensor<3> {
-        let [_, _, queries, width] = block.dims();
-        block.reshape([self.kv, self.group * queries, width])
-    }
+/// `[K, G, Q, T]` as `[K, G·Q, T]`: the heads of a group below one another.
+fn grouped(heads: Heads, block: Tensor<4>) -> Tensor<3> {
+    let [_, _, queries, width] = block.dims();
+    block.reshape([heads.kv, heads.group * queries, width])
 }
 
 impl AttentionSpec {
@@ -90,11 +91,8 @@ impl AttentionSpec {
             let scores = self.scores(q, kv, block);
             let log_sum = log_sum_exp(&scores);
             let probabilities = attention_probabilities(scores, &log_sum);
-            outputs.push(self.heads.token_major(probabilities.matmul(self.heads.key_block(
-                kv,
-                &block.keys,
-                1,
-            ))));
+            let values = key_block(self.heads, kv, &block.keys, 1);
+            outputs.push(token_major(self.heads, probabilities.matmul(values)));
             log_sums.push(log_sum);
         }
         (Tensor::cat(outputs, 0), log_sums)
@@ -115,24 +113,24 @@ impl AttentionSpec {
         let mut kv_grad = Tensor::zeros(kv.dims(), (&kv.device(), kv.dtype()));
         for (block, log_sum) in blocks.iter().zip(log_sums) {
             let probabilities = attention_probabilities(self.scores(q, kv, block), log_sum);
-            let out_grad = self.heads.query_block(grad, &block.queries);
-            let values = self.heads.key_block(kv, &block.keys, 1);
+            let out_grad = query_block(self.heads, grad, &block.queries);
+            let values = key_block(self.heads, kv, &block.keys, 1);
             let probability_grad = out_grad.matmul(values.transpose());
-            let out_grad = self.heads.head_major(grad, &block.queries);
-            let value_grad = self.heads.grouped(probabilities.clone()).transpose().matmul(out_grad);
+            let out_grad = head_major(self.heads, grad, &block.queries);
+            let value_grad = grouped(self.heads, probabilities.clone()).transpose().matmul(out_grad);
             let score_grad = attention_scores_backward(probabilities, probability_grad, self.scale);
-            let keys = self.heads.key_block(kv, &block.keys, 0);
-            query_grads.push(self.heads.token_major(score_grad.clone().matmul(keys)));
-            let queries = self.heads.head_major(q, &block.queries);
-            let key_grad = self.heads.grouped(score_grad).transpose().matmul(queries);
-            kv_grad = self.heads.add_key_values(kv_grad, [key_grad, value_grad], &block.keys);
+            let keys = key_block(self.heads, kv, &block.keys, 0);
+            query_grads.push(token_major(self.heads, score_grad.clone().matmul(keys)));
+            let queries = head_major(self.heads, q, &block.queries);
+            let key_grad = grouped(self.heads, score_grad).transpose().matmul(queries);
+            kv_grad = add_key_values(self.heads, kv_grad, [key_grad, value_grad], &block.keys);
         }
         (Tensor::cat(query_grads, 0), kv_grad)
     }
 
     fn scores(self, q: &Tensor<2>, kv: &Tensor<2>, block: &Block) -> Scores {
-        let keys = self.heads.key_block(kv, &block.keys, 0);
-        let raw = self.heads.query_block(q, &block.queries).matmul(keys.transpose());
+        let keys = key_block(self.heads, kv, &block.keys, 0);
+        let raw = query_block(self.heads, q, &block.queries).matmul(keys.transpose());
         let visible = block.visible.iter().map(|visible| visible.within(self.window)).collect();
         Scores { raw, visible, scale: self.scale }
     }

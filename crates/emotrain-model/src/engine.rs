@@ -10,9 +10,10 @@ mod tensors;
 pub(crate) mod tests;
 
 use burn::tensor::Tensor;
+use emotrain_kernels::Pages;
 
 use crate::decoder::CausalLm;
-use crate::kernels::{Pages, is_host};
+use crate::kernels::Form;
 use host::HostModel;
 
 /// What a sequence has been fed so far: keys and values of every layer. Copies share their memory.
@@ -101,10 +102,9 @@ pub(crate) enum Engine {
 impl Engine {
     /// The form that fits the model's device and dtype.
     pub(crate) fn new(model: &CausalLm, precision: Precision) -> Self {
-        if is_host(&model.embed.dense()) {
-            Self::Host(Box::new(HostModel::new(model, precision)))
-        } else {
-            Self::Tensors(Box::new(model.clone()))
+        match Form::of(&model.embed.dense()) {
+            Form::Host => Self::Host(Box::new(HostModel::new(model, precision))),
+            Form::Fused | Form::Tensor => Self::Tensors(Box::new(model.clone())),
         }
     }
 

@@ -1,9 +1,10 @@
 //! Scoring completions after prompts: the labels of a classification, each by its likelihood.
 
+use emotrain_kernels::log_sum_exp_row;
+
 use crate::batch::Batch;
 use crate::decoder::CausalLm;
 use crate::engine::{Cache, Engine, Feed, Precision};
-use crate::kernels::log_sum_exp_row;
 
 /// Rows whose logits exist at one time.
 const PIECE: usize = 64;

@@ -7,13 +7,7 @@ mod tests;
 pub(crate) use crate::config::Activation;
 use crate::config::{ModelConfig, RopeScaling, llama3_divisors};
 
-/// Head counts: `kv · group` query heads of `dim` share `kv` key and value heads.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Heads {
-    pub(crate) kv: usize,
-    pub(crate) group: usize,
-    pub(crate) dim: usize,
-}
+pub(crate) use emotrain_kernels::Heads;
 
 /// Attention: `softmax(scale · q·kᵀ)·v` over the keys that a query sees.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -8,9 +8,7 @@
 //! so the product of the quantised forms bounds the score. Only a row whose bound exceeds the worst of the best scores
 //! so far is read in float32 and scored; the result is that of scoring all rows.
 
-mod integer;
-
-use self::integer::{QueryCodes, product_of_rows};
+use emotrain_kernels::{QueryCodes, product_of_rows};
 
 /// Exceeds the rounding errors of a bound, and of a row's length.
 const SLACK: f32 = 2e-5;
@@ -61,7 +59,7 @@ impl Query {
 
     /// Writes into `bounds` the maximum score of each row from `first` on.
     pub(crate) fn bounds(&self, quantised: QuantisedRows<'_>, first: usize, bounds: &mut [f32]) {
-        let width = self.codes.len();
+        let width = self.codes.width();
         let codes = &quantised.codes[first * width..(first + bounds.len()) * width];
         let (steps, errors) = (&quantised.steps[first..], &quantised.errors[first..]);
         let mut products = [0; 256];

@@ -2,7 +2,6 @@
 
 pub(crate) mod dense;
 pub(crate) mod graph;
-mod kernel;
 pub(crate) mod lexical;
 
 use serde::{Deserialize, Serialize};

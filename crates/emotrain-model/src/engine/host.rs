@@ -4,17 +4,18 @@ use std::ops::Range;
 
 use burn::tensor::DType;
 use burn_flex::FlexTensor;
+use emotrain_kernels::{
+    PagedAttention, Pages, Span, add_row, add_rows, for_rows, product, product_bf16_to, product_to, rms_norm,
+    rms_norm_row, rms_norm_to, rotate_head, select_rows,
+};
 
 use super::{Cache, Feed, Layers, Precision, wanted_rows};
 use crate::decoder::CausalLm;
-use crate::kernels::{
-    Pages, Span, attend_pages, for_rows, gated_row, product, product_bf16_to, product_to, read, rms_norm_row,
-    rotate_head, slice,
-};
+use crate::kernels::{gated_rows, read, slice};
 use crate::layer::{Layer, Norm};
 use crate::linear::Linear;
 use crate::lora::{AdaptedModule, LayerAdapter, LinearAdapter};
-use crate::spec::{BlockSpec, DecoderSpec, Heads, Rope};
+use crate::spec::{AttentionSpec, BlockSpec, DecoderSpec, Heads, Rope};
 
 /// The weights as memory, shared with the model's tensors.
 pub(crate) struct HostModel {
@@ -173,19 +174,12 @@ impl HostNorm {
 
     /// `[M, D]` → `[M, D]`.
     fn write(&self, x: &[f32], out: &mut Vec<f32>) {
-        let weight = slice(&self.weight);
-        let width = weight.len();
-        out.resize(x.len(), 0.0);
-        for_rows(out, width, |row, out| {
-            out.copy_from_slice(&x[row * width..][..width]);
-            rms_norm_row(out, weight, self.epsilon);
-        });
+        rms_norm_to(out, x, slice(&self.weight), self.epsilon);
     }
 
     /// The same in place; rows are as wide as the weight.
     fn apply(&self, x: &mut [f32]) {
-        let weight = slice(&self.weight);
-        for_rows(x, weight.len(), |_, row| rms_norm_row(row, weight, self.epsilon));
+        rms_norm(x, slice(&self.weight), self.epsilon);
     }
 }
 
@@ -227,10 +221,10 @@ impl HostLayer {
             *q = split_queries(kv, self.kv.output, self.spec.attention.heads);
         }
         if let Some(wanted) = last {
-            *x = select(x, self.width(), wanted);
+            *x = select_rows(x, self.width(), wanted);
             let (source, width) =
                 if self.q.is_some() { (&mut *normed, self.width()) } else { (&mut *q, self.o.input) };
-            *source = select(source, width, wanted);
+            *source = select_rows(source, width, wanted);
         }
         if let Some(linear) = &self.q {
             linear.forward(normed, q);
@@ -243,8 +237,7 @@ impl HostLayer {
         self.gate_up.forward(normed, gate_up);
         let inner = self.gate_up.output / 2;
         active.resize(gate_up.len() / 2, 0.0);
-        let kind = self.spec.activation;
-        for_rows(active, inner, |row, out| gated_row(&gate_up[2 * row * inner..][..2 * inner], out, kind));
+        gated_rows(gate_up, active, inner, self.spec.activation);
         self.down.forward(active, update);
         self.add_output(1, x, update);
     }
@@ -322,7 +315,8 @@ impl HostLayer {
                 span
             })
             .collect();
-        attend_pages(self.spec.attention, q, &spans)
+        let AttentionSpec { heads, scale, window } = self.spec.attention;
+        PagedAttention { heads, scale, window }.attend(q, &spans)
     }
 }
 
@@ -349,8 +343,7 @@ impl HostLinear {
     fn forward(&self, x: &[f32], y: &mut Vec<f32>) {
         (self.product)(y, x, slice(&self.weight), self.input);
         if let Some(bias) = &self.bias {
-            let bias = slice(bias);
-            for_rows(y, self.output, |_, row| add(row, bias));
+            add_rows(y, slice(bias), self.output);
         }
         let Some(lora) = &self.lora else { return };
         let low = product(x, slice(&lora.a), self.input);
@@ -359,7 +352,7 @@ impl HostLinear {
             let mine: Vec<f32> = low.chunks_exact(all).flat_map(|row| &row[ranks.clone()]).copied().collect();
             let delta = product(&mine, slice(b), ranks.len());
             for (row, delta) in y.chunks_exact_mut(self.output).zip(delta.chunks_exact(columns.len())) {
-                add(&mut row[columns.clone()], delta);
+                add_row(&mut row[columns.clone()], delta);
             }
         }
     }
@@ -372,19 +365,4 @@ fn split_queries(rows: &mut Vec<f32>, width: usize, heads: Heads) -> Vec<f32> {
     let q = rows.chunks_exact(width).flat_map(|row| part(row, 0..queries)).collect();
     *rows = rows.chunks_exact(width).flat_map(|row| part(row, queries..width)).collect();
     q
-}
-
-fn select(x: &[f32], width: usize, rows: &[usize]) -> Vec<f32> {
-    rows.iter().flat_map(|row| &x[row * width..][..width]).copied().collect()
-}
-
-/// `x + y`, row by row.
-fn add_rows(x: &mut [f32], y: &[f32], width: usize) {
-    for_rows(x, width, |row, x| add(x, &y[row * width..][..width]));
-}
-
-fn add(x: &mut [f32], y: &[f32]) {
-    for (x, y) in x.iter_mut().zip(y) {
-        *x += y;
-    }
 }

@@ -2,8 +2,10 @@
 //! rule of one parameter.
 
 use burn::tensor::Tensor;
+use emotrain_kernels::AdamWStep;
 
-use super::host::{for_rows, is_host, read, restore, slice, write};
+use super::Form;
+use super::host::{read, restore, slice, write};
 
 /// The constants of the rule, as PyTorch names them.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -29,17 +31,6 @@ pub struct Moments {
     pub time: usize,
 }
 
-/// The scalars of one update.
-#[derive(Clone, Copy)]
-struct Rates {
-    rule: AdamW,
-    /// `1 - lr · weight_decay`.
-    keep: f32,
-    learning_rate: f32,
-    /// `1 - beta^t` of the two moments.
-    corrections: [f32; 2],
-}
-
 impl AdamW {
     /// One update: the new parameter and the new moments. Without moments they begin at zero.
     ///
@@ -59,14 +50,19 @@ impl AdamW {
         let time = time + 1;
         let power = i32::try_from(time).unwrap_or(i32::MAX);
         #[expect(clippy::cast_possible_truncation, reason = "the rule is computed in f32")]
-        let rates = Rates {
-            rule: self,
+        let step = AdamWStep {
+            beta_1: self.beta_1,
+            beta_2: self.beta_2,
+            epsilon: self.epsilon,
             keep: (1.0 - learning_rate * f64::from(self.weight_decay)) as f32,
             learning_rate: learning_rate as f32,
             corrections: [1.0 - self.beta_1.powi(power), 1.0 - self.beta_2.powi(power)],
         };
-        let form = if is_host(&parameter) { in_memory } else { in_tensors };
-        let [parameter, first, second] = form(parameter, gradient, [first, second], rates);
+        let form = match Form::of(&parameter) {
+            Form::Host => in_memory,
+            Form::Fused | Form::Tensor => in_tensors,
+        };
+        let [parameter, first, second] = form(parameter, gradient, [first, second], step);
         (parameter, Moments { first, second, time })
     }
 }
@@ -75,10 +71,11 @@ impl AdamW {
 fn in_tensors(
     parameter: Tensor<2>,
     gradient: Tensor<2>,
-    [first, second]: [Tensor<2>; 2],
-    rates: Rates,
+    moments: [Tensor<2>; 2],
+    step: AdamWStep,
 ) -> [Tensor<2>; 3] {
-    let Rates { rule: AdamW { beta_1, beta_2, epsilon, .. }, keep, learning_rate, corrections } = rates;
+    let AdamWStep { beta_1, beta_2, epsilon, keep, learning_rate, corrections } = step;
+    let [first, second] = moments;
     let first = first * beta_1 + gradient.clone() * (1.0 - beta_1);
     let second = second * beta_2 + gradient.square() * (1.0 - beta_2);
     let spread = (second.clone() / corrections[1]).sqrt() + epsilon;
@@ -86,36 +83,17 @@ fn in_tensors(
     [parameter * keep - delta * learning_rate, first, second]
 }
 
-/// The form for the CPU in f32: one pass over memory, in place where it is not shared.
+/// The form for the CPU in f32: in place where the buffers are not shared.
 fn in_memory(
     parameter: Tensor<2>,
     gradient: Tensor<2>,
-    [first, second]: [Tensor<2>; 2],
-    rates: Rates,
+    moments: [Tensor<2>; 2],
+    step: AdamWStep,
 ) -> [Tensor<2>; 3] {
     let [_, width] = parameter.dims();
     let (mut parameter, gradient) = (write(parameter), read(gradient));
-    let (mut first, mut second) = (write(first), write(second));
-    let gradient = slice(&gradient);
-    // Three loops, each over one buffer that it changes: the moments first, then what is made of them.
-    let AdamW { beta_1, beta_2, epsilon, .. } = rates.rule;
-    for_rows(first.storage_mut(), width, |row, first| {
-        for (m, g) in first.iter_mut().zip(&gradient[row * width..]) {
-            *m = *m * beta_1 + g * (1.0 - beta_1);
-        }
-    });
-    for_rows(second.storage_mut(), width, |row, second| {
-        for (v, g) in second.iter_mut().zip(&gradient[row * width..]) {
-            *v = *v * beta_2 + g * g * (1.0 - beta_2);
-        }
-    });
-    let moments = (slice(&first), slice(&second));
-    for_rows(parameter.storage_mut(), width, |row, parameter| {
-        let moments = moments.0[row * width..].iter().zip(&moments.1[row * width..]);
-        for (p, (m, v)) in parameter.iter_mut().zip(moments) {
-            let delta = m / rates.corrections[0] / ((v / rates.corrections[1]).sqrt() + epsilon);
-            *p = *p * rates.keep - delta * rates.learning_rate;
-        }
-    });
+    let [mut first, mut second] = moments.map(write);
+    let moments = [first.storage_mut(), second.storage_mut()];
+    step.update(parameter.storage_mut(), slice(&gradient), moments, width);
     [restore(parameter), restore(first), restore(second)]
 }

@@ -1,9 +1,10 @@
 //! The cross-entropy of rows of logits, each predicting no token, one or several.
 
 use burn::tensor::{DType, IndexingUpdateOp, Int, Tensor, TensorData, activation};
+use emotrain_kernels::{log_sum_exp_rows, softmax_rows};
 
-use super::host::{for_rows, is_host, read, restore, slice, tensor, write};
-use super::softmax::row_log_sum_exp_all;
+use super::Form;
+use super::host::{read, restore, slice, tensor, write};
 use crate::batch::Target;
 
 /// The negative log-likelihood of each target, and the gradient of `factor` times their sum.
@@ -11,29 +12,10 @@ use crate::batch::Target;
 /// # Shapes
 /// `logits` `[M, V]`; targets whose `row` counts in it → `[targets]` in f32, and `[M, V]`.
 pub(crate) fn cross_entropy(logits: Tensor<2>, targets: &[Target], factor: f64) -> (Tensor<1>, Tensor<2>) {
-    if !is_host(&logits) {
-        return in_tensors(logits, targets, factor);
+    match Form::of(&logits) {
+        Form::Host => in_memory(logits, targets, factor),
+        Form::Fused | Form::Tensor => in_tensors(logits, targets, factor),
     }
-    let [rows, width] = logits.dims();
-    let mut logits = write(logits);
-    let log_sums = log_sums(logits.storage(), width);
-    let values: &[f32] = logits.storage();
-    let loss = |target: &Target| log_sums[target.row] - values[target.row * width + target.id as usize];
-    let losses = tensor(targets.iter().map(loss).collect(), [targets.len()]);
-    #[expect(clippy::cast_possible_truncation, reason = "the gradient is in f32")]
-    let factor = factor as f32;
-    let counts = counts(rows, targets);
-    for_rows(logits.storage_mut(), width, |row, logits| {
-        let (log_sum, weight) = (log_sums[row], counts[row] * factor);
-        for logit in logits {
-            *logit = super::host::exp(*logit - log_sum) * weight;
-        }
-    });
-    let grad: &mut [f32] = logits.storage_mut();
-    for target in targets {
-        grad[target.row * width + target.id as usize] -= factor;
-    }
-    (losses, restore(logits))
 }
 
 /// The log-probability of each target, in order.
@@ -41,23 +23,40 @@ pub(crate) fn cross_entropy(logits: Tensor<2>, targets: &[Target], factor: f64) 
 /// # Shapes
 /// `logits` `[M, V]`; targets whose `row` counts in it.
 pub(crate) fn target_log_probabilities(logits: Tensor<2>, targets: &[Target]) -> Vec<f32> {
-    if !is_host(&logits) {
-        let log_probs = activation::log_softmax(logits.cast(DType::F32), 1);
-        let found = at_targets(&log_probs, targets);
-        return found.try_into_vec_as::<f32>().expect("f32 on every device");
+    match Form::of(&logits) {
+        Form::Host => {
+            let [_, width] = logits.dims();
+            let logits = read(logits);
+            let logits = slice(&logits);
+            let log_sums = log_sum_exp_rows(logits, width);
+            let of = |target: &Target| logits[target.row * width + target.id as usize] - log_sums[target.row];
+            targets.iter().map(of).collect()
+        }
+        Form::Fused | Form::Tensor => {
+            let log_probs = activation::log_softmax(logits.cast(DType::F32), 1);
+            let of_targets = at_targets(&log_probs, targets);
+            of_targets.try_into_vec_as::<f32>().expect("f32 on every device")
+        }
     }
-    let [_, width] = logits.dims();
-    let logits = read(logits);
-    let logits = slice(&logits);
-    let log_sums = log_sums(logits, width);
-    let found = |target: &Target| logits[target.row * width + target.id as usize] - log_sums[target.row];
-    targets.iter().map(found).collect()
 }
 
-fn log_sums(logits: &[f32], width: usize) -> Vec<f32> {
-    let mut sums = vec![0.0; logits.len() / width];
-    for_rows(&mut sums, 1, |row, sum| sum[0] = row_log_sum_exp_all(&logits[row * width..][..width]));
-    sums
+/// The form for the CPU in f32.
+fn in_memory(logits: Tensor<2>, targets: &[Target], factor: f64) -> (Tensor<1>, Tensor<2>) {
+    let [rows, width] = logits.dims();
+    let mut logits = write(logits);
+    let log_sums = log_sum_exp_rows(logits.storage(), width);
+    let values: &[f32] = logits.storage();
+    let loss = |target: &Target| log_sums[target.row] - values[target.row * width + target.id as usize];
+    let losses = tensor(targets.iter().map(loss).collect(), [targets.len()]);
+    #[expect(clippy::cast_possible_truncation, reason = "the gradient is in f32")]
+    let factor = factor as f32;
+    let factors: Vec<f32> = counts(rows, targets).into_iter().map(|count| count * factor).collect();
+    let grad: &mut [f32] = logits.storage_mut();
+    softmax_rows(grad, width, &log_sums, &factors);
+    for target in targets {
+        grad[target.row * width + target.id as usize] -= factor;
+    }
+    (losses, restore(logits))
 }
 
 /// The form in tensor operations.

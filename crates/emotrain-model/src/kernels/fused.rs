@@ -1,7 +1,7 @@
 //! Kernels of our own for GPUs: one `#[cube]` source for CUDA, Vulkan, Metal and DirectX.
 //!
-//! Every function here returns `None` where its kernel does not apply (another device, a build without a GPU, a width
-//! that cannot be read in vectors), and the caller falls back to tensor operations. This file and `device.rs` are the
+//! [`Form::Fused`](super::Form) leads here. A function returns `None` where its kernel does not apply (no rows, factors
+//! of another dtype), and the caller falls back to tensor operations. This file and `device.rs` are the
 //! only ones that know which GPU back ends were compiled in.
 
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
@@ -15,6 +15,19 @@ mod rms_norm;
 mod tests;
 
 use burn::tensor::Tensor;
+
+/// Whether the tensor is on a GPU that kernels of our own are compiled for.
+pub(super) fn takes<const D: usize>(tensor: &Tensor<D>) -> bool {
+    #[cfg(any(feature = "wgpu", feature = "cuda"))]
+    {
+        gpu::takes(tensor)
+    }
+    #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
+    {
+        let _ = tensor;
+        false
+    }
+}
 
 /// `w · x / √(mean(x²) + ε)` per row in one launch, where the tensor operations take nine.
 ///

@@ -2,26 +2,25 @@
 //! of the first `heads` heads of a row on its own, behind which the row stays as it is.
 
 use burn::tensor::{DType, Tensor};
+use emotrain_kernels::{HeadRows, rms_norm_to};
 
-use super::elementwise::column_sums;
-use super::fused;
-use super::host::{for_rows, is_host, read, restore, slice, sum_of, tensor, write};
+use super::host::{read, restore, slice, tensor, write};
+use super::{Form, fused};
 
 /// # Shapes
 /// `x` `[N, D]`, `weight` `[1, D]` → `[N, D]`.
 pub(crate) fn rms_norm(x: Tensor<2>, weight: &Tensor<2>, epsilon: f32) -> Tensor<2> {
-    let [rows, width] = x.dims();
-    if !is_host(&x) {
-        return fused::rms_norm(&x, weight, epsilon).unwrap_or_else(|| in_tensors(x, weight, epsilon));
+    match Form::of(&x) {
+        Form::Host => {
+            let shape = x.dims();
+            let (x, weight) = (read(x), read(weight.clone()));
+            let mut out = Vec::new();
+            rms_norm_to(&mut out, slice(&x), slice(&weight), epsilon);
+            tensor(out, shape)
+        }
+        Form::Fused => fused::rms_norm(&x, weight, epsilon).unwrap_or_else(|| in_tensors(x, weight, epsilon)),
+        Form::Tensor => in_tensors(x, weight, epsilon),
     }
-    let (x, weight) = (read(x), read(weight.clone()));
-    let (x, weight) = (slice(&x), slice(&weight));
-    let mut out = vec![0.0; rows * width];
-    for_rows(&mut out, width, |row, y| {
-        y.copy_from_slice(&x[row * width..(row + 1) * width]);
-        rms_norm_row(y, weight, epsilon);
-    });
-    tensor(out, [rows, width])
 }
 
 /// The same of each of the first `heads` heads.
@@ -29,17 +28,15 @@ pub(crate) fn rms_norm(x: Tensor<2>, weight: &Tensor<2>, epsilon: f32) -> Tensor
 /// # Shapes
 /// `x` `[N, W]`, `weight` `[1, d]` with `heads · d <= W` → `[N, W]`.
 pub(crate) fn head_norm(x: Tensor<2>, heads: usize, weight: &Tensor<2>, epsilon: f32) -> Tensor<2> {
-    let [_, dim] = weight.dims();
-    if !is_host(&x) {
-        return over_heads([x], heads * dim, dim, |[x]| rms_norm(x, weight, epsilon));
+    let layout = head_rows(&x, heads, weight);
+    match Form::of(&x) {
+        Form::Host => {
+            let (mut x, weight) = (write(x), read(weight.clone()));
+            emotrain_kernels::head_norm(x.storage_mut(), layout, slice(&weight), epsilon);
+            restore(x)
+        }
+        Form::Fused | Form::Tensor => over_heads([x], layout, |[x]| rms_norm(x, weight, epsilon)),
     }
-    let [_, width] = x.dims();
-    let (mut x, weight) = (write(x), read(weight.clone()));
-    let weight = slice(&weight);
-    for_rows(x.storage_mut(), width, |_, x| {
-        x[..heads * dim].chunks_exact_mut(dim).for_each(|head| rms_norm_row(head, weight, epsilon));
-    });
-    restore(x)
 }
 
 /// The gradient for `x` of [`head_norm`]; with one head as wide as a row, of [`rms_norm`].
@@ -53,34 +50,23 @@ pub(crate) fn head_norm_backward(
     weight: &Tensor<2>,
     epsilon: f32,
 ) -> Tensor<2> {
-    let [_, dim] = weight.dims();
-    if !is_host(&x) {
-        return over_heads([grad, x], heads * dim, dim, |[grad, x]| {
+    let layout = head_rows(&x, heads, weight);
+    match Form::of(&x) {
+        Form::Host => {
+            let (mut grad, x, weight) = (write(grad), read(x), read(weight.clone()));
+            let (x, weight) = (slice(&x), slice(&weight));
+            emotrain_kernels::head_norm_backward(grad.storage_mut(), x, layout, weight, epsilon);
+            restore(grad)
+        }
+        Form::Fused | Form::Tensor => over_heads([grad, x], layout, |[grad, x]| {
             let dtype = x.dtype();
             let (x, scaled) = (x.cast(DType::F32), weighted(grad, weight).cast(DType::F32));
             let inverse = inverse_rms(&x, epsilon);
             let normal = x * inverse.clone();
             let mean = (scaled.clone() * normal.clone()).mean_dim(1);
             ((scaled - normal * mean) * inverse).cast(dtype)
-        });
+        }),
     }
-    let [_, width] = x.dims();
-    let (mut grad, x, weight) = (write(grad), read(x), read(weight.clone()));
-    let (x, weight) = (slice(&x), slice(&weight));
-    for_rows(grad.storage_mut(), width, |row, grad| {
-        let heads = grad[..heads * dim].chunks_exact_mut(dim).zip(x[row * width..].chunks_exact(dim));
-        for (grad, x) in heads {
-            let inverse = inverse_of(x, epsilon);
-            for (grad, w) in grad.iter_mut().zip(weight) {
-                *grad *= w;
-            }
-            let mean = sum_of(grad, x, |a, b| a * b) * inverse * inverse / dim as f32;
-            for (grad, x) in grad.iter_mut().zip(x) {
-                *grad = (*grad - x * mean) * inverse;
-            }
-        }
-    });
-    restore(grad)
 }
 
 /// The gradient for `weight` of [`head_norm`]: the sum over rows and heads of `grad · x / rms(x)`.
@@ -94,42 +80,25 @@ pub(crate) fn norm_weight_gradient(
     epsilon: f32,
 ) -> Tensor<2> {
     let [rows, width] = x.dims();
-    if !is_host(x) {
-        let head_rows = |x: &Tensor<2>| x.clone().narrow(1, 0, heads * dim).reshape([rows * heads, dim]);
-        let (grad, x) = (head_rows(grad).cast(DType::F32), head_rows(x).cast(DType::F32));
-        let inverse = inverse_rms(&x, epsilon);
-        return (grad * x * inverse).sum_dim(0);
-    }
-    let (grad, x) = (read(grad.clone()), read(x.clone()));
-    let (grad, x) = (slice(&grad), slice(&x));
-    let head = |at: usize| at / heads * width + at % heads * dim;
-    let mut inverses = vec![0.0; rows * heads];
-    for_rows(&mut inverses, 1, |at, inverse| inverse[0] = inverse_of(&x[head(at)..][..dim], epsilon));
-    column_sums(dim, |start, sums| {
-        for (at, inverse) in inverses.iter().enumerate() {
-            let (grad, x) = (&grad[head(at) + start..], &x[head(at) + start..]);
-            for ((sum, grad), x) in sums.iter_mut().zip(grad).zip(x) {
-                *sum += grad * x * inverse;
-            }
+    match Form::of(x) {
+        Form::Host => {
+            let (grad, x) = (read(grad.clone()), read(x.clone()));
+            let layout = HeadRows { width, heads, dim };
+            let sums = emotrain_kernels::norm_weight_gradient(slice(&grad), slice(&x), layout, epsilon);
+            tensor(sums, [1, dim])
         }
-    })
-}
-
-/// One row in place.
-#[expect(clippy::inline_always, reason = "compiled with the vector instructions of its caller")]
-#[inline(always)]
-pub(crate) fn rms_norm_row(row: &mut [f32], weight: &[f32], epsilon: f32) {
-    let inverse = inverse_of(row, epsilon);
-    for (x, w) in row.iter_mut().zip(weight) {
-        *x = *x * inverse * w;
+        Form::Fused | Form::Tensor => {
+            let head_rows = |x: &Tensor<2>| x.clone().narrow(1, 0, heads * dim).reshape([rows * heads, dim]);
+            let (grad, x) = (head_rows(grad).cast(DType::F32), head_rows(x).cast(DType::F32));
+            let inverse = inverse_rms(&x, epsilon);
+            (grad * x * inverse).sum_dim(0)
+        }
     }
 }
 
-/// `1 / √(mean(x²) + ε)`.
-#[expect(clippy::inline_always, reason = "compiled with the vector instructions of its caller")]
-#[inline(always)]
-fn inverse_of(x: &[f32], epsilon: f32) -> f32 {
-    (sum_of(x, x, |a, b| a * b) / x.len() as f32 + epsilon).sqrt().recip()
+fn head_rows(x: &Tensor<2>, heads: usize, weight: &Tensor<2>) -> HeadRows {
+    let ([_, width], [_, dim]) = (x.dims(), weight.dims());
+    HeadRows { width, heads, dim }
 }
 
 /// The form of [`rms_norm`] in tensor operations.
@@ -150,19 +119,20 @@ fn weighted(x: Tensor<2>, weight: &Tensor<2>) -> Tensor<2> {
     x.cast(weight.dtype()) * weight.clone()
 }
 
-/// [`inverse_of`] of each row, `[N, D]` → `[N, 1]`.
+/// `1 / √(mean(x²) + ε)` of each row, `[N, D]` → `[N, 1]`.
 fn inverse_rms(x: &Tensor<2>, epsilon: f32) -> Tensor<2> {
     (x.clone().square().mean_dim(1) + epsilon).sqrt().recip()
 }
 
-/// `work` on the first `turned` columns in rows of `dim`; the other columns of the first tensor stay as they are.
+/// `work` on the heads in rows of their own; the other columns of the first tensor stay as they are.
 fn over_heads<const K: usize>(
     tensors: [Tensor<2>; K],
-    turned: usize,
-    dim: usize,
+    layout: HeadRows,
     work: impl FnOnce([Tensor<2>; K]) -> Tensor<2>,
 ) -> Tensor<2> {
-    let [rows, width] = tensors[0].dims();
+    let [rows, _] = tensors[0].dims();
+    let HeadRows { width, heads, dim } = layout;
+    let turned = heads * dim;
     if turned == width && dim == width {
         return work(tensors);
     }

@@ -2,9 +2,10 @@
 //! rotated together with element `i + r/2`, where the first `r` of its `d` numbers are rotated.
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use emotrain_kernels::{for_rows, rotate_head, rotate_head_back};
 
-use super::Rows;
-use super::host::{for_rows, is_host, read, restore, slice, write};
+use super::host::{read, restore, slice, write};
+use super::{Form, Rows};
 use crate::spec::Rope;
 
 /// The angles of a batch's rows: cosine and sine times the embedding's factor, each `[N, r/2]` in f32.
@@ -41,15 +42,17 @@ impl Rotation {
 /// # Shapes
 /// `x` `[N, W]` with `heads · d <= W` → `[N, W]`.
 pub(crate) fn rotate(x: Tensor<2>, heads: usize, dim: usize, rotation: &Rotation) -> Tensor<2> {
-    let [rows, width] = x.dims();
-    let [_, half] = rotation.cos.dims();
-    if !is_host(&x) {
-        return rotate_tensor(x, heads, dim, rotation);
+    match Form::of(&x) {
+        Form::Host => rotate_in_memory(x, heads, dim, rotation),
+        Form::Fused | Form::Tensor => rotate_in_tensors(x, heads, dim, rotation),
     }
+}
+
+fn rotate_in_memory(x: Tensor<2>, heads: usize, dim: usize, rotation: &Rotation) -> Tensor<2> {
+    let ([_, width], [_, half]) = (x.dims(), rotation.cos.dims());
     let mut x = write(x);
     let (cos, sin) = (read(rotation.cos.clone()), read(rotation.sin.clone()));
     let (cos, sin) = (slice(&cos), slice(&sin));
-    debug_assert_eq!(cos.len(), rows * half);
     for_rows(x.storage_mut(), width, |row, x| {
         let (cos, sin) = (&cos[row * half..(row + 1) * half], &sin[row * half..(row + 1) * half]);
         for head in x[..heads * dim].chunks_exact_mut(dim) {
@@ -63,35 +66,7 @@ pub(crate) fn rotate(x: Tensor<2>, heads: usize, dim: usize, rotation: &Rotation
     restore(x)
 }
 
-/// The rotated part of one head of one row, with the angles of the row.
-#[expect(clippy::inline_always, reason = "compiled with the vector instructions of its caller")]
-#[inline(always)]
-pub(crate) fn rotate_head(head: &mut [f32], cos: &[f32], sin: &[f32]) {
-    let half = head.len() / 2;
-    let (first, second) = head.split_at_mut(half);
-    let (cos, sin) = (&cos[..half], &sin[..half]);
-    for i in 0..half {
-        let (a, b) = (first[i], second[i]);
-        first[i] = a * cos[i] - b * sin[i];
-        second[i] = b * cos[i] + a * sin[i];
-    }
-}
-
-/// The inverse of [`rotate_head`].
-#[expect(clippy::inline_always, reason = "compiled with the vector instructions of its caller")]
-#[inline(always)]
-fn rotate_head_back(head: &mut [f32], cos: &[f32], sin: &[f32]) {
-    let half = head.len() / 2;
-    let (first, second) = head.split_at_mut(half);
-    let (cos, sin) = (&cos[..half], &sin[..half]);
-    for i in 0..half {
-        let (a, b) = (first[i], second[i]);
-        first[i] = a * cos[i] + b * sin[i];
-        second[i] = b * cos[i] - a * sin[i];
-    }
-}
-
-fn rotate_tensor(x: Tensor<2>, heads: usize, dim: usize, rotation: &Rotation) -> Tensor<2> {
+fn rotate_in_tensors(x: Tensor<2>, heads: usize, dim: usize, rotation: &Rotation) -> Tensor<2> {
     let ([rows, width], [_, half]) = (x.dims(), rotation.cos.dims());
     let (dtype, turned) = (x.dtype(), heads * dim);
     let kept = (turned < width).then(|| x.clone().narrow(1, turned, width - turned));

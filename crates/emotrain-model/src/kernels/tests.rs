@@ -2,11 +2,12 @@
 //! against finite differences.
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use emotrain_kernels::{Heads, product, product_bf16_to};
 
 use super::*;
 use crate::batch::{Target, Visible};
 use crate::random::{Key, normal};
-use crate::spec::{Activation, Heads, Rope};
+use crate::spec::{Activation, Rope};
 
 const ROWS: usize = 5;
 
@@ -130,13 +131,13 @@ fn rows_are_taken_and_put_back_alike() {
 fn heads_are_laid_out_alike() {
     let heads = Heads { kv: 2, group: 3, dim: 4 };
     let x = draw(1, [9, 24]);
-    let block = heads.head_major(&x, &(2..8));
-    assert_close(block.clone(), heads.head_major(&wide(&x), &(2..8)), 0.0);
-    let back = heads.token_major(block.reshape([2, 3, 6, 4]));
+    let block = head_major(heads, &x, &(2..8));
+    assert_close(block.clone(), head_major(heads, &wide(&x), &(2..8)), 0.0);
+    let back = token_major(heads, block.reshape([2, 3, 6, 4]));
     assert_close(back, x.clone().narrow(0, 2, 6), 0.0);
     let (to, parts) = (draw(2, [9, 16]), [draw(3, [2, 5, 4]), draw(4, [2, 5, 4])]);
-    let sum = heads.add_key_values(to.clone(), parts.clone(), &(3..8));
-    assert_close(sum.clone(), heads.add_key_values(wide(&to), parts.map(|part| wide(&part)), &(3..8)), 1e-6);
+    let sum = add_key_values(heads, to.clone(), parts.clone(), &(3..8));
+    assert_close(sum.clone(), add_key_values(heads, wide(&to), parts.map(|part| wide(&part)), &(3..8)), 1e-6);
     assert_close(sum.narrow(0, 0, 3), to.narrow(0, 0, 3), 0.0);
 }
 

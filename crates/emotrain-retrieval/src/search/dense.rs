@@ -7,10 +7,10 @@
 
 use std::ops::Range;
 
+use emotrain_kernels::{each_product, portable_arch, similarity};
 use pulp::Arch;
 use rayon::prelude::*;
 
-use super::kernel::{arch, product, scan};
 use super::{Best, Hit, SearchQuery};
 use crate::quantised::{QuantisedRows, Query};
 use crate::vectors::Vectors;
@@ -58,7 +58,7 @@ impl<'a> Rows<'a> {
             #[cfg(test)]
             Source::Memory(all) => buffer.copy_from_slice(&all[row * self.width..(row + 1) * self.width]),
         }
-        product(arch, query, buffer)
+        similarity(arch, query, buffer)
     }
 }
 
@@ -170,7 +170,7 @@ fn score(
     wish: SearchQuery<'_>,
     admits: &impl Fn(usize) -> bool,
 ) -> Vec<Hit> {
-    let arch = arch();
+    let arch = portable_arch();
     let mut buffer = vec![0.0; rows.width];
     let mut best = Best::new(wish);
     for list in &mut candidates.lists {
@@ -202,14 +202,17 @@ fn score(
 /// # Shapes
 /// `queries` `[Q × width]`, `vectors` `[N × width]`, row-major.
 pub(crate) fn each_pair(
-    (queries, vectors): (&[f32], &[f32]),
+    queries: &[f32],
+    vectors: &[f32],
     width: usize,
     first: usize,
     found: &mut impl FnMut(usize, usize, f32),
 ) {
-    let arch = arch();
+    let arch = portable_arch();
     for (block, vectors) in vectors[first * width..].chunks(ROW_BLOCK / 2 * width).enumerate() {
         let start = first + block * (ROW_BLOCK / 2);
-        scan(arch, (queries, vectors), width, &mut |query, row, score| found(query, start + row, score));
+        each_product(arch, queries, vectors, width, &mut |query, row, score| {
+            found(query, start + row, score);
+        });
     }
 }

@@ -13,11 +13,12 @@ mod layout;
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use emotrain_kernels::portable_arch;
 use rayon::prelude::*;
 use usearch::{Index, IndexOptions, MetricKind, ScalarKind};
 
 use super::dense::{self, Rows, SPARE};
-use super::{Best, Hit, SearchQuery, kernel};
+use super::{Best, Hit, SearchQuery};
 use crate::manifest::HnswParameters;
 use crate::mapped::MappedFile;
 use crate::quantised::Query;
@@ -220,7 +221,7 @@ impl Graph {
         counts: &[usize],
         admits: &impl Fn(usize) -> bool,
     ) -> Result<Option<Vec<Hit>>, String> {
-        let (rows, arch) = (Rows::of(&self.vectors), kernel::arch());
+        let (rows, arch) = (Rows::of(&self.vectors), portable_arch());
         let mut buffer = vec![0.0; query.len()];
         let mut best = Best::new(wish);
         for (emotion, count) in counts.iter().enumerate() {

@@ -86,7 +86,7 @@ fn by_vectors(bank: &Bank, vectors: &Vectors) -> (NearMethod, usize, Pairs) {
         let queries: Vec<f32> = block.iter().flat_map(|row| vectors.row(*row)).copied().collect();
         let first = if step == 1 { block[0] } else { 0 };
         let mut pairs = Vec::new();
-        each_pair((&queries, vectors.all()), vectors.width(), first, &mut |query, row, score| {
+        each_pair(&queries, vectors.all(), vectors.width(), first, &mut |query, row, score| {
             let asked = block[query];
             let is_new = if step == 1 { row > asked } else { row != asked };
             if score >= COSINE && is_new && texts[row] != texts[asked] {

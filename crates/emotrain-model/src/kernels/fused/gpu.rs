@@ -8,6 +8,11 @@ use cubecl::prelude::{CubeCount, VectorSize};
 /// The widest row of cubes that every GPU interface takes.
 const MOST_CUBES: usize = 65_535;
 
+/// Whether the tensor is on a GPU.
+pub(super) fn takes<const D: usize>(tensor: &Tensor<D>) -> bool {
+    tensor.clone().try_into_primitive::<Cube>().is_ok()
+}
+
 /// The tensor's buffer, contiguous; `None` where it is not on a GPU.
 pub(super) fn contiguous<const D: usize>(tensor: &Tensor<D>) -> Option<CubeTensor> {
     let tensor = tensor.clone().try_into_primitive::<Cube>().ok()?;

@@ -1,12 +1,13 @@
 //! Integer dot products, sixteen or thirty-two pairs at a time.
 //!
-//! Integer sums do not depend on the order of summation, so every machine may use its widest instructions: products of
-//! quantised rows use AVX-512, float32 scores do not.
+//! Integer sums do not depend on the order of summation, so every machine may use its widest instructions, unlike
+//! [`similarity`](crate::similarity).
 
 use pulp::Arch;
 
 /// The codes of a query, prepared for products with those of rows.
-pub(super) struct QueryCodes {
+#[derive(Debug)]
+pub struct QueryCodes {
     codes: Vec<i16>,
     /// The same, in complete registers.
     #[cfg(target_arch = "x86_64")]
@@ -17,7 +18,8 @@ pub(super) struct QueryCodes {
 }
 
 impl QueryCodes {
-    pub(super) fn new(codes: Vec<i16>) -> Self {
+    /// Prepares codes of at most 8,191, whose products with a row's do not overflow 32 bits up to a width of 2,064.
+    pub fn new(codes: Vec<i16>) -> Self {
         Self {
             #[cfg(target_arch = "x86_64")]
             narrow: codes.as_chunks::<16>().0.iter().map(|part| pulp::cast(*part)).collect(),
@@ -28,12 +30,13 @@ impl QueryCodes {
         }
     }
 
-    pub(super) fn len(&self) -> usize {
+    /// The number of codes.
+    pub fn width(&self) -> usize {
         self.codes.len()
     }
 
     /// The products with each of `rows`.
-    pub(super) fn products(&self, rows: &[i8], products: &mut [i32]) {
+    pub fn products(&self, rows: &[i8], products: &mut [i32]) {
         #[cfg(target_arch = "x86_64")]
         if let Arch::V4(simd) = self.arch {
             return simd.vectorize(Wide { simd, query: self, rows, products });
@@ -48,8 +51,8 @@ impl QueryCodes {
     }
 }
 
-/// The product of two rows.
-pub(super) fn product_of_rows(one: &[i8], other: &[i8]) -> i32 {
+/// The dot product of two rows.
+pub fn product_of_rows(one: &[i8], other: &[i8]) -> i32 {
     Arch::new().dispatch(
         #[inline(always)]
         || one.iter().zip(other).map(|(one, other)| i32::from(i16::from(*one) * i16::from(*other))).sum(),
@@ -74,7 +77,6 @@ struct Narrow<'a> {
 impl pulp::NullaryFnOnce for Narrow<'_> {
     type Output = ();
 
-    #[expect(clippy::inline_always, reason = "what is not inlined loses the vector instructions")]
     #[inline(always)]
     fn call(self) {
         let (avx, avx2) = (self.simd.avx, self.simd.avx2);
@@ -107,7 +109,6 @@ struct Wide<'a> {
 impl pulp::NullaryFnOnce for Wide<'_> {
     type Output = ();
 
-    #[expect(clippy::inline_always, reason = "what is not inlined loses the vector instructions")]
     #[inline(always)]
     fn call(self) {
         let (avx512f, avx512bw) = (self.simd.avx512f, self.simd.avx512bw);
@@ -152,9 +153,9 @@ mod tests {
                 codes.products(rows, &mut products);
                 prop_assert_eq!(&products, &expected, "{:?}", arch);
             }
-            let pair = product_of_rows(&rows[..codes.len()], &rows[rows.len() - codes.len()..]);
-            let widened: Vec<i16> = rows[..codes.len()].iter().map(|code| i16::from(*code)).collect();
-            prop_assert_eq!(pair, plain_product(&widened, &rows[rows.len() - codes.len()..]));
+            let pair = product_of_rows(&rows[..codes.width()], &rows[rows.len() - codes.width()..]);
+            let widened: Vec<i16> = rows[..codes.width()].iter().map(|code| i16::from(*code)).collect();
+            prop_assert_eq!(pair, plain_product(&widened, &rows[rows.len() - codes.width()..]));
         }
     }
 }

@@ -1,21 +1,19 @@
-//! Keys and values of past tokens in pages, and attention over them, on the CPU.
+//! Keys and values of past tokens in pages, and attention over them.
 //!
 //! A page holds a fixed number of tokens and is shared by all sequences that have these tokens in common; one that is
 //! written to while others hold it is copied first. A query's result is added up key by key in order, so it depends on
 //! neither how the cache was filled nor on the other queries.
-
-#![expect(clippy::inline_always, reason = "what is not inlined loses the vector instructions")]
 
 use std::sync::Arc;
 
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::host::{exp, lanes_max, sum_of};
-use crate::spec::{AttentionSpec, Heads};
+use crate::heads::Heads;
+use crate::softmax::softmax;
 
 /// Tokens per page: a multiple of the lanes of every vector unit.
-pub(crate) const PAGE: usize = 32;
+const PAGE: usize = 32;
 /// Queries that are worked on together.
 const QUERIES: usize = 4;
 /// Rows of queries per piece of work.
@@ -26,16 +24,17 @@ const GRAIN: usize = 1 << 16;
 /// One layer's keys and values of one sequence. In a page, per key-value head: keys `[d, PAGE]`, then values
 /// `[PAGE, d]`.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Pages(Vec<Arc<Vec<f32>>>);
+pub struct Pages(Vec<Arc<Vec<f32>>>);
 
 impl Pages {
     /// The first `tokens` tokens, shared with this sequence.
-    pub(crate) fn prefix(&self, tokens: usize) -> Self {
+    #[must_use]
+    pub fn prefix(&self, tokens: usize) -> Self {
         Self(self.0[..tokens.div_ceil(PAGE)].to_vec())
     }
 
     /// Writes the rows of `kv`, `[m, 2·kv·d]`, as the tokens from `start` on.
-    pub(crate) fn write(&mut self, heads: Heads, start: usize, kv: &[f32]) {
+    pub fn write(&mut self, heads: Heads, start: usize, kv: &[f32]) {
         let (dim, half) = (heads.dim, heads.kv * heads.dim);
         let rows = kv.len() / (2 * half);
         let mut done = 0;
@@ -68,65 +67,78 @@ impl Pages {
     }
 }
 
-/// Queries of one sequence: rows of `q` from `first` on, each with the number of tokens of `pages` that it sees.
+/// Queries of one sequence.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Span<'a> {
-    pub(crate) pages: &'a Pages,
-    pub(crate) first: usize,
-    pub(crate) seen: &'a [usize],
+pub struct Span<'a> {
+    /// Keys and values.
+    pub pages: &'a Pages,
+    /// The number of the first query among all rows of queries.
+    pub first: usize,
+    /// The number of tokens that each query sees.
+    pub seen: &'a [usize],
 }
 
-/// Softmax attention of every row of `q` over the tokens that it sees, within the window. The spans cover the rows of `q` in order.
-///
-/// # Shapes
-/// `q` `[M, kv·group·d]` → like `q`.
-pub(crate) fn attend_pages(spec: AttentionSpec, q: &[f32], spans: &[Span]) -> Vec<f32> {
-    let heads = spec.heads;
-    let width = heads.kv * heads.group * heads.dim;
-    let tasks: Vec<Task> = spans
-        .iter()
-        .flat_map(|span| {
-            (0..span.seen.len()).step_by(ROWS).flat_map(move |start| {
-                let seen = &span.seen[start..(start + ROWS).min(span.seen.len())];
-                (0..heads.kv).map(move |head| Task {
-                    pages: span.pages,
-                    first: span.first + start,
-                    seen,
-                    head,
-                })
-            })
-        })
-        .collect();
-    let arch = Arch::new();
-    let work = |task: &Task| arch.dispatch(Attend { spec, q, task: *task });
-    let seen: usize = spans.iter().flat_map(|span| span.seen).sum();
-    let parts: Vec<Vec<f32>> = if seen * width < GRAIN {
-        tasks.iter().map(work).collect()
-    } else {
-        tasks.par_iter().map(work).collect()
-    };
-    let mut out = vec![0.0; q.len()];
-    let group = heads.group * heads.dim;
-    for (task, part) in tasks.iter().zip(&parts) {
-        for (offset, part) in part.chunks_exact(group).enumerate() {
-            let start = (task.first + offset) * width + task.head * group;
-            out[start..start + group].copy_from_slice(part);
+/// Softmax attention: `softmax(scale · q·kᵀ)·v`.
+#[derive(Clone, Copy, Debug)]
+pub struct PagedAttention {
+    /// The heads of queries, keys and values.
+    pub heads: Heads,
+    /// What scores are multiplied by.
+    pub scale: f32,
+    /// How many of the last tokens it sees a query attends to; `None` for all.
+    pub window: Option<usize>,
+}
+
+impl PagedAttention {
+    /// The attention of every row of `q`. The spans cover the rows of `q` in order.
+    ///
+    /// # Shapes
+    /// `q` `[M, kv·group·d]` → like `q`.
+    pub fn attend(self, q: &[f32], spans: &[Span]) -> Vec<f32> {
+        let heads = self.heads;
+        let width = heads.query_width();
+        let tasks: Vec<Task> = spans.iter().flat_map(|span| tasks(span, heads)).collect();
+        let arch = Arch::new();
+        let work = |task: &Task| arch.dispatch(Attend { attention: self, q, task: *task });
+        let seen: usize = spans.iter().flat_map(|span| span.seen).sum();
+        let parts: Vec<Vec<f32>> = if seen * width < GRAIN {
+            tasks.iter().map(work).collect()
+        } else {
+            tasks.par_iter().map(work).collect()
+        };
+        let mut out = vec![0.0; q.len()];
+        let group = heads.group * heads.dim;
+        for (task, part) in tasks.iter().zip(&parts) {
+            for (offset, part) in part.chunks_exact(group).enumerate() {
+                let start = (task.first + offset) * width + task.head * group;
+                out[start..start + group].copy_from_slice(part);
+            }
         }
+        out
     }
-    out
+}
+
+/// A span's pieces of work.
+fn tasks<'a>(span: &Span<'a>, heads: Heads) -> impl Iterator<Item = Task<'a>> {
+    let Span { pages, first, seen } = *span;
+    (0..seen.len()).step_by(ROWS).flat_map(move |start| {
+        let seen = &seen[start..(start + ROWS).min(seen.len())];
+        (0..heads.kv).map(move |head| Task { pages, heads, first: first + start, seen, head })
+    })
 }
 
 /// Some rows of a span and one key-value head.
 #[derive(Clone, Copy)]
 struct Task<'a> {
     pages: &'a Pages,
+    heads: Heads,
     first: usize,
     seen: &'a [usize],
     head: usize,
 }
 
 struct Attend<'a> {
-    spec: AttentionSpec,
+    attention: PagedAttention,
     q: &'a [f32],
     task: Task<'a>,
 }
@@ -137,10 +149,9 @@ impl WithSimd for Attend<'_> {
     /// The rows' outputs, `[rows, group · d]`.
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> Vec<f32> {
-        let Self { spec, q, task } = self;
-        let heads = spec.heads;
-        let Heads { group, dim, .. } = heads;
-        let width = heads.kv * group * dim;
+        let Self { attention, q, task } = self;
+        let Heads { group, dim, .. } = attention.heads;
+        let width = attention.heads.query_width();
         let mut out = vec![0.0; task.seen.len() * group * dim];
         let mut scores = Vec::new();
         let queries = task.seen.len() * group;
@@ -159,13 +170,13 @@ impl WithSimd for Attend<'_> {
             scores.clear();
             scores.resize(count * stride, 0.0);
             if count == QUERIES {
-                score::<S, QUERIES>(simd, (heads, task), chunk, &mut scores);
-                softmax(&mut scores, stride, &seen[..count], spec);
-                mix::<S, QUERIES>(simd, (heads, task), &scores, out);
+                score::<S, QUERIES>(simd, task, chunk, &mut scores);
+                probabilities(&mut scores, stride, &seen[..count], attention);
+                mix::<S, QUERIES>(simd, task, &scores, out);
             } else {
-                score::<S, 1>(simd, (heads, task), [chunk[0]], &mut scores);
-                softmax(&mut scores, stride, &seen[..count], spec);
-                mix::<S, 1>(simd, (heads, task), &scores, out);
+                score::<S, 1>(simd, task, [chunk[0]], &mut scores);
+                probabilities(&mut scores, stride, &seen[..count], attention);
+                mix::<S, 1>(simd, task, &scores, out);
             }
             number += count;
         }
@@ -175,14 +186,9 @@ impl WithSimd for Attend<'_> {
 
 /// The scores of `Q` queries with whole pages of keys, `[Q, stride]`.
 #[inline(always)]
-fn score<S: Simd, const Q: usize>(
-    simd: S,
-    (heads, task): (Heads, Task),
-    queries: [&[f32]; Q],
-    scores: &mut [f32],
-) {
+fn score<S: Simd, const Q: usize>(simd: S, task: Task, queries: [&[f32]; Q], scores: &mut [f32]) {
     let (stride, lanes) = (scores.len() / Q, S::F32_LANES);
-    let pages = task.pages.head(heads, task.head).take(stride / PAGE);
+    let pages = task.pages.head(task.heads, task.head).take(stride / PAGE);
     for (page, (keys, _)) in pages.enumerate() {
         for lane in (0..PAGE).step_by(2 * lanes) {
             let both = lane + lanes < PAGE;
@@ -209,16 +215,12 @@ fn score<S: Simd, const Q: usize>(
 
 /// Scores to probabilities: 0 for what is not seen.
 #[inline(always)]
-fn softmax(scores: &mut [f32], stride: usize, seen: &[usize], spec: AttentionSpec) {
-    let scale = spec.scale;
+fn probabilities(scores: &mut [f32], stride: usize, seen: &[usize], attention: PagedAttention) {
     for (row, &seen) in scores.chunks_exact_mut(stride).zip(seen) {
         let (row, unseen) = row.split_at_mut(seen);
-        let (hidden, row) = row.split_at_mut(spec.window.map_or(0, |window| seen.saturating_sub(window)));
-        let largest = lanes_max(row) * scale;
-        for score in row.iter_mut() {
-            *score = exp(*score * scale - largest);
-        }
-        let inverse = sum_of(row, row, |p, _| p).recip();
+        let hidden = attention.window.map_or(0, |window| seen.saturating_sub(window));
+        let (hidden, row) = row.split_at_mut(hidden);
+        let inverse = softmax(row, attention.scale);
         for score in row {
             *score *= inverse;
         }
@@ -229,18 +231,13 @@ fn softmax(scores: &mut [f32], stride: usize, seen: &[usize], spec: AttentionSpe
 
 /// The values weighed by the probabilities, `[Q, d]`.
 #[inline(always)]
-fn mix<S: Simd, const Q: usize>(
-    simd: S,
-    (heads, task): (Heads, Task),
-    probabilities: &[f32],
-    out: &mut [f32],
-) {
-    let (stride, lanes, dim) = (probabilities.len() / Q, S::F32_LANES, heads.dim);
+fn mix<S: Simd, const Q: usize>(simd: S, task: Task, probabilities: &[f32], out: &mut [f32]) {
+    let (stride, lanes, dim) = (probabilities.len() / Q, S::F32_LANES, task.heads.dim);
     let mut element = 0;
     while element + lanes <= dim {
         let both = element + 2 * lanes <= dim;
         let mut sums = [[simd.splat_f32s(0.0); 2]; Q];
-        let pages = task.pages.head(heads, task.head).take(stride / PAGE);
+        let pages = task.pages.head(task.heads, task.head).take(stride / PAGE);
         for (page, (_, values)) in pages.enumerate() {
             for (token, values) in values.chunks_exact(dim).enumerate() {
                 let values = S::as_simd_f32s(&values[element..]).0;
@@ -263,7 +260,7 @@ fn mix<S: Simd, const Q: usize>(
     for element in element..dim {
         for query in 0..Q {
             let mut sum = 0.0;
-            let pages = task.pages.head(heads, task.head).take(stride / PAGE);
+            let pages = task.pages.head(task.heads, task.head).take(stride / PAGE);
             for (page, (_, values)) in pages.enumerate() {
                 for token in 0..PAGE {
                     sum +=

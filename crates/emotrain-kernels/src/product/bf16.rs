@@ -10,7 +10,7 @@ mod x86;
 use super::product_to;
 
 /// As [`product_to`], of numbers rounded to bfloat16.
-pub(crate) fn product_bf16_to(out: &mut Vec<f32>, x: &[f32], weight: &[f32], width: usize) {
+pub fn product_bf16_to(out: &mut Vec<f32>, x: &[f32], weight: &[f32], width: usize) {
     #[cfg(target_arch = "x86_64")]
     if x86::has_dot_products() {
         return x86::product_to(out, x, weight, width);
@@ -26,7 +26,6 @@ fn plain(out: &mut Vec<f32>, x: &[f32], weight: &[f32], width: usize) {
 }
 
 /// The bits of the nearest bfloat16. A NaN stays one.
-#[expect(clippy::inline_always, reason = "compiled with the vector instructions of its caller")]
 #[inline(always)]
 fn upper_half(number: f32) -> u32 {
     let bits = number.to_bits();
@@ -36,26 +35,29 @@ fn upper_half(number: f32) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::{DType, Device, Tensor, TensorData};
+    use half::bf16;
 
     use super::super::product;
     use super::*;
-    use crate::random::{Key, normal};
+
+    /// Numbers between -1 and 1 (Numerical Recipes' linear congruential generator).
+    fn noise(seed: u32, count: usize) -> Vec<f32> {
+        let next = |state: &u32| Some(state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223));
+        let states = std::iter::successors(Some(seed), next).skip(1).take(count);
+        states.map(|state| state as f32 / (u32::MAX / 2) as f32 - 1.0).collect()
+    }
 
     #[test]
-    fn the_plain_form_multiplies_what_a_tensor_library_stores() {
+    fn the_plain_form_multiplies_rounded_numbers() {
         let (rows, columns, width) = (5, 70, 33);
-        let numbers = |purpose: u64, count: usize| normal(Key::new(purpose), count, 1.0);
-        let (x, weight) = (numbers(1, rows * width), numbers(2, columns * width));
-        let stored = |numbers: &[f32]| {
-            let tensor = TensorData::new(numbers.to_vec(), [numbers.len()]);
-            let tensor = Tensor::<1>::from_data(tensor, (&Device::flex(), DType::F32));
-            tensor.cast(DType::BF16).cast(DType::F32).try_into_vec_as::<f32>().unwrap()
+        let (x, weight) = (noise(1, rows * width), noise(2, columns * width));
+        let rounded = |numbers: &[f32]| -> Vec<f32> {
+            numbers.iter().map(|number| bf16::from_f32(*number).to_f32()).collect()
         };
         let (mut one, mut other) = (Vec::new(), Vec::new());
         plain(&mut one, &x, &weight, width);
         product_bf16_to(&mut other, &x, &weight, width);
-        assert_eq!(one, product(&stored(&x), &stored(&weight), width));
+        assert_eq!(one, product(&rounded(&x), &rounded(&weight), width));
         for (one, other) in one.iter().zip(&other) {
             assert!((one - other).abs() < 1e-5 * width as f32, "{one}, or {other}");
         }

@@ -40,17 +40,17 @@ pub(super) fn product_to(out: &mut Vec<f32>, x: &[f32], weight: &[f32], width: u
         .par_chunks_mut(ROUNDED * pairs)
         .zip(x.par_chunks(ROUNDED * width))
         // SAFETY: this CPU has the instructions.
-        .for_each(|(to, from)| unsafe { round_rows(from, to, (width, pairs)) });
+        .for_each(|(to, from)| unsafe { round_rows(from, to, width) });
     out.resize(rows * columns, 0.0);
-    in_pieces(out, weight, (width, PANEL), |out, weight| {
+    in_pieces(out, weight, width, PANEL, |out, weight| {
         // SAFETY: as above.
-        unsafe { panels(&rounded, weight, (width, pairs), out) }
+        unsafe { panels(&rounded, weight, width, out) }
     });
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
-fn round_rows(from: &[f32], to: &mut [Pair], (width, pairs): (usize, usize)) {
-    for (from, to) in from.chunks_exact(width).zip(to.chunks_exact_mut(pairs)) {
+fn round_rows(from: &[f32], to: &mut [Pair], width: usize) {
+    for (from, to) in from.chunks_exact(width).zip(to.chunks_exact_mut(width.div_ceil(2))) {
         round_row(from, to);
     }
 }
@@ -69,7 +69,8 @@ fn round_row(from: &[f32], to: &mut [Pair]) {
 
 /// The columns of `out` that are these rows of `weight`, a panel at a time.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
-fn panels(x: &[Pair], weight: &[f32], (width, pairs): (usize, usize), out: &mut [&mut [f32]]) {
+fn panels(x: &[Pair], weight: &[f32], width: usize, out: &mut [&mut [f32]]) {
+    let pairs = width.div_ceil(2);
     let mut panel = vec![[0; PANEL]; pairs];
     for (number, weight) in weight.chunks(PANEL * width).enumerate() {
         lay(weight, width, &mut panel);

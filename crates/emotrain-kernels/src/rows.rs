@@ -1,0 +1,35 @@
+//! Loops over the rows or columns of a matrix, on all cores.
+
+use pulp::Arch;
+use rayon::prelude::*;
+
+/// Rows are handed to a core in pieces of about this many numbers.
+const GRAIN: usize = 1 << 14;
+/// Columns that one piece of a sum over rows is made of.
+const COLUMNS: usize = 256;
+
+/// Calls `work(row number, row)` for each row of `out` on all cores, compiled for the widest vector
+/// instructions of this machine. The result does not depend on the number of cores.
+#[inline]
+pub fn for_rows(out: &mut [f32], width: usize, work: impl Fn(usize, &mut [f32]) + Sync) {
+    let arch = Arch::new();
+    let rows = (GRAIN / width.max(1)).max(1);
+    out.par_chunks_mut(rows * width).enumerate().for_each(|(piece, chunk)| {
+        arch.dispatch(|| {
+            for (index, row) in chunk.chunks_exact_mut(width).enumerate() {
+                work(piece * rows + index, row);
+            }
+        });
+    });
+}
+
+/// A row of sums, piece by piece on all cores: `work` gets the first column of its piece, and adds to the piece row
+/// after row, so that the result does not depend on the number of cores.
+pub(crate) fn column_sums(width: usize, work: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
+    let mut sums = vec![0.0; width];
+    let arch = Arch::new();
+    sums.par_chunks_mut(COLUMNS).enumerate().for_each(|(piece, sums)| {
+        arch.dispatch(|| work(piece * COLUMNS, sums));
+    });
+    sums
+}
