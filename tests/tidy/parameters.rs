@@ -3,34 +3,12 @@
 //! A tuple hides a parameter list that is too long, and its parts have no names where the function is called. The
 //! answer is a struct, a method of what has the data, or a function that needs less.
 
-use std::collections::BTreeSet;
-
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
 use crate::expect_none;
 use crate::modules::Modules;
 use crate::rust_source::line;
 use crate::tree::crates;
-
-/// Functions that still take tuples, by file.
-const EXCEPTIONS: &[(&str, &[&str])] = &[
-    ("crates/emotrain-model/src/adapter.rs", &["named"]),
-    ("crates/emotrain-model/src/attention.rs", &["attend_backward"]),
-    ("crates/emotrain-model/src/device/gpu.rs", &["merged"]),
-    ("crates/emotrain-model/src/engine/host.rs", &["attend", "forward"]),
-    ("crates/emotrain-model/src/generate/sampling.rs", &["descending"]),
-    ("crates/emotrain-model/src/head.rs", &["head_loss"]),
-    ("crates/emotrain-model/src/kernels/paged.rs", &["mix", "score"]),
-    ("crates/emotrain-model/src/kernels/product.rs", &["in_pieces", "rows"]),
-    ("crates/emotrain-model/src/kernels/product/bf16/x86.rs", &["panels", "round_rows"]),
-    ("crates/emotrain-model/src/kernels/self_attention.rs", &["attend", "scores"]),
-    ("crates/emotrain-model/src/layer.rs", &["rotated_backward"]),
-    ("crates/emotrain-model/src/score.rs", &["hidden"]),
-    ("crates/emotrain-model/src/weights/safetensors.rs", &["rows"]),
-    ("crates/emotrain-retrieval/src/search/dense.rs", &["each_pair", "score"]),
-    ("crates/emotrain-retrieval/src/search/graph.rs", &["build", "open"]),
-    ("crates/emotrain-retrieval/src/search/kernel.rs", &["scan"]),
-];
 
 /// A function with a parameter that is a tuple.
 struct Offence {
@@ -136,22 +114,12 @@ fn is_mark(token: &TokenTree, mark: char) -> bool {
 #[test]
 fn no_function_takes_a_tuple_of_arguments() {
     let mut violations = Vec::new();
-    let mut excepted: BTreeSet<(&str, &str)> =
-        EXCEPTIONS.iter().flat_map(|(file, names)| names.iter().map(move |name| (*file, *name))).collect();
-    let known = excepted.clone();
     for (file, source) in crates().iter().flat_map(|folder| Modules::of(folder).shipped) {
-        let place = file.to_string_lossy();
         for offence in offences(source.code.parse().expect("shipped code consists of tokens")) {
-            let exception = (place.as_ref(), offence.function.as_str());
-            excepted.retain(|listed| *listed != exception);
-            if !known.contains(&exception) {
-                violations.push(format!("{place}:{}: {}", line(&source.code, offence.at), offence.function));
-            }
+            let line = line(&source.code, offence.at);
+            violations.push(format!("{}:{line}: {}", file.display(), offence.function));
         }
     }
-    let mended =
-        excepted.iter().map(|(file, function)| format!("{file}: {function} is an exception no longer"));
-    violations.extend(mended);
     expect_none("no function takes a tuple of arguments", &violations);
 }
 

@@ -28,7 +28,7 @@ pub(crate) fn open(bank: &Bank, ef_search: usize) -> Result<Graph, RetrievalErro
         return Err(fail(BankProblem::OtherContent { found, expected }));
     }
     let duplicates = DuplicateTexts::new(vectors, bank.by_exact_text());
-    Graph::open(bytes, vectors, duplicates, (record.parameters(), ef_search))
+    Graph::open(bytes, vectors, duplicates, record.parameters(), ef_search)
         .map_err(|fault| fail(BankProblem::BadIndex(fault)))
 }
 
@@ -93,7 +93,7 @@ pub(crate) fn write(
     let nodes = DuplicateTexts::new(vectors, bank.by_exact_text()).firsts;
     let old = old.filter(|old| can_grow(old, vectors, parameters)).and_then(Bank::index_bytes);
     let old = old.map(|bytes| &bytes[..]);
-    let bytes = build(vectors, &nodes, (parameters, old), &mut |done| report(done, nodes.len()))
+    let bytes = build(vectors, &nodes, parameters, old, &mut |done| report(done, nodes.len()))
         .map_err(|fault| RetrievalError::bank(&path, BankProblem::BadIndex(fault)))?;
     let index = IndexRecord {
         kind: IndexRecord::HNSW.to_owned(),

@@ -43,9 +43,18 @@ impl TargetModules {
     /// The name of [`TargetModules::AllLinear`].
     pub const ALL_LINEAR: &'static str = "all-linear";
 
-    /// The linear layers of a decoder block, by the names that the Llama and Qwen families share.
-    pub const NAMES: &'static [&'static str] =
-        &["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
+    /// The linear layers of a decoder block; Phi-3 has the last two in the place of five others.
+    pub const NAMES: &'static [&'static str] = &[
+        "q_proj",
+        "k_proj",
+        "v_proj",
+        "o_proj",
+        "gate_proj",
+        "up_proj",
+        "down_proj",
+        "qkv_proj",
+        "gate_up_proj",
+    ];
 }
 
 impl TryFrom<toml::Value> for TargetModules {
