@@ -2,6 +2,7 @@
 
 use burn::tensor::{Device, Tensor};
 
+use crate::adapter::short;
 use crate::config::{ModelConfig, ModelDescription};
 use crate::error::ModelError;
 use crate::layer::{Layer, Norm};
@@ -133,8 +134,7 @@ impl CausalLm {
             }
         }
         let adapted = adapter.iter_mut().flat_map(|adapter| &mut adapter.layers);
-        parameters
-            .extend(adapted.flat_map(|LayerAdapter(linears)| linears).flat_map(LinearAdapter::parameters));
+        parameters.extend(adapted.flat_map(LayerAdapter::parameters));
         parameters
     }
 
@@ -160,9 +160,4 @@ impl CausalLm {
         }
         tensors
     }
-}
-
-/// The last part of a module's path.
-pub(crate) fn short(path: &str) -> &str {
-    path.rsplit('.').next().unwrap_or(path)
 }

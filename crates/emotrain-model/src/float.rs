@@ -59,6 +59,17 @@ impl FloatType {
         [Self::F32, Self::F16, Self::Bf16].into_iter().find(|float| float.safetensors_name() == name)
     }
 
+    /// The first finite value that this type cannot hold.
+    pub(crate) fn overflow(self, values: &[f32]) -> Option<f32> {
+        // The first number that rounds to infinity.
+        let largest = match self {
+            Self::F32 => return None,
+            Self::F16 => 65_520.0,
+            Self::Bf16 => f32::from_bits(0x7F7F_8000),
+        };
+        values.iter().copied().find(|value| value.is_finite() && value.abs() >= largest)
+    }
+
     /// Little-endian `bytes` to `values`.
     ///
     /// # Panics

@@ -14,6 +14,7 @@ mod decoder;
 pub mod device;
 mod engine;
 mod error;
+mod export;
 mod files;
 mod float;
 mod generate;
@@ -23,6 +24,7 @@ mod kernels;
 mod layer;
 mod linear;
 mod lora;
+mod parameters;
 mod pass;
 pub mod random;
 mod score;
@@ -32,7 +34,7 @@ mod spec;
 mod weight;
 mod weights;
 
-pub use adapter::BaseModel;
+pub use adapter::PeftAdapter;
 pub use batch::{Batch, Sequence, Target};
 pub use config::{
     Architecture, Llama3Scaling, LongRope, ModelConfig, ModelDescription, RopeScaling, SlidingWindow,
@@ -40,6 +42,7 @@ pub use config::{
 pub use decoder::CausalLm;
 pub use engine::Precision;
 pub use error::ModelError;
+pub use export::{BaseModel, Merged, write_model};
 pub use float::FloatType;
 pub use generate::{
     Finish, Generated, Generation, GenerationConfig, Generator, NewToken, Sampling, TokenPrompt,

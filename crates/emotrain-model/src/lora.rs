@@ -109,6 +109,13 @@ impl Adapter {
 #[derive(Clone, Debug)]
 pub(crate) struct LayerAdapter(pub(crate) [LinearAdapter; 5]);
 
+impl LayerAdapter {
+    /// The trained parameters by name.
+    pub(crate) fn parameters(&mut self) -> impl Iterator<Item = (String, &mut Tensor<2>)> {
+        self.0.iter_mut().flat_map(LinearAdapter::parameters)
+    }
+}
+
 /// The adapters of the modules that are stacked in one [`Linear`]; none where nothing is adapted.
 #[derive(Clone, Debug)]
 pub(crate) struct LinearAdapter {

@@ -26,5 +26,6 @@ pub use write::{NamedTensor, TensorSpec, write_safetensors, write_safetensors_wi
 
 pub(crate) use folder::Shards;
 pub(crate) use names::{
-    EMBEDDINGS, FINAL_NORM, HEAD, Module as BlockModule, Part, block_modules, is_known_buffer,
+    EMBEDDINGS, FINAL_NORM, HEAD, LinearModule, Module as BlockModule, Part, block_modules, is_known_buffer,
+    linear_modules,
 };

@@ -67,7 +67,7 @@ fn adapters_compute_what_they_compute_in_peft() {
 #[test]
 fn an_adapter_that_was_saved_again_computes_the_same() {
     for (case, base) in CASES {
-        let mut model = adapted(base, &golden().join("adapters").join(case));
+        let model = adapted(base, &golden().join("adapters").join(case));
         let again = tempfile::tempdir().unwrap();
         model.save_adapter(again.path(), BaseModel { name: base, revision: None }, FloatType::F32).unwrap();
         let ids = [1, 2, 3, 40, 50];

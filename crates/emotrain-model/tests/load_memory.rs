@@ -4,7 +4,6 @@
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test")]
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -36,7 +35,10 @@ fn write_folder(folder: &Path, dtype: FloatType) {
     let specs: Vec<TensorSpec> =
         shapes.into_iter().map(|(name, shape)| TensorSpec { name, shape, dtype }).collect();
     let ones = vec![1.0; specs.iter().map(|spec| count(&spec.shape)).max().unwrap()];
-    let values = |spec: &TensorSpec| Ok(Cow::Borrowed(&ones[..count(&spec.shape)]));
+    let values = |spec: &TensorSpec, visit: &mut dyn FnMut(&[f32])| {
+        visit(&ones[..count(&spec.shape)]);
+        Ok(())
+    };
     write_safetensors_with(&folder.join("model.safetensors"), &specs, &BTreeMap::new(), values).unwrap();
 }
 

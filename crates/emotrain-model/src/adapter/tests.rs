@@ -1,18 +1,24 @@
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use burn::tensor::Device;
+use burn::tensor::{DType, Device};
 use emotrain_recipe::LoraInit;
 use expect_test::{Expect, expect};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::*;
 use crate::batch::{Batch, Sequence};
 use crate::config::Architecture;
+use crate::decoder::CausalLm;
 use crate::engine::tests::model as tiny;
+use crate::export::BaseModel;
+use crate::float::FloatType;
+use crate::gradients::Gradients;
 use crate::kernels::{read, slice};
 use crate::lora::LoraConfig;
 use crate::pass::PassOptions;
 use crate::random::Key;
+use crate::weights::{NamedTensor, TensorSpec, write_safetensors};
 
 /// A folder with an adapter of ours for the tiny model, its configuration with the keys of `patch` replaced.
 fn adapter(patch: &Value) -> (tempfile::TempDir, PathBuf) {

@@ -113,6 +113,27 @@ pub(crate) fn block_modules(config: &ModelConfig, spec: &BlockSpec) -> Vec<Modul
     modules
 }
 
+/// A linear layer of a decoder block.
+#[derive(Debug)]
+pub(crate) struct LinearModule {
+    /// Hugging Face path.
+    pub(crate) path: String,
+    pub(crate) outputs: usize,
+    pub(crate) inputs: usize,
+}
+
+/// The linear layers of all blocks, block by block: what adapters adapt.
+pub(crate) fn linear_modules(config: &ModelConfig) -> Vec<LinearModule> {
+    let mut linears = Vec::new();
+    for (layer, spec) in DecoderSpec::of(config).blocks.iter().enumerate() {
+        for module in block_modules(config, spec) {
+            let (path, outputs) = (module.path(layer), module.outputs);
+            linears.extend(module.inputs.map(|inputs| LinearModule { path, outputs, inputs }));
+        }
+    }
+    linears
+}
+
 /// A tensor of a model: its two names, and its shape.
 #[derive(Debug)]
 pub(crate) struct TensorName {

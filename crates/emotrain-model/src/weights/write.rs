@@ -4,7 +4,6 @@
 //! (the crate's header entries come in the order of a hash map), and a full model is written one tensor at a
 //! time, never held twice.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::Path;
@@ -50,35 +49,50 @@ pub fn write_safetensors(
     let specs: Vec<TensorSpec> = tensors.iter().map(|tensor| tensor.spec.clone()).collect();
     let by_name: BTreeMap<&str, &[f32]> =
         tensors.iter().map(|tensor| (tensor.spec.name.as_str(), tensor.values.as_slice())).collect();
-    write_safetensors_with(path, &specs, metadata, |spec| Ok(Cow::Borrowed(by_name[spec.name.as_str()])))
+    write_safetensors_with(path, &specs, metadata, |spec, visit| {
+        visit(by_name[spec.name.as_str()]);
+        Ok(())
+    })
 }
 
-/// Like [`write_safetensors`], with the values of each tensor asked for when its turn comes: a model is
-/// written without being held in memory twice. `values` is called once a tensor, in the order of the file.
+/// Like [`write_safetensors`], with the values of each tensor asked for when its turn comes, piece by piece: a model is
+/// written without being in memory. `values` is called once a tensor, in the order of the file, and visits all of its
+/// values in order.
 ///
 /// # Errors
 ///
-/// As [`write_safetensors`], and whatever `values` returns; then nothing was written.
-pub fn write_safetensors_with<'a>(
+/// As [`write_safetensors`], and whatever `values` returns; then nothing was written. A number that was finite and is
+/// too large for its stored type.
+pub fn write_safetensors_with(
     path: &Path,
     tensors: &[TensorSpec],
     metadata: &BTreeMap<String, String>,
-    mut values: impl FnMut(&TensorSpec) -> Result<Cow<'a, [f32]>, ModelError>,
+    mut values: impl FnMut(&TensorSpec, &mut dyn FnMut(&[f32])) -> Result<(), ModelError>,
 ) -> Result<(), ModelError> {
     let in_order = file_order(path, tensors)?;
     let header = header(&in_order, metadata);
     let mut out = Output::create(path)?;
-    let mut write = |bytes: &[u8]| out.write_all(bytes).map_err(|error| WriteError::new(path, &error));
-    write(&(header.len() as u64).to_le_bytes())?;
-    write(&header)?;
+    let failed = |error: std::io::Error| WriteError::new(path, &error);
+    out.write_all(&(header.len() as u64).to_le_bytes()).map_err(failed)?;
+    out.write_all(&header).map_err(failed)?;
     for spec in in_order {
-        let values = values(spec)?;
-        let expected: usize = spec.shape.iter().product();
-        if values.len() != expected {
-            let message = format!("{} values for shape {:?}", values.len(), spec.shape);
+        let (mut written, mut wrong, mut result) = (0, None, Ok(()));
+        values(spec, &mut |piece| {
+            written += piece.len();
+            wrong = wrong.or_else(|| spec.dtype.overflow(piece));
+            if result.is_ok() {
+                result = out.write_all(&spec.dtype.encode(piece));
+            }
+        })?;
+        result.map_err(failed)?;
+        if let Some(value) = wrong {
+            let message = format!("{value} is too large for {}", spec.dtype.torch_name());
             return Err(ModelError::tensor(path, &spec.name, message));
         }
-        write(&spec.dtype.encode(&values))?;
+        if written != spec.shape.iter().product::<usize>() {
+            let message = format!("{written} values for shape {:?}", spec.shape);
+            return Err(ModelError::tensor(path, &spec.name, message));
+        }
     }
     Ok(out.finish()?)
 }

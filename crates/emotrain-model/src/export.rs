@@ -1,0 +1,14 @@
+//! What is written for others: adapters in PEFT's form, models in Hugging Face's.
+//!
+//! A model that is written is read from its base and its adapter piece by piece, and never in memory.
+
+mod hugging_face;
+mod merged;
+mod peft;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use hugging_face::write_config;
+pub use hugging_face::write_model;
+pub use merged::Merged;
+pub use peft::BaseModel;
