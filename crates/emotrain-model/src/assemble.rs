@@ -11,7 +11,10 @@ use crate::linear::{Linear, Module};
 use crate::random::{Key, normal};
 use crate::spec::DecoderSpec;
 use crate::weight::Weight;
-use crate::weights::Checkpoint;
+use crate::weights::{BlockModule, Checkpoint, EMBEDDINGS, FINAL_NORM, HEAD, Part, block_modules};
+
+/// A module of a block with its path.
+type NamedModule = (String, BlockModule);
 
 /// Gives the numbers of a tensor, named by Hugging Face, piece by piece.
 type Fetch<'a> = dyn FnMut(&str, &[usize], &mut dyn FnMut(&[f32])) -> Result<(), ModelError> + 'a;
@@ -89,8 +92,8 @@ impl CausalLm {
         Ok(model.described_by(checkpoint.description()))
     }
 
-    /// A model with random weights, stored as `dtype`: N(0, `initializer_range`²), norms 1, biases 0, as transformers'
-    /// `_init_weights`. The same numbers on every device.
+    /// A model with random weights, stored as `dtype`: N(0, `initializer_range`²), norms 1 (0 where 1 is added), biases 0, as
+    /// transformers' `_init_weights`. The same numbers on every device.
     ///
     /// # Panics
     /// Never: no drawn tensor is missing or of another shape.
@@ -108,10 +111,11 @@ impl CausalLm {
     ) -> Self {
         #[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
         let std = config.initializer_range as f32;
+        let norm = if spec.norm_offset { 0.0 } else { 1.0 };
         let mut fetch = |name: &str, shape: &[usize], visit: &mut dyn FnMut(&[f32])| {
             let count = shape.iter().product();
             visit(&match name {
-                _ if name.ends_with("norm.weight") => vec![1.0; count],
+                _ if name.ends_with("norm.weight") => vec![norm; count],
                 _ if name.rsplit('.').next() == Some("bias") => vec![0.0; count],
                 _ => normal(Key::new(seed).named("init").named(name), count, std),
             });
@@ -138,11 +142,10 @@ impl Assembly<'_> {
     fn model(mut self) -> Result<CausalLm, ModelError> {
         let config = self.config;
         let table = [config.vocab_size, config.hidden_size];
-        let embed = self.matrix("model.embed_tokens.weight", table)?;
+        let embed = self.matrix(EMBEDDINGS, table)?;
         let layers = (0..config.num_hidden_layers).map(|l| self.layer(l)).collect::<Result<_, _>>()?;
-        let norm = self.norm("model.norm".to_owned(), config.hidden_size)?;
-        let head =
-            if config.tie_word_embeddings { None } else { Some(self.matrix("lm_head.weight", table)?) };
+        let norm = self.norm(FINAL_NORM.to_owned(), config.hidden_size)?;
+        let head = if config.tie_word_embeddings { None } else { Some(self.matrix(HEAD, table)?) };
         Ok(CausalLm {
             description: config.clone().into(),
             spec: self.spec,
@@ -156,80 +159,64 @@ impl Assembly<'_> {
     }
 
     fn layer(&mut self, number: usize) -> Result<Layer, ModelError> {
-        let config = self.config;
-        let path = |rest: &str| format!("model.layers.{number}.{rest}");
-        let (hidden, query, key_value) = (config.hidden_size, config.query_size(), config.key_value_size());
-        let inner = config.intermediate_size;
-        let bias = config.attention_bias;
         let spec = self.spec.blocks[number];
+        let modules = block_modules(self.config, &spec);
+        let of = |parts: &[Part]| -> Vec<NamedModule> {
+            let present = modules.iter().filter(|module| parts.contains(&module.part));
+            present.map(|module| (module.path(number), *module)).collect()
+        };
+        let mut linear = |parts: &[Part]| self.linear(&of(parts));
+        let q = linear(&[Part::Query])?;
+        let kv = linear(&[Part::QueryKeyValue, Part::Key, Part::Value])?;
+        let o = linear(&[Part::Output])?;
+        let gate_up = linear(&[Part::GateUp, Part::Gate, Part::Up])?;
+        let down = linear(&[Part::Down])?;
+        let mut norm = |part: Part| -> Result<Option<Norm>, ModelError> {
+            let path = of(&[part]).pop();
+            path.map(|(path, module)| self.norm(path, module.outputs)).transpose()
+        };
         Ok(Layer {
             spec,
-            input_norm: self.norm(path("input_layernorm"), hidden)?,
-            q: self.linear(&[(path("self_attn.q_proj"), query)], hidden, bias)?,
-            kv: self.linear(
-                &[(path("self_attn.k_proj"), key_value), (path("self_attn.v_proj"), key_value)],
-                hidden,
-                bias,
-            )?,
-            head_norms: if spec.head_norms {
-                Some(HeadNorms {
-                    q: self.norm(path("self_attn.q_norm"), config.head_dim)?,
-                    k: self.norm(path("self_attn.k_norm"), config.head_dim)?,
-                })
-            } else {
-                None
+            input_norm: norm(Part::InputNorm)?.expect("a norm of every block"),
+            q,
+            kv: kv.expect("a linear layer of every block"),
+            head_norms: match [norm(Part::QueryNorm)?, norm(Part::KeyNorm)?] {
+                [Some(q), Some(k)] => Some(HeadNorms { q, k }),
+                _ => None,
             },
-            o: self.linear(&[(path("self_attn.o_proj"), hidden)], query, false)?,
-            post_norm: self.norm(
-                path(if spec.output_norms {
-                    "pre_feedforward_layernorm"
-                } else {
-                    "post_attention_layernorm"
-                }),
-                hidden,
-            )?,
-            gate_up: self.linear(
-                &[(path("mlp.gate_proj"), inner), (path("mlp.up_proj"), inner)],
-                hidden,
-                false,
-            )?,
-            down: self.linear(&[(path("mlp.down_proj"), hidden)], inner, false)?,
-            output_norms: if spec.output_norms {
-                Some(OutputNorms {
-                    attention: self.norm(path("post_attention_layernorm"), hidden)?,
-                    feed_forward: self.norm(path("post_feedforward_layernorm"), hidden)?,
-                })
-            } else {
-                None
+            o: o.expect("a linear layer of every block"),
+            post_norm: norm(Part::FeedForwardNorm)?.expect("a norm of every block"),
+            gate_up: gate_up.expect("a linear layer of every block"),
+            down: down.expect("a linear layer of every block"),
+            output_norms: match [norm(Part::AttentionNorm)?, norm(Part::FeedForwardOutputNorm)?] {
+                [Some(attention), Some(feed_forward)] => Some(OutputNorms { attention, feed_forward }),
+                _ => None,
             },
         })
     }
 
-    /// Modules of `(path, outputs)` that read the same `input` numbers, stacked.
-    fn linear(
-        &mut self,
-        modules: &[(String, usize)],
-        input: usize,
-        bias: bool,
-    ) -> Result<Linear, ModelError> {
-        let outputs: usize = modules.iter().map(|(_, outputs)| outputs).sum();
+    /// Modules that read the same numbers, stacked; `None` of none.
+    fn linear(&mut self, modules: &[NamedModule]) -> Result<Option<Linear>, ModelError> {
+        let Some((_, first)) = modules.first() else { return Ok(None) };
+        let (input, bias) = (first.inputs.unwrap_or_default(), first.bias);
+        let outputs: usize = modules.iter().map(|(_, module)| module.outputs).sum();
         let named = |kind: &str, columns: &[usize]| -> Vec<(String, Vec<usize>)> {
             let shape = |outputs: usize| [&[outputs], columns].concat();
-            modules.iter().map(|(path, outputs)| (format!("{path}.{kind}"), shape(*outputs))).collect()
+            modules.iter().map(|(path, module)| (format!("{path}.{kind}"), shape(module.outputs))).collect()
         };
         let mut start = 0;
-        let stacked = modules.iter().map(|(path, outputs)| {
-            let columns = start..start + outputs;
+        let stacked = modules.iter().map(|(path, module)| {
+            let columns = start..start + module.outputs;
             start = columns.end;
             Module { path: path.clone(), columns }
         });
         let stacked: Vec<Module> = stacked.collect();
-        Ok(Linear {
+        Ok(Some(Linear {
             weight: Weight::Dense(self.filled(&named("weight", &[input]), [outputs, input])?),
             bias: if bias { Some(self.filled(&named("bias", &[]), [1, outputs])?) } else { None },
             modules: stacked,
             trained: false,
-        })
+        }))
     }
 
     fn norm(&mut self, path: String, width: usize) -> Result<Norm, ModelError> {
@@ -255,7 +242,8 @@ impl Assembly<'_> {
                 Ok(Tensor::from_data(values.data(shape), on))
             }
             Numbers::Device(std) => Ok(match &parts[0].0 {
-                name if name.ends_with("norm.weight") => Tensor::ones(shape, on),
+                name if name.ends_with("norm.weight") && !self.spec.norm_offset => Tensor::ones(shape, on),
+                name if name.ends_with("norm.weight") => Tensor::zeros(shape, on),
                 name if name.rsplit('.').next() == Some("bias") => Tensor::zeros(shape, on),
                 _ => Tensor::random(shape, Distribution::Normal(0.0, *std), on),
             }),

@@ -5,6 +5,7 @@
 //! the reader gets a warning. Which keys are which is listed in `keys`.
 
 mod check;
+mod family;
 mod fields;
 mod json;
 mod keys;
@@ -21,50 +22,6 @@ use crate::error::ModelError;
 use crate::files::read_text;
 use crate::float::FloatType;
 
-/// A decoder family. All three share one layer (RMSNorm, grouped-query attention with rotary positions,
-/// SwiGLU); what differs is said at the variants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Architecture {
-    /// Llama 1 to 3 and models of the same shape (SmolLM2): no biases.
-    Llama,
-    /// Qwen2 and Qwen2.5: biases on the query, key and value projections.
-    Qwen2,
-    /// Qwen3: RMSNorm over each head of queries and keys, no biases.
-    Qwen3,
-}
-
-impl Architecture {
-    /// All families, in the order in which messages name them.
-    pub const ALL: [Self; 3] = [Self::Llama, Self::Qwen2, Self::Qwen3];
-
-    /// The family's `model_type` in `config.json`, which is also its `general.architecture` in GGUF files.
-    pub fn model_type(self) -> &'static str {
-        match self {
-            Self::Llama => "llama",
-            Self::Qwen2 => "qwen2",
-            Self::Qwen3 => "qwen3",
-        }
-    }
-
-    /// The class that `architectures` of a `config.json` names.
-    pub fn class_name(self) -> &'static str {
-        match self {
-            Self::Llama => "LlamaForCausalLM",
-            Self::Qwen2 => "Qwen2ForCausalLM",
-            Self::Qwen3 => "Qwen3ForCausalLM",
-        }
-    }
-
-    /// Whether queries and keys pass an RMSNorm per head (`q_norm`, `k_norm`).
-    pub fn has_query_key_norm(self) -> bool {
-        self == Self::Qwen3
-    }
-
-    pub(crate) fn from_model_type(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|architecture| architecture.model_type() == name)
-    }
-}
-
 /// The frequency scaling of Llama 3.1 and later (`rope_type` `llama3`): long wavelengths are stretched by
 /// `factor`, short ones kept, those between interpolated.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -79,6 +36,45 @@ pub struct Llama3Scaling {
     pub original_max_position_embeddings: usize,
 }
 
+/// `longrope` of Phi-3.5 and Phi-4-mini: every frequency divided by a factor of its own, and longer queries and keys
+/// (`transformers/modeling_rope_utils.py`, `_compute_longrope_parameters`).
+///
+/// The factors for short texts are used, so a text may have up to `original_max_position_embeddings` tokens.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LongRope {
+    /// Divisors for texts of up to `original_max_position_embeddings` tokens, `rotary_dim / 2` of them.
+    pub short_factor: Vec<f64>,
+    /// Divisors for longer texts; kept for the file's sake.
+    pub long_factor: Vec<f64>,
+    /// Context length before the scaling, in tokens.
+    pub original_max_position_embeddings: usize,
+    /// What the rotated parts of queries and keys are multiplied by.
+    pub attention_factor: f64,
+}
+
+/// How rotary frequencies are scaled.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RopeScaling {
+    /// All divided by this factor (`linear`).
+    Linear(f64),
+    /// `llama3`.
+    Llama3(Llama3Scaling),
+    /// `longrope`.
+    LongRope(LongRope),
+}
+
+/// Layers whose queries see a part of the text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SlidingWindow {
+    /// How many positions back a query sees, its own included.
+    pub size: usize,
+    /// The layers without a window, ascending; all others have it.
+    pub full_attention_layers: Vec<usize>,
+    /// Base of the rotary frequencies of the layers with a window, which are not scaled; `None` where all layers have
+    /// the same frequencies (`rope_local_base_freq`).
+    pub rope_theta: Option<f64>,
+}
+
 /// Everything that decides the shape and the forward pass of a decoder.
 ///
 /// Field names are those of `config.json`; sizes are numbers of elements unless said otherwise.
@@ -90,7 +86,7 @@ pub struct ModelConfig {
     pub vocab_size: usize,
     /// Width of the residual stream.
     pub hidden_size: usize,
-    /// Width inside the SwiGLU block.
+    /// Width inside the feed-forward network.
     pub intermediate_size: usize,
     /// Number of layers.
     pub num_hidden_layers: usize,
@@ -104,13 +100,19 @@ pub struct ModelConfig {
     pub rms_norm_eps: f64,
     /// Base of the rotary frequencies.
     pub rope_theta: f64,
+    /// How many numbers of a head are rotated, the first ones; even. `head_dim` but for `partial_rotary_factor`.
+    pub rotary_dim: usize,
     /// Scaling of the rotary frequencies; `None` leaves them as they are.
-    pub rope_scaling: Option<Llama3Scaling>,
+    pub rope_scaling: Option<RopeScaling>,
+    /// Layers with a sliding window; `None` where all see the whole text.
+    pub sliding_window: Option<SlidingWindow>,
+    /// Attention scores are divided by the root of this; `None` for `head_dim`.
+    pub query_pre_attn_scalar: Option<f64>,
     /// Longest sequence the model was made for, in tokens.
     pub max_position_embeddings: usize,
     /// Whether the output head is the embedding table.
     pub tie_word_embeddings: bool,
-    /// Whether the query, key and value projections have biases (Qwen2 only).
+    /// Whether the query, key and value projections have biases.
     pub attention_bias: bool,
     /// Standard deviation of randomly initialised weights.
     pub initializer_range: f64,
@@ -124,6 +126,16 @@ impl ModelConfig {
     /// As [`ModelDescription::from_json`].
     pub fn from_json(text: &str, origin: &Path) -> Result<Self, ModelError> {
         Ok(ModelDescription::from_json(text, origin)?.config)
+    }
+
+    /// The longest text that can be computed, in tokens: `max_position_embeddings`, or what `longrope` allows.
+    pub fn context_length(&self) -> usize {
+        match &self.rope_scaling {
+            Some(RopeScaling::LongRope(scaling)) => {
+                scaling.original_max_position_embeddings.min(self.max_position_embeddings)
+            }
+            _ => self.max_position_embeddings,
+        }
     }
 
     /// Width of all query heads together.
@@ -183,8 +195,9 @@ impl From<ModelConfig> for ModelDescription {
     }
 }
 
-pub(crate) use check::{problem, problems};
+pub(crate) use check::{MOST_LAYERS, problem, problems};
+pub use family::Architecture;
+pub(crate) use family::{Activation, Family, WindowKeys};
 pub(crate) use fields::{Fields, brief};
-pub(crate) use json::supported;
 pub(crate) use keys::{FOREIGN, HARMLESS, Neutral, Only, is_off};
-pub(crate) use rope::llama3_divisors;
+pub(crate) use rope::{attention_factor, llama3_divisors};

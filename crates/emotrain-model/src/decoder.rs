@@ -1,4 +1,4 @@
-//! The decoder: one code for Llama, Qwen2 and Qwen3; what it is made of. How it is run is in `pass`.
+//! The decoder: one code for all families; what it is made of. How it is run is in `pass`.
 
 use burn::tensor::{Device, Tensor};
 
@@ -81,7 +81,10 @@ impl CausalLm {
     ) -> Adapter {
         let device = self.device();
         let linear = |linear| LinearAdapter::new(linear, settings, &device, seed);
-        let layers = self.layers.iter().map(|layer| LayerAdapter(layer.linears().map(linear)));
+        let layers = self.layers.iter().map(|Layer { q, kv, o, gate_up, down, .. }| {
+            let q = q.as_ref().map_or(LinearAdapter::none(), linear);
+            LayerAdapter([q, linear(kv), linear(o), linear(gate_up), linear(down)])
+        });
         Adapter { config: config.clone(), layers: layers.collect() }
     }
 
@@ -106,7 +109,7 @@ impl CausalLm {
     /// The short names (`q_proj`, …) of the decoder blocks' linear layers.
     pub fn linear_names(&self) -> Vec<String> {
         let Some(layer) = self.layers.first() else { return Vec::new() };
-        let modules = layer.linears().into_iter().flat_map(|linear| &linear.modules);
+        let modules = layer.linears().flat_map(|linear| &linear.modules);
         modules.map(|module| short(&module.path).to_owned()).collect()
     }
 

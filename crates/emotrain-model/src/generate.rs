@@ -157,7 +157,7 @@ impl GenerationConfig {
 
     fn problems_of(&self, prompt: &TokenPrompt, number: usize, model: &ModelConfig) -> Vec<String> {
         let mut problems = Vec::new();
-        let (vocabulary, longest) = (model.vocab_size, model.max_position_embeddings);
+        let (vocabulary, longest) = (model.vocab_size, model.context_length());
         let (tokens, new) = (prompt.ids.len(), self.max_new_tokens.unwrap_or(1));
         if tokens == 0 {
             problems.push(format!("prompt {number} is empty"));

@@ -81,7 +81,8 @@ pub(crate) struct OutputNorms {
 pub(crate) struct Layer {
     pub(crate) spec: BlockSpec,
     pub(crate) input_norm: Norm,
-    pub(crate) q: Linear,
+    /// `None` where `kv` computes queries too, and before keys and values.
+    pub(crate) q: Option<Linear>,
     pub(crate) kv: Linear,
     pub(crate) head_norms: Option<HeadNorms>,
     pub(crate) o: Linear,
@@ -158,7 +159,10 @@ impl Layer {
         };
         let normed = self.input_norm.forward(x.clone());
         let (kv, kv_low) = project(&self.kv, kv_lora, normed.clone());
-        let (q, q_low) = project(&self.q, q_lora, select(normed, pass));
+        let ((q, q_low), kv) = match &self.q {
+            Some(q) => (project(q, q_lora, select(normed, pass)), kv),
+            None => self.split(kv, pass),
+        };
         let unnormed = self.head_norms.is_some().then(|| (q.clone(), kv.clone()));
         let (q, kv) = self.rotated(q, kv, pass);
 
@@ -214,15 +218,28 @@ impl Layer {
         let (q_grad, kv_grad) = self.rotated_backward((q_grad, kv_grad), unnormed, pass, gradients);
 
         let normed = self.input_norm.forward(x.clone());
-        let saved = |x, low| Saved { x, low, dropout: pass.dropout };
-        let selected = select(normed.clone(), pass);
-        let from_q = self.q.backward(&q_grad, &selected, run.input, gradients);
-        let from_q = q_lora.backward(&q_grad, saved(selected, q_low), from_q, gradients);
-        let from_kv = self.kv.backward(&kv_grad, &normed, run.input, gradients);
-        let from_kv = kv_lora.backward(&kv_grad, saved(normed, kv_low), from_kv, gradients);
-        let normed_grad = add(from_kv?, &spread(from_q?, &x, pass));
+        let mut project_back = |linear: &Linear, lora: &LinearAdapter, grad: &Tensor<2>, (x, low)| {
+            let dx = linear.backward(grad, &x, run.input, gradients);
+            lora.backward(grad, Saved { x, low, dropout: pass.dropout }, dx, gradients)
+        };
+        let normed_grad = if let Some(q) = &self.q {
+            let from_q = project_back(q, q_lora, &q_grad, (select(normed.clone(), pass), q_low));
+            let from_kv = project_back(&self.kv, kv_lora, &kv_grad, (normed, kv_low));
+            add(from_kv?, &spread(from_q?, &x, pass))
+        } else {
+            let grad = Tensor::cat(vec![spread(q_grad, &x, pass), kv_grad], 1);
+            project_back(&self.kv, kv_lora, &grad, (normed, kv_low))?
+        };
         let direct = spread(middle_grad, &x, pass);
         Some(add(self.input_norm.backward(normed_grad, x, gradients), &direct))
+    }
+
+    /// Queries of the rows that continue, and keys and values of all, of rows that have all three.
+    fn split(&self, rows: Tensor<2>, pass: &Pass) -> ((Tensor<2>, Low), Tensor<2>) {
+        let Heads { kv, group, dim } = self.spec.attention.heads;
+        let (queries, others) = (kv * group * dim, 2 * kv * dim);
+        let q = select(rows.clone().narrow(1, 0, queries), pass);
+        ((q, None), rows.narrow(1, queries, others))
     }
 
     fn gated(&self, gate_up: Tensor<2>) -> Tensor<2> {
@@ -251,13 +268,13 @@ impl Layer {
     }
 
     fn rotated(&self, mut q: Tensor<2>, mut kv: Tensor<2>, pass: &Pass) -> (Tensor<2>, Tensor<2>) {
-        let Heads { kv: kv_heads, group, .. } = self.spec.attention.heads;
+        let Heads { kv: kv_heads, group, dim } = self.spec.attention.heads;
         let Rotations { keys, queries } = &pass.rotations[self.spec.rope];
         if let Some(norms) = &self.head_norms {
             q = norms.q.heads(q, kv_heads * group);
             kv = norms.k.heads(kv, kv_heads);
         }
-        (rotate(q, kv_heads * group, queries), rotate(kv, kv_heads, keys))
+        (rotate(q, kv_heads * group, dim, queries), rotate(kv, kv_heads, dim, keys))
     }
 
     fn rotated_backward(
@@ -267,18 +284,18 @@ impl Layer {
         pass: &Pass,
         gradients: &mut Gradients,
     ) -> (Tensor<2>, Tensor<2>) {
-        let Heads { kv: kv_heads, group, .. } = self.spec.attention.heads;
+        let Heads { kv: kv_heads, group, dim } = self.spec.attention.heads;
         let Rotations { keys, queries } = &pass.rotations[self.spec.rope];
-        let q = rotate(q, kv_heads * group, &queries.inverse());
-        let kv = rotate(kv, kv_heads, &keys.inverse());
+        let q = rotate(q, kv_heads * group, dim, &queries.inverse());
+        let kv = rotate(kv, kv_heads, dim, &keys.inverse());
         let (Some(norms), Some((raw_q, raw_kv))) = (&self.head_norms, unnormed) else { return (q, kv) };
         let kv = norms.k.heads_backward(kv, raw_kv, kv_heads, gradients);
         (norms.q.heads_backward(q, raw_q, kv_heads * group, gradients), kv)
     }
 
     /// The linear layers.
-    pub(crate) fn linears(&self) -> [&Linear; 5] {
-        [&self.q, &self.kv, &self.o, &self.gate_up, &self.down]
+    pub(crate) fn linears(&self) -> impl Iterator<Item = &Linear> {
+        self.q.iter().chain([&self.kv, &self.o, &self.gate_up, &self.down])
     }
 
     /// The norms.
@@ -290,7 +307,8 @@ impl Layer {
 
     /// Makes every weight trainable.
     pub(crate) fn train(&mut self) {
-        for linear in [&mut self.q, &mut self.kv, &mut self.o, &mut self.gate_up, &mut self.down] {
+        for linear in self.q.iter_mut().chain([&mut self.kv, &mut self.o, &mut self.gate_up, &mut self.down])
+        {
             linear.trained = true;
         }
         let heads = self.head_norms.iter_mut().flat_map(|norms| [&mut norms.q, &mut norms.k]);
@@ -304,7 +322,7 @@ impl Layer {
     /// The trained parameters by name.
     pub(crate) fn parameters<'a>(&'a mut self, visit: &mut dyn FnMut(String, &'a mut Tensor<2>)) {
         let Self { input_norm, q, kv, head_norms, o, post_norm, gate_up, down, output_norms, .. } = self;
-        for linear in [q, kv, o, gate_up, down] {
+        for linear in q.iter_mut().chain([kv, o, gate_up, down]) {
             linear.parameters(visit);
         }
         let heads = head_norms.iter_mut().flat_map(|norms| [&mut norms.q, &mut norms.k]);

@@ -34,7 +34,9 @@ mod weights;
 
 pub use adapter::BaseModel;
 pub use batch::{Batch, Sequence, Target};
-pub use config::{Architecture, Llama3Scaling, ModelConfig, ModelDescription};
+pub use config::{
+    Architecture, Llama3Scaling, LongRope, ModelConfig, ModelDescription, RopeScaling, SlidingWindow,
+};
 pub use decoder::CausalLm;
 pub use engine::Precision;
 pub use error::ModelError;

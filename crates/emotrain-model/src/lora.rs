@@ -104,7 +104,8 @@ impl Adapter {
     }
 }
 
-/// The adapters of one decoder block, in the order of [`crate::layer::Layer::linears`].
+/// The adapters of one decoder block: of queries (none where they are computed with keys and values), keys and values,
+/// the attention's output, gate and up, down.
 #[derive(Clone, Debug)]
 pub(crate) struct LayerAdapter(pub(crate) [LinearAdapter; 5]);
 

@@ -1,6 +1,7 @@
 //! One pass through the decoder: forward and backward of a micro-batch, and the scores and logits of a batch.
 
 use burn::tensor::{DType, Tensor, TensorData};
+use half::{bf16, f16};
 
 use crate::attention::blocks;
 use crate::batch::{Batch, Target};
@@ -11,6 +12,7 @@ use crate::kernels::{Rotation, Rows, add, scale};
 use crate::layer::{LayerRun, Pass, Rotations, Tape};
 use crate::lora::Dropout;
 use crate::random::{Key, uniform};
+use crate::spec::Rope;
 use crate::weight::Weight;
 
 /// How a training pass is run.
@@ -125,15 +127,25 @@ impl CausalLm {
     /// Embeddings times the decoder's factor; its own backward.
     fn scaled_embedding(&self, x: Tensor<2>) -> Tensor<2> {
         match self.spec.embedding_scale {
-            Some(factor) => scale(x, f64::from(factor)),
+            // A number of the model's type, as transformers has it.
+            Some(factor) => {
+                let factor = if x.dtype() == DType::BF16 {
+                    bf16::from_f32(factor).to_f32()
+                } else if x.dtype() == DType::F16 {
+                    f16::from_f32(factor).to_f32()
+                } else {
+                    factor
+                };
+                scale(x, f64::from(factor))
+            }
             None => x,
         }
     }
 
-    /// The angles of rows at these positions, for each of the decoder's frequencies.
+    /// The angles of rows at these positions, for each of the decoder's rotary embeddings.
     pub(crate) fn rotations(&self, positions: &[u32]) -> Vec<Rotations> {
         let device = self.device();
-        let rotation = |frequencies: &Vec<f32>| Rotation::new(positions, frequencies, &device);
+        let rotation = |rope: &Rope| Rotation::new(positions, rope, &device);
         let both = |keys: Rotation| Rotations { queries: keys.clone(), keys };
         self.spec.ropes.iter().map(rotation).map(both).collect()
     }

@@ -4,7 +4,8 @@
 #[cfg(test)]
 mod tests;
 
-use crate::config::{ModelConfig, llama3_divisors};
+pub(crate) use crate::config::Activation;
+use crate::config::{ModelConfig, RopeScaling, llama3_divisors};
 
 pub(crate) use emotrain_kernels::Heads;
 
@@ -16,16 +17,6 @@ pub(crate) struct AttentionSpec {
     pub(crate) scale: f32,
     /// How many positions back a query sees, its own included; `None` for all (`sliding_window`).
     pub(crate) window: Option<usize>,
-}
-
-/// The activation of the gate in the feed-forward network.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(not(test), expect(dead_code, reason = "no family that is read has all of them"))]
-pub(crate) enum Activation {
-    /// `x · σ(x)` (`silu`).
-    Silu,
-    /// The normal distribution's `x · Φ(x)` in Hendrycks and Gimpel's approximation by tanh (`gelu_pytorch_tanh`).
-    GeluTanh,
 }
 
 /// One block: `x + attention(norm(x))`, then `x + feed_forward(norm(x))`.
@@ -40,18 +31,41 @@ pub(crate) struct BlockSpec {
     /// (Gemma's four norms).
     pub(crate) output_norms: bool,
     pub(crate) activation: Activation,
+    /// Whether queries, keys and values are one linear layer, and gate and up another (Phi-3).
+    pub(crate) fused: bool,
+}
+
+/// The rotary embedding of a block.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Rope {
+    /// One for each pair of numbers of a head that is rotated; what follows them is left as it is.
+    pub(crate) frequencies: Vec<f32>,
+    /// What the rotated numbers are multiplied by.
+    pub(crate) factor: f32,
 }
 
 /// The whole decoder.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct DecoderSpec {
     pub(crate) blocks: Vec<BlockSpec>,
-    /// Rotary frequencies, `dim / 2` each; a block has one of them.
-    pub(crate) ropes: Vec<Vec<f32>>,
+    /// Rotary embeddings, of at most `dim / 2` pairs each; a block has one of them.
+    pub(crate) ropes: Vec<Rope>,
     /// What embeddings are multiplied by, if anything.
     pub(crate) embedding_scale: Option<f32>,
     /// Whether every norm multiplies by its weight and 1, as in Gemma, which stores them around 0.
     pub(crate) norm_offset: bool,
+}
+
+impl Rope {
+    /// Cosines and sines of the angles `position · frequency`, times the factor, position by position.
+    pub(crate) fn angles(&self, positions: impl Iterator<Item = f32>) -> (Vec<f32>, Vec<f32>) {
+        let angles = positions.flat_map(|position| self.frequencies.iter().map(move |f| position * f));
+        let turned = |angle: f32| {
+            let (sin, cos) = angle.sin_cos();
+            (cos * self.factor, sin * self.factor)
+        };
+        angles.map(turned).unzip()
+    }
 }
 
 impl DecoderSpec {
@@ -62,31 +76,63 @@ impl DecoderSpec {
             group: config.num_attention_heads / config.num_key_value_heads,
             dim: config.head_dim,
         };
-        let block = BlockSpec {
-            attention: AttentionSpec { heads, scale: (config.head_dim as f32).sqrt().recip(), window: None },
-            rope: 0,
-            head_norms: config.architecture.has_query_key_norm(),
-            output_norms: false,
-            activation: Activation::Silu,
+        let family = config.architecture.family();
+        #[expect(clippy::cast_possible_truncation, reason = "scores are f32")]
+        let scale = match config.query_pre_attn_scalar {
+            Some(scalar) => scalar.sqrt().recip() as f32,
+            None => (config.head_dim as f32).sqrt().recip(),
         };
+        let block = BlockSpec {
+            attention: AttentionSpec { heads, scale, window: None },
+            rope: 0,
+            head_norms: family.query_key_norm,
+            output_norms: family.gemma,
+            activation: family.activation,
+            fused: family.fused,
+        };
+        let mut blocks = vec![block; config.num_hidden_layers];
+        let mut ropes = vec![rope(config)];
+        if let Some(window) = &config.sliding_window {
+            let local = window.rope_theta.map(|theta| frequencies(theta, &vec![1.0; config.rotary_dim / 2]));
+            ropes.extend(local.map(|frequencies| Rope { frequencies, factor: 1.0 }));
+            for (number, block) in blocks.iter_mut().enumerate() {
+                if !window.full_attention_layers.contains(&number) {
+                    block.attention.window = Some(window.size);
+                    block.rope = ropes.len() - 1;
+                }
+            }
+        }
         Self {
-            blocks: vec![block; config.num_hidden_layers],
-            ropes: vec![frequencies(config)],
-            embedding_scale: None,
-            norm_offset: false,
+            blocks,
+            ropes,
+            embedding_scale: family.gemma.then(|| (config.hidden_size as f32).sqrt()),
+            norm_offset: family.gemma,
         }
     }
 }
 
-/// `θ^(-2i/d)` for `i` in `0..d/2`, divided as Llama 3's scaling says, in f32 as Hugging Face stores them
+/// The rotary embedding of the layers that see the whole text, as Hugging Face computes it
 /// (`transformers/modeling_rope_utils.py`).
-fn frequencies(config: &ModelConfig) -> Vec<f32> {
-    let pairs = config.head_dim / 2;
+fn rope(config: &ModelConfig) -> Rope {
+    let (pairs, theta) = (config.rotary_dim / 2, config.rope_theta);
+    let mut factor = 1.0;
     let divisors = match &config.rope_scaling {
-        Some(scaling) => llama3_divisors(scaling, config.head_dim, config.rope_theta),
         None => vec![1.0; pairs],
+        Some(RopeScaling::Linear(factor)) => vec![*factor; pairs],
+        Some(RopeScaling::Llama3(scaling)) => llama3_divisors(scaling, config.rotary_dim, theta),
+        Some(RopeScaling::LongRope(scaling)) => {
+            factor = scaling.attention_factor;
+            scaling.short_factor.clone()
+        }
     };
-    let frequency = |pair: usize| config.rope_theta.powf(-(pair as f64) / pairs as f64) / divisors[pair];
     #[expect(clippy::cast_possible_truncation, reason = "angles are f32")]
-    (0..pairs).map(|pair| frequency(pair) as f32).collect()
+    Rope { frequencies: frequencies(theta, &divisors), factor: factor as f32 }
+}
+
+/// `θ^(-2i/d)` for each pair `i` of `d/2`, divided as the scaling says, in f32 as Hugging Face stores them.
+fn frequencies(theta: f64, divisors: &[f64]) -> Vec<f32> {
+    let pairs = divisors.len() as f64;
+    let frequency = |(pair, divisor): (usize, &f64)| theta.powf(-(pair as f64) / pairs) / divisor;
+    #[expect(clippy::cast_possible_truncation, reason = "angles are f32")]
+    divisors.iter().enumerate().map(|pair| frequency(pair) as f32).collect()
 }

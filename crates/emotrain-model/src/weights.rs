@@ -25,4 +25,6 @@ pub use safetensors::SafetensorsFile;
 pub use write::{NamedTensor, TensorSpec, write_safetensors, write_safetensors_with};
 
 pub(crate) use folder::Shards;
-pub(crate) use names::is_known_buffer;
+pub(crate) use names::{
+    EMBEDDINGS, FINAL_NORM, HEAD, Module as BlockModule, Part, block_modules, is_known_buffer,
+};

@@ -57,7 +57,9 @@ impl Expected {
 #[test]
 fn logits_equal_those_of_transformers() {
     let expected = Expected::open("expected.safetensors");
-    for name in ["llama3_tiny", "qwen2_tiny", "qwen3_tiny"] {
+    for name in
+        ["llama3_tiny", "qwen2_tiny", "qwen3_tiny", "mistral_tiny", "phi3_tiny", "phi4_tiny", "gemma3_tiny"]
+    {
         let model = load(name);
         for case in 0..2 {
             let ids = expected.ids(&format!("{name}.ids.{case}"));
@@ -113,6 +115,12 @@ fn first_gradients_equal_those_of_peft_and_torch() {
         "qwen3_all_linear",
         "llama3_full",
         "qwen2_full",
+        "mistral_all_linear",
+        "phi3_all_linear",
+        "phi4_query_key_value",
+        "gemma3_all_linear",
+        "phi3_full",
+        "gemma3_full",
     ] {
         for gradient_checkpointing in [false, true] {
             check_first_gradients(case, gradient_checkpointing);

@@ -40,7 +40,16 @@ fn save_again(case: &str, to: &Path, dtype: FloatType) -> PathBuf {
 
 #[test]
 fn a_saved_adapter_is_pefts_to_the_bit() {
-    for case in ["llama3_all_linear", "qwen2_query_value", "qwen2_rslora", "qwen3_all_linear"] {
+    for case in [
+        "llama3_all_linear",
+        "qwen2_query_value",
+        "qwen2_rslora",
+        "qwen3_all_linear",
+        "mistral_all_linear",
+        "phi3_all_linear",
+        "phi4_query_key_value",
+        "gemma3_all_linear",
+    ] {
         let ours = tempfile::tempdir().unwrap();
         let peft = save_again(case, ours.path(), FloatType::F32);
         let files = [ours.path(), &peft].map(|folder| folder.join("adapter_model.safetensors"));

@@ -159,7 +159,7 @@ impl<'r> Opened<'r> {
             let is_answered = *purpose == Purpose::Training;
             let answer = if is_answered { 0 } else { self.sample_maker.longest_completion() };
             let longest = samples.iter().map(|sample| sample.ids.len()).max().unwrap_or(0) + answer;
-            let most = config.max_position_embeddings;
+            let most = config.context_length();
             if longest > most {
                 let message = format!("{path}: a sample has {longest} tokens, the model was made for {most}");
                 problems.add(Complaint::input(message).hint(format!("set train.max_seq_length = {most}")));

@@ -117,7 +117,16 @@ fn base_numbers(model: &CausalLm) -> Vec<Vec<u32>> {
 
 #[test]
 fn lora_trajectories_equal_pefts() {
-    for case in ["llama3_all_linear", "qwen2_query_value", "qwen2_rslora", "qwen3_all_linear"] {
+    for case in [
+        "llama3_all_linear",
+        "qwen2_query_value",
+        "qwen2_rslora",
+        "qwen3_all_linear",
+        "mistral_all_linear",
+        "phi3_all_linear",
+        "phi4_query_key_value",
+        "gemma3_all_linear",
+    ] {
         check(case, 2);
     }
 }

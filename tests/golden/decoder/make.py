@@ -3,7 +3,7 @@
 `make.py` writes the tiny models, `expected.safetensors` and, when
 tests/fixtures/fetch-models.sh has run, `smollm2.safetensors` + `smollm2.json`.
 `make.py --check` writes nothing and compares with what is there.
-Versions: ../requirements.txt. Architectures: transformers/models/{llama,qwen2,qwen3}.
+Versions: ../requirements.txt. Architectures: transformers/models/{llama,mistral,qwen2,qwen3,phi3,gemma3}.
 """
 
 import argparse
@@ -20,7 +20,10 @@ from safetensors.torch import save_file
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
+    Gemma3TextConfig,
     LlamaConfig,
+    MistralConfig,
+    Phi3Config,
     Qwen2Config,
     Qwen3Config,
 )
@@ -76,6 +79,55 @@ CONFIGS = {
         tie_word_embeddings=False,
         **SHARED,
     ),
+    "mistral_tiny": MistralConfig(
+        hidden_size=40,
+        head_dim=14,  # as in Mistral NeMo, not hidden_size / heads
+        num_hidden_layers=2,
+        rms_norm_eps=1e-5,
+        rope_parameters={"rope_type": "default", "rope_theta": 3000.0},
+        sliding_window=7,
+        tie_word_embeddings=False,
+        **SHARED,
+    ),
+    "phi3_tiny": Phi3Config(
+        hidden_size=32,
+        num_hidden_layers=3,
+        rms_norm_eps=1e-5,
+        rope_parameters={"rope_type": "default", "rope_theta": 4000.0},
+        sliding_window=11,
+        tie_word_embeddings=False,
+        **SHARED,
+    ),
+    # As Phi-4-mini: a part of each head is rotated, and every frequency scaled by itself.
+    "phi4_tiny": Phi3Config(
+        hidden_size=64,
+        num_hidden_layers=2,
+        rms_norm_eps=1e-5,
+        original_max_position_embeddings=48,
+        rope_parameters={
+            "rope_type": "longrope",
+            "rope_theta": 1000.0,
+            "partial_rotary_factor": 0.75,
+            "short_factor": [1.0, 1.1, 1.3, 1.7, 2.5, 4.0],
+            "long_factor": [1.0, 1.5, 2.0, 4.0, 8.0, 16.0],
+        },
+        tie_word_embeddings=True,
+        **SHARED,
+    ),
+    "gemma3_tiny": Gemma3TextConfig(
+        hidden_size=36,
+        head_dim=10,
+        num_hidden_layers=3,
+        rms_norm_eps=1e-4,
+        layer_types=["sliding_attention", "full_attention", "sliding_attention"],
+        sliding_window=6,
+        query_pre_attn_scalar=17,  # not head_dim
+        rope_parameters={
+            "full_attention": {"rope_type": "linear", "factor": 2.0, "rope_theta": 9000.0},
+            "sliding_attention": {"rope_type": "default", "rope_theta": 500.0},
+        },
+        **SHARED,
+    ),
 }
 # My own wording; no digits, so that the pre-tokenizer's digit rule plays no part (see `smollm2`).
 CHATS = [
@@ -97,12 +149,13 @@ CHATS = [
 
 def randomise(model, seed):
     """Every weight far from its initial value, logits of a few units."""
+    middle = 0.0 if model.config.model_type == "gemma3_text" else 1.0  # Gemma adds 1 itself
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for name, weight in model.named_parameters():
             noise = torch.randn(weight.shape, generator=generator)
             if "norm" in name:
-                weight.copy_(1.0 + 0.3 * noise)
+                weight.copy_(middle + 0.3 * noise)
             elif "bias" in name or "embed" in name:
                 weight.copy_(0.5 * noise)
             else:

@@ -35,6 +35,8 @@ MODELS = {
     "llama": {"head_dim": 8, "bias": False, "norms": False, "tied": True},
     "qwen2": {"head_dim": 8, "bias": True, "norms": False, "tied": True},
     "qwen3": {"head_dim": 16, "bias": False, "norms": True, "tied": False},
+    "phi3": {"head_dim": 8, "bias": False, "norms": False, "tied": False, "fused": True},
+    "gemma3": {"head_dim": 16, "bias": False, "norms": True, "tied": True, "gemma": True},
 }
 SMOLLM2_TENSORS = [
     "model.embed_tokens.weight",
@@ -132,6 +134,9 @@ def types(folder):
     save_file(expected, folder / "types.safetensors")
 
 
+QUERIES = ("attn_q", "attn_k", "attn_v")
+
+
 def layer_tensors(shape):
     """GGUF names and shapes of layer 0."""
     queries, keys = HEADS * shape["head_dim"], KEY_HEADS * shape["head_dim"]
@@ -146,6 +151,12 @@ def layer_tensors(shape):
         "ffn_up.weight": (INNER, HIDDEN),
         "ffn_down.weight": (HIDDEN, INNER),
     }
+    if shape.get("fused"):
+        tensors = {name: size for name, size in tensors.items() if "gate" not in name}
+        tensors = {name: size for name, size in tensors.items() if name[:6] not in QUERIES}
+        tensors |= {"attn_qkv.weight": (queries + 2 * keys, HIDDEN), "ffn_up.weight": (2 * INNER, HIDDEN)}
+    if shape.get("gemma"):
+        tensors |= {"post_attention_norm.weight": (HIDDEN,), "post_ffw_norm.weight": (HIDDEN,)}
     if shape["bias"]:
         tensors |= {"attn_q.bias": (queries,), "attn_k.bias": (keys,), "attn_v.bias": (keys,)}
     if shape["norms"]:
@@ -173,6 +184,8 @@ def model(folder, name, shape):
         writer.add_value_length(shape["head_dim"])
     else:
         writer.add_rope_dimension_count(shape["head_dim"])
+    if name in ("phi3", "gemma3"):
+        writer.add_sliding_window(24)
     tensors = {"token_embd.weight": (VOCAB, HIDDEN), "output_norm.weight": (HIDDEN,)}
     tensors |= {} if shape["tied"] else {"output.weight": (VOCAB, HIDDEN)}
     tensors |= {f"blk.0.{key}": size for key, size in layer_tensors(shape).items()}
@@ -184,6 +197,8 @@ def model(folder, name, shape):
     # transformers does not read the width of a head from the file.
     config = AutoConfig.from_pretrained(folder, gguf_file=f"{name}.gguf")
     config.head_dim = shape["head_dim"]
+    config.pad_token_id = 0
+    config.tie_word_embeddings = shape["tied"]
     loaded = AutoModelForCausalLM.from_pretrained(
         folder, gguf_file=f"{name}.gguf", config=config, dtype=torch.float32
     )

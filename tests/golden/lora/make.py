@@ -26,6 +26,7 @@ from transformers.utils import logging
 HERE = Path(__file__).resolve().parent
 MODELS = HERE.parent / "decoder"
 LINEARS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+FUSED = ["qkv_proj", "o_proj", "gate_up_proj", "down_proj"]  # Phi-3's
 LORA = {
     "learning_rate": 3e-3,
     "weight_decay": 0.01,
@@ -47,6 +48,12 @@ CASES = {
     ),
     "llama3_full": ("llama3_tiny", FULL, None),
     "qwen2_full": ("qwen2_tiny", FULL, None),
+    "mistral_all_linear": ("mistral_tiny", LORA, {"target_modules": LINEARS}),
+    "phi3_all_linear": ("phi3_tiny", LORA, {"target_modules": FUSED}),
+    "phi4_query_key_value": ("phi4_tiny", SOMETIMES_CLIPPED, {"target_modules": ["qkv_proj"]}),
+    "gemma3_all_linear": ("gemma3_tiny", LORA, {"target_modules": LINEARS}),
+    "phi3_full": ("phi3_tiny", FULL, None),
+    "gemma3_full": ("gemma3_tiny", FULL, None),
 }
 
 
@@ -100,7 +107,7 @@ def write_initial_adapter(model_name, lora, folder, seed):
     path = folder / "adapter_config.json"  # PEFT writes target_modules in no fixed order
     config = json.loads(path.read_text())
     config["base_model_name_or_path"] = model_name  # not a path of this machine
-    config["target_modules"].sort(key=LINEARS.index)
+    config["target_modules"].sort(key=[*LINEARS, *FUSED].index)
     path.write_text(json.dumps(config, indent=2, sort_keys=True))
 
 

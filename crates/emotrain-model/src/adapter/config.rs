@@ -21,8 +21,8 @@ const LARGEST_RANK: usize = 1 << 20;
 const DEFAULT_RANK: usize = 8;
 const DEFAULT_ALPHA: f64 = 8.0;
 
-/// What PEFT adapts in Llama, Qwen2 and Qwen3 when nothing is named.
-const DEFAULT_TARGETS: [&str; 2] = ["q_proj", "v_proj"];
+/// What PEFT adapts when nothing is named: in Phi-3 the first, in all others the other two.
+const DEFAULT_TARGETS: [&str; 3] = ["qkv_proj", "q_proj", "v_proj"];
 
 const MERGE: &str = "merge the adapter into its base in Python (PEFT's merge_and_unload), save that model and name \
 its folder as the base";

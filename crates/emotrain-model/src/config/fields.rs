@@ -25,12 +25,14 @@ pub(crate) struct Fields<'a> {
     /// Put before a key in messages: the path of this object in the file.
     prefix: &'static str,
     known: BTreeSet<&'static str>,
+    /// Keys that have a meaning in this family and none in others.
+    own: BTreeSet<&'static str>,
     pub(crate) problems: Vec<ConfigProblem>,
 }
 
 impl<'a> Fields<'a> {
     pub(crate) fn new(object: &'a Map<String, Value>, prefix: &'static str) -> Self {
-        Self { object, prefix, known: BTreeSet::new(), problems: Vec::new() }
+        Self { object, prefix, known: BTreeSet::new(), own: BTreeSet::new(), problems: Vec::new() }
     }
 
     pub(crate) fn report(&mut self, key: &str, message: impl Into<String>) {
@@ -97,6 +99,27 @@ impl<'a> Fields<'a> {
         self.required(key, value)
     }
 
+    /// Says that a key has a meaning in this family.
+    pub(crate) fn own(&mut self, key: &'static str) {
+        self.known.insert(key);
+        self.own.insert(key);
+    }
+
+    /// As [`Fields::number`], where the family has the key at all.
+    pub(crate) fn own_number(&mut self, is_own: bool, key: &'static str) -> Option<f64> {
+        if !is_own {
+            return None;
+        }
+        self.own(key);
+        self.number(key)
+    }
+
+    pub(crate) fn required_numbers(&mut self, key: &'static str) -> Vec<f64> {
+        let numbers = |value: &Value| value.as_array()?.iter().map(Value::as_f64).collect();
+        let value = self.typed(key, "a list of numbers", numbers);
+        self.required(key, value)
+    }
+
     pub(crate) fn flag(&mut self, key: &'static str) -> Option<bool> {
         self.typed(key, "true or false", Value::as_bool)
     }
@@ -109,9 +132,11 @@ impl<'a> Fields<'a> {
         self.typed(key, "an object", Value::as_object)
     }
 
-    /// Reports every key of the list that is there with another value than the one it has no influence at.
+    /// Reports every key of the list that is there with another value than the one it has no influence at, but for the
+    /// family's own.
     pub(crate) fn neutral_keys(&mut self, list: &[Only]) {
-        for only in list {
+        let foreign: Vec<&Only> = list.iter().filter(|only| !self.own.contains(only.key)).collect();
+        for only in foreign {
             let Some(value) = self.get(only.key) else { continue };
             let (is_neutral, wanted) = match only.neutral {
                 Neutral::False => (*value == Value::Bool(false), "false".to_owned()),

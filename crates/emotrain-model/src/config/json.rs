@@ -5,11 +5,13 @@ use std::path::Path;
 use serde_json::{Map, Value};
 
 use super::check;
+use super::check::MOST_LAYERS;
 use super::fields::Fields;
 use super::keys::{
-    FOREIGN, FOREIGN_TO_DECODERS, HARMLESS, ONLY, QUERY_KEY_NORM, QUERY_KEY_VALUE_BIAS, WINDOW_DETAILS,
+    ACTIVATION, FOREIGN, FOREIGN_TO_DECODERS, HARMLESS, Neutral, ONLY, Only, QUERY_KEY_NORM,
+    QUERY_KEY_VALUE_BIAS, WINDOW_DETAILS,
 };
-use super::{Architecture, ModelConfig, ModelDescription, rope};
+use super::{Architecture, Family, ModelConfig, ModelDescription, SlidingWindow, WindowKeys, rope};
 use crate::error::ModelError;
 use crate::files::parse_json;
 
@@ -43,7 +45,7 @@ fn architecture(fields: &mut Fields) -> Option<Architecture> {
         fields.report_with_hint("model_type", format!("\"{model_type}\" is not supported"), supported());
         return None;
     };
-    let class = architecture.class_name();
+    let class = architecture.family().class_name;
     match fields.get("architectures") {
         None => {}
         Some(Value::Array(classes)) if classes.iter().all(|name| name == class) => {}
@@ -60,17 +62,19 @@ fn architecture(fields: &mut Fields) -> Option<Architecture> {
 }
 
 /// The hint that names the families.
-pub(crate) fn supported() -> String {
+fn supported() -> String {
     let names: Vec<&str> = Architecture::ALL.into_iter().map(Architecture::model_type).collect();
     format!("supported: {}", names.join(", "))
 }
 
 /// Reads every key; what is wrong is left in `fields.problems`, with a stand-in value in the result.
 fn model(fields: &mut Fields, architecture: Architecture) -> ModelConfig {
+    let family = architecture.family();
     let hidden_size = fields.required_size("hidden_size");
     let num_attention_heads = fields.required_size("num_attention_heads");
     let num_hidden_layers = fields.required_size("num_hidden_layers");
-    let (rope_theta, rope_scaling) = rope::read(fields);
+    let rope = rope::read(fields, family);
+    let head_dim = head_dim(fields, architecture, hidden_size, num_attention_heads);
     let config = ModelConfig {
         architecture,
         vocab_size: fields.required_size("vocab_size"),
@@ -79,16 +83,19 @@ fn model(fields: &mut Fields, architecture: Architecture) -> ModelConfig {
         num_hidden_layers,
         num_attention_heads,
         num_key_value_heads: key_value_heads(fields, architecture, num_attention_heads),
-        head_dim: head_dim(fields, architecture, hidden_size, num_attention_heads),
+        head_dim,
         rms_norm_eps: fields.required_number("rms_norm_eps"),
-        rope_theta,
-        rope_scaling,
+        rope_theta: rope.theta,
+        rotary_dim: part(head_dim, rope.partial_rotary_factor),
+        rope_scaling: rope.scaling,
+        sliding_window: window(fields, family, num_hidden_layers, rope.local_theta),
+        query_pre_attn_scalar: fields.own_number(family.gemma, "query_pre_attn_scalar"),
         max_position_embeddings: fields.required_size("max_position_embeddings"),
-        tie_word_embeddings: fields.flag("tie_word_embeddings").unwrap_or(false),
-        attention_bias: fields.flag("attention_bias").unwrap_or(architecture == Architecture::Qwen2),
+        tie_word_embeddings: fields.flag("tie_word_embeddings").unwrap_or(family.tied),
+        attention_bias: fields.flag("attention_bias").unwrap_or(family.query_key_value_bias),
         initializer_range: fields.number("initializer_range").unwrap_or(0.02),
     };
-    windows(fields, architecture, num_hidden_layers);
+    own_code(fields, family);
     for list in [ONLY, FOREIGN, FOREIGN_TO_DECODERS] {
         fields.neutral_keys(list);
     }
@@ -96,10 +103,35 @@ fn model(fields: &mut Fields, architecture: Architecture) -> ModelConfig {
     config
 }
 
+/// `part` of a whole number, rounded down as Python's `int` does.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a part of a width; less than 0 is 0"
+)]
+fn part(whole: usize, part: f64) -> usize {
+    (whole as f64 * part) as usize
+}
+
+/// The first Phi-3 models came with code of their own, which is what transformers has had for them since.
+fn own_code(fields: &mut Fields, family: &Family) {
+    let is_own = |class: &Value| {
+        let class = class.as_str().unwrap_or_default().rsplit('.').next().unwrap_or_default();
+        class == family.class_name || class == family.class_name.replace("ForCausalLM", "Config")
+    };
+    if let Some(Value::Object(classes)) = fields.object.get("auto_map")
+        && family.fused
+        && classes.values().all(is_own)
+    {
+        fields.own("auto_map");
+    }
+}
+
 /// Keys that must say what the family is anyway.
 fn natures(fields: &mut Fields, architecture: Architecture) {
-    let norm = (QUERY_KEY_NORM.as_slice(), architecture.has_query_key_norm());
-    let bias = (QUERY_KEY_VALUE_BIAS.as_slice(), architecture == Architecture::Qwen2);
+    let family = architecture.family();
+    let norm = (QUERY_KEY_NORM.as_slice(), family.query_key_norm);
+    let bias = (QUERY_KEY_VALUE_BIAS.as_slice(), family.query_key_value_bias);
     for (keys, nature) in [norm, bias] {
         for key in keys {
             if let Some(stated) = fields.flag(key).filter(|stated| *stated != nature) {
@@ -108,21 +140,24 @@ fn natures(fields: &mut Fields, architecture: Architecture) {
             }
         }
     }
+    let neutral = Neutral::Text(family.activation.name());
+    fields.neutral_keys(&ACTIVATION.map(|key| Only { key, neutral, effect: "another activation" }));
 }
 
-/// Absent means "as many as query heads" for Llama; Qwen's own default is a fixed number, so there a file
-/// without the key is incomplete. Null means the former in both.
+/// Absent means "as many as query heads" for Llama and Phi-3; the others' own default is a fixed number, so there a file
+/// without the key is incomplete. Null means the former in all.
 fn key_value_heads(fields: &mut Fields, architecture: Architecture, queries: usize) -> usize {
     let key = "num_key_value_heads";
-    if architecture == Architecture::Llama || fields.object.get(key).is_some_and(Value::is_null) {
+    let as_queries = matches!(architecture, Architecture::Llama | Architecture::Phi3);
+    if as_queries || fields.object.get(key).is_some_and(Value::is_null) {
         return fields.size(key).unwrap_or(queries);
     }
     fields.required_size(key)
 }
 
-/// Qwen3's head width is not tied to the hidden size: its files state it.
+/// The head width of Qwen3 and Gemma 3 is not tied to the hidden size: their files state it.
 fn head_dim(fields: &mut Fields, architecture: Architecture, hidden_size: usize, heads: usize) -> usize {
-    if architecture == Architecture::Qwen3 {
+    if architecture.family().query_key_norm {
         return fields.required_size("head_dim");
     }
     if let Some(stated) = fields.size("head_dim") {
@@ -135,13 +170,65 @@ fn head_dim(fields: &mut Fields, architecture: Architecture, hidden_size: usize,
     hidden_size.checked_div(heads).unwrap_or(0)
 }
 
+/// The layers with a sliding window, as the family's keys say.
+fn window(
+    fields: &mut Fields,
+    family: &Family,
+    layers: usize,
+    rope_theta: Option<f64>,
+) -> Option<SlidingWindow> {
+    match family.window {
+        WindowKeys::Refused { unless_used } => {
+            refuse_window(fields, unless_used, layers);
+            None
+        }
+        WindowKeys::All => {
+            // Its absence means 4096 to transformers for Mistral, and none for Phi-3.
+            let stated = fields.object.contains_key("sliding_window");
+            if !stated && !family.fused {
+                let hint = "add 4096 for the first Mistral 7B, null for later models";
+                fields.report_with_hint("sliding_window", "missing", hint);
+            }
+            let size = fields.size("sliding_window")?;
+            Some(SlidingWindow { size, full_attention_layers: Vec::new(), rope_theta: None })
+        }
+        WindowKeys::Pattern => {
+            let size = fields.required_size("sliding_window");
+            let full_attention_layers = full_attention_layers(fields, layers);
+            Some(SlidingWindow { size, full_attention_layers, rope_theta })
+        }
+    }
+}
+
+/// `layer_types`, or every layer of whose number counted from 1 the `sliding_window_pattern` is a divisor.
+fn full_attention_layers(fields: &mut Fields, layers: usize) -> Vec<usize> {
+    fields.own("sliding_window_pattern");
+    let pattern = fields.size("sliding_window_pattern").or(fields.size("_sliding_window_pattern"));
+    let Some(kinds) = fields.get("layer_types") else {
+        let Some(pattern) = pattern.filter(|pattern| *pattern > 0) else {
+            fields.report("layer_types", "missing, and so is sliding_window_pattern");
+            return Vec::new();
+        };
+        return (0..layers.min(MOST_LAYERS)).filter(|layer| (layer + 1) % pattern == 0).collect();
+    };
+    let kinds = kinds.as_array().map_or(&[][..], Vec::as_slice);
+    let is_known = |kind: &Value| kind == "full_attention" || kind == "sliding_attention";
+    if let Some(other) = kinds.iter().find(|kind| !is_known(kind)) {
+        let message = format!("{other} is not supported (\"full_attention\" and \"sliding_attention\" are)");
+        fields.report("layer_types", message);
+    } else if kinds.len() != layers {
+        let message = format!("{} entries for num_hidden_layers = {layers}", kinds.len());
+        fields.report("layer_types", message);
+    }
+    (0..kinds.len()).filter(|layer| kinds[*layer] == "full_attention").collect()
+}
+
 /// Qwen's `use_sliding_window` is off unless a file says otherwise, and then the first `max_window_layers` layers see
 /// everything all the same. `layer_types`, where it is given, has the last word.
-fn windows(fields: &mut Fields, architecture: Architecture, layers: usize) {
-    let by_default = architecture == Architecture::Llama;
-    let in_use = fields.flag("use_sliding_window").unwrap_or(by_default);
+fn refuse_window(fields: &mut Fields, unless_used: bool, layers: usize) {
+    let in_use = fields.flag("use_sliding_window").unwrap_or(!unless_used);
     let window = fields.get("sliding_window");
-    let whole = if by_default { None } else { fields.size("max_window_layers") };
+    let whole = if unless_used { fields.size("max_window_layers") } else { None };
     let kinds = fields.get("layer_types");
     if let Some(window) = window
         && in_use

@@ -16,6 +16,7 @@ pub(crate) const HARMLESS: &[&str] = &[
     "bad_words_ids",
     "begin_suppress_tokens",
     "bos_token_id",
+    "cache_implementation",
     "decoder_start_token_id",
     "diversity_penalty",
     "do_sample",
@@ -108,7 +109,6 @@ pub(crate) struct Only {
 
 /// Keys of features this crate does not compute, with the value that leaves them off.
 pub(super) const ONLY: &[Only] = &[
-    Only { key: "hidden_act", neutral: Neutral::Text("silu"), effect: "another activation" },
     Only { key: "mlp_bias", neutral: Neutral::False, effect: "biases in the feed-forward block" },
     Only { key: "attention_dropout", neutral: Neutral::Number(0.0), effect: "dropout inside attention" },
     Only { key: "pretraining_tp", neutral: Neutral::Number(1.0), effect: "sliced matrix products" },
@@ -198,6 +198,9 @@ pub(crate) const FOREIGN: &[Only] = &[
     off("attention_chunk_size", WINDOW),
     off("dual_chunk_attention_config", WINDOW),
     off("sliding_window_pattern", WINDOW),
+    off("use_bidirectional_attention", "attention to what comes later"),
+    one("full_attn_mod", WINDOW),
+    one("interpolate_factor", ROTARY),
     off("window_size", WINDOW),
     off("attention_window", WINDOW),
     off("num_sink_tokens", "attention to sinks"),
@@ -229,8 +232,6 @@ pub(crate) const FOREIGN: &[Only] = &[
 pub(super) const FOREIGN_TO_DECODERS: &[Only] = &[
     yes("is_causal", "attention to what comes later"),
     yes("causal", "attention to what comes later"),
-    Only { key: "hidden_activation", neutral: Neutral::Text("silu"), effect: "another activation" },
-    Only { key: "activation_function", neutral: Neutral::Text("silu"), effect: "another activation" },
     off("attn_pdrop", DROPOUT),
     off("resid_pdrop", DROPOUT),
     off("embd_pdrop", DROPOUT),
@@ -245,8 +246,11 @@ pub(super) const FOREIGN_TO_DECODERS: &[Only] = &[
     off("layerdrop", DROPOUT),
 ];
 
-/// Keys that only take part when a sliding window is in use, which is refused elsewhere.
-pub(super) const WINDOW_DETAILS: &[&str] = &["max_window_layers"];
+/// Keys that name the activation.
+pub(super) const ACTIVATION: [&str; 3] = ["hidden_act", "hidden_activation", "activation_function"];
+
+/// Keys that only take part when a sliding window or `longrope` is in use, where they are asked for.
+pub(super) const WINDOW_DETAILS: &[&str] = &["max_window_layers", "original_max_position_embeddings"];
 
 /// Keys that say of Qwen2 or Qwen3 what they are by their nature, and of another family what it is not.
 pub(super) const QUERY_KEY_NORM: [&str; 4] = ["qk_norm", "use_qk_norm", "qk_layernorm", "use_qk_layernorm"];

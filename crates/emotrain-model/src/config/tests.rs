@@ -1,5 +1,6 @@
 #![expect(clippy::needless_raw_string_hashes, reason = "expect-test writes snapshots with them")]
 
+mod families;
 mod refusals;
 
 use std::path::{Path, PathBuf};
@@ -141,7 +142,10 @@ fn llama_of_transformers_4() {
             head_dim: 64,
             rms_norm_eps: 1e-5,
             rope_theta: 100000.0,
+            rotary_dim: 64,
             rope_scaling: None,
+            sliding_window: None,
+            query_pre_attn_scalar: None,
             max_position_embeddings: 8192,
             tie_word_embeddings: true,
             attention_bias: false,
@@ -191,7 +195,7 @@ fn both_spellings_mean_the_same() {
         high_freq_factor: 4.0,
         original_max_position_embeddings: 8192,
     };
-    assert_eq!(read_old.rope_scaling, Some(expected));
+    assert_eq!(read_old.rope_scaling, Some(RopeScaling::Llama3(expected)));
 }
 
 #[test]
@@ -268,42 +272,20 @@ fn an_original_keeps_what_it_says_beyond_the_model() {
 #[test]
 fn golden_configurations() {
     let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/decoder"));
-    let shapes: Vec<_> = ["llama3_tiny", "qwen2_tiny", "qwen3_tiny"]
-        .map(|name| {
-            let path = folder.join(name).join("config.json");
-            let config = ModelConfig::from_json(&fs_err::read_to_string(&path).unwrap(), &path).unwrap();
-            let scaling = config.rope_scaling.map(|scaling| scaling.factor);
-            (config.architecture, config.head_dim, config.rms_norm_eps, config.rope_theta, scaling)
-        })
-        .into();
+    let shape = |name: &str| {
+        let path = folder.join(name).join("config.json");
+        let config = ModelConfig::from_json(&fs_err::read_to_string(&path).unwrap(), &path).unwrap();
+        let ModelConfig { architecture, head_dim, rms_norm_eps, rope_theta, rope_scaling, .. } = config;
+        format!("{architecture:?} {head_dim} {rms_norm_eps} {rope_theta} {rope_scaling:?}\n")
+    };
+    let shapes = ["llama3_tiny", "qwen2_tiny", "qwen3_tiny", "phi4_tiny", "gemma3_tiny"].map(shape);
     expect![[r#"
-        [
-            (
-                Llama,
-                12,
-                1e-5,
-                100.0,
-                Some(
-                    4.0,
-                ),
-            ),
-            (
-                Qwen2,
-                8,
-                1e-6,
-                5000.0,
-                None,
-            ),
-            (
-                Qwen3,
-                16,
-                0.001,
-                2000.0,
-                None,
-            ),
-        ]
-    "#]]
-    .assert_debug_eq(&shapes);
+        Llama 12 0.00001 100 Some(Llama3(Llama3Scaling { factor: 4.0, low_freq_factor: 1.0, high_freq_factor: 4.0, original_max_position_embeddings: 32 }))
+        Qwen2 8 0.000001 5000 None
+        Qwen3 16 0.001 2000 None
+        Phi3 16 0.00001 1000 Some(LongRope(LongRope { short_factor: [1.0, 1.1, 1.3, 1.7, 2.5, 4.0], long_factor: [1.0, 1.5, 2.0, 4.0, 8.0, 16.0], original_max_position_embeddings: 48, attention_factor: 1.1195381289877042 }))
+        Gemma3 10 0.0001 9000 Some(Linear(2.0))
+    "#]].assert_eq(&shapes.concat());
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::kernels::{gated_rows, read, slice};
 use crate::layer::{Layer, Norm};
 use crate::linear::Linear;
 use crate::lora::{AdaptedModule, LayerAdapter, LinearAdapter};
-use crate::spec::{AttentionSpec, BlockSpec, DecoderSpec, Heads};
+use crate::spec::{AttentionSpec, BlockSpec, DecoderSpec, Heads, Rope};
 
 /// The weights as memory, shared with the model's tensors.
 pub(crate) struct HostModel {
@@ -36,7 +36,8 @@ struct HostNorm {
 struct HostLayer {
     spec: BlockSpec,
     input_norm: HostNorm,
-    q: HostLinear,
+    /// `None` where `kv` computes queries too.
+    q: Option<HostLinear>,
     kv: HostLinear,
     head_norms: Option<[HostNorm; 2]>,
     o: HostLinear,
@@ -91,7 +92,7 @@ struct Buffers {
 
 /// What all layers of one pass share.
 struct FedRows {
-    /// Cosine and sine of each row's angles, each `[M, d/2]`, for each of the decoder's frequencies.
+    /// Cosine and sine of each row's angles, each `[M, r/2]`, for each of the decoder's rotary embeddings.
     angles: Vec<(Vec<f32>, Vec<f32>)>,
     /// How many tokens each row sees.
     seen: Vec<usize>,
@@ -148,17 +149,13 @@ impl HostModel {
 }
 
 impl FedRows {
-    fn new(feeds: &[Feed], ropes: &[Vec<f32>]) -> Self {
+    fn new(feeds: &[Feed], ropes: &[Rope]) -> Self {
         let (mut seen, mut starts) = (Vec::new(), Vec::new());
         for feed in feeds {
             starts.push(seen.len());
             seen.extend((0..feed.ids.len()).map(|row| feed.cache.tokens - feed.ids.len() + row + 1));
         }
-        let angles = ropes.iter().map(|frequencies| {
-            let angles = seen.iter().flat_map(|&seen| frequencies.iter().map(move |f| (seen - 1) as f32 * f));
-            let (sin, cos): (Vec<f32>, Vec<f32>) = angles.map(f32::sin_cos).unzip();
-            (cos, sin)
-        });
+        let angles = ropes.iter().map(|rope| rope.angles(seen.iter().map(|seen| (seen - 1) as f32)));
         Self { angles: angles.collect(), seen, starts }
     }
 }
@@ -191,21 +188,18 @@ impl HostLayer {
         let layer = &model.layers[number];
         let Layer { spec, input_norm, head_norms, post_norm, output_norms, .. } = layer;
         let LayerAdapter(adapters) = model.layer_adapter(number);
-        let mut linears = layer.linears().into_iter().zip(adapters);
-        let [q, kv, o, gate_up, down] = std::array::from_fn(|_| {
-            let (linear, adapter) = linears.next().expect("five linear layers");
-            HostLinear::new(linear, adapter, precision)
-        });
+        let [q_adapter, kv_adapter, o_adapter, gate_up_adapter, down_adapter] = adapters;
+        let linear = |linear, adapter| HostLinear::new(linear, adapter, precision);
         Self {
             spec: *spec,
             input_norm: HostNorm::new(input_norm),
-            q,
-            kv,
+            q: layer.q.as_ref().map(|q| linear(q, q_adapter)),
+            kv: linear(&layer.kv, kv_adapter),
             head_norms: head_norms.as_ref().map(|norms| [HostNorm::new(&norms.q), HostNorm::new(&norms.k)]),
-            o,
+            o: linear(&layer.o, o_adapter),
             post_norm: HostNorm::new(post_norm),
-            gate_up,
-            down,
+            gate_up: linear(&layer.gate_up, gate_up_adapter),
+            down: linear(&layer.down, down_adapter),
             output_norms: output_norms
                 .as_ref()
                 .map(|norms| [HostNorm::new(&norms.attention), HostNorm::new(&norms.feed_forward)]),
@@ -223,11 +217,18 @@ impl HostLayer {
         let Buffers { x, normed, q, kv, gate_up, active, update } = buffers;
         self.input_norm.write(x, normed);
         self.kv.forward(normed, kv);
+        if self.q.is_none() {
+            *q = split_queries(kv, self.kv.output, self.spec.attention.heads);
+        }
         if let Some(wanted) = last {
             *x = select_rows(x, self.width(), wanted);
-            *normed = select_rows(normed, self.width(), wanted);
+            let (source, width) =
+                if self.q.is_some() { (&mut *normed, self.width()) } else { (&mut *q, self.o.input) };
+            *source = select_rows(source, width, wanted);
         }
-        self.q.forward(normed, q);
+        if let Some(linear) = &self.q {
+            linear.forward(normed, q);
+        }
         self.turn(q, kv, last, rows);
         self.keep(number, kv, feeds);
         self.o.forward(&self.attend(q, (number, last), feeds, rows), update);
@@ -251,19 +252,20 @@ impl HostLayer {
 
     /// The width of the residual stream.
     fn width(&self) -> usize {
-        self.q.input
+        self.kv.input
     }
 
     /// Head norms and rotation of queries and keys.
     fn turn(&self, q: &mut [f32], kv: &mut [f32], last: Option<&[usize]>, rows: &FedRows) {
         let Heads { kv: kv_heads, group, dim } = self.spec.attention.heads;
-        let (half, (cos, sin)) = (dim / 2, &rows.angles[self.spec.rope]);
+        let (cos, sin) = &rows.angles[self.spec.rope];
+        let half = cos.len() / rows.seen.len();
         let norms = self.head_norms.as_ref();
         let turn = |norm: Option<&HostNorm>, row: usize, head: &mut [f32]| {
             if let Some(norm) = norm {
                 rms_norm_row(head, slice(&norm.weight), norm.epsilon);
             }
-            rotate_head(head, &cos[row * half..][..half], &sin[row * half..][..half]);
+            rotate_head(&mut head[..2 * half], &cos[row * half..][..half], &sin[row * half..][..half]);
         };
         for_rows(q, kv_heads * group * dim, |row, q| {
             let row = last.map_or(row, |wanted| wanted[row]);
@@ -354,4 +356,13 @@ impl HostLinear {
             }
         }
     }
+}
+
+/// Takes the queries out of rows of queries, keys and values; they are first in a row.
+fn split_queries(rows: &mut Vec<f32>, width: usize, heads: Heads) -> Vec<f32> {
+    let queries = heads.query_width();
+    let part = |row: &[f32], range: Range<usize>| row[range].to_vec();
+    let q = rows.chunks_exact(width).flat_map(|row| part(row, 0..queries)).collect();
+    *rows = rows.chunks_exact(width).flat_map(|row| part(row, queries..width)).collect();
+    q
 }

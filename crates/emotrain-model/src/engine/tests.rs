@@ -4,7 +4,7 @@ use burn::tensor::{DType, Device, TensorData};
 use emotrain_recipe::LoraInit;
 
 use super::*;
-use crate::config::{Architecture, ModelConfig};
+use crate::config::{Architecture, ModelConfig, SlidingWindow, WindowKeys};
 use crate::lora::LoraConfig;
 use crate::random::{Key, normal};
 
@@ -21,7 +21,18 @@ pub(crate) fn model(architecture: Architecture) -> CausalLm {
         head_dim: 10,
         rms_norm_eps: 1e-6,
         rope_theta: 10_000.0,
+        rotary_dim: 10,
         rope_scaling: None,
+        sliding_window: match architecture.family().window {
+            WindowKeys::Refused { .. } => None,
+            WindowKeys::All => {
+                Some(SlidingWindow { size: 9, full_attention_layers: Vec::new(), rope_theta: None })
+            }
+            WindowKeys::Pattern => {
+                Some(SlidingWindow { size: 9, full_attention_layers: vec![1], rope_theta: Some(700.0) })
+            }
+        },
+        query_pre_attn_scalar: None,
         max_position_embeddings: 256,
         tie_word_embeddings: architecture == Architecture::Llama,
         attention_bias: architecture == Architecture::Qwen2,

@@ -214,7 +214,7 @@ impl<'g> Generation<'g> {
         if observe(NewToken { prompt, position, id }).is_break() {
             return Ok(Some(Finish::Observer));
         }
-        let room = self.generator.config.max_position_embeddings - asked.len();
+        let room = self.generator.config.context_length() - asked.len();
         let most = max_new_tokens.unwrap_or(room);
         Ok((ids.len() == most).then_some(Finish::Length))
     }

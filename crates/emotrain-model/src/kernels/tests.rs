@@ -7,7 +7,7 @@ use emotrain_kernels::{Heads, product, product_bf16_to};
 use super::*;
 use crate::batch::{Target, Visible};
 use crate::random::{Key, normal};
-use crate::spec::Activation;
+use crate::spec::{Activation, Rope};
 
 const ROWS: usize = 5;
 
@@ -192,12 +192,20 @@ fn gated_activations_have_one_meaning() {
 
 #[test]
 fn rotation_has_one_meaning_and_its_inverse_undoes_it() {
-    let rotation = Rotation::new(&[0, 1, 5, 100, 3], &[1.0, 0.3, 0.01], &Device::flex());
     let x = draw(7, [ROWS, 3 * 6]);
-    let rotated = rotate(x.clone(), 2, &rotation);
-    assert_close(rotated.clone(), rotate(wide(&x), 2, &rotation), 1e-6);
-    assert_close(rotated.clone().narrow(1, 12, 6), x.clone().narrow(1, 12, 6), 0.0);
-    assert_close(rotate(rotated, 2, &rotation.inverse()), x, 1e-6);
+    for frequencies in [vec![1.0, 0.3, 0.01], vec![1.0, 0.2]] {
+        let part = 2 * frequencies.len();
+        let rope = Rope { frequencies, factor: 1.0 };
+        let rotation = Rotation::new(&[0, 1, 5, 100, 3], &rope, &Device::flex());
+        let rotated = rotate(x.clone(), 2, 6, &rotation);
+        assert_close(rotated.clone(), rotate(wide(&x), 2, 6, &rotation), 1e-6);
+        for (start, kept) in
+            [(12, 6), (part, 6 - part), (6 + part, 6 - part)].into_iter().filter(|(_, kept)| *kept > 0)
+        {
+            assert_close(rotated.clone().narrow(1, start, kept), x.clone().narrow(1, start, kept), 0.0);
+        }
+        assert_close(rotate(rotated, 2, 6, &rotation.inverse()), x.clone(), 1e-6);
+    }
 }
 
 #[test]

@@ -8,8 +8,8 @@ mod config;
 mod cursor;
 mod header;
 mod metadata;
-mod names;
 mod pre_tokenizer;
+mod row_order;
 #[cfg(test)]
 pub(super) mod tests;
 mod tokenizer;
@@ -22,9 +22,10 @@ use rayon::prelude::*;
 
 use self::config::TensorFacts;
 use self::header::Entry;
-use self::names::RowOrder;
+use self::row_order::RowOrder;
+use super::names::tensor_names;
 use super::opened::{OpenedFile, in_pieces, whole};
-use crate::config::{Architecture, ModelConfig, ModelDescription};
+use crate::config::{ModelConfig, ModelDescription};
 use crate::error::ModelError;
 
 pub(crate) use self::metadata::{Metadata, Value};
@@ -33,8 +34,10 @@ pub use self::tokenizer::TokenizerSource;
 /// Values dequantised by one thread at a time, about.
 const CHUNK: usize = 1 << 16;
 
-/// The correction factors of Llama 3's rotary frequencies; part of the configuration, not a weight.
-const ROPE_FREQUENCIES: &str = "rope_freqs.weight";
+/// Divisors of rotary frequencies, which are part of the configuration and not weights: Llama 3's, and those of
+/// `longrope` for short and for long texts.
+const ROPE_FACTORS: [&str; 3] =
+    ["rope_freqs.weight", "rope_factors_short.weight", "rope_factors_long.weight"];
 
 /// A language model in a GGUF file, its tensors under their Hugging Face names.
 #[derive(Debug)]
@@ -50,22 +53,27 @@ impl GgufModel {
     pub(super) fn open(path: &Path) -> Result<Self, ModelError> {
         let file = OpenedFile::open(path)?;
         let (metadata, mut stored) = header::read(&file)?;
-        let rope_factors = stored.remove(ROPE_FREQUENCIES);
-        let rope_factors =
-            rope_factors.map(|entry| whole(&entry.shape, rows_of(&file, &entry, RowOrder::AsStored)));
-        let rope_factors = rope_factors.transpose()?;
+        let factors = ROPE_FACTORS.map(|name| -> Result<Option<Vec<f32>>, ModelError> {
+            let entry = stored.remove(name);
+            let values = entry.map(|entry| whole(&entry.shape, rows_of(&file, &entry, RowOrder::AsStored)));
+            values.transpose()
+        });
+        let [rope_factors, short_factors, long_factors] = factors;
         let facts = TensorFacts {
             vocabulary: stored.get("token_embd.weight").and_then(|entry| entry.shape.first().copied()),
             has_head: stored.contains_key("output.weight"),
-            rope_factors,
+            rope_factors: rope_factors?,
+            short_factors: short_factors?,
+            long_factors: long_factors?,
         };
         let config = config::from_metadata(&metadata, &facts)?;
         let original = tokenizer::special_ids(&metadata)?;
         let description = ModelDescription { config, warnings: Vec::new(), original };
-        let mut tensors = BTreeMap::new();
-        for (name, entry) in stored {
-            tensors.insert(names::hugging_face(&name).unwrap_or(name), entry);
-        }
+        let names = tensor_names(&description.config).into_iter();
+        let mut names: BTreeMap<String, String> =
+            names.map(|tensor| (tensor.gguf, tensor.hugging_face)).collect();
+        let mut own = |name: String| names.remove(&name).unwrap_or(name);
+        let tensors = stored.into_iter().map(|(name, entry)| (own(name), entry)).collect();
         Ok(Self { file, metadata, description, tensors })
     }
 
@@ -92,13 +100,25 @@ impl GgufModel {
 
     pub(super) fn tensor(&self, name: &str) -> Result<(Vec<usize>, Vec<f32>), ModelError> {
         let (entry, order) = self.entry(name)?;
-        Ok((entry.shape.clone(), whole(&entry.shape, rows_of(&self.file, entry, order))?))
+        let mut values = whole(&entry.shape, rows_of(&self.file, entry, order))?;
+        let offset = self.offset(name);
+        for value in &mut values {
+            *value -= offset;
+        }
+        Ok((entry.shape.clone(), values))
     }
 
     /// Visits the values of a tensor in order, piece by piece.
     pub(super) fn visit(&self, name: &str, visit: &mut dyn FnMut(&[f32])) -> Result<(), ModelError> {
         let (entry, order) = self.entry(name)?;
-        in_pieces(&entry.shape, rows_of(&self.file, entry, order), visit)
+        let offset = self.offset(name);
+        in_pieces(&entry.shape, rows_of(&self.file, entry, order), &mut |values| {
+            if offset == 0.0 {
+                visit(values);
+            } else {
+                visit(&values.iter().map(|value| value - offset).collect::<Vec<f32>>());
+            }
+        })
     }
 
     fn entry(&self, name: &str) -> Result<(&Entry, RowOrder), ModelError> {
@@ -108,9 +128,15 @@ impl GgufModel {
         Ok((entry, self.row_order(name, entry)?))
     }
 
+    /// What llama.cpp's converter has added: 1 to norms that Hugging Face stores around 0.
+    fn offset(&self, name: &str) -> f32 {
+        let is_norm = name.ends_with("norm.weight");
+        if is_norm && self.config().architecture.family().gemma { 1.0 } else { 0.0 }
+    }
+
     /// Queries and keys of Llama files have their rows in the order of llama.cpp's rotation.
     fn row_order(&self, name: &str, entry: &Entry) -> Result<RowOrder, ModelError> {
-        let heads = if self.config().architecture != Architecture::Llama {
+        let heads = if !self.config().architecture.family().gguf_pairs_rows {
             return Ok(RowOrder::AsStored);
         } else if name.contains(".self_attn.q_proj.") {
             self.config().num_attention_heads

@@ -7,7 +7,7 @@ use super::{complaint, llama, qwen2, qwen3, read, with};
 use crate::config::ModelConfig;
 
 /// Each patch of `base` is refused; all the messages.
-fn check_refusals(base: &Value, patches: &[Value], expected: &Expect) {
+pub(super) fn check_refusals(base: &Value, patches: &[Value], expected: &Expect) {
     let messages: String = patches.iter().map(|patch| complaint(read(&with(base.clone(), patch)))).collect();
     expected.assert_eq(&messages);
 }
@@ -17,14 +17,14 @@ fn other_families_are_refused_by_name() {
     check_refusals(
         &llama(),
         &[
-            json!({"model_type": "mistral", "architectures": ["MistralForCausalLM"], "sliding_window": 4096}),
+            json!({"model_type": "mixtral", "architectures": ["MixtralForCausalLM"], "sliding_window": 4096}),
             json!({"model_type": "absent"}),
             json!({"model_type": 3}),
             json!({"architectures": ["LlamaForSequenceClassification"]}),
         ],
         &expect![[r#"
-            config.json: model_type: "mistral" is not supported
-              hint: supported: llama, qwen2, qwen3
+            config.json: model_type: "mixtral" is not supported
+              hint: supported: llama, mistral, qwen2, qwen3, phi3, gemma3_text
             config.json: model_type: missing
             config.json: model_type: expected a string, found 3
             config.json: architectures: ["LlamaForSequenceClassification"] is not supported
@@ -112,8 +112,11 @@ fn rotary_settings_are_refused_by_name() {
             json!({"rope_theta": "a lot"}),
             json!({"rope_theta": 0}),
             json!({"rope_parameters": {"rope_type": "default", "rope_theta": 10_000.0}}),
-            json!({"rope_scaling": {"type": "linear", "factor": 2.0}}),
+            json!({"rope_scaling": {"type": "dynamic", "factor": 2.0}}),
             json!({"rope_scaling": {"rope_type": "yarn", "factor": 4.0}}),
+            json!({"rope_scaling": {"rope_type": "linear"}}),
+            json!({"rope_scaling": {"rope_type": "linear", "factor": 0.25}}),
+            json!({"rope_scaling": {"rope_type": "linear", "factor": 2.0, "partial_rotary_factor": 0.5}}),
             json!({"rope_scaling": {"rope_type": "default", "mrope_section": [16, 24, 24]}}),
             json!({"rope_parameters": {"full_attention": {"rope_theta": 100_000.0}}}),
             json!({"rope_scaling": scaling, "rope_parameters": {"rope_theta": 100_000.0}}),
@@ -130,10 +133,13 @@ fn rotary_settings_are_refused_by_name() {
             config.json: rope_theta: expected a number, found "a lot"
             config.json: rope_theta: 0 is not a number above 1
             config.json: rope_theta: 100000 differs from rope_parameters.rope_theta = 10000
-            config.json: rope_scaling.rope_type: "linear" is not supported
-              hint: supported: default, llama3
+            config.json: rope_scaling.rope_type: "dynamic" is not supported
+              hint: supported: default, linear, llama3, longrope
             config.json: rope_scaling.rope_type: "yarn" is not supported
-              hint: supported: default, llama3
+              hint: supported: default, linear, llama3, longrope
+            config.json: rope_scaling.factor: missing
+            config.json: rope_scaling.factor: 0.25 is not a number from 1 up
+            config.json: rope_scaling.partial_rotary_factor: 0.5 is not supported (must be 1)
             config.json: rope_scaling.mrope_section: not a setting of rope_type "default": [16,24,24]
               hint: remove the key from a copy of the file if it does not change what the model computes
             config.json: rope_parameters.full_attention: not a setting of rope_type "default": {"rope_theta":100000.0}

@@ -1,7 +1,10 @@
 //! Metadata and tensors of a GGUF file → [`ModelConfig`].
 
 use super::{Metadata, Value};
-use crate::config::{self, Architecture, Llama3Scaling, ModelConfig, llama3_divisors, problem, supported};
+use crate::config::{
+    self, Architecture, Llama3Scaling, LongRope, ModelConfig, RopeScaling, SlidingWindow, WindowKeys,
+    attention_factor, llama3_divisors, problem,
+};
 use crate::error::{ConfigProblem, ModelError};
 
 /// What the tensors of a file say about the configuration.
@@ -13,6 +16,10 @@ pub(crate) struct TensorFacts {
     pub(crate) has_head: bool,
     /// By what each rotary frequency is divided, when the file says so (Llama 3.1 and later).
     pub(crate) rope_factors: Option<Vec<f32>>,
+    /// The same for short texts (`longrope`).
+    pub(crate) short_factors: Option<Vec<f32>>,
+    /// The same for long ones.
+    pub(crate) long_factors: Option<Vec<f32>>,
 }
 
 /// Keys of an architecture (without its name) that this reader uses.
@@ -21,6 +28,8 @@ const USED: &[&str] = &[
     "attention.head_count_kv",
     "attention.key_length",
     "attention.layer_norm_rms_epsilon",
+    "attention.sliding_window",
+    "attention.sliding_window_pattern",
     "attention.value_length",
     "block_count",
     "context_length",
@@ -28,17 +37,20 @@ const USED: &[&str] = &[
     "feed_forward_length",
     "rope.dimension_count",
     "rope.freq_base",
+    "rope.freq_base_swa",
+    "rope.scaling.attn_factor",
+    "rope.scaling.factor",
+    "rope.scaling.original_context_length",
+    "rope.scaling.type",
     "vocab_size",
 ];
 
 /// Keys that are accepted only when they leave their feature off.
 const OFF: &[(&str, Value)] = &[
     ("attention.causal", Value::Flag(true)),
-    ("attention.sliding_window", Value::Integer(0)),
     ("expert_count", Value::Integer(0)),
     ("expert_used_count", Value::Integer(0)),
     ("pooling_type", Value::Integer(0)),
-    ("rope.scaling.factor", Value::Number(1.0)),
     ("rope.scaling.finetuned", Value::Flag(false)),
     ("use_parallel_residual", Value::Flag(false)),
 ];
@@ -54,7 +66,7 @@ const KNOWN_SCALING: Llama3Scaling = Llama3Scaling {
 /// The configuration of the model in a GGUF file.
 pub(crate) fn from_metadata(metadata: &Metadata, facts: &TensorFacts) -> Result<ModelConfig, ModelError> {
     let architecture = architecture(metadata).map_err(|problem| metadata.error(vec![problem]))?;
-    let mut keys = Keys { metadata, prefix: architecture.model_type(), problems: Vec::new() };
+    let mut keys = Keys { metadata, prefix: architecture.family().gguf, problems: Vec::new() };
     let config = model(&mut keys, architecture, facts);
     keys.refuse_others();
     let mut problems = keys.problems;
@@ -79,7 +91,7 @@ fn architecture(metadata: &Metadata) -> Result<Architecture, ConfigProblem> {
     }
     let key = "general.architecture";
     let Some(name) = metadata.text(key)? else { return Err(problem(key, "missing")) };
-    Architecture::from_model_type(name).ok_or_else(|| ConfigProblem {
+    Architecture::from_gguf(name).ok_or_else(|| ConfigProblem {
         hint: Some(supported()),
         ..problem(key, format!("\"{name}\" is not supported"))
     })
@@ -92,24 +104,77 @@ fn model(keys: &mut Keys, architecture: Architecture, facts: &TensorFacts) -> Mo
     let key_value_heads = keys.optional(Metadata::size, "attention.head_count_kv").unwrap_or(heads);
     let head_dim = head_dim(keys, architecture, hidden_size, heads);
     let rope_theta = keys.required(Metadata::number, "rope.freq_base");
+    let rotary_dim = keys.optional(Metadata::size, "rope.dimension_count").unwrap_or(head_dim);
+    let num_hidden_layers = keys.required(Metadata::size, "block_count");
+    let max_position_embeddings = keys.required(Metadata::size, "context_length");
+    let rope = Rotary { width: rotary_dim, theta: rope_theta, context: max_position_embeddings };
+    let family = architecture.family();
     ModelConfig {
         architecture,
         vocab_size: vocabulary(keys, facts),
         hidden_size,
         intermediate_size: keys.required(Metadata::size, "feed_forward_length"),
-        num_hidden_layers: keys.required(Metadata::size, "block_count"),
+        num_hidden_layers,
         num_attention_heads: heads,
         num_key_value_heads: key_value_heads,
         head_dim,
         rms_norm_eps: keys.required(Metadata::number, "attention.layer_norm_rms_epsilon"),
         rope_theta,
-        rope_scaling: scaling(keys, facts, head_dim, rope_theta),
-        max_position_embeddings: keys.required(Metadata::size, "context_length"),
+        rotary_dim,
+        rope_scaling: scaling(keys, facts, rope),
+        sliding_window: window(keys, architecture, num_hidden_layers),
+        query_pre_attn_scalar: family.gemma.then_some(head_dim as f64),
+        max_position_embeddings,
         tie_word_embeddings: !facts.has_head,
-        attention_bias: architecture == Architecture::Qwen2,
+        attention_bias: family.query_key_value_bias,
         // Not in the metadata; only a random start would use it.
         initializer_range: 0.02,
     }
+}
+
+/// The families, as GGUF files name them.
+fn supported() -> String {
+    let mut names: Vec<&str> = Architecture::ALL.map(|architecture| architecture.family().gguf).into();
+    names.dedup();
+    format!("supported: {}", names.join(", "))
+}
+
+/// Every sixth layer of Gemma 3 sees the whole text; llama.cpp's converter does not write it down.
+const GEMMA_PATTERN: usize = 6;
+
+/// The rotary frequencies of Gemma 3's layers with a window, unless a file says otherwise.
+const GEMMA_LOCAL_THETA: f64 = 10_000.0;
+
+/// The layers with a sliding window: in Phi-3 all, in Gemma 3 all but every sixth. The others' files have none.
+fn window(keys: &mut Keys, architecture: Architecture, layers: usize) -> Option<SlidingWindow> {
+    let family = architecture.family();
+    let size = keys.optional(Metadata::size, "attention.sliding_window");
+    let theta = keys.optional(Metadata::number, "rope.freq_base_swa");
+    let pattern = keys.optional(Metadata::size, "attention.sliding_window_pattern");
+    if family.window != WindowKeys::Pattern && (theta.is_some() || pattern.is_some()) {
+        keys.report("attention.sliding_window_pattern", "not supported in this architecture");
+    }
+    let is_phi = family.window == WindowKeys::All && family.fused;
+    if is_phi {
+        let size = size.filter(|size| *size > 0)?;
+        return Some(SlidingWindow { size, full_attention_layers: Vec::new(), rope_theta: None });
+    }
+    if family.window != WindowKeys::Pattern {
+        if let Some(size) = size.filter(|size| *size > 0) {
+            keys.report("attention.sliding_window", format!("{size} is not supported"));
+        }
+        return None;
+    }
+    if size.is_none() {
+        keys.report("attention.sliding_window", "missing");
+    }
+    let pattern = pattern.filter(|pattern| *pattern > 0).unwrap_or(GEMMA_PATTERN);
+    let is_full = |layer: &usize| (layer + 1).is_multiple_of(pattern);
+    Some(SlidingWindow {
+        size: size.unwrap_or(1),
+        full_attention_layers: (0..layers.min(config::MOST_LAYERS)).filter(is_full).collect(),
+        rope_theta: Some(theta.unwrap_or(GEMMA_LOCAL_THETA)),
+    })
 }
 
 /// The rows of the embedding table; `vocab_size`, where a file has it, says the same.
@@ -131,7 +196,7 @@ fn vocabulary(keys: &mut Keys, facts: &TensorFacts) -> usize {
 fn head_dim(keys: &mut Keys, architecture: Architecture, hidden_size: usize, heads: usize) -> usize {
     let head_dim = match keys.optional(Metadata::size, "attention.key_length") {
         Some(stated) => stated,
-        None if architecture == Architecture::Qwen3 => {
+        None if architecture.family().query_key_norm => {
             keys.report("attention.key_length", "missing");
             return 0;
         }
@@ -143,7 +208,13 @@ fn head_dim(keys: &mut Keys, architecture: Architecture, hidden_size: usize, hea
             hidden_size.checked_div(heads).unwrap_or(0)
         }
     };
-    for key in ["attention.value_length", "rope.dimension_count"] {
+    // Phi-3's heads may be rotated in part.
+    let same: &[&str] = if architecture.family().fused {
+        &["attention.value_length"]
+    } else {
+        &["attention.value_length", "rope.dimension_count"]
+    };
+    for key in same {
         if let Some(other) = keys.optional(Metadata::size, key)
             && other != head_dim
             && head_dim > 0
@@ -154,22 +225,63 @@ fn head_dim(keys: &mut Keys, architecture: Architecture, hidden_size: usize, hea
     head_dim
 }
 
-/// GGUF files have no word for Llama 3's scaling: its converter writes the resulting factor of every
-/// frequency into a tensor, from which the settings are recovered.
-fn scaling(keys: &mut Keys, facts: &TensorFacts, head_dim: usize, theta: f64) -> Option<Llama3Scaling> {
-    match keys.optional(Metadata::text, "rope.scaling.type") {
-        None | Some("none") => {}
-        Some(other) => {
+/// What a scaling depends on.
+#[derive(Clone, Copy)]
+struct Rotary {
+    /// How many numbers of a head are rotated.
+    width: usize,
+    theta: f64,
+    /// The longest text, in tokens.
+    context: usize,
+}
+
+fn scaling(keys: &mut Keys, facts: &TensorFacts, rope: Rotary) -> Option<RopeScaling> {
+    let factor = keys.optional(Metadata::number, "rope.scaling.factor");
+    let stretched = factor.filter(|factor| factor.to_bits() != 1.0_f64.to_bits());
+    let original = keys.optional(Metadata::size, "rope.scaling.original_context_length");
+    let attention = keys.optional(Metadata::number, "rope.scaling.attn_factor");
+    if let (Some(short), Some(long)) = (&facts.short_factors, &facts.long_factors) {
+        let original = original.unwrap_or_else(|| {
+            keys.report("rope.scaling.original_context_length", "missing");
+            1
+        });
+        let stretch = rope.context as f64 / original as f64;
+        let numbers = |factors: &[f32]| factors.iter().map(|factor| f64::from(*factor)).collect();
+        return Some(RopeScaling::LongRope(LongRope {
+            short_factor: numbers(short),
+            long_factor: numbers(long),
+            original_max_position_embeddings: original,
+            attention_factor: attention.unwrap_or_else(|| attention_factor(stretch, original)),
+        }));
+    }
+    if let Some(attention) = attention.filter(|attention| attention.to_bits() != 1.0_f64.to_bits()) {
+        keys.report("rope.scaling.attn_factor", format!("{attention} is not supported"));
+    }
+    match (keys.optional(Metadata::text, "rope.scaling.type"), stretched) {
+        (Some("linear"), Some(factor)) => return Some(RopeScaling::Linear(factor)),
+        (None | Some("none" | "linear"), None) => {}
+        (None | Some("none"), Some(factor)) => {
+            keys.report("rope.scaling.factor", format!("{factor} is not supported"));
+        }
+        (Some(other), _) => {
             keys.report("rope.scaling.type", format!("\"{other}\" is not supported"));
             return None;
         }
     }
-    let stated = facts.rope_factors.as_deref()?;
+    llama3(keys, facts.rope_factors.as_deref()?, rope)
+}
+
+/// GGUF files have no word for Llama 3's scaling: its converter writes the resulting factor of every
+/// frequency into a tensor, from which the settings are recovered.
+fn llama3(keys: &mut Keys, stated: &[f32], rope: Rotary) -> Option<RopeScaling> {
     let factor = stated.iter().copied().fold(1.0_f32, f32::max);
     let scaling = Llama3Scaling { factor: f64::from(factor), ..KNOWN_SCALING };
     // A wrong length is not worth computing as many numbers as it says.
-    let expected =
-        if stated.len() == head_dim / 2 { llama3_divisors(&scaling, head_dim, theta) } else { vec![] };
+    let expected = if stated.len() == rope.width / 2 {
+        llama3_divisors(&scaling, rope.width, rope.theta)
+    } else {
+        vec![]
+    };
     let agrees = |(stated, expected): (&f32, &f64)| (f64::from(*stated) - expected).abs() <= 1e-4 * expected;
     if expected.is_empty() || !stated.iter().zip(&expected).all(agrees) {
         keys.problems.push(problem(
@@ -177,7 +289,7 @@ fn scaling(keys: &mut Keys, facts: &TensorFacts, head_dim: usize, theta: f64) ->
             "these rotary frequencies are not Llama 3's scaling of a context of 8192 tokens",
         ));
     }
-    (factor > 1.0).then_some(scaling)
+    (factor > 1.0).then_some(RopeScaling::Llama3(scaling))
 }
 
 /// The keys of one architecture, and what was wrong with them.
@@ -215,7 +327,7 @@ impl<'a> Keys<'a> {
             let Some(key) = full_key.strip_prefix(self.prefix).and_then(|key| key.strip_prefix('.')) else {
                 continue;
             };
-            if USED.contains(&key) || key == "rope.scaling.type" {
+            if USED.contains(&key) {
                 continue;
             }
             match OFF.iter().find(|(off, _)| *off == key) {

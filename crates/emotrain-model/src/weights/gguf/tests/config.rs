@@ -3,7 +3,7 @@ use std::path::Path;
 
 use expect_test::expect;
 
-use crate::config::{Llama3Scaling, ModelConfig, llama3_divisors};
+use crate::config::{Llama3Scaling, ModelConfig, RopeScaling, llama3_divisors};
 use crate::error::ModelError;
 use crate::weights::gguf::config::{TensorFacts, from_metadata};
 use crate::weights::gguf::{Metadata, Value};
@@ -39,7 +39,13 @@ fn read_gguf(
     rope_factors: Option<Vec<f32>>,
 ) -> Result<ModelConfig, ModelError> {
     let metadata = Metadata::new(Path::new("model.gguf"), values);
-    let facts = TensorFacts { vocabulary: Some(128_256), has_head: false, rope_factors };
+    let facts = TensorFacts {
+        vocabulary: Some(128_256),
+        has_head: false,
+        rope_factors,
+        short_factors: None,
+        long_factors: None,
+    };
     from_metadata(&metadata, &facts)
 }
 
@@ -62,7 +68,10 @@ fn llama3_scaling_is_recovered_from_gguf_factors() {
     #[expect(clippy::cast_possible_truncation, reason = "GGUF stores them as f32")]
     let stored: Vec<f32> = divisors.iter().map(|divisor| *divisor as f32).collect();
     assert_eq!((stored[0], stored[31]), (1.0, 32.0));
-    assert_eq!(read_gguf(gguf(), Some(stored.clone())).unwrap().rope_scaling, Some(known));
+    assert_eq!(
+        read_gguf(gguf(), Some(stored.clone())).unwrap().rope_scaling,
+        Some(RopeScaling::Llama3(known))
+    );
     assert_eq!(read_gguf(gguf(), Some(vec![1.0; 32])).unwrap().rope_scaling, None);
 
     let mut other = stored;
@@ -78,7 +87,7 @@ fn llama3_scaling_is_recovered_from_gguf_factors() {
 fn gguf_refusals() {
     use Value::{Integer, Integers, Number, Text};
     let patches = [
-        ("general.architecture", Some(Text("gemma3".to_owned()))),
+        ("general.architecture", Some(Text("gemma2".to_owned()))),
         ("general.architecture", None),
         ("general.type", Some(Text("adapter".to_owned()))),
         ("split.count", Some(Integer(3))),
@@ -104,8 +113,8 @@ fn gguf_refusals() {
         messages += &told(read_gguf(values, None));
     }
     expect![[r#"
-        model.gguf: general.architecture: "gemma3" is not supported
-          hint: supported: llama, qwen2, qwen3
+        model.gguf: general.architecture: "gemma2" is not supported
+          hint: supported: llama, qwen2, qwen3, phi3, gemma3
         model.gguf: general.architecture: missing
         model.gguf: general.type: "adapter" is not a model
         model.gguf: split.count: the model is split into 3 files
