@@ -52,11 +52,11 @@ pub struct Selection<'a> {
     pub key: Key,
     /// Whether the loss counts the answer alone.
     pub completion_only: bool,
-    /// What is asked of some utterances besides.
+    /// The auxiliary questions.
     pub auxiliary: &'a [Auxiliary],
 }
 
-/// What prompts show besides the dialogues of a file.
+/// What prompts show in addition to the dialogues of a file.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shown<'a> {
     pub(crate) found: Option<&'a RetrievedDemonstrations>,
@@ -93,7 +93,7 @@ impl SampleMaker {
         Ok(Self::Emotions(Box::new(encoder)))
     }
 
-    /// What training asks besides the emotions.
+    /// The auxiliary questions of training.
     ///
     /// # Errors
     /// Invalid templates.

@@ -7,11 +7,11 @@ use emotrain_base::{Meter, Parts};
 use emotrain_data::LabelSet;
 use emotrain_prompt::QueryText;
 
-use super::folder::{Folder, Found};
+use super::folder::{Folder, SavedReplies};
 use super::journal::{Entry, Journal, Outcome, Place};
 use super::record::Identity;
 use super::session::Session;
-use super::standing::{Known, Standing};
+use super::standing::{QuestionState, SessionState};
 use crate::chat_model::{Answer, AskContext, ChatQuestion, Inquiry, Reply, ReplyEnd};
 use crate::error::AskError;
 
@@ -33,7 +33,7 @@ pub(super) struct Work<'w> {
     session: &'w Session<'w>,
     identity: Identity,
     limits: Limits,
-    standing: Standing,
+    standing: SessionState,
     /// Replies of all times.
     replies: usize,
     journal: Journal,
@@ -43,7 +43,7 @@ pub(super) struct Work<'w> {
     put: usize,
     /// Why questions got no reply, and how many.
     silent: BTreeMap<String, usize>,
-    wish: &'w AtomicBool,
+    stop: &'w AtomicBool,
     /// Questions that are done with, of those that were open.
     done: usize,
     meter: Box<dyn Meter + 'w>,
@@ -82,13 +82,13 @@ impl<'w> Work<'w> {
         let mut found = folder.find(session, Some(&identity))?;
         let journal = folder.journal_of(session, (&identity, &found), limits.retry_failed)?;
         if limits.retry_failed {
-            found.standing.known.iter_mut().for_each(Known::forgive);
+            found.standing.known.iter_mut().for_each(QuestionState::reopen);
         }
-        let Found { standing, replies, .. } = found;
+        let SavedReplies { standing, replies, .. } = found;
         let mut queue: VecDeque<usize> = standing.open(limits.max_attempts).into();
         queue.truncate(limits.questions.unwrap_or(usize::MAX));
         let what = format!("{} of {}", session.task.name, session.split.as_str());
-        let (wish, meter) = (context.wish.as_ref(), context.hub.listener());
+        let (stop, meter) = (context.stop.as_ref(), context.hub.listener());
         let meter = meter.progress(&what, queue.len(), Parts::Questions);
         let (put, done, silent) = (0, 0, BTreeMap::new());
         Ok(Self {
@@ -101,7 +101,7 @@ impl<'w> Work<'w> {
             queue,
             put,
             silent,
-            wish,
+            stop,
             done,
             meter,
         })
@@ -139,7 +139,7 @@ impl<'w> Work<'w> {
         let entry = Entry { of, attempt: known.attempts + 1, outcome };
         self.journal.add(&entry)?;
         self.replies += 1;
-        known.hear(&entry.outcome);
+        known.receive(&entry.outcome);
         if known.is_open(self.limits.max_attempts) {
             self.queue.push_back(number);
         } else {
@@ -165,7 +165,7 @@ impl<'w> Work<'w> {
 
 impl Inquiry for Work<'_> {
     fn next(&mut self) -> Option<ChatQuestion> {
-        if self.wish.load(Ordering::SeqCst) {
+        if self.stop.load(Ordering::SeqCst) {
             return None;
         }
         let number = self.queue.pop_front()?;
@@ -177,7 +177,7 @@ impl Inquiry for Work<'_> {
         Some(ChatQuestion { number, system, user, keys, seed })
     }
 
-    fn hear(&mut self, number: usize, answer: Answer) -> Result<(), AskError> {
+    fn receive(&mut self, number: usize, answer: Answer) -> Result<(), AskError> {
         match answer {
             // A second answer to the same question changes nothing.
             _ if self.standing.known[number].texts.is_some() => Ok(()),
@@ -205,7 +205,7 @@ pub(super) fn look(
 ) -> Result<(Outlook, Vec<usize>), AskError> {
     let mut found = folder.find(session, None)?;
     if limits.retry_failed {
-        found.standing.known.iter_mut().for_each(Known::forgive);
+        found.standing.known.iter_mut().for_each(QuestionState::reopen);
     }
     let mut open = found.standing.open(limits.max_attempts);
     open.truncate(limits.questions.unwrap_or(usize::MAX));
@@ -214,7 +214,7 @@ pub(super) fn look(
 
 fn outlook(
     session: &Session<'_>,
-    (standing, replies): (&Standing, usize),
+    (standing, replies): (&SessionState, usize),
     max_attempts: usize,
     labels: &LabelSet,
 ) -> Outlook {
