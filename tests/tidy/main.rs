@@ -9,9 +9,11 @@ mod layout;
 mod manifests;
 mod modules;
 mod names;
+mod parameters;
 mod rust_source;
 mod sources;
 mod tree;
+mod unused;
 
 /// Fails with the list of what breaks a rule.
 #[track_caller]

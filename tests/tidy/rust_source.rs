@@ -29,7 +29,7 @@ impl RustSource {
     ///
     /// # Panics
     /// If it is not Rust.
-    fn new(text: &str) -> Self {
+    pub(crate) fn new(text: &str) -> Self {
         let tokens: TokenStream = text.parse().expect("a source file consists of Rust tokens");
         let blank = text.bytes().map(|byte| if byte == b'\n' { byte } else { b' ' }).collect();
         let mut copy = Copy { text, code: blank, strings: Vec::new() };
@@ -161,14 +161,20 @@ pub(crate) fn bracketed(code: &str) -> usize {
     code.len()
 }
 
-/// The length of the item at the start of `code`: to its semicolon, or to the end of its braces.
+/// The length of what an attribute at the start of `code` belongs to: an item, to its semicolon or the end of its
+/// braces; a variant, field or match arm, to its comma or the end of what it is in.
 fn item_length(code: &str) -> usize {
-    let mut at = 0;
+    let (mut at, mut generics) = (0, 0usize);
     while let Some(character) = code[at..].chars().next() {
+        let is_arrow = code[..at].ends_with(['-', '=']);
         match character {
             ';' => return at + 1,
+            ',' if generics == 0 => return at + 1,
+            ')' | ']' | '}' => return at,
             '{' => return at + bracketed(&code[at..]),
             '(' | '[' => at += bracketed(&code[at..]),
+            '<' => (at, generics) = (at + 1, generics + 1),
+            '>' if !is_arrow => (at, generics) = (at + 1, generics.saturating_sub(1)),
             _ => at += character.len_utf8(),
         }
     }
@@ -209,6 +215,19 @@ mod tests {
         assert_eq!(shipped.code.lines().count(), text.lines().count());
         assert_eq!(shipped.strings.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>(), ["kept"]);
         assert!(tests.contains("mod fixture;") && tests.contains("fn b()"));
+    }
+
+    #[test]
+    fn a_variant_or_an_arm_ends_at_its_comma() {
+        for (text, length) in [
+            (" A(&'a [f32]), B }", 14),
+            (" A(b) => c(d[e..(f) * g]), }", 26),
+            (" A(b) => c }", 11),
+            (" fn a<B, C>(d: B) -> C { e } f", 28),
+            (" use a::b; c", 10),
+        ] {
+            assert_eq!(item_length(text), length, "{text}");
+        }
     }
 
     #[test]

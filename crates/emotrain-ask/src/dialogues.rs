@@ -61,12 +61,12 @@ pub fn write_dialogues(
     emotrain_base::create_folder(out)?;
     let _lock = lock(out)?;
     let mut manifest = Manifest::read(out, labels)?;
-    let work = DialogueGeneration::open(plan, (labels, bank), out)?;
+    let work = DialogueGeneration::open(plan, labels, bank, out)?;
     let mut writing = Writing::new(work, section.seed, context);
     let ended = model.answer(&mut writing);
     let generated = writing.work.generated();
     if generated.questions > 0 {
-        manifest.sessions.push(Session::new(section, model.identity(), (&generated, &writing)));
+        manifest.sessions.push(Session::new(section, model.identity(), generated.questions, &writing));
         manifest.write(out)?;
     }
     Ok(DialoguesWritten { generated, silent: writing.silent, ended })
@@ -185,7 +185,8 @@ impl Session {
     fn new(
         section: &InterpretSection,
         model: ModelIdentity,
-        (generated, writing): (&GenerationOutcome, &Writing<'_>),
+        questions: usize,
+        writing: &Writing<'_>,
     ) -> Self {
         Self {
             model,
@@ -194,7 +195,7 @@ impl Session {
             max_tokens: section.max_tokens,
             seed: section.seed,
             extra_body: section.extra_body.clone(),
-            questions: generated.questions,
+            questions,
             dialogues: writing.taken,
             rejected: writing.rejected,
         }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use emotrain_base::{Advice, Complaint, Fault, Problems, WriteError};
+use emotrain_base::{Advice, Complaint, Problems, WriteError};
 use emotrain_data::DataError;
 use emotrain_hub::HubError;
 use emotrain_model::ModelError;
@@ -44,8 +44,8 @@ pub enum AskError {
     NotJson(#[from] serde_json::Error),
 }
 
-impl AskError {
-    fn inner(&self) -> Option<&dyn Advice> {
+impl Advice for AskError {
+    fn passed_on(&self) -> Option<&dyn Advice> {
         Some(match self {
             Self::Unusable(error) => error,
             Self::Hub(error) => error,
@@ -57,17 +57,6 @@ impl AskError {
             Self::Read(error) => error,
             Self::Several(_) | Self::NotJson(_) => return None,
         })
-    }
-}
-
-impl Advice for AskError {
-    fn fault(&self) -> Fault {
-        let several = || self.several().map_or(Fault::Input, Problems::fault);
-        self.inner().map_or_else(several, Advice::fault)
-    }
-
-    fn hint(&self) -> Option<String> {
-        self.inner()?.hint()
     }
 
     fn several(&self) -> Option<&Problems> {

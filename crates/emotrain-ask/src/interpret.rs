@@ -16,4 +16,4 @@ mod work;
 
 pub use self::filling::{FillOptions, Filling, QuerySources, SessionStatus, Tally};
 pub(crate) use self::folder::lock;
-pub use self::work::Outlook;
+pub use self::standing::Outlook;

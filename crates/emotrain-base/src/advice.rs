@@ -22,17 +22,25 @@ pub enum Fault {
 
 /// What a crate knows of its own errors beyond their text.
 pub trait Advice: Error {
-    /// Whose fault it is.
-    fn fault(&self) -> Fault;
-
-    /// What to do about it, a line for each piece of advice; `None` where that is not known or in the text already.
-    fn hint(&self) -> Option<String> {
+    /// The error of another crate that this one passes on, and with it that one's advice.
+    fn passed_on(&self) -> Option<&dyn Advice> {
         None
     }
 
     /// The errors that this one stands for, where it is several.
     fn several(&self) -> Option<&Problems> {
         None
+    }
+
+    /// Whose fault it is: that of the error passed on, or of the first of several.
+    fn fault(&self) -> Fault {
+        let several = || self.several().map_or(Fault::Input, Problems::fault);
+        self.passed_on().map_or_else(several, Advice::fault)
+    }
+
+    /// What to do about it, a line for each piece of advice; `None` where that is not known or in the text already.
+    fn hint(&self) -> Option<String> {
+        self.passed_on()?.hint()
     }
 }
 

@@ -96,6 +96,7 @@ pub fn source(section: &CurriculumSection) -> DifficultySource {
 #[derive(Clone, Debug)]
 pub struct DifficultyScorer {
     difficulty: Difficulty,
+    labels: LabelSet,
     seed: u64,
     given: Option<Given>,
     shifts: Shifts,
@@ -187,7 +188,19 @@ impl DifficultyScorer {
         seed: u64,
     ) -> Result<Self, CurriculumError> {
         let shifts = Shifts::new(section, labels, wheel)?;
-        Ok(Self { difficulty: section.difficulty, seed, given: None, shifts, last: Vec::new() })
+        Ok(Self {
+            difficulty: section.difficulty,
+            labels: labels.clone(),
+            seed,
+            given: None,
+            shifts,
+            last: Vec::new(),
+        })
+    }
+
+    /// The labels of the dialogues that it scores.
+    pub(crate) fn labels(&self) -> &LabelSet {
+        &self.labels
     }
 
     /// Sets the numbers for [`Difficulty::File`] or [`Difficulty::Loss`]; other difficulties ignore them.

@@ -120,25 +120,24 @@ impl Overview {
     pub fn new(
         section: &CurriculumSection,
         curriculum: &Curriculum,
-        data: (&[Dialogue], &LabelSet),
+        dialogues: &[Dialogue],
         scorer: &DifficultyScorer,
         epochs: usize,
     ) -> Self {
-        let (dialogues, labels) = data;
         assert_eq!(curriculum.scores.len(), dialogues.len(), "a curriculum of other dialogues");
         let buckets = curriculum.schedule.buckets();
-        let summary = |bucket| BucketSummary::of(buckets.bucket(bucket), curriculum, data);
+        let summary =
+            |bucket| BucketSummary::of(buckets.bucket(bucket), curriculum, dialogues, scorer.labels());
         let mut by_difficulty: Vec<usize> = (0..dialogues.len()).collect();
         by_difficulty
             .sort_by(|&one, &other| curriculum.scores[one].dif.total_cmp(&curriculum.scores[other].dif));
-        let example =
-            |&index: &usize| Example::of(&dialogues[index], curriculum.scores[index], scorer, labels);
+        let example = |&index: &usize| Example::of(&dialogues[index], curriculum.scores[index], scorer);
         Self {
             name: section.name.clone(),
             difficulty: scorer.difficulty(),
             direction: section.direction,
             scheduler: section.scheduler,
-            labels: labels.names().to_vec(),
+            labels: scorer.labels().names().to_vec(),
             buckets: (0..buckets.len()).map(summary).collect(),
             histogram: Histogram::of(curriculum),
             easiest: by_difficulty.iter().take(EXAMPLES).map(example).collect(),
@@ -154,7 +153,7 @@ fn mean(part: &[usize], curriculum: &Curriculum) -> f64 {
 }
 
 impl BucketSummary {
-    fn of(part: &[usize], curriculum: &Curriculum, (dialogues, labels): (&[Dialogue], &LabelSet)) -> Self {
+    fn of(part: &[usize], curriculum: &Curriculum, dialogues: &[Dialogue], labels: &LabelSet) -> Self {
         let scores = || part.iter().map(|&index| curriculum.scores[index]);
         let mut counts = vec![0; labels.len()];
         for utterance in part.iter().flat_map(|&index| &dialogues[index].utterances) {
@@ -209,10 +208,10 @@ impl Histogram {
 }
 
 impl Example {
-    fn of(dialogue: &Dialogue, components: Components, scorer: &DifficultyScorer, labels: &LabelSet) -> Self {
+    fn of(dialogue: &Dialogue, components: Components, scorer: &DifficultyScorer) -> Self {
         let label = |position: usize| {
             let label = dialogue.utterances[position].label;
-            label.map_or_else(String::new, |label| labels.name(label).to_owned())
+            label.map_or_else(String::new, |label| scorer.labels().name(label).to_owned())
         };
         let speaker = |position: usize| dialogue.utterances[position].speaker.clone();
         let spelled = |shift: Shift| SpelledShift {

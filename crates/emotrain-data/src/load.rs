@@ -21,7 +21,7 @@ use crate::label::LabelSet;
 use crate::split::Split;
 
 use self::assemble::Assembler;
-pub use self::jsonl::{JsonlDialogues, jsonl_dialogues, to_jsonl};
+pub use self::jsonl::{JsonlDialogues, jsonl_dialogues};
 pub use self::text::load_text;
 
 /// Which utterances of a file must have a label. A label that is present must always be in the set.

@@ -6,10 +6,14 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use emotrain_data::{LabelPolicy, LabelSet, Split, SplitKind, check_disjoint, load_knowledge, load_split};
+use emotrain_data::{
+    Dialogue, LabelPolicy, LabelSet, Split, SplitKind, Utterance, check_disjoint, load_knowledge, load_split,
+    write_jsonl,
+};
 use emotrain_recipe::{
     Availability, DataFormat, KnowledgeLevel, KnowledgeSection, LabelSetName, SharedDialogues,
 };
+use serde_json::json;
 
 fn meld(file: &str) -> Option<Split> {
     let Some(folder) = std::env::var_os("EMOTRAIN_DATA_DIR") else {
@@ -52,8 +56,13 @@ fn meld_survives_our_own_format() {
     let labels = LabelSet::builtin(LabelSetName::Meld);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("valid.jsonl");
-    emotrain_base::write_atomic(&path, emotrain_data::to_jsonl(&valid.dialogues, &labels).as_bytes())
-        .unwrap();
+    let utterance = |utterance: &Utterance| {
+        let label = utterance.label.map(|label| labels.name(label));
+        json!({ "speaker": utterance.speaker, "text": utterance.text, "label": label })
+    };
+    let row = |dialogue: &Dialogue| json!({ "id": dialogue.id, "utterances": dialogue.utterances.iter().map(utterance).collect::<Vec<_>>() });
+    let rows: Vec<_> = valid.dialogues.iter().map(row).collect();
+    write_jsonl(&path, &rows).unwrap();
     let again = load_split(&path, DataFormat::Jsonl, &labels, LabelPolicy::Required).unwrap();
     assert_eq!(again.dialogues, valid.dialogues);
     assert_eq!(again.mended, 0);

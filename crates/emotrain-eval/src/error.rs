@@ -38,20 +38,6 @@ pub enum EvalError {
         /// Its value.
         score: f64,
     },
-    /// A prediction for an utterance without a true label.
-    #[error("{id}: has no true label")]
-    NoTruth {
-        /// The utterance.
-        id: UtteranceId,
-    },
-    /// A true label that is not in the label set.
-    #[error("{id}: the true label \"{label}\" is not in the label set")]
-    UnknownTruth {
-        /// The utterance.
-        id: UtteranceId,
-        /// As spelt in the predictions.
-        label: String,
-    },
     /// Two reports that cannot be compared.
     #[error("the reports have different labels or utterances")]
     NotComparable,

@@ -29,5 +29,5 @@ mod table;
 pub use bootstrap::{Bootstrap, Interval, weighted_f1_interval};
 pub use error::EvalError;
 pub use metrics::{LabelScores, Scores, majority, score};
-pub use predictions::{Prediction, read_predictions, score_predictions, write_predictions};
+pub use predictions::{Prediction, write_predictions};
 pub use report::{EvalReport, Headline, LabelRow, MacroF1, comparison_table};

@@ -2,12 +2,11 @@
 
 use std::path::Path;
 
-use emotrain_data::{JsonlReader, Label, LabelSet, TextFile, UtteranceId, write_jsonl};
+use emotrain_data::{Label, LabelSet, UtteranceId, write_jsonl};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use crate::error::EvalError;
-use crate::metrics::{Scores, score};
 
 /// The prediction for one utterance, labels by name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -67,34 +66,6 @@ pub fn write_predictions(path: &Path, predictions: &[Prediction]) -> Result<(), 
         }
     }
     Ok(write_jsonl(path, predictions)?)
-}
-
-/// Reads what [`write_predictions`] wrote.
-///
-/// # Errors
-/// A missing file, or a line that is not a prediction.
-pub fn read_predictions(path: &Path) -> Result<Vec<Prediction>, EvalError> {
-    let file = TextFile::read(path)?;
-    let rows = JsonlReader::<Prediction>::new(&file).map(|row| Ok(row?.1));
-    rows.collect()
-}
-
-/// Scores predictions; one whose label is not in the set counts as unparsed.
-///
-/// # Errors
-/// No predictions, or one without a true label of the set.
-pub fn score_predictions(predictions: &[Prediction], labels: &LabelSet) -> Result<Scores, EvalError> {
-    let truth = |prediction: &Prediction| {
-        let id = || prediction.id.clone();
-        let truth = prediction.truth.as_ref().ok_or_else(|| EvalError::NoTruth { id: id() })?;
-        labels.resolve(truth).ok_or_else(|| EvalError::UnknownTruth { id: id(), label: truth.clone() })
-    };
-    let truths = predictions.iter().map(truth).collect::<Result<Vec<_>, EvalError>>()?;
-    let predicted: Vec<Option<Label>> = predictions
-        .iter()
-        .map(|prediction| prediction.label.as_ref().and_then(|label| labels.resolve(label)))
-        .collect();
-    score(&truths, &predicted, labels.len())
 }
 
 #[cfg(test)]

@@ -146,21 +146,6 @@ impl EvalReport {
             confusion: scores.confusion.clone(),
         }
     }
-
-    /// The confusion matrix as a table: rows are true labels, columns predicted ones, and a last
-    /// column for unparsed answers if there are any.
-    pub fn confusion_table(&self) -> String {
-        let names = self.labels.iter().map(|row| row.label.as_str());
-        let unparsed = (self.unparsed > 0).then_some("unparsed");
-        let mut table = Table::new(["true \\ predicted"].into_iter().chain(names).chain(unparsed));
-        for (row, counts) in self.labels.iter().zip(&self.confusion) {
-            let missing = row.support.saturating_sub(counts.iter().sum());
-            let last = unparsed.map(|_| missing.to_string());
-            let counts = counts.iter().map(ToString::to_string);
-            table.row([row.label.clone()].into_iter().chain(counts).chain(last));
-        }
-        table.render()
-    }
 }
 
 impl fmt::Display for EvalReport {

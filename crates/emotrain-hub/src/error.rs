@@ -2,7 +2,7 @@
 
 use std::io;
 
-use emotrain_base::{Advice, Complaint, DamagedFile, Fault, WriteError};
+use emotrain_base::{Advice, Complaint, DamagedFile, WriteError};
 use emotrain_model::ModelError;
 use emotrain_prompt::PromptError;
 
@@ -38,24 +38,14 @@ pub enum HubError {
 }
 
 impl Advice for HubError {
-    fn fault(&self) -> Fault {
-        self.inner().fault()
-    }
-
-    fn hint(&self) -> Option<String> {
-        self.inner().hint()
-    }
-}
-
-impl HubError {
-    fn inner(&self) -> &dyn Advice {
-        match self {
+    fn passed_on(&self) -> Option<&dyn Advice> {
+        Some(match self {
             Self::Unusable(error) => error,
             Self::Load { source, .. } | Self::Model(source) => source,
             Self::Prompt(error) => error,
             Self::Damaged(error) => error,
             Self::Write(error) => error,
             Self::Read(error) => error,
-        }
+        })
     }
 }

@@ -58,7 +58,10 @@ impl CausalLm {
         let named: Vec<NamedTensor> = self
             .parameters()
             .into_iter()
-            .map(|(name, tensor)| named(format!("{PREFIX}{name}"), tensor.dims().to_vec(), (tensor, dtype)))
+            .map(|(name, tensor)| {
+                let name = format!("{PREFIX}{name}");
+                named(TensorSpec { name, shape: tensor.dims().to_vec(), dtype }, tensor)
+            })
             .collect();
         write_safetensors(&folder.join(TENSORS), &named, &BTreeMap::new())?;
         let text = serde_json::to_string_pretty(&self.adapter_config(&adapter, base))
@@ -156,7 +159,7 @@ impl CausalLm {
         let tensors: Vec<NamedTensor> = self
             .base_tensors()
             .into_iter()
-            .map(|(name, shape, tensor)| named(name, shape, (&tensor, dtype)))
+            .map(|(name, shape, tensor)| named(TensorSpec { name, shape, dtype }, &tensor))
             .collect();
         write_safetensors(&folder.join("model.safetensors"), &tensors, &BTreeMap::new())?;
         Ok(write_atomic(&folder.join("config.json"), self.description.to_json(dtype).as_bytes())?)
@@ -270,9 +273,9 @@ fn check_tensors(file: &SafetensorsFile, expected: &[(String, [usize; 2])]) -> R
 }
 
 /// A tensor as it is to be written, read back from the device.
-fn named(name: String, shape: Vec<usize>, (tensor, dtype): (&Tensor<2>, FloatType)) -> NamedTensor {
+fn named(spec: TensorSpec, tensor: &Tensor<2>) -> NamedTensor {
     let values = tensor.clone().cast(DType::F32).try_into_vec_as().expect("a device that can be read");
-    NamedTensor { spec: TensorSpec { name, shape, dtype }, values }
+    NamedTensor { spec, values }
 }
 
 /// A whole number without a decimal point: some readers want an integer `lora_alpha`.

@@ -77,6 +77,13 @@ fn grouped(heads: Heads, block: Tensor<4>) -> Tensor<3> {
     block.reshape([heads.kv, heads.group * queries, width])
 }
 
+/// Queries `[Q, kv·group·d]`, and keys and values `[N, 2·kv·d]`.
+#[derive(Clone)]
+pub(crate) struct Projected {
+    pub(crate) q: Tensor<2>,
+    pub(crate) kv: Tensor<2>,
+}
+
 impl AttentionSpec {
     /// # Shapes
     /// `q` `[Q, kv·group·d]`, `kv` `[N, 2·kv·d]` → output like `q`, and a log-sum-exp `[K, G, Q, 1]` per block.
@@ -98,17 +105,18 @@ impl AttentionSpec {
         (Tensor::cat(outputs, 0), log_sums)
     }
 
-    /// The gradients of `q` and `kv`, given that of the output.
+    /// The gradients of queries, keys and values, given that of the output.
     ///
     /// # Shapes
-    /// `grad` and `q` `[Q, kv·group·d]`, `kv` `[N, 2·kv·d]` → like `q`, like `kv`.
+    /// `grad` `[Q, kv·group·d]`.
     pub(crate) fn attend_backward(
         self,
         grad: &Tensor<2>,
-        (q, kv): (&Tensor<2>, &Tensor<2>),
+        projected: &Projected,
         blocks: &[Block],
         log_sums: &[Tensor<4>],
-    ) -> (Tensor<2>, Tensor<2>) {
+    ) -> Projected {
+        let Projected { q, kv } = projected;
         let mut query_grads = Vec::new();
         let mut kv_grad = Tensor::zeros(kv.dims(), (&kv.device(), kv.dtype()));
         for (block, log_sum) in blocks.iter().zip(log_sums) {
@@ -125,7 +133,7 @@ impl AttentionSpec {
             let key_grad = grouped(self.heads, score_grad).transpose().matmul(queries);
             kv_grad = add_key_values(self.heads, kv_grad, [key_grad, value_grad], &block.keys);
         }
-        (Tensor::cat(query_grads, 0), kv_grad)
+        Projected { q: Tensor::cat(query_grads, 0), kv: kv_grad }
     }
 
     fn scores(self, q: &Tensor<2>, kv: &Tensor<2>, block: &Block) -> Scores {

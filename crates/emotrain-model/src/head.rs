@@ -28,7 +28,8 @@ pub(crate) fn head_loss(
     hidden: &Tensor<2>,
     weight: &Weight,
     targets: &[Target],
-    (factor, train_weight): (f64, bool),
+    factor: f64,
+    train_weight: bool,
 ) -> HeadLoss {
     let (mut losses, mut grads, mut weight_grad) = (Vec::new(), Vec::new(), None::<Tensor<2>>);
     for (piece, targets) in pieces(hidden, targets) {

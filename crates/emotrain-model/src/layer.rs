@@ -6,7 +6,7 @@
 
 use burn::tensor::{DType, Tensor};
 
-use crate::attention::Block;
+use crate::attention::{Block, Projected};
 use crate::gradients::Gradients;
 use crate::kernels::{
     Rotation, Rows, add, gated, gated_backward, head_norm, head_norm_backward, norm_weight_gradient,
@@ -128,10 +128,9 @@ pub(crate) type Attend<'a> = dyn FnMut(&Tensor<2>, &Tensor<2>) -> (Tensor<2>, Ve
 /// What [`Layer::backward`] needs of a forward pass.
 pub(crate) struct Tape {
     x: Tensor<2>,
-    /// Queries and keys-and-values before the head norms, where there are any.
-    unnormed: Option<(Tensor<2>, Tensor<2>)>,
-    q: Tensor<2>,
-    kv: Tensor<2>,
+    /// Before the head norms, where there are any.
+    unnormed: Option<Projected>,
+    projected: Projected,
     attended: Tensor<2>,
     log_sums: Vec<Tensor<4>>,
     middle: Tensor<2>,
@@ -163,12 +162,13 @@ impl Layer {
             Some(q) => (project(q, q_lora, select(normed, pass)), kv),
             None => self.split(kv, pass),
         };
-        let unnormed = self.head_norms.is_some().then(|| (q.clone(), kv.clone()));
-        let (q, kv) = self.rotated(q, kv, pass);
+        let projected = Projected { q, kv };
+        let unnormed = self.head_norms.is_some().then(|| projected.clone());
+        let projected = self.rotated(projected, pass);
 
-        let (attended, log_sums) = attend(&q, &kv);
-        let (projected, o_low) = project(&self.o, o_lora, attended.clone());
-        let (update, attention_out) = self.output(projected, |norms| &norms.attention);
+        let (attended, log_sums) = attend(&projected.q, &projected.kv);
+        let (out, o_low) = project(&self.o, o_lora, attended.clone());
+        let (update, attention_out) = self.output(out, |norms| &norms.attention);
         let middle = add(update, &select(x.clone(), pass));
 
         let normed = self.post_norm.forward(middle.clone());
@@ -178,7 +178,7 @@ impl Layer {
         let out = add(update, &middle);
         let low = [q_low, kv_low, o_low, gate_up_low, down_low];
         let outputs = [attention_out, feed_forward_out];
-        (out, Tape { x, unnormed, q, kv, attended, log_sums, middle, gate_up, low, outputs })
+        (out, Tape { x, unnormed, projected, attended, log_sums, middle, gate_up, low, outputs })
     }
 
     /// Adds the gradients of what is trained and returns that of the input, if it is wanted.
@@ -192,7 +192,7 @@ impl Layer {
         run: LayerRun,
         gradients: &mut Gradients,
     ) -> Option<Tensor<2>> {
-        let Tape { x, unnormed, q, kv, attended, log_sums, middle, gate_up, low, outputs } = tape;
+        let Tape { x, unnormed, projected, attended, log_sums, middle, gate_up, low, outputs } = tape;
         let [attention_out, feed_forward_out] = outputs;
         let [q_low, kv_low, o_low, gate_up_low, down_low] = low;
         let LayerAdapter([q_lora, kv_lora, o_lora, gate_up_lora, down_lora]) = run.adapter;
@@ -213,9 +213,9 @@ impl Layer {
 
         let o_grad = self.output_backward(middle_grad.clone(), attention_out, gradients, |n| &n.attention);
         let attended_grad = back(&self.o, o_lora, &o_grad, (attended, o_low), gradients);
-        let (q_grad, kv_grad) =
-            self.spec.attention.attend_backward(&attended_grad, (&q, &kv), &pass.blocks, &log_sums);
-        let (q_grad, kv_grad) = self.rotated_backward((q_grad, kv_grad), unnormed, pass, gradients);
+        let grads = self.spec.attention.attend_backward(&attended_grad, &projected, &pass.blocks, &log_sums);
+        let grads = self.rotated_backward(grads, unnormed, pass, gradients);
+        let Projected { q: q_grad, kv: kv_grad } = grads;
 
         let normed = self.input_norm.forward(x.clone());
         let mut project_back = |linear: &Linear, lora: &LinearAdapter, grad: &Tensor<2>, (x, low)| {
@@ -267,30 +267,31 @@ impl Layer {
         }
     }
 
-    fn rotated(&self, mut q: Tensor<2>, mut kv: Tensor<2>, pass: &Pass) -> (Tensor<2>, Tensor<2>) {
+    fn rotated(&self, projected: Projected, pass: &Pass) -> Projected {
+        let Projected { mut q, mut kv } = projected;
         let Heads { kv: kv_heads, group, dim } = self.spec.attention.heads;
         let Rotations { keys, queries } = &pass.rotations[self.spec.rope];
         if let Some(norms) = &self.head_norms {
             q = norms.q.heads(q, kv_heads * group);
             kv = norms.k.heads(kv, kv_heads);
         }
-        (rotate(q, kv_heads * group, dim, queries), rotate(kv, kv_heads, dim, keys))
+        Projected { q: rotate(q, kv_heads * group, dim, queries), kv: rotate(kv, kv_heads, dim, keys) }
     }
 
     fn rotated_backward(
         &self,
-        (q, kv): (Tensor<2>, Tensor<2>),
-        unnormed: Option<(Tensor<2>, Tensor<2>)>,
+        grads: Projected,
+        unnormed: Option<Projected>,
         pass: &Pass,
         gradients: &mut Gradients,
-    ) -> (Tensor<2>, Tensor<2>) {
+    ) -> Projected {
         let Heads { kv: kv_heads, group, dim } = self.spec.attention.heads;
         let Rotations { keys, queries } = &pass.rotations[self.spec.rope];
-        let q = rotate(q, kv_heads * group, dim, &queries.inverse());
-        let kv = rotate(kv, kv_heads, dim, &keys.inverse());
-        let (Some(norms), Some((raw_q, raw_kv))) = (&self.head_norms, unnormed) else { return (q, kv) };
-        let kv = norms.k.heads_backward(kv, raw_kv, kv_heads, gradients);
-        (norms.q.heads_backward(q, raw_q, kv_heads * group, gradients), kv)
+        let q = rotate(grads.q, kv_heads * group, dim, &queries.inverse());
+        let kv = rotate(grads.kv, kv_heads, dim, &keys.inverse());
+        let (Some(norms), Some(raw)) = (&self.head_norms, unnormed) else { return Projected { q, kv } };
+        let kv = norms.k.heads_backward(kv, raw.kv, kv_heads, gradients);
+        Projected { q: norms.q.heads_backward(q, raw.q, kv_heads * group, gradients), kv }
     }
 
     /// The linear layers.

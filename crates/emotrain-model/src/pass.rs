@@ -64,7 +64,7 @@ impl CausalLm {
 
         let hidden = self.norm.forward(x.clone());
         let targets = among(&batch.targets, &rows);
-        let head = head_loss(&hidden, self.head_weight(), &targets, (options.factor, self.trained));
+        let head = head_loss(&hidden, self.head_weight(), &targets, options.factor, self.trained);
         if let Some(weight) = head.weight {
             gradients.add(
                 if self.head.is_some() { "lm_head.weight" } else { "model.embed_tokens.weight" },

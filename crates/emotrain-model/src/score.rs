@@ -55,7 +55,7 @@ impl<'a> Scorer<'a> {
             Form::Packed(model) => model.log_probabilities(&Batch::choices(prompts, completions)),
             Form::Cached(cached) => {
                 let (engine, last, cache) = &mut **cached;
-                let (hidden, newest) = hidden(engine, prompts, completions, (last, cache));
+                let (hidden, newest) = hidden(engine, prompts, completions, last, cache);
                 if let Some(prompt) = prompts.last() {
                     (*last, *cache) = (prompt.to_vec(), newest);
                 }
@@ -74,7 +74,8 @@ fn hidden(
     engine: &Engine,
     prompts: &[&[u32]],
     completions: &[Vec<u32>],
-    (last, cache): (&[u32], &Cache),
+    last: &[u32],
+    cache: &Cache,
 ) -> (Vec<f32>, Cache) {
     let mut feeds: Vec<Feed> = Vec::new();
     let mut before = 0;

@@ -64,7 +64,8 @@ impl Auxiliary {
         &self,
         turns: &[(&Dialogue, usize)],
         chosen: &[usize],
-        (path, key): (&Path, Key),
+        path: &Path,
+        key: Key,
     ) -> Result<Vec<usize>, PrepareError> {
         let suits = |&place: &usize| self.task().suits(turns[place].0, turns[place].1);
         let suited: Vec<usize> = chosen.iter().copied().filter(suits).collect();
@@ -82,7 +83,7 @@ impl Auxiliary {
             return Err(complaint.hint(format!("raise it, or write {name} = 0.0 under [auxiliary]")).into());
         }
         let key = key.named(self.task().as_str());
-        Ok(first(suited, count, |&place| rank(key, turns[place])))
+        Ok(first(suited, count, |&place| rank(key, turns[place].0, turns[place].1)))
     }
 
     fn nothing_to_ask(&self, path: &Path, chosen: usize) -> Complaint {
@@ -128,7 +129,7 @@ fn share(ratio: f64, count: usize) -> usize {
 }
 
 /// The rank of an utterance in a draw, independent of its place in the file.
-fn rank(key: Key, (dialogue, position): (&Dialogue, usize)) -> u64 {
+fn rank(key: Key, dialogue: &Dialogue, position: usize) -> u64 {
     key.named(&dialogue.id).with(position as u64).bits()
 }
 

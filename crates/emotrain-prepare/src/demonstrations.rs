@@ -80,7 +80,8 @@ pub(crate) fn find(
     recipe: &Recipe,
     labels: &LabelSet,
     library: Option<&Library>,
-    (content, name): (&Content, SplitKind),
+    content: &Content,
+    name: SplitKind,
 ) -> Result<Option<RetrievedDemonstrations>, PrepareError> {
     let Some(library) = library else { return Ok(None) };
     let (section, bank) = (&recipe.retrieval, &library.bank);

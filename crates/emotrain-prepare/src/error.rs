@@ -2,7 +2,7 @@
 
 use std::io;
 
-use emotrain_base::{Advice, Complaint, Fault, Problems};
+use emotrain_base::{Advice, Complaint, Problems};
 use emotrain_curriculum::CurriculumError;
 use emotrain_data::DataError;
 use emotrain_hub::HubError;
@@ -46,8 +46,8 @@ pub enum PrepareError {
     Read(#[from] io::Error),
 }
 
-impl PrepareError {
-    fn inner(&self) -> Option<&dyn Advice> {
+impl Advice for PrepareError {
+    fn passed_on(&self) -> Option<&dyn Advice> {
         Some(match self {
             Self::Unusable(error) => error,
             Self::Hub(error) => error,
@@ -60,17 +60,6 @@ impl PrepareError {
             Self::Read(error) => error,
             Self::Several(_) => return None,
         })
-    }
-}
-
-impl Advice for PrepareError {
-    fn fault(&self) -> Fault {
-        let several = || self.several().map_or(Fault::Input, Problems::fault);
-        self.inner().map_or_else(several, Advice::fault)
-    }
-
-    fn hint(&self) -> Option<String> {
-        self.inner()?.hint()
     }
 
     fn several(&self) -> Option<&Problems> {

@@ -39,6 +39,6 @@ pub use error::PrepareError;
 pub use knowledge::{KnowledgeTexts, known};
 pub use opened::Opened;
 pub use prepared::{Prepared, PreparedTraining};
-pub use purpose::{Purpose, selection};
-pub use sample_maker::{SampleMaker, Selection};
+pub use purpose::{Purpose, Selection};
+pub use sample_maker::SampleMaker;
 pub use sample_schedule::{LOSSES, Ordered, described, kept_losses, losses};

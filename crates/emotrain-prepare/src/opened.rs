@@ -15,8 +15,8 @@ use crate::demonstrations::{Library, find};
 use crate::encoded_split::EncodedSplit;
 use crate::error::PrepareError;
 use crate::knowledge::KnowledgeTexts;
-use crate::purpose::Purpose;
-use crate::sample_maker::{SampleMaker, Selection, Shown};
+use crate::purpose::{Purpose, Selection};
+use crate::sample_maker::{SampleMaker, Shown};
 
 /// The model's files, the template and the bank of a recipe. No weight is loaded, and no data read.
 pub struct Opened<'r> {
@@ -75,18 +75,19 @@ impl<'r> Opened<'r> {
     /// Those of `known`; a search that fails; every utterance that cannot be encoded.
     pub fn encode(
         &self,
-        (name, content): (SplitKind, Content),
+        name: SplitKind,
+        content: Content,
         known: Result<KnowledgeTexts, PrepareError>,
-        (purpose, selection): (Purpose, Selection<'_>),
+        selection: Selection<'_>,
     ) -> Result<EncodedSplit, PrepareError> {
         let mut problems = Problems::default();
-        let found = problems.take(find(self.recipe, &self.labels, self.library.as_ref(), (&content, name)));
+        let found = problems.take(find(self.recipe, &self.labels, self.library.as_ref(), &content, name));
         let (Some(found), Some(known)) = (found, problems.take(known)) else {
             return Err(problems.into());
         };
         let shown = Shown { found: found.as_ref(), known: &known };
         let samples = self.sample_maker.encode(&content, shown, selection)?;
-        Ok(EncodedSplit { name, purpose, content, found, known, samples })
+        Ok(EncodedSplit { name, purpose: selection.purpose, content, found, known, samples })
     }
 
     /// A split that is ready to be asked. Its samples were made to be answered.

@@ -16,7 +16,7 @@ use crate::encoded_split::{EncodedSplit, check_apart};
 use crate::error::PrepareError;
 use crate::knowledge::known;
 use crate::opened::Opened;
-use crate::purpose::{Purpose, selection};
+use crate::purpose::{Purpose, Selection};
 use crate::sample_schedule::Ordered;
 
 /// What is asked of a model.
@@ -57,7 +57,7 @@ impl<'r> Prepared<'r> {
     /// # Errors
     /// Everything that is wrong, in one go.
     pub fn new(recipe: &'r Recipe, splits: &[SplitKind], hub: Hub<'_>) -> Result<Self, PrepareError> {
-        let mut read = Read::new(recipe, (splits, Trains::No), hub)?;
+        let mut read = Read::new(recipe, splits, Trains::No, hub)?;
         read.finish(hub.listener())?;
         Ok(Self { opened: read.opened, splits: read.splits })
     }
@@ -74,7 +74,7 @@ impl<'r> PreparedTraining<'r> {
     /// # Errors
     /// Everything that is wrong, in one go.
     pub fn new(recipe: &'r Recipe, measured: &[SplitKind], hub: Hub<'_>) -> Result<Self, PrepareError> {
-        let mut read = Read::new(recipe, (measured, Trains::Yes), hub)?;
+        let mut read = Read::new(recipe, measured, Trains::Yes, hub)?;
         let train = read.splits.iter().find(|split| split.purpose == Purpose::Training);
         let order = Ordered::new(recipe, &read.opened.labels);
         let schedule = train.map(|train| order.schedule(train, Some(&BTreeMap::new())));
@@ -125,7 +125,8 @@ struct Read<'r> {
 impl<'r> Read<'r> {
     fn new(
         recipe: &'r Recipe,
-        (answered, trains): (&[SplitKind], Trains),
+        answered: &[SplitKind],
+        trains: Trains,
         hub: Hub<'_>,
     ) -> Result<Self, PrepareError> {
         device::set_threads(recipe.model.num_threads);
@@ -144,9 +145,9 @@ impl<'r> Read<'r> {
         };
         let mut splits = Vec::new();
         for ((name, content), (_, purpose)) in contents.into_iter().zip(wanted) {
-            let selection = selection(recipe, (name, purpose), &auxiliary);
+            let selection = Selection::new(recipe, name, purpose, &auxiliary);
             let known = known(recipe, &content, name);
-            splits.extend(problems.take(opened.encode((name, content), known, (purpose, selection))));
+            splits.extend(problems.take(opened.encode(name, content, known, selection)));
         }
         problems.take(check_apart(&splits));
         Ok(Self { opened, auxiliary, splits, problems })

@@ -6,7 +6,6 @@ use emotrain_prompt::Answers;
 use emotrain_recipe::Recipe;
 
 use crate::auxiliary::Auxiliary;
-use crate::sample_maker::Selection;
 
 /// What the samples of a file are for. It alone, not the name of the split, decides what they hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,29 +16,40 @@ pub enum Purpose {
     Answering,
 }
 
-/// Training samples are drawn with the run's seed, and auxiliary ones come with them; what is measured is the same
-/// whatever the seed, and whatever the split is called.
-pub fn selection<'a>(
-    recipe: &Recipe,
-    (name, purpose): (SplitKind, Purpose),
-    auxiliary: &'a [Auxiliary],
-) -> Selection<'a> {
-    let (limit, completion_only) = (name.limit(&recipe.data), recipe.train.completion_only_loss);
-    match purpose {
-        Purpose::Training => {
-            let key = Key::new(recipe.train.seed).named(SplitKind::Train.as_str());
-            Selection { answers: Answers::Given, labelled_only: true, limit, key, completion_only, auxiliary }
-        }
-        Purpose::Answering => {
-            let key = Key::new(0).named(SplitKind::Test.as_str());
-            Selection {
-                answers: Answers::Withheld,
-                labelled_only: true,
-                limit,
-                key,
-                completion_only,
-                auxiliary: &[],
-            }
+/// Which samples of a file, and in which form.
+#[derive(Clone, Copy, Debug)]
+pub struct Selection<'a> {
+    /// What they are for.
+    pub purpose: Purpose,
+    /// Whether utterances without a label are left out.
+    pub labelled_only: bool,
+    /// At most this many, drawn by the key.
+    pub limit: Option<usize>,
+    /// What is drawn is a function of it.
+    pub key: Key,
+    /// Whether the loss counts the answer alone.
+    pub completion_only: bool,
+    /// What is asked of some utterances besides.
+    pub auxiliary: &'a [Auxiliary],
+}
+
+impl<'a> Selection<'a> {
+    /// What a purpose makes of a split. Training samples are drawn with the run's seed, and auxiliary ones come with
+    /// them; what is measured is the same whatever the seed, and whatever the split is called.
+    pub fn new(recipe: &Recipe, name: SplitKind, purpose: Purpose, auxiliary: &'a [Auxiliary]) -> Self {
+        let (key, auxiliary) = match purpose {
+            Purpose::Training => (Key::new(recipe.train.seed).named(SplitKind::Train.as_str()), auxiliary),
+            Purpose::Answering => (Key::new(0).named(SplitKind::Test.as_str()), &[][..]),
+        };
+        let (limit, completion_only) = (name.limit(&recipe.data), recipe.train.completion_only_loss);
+        Self { purpose, labelled_only: true, limit, key, completion_only, auxiliary }
+    }
+
+    /// Whether samples hold their answers.
+    pub(crate) fn answers(&self) -> Answers {
+        match self.purpose {
+            Purpose::Training => Answers::Given,
+            Purpose::Answering => Answers::Withheld,
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::content::Content;
 use crate::demonstrations::RetrievedDemonstrations;
 use crate::error::PrepareError;
 use crate::knowledge::KnowledgeTexts;
+use crate::purpose::Selection;
 
 /// Tokens that end a document in the vocabularies of base models; the end of a chat turn is another one.
 const END_OF_TEXT: [&str; 2] = ["<|endoftext|>", "<|end_of_text|>"];
@@ -39,24 +40,7 @@ pub enum SampleMaker {
     },
 }
 
-/// Which samples of a file, and in which form.
-#[derive(Clone, Copy, Debug)]
-pub struct Selection<'a> {
-    /// Whether samples hold their answers.
-    pub answers: Answers,
-    /// Whether utterances without a label are left out.
-    pub labelled_only: bool,
-    /// At most this many, drawn by the key.
-    pub limit: Option<usize>,
-    /// What is drawn is a function of it.
-    pub key: Key,
-    /// Whether the loss counts the answer alone.
-    pub completion_only: bool,
-    /// The auxiliary questions.
-    pub auxiliary: &'a [Auxiliary],
-}
-
-/// What prompts show in addition to the dialogues of a file.
+/// What prompts show besides the dialogues of a file.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shown<'a> {
     pub(crate) found: Option<&'a RetrievedDemonstrations>,
@@ -116,10 +100,10 @@ impl SampleMaker {
     ) -> Result<Vec<Sample>, PrepareError> {
         match (self, content) {
             (Self::Emotions(encoder), Content::Dialogues(split)) => {
-                utterances(encoder, (split, beside), selection)
+                utterances(encoder, split, beside, selection)
             }
             (Self::Text { tokenizer, end, length }, Content::Documents(text)) => {
-                let sequences = sequences(tokenizer, text, (*end, *length))?;
+                let sequences = sequences(tokenizer, text, *end, *length)?;
                 let chosen = draw((0..sequences.len()).collect(), selection.limit, selection.key);
                 Ok(chosen.into_iter().map(|at| sequences[at].clone()).collect())
             }
@@ -146,20 +130,21 @@ impl SampleMaker {
 
 fn utterances(
     encoder: &Encoder,
-    (split, beside): (&Split, Shown<'_>),
+    split: &Split,
+    beside: Shown<'_>,
     selection: Selection<'_>,
 ) -> Result<Vec<Sample>, PrepareError> {
     let turns = split.dialogues.iter();
     let turns = turns.flat_map(|dialogue| (0..dialogue.utterances.len()).map(move |at| (dialogue, at)));
     let turns: Vec<_> = turns.collect();
-    let samples: Vec<Result<Sample, (Task, PromptError)>> = asked(encoder, (&turns, &split.path), selection)?
+    let samples: Vec<Result<Sample, (Task, PromptError)>> = asked(encoder, &turns, &split.path, selection)?
         .into_par_iter()
         .map(|(at, encoder)| {
             let (dialogue, position) = turns[at];
             let demonstrations = beside.found.map_or(&[][..], |found| &found.shown[at]);
             let knowledge = &beside.known.texts(dialogue, position);
             let question = Question { dialogue, position, demonstrations, knowledge };
-            let sample = encoder.encode_question(selection.answers, question);
+            let sample = encoder.encode_question(selection.answers(), question);
             sample.map_err(|error| (encoder.template().task(), error))
         })
         .collect();
@@ -178,7 +163,7 @@ fn utterances(
     }
     problems.finish()?;
     let mut samples: Vec<Sample> = good.into_iter().filter_map(Result::ok).collect();
-    if selection.answers == Answers::Given && !selection.completion_only {
+    if selection.answers() == Answers::Given && !selection.completion_only {
         for sample in &mut samples {
             sample.prompt_len = 0;
         }
@@ -190,7 +175,8 @@ fn utterances(
 /// behind the one about its emotion.
 fn asked<'a>(
     encoder: &'a Encoder,
-    (turns, path): (&[(&Dialogue, usize)], &Path),
+    turns: &[(&Dialogue, usize)],
+    path: &Path,
     selection: Selection<'a>,
 ) -> Result<Vec<(usize, &'a Encoder)>, PrepareError> {
     // An utterance without a label is context, unless labels are what is wanted.
@@ -201,7 +187,7 @@ fn asked<'a>(
     let mut asked: Vec<(usize, &Encoder)> = chosen.iter().map(|&at| (at, encoder)).collect();
     let mut problems = Problems::default();
     for auxiliary in selection.auxiliary {
-        let drawn = problems.take(auxiliary.draw(turns, &chosen, (path, selection.key)));
+        let drawn = problems.take(auxiliary.draw(turns, &chosen, path, selection.key));
         asked.extend(drawn.into_iter().flatten().map(|at| (at, &auxiliary.encoder)));
     }
     problems.finish()?;
@@ -213,7 +199,8 @@ fn asked<'a>(
 fn sequences(
     tokenizer: &ChatTokenizer,
     text: &TextSplit,
-    (end, length): (u32, usize),
+    end: u32,
+    length: usize,
 ) -> Result<Vec<Sample>, PrepareError> {
     let encoded: Result<Vec<Vec<u32>>, PromptError> =
         text.documents.par_iter().map(|document| tokenizer.encode(document)).collect();

@@ -129,13 +129,16 @@ fn members(dialogues: &[Dialogue], samples: &[Sample]) -> Vec<Vec<usize>> {
 pub fn losses(
     model: &CausalLm,
     samples: &[Sample],
-    (run, resume): (&RunDir, bool),
-    (recipe, listener): (&Recipe, &dyn Listener),
+    run: &RunDir,
+    recipe: &Recipe,
+    listener: &dyn Listener,
 ) -> Result<Option<BTreeMap<String, f64>>, PrepareError> {
     if source(&recipe.curriculum) != DifficultySource::Loss {
         return Ok(None);
     }
-    if resume && let Some(kept) = kept_losses(run.path())? {
+    if recipe.save.resume_from_checkpoint.is_some()
+        && let Some(kept) = kept_losses(run.path())?
+    {
         return Ok(Some(kept));
     }
     listener.say("measuring the untrained model's loss on every dialogue");

@@ -124,41 +124,12 @@ impl Encoder {
         Ok(self)
     }
 
-    /// Encodes an utterance with its true label as the answer, without demonstrations.
+    /// Encodes an utterance, with its true label as the answer if it is [given](Answers::Given). Demonstrations beyond
+    /// `retrieval.k` are not shown, and without [`Encoder::with_demonstrations`] none are.
     ///
     /// # Errors
-    /// [`PromptError::MissingLabel`] and the errors of [`Encoder::encode_prompt`].
-    pub fn encode(&self, dialogue: &Dialogue, position: usize) -> Result<Sample, PromptError> {
-        self.encode_as(Answers::Given, dialogue, position)
-    }
-
-    /// Encodes an utterance without an answer and demonstrations, as in evaluation.
-    ///
-    /// # Errors
-    /// [`PromptError::NoUtterance`], [`PromptError::TooLong`], [`PromptError::SpecialToken`], and errors of template
-    /// and tokenizer.
-    pub fn encode_prompt(&self, dialogue: &Dialogue, position: usize) -> Result<Sample, PromptError> {
-        self.encode_as(Answers::Withheld, dialogue, position)
-    }
-
-    /// [`Encoder::encode`] or [`Encoder::encode_prompt`].
-    ///
-    /// # Errors
-    /// Their errors.
-    pub fn encode_as(
-        &self,
-        answers: Answers,
-        dialogue: &Dialogue,
-        position: usize,
-    ) -> Result<Sample, PromptError> {
-        self.encode_question(answers, Question::new(dialogue, position))
-    }
-
-    /// Encodes an utterance with its demonstrations: those beyond `retrieval.k` are not shown, and without
-    /// [`Encoder::with_demonstrations`] none are.
-    ///
-    /// # Errors
-    /// The errors of [`Encoder::encode`] or [`Encoder::encode_prompt`].
+    /// [`PromptError::NoUtterance`], [`PromptError::TooLong`], [`PromptError::SpecialToken`], errors of template and
+    /// tokenizer; with the answer also [`PromptError::MissingLabel`].
     pub fn encode_question(&self, answers: Answers, question: Question<'_>) -> Result<Sample, PromptError> {
         let (mut sample, answer) = self.sample(question)?;
         if answers == Answers::Given {

@@ -8,7 +8,7 @@ mod chats;
 use std::time::Instant;
 
 use emotrain_data::{Dialogue, Label, LabelSet, Utterance};
-use emotrain_prompt::{ChatTokenizer, Encoder, Sample, Task, Template, TokenizerFiles};
+use emotrain_prompt::{Answers, ChatTokenizer, Encoder, Question, Sample, Task, Template, TokenizerFiles};
 use emotrain_recipe::{LabelSetName, PromptSection, PromptSlots, PromptTemplate};
 
 fn tokenizer(name: &str) -> ChatTokenizer {
@@ -38,7 +38,8 @@ fn check_answer(tokenizer: &ChatTokenizer, enable_thinking: bool, answer: &str) 
     for (task, said) in
         [(Task::Emotion, "neutral"), (Task::SpeakerIdentification, "Rosa"), (Task::EmotionImpact, "neutral")]
     {
-        let sample = encoder(tokenizer, task, enable_thinking).encode(&bakery(9), 7).unwrap();
+        let (encoder, dialogue) = (encoder(tokenizer, task, enable_thinking), bakery(9));
+        let sample = encoder.encode_question(Answers::Given, Question::new(&dialogue, 7)).unwrap();
         let answer = answer.replace("neutral", said);
         assert_eq!(tokenizer.decode(sample.completion()).unwrap(), answer, "{task:?}");
     }
@@ -54,7 +55,9 @@ fn check_speed(tokenizer: &ChatTokenizer) {
     let encoder = encoder(tokenizer, Task::Emotion, false);
     let dialogue = bakery(10);
     let start = Instant::now();
-    let samples: Vec<Sample> = (0..1109).map(|at| encoder.encode(&dialogue, at % 10).unwrap()).collect();
+    let question = |at: usize| Question::new(&dialogue, at % 10);
+    let samples: Vec<Sample> =
+        (0..1109).map(|at| encoder.encode_question(Answers::Given, question(at)).unwrap()).collect();
     let seconds = start.elapsed().as_secs_f64();
     assert_eq!(samples.len(), 1109);
     assert!(seconds < 10.0, "1,109 prompts took {seconds:.1} s");

@@ -18,16 +18,22 @@ pub(crate) mod path {
     }
 }
 
-/// `Option<String>`, `""` for `None`.
+/// An optional text, or what is read from one; `""` for `None`.
 pub(crate) mod text {
     use serde::{Deserialize, Deserializer, Serializer};
 
-    pub(crate) fn serialize<S: Serializer>(text: &Option<String>, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(text.as_deref().unwrap_or_default())
+    pub(crate) fn serialize<T: Clone, S: Serializer>(value: &Option<T>, to: S) -> Result<S::Ok, S::Error>
+    where
+        String: From<T>,
+    {
+        to.serialize_str(&value.clone().map_or_else(String::new, String::from))
     }
 
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
-        String::deserialize(from).map(|text| Some(text).filter(|text| !text.is_empty()))
+    pub(crate) fn deserialize<'de, T: From<String>, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<T>, D::Error> {
+        let text = String::deserialize(from)?;
+        Ok((!text.is_empty()).then(|| T::from(text)))
     }
 }
 
@@ -56,21 +62,5 @@ pub(crate) mod count {
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<usize>, D::Error> {
         usize::deserialize(from).map(|count| (count > 0).then_some(count))
-    }
-}
-
-/// `Option<ResumeFrom>`, `""` for `None`.
-pub(crate) mod resume {
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    use crate::choices::ResumeFrom;
-
-    pub(crate) fn serialize<S: Serializer>(from: &Option<ResumeFrom>, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(&from.clone().map_or_else(String::new, String::from))
-    }
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<ResumeFrom>, D::Error> {
-        let text = String::deserialize(from)?;
-        Ok((!text.is_empty()).then(|| ResumeFrom::from(text)))
     }
 }

@@ -8,24 +8,7 @@ use crate::path::{is_toml, joined};
 use crate::places::Places;
 use crate::problem::{Fault, Findings, Origin};
 use crate::raw::{RawRecipe, RawSection, RawValue};
-use crate::vocabulary::Section;
-
-/// The text of a named curriculum.
-fn builtin(name: &str) -> Option<&'static str> {
-    Some(match name {
-        "none" => include_str!("../../../curriculum/none.toml"),
-        "prc_emo" => include_str!("../../../curriculum/prc_emo.toml"),
-        "wes" => include_str!("../../../curriculum/wes.toml"),
-        "es" => include_str!("../../../curriculum/es.toml"),
-        "reverse" => include_str!("../../../curriculum/reverse.toml"),
-        "random_buckets" => include_str!("../../../curriculum/random_buckets.toml"),
-        "length" => include_str!("../../../curriculum/length.toml"),
-        "speakers" => include_str!("../../../curriculum/speakers.toml"),
-        "file" => include_str!("../../../curriculum/file.toml"),
-        "loss" => include_str!("../../../curriculum/loss.toml"),
-        _ => return None,
-    })
-}
+use crate::section::{Section, named_curriculum};
 
 /// The key that selects a curriculum, within its section.
 pub(crate) const NAME: &str = "name";
@@ -82,7 +65,7 @@ impl Choice {
 
     /// Reads the curriculum. An unknown name is reported by the check of the key's value.
     pub(crate) fn open(self, places: &Places, findings: &mut Findings) -> Option<Overlay> {
-        if let Some(text) = builtin(&self.name) {
+        if let Some(text) = named_curriculum(&self.name) {
             return Some(Overlay { raw: RawRecipe::parse(text), file: None, origin: self.origin });
         }
         if !is_toml(&self.name) || self.name.starts_with('~') {
@@ -126,7 +109,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::vocabulary::CURRICULA;
+    use crate::section::CURRICULA;
 
     #[test]
     fn every_file_of_the_folder_has_its_name() {
@@ -141,7 +124,7 @@ mod tests {
     #[test]
     fn every_named_curriculum_holds_keys_of_its_section_alone() {
         for name in CURRICULA {
-            let raw = RawRecipe::parse(builtin(name).unwrap());
+            let raw = RawRecipe::parse(named_curriculum(name).unwrap());
             assert!(raw.syntax.is_empty() && raw.strays.is_empty(), "{name}");
             assert_eq!(raw.sections.len(), 1, "{name}");
             let section = Section::find(SECTION).unwrap();

@@ -9,7 +9,7 @@ use crate::path::joined;
 use crate::places::Places;
 use crate::problem::{Fault, Findings, Origin, Position};
 use crate::raw::{RawKey, RawRecipe, RawValue};
-use crate::vocabulary::EXTENDS;
+use crate::section::EXTENDS;
 
 /// A recipe and those it extends, the recipe itself first.
 #[derive(Debug)]

@@ -251,7 +251,8 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::{KEYS, Meaning, SECTIONS, WORDS};
-    use crate::vocabulary::{Kind, Section, sections_with};
+    use crate::key::Kind;
+    use crate::section::{Section, sections_with};
 
     #[test]
     fn every_foreign_key_leads_to_a_key_and_is_none_itself() {

@@ -9,13 +9,14 @@ use toml::{Table, Value};
 
 use crate::curriculum::{self, Choice, Overlay};
 use crate::extends::Layers;
+use crate::key::Key;
 use crate::overrides::{self, Override};
 use crate::path::joined;
 use crate::places::{Places, is_relative_path};
 use crate::problem::{Fault, Findings, Origin, Position};
 use crate::raw::{RawKey, RawRecipe, RawSection, RawValue};
+use crate::section::{KNOWLEDGE, SECTIONS, Section};
 use crate::unknown::Unknown;
-use crate::vocabulary::{KNOWLEDGE, Key, SECTIONS, Section};
 use crate::{DEFAULT_TOML, unknown, values};
 
 /// The value of every key of the vocabulary.

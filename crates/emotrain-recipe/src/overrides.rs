@@ -4,11 +4,12 @@ use toml::Value;
 use toml::de::DeValue;
 
 use crate::foreign::{self, Meaning};
+use crate::key::Kind;
 use crate::problem::Fault;
 use crate::raw::plain;
+use crate::section::{KNOWLEDGE, Section};
 use crate::suggest::{did_you_mean, folded};
 use crate::unknown::{self, Unknown};
-use crate::vocabulary::{KNOWLEDGE, Kind, Section};
 
 /// How an override is written.
 const FORM: &str = "write section.key=value";

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::key::Kind;
 use crate::path::is_toml;
 use crate::problem::Origin;
-use crate::vocabulary::Kind;
 
 /// The folders that paths of a recipe are relative to.
 #[derive(Clone, Debug, PartialEq)]

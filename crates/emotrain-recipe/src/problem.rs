@@ -119,6 +119,25 @@ impl Fault {
     }
 }
 
+/// Violated rules between keys: each with the keys (`section.key`) that disagree, the one to blame first.
+#[derive(Debug, Default)]
+pub(crate) struct Violations(Vec<(Vec<String>, Fault)>);
+
+impl Violations {
+    pub(crate) fn add(&mut self, keys: &[&str], fault: Fault) {
+        self.0.push((keys.iter().map(ToString::to_string).collect(), fault));
+    }
+}
+
+impl IntoIterator for Violations {
+    type Item = (Vec<String>, Fault);
+    type IntoIter = std::vec::IntoIter<Self::Item>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
 /// Collects the problems of one recipe.
 #[derive(Debug)]
 pub(crate) struct Findings {

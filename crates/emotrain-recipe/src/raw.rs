@@ -9,8 +9,8 @@ use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Value};
 
 use crate::problem::{Fault, Position};
+use crate::section::{EXTENDS, KNOWLEDGE, Section};
 use crate::syntax;
-use crate::vocabulary::{EXTENDS, KNOWLEDGE, Section};
 
 /// The parsed file.
 #[derive(Debug, Default)]

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use toml::Table;
 
 use crate::problem::Fault;
-use crate::sections::{
+use crate::section::{
     AuxiliarySection, CurriculumSection, DataSection, EvalSection, InterpretSection, KnowledgeSection,
     LoggingSection, LoraSection, ModelSection, PromptSection, RetrievalSection, SaveSection, TrainSection,
 };

@@ -1,6 +1,6 @@
 //! The JSON Schema of recipes, for editors that complete and check TOML.
 //!
-//! Names and values come from [`crate::vocabulary`], defaults and descriptions from
+//! Names and values come from [`crate::section`], defaults and descriptions from
 //! `recipes/default.toml`.
 
 use std::ops::Bound::{self, Excluded, Included, Unbounded};
@@ -9,8 +9,9 @@ use serde_json::{Map, Value, json};
 use toml_edit::{DocumentMut, RawString, Table};
 
 use crate::DEFAULT_TOML;
+use crate::key::{Key, Kind};
 use crate::merge::Merged;
-use crate::vocabulary::{EXTENDS, KNOWLEDGE, Key, Kind, SECTIONS, Section};
+use crate::section::{EXTENDS, KNOWLEDGE, SECTIONS, Section};
 
 /// The JSON Schema (draft 2020-12) of a recipe file, without references.
 ///

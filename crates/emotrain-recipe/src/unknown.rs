@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::foreign::{self, Meaning};
 use crate::problem::Fault;
+use crate::section::{EXTENDS, KNOWLEDGE, SECTIONS, Section, sections_with};
 use crate::suggest::{did_you_mean, folded, nearest};
-use crate::vocabulary::{EXTENDS, KNOWLEDGE, SECTIONS, Section, sections_with};
 
 /// An unknown name and the probable intention.
 #[derive(Debug)]

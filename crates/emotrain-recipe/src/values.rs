@@ -6,12 +6,12 @@ use std::ops::RangeBounds as _;
 
 use toml::Value;
 
-use crate::choices::DeviceChoice;
 use crate::foreign;
+use crate::key::{Key, Kind};
 use crate::path::is_toml;
 use crate::problem::Fault;
+use crate::section::DeviceChoice;
 use crate::suggest::{did_you_mean, either, folded, nearest, quoted};
-use crate::vocabulary::{Key, Kind};
 
 /// The maximum length of a text that a message quotes in full, in characters.
 const QUOTED: usize = 60;

@@ -243,12 +243,12 @@ impl Builder {
             Some(embedder) => {
                 let encoder = embedder.identity();
                 let mut journal = Journal::open(&stage.journal(), &encoder, embedder.dimensions())?;
-                self.encode(embedder, old.as_ref(), &mut journal, (&mut built, report))?;
+                built = self.encode(embedder, old.as_ref(), &mut journal, report)?;
                 let keys: Vec<TextKey> =
                     self.demonstrations.iter().map(|one| TextKey::exact(&one.text)).collect();
                 let rows = keys.iter().map(|key| vector(*key, old.as_ref(), &journal));
                 let path = stage.file(VECTORS);
-                Some(write_vectors(&path, (&encoder, embedder.dimensions()), &keys, rows)?)
+                Some(write_vectors(&path, &encoder, embedder.dimensions(), &keys, rows)?)
             }
         };
         let path = stage.file(DEMONSTRATIONS);
@@ -267,7 +267,7 @@ impl Builder {
         manifest.write(stage.folder())?;
         if let Some(parameters) = self.index {
             let bank = Bank::open(stage.folder())?;
-            index::write(&bank, (parameters, old.as_ref()), &mut |done, texts| {
+            index::write(&bank, parameters, old.as_ref(), &mut |done, texts| {
                 report(Progress { step: BuildStep::Index, done, texts });
             })?;
         }
@@ -288,14 +288,14 @@ impl Builder {
         }
     }
 
-    /// Encodes the texts that have no vector in the old bank or the journal.
+    /// Encodes the texts that have no vector in the old bank or the journal; returns how many there were of each.
     fn encode(
         &self,
         embedder: &dyn Embedder,
         old: Option<&Bank>,
         journal: &mut Journal,
-        (built, report): (&mut Built, &mut dyn FnMut(Progress)),
-    ) -> Result<(), RetrievalError> {
+        report: &mut dyn FnMut(Progress),
+    ) -> Result<Built, RetrievalError> {
         let mut texts: IndexMap<TextKey, &str> = IndexMap::new();
         for one in &self.demonstrations {
             texts.entry(TextKey::exact(&one.text)).or_insert(&one.text);
@@ -304,7 +304,7 @@ impl Builder {
         texts.retain(|key, _| old.is_none_or(|bank| bank.with_exact_text(*key).is_none()));
         // Texts of similar length together: an encoder pads a batch to its longest.
         texts.sort_by(|_, one, _, other| one.len().cmp(&other.len()).then(one.cmp(other)));
-        built.reused = all - texts.len();
+        let mut built = Built { count: self.demonstrations.len(), encoded: 0, reused: all - texts.len() };
         let texts: Vec<(TextKey, &str)> = texts.into_iter().collect();
         // A batch is encoded as a whole or not at all, so that a resumed build gives the same vectors as an
         // uninterrupted one.
@@ -319,7 +319,7 @@ impl Builder {
             }
             report(Progress { step: BuildStep::Vectors, done: built.encoded + built.reused, texts: all });
         }
-        Ok(())
+        Ok(built)
     }
 }
 

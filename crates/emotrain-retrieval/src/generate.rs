@@ -123,7 +123,8 @@ impl<'a> DialogueGeneration<'a> {
     /// Files that cannot be read or written.
     pub fn open(
         plan: &'a GeneratePlan,
-        (labels, bank): (&'a LabelSet, Option<&Bank>),
+        labels: &'a LabelSet,
+        bank: Option<&Bank>,
         folder: &Path,
     ) -> Result<Self, RetrievalError> {
         let state = GenerationState::open(folder, labels)?;

@@ -28,7 +28,7 @@ pub(crate) fn open(bank: &Bank, ef_search: usize) -> Result<Graph, RetrievalErro
         return Err(fail(BankProblem::OtherContent { found, expected }));
     }
     let duplicates = DuplicateTexts::new(vectors, bank.by_exact_text());
-    Graph::open(bytes, vectors, duplicates, (record.parameters(), ef_search))
+    Graph::open(bytes, vectors, duplicates, record.parameters(), ef_search)
         .map_err(|fault| fail(BankProblem::BadIndex(fault)))
 }
 
@@ -52,7 +52,7 @@ pub fn add_index(
     }
     // The bank opens without its index, which may be what has to be repaired.
     manifest.index = None;
-    write(&Bank::open_as(folder, manifest)?, (parameters, None), report)
+    write(&Bank::open_as(folder, manifest)?, parameters, None, report)
 }
 
 /// Removes a bank's index.
@@ -80,7 +80,8 @@ pub fn remove_index(folder: &Path) -> Result<(), RetrievalError> {
 /// The errors of [`add_index`].
 pub(crate) fn write(
     bank: &Bank,
-    (parameters, old): (HnswParameters, Option<&Bank>),
+    parameters: HnswParameters,
+    old: Option<&Bank>,
     report: &mut dyn FnMut(usize, usize),
 ) -> Result<usize, RetrievalError> {
     let (folder, record) = (bank.folder(), &bank.manifest().vectors);
@@ -92,7 +93,7 @@ pub(crate) fn write(
     let nodes = DuplicateTexts::new(vectors, bank.by_exact_text()).firsts;
     let old = old.filter(|old| can_grow(old, vectors, parameters)).and_then(Bank::index_bytes);
     let old = old.map(|bytes| &bytes[..]);
-    let bytes = build(vectors, &nodes, (parameters, old), &mut |done| report(done, nodes.len()))
+    let bytes = build(vectors, &nodes, parameters, old, &mut |done| report(done, nodes.len()))
         .map_err(|fault| RetrievalError::bank(&path, BankProblem::BadIndex(fault)))?;
     let index = IndexRecord {
         kind: IndexRecord::HNSW.to_owned(),

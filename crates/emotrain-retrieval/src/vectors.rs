@@ -185,13 +185,13 @@ fn bad_vector(row: usize, vector: &[f32]) -> Option<BankProblem> {
 /// A full disk, or an error of `rows`.
 pub(crate) fn write_vectors<'a>(
     path: &Path,
-    encoder: (&str, usize),
+    encoder: &str,
+    width: usize,
     texts: &[TextKey],
     rows: impl Iterator<Item = Result<std::borrow::Cow<'a, [f32]>, RetrievalError>>,
 ) -> Result<VectorsRecord, RetrievalError> {
     let fail = |error: std::io::Error| RetrievalError::write(path, &error);
-    let (identity, width) = encoder;
-    let header = header(identity, texts.len(), width);
+    let header = header(encoder, texts.len(), width);
     let mut out = BufWriter::with_capacity(1 << 20, fs_err::File::create(path).map_err(fail)?);
     out.write_all(&header).map_err(fail)?;
     let mut codes: Vec<i8> = Vec::with_capacity(texts.len() * width);
@@ -214,7 +214,7 @@ pub(crate) fn write_vectors<'a>(
     file.sync_all().map_err(fail)?;
     let bytes = file.metadata().map_err(fail)?.len();
     let sha256 = sha256_file(path)?;
-    Ok(VectorsRecord { encoder: identity.to_owned(), dimensions: width, bytes, sha256 })
+    Ok(VectorsRecord { encoder: encoder.to_owned(), dimensions: width, bytes, sha256 })
 }
 
 fn write_floats(out: &mut impl Write, values: &[f32]) -> std::io::Result<()> {

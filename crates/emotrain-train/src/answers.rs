@@ -14,12 +14,17 @@ use crate::validate::Questions;
 pub struct AnswerReader {
     chat: ChatTokenizer,
     end_of_turn: u32,
+    labels: LabelSet,
 }
 
 impl AnswerReader {
     /// For the questions of this encoder.
     pub fn new(encoder: &Encoder) -> Self {
-        Self { chat: encoder.chat().clone(), end_of_turn: encoder.end_of_turn() }
+        Self {
+            chat: encoder.chat().clone(),
+            end_of_turn: encoder.end_of_turn(),
+            labels: encoder.labels().clone(),
+        }
     }
 
     /// The label that the likeliest answer to each question names, `None` where it names none. An answer ends with
@@ -30,8 +35,8 @@ impl AnswerReader {
     pub fn ask(
         &self,
         model: &CausalLm,
-        (questions, batch_size): (&Questions, usize),
-        labels: &LabelSet,
+        questions: &Questions,
+        batch_size: usize,
         progress: &mut dyn FnMut(usize),
     ) -> Result<Vec<Option<Label>>, TrainError> {
         let config = GenerationConfig {
@@ -54,7 +59,7 @@ impl AnswerReader {
         let mut done = 0;
         while !generation.is_idle() {
             for (number, answer) in generation.step(&mut |_| ControlFlow::Continue(()))? {
-                found[order[number]] = self.read(&answer, &questions.completions, labels)?;
+                found[order[number]] = self.read(&answer, &questions.completions)?;
                 done += 1;
                 progress(done);
             }
@@ -63,18 +68,13 @@ impl AnswerReader {
     }
 
     /// The label whose tokens the answer is, or whose word its text is.
-    fn read(
-        &self,
-        answer: &Generated,
-        completions: &[Vec<u32>],
-        labels: &LabelSet,
-    ) -> Result<Option<Label>, TrainError> {
+    fn read(&self, answer: &Generated, completions: &[Vec<u32>]) -> Result<Option<Label>, TrainError> {
         let Finish::StopToken(stop) = answer.finish else { return Ok(None) };
         let is_it = |completion: &Vec<u32>| completion.split_last() == Some((&stop, answer.ids.as_slice()));
         if let Some(index) = completions.iter().position(is_it) {
             return Ok(Some(Label::from_index(index)));
         }
-        Ok(labels.resolve(self.chat.decode_text(&answer.ids)?.trim()))
+        Ok(self.labels.resolve(self.chat.decode_text(&answer.ids)?.trim()))
     }
 }
 
@@ -91,10 +91,10 @@ mod tests {
         let chat = ChatTokenizer::new(TokenizerFiles::from_folder(&nano).unwrap()).unwrap();
         let end_of_turn = *chat.stop_tokens().last().unwrap();
         let labels = LabelSet::builtin(LabelSetName::Meld);
-        let reader = AnswerReader { chat, end_of_turn };
+        let reader = AnswerReader { chat, end_of_turn, labels: labels.clone() };
         let completions = [vec![9_999, end_of_turn], vec![9_998, 9_997, end_of_turn]];
         let read = |ids: Vec<u32>, finish| {
-            reader.read(&Generated { ids, finish }, &completions, &labels).unwrap().map(Label::index)
+            reader.read(&Generated { ids, finish }, &completions).unwrap().map(Label::index)
         };
         let ended = Finish::StopToken(end_of_turn);
         assert_eq!(read(vec![9_998, 9_997], ended), Some(1));

@@ -43,7 +43,8 @@ pub(crate) fn save(
     run: &RunDir,
     model: &mut CausalLm,
     optimizer: &AdamWOptimizer,
-    (state, keep): (&State, usize),
+    state: &State,
+    keep: usize,
 ) -> Result<PathBuf, TrainError> {
     let path = run.step(state.step);
     write_folder(&path, |stage| {

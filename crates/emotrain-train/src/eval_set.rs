@@ -133,7 +133,7 @@ pub fn ask(
         (OutputType::GenerateUntil, Some(reader)) => {
             let mut meter = terms.listener.progress(&format!("{what} answers"), count, Parts::Samples);
             let batch_size = section.per_device_eval_batch_size;
-            reader.ask(model, (questions, batch_size), terms.labels, &mut |done| meter.set(done))?
+            reader.ask(model, questions, batch_size, &mut |done| meter.set(done))?
         }
         (OutputType::GenerateUntil | OutputType::MultipleChoice, _) => {
             scored.iter().map(|one| Some(one.predicted)).collect()

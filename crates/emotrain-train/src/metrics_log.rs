@@ -41,11 +41,7 @@ impl MetricsLog {
     ///
     /// # Errors
     /// A file that cannot be read or written.
-    pub(crate) fn open(
-        run: &RunDir,
-        recipe: &Recipe,
-        (step, time): (usize, f64),
-    ) -> Result<Self, TrainError> {
+    pub(crate) fn open(run: &RunDir, recipe: &Recipe, step: usize, time: f64) -> Result<Self, TrainError> {
         let report_to = &recipe.logging.report_to;
         let mut log = Self { jsonl: None, tensorboard: None };
         if report_to.contains(&Reporter::Jsonl) {
@@ -74,7 +70,8 @@ impl MetricsLog {
     pub(crate) fn write(
         &mut self,
         group: &str,
-        (step, time): (usize, f64),
+        step: usize,
+        time: f64,
         scalars: &[(String, f64)],
     ) -> Result<(), TrainError> {
         if let Some((path, file)) = &mut self.jsonl {
@@ -84,7 +81,7 @@ impl MetricsLog {
             file.write_all(line.as_bytes()).map_err(|error| WriteError::new(path, &error))?;
         }
         if let Some((path, writer)) = &mut self.tensorboard {
-            events(writer, group, (step, time), scalars).map_err(|error| WriteError::new(path, &error))?;
+            events(writer, group, step, time, scalars).map_err(|error| WriteError::new(path, &error))?;
         }
         Ok(())
     }
@@ -133,7 +130,8 @@ fn begin_events(
 fn events(
     writer: &mut RecordWriter<BufWriter<fs_err::File>>,
     group: &str,
-    (step, time): (usize, f64),
+    step: usize,
+    time: f64,
     scalars: &[(String, f64)],
 ) -> std::io::Result<()> {
     for (name, value) in scalars {

@@ -60,15 +60,16 @@ impl RunReport {
     }
 }
 
-/// The untrained model's scores, measured once in the life of a run and kept in its folder; none where the recipe does
-/// not ask for them.
+/// The untrained model's scores, measured once in the life of a run and kept in its folder, where a resumed run
+/// finds them; none where the recipe does not ask for them.
 ///
 /// # Errors
 /// A score that is not finite; a file that is damaged or cannot be written.
 pub fn baseline(
     model: &CausalLm,
     sets: &[EvalSet],
-    (run, resume): (&RunDir, bool),
+    run: &RunDir,
+    resume: bool,
     terms: EvalContext,
 ) -> Result<Vec<EvalResult>, TrainError> {
     if !terms.section.baseline || sets.is_empty() {

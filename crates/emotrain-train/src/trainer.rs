@@ -57,7 +57,7 @@ pub fn train(
         SampleOrder::new(section, data.train.iter().map(|sample| sample.ids.len()).collect(), data.schedule);
     let mut optimizer = AdamWOptimizer::new(section);
     let (mut state, mut last_checkpoint) = start(job, &plan, &mut model, &mut optimizer)?;
-    let mut diary = Diary::open(job, (&plan, data), &state)?;
+    let mut diary = Diary::open(job, &plan, data, &state)?;
     events(&Event::Started { total_steps: plan.total_steps(), start_step: state.step });
 
     let mut end = End::Completed;
@@ -97,7 +97,7 @@ pub fn train(
         }
         let wished = job.save.swap(false, Ordering::Relaxed);
         if due(state.step, save.save_steps) || last || wished || end != End::Completed {
-            let path = checkpoint::save(job.run, &mut model, &optimizer, (&state, save.save_total_limit))?;
+            let path = checkpoint::save(job.run, &mut model, &optimizer, &state, save.save_total_limit)?;
             events(&Event::Saved { step: state.step, path: path.clone() });
             last_checkpoint = Some(path);
         }
@@ -129,11 +129,12 @@ struct Diary<'a> {
 impl<'a> Diary<'a> {
     fn open(
         job: &'a Job<'a>,
-        (plan, data): (&'a SampleOrder, TrainData<'a>),
+        plan: &'a SampleOrder,
+        data: TrainData<'a>,
         state: &State,
     ) -> Result<Self, TrainError> {
         let begin = (job.clock)();
-        let log = MetricsLog::open(job.run, job.recipe, (state.step, begin))?;
+        let log = MetricsLog::open(job.run, job.recipe, state.step, begin)?;
         Ok(Self { job, log, plan, data, start: state.clone(), begin })
     }
 
@@ -178,7 +179,7 @@ impl<'a> Diary<'a> {
         let scored = per_sample(self.data.train, window, &result.losses);
         scalars.extend(task_scalars(self.data.train, &scored));
         scalars.extend(self.data.schedule.scalars(self.plan.epoch_of(step - 1), &scored));
-        self.log.write("train", (step, now), &scalars)
+        self.log.write("train", step, now, &scalars)
     }
 
     fn evaluation(
@@ -189,7 +190,7 @@ impl<'a> Diary<'a> {
         events: &mut dyn FnMut(&Event),
     ) -> Result<(), TrainError> {
         events(&Event::Evaluated { step, scores: evaluation, best });
-        self.log.write("eval", (step, (self.job.clock)()), &scalars(&evaluation))
+        self.log.write("eval", step, (self.job.clock)(), &scalars(&evaluation))
     }
 }
 

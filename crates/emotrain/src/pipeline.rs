@@ -26,6 +26,7 @@ use crate::printer::{TrainingView, duration};
 use crate::shell::Shell;
 
 use self::claim::claim;
+use self::outcome::FinalEvaluation;
 pub(crate) use self::plan::plan;
 
 /// Loads the base model, and says so.
@@ -76,14 +77,14 @@ pub(crate) fn train(
     made_of.init_from = init_record(recipe)?;
     made_of.model = record::model(&prepared.opened, checkpoint.as_ref())?;
     made_of.device = Some(record::device(&on, recipe));
-    let mut log = begin(&prepared, &run, (made_of, on_difference), shell)?;
+    let mut log = begin(&prepared, &run, made_of, on_difference, shell)?;
 
     let PreparedTraining { opened, train, measured, .. } = prepared;
     let sets: Vec<EvalSet> = measured.into_iter().map(|split| opened.eval_set(split)).collect();
     let terms = EvalContext { section: &recipe.eval, labels: &opened.labels, listener: &shell.printer };
-    let before = baseline(&model, &sets, (&run, resume), terms)?;
+    let before = baseline(&model, &sets, &run, resume, terms)?;
 
-    let losses = losses(&model, &train.samples, (&run, resume), (recipe, &shell.printer))?;
+    let losses = losses(&model, &train.samples, &run, recipe, &shell.printer)?;
     log.keep(&run, &[BASELINE, LOSSES], env::now())?;
     let schedule = Ordered::new(recipe, &opened.labels).schedule(&train, losses.as_ref())?;
     let valid = sets.iter().find(|set| set.split == SplitKind::Valid).map(|set| &set.validation);
@@ -112,7 +113,8 @@ pub(crate) fn train(
         return Ok(interrupt.exit());
     }
     if !sets.is_empty() {
-        outcome::report(&trained.model, &sets, (&run, before), (terms, &shell.printer))?;
+        let evaluation = FinalEvaluation { sets: &sets, before, context: terms, printer: &shell.printer };
+        evaluation.report(&trained.model, &run)?;
     }
     log.write(&run, env::now())?;
     let summary = outcome::what_is_there(recipe, &trained);
@@ -124,7 +126,8 @@ pub(crate) fn train(
 fn begin(
     prepared: &PreparedTraining<'_>,
     run: &RunDir,
-    (made_of, on_difference): (RunRecord, OnDifference),
+    made_of: RunRecord,
+    on_difference: OnDifference,
     shell: &Shell,
 ) -> anyhow::Result<RunLog> {
     let recipe = prepared.opened.recipe;

@@ -114,7 +114,7 @@ impl ChatModel for Local {
                     question.keys.clear();
                 }
                 match Draft::new(&question, chat)? {
-                    Ok(draft) => put(draft, (chat, &mut generation), &mut drafts, inquiry)?,
+                    Ok(draft) => put(draft, chat, &mut generation, &mut drafts, inquiry)?,
                     Err(reason) => inquiry.receive(question.number, Answer::Refused(reason))?,
                 }
             }
@@ -136,7 +136,7 @@ impl ChatModel for Local {
                 let Some(mut draft) = drafts[ours].take() else { continue };
                 match draft.end(&answer, chat)? {
                     Some(reply) => inquiry.receive(draft.number, Answer::Reply(reply))?,
-                    None => put(draft, (chat, &mut generation), &mut drafts, inquiry)?,
+                    None => put(draft, chat, &mut generation, &mut drafts, inquiry)?,
                 }
             }
         }
@@ -150,7 +150,8 @@ impl ChatModel for Local {
 /// Has a draft written on, or says why it cannot be.
 fn put(
     draft: Draft,
-    (chat, generation): (&ChatTokenizer, &mut Generation),
+    chat: &ChatTokenizer,
+    generation: &mut Generation,
     drafts: &mut Vec<Option<Draft>>,
     inquiry: &mut dyn Inquiry,
 ) -> Result<(), AskError> {

@@ -10,8 +10,9 @@ use emotrain_recipe::Recipe;
 use super::folder::Folder;
 use super::record::Identity;
 use super::session::Session;
+use super::standing::Outlook;
 use super::task::{Task, tasks};
-use super::work::{Limits, Outlook, Work, look};
+use super::work::{Limits, Work, look};
 use crate::chat_model::{AskContext, ChatModel, named};
 use crate::error::AskError;
 use crate::silence::{refuse_silence, tell_silence};
@@ -239,7 +240,7 @@ impl<'f> Filling<'f> {
                     continue;
                 }
                 tally.put += open.len();
-                let mut work = Work::take_up(&folder, (session, identity.clone()), self.limits, context)?;
+                let mut work = Work::take_up(&folder, session, identity.clone(), self.limits, context)?;
                 let asked = model.answer(&mut work);
                 let (put, reasons) = (work.put(), work.silent().clone());
                 let after = work.close(&mut folder, &self.sources.labels)?;
@@ -266,7 +267,7 @@ impl<'f> Filling<'f> {
     }
 
     fn look(&self, folder: &Folder, session: &Session<'_>) -> Result<(Outlook, Vec<usize>), AskError> {
-        look(folder, session, (self.limits, &self.sources.labels))
+        look(folder, session, self.limits, &self.sources.labels)
     }
 }
 

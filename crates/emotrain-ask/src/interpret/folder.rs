@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::journal::{self, Head, Journal, Lines, Place};
 use super::record::{Identity, Manifest, SplitRecord, VERSION};
 use super::session::Session;
-use super::standing::{FailedRow, Numbers, QuestionState, SessionState, lines};
+use super::standing::{FailedRow, Numbers, Outlook, QuestionState, SessionState, lines};
 use crate::error::AskError;
 
 const MANIFEST: &str = "manifest.json";
@@ -27,8 +27,6 @@ pub(super) struct Folder {
 /// The state of a session's questions, and the journal for further replies.
 pub(super) struct SavedReplies {
     pub(super) standing: SessionState,
-    /// Replies so far.
-    pub(super) replies: usize,
     lines: Option<Lines>,
 }
 
@@ -113,13 +111,13 @@ impl Folder {
         let (split, numbers) = (session.split, Numbers::of(session));
         let (done, failed, journal) = (self.done(split), self.failed(split), self.journal(split));
         let mut standing = SessionState::new(session);
-        let mut replies = 0;
         let lines = journal::read(&journal)?;
         match self.record(split) {
             Some(record) => {
                 self.same_data(session, &record.data_sha256)?;
-                standing.read_files((&done, &failed), (session.task.query.keys(), &numbers))?;
-                replies = record.replies;
+                standing.read_done(&done, session.task.query.keys(), &numbers)?;
+                standing.read_failed(&failed, &numbers)?;
+                standing.replies = record.replies;
             }
             None if lines.is_none() && (done.exists() || failed.exists()) => {
                 let message = format!(
@@ -140,9 +138,9 @@ impl Folder {
                 standing.known.iter_mut().for_each(QuestionState::reopen);
             }
             standing.read_entries(&lines.entries, &numbers, &journal)?;
-            replies = lines.head.earlier_replies + lines.entries.len();
+            standing.replies = lines.head.earlier_replies + lines.entries.len();
         }
-        Ok(SavedReplies { standing, replies, lines })
+        Ok(SavedReplies { standing, lines })
     }
 
     /// Opens the journal that further replies of a session go to.
@@ -152,7 +150,8 @@ impl Folder {
     pub(super) fn journal_of(
         &self,
         session: &Session<'_>,
-        (identity, found): (&Identity, &SavedReplies),
+        identity: &Identity,
+        found: &SavedReplies,
         retries_failed: bool,
     ) -> Result<Journal, AskError> {
         let path = self.journal(session.split);
@@ -163,7 +162,7 @@ impl Folder {
             format_version: VERSION,
             identity: identity.clone(),
             data_sha256: session.data_sha256.clone(),
-            earlier_replies: found.replies,
+            earlier_replies: found.standing.replies,
             retries_failed,
         };
         Journal::begin(&path, &head)
@@ -176,8 +175,9 @@ impl Folder {
     pub(super) fn finish(
         &mut self,
         session: &Session<'_>,
-        (identity, standing, replies): (&Identity, &SessionState, usize),
-        (naming_labels, length_outside): (usize, usize),
+        identity: &Identity,
+        standing: &SessionState,
+        outlook: &Outlook,
     ) -> Result<(), AskError> {
         let split = session.split;
         let questions = || session.questions.iter().zip(&standing.known);
@@ -202,12 +202,12 @@ impl Folder {
         let record = SplitRecord {
             data_sha256: session.data_sha256.clone(),
             sha256: sha256_hex(&done),
-            questions: session.questions.len(),
-            replies,
-            done: session.questions.len() - failed.len(),
-            failed: failed.len(),
-            naming_labels,
-            length_outside,
+            questions: outlook.questions,
+            replies: outlook.replies,
+            done: outlook.done,
+            failed: outlook.failed,
+            naming_labels: outlook.naming_labels,
+            length_outside: outlook.length_outside,
         };
         let mut manifest = self.manifest.take().unwrap_or_else(|| Manifest::new(session.task, identity));
         manifest.splits.insert(split.as_str().to_owned(), record);

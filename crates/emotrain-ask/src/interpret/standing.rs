@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use emotrain_base::Complaint;
-use emotrain_data::{JsonlReader, TextFile};
+use emotrain_data::{JsonlReader, LabelSet, TextFile};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -76,6 +76,27 @@ impl QuestionState {
 #[derive(Clone, Debug)]
 pub(super) struct SessionState {
     pub(super) known: Vec<QuestionState>,
+    /// Replies of all times.
+    pub(super) replies: usize,
+}
+
+/// The state of a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outlook {
+    /// Questions there are.
+    pub questions: usize,
+    /// Those with a text.
+    pub done: usize,
+    /// Those without one that get no more replies.
+    pub failed: usize,
+    /// Questions that are still to be asked.
+    pub open: usize,
+    /// Replies of all times.
+    pub replies: usize,
+    /// Texts that contain a label as a word.
+    pub naming_labels: usize,
+    /// Texts that are shorter or longer than asked for.
+    pub length_outside: usize,
 }
 
 /// Finds questions by what they are about.
@@ -100,19 +121,20 @@ impl Numbers {
 impl SessionState {
     /// No question has a reply.
     pub(super) fn new(session: &Session<'_>) -> Self {
-        Self { known: vec![QuestionState::default(); session.questions.len()] }
+        Self { known: vec![QuestionState::default(); session.questions.len()], replies: 0 }
     }
 
-    /// Takes in the files of a finished split.
+    /// Takes in the texts of a finished split, whose rows have these keys.
     ///
     /// # Errors
-    /// Files that cannot be read or are not of this session.
-    pub(super) fn read_files(
+    /// A file that cannot be read or is not of this session.
+    pub(super) fn read_done(
         &mut self,
-        (done, failed): (&Path, &Path),
-        (keys, numbers): (&[String], &Numbers),
+        path: &Path,
+        keys: &[String],
+        numbers: &Numbers,
     ) -> Result<(), AskError> {
-        let file = TextFile::read(done)?;
+        let file = TextFile::read(path)?;
         for row in JsonlReader::<Map<String, Value>>::new(&file) {
             let (line, mut row) = row?;
             let texts =
@@ -120,19 +142,27 @@ impl SessionState {
             let texts: Option<Vec<String>> = texts.collect();
             let place = serde_json::from_value(Value::Object(row));
             let (Some(texts), Ok(place)) = (texts, place) else {
-                let message = format!("{}:{line}: not a row of this query's", done.display());
+                let message = format!("{}:{line}: not a row of this query's", path.display());
                 return Err(Complaint::input(message)
                     .hint("the file was changed: ask everything again with --fresh")
                     .into());
             };
-            let known = &mut self.known[numbers.find(&place, done)?];
+            let known = &mut self.known[numbers.find(&place, path)?];
             known.texts = Some(texts);
             known.attempts = 1;
         }
-        let file = TextFile::read(failed)?;
+        Ok(())
+    }
+
+    /// Takes in the failed questions of a finished split.
+    ///
+    /// # Errors
+    /// A file that cannot be read or is not of this session.
+    pub(super) fn read_failed(&mut self, path: &Path, numbers: &Numbers) -> Result<(), AskError> {
+        let file = TextFile::read(path)?;
         for row in JsonlReader::<FailedRow>::new(&file) {
             let (_, row) = row?;
-            let known = &mut self.known[numbers.find(&row.of, failed)?];
+            let known = &mut self.known[numbers.find(&row.of, path)?];
             known.attempts = row.attempts;
             known.last = Some((row.reason, row.reply));
             known.refused = true;
@@ -154,6 +184,24 @@ impl SessionState {
             self.known[numbers.find(&entry.of, path)?].receive(&entry.outcome);
         }
         Ok(())
+    }
+
+    /// How many questions are answered, failed and open if each gets at most `most` replies.
+    pub(super) fn outlook(&self, session: &Session<'_>, most: usize, labels: &LabelSet) -> Outlook {
+        let known = &self.known;
+        let texts = known.iter().flat_map(|known| known.texts.iter().flatten().map(String::as_str));
+        let measures = session.task.query.measure(texts, labels);
+        let done = known.iter().filter(|known| known.texts.is_some()).count();
+        let failed = known.iter().filter(|known| known.has_failed(most)).count();
+        Outlook {
+            questions: known.len(),
+            done,
+            failed,
+            open: known.len() - done - failed,
+            replies: self.replies,
+            naming_labels: measures.naming_labels,
+            length_outside: measures.length_outside,
+        }
     }
 
     /// The numbers of the questions that are still to be asked.

@@ -7,11 +7,11 @@ use emotrain_base::{Meter, Parts};
 use emotrain_data::LabelSet;
 use emotrain_prompt::QueryText;
 
-use super::folder::{Folder, SavedReplies};
+use super::folder::Folder;
 use super::journal::{Entry, Journal, Outcome, Place};
 use super::record::Identity;
 use super::session::Session;
-use super::standing::{QuestionState, SessionState};
+use super::standing::{Outlook, QuestionState, SessionState};
 use crate::chat_model::{Answer, AskContext, ChatQuestion, Inquiry, Reply, ReplyEnd};
 use crate::error::AskError;
 
@@ -34,8 +34,6 @@ pub(super) struct Work<'w> {
     identity: Identity,
     limits: Limits,
     standing: SessionState,
-    /// Replies of all times.
-    replies: usize,
     journal: Journal,
     /// Numbers of questions to put.
     queue: VecDeque<usize>,
@@ -49,25 +47,6 @@ pub(super) struct Work<'w> {
     meter: Box<dyn Meter + 'w>,
 }
 
-/// The state of a session.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outlook {
-    /// Questions there are.
-    pub questions: usize,
-    /// Those with a text.
-    pub done: usize,
-    /// Those without one that get no more replies.
-    pub failed: usize,
-    /// Questions that are still to be asked.
-    pub open: usize,
-    /// Replies of all times.
-    pub replies: usize,
-    /// Texts that contain a label as a word.
-    pub naming_labels: usize,
-    /// Texts that are shorter or longer than asked for.
-    pub length_outside: usize,
-}
-
 impl<'w> Work<'w> {
     /// Takes up a session where it stopped; `None` if there is nothing to ask.
     ///
@@ -75,36 +54,24 @@ impl<'w> Work<'w> {
     /// A folder with texts of another origin, files that were changed or cannot be written.
     pub(super) fn take_up(
         folder: &Folder,
-        (session, identity): (&'w Session<'w>, Identity),
+        session: &'w Session<'w>,
+        identity: Identity,
         limits: Limits,
         context: AskContext<'w>,
     ) -> Result<Self, AskError> {
         let mut found = folder.find(session, Some(&identity))?;
-        let journal = folder.journal_of(session, (&identity, &found), limits.retry_failed)?;
+        let journal = folder.journal_of(session, &identity, &found, limits.retry_failed)?;
         if limits.retry_failed {
             found.standing.known.iter_mut().for_each(QuestionState::reopen);
         }
-        let SavedReplies { standing, replies, .. } = found;
+        let standing = found.standing;
         let mut queue: VecDeque<usize> = standing.open(limits.max_attempts).into();
         queue.truncate(limits.questions.unwrap_or(usize::MAX));
         let what = format!("{} of {}", session.task.name, session.split.as_str());
         let (stop, meter) = (context.stop.as_ref(), context.hub.listener());
         let meter = meter.progress(&what, queue.len(), Parts::Questions);
         let (put, done, silent) = (0, 0, BTreeMap::new());
-        Ok(Self {
-            session,
-            identity,
-            limits,
-            standing,
-            replies,
-            journal,
-            queue,
-            put,
-            silent,
-            stop,
-            done,
-            meter,
-        })
+        Ok(Self { session, identity, limits, standing, journal, queue, put, silent, stop, done, meter })
     }
 
     /// How many questions were put.
@@ -123,10 +90,9 @@ impl<'w> Work<'w> {
     /// Files that cannot be written.
     pub(super) fn close(self, folder: &mut Folder, labels: &LabelSet) -> Result<Outlook, AskError> {
         drop(self.meter);
-        let outlook = outlook(self.session, (&self.standing, self.replies), self.limits.max_attempts, labels);
+        let outlook = self.standing.outlook(self.session, self.limits.max_attempts, labels);
         if outlook.open == 0 {
-            let measured = (outlook.naming_labels, outlook.length_outside);
-            folder.finish(self.session, (&self.identity, &self.standing, self.replies), measured)?;
+            folder.finish(self.session, &self.identity, &self.standing, &outlook)?;
         }
         Ok(outlook)
     }
@@ -138,7 +104,7 @@ impl<'w> Work<'w> {
         let of = Place::new(asked.dialogue, &asked.target);
         let entry = Entry { of, attempt: known.attempts + 1, outcome };
         self.journal.add(&entry)?;
-        self.replies += 1;
+        self.standing.replies += 1;
         known.receive(&entry.outcome);
         if known.is_open(self.limits.max_attempts) {
             self.queue.push_back(number);
@@ -201,7 +167,8 @@ impl Inquiry for Work<'_> {
 pub(super) fn look(
     folder: &Folder,
     session: &Session<'_>,
-    (limits, labels): (Limits, &LabelSet),
+    limits: Limits,
+    labels: &LabelSet,
 ) -> Result<(Outlook, Vec<usize>), AskError> {
     let mut found = folder.find(session, None)?;
     if limits.retry_failed {
@@ -209,27 +176,5 @@ pub(super) fn look(
     }
     let mut open = found.standing.open(limits.max_attempts);
     open.truncate(limits.questions.unwrap_or(usize::MAX));
-    Ok((outlook(session, (&found.standing, found.replies), limits.max_attempts, labels), open))
-}
-
-fn outlook(
-    session: &Session<'_>,
-    (standing, replies): (&SessionState, usize),
-    max_attempts: usize,
-    labels: &LabelSet,
-) -> Outlook {
-    let known = &standing.known;
-    let texts = known.iter().flat_map(|known| known.texts.iter().flatten().map(String::as_str));
-    let measures = session.task.query.measure(texts, labels);
-    let done = known.iter().filter(|known| known.texts.is_some()).count();
-    let failed = known.iter().filter(|known| known.has_failed(max_attempts)).count();
-    Outlook {
-        questions: known.len(),
-        done,
-        failed,
-        open: known.len() - done - failed,
-        replies,
-        naming_labels: measures.naming_labels,
-        length_outside: measures.length_outside,
-    }
+    Ok((found.standing.outlook(session, limits.max_attempts, labels), open))
 }

@@ -22,12 +22,12 @@ impl Overview {
              <rect width=\"{width}\" height=\"{height}\" fill=\"#ffffff\"/>\n"
         );
         let title = format!("Curriculum {}: dialogues by difficulty ({})", self.name, self.difficulty);
-        text(&mut svg, (left, 22.0), "start", &title);
+        text(&mut svg, left, 22.0, "start", &title);
         self.legend(&mut svg);
         self.bars(&mut svg);
         let tallest = self.histogram.tallest();
         for (share, count) in [(0.0, "0".to_owned()), (1.0, tallest.to_string())] {
-            text(&mut svg, (left - 8.0, bottom - share * (bottom - top) + 4.0), "end", &count);
+            text(&mut svg, left - 8.0, bottom - share * (bottom - top) + 4.0, "end", &count);
         }
         let _ =
             writeln!(svg, "<path d=\"M{left} {top}V{bottom}H{right}\" fill=\"none\" stroke=\"#222222\"/>");
@@ -36,7 +36,7 @@ impl Overview {
             [(0.0, "start"), (0.25, "middle"), (0.5, "middle"), (0.75, "middle"), (1.0, "end")]
         {
             let label = format!("{:.3}", least + share * (most - least));
-            text(&mut svg, (left + share * (right - left), bottom + 18.0), anchor, &label);
+            text(&mut svg, left + share * (right - left), bottom + 18.0, anchor, &label);
         }
         svg.push_str("</svg>\n");
         svg
@@ -50,7 +50,7 @@ impl Overview {
             let colour = COLOURS[number % COLOURS.len()];
             let _ =
                 writeln!(svg, "<rect x=\"{x:.1}\" y=\"32\" width=\"10\" height=\"10\" fill=\"{colour}\"/>");
-            text(svg, (x + 14.0, 41.0), "start", &format!("{}: {}", number + 1, bucket.dialogues));
+            text(svg, x + 14.0, 41.0, "start", &format!("{}: {}", number + 1, bucket.dialogues));
         }
     }
 
@@ -76,7 +76,7 @@ impl Overview {
     }
 }
 
-fn text(svg: &mut String, (x, y): (f64, f64), anchor: &str, words: &str) {
+fn text(svg: &mut String, x: f64, y: f64, anchor: &str, words: &str) {
     let words = words.replace('&', "&amp;").replace('<', "&lt;");
     // Writing to a string cannot fail.
     let _ = writeln!(svg, "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{words}</text>");

@@ -8,7 +8,7 @@ fn overview(keys: &str, dialogues: &[Dialogue], epochs: usize) -> Overview {
     let (section, labels) = (section(keys), meld());
     let mut scorer = DifficultyScorer::new(&section, &labels, &Wheel::builtin(), 42).unwrap();
     let curriculum = Curriculum::new(&section, &mut scorer, dialogues).unwrap();
-    Overview::new(&section, &curriculum, (dialogues, &labels), &scorer, epochs)
+    Overview::new(&section, &curriculum, dialogues, &scorer, epochs)
 }
 
 fn split() -> Vec<Dialogue> {

@@ -1,11 +1,23 @@
 use emotrain_base::write_atomic;
-use emotrain_data::{LabelPolicy, jsonl_dialogues, to_jsonl};
-use serde_json::Value;
+use emotrain_data::{Dialogue, LabelPolicy, jsonl_dialogues};
+use serde_json::{Value, json};
 
 use super::*;
 use crate::fixture::{dialogue, meld, section};
 use crate::given::Given;
 use crate::wheel::Wheel;
+
+/// The lines of a file with these dialogues, all labelled.
+fn jsonl(dialogues: &[Dialogue]) -> String {
+    let line = |dialogue: &Dialogue| {
+        let utterances = dialogue.utterances.iter().map(|utterance| {
+            let label = utterance.label.map(|label| meld().name(label).to_owned());
+            json!({ "speaker": utterance.speaker, "text": utterance.text, "label": label })
+        });
+        format!("{}\n", json!({ "id": dialogue.id, "utterances": utterances.collect::<Vec<_>>() }))
+    };
+    dialogues.iter().map(line).collect()
+}
 
 fn scorer(keys: &str) -> DifficultyScorer {
     DifficultyScorer::new(&section(keys), &meld(), &Wheel::builtin(), 42).unwrap()
@@ -19,7 +31,7 @@ fn scores_are_written_and_can_be_given_back_to_the_last_bit() {
         dialogue("stormy", "A neutral, B joy, A anger, A sadness, B joy, C fear, C neutral"),
         dialogue("calm", "A joy, B joy"),
     ];
-    write_atomic(&data, to_jsonl(&dialogues, &meld()).as_bytes()).unwrap();
+    write_atomic(&data, jsonl(&dialogues).as_bytes()).unwrap();
     let labels = meld();
     let stream = jsonl_dialogues(&data, &labels, LabelPolicy::Required).unwrap();
     let mut writer = JsonlWriter::create(&out).unwrap();
@@ -43,7 +55,7 @@ fn scores_are_written_and_can_be_given_back_to_the_last_bit() {
 fn errors_of_the_data_come_through() {
     let folder = tempfile::tempdir().unwrap();
     let (data, out) = (folder.path().join("data.jsonl"), folder.path().join("scores.jsonl"));
-    let bad = to_jsonl(&[dialogue("a", "A joy")], &meld()).replace("joy", "joyy");
+    let bad = jsonl(&[dialogue("a", "A joy")]).replace("joy", "joyy");
     write_atomic(&data, bad.as_bytes()).unwrap();
     let labels = meld();
     let mut writer = JsonlWriter::create(&out).unwrap();

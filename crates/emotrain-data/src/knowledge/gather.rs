@@ -117,7 +117,8 @@ impl<'s> Gather<'s> {
     /// A second row for the same place.
     pub(super) fn put(
         &mut self,
-        (number, place): (usize, usize),
+        number: usize,
+        place: usize,
         text: &str,
         line: usize,
     ) -> Result<(), DataProblem> {
@@ -125,23 +126,23 @@ impl<'s> Gather<'s> {
         if first_line > 0 {
             return Err(DataProblem::DuplicateKnowledge { first_line });
         }
-        self.fill((number, place), text);
+        self.fill(number, place, text);
         self.places[number][place].line = line;
         Ok(())
     }
 
     /// Stores a text; an empty one counts as missing.
-    pub(super) fn fill(&mut self, (number, place): (usize, usize), text: &str) {
+    pub(super) fn fill(&mut self, number: usize, place: usize, text: &str) {
         let (text, mended) = clean(text);
         self.mended += usize::from(mended == Mended::Yes);
         self.places[number][place].text = Some(text).filter(|text| !text.is_empty()).map(Into::into);
     }
 
     /// Stores the text of an utterance's speaker; a later, different one is ignored.
-    pub(super) fn fill_speaker(&mut self, (number, position): (usize, usize), text: &str) {
+    pub(super) fn fill_speaker(&mut self, number: usize, position: usize, text: &str) {
         let Some(place) = place_of(KnowledgeLevel::Speaker, self.dialogue(number), position) else { return };
         match &self.places[number][place].text {
-            None => self.fill((number, place), text),
+            None => self.fill(number, place, text),
             Some(first) => {
                 let text = clean(text).0;
                 self.differing += usize::from(!text.is_empty() && **first != *text);

@@ -105,7 +105,7 @@ impl<'de> Visitor<'de> for Entry<'_, '_> {
         }
         self.gather.row_had(true, Vec::new());
         match self.number {
-            Some(number) => self.gather.fill((number, 0), text),
+            Some(number) => self.gather.fill(number, 0, text),
             None => self.gather.pass(1),
         }
         Ok(())
@@ -123,9 +123,9 @@ impl<'de> Visitor<'de> for Entry<'_, '_> {
                 (None, _) => self.gather.pass(1),
                 (Some(number), _) if position >= self.gather.dialogue(number).utterances.len() => {}
                 (Some(number), KnowledgeLevel::Speaker) => {
-                    self.gather.fill_speaker((number, position), &text);
+                    self.gather.fill_speaker(number, position, &text);
                 }
-                (Some(number), _) => self.gather.fill((number, position), &text),
+                (Some(number), _) => self.gather.fill(number, position, &text),
             }
             position += 1;
         }

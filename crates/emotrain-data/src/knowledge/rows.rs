@@ -81,7 +81,7 @@ fn keep(row: &Row, line: usize, gather: &mut Gather<'_>) -> Result<(), DataProbl
         }
         KnowledgeLevel::Dialogue => 0,
     };
-    gather.put((number, place), text, line)
+    gather.put(number, place, text, line)
 }
 
 impl Row {

@@ -3,8 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserializer, Error, Unexpected, Visitor};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 
 /// A name or number where JSON may have either: the label `joy` or `4`, the id `"12"` or `12`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,15 +26,6 @@ pub(super) fn whole(number: f64) -> Option<i64> {
     const MOST: f64 = 9_007_199_254_740_992.0; // 2^53: above, floats do not represent every integer
     #[expect(clippy::cast_possible_truncation, reason = "whole and small enough")]
     (number.fract() == 0.0 && number.abs() <= MOST).then_some(number as i64)
-}
-
-impl Serialize for Cell<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Text(text) => serializer.serialize_str(text),
-            Self::Number(number) => serializer.serialize_i64(*number),
-        }
-    }
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Cell<'a> {

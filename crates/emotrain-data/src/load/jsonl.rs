@@ -6,17 +6,17 @@ mod slips;
 use std::borrow::Cow;
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::LabelPolicy;
 use super::assemble::{Assembler, RawDialogue, RawLabel, RawUtterance, Rules};
 use super::cell::Cell;
-use crate::dialogue::{Dialogue, Utterance};
+use crate::dialogue::Dialogue;
 use crate::error::{DataError, DataProblem, Place};
 use crate::io::{LineReader, TextFile};
 use crate::label::LabelSet;
 
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object with `id` and `utterances`")]
 struct Row<'a> {
     #[serde(borrow)]
@@ -41,14 +41,14 @@ impl<'a> Row<'a> {
     }
 }
 
-#[derive(Deserialize, Serialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object with `speaker`, `text` and `label`")]
 struct RowUtterance<'a> {
     #[serde(borrow)]
     speaker: Cell<'a>,
     #[serde(borrow)]
     text: Cow<'a, str>,
-    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, default)]
     label: Option<Cell<'a>>,
 }
 
@@ -130,28 +130,5 @@ impl<'a> LineOffsets<'a> {
             self.line += 1;
         }
         self.offset
-    }
-}
-
-/// Dialogues as a text that [`load_split`](crate::load_split) reads back as equal, labels by name.
-///
-/// # Panics
-/// If a dialogue has a label that is not in `labels`.
-pub fn to_jsonl(dialogues: &[Dialogue], labels: &LabelSet) -> String {
-    let mut text = String::new();
-    for dialogue in dialogues {
-        let utterances = dialogue.utterances.iter().map(|utterance| row(utterance, labels)).collect();
-        let row = serde_json::to_string(&Row { id: Cell::Text(Cow::Borrowed(&dialogue.id)), utterances });
-        text.push_str(&row.expect("strings always have a JSON form"));
-        text.push('\n');
-    }
-    text
-}
-
-fn row<'a>(utterance: &'a Utterance, labels: &'a LabelSet) -> RowUtterance<'a> {
-    RowUtterance {
-        speaker: Cell::Text(Cow::Borrowed(&utterance.speaker)),
-        text: Cow::Borrowed(&utterance.text),
-        label: utterance.label.map(|label| Cell::Text(Cow::Borrowed(labels.name(label)))),
     }
 }

@@ -30,18 +30,18 @@ fn round(text: &str) -> Option<String> {
     let mut runs = Vec::new();
     let (mut at, mut all) = (0, true);
     while at < characters.len() {
-        if let Some((meant, length)) = run(&characters[at..]) {
-            runs.push((at, length, meant));
-            at += length;
+        if let Some(run) = Run::at(at, &characters) {
+            at = run.end();
+            runs.push(run);
         } else {
             all &= characters[at].is_ascii();
             at += 1;
         }
     }
     let several = all && runs.len() > 1;
-    runs.retain(|&(at, length, meant)| {
-        is_plausible(meant)
-            && match certainty(&characters, (at, length), meant) {
+    runs.retain(|run| {
+        is_plausible(run.meant)
+            && match run.certainty(&characters) {
                 Certainty::Certain => true,
                 Certainty::Likely => several,
                 Certainty::Doubtful => false,
@@ -51,30 +51,65 @@ fn round(text: &str) -> Option<String> {
         return None;
     }
     let (mut better, mut done) = (String::with_capacity(text.len()), 0);
-    for (at, length, meant) in runs {
-        better.extend(&characters[done..at]);
-        better.push(meant);
-        done = at + length;
+    for run in runs {
+        better.extend(&characters[done..run.at]);
+        better.push(run.meant);
+        done = run.end();
     }
     better.extend(&characters[done..]);
     Some(better)
 }
 
-/// The character that these characters encode, and their number.
-fn run(characters: &[char]) -> Option<(char, usize)> {
-    let first = byte(*characters.first()?)?;
-    let length = match first {
-        0xc2..=0xdf => 2,
-        0xe0..=0xef => 3,
-        0xf0..=0xf4 => 4,
-        _ => return None,
-    };
-    let mut bytes = [first, 0, 0, 0];
-    for (place, character) in bytes[1..length].iter_mut().zip(characters.get(1..length)?) {
-        *place = byte(*character)?;
+/// Characters that are the bytes of another one.
+struct Run {
+    at: usize,
+    length: usize,
+    /// The character that they encode.
+    meant: char,
+}
+
+impl Run {
+    /// The run that starts at a place, if one does.
+    fn at(at: usize, characters: &[char]) -> Option<Self> {
+        let characters = &characters[at..];
+        let first = byte(*characters.first()?)?;
+        let length = match first {
+            0xc2..=0xdf => 2,
+            0xe0..=0xef => 3,
+            0xf0..=0xf4 => 4,
+            _ => return None,
+        };
+        let mut bytes = [first, 0, 0, 0];
+        for (place, character) in bytes[1..length].iter_mut().zip(characters.get(1..length)?) {
+            *place = byte(*character)?;
+        }
+        let meant = std::str::from_utf8(&bytes[..length]).ok()?.chars().next()?;
+        Some(Self { at, length, meant })
     }
-    let meant = std::str::from_utf8(&bytes[..length]).ok()?.chars().next()?;
-    Some((meant, length))
+
+    /// The place behind it.
+    fn end(&self) -> usize {
+        self.at + self.length
+    }
+
+    fn certainty(&self, characters: &[char]) -> Certainty {
+        let last = characters[self.end() - 1];
+        let is_certain = match characters[self.at] {
+            'Ã' if "…‘’“”•–—„‚»".contains(last) => {
+                let within = characters.get(self.end()).is_some_and(|next| next.is_alphabetic());
+                return if within && self.meant.is_alphabetic() {
+                    Certainty::Certain
+                } else {
+                    Certainty::Doubtful
+                };
+            }
+            'Â' | 'Ã' | 'ð' => true,
+            'â' => matches!(self.meant, '\u{2000}'..='\u{206f}' | '€' | '™' | '\u{2190}'..='\u{27bf}'),
+            'ï' => matches!(self.meant, '\u{feff}' | '\u{fe0f}' | '\u{fffd}'),
+            _ => false,
+        };
+        if is_certain { Certainty::Certain } else { Certainty::Likely }
+    }
 }
 
 /// Whether the character is a letter of a common script, or a sign.
@@ -92,19 +127,4 @@ enum Certainty {
     Likely,
     /// A capitalised word may end with the first, followed by punctuation.
     Doubtful,
-}
-
-fn certainty(characters: &[char], (at, length): (usize, usize), meant: char) -> Certainty {
-    let last = characters[at + length - 1];
-    let is_certain = match characters[at] {
-        'Ã' if "…‘’“”•–—„‚»".contains(last) => {
-            let within = characters.get(at + length).is_some_and(|next| next.is_alphabetic());
-            return if within && meant.is_alphabetic() { Certainty::Certain } else { Certainty::Doubtful };
-        }
-        'Â' | 'Ã' | 'ð' => true,
-        'â' => matches!(meant, '\u{2000}'..='\u{206f}' | '€' | '™' | '\u{2190}'..='\u{27bf}'),
-        'ï' => matches!(meant, '\u{feff}' | '\u{fe0f}' | '\u{fffd}'),
-        _ => false,
-    };
-    if is_certain { Certainty::Certain } else { Certainty::Likely }
 }

@@ -63,22 +63,6 @@ fn a_report_is_a_table_in_percent() {
 }
 
 #[test]
-fn the_confusion_table_has_a_column_for_unparsed_answers_only_if_there_are_any() {
-    expect![[r#"
-        true \ predicted  calm  very upset  curious  unparsed
-        calm                 3           0        1         0
-        very upset           1           1        0         0
-        curious              1           0        0         1"#]]
-    .assert_eq(&before().confusion_table());
-    expect![[r#"
-        true \ predicted  calm  very upset  curious
-        calm                 4           0        0
-        very upset           0           2        0
-        curious              0           1        1"#]]
-    .assert_eq(&after().confusion_table());
-}
-
-#[test]
 fn two_reports_are_compared() {
     expect![[r#"
         valid        support  F1 before  F1 after  change

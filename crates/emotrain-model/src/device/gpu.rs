@@ -23,15 +23,14 @@ pub(super) fn profiled<T>(work: impl FnOnce() -> T) -> (T, Profile) {
     let result = work();
     drop(observation);
     let kinds = std::mem::take(&mut *watch.kinds.lock().unwrap_or_else(PoisonError::into_inner));
-    (result, kinds.into_iter().map(|(name, launches)| (short(name), launches)).fold(Profile::new(), merged))
-}
-
-/// Kernels that differ in their types alone are one kind.
-fn merged(mut profile: Profile, (name, launches): (String, Launches)) -> Profile {
-    let kind = profile.entry(name).or_default();
-    kind.count += launches.count;
-    kind.seconds += launches.seconds;
-    profile
+    // Kernels that differ in their types alone are one kind.
+    let mut profile = Profile::new();
+    for (name, launches) in kinds {
+        let kind = profile.entry(short(name)).or_default();
+        kind.count += launches.count;
+        kind.seconds += launches.seconds;
+    }
+    (result, profile)
 }
 
 /// The name of a kernel's function.

@@ -90,6 +90,14 @@ struct Buffers {
     update: Vec<f32>,
 }
 
+/// A layer's place in a pass.
+#[derive(Clone, Copy)]
+struct LayerAt<'a> {
+    number: usize,
+    /// The rows that come out, in the last layer; in all others all do.
+    last: Option<&'a [usize]>,
+}
+
 /// What all layers of one pass share.
 struct FedRows {
     /// Cosine and sine of each row's angles, each `[M, r/2]`, for each of the decoder's rotary embeddings.
@@ -141,7 +149,7 @@ impl HostModel {
         let wanted = wanted_rows(feeds);
         for (number, layer) in self.layers.iter().enumerate() {
             let last = (number + 1 == self.layers.len()).then_some(wanted.as_slice());
-            layer.forward(&mut buffers, (number, last), feeds, &rows);
+            layer.forward(&mut buffers, LayerAt { number, last }, feeds, &rows);
         }
         self.norm.apply(&mut buffers.x);
         buffers.x
@@ -206,21 +214,15 @@ impl HostLayer {
         }
     }
 
-    /// Takes the residual stream, `[M, D]`, through the layer; with `last`, those of its rows alone come out.
-    fn forward(
-        &self,
-        buffers: &mut Buffers,
-        (number, last): (usize, Option<&[usize]>),
-        feeds: &mut [Feed],
-        rows: &FedRows,
-    ) {
+    /// Takes the residual stream, `[M, D]`, through the layer.
+    fn forward(&self, buffers: &mut Buffers, at: LayerAt, feeds: &mut [Feed], rows: &FedRows) {
         let Buffers { x, normed, q, kv, gate_up, active, update } = buffers;
         self.input_norm.write(x, normed);
         self.kv.forward(normed, kv);
         if self.q.is_none() {
             *q = split_queries(kv, self.kv.output, self.spec.attention.heads);
         }
-        if let Some(wanted) = last {
+        if let Some(wanted) = at.last {
             *x = select_rows(x, self.width(), wanted);
             let (source, width) =
                 if self.q.is_some() { (&mut *normed, self.width()) } else { (&mut *q, self.o.input) };
@@ -229,9 +231,9 @@ impl HostLayer {
         if let Some(linear) = &self.q {
             linear.forward(normed, q);
         }
-        self.turn(q, kv, last, rows);
-        self.keep(number, kv, feeds);
-        self.o.forward(&self.attend(q, (number, last), feeds, rows), update);
+        self.turn(q, kv, at.last, rows);
+        self.keep(at.number, kv, feeds);
+        self.o.forward(&self.attend(q, at, feeds, rows), update);
         self.add_output(0, x, update);
         self.post_norm.write(x, normed);
         self.gate_up.forward(normed, gate_up);
@@ -293,13 +295,7 @@ impl HostLayer {
         }
     }
 
-    fn attend(
-        &self,
-        q: &[f32],
-        (number, last): (usize, Option<&[usize]>),
-        feeds: &[Feed],
-        rows: &FedRows,
-    ) -> Vec<f32> {
+    fn attend(&self, q: &[f32], at: LayerAt, feeds: &[Feed], rows: &FedRows) -> Vec<f32> {
         let mut first = 0;
         let spans: Vec<Span> = feeds
             .iter()
@@ -308,9 +304,9 @@ impl HostLayer {
                 let Layers::Pages(layers) = &feed.cache.layers else {
                     unreachable!("a cache belongs to one engine")
                 };
-                let count = if last.is_some() { feed.wanted } else { feed.ids.len() };
+                let count = if at.last.is_some() { feed.wanted } else { feed.ids.len() };
                 let end = start + feed.ids.len();
-                let span = Span { pages: &layers[number], first, seen: &rows.seen[end - count..end] };
+                let span = Span { pages: &layers[at.number], first, seen: &rows.seen[end - count..end] };
                 first += count;
                 span
             })

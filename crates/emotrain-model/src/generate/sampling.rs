@@ -18,6 +18,21 @@ pub struct Sampling {
     pub repetition_penalty: f32,
 }
 
+/// A token that may be drawn.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Candidate {
+    pub(super) token: u32,
+    pub(super) score: f32,
+}
+
+impl Candidate {
+    /// Larger scores first, of equal ones the smaller token.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that sorting asks for")]
+    fn order(&self, other: &Self) -> std::cmp::Ordering {
+        other.score.total_cmp(&self.score).then(self.token.cmp(&other.token))
+    }
+}
+
 impl Sampling {
     /// Always the likeliest token.
     pub const GREEDY: Self = Self { temperature: 0.0, top_k: 0, top_p: 1.0, repetition_penalty: 1.0 };
@@ -84,13 +99,13 @@ impl Sampling {
     }
 
     /// `TopKLogitsWarper`, then `TopPLogitsWarper`: the tokens that may be drawn, with their scores.
-    pub(super) fn kept(&self, scores: &[f32]) -> Vec<(u32, f32)> {
-        let all = (0..).zip(scores.iter().copied());
-        let mut kept: Vec<(u32, f32)> = all.filter(|(_, score)| *score > f32::NEG_INFINITY).collect();
+    pub(super) fn kept(&self, scores: &[f32]) -> Vec<Candidate> {
+        let all = (0..).zip(scores).map(|(token, &score)| Candidate { token, score });
+        let mut kept: Vec<Candidate> = all.filter(|one| one.score > f32::NEG_INFINITY).collect();
         if self.top_k > 0 && self.top_k < kept.len() {
-            let last = kept.select_nth_unstable_by(self.top_k - 1, descending).1.1;
+            let last = kept.select_nth_unstable_by(self.top_k - 1, Candidate::order).1.score;
             // Tokens as likely as the last one stay too.
-            kept.retain(|(_, score)| *score >= last);
+            kept.retain(|one| one.score >= last);
         }
         if self.top_p < 1.0 {
             let nucleus = self.nucleus(&mut kept);
@@ -100,24 +115,24 @@ impl Sampling {
     }
 
     /// Sorts as many of the likeliest tokens to the front as are needed for `top_p`, and says how many that is.
-    fn nucleus(&self, kept: &mut [(u32, f32)]) -> usize {
+    fn nucleus(&self, kept: &mut [Candidate]) -> usize {
         const FIRST: usize = 128;
-        let largest = kept.iter().map(|(_, score)| *score).fold(f32::NEG_INFINITY, f32::max);
+        let largest = kept.iter().map(|one| one.score).fold(f32::NEG_INFINITY, f32::max);
         let weight = |score: f32| f64::from(score - largest).exp();
-        let enough = f64::from(self.top_p) * kept.iter().map(|(_, score)| weight(*score)).sum::<f64>();
+        let enough = f64::from(self.top_p) * kept.iter().map(|one| weight(one.score)).sum::<f64>();
         let (mut before, mut sorted) = (0.0, 0..FIRST);
         loop {
             let Range { start, end } = sorted;
             let end = end.min(kept.len());
             if end < kept.len() {
-                kept[start..].select_nth_unstable_by(end - start, descending);
+                kept[start..].select_nth_unstable_by(end - start, Candidate::order);
             }
-            kept[start..end].sort_unstable_by(descending);
-            for (at, (_, score)) in kept.iter().enumerate().take(end).skip(start) {
+            kept[start..end].sort_unstable_by(Candidate::order);
+            for (at, one) in kept.iter().enumerate().take(end).skip(start) {
                 if at > 0 && before >= enough {
                     return at;
                 }
-                before += weight(*score);
+                before += weight(one.score);
             }
             if end == kept.len() {
                 return end;
@@ -134,22 +149,16 @@ fn likeliest(scores: &[f32]) -> u32 {
     u32::try_from(place.expect("a token that may be chosen")).expect("vocabularies fit 32 bits")
 }
 
-/// Larger scores first, of equal ones the smaller id.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that sorting asks for")]
-fn descending(a: &(u32, f32), b: &(u32, f32)) -> std::cmp::Ordering {
-    b.1.total_cmp(&a.1).then(a.0.cmp(&b.0))
-}
-
 /// The token where the running sum of probabilities passes `draw`.
-fn draw_from(kept: &[(u32, f32)], draw: f64) -> u32 {
-    let largest = kept.iter().map(|(_, score)| *score).fold(f32::NEG_INFINITY, f32::max);
+fn draw_from(kept: &[Candidate], draw: f64) -> u32 {
+    let largest = kept.iter().map(|one| one.score).fold(f32::NEG_INFINITY, f32::max);
     let weight = |score: f32| f64::from(score - largest).exp();
-    let mut left = draw * kept.iter().map(|(_, score)| weight(*score)).sum::<f64>();
-    for (id, score) in kept {
+    let mut left = draw * kept.iter().map(|one| weight(one.score)).sum::<f64>();
+    for Candidate { token, score } in kept {
         left -= weight(*score);
         if left < 0.0 {
-            return *id;
+            return *token;
         }
     }
-    kept.last().expect("a token that may be drawn").0
+    kept.last().expect("a token that may be drawn").token
 }

@@ -231,8 +231,8 @@ fn logits_are_processed_as_by_transformers() {
         let sampling = Sampling { temperature, top_k, top_p, repetition_penalty };
         sampling.process(&mut logits, &[&history[..7], &history[7..]], &[]);
         let mut ours = vec![None; logits.len()];
-        for (id, score) in sampling.kept(&logits) {
-            ours[id as usize] = Some(score);
+        for kept in sampling.kept(&logits) {
+            ours[kept.token as usize] = Some(kept.score);
         }
         for (id, (ours, expected)) in ours.iter().zip(&scores).enumerate() {
             match (ours, expected) {
@@ -269,7 +269,7 @@ proptest! {
             before += weight(sorted[count]);
             count += 1;
         }
-        let mut kept: Vec<f32> = sampling.kept(&scores).into_iter().map(|(_, score)| score).collect();
+        let mut kept: Vec<f32> = sampling.kept(&scores).into_iter().map(|kept| kept.score).collect();
         kept.sort_by(|a, b| b.total_cmp(a));
         // Where the sum meets top_p exactly up to rounding, one more or one fewer is as good.
         prop_assert!(kept.len().abs_diff(count) <= 1, "{} {}", kept.len(), count);

@@ -103,14 +103,14 @@ impl SafetensorsFile {
     /// When the file does not hold the tensor.
     pub fn tensor(&self, name: &str) -> Result<(Vec<usize>, Vec<f32>), ModelError> {
         let (entry, float) = self.entry(name)?;
-        let values = whole(&entry.shape, |rows, values| self.rows((entry, float), rows, values))?;
+        let values = whole(&entry.shape, |rows, values| self.rows(entry, float, rows, values))?;
         Ok((entry.shape.clone(), values))
     }
 
     /// Visits the values of a tensor in order, piece by piece.
     pub(super) fn visit(&self, name: &str, visit: &mut dyn FnMut(&[f32])) -> Result<(), ModelError> {
         let (entry, float) = self.entry(name)?;
-        in_pieces(&entry.shape, |rows, values| self.rows((entry, float), rows, values), visit)
+        in_pieces(&entry.shape, |rows, values| self.rows(entry, float, rows, values), visit)
     }
 
     fn entry(&self, name: &str) -> Result<(&Entry, FloatType), ModelError> {
@@ -125,7 +125,8 @@ impl SafetensorsFile {
 
     fn rows(
         &self,
-        (entry, float): (&Entry, FloatType),
+        entry: &Entry,
+        float: FloatType,
         rows: Range<usize>,
         values: &mut [f32],
     ) -> Result<(), ModelError> {

@@ -25,7 +25,8 @@ fn a_draw_does_not_depend_on_the_order_of_the_file() {
     let drawn = |order: &[usize], key: Key| {
         let turns: Vec<_> =
             order.iter().flat_map(|at| (0..5).map(|position| (&dialogues[*at], position))).collect();
-        let places = first((0..turns.len()).collect(), 30, |&place| rank(key, turns[place]));
+        let places =
+            first((0..turns.len()).collect(), 30, |&place| rank(key, turns[place].0, turns[place].1));
         places.into_iter().map(|place| turns[place].0.utterance_id(turns[place].1)).collect::<BTreeSet<_>>()
     };
     let (forward, backward): (Vec<usize>, Vec<usize>) = ((0..20).collect(), (0..20).rev().collect());

@@ -16,6 +16,18 @@ use crate::tokenizer::TokenizerFiles;
 
 const LONG: usize = 2048;
 
+impl Encoder {
+    /// Encodes an utterance and its answer, without demonstrations.
+    pub(crate) fn encode(&self, dialogue: &Dialogue, position: usize) -> Result<Sample, PromptError> {
+        self.encode_question(Answers::Given, Question::new(dialogue, position))
+    }
+
+    /// Encodes an utterance without its answer and demonstrations.
+    fn encode_prompt(&self, dialogue: &Dialogue, position: usize) -> Result<Sample, PromptError> {
+        self.encode_question(Answers::Withheld, Question::new(dialogue, position))
+    }
+}
+
 fn check_unfit(chat_template: &str, expected: &Expect) {
     expected.assert_eq(&encoder(chat_template, &section(5, 0), LONG).unwrap_err().to_string());
 }
@@ -52,8 +64,8 @@ fn evaluation_asks_exactly_what_training_taught() {
     let encoder = encoder(CHAT, &section(2, 1), LONG).unwrap();
     let dialogue = harbour();
     for position in 0..3 {
-        let prompt = encoder.encode_as(Answers::Withheld, &dialogue, position).unwrap();
-        let sample = encoder.encode_as(Answers::Given, &dialogue, position).unwrap();
+        let prompt = encoder.encode_prompt(&dialogue, position).unwrap();
+        let sample = encoder.encode(&dialogue, position).unwrap();
         assert_eq!((sample.prompt(), sample.label), (&prompt.ids[..], prompt.label));
         assert_eq!(sample.completion(), encoder.label_completions()[prompt.label.unwrap().index()]);
         assert!(prompt.completion().is_empty());

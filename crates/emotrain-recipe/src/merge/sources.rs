@@ -8,9 +8,8 @@ use super::{Entry, Home, Merged};
 use crate::overrides::Override;
 use crate::problem::{Fault, Findings, Origin, Position};
 use crate::raw::{RawKey, RawSection, RawValue};
-use crate::reserved;
+use crate::section::{KNOWLEDGE, refused_name};
 use crate::suggest::{did_you_mean, nearest, quoted};
-use crate::vocabulary::KNOWLEDGE;
 
 /// The key that identifies a source.
 const NAME: &str = "name";
@@ -127,7 +126,7 @@ fn named(source: &RawSection) -> Result<Option<String>, (Position, Fault)> {
         let fault = Fault::new("a knowledge source with a path needs a name");
         return Err((key.value_at, fault.hint("templates show it by its name")));
     }
-    match reserved::refusal(name) {
+    match refused_name(name) {
         Some(fault) => Err((key.value_at, fault)),
         None => Ok(Some(name.clone())),
     }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::path::Path;
 
 use emotrain_base::sha256_hex;
@@ -109,7 +110,7 @@ impl Scan {
     ) -> Result<(), RetrievalError> {
         let mut last = None;
         for wave in pieces(bytes).chunks(AT_ONCE) {
-            let read: Vec<_> = wave.par_iter().map(|piece| lines(bytes, *piece)).collect();
+            let read: Vec<_> = wave.par_iter().map(|piece| lines(bytes, piece.clone())).collect();
             for read in read.into_iter().flatten() {
                 let row = self.entries.starts.len();
                 let at = |problem| RetrievalError::line(path, row, problem);
@@ -159,24 +160,24 @@ impl Scan {
 }
 
 /// The boundaries of the chunks: after line breaks.
-fn pieces(bytes: &[u8]) -> Vec<(usize, usize)> {
+fn pieces(bytes: &[u8]) -> Vec<Range<usize>> {
     let mut pieces = Vec::new();
     let mut start = 0;
     while start < bytes.len() {
         let least = (start + PIECE).min(bytes.len());
         let rest = bytes[least..].iter().position(|byte| *byte == b'\n');
         let end = rest.map_or(bytes.len(), |length| least + length + 1);
-        pieces.push((start, end));
+        pieces.push(start..end);
         start = end;
     }
     pieces
 }
 
 /// Reads the lines of a chunk up to the first invalid one.
-fn lines(bytes: &[u8], (start, end): (usize, usize)) -> Vec<Result<Read<'_>, serde_json::Error>> {
+fn lines(bytes: &[u8], piece: Range<usize>) -> Vec<Result<Read<'_>, serde_json::Error>> {
     let mut read = Vec::new();
-    let mut start = start;
-    for line in bytes[start..end].split_inclusive(|byte| *byte == b'\n') {
+    let mut start = piece.start;
+    for line in bytes[piece].split_inclusive(|byte| *byte == b'\n') {
         let parsed = serde_json::from_slice(line).map(|line: Line<'_>| {
             let (same, exact) = (TextKey::same(&line.text), TextKey::exact(&line.text));
             Read { start, line, same, exact }

@@ -24,7 +24,7 @@ fn generate(
     script: &mut Script,
     report: &mut dyn FnMut(Result<&WrittenDialogue, &Rejection>),
 ) -> Result<GenerationOutcome, RetrievalError> {
-    let mut work = DialogueGeneration::open(plan, (labels, bank), folder)?;
+    let mut work = DialogueGeneration::open(plan, labels, bank, folder)?;
     while let Some((number, prompt)) = work.next_question() {
         script.asked.push(prompt);
         let Some(reply) = script.replies.pop() else {
@@ -254,7 +254,7 @@ fn several_questions_may_be_under_way() {
     let place = Place::new();
     let (labels, plan) =
         (two_labels(), GeneratePlan { domains: vec!["family".into(), "work".into()], ..plan(4) });
-    let mut work = DialogueGeneration::open(&plan, (&labels, None), &place.bank).unwrap();
+    let mut work = DialogueGeneration::open(&plan, &labels, None, &place.bank).unwrap();
     let (first, prompt) = work.next_question().unwrap();
     let (second, other) = work.next_question().unwrap();
     assert!(prompt.contains("family") && other.contains("work"));
@@ -295,6 +295,6 @@ fn a_further_round_counts_what_it_writes_alone() {
     let bank = place.build(&[demonstration(("own", SplitKind::Train, "a"), 0, "Joy was here.", "joy")], None);
     let (labels, plan) =
         (two_labels(), GeneratePlan { wanted: vec![1, 0], counted: Counted::Written, ..plan(0) });
-    let work = DialogueGeneration::open(&plan, (&labels, Some(&bank)), &place.parent().join("work")).unwrap();
+    let work = DialogueGeneration::open(&plan, &labels, Some(&bank), &place.parent().join("work")).unwrap();
     assert_eq!(work.generated().short, [("joy".to_owned(), 1)]);
 }

@@ -86,8 +86,10 @@ pub(crate) fn nearest(
         let quantised: Vec<Query> = queries.clone().map(Query::new).collect();
         let weighed = weigh(rows, &quantised, wish, 0..rows.count(), &admits);
         let scored = queries.zip(&quantised).zip(weighed).enumerate();
-        let hits = scored
-            .map(|(at, (query, candidates))| score(rows, query, candidates, wish, &|row| admits(at, row)));
+        let hits = scored.map(|(at, ((exact, quantised), candidates))| {
+            let query = BothForms { exact, quantised };
+            score(rows, query, candidates, wish, &|row| admits(at, row))
+        });
         hits.collect::<Vec<_>>()
     });
     found.flatten_iter().collect()
@@ -108,7 +110,8 @@ fn one(
     });
     let weighed = pieces.flatten_iter().reduce_with(Candidates::join);
     let Some(candidates) = weighed else { return Vec::new() };
-    score(rows, (query, &quantised[0]), candidates, wish, &|row| admits(0, row))
+    let query = BothForms { exact: query, quantised: &quantised[0] };
+    score(rows, query, candidates, wish, &|row| admits(0, row))
 }
 
 /// The candidates of a query: the rows with the highest bounds.
@@ -162,10 +165,17 @@ fn weigh(
     best.into_iter().map(|best| Candidates::new(best, k)).collect()
 }
 
+/// A query, as it is and quantised.
+#[derive(Clone, Copy)]
+struct BothForms<'a> {
+    exact: &'a [f32],
+    quantised: &'a Query,
+}
+
 /// Scores the candidates of a query, highest bound first, as long as they may be among the best.
 fn score(
     rows: Rows<'_>,
-    (query, quantised): (&[f32], &Query),
+    query: BothForms<'_>,
     mut candidates: Candidates,
     wish: SearchQuery<'_>,
     admits: &impl Fn(usize) -> bool,
@@ -179,17 +189,17 @@ fn score(
             if !best.might_want(*row, *bound) {
                 break;
             }
-            best.offer(*row, rows.score(arch, query, *row, &mut buffer), |_| true);
+            best.offer(*row, rows.score(arch, query.exact, *row, &mut buffer), |_| true);
         }
     }
     if best.lists.iter().zip(&candidates.floors).any(|(list, floor)| best.wants(list, *floor)) {
         let mut bounds = [0.0; ROW_BLOCK];
         for first in (0..rows.count()).step_by(ROW_BLOCK) {
             let bounds = &mut bounds[..ROW_BLOCK.min(rows.count() - first)];
-            quantised.bounds(rows.quantised, first, bounds);
+            query.quantised.bounds(rows.quantised, first, bounds);
             for (row, bound) in (first..).zip(bounds.iter()) {
                 if best.might_want(row, *bound) && !best.holds(row) && admits(row) {
-                    best.offer(row, rows.score(arch, query, row, &mut buffer), |_| true);
+                    best.offer(row, rows.score(arch, query.exact, row, &mut buffer), |_| true);
                 }
             }
         }

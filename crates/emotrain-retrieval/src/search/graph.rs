@@ -79,7 +79,8 @@ impl DuplicateTexts {
 pub(crate) fn build(
     vectors: &Arc<Vectors>,
     nodes: &[u32],
-    (parameters, old): (HnswParameters, Option<&[u8]>),
+    parameters: HnswParameters,
+    old: Option<&[u8]>,
     report: &mut dyn FnMut(usize),
 ) -> Result<Vec<u8>, String> {
     let mut index = empty(parameters)?;
@@ -161,7 +162,8 @@ impl Graph {
         bytes: &Arc<MappedFile>,
         vectors: &Arc<Vectors>,
         duplicates: DuplicateTexts,
-        (parameters, ef_search): (HnswParameters, usize),
+        parameters: HnswParameters,
+        ef_search: usize,
     ) -> Result<Self, String> {
         layout::check(bytes, &duplicates.firsts, parameters.m)?;
         let mut index = empty(parameters)?;

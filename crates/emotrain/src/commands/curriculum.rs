@@ -40,9 +40,8 @@ fn show(args: &ShowArgs, shell: &Shell) -> anyhow::Result<Exit> {
     }
     let mut scorer = Ordered::new(&recipe, &labels).scorer(&split.dialogues, losses.as_ref())?;
     let curriculum = Curriculum::new(&recipe.curriculum, &mut scorer, &split.dialogues)?;
-    let data = (&split.dialogues[..], &labels);
-    let overview =
-        Overview::new(&recipe.curriculum, &curriculum, data, &scorer, recipe.train.num_train_epochs);
+    let (section, epochs) = (&recipe.curriculum, recipe.train.num_train_epochs);
+    let overview = Overview::new(section, &curriculum, &split.dialogues, &scorer, epochs);
     shell.printer.result(&overview)?;
     if let Some(path) = &args.svg {
         write_atomic(path, overview.svg().as_bytes())?;

@@ -2,7 +2,7 @@
 
 use emotrain_base::Complaint;
 use emotrain_data::{LabelSet, UtteranceId};
-use emotrain_prepare::{Content, Opened, Purpose, Selection, kinds, known, selection};
+use emotrain_prepare::{Content, Opened, Purpose, Selection, kinds, known};
 use emotrain_prompt::{Piece, Sample, Task, TokenCounts};
 
 use crate::cli::InspectArgs;
@@ -24,10 +24,10 @@ pub(crate) fn run(args: &InspectArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let content = Content::read(&recipe.data, &opened.labels, args.split)?;
     let auxiliary = opened.sample_maker.auxiliary(&recipe)?;
     // What training would make of the file, whichever split it is.
-    let for_training = (args.split, Purpose::Training);
-    let chosen_by = Selection { limit: None, ..selection(&recipe, for_training, &auxiliary) };
+    let as_training = Selection::new(&recipe, args.split, Purpose::Training, &auxiliary);
+    let selection = Selection { limit: None, ..as_training };
     let texts = known(&recipe, &content, args.split);
-    let split = opened.encode((args.split, content), texts, (Purpose::Training, chosen_by))?;
+    let split = opened.encode(args.split, content, texts, selection)?;
     split.known.summary().iter().for_each(|line| shell.printer.say(line));
     let (samples, content) = (split.samples, split.content);
     for sample in chosen(&samples, args, &content)? {

@@ -4,7 +4,7 @@ use emotrain_base::{Advice, Complaint, Fault, Problems};
 use emotrain_data::{LabelPolicy, SplitKind, load_split};
 use emotrain_eval::write_predictions;
 use emotrain_model::device;
-use emotrain_prepare::{Content, Opened, PrepareError, Purpose, Selection, known, selection};
+use emotrain_prepare::{Content, Opened, PrepareError, Purpose, Selection, known};
 use emotrain_recipe::{DataFormat, Recipe};
 use emotrain_train::{AnswerReader, EvalContext, Questions, ask, predictions};
 
@@ -34,11 +34,11 @@ pub(crate) fn run(args: &PredictArgs, shell: &Shell) -> anyhow::Result<Exit> {
     }
     let split = load_split(&args.input, DataFormat::Jsonl, &opened.labels, LabelPolicy::Optional)?;
     shell.printer.detail(split.summary(&opened.labels));
-    let as_test = (SplitKind::Test, Purpose::Answering);
-    let all = Selection { labelled_only: false, limit: None, ..selection(&recipe, as_test, &[]) };
+    let as_test = Selection::new(&recipe, SplitKind::Test, Purpose::Answering, &[]);
+    let all = Selection { labelled_only: false, limit: None, ..as_test };
     let content = Content::Dialogues(split);
     let texts = known(&recipe, &content, SplitKind::Test).map_err(|error| of_input(error, &recipe));
-    let split = opened.encode((SplitKind::Test, content), texts, (Purpose::Answering, all))?;
+    let split = opened.encode(SplitKind::Test, content, texts, all)?;
     split.known.summary().iter().for_each(|line| shell.printer.say(line));
     shell.printer.detail(split.known.context());
     let samples = split.samples;

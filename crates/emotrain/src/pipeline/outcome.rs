@@ -7,26 +7,35 @@ use emotrain_train::{End, EvalContext, EvalResult, EvalSet, Outcome, RunDir, Run
 
 use crate::printer::{Printer, duration};
 
-/// Measures the trained model, prints the comparison, and keeps scores and predictions.
-pub(crate) fn report(
-    model: &CausalLm,
-    sets: &[EvalSet],
-    (run, before): (&RunDir, Vec<EvalResult>),
-    (terms, printer): (EvalContext, &Printer),
-) -> anyhow::Result<()> {
-    let mut after = Vec::new();
-    for (number, set) in sets.iter().enumerate() {
-        let (measure, predictions) = set.hold(model, terms)?;
-        if !predictions.is_empty() {
-            let file = format!("predictions.{}.jsonl", measure.split);
-            write_predictions(&run.path().join(file), &predictions)?;
+/// What a trained model is evaluated on and compared with.
+pub(crate) struct FinalEvaluation<'a> {
+    pub(crate) sets: &'a [EvalSet],
+    /// The untrained model's scores.
+    pub(crate) before: Vec<EvalResult>,
+    pub(crate) context: EvalContext<'a>,
+    pub(crate) printer: &'a Printer,
+}
+
+impl FinalEvaluation<'_> {
+    /// Measures the trained model, prints the comparison, and keeps scores and predictions in the folder of the run.
+    ///
+    /// # Errors
+    /// A score that is not finite; files that cannot be written.
+    pub(crate) fn report(self, model: &CausalLm, run: &RunDir) -> anyhow::Result<()> {
+        let mut after = Vec::new();
+        for (number, set) in self.sets.iter().enumerate() {
+            let (measure, predictions) = set.hold(model, self.context)?;
+            if !predictions.is_empty() {
+                let file = format!("predictions.{}.jsonl", measure.split);
+                write_predictions(&run.path().join(file), &predictions)?;
+            }
+            let earlier = self.before.iter().find(|before| before.split == measure.split);
+            let gap = if number > 0 { "\n" } else { "" };
+            self.printer.result(format_args!("{gap}{}", comparison(earlier, &measure)?))?;
+            after.push(measure);
         }
-        let earlier = before.iter().find(|before| before.split == measure.split);
-        let gap = if number > 0 { "\n" } else { "" };
-        printer.result(format_args!("{gap}{}", comparison(earlier, &measure)?))?;
-        after.push(measure);
+        Ok(RunReport::new(self.before, after).write(run)?)
     }
-    Ok(RunReport::new(before, after).write(run)?)
 }
 
 /// Describes the contents of the result folder.

@@ -35,13 +35,13 @@ impl Meter for Pace<'_> {
         self.counter.set(done);
         if !self.printer.moves && self.told.elapsed() >= EVERY && self.done < self.total {
             self.told = Instant::now();
-            self.printer.say(line(&self.what, (self.done, self.total), self.start.elapsed().as_secs_f64()));
+            self.printer.say(line(&self.what, self.done, self.total, self.start.elapsed().as_secs_f64()));
         }
     }
 }
 
 /// `interpretation of valid: 300 of 1109, 2.5 a second, 5 min 24 s left`
-fn line(what: &str, (done, total): (usize, usize), seconds: f64) -> String {
+fn line(what: &str, done: usize, total: usize, seconds: f64) -> String {
     let rate = done as f64 / seconds.max(1e-9);
     let left = duration((total - done) as f64 / rate);
     if rate >= 1.0 {
@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn a_line_says_how_fast_and_how_long() {
-        assert_eq!(line("a", (300, 1110), 120.0), "a: 300 of 1110, 2.5 a second, 5 min 24 s left");
-        assert_eq!(line("b", (3, 9), 60.0), "b: 3 of 9, 3.0 a minute, 2 min 0 s left");
+        assert_eq!(line("a", 300, 1110, 120.0), "a: 300 of 1110, 2.5 a second, 5 min 24 s left");
+        assert_eq!(line("b", 3, 9, 60.0), "b: 3 of 9, 3.0 a minute, 2 min 0 s left");
     }
 }

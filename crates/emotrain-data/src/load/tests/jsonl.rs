@@ -1,10 +1,11 @@
 use proptest::collection::vec;
 use proptest::prelude::{ProptestConfig, Strategy, any, prop_assert_eq, proptest};
+use serde_json::json;
 
 use super::*;
 use crate::dialogue::{Dialogue, Utterance};
 use crate::label::Label;
-use crate::load::{jsonl_dialogues, to_jsonl};
+use crate::load::jsonl_dialogues;
 use crate::mend::clean;
 
 fn check_jsonl(text: &str, expected: &Expect) {
@@ -213,6 +214,19 @@ fn dialogues() -> impl Strategy<Value = Vec<Dialogue>> {
         (repaired(), repaired(), label).prop_map(|(speaker, text, label)| Utterance { speaker, text, label });
     let by_id = proptest::collection::btree_map("[a-z#\"{}]{1,6}", vec(utterance, 1..6), 1..6);
     by_id.prop_map(|by_id| by_id.into_iter().map(|(id, utterances)| Dialogue { id, utterances }).collect())
+}
+
+/// The lines of a file with these dialogues.
+fn to_jsonl(dialogues: &[Dialogue], labels: &LabelSet) -> String {
+    let utterance = |Utterance { speaker, text, label }: &Utterance| match label {
+        Some(label) => json!({ "speaker": speaker, "text": text, "label": labels.name(*label) }),
+        None => json!({ "speaker": speaker, "text": text }),
+    };
+    let line = |Dialogue { id, utterances }: &Dialogue| {
+        let utterances: Vec<_> = utterances.iter().map(utterance).collect();
+        format!("{}\n", json!({ "id": id, "utterances": utterances }))
+    };
+    dialogues.iter().map(line).collect()
 }
 
 proptest! {

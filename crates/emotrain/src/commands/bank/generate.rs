@@ -49,17 +49,12 @@ pub(super) fn run(args: &GenerateArgs, shell: &Shell) -> anyhow::Result<Exit> {
         return Ok(interrupt.exit());
     }
     let silent = tell_silence(&written.silent, &shell.printer);
-    tell(args, (&out, &written.generated), silent, &shell.printer);
+    tell(args, &out, &written.generated, silent, &shell.printer);
     refuse_silence(silent)?;
     Ok(Exit::Done)
 }
 
-fn tell(
-    args: &GenerateArgs,
-    (out, generated): (&Path, &GenerationOutcome),
-    silent: usize,
-    printer: &Printer,
-) {
+fn tell(args: &GenerateArgs, out: &Path, generated: &GenerationOutcome, silent: usize, printer: &Printer) {
     let (file, bank) = (out.join("dialogues.jsonl"), args.bank.display());
     if !generated.short.is_empty() && silent == 0 {
         printer.say("--most-questions is reached: run the same command again to continue");

@@ -110,7 +110,7 @@ fn annotate(args: &AnnotateArgs, shell: &Shell) -> anyhow::Result<Exit> {
             shown(&rows[place], &labels)
         ))?;
         let Some(key) = key(terminal.as_ref())? else { break };
-        at = match press(&mut rows, place, (key, &labels)) {
+        at = match press(&mut rows, place, key, &labels) {
             Press::Quit => break,
             Press::Move(next) => next,
             Press::Write(next) => {
@@ -137,7 +137,7 @@ enum Press {
     Nothing,
 }
 
-fn press(rows: &mut [SheetRow], place: usize, (key, labels): (char, &LabelSet)) -> Press {
+fn press(rows: &mut [SheetRow], place: usize, key: char, labels: &LabelSet) -> Press {
     match key {
         'q' => Press::Quit,
         's' => Press::Move(next_open(rows, place + 1)),

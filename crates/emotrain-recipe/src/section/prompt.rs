@@ -1,10 +1,40 @@
-//! The choices of `[prompt]`.
+//! `[prompt]`: how an utterance becomes a chat.
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use super::WrongForm;
+use crate::key::Kind;
+use crate::problem::{Fault, Violations};
+
+section! {
+    /// `[prompt]`: how an utterance becomes a chat.
+    PromptSection = "prompt" {
+        /// The template.
+        template: PromptTemplate = Kind::WordOrPath(PromptTemplate::NAMES);
+        /// The parts of the prompt that are shown.
+        slots: PromptSlots = Kind::WordOrTexts(PromptSlots::ALL);
+        /// Refuse everything that comes from later utterances.
+        causal: bool = Kind::Switch;
+        /// Number of earlier utterances shown.
+        history_window: usize = Kind::up_to(100_000);
+        /// Number of later utterances shown.
+        future_window: usize = Kind::up_to(100_000);
+        /// Passed to chat templates that know it.
+        enable_thinking: bool = Kind::Switch;
+    }
+}
+
+impl PromptSection {
+    /// With `causal` nothing may come from later utterances.
+    pub(crate) fn check_window(&self, violated: &mut Violations) {
+        if self.causal && self.future_window > 0 && self.slots.has("future") {
+            let fault = Fault::new("prompt.causal = true does not allow a future_window");
+            violated.add(&["prompt.future_window", "prompt.causal"], fault.hint("write future_window = 0"));
+        }
+    }
+}
 
 /// The template of prompts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,12 +107,7 @@ impl TryFrom<toml::Value> for PromptSlots {
         if value.as_str() == Some(Self::ALL) {
             return Ok(Self::All);
         }
-        let names = value.as_array().into_iter().flatten();
-        let names: Option<Vec<_>> = names.map(|name| name.as_str().map(str::to_owned)).collect();
-        match names {
-            Some(names) if value.is_array() => Ok(Self::List(names)),
-            _ => Err(WrongForm { expected: "\"all\" or a list of slots" }),
-        }
+        WrongForm::unless_texts(&value, "\"all\" or a list of slots").map(Self::List)
     }
 }
 

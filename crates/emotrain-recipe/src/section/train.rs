@@ -1,0 +1,100 @@
+//! `[train]`: the loop.
+
+use std::ops::Bound::Included;
+use std::path::PathBuf;
+
+use crate::blank;
+use crate::key::{Kind, MOST};
+use crate::problem::{Fault, Violations};
+
+section! {
+    /// `[train]`: the loop.
+    TrainSection = "train" {
+        /// Which weights are trained.
+        method: TrainMethod = Kind::Choice(TrainMethod::NAMES);
+        /// Peak learning rate, above 0.
+        learning_rate: f64 = Kind::SHARE_ABOVE_ZERO;
+        /// Samples per forward pass, at least 1.
+        per_device_train_batch_size: usize = Kind::one_to(65_536);
+        /// Forward passes per optimiser step, at least 1.
+        gradient_accumulation_steps: usize = Kind::one_to(65_536);
+        /// Epochs over the training split, at least 1.
+        num_train_epochs: usize = Kind::one_to(10_000);
+        /// Optimiser steps in total; `None` = determined by the epochs.
+        #[serde(with = "blank::count")]
+        max_steps: Option<usize> = Kind::up_to(MOST);
+        /// The optimiser.
+        optim: Optimizer = Kind::Choice(Optimizer::NAMES);
+        /// Decay of the first moment, in [0, 1).
+        adam_beta1: f64 = Kind::SHARE_BELOW_ONE;
+        /// Decay of the second moment, in [0, 1).
+        adam_beta2: f64 = Kind::SHARE_BELOW_ONE;
+        /// Added to the root of the second moment, above 0.
+        adam_epsilon: f64 = Kind::SHARE_ABOVE_ZERO;
+        /// Decoupled weight decay, in [0, 1].
+        weight_decay: f64 = Kind::SHARE;
+        /// Shape of the schedule after the warm-up.
+        lr_scheduler_type: Scheduler = Kind::Choice(Scheduler::NAMES);
+        /// Warm-up as a fraction of all steps, in [0, 1]; 0 if `warmup_steps` is set.
+        warmup_ratio: f64 = Kind::SHARE;
+        /// Warm-up in optimiser steps; 0 = use `warmup_ratio`.
+        warmup_steps: usize = Kind::up_to(MOST);
+        /// Limit on the global gradient norm; 0 = no limit.
+        max_grad_norm: f64 = Kind::Number(Included(0.0), Included(1e9));
+        /// Alpha of `NEFTune`; 0 = no noise.
+        neftune_noise_alpha: f64 = Kind::Number(Included(0.0), Included(1000.0));
+        /// Maximum length of a sample in tokens, answer included.
+        max_seq_length: usize = Kind::one_to(1_048_576);
+        /// Compute the loss on the answer alone, else on every token.
+        completion_only_loss: bool = Kind::Switch;
+        /// Recompute each layer in the backward pass.
+        gradient_checkpointing: bool = Kind::Switch;
+        /// Batch samples of similar length.
+        group_by_length: bool = Kind::Switch;
+        /// Seed of every random draw.
+        seed: u64 = Kind::up_to(i64::MAX);
+        /// The run directory, relative to the current directory.
+        #[serde(with = "blank::place")]
+        output_dir: PathBuf = Kind::OutputPath;
+    }
+}
+
+choices! {
+    /// Which weights a run trains.
+    TrainMethod {
+        /// Low-rank adapters on a frozen base model.
+        Lora = "lora",
+        /// Every weight of the base model.
+        Full = "full",
+    }
+}
+
+choices! {
+    /// The optimiser.
+    Optimizer {
+        /// AdamW with decoupled weight decay.
+        AdamW = "adamw_torch",
+    }
+}
+
+choices! {
+    /// The decay of the learning rate after the warm-up.
+    Scheduler {
+        /// Linear to zero.
+        Linear = "linear",
+        /// Half a cosine to zero.
+        Cosine = "cosine",
+        /// Constant.
+        Constant = "constant",
+    }
+}
+
+impl TrainSection {
+    /// The warm-up has one length.
+    pub(crate) fn check_warmup(&self, violated: &mut Violations) {
+        if self.warmup_steps > 0 && self.warmup_ratio > 0.0 {
+            let fault = Fault::new("train.warmup_steps and train.warmup_ratio are both set");
+            violated.add(&["train.warmup_steps", "train.warmup_ratio"], fault.hint("keep one of them"));
+        }
+    }
+}
