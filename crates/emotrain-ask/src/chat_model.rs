@@ -23,7 +23,7 @@ pub struct AskContext<'c> {
     /// Where local models come from, and the listener for progress.
     pub hub: Hub<'c>,
     /// The user's request to stop.
-    pub wish: &'c Arc<AtomicBool>,
+    pub stop: &'c Arc<AtomicBool>,
     /// The value of an environment variable; none that is empty.
     pub variable: fn(&str) -> Option<OsString>,
 }
@@ -101,7 +101,7 @@ pub trait Inquiry {
     ///
     /// # Errors
     /// When it cannot be kept: no more questions are put.
-    fn hear(&mut self, number: usize, answer: Answer) -> Result<(), AskError>;
+    fn receive(&mut self, number: usize, answer: Answer) -> Result<(), AskError>;
 }
 
 /// A language model for chats.
@@ -125,6 +125,6 @@ pub struct ModelIdentity {
     pub provider: String,
     /// The model's name, as the recipe has it.
     pub model: String,
-    /// What tells apart models of one name: a commit or a digest; empty for a server, and where it is not known yet.
+    /// Distinguishes models of one name: a commit or a digest; empty for a server, and if not known yet.
     pub revision: String,
 }

@@ -123,7 +123,7 @@ fn missing(generated: &GenerationOutcome) -> usize {
 
 impl Inquiry for Writing<'_> {
     fn next(&mut self) -> Option<ChatQuestion> {
-        if self.context.wish.load(Ordering::SeqCst) {
+        if self.context.stop.load(Ordering::SeqCst) {
             return None;
         }
         let (number, user) = self.work.next_question()?;
@@ -131,7 +131,7 @@ impl Inquiry for Writing<'_> {
         Some(ChatQuestion { number, system: String::new(), user, keys: Vec::new(), seed })
     }
 
-    fn hear(&mut self, number: usize, answer: Answer) -> Result<(), AskError> {
+    fn receive(&mut self, number: usize, answer: Answer) -> Result<(), AskError> {
         let reject = |work: &mut DialogueGeneration<'_>, reply: &str, reason| -> Result<_, RetrievalError> {
             work.reject(number, reply, reason).map(Err)
         };
@@ -220,7 +220,9 @@ impl Manifest {
             .map_err(|error| wrong(format!("not a manifest of emotrain bank generate: {error}")))?;
         if manifest.format_version != VERSION {
             let version = manifest.format_version;
-            return Err(wrong(format!("format_version {version}, this version knows {VERSION}")).into());
+            return Err(
+                wrong(format!("format_version {version}, this version of emotrain reads {VERSION}")).into()
+            );
         }
         if manifest.labels != labels.names() {
             return Err(

@@ -18,7 +18,7 @@ pub enum AskError {
     /// Several of them.
     #[error(transparent)]
     Several(#[from] Problems),
-    /// A local model that cannot be had.
+    /// An unavailable local model.
     #[error(transparent)]
     Hub(#[from] HubError),
     /// A local model or a device that cannot be used.

@@ -23,5 +23,5 @@ pub fn refuse_silence(silent: usize) -> Result<(), AskError> {
         return Ok(());
     }
     let complaint = Complaint::input(format!("{silent} questions got no reply and are still open"));
-    Err(complaint.hint("see that the server of interpret.base_url runs, then run the same command again: what was answered is kept").into())
+    Err(complaint.hint("check that the server of interpret.base_url runs, then run the same command again: answers are kept").into())
 }

@@ -33,7 +33,7 @@ pub struct TextEncoder {
 }
 
 impl TextEncoder {
-    /// Opens the encoder in `folder`, to be told of and found again by `name`. Reads every byte of its weights for
+    /// Opens the encoder in `folder`, which is reported and found again as `name`. Reads every byte of its weights for
     /// their digest.
     ///
     /// # Errors

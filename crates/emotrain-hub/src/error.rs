@@ -6,7 +6,7 @@ use emotrain_base::{Advice, Complaint, DamagedFile, WriteError};
 use emotrain_model::ModelError;
 use emotrain_prompt::PromptError;
 
-/// Why a model cannot be had.
+/// Why a model is unavailable.
 #[derive(Debug, thiserror::Error)]
 pub enum HubError {
     /// A name that leads nowhere, or files that are not what they should be.

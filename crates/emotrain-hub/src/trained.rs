@@ -59,7 +59,7 @@ impl Trained {
         Self::at(folder).ok_or_else(complaint)?.checked()
     }
 
-    /// What we have written has a manifest, which tells whether it is as it was written; what others have has none.
+    /// Our own files have a manifest, which shows whether they are unchanged; others' have none.
     fn checked(self) -> Result<Self, HubError> {
         if self.folder().join(MANIFEST).exists() {
             verify(self.folder())?;

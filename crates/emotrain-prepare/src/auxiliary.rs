@@ -1,6 +1,6 @@
-//! Questions that training puts besides those about emotions, mixed with them by ratios of the recipe.
+//! Auxiliary questions of training, mixed with those about emotions by ratios of the recipe.
 //!
-//! Their samples are samples like all others: they stand behind those of their utterances, go through the curriculum
+//! Their samples are samples like all others: they follow those of their utterances, go through the curriculum
 //! with their dialogues and count in the loss token by token. Nothing but the training split has any.
 
 use std::path::Path;
@@ -56,7 +56,7 @@ impl Auxiliary {
 
     /// The utterances of which it is asked: `ratio` of `chosen`, or all of them that suit it where these are fewer.
     /// `turns` are the utterances of the file, and `chosen` places among them. Which ones are drawn depends on their
-    /// dialogues' ids and not on where they stand.
+    /// dialogues' ids and not on their order.
     ///
     /// # Errors
     /// None that suits, or a ratio of less than half an utterance.

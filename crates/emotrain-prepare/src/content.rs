@@ -121,15 +121,13 @@ pub(crate) fn read_all(
     Ok(contents)
 }
 
-/// Tells which dialogues stand in two splits, by id.
+/// Reports the dialogues that are in two splits, by id.
 fn warn_of(shared: &[SharedDialogue], listener: &dyn Listener) {
     for of_files in shared.chunk_by(|one, other| one.later == other.later) {
         let ids: Vec<String> = of_files.iter().take(TOLD).map(ToString::to_string).collect();
         let more = if of_files.len() > TOLD { ", …" } else { "" };
         let (count, later) = (of_files.len(), of_files[0].later.display());
-        listener.warn(&format!(
-            "{later}: {count} dialogues stand in another split too: {}{more}",
-            ids.join(", ")
-        ));
+        listener
+            .warn(&format!("{later}: {count} dialogues are in another split too: {}{more}", ids.join(", ")));
     }
 }

@@ -24,7 +24,7 @@ impl Library {
     /// Opens what the recipe names; nothing without a bank, or where prompts do not show demonstrations.
     ///
     /// # Errors
-    /// A bank that cannot be opened, an encoder that is named and cannot be had or is not the bank's.
+    /// A bank that cannot be opened; a named encoder that is unavailable or not the bank's.
     pub(crate) fn open(recipe: &Recipe, hub: Hub<'_>) -> Result<Option<Self>, PrepareError> {
         let section = &recipe.retrieval;
         let shown = recipe.prompt.slots.has("demonstrations");
@@ -88,7 +88,7 @@ pub(crate) fn find(
     let Content::Dialogues(split) = content else {
         let folder = bank.folder().display();
         let message = format!("retrieval.bank = \"{folder}\": plain text has no utterances");
-        return Err(Complaint::usage(message).hint("leave the section [retrieval] out").into());
+        return Err(Complaint::usage(message).hint("remove the section [retrieval]").into());
     };
     let retriever = library.retriever(recipe)?;
     let asked = asked(recipe, split, name);

@@ -49,7 +49,7 @@ impl EncodedSplit {
 /// Refuses a file of texts that serves several splits in which the same ids name different dialogues.
 ///
 /// # Errors
-/// The first dialogue whose texts cannot be told apart, for each source.
+/// The first dialogue of each source whose texts are ambiguous.
 pub(crate) fn check_apart(materials: &[EncodedSplit]) -> Result<(), PrepareError> {
     let mut problems = Problems::default();
     for (number, later) in materials.iter().enumerate() {

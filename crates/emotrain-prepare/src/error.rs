@@ -20,7 +20,7 @@ pub enum PrepareError {
     /// Several of these errors.
     #[error(transparent)]
     Several(#[from] Problems),
-    /// A model or an encoder that cannot be had.
+    /// An unavailable model or encoder.
     #[error(transparent)]
     Hub(#[from] HubError),
     /// A model that cannot be used.

@@ -21,7 +21,6 @@
 
 mod auxiliary;
 mod content;
-mod course;
 mod demonstrations;
 mod encoded_split;
 mod error;
@@ -30,10 +29,10 @@ mod opened;
 mod prepared;
 mod purpose;
 mod sample_maker;
+mod sample_schedule;
 
 pub use auxiliary::{Auxiliary, kinds};
 pub use content::Content;
-pub use course::{LOSSES, Ordered, described, kept_losses, losses};
 pub use demonstrations::RetrievedDemonstrations;
 pub use encoded_split::EncodedSplit;
 pub use error::PrepareError;
@@ -42,3 +41,4 @@ pub use opened::Opened;
 pub use prepared::{Prepared, PreparedTraining};
 pub use purpose::{Purpose, Selection};
 pub use sample_maker::SampleMaker;
+pub use sample_schedule::{LOSSES, Ordered, described, kept_losses, losses};

@@ -37,7 +37,7 @@ pub struct Opened<'r> {
 }
 
 impl<'r> Opened<'r> {
-    /// Opens all that the recipe names but its data, and what training asks besides, if it `trains`.
+    /// Opens everything that the recipe names except its data, and the auxiliary questions if it `trains`.
     ///
     /// # Errors
     /// Everything that is wrong, in one go.
@@ -151,10 +151,10 @@ impl<'r> Opened<'r> {
             let greatest = samples.iter().flat_map(|sample| &sample.ids).max().copied().unwrap_or(0);
             if greatest as usize >= config.vocab_size {
                 let message = format!(
-                    "{origin}: token id {greatest}, but the model knows {} tokens",
+                    "{origin}: token id {greatest}, but the model's vocabulary has {} tokens",
                     config.vocab_size
                 );
-                problems.add(Complaint::input(message).hint("tokenizer and model do not belong together"));
+                problems.add(Complaint::input(message).hint("the tokenizer does not belong to the model"));
                 return;
             }
             let is_answered = *purpose == Purpose::Training;
@@ -162,11 +162,11 @@ impl<'r> Opened<'r> {
             let longest = samples.iter().map(|sample| sample.ids.len()).max().unwrap_or(0) + answer;
             let most = config.context_length();
             if longest > most {
-                let message = format!("{path}: a sample has {longest} tokens, the model was made for {most}");
+                let message = format!("{path}: a sample has {longest} tokens, the model's limit is {most}");
                 problems.add(Complaint::input(message).hint(format!("set train.max_seq_length = {most}")));
             }
             if samples.is_empty() {
-                problems.add(Complaint::input(format!("{path}: too little text for a sample")));
+                problems.add(Complaint::input(format!("{path}: the text is too short for a sample")));
             }
         }
     }

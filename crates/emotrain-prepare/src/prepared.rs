@@ -8,16 +8,16 @@ use emotrain_hub::Hub;
 use emotrain_model::device;
 use emotrain_prompt::Encoder;
 use emotrain_recipe::Recipe;
-use emotrain_train::{Course, check_init};
+use emotrain_train::{SampleSchedule, check_init};
 
 use crate::auxiliary::{Auxiliary, kinds};
 use crate::content::read_all;
-use crate::course::Ordered;
 use crate::encoded_split::{EncodedSplit, check_apart};
 use crate::error::PrepareError;
 use crate::knowledge::known;
 use crate::opened::Opened;
 use crate::purpose::{Purpose, Selection};
+use crate::sample_schedule::Ordered;
 
 /// What is asked of a model.
 pub struct Prepared<'r> {
@@ -31,12 +31,12 @@ pub struct Prepared<'r> {
 pub struct PreparedTraining<'r> {
     /// What the recipe names but its data.
     pub opened: Opened<'r>,
-    /// What is asked besides the emotions.
+    /// The auxiliary questions.
     pub auxiliary: Vec<Auxiliary>,
     /// What is trained on.
     pub train: EncodedSplit,
     /// What each epoch trains on. With difficulties that a model has yet to give, only the numbers in it are right.
-    pub course: Course,
+    pub schedule: SampleSchedule,
     /// What is measured, in the order in which it was asked for.
     pub measured: Vec<EncodedSplit>,
 }
@@ -77,15 +77,15 @@ impl<'r> PreparedTraining<'r> {
         let mut read = Read::new(recipe, measured, Trains::Yes, hub)?;
         let train = read.splits.iter().find(|split| split.purpose == Purpose::Training);
         let order = Ordered::new(recipe, &read.opened.labels);
-        let course = train.map(|train| order.course(train, Some(&BTreeMap::new())));
-        let course = course.and_then(|course| read.problems.take(course));
+        let schedule = train.map(|train| order.schedule(train, Some(&BTreeMap::new())));
+        let schedule = schedule.and_then(|schedule| read.problems.take(schedule));
         read.finish(hub.listener())?;
         let Read { opened, auxiliary, splits, .. } = read;
         let mut splits = splits.into_iter();
-        let (Some(train), Some(course)) = (splits.next(), course) else {
-            unreachable!("without problems there is a training split and its course");
+        let (Some(train), Some(schedule)) = (splits.next(), schedule) else {
+            unreachable!("without problems there is a training split and its schedule");
         };
-        Ok(Self { opened, auxiliary, train, course, measured: splits.collect() })
+        Ok(Self { opened, auxiliary, train, schedule, measured: splits.collect() })
     }
 
     /// What a training measures: the test split only if it will be evaluated.

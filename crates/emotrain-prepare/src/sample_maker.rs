@@ -77,7 +77,7 @@ impl SampleMaker {
         Ok(Self::Emotions(Box::new(encoder)))
     }
 
-    /// What training asks besides the emotions.
+    /// The auxiliary questions of training.
     ///
     /// # Errors
     /// Invalid templates.

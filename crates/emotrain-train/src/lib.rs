@@ -7,7 +7,6 @@
 
 mod answers;
 mod checkpoint;
-mod course;
 mod error;
 mod eval_set;
 mod event;
@@ -20,6 +19,7 @@ mod report;
 mod run_dir;
 mod run_log;
 mod run_record;
+mod sample_schedule;
 mod score_context;
 mod selection;
 mod start;
@@ -29,7 +29,6 @@ mod validate;
 
 pub use answers::AnswerReader;
 pub use checkpoint::State;
-pub use course::{Course, EpochSamples, SamplePlace};
 pub use error::TrainError;
 pub use eval_set::{EvalContext, EvalResult, EvalSet, ask, comparison, predictions};
 pub use event::{End, Evaluation, Event};
@@ -46,6 +45,7 @@ pub use run_record::{
     LabelsRecord, ModelRecord, RECORD_VERSION, RecipeRecord, ResumptionRecord, RetrievalRecord, RunRecord,
     TemplateRecord, TokenizerRecord, TrainingRecord,
 };
+pub use sample_schedule::{EpochSamples, SamplePlace, SampleSchedule};
 pub use score_context::{ScoreContext, SourceUse};
 pub use start::{check_init, init_record, init_size, make_trainable};
 pub use step::{StepAt, StepResult, step};

@@ -7,7 +7,7 @@ use emotrain_model::random::Key;
 use emotrain_recipe::TrainSection;
 use rand::RngExt;
 
-use crate::course::{Course, EpochSamples};
+use crate::sample_schedule::{EpochSamples, SampleSchedule};
 
 /// Batches per megabatch of length grouping, as in Hugging Face's `get_length_grouped_indices`.
 const MEGABATCH: usize = 50;
@@ -36,11 +36,11 @@ struct At {
 
 impl SampleOrder {
     /// The order of samples of these lengths in tokens.
-    pub fn new(section: &TrainSection, lengths: Vec<usize>, course: &Course) -> Self {
+    pub fn new(section: &TrainSection, lengths: Vec<usize>, schedule: &SampleSchedule) -> Self {
         let micro = section.per_device_train_batch_size;
         let mut plan = Self {
-            epochs: course.epochs.clone(),
-            shuffle: course.shuffle,
+            epochs: schedule.epochs.clone(),
+            shuffle: schedule.shuffle,
             window: micro * section.gradient_accumulation_steps,
             micro,
             total_steps: 0,
@@ -147,7 +147,7 @@ mod tests {
     fn plan(samples: usize, grouped: bool) -> SampleOrder {
         let lengths = (0..samples).map(|i| 10 + i * 7 % 50).collect();
         SampleOrder {
-            epochs: Course::plain(samples, 2).epochs,
+            epochs: SampleSchedule::plain(samples, 2).epochs,
             shuffle: true,
             window: 4,
             micro: 2,
@@ -184,7 +184,7 @@ mod tests {
     }
 
     /// Easy samples first, then all, then all again.
-    fn course() -> SampleOrder {
+    fn schedule() -> SampleOrder {
         let all = || (0..20).collect::<Vec<_>>();
         let epoch = |phase, samples| Arc::new(EpochSamples { phase, samples });
         let epochs = vec![epoch(0, (0..10).collect()), epoch(1, all()), epoch(1, all())];
@@ -192,8 +192,8 @@ mod tests {
     }
 
     #[test]
-    fn epochs_of_a_course_have_their_own_samples_and_steps() {
-        let plan = course();
+    fn epochs_of_a_schedule_have_their_own_samples_and_steps() {
+        let plan = schedule();
         let seen = |steps: Range<usize>| {
             let mut seen = steps.flat_map(|step| plan.step(step).concat()).collect::<Vec<_>>();
             seen.sort_unstable();
@@ -209,8 +209,8 @@ mod tests {
     }
 
     #[test]
-    fn without_shuffling_a_course_keeps_its_order() {
-        let plan = SampleOrder { shuffle: false, ..course() };
+    fn without_shuffling_a_schedule_keeps_its_order() {
+        let plan = SampleOrder { shuffle: false, ..schedule() };
         assert_eq!(plan.step(0), [[0, 1], [2, 3]]);
         assert_eq!(plan.step(3), [[0, 1], [2, 3]]);
     }

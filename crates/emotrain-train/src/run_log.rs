@@ -56,11 +56,11 @@ impl RunLog {
         if !differences.is_empty() && on_difference == OnDifference::Refuse {
             let (folder, names) = (run.path().display(), named(&differences));
             let listed = list_differences(&differences);
-            let message = format!("{folder}: not what the run began with: {names}{listed}");
+            let message = format!("{folder}: inputs have changed since the run started: {names}{listed}");
             return Err(Complaint::input(message)
                 .hint(
-                    "put them back, begin a new run in another train.output_dir, or go on all the same with \
-                     --resume-anyway, of which run.json keeps note",
+                    "restore them, start a new run in another train.output_dir, or resume anyway with \
+                     --resume-anyway, which run.json records",
                 )
                 .into());
         }
@@ -130,7 +130,7 @@ fn check_kept(run: &RunDir, record: &RunRecord) -> Result<(), TrainError> {
             let file = RunRecord::FILE;
             let complaint =
                 Complaint::input(format!("{}: is damaged: {file} has another sha256", path.display()));
-            return Err(complaint.hint("remove the file: what is in it is measured again").into());
+            return Err(complaint.hint("remove the file: its contents are measured again").into());
         }
     }
     Ok(())

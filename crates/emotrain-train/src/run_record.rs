@@ -299,7 +299,7 @@ impl RunRecord {
     pub fn read(path: &Path) -> Result<Self, TrainError> {
         let complain = |what: String| {
             Complaint::input(format!("{}: {what}", path.display())).hint(
-                "take an undamaged copy; without the file nothing is compared with what the run began with",
+                "use an undamaged copy; without the file, a resumed run is not compared with its original inputs",
             )
         };
         let text = emotrain_base::read_to_string(path, limits::CONFIG)?;

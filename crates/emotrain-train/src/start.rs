@@ -39,7 +39,7 @@ pub fn check_init(recipe: &Recipe) -> Result<(), TrainError> {
     let Some(folder) = &recipe.lora.init_from else { return Ok(()) };
     if folder.join(CONFIG).symlink_metadata().is_err() {
         let complaint =
-            Complaint::input(format!("lora.init_from = \"{}\": holds no {CONFIG}", folder.display()));
+            Complaint::input(format!("lora.init_from = \"{}\": contains no {CONFIG}", folder.display()));
         return Err(complaint.hint("name a folder in PEFT's format, such as RUN/adapter").into());
     }
     SafetensorsFile::open(&folder.join(TENSORS))?;

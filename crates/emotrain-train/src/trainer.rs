@@ -8,13 +8,13 @@ use emotrain_prompt::Sample;
 use emotrain_recipe::{Recipe, ResumeFrom};
 
 use crate::checkpoint::{self, State};
-use crate::course::{Course, task_scalars};
 use crate::error::TrainError;
 use crate::event::{End, Evaluation, Event};
 use crate::job::Job;
 use crate::metrics_log::MetricsLog;
 use crate::optim::{AdamWOptimizer, LearningRate};
 use crate::order::SampleOrder;
+use crate::sample_schedule::{SampleSchedule, task_scalars};
 use crate::selection::{check_result, load_result, note, save_result, scalars, validate};
 use crate::step::{StepAt, StepResult, step};
 use crate::validate::{Validation, pack};
@@ -25,7 +25,7 @@ pub struct TrainData<'a> {
     /// Encoded samples; the tokens from `prompt_len` on are supervised.
     pub train: &'a [Sample],
     /// The samples of each epoch.
-    pub course: &'a Course,
+    pub schedule: &'a SampleSchedule,
     /// What to validate on.
     pub valid: Option<&'a Validation>,
 }
@@ -54,7 +54,7 @@ pub fn train(
 ) -> Result<Outcome, TrainError> {
     let Recipe { train: section, curriculum, eval, save, .. } = job.recipe;
     let plan =
-        SampleOrder::new(section, data.train.iter().map(|sample| sample.ids.len()).collect(), data.course);
+        SampleOrder::new(section, data.train.iter().map(|sample| sample.ids.len()).collect(), data.schedule);
     let mut optimizer = AdamWOptimizer::new(section);
     let (mut state, mut last_checkpoint) = start(job, &plan, &mut model, &mut optimizer)?;
     let mut diary = Diary::open(job, &plan, data, &state)?;
@@ -67,7 +67,7 @@ pub fn train(
             if curriculum.restart_optimizer {
                 optimizer = AdamWOptimizer::new(section);
             }
-            events(&data.course.phase_event(plan.epoch_of(state.step)));
+            events(&data.schedule.phase_event(plan.epoch_of(state.step)));
         }
         let span = if curriculum.restart_lr_scheduler { phase } else { 0..plan.total_steps() };
         let learning_rate = LearningRate::new(section, span.len()).at(state.step - span.start);
@@ -178,7 +178,7 @@ impl<'a> Diary<'a> {
         ];
         let scored = per_sample(self.data.train, window, &result.losses);
         scalars.extend(task_scalars(self.data.train, &scored));
-        scalars.extend(self.data.course.scalars(self.plan.epoch_of(step - 1), &scored));
+        scalars.extend(self.data.schedule.scalars(self.plan.epoch_of(step - 1), &scored));
         self.log.write("train", step, now, &scalars)
     }
 

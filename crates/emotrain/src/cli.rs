@@ -24,12 +24,12 @@ const RUN_EXAMPLES: &str = "\
 Examples:
   emotrain recipes/quickstart.toml
   emotrain recipe.toml --set train.learning_rate=1e-4 --set train.seed=43
-  emotrain recipe.toml --dry-run      what would be trained, without loading weights
-  emotrain recipe.toml --resume       goes on after an interruption";
+  emotrain recipe.toml --dry-run      counts samples and steps, without loading weights
+  emotrain recipe.toml --resume       resumes an interrupted run";
 
 const EXAMPLES: &str = "\
 Examples:
-  emotrain recipes/quickstart.toml             trains what the recipe says
+  emotrain recipes/quickstart.toml             trains as the recipe says
   emotrain recipe.toml --dry-run               counts samples, tokens and steps first
   emotrain check a.toml b.toml                  finds all problems of recipes and data
   emotrain inspect recipe.toml --limit 2       shows what the model is trained on
@@ -45,16 +45,16 @@ Exit codes:
   1    a defect of emotrain
   2    the recipe or the command line is wrong
   3    data, model files or the device cannot be used
-  4    training stopped at a number that is not finite
+  4    training stopped at a loss or gradient that is not finite
   5    output could not be written
-  129  ended by SIGHUP; the state of a training is saved
-  130  interrupted; the state of a training is saved
-  143  ended by SIGTERM; the state of a training is saved
+  129  ended by SIGHUP; a run saves its state first
+  130  interrupted; a run saves its state first
+  143  ended by SIGTERM; a run saves its state first
 
-A training that gets SIGUSR1 or SIGUSR2 saves its state and goes on.
+On SIGUSR1 or SIGUSR2 a run saves its state and continues.
 
 Environment: HF_HOME, HF_HUB_CACHE, HF_ENDPOINT, HF_TOKEN, HF_TOKEN_PATH, HF_HUB_DOWNLOAD_TIMEOUT,
-HF_HUB_OFFLINE and TRANSFORMERS_OFFLINE for models from a hub, NO_COLOR against colours.";
+HF_HUB_OFFLINE and TRANSFORMERS_OFFLINE for models from a hub, NO_COLOR to turn colours off.";
 
 /// LoRA fine-tuning for emotion recognition in conversation.
 #[derive(Debug, Parser)]
@@ -74,20 +74,20 @@ pub(crate) struct Cli {
     pub(crate) talk: Talk,
 }
 
-/// How much is said on standard error.
+/// How much is printed on standard error.
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub(crate) struct Talk {
-    /// Say nothing but warnings and errors on standard error
+    /// Print only warnings and errors on standard error
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
-    /// Say more on standard error
+    /// Print more details on standard error
     #[arg(short, long, global = true)]
     pub(crate) verbose: bool,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Train what a recipe says; the word "train" may be left out
+    /// Train as a recipe says; the word "train" may be omitted
     #[command(
         override_usage = "emotrain [OPTIONS] <RECIPE>",
         after_help = RUN_EXAMPLES
@@ -95,35 +95,35 @@ pub(crate) enum Command {
     Train(TrainArgs),
     /// Find all problems of recipes, their data, templates and tokenizers, without loading weights
     Check(CheckArgs),
-    /// Show prompts as the model gets them, supervised tokens marked
+    /// Show prompts as the model gets them, with supervised tokens marked
     Inspect(InspectArgs),
-    /// Evaluate a base model or what was trained on it
+    /// Evaluate a base model, an adapter or a fully trained model
     Eval(EvalArgs),
-    /// Label the utterances of dialogues; JSON lines out
+    /// Label the utterances of dialogues; writes JSON lines
     Predict(PredictArgs),
     /// Fill the knowledge sources of a recipe by asking a language model
     Interpret(InterpretArgs),
-    /// Build, look over and search a bank of demonstrations
+    /// Build, inspect, search and extend a bank of demonstrations
     Bank {
         #[command(subcommand)]
         command: BankCommand,
     },
-    /// Look at a curriculum before training with it, or score dialogues with one
+    /// Show a curriculum before training with it, or score dialogues with one
     Curriculum {
         #[command(subcommand)]
         command: CurriculumCommand,
     },
-    /// Print the JSON Schema of recipes, for editors that complete and check TOML
+    /// Print the JSON Schema of recipes, for completion and checks in editors
     Schema,
-    /// Train a byte-level BPE tokenizer with a chat template, for a model of one's own
+    /// Train a byte-level BPE tokenizer with a chat template
     Tokenizer(TokenizerArgs),
-    /// Measure training steps on random tokens
+    /// Measure the speed of training steps on random tokens
     Bench(BenchArgs),
-    /// Check that a device computes what the CPU does
+    /// Compare a device's results with the CPU's
     Selftest(SelftestArgs),
 }
 
-/// A recipe and what the command line changes in it.
+/// A recipe and the values that the command line overrides.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct RecipeArgs {
     /// The recipe, a TOML file
@@ -140,10 +140,10 @@ pub(crate) struct TrainArgs {
     /// Check everything and count samples, tokens and steps; load no weights, write nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Go on from the last checkpoint in the recipe's output directory; without one, begin
+    /// Resume from the last checkpoint in the recipe's output directory, or start if there is none
     #[arg(long)]
     pub(crate) resume: bool,
-    /// Go on although data, weights or other files are not what the run began with; run.json keeps note of it
+    /// Resume even if data, weights or other files have changed since the run started; recorded in run.json
     #[arg(long)]
     pub(crate) resume_anyway: bool,
 }
@@ -164,9 +164,9 @@ pub(crate) struct CheckArgs {
 /// One of a recipe's files, by name.
 fn split() -> impl TypedValueParser<Value = SplitKind> {
     let values = [
-        ("train", "What is trained on"),
-        ("valid", "What chooses the best checkpoint"),
-        ("test", "What is measured at the end"),
+        ("train", "The training split"),
+        ("valid", "The split that selects the best checkpoint"),
+        ("test", "The split that is scored at the end"),
     ];
     let values = values.map(|(name, help)| PossibleValue::new(name).help(help));
     PossibleValuesParser::new(values).map(|name| match name.as_str() {
@@ -184,32 +184,32 @@ fn split() -> impl TypedValueParser<Value = SplitKind> {
 pub(crate) struct InspectArgs {
     #[command(flatten)]
     pub(crate) recipe: RecipeArgs,
-    /// The file to look at
+    /// The split to show
     #[arg(long, value_parser = split(), default_value_t = SplitKind::Train)]
     pub(crate) split: SplitKind,
     /// How many samples to show
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = number(0, 1_000_000))]
     pub(crate) limit: usize,
-    /// Show this utterance alone: dialogue#position, positions counted from 0
+    /// Show only this utterance: dialogue#position, positions counted from 0
     #[arg(long, value_name = "ID", conflicts_with = "limit")]
     pub(crate) id: Option<String>,
-    /// Show samples that ask this alone; those of auxiliary questions are in the training file
+    /// Show only samples of this task; auxiliary tasks occur only in the training split
     #[arg(long, value_name = "TASK", value_parser = task())]
     pub(crate) task: Option<Task>,
 }
 
-/// Reads a number that is not larger than anybody needs.
+/// Parses a number within bounds.
 pub(crate) fn number(least: u64, most: u64) -> RangedU64ValueParser<usize> {
     RangedU64ValueParser::new().range(least..=most)
 }
 
-/// Reads the name of a question.
+/// Parses the name of a task.
 fn task() -> impl TypedValueParser<Value = Task> {
     let named = |name: String| Task::ALL.into_iter().find(|task| task.as_str() == name).unwrap_or_default();
     PossibleValuesParser::new(Task::ALL.map(Task::as_str)).map(named)
 }
 
-/// What was trained.
+/// The adapter or model that was trained.
 #[derive(Args, Clone, Debug)]
 #[group(id = "trained", multiple = false)]
 pub(crate) struct TrainedArgs {
@@ -223,8 +223,8 @@ pub(crate) struct TrainedArgs {
 
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Without --adapter and --run the base model alone is evaluated. Predictions are kept as
-predictions.eval-<split>.jsonl beside what was trained, unless --output says otherwise.
+    after_help = "Without --adapter and --run the base model is evaluated. Without --output, predictions are written to
+predictions.eval-<split>.jsonl in the folder of the adapter or run.
 
 Examples:
   emotrain eval recipe.toml
@@ -235,17 +235,17 @@ pub(crate) struct EvalArgs {
     pub(crate) recipe: RecipeArgs,
     #[command(flatten)]
     pub(crate) trained: TrainedArgs,
-    /// The file to evaluate on
+    /// The split to evaluate on
     #[arg(long, value_parser = split(), default_value_t = SplitKind::Valid)]
     pub(crate) split: SplitKind,
-    /// Where predictions go, as JSON lines
+    /// The file to write predictions to, as JSON lines
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]
 #[command(group = ArgGroup::new("needed").args(["adapter", "run"]).required(true))]
-#[command(after_help = "The input has one dialogue a line; labels may be left out:
+#[command(after_help = "The input has one dialogue per line; labels are optional:
   {\"id\":\"d1\",\"utterances\":[{\"speaker\":\"Ada\",\"text\":\"It works!\"}]}
 
 Examples:
@@ -256,7 +256,7 @@ pub(crate) struct PredictArgs {
     pub(crate) recipe: RecipeArgs,
     #[command(flatten)]
     pub(crate) trained: TrainedArgs,
-    /// Dialogues, one a line; "-" reads standard input
+    /// Dialogues, one per line; "-" reads standard input
     #[arg(long, short, value_name = "FILE")]
     pub(crate) input: PathBuf,
     #[arg(
@@ -265,7 +265,7 @@ pub(crate) struct PredictArgs {
         help = "Texts of a knowledge source for the input; may be repeated"
     )]
     pub(crate) knowledge: Vec<String>,
-    /// Where the predictions go instead of standard output
+    /// The file to write predictions to, instead of standard output
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 }
@@ -274,7 +274,7 @@ pub(crate) struct PredictArgs {
 pub(crate) enum CurriculumCommand {
     /// Show what a recipe's curriculum does: buckets, easiest and hardest dialogues, epochs
     Show(ShowArgs),
-    /// Write the difficulty of every dialogue of a file, and what it is made of, as JSON lines
+    /// Write the difficulty of every dialogue of a file and its components, as JSON lines
     Score(ScoreArgs),
 }
 
@@ -285,7 +285,7 @@ pub(crate) enum CurriculumCommand {
 pub(crate) struct ShowArgs {
     #[command(flatten)]
     pub(crate) recipe: RecipeArgs,
-    /// Draw the histogram of difficulties into this file, too
+    /// Also draw the histogram of difficulties to this SVG file
     #[arg(long, value_name = "FILE")]
     pub(crate) svg: Option<PathBuf>,
 }
@@ -293,7 +293,7 @@ pub(crate) struct ShowArgs {
 #[derive(Args, Debug)]
 #[command(
     after_help = "Each line has id, dif, wes_same, wes_diff, n_shift_same, n_shift_diff, n_utt and n_spk. JSONL is read
-dialogue by dialogue, so its size does not matter. The file can be given to a recipe as
+dialogue by dialogue, so a file may be larger than memory. A recipe reads the scores with
 curriculum.difficulty_file.
 
 Examples:
@@ -308,13 +308,13 @@ pub(crate) struct ScoreArgs {
     /// A curriculum's name, or the path of its .toml file
     #[arg(long, value_name = "NAME")]
     pub(crate) curriculum: String,
-    /// Where the scores go
+    /// The file to write the scores to
     #[arg(long, short, value_name = "FILE")]
     pub(crate) out: PathBuf,
-    /// The file's format, as data.format in a recipe; without it, the file's name says
+    /// The file's format, as data.format in a recipe; by default, inferred from the file's name
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<String>,
-    /// The labels, as `data.label_set` in a recipe; without it, the format says, which for JSON lines is meld
+    /// The label set, as `data.label_set` in a recipe; by default, that of the format (meld for JSON lines)
     #[arg(long, value_name = "NAME")]
     pub(crate) label_set: Option<String>,
     /// Set a key of a recipe, as in curriculum.k=2.0; may be repeated
@@ -330,13 +330,13 @@ Examples:
   emotrain tokenizer --vocab-size 4096 --output my-model corpus.txt more.txt"
 )]
 pub(crate) struct TokenizerArgs {
-    /// Tokens in all: 256 bytes, 3 special tokens, and merges
+    /// The vocabulary size: 256 bytes, 3 special tokens, and merges
     #[arg(long, value_name = "N", value_parser = number(1, 2_000_000))]
     pub(crate) vocab_size: usize,
     /// The folder to write to
     #[arg(long, short, value_name = "DIR")]
     pub(crate) output: PathBuf,
-    /// UTF-8 text to learn merges from
+    /// UTF-8 text to learn the merges from
     #[arg(required = true, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
 }

@@ -68,7 +68,7 @@ pub(crate) fn now() -> f64 {
     since.map_or(0.0, |since| since.as_secs_f64())
 }
 
-/// The greatest amount of memory that this process has had so far, in MiB, where the system tells it.
+/// The peak memory of this process in MiB, if the system reports it.
 pub(crate) fn peak_memory_mib() -> Option<f64> {
     let status = emotrain_base::read_to_string("/proc/self/status".as_ref(), limits::CONFIG).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
@@ -76,8 +76,7 @@ pub(crate) fn peak_memory_mib() -> Option<f64> {
     Some(kibibytes / 1024.0)
 }
 
-/// Whether the process was started with this signal ignored, as nohup does it; where the system does not tell, it was
-/// not.
+/// Whether the process was started with this signal ignored, as by nohup; `false` if the system does not report it.
 #[cfg(unix)]
 pub(crate) fn ignores(signal: i32) -> bool {
     let status =

@@ -53,7 +53,7 @@ impl From<Fault> for Exit {
 
 /// The reader of standard output went away, as `head` does: nothing is wrong.
 #[derive(Debug, thiserror::Error)]
-#[error("nobody reads the output any more")]
+#[error("standard output was closed by its reader")]
 pub(crate) struct ReaderGone;
 
 /// The whole text of an error: what happened, why, and what to do.

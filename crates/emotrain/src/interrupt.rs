@@ -11,20 +11,20 @@ use crate::exit::Exit;
 /// The requests of signals, and whether stopping at once would lose anything.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Interrupt {
-    wished: Arc<AtomicBool>,
+    stop: Arc<AtomicBool>,
     save: Arc<AtomicBool>,
     /// The exit code of the first request to stop.
     exit: Arc<AtomicU8>,
     training: Arc<AtomicBool>,
 }
 
-/// What a signal asks for.
+/// What a signal requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(not(unix), expect(dead_code, reason = "only Ctrl-C is heard there"))]
-enum Wish {
-    /// Stop at the next boundary; asked for again, at once.
+#[cfg_attr(not(unix), expect(dead_code, reason = "only Ctrl-C is handled there"))]
+enum SignalRequest {
+    /// Stop at the next boundary; on a second request, at once.
     Interrupt,
-    /// Stop at the next boundary, however often it is asked for: a scheduler takes the machine back.
+    /// Stop at the next boundary, even if repeated: a scheduler takes the machine back.
     End(Exit),
     /// Save and continue.
     Save,
@@ -34,19 +34,20 @@ impl Interrupt {
     /// Listens to Ctrl-C, and on Unix to SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2.
     ///
     /// # Errors
-    /// When the system does not let it.
+    /// If the system refuses a handler.
     pub(crate) fn install() -> anyhow::Result<Self> {
         let interrupt = Self::default();
-        let heard = interrupt.clone();
-        ctrlc::set_handler(move || heard.hear(Wish::Interrupt)).context("Ctrl-C cannot be handled")?;
+        let handler = interrupt.clone();
+        ctrlc::set_handler(move || handler.handle(SignalRequest::Interrupt))
+            .context("Ctrl-C cannot be handled")?;
         #[cfg(unix)]
         listen(interrupt.clone()).context("signals cannot be handled")?;
         Ok(interrupt)
     }
 
     /// The request to stop.
-    pub(crate) fn wished(&self) -> &Arc<AtomicBool> {
-        &self.wished
+    pub(crate) fn stop(&self) -> &Arc<AtomicBool> {
+        &self.stop
     }
 
     /// The request to save.
@@ -54,7 +55,7 @@ impl Interrupt {
         &self.save
     }
 
-    /// How a command ends that was stopped.
+    /// The exit code of a command that was stopped.
     pub(crate) fn exit(&self) -> Exit {
         let code = self.exit.load(Ordering::SeqCst);
         [Exit::HungUp, Exit::Terminated]
@@ -63,7 +64,7 @@ impl Interrupt {
             .unwrap_or(Exit::Interrupted)
     }
 
-    /// Runs what should end at a boundary of its own.
+    /// Runs work that ends at a boundary of its own.
     pub(crate) fn guard<T>(&self, train: impl FnOnce() -> T) -> T {
         self.training.store(true, Ordering::SeqCst);
         let result = train();
@@ -71,23 +72,23 @@ impl Interrupt {
         result
     }
 
-    fn hear(&self, wish: Wish) {
-        let exit = match wish {
-            Wish::Save => {
+    fn handle(&self, request: SignalRequest) {
+        let exit = match request {
+            SignalRequest::Save => {
                 self.save.store(true, Ordering::SeqCst);
                 return;
             }
-            Wish::Interrupt => Exit::Interrupted,
-            Wish::End(exit) => exit,
+            SignalRequest::Interrupt => Exit::Interrupted,
+            SignalRequest::End(exit) => exit,
         };
-        let again = self.wished.swap(true, Ordering::SeqCst);
-        if !self.training.load(Ordering::SeqCst) || (again && wish == Wish::Interrupt) {
+        let again = self.stop.swap(true, Ordering::SeqCst);
+        if !self.training.load(Ordering::SeqCst) || (again && request == SignalRequest::Interrupt) {
             leave(exit);
         }
         if !again {
             self.exit.store(exit as u8, Ordering::SeqCst);
             let message =
-                "\nstopping when what is under way is done and saved; Ctrl-C once more stops at once";
+                "\nstopping after the current step is done and saved; press Ctrl-C again to stop at once";
             let _ = writeln!(std::io::stderr().lock(), "{message}");
         }
     }
@@ -107,10 +108,10 @@ fn listen(interrupt: Interrupt) -> std::io::Result<()> {
     let thread = std::thread::Builder::new().name("signals".to_owned());
     thread.spawn(move || {
         for signal in signals.forever() {
-            interrupt.hear(match signal {
-                SIGTERM => Wish::End(Exit::Terminated),
-                SIGHUP => Wish::End(Exit::HungUp),
-                _ => Wish::Save,
+            interrupt.handle(match signal {
+                SIGTERM => SignalRequest::End(Exit::Terminated),
+                SIGHUP => SignalRequest::End(Exit::HungUp),
+                _ => SignalRequest::Save,
             });
         }
     })?;

@@ -1,8 +1,8 @@
 //! The program `emotrain`: LoRA fine-tuning for emotion recognition in conversation.
 //!
-//! It is thin: [`cli`] says what can be asked, `commands` has a file for each question, [`pipeline`] is the
-//! flow from a recipe to scores, and the other crates do the work. It deliberately has no settings besides
-//! recipes: what a run does is in a file that can be kept.
+//! It is thin: [`cli`] defines the command line, `commands` has a file for each command, [`pipeline`] is the flow from a
+//! recipe to scores, and the other crates do the work. It deliberately has no settings other than recipes: a run is
+//! described by a file that can be kept.
 
 mod cli;
 mod commands;
@@ -28,7 +28,7 @@ use crate::exit::Exit;
 use crate::printer::Printer;
 use crate::shell::Shell;
 
-/// Of the thread that does the work; what is not used costs nothing.
+/// The stack of the main thread; unused pages cost nothing.
 const STACK_BYTES: usize = 256 << 20;
 
 fn main() -> ExitCode {
@@ -115,7 +115,7 @@ fn apology(panic: &PanicHookInfo) -> String {
     let message = panic.payload_as_str().unwrap_or("no message");
     let place = panic.location().map_or(String::new(), |place| format!(" ({place})"));
     format!(
-        "\nemotrain failed through a defect of its own, sorry: {message}{place}\n\
+        "\nemotrain failed because of a bug, sorry: {message}{place}\n\
          Please report it to the project's issue tracker, with the command, the recipe and this text.\n"
     )
 }

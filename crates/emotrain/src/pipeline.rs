@@ -39,7 +39,8 @@ pub(crate) fn load(
     shell: &Shell,
 ) -> anyhow::Result<(CausalLm, Option<Checkpoint>)> {
     if opened.recipe.eval.bf16_full_eval && !on.is_cpu() {
-        let complaint = Complaint::usage(format!("eval.bf16_full_eval is for the CPU, not for {}", on.name));
+        let complaint =
+            Complaint::usage(format!("eval.bf16_full_eval is only supported on the CPU, not on {}", on.name));
         return Err(complaint.hint("write model.dtype = \"bfloat16\" instead").into());
     }
     let begin = env::now();
@@ -85,16 +86,16 @@ pub(crate) fn train(
 
     let losses = losses(&model, &train.samples, &run, recipe, &shell.printer)?;
     log.keep(&run, &[BASELINE, LOSSES], env::now())?;
-    let course = Ordered::new(recipe, &opened.labels).course(&train, losses.as_ref())?;
+    let schedule = Ordered::new(recipe, &opened.labels).schedule(&train, losses.as_ref())?;
     let valid = sets.iter().find(|set| set.split == SplitKind::Valid).map(|set| &set.validation);
-    let data = TrainData { train: &train.samples, course: &course, valid };
+    let data = TrainData { train: &train.samples, schedule: &schedule, valid };
     let companions = opened.companions()?;
     let job = Job {
         recipe,
         run: &run,
         base: opened.base.named(),
         companions: &companions,
-        stop: interrupt.wished(),
+        stop: interrupt.stop(),
         save: interrupt.save(),
         clock: &env::now,
         labels: opened.labels.len(),
@@ -108,7 +109,7 @@ pub(crate) fn train(
     log.end(&trained, env::peak_memory_mib());
     log.write(&run, env::now())?;
     if trained.end == End::Interrupted {
-        shell.printer.say(format_args!("stopped after step {}, the state is saved", trained.state.step));
+        shell.printer.say(format_args!("stopped after step {}; the state is saved", trained.state.step));
         return Ok(interrupt.exit());
     }
     if !sets.is_empty() {
@@ -134,7 +135,9 @@ fn begin(
     let (mut log, differences) = RunLog::take_up(made_of, run, resume, on_difference)?;
     if !differences.is_empty() {
         let listed = list_differences(&differences);
-        shell.printer.warn(format_args!("the run goes on with other things than it began with{listed}"));
+        shell
+            .printer
+            .warn(format_args!("the run resumes with inputs that differ from those it started with{listed}"));
     }
     run.begin(recipe)?;
     log.write(run, env::now())?;

@@ -1,4 +1,4 @@
-//! What the user sees: results on standard output, talk on standard error.
+//! Output: results on standard output, messages and progress on standard error.
 
 mod pace;
 mod training;
@@ -21,7 +21,7 @@ const COUNT: &str = "{msg} [{bar:30}] {human_pos}/{human_len} {eta}";
 const PACE: &str = "{msg} [{bar:30}] {human_pos}/{human_len} {per_sec} {eta}";
 const BYTES: &str = "{msg} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} {eta}";
 
-/// The program's voice.
+/// Writes results, messages and progress bars.
 #[derive(Debug)]
 pub(crate) struct Printer {
     talk: Talk,
@@ -34,7 +34,7 @@ pub(crate) struct Printer {
 }
 
 impl Printer {
-    /// Colours and bars are for terminals, and for users who do not mind them.
+    /// Colours and bars are used on terminals, unless the environment turns them off.
     pub(crate) fn new(talk: Talk, env: &Env) -> Self {
         let [out, err] = [std::io::stdout().is_terminal(), std::io::stderr().is_terminal()];
         let colours = !env.no_color && !env.dumb;
@@ -50,12 +50,12 @@ impl Printer {
     /// A result, to standard output, with a line break.
     ///
     /// # Errors
-    /// When it cannot be written, or nobody reads it.
+    /// If it cannot be written, or its reader closed it.
     pub(crate) fn result(&self, text: impl Display) -> anyhow::Result<()> {
         self.result_in_colours(printable(&text.to_string()))
     }
 
-    /// A result that holds colours of ours; what comes out of files has been made [`printable`].
+    /// A result with colours; text from files has been made [`printable`].
     ///
     /// # Errors
     /// As [`Printer::result`].
@@ -78,14 +78,14 @@ impl Printer {
         }
     }
 
-    /// What only the curious want to know.
+    /// A detail, printed with --verbose.
     pub(crate) fn detail(&self, text: impl Display) {
         if self.talk.verbose {
             tell(printable(&text.to_string()));
         }
     }
 
-    /// What is probably not meant.
+    /// A warning.
     pub(crate) fn warn(&self, text: impl Display) {
         tell(format_args!("{} {}", self.painted("warning:", "33"), printable(&text.to_string())));
     }
@@ -167,17 +167,17 @@ impl Counter {
         self.0.set_position(0);
     }
 
-    /// So many more.
+    /// Advances by this many.
     pub(crate) fn add(&self, count: usize) {
         self.0.inc(count as u64);
     }
 
-    /// So many in all.
+    /// Sets the total.
     pub(crate) fn set(&self, done: usize) {
         self.0.set_position(done as u64);
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub(crate) fn finish(&self) {
         self.0.finish_and_clear();
     }
@@ -195,7 +195,7 @@ impl Drop for Counter {
     }
 }
 
-/// One of our forms, which are known to be sound.
+/// A style from one of the templates above, which are valid.
 fn style(form: &str) -> ProgressStyle {
     let style = ProgressStyle::with_template(form).unwrap_or_else(|_| ProgressStyle::default_bar());
     style.progress_chars("=> ")

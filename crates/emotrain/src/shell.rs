@@ -22,6 +22,6 @@ impl Shell {
 
     /// What asking a language model takes.
     pub(crate) fn ask_context<'s>(&'s self, interrupt: &'s Interrupt) -> AskContext<'s> {
-        AskContext { hub: self.hub(), wish: interrupt.wished(), variable: env::variable }
+        AskContext { hub: self.hub(), stop: interrupt.stop(), variable: env::variable }
     }
 }

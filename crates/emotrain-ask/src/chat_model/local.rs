@@ -26,7 +26,7 @@ pub(super) struct Local {
     response_format: ResponseFormat,
     identity: ModelIdentity,
     /// The user's request to stop.
-    wish: Arc<AtomicBool>,
+    stop: Arc<AtomicBool>,
 }
 
 impl Local {
@@ -37,7 +37,7 @@ impl Local {
     pub(super) fn load(
         section: &InterpretSection,
         model: &ModelSection,
-        AskContext { hub, wish, .. }: AskContext<'_>,
+        AskContext { hub, stop, .. }: AskContext<'_>,
     ) -> Result<Self, AskError> {
         let Some(name) = section.model.clone() else {
             return Err(Complaint::usage(
@@ -90,21 +90,21 @@ impl Local {
             },
             response_format: section.response_format,
             identity: ModelIdentity { provider: "local".to_owned(), model: name, revision },
-            wish: Arc::clone(wish),
+            stop: Arc::clone(stop),
         })
     }
 }
 
 impl ChatModel for Local {
     fn answer(&mut self, inquiry: &mut dyn Inquiry) -> Result<(), AskError> {
-        let Self { generator, chat, config, response_format, wish, .. } = self;
+        let Self { generator, chat, config, response_format, stop, .. } = self;
         let mut generation = generator.start(config.clone())?;
         // By the generation's numbers; none for what has come to its end.
         let mut drafts: Vec<Option<Draft>> = Vec::new();
         loop {
-            if wish.load(Ordering::SeqCst) {
+            if stop.load(Ordering::SeqCst) {
                 for draft in drafts.into_iter().flatten() {
-                    inquiry.hear(draft.number, Answer::Unanswered("interrupted".to_owned()))?;
+                    inquiry.receive(draft.number, Answer::Unanswered("interrupted".to_owned()))?;
                 }
                 return Ok(());
             }
@@ -115,7 +115,7 @@ impl ChatModel for Local {
                 }
                 match Draft::new(&question, chat)? {
                     Ok(draft) => put(draft, chat, &mut generation, &mut drafts, inquiry)?,
-                    Err(reason) => inquiry.hear(question.number, Answer::Refused(reason))?,
+                    Err(reason) => inquiry.receive(question.number, Answer::Refused(reason))?,
                 }
             }
             if generation.is_idle() {
@@ -123,7 +123,7 @@ impl ChatModel for Local {
             }
             let mut broken = None;
             let ended = generation.step(&mut |NewToken { prompt, id, .. }| {
-                let heard = drafts[prompt].as_mut().map(|draft| draft.hear(id, chat));
+                let heard = drafts[prompt].as_mut().map(|draft| draft.receive(id, chat));
                 heard.unwrap_or(Ok(ControlFlow::Continue(()))).unwrap_or_else(|error| {
                     broken = Some(error);
                     ControlFlow::Break(())
@@ -135,7 +135,7 @@ impl ChatModel for Local {
             for (ours, answer) in ended {
                 let Some(mut draft) = drafts[ours].take() else { continue };
                 match draft.end(&answer, chat)? {
-                    Some(reply) => inquiry.hear(draft.number, Answer::Reply(reply))?,
+                    Some(reply) => inquiry.receive(draft.number, Answer::Reply(reply))?,
                     None => put(draft, chat, &mut generation, &mut drafts, inquiry)?,
                 }
             }
@@ -158,7 +158,7 @@ fn put(
     match generation.push(TokenPrompt { ids: &draft.prompt(chat)?, sequence: draft.sequence() }) {
         Ok(()) => drafts.push(Some(draft)),
         Err(ModelError::Generation { problems }) => {
-            inquiry.hear(draft.number, Answer::Refused(problems.join("; ")))?;
+            inquiry.receive(draft.number, Answer::Refused(problems.join("; ")))?;
         }
         Err(error) => return Err(error.into()),
     }

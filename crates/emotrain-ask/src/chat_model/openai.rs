@@ -19,7 +19,7 @@ use emotrain_recipe::InterpretSection;
 use ureq::Agent;
 use ureq::http::HeaderMap;
 
-use self::patience::{Gate, back_off, pause, wished};
+use self::patience::{Gate, back_off, is_requested, pause};
 use self::wire::{Form, Meaning, Response, meaning};
 use super::{Answer, AskContext, ChatModel, ChatQuestion, Inquiry, ModelIdentity, Reply};
 use crate::error::AskError;
@@ -43,7 +43,7 @@ pub(super) struct Server<'l> {
     section: InterpretSection,
     identity: ModelIdentity,
     /// The user's request to stop.
-    wish: Arc<AtomicBool>,
+    stop: Arc<AtomicBool>,
     /// Whether it was said that questions are put again.
     told: AtomicBool,
     listener: &'l dyn Listener,
@@ -98,7 +98,7 @@ impl<'l> Server<'l> {
             gate: Gate::new(section.requests_per_minute),
             section: section.clone(),
             identity: ModelIdentity { provider: "openai".to_owned(), model, revision: String::new() },
-            wish: Arc::clone(context.wish),
+            stop: Arc::clone(context.stop),
             told: AtomicBool::new(false),
             listener,
         })
@@ -106,7 +106,7 @@ impl<'l> Server<'l> {
 
     /// Puts a question as often as it takes.
     fn put(&self, question: &ChatQuestion, ended: &AtomicBool) -> Outcome {
-        let stop = || wished(&[&self.wish, ended]);
+        let stop = || is_requested(&[&self.stop, ended]);
         let mut reason = "not asked yet".to_owned();
         for repetition in 0..=self.section.max_retries {
             if repetition > 0 {
@@ -214,7 +214,7 @@ impl ChatModel for Server<'_> {
                 under_way -= 1;
                 let outcome = outcome.unwrap_or_else(|panic| resume_unwind(panic));
                 let (answer, trouble) = this.judge(outcome, &mut silent);
-                let heard = inquiry.hear(number, answer);
+                let heard = inquiry.receive(number, answer);
                 if let Some(error) = heard.err().or(trouble.map(Into::into)) {
                     ended.store(true, Ordering::SeqCst);
                     end.get_or_insert(error);
@@ -279,7 +279,7 @@ fn key(name: &str, value: Option<OsString>) -> Result<Secret, Complaint> {
         return Err(Complaint::usage(message).hint(format!("export {name}=…, or write api_key_env = \"\"")));
     };
     value.to_str().and_then(Secret::new).ok_or_else(|| {
-        let message = format!("interpret.api_key_env: what {name} holds is no key");
+        let message = format!("interpret.api_key_env: the value of {name} is not a key");
         Complaint::usage(message).hint("a key is one word of plain letters, digits and signs")
     })
 }

@@ -28,7 +28,7 @@ impl QuerySources {
     /// Reads the files of these splits, or of all that the recipe names. Labels may be missing in them.
     ///
     /// # Errors
-    /// Sources that no query can fill as they stand, or none at all; files that cannot be read.
+    /// Sources that no query can fill as they are, or none at all; files that cannot be read.
     pub fn read(recipe: &Recipe, splits: &[SplitKind]) -> Result<Self, AskError> {
         let tasks = tasks(recipe)?;
         let labels =
@@ -85,7 +85,7 @@ pub struct Filling<'f> {
     fresh: bool,
 }
 
-/// How the questions of a query about one split stand.
+/// The progress of a query's questions about one split.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionStatus {
     /// The query's name.
@@ -142,7 +142,7 @@ fn refuse_failure(questions: usize, answered: usize) -> Result<(), AskError> {
 }
 
 impl<'f> Filling<'f> {
-    /// Writes all questions, and refuses folders with texts of another origin, as far as that is known before a model is
+    /// Writes all questions, and refuses folders with texts of another origin, if that is known before a model is
     /// opened.
     ///
     /// # Errors
@@ -248,7 +248,7 @@ impl<'f> Filling<'f> {
                 tell(&status(session, after, Some(put)))?;
                 asked?;
                 tally.silent += tell_silence(&reasons, context.hub.listener());
-                if context.wish.load(Ordering::SeqCst) {
+                if context.stop.load(Ordering::SeqCst) {
                     return Ok(tally);
                 }
             }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::journal::{self, Head, Journal, Lines, Place};
 use super::record::{Identity, Manifest, SplitRecord, VERSION};
 use super::session::Session;
-use super::standing::{FailedRow, Known, Numbers, Outlook, Standing, lines};
+use super::standing::{FailedRow, Numbers, Outlook, QuestionState, SessionState, lines};
 use crate::error::AskError;
 
 const MANIFEST: &str = "manifest.json";
@@ -24,9 +24,9 @@ pub(super) struct Folder {
     _lock: Option<Lock>,
 }
 
-/// What is known of a session's questions, and where further replies go.
-pub(super) struct Found {
-    pub(super) standing: Standing,
+/// The state of a session's questions, and the journal for further replies.
+pub(super) struct SavedReplies {
+    pub(super) standing: SessionState,
     lines: Option<Lines>,
 }
 
@@ -80,8 +80,7 @@ impl Folder {
         }
         let message =
             format!("{} holds texts of another origin: {}", self.path.display(), differences.join("; "));
-        let hint =
-            "give the source another path, go back to what it was, or ask everything anew with --fresh";
+        let hint = "give the source another path, restore the earlier settings, or ask everything again with --fresh";
         Err(Complaint::usage(message).hint(hint).into())
     }
 
@@ -91,7 +90,7 @@ impl Folder {
         }
         let (folder, split) = (self.path.display(), session.split.as_str());
         let message = format!("{folder} holds texts about other dialogues than those of data.{split}");
-        let hint = "give the source another path, go back to that data, or ask everything anew with --fresh";
+        let hint = "give the source another path, restore that data, or ask everything again with --fresh";
         Err(Complaint::usage(message).hint(hint).into())
     }
 
@@ -100,14 +99,18 @@ impl Folder {
         self.record(split).is_some() && !self.journal(split).exists()
     }
 
-    /// What is known of a session's questions.
+    /// The state of a session's questions.
     ///
     /// # Errors
     /// Texts about other data or, with an identity, of another origin; files that were changed.
-    pub(super) fn find(&self, session: &Session<'_>, identity: Option<&Identity>) -> Result<Found, AskError> {
+    pub(super) fn find(
+        &self,
+        session: &Session<'_>,
+        identity: Option<&Identity>,
+    ) -> Result<SavedReplies, AskError> {
         let (split, numbers) = (session.split, Numbers::of(session));
         let (done, failed, journal) = (self.done(split), self.failed(split), self.journal(split));
-        let mut standing = Standing::new(session);
+        let mut standing = SessionState::new(session);
         let lines = journal::read(&journal)?;
         match self.record(split) {
             Some(record) => {
@@ -117,8 +120,11 @@ impl Folder {
                 standing.replies = record.replies;
             }
             None if lines.is_none() && (done.exists() || failed.exists()) => {
-                let message = format!("{} is there, but nothing says where it comes from", done.display());
-                let hint = "give the source another path, or ask everything anew with --fresh";
+                let message = format!(
+                    "{} exists, but its folder has no manifest that says how it was made",
+                    done.display()
+                );
+                let hint = "give the source another path, or ask everything again with --fresh";
                 return Err(Complaint::usage(message).hint(hint).into());
             }
             None => {}
@@ -129,12 +135,12 @@ impl Folder {
                 self.same(identity, &lines.head.identity)?;
             }
             if lines.head.retries_failed {
-                standing.known.iter_mut().for_each(Known::forgive);
+                standing.known.iter_mut().for_each(QuestionState::reopen);
             }
             standing.read_entries(&lines.entries, &numbers, &journal)?;
             standing.replies = lines.head.earlier_replies + lines.entries.len();
         }
-        Ok(Found { standing, lines })
+        Ok(SavedReplies { standing, lines })
     }
 
     /// Opens the journal that further replies of a session go to.
@@ -145,7 +151,7 @@ impl Folder {
         &self,
         session: &Session<'_>,
         identity: &Identity,
-        found: &Found,
+        found: &SavedReplies,
         retries_failed: bool,
     ) -> Result<Journal, AskError> {
         let path = self.journal(session.split);
@@ -170,7 +176,7 @@ impl Folder {
         &mut self,
         session: &Session<'_>,
         identity: &Identity,
-        standing: &Standing,
+        standing: &SessionState,
         outlook: &Outlook,
     ) -> Result<(), AskError> {
         let split = session.split;
@@ -234,13 +240,15 @@ fn read_manifest(path: &Path) -> Result<Option<Manifest>, AskError> {
         return Ok(None);
     }
     let file = TextFile::read(path)?;
-    let hint = "give the source another path, or ask everything anew with --fresh";
+    let hint = "give the source another path, or ask everything again with --fresh";
     let complain = |what: String| Complaint::input(format!("{}: {what}", path.display())).hint(hint);
     let manifest: Manifest = serde_json::from_str(&file.text)
         .map_err(|error| complain(format!("not a manifest of emotrain interpret: {error}")))?;
     if manifest.format_version != VERSION {
         let version = manifest.format_version;
-        return Err(complain(format!("format_version {version}, this version knows {VERSION}")).into());
+        return Err(
+            complain(format!("format_version {version}, this version of emotrain reads {VERSION}")).into()
+        );
     }
     Ok(Some(manifest))
 }

@@ -90,7 +90,7 @@ pub(super) fn read(path: &Path) -> Result<Option<Lines>, AskError> {
     let mut lines = bytes[..whole].split_inclusive(|byte| *byte == b'\n').zip(1..);
     let wrong = |line: usize, error: serde_json::Error| {
         let complaint = Complaint::input(format!("{}:{line}: {error}", path.display()));
-        complaint.hint("the file was changed: take that line out, or begin anew with --fresh")
+        complaint.hint("the file was changed: remove that line, or ask everything again with --fresh")
     };
     let Some((first, _)) = lines.next() else { return Ok(None) };
     let head: Head = serde_json::from_slice(first).map_err(|error| wrong(1, error))?;

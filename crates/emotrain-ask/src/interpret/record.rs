@@ -11,7 +11,7 @@ use crate::chat_model::ModelIdentity;
 /// The version of folders and journals.
 pub(super) const VERSION: u32 = 1;
 
-/// What texts must have in common to stand in one folder.
+/// What the texts of one folder have in common.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Identity {
@@ -71,7 +71,7 @@ impl Identity {
         let mut differences: Vec<String> =
             differ.map(|(what, new, old)| format!("{what} was {old} and is {new}")).collect();
         if self.query_sha256 != other.query_sha256 {
-            differences.insert(0, "the query has other texts, keys or bounds".to_owned());
+            differences.insert(0, "the query's texts, keys or limits differ".to_owned());
         }
         differences
     }

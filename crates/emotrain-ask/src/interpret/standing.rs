@@ -1,4 +1,4 @@
-//! What is there already: the files of a finished split, and the journal on top of them.
+//! The state of a split's questions: the files of a finished split, and the journal on top of them.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -25,9 +25,9 @@ pub(super) struct FailedRow {
     pub(super) reply: String,
 }
 
-/// What is known of a question.
+/// The state of a question.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Known {
+pub(super) struct QuestionState {
     /// Replies that it got in all.
     pub(super) attempts: usize,
     /// Those that count against the most it gets.
@@ -39,7 +39,7 @@ pub(super) struct Known {
     pub(super) refused: bool,
 }
 
-impl Known {
+impl QuestionState {
     /// Whether it has no text and gets no more replies.
     pub(super) fn has_failed(&self, most: usize) -> bool {
         self.texts.is_none() && (self.refused || self.counted >= most)
@@ -49,8 +49,8 @@ impl Known {
         self.texts.is_none() && !self.has_failed(most)
     }
 
-    /// Takes in what came of a further reply.
-    pub(super) fn hear(&mut self, outcome: &Outcome) {
+    /// Records the outcome of a further reply.
+    pub(super) fn receive(&mut self, outcome: &Outcome) {
         self.attempts += 1;
         self.counted += 1;
         match outcome {
@@ -63,8 +63,8 @@ impl Known {
         }
     }
 
-    /// Forgets that it failed.
-    pub(super) fn forgive(&mut self) {
+    /// Reopens a failed question.
+    pub(super) fn reopen(&mut self) {
         if self.texts.is_none() {
             self.counted = 0;
             self.refused = false;
@@ -72,10 +72,10 @@ impl Known {
     }
 }
 
-/// What is known of all questions of a session, by number.
+/// The states of all questions of a session, by number.
 #[derive(Clone, Debug)]
-pub(super) struct Standing {
-    pub(super) known: Vec<Known>,
+pub(super) struct SessionState {
+    pub(super) known: Vec<QuestionState>,
     /// Replies of all times.
     pub(super) replies: usize,
 }
@@ -112,16 +112,16 @@ impl Numbers {
         let stranger = || {
             let about = serde_json::to_string(place).unwrap_or_default();
             let complaint = Complaint::input(format!("{}: {about} is not in the data", path.display()));
-            complaint.hint("the file was changed: begin anew with --fresh")
+            complaint.hint("the file was changed: ask everything again with --fresh")
         };
         Ok(*self.0.get(place).ok_or_else(stranger)?)
     }
 }
 
-impl Standing {
-    /// Nothing is known.
+impl SessionState {
+    /// No question has a reply.
     pub(super) fn new(session: &Session<'_>) -> Self {
-        Self { known: vec![Known::default(); session.questions.len()], replies: 0 }
+        Self { known: vec![QuestionState::default(); session.questions.len()], replies: 0 }
     }
 
     /// Takes in the texts of a finished split, whose rows have these keys.
@@ -144,7 +144,7 @@ impl Standing {
             let (Some(texts), Ok(place)) = (texts, place) else {
                 let message = format!("{}:{line}: not a row of this query's", path.display());
                 return Err(Complaint::input(message)
-                    .hint("the file was changed: begin anew with --fresh")
+                    .hint("the file was changed: ask everything again with --fresh")
                     .into());
             };
             let known = &mut self.known[numbers.find(&place, path)?];
@@ -181,7 +181,7 @@ impl Standing {
         path: &Path,
     ) -> Result<(), AskError> {
         for entry in entries {
-            self.known[numbers.find(&entry.of, path)?].hear(&entry.outcome);
+            self.known[numbers.find(&entry.of, path)?].receive(&entry.outcome);
         }
         Ok(())
     }

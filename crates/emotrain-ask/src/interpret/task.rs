@@ -23,7 +23,7 @@ pub(super) struct Task {
 /// The tasks of a recipe: sources of one path are one task.
 ///
 /// # Errors
-/// All sources that no query can fill as they stand; a recipe without a source to fill.
+/// All sources that no query can fill as they are; a recipe without a source to fill.
 pub(super) fn tasks(recipe: &Recipe) -> Result<Vec<Task>, AskError> {
     let mut problems = Problems::default();
     let mut tasks: Vec<Task> = Vec::new();
@@ -71,7 +71,7 @@ fn add(tasks: &mut Vec<Task>, source: &KnowledgeSection, query: &str) -> Result<
         return Err(complain(&format!("the query \"{asked}\" asks about each {}", query.level()), hint));
     }
     if source.availability == Availability::Online && query.availability() == Availability::Offline {
-        let hint = "leave availability out".to_owned();
+        let hint = "remove availability".to_owned();
         return Err(complain(
             &format!("the query \"{asked}\" sees the whole dialogue, which is not online"),
             hint,

@@ -11,7 +11,7 @@ use super::folder::Folder;
 use super::journal::{Entry, Journal, Outcome, Place};
 use super::record::Identity;
 use super::session::Session;
-use super::standing::{Known, Outlook, Standing};
+use super::standing::{Outlook, QuestionState, SessionState};
 use crate::chat_model::{Answer, AskContext, ChatQuestion, Inquiry, Reply, ReplyEnd};
 use crate::error::AskError;
 
@@ -33,7 +33,7 @@ pub(super) struct Work<'w> {
     session: &'w Session<'w>,
     identity: Identity,
     limits: Limits,
-    standing: Standing,
+    standing: SessionState,
     journal: Journal,
     /// Numbers of questions to put.
     queue: VecDeque<usize>,
@@ -41,7 +41,7 @@ pub(super) struct Work<'w> {
     put: usize,
     /// Why questions got no reply, and how many.
     silent: BTreeMap<String, usize>,
-    wish: &'w AtomicBool,
+    stop: &'w AtomicBool,
     /// Questions that are done with, of those that were open.
     done: usize,
     meter: Box<dyn Meter + 'w>,
@@ -62,16 +62,16 @@ impl<'w> Work<'w> {
         let mut found = folder.find(session, Some(&identity))?;
         let journal = folder.journal_of(session, &identity, &found, limits.retry_failed)?;
         if limits.retry_failed {
-            found.standing.known.iter_mut().for_each(Known::forgive);
+            found.standing.known.iter_mut().for_each(QuestionState::reopen);
         }
         let standing = found.standing;
         let mut queue: VecDeque<usize> = standing.open(limits.max_attempts).into();
         queue.truncate(limits.questions.unwrap_or(usize::MAX));
         let what = format!("{} of {}", session.task.name, session.split.as_str());
-        let (wish, meter) = (context.wish.as_ref(), context.hub.listener());
+        let (stop, meter) = (context.stop.as_ref(), context.hub.listener());
         let meter = meter.progress(&what, queue.len(), Parts::Questions);
         let (put, done, silent) = (0, 0, BTreeMap::new());
-        Ok(Self { session, identity, limits, standing, journal, queue, put, silent, wish, done, meter })
+        Ok(Self { session, identity, limits, standing, journal, queue, put, silent, stop, done, meter })
     }
 
     /// How many questions were put.
@@ -105,7 +105,7 @@ impl<'w> Work<'w> {
         let entry = Entry { of, attempt: known.attempts + 1, outcome };
         self.journal.add(&entry)?;
         self.standing.replies += 1;
-        known.hear(&entry.outcome);
+        known.receive(&entry.outcome);
         if known.is_open(self.limits.max_attempts) {
             self.queue.push_back(number);
         } else {
@@ -131,7 +131,7 @@ impl<'w> Work<'w> {
 
 impl Inquiry for Work<'_> {
     fn next(&mut self) -> Option<ChatQuestion> {
-        if self.wish.load(Ordering::SeqCst) {
+        if self.stop.load(Ordering::SeqCst) {
             return None;
         }
         let number = self.queue.pop_front()?;
@@ -143,7 +143,7 @@ impl Inquiry for Work<'_> {
         Some(ChatQuestion { number, system, user, keys, seed })
     }
 
-    fn hear(&mut self, number: usize, answer: Answer) -> Result<(), AskError> {
+    fn receive(&mut self, number: usize, answer: Answer) -> Result<(), AskError> {
         match answer {
             // A second answer to the same question changes nothing.
             _ if self.standing.known[number].texts.is_some() => Ok(()),
@@ -172,7 +172,7 @@ pub(super) fn look(
 ) -> Result<(Outlook, Vec<usize>), AskError> {
     let mut found = folder.find(session, None)?;
     if limits.retry_failed {
-        found.standing.known.iter_mut().for_each(Known::forgive);
+        found.standing.known.iter_mut().for_each(QuestionState::reopen);
     }
     let mut open = found.standing.open(limits.max_attempts);
     open.truncate(limits.questions.unwrap_or(usize::MAX));

@@ -19,7 +19,7 @@ const REVISION: &str = "main";
 ///
 /// # Errors
 /// A named encoder that is not there; an encoder that is there but damaged, or not computed here; a device that
-/// cannot be had.
+/// is unavailable.
 pub fn encoder_for_bank(
     bank: &Bank,
     wanted: &str,
@@ -69,7 +69,7 @@ pub fn encoder_for_new_vectors(
     }
 }
 
-/// A bank's own encoder, or why it cannot be had.
+/// A bank's own encoder, or why it is unavailable.
 enum Own {
     Found(Box<TextEncoder>),
     Missing(String),

@@ -62,7 +62,7 @@ impl fmt::Display for Gap {
     }
 }
 
-/// What a snapshot without a name of its own stands for.
+/// What a snapshot without a name of its own refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum OnlySnapshot {
     /// Nothing: the hub is asked which commit is meant.

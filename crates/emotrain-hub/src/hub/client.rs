@@ -38,7 +38,7 @@ pub(super) struct Listing {
 /// A file on its way.
 pub(super) struct Delivery {
     pub(super) body: Body,
-    /// What tells one content from another.
+    /// Identifies the content.
     pub(super) tag: Option<String>,
     /// The whole file's size.
     pub(super) size: Option<u64>,

@@ -33,7 +33,7 @@ pub(super) struct Fetch<'f> {
     pub(super) listener: &'f dyn Listener,
 }
 
-/// What of a repository cannot be had.
+/// What is missing of a repository.
 pub(super) enum Failure {
     /// It holds no such file.
     Lacking(&'static str),

@@ -36,7 +36,7 @@ pub(super) fn is_commit(id: &str) -> bool {
     id.starts_with(|c: char| c.is_ascii_alphanumeric()) && id.chars().all(is_plain) && id.len() <= 128
 }
 
-/// The name of the blob with this tag: the tag, or what stands for one that is no name for a file.
+/// The name of the blob with this tag: the tag, or a substitute for one that is not a valid file name.
 pub(super) fn blob(tag: &str) -> String {
     let is_name = tag.starts_with(|c: char| c.is_ascii_alphanumeric()) && tag.chars().all(is_plain);
     if is_name && tag.len() <= LONGEST_BLOB { tag.to_owned() } else { hex(&Sha256::digest(tag)) }
@@ -51,7 +51,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// A name as a part of an address; slashes stay where they stand between names.
+/// A name as a part of an address; slashes between names are kept.
 pub(super) fn encoded(name: &str, slash: Slash) -> String {
     let mut text = String::new();
     for byte in name.bytes() {

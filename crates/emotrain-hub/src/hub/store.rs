@@ -150,7 +150,7 @@ impl Part {
     /// Throws away what has come.
     ///
     /// # Errors
-    /// When the system does not let it.
+    /// If the system refuses a handler.
     pub(super) fn clear(&mut self) -> Result<(), Trouble> {
         Ok(self.file.set_len(0)?)
     }

@@ -356,7 +356,7 @@ impl HostLinear {
 
 /// Takes the queries out of rows of queries, keys and values; they are first in a row.
 fn split_queries(rows: &mut Vec<f32>, width: usize, heads: Heads) -> Vec<f32> {
-    let queries = heads.kv * heads.group * heads.dim;
+    let queries = heads.query_width();
     let part = |row: &[f32], range: Range<usize>| row[range].to_vec();
     let q = rows.chunks_exact(width).flat_map(|row| part(row, 0..queries)).collect();
     *rows = rows.chunks_exact(width).flat_map(|row| part(row, queries..width)).collect();

@@ -12,20 +12,20 @@ pub(crate) use self::growth::{AnnotateArgs, GenerateArgs, ReviewCommand, ScoreRe
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum BankCommand {
-    /// Make a bank of training splits and of files of demonstrations, or add to one
+    /// Build a bank from training splits and files of demonstrations, or add to one
     Build(BuildArgs),
     /// Print sources, emotions, lengths and duplicates
     Stats {
         /// The bank's folder
         bank: PathBuf,
     },
-    /// Read every byte and tell everything that is wrong
+    /// Verify every file of a bank and report all problems
     Check(BankCheckArgs),
-    /// Find the demonstrations that are most like a text
+    /// Find the demonstrations most similar to a text
     Search(SearchArgs),
-    /// Have a language model write labelled dialogues, with the emotions that a bank is short of
+    /// Generate labelled dialogues with a language model, for the labels that a bank lacks
     Generate(GenerateArgs),
-    /// Have two people check labels that were written, and keep what both agree with
+    /// Have two annotators label generated dialogues, and keep what both agree with
     Review {
         #[command(subcommand)]
         command: ReviewCommand,
@@ -39,39 +39,39 @@ pub(crate) enum BankCommand {
   emotrain bank build retrieval_bank/mine more.jsonl --encoder sentence-transformers/all-MiniLM-L6-v2
   emotrain bank build retrieval_bank/mine --index hnsw")]
 pub(crate) struct BuildArgs {
-    /// The bank's folder; a bank that is there is added to
+    /// The bank's folder; an existing bank is extended
     pub(crate) bank: PathBuf,
-    /// Data sets, PRC-Emo's list of demonstrations, or JSON lines of dialogues or demonstrations; none to give the
-    /// bank that is there an index
+    /// Data sets, PRC-Emo's list of demonstrations, or JSON lines of dialogues or demonstrations; none to only add an
+    /// index to an existing bank
     #[arg(required_unless_present = "index", value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
-    /// The data set's name in the bank; without it, the first word of the file's name
+    /// The data set's name in the bank; by default, the first word of the file's name
     #[arg(long, value_name = "NAME")]
     pub(crate) dataset: Option<String>,
-    /// The files' format, as `data.format` in a recipe; without it, the file's name says
+    /// The files' format, as `data.format` in a recipe; by default, inferred from each file's name
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<String>,
-    /// The labels, as `data.label_set` in a recipe; without it, the format says
+    /// The label set, as `data.label_set` in a recipe; by default, that of the format
     #[arg(long, value_name = "NAME")]
     pub(crate) label_set: Option<String>,
-    /// Walk of life that the files are about
+    /// The domain of the files, such as workplace
     #[arg(long, value_name = "WORD")]
     pub(crate) domain: Option<String>,
-    /// Take validation and test splits as well; the bank then says so
+    /// Also add validation and test splits; recorded in the bank
     #[arg(long)]
     pub(crate) force_held_out: bool,
-    /// The sentence encoder that gives texts vectors: a folder or a hub name; "auto" for the one that made the
-    /// vectors that are there, "lexical" for no vectors
+    /// The sentence encoder: a folder or a hub name; "auto" = the one that made the bank's vectors,
+    /// "lexical" = no vectors
     #[arg(long, value_name = "NAME", default_value = "auto")]
     pub(crate) encoder: String,
-    /// "hnsw" = make a graph of the vectors for searching millions of them; "exact" = have none; without it, a
-    /// bank keeps what it has
+    /// "hnsw" = build an HNSW graph for approximate search in millions of vectors; "exact" = no index; by default, a
+    /// bank keeps its index
     #[arg(long, value_name = "INDEX", value_parser = ["exact", "hnsw"])]
     pub(crate) index: Option<String>,
-    /// With --index hnsw: neighbours that a text keeps in the graph
+    /// With --index hnsw: neighbours per node
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = number(2, 1_024))]
     pub(crate) m: usize,
-    /// With --index hnsw: candidates weighed for a text that goes into the graph
+    /// With --index hnsw: candidates considered when a node is inserted
     #[arg(long, value_name = "N", default_value_t = 128, value_parser = number(1, 1_000_000))]
     pub(crate) ef_construction: usize,
 }
@@ -80,8 +80,8 @@ pub(crate) struct BuildArgs {
 pub(crate) struct BankCheckArgs {
     /// The bank's folder
     pub(crate) bank: PathBuf,
-    /// The sentence encoder to compare the vectors with: a folder or a hub name; "auto" for the one that made
-    /// them, if it is at hand, "lexical" for none
+    /// The sentence encoder to verify the vectors with: a folder or a hub name; "auto" = the one that made them,
+    /// if available; "lexical" = none
     #[arg(long, value_name = "NAME", default_value = "auto")]
     pub(crate) encoder: String,
 }
@@ -96,19 +96,19 @@ pub(crate) struct SearchArgs {
     pub(crate) bank: PathBuf,
     /// The text
     pub(crate) text: Option<String>,
-    /// Many texts: JSON lines with id and text
+    /// A file of queries: JSON lines with id and text
     #[arg(long, value_name = "FILE")]
     pub(crate) queries: Option<PathBuf>,
-    /// Where the neighbours of many texts go, as JSON lines, instead of standard output
+    /// The file to write the results of --queries to, as JSON lines, instead of standard output
     #[arg(long, short, value_name = "FILE", requires = "queries")]
     pub(crate) out: Option<PathBuf>,
-    /// How many neighbours
+    /// The number of results per query
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = number(1, 100_000))]
     pub(crate) top_k: usize,
-    /// What decides which texts are similar, as `retrieval.encoder` in a recipe
+    /// The encoder, as `retrieval.encoder` in a recipe
     #[arg(long, value_name = "NAME", default_value = "auto")]
     pub(crate) encoder: String,
-    /// How vectors are gone through, as `retrieval.index` in a recipe: exact, or hnsw where the bank has one
+    /// The index to search with, as `retrieval.index` in a recipe: exact, or hnsw if the bank has one
     #[arg(long, value_name = "NAME", default_value = "exact")]
     pub(crate) index: String,
 }

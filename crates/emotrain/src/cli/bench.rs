@@ -11,8 +11,8 @@ use super::number;
 #[derive(Args, Debug)]
 #[command(
     after_help = "TFLOP/s counts 4 operations for each weight of the decoder blocks and each token (forward and backward through a
-frozen base; 6 with train.method=full). Attention, adapters, the head and what gradient checkpointing computes
-again are not counted.
+frozen base; 6 with train.method=full). Attention, adapters, the head and what gradient checkpointing
+recomputes are not counted.
 
 Examples:
   emotrain bench model/ --tokens 512 --steps 5
@@ -23,37 +23,37 @@ pub(crate) struct BenchArgs {
     /// A model: a folder, a .gguf file or a hub name
     #[arg(required_unless_present = "random")]
     pub(crate) model: Option<String>,
-    /// A config.json whose model gets random weights, made on the device in its dtype; no weights are read
+    /// A config.json; the model gets random weights, drawn on the device in its dtype
     #[arg(long, value_name = "CONFIG", conflicts_with = "model")]
     pub(crate) random: Option<PathBuf>,
-    /// Tokens of each sequence, completion included; several, separated by commas, are measured one after the other
+    /// Sequence length in tokens, completion included; several lengths, separated by commas, are measured in turn
     #[arg(long, value_name = "N", value_delimiter = ',', default_value = "512", value_parser = number(2, 1_048_576))]
     pub(crate) tokens: Vec<usize>,
     /// Supervised tokens at the end of each sequence
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = number(1, 1_048_576))]
     pub(crate) completion: usize,
-    /// Steps measured
+    /// The number of measured steps
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = number(1, 1_000_000))]
     pub(crate) steps: usize,
-    /// Steps before measuring
+    /// The number of warm-up steps
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = number(0, 1_000_000))]
     pub(crate) warmup: usize,
-    /// Rank of the adapter
+    /// The adapter's rank
     #[arg(long, value_name = "N", default_value_t = 32, value_parser = number(1, 4_096))]
     pub(crate) r: usize,
-    /// The device's peak in TFLOP/s for the dtype, to show the share of it that is reached
+    /// The device's peak TFLOP/s for the dtype, to print the utilisation
     #[arg(long, value_name = "TFLOPS")]
     pub(crate) peak_tflops: Option<f64>,
-    /// Measure plain matrix products of these sizes, too: what steps can reach at most; separated by commas
+    /// Also measure matrix products of these sizes, an upper bound for steps; separated by commas
     #[arg(long, value_name = "MxKxN", value_delimiter = ',')]
     pub(crate) products: Vec<Product>,
-    /// Write the adapter and its gradients at the first step's tokens to a safetensors file, for comparing them
+    /// Write the adapter and its gradients on the first step's tokens to a safetensors file, for comparison
     #[arg(long, value_name = "FILE")]
     pub(crate) gradients: Option<PathBuf>,
-    /// Count and time the kernels of one more step, which runs them one at a time (GPUs only)
+    /// Count and time the kernels of one additional step, run one at a time (GPUs only)
     #[arg(long)]
     pub(crate) profile: bool,
-    /// Set a key of the recipe that is measured, as in model.dtype=bfloat16; may be repeated
+    /// Set a key of the measured recipe, as in model.dtype=bfloat16; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
     /// Print JSON

@@ -5,15 +5,15 @@ use emotrain_recipe::DeviceChoice;
 
 #[derive(Args, Debug)]
 #[command(
-    after_help = "A tiny model is trained, scored and asked on the device and on the CPU in float32. Ends with exit code 3
-where a deviation exceeds its tolerance.
+    after_help = "Trains, scores and generates with a tiny model on the device and on the CPU in float32. Exits with code 3
+if a deviation exceeds its tolerance.
 
 Examples:
   emotrain selftest --device cuda
   emotrain selftest --device cpu --json"
 )]
 pub(crate) struct SelftestArgs {
-    /// The device: cpu, wgpu, cuda, or one of several, as in cuda:1
+    /// The device: cpu, wgpu or cuda, or one of several, as in cuda:1
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     pub(crate) device: DeviceChoice,
     /// Print JSON

@@ -245,7 +245,7 @@ fn search(args: &SearchArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let queries: Vec<Query> =
         JsonlReader::<Query>::new(&file).map(|row| row.map(|(_, query)| query)).collect::<Result<_, _>>()?;
     if queries.is_empty() {
-        let message = format!("{}: holds no queries", path.display());
+        let message = format!("{}: contains no queries", path.display());
         return Err(Complaint::input(message).hint("a line is {\"id\": \"…\", \"text\": \"…\"}").into());
     }
     let texts: Vec<Cow<str>> = queries.iter().map(|query| mended(&query.text)).collect();

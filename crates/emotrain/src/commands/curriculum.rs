@@ -33,7 +33,7 @@ fn show(args: &ShowArgs, shell: &Shell) -> anyhow::Result<Exit> {
     if source(&recipe.curriculum) == DifficultySource::Loss && losses.is_none() {
         let message = "curriculum.difficulty = \"loss\": the base model's losses have not been measured";
         let hint = format!(
-            "a run measures them at its start and keeps them in {}",
+            "a run measures them when it starts and saves them in {}",
             recipe.train.output_dir.display()
         );
         return Err(Complaint::usage(message).hint(hint).into());
@@ -69,7 +69,7 @@ fn score(args: &ScoreArgs, shell: &Shell) -> anyhow::Result<Exit> {
         write_scores(&mut scorer, split.dialogues.into_iter().map(Ok), &mut to)?
     };
     if count == 0 {
-        return Err(Complaint::input(format!("{}: holds no dialogues", args.data.display())).into());
+        return Err(Complaint::input(format!("{}: contains no dialogues", args.data.display())).into());
     }
     to.finish()?;
     let (out, labels) = (args.out.display(), recipe.data.label_set.as_str());

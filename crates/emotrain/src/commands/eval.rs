@@ -22,7 +22,7 @@ pub(crate) fn run(args: &EvalArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let trained = trained(&args.trained)?;
     match &trained {
         Some(trained) => trained.settle(&mut recipe.model),
-        None => shell.printer.say("no --adapter and no --run: the base model alone"),
+        None => shell.printer.say("no --adapter and no --run: evaluating the base model"),
     }
     let prepared = Prepared::new(&recipe, &[args.split], shell.hub())?;
     if let Some(trained) = &trained

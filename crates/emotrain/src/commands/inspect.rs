@@ -61,15 +61,16 @@ fn chosen<'a>(
     }
     let path = content.path().display();
     if let Some(task) = args.task.filter(|_| samples.iter().any(|sample| sample.id == id)) {
-        let message = format!("--task: of {id} in {path} there is no {} sample", task.as_str());
+        let message = format!("--task: {id} in {path} has no {} sample", task.as_str());
         return Err(Complaint::usage(message).into());
     }
     if content.utterance(&id).is_some_and(|utterance| utterance.label.is_none()) {
-        let message =
-            format!("--id: {id} in {path} has no label: it is shown in the history of others, and not asked");
+        let message = format!(
+            "--id: {id} in {path} has no label, so it has no sample: it only appears as context of others"
+        );
         return Err(Complaint::usage(message).into());
     }
-    let complaint = Complaint::usage(format!("--id: {path} holds no utterance {id}"));
+    let complaint = Complaint::usage(format!("--id: {path} has no utterance {id}"));
     let first = samples.first().map_or(String::new(), |first| format!("the first is {}", first.id));
     Err(complaint.hint(first).into())
 }
@@ -87,7 +88,7 @@ fn headline(sample: &Sample, labels: &LabelSet) -> String {
 fn dropped(sample: &Sample) -> String {
     match sample.dropped_history + sample.dropped_future {
         0 => String::new(),
-        count => format!(", {count} utterances around it left out to fit"),
+        count => format!(", {count} context utterances dropped to fit"),
     }
 }
 

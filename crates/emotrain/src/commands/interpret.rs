@@ -36,8 +36,8 @@ pub(crate) fn run(args: &InterpretArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let mut model = open_chat_model(&recipe, context)?;
     let tally =
         interrupt.guard(|| filling.fill(model.as_mut(), context, &mut |status| tell(status, shell)))?;
-    if interrupt.wished().load(Ordering::SeqCst) {
-        shell.printer.say("what was answered is kept; the same command goes on");
+    if interrupt.stop().load(Ordering::SeqCst) {
+        shell.printer.say("answers are kept; run the same command again to continue");
         return Ok(interrupt.exit());
     }
     tally.check()?;
@@ -60,7 +60,7 @@ fn dry_run(recipe: &Recipe, filling: &Filling<'_>, shell: &Shell) -> anyhow::Res
         |most| format!("at most {} (max_tokens for each)", count * most),
     );
     shell.printer.result(format_args!(
-        "{count} questions to ask: about {tokens} tokens, a token being four characters; in first replies {replies}"
+        "{count} questions to ask: about {tokens} prompt tokens (four characters each); tokens of first replies: {replies}"
     ))?;
     Ok(Exit::Done)
 }
@@ -75,7 +75,7 @@ fn tell(status: &SessionStatus, Shell { printer, .. }: &Shell) -> anyhow::Result
     ))?;
     if *failed > 0 && *open == 0 {
         printer.warn(format_args!(
-            "{failed} questions have no usable reply: see {split}.failed.jsonl in {}, and --retry-failed",
+            "{failed} questions have no usable reply: see {split}.failed.jsonl in {}; --retry-failed repeats them",
             folder.display(),
         ));
     }

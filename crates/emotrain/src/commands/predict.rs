@@ -53,7 +53,9 @@ pub(crate) fn run(args: &PredictArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let unparsed = answers.iter().filter(|answer| answer.is_none()).count();
     if unparsed > 0 {
         let count = answers.len();
-        shell.printer.warn(format_args!("{unparsed} of {count} answers name no label: theirs is null"));
+        shell
+            .printer
+            .warn(format_args!("{unparsed} of {count} answers contain no label: their label is null"));
     }
     let predictions = predictions(scored, &answers, &opened.labels)?;
     if let Some(output) = &args.output {
@@ -91,6 +93,6 @@ fn of_input(error: PrepareError, recipe: &Recipe) -> PrepareError {
     let shown = recipe.knowledge.iter().filter(|source| recipe.prompt.slots.has(&source.name));
     let given: Vec<String> = shown.map(|source| format!("--knowledge {}=FILE", source.name)).collect();
     let told = Problems::from(error).to_string();
-    let hint = format!("the input needs texts of its own: {}", given.join(" "));
+    let hint = format!("give the knowledge texts of the input: {}", given.join(" "));
     Complaint::input(told).hint(hint).into()
 }

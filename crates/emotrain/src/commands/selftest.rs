@@ -28,7 +28,7 @@ pub(crate) fn run(args: &SelftestArgs, shell: &Shell) -> anyhow::Result<Exit> {
         shell.printer.result(table(&device, &all))?;
     }
     if !passed {
-        shell.printer.warn(format!("{device} does not compute what the CPU does: do not trust it"));
+        shell.printer.warn(format!("{device} deviates from the CPU beyond the tolerance: do not rely on it"));
     }
     Ok(if passed { Exit::Done } else { Exit::Input })
 }

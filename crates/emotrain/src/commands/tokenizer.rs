@@ -36,13 +36,13 @@ const CHAT_TEMPLATE: &str = "\
 pub(crate) fn run(args: &TokenizerArgs, shell: &Shell) -> anyhow::Result<Exit> {
     if args.vocab_size < LEAST {
         let complaint = Complaint::usage(format!("--vocab-size {}: too small", args.vocab_size));
-        return Err(complaint.hint(format!("{LEAST} hold the bytes and the special tokens alone")).into());
+        return Err(complaint.hint(format!("the bytes and the special tokens need at least {LEAST}")).into());
     }
     let texts: Vec<TextFile> =
         args.files.iter().map(|file| TextFile::read(file)).collect::<Result<_, _>>()?;
     let (tokenizer_json, size) = train(&texts, args.vocab_size)?;
     if size < args.vocab_size {
-        shell.printer.warn(format_args!("the text gives merges for {size} tokens only"));
+        shell.printer.warn(format_args!("the text has merges for only {size} tokens"));
     }
     write(&args.output, &tokenizer_json)?;
     shell.printer.say(format_args!("{}: a tokenizer of {size} tokens", args.output.display()));

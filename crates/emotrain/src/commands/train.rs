@@ -26,7 +26,7 @@ pub(crate) fn run(args: &TrainArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let on_difference = if args.resume_anyway { OnDifference::GoOn } else { OnDifference::Refuse };
     let exit = pipeline::train(&recipe, on_difference, shell, &interrupt)?;
     if exit != Exit::Done {
-        shell.printer.say(format_args!("go on with: {}", how_to_resume(&args.recipe)));
+        shell.printer.say(format_args!("resume with: {}", how_to_resume(&args.recipe)));
     }
     Ok(exit)
 }

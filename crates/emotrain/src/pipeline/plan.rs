@@ -15,18 +15,18 @@ pub(crate) fn plan(prepared: &PreparedTraining<'_>) -> String {
         lines.extend(split.known.summary().into_iter().map(|line| format!("{:<11} {line}", "")));
     }
     let recipe = prepared.opened.recipe;
-    let (section, course) = (&recipe.train, &prepared.course);
+    let (section, schedule) = (&recipe.train, &prepared.schedule);
     let lengths: Vec<usize> = prepared.train.samples.iter().map(|sample| sample.ids.len()).collect();
     let samples = lengths.len();
-    let order = SampleOrder::new(section, lengths, course);
+    let order = SampleOrder::new(section, lengths, schedule);
     let window = section.per_device_train_batch_size * section.gradient_accumulation_steps;
-    let (steps, epoch) = (order.total_steps(), order.steps_in(course.epochs.len() - 1));
+    let (steps, epoch) = (order.total_steps(), order.steps_in(schedule.epochs.len() - 1));
     lines.push(format!("{:<11} {steps}, {epoch} per epoch, {window} samples each", "steps"));
     lines.push(format!("{:<11} {}", "curriculum", recipe.curriculum.name));
     if source(&recipe.curriculum) == DifficultySource::Loss {
-        lines.push("the order follows when the base model's losses are known".to_owned());
+        lines.push("the order depends on the base model's losses, which the run measures first".to_owned());
     } else {
-        lines.extend(described(course, samples));
+        lines.extend(described(schedule, samples));
     }
     let (all, trained) = parameters(&prepared.opened.config, recipe);
     lines.push(format!("{:<11} {trained} trained, {all} in the base model", "parameters"));

@@ -42,7 +42,7 @@ impl<'a> TrainingView<'a> {
                 self.bar.set_message(format!("evaluating {done}/{total}"));
             }
             Event::Evaluated { step, scores, best } => {
-                let mark = if *best { "  (best so far)" } else { "" };
+                let mark = if *best { "  (new best)" } else { "" };
                 self.say(&format!("step {step}: {}{mark}", summary(scores)));
             }
             Event::Saved { step, path } => {
@@ -53,14 +53,14 @@ impl<'a> TrainingView<'a> {
         }
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub(crate) fn finish(self) {
         self.bar.finish_and_clear();
     }
 
     fn start(&mut self, total: usize, done: usize) {
         if done > 0 {
-            self.say(&format!("going on after step {done} of {total}"));
+            self.say(&format!("resuming after step {done} of {total}"));
         } else {
             self.say(&format!("training for {total} steps"));
         }

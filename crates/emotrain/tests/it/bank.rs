@@ -133,7 +133,7 @@ fn neighbours_are_found_for_one_text_and_for_many() {
     }
     bench.write("queries.jsonl", "");
     let said = bench.run(&args);
-    assert!(said.code == 3 && said.err.contains("queries.jsonl: holds no queries"), "{}", said.err);
+    assert!(said.code == 3 && said.err.contains("queries.jsonl: contains no queries"), "{}", said.err);
     assert_eq!(lines(&bench.read("found.jsonl")), rows);
 }
 

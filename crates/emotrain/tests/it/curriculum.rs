@@ -154,7 +154,7 @@ fn a_resumed_run_continues_the_curriculum() {
                 }
             }
             let said = bench.train(&run, &[&more[..], &["--resume"]].concat()).done();
-            assert!(said.err.contains(&format!("going on after step {step} of 23")), "{}", said.err);
+            assert!(said.err.contains(&format!("resuming after step {step} of 23")), "{}", said.err);
             for file in ["adapter/adapter_model.safetensors", "step-000023/optimizer.safetensors"] {
                 let [one, other] =
                     [&whole, &run].map(|run| fs_err::read(bench.path(run).join(file)).unwrap());

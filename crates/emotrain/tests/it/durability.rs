@@ -106,7 +106,11 @@ fn going_on_without_a_saved_step_is_beginning() {
     assert!(said.code == 2 && said.err.contains("--resume"), "{}", said.err);
     for run in ["died", "nothing-there"] {
         let said = bench.train(run, &[&SHORT[..], &["--resume"]].concat()).done();
-        assert!(said.err.contains("no step is saved there yet, so the run begins"), "{}", said.err);
+        assert!(
+            said.err.contains("there is no checkpoint yet, so the run starts from the beginning"),
+            "{}",
+            said.err
+        );
         let [one, two] = ["whole", run].map(|run| fs_err::read(bench.path(run).join(ADAPTER)).unwrap());
         assert!(one == two, "{run}");
     }

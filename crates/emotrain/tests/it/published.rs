@@ -81,7 +81,7 @@ fn a_dialogue_in_two_splits_is_refused_or_reported() {
     );
     let reported = with("data.shared_dialogues=report").done();
     assert!(
-        reported.err.contains("3 dialogues stand in another split too: v-one is one of train.jsonl"),
+        reported.err.contains("3 dialogues are in another split too: v-one is one of train.jsonl"),
         "{}",
         reported.err
     );

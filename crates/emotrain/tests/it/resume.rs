@@ -34,7 +34,7 @@ fn a_run_that_died_goes_on_after_any_step() {
             fs_err::remove_file(bench.path(&run).join(result)).unwrap();
         }
         let said = bench.train(&run, &["--resume"]).done();
-        assert!(said.err.contains(&format!("going on after step {step} of 8")), "{}", said.err);
+        assert!(said.err.contains(&format!("resuming after step {step} of 8")), "{}", said.err);
         equal(&bench, "whole", &run, &RESULTS);
     }
 }

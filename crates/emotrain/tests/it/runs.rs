@@ -16,7 +16,7 @@ fn a_run_leaves_everything_it_promises() {
     for part in ["valid", "test", "F1 before", "weighted F1", "always the most frequent label"] {
         assert!(said.out.contains(part), "{part} is not in\n{}", said.out);
     }
-    for part in ["dialogues", "train: 36 samples", "step 2/8", "step 8/8", "(best so far)"] {
+    for part in ["dialogues", "train: 36 samples", "step 2/8", "step 8/8", "(new best)"] {
         assert!(said.err.contains(part), "{part} is not in\n{}", said.err);
     }
     let run = bench.json("run/run.json");
@@ -159,7 +159,7 @@ fn evaluation_repeats_what_training_measured() {
     assert_eq!(bench.read("here.jsonl"), trained);
 
     let alone = bench.run(&["eval", "recipe.toml", "--split", "test"]).done();
-    assert!(alone.err.contains("the base model alone"), "{}", alone.err);
+    assert!(alone.err.contains("evaluating the base model"), "{}", alone.err);
     assert!(!bench.path("run/predictions.eval-test.jsonl").exists());
 }
 
@@ -188,7 +188,7 @@ fn answers_in_the_models_own_words_count_only_as_labels() {
     bench.run(&[&["eval", "recipe.toml", "--run", "run"], &own[..]].concat()).done();
     assert_eq!(own_words, labels(&bench.read("own.jsonl")));
     let unparsed = own_words.iter().filter(|label| label.is_null()).count();
-    let told = said.err.contains(&format!("{unparsed} of 12 answers name no label"));
+    let told = said.err.contains(&format!("{unparsed} of 12 answers contain no label"));
     assert_eq!(told, unparsed > 0, "{}", said.err);
     // A model that was hardly trained answers in other words: by likelihood every answer is a label.
     bench.train("early", &["--set", "train.max_steps=1"]).done();

@@ -70,7 +70,7 @@ impl Draft {
     ///
     /// # Errors
     /// A token that has no text.
-    pub(super) fn hear(&mut self, id: u32, chat: &ChatTokenizer) -> Result<ControlFlow<()>, PromptError> {
+    pub(super) fn receive(&mut self, id: u32, chat: &ChatTokenizer) -> Result<ControlFlow<()>, PromptError> {
         if self.keys.is_empty() {
             return Ok(ControlFlow::Continue(()));
         }

@@ -7,7 +7,7 @@ use emotrain_recipe::Recipe;
 use super::*;
 use crate::chat_model::{ChatQuestion, Reply, ReplyEnd};
 
-/// Asks a list of questions; a wish to stop may come after some answers.
+/// Asks a list of questions; a request to stop may come after some answers.
 struct List {
     questions: Vec<ChatQuestion>,
     heard: BTreeMap<usize, Answer>,
@@ -19,10 +19,10 @@ impl Inquiry for List {
         self.questions.pop()
     }
 
-    fn hear(&mut self, number: usize, answer: Answer) -> Result<(), AskError> {
+    fn receive(&mut self, number: usize, answer: Answer) -> Result<(), AskError> {
         assert!(self.heard.insert(number, answer).is_none(), "{number} is answered once");
-        if let Some((_, wish)) = self.stop_after.as_ref().filter(|(count, _)| *count <= self.heard.len()) {
-            wish.store(true, Ordering::SeqCst);
+        if let Some((_, stop)) = self.stop_after.as_ref().filter(|(count, _)| *count <= self.heard.len()) {
+            stop.store(true, Ordering::SeqCst);
         }
         Ok(())
     }
@@ -42,11 +42,11 @@ fn questions() -> Vec<ChatQuestion> {
 }
 
 /// Nano, which comes with the repository, with so many questions at once.
-fn nano(concurrency: usize, max_tokens: usize, wish: &Arc<AtomicBool>) -> Local {
-    nano_with(concurrency, max_tokens, wish, "text")
+fn nano(concurrency: usize, max_tokens: usize, stop: &Arc<AtomicBool>) -> Local {
+    nano_with(concurrency, max_tokens, stop, "text")
 }
 
-fn nano_with(concurrency: usize, max_tokens: usize, wish: &Arc<AtomicBool>, form: &str) -> Local {
+fn nano_with(concurrency: usize, max_tokens: usize, stop: &Arc<AtomicBool>, form: &str) -> Local {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../checkpoints/nano");
     let text = format!(
         "[model]\nmodel_name_or_path = {path:?}\n[data]\ntrain = \"none\"\n[interpret]\nprovider = \"local\"\n\
@@ -56,7 +56,7 @@ fn nano_with(concurrency: usize, max_tokens: usize, wish: &Arc<AtomicBool>, form
     );
     let recipe: Recipe = emotrain_recipe::parse(&text, std::path::Path::new("test.toml"), &[]).unwrap();
     let settings = HubSettings::default();
-    let context = AskContext { hub: Hub::new(&settings, &Silent), wish, variable: |_| None };
+    let context = AskContext { hub: Hub::new(&settings, &Silent), stop, variable: |_| None };
     Local::load(&recipe.interpret, &recipe.model, context).unwrap()
 }
 
@@ -68,11 +68,11 @@ fn ask(model: &mut Local, questions: Vec<ChatQuestion>) -> BTreeMap<usize, Answe
 
 #[test]
 fn every_question_is_answered_and_company_does_not_matter() {
-    let wish = Arc::default();
-    let together = ask(&mut nano(3, 12, &wish), questions());
+    let stop = Arc::default();
+    let together = ask(&mut nano(3, 12, &stop), questions());
     assert_eq!(together.len(), 5);
     assert!(together.values().all(|answer| matches!(answer, Answer::Reply(_))), "{together:?}");
-    let mut model = nano(1, 12, &wish);
+    let mut model = nano(1, 12, &stop);
     for question in questions() {
         let number = question.number;
         assert_eq!(ask(&mut model, vec![question])[&number], together[&number]);
@@ -103,8 +103,8 @@ fn a_model_that_never_saw_json_fills_in_an_object() {
 
 #[test]
 fn another_seed_gives_another_reply_and_a_long_one_is_cut() {
-    let wish = Arc::default();
-    let mut model = nano(4, 12, &wish);
+    let stop = Arc::default();
+    let mut model = nano(4, 12, &stop);
     let again: Vec<ChatQuestion> = (0..4)
         .map(|seed| ChatQuestion { number: 9 + seed, seed: seed as u64, ..questions()[0].clone() })
         .collect();
@@ -112,7 +112,7 @@ fn another_seed_gives_another_reply_and_a_long_one_is_cut() {
     let texts: std::collections::BTreeSet<String> =
         replies.values().map(|answer| format!("{answer:?}")).collect();
     assert!(texts.len() > 1, "{texts:?}");
-    let mut cut = nano(4, 1, &wish);
+    let mut cut = nano(4, 1, &stop);
     let replies = ask(&mut cut, questions());
     let lengths = replies
         .values()
@@ -138,10 +138,10 @@ fn what_the_model_cannot_read_is_refused_and_the_rest_answered() {
 
 #[test]
 fn a_wish_to_stop_ends_the_asking() {
-    let wish = Arc::<AtomicBool>::default();
-    let mut model = nano(2, 30, &wish);
+    let stop = Arc::<AtomicBool>::default();
+    let mut model = nano(2, 30, &stop);
     let mut list =
-        List { questions: questions(), heard: BTreeMap::new(), stop_after: Some((1, Arc::clone(&wish))) };
+        List { questions: questions(), heard: BTreeMap::new(), stop_after: Some((1, Arc::clone(&stop))) };
     model.answer(&mut list).unwrap();
     assert!(!list.questions.is_empty(), "not all were asked");
     let asked = 5 - list.questions.len();

@@ -99,7 +99,7 @@ fn seconds_of(date: &str) -> Option<i64> {
 }
 
 /// Whether a stop is requested, from either side.
-pub(super) fn wished(flags: &[&AtomicBool]) -> bool {
+pub(super) fn is_requested(flags: &[&AtomicBool]) -> bool {
     flags.iter().any(|flag| flag.load(Ordering::SeqCst))
 }
 

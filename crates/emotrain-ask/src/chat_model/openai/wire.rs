@@ -123,7 +123,7 @@ pub(super) fn meaning(response: &Response, words: &dyn Fn(String) -> String) -> 
         300..=399 => {
             let place = response.location.as_deref().map_or_else(String::new, |to| format!(" to {to}"));
             let message = format!("the server redirects{} (status {status})", words(place));
-            let hint = "write the address it leads to into interpret.base_url";
+            let hint = "set interpret.base_url to the address of the redirect";
             Meaning::Lasting(Complaint::input(message).hint(hint))
         }
         _ => trouble(response, &Trouble::read(body, words)),
@@ -134,7 +134,7 @@ fn completion(body: &[u8], words: &dyn Fn(String) -> String) -> Meaning {
     let completion: Completion = match serde_json::from_slice(body) {
         Ok(completion) => completion,
         // The error's text holds none of the body.
-        Err(error) => return Meaning::passing(format!("the response is not one of a chat: {error}")),
+        Err(error) => return Meaning::passing(format!("the response is not a chat completion: {error}")),
     };
     let mut choices = completion.choices.into_iter();
     let (Some(Choice { message, finish_reason }), None) = (choices.next(), choices.next()) else {

@@ -44,8 +44,8 @@ pub(super) fn run(args: &GenerateArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let written = interrupt.guard(|| write_dialogues(order, model.as_mut(), context))?;
     shell.printer.result(&written.generated)?;
     written.ended?;
-    if interrupt.wished().load(Ordering::SeqCst) {
-        shell.printer.say("what was written is kept; the same command goes on");
+    if interrupt.stop().load(Ordering::SeqCst) {
+        shell.printer.say("dialogues are kept; run the same command again to continue");
         return Ok(interrupt.exit());
     }
     let silent = tell_silence(&written.silent, &shell.printer);
@@ -57,7 +57,7 @@ pub(super) fn run(args: &GenerateArgs, shell: &Shell) -> anyhow::Result<Exit> {
 fn tell(args: &GenerateArgs, out: &Path, generated: &GenerationOutcome, silent: usize, printer: &Printer) {
     let (file, bank) = (out.join("dialogues.jsonl"), args.bank.display());
     if !generated.short.is_empty() && silent == 0 {
-        printer.say("the questions are used up: the same command goes on where this one stopped");
+        printer.say("--most-questions is reached: run the same command again to continue");
     }
     if generated.dialogues == 0 {
         return;
@@ -68,7 +68,7 @@ fn tell(args: &GenerateArgs, out: &Path, generated: &GenerationOutcome, silent: 
         out.display()
     ));
     printer
-        .say(format_args!("or take them as they are: emotrain bank build {bank} {file} --dataset written"));
+        .say(format_args!("or add them without review: emotrain bank build {bank} {file} --dataset written"));
 }
 
 /// The defaults with the arguments in `[interpret]`, so that keys and their errors are those of recipes.
@@ -79,8 +79,7 @@ fn recipe(args: &GenerateArgs) -> anyhow::Result<Recipe> {
     let mean = ["interpret.", "model.device", "model.dtype", "model.num_threads"];
     let is_known = |set: &str| mean.iter().any(|key| set.trim_start().starts_with(key));
     if let Some(other) = args.set.iter().find(|set| !is_known(set)) {
-        let message =
-            format!("--set {other}: only keys of [interpret] and the device of [model] mean something here");
+        let message = format!("--set {other}: only keys of [interpret] and model.device apply here");
         return Err(Complaint::usage(message).into());
     }
     let named = [
@@ -103,8 +102,9 @@ fn plan(args: &GenerateArgs, labels: &LabelSet) -> anyhow::Result<GeneratePlan> 
         }
     }
     if least_turns > most_turns || speakers > most_turns {
-        let message = format!("{least_turns} to {most_turns} utterances of {speakers} speakers cannot be");
-        let hint = "--most-turns is at least --least-turns and --speakers";
+        let message =
+            format!("{least_turns} to {most_turns} utterances with {speakers} speakers are impossible");
+        let hint = "--most-turns must be at least --least-turns and --speakers";
         return Err(Complaint::usage(message).hint(hint).into());
     }
     let mut wanted = vec![args.per_label; labels.len()];

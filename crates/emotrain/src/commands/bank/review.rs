@@ -50,9 +50,7 @@ fn sheets(args: &SheetArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let paths = ["first.jsonl", "second.jsonl"].map(|name| args.out.join(name));
     if let Some(there) = paths.iter().find(|path| path.exists()) {
         let complaint = Complaint::usage(format!("{} is there already", there.display()));
-        return Err(complaint
-            .hint("give the sheets another folder: this one may hold somebody's work")
-            .into());
+        return Err(complaint.hint("choose another folder: these sheets may be partly filled in").into());
     }
     emotrain_base::create_folder(&args.out)?;
     for (path, seed) in paths.iter().zip(args.seed..) {
@@ -71,7 +69,7 @@ fn score(args: &ScoreReviewArgs, shell: &Shell) -> anyhow::Result<Exit> {
         let is_known = |id: &&String| demonstrations.iter().any(|one| one.id().to_string() == **id);
         if let Some(stranger) = annotations.keys().find(|id| !is_known(id)) {
             let message = format!("{}: {stranger} is not in {}", path.display(), args.file.display());
-            let hint = "give the file that the sheets were made of, and the same --dataset";
+            let hint = "give the file that the sheets were made from, and the same --dataset";
             return Err(Complaint::input(message).hint(hint).into());
         }
     }
@@ -83,7 +81,8 @@ fn score(args: &ScoreReviewArgs, shell: &Shell) -> anyhow::Result<Exit> {
         let short = review.short(per_label);
         let words: Vec<String> =
             short.iter().map(|(label, count)| format!("--want {label}={count}")).collect();
-        let text = if words.is_empty() { "nothing is short".to_owned() } else { words.join(" ") };
+        let text =
+            if words.is_empty() { "no label is missing utterances".to_owned() } else { words.join(" ") };
         shell.printer.result(format_args!("for the next round: {text}"))?;
     }
     Ok(Exit::Done)
@@ -93,7 +92,7 @@ fn annotate(args: &AnnotateArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let labels = label_set(&args.label_set)?;
     if labels.len() > KEYS.len() {
         let hint = "fill in the sheet with an editor";
-        let message = format!("{} labels are more than there are keys", labels.len());
+        let message = format!("{} labels, but there are not as many keys", labels.len());
         return Err(Complaint::usage(message).hint(hint).into());
     }
     // What is there is checked before anybody works on it.

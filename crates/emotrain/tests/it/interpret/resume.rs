@@ -15,11 +15,7 @@ fn a_server_that_dies_midway_loses_nothing() {
     let more = ["--set", "interpret.concurrency=2", "--set", "interpret.max_retries=1"];
     let said = interpret(&bench, &server, &more);
     assert_eq!(said.code, 3);
-    assert!(
-        said.err.contains("gives no replies") && said.err.contains("what was answered is kept"),
-        "{}",
-        said.err
-    );
+    assert!(said.err.contains("gives no replies") && said.err.contains("answers are kept"), "{}", said.err);
     assert!(said.out.contains("5 answered, 0 failed, 7 open"), "{}", said.out);
     assert!(!bench.path("made/manifest.json").exists() && !bench.path("made/valid.jsonl").exists());
     server.close();
@@ -121,7 +117,7 @@ fn texts_of_another_origin_are_not_mixed() {
     let query = fs_err::read_to_string("../../recipes/queries/interpretation.toml").unwrap();
     bench.write("own.toml", &query.replace("history_window = 4", "history_window = 3"));
     let own = ["--set", "knowledge.explicit.query=own.toml", "--set", "knowledge.implicit.query=own.toml"];
-    refused(&own, &["the query has other texts"]);
+    refused(&own, &["the query's texts, keys or limits differ"]);
     let data = fs_err::read_to_string(crate::workbench::material().join("valid.jsonl")).unwrap();
     bench.write("changed.valid.jsonl", &data.replacen("late", "early", 1));
     refused(&["--set", "data.valid=changed.valid.jsonl"], &["other dialogues"]);

@@ -27,7 +27,7 @@ pub struct SamplePlace {
 
 /// The epochs of a run.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Course {
+pub struct SampleSchedule {
     /// At least one, none of them empty; equal ones share their samples. Steps beyond the last repeat it.
     pub epochs: Vec<Arc<EpochSamples>>,
     /// Whether the samples of an epoch are shuffled.
@@ -36,7 +36,7 @@ pub struct Course {
     pub places: Vec<SamplePlace>,
 }
 
-impl Course {
+impl SampleSchedule {
     /// No curriculum: every epoch has every sample.
     pub fn plain(samples: usize, epochs: usize) -> Self {
         let epoch = Arc::new(EpochSamples { phase: 0, samples: (0..samples).collect() });
@@ -79,7 +79,7 @@ impl Course {
 /// The loss per supervised token of each kind of question in a step, by name. Empty if all samples of the run ask the
 /// same question.
 ///
-/// `scored` is what [`Course::scalars`] takes as `samples`.
+/// `scored` is what [`SampleSchedule::scalars`] takes as `samples`.
 pub(crate) fn task_scalars(samples: &[Sample], scored: &[(usize, f64, usize)]) -> Vec<(String, f64)> {
     if Sample::tasks(samples).len() < 2 {
         return Vec::new();

@@ -10,7 +10,7 @@ use emotrain_data::{Dialogue, LabelSet};
 use emotrain_model::CausalLm;
 use emotrain_prompt::{Sample, Task};
 use emotrain_recipe::Recipe;
-use emotrain_train::{Course, EpochSamples, RunDir, SamplePlace, sample_losses};
+use emotrain_train::{EpochSamples, RunDir, SamplePlace, SampleSchedule, sample_losses};
 use serde_json::{Value, json};
 
 use crate::content::Content;
@@ -61,43 +61,43 @@ impl<'a> Ordered<'a> {
         })
     }
 
-    /// The course over the samples of a file.
+    /// The schedule over the samples of a file.
     ///
     /// # Errors
     /// As [`Ordered::scorer`]; too few dialogues; text without dialogues.
-    pub fn course(
+    pub fn schedule(
         &self,
         material: &EncodedSplit,
         losses: Option<&BTreeMap<String, f64>>,
-    ) -> Result<Course, PrepareError> {
+    ) -> Result<SampleSchedule, PrepareError> {
         let (section, epochs) = (&self.recipe.curriculum, self.recipe.train.num_train_epochs);
         if source(section) == DifficultySource::Unneeded {
-            return Ok(Course::plain(material.samples.len(), epochs));
+            return Ok(SampleSchedule::plain(material.samples.len(), epochs));
         }
         let Content::Dialogues(split) = &material.content else {
             let message =
                 format!("curriculum.name = \"{}\": plain text has no dialogues to order", section.name);
-            return Err(Complaint::usage(message).hint("leave the section [curriculum] out").into());
+            return Err(Complaint::usage(message).hint("remove the section [curriculum]").into());
         };
         let mut scorer = self.scorer(&split.dialogues, losses)?;
         let components = scorer.all(&split.dialogues)?;
         let members = members(&split.dialogues, &material.samples);
-        // Auxiliary samples go with their dialogues and have no say in where these stand.
+        // Auxiliary samples go with their dialogues and do not affect the order of these.
         let of_emotions = |&&sample: &&usize| material.samples[sample].task == Some(Task::Emotion);
         let sizes: Vec<usize> =
             members.iter().map(|samples| samples.iter().filter(of_emotions).count()).collect();
         let Curriculum { scores, schedule, .. } = Curriculum::from_scores(section, components, sizes)?;
-        let mut course: Vec<Arc<EpochSamples>> = Vec::new();
+        let mut sampled: Vec<Arc<EpochSamples>> = Vec::new();
         for number in 0..epochs {
             let epoch = schedule.epoch(number);
             // A new phase begins where other dialogues are trained on.
-            let last = course.last().filter(|last| last.phase == epoch.phase);
+            let last = sampled.last().filter(|last| last.phase == epoch.phase);
             let samples =
                 || epoch.dialogues.iter().flat_map(|&dialogue| &members[dialogue]).copied().collect();
             let epoch = last
                 .cloned()
                 .unwrap_or_else(|| Arc::new(EpochSamples { phase: epoch.phase, samples: samples() }));
-            course.push(epoch);
+            sampled.push(epoch);
         }
         let mut places = vec![SamplePlace { difficulty: 0.0, bucket: 0 }; material.samples.len()];
         for (dialogue, bucket) in schedule.buckets().of_each(members.len()).into_iter().enumerate() {
@@ -106,7 +106,7 @@ impl<'a> Ordered<'a> {
                     SamplePlace { difficulty: scores[dialogue].dif, bucket: bucket.unwrap_or(0) };
             }
         }
-        Ok(Course { epochs: course, shuffle: section.shuffle, places })
+        Ok(SampleSchedule { epochs: sampled, shuffle: section.shuffle, places })
     }
 }
 
@@ -174,14 +174,14 @@ pub fn kept_losses(run: &Path) -> Result<Option<BTreeMap<String, f64>>, PrepareE
 }
 
 /// A line for each epoch that differs from the one before.
-pub fn described(course: &Course, samples: usize) -> Vec<String> {
-    if course.places.is_empty() {
+pub fn described(schedule: &SampleSchedule, samples: usize) -> Vec<String> {
+    if schedule.places.is_empty() {
         return Vec::new();
     }
     let mut lines = Vec::new();
-    for (number, epoch) in course.epochs.iter().enumerate() {
+    for (number, epoch) in schedule.epochs.iter().enumerate() {
         let share = 100.0 * epoch.samples.len() as f64 / samples as f64;
-        let mean = epoch.samples.iter().map(|&sample| course.places[sample].difficulty).sum::<f64>()
+        let mean = epoch.samples.iter().map(|&sample| schedule.places[sample].difficulty).sum::<f64>()
             / epoch.samples.len() as f64;
         lines.push(format!(
             "epoch {:<5} phase {}, {} samples ({share:.1} %), mean difficulty {mean:.4}",
