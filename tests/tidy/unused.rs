@@ -16,7 +16,6 @@ use crate::tree::crates;
 /// Public items that no shipped code uses, each with the reason why it stays.
 const EXCEPTIONS: &[(&str, &str)] = &[
     ("compiled", "tests ask which back ends there are, since they may not ask for features themselves"),
-    ("float_type", "tests of what is written ask for the type of a tensor in a file"),
     ("unstack", "the decoder is compared with gradients by the modules of its checkpoint"),
 ];
 

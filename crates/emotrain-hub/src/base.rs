@@ -141,6 +141,25 @@ impl Base {
         Ok(())
     }
 
+    /// Opens the weights, without reading them. Fetches what is still missing.
+    ///
+    /// # Errors
+    /// A file that cannot be fetched, is missing or damaged.
+    pub fn checkpoint(&self, hub: Hub<'_>) -> Result<Checkpoint, HubError> {
+        let path = match &self.hub {
+            None => self.path.clone(),
+            Some(revision) => hub.folder(&self.name, &revision.asked, Wanted::Everything)?,
+        };
+        // A model that emotrain has trained; the manifest of another program says nothing to us.
+        match verify(&path) {
+            Err(damaged) if !matches!(damaged.damage, Damage::NoManifest | Damage::BadManifest(_)) => {
+                return Err(damaged.into());
+            }
+            _ => {}
+        }
+        Ok(Checkpoint::open(&path)?)
+    }
+
     /// Loads the weights, with the files they came from, or draws them. Fetches what is still missing.
     ///
     /// # Errors
@@ -156,18 +175,7 @@ impl Base {
             let model = CausalLm::random(&description.config, &on.device, on.dtype, seed);
             return Ok((model.described_by(&description), None));
         }
-        let path = match &self.hub {
-            None => self.path.clone(),
-            Some(revision) => hub.folder(&self.name, &revision.asked, Wanted::Everything)?,
-        };
-        // A model that emotrain has trained; the manifest of another program says nothing to us.
-        match verify(&path) {
-            Err(damaged) if !matches!(damaged.damage, Damage::NoManifest | Damage::BadManifest(_)) => {
-                return Err(damaged.into());
-            }
-            _ => {}
-        }
-        let checkpoint = Checkpoint::open(&path)?;
+        let checkpoint = self.checkpoint(hub)?;
         let model = CausalLm::load(&checkpoint, &on.device, on.dtype)
             .map_err(|source| HubError::Load { what: self.name.clone(), source })?;
         Ok((model, Some(checkpoint)))

@@ -102,6 +102,24 @@ impl PeftAdapter {
     }
 }
 
+impl PeftAdapter {
+    /// The largest rank of a module.
+    pub fn rank(&self) -> usize {
+        self.modules.iter().map(|module| module.r).max().unwrap_or(self.lora.r)
+    }
+
+    /// The short names (`q_proj`, …) of what is adapted, sorted.
+    pub fn target_names(&self) -> BTreeSet<String> {
+        self.modules.iter().map(|module| short(&module.path).to_owned()).collect()
+    }
+
+    /// A short name that some layers of the model have adapted and others not.
+    pub fn name_missing_in_a_layer(&self, model: &ModelConfig) -> Option<String> {
+        let count = |name: &String| self.modules.iter().filter(|module| short(&module.path) == name).count();
+        self.target_names().into_iter().find(|name| count(name) < model.num_hidden_layers)
+    }
+}
+
 /// The values of a tensor, all of which are numbers.
 fn finite(file: &SafetensorsFile, name: &str) -> Result<Vec<f32>, ModelError> {
     let (_, values) = file.tensor(name)?;

@@ -2,6 +2,7 @@
 
 mod bank;
 mod bench;
+mod export;
 mod interpret;
 mod selftest;
 
@@ -17,6 +18,7 @@ pub(crate) use self::bank::{
     SearchArgs, SheetArgs,
 };
 pub(crate) use self::bench::{BenchArgs, Product};
+pub(crate) use self::export::{ExportArgs, ExportDtype, ExportFormat, Server};
 pub(crate) use self::interpret::InterpretArgs;
 pub(crate) use self::selftest::SelftestArgs;
 
@@ -101,6 +103,8 @@ pub(crate) enum Command {
     Eval(EvalArgs),
     /// Label the utterances of dialogues; writes JSON lines
     Predict(PredictArgs),
+    /// Write what was trained in the forms that PEFT, transformers and servers load
+    Export(ExportArgs),
     /// Fill the knowledge sources of a recipe by asking a language model
     Interpret(InterpretArgs),
     /// Build, inspect, search and extend a bank of demonstrations

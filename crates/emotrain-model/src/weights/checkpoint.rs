@@ -13,6 +13,7 @@ use super::names::{EMBEDDINGS, HEAD, is_known_buffer, tensor_shapes};
 use crate::config::{ModelConfig, ModelDescription};
 use crate::error::ModelError;
 use crate::files::{check_present, lies_at};
+use crate::float::FloatType;
 
 /// An opened source of weights: a Hugging Face folder or a GGUF file.
 ///
@@ -142,6 +143,17 @@ impl Checkpoint {
             Source::Folder { weights, .. } => weights.sha256(),
             Source::Gguf(model) => model.sha256(),
         }
+    }
+
+    /// The type that all matrices of the file have, the widest where they differ; `None` where they are quantised.
+    pub fn float_type(&self) -> Option<FloatType> {
+        let table = |name: &str| match &self.source {
+            Source::Folder { weights, .. } => weights.float_type(name),
+            Source::Gguf(model) => model.float_type(name),
+        };
+        let shapes = tensor_shapes(self.config()).into_iter().filter(|(_, shape)| shape.len() > 1);
+        let types: Option<Vec<FloatType>> = shapes.map(|(name, _)| table(&name)).collect();
+        types?.into_iter().max_by_key(|float| float.size())
     }
 
     /// The weight file, or the folder of shards.

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::safetensors::SafetensorsFile;
 use crate::error::ModelError;
 use crate::files::{lies_at, other_form_of, read_json};
+use crate::float::FloatType;
 
 /// A model's only weight file.
 pub(super) const SINGLE: &str = "model.safetensors";
@@ -106,6 +107,10 @@ impl Shards {
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.places.keys().map(String::as_str)
+    }
+
+    pub(super) fn float_type(&self, name: &str) -> Option<FloatType> {
+        self.file_of(name).and_then(|file| file.float_type(name))
     }
 
     pub(crate) fn shape(&self, name: &str) -> Option<&[usize]> {

@@ -27,6 +27,7 @@ use super::names::tensor_names;
 use super::opened::{OpenedFile, in_pieces, whole};
 use crate::config::{ModelConfig, ModelDescription};
 use crate::error::ModelError;
+use crate::float::FloatType;
 
 pub(crate) use self::metadata::{Metadata, Value};
 pub use self::tokenizer::TokenizerSource;
@@ -126,6 +127,11 @@ impl GgufModel {
             return Err(ModelError::tensor(self.path(), name, "not in the file"));
         };
         Ok((entry, self.row_order(name, entry)?))
+    }
+
+    /// The type of a tensor that is not quantised.
+    pub(super) fn float_type(&self, name: &str) -> Option<FloatType> {
+        self.tensors.get(name)?.block_type.float_type()
     }
 
     /// What llama.cpp's converter has added: 1 to norms that Hugging Face stores around 0.

@@ -9,6 +9,7 @@ mod complaints;
 mod curriculum;
 mod durability;
 mod encoder;
+mod export;
 mod fuzz;
 mod growth;
 mod hub;

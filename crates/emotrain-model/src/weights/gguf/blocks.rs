@@ -62,6 +62,13 @@ const UNSUPPORTED: &[(u32, &str)] = &[
 ];
 
 impl BlockType {
+    /// The float type that this is, of a type that is not quantised.
+    pub(super) fn float_type(self) -> Option<FloatType> {
+        [(Self::F32, FloatType::F32), (Self::F16, FloatType::F16), (Self::Bf16, FloatType::Bf16)]
+            .into_iter()
+            .find_map(|(block, float)| (block == self).then_some(float))
+    }
+
     const ALL: [Self; 15] = [
         Self::F32,
         Self::F16,

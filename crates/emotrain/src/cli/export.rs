@@ -1,0 +1,98 @@
+//! The command line of `emotrain export`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+#[derive(Args, Debug)]
+#[command(
+    after_help = "peft    adapter_model.safetensors and adapter_config.json, which PEFT, vLLM and others load beside the base
+merged  a whole model for transformers: the adapter added to the base's weights, tokenizer and chat template
+
+With one format the files are in --out itself, with several in a folder each. README.md is a model card, serve.md has
+the commands of the servers of --for, and prompt_contract.json is what prompts must be.
+
+Examples:
+  emotrain export checkpoints/my-run --format merged --out exported
+  emotrain export checkpoints/my-run --format peft,merged --for vllm,tgi --dtype bfloat16 --out exported
+  emotrain export my-peft-adapter --base models/qwen --format merged --out exported"
+)]
+pub(crate) struct ExportArgs {
+    /// A run directory, its adapter/ or a step-N of it, a folder in PEFT's format, or a trained model
+    #[arg(value_name = "SOURCE")]
+    pub(crate) source: PathBuf,
+    /// What is written; several are separated by commas
+    #[arg(long, value_delimiter = ',', required = true, value_name = "FORMAT")]
+    pub(crate) format: Vec<ExportFormat>,
+    /// The folder to write, which must not exist or be empty
+    #[arg(long, short, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// The base model, if it is not where the run or the adapter says: a folder, a .gguf file or a hub name
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) base: Option<String>,
+    /// The type of the weights [default: of an adapter float32, of a model that of the base]
+    #[arg(long, value_name = "DTYPE")]
+    pub(crate) dtype: Option<ExportDtype>,
+    /// Bytes of tensors in one file of a model
+    #[arg(long, value_name = "BYTES", default_value = "5GB", value_parser = size)]
+    pub(crate) max_shard_size: usize,
+    /// Servers whose limits are checked and whose commands serve.md has; several are separated by commas
+    #[arg(long = "for", value_delimiter = ',', value_name = "SERVER")]
+    pub(crate) servers: Vec<Server>,
+}
+
+/// What can be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportFormat {
+    /// An adapter in PEFT's format
+    Peft,
+    /// A whole model in Hugging Face's format
+    Merged,
+}
+
+impl ExportFormat {
+    /// The name on the command line, and of the folder where there are several.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Peft => "peft",
+            Self::Merged => "merged",
+        }
+    }
+}
+
+/// The type of exported weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportDtype {
+    Float32,
+    Bfloat16,
+    Float16,
+}
+
+/// A server that an export is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Server {
+    Vllm,
+    Tgi,
+    Sglang,
+    Peft,
+}
+
+/// A number of bytes, with a unit of a thousand (`GB`) or of 1,024 (`GiB`).
+fn size(text: &str) -> Result<usize, String> {
+    let units: [(&str, usize); 7] = [
+        ("KIB", 1 << 10),
+        ("MIB", 1 << 20),
+        ("GIB", 1 << 30),
+        ("KB", 1_000),
+        ("MB", 1_000_000),
+        ("GB", 1_000_000_000),
+        ("", 1),
+    ];
+    let text = text.trim().to_uppercase();
+    let (number, unit) = units
+        .into_iter()
+        .find_map(|(name, unit)| Some((text.strip_suffix(name)?.trim_end(), unit)))
+        .unwrap_or((&text, 1));
+    let number: usize = number.parse().map_err(|_| "expected a number of bytes, as in 5GB".to_owned())?;
+    number.checked_mul(unit).filter(|size| *size > 0).ok_or_else(|| "out of range".to_owned())
+}

@@ -1,0 +1,91 @@
+//! The model card: what an export is, what it was trained on, and what it scored.
+
+use std::fmt::Write;
+
+use emotrain_hub::Base;
+use emotrain_model::Checkpoint;
+use emotrain_train::{EvalResult, RunRecord};
+
+use super::source::Source;
+use crate::cli::ExportFormat;
+
+/// The text of `README.md`, with the metadata that model hubs read.
+///
+/// # Errors
+/// A record of the run that is damaged.
+pub(super) fn text(
+    source: &Source,
+    base: &Base,
+    checkpoint: &Checkpoint,
+    format: ExportFormat,
+) -> anyhow::Result<String> {
+    let (recipe, record, report) = source.records()?;
+    let name = base.named().name;
+    let library = match format {
+        ExportFormat::Peft => "peft",
+        ExportFormat::Merged => "transformers",
+    };
+    let mut card = format!(
+        "---\nbase_model: {name}\nlibrary_name: {library}\npipeline_tag: text-generation\ntags:\n- lora\n\
+- emotion-recognition-in-conversation\n---\n\n# Emotion recognition in conversation, trained on {name}\n\n\
+Labels an utterance of a dialogue with an emotion. Trained with emotrain. How to load it is in `serve.md`; prompts must \
+be those of `prompt_contract.json`.\n\n## Base model\n\n`{name}`{}, {} with {} layers. Its license holds for this model, \
+too: read it there.\n",
+        base.commit().map(|commit| format!(" at `{commit}`")).unwrap_or_default(),
+        checkpoint.config().architecture.model_type(),
+        checkpoint.config().num_hidden_layers,
+    );
+    if let Some(record) = &record {
+        data(&mut card, record);
+    }
+    if let Some(report) = &report {
+        card += "\n## Scores\n\n| split | weighted F1 | 95 % interval | macro F1 | accuracy | utterances |\n| --- | --- | --- | --- | --- | --- |\n";
+        report.after.iter().for_each(|result| row(&mut card, result));
+        for context in report.after.iter().filter_map(|result| result.context.as_ref()).take(1) {
+            let _ = writeln!(card, "\nWhat prompts showed: {context}.");
+        }
+        card += "\nIntervals are of a bootstrap over dialogues: they say how much the score depends on the choice of \
+dialogues, and nothing of other seeds or other data. The scores are of the training's own precision; a server that \
+rounds or quantises weights has others.\n";
+    }
+    if let Some(recipe) = &recipe {
+        let _ = write!(card, "\n## Recipe\n\n```toml\n{}```\n", recipe.to_toml());
+    }
+    card += "\n## Limits\n\nEmotions are judged from text alone, with the labels and in the manner of the training data. \
+Labels of people disagree often. Not for decisions about persons.\n";
+    Ok(card)
+}
+
+fn data(card: &mut String, record: &RunRecord) {
+    *card += "\n## Data\n\n| split | file | sha256 | samples |\n| --- | --- | --- | --- |\n";
+    for (split, data) in &record.data {
+        let file = data.path.file_name().unwrap_or_default().to_string_lossy();
+        let _ = writeln!(card, "| {split} | `{file}` | `{}` | {} |", data.sha256, data.samples);
+    }
+    if let Some(bank) = &record.retrieval {
+        let _ = writeln!(
+            card,
+            "\nPrompts show demonstrations of a bank (`{}`), found by {}. A demonstration with the text of the utterance \
+itself is never shown, and none from the same dialogue.",
+            bank.sha256, bank.engine
+        );
+    }
+}
+
+fn row(card: &mut String, result: &EvalResult) {
+    let Some(report) = &result.report else { return };
+    let percent = |value: f64| format!("{:.2}", 100.0 * value);
+    let interval = report.weighted_f1_interval.as_ref();
+    let interval =
+        interval.map_or("–".to_owned(), |one| format!("{} to {}", percent(one.low), percent(one.high)));
+    let scores = &report.scores;
+    let _ = writeln!(
+        card,
+        "| {} | {} | {interval} | {} | {} | {} |",
+        result.split,
+        percent(scores.weighted_f1),
+        percent(scores.macro_f1),
+        percent(scores.accuracy),
+        report.utterances,
+    );
+}

@@ -1,0 +1,125 @@
+//! What servers load, and the commands that start them.
+
+use std::fmt::Write;
+
+use emotrain_base::Complaint;
+use emotrain_model::{ModelConfig, PeftAdapter};
+
+use crate::cli::{ExportFormat, Server};
+
+/// The ranks that vLLM takes (`vllm/config/lora.py`, `MaxLoRARanks`); an adapter of another rank needs the next one.
+const VLLM_RANKS: [usize; 9] = [1, 8, 16, 32, 64, 128, 256, 320, 512];
+
+/// The modules that TGI adapts (`server/text_generation_server/utils/adapter.py`).
+const TGI_MODULES: [&str; 7] = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
+
+/// Whether a server takes one rank and one scale for all modules.
+pub(super) fn wants_one_rank(server: Server) -> bool {
+    match server {
+        Server::Vllm | Server::Tgi | Server::Sglang => true,
+        Server::Peft => false,
+    }
+}
+
+/// Refuses what a server would not load, or would load in part.
+///
+/// # Errors
+/// The limit that is exceeded, with the way around it.
+pub(super) fn check(
+    server: Server,
+    formats: &[ExportFormat],
+    adapter: Option<&PeftAdapter>,
+    model: &ModelConfig,
+) -> anyhow::Result<()> {
+    let Some(adapter) = adapter.filter(|_| formats.contains(&ExportFormat::Peft)) else { return Ok(()) };
+    let refuse = |message: String| {
+        Err(Complaint::usage(message).hint("export a whole model for it: --format merged").into())
+    };
+    let rank = adapter.rank();
+    match server {
+        Server::Vllm if rank > VLLM_RANKS[VLLM_RANKS.len() - 1] => {
+            refuse(format!("--for vllm: rank {rank}, it loads at most 512"))
+        }
+        Server::Tgi => {
+            let names = adapter.target_names();
+            if let Some(other) = names.iter().find(|name| !TGI_MODULES.contains(&name.as_str())) {
+                return refuse(format!("--for tgi: {other} is adapted, which it does not know"));
+            }
+            match adapter.name_missing_in_a_layer(model) {
+                Some(name) => refuse(format!(
+                    "--for tgi: {name} is adapted in some layers only, and TGI would leave it out everywhere"
+                )),
+                None => Ok(()),
+            }
+        }
+        Server::Vllm | Server::Sglang | Server::Peft => Ok(()),
+    }
+}
+
+/// The text of `serve.md`.
+pub(super) fn guide(servers: &[Server], format: ExportFormat, base: &str, rank: Option<usize>) -> String {
+    let mut text =
+        "# Serving\n\nPrompts must be those of the training: `prompt_contract.json` has the template, the \
+labels as tokens, and an example as text and as token ids.\n"
+            .to_owned();
+    let all = [Server::Peft, Server::Vllm, Server::Sglang, Server::Tgi];
+    let chosen: &[Server] = if servers.is_empty() { &all } else { servers };
+    for server in chosen {
+        let (name, command) = match format {
+            ExportFormat::Peft => with_adapter(*server, base, rank.unwrap_or_default()),
+            ExportFormat::Merged => whole(*server),
+        };
+        // Writing to a string does not fail.
+        let _ = write!(text, "\n## {name}\n\n{command}\n");
+    }
+    let _ = write!(
+        text,
+        "\n## A hub\n\nNothing was sent anywhere. To upload this folder:\n\n```console\nhf upload OWNER/NAME . .\n```\n"
+    );
+    text
+}
+
+fn with_adapter(server: Server, base: &str, rank: usize) -> (&'static str, String) {
+    let console = |lines: &str| format!("```console\n{lines}\n```");
+    let rank = VLLM_RANKS.into_iter().find(|allowed| *allowed >= rank).unwrap_or(rank);
+    match server {
+        Server::Vllm => (
+            "vLLM",
+            console(&format!(
+                "vllm serve {base} --enable-lora --max-lora-rank {rank} --lora-modules emotion=$PWD"
+            )),
+        ),
+        Server::Sglang => (
+            "SGLang",
+            console(&format!(
+                "python -m sglang.launch_server --model-path {base} --max-lora-rank {rank} --lora-paths emotion=$PWD"
+            )),
+        ),
+        Server::Tgi => (
+            "TGI",
+            console(&format!("LORA_ADAPTERS=emotion=$PWD text-generation-launcher --model-id {base}")),
+        ),
+        Server::Peft => (
+            "PEFT",
+            format!(
+                "```python\nfrom peft import PeftModel\nfrom transformers import AutoModelForCausalLM\n\n\
+model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained({base:?}), \".\").eval()\n```"
+            ),
+        ),
+    }
+}
+
+fn whole(server: Server) -> (&'static str, String) {
+    let console = |lines: &str| format!("```console\n{lines}\n```");
+    match server {
+        Server::Vllm => ("vLLM", console("vllm serve $PWD")),
+        Server::Sglang => ("SGLang", console("python -m sglang.launch_server --model-path $PWD")),
+        Server::Tgi => ("TGI", console("text-generation-launcher --model-id $PWD")),
+        Server::Peft => (
+            "transformers",
+            "```python\nfrom transformers import AutoModelForCausalLM\n\n\
+model = AutoModelForCausalLM.from_pretrained(\".\").eval()\n```"
+                .to_owned(),
+        ),
+    }
+}

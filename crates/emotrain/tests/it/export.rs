@@ -1,0 +1,127 @@
+//! What a run has trained, exported and used again.
+
+use std::collections::BTreeMap;
+
+use emotrain_model::{FloatType, NamedTensor, SafetensorsFile, TensorSpec, write_safetensors};
+use serde_json::Value;
+
+use crate::workbench::{Said, Workbench};
+
+/// A workbench with a run of some steps.
+fn trained() -> Workbench {
+    let bench = Workbench::new();
+    bench.train("run", &["--set", "eval.test=true", "--set", "eval.baseline=false"]).done();
+    bench
+}
+
+fn export(bench: &Workbench, source: &str, out: &str, more: &[&str]) -> Said {
+    bench.run(&[&["export", source, "--out", out], more].concat())
+}
+
+/// The log-likelihoods of all labels that predictions of the test file have.
+fn scores(bench: &Workbench, trained: &[&str]) -> Vec<f64> {
+    let args = [&["eval", "recipe.toml", "--split", "test", "--output", "scores.jsonl"], trained].concat();
+    bench.run(&args).done();
+    let lines = bench.read("scores.jsonl");
+    let line = |line: &str| serde_json::from_str::<Value>(line).unwrap()["scores"].clone();
+    let scores = lines.lines().map(line);
+    scores.flat_map(|scores| scores.as_object().unwrap().clone()).map(|(_, x)| x.as_f64().unwrap()).collect()
+}
+
+#[test]
+fn exports_answer_as_the_run_does() {
+    let bench = trained();
+    let both = ["--format", "peft,merged", "--for", "vllm,tgi,sglang"];
+    export(&bench, "run", "exported", &both).done();
+    let expected = scores(&bench, &["--run", "run"]);
+    assert_eq!(scores(&bench, &["--adapter", "exported/peft"]), expected);
+    let merged = scores(&bench, &["--adapter", "exported/merged"]);
+    let furthest = merged.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    assert!(furthest < 1e-3, "{furthest}");
+    for folder in ["exported/peft", "exported/merged"] {
+        let contracts = [folder, "run/adapter"].map(|at| bench.read(&format!("{at}/prompt_contract.json")));
+        assert_eq!(contracts[0], contracts[1]);
+        let card = bench.read(&format!("{folder}/README.md"));
+        let report = bench.json("run/report.json");
+        let f1 = report["after"][0]["report"]["scores"]["weighted_f1"].as_f64().unwrap();
+        let sha = bench.json("run/run.json")["data"]["train"]["sha256"].as_str().unwrap().to_owned();
+        for part in [&format!("{:.2}", 100.0 * f1), &sha, "## Recipe", "## Limits", "license"] {
+            assert!(card.contains(part), "{part} is not in\n{card}");
+        }
+        let guide = bench.read(&format!("{folder}/serve.md"));
+        assert!(guide.contains("vllm serve") && guide.contains("hf upload") && !guide.contains("## PEFT"));
+    }
+    assert!(
+        bench.read("exported/peft/serve.md").contains("--max-lora-rank 8"),
+        "the next rank that vLLM takes"
+    );
+    assert!(bench.path("exported/merged/tokenizer.json").is_file());
+}
+
+#[test]
+fn a_step_and_another_type_can_be_exported() {
+    let bench = trained();
+    export(&bench, "run/step-000008", "step", &["--format", "peft"]).done();
+    assert!(!bench.read("step/README.md").contains("## Scores"), "they are not those of the step");
+    export(&bench, "run/adapter", "half", &["--format", "merged", "--dtype", "bfloat16"]).done();
+    assert_eq!(bench.json("half/config.json")["torch_dtype"], "bfloat16");
+    let full = ["--format", "merged", "--max-shard-size", "40KB"];
+    export(&bench, "half", "again", &full).done();
+    assert!(bench.path("again/model.safetensors.index.json").is_file());
+    assert_eq!(scores(&bench, &["--adapter", "again"]), scores(&bench, &["--adapter", "half"]));
+}
+
+/// Source, output folder, options; exit code and parts of the message.
+type Refusal = (&'static str, &'static str, &'static [&'static str], i32, &'static [&'static str]);
+
+#[test]
+fn what_cannot_be_exported_is_an_error_and_nothing_is_written() {
+    let bench = trained();
+    export(&bench, "run", "model", &["--format", "merged"]).done();
+    fs_err::create_dir(bench.path("taken")).unwrap();
+    bench.write("taken/file", "mine");
+    fs_err::create_dir(bench.path("elsewhere")).unwrap();
+    bench.write("elsewhere/adapter_config.json", &bench.read("run/adapter/adapter_config.json"));
+    // An adapter of one layer only, which TGI would leave out everywhere.
+    let (config, layer) = ("one/adapter_config.json", "model.layers.1.self_attn.q_proj");
+    bench
+        .train("some", &["--set", "lora.target_modules=[\"q_proj\"]", "--set", "eval.baseline=false"])
+        .done();
+    export(&bench, "some", "one", &["--format", "peft"]).done();
+    bench.write(config, &bench.read(config).replace("\"q_proj\"", &format!("{layer:?}")));
+    let tensors = bench.path("one/adapter_model.safetensors");
+    let file = SafetensorsFile::open(&tensors).unwrap();
+    let tensor = |name: &str| {
+        let (shape, values) = file.tensor(name).unwrap();
+        let spec = TensorSpec { name: name.to_owned(), shape, dtype: FloatType::F32 };
+        NamedTensor { spec, values }
+    };
+    let kept: Vec<NamedTensor> = file.names().filter(|name| name.contains(layer)).map(tensor).collect();
+    write_safetensors(&tensors, &kept, &BTreeMap::new()).unwrap();
+    fs_err::remove_file(bench.path("one/manifest.json")).unwrap();
+    let cases: [Refusal; 8] = [
+        (
+            "one",
+            "out",
+            &["--format", "peft", "--for", "tgi"],
+            2,
+            &["q_proj", "some layers only", "--format merged"],
+        ),
+        ("run", "taken", &["--format", "peft"], 2, &["taken: is already there"]),
+        ("nowhere", "out", &["--format", "peft"], 3, &["nowhere: holds neither"]),
+        ("model", "out", &["--format", "peft"], 2, &["a whole model", "--format merged"]),
+        ("model", "out", &["--format", "merged", "--base", "run"], 2, &["--base", "has no base"]),
+        ("run", "out", &["--format", "merged", "--max-shard-size", "many"], 2, &["--max-shard-size", "5GB"]),
+        ("elsewhere", "out", &["--format", "peft"], 3, &["adapter_model.safetensors"]),
+        ("run/adapter", "out", &["--format", "merged", "--base", "gone"], 3, &["gone"]),
+    ];
+    for (source, out, more, code, parts) in cases {
+        let said = export(&bench, source, out, more);
+        assert_eq!(said.code, code, "{source} {more:?}: {}", said.err);
+        for part in parts {
+            assert!(said.err.contains(part), "{part} is not in\n{}", said.err);
+        }
+    }
+    assert!(!bench.path("out").exists());
+    assert_eq!(bench.read("taken/file"), "mine");
+}
