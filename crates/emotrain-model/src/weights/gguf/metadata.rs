@@ -71,6 +71,13 @@ impl Metadata {
         })
     }
 
+    pub(crate) fn numbers(&self, key: &str) -> Result<Option<&[f64]>, ConfigProblem> {
+        self.typed(key, "a list of numbers", |value| {
+            let Value::Numbers(numbers) = value else { return None };
+            Some(numbers.as_slice())
+        })
+    }
+
     pub(crate) fn size(&self, key: &str) -> Result<Option<usize>, ConfigProblem> {
         self.typed(key, "a whole number", |value| {
             let Value::Integer(number) = value else { return None };

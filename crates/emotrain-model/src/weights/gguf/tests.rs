@@ -1,6 +1,7 @@
 #![expect(clippy::needless_raw_string_hashes, reason = "expect-test writes snapshots with them")]
 
 mod config;
+mod sentencepiece;
 mod tokenizers;
 
 use std::path::{Path, PathBuf};

@@ -1,5 +1,7 @@
 //! The tokenizer in a GGUF file → the text of Hugging Face's `tokenizer.json` and `tokenizer_config.json`.
 
+mod sentencepiece;
+
 use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Map, Value, json};
@@ -9,6 +11,7 @@ use super::pre_tokenizer::{PreTokenizer, byte_level};
 use crate::config::ModelConfig;
 use crate::error::{ConfigProblem, ModelError};
 
+const NAME: &str = "general.name";
 const MODEL: &str = "tokenizer.ggml.model";
 const PRE: &str = "tokenizer.ggml.pre";
 const TOKENS: &str = "tokenizer.ggml.tokens";
@@ -19,12 +22,16 @@ const ADD_EOS: &str = "tokenizer.ggml.add_eos_token";
 const ADD_SPACE: &str = "tokenizer.ggml.add_space_prefix";
 const CHAT_TEMPLATE: &str = "tokenizer.chat_template";
 
-/// Special tokens: key in the metadata, key in `tokenizer_config.json`.
-const SPECIAL: &[(&str, &str)] = &[
-    ("tokenizer.ggml.bos_token_id", "bos_token"),
-    ("tokenizer.ggml.eos_token_id", "eos_token"),
-    ("tokenizer.ggml.unknown_token_id", "unk_token"),
-    ("tokenizer.ggml.padding_token_id", "pad_token"),
+/// `tokenizer.ggml.model` of byte-level BPE.
+const BYTE_LEVEL: &str = "gpt2";
+
+/// Special tokens: key in the metadata, key in `tokenizer_config.json`, id in a `SentencePiece` vocabulary that does not
+/// say (`llama_vocab::impl::load`).
+const SPECIAL: &[(&str, &str, Option<usize>)] = &[
+    ("tokenizer.ggml.bos_token_id", "bos_token", Some(1)),
+    ("tokenizer.ggml.eos_token_id", "eos_token", Some(2)),
+    ("tokenizer.ggml.unknown_token_id", "unk_token", Some(0)),
+    ("tokenizer.ggml.padding_token_id", "pad_token", None),
 ];
 
 /// A tokenizer as the text of the files that Hugging Face keeps it in.
@@ -42,22 +49,27 @@ pub struct TokenizerSource {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Normal,
+    /// What stands for text that is no token: an ordinary special token where bytes are tokens.
+    Unknown,
     /// Recognised in text before it is split, and left out when text is made from ids.
     Control,
     /// Recognised in text before it is split.
     UserDefined,
     /// A row of the embedding table that no text reaches.
     Unused,
+    /// A byte of text that is no token, written `<0x0A>`.
+    Byte,
 }
 
 impl Kind {
     fn from_number(number: i64) -> Option<Self> {
         match number {
             1 => Some(Self::Normal),
-            // The unknown token of a byte-level vocabulary is an ordinary special token.
-            2 | 3 => Some(Self::Control),
+            2 => Some(Self::Unknown),
+            3 => Some(Self::Control),
             4 => Some(Self::UserDefined),
             5 => Some(Self::Unused),
+            6 => Some(Self::Byte),
             _ => None,
         }
     }
@@ -85,51 +97,75 @@ pub(super) fn convert(
 /// `bos_token_id` and its like, as a `config.json` has them.
 pub(super) fn special_ids(metadata: &Metadata) -> Result<Map<String, Value>, ModelError> {
     let mut ids = Map::new();
-    for (key, name) in SPECIAL.iter().filter(|(_, name)| *name != "unk_token") {
-        if let Some(id) = metadata.size(key).map_err(|problem| metadata.error(vec![problem]))? {
+    for (key, name, default) in SPECIAL.iter().filter(|(_, name, _)| *name != "unk_token") {
+        let id = special_id(metadata, key, *default).map_err(|problem| metadata.error(vec![problem]))?;
+        if let Some(id) = id {
             ids.insert(format!("{name}_id"), json!(id));
         }
     }
     Ok(ids)
 }
 
+fn special_id(
+    metadata: &Metadata,
+    key: &str,
+    default: Option<usize>,
+) -> Result<Option<usize>, ConfigProblem> {
+    let stated = metadata.size(key)?;
+    Ok(if metadata.text(MODEL)? == Some(sentencepiece::NAME) { stated.or(default) } else { stated })
+}
+
+/// What distinguishes the kinds of tokenizers: parts of a `tokenizer.json`.
+struct Form {
+    normalizer: Value,
+    pre_tokenizer: Value,
+    decoder: Value,
+    model: Value,
+    /// Whether a beginning-of-text token is put first when the file does not say.
+    adds_bos: bool,
+    /// Whether a text gets a space in front.
+    adds_space: bool,
+}
+
 fn source(metadata: &Metadata, config: &ModelConfig) -> Result<TokenizerSource, ConfigProblem> {
-    let pre = pre_tokenizer(metadata)?;
+    let name = metadata.text(MODEL)?.unwrap_or_default();
+    let form = match name {
+        BYTE_LEVEL => byte_level_form,
+        sentencepiece::NAME => sentencepiece::form,
+        _ => {
+            let hint = "use the model's Hugging Face folder instead";
+            let message = format!(
+                "\"{name}\" is not supported (only \"{BYTE_LEVEL}\": byte-level BPE, and \"{}\": SentencePiece's BPE)",
+                sentencepiece::NAME
+            );
+            return Err(problem_with_hint(MODEL, message, hint));
+        }
+    };
     let vocabulary = vocabulary(metadata, config)?;
     let special = special(metadata, &vocabulary)?;
+    let form = form(metadata, &vocabulary)?;
     let chat_template = metadata.text(CHAT_TEMPLATE)?.map(str::to_owned);
-    let by_default = pre.adds_bos_by_default() && special.contains_key("bos_token");
+    let by_default = form.adds_bos && special.contains_key("bos_token");
     let add_bos = metadata.flag(ADD_BOS)?.unwrap_or(by_default);
     let add_eos = metadata.flag(ADD_EOS)?.unwrap_or(false);
     let tokenizer = json!({
         "version": "1.0",
         "truncation": null,
         "padding": null,
-        "added_tokens": added_tokens(&vocabulary),
-        "normalizer": pre.normalizer(),
-        "pre_tokenizer": pre.splitter(),
+        "added_tokens": added_tokens(&vocabulary, strips_behind(metadata)?),
+        "normalizer": form.normalizer,
+        "pre_tokenizer": form.pre_tokenizer,
         "post_processor": post_processor(
             added(add_bos, ADD_BOS, special.get("bos_token"))?,
             added(add_eos, ADD_EOS, special.get("eos_token"))?,
         ),
-        "decoder": byte_level(true),
-        "model": {
-            "type": "BPE",
-            "dropout": null,
-            "unk_token": null,
-            "continuing_subword_prefix": null,
-            "end_of_word_suffix": null,
-            "fuse_unk": false,
-            "byte_fallback": false,
-            "ignore_merges": pre.ignores_merges(),
-            "vocab": vocab(&vocabulary),
-            "merges": merges(metadata, &vocabulary)?,
-        },
+        "decoder": form.decoder,
+        "model": form.model,
     });
     let mut settings = Map::new();
     settings.insert("add_bos_token".to_owned(), json!(add_bos));
     settings.insert("add_eos_token".to_owned(), json!(add_eos));
-    settings.insert("add_prefix_space".to_owned(), json!(false));
+    settings.insert("add_prefix_space".to_owned(), json!(form.adds_space));
     for (name, (_, token)) in &special {
         settings.insert((*name).to_owned(), json!(token));
     }
@@ -146,13 +182,31 @@ fn source(metadata: &Metadata, config: &ModelConfig) -> Result<TokenizerSource, 
     })
 }
 
+/// Byte-level BPE, split by what the file names.
+fn byte_level_form(metadata: &Metadata, vocabulary: &Vocabulary) -> Result<Form, ConfigProblem> {
+    let pre = pre_tokenizer(metadata)?;
+    Ok(Form {
+        normalizer: pre.normalizer(),
+        pre_tokenizer: pre.splitter(),
+        decoder: byte_level(true),
+        model: json!({
+            "type": "BPE",
+            "dropout": null,
+            "unk_token": null,
+            "continuing_subword_prefix": null,
+            "end_of_word_suffix": null,
+            "fuse_unk": false,
+            "byte_fallback": false,
+            "ignore_merges": pre.ignores_merges(),
+            "vocab": vocab(vocabulary),
+            "merges": merges(metadata, vocabulary)?,
+        }),
+        adds_bos: pre.adds_bos_by_default(),
+        adds_space: false,
+    })
+}
+
 fn pre_tokenizer(metadata: &Metadata) -> Result<PreTokenizer, ConfigProblem> {
-    let model = metadata.text(MODEL)?.unwrap_or_default();
-    if model != "gpt2" {
-        let hint = "use the model's Hugging Face folder instead";
-        let message = format!("\"{model}\" is not supported (only \"gpt2\": byte-level BPE)");
-        return Err(problem_with_hint(MODEL, message, hint));
-    }
     if metadata.flag(ADD_SPACE)? == Some(true) {
         return Err(problem(ADD_SPACE, "true is not supported for byte-level BPE"));
     }
@@ -169,6 +223,22 @@ make it again, or use the model's Hugging Face folder";
         problem_with_hint(PRE, format!("\"{name}\" is not supported"), hint)
     })
 }
+
+/// Whether tokens swallow the white space behind them: no key says so, llama.cpp goes by the name of the model
+/// (`llama_vocab::impl::load`).
+fn strips_behind(metadata: &Metadata) -> Result<bool, ConfigProblem> {
+    let name = metadata.text(NAME)?.unwrap_or_default();
+    Ok(is_phi3(name))
+}
+
+/// Whether llama.cpp takes a model of this name for Phi-3.
+fn is_phi3(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["phi-3", "phi3"].iter().any(|part| name.contains(part))
+}
+
+/// The tokens of Phi-3 that leave the white space behind them alone.
+const PHI3_PLAIN: [&str; 3] = ["<unk>", "<s>", "<|endoftext|>"];
 
 fn vocabulary<'a>(metadata: &'a Metadata, config: &ModelConfig) -> Result<Vocabulary<'a>, ConfigProblem> {
     let tokens = metadata.texts(TOKENS)?.ok_or_else(|| problem(TOKENS, "missing"))?;
@@ -204,8 +274,8 @@ fn special<'a>(
     vocabulary: &Vocabulary<'a>,
 ) -> Result<BTreeMap<&'static str, (usize, &'a str)>, ConfigProblem> {
     let mut special = BTreeMap::new();
-    for (key, name) in SPECIAL {
-        let Some(id) = metadata.size(key)? else { continue };
+    for (key, name, default) in SPECIAL {
+        let Some(id) = special_id(metadata, key, *default)? else { continue };
         let Some(token) = vocabulary.tokens.get(id) else {
             return Err(problem(key, format!("{id}, but there are {} tokens", vocabulary.tokens.len())));
         };
@@ -222,19 +292,19 @@ fn vocab(vocabulary: &Vocabulary) -> Value {
     Value::Object(reachable.map(|(id, (token, _))| (token.clone(), json!(id))).collect())
 }
 
-fn added_tokens(vocabulary: &Vocabulary) -> Vec<Value> {
+fn added_tokens(vocabulary: &Vocabulary, strips_behind: bool) -> Vec<Value> {
     let tokens = vocabulary.tokens.iter().zip(&vocabulary.kinds).enumerate();
     tokens
-        .filter(|(_, (_, kind))| matches!(kind, Kind::Control | Kind::UserDefined))
+        .filter(|(_, (_, kind))| matches!(kind, Kind::Unknown | Kind::Control | Kind::UserDefined))
         .map(|(id, (token, kind))| {
             json!({
                 "id": id,
                 "content": token,
                 "single_word": false,
                 "lstrip": false,
-                "rstrip": false,
+                "rstrip": strips_behind && !PHI3_PLAIN.contains(&token.as_str()),
                 "normalized": false,
-                "special": *kind == Kind::Control,
+                "special": *kind != Kind::UserDefined,
             })
         })
         .collect()

@@ -48,7 +48,12 @@ pub(super) fn convert(metadata: &Metadata) -> Result<Option<TokenizerSource>, Mo
 
 /// `tokenizer.gguf` with some keys replaced, or removed.
 fn patched(patches: &[(&str, Option<Value>)]) -> Metadata {
-    let original = read(&golden("gguf/tokenizer.gguf")).unwrap();
+    patched_file("gguf/tokenizer.gguf", patches)
+}
+
+/// The same of another golden file.
+pub(super) fn patched_file(name: &str, patches: &[(&str, Option<Value>)]) -> Metadata {
+    let original = read(&golden(name)).unwrap();
     let mut values: BTreeMap<String, Value> =
         original.iter().map(|(key, value)| (key.to_owned(), value.clone())).collect();
     for (key, value) in patches {
@@ -61,19 +66,19 @@ fn patched(patches: &[(&str, Option<Value>)]) -> Metadata {
     Metadata::new(Path::new("model.gguf"), values)
 }
 
-fn tokenizer(source: &TokenizerSource) -> Tokenizer {
+pub(super) fn tokenizer(source: &TokenizerSource) -> Tokenizer {
     source.tokenizer_json.parse().unwrap()
 }
 
-fn ids(tokenizer: &Tokenizer, text: &str) -> Vec<u32> {
+pub(super) fn ids(tokenizer: &Tokenizer, text: &str) -> Vec<u32> {
     tokenizer.encode(text, false).unwrap().get_ids().to_vec()
 }
 
-fn read_json(path: &Path) -> serde_json::Value {
+pub(super) fn read_json(path: &Path) -> serde_json::Value {
     serde_json::from_str(&fs_err::read_to_string(path).unwrap()).unwrap()
 }
 
-fn texts(golden: &serde_json::Value) -> Vec<String> {
+pub(super) fn texts(golden: &serde_json::Value) -> Vec<String> {
     serde_json::from_value(golden["texts"].clone()).unwrap()
 }
 
@@ -182,7 +187,7 @@ fn refusals() {
     let three = ("ggml.tokens", texts(&["a", "b", "ab"]));
     let kinds = ("ggml.token_type", Some(Value::Integers(vec![1, 1, 1])));
     let cases: Vec<Vec<(&str, Option<Value>)>> = vec![
-        vec![("ggml.model", text("llama"))],
+        vec![("ggml.model", text("bert"))],
         vec![("ggml.pre", text("deepseek-llm"))],
         vec![("ggml.pre", None)],
         vec![("ggml.pre", Some(Value::Integer(1)))],
@@ -215,7 +220,7 @@ fn refusals() {
         })
         .collect();
     expect![[r#"
-        model.gguf: tokenizer.ggml.model: "llama" is not supported (only "gpt2": byte-level BPE)
+        model.gguf: tokenizer.ggml.model: "bert" is not supported (only "gpt2": byte-level BPE, and "llama": SentencePiece's BPE)
           hint: use the model's Hugging Face folder instead
         model.gguf: tokenizer.ggml.pre: "deepseek-llm" is not supported
           hint: supported: gpt-2, default, phi-2, jina-es, jina-de, jina-v2-es, jina-v2-de, gigachat, a.x-4.0, mellum, modern-bert, exaone4, mpt, olmo, jais, trillion, granite-docling, smollm, starcoder, refact, command-r, codeshell, exaone, minerva-7b, mellum2, qwen2, deepseek-r1-qwen, kormo, f2llmv2, megrez, stablelm2, hunyuan, solar-open, grok-2, llama-bpe, llama3, llama-v3, falcon3, falcon-h1, pixtral, midm-2.0, lfm2, jina-v5-nano, smaug-bpe, dbrx, chatglm-bpe, glm4; use the model's Hugging Face folder, whose tokenizer.json says how text is split
@@ -228,7 +233,7 @@ fn refusals() {
         model.gguf: tokenizer.ggml.merges: missing
         model.gguf: tokenizer.ggml.token_type: 381 entries for 3 tokens
         model.gguf: tokenizer.ggml.tokens: "a" is both token 0 and 2
-        model.gguf: tokenizer.ggml.token_type: token 1 is of unknown type 6
+        model.gguf: tokenizer.ggml.merges: merge 0, "t h", does not join two tokens to a third
         model.gguf: tokenizer.ggml.bos_token_id: 3, but there are 3 tokens
         model.gguf: tokenizer.ggml.merges: merge 1, "ab a", does not join two tokens to a third
         model.gguf: tokenizer.ggml.merges: merge 0, "a b b", does not join two tokens to a third
