@@ -5,7 +5,7 @@
 //! of its files' digests, which [`verify`] checks. A [`Lock`] keeps other processes out of a folder. [`read_to_string`]
 //! and [`read`] read files up to a [`Limit`], so that no input, such as a device or a file of the wrong kind, exhausts
 //! memory or never ends; [`caught`] turns a library's panic over a file into an error, and [`tried`] gives up after a
-//! time limit. Nothing here knows what the files mean. An error says with [`Advice`] whose fault it is and what to do,
+//! time limit. [`random::Key`] gives seeded draws by purpose. Nothing here knows what the files mean. An error says with [`Advice`] whose fault it is and what to do,
 //! [`Problems`] are reported together, and a [`Listener`] is what a library reports progress to.
 //!
 //! ```
@@ -30,6 +30,7 @@ mod listener;
 mod lock;
 mod manifest;
 mod output;
+pub mod random;
 mod read;
 mod tried;
 

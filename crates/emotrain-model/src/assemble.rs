@@ -1,6 +1,7 @@
 //! Putting a decoder together from named tensors, read from a checkpoint or drawn at random.
 
 use burn::tensor::{DType, Device, Distribution, Tensor, TensorData};
+use emotrain_base::random::{Key, normal};
 use half::{bf16, f16};
 
 use crate::config::ModelConfig;
@@ -8,7 +9,6 @@ use crate::decoder::CausalLm;
 use crate::error::ModelError;
 use crate::layer::{HeadNorms, Layer, Norm, OutputNorms};
 use crate::linear::{Linear, Module};
-use crate::random::{Key, normal};
 use crate::spec::DecoderSpec;
 use crate::weight::Weight;
 use crate::weights::{BlockModule, Checkpoint, EMBEDDINGS, FINAL_NORM, HEAD, Part, block_modules};

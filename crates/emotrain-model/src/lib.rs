@@ -3,7 +3,7 @@
 //!
 //! This crate knows no emotion, no dialogue and no text. It loads base weights ([`Checkpoint`]), runs the decoder
 //! ([`CausalLm`]) forward and backward on packed rows ([`Batch`]), and reads and writes adapters in PEFT's form.
-//! It draws no random number that is not a function of a [`random::Key`].
+//! It draws no random number that is not a function of a [`Key`](emotrain_base::random::Key).
 
 mod adapter;
 mod assemble;
@@ -26,7 +26,6 @@ mod linear;
 mod lora;
 mod parameters;
 mod pass;
-pub mod random;
 mod score;
 pub mod selftest;
 mod sentence;

@@ -6,12 +6,12 @@
 use std::ops::Range;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use emotrain_base::random::{Key, normal, uniform};
 use emotrain_recipe::LoraInit;
 
 use crate::gradients::Gradients;
 use crate::kernels::{add, add_columns, dropout, scale};
 use crate::linear::{Linear, Module};
-use crate::random::{Key, normal, uniform};
 
 /// What to adapt and how; the keys of PEFT's `LoraConfig`.
 #[derive(Clone, Debug)]

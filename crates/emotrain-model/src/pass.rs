@@ -1,6 +1,7 @@
 //! One pass through the decoder: forward and backward of a micro-batch, and the scores and logits of a batch.
 
 use burn::tensor::{DType, Tensor, TensorData};
+use emotrain_base::random::{Key, uniform};
 use half::{bf16, f16};
 
 use crate::attention::blocks;
@@ -11,7 +12,6 @@ use crate::head::{head_loss, target_log_probabilities};
 use crate::kernels::{Rotation, Rows, add, scale};
 use crate::layer::{LayerRun, Pass, Rotations, Tape};
 use crate::lora::Dropout;
-use crate::random::{Key, uniform};
 use crate::spec::Rope;
 use crate::weight::Weight;
 

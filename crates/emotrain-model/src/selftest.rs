@@ -6,10 +6,10 @@
 use std::fmt;
 use std::ops::ControlFlow;
 
+use emotrain_base::random::Key;
 use emotrain_recipe::{DeviceChoice, Dtype, LoraInit};
 
 use crate::device::{self, OpenDevice};
-use crate::random::Key;
 use crate::{
     Architecture, Batch, BertConfig, CausalLm, GenerationConfig, Generator, Gradients, LoraConfig,
     ModelConfig, ModelError, PassOptions, Pooling, Precision, Sampling, Scorer, SentenceConfig,

@@ -16,10 +16,10 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use emotrain_base::random::{Key, normal};
 
 use crate::error::ModelError;
 use crate::kernels::{LayerNorm, Rows, add_layer_norm};
-use crate::random::{Key, normal};
 use folder::tensor_shapes;
 use layer::{Block, Dense};
 use pooling::normalise;

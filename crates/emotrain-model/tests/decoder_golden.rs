@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{DType, Device, Tensor};
-use emotrain_model::random::Key;
+use emotrain_base::random::Key;
 use emotrain_model::{Batch, CausalLm, Checkpoint, Gradients, PassOptions, SafetensorsFile, Sequence};
 use serde_json::Value;
 

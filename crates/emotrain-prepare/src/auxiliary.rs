@@ -5,9 +5,9 @@
 
 use std::path::Path;
 
+use emotrain_base::random::Key;
 use emotrain_base::{Complaint, Problems};
 use emotrain_data::Dialogue;
-use emotrain_model::random::Key;
 use emotrain_prompt::{Encoder, Sample, Task, Template};
 use emotrain_recipe::Recipe;
 use emotrain_train::AuxiliaryRecord;

@@ -1,7 +1,7 @@
 //! What the samples of a file are for, and what that makes of them.
 
+use emotrain_base::random::Key;
 use emotrain_data::SplitKind;
-use emotrain_model::random::Key;
 use emotrain_prompt::Answers;
 use emotrain_recipe::Recipe;
 

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
+use emotrain_base::random::Key;
 use emotrain_base::{Complaint, Problems};
 use emotrain_data::{Dialogue, LabelSet, Split, TextSplit, UtteranceId};
-use emotrain_model::random::Key;
 use emotrain_prompt::{
     Answers, ChatTokenizer, Encoder, PromptError, Question, Sample, Task, Template, TokenizerFiles,
 };

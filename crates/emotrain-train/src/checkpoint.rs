@@ -139,7 +139,7 @@ fn named(name: String, tensor: &Tensor<2>) -> NamedTensor {
 
 #[cfg(test)]
 mod tests {
-    use emotrain_model::random::Key;
+    use emotrain_base::random::Key;
 
     use super::*;
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use emotrain_model::random::Key;
+use emotrain_base::random::Key;
 use emotrain_recipe::TrainSection;
 use rand::RngExt;
 

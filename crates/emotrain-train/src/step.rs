@@ -1,7 +1,7 @@
 //! One optimizer step: forward and backward over its window, clipping, and the update.
 
 use burn::tensor::Tensor;
-use emotrain_model::random::Key;
+use emotrain_base::random::Key;
 use emotrain_model::{Batch, CausalLm, Gradients, PassOptions};
 use emotrain_recipe::TrainSection;
 

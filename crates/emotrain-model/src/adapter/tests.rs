@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use burn::tensor::{DType, Device};
+use emotrain_base::random::Key;
 use emotrain_recipe::LoraInit;
 use expect_test::{Expect, expect};
 use serde_json::{Map, Value, json};
@@ -17,7 +18,6 @@ use crate::gradients::Gradients;
 use crate::kernels::{read, slice};
 use crate::lora::LoraConfig;
 use crate::pass::PassOptions;
-use crate::random::Key;
 use crate::weights::{NamedTensor, TensorSpec, write_safetensors};
 
 /// A folder with an adapter of ours for the tiny model, its configuration with the keys of `patch` replaced.

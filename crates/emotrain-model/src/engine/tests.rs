@@ -1,12 +1,12 @@
 //! The CPU's form against the tensor form, a cache against none, and shared beginnings against their own.
 
 use burn::tensor::{DType, Device, TensorData};
+use emotrain_base::random::{Key, normal};
 use emotrain_recipe::LoraInit;
 
 use super::*;
 use crate::config::{Architecture, ModelConfig, SlidingWindow, WindowKeys};
 use crate::lora::LoraConfig;
-use crate::random::{Key, normal};
 
 /// A tiny model with an adapter whose matrices are all far from zero.
 pub(crate) fn model(architecture: Architecture) -> CausalLm {

@@ -3,12 +3,12 @@
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
+use emotrain_base::random::Key;
 use rand::RngExt;
 
 use super::{Finish, Generated, GenerationConfig, Generator, NewToken, TokenPrompt, refuse};
 use crate::engine::{Cache, Feed};
 use crate::error::ModelError;
-use crate::random::Key;
 
 /// Rows of prompts that one pass computes at most, if it is not one prompt that is longer.
 const PROMPT_ROWS: usize = 512;

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::Tensor;
+use emotrain_base::random::Key;
 use expect_test::expect;
 use proptest::prelude::*;
 use rand::RngExt;
@@ -8,7 +9,6 @@ use rand::RngExt;
 use super::*;
 use crate::config::Architecture;
 use crate::engine::tests::model;
-use crate::random::Key;
 
 fn config() -> GenerationConfig {
     GenerationConfig {

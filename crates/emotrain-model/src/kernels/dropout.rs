@@ -1,10 +1,10 @@
 //! Inverted dropout whose mask is a function of a key, so that the backward pass needs no stored mask.
 
 use burn::tensor::{Distribution, Tensor};
+use emotrain_base::random::Key;
 
 use super::Form;
 use super::host::{restore, write};
-use crate::random::Key;
 
 /// Zeroes each element with probability `p` and scales the rest by `1 / (1 - p)`.
 ///

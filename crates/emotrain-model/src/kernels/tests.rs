@@ -2,11 +2,11 @@
 //! against finite differences.
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use emotrain_base::random::{Key, normal};
 use emotrain_kernels::{Heads, product, product_bf16_to};
 
 use super::*;
 use crate::batch::{Target, Visible};
-use crate::random::{Key, normal};
 use crate::spec::{Activation, Rope};
 
 const ROWS: usize = 5;

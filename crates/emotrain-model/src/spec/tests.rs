@@ -2,6 +2,7 @@
 //! two forms; and its backward against finite differences of the loss.
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use emotrain_base::random::{Key, normal};
 
 use super::*;
 use crate::batch::{Batch, Sequence};
@@ -10,7 +11,6 @@ use crate::decoder::CausalLm;
 use crate::engine::{Cache, Engine, Feed, Precision};
 use crate::gradients::Gradients;
 use crate::pass::PassOptions;
-use crate::random::{Key, normal};
 
 fn config() -> ModelConfig {
     ModelConfig {

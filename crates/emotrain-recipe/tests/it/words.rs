@@ -137,11 +137,11 @@ target_modules = [
 ]
 "#,
         expect![[r#"
-            erc.toml:4:3: every entry of lora.target_modules must be one of "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj" or "down_proj", not "v_prj"
+            erc.toml:4:3: every entry of lora.target_modules must be one of "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj", "qkv_proj" or "gate_up_proj", not "v_prj"
               hint: did you mean "v_proj"?
-            erc.toml:5:3: every entry of lora.target_modules must be one of "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj" or "down_proj", not "lm_head"
+            erc.toml:5:3: every entry of lora.target_modules must be one of "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj", "qkv_proj" or "gate_up_proj", not "lm_head"
             erc.toml:6:3: lora.target_modules names "q_proj" twice
-            erc.toml:7:3: every entry of lora.target_modules must be one of "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj" or "down_proj", not 3
+            erc.toml:7:3: every entry of lora.target_modules must be one of "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj", "qkv_proj" or "gate_up_proj", not 3
         "#]],
     );
 }
@@ -155,7 +155,7 @@ target_modules = "q_proj"
 init_lora_weights = false
 "#,
         expect![[r#"
-            erc.toml:2:18: lora.target_modules must be "all-linear" or a list of "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj" or "down_proj", not "q_proj"
+            erc.toml:2:18: lora.target_modules must be "all-linear" or a list of "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj", "qkv_proj" or "gate_up_proj", not "q_proj"
               hint: write target_modules = ["q_proj"]
             erc.toml:3:21: lora.init_lora_weights must be true or "gaussian", not false
         "#]],
@@ -171,7 +171,7 @@ target_modules = "all_linear"
 init_lora_weights = "pissa"
 "#,
         expect![[r#"
-            erc.toml:2:18: lora.target_modules must be "all-linear" or a list of "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj" or "down_proj", not "all_linear"
+            erc.toml:2:18: lora.target_modules must be "all-linear" or a list of "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj", "qkv_proj" or "gate_up_proj", not "all_linear"
               hint: did you mean "all-linear"?
             erc.toml:3:21: lora.init_lora_weights must be true or "gaussian", not "pissa"
         "#]],
@@ -187,7 +187,7 @@ target_modules = []
 "#,
         expect![[r#"
             erc.toml:2:18: lora.target_modules is an empty list
-              hint: name at least one of "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj" or "down_proj"
+              hint: name at least one of "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj", "qkv_proj" or "gate_up_proj"
         "#]],
     );
 }

@@ -8,10 +8,10 @@ use std::path::Path;
 use std::time::Instant;
 
 use anyhow::Context;
+use emotrain_base::random::Key;
 use emotrain_base::{Complaint, limits};
 use emotrain_hub::Base;
 use emotrain_model::device::{self, OpenDevice, Profile};
-use emotrain_model::random::Key;
 use emotrain_model::{Batch, CausalLm, ModelConfig, Sequence};
 use emotrain_recipe::{Recipe, TrainMethod};
 use emotrain_train::{AdamWOptimizer, StepAt, make_trainable};

@@ -1,11 +1,11 @@
 //! Each kernel against its form in tensor operations, on the first GPU of this machine, a software one included.
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
+use emotrain_base::random::{Key, normal};
 use emotrain_recipe::{DeviceChoice, Dtype};
 
 use crate::device;
 use crate::kernels::rms_norm::in_tensors;
-use crate::random::{Key, normal};
 
 /// The types that the machine's GPU computes in, with the rounding error of each.
 fn types() -> Vec<(Device, DType, f32)> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use emotrain_model::random::Key;
+use emotrain_base::random::Key;
 use emotrain_model::{
     Batch, CausalLm, FloatType, Gradients, NamedTensor, PassOptions, TensorSpec, write_safetensors,
 };
