@@ -44,7 +44,7 @@ pub(super) struct Server<'l> {
     identity: ModelIdentity,
     /// The user's request to stop.
     stop: Arc<AtomicBool>,
-    /// Whether it was said that questions are put again.
+    /// Whether it was reported that questions are repeated.
     told: AtomicBool,
     listener: &'l dyn Listener,
 }
@@ -171,10 +171,10 @@ impl<'l> Server<'l> {
         Ok(Response { status, retry_after, date, location, body })
     }
 
-    /// Says once that questions are put again, and each time to those who want to know.
+    /// Reports once that questions are repeated, and in details each time.
     fn tell(&self, reason: &str) {
         if !self.told.swap(true, Ordering::SeqCst) && self.section.max_retries > 0 {
-            self.listener.say(&format!("a question got no reply ({reason}); such questions are put again"));
+            self.listener.say(&format!("a question got no reply ({reason}); such questions are repeated"));
         } else {
             self.listener.detail(&format!("no reply: {reason}"));
         }
@@ -182,8 +182,8 @@ impl<'l> Server<'l> {
 
     fn gone(&self, reason: &str) -> Complaint {
         let message = format!("{} gives no replies: {reason}", self.section.base_url);
-        let hint = "start the server or look at interpret.base_url and timeout_s, then run the same command again: \
-                    what was answered is kept";
+        let hint = "start the server, or check interpret.base_url and timeout_s, then run the same command again: \
+                    answers are kept";
         Complaint::input(message).hint(hint)
     }
 }
@@ -261,7 +261,7 @@ fn trouble(error: &ureq::Error, words: &dyn Fn(String) -> String) -> Meaning {
     };
     #[expect(clippy::wildcard_enum_match_arm, reason = "all others may be troubles of the network")]
     match error {
-        ureq::Error::BadUri(_) | ureq::Error::Http(_) => lasting("look at interpret.base_url"),
+        ureq::Error::BadUri(_) | ureq::Error::Http(_) => lasting("check interpret.base_url"),
         ureq::Error::InvalidProxyUrl => lasting("look at HTTP_PROXY, HTTPS_PROXY and ALL_PROXY"),
         ureq::Error::BodyExceedsLimit(_) => Meaning::passing("the response is larger than 16 MiB"),
         _ => Meaning::passing(reason),

@@ -122,7 +122,7 @@ fn they_stand_behind_their_utterance_and_can_be_looked_at() {
     assert_eq!(headlines(&inspect(&["--split", "valid"]).done().out).len(), 3);
     let none = inspect(&["--id", "train-0#0", "--task", "emotion_impact"]);
     assert_eq!(none.code, 2);
-    assert!(none.err.contains("there is no emotion_impact sample"), "{}", none.err);
+    assert!(none.err.contains("has no emotion_impact sample"), "{}", none.err);
     let whole = inspect(&["--task", "emotion_impact", "--set", "train.completion_only_loss=false"]).done();
     assert!(whole.out.contains("\n<|im_start|>["), "{}", whole.out);
 }

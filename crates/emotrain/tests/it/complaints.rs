@@ -108,7 +108,7 @@ fn a_model_that_does_not_belong_to_its_tokenizer() {
     smaller["vocab_size"] = 200.into();
     bench.write("other/config.json", &smaller.to_string());
     let said = bench.run(&["recipe.toml", "--dry-run", "--set", "model.model_name_or_path=./other"]);
-    fails(&said, 3, &["knows 200 tokens", "do not belong together"]);
+    fails(&said, 3, &["vocabulary has 200 tokens", "does not belong to the model"]);
 }
 
 #[test]

@@ -195,12 +195,12 @@ fn answers_in_the_models_own_words_count_only_as_labels() {
     let early = ["predict", "recipe.toml", "--adapter", "early/adapter", "--input", &input];
     let said = bench.run(&[&early[..], &own[..]].concat()).done();
     assert!(
-        bench.read("own.jsonl").contains("\"label\":null") && said.err.contains("name no label"),
+        bench.read("own.jsonl").contains("\"label\":null") && said.err.contains("contain no label"),
         "{}",
         said.err
     );
     let said = bench.run(&[&early[..], &["--output", "choice.jsonl"]].concat()).done();
-    assert!(!bench.read("choice.jsonl").contains("\"label\":null") && !said.err.contains("name no label"));
+    assert!(!bench.read("choice.jsonl").contains("\"label\":null") && !said.err.contains("contain no label"));
 }
 
 #[test]

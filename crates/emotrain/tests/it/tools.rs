@@ -66,7 +66,7 @@ fn inspect_tells_what_was_left_out() {
     let bench = Workbench::new();
     let short = ["--set", "train.max_seq_length=100"];
     let said = bench.run(&[&["inspect", "recipe.toml", "--limit", "3"], &short[..]].concat()).done();
-    assert!(said.out.contains("left out to fit") && said.out.contains("shortened by"), "{}", said.out);
+    assert!(said.out.contains("dropped to fit") && said.out.contains("shortened by"), "{}", said.out);
 }
 
 #[test]

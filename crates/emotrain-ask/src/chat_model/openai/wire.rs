@@ -202,11 +202,11 @@ fn trouble(response: &Response, trouble: &Trouble) -> Meaning {
             "interpret.api_key_env names the environment variable that holds the key; the model, too, may be closed to it"
         }
         404 => {
-            "look at interpret.base_url, which ends before /chat/completions (often in /v1), and at interpret.model, the server's own name for it"
+            "check interpret.base_url, which ends before /chat/completions (often in /v1), and at interpret.model, the server's own name for it"
         }
         429 => "the account's budget is spent",
         _ => {
-            "look at interpret.model, temperature, top_p, max_tokens, response_format and extra_body: the server does not \
+            "check interpret.model, temperature, top_p, max_tokens, response_format and extra_body: the server does not \
              take one of them"
         }
     };
