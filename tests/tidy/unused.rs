@@ -17,6 +17,8 @@ use crate::tree::crates;
 const EXCEPTIONS: &[(&str, &str)] = &[
     ("compiled", "tests ask which back ends there are, since they may not ask for features themselves"),
     ("float_type", "tests of what is written ask for the type of a tensor in a file"),
+    ("write_gguf", "the export of models is being put together"),
+    ("write_gguf_lora", "the export of adapters is being put together"),
     ("unstack", "the decoder is compared with gradients by the modules of its checkpoint"),
 ];
 

@@ -19,7 +19,7 @@ mod tests;
 mod write;
 
 pub use checkpoint::Checkpoint;
-pub use gguf::TokenizerSource;
+pub use gguf::{GgufContents, GgufLora, GgufType, GiveValues, TokenizerSource, write_gguf, write_gguf_lora};
 pub use names::tensor_shapes;
 pub use safetensors::SafetensorsFile;
 pub use write::{NamedTensor, TensorSpec, write_safetensors, write_safetensors_with};
