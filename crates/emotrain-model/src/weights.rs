@@ -1,8 +1,9 @@
-//! Weights on disk: Hugging Face folders and GGUF files in, safetensors out.
+//! Weights on disk: Hugging Face folders and GGUF files in, safetensors and GGUF files out.
 //!
 //! A [`Checkpoint`] is one model's weights under their Hugging Face names, wherever they come from; a
 //! tensor is read and converted to `f32` piece by piece when it is asked for. [`SafetensorsFile`] reads
-//! any safetensors file (adapters, optimizer states) and [`write_safetensors`] writes one.
+//! any safetensors file (adapters, optimizer states) and [`write_safetensors`] writes one; [`write_gguf`] and
+//! [`write_gguf_lora`] write what llama.cpp reads.
 //!
 //! Nothing here knows tensors of a backend: values are plain `Vec<f32>`, row-major, with a shape next to
 //! them. Every length that a file states is checked before it is believed: a truncated or lying file is an

@@ -83,7 +83,8 @@ pub type GiveValues<'a> = &'a mut dyn FnMut(&str, &mut dyn FnMut(&[f32])) -> Res
 /// [`tensor_shapes`](crate::tensor_shapes) once.
 ///
 /// Two things llama.cpp does not compute: sliding windows of Mistral, for which the stated context is no longer than
-/// the window, and of Phi-3 (`load_hparams` of `LLM_ARCH_PHI3`), whose longer texts differ there.
+/// the window, and of Phi-3 (`load_hparams` of `LLM_ARCH_PHI3`), whose longer texts differ there. With `longrope` the
+/// stated context is the original one: in a longer one llama.cpp has other frequencies for short texts, too.
 ///
 /// # Errors
 ///

@@ -117,10 +117,12 @@ llama.cpp has a word for",
 /// `general.architecture` of the models whose sliding window llama.cpp does not compute.
 const LLAMA: &str = "llama";
 
-/// Mistral's window is not computed by llama.cpp, which is right for texts that fit it: no longer ones are promised.
+/// Mistral's window is not computed by llama.cpp, which is right for texts that fit it: no longer ones are promised. Nor
+/// are those for which `longrope` has other factors: llama.cpp takes these for every text where its context is longer
+/// than the original one (`llama_model::get_rope_factors`).
 fn context_length(config: &ModelConfig) -> usize {
     let window = config.sliding_window.as_ref().filter(|_| config.architecture.family().gguf == LLAMA);
-    window.map_or(usize::MAX, |window| window.size).min(config.max_position_embeddings)
+    window.map_or(usize::MAX, |window| window.size).min(config.context_length())
 }
 
 /// Every how many layers one has no window, if the layers without one are that regular.
