@@ -1,8 +1,9 @@
-//! Weights on disk: Hugging Face folders and GGUF files in, safetensors out.
+//! Weights on disk: Hugging Face folders and GGUF files in, safetensors and GGUF files out.
 //!
 //! A [`Checkpoint`] is one model's weights under their Hugging Face names, wherever they come from; a
 //! tensor is read and converted to `f32` piece by piece when it is asked for. [`SafetensorsFile`] reads
-//! any safetensors file (adapters, optimizer states) and [`write_safetensors`] writes one.
+//! any safetensors file (adapters, optimizer states) and [`write_safetensors`] writes one; [`write_gguf`] and
+//! [`write_gguf_lora`] write what llama.cpp reads.
 //!
 //! Nothing here knows tensors of a backend: values are plain `Vec<f32>`, row-major, with a shape next to
 //! them. Every length that a file states is checked before it is believed: a truncated or lying file is an
@@ -19,7 +20,7 @@ mod tests;
 mod write;
 
 pub use checkpoint::Checkpoint;
-pub use gguf::TokenizerSource;
+pub use gguf::{GgufContents, GgufLora, GgufType, GiveValues, TokenizerSource, write_gguf, write_gguf_lora};
 pub use names::tensor_shapes;
 pub use safetensors::SafetensorsFile;
 pub use write::{NamedTensor, TensorSpec, write_safetensors, write_safetensors_with};

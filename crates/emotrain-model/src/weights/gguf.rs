@@ -13,6 +13,7 @@ mod row_order;
 #[cfg(test)]
 pub(super) mod tests;
 mod tokenizer;
+mod write;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -31,6 +32,7 @@ use crate::float::FloatType;
 
 pub(crate) use self::metadata::{Metadata, Value};
 pub use self::tokenizer::TokenizerSource;
+pub use self::write::{GgufContents, GgufLora, GgufType, GiveValues, write_gguf, write_gguf_lora};
 
 /// Values dequantised by one thread at a time, about.
 const CHUNK: usize = 1 << 16;
@@ -102,7 +104,7 @@ impl GgufModel {
     pub(super) fn tensor(&self, name: &str) -> Result<(Vec<usize>, Vec<f32>), ModelError> {
         let (entry, order) = self.entry(name)?;
         let mut values = whole(&entry.shape, rows_of(&self.file, entry, order))?;
-        let offset = self.offset(name);
+        let offset = norm_offset(self.config(), name);
         for value in &mut values {
             *value -= offset;
         }
@@ -112,7 +114,7 @@ impl GgufModel {
     /// Visits the values of a tensor in order, piece by piece.
     pub(super) fn visit(&self, name: &str, visit: &mut dyn FnMut(&[f32])) -> Result<(), ModelError> {
         let (entry, order) = self.entry(name)?;
-        let offset = self.offset(name);
+        let offset = norm_offset(self.config(), name);
         in_pieces(&entry.shape, rows_of(&self.file, entry, order), &mut |values| {
             if offset == 0.0 {
                 visit(values);
@@ -132,12 +134,6 @@ impl GgufModel {
     /// The type of a tensor that is not quantised.
     pub(super) fn float_type(&self, name: &str) -> Option<FloatType> {
         self.tensors.get(name)?.block_type.float_type()
-    }
-
-    /// What llama.cpp's converter has added: 1 to norms that Hugging Face stores around 0.
-    fn offset(&self, name: &str) -> f32 {
-        let is_norm = name.ends_with("norm.weight");
-        if is_norm && self.config().architecture.family().gemma { 1.0 } else { 0.0 }
     }
 
     /// Queries and keys of Llama files have their rows in the order of llama.cpp's rotation.
@@ -167,6 +163,12 @@ impl GgufModel {
     pub(super) fn sha256(&self) -> Result<String, ModelError> {
         self.file.sha256()
     }
+}
+
+/// What llama.cpp's converter adds: 1 to norms that Hugging Face stores around 0.
+fn norm_offset(config: &ModelConfig, name: &str) -> f32 {
+    let is_norm = name.ends_with("norm.weight");
+    if is_norm && config.architecture.family().gemma { 1.0 } else { 0.0 }
 }
 
 /// What dequantises rows of a tensor, which are in Hugging Face's order.

@@ -122,6 +122,11 @@ impl BlockType {
         }
     }
 
+    /// ggml's number.
+    pub(super) fn number(self) -> u32 {
+        self.facts().0
+    }
+
     pub(super) fn name(self) -> &'static str {
         self.facts().1
     }

@@ -123,7 +123,9 @@ fn model(keys: &mut Keys, architecture: Architecture, facts: &TensorFacts) -> Mo
         rotary_dim,
         rope_scaling: scaling(keys, facts, rope),
         sliding_window: window(keys, architecture, num_hidden_layers),
-        query_pre_attn_scalar: family.gemma.then_some(head_dim as f64),
+        query_pre_attn_scalar: family
+            .gemma
+            .then(|| query_scalar(head_dim, hidden_size.checked_div(heads), num_hidden_layers)),
         max_position_embeddings,
         tie_word_embeddings: !facts.has_head,
         attention_bias: family.query_key_value_bias,
@@ -137,6 +139,13 @@ fn supported() -> String {
     let mut names: Vec<&str> = Architecture::ALL.map(|architecture| architecture.family().gguf).into();
     names.dedup();
     format!("supported: {}", names.join(", "))
+}
+
+/// What llama.cpp divides the attention scores of Gemma 3 by the root of, which is no metadata: the width of a head, in
+/// the model of 27 billion parameters, known by its 62 layers, `share` = `hidden_size / num_attention_heads`
+/// (`load_hparams` of `LLM_ARCH_GEMMA3`).
+pub(super) fn query_scalar(head_dim: usize, share: Option<usize>, layers: usize) -> f64 {
+    share.filter(|_| layers == 62).unwrap_or(head_dim) as f64
 }
 
 /// Every sixth layer of Gemma 3 sees the whole text; llama.cpp's converter does not write it down.

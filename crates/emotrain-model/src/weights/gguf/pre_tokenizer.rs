@@ -82,6 +82,26 @@ impl PreTokenizer {
         NAMES.iter().find(|(_, names)| names.contains(&name)).map(|(pre, _)| *pre)
     }
 
+    /// The one that a `tokenizer.json` says.
+    pub(super) fn of(normalizer: &Value, splitter: &Value, ignores_merges: bool) -> Option<Self> {
+        let stated = [parts(normalizer, "normalizers"), parts(splitter, "pretokenizers")];
+        NAMES.iter().map(|(pre, _)| *pre).find(|pre| {
+            let own = [parts(&pre.normalizer(), "normalizers"), parts(&pre.splitter(), "pretokenizers")];
+            own == stated && pre.ignores_merges() == ignores_merges
+        })
+    }
+
+    /// The customary name.
+    pub(super) fn name(self) -> &'static str {
+        let (_, names) = NAMES.iter().find(|(pre, _)| *pre == self).expect("every split has names");
+        names[0]
+    }
+
+    /// The customary names of all splits.
+    pub(super) fn customary_names() -> Vec<&'static str> {
+        NAMES.iter().map(|(pre, _)| pre.name()).collect()
+    }
+
     /// All names, for messages.
     pub(super) fn names() -> String {
         NAMES.iter().flat_map(|(_, names)| *names).copied().collect::<Vec<_>>().join(", ")
@@ -117,6 +137,25 @@ impl PreTokenizer {
             Self::Llama3 | Self::Llama3Words => split_by(LLAMA3_SPLIT),
         }
     }
+}
+
+/// The steps of a part of a `tokenizer.json`, which may be a sequence under `key`, without what changes no id and with
+/// what is true where it is not said.
+pub(super) fn parts(stated: &Value, key: &str) -> Vec<Value> {
+    let Some(fields) = stated.as_object() else {
+        return if stated.is_null() { Vec::new() } else { vec![stated.clone()] };
+    };
+    let is_called = |name: &str| fields.get("type").is_some_and(|found| found == name);
+    if is_called("Sequence") {
+        let steps = fields.get(key).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        return steps.iter().flat_map(|step| parts(step, key)).collect();
+    }
+    let mut stated = fields.clone();
+    stated.remove("trim_offsets");
+    if is_called("ByteLevel") {
+        stated.entry("use_regex").or_insert(Value::Bool(true));
+    }
+    vec![Value::Object(stated)]
 }
 
 fn split_by(regex: &str) -> Value {

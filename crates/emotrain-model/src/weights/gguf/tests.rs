@@ -2,7 +2,7 @@
 
 mod config;
 mod sentencepiece;
-mod tokenizers;
+pub(in crate::weights::gguf) mod tokenizers;
 
 use std::path::{Path, PathBuf};
 
@@ -23,7 +23,7 @@ fn smollm2() -> Option<PathBuf> {
     test_models().map(|models| models.join("smollm2-135m-instruct")).filter(|folder| is_there(folder))
 }
 
-fn is_there(folder: &Path) -> bool {
+pub(super) fn is_there(folder: &Path) -> bool {
     if !folder.exists() {
         println!("skipped: {} is missing (see tests/fixtures/fetch-models.sh)", folder.display());
     }
@@ -31,7 +31,7 @@ fn is_there(folder: &Path) -> bool {
 }
 
 /// Where `fetch-models.sh` puts the real models.
-fn test_models() -> Option<PathBuf> {
+pub(super) fn test_models() -> Option<PathBuf> {
     #[expect(clippy::disallowed_methods, reason = "tests find the fetched models through the environment")]
     let stated = std::env::var("EMOTRAIN_TEST_MODELS").ok().filter(|stated| !stated.is_empty());
     #[expect(clippy::disallowed_methods, reason = "tests find the fetched models through the environment")]

@@ -6,28 +6,33 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Map, Value, json};
 
-use super::metadata::Metadata;
+use super::metadata::{self, Metadata};
 use super::pre_tokenizer::{PreTokenizer, byte_level};
 use crate::config::ModelConfig;
 use crate::error::{ConfigProblem, ModelError};
 
+pub(super) use self::sentencepiece::{NAME as SENTENCEPIECE, SCORES, byte_token};
+
 const NAME: &str = "general.name";
-const MODEL: &str = "tokenizer.ggml.model";
-const PRE: &str = "tokenizer.ggml.pre";
-const TOKENS: &str = "tokenizer.ggml.tokens";
-const KINDS: &str = "tokenizer.ggml.token_type";
-const MERGES: &str = "tokenizer.ggml.merges";
-const ADD_BOS: &str = "tokenizer.ggml.add_bos_token";
-const ADD_EOS: &str = "tokenizer.ggml.add_eos_token";
-const ADD_SPACE: &str = "tokenizer.ggml.add_space_prefix";
-const CHAT_TEMPLATE: &str = "tokenizer.chat_template";
+pub(super) const MODEL: &str = "tokenizer.ggml.model";
+pub(super) const PRE: &str = "tokenizer.ggml.pre";
+pub(super) const TOKENS: &str = "tokenizer.ggml.tokens";
+pub(super) const KINDS: &str = "tokenizer.ggml.token_type";
+pub(super) const MERGES: &str = "tokenizer.ggml.merges";
+pub(super) const ADD_BOS: &str = "tokenizer.ggml.add_bos_token";
+pub(super) const ADD_EOS: &str = "tokenizer.ggml.add_eos_token";
+pub(super) const ADD_SPACE: &str = "tokenizer.ggml.add_space_prefix";
+pub(super) const CHAT_TEMPLATE: &str = "tokenizer.chat_template";
+
+/// `tokenizer.ggml.model` of a file without a tokenizer.
+pub(super) const NO_VOCABULARY: &str = "no_vocab";
 
 /// `tokenizer.ggml.model` of byte-level BPE.
-const BYTE_LEVEL: &str = "gpt2";
+pub(super) const BYTE_LEVEL: &str = "gpt2";
 
 /// Special tokens: key in the metadata, key in `tokenizer_config.json`, id in a `SentencePiece` vocabulary that does not
 /// say (`llama_vocab::impl::load`).
-const SPECIAL: &[(&str, &str, Option<usize>)] = &[
+pub(super) const SPECIAL: &[(&str, &str, Option<usize>)] = &[
     ("tokenizer.ggml.bos_token_id", "bos_token", Some(1)),
     ("tokenizer.ggml.eos_token_id", "eos_token", Some(2)),
     ("tokenizer.ggml.unknown_token_id", "unk_token", Some(0)),
@@ -88,7 +93,9 @@ pub(super) fn convert(
     metadata: &Metadata,
     config: &ModelConfig,
 ) -> Result<Option<TokenizerSource>, ModelError> {
-    if metadata.get(MODEL).is_none() {
+    let is_none =
+        |value: &_| matches!(value, metadata::Value::Text(name) if name == NO_VOCABULARY || name == "none");
+    if metadata.get(MODEL).is_none_or(is_none) {
         return Ok(None);
     }
     source(metadata, config).map(Some).map_err(|problem| metadata.error(vec![problem]))
@@ -231,14 +238,17 @@ fn strips_behind(metadata: &Metadata) -> Result<bool, ConfigProblem> {
     Ok(is_phi3(name))
 }
 
+/// What llama.cpp knows Phi-3 by.
+pub(super) const PHI3_NAMES: [&str; 2] = ["phi-3", "phi3"];
+
 /// Whether llama.cpp takes a model of this name for Phi-3.
-fn is_phi3(name: &str) -> bool {
+pub(super) fn is_phi3(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    ["phi-3", "phi3"].iter().any(|part| name.contains(part))
+    PHI3_NAMES.iter().any(|part| name.contains(part))
 }
 
 /// The tokens of Phi-3 that leave the white space behind them alone.
-const PHI3_PLAIN: [&str; 3] = ["<unk>", "<s>", "<|endoftext|>"];
+pub(super) const PHI3_PLAIN: [&str; 3] = ["<unk>", "<s>", "<|endoftext|>"];
 
 fn vocabulary<'a>(metadata: &'a Metadata, config: &ModelConfig) -> Result<Vocabulary<'a>, ConfigProblem> {
     let tokens = metadata.texts(TOKENS)?.ok_or_else(|| problem(TOKENS, "missing"))?;

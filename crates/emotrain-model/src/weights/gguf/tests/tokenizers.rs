@@ -16,13 +16,13 @@ use crate::weights::opened::OpenedFile;
 use crate::weights::tests::{complaint, golden};
 use crate::weights::{Checkpoint, TokenizerSource};
 
-pub(super) fn read(path: &Path) -> Result<Metadata, ModelError> {
+pub(in crate::weights::gguf) fn read(path: &Path) -> Result<Metadata, ModelError> {
     let file = OpenedFile::open(path)?;
     header::read(&file).map(|(metadata, _)| metadata)
 }
 
 /// Converts the tokenizer of a file that need not hold a model.
-pub(super) fn convert(metadata: &Metadata) -> Result<Option<TokenizerSource>, ModelError> {
+pub(in crate::weights::gguf) fn convert(metadata: &Metadata) -> Result<Option<TokenizerSource>, ModelError> {
     let config = ModelConfig {
         architecture: Architecture::Llama,
         vocab_size: 160_000,
@@ -66,19 +66,19 @@ pub(super) fn patched_file(name: &str, patches: &[(&str, Option<Value>)]) -> Met
     Metadata::new(Path::new("model.gguf"), values)
 }
 
-pub(super) fn tokenizer(source: &TokenizerSource) -> Tokenizer {
+pub(in crate::weights::gguf) fn tokenizer(source: &TokenizerSource) -> Tokenizer {
     source.tokenizer_json.parse().unwrap()
 }
 
-pub(super) fn ids(tokenizer: &Tokenizer, text: &str) -> Vec<u32> {
+pub(in crate::weights::gguf) fn ids(tokenizer: &Tokenizer, text: &str) -> Vec<u32> {
     tokenizer.encode(text, false).unwrap().get_ids().to_vec()
 }
 
-pub(super) fn read_json(path: &Path) -> serde_json::Value {
+pub(in crate::weights::gguf) fn read_json(path: &Path) -> serde_json::Value {
     serde_json::from_str(&fs_err::read_to_string(path).unwrap()).unwrap()
 }
 
-pub(super) fn texts(golden: &serde_json::Value) -> Vec<String> {
+pub(in crate::weights::gguf) fn texts(golden: &serde_json::Value) -> Vec<String> {
     serde_json::from_value(golden["texts"].clone()).unwrap()
 }
 

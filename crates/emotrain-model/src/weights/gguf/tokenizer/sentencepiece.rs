@@ -12,9 +12,9 @@ use crate::error::ConfigProblem;
 use crate::weights::gguf::metadata::Metadata;
 
 /// `tokenizer.ggml.model` of this kind.
-pub(super) const NAME: &str = "llama";
+pub(in crate::weights::gguf) const NAME: &str = "llama";
 
-const SCORES: &str = "tokenizer.ggml.scores";
+pub(in crate::weights::gguf) const SCORES: &str = "tokenizer.ggml.scores";
 
 /// How a space is written in tokens.
 const SPACE: &str = "\u{2581}";
