@@ -1,7 +1,8 @@
-//! What is written for others: adapters in PEFT's form, models in Hugging Face's.
+//! What is written for others: adapters in PEFT's form and in llama.cpp's, models in Hugging Face's and in llama.cpp's.
 //!
 //! A model that is written is read from its base and its adapter piece by piece, and never in memory.
 
+mod gguf;
 mod hugging_face;
 mod merged;
 mod peft;

@@ -53,6 +53,6 @@ pub use pass::PassOptions;
 pub use score::Scorer;
 pub use sentence::{BertConfig, Pooling, SentenceConfig, SentenceEncoder, SentenceFolder};
 pub use weights::{
-    Checkpoint, GgufContents, GgufLora, GgufType, GiveValues, NamedTensor, SafetensorsFile, TensorSpec,
-    TokenizerSource, tensor_shapes, write_gguf, write_gguf_lora, write_safetensors, write_safetensors_with,
+    Checkpoint, GgufType, NamedTensor, SafetensorsFile, TensorSpec, TokenizerSource, tensor_shapes,
+    write_safetensors, write_safetensors_with,
 };

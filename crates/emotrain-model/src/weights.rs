@@ -20,12 +20,13 @@ mod tests;
 mod write;
 
 pub use checkpoint::Checkpoint;
-pub use gguf::{GgufContents, GgufLora, GgufType, GiveValues, TokenizerSource, write_gguf, write_gguf_lora};
+pub use gguf::{GgufType, TokenizerSource};
 pub use names::tensor_shapes;
 pub use safetensors::SafetensorsFile;
 pub use write::{NamedTensor, TensorSpec, write_safetensors, write_safetensors_with};
 
 pub(crate) use folder::Shards;
+pub(crate) use gguf::{GgufContents, GgufLora, write_gguf, write_gguf_lora};
 pub(crate) use names::{
     EMBEDDINGS, FINAL_NORM, HEAD, LinearModule, Module as BlockModule, Part, block_modules, is_known_buffer,
     linear_modules,

@@ -32,7 +32,8 @@ use crate::float::FloatType;
 
 pub(crate) use self::metadata::{Metadata, Value};
 pub use self::tokenizer::TokenizerSource;
-pub use self::write::{GgufContents, GgufLora, GgufType, GiveValues, write_gguf, write_gguf_lora};
+pub use self::write::GgufType;
+pub(crate) use self::write::{GgufContents, GgufLora, write_gguf, write_gguf_lora};
 
 /// Values dequantised by one thread at a time, about.
 const CHUNK: usize = 1 << 16;

@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 #[command(
     after_help = "peft    adapter_model.safetensors and adapter_config.json, which PEFT, vLLM and others load beside the base
 merged  a whole model for transformers: the adapter added to the base's weights, tokenizer and chat template
+gguf-lora, gguf  the same two for llama.cpp and Ollama
 
 With one format the files are in --out itself, with several in a folder each. README.md is a model card, serve.md has
 the commands of the servers of --for, and prompt_contract.json is what prompts must be.
@@ -15,6 +16,7 @@ the commands of the servers of --for, and prompt_contract.json is what prompts m
 Examples:
   emotrain export checkpoints/my-run --format merged --out exported
   emotrain export checkpoints/my-run --format peft,merged --for vllm,tgi --dtype bfloat16 --out exported
+  emotrain export checkpoints/my-run --format gguf --gguf-type q8_0 --for ollama --out exported
   emotrain export my-peft-adapter --base models/qwen --format merged --out exported"
 )]
 pub(crate) struct ExportArgs {
@@ -33,6 +35,9 @@ pub(crate) struct ExportArgs {
     /// The type of the weights [default: of an adapter float32, of a model that of the base]
     #[arg(long, value_name = "DTYPE")]
     pub(crate) dtype: Option<ExportDtype>,
+    /// The type of a GGUF model's matrices; embeddings and head have at least 8 bits
+    #[arg(long, value_name = "TYPE", default_value = "f16")]
+    pub(crate) gguf_type: QuantType,
     /// Bytes of tensors in one file of a model
     #[arg(long, value_name = "BYTES", default_value = "5GB", value_parser = size)]
     pub(crate) max_shard_size: usize,
@@ -48,6 +53,10 @@ pub(crate) enum ExportFormat {
     Peft,
     /// A whole model in Hugging Face's format
     Merged,
+    /// An adapter for llama.cpp
+    GgufLora,
+    /// A whole model for llama.cpp
+    Gguf,
 }
 
 impl ExportFormat {
@@ -56,6 +65,8 @@ impl ExportFormat {
         match self {
             Self::Peft => "peft",
             Self::Merged => "merged",
+            Self::GgufLora => "gguf-lora",
+            Self::Gguf => "gguf",
         }
     }
 }
@@ -75,6 +86,21 @@ pub(crate) enum Server {
     Tgi,
     Sglang,
     Peft,
+    #[value(name = "llama.cpp")]
+    LlamaCpp,
+    Ollama,
+}
+
+/// The type of a GGUF model's matrices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum QuantType {
+    F32,
+    F16,
+    Bf16,
+    #[value(name = "q8_0")]
+    Q80,
+    #[value(name = "q4_k")]
+    Q4K,
 }
 
 /// A number of bytes, with a unit of a thousand (`GB`) or of 1,024 (`GiB`).

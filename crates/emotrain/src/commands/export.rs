@@ -8,11 +8,11 @@ use std::path::Path;
 
 use emotrain_base::{Complaint, Stage};
 use emotrain_hub::{Base, HubError, Trained};
-use emotrain_model::{Checkpoint, FloatType, Merged, PeftAdapter, write_model};
+use emotrain_model::{Checkpoint, FloatType, GgufType, Merged, PeftAdapter, TokenizerSource, write_model};
 use emotrain_prompt::{PromptError, TokenizerFiles};
 
 use self::source::Source;
-use crate::cli::{ExportArgs, ExportDtype, ExportFormat};
+use crate::cli::{ExportArgs, ExportDtype, ExportFormat, QuantType, Server};
 use crate::exit::Exit;
 use crate::shell::Shell;
 
@@ -66,7 +66,9 @@ struct Export<'a> {
 impl Export<'_> {
     /// Refuses what cannot be written or would not be loaded, before anything is.
     fn check(&self) -> anyhow::Result<()> {
-        if self.adapter.is_none() && self.args.format.contains(&ExportFormat::Peft) {
+        let of_adapter =
+            |format: &ExportFormat| [ExportFormat::Peft, ExportFormat::GgufLora].contains(format);
+        if self.adapter.is_none() && self.args.format.iter().any(of_adapter) {
             let message =
                 format!("{}: a whole model was trained, there is no adapter", self.args.source.display());
             return Err(Complaint::usage(message).hint("export it with --format merged").into());
@@ -94,16 +96,7 @@ impl Export<'_> {
         let adapter = self.adapter.clone();
         let plain = self.args.servers.iter().any(|server| serve::wants_one_rank(*server));
         let adapter = if plain { adapter.map(PeftAdapter::uniform) } else { adapter };
-        if let (ExportFormat::Peft, Some(adapter)) = (format, &adapter) {
-            let dtype = self.args.dtype.map_or(FloatType::F32, float_type);
-            adapter.save(stage.folder(), self.checkpoint.config(), self.base.named(), dtype)?;
-        } else {
-            let merged = Merged::new(self.checkpoint, adapter.as_ref());
-            write_model(&merged, stage.folder(), self.model_dtype()?, self.args.max_shard_size)?;
-            for (name, text) in self.tokenizer(shell)? {
-                stage.write(name, text.as_bytes())?;
-            }
-        }
+        self.weights(format, adapter.as_ref(), stage.folder(), shell)?;
         if let Some(contract) = self.source.contract()? {
             stage.write(Trained::CONTRACT, contract.as_bytes())?;
         }
@@ -115,15 +108,60 @@ impl Export<'_> {
         Ok(stage.publish()?)
     }
 
-    /// The tokenizer's files and the generation settings of the base, by name.
-    fn tokenizer(&self, shell: &Shell) -> anyhow::Result<Vec<(&'static str, String)>> {
-        let files = match self.base.tokenizer() {
+    /// Writes weights, and what belongs to them, into `folder`.
+    fn weights(
+        &self,
+        format: ExportFormat,
+        adapter: Option<&PeftAdapter>,
+        folder: &Path,
+        shell: &Shell,
+    ) -> anyhow::Result<()> {
+        let (model, name) = (self.checkpoint.config(), short(self.base.named().name));
+        let merged = Merged::new(self.checkpoint, adapter);
+        match (format, adapter) {
+            (ExportFormat::Peft, Some(adapter)) => {
+                let dtype = self.args.dtype.map_or(FloatType::F32, float_type);
+                adapter.save(folder, model, self.base.named(), dtype)?;
+            }
+            (ExportFormat::GgufLora, Some(adapter)) => {
+                adapter.write_gguf(&folder.join(serve::GGUF_LORA), model, name)?;
+            }
+            (ExportFormat::Gguf, _) => {
+                let tokenizer = self.tokenizer(shell)?.map(|files| TokenizerSource {
+                    tokenizer_json: files.tokenizer_json,
+                    tokenizer_config_json: files.tokenizer_config_json.unwrap_or_else(|| "{}".to_owned()),
+                    chat_template: files.chat_template,
+                });
+                let kind = gguf_type(self.args.gguf_type);
+                merged.write_gguf(&folder.join(serve::GGUF), name, tokenizer.as_ref(), kind)?;
+                if self.args.servers.contains(&Server::Ollama) {
+                    emotrain_base::write_atomic(&folder.join("Modelfile"), serve::modelfile().as_bytes())?;
+                }
+            }
+            (ExportFormat::Merged | ExportFormat::Peft | ExportFormat::GgufLora, _) => {
+                write_model(&merged, folder, self.model_dtype()?, self.args.max_shard_size)?;
+                for (name, text) in self.companions(shell)? {
+                    emotrain_base::write_atomic(&folder.join(name), text.as_bytes())?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The base's tokenizer; a base without one is reported.
+    fn tokenizer(&self, shell: &Shell) -> anyhow::Result<Option<TokenizerFiles>> {
+        match self.base.tokenizer() {
             Err(HubError::Prompt(PromptError::NoTokenizer(origin))) => {
                 shell.printer.warn(format_args!("{origin}: has no tokenizer, so what is exported has none"));
-                return Ok(Vec::new());
+                Ok(None)
             }
-            files => files?,
-        };
+            files => Ok(Some(files?)),
+        }
+    }
+
+    /// The tokenizer's files and the generation settings of the base, by name.
+    fn companions(&self, shell: &Shell) -> anyhow::Result<Vec<(&'static str, String)>> {
+        let Some(files) = self.tokenizer(shell)? else { return Ok(Vec::new()) };
         let TokenizerFiles { tokenizer_json, tokenizer_config_json, chat_template, .. } = files.clone();
         let TokenizerFiles { special_tokens_map_json, added_tokens_json, .. } = files;
         let files = [
@@ -144,4 +182,19 @@ fn float_type(dtype: ExportDtype) -> FloatType {
         ExportDtype::Bfloat16 => FloatType::Bf16,
         ExportDtype::Float16 => FloatType::F16,
     }
+}
+
+fn gguf_type(kind: QuantType) -> GgufType {
+    match kind {
+        QuantType::F32 => GgufType::F32,
+        QuantType::F16 => GgufType::F16,
+        QuantType::Bf16 => GgufType::Bf16,
+        QuantType::Q80 => GgufType::Q8_0,
+        QuantType::Q4K => GgufType::Q4K,
+    }
+}
+
+/// The last part of a model's name or path.
+fn short(name: &str) -> &str {
+    name.trim_end_matches('/').rsplit('/').next().unwrap_or(name)
 }

@@ -20,7 +20,7 @@ use crate::error::ModelError;
 use crate::weights::TokenizerSource;
 use crate::weights::names::tensor_names;
 
-pub use self::adapter::{GgufLora, write_gguf_lora};
+pub(crate) use self::adapter::{GgufLora, write_gguf_lora};
 
 /// How the matrices of a GGUF file are stored. Norms and biases are always `f32`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,17 +67,17 @@ impl GgufType {
 
 /// What a GGUF file of a model says.
 #[derive(Debug, Clone, Copy)]
-pub struct GgufContents<'a> {
+pub(crate) struct GgufContents<'a> {
     /// The shape of the model.
-    pub config: &'a ModelConfig,
+    pub(crate) config: &'a ModelConfig,
     /// `general.name`.
-    pub name: &'a str,
+    pub(crate) name: &'a str,
     /// Its tokenizer, with the chat template; without one llama.cpp takes ids alone.
-    pub tokenizer: Option<&'a TokenizerSource>,
+    pub(crate) tokenizer: Option<&'a TokenizerSource>,
 }
 
 /// Hands the values of the tensor of a Hugging Face name on, row after row, in pieces of any length.
-pub type GiveValues<'a> = &'a mut dyn FnMut(&str, &mut dyn FnMut(&[f32])) -> Result<(), ModelError>;
+pub(crate) type GiveValues<'a> = &'a mut dyn FnMut(&str, &mut dyn FnMut(&[f32])) -> Result<(), ModelError>;
 
 /// Writes a model to `path`, replacing what was there once everything is on disk; `values` is asked for each tensor of
 /// [`tensor_shapes`](crate::tensor_shapes) once.
@@ -90,7 +90,7 @@ pub type GiveValues<'a> = &'a mut dyn FnMut(&str, &mut dyn FnMut(&[f32])) -> Res
 ///
 /// A configuration or tokenizer that llama.cpp has no word for, a file that cannot be written, and whatever `values`
 /// returns; then nothing was written.
-pub fn write_gguf(
+pub(crate) fn write_gguf(
     path: &Path,
     model: &GgufContents,
     kind: GgufType,

@@ -24,6 +24,7 @@ pub(super) fn text(
     let library = match format {
         ExportFormat::Peft => "peft",
         ExportFormat::Merged => "transformers",
+        ExportFormat::Gguf | ExportFormat::GgufLora => "gguf",
     };
     let mut card = format!(
         "---\nbase_model: {name}\nlibrary_name: {library}\npipeline_tag: text-generation\ntags:\n- lora\n\

@@ -13,11 +13,15 @@ const VLLM_RANKS: [usize; 9] = [1, 8, 16, 32, 64, 128, 256, 320, 512];
 /// The modules that TGI adapts (`server/text_generation_server/utils/adapter.py`).
 const TGI_MODULES: [&str; 7] = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
 
+/// The files of the GGUF formats.
+pub(super) const GGUF: &str = "model.gguf";
+pub(super) const GGUF_LORA: &str = "adapter.gguf";
+
 /// Whether a server takes one rank and one scale for all modules.
 pub(super) fn wants_one_rank(server: Server) -> bool {
     match server {
         Server::Vllm | Server::Tgi | Server::Sglang => true,
-        Server::Peft => false,
+        Server::Peft | Server::LlamaCpp | Server::Ollama => false,
     }
 }
 
@@ -31,6 +35,13 @@ pub(super) fn check(
     adapter: Option<&PeftAdapter>,
     model: &ModelConfig,
 ) -> anyhow::Result<()> {
+    let needs_gguf = matches!(server, Server::LlamaCpp | Server::Ollama);
+    let is_gguf = |format: &ExportFormat| matches!(format, ExportFormat::Gguf | ExportFormat::GgufLora);
+    if !formats.iter().any(|format| is_gguf(format) == needs_gguf) {
+        let (name, format) = if needs_gguf { ("it", "gguf") } else { ("it", "merged") };
+        let message = format!("--for: no --format is one that {} loads", named(server));
+        return Err(Complaint::usage(message).hint(format!("for {name} add --format {format}")).into());
+    }
     let Some(adapter) = adapter.filter(|_| formats.contains(&ExportFormat::Peft)) else { return Ok(()) };
     let refuse = |message: String| {
         Err(Complaint::usage(message).hint("export a whole model for it: --format merged").into())
@@ -52,7 +63,7 @@ pub(super) fn check(
                 None => Ok(()),
             }
         }
-        Server::Vllm | Server::Sglang | Server::Peft => Ok(()),
+        Server::Vllm | Server::Sglang | Server::Peft | Server::LlamaCpp | Server::Ollama => Ok(()),
     }
 }
 
@@ -62,12 +73,18 @@ pub(super) fn guide(servers: &[Server], format: ExportFormat, base: &str, rank: 
         "# Serving\n\nPrompts must be those of the training: `prompt_contract.json` has the template, the \
 labels as tokens, and an example as text and as token ids.\n"
             .to_owned();
-    let all = [Server::Peft, Server::Vllm, Server::Sglang, Server::Tgi];
-    let chosen: &[Server] = if servers.is_empty() { &all } else { servers };
+    let all: &[Server] = match format {
+        ExportFormat::Peft | ExportFormat::Merged => {
+            &[Server::Peft, Server::Vllm, Server::Sglang, Server::Tgi]
+        }
+        ExportFormat::Gguf | ExportFormat::GgufLora => &[Server::LlamaCpp, Server::Ollama],
+    };
+    let chosen = all.iter().filter(|server| servers.is_empty() || servers.contains(server));
     for server in chosen {
         let (name, command) = match format {
             ExportFormat::Peft => with_adapter(*server, base, rank.unwrap_or_default()),
             ExportFormat::Merged => whole(*server),
+            ExportFormat::Gguf | ExportFormat::GgufLora => llama_cpp(*server, format),
         };
         // Writing to a string does not fail.
         let _ = write!(text, "\n## {name}\n\n{command}\n");
@@ -79,12 +96,47 @@ labels as tokens, and an example as text and as token ids.\n"
     text
 }
 
+/// What a person calls it.
+fn named(server: Server) -> &'static str {
+    match server {
+        Server::Vllm => "vLLM",
+        Server::Tgi => "TGI",
+        Server::Sglang => "SGLang",
+        Server::Peft => "PEFT",
+        Server::LlamaCpp => "llama.cpp",
+        Server::Ollama => "Ollama",
+    }
+}
+
+/// Ollama's `Modelfile`; the chat template is in the model.
+pub(super) fn modelfile() -> String {
+    format!("FROM ./{GGUF}\nPARAMETER temperature 0\n")
+}
+
+fn llama_cpp(server: Server, format: ExportFormat) -> (&'static str, String) {
+    let command = match (server, format) {
+        (Server::Ollama, ExportFormat::Gguf) => {
+            "ollama create emotion -f Modelfile\nollama run emotion".to_owned()
+        }
+        (Server::Ollama, _) => {
+            format!(
+                "printf 'FROM BASE\\nADAPTER ./{GGUF_LORA}\\n' > Modelfile   # BASE: the base model in Ollama\nollama create emotion -f Modelfile"
+            )
+        }
+        (_, ExportFormat::Gguf) => format!("llama-server --model {GGUF} --jinja"),
+        _ => format!(
+            "llama-server --model BASE.gguf --lora {GGUF_LORA} --jinja   # BASE.gguf: the base model in F16 or F32"
+        ),
+    };
+    (named(server), format!("```console\n{command}\n```"))
+}
+
 fn with_adapter(server: Server, base: &str, rank: usize) -> (&'static str, String) {
     let console = |lines: &str| format!("```console\n{lines}\n```");
     let rank = VLLM_RANKS.into_iter().find(|allowed| *allowed >= rank).unwrap_or(rank);
     match server {
         Server::Vllm => (
-            "vLLM",
+            named(server),
             console(&format!(
                 "vllm serve {base} --enable-lora --max-lora-rank {rank} --lora-modules emotion=$PWD"
             )),
@@ -99,8 +151,8 @@ fn with_adapter(server: Server, base: &str, rank: usize) -> (&'static str, Strin
             "TGI",
             console(&format!("LORA_ADAPTERS=emotion=$PWD text-generation-launcher --model-id {base}")),
         ),
-        Server::Peft => (
-            "PEFT",
+        Server::Peft | Server::LlamaCpp | Server::Ollama => (
+            named(server),
             format!(
                 "```python\nfrom peft import PeftModel\nfrom transformers import AutoModelForCausalLM\n\n\
 model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained({base:?}), \".\").eval()\n```"
@@ -115,7 +167,7 @@ fn whole(server: Server) -> (&'static str, String) {
         Server::Vllm => ("vLLM", console("vllm serve $PWD")),
         Server::Sglang => ("SGLang", console("python -m sglang.launch_server --model-path $PWD")),
         Server::Tgi => ("TGI", console("text-generation-launcher --model-id $PWD")),
-        Server::Peft => (
+        Server::Peft | Server::LlamaCpp | Server::Ollama => (
             "transformers",
             "```python\nfrom transformers import AutoModelForCausalLM\n\n\
 model = AutoModelForCausalLM.from_pretrained(\".\").eval()\n```"

@@ -15,17 +15,17 @@ use crate::weights::names::tensor_names;
 
 /// The adapter of one linear layer: `scale · B · A` is added to its weights.
 #[derive(Debug, Clone)]
-pub struct GgufLora {
+pub(crate) struct GgufLora {
     /// The layer, as Hugging Face has it: `model.layers.0.self_attn.q_proj`.
-    pub path: String,
+    pub(crate) path: String,
     /// Rows of A and columns of B.
-    pub rank: usize,
+    pub(crate) rank: usize,
     /// What the product is multiplied by: `alpha / rank`, with rank-stabilised scaling `alpha / √rank`.
-    pub scale: f64,
+    pub(crate) scale: f64,
     /// `[rank, in_features]`, row-major.
-    pub a: Vec<f32>,
+    pub(crate) a: Vec<f32>,
     /// `[out_features, rank]`, row-major.
-    pub b: Vec<f32>,
+    pub(crate) b: Vec<f32>,
 }
 
 /// Writes an adapter of a model of shape `config` to `path`, replacing what was there once everything is on disk.
@@ -37,7 +37,7 @@ pub struct GgufLora {
 /// # Errors
 ///
 /// When there is no layer, the model has not a layer of some path, its shape is another, or the file cannot be written.
-pub fn write_gguf_lora(
+pub(crate) fn write_gguf_lora(
     path: &Path,
     config: &ModelConfig,
     name: &str,

@@ -7,12 +7,12 @@ use expect_test::expect;
 
 use super::tiny;
 use crate::config::ModelConfig;
-use crate::random::{Key, normal};
 use crate::weights::gguf::row_order::RowOrder;
 use crate::weights::gguf::write::settings::single;
 use crate::weights::gguf::{GgufLora, Metadata, OpenedFile, header, rows_of, write_gguf_lora};
 use crate::weights::names::tensor_names;
 use crate::weights::tests::complaint;
+use emotrain_base::random::{Key, normal};
 
 /// An adapter of the linear layers of a block; each has another rank, and the last another scale.
 fn layers(config: &ModelConfig) -> Vec<GgufLora> {

@@ -1,0 +1,51 @@
+//! Models and adapters in llama.cpp's form.
+
+use std::path::Path;
+
+use super::merged::Merged;
+use crate::adapter::{PeftAdapter, PeftModule};
+use crate::config::ModelConfig;
+use crate::error::ModelError;
+use crate::weights::{
+    GgufContents, GgufLora, GgufType, TokenizerSource, tensor_shapes, write_gguf, write_gguf_lora,
+};
+
+impl Merged<'_> {
+    /// Writes the model to `path`, with `tokenizer` and its chat template where there is one; `name` is what llama.cpp
+    /// shows.
+    ///
+    /// # Errors
+    /// A base that cannot be read, a tokenizer or setting that llama.cpp does not have, a file that cannot be written.
+    pub fn write_gguf(
+        &self,
+        path: &Path,
+        name: &str,
+        tokenizer: Option<&TokenizerSource>,
+        kind: GgufType,
+    ) -> Result<(), ModelError> {
+        let config = &self.description().config;
+        let shapes: std::collections::BTreeMap<String, Vec<usize>> =
+            tensor_shapes(config).into_iter().collect();
+        write_gguf(path, &GgufContents { config, name, tokenizer }, kind, &mut |name, visit| {
+            self.visit(name, &shapes[name], visit)
+        })
+    }
+}
+
+impl PeftAdapter {
+    /// Writes the adapter to `path`, for a base of this shape.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub fn write_gguf(&self, path: &Path, model: &ModelConfig, name: &str) -> Result<(), ModelError> {
+        let layer = |module: &PeftModule| GgufLora {
+            path: module.path.clone(),
+            rank: module.r,
+            scale: module.scale,
+            a: module.a.clone(),
+            b: module.b.clone(),
+        };
+        let layers: Vec<GgufLora> = self.modules.iter().map(layer).collect();
+        write_gguf_lora(path, model, name, &layers)
+    }
+}
