@@ -121,7 +121,9 @@ fn forms_of_values() {
     );
     check(
         "lora.target_modules",
-        expect![[r#"{"default":"all-linear","anyOf":[{"const":"all-linear"},{"type":"array","items":{"enum":["q_proj","k_proj","v_proj","o_proj","gate_proj","up_proj","down_proj","qkv_proj","gate_up_proj"]},"uniqueItems":true,"minItems":1}]}"#]],
+        expect![[
+            r#"{"default":"all-linear","anyOf":[{"const":"all-linear"},{"type":"array","items":{"enum":["q_proj","k_proj","v_proj","o_proj","gate_proj","up_proj","down_proj","qkv_proj","gate_up_proj"]},"uniqueItems":true,"minItems":1}]}"#
+        ]],
     );
     check("lora.init_lora_weights", expect![[r#"{"default":true,"enum":[true,"gaussian"]}"#]]);
     check("data.valid", expect![[r#"{"default":"","type":"string"}"#]]);

@@ -12,6 +12,7 @@ use emotrain_model::{Checkpoint, FloatType, Merged, PeftAdapter, write_model};
 use emotrain_prompt::{PromptError, TokenizerFiles};
 
 use self::source::Source;
+pub(super) use self::source::named;
 use crate::cli::{ExportArgs, ExportDtype, ExportFormat};
 use crate::exit::Exit;
 use crate::shell::Shell;
@@ -138,7 +139,8 @@ impl Export<'_> {
     }
 }
 
-fn float_type(dtype: ExportDtype) -> FloatType {
+/// The type by its name.
+pub(super) fn float_type(dtype: ExportDtype) -> FloatType {
     match dtype {
         ExportDtype::Float32 => FloatType::F32,
         ExportDtype::Bfloat16 => FloatType::Bf16,
