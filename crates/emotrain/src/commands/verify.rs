@@ -33,7 +33,8 @@ pub(crate) fn run(args: &VerifyArgs, shell: &Shell) -> anyhow::Result<Exit> {
     if let Some(present) = prepared.opened.contract()? {
         trained.check_contract(&present, &shell.printer)?;
     }
-    let contract = Contract::compare(&trained, &exported.trained)?;
+    let own = exported.prompts(&recipe, shell)?;
+    let contract = Contract::compare(&trained, &exported.trained, own.as_ref())?;
     let Prepared { opened, splits } = prepared;
     let sets: Vec<Validation> = splits.into_iter().map(|split| opened.eval_set(split).validation).collect();
     let [Validation::Questions(questions)] = &sets[..] else {

@@ -162,6 +162,19 @@ fn another_prompt_is_found() {
 }
 
 #[test]
+fn another_chat_template_of_a_model_is_found() {
+    let bench = exported();
+    let config = "exported/merged/tokenizer_config.json";
+    let changed = bench.read(config).replace("\\\\n", " ");
+    assert_ne!(changed, bench.read(config));
+    bench.write(config, &changed);
+    fs_err::remove_file(bench.path("exported/merged/manifest.json")).unwrap();
+    let said = verify(&bench, "exported/merged", &[]);
+    refused(&said, &["its prompt contract is not that of the run", "chat template"]);
+    assert!(said.out.contains("with the export's tokenizer the chat template is different"), "{}", said.out);
+}
+
+#[test]
 fn an_adapter_that_does_nothing_is_told_from_one_that_works() {
     let bench = exported();
     change(&bench, ADAPTER, |tensors| {

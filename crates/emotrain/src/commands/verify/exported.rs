@@ -1,16 +1,19 @@
 //! The export under test: loaded as those load it who use it.
 
-use emotrain_base::{Advice, Complaint, Fault, Stage, with_causes};
-use emotrain_hub::{Base, HubError, Trained};
+use emotrain_base::{Advice, Complaint, Fault, Silent, Stage, with_causes};
+use emotrain_hub::{Base, Hub, HubError, Trained};
 use emotrain_model::device::{self, OpenDevice};
 use emotrain_model::{CausalLm, Checkpoint, FloatType, Merged, ModelError, PeftAdapter, write_model};
-use emotrain_recipe::{Dtype, ModelSection};
+use emotrain_prepare::Opened;
+use emotrain_prompt::PromptContract;
+use emotrain_recipe::{Dtype, ModelSection, Recipe};
 use emotrain_train::{Scored, TrainError};
 
 use super::Asked;
 use crate::cli::{ExportDtype, VerifyArgs};
 use crate::commands::export::{float_type, named};
 use crate::env;
+use crate::shell::Shell;
 
 /// An adapter with the base that it names, or a model.
 pub(super) struct Exported {
@@ -39,6 +42,20 @@ impl Exported {
             }
         }
         Ok(Self { trained, section })
+    }
+
+    /// What its own tokenizer makes of the run's prompts; an adapter is used with that of its base.
+    pub(super) fn prompts(&self, recipe: &Recipe, shell: &Shell) -> anyhow::Result<Option<PromptContract>> {
+        let Trained::Model(folder) = &self.trained else { return Ok(None) };
+        if !folder.join("tokenizer.json").exists() {
+            shell.printer.warn(format_args!("{}: has no tokenizer.json", folder.display()));
+            return Ok(None);
+        }
+        let mut recipe = recipe.clone();
+        recipe.model = self.section.clone();
+        // What there is to say of the recipe has been said.
+        let hub = Hub::new(&shell.env.hub, &Silent);
+        Ok(Opened::open(&recipe, hub)?.contract()?)
     }
 
     /// Its answers, and the bits of significand that its weights have.

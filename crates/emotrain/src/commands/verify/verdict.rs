@@ -5,7 +5,7 @@ use std::path::Path;
 use emotrain_base::Complaint;
 use emotrain_eval::{Agreement, Finding};
 use emotrain_hub::Trained;
-use emotrain_prompt::PromptError;
+use emotrain_prompt::{PromptContract, PromptError};
 use serde::Serialize;
 use serde_json::json;
 
@@ -22,15 +22,30 @@ pub(super) enum Contract {
 }
 
 impl Contract {
-    pub(super) fn compare(run: &Trained, export: &Trained) -> anyhow::Result<Self> {
-        let (Some(run), Some(export)) = (run.contract()?, export.contract()?) else {
-            return Ok(Self::Missing);
-        };
-        match run.check(&export) {
-            Ok(()) => Ok(Self::Equal),
-            Err(PromptError::ContractMismatch(differences)) => Ok(Self::Different { differences }),
-            Err(error) => Err(error.into()),
-        }
+    /// Compares what files next to both say; `own` is what the export's tokenizer makes of the prompts.
+    pub(super) fn compare(
+        run: &Trained,
+        export: &Trained,
+        own: Option<&PromptContract>,
+    ) -> anyhow::Result<Self> {
+        let Some(run) = run.contract()? else { return Ok(Self::Missing) };
+        let stated = export.contract()?;
+        let mut found = differences(&run, stated.as_ref())?;
+        let made = differences(&run, own)?.into_iter();
+        found.extend(made.map(|one| format!("with the export's tokenizer {one}")));
+        Ok(match (found.is_empty(), stated) {
+            (false, _) => Self::Different { differences: found },
+            (true, None) => Self::Missing,
+            (true, Some(_)) => Self::Equal,
+        })
+    }
+}
+
+fn differences(run: &PromptContract, other: Option<&PromptContract>) -> Result<Vec<String>, PromptError> {
+    match other.map_or(Ok(()), |other| run.check(other)) {
+        Ok(()) => Ok(Vec::new()),
+        Err(PromptError::ContractMismatch(differences)) => Ok(differences),
+        Err(error) => Err(error),
     }
 }
 
@@ -97,7 +112,7 @@ of {utterances} labels are the same",
             ),
             (Finding::Agrees, Contract::Different { .. }) => Some(
                 Complaint::input(format!("{folder}: its prompt contract is not that of the run"))
-                    .hint("a server would be given other prompts than the training's: copy prompt_contract.json from the run"),
+                    .hint("a server would be given other prompts than the training's: copy prompt_contract.json from the run, tokenizer and chat template from its base"),
             ),
             (Finding::Agrees, Contract::Equal | Contract::Missing) => None,
         }
