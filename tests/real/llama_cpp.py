@@ -46,7 +46,7 @@ def serve(model, adapter=None):
 
 def asked(server, ids, vocabulary):
     """The log-probability of every token after `ids`."""
-    body = {"prompt": ids, "n_predict": 1, "n_probs": vocabulary, "temperature": 1.0, "samplers": []}
+    body = {"prompt": ids, "n_predict": 1, "n_probs": vocabulary, "temperature": 0.0}
     request = urllib.request.Request(
         server.listening_address + "/completion",
         json.dumps(body | {"cache_prompt": False}).encode(),

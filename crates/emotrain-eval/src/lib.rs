@@ -19,6 +19,7 @@
 //! # Ok::<(), emotrain_eval::EvalError>(())
 //! ```
 
+mod agreement;
 mod bootstrap;
 mod error;
 mod metrics;
@@ -26,6 +27,7 @@ mod predictions;
 mod report;
 mod table;
 
+pub use agreement::{Agreement, AgreementLimits, Distance, Finding, LabelRows, ModelF1};
 pub use bootstrap::{Bootstrap, Interval, weighted_f1_interval};
 pub use error::EvalError;
 pub use metrics::{LabelScores, Scores, majority, score};

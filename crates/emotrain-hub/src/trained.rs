@@ -94,22 +94,33 @@ impl Trained {
         }
     }
 
+    /// The prompts of the training, if a file says what they were.
+    ///
+    /// # Errors
+    /// A contract that is damaged.
+    pub fn contract(&self) -> Result<Option<PromptContract>, HubError> {
+        let path = self.folder().join(Self::CONTRACT);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let text = emotrain_base::read_to_string(&path, limits::CONFIG)?;
+        let contract = serde_json::from_str(&text)
+            .map_err(|error| Complaint::input(format!("{}: {error}", path.display())))?;
+        Ok(Some(contract))
+    }
+
     /// Refuses prompts that differ from those of the training.
     ///
     /// # Errors
     /// A contract that is damaged or does not fit.
     pub fn check_contract(&self, present: &PromptContract, listener: &dyn Listener) -> Result<(), HubError> {
-        let path = self.folder().join(Self::CONTRACT);
-        if !path.exists() {
+        let Some(contract) = self.contract()? else {
             listener.warn(&format!(
                 "{}: not there, so prompts may differ from those of the training",
-                path.display()
+                self.folder().join(Self::CONTRACT).display()
             ));
             return Ok(());
-        }
-        let text = emotrain_base::read_to_string(&path, limits::CONFIG)?;
-        let contract: PromptContract = serde_json::from_str(&text)
-            .map_err(|error| Complaint::input(format!("{}: {error}", path.display())))?;
+        };
         Ok(contract.check(present)?)
     }
 

@@ -12,6 +12,7 @@ use std::path::Path;
 use self::config::AdapterConfig;
 use crate::config::ModelConfig;
 use crate::error::ModelError;
+use crate::float::FloatType;
 use crate::lora::LoraConfig;
 use crate::weights::{LinearModule, SafetensorsFile, linear_modules};
 
@@ -103,6 +104,15 @@ impl PeftAdapter {
 }
 
 impl PeftAdapter {
+    /// The type in which the tensors of the adapter in `folder` are stored: the shortest, if there are several.
+    ///
+    /// # Errors
+    /// A file that is missing or damaged.
+    pub fn float_type(folder: &Path) -> Result<Option<FloatType>, ModelError> {
+        let file = SafetensorsFile::open(&folder.join(TENSORS))?;
+        Ok(file.names().filter_map(|name| file.float_type(name)).min_by_key(|dtype| dtype.size()))
+    }
+
     /// The largest rank of a module.
     pub fn rank(&self) -> usize {
         self.modules.iter().map(|module| module.r).max().unwrap_or(self.lora.r)

@@ -5,6 +5,7 @@ mod bench;
 mod export;
 mod interpret;
 mod selftest;
+mod verify;
 
 use std::path::PathBuf;
 
@@ -21,6 +22,7 @@ pub(crate) use self::bench::{BenchArgs, Product};
 pub(crate) use self::export::{ExportArgs, ExportDtype, ExportFormat, QuantType, Server};
 pub(crate) use self::interpret::InterpretArgs;
 pub(crate) use self::selftest::SelftestArgs;
+pub(crate) use self::verify::VerifyArgs;
 
 const RUN_EXAMPLES: &str = "\
 Examples:
@@ -46,7 +48,7 @@ Exit codes:
   0    done
   1    a defect of emotrain
   2    the recipe or the command line is wrong
-  3    data, model files or the device cannot be used
+  3    data, model files or the device cannot be used; an export does not answer as its run
   4    training stopped at a loss or gradient that is not finite
   5    output could not be written
   129  ended by SIGHUP; a run saves its state first
@@ -105,6 +107,8 @@ pub(crate) enum Command {
     Predict(PredictArgs),
     /// Write what was trained in the forms that PEFT, transformers and servers load
     Export(ExportArgs),
+    /// Compare an export's answers with those of the run it came from
+    Verify(VerifyArgs),
     /// Fill the knowledge sources of a recipe by asking a language model
     Interpret(InterpretArgs),
     /// Build, inspect, search and extend a bank of demonstrations

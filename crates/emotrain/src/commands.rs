@@ -13,3 +13,4 @@ pub(crate) mod schema;
 pub(crate) mod selftest;
 pub(crate) mod tokenizer;
 pub(crate) mod train;
+pub(crate) mod verify;

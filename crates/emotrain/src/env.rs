@@ -68,6 +68,11 @@ pub(crate) fn now() -> f64 {
     since.map_or(0.0, |since| since.as_secs_f64())
 }
 
+/// A folder of this process for what is needed for a moment; it does not exist yet.
+pub(crate) fn scratch() -> PathBuf {
+    std::env::temp_dir().join(format!("emotrain-{}", std::process::id()))
+}
+
 /// The peak memory of this process in MiB, if the system reports it.
 pub(crate) fn peak_memory_mib() -> Option<f64> {
     let status = emotrain_base::read_to_string("/proc/self/status".as_ref(), limits::CONFIG).ok()?;

@@ -26,7 +26,7 @@ pub(crate) enum Exit {
     Defect = 1,
     /// The recipe or the command line is wrong.
     Usage = 2,
-    /// Data, model files or the device cannot be used.
+    /// Data, model files or the device cannot be used, or do not do what they should.
     Input = 3,
     /// Training stopped at a number that is not finite.
     NonFinite = 4,

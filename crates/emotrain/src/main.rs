@@ -82,6 +82,7 @@ fn dispatch(command: &Command, shell: &Shell) -> anyhow::Result<Exit> {
         Command::Eval(args) => commands::eval::run(args, shell),
         Command::Predict(args) => commands::predict::run(args, shell),
         Command::Export(args) => commands::export::run(args, shell),
+        Command::Verify(args) => commands::verify::run(args, shell),
         Command::Interpret(args) => commands::interpret::run(args, shell),
         Command::Bank { command } => commands::bank::run(command, shell),
         Command::Curriculum { command } => commands::curriculum::run(command, shell),

@@ -12,6 +12,7 @@ use emotrain_model::{Checkpoint, FloatType, GgufType, Merged, PeftAdapter, Token
 use emotrain_prompt::{PromptError, TokenizerFiles};
 
 use self::source::Source;
+pub(super) use self::source::named;
 use crate::cli::{ExportArgs, ExportDtype, ExportFormat, QuantType, Server};
 use crate::exit::Exit;
 use crate::shell::Shell;
@@ -176,7 +177,8 @@ impl Export<'_> {
     }
 }
 
-fn float_type(dtype: ExportDtype) -> FloatType {
+/// The type by its name.
+pub(super) fn float_type(dtype: ExportDtype) -> FloatType {
     match dtype {
         ExportDtype::Float32 => FloatType::F32,
         ExportDtype::Bfloat16 => FloatType::Bf16,

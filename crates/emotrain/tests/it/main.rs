@@ -25,4 +25,5 @@ mod resume;
 mod runs;
 mod server;
 mod tools;
+mod verify;
 mod workbench;

@@ -125,7 +125,7 @@ fn recipe(run: &Path) -> anyhow::Result<Recipe> {
 }
 
 /// The base that an adapter names.
-fn named(folder: &Path, base: Option<&str>) -> anyhow::Result<ModelSection> {
+pub(in crate::commands) fn named(folder: &Path, base: Option<&str>) -> anyhow::Result<ModelSection> {
     let path = folder.join(ADAPTER_CONFIG);
     let config = emotrain_base::read_to_string(&path, limits::CONFIG)?;
     let config: Value = serde_json::from_str(&config)

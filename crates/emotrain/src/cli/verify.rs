@@ -1,0 +1,58 @@
+//! The command line of `emotrain verify`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use emotrain_recipe::DeviceChoice;
+
+use super::{ExportDtype, number};
+
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Asks the run's result, the export and the base without it the same utterances of the run's validation
+file, with the run's prompts, and compares the log-probabilities of all labels. Exits with code 3 if the export does
+not answer as the run does, cannot be loaded, or has another prompt contract.
+
+Rounding errors of log-probabilities are proportional to those of the weights. --tolerance is for float32; with float16
+(11 bits of significand) 12.5 times as much is allowed, with bfloat16 (8 bits) 100 times, and 1 % of the labels may
+differ. On the CPU --dtype rounds the weights and computes in float32; a GPU computes in the type, too.
+
+Examples:
+  emotrain verify exported --run checkpoints/my-run
+  emotrain verify exported --run checkpoints/my-run --dtype bfloat16      what rounding costs in weighted F1
+  emotrain verify exported --run checkpoints/my-run --samples 500 --device cuda --json"
+)]
+pub(crate) struct VerifyArgs {
+    /// An exported adapter or model, or any in PEFT's or Hugging Face's format
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+    /// The run directory of the training that it came from
+    #[arg(long, value_name = "DIR")]
+    pub(crate) run: PathBuf,
+    /// The base model of an exported adapter, if it is not what the adapter names
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) base: Option<String>,
+    /// At most how many utterances to ask, drawn at random, always the same
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = number(1, 1_000_000))]
+    pub(crate) samples: usize,
+    /// The largest difference of a label's log-probability in float32, in nats
+    #[arg(long, value_name = "NATS", default_value_t = 1e-3, value_parser = tolerance)]
+    pub(crate) tolerance: f64,
+    /// Load the export in this type, as a server does
+    #[arg(long, value_name = "DTYPE")]
+    pub(crate) dtype: Option<ExportDtype>,
+    /// The device, in the place of the recipe's: cpu, wgpu or cuda, or one of several, as in cuda:1
+    #[arg(long, value_name = "DEVICE")]
+    pub(crate) device: Option<DeviceChoice>,
+    /// Replace a value of the run's recipe, as in data.valid=file.jsonl; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+fn tolerance(text: &str) -> Result<f64, String> {
+    let value: f64 = text.parse().map_err(|_| "expected a number, as in 1e-3".to_owned())?;
+    if value.is_finite() && value > 0.0 { Ok(value) } else { Err("expected a number above 0".to_owned()) }
+}
