@@ -11,7 +11,7 @@ use crate::rust_source::words;
 use crate::tree::{crates, files_with, read};
 
 /// A crate of the workspace and what its shipped code may depend on, the lowest level first.
-const EDGES: [(&str, u8, &[&str]); 14] = [
+const EDGES: [(&str, u8, &[&str]); 15] = [
     ("emotrain-base", 0, &[]),
     ("emotrain-recipe", 1, &["emotrain-base"]),
     ("emotrain-kernels", 1, &["emotrain-base"]),
@@ -53,6 +53,18 @@ const EDGES: [(&str, u8, &[&str]); 14] = [
         ],
     ),
     (
+        "emotrain-export",
+        5,
+        &[
+            "emotrain-train",
+            "emotrain-hub",
+            "emotrain-prompt",
+            "emotrain-model",
+            "emotrain-recipe",
+            "emotrain-base",
+        ],
+    ),
+    (
         "emotrain-prepare",
         5,
         &[
@@ -72,6 +84,7 @@ const EDGES: [(&str, u8, &[&str]); 14] = [
         6,
         &[
             "emotrain-ask",
+            "emotrain-export",
             "emotrain-prepare",
             "emotrain-hub",
             "emotrain-train",
@@ -89,7 +102,7 @@ const EDGES: [(&str, u8, &[&str]); 14] = [
 /// The crates that name burn.
 const WITH_BURN: [&str; 3] = ["emotrain-model", "emotrain-train", "emotrain"];
 /// Those that do not, but are built on one that does.
-const ABOVE_BURN: [&str; 3] = ["emotrain-hub", "emotrain-ask", "emotrain-prepare"];
+const ABOVE_BURN: [&str; 4] = ["emotrain-hub", "emotrain-ask", "emotrain-export", "emotrain-prepare"];
 
 /// The manifest of a crate under `crates/`.
 struct Manifest {

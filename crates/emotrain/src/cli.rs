@@ -19,7 +19,7 @@ pub(crate) use self::bank::{
     SearchArgs, SheetArgs,
 };
 pub(crate) use self::bench::{BenchArgs, Product};
-pub(crate) use self::export::{ExportArgs, ExportDtype, ExportFormat, QuantType, Server};
+pub(crate) use self::export::ExportArgs;
 pub(crate) use self::interpret::InterpretArgs;
 pub(crate) use self::selftest::SelftestArgs;
 pub(crate) use self::verify::VerifyArgs;

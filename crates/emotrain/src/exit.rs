@@ -8,6 +8,7 @@ use emotrain_base::{Advice, Complaint, DamagedFile, Fault, Problems, WriteError}
 use emotrain_curriculum::CurriculumError;
 use emotrain_data::DataError;
 use emotrain_eval::EvalError;
+use emotrain_export::ExportError;
 use emotrain_hub::HubError;
 use emotrain_model::ModelError;
 use emotrain_prepare::PrepareError;
@@ -111,6 +112,7 @@ fn advice<'e>(cause: &'e (dyn Error + 'static)) -> Option<&'e dyn Advice> {
         of::<HubError>,
         of::<PrepareError>,
         of::<AskError>,
+        of::<ExportError>,
         of::<TrainError>,
         of::<io::Error>,
     ];

@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use emotrain_export::{ExportFormat, Server};
+use emotrain_model::{FloatType, GgufType};
 
 #[derive(Args, Debug)]
 #[command(
@@ -24,7 +27,7 @@ pub(crate) struct ExportArgs {
     #[arg(value_name = "SOURCE")]
     pub(crate) source: PathBuf,
     /// What is written; several are separated by commas
-    #[arg(long, value_delimiter = ',', required = true, value_name = "FORMAT")]
+    #[arg(long, value_delimiter = ',', required = true, value_name = "FORMAT", value_parser = named(&ExportFormat::ALL, ExportFormat::name))]
     pub(crate) format: Vec<ExportFormat>,
     /// The folder to write, which must not exist or be empty
     #[arg(long, short, value_name = "DIR")]
@@ -33,74 +36,38 @@ pub(crate) struct ExportArgs {
     #[arg(long, value_name = "MODEL")]
     pub(crate) base: Option<String>,
     /// The type of the weights [default: of an adapter float32, of a model that of the base]
-    #[arg(long, value_name = "DTYPE")]
-    pub(crate) dtype: Option<ExportDtype>,
+    #[arg(long, value_name = "DTYPE", value_parser = dtype())]
+    pub(crate) dtype: Option<FloatType>,
     /// The type of a GGUF model's matrices; embeddings and head have at least 8 bits
-    #[arg(long, value_name = "TYPE", default_value = "f16")]
-    pub(crate) gguf_type: QuantType,
+    #[arg(long, value_name = "TYPE", default_value = "f16", value_parser = gguf_type())]
+    pub(crate) gguf_type: GgufType,
     /// Bytes of tensors in one file of a model
     #[arg(long, value_name = "BYTES", default_value = "5GB", value_parser = size)]
     pub(crate) max_shard_size: usize,
     /// Servers whose limits are checked and whose commands serve.md has; several are separated by commas
-    #[arg(long = "for", value_delimiter = ',', value_name = "SERVER")]
+    #[arg(long = "for", value_delimiter = ',', value_name = "SERVER", value_parser = named(&Server::ALL, Server::name))]
     pub(crate) servers: Vec<Server>,
 }
 
-/// What can be written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ExportFormat {
-    /// An adapter in PEFT's format
-    Peft,
-    /// A whole model in Hugging Face's format
-    Merged,
-    /// An adapter for llama.cpp
-    GgufLora,
-    /// A whole model for llama.cpp
-    Gguf,
+/// One of several values by its name.
+fn named<T: Copy + Send + Sync + 'static>(
+    values: &'static [T],
+    name: fn(T) -> &'static str,
+) -> impl TypedValueParser<Value = T> {
+    let names = PossibleValuesParser::new(values.iter().map(|value| name(*value)));
+    names.map(move |text| {
+        let found = values.iter().find(|value| name(**value) == text);
+        *found.expect("the parser lets through these names alone")
+    })
 }
 
-impl ExportFormat {
-    /// The name on the command line, and of the folder where there are several.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Peft => "peft",
-            Self::Merged => "merged",
-            Self::GgufLora => "gguf-lora",
-            Self::Gguf => "gguf",
-        }
-    }
+/// The types of weights by name.
+pub(super) fn dtype() -> impl TypedValueParser<Value = FloatType> {
+    named(&[FloatType::F32, FloatType::Bf16, FloatType::F16], FloatType::torch_name)
 }
 
-/// The type of exported weights.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ExportDtype {
-    Float32,
-    Bfloat16,
-    Float16,
-}
-
-/// A server that an export is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Server {
-    Vllm,
-    Tgi,
-    Sglang,
-    Peft,
-    #[value(name = "llama.cpp")]
-    LlamaCpp,
-    Ollama,
-}
-
-/// The type of a GGUF model's matrices.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum QuantType {
-    F32,
-    F16,
-    Bf16,
-    #[value(name = "q8_0")]
-    Q80,
-    #[value(name = "q4_k")]
-    Q4K,
+fn gguf_type() -> impl TypedValueParser<Value = GgufType> {
+    named(&GgufType::ALL, GgufType::name)
 }
 
 /// A number of bytes, with a unit of a thousand (`GB`) or of 1,024 (`GiB`).

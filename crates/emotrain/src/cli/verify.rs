@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 use emotrain_recipe::DeviceChoice;
 
-use super::{ExportDtype, number};
+use emotrain_model::FloatType;
+
+use super::export::dtype;
+use super::number;
 
 #[derive(Args, Debug)]
 #[command(
@@ -39,8 +42,8 @@ pub(crate) struct VerifyArgs {
     #[arg(long, value_name = "NATS", default_value_t = 1e-3, value_parser = tolerance)]
     pub(crate) tolerance: f64,
     /// Load the export in this type, as a server does
-    #[arg(long, value_name = "DTYPE")]
-    pub(crate) dtype: Option<ExportDtype>,
+    #[arg(long, value_name = "DTYPE", value_parser = dtype())]
+    pub(crate) dtype: Option<FloatType>,
     /// The device, in the place of the recipe's: cpu, wgpu or cuda, or one of several, as in cuda:1
     #[arg(long, value_name = "DEVICE")]
     pub(crate) device: Option<DeviceChoice>,

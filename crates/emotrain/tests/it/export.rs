@@ -59,6 +59,23 @@ fn exports_answer_as_the_run_does() {
 }
 
 #[test]
+fn a_gguf_model_answers_as_the_run_does() {
+    let bench = trained();
+    let options = ["--format", "gguf,gguf-lora", "--gguf-type", "f32", "--for", "llama.cpp,ollama"];
+    export(&bench, "run", "exported", &options).done();
+    let expected = scores(&bench, &["--run", "run"]);
+    let model = "model.model_name_or_path=exported/gguf/model.gguf";
+    let ours = scores(&bench, &["--set", model]);
+    let furthest = ours.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    assert!(furthest < 1e-3, "{furthest}");
+    assert!(bench.read("exported/gguf/Modelfile").starts_with("FROM ./model.gguf"));
+    assert!(bench.read("exported/gguf-lora/serve.md").contains("--lora adapter.gguf"));
+    assert!(fs_err::read(bench.path("exported/gguf-lora/adapter.gguf")).unwrap().starts_with(b"GGUF"));
+    let said = export(&bench, "run", "other", &["--format", "peft", "--for", "ollama"]);
+    assert!(said.code == 2 && said.err.contains("--format gguf"), "{}", said.err);
+}
+
+#[test]
 fn a_step_and_another_type_can_be_exported() {
     let bench = trained();
     export(&bench, "run/step-000008", "step", &["--format", "peft"]).done();

@@ -39,6 +39,20 @@ pub enum GgufType {
 }
 
 impl GgufType {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::F32, Self::F16, Self::Bf16, Self::Q8_0, Self::Q4K];
+
+    /// The name, as llama.cpp has it but in small letters.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+            Self::Bf16 => "bf16",
+            Self::Q8_0 => "q8_0",
+            Self::Q4K => "q4_k",
+        }
+    }
+
     /// `general.file_type` (`llama_ftype` of llama.cpp).
     fn file_type(self) -> u32 {
         match self {

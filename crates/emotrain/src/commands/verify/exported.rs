@@ -1,6 +1,7 @@
 //! The export under test: loaded as those load it who use it.
 
 use emotrain_base::{Advice, Complaint, Fault, Silent, Stage, with_causes};
+use emotrain_export::named;
 use emotrain_hub::{Base, Hub, HubError, Trained};
 use emotrain_model::device::{self, OpenDevice};
 use emotrain_model::{CausalLm, Checkpoint, FloatType, Merged, ModelError, PeftAdapter, write_model};
@@ -10,8 +11,7 @@ use emotrain_recipe::{Dtype, ModelSection, Recipe};
 use emotrain_train::{Scored, TrainError};
 
 use super::Asked;
-use crate::cli::{ExportDtype, VerifyArgs};
-use crate::commands::export::{float_type, named};
+use crate::cli::VerifyArgs;
 use crate::env;
 use crate::shell::Shell;
 
@@ -62,7 +62,7 @@ impl Exported {
     pub(super) fn answer(
         &self,
         asked: &Asked<'_>,
-        dtype: Option<ExportDtype>,
+        dtype: Option<FloatType>,
         on: &OpenDevice,
     ) -> anyhow::Result<(Vec<Scored>, i32)> {
         let hub = asked.shell.hub();
@@ -72,7 +72,6 @@ impl Exported {
             Trained::Model(_) => checkpoint.float_type(),
             Trained::Adapter(folder) => PeftAdapter::float_type(folder)?,
         };
-        let dtype = dtype.map(float_type);
         let computed = FloatType::from(asked.recipe.model.dtype);
         let bits = [stored, dtype, Some(computed)].into_iter().flatten().map(significand).min().unwrap_or(24);
         // A GPU rounds products of float32 to TF32, which has the significand of float16.

@@ -5,7 +5,8 @@ use std::fmt::Write;
 use emotrain_base::Complaint;
 use emotrain_model::{ModelConfig, PeftAdapter};
 
-use crate::cli::{ExportFormat, Server};
+use crate::error::ExportError;
+use crate::format::{ExportFormat, Server};
 
 /// The ranks that vLLM takes (`vllm/config/lora.py`, `MaxLoRARanks`); an adapter of another rank needs the next one.
 const VLLM_RANKS: [usize; 9] = [1, 8, 16, 32, 64, 128, 256, 320, 512];
@@ -14,11 +15,11 @@ const VLLM_RANKS: [usize; 9] = [1, 8, 16, 32, 64, 128, 256, 320, 512];
 const TGI_MODULES: [&str; 7] = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
 
 /// The files of the GGUF formats.
-pub(super) const GGUF: &str = "model.gguf";
-pub(super) const GGUF_LORA: &str = "adapter.gguf";
+pub(crate) const GGUF: &str = "model.gguf";
+pub(crate) const GGUF_LORA: &str = "adapter.gguf";
 
 /// Whether a server takes one rank and one scale for all modules.
-pub(super) fn wants_one_rank(server: Server) -> bool {
+pub(crate) fn wants_one_rank(server: Server) -> bool {
     match server {
         Server::Vllm | Server::Tgi | Server::Sglang => true,
         Server::Peft | Server::LlamaCpp | Server::Ollama => false,
@@ -29,15 +30,14 @@ pub(super) fn wants_one_rank(server: Server) -> bool {
 ///
 /// # Errors
 /// The limit that is exceeded, with the way around it.
-pub(super) fn check(
+pub(crate) fn check(
     server: Server,
     formats: &[ExportFormat],
     adapter: Option<&PeftAdapter>,
     model: &ModelConfig,
-) -> anyhow::Result<()> {
+) -> Result<(), ExportError> {
     let needs_gguf = matches!(server, Server::LlamaCpp | Server::Ollama);
-    let is_gguf = |format: &ExportFormat| matches!(format, ExportFormat::Gguf | ExportFormat::GgufLora);
-    if !formats.iter().any(|format| is_gguf(format) == needs_gguf) {
+    if !formats.iter().any(|format| format.is_gguf() == needs_gguf) {
         let (name, format) = if needs_gguf { ("it", "gguf") } else { ("it", "merged") };
         let message = format!("--for: no --format is one that {} loads", named(server));
         return Err(Complaint::usage(message).hint(format!("for {name} add --format {format}")).into());
@@ -68,7 +68,7 @@ pub(super) fn check(
 }
 
 /// The text of `serve.md`.
-pub(super) fn guide(servers: &[Server], format: ExportFormat, base: &str, rank: Option<usize>) -> String {
+pub(crate) fn guide(servers: &[Server], format: ExportFormat, base: &str, rank: Option<usize>) -> String {
     let mut text =
         "# Serving\n\nPrompts must be those of the training: `prompt_contract.json` has the template, the \
 labels as tokens, and an example as text and as token ids.\n"
@@ -109,7 +109,7 @@ fn named(server: Server) -> &'static str {
 }
 
 /// Ollama's `Modelfile`; the chat template is in the model.
-pub(super) fn modelfile() -> String {
+pub(crate) fn modelfile() -> String {
     format!("FROM ./{GGUF}\nPARAMETER temperature 0\n")
 }
 

@@ -9,20 +9,30 @@ use emotrain_recipe::{DeviceChoice, Dtype, ModelInit, ModelSection, Recipe};
 use emotrain_train::{RunRecord, RunReport};
 use serde_json::Value;
 
+use crate::error::ExportError;
+
 const RECIPE: &str = "recipe.toml";
 const ADAPTER_CONFIG: &str = "adapter_config.json";
 /// The trained parameters of a saved step.
 const PARAMETERS: &str = "parameters.safetensors";
 
 /// Something trained.
-pub(super) struct Source {
+pub struct Source {
     trained: Trained,
     /// A saved step, whose tensors stand for those of the adapter.
     step: Option<PathBuf>,
     /// The folder of the run, where it came from one.
     run: Option<PathBuf>,
     /// Its base; of a model that was trained as a whole, the model itself.
-    pub(super) base: ModelSection,
+    base: ModelSection,
+}
+
+/// What a run has written of itself, as far as it is there.
+#[derive(Default)]
+pub(crate) struct Records {
+    pub(crate) recipe: Option<Recipe>,
+    pub(crate) run: Option<RunRecord>,
+    pub(crate) report: Option<RunReport>,
 }
 
 impl Source {
@@ -31,7 +41,7 @@ impl Source {
     ///
     /// # Errors
     /// A folder that holds nothing trained, or a file in it that is damaged.
-    pub(super) fn find(place: &Path, base: Option<&str>) -> anyhow::Result<Self> {
+    pub fn find(place: &Path, base: Option<&str>) -> Result<Self, ExportError> {
         let is_run = |folder: &Path| folder.join(RECIPE).is_file();
         let parent = place.parent().filter(|parent| is_run(parent)).map(Path::to_path_buf);
         let is_step = place.join(PARAMETERS).is_file();
@@ -64,11 +74,21 @@ impl Source {
         Ok(Self { trained, step: is_step.then(|| place.to_path_buf()), run, base: section })
     }
 
+    /// Its base; of a model that was trained as a whole, the model itself.
+    pub fn base(&self) -> &ModelSection {
+        &self.base
+    }
+
+    /// Where it is.
+    pub(crate) fn place(&self) -> &Path {
+        self.step.as_deref().unwrap_or(self.trained.folder())
+    }
+
     /// The adapter, if it is one.
     ///
     /// # Errors
     /// An adapter that is damaged or for another model.
-    pub(super) fn adapter(&self, model: &ModelConfig) -> anyhow::Result<Option<PeftAdapter>> {
+    pub(crate) fn adapter(&self, model: &ModelConfig) -> Result<Option<PeftAdapter>, ExportError> {
         let Trained::Adapter(folder) = &self.trained else { return Ok(None) };
         Ok(Some(match &self.step {
             Some(step) => PeftAdapter::read(&folder.join(ADAPTER_CONFIG), &step.join(PARAMETERS), "", model)?,
@@ -80,7 +100,7 @@ impl Source {
     ///
     /// # Errors
     /// A file that cannot be read.
-    pub(super) fn contract(&self) -> anyhow::Result<Option<String>> {
+    pub(crate) fn contract(&self) -> Result<Option<String>, ExportError> {
         let path = self.trained.folder().join(Trained::CONTRACT);
         if !path.exists() {
             return Ok(None);
@@ -92,25 +112,24 @@ impl Source {
     ///
     /// # Errors
     /// A file that is damaged.
-    pub(super) fn records(&self) -> anyhow::Result<(Option<Recipe>, Option<RunRecord>, Option<RunReport>)> {
-        let Some(run) = &self.run else { return Ok((None, None, None)) };
+    pub(crate) fn records(&self) -> Result<Records, ExportError> {
+        let Some(run) = &self.run else { return Ok(Records::default()) };
         let there = |name: &str| Some(run.join(name)).filter(|path| path.exists());
         // The scores are those of the whole training, not of a step of it.
         let report = there(RunReport::FILE).filter(|_| self.step.is_none());
-        Ok((
-            Some(recipe(run)?),
-            there(RunRecord::FILE).map(|path| RunRecord::read(&path)).transpose()?,
-            report.map(|path| RunReport::read(&path)).transpose()?,
-        ))
+        Ok(Records {
+            recipe: Some(recipe(run)?),
+            run: there(RunRecord::FILE).map(|path| RunRecord::read(&path)).transpose()?,
+            report: report.map(|path| RunReport::read(&path)).transpose()?,
+        })
     }
 
     /// A warning if the base has other weights than the training had.
     ///
     /// # Errors
     /// Weights that cannot be read.
-    pub(super) fn other_weights(&self, base: &Checkpoint) -> anyhow::Result<Option<String>> {
-        let (_, record, _) = self.records()?;
-        let trained = record.and_then(|record| record.model.sha256);
+    pub fn other_weights(&self, base: &Checkpoint) -> Result<Option<String>, ExportError> {
+        let trained = self.records()?.run.and_then(|run| run.model.sha256);
         let (Some(expected), Trained::Adapter(_)) = (trained, &self.trained) else { return Ok(None) };
         let found = base.sha256()?;
         Ok((found != expected).then(|| {
@@ -120,12 +139,15 @@ impl Source {
     }
 }
 
-fn recipe(run: &Path) -> anyhow::Result<Recipe> {
+fn recipe(run: &Path) -> Result<Recipe, ExportError> {
     Ok(emotrain_recipe::load(&run.join(RECIPE), &[])?)
 }
 
-/// The base that an adapter names.
-pub(in crate::commands) fn named(folder: &Path, base: Option<&str>) -> anyhow::Result<ModelSection> {
+/// The base that the adapter in `folder` names, or `base` in its place.
+///
+/// # Errors
+/// An `adapter_config.json` that is damaged, or that names no base where `base` is `None`.
+pub fn named(folder: &Path, base: Option<&str>) -> Result<ModelSection, ExportError> {
     let path = folder.join(ADAPTER_CONFIG);
     let config = emotrain_base::read_to_string(&path, limits::CONFIG)?;
     let config: Value = serde_json::from_str(&config)

@@ -6,20 +6,21 @@ use emotrain_hub::Base;
 use emotrain_model::Checkpoint;
 use emotrain_train::{EvalResult, RunRecord};
 
-use super::source::Source;
-use crate::cli::ExportFormat;
+use crate::error::ExportError;
+use crate::format::ExportFormat;
+use crate::source::{Records, Source};
 
 /// The text of `README.md`, with the metadata that model hubs read.
 ///
 /// # Errors
 /// A record of the run that is damaged.
-pub(super) fn text(
+pub(crate) fn text(
     source: &Source,
     base: &Base,
     checkpoint: &Checkpoint,
     format: ExportFormat,
-) -> anyhow::Result<String> {
-    let (recipe, record, report) = source.records()?;
+) -> Result<String, ExportError> {
+    let Records { recipe, run: record, report } = source.records()?;
     let name = base.named().name;
     let library = match format {
         ExportFormat::Peft => "peft",

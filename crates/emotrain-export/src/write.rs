@@ -1,0 +1,186 @@
+//! Writing an export.
+
+use std::path::Path;
+
+use emotrain_base::{Complaint, Listener, Stage};
+use emotrain_hub::{Base, HubError, Trained};
+use emotrain_model::{Checkpoint, FloatType, GgufType, Merged, PeftAdapter, TokenizerSource, write_model};
+use emotrain_prompt::{ChatTokenizer, PromptError, TokenizerFiles};
+
+use crate::error::ExportError;
+use crate::format::{ExportFormat, Server};
+use crate::source::Source;
+use crate::{card, serve};
+
+/// How something is written.
+#[derive(Clone, Debug)]
+pub struct ExportOptions {
+    /// The forms.
+    pub formats: Vec<ExportFormat>,
+    /// The programs that it is for, whose limits are checked.
+    pub servers: Vec<Server>,
+    /// The type of weights in PEFT's and Hugging Face's forms; `None` for float32 in adapters, the base's in models.
+    pub dtype: Option<FloatType>,
+    /// The type of matrices in models for llama.cpp.
+    pub gguf_type: GgufType,
+    /// Bytes of tensors in one file of a model in Hugging Face's form.
+    pub max_shard_size: usize,
+}
+
+/// What is written, and of what.
+pub struct Export<'a> {
+    options: &'a ExportOptions,
+    source: &'a Source,
+    base: &'a Base,
+    checkpoint: &'a Checkpoint,
+    /// `None` of a model that was trained as a whole.
+    adapter: Option<PeftAdapter>,
+}
+
+impl<'a> Export<'a> {
+    /// An export of `source`, whose base is `base` with these weights. What cannot be written, or would not be loaded, is
+    /// refused before anything is written.
+    ///
+    /// # Errors
+    /// An adapter that is damaged or for another base; a format that the source does not have; a limit of a server.
+    pub fn new(
+        options: &'a ExportOptions,
+        source: &'a Source,
+        base: &'a Base,
+        checkpoint: &'a Checkpoint,
+    ) -> Result<Self, ExportError> {
+        let adapter = source.adapter(checkpoint.config())?;
+        let export = Self { options, source, base, checkpoint, adapter };
+        export.check()?;
+        Ok(export)
+    }
+
+    fn check(&self) -> Result<(), ExportError> {
+        let formats = &self.options.formats;
+        if self.adapter.is_none() && formats.iter().any(|format| format.is_of_adapters()) {
+            let place = self.source.place().display();
+            let message = format!("{place}: a whole model was trained, there is no adapter");
+            return Err(Complaint::usage(message).hint("export it with --format merged").into());
+        }
+        if formats.contains(&ExportFormat::Merged) {
+            self.model_dtype()?;
+        }
+        for server in &self.options.servers {
+            serve::check(*server, formats, self.adapter.as_ref(), self.checkpoint.config())?;
+        }
+        Ok(())
+    }
+
+    /// The type of a model's weights: as asked, or the base's.
+    fn model_dtype(&self) -> Result<FloatType, ExportError> {
+        let stated = self.options.dtype.or_else(|| self.checkpoint.float_type());
+        stated.ok_or_else(|| {
+            let message = format!("{}: its weights are quantised", self.checkpoint.path().display());
+            Complaint::usage(message).hint("say with --dtype what a merged model's weights are to be").into()
+        })
+    }
+
+    /// Writes one form into the folder `folder`, with its model card, the commands of servers and the prompt contract.
+    ///
+    /// # Errors
+    /// Weights that cannot be read, a folder that cannot be written; then nothing was.
+    pub fn write(
+        &self,
+        format: ExportFormat,
+        folder: &Path,
+        listener: &dyn Listener,
+    ) -> Result<(), ExportError> {
+        let stage = Stage::open(folder)?;
+        let adapter = self.adapter.clone();
+        let plain = self.options.servers.iter().any(|server| serve::wants_one_rank(*server));
+        let adapter = if plain { adapter.map(PeftAdapter::uniform) } else { adapter };
+        self.weights(format, adapter.as_ref(), stage.folder(), listener)?;
+        if let Some(contract) = self.source.contract()? {
+            stage.write(Trained::CONTRACT, contract.as_bytes())?;
+        }
+        let card = card::text(self.source, self.base, self.checkpoint, format)?;
+        stage.write("README.md", card.as_bytes())?;
+        let rank = adapter.as_ref().map(PeftAdapter::rank);
+        let guide = serve::guide(&self.options.servers, format, self.base.named().name, rank);
+        stage.write("serve.md", guide.as_bytes())?;
+        Ok(stage.publish()?)
+    }
+
+    /// Writes weights, and what belongs to them, into `folder`.
+    fn weights(
+        &self,
+        format: ExportFormat,
+        adapter: Option<&PeftAdapter>,
+        folder: &Path,
+        listener: &dyn Listener,
+    ) -> Result<(), ExportError> {
+        let (model, name) = (self.checkpoint.config(), short(self.base.named().name));
+        let merged = Merged::new(self.checkpoint, adapter);
+        match (format, adapter) {
+            (ExportFormat::Peft, Some(adapter)) => {
+                let dtype = self.options.dtype.unwrap_or(FloatType::F32);
+                adapter.save(folder, model, self.base.named(), dtype)?;
+            }
+            (ExportFormat::GgufLora, Some(adapter)) => {
+                adapter.write_gguf(&folder.join(serve::GGUF_LORA), model, name)?;
+            }
+            (ExportFormat::Gguf, _) => {
+                let tokenizer = self.tokenizer(listener)?.map(source).transpose()?;
+                let kind = self.options.gguf_type;
+                merged.write_gguf(&folder.join(serve::GGUF), name, tokenizer.as_ref(), kind)?;
+                if self.options.servers.contains(&Server::Ollama) {
+                    emotrain_base::write_atomic(&folder.join("Modelfile"), serve::modelfile().as_bytes())?;
+                }
+            }
+            (ExportFormat::Merged | ExportFormat::Peft | ExportFormat::GgufLora, _) => {
+                write_model(&merged, folder, self.model_dtype()?, self.options.max_shard_size)?;
+                for (name, text) in self.companions(listener)? {
+                    emotrain_base::write_atomic(&folder.join(name), text.as_bytes())?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The base's tokenizer; a base without one is reported.
+    fn tokenizer(&self, listener: &dyn Listener) -> Result<Option<TokenizerFiles>, ExportError> {
+        match self.base.tokenizer() {
+            Err(HubError::Prompt(PromptError::NoTokenizer(origin))) => {
+                listener.warn(&format!("{origin}: has no tokenizer, so what is exported has none"));
+                Ok(None)
+            }
+            files => Ok(Some(files?)),
+        }
+    }
+
+    /// The tokenizer's files and the generation settings of the base, by name.
+    fn companions(&self, listener: &dyn Listener) -> Result<Vec<(&'static str, String)>, ExportError> {
+        let Some(files) = self.tokenizer(listener)? else { return Ok(Vec::new()) };
+        let TokenizerFiles { tokenizer_json, tokenizer_config_json, chat_template, .. } = files.clone();
+        let TokenizerFiles { special_tokens_map_json, added_tokens_json, .. } = files;
+        let files = [
+            ("tokenizer.json", Some(tokenizer_json)),
+            ("tokenizer_config.json", tokenizer_config_json),
+            ("special_tokens_map.json", special_tokens_map_json),
+            ("added_tokens.json", added_tokens_json),
+            ("chat_template.jinja", chat_template),
+            ("generation_config.json", self.base.generation_config()?),
+        ];
+        Ok(files.into_iter().filter_map(|(name, text)| Some((name, text?))).collect())
+    }
+}
+
+/// A tokenizer with its chat template, wherever that is.
+fn source(files: TokenizerFiles) -> Result<TokenizerSource, ExportError> {
+    let tokenizer = ChatTokenizer::new(files.clone()).map_err(HubError::from)?;
+    Ok(TokenizerSource {
+        tokenizer_json: files.tokenizer_json,
+        tokenizer_config_json: files.tokenizer_config_json.unwrap_or_else(|| "{}".to_owned()),
+        chat_template: tokenizer.chat_template().map(str::to_owned),
+    })
+}
+
+/// The last part of a model's name or path.
+fn short(name: &str) -> &str {
+    name.trim_end_matches('/').rsplit('/').next().unwrap_or(name)
+}
