@@ -33,6 +33,7 @@ mod output;
 pub mod random;
 mod read;
 mod tried;
+mod words;
 
 pub use advice::{Advice, Complaint, Fault, Problems, with_causes};
 pub use caught::{caught, is_caught};
@@ -45,3 +46,4 @@ pub use manifest::{MANIFEST, Verified, verify};
 pub use output::{Output, write_atomic};
 pub use read::{Limit, limits, long_line, open, read, read_to_string};
 pub use tried::tried;
+pub use words::{nearest, typing_errors};

@@ -120,11 +120,7 @@ impl Wheel {
     }
 
     fn nearest(&self, wrong: &str) -> Option<&str> {
-        let wrong = folded(wrong);
-        let distances =
-            self.places.keys().map(|known| (strsim::damerau_levenshtein(&wrong, known), known.as_str()));
-        let (distance, known) = distances.min()?;
-        (distance * 3 <= wrong.chars().count().max(known.chars().count())).then_some(known)
+        emotrain_base::nearest(&folded(wrong), self.places.keys().map(String::as_str))
     }
 }
 

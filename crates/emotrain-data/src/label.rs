@@ -220,14 +220,11 @@ impl LabelSet {
     /// The label whose name or alias is most similar to a misspelling, if any is similar; for hints.
     pub fn nearest(&self, misspelling: &str) -> Option<&str> {
         let wrong = normalise(misspelling);
-        let (_, label) = self
-            .spellings
-            .iter()
-            .map(|(known, label)| (strsim::damerau_levenshtein(&wrong, known), known, label))
-            .filter(|(distance, known, _)| distance * 3 <= wrong.chars().count().max(known.chars().count()))
-            .map(|(distance, _, label)| (distance, *label))
-            .min()?;
-        Some(self.name(label))
+        let mut known: Vec<(Label, &str)> =
+            self.spellings.iter().map(|(spelling, label)| (*label, spelling.as_str())).collect();
+        known.sort_unstable();
+        let near = emotrain_base::nearest(&wrong, known.iter().map(|(_, spelling)| *spelling))?;
+        Some(self.name(self.spellings[near]))
     }
 }
 

@@ -320,11 +320,5 @@ fn templates(names: &[&str], meant: Option<&str>) -> String {
 
 /// The candidate most similar to `name`, unless all are too different.
 pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let name = name.to_lowercase();
-    candidates
-        .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(&name, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= 1 + candidate.len() / 4)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
+    emotrain_base::nearest(&name.to_lowercase(), candidates)
 }

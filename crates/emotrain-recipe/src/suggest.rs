@@ -1,5 +1,6 @@
 //! "Did you mean …?": the known names most similar to an unknown one.
 
+use emotrain_base::typing_errors;
 use unicode_normalization::UnicodeNormalization as _;
 
 /// At most this many names are suggested.
@@ -13,7 +14,7 @@ pub(crate) fn nearest<'c>(written: &str, candidates: impl IntoIterator<Item = &'
     let written = folded(written);
     let candidates: Vec<_> = candidates.into_iter().collect();
     let allowed = (written.chars().count() / 3).max(1);
-    let distance = |candidate: &str| strsim::damerau_levenshtein(&written, &folded(candidate));
+    let distance = |candidate: &str| typing_errors(&written, &folded(candidate));
     let least = candidates.iter().map(|candidate| distance(candidate)).min();
     let mut found: Vec<_> = match least {
         Some(least) if least <= allowed => {

@@ -102,8 +102,8 @@ fn parse(mut words: Vec<OsString>) -> Result<Cli, clap::Error> {
     if let Some(first) =
         first.filter(|word| *word != "help" && !commands.iter().any(|command| command == word))
     {
-        let close = |command: &&String| strsim::damerau_levenshtein(command, &first) <= 2;
-        if let Some(meant) = commands.iter().find(close).filter(|_| !Path::new(&*first).exists()) {
+        let meant = emotrain_base::nearest(&first, commands.iter().map(String::as_str));
+        if let Some(meant) = meant.filter(|_| !Path::new(&*first).exists()) {
             let message =
                 format!("no command and no recipe '{first}'\n\n  tip: a similar command exists: '{meant}'");
             return Err(program.error(ErrorKind::InvalidSubcommand, message));

@@ -136,10 +136,10 @@ fn missing(header: &StringRecord, column: &'static str, form: &Form) -> DataProb
 /// The most similar name in the header, if it is a misspelling and not another column.
 fn nearest(header: &StringRecord, column: &str, form: &Form) -> Option<String> {
     let is_other = |name: &str| [TEXT, SPEAKER, EMOTION, NUMBER].contains(&name) || form.key.contains(&name);
-    let distance = |name: &str| strsim::damerau_levenshtein(&name.to_lowercase(), &column.to_lowercase());
-    let near = header.iter().map(str::trim).filter(|name| distance(name) * 3 <= column.len());
-    let near = near.filter(|name| !is_other(name));
-    near.min_by_key(|name| distance(name)).map(str::to_owned)
+    let candidates = header.iter().map(str::trim).filter(|name| !is_other(name));
+    let lower: Vec<(String, &str)> = candidates.map(|name| (name.to_lowercase(), name)).collect();
+    let near = emotrain_base::nearest(&column.to_lowercase(), lower.iter().map(|(lower, _)| lower.as_str()))?;
+    lower.iter().find(|(lower, _)| lower == near).map(|(_, name)| (*name).to_owned())
 }
 
 /// An integer without the fraction that spreadsheets and pandas add: `3` for `3.0`.
