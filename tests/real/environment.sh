@@ -7,8 +7,9 @@ place="$cache/$(sha256sum requirements.txt | cut -c1-16)"
 if [[ ! -e "$place/complete" ]]; then
   rm -rf "$place"
   mkdir -p "$cache"
-  python3 -m venv "$place" >&2
-  "$place/bin/pip" install --quiet --disable-pip-version-check -r requirements.txt >&2
+  # Debian has pip and venv in packages of their own, and venv needs the latter to bring the former.
+  python3 -m venv --without-pip "$place" >&2
+  python3 -m pip --python "$place/bin/python" install --quiet --disable-pip-version-check -r requirements.txt >&2
   touch "$place/complete"
 fi
 echo "$place/bin/python"
