@@ -12,7 +12,7 @@
 //!             [eval]\nload_best_model_at_end = false\nbaseline = false\n\
 //!             [interpret]\nmodel = \"Qwen3-14B\"\n";
 //! let recipe = emotrain_recipe::parse(text, "a.toml".as_ref(), &[])?;
-//! let who = emotrain_ask::named(&recipe.interpret).unwrap();
+//! let who = emotrain_ask::named(&recipe.interpret).expect("the recipe names a model");
 //! assert_eq!((who.provider.as_str(), who.model.as_str()), ("openai", "Qwen3-14B"));
 //! # Ok::<(), emotrain_recipe::RecipeError>(())
 //! ```

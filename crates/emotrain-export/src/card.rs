@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use emotrain_hub::Base;
 use emotrain_model::Checkpoint;
+use emotrain_recipe::{Exclude, Recipe, RetrievalSection};
 use emotrain_train::{EvalResult, RunRecord};
 
 use crate::error::ExportError;
@@ -21,7 +22,7 @@ pub(crate) fn text(
     format: ExportFormat,
 ) -> Result<String, ExportError> {
     let Records { recipe, run: record, report } = source.records()?;
-    let name = base.named().name;
+    let name = source.began_with();
     let library = match format {
         ExportFormat::Peft => "peft",
         ExportFormat::Merged => "transformers",
@@ -38,7 +39,7 @@ too: read it there.\n",
         checkpoint.config().num_hidden_layers,
     );
     if let Some(record) = &record {
-        data(&mut card, record);
+        data(&mut card, record, recipe.as_ref());
     }
     if let Some(report) = &report {
         card += "\n## Scores\n\n| split | weighted F1 | 95 % interval | macro F1 | accuracy | utterances |\n| --- | --- | --- | --- | --- | --- |\n";
@@ -58,7 +59,7 @@ Labels of people disagree often. Not for decisions about persons.\n";
     Ok(card)
 }
 
-fn data(card: &mut String, record: &RunRecord) {
+fn data(card: &mut String, record: &RunRecord, recipe: Option<&Recipe>) {
     *card += "\n## Data\n\n| split | file | sha256 | samples |\n| --- | --- | --- | --- |\n";
     for (split, data) in &record.data {
         let file = data.path.file_name().unwrap_or_default().to_string_lossy();
@@ -67,11 +68,22 @@ fn data(card: &mut String, record: &RunRecord) {
     if let Some(bank) = &record.retrieval {
         let _ = writeln!(
             card,
-            "\nPrompts show demonstrations of a bank (`{}`), found by {}. A demonstration with the text of the utterance \
-itself is never shown, and none from the same dialogue.",
-            bank.sha256, bank.engine
+            "\nPrompts show demonstrations of a bank (`{}`), found by {}.{}",
+            bank.sha256,
+            bank.engine,
+            recipe.map_or_else(String::new, |recipe| kept_out(&recipe.retrieval)),
         );
     }
+}
+
+/// What the leakage guard has kept out of prompts.
+fn kept_out(retrieval: &RetrievalSection) -> String {
+    let own = match retrieval.exclude {
+        Exclude::Dialogue => " Never shown for an utterance: demonstrations of its own dialogue",
+        Exclude::Utterance => " Never shown for an utterance: the utterance itself",
+    };
+    let same = if retrieval.exclude_same_text { ", and those with the same text." } else { "." };
+    format!("{own}{same}")
 }
 
 fn row(card: &mut String, result: &EvalResult) {

@@ -9,7 +9,7 @@
 //! use emotrain_export::Source;
 //!
 //! let error = Source::find("runs/nowhere".as_ref(), None).err().expect("nothing is there");
-//! assert_eq!(error.to_string(), "runs/nowhere: holds neither adapter_config.json nor config.json");
+//! assert_eq!(error.to_string(), "runs/nowhere: no such folder");
 //! ```
 
 mod card;

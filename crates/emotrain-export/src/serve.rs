@@ -38,9 +38,9 @@ pub(crate) fn check(
 ) -> Result<(), ExportError> {
     let needs_gguf = matches!(server, Server::LlamaCpp | Server::Ollama);
     if !formats.iter().any(|format| format.is_gguf() == needs_gguf) {
-        let (name, format) = if needs_gguf { ("it", "gguf") } else { ("it", "merged") };
-        let message = format!("--for: no --format is one that {} loads", named(server));
-        return Err(Complaint::usage(message).hint(format!("for {name} add --format {format}")).into());
+        let format = if needs_gguf { ExportFormat::Gguf } else { ExportFormat::Merged };
+        let message = format!("--for {}: it loads none of the formats asked for", server.name());
+        return Err(Complaint::usage(message).hint(format!("add {} to --format", format.name())).into());
     }
     let Some(adapter) = adapter.filter(|_| formats.contains(&ExportFormat::Peft)) else { return Ok(()) };
     let refuse = |message: String| {
@@ -96,7 +96,7 @@ labels as tokens, and an example as text and as token ids.\n"
     text
 }
 
-/// What a person calls it.
+/// What it calls itself.
 fn named(server: Server) -> &'static str {
     match server {
         Server::Vllm => "vLLM",
@@ -142,13 +142,13 @@ fn with_adapter(server: Server, base: &str, rank: usize) -> (&'static str, Strin
             )),
         ),
         Server::Sglang => (
-            "SGLang",
+            named(server),
             console(&format!(
                 "python -m sglang.launch_server --model-path {base} --max-lora-rank {rank} --lora-paths emotion=$PWD"
             )),
         ),
         Server::Tgi => (
-            "TGI",
+            named(server),
             console(&format!("LORA_ADAPTERS=emotion=$PWD text-generation-launcher --model-id {base}")),
         ),
         Server::Peft | Server::LlamaCpp | Server::Ollama => (
@@ -164,9 +164,9 @@ model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained({base:?})
 fn whole(server: Server) -> (&'static str, String) {
     let console = |lines: &str| format!("```console\n{lines}\n```");
     match server {
-        Server::Vllm => ("vLLM", console("vllm serve $PWD")),
-        Server::Sglang => ("SGLang", console("python -m sglang.launch_server --model-path $PWD")),
-        Server::Tgi => ("TGI", console("text-generation-launcher --model-id $PWD")),
+        Server::Vllm => (named(server), console("vllm serve $PWD")),
+        Server::Sglang => (named(server), console("python -m sglang.launch_server --model-path $PWD")),
+        Server::Tgi => (named(server), console("text-generation-launcher --model-id $PWD")),
         Server::Peft | Server::LlamaCpp | Server::Ollama => (
             "transformers",
             "```python\nfrom transformers import AutoModelForCausalLM\n\n\

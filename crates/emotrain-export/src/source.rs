@@ -23,6 +23,8 @@ pub struct Source {
     step: Option<PathBuf>,
     /// The folder of the run, where it came from one.
     run: Option<PathBuf>,
+    /// What training began with.
+    began_with: String,
     /// Its base; of a model that was trained as a whole, the model itself.
     base: ModelSection,
 }
@@ -43,9 +45,11 @@ impl Source {
     /// A folder that holds nothing trained, or a file in it that is damaged.
     pub fn find(place: &Path, base: Option<&str>) -> Result<Self, ExportError> {
         let is_run = |folder: &Path| folder.join(RECIPE).is_file();
-        let parent = place.parent().filter(|parent| is_run(parent)).map(Path::to_path_buf);
         let is_step = place.join(PARAMETERS).is_file();
-        let run = if is_run(place) { Some(place.to_path_buf()) } else { parent };
+        // Beside a recipe are the run's own result and steps; what else is there has nothing to do with it.
+        let is_own = is_step || ["adapter", "model"].iter().any(|name| place.ends_with(name));
+        let parent = place.parent().filter(|parent| is_own && is_run(parent));
+        let run = if is_run(place) { Some(place) } else { parent }.map(Path::to_path_buf);
         let trained = match &run {
             Some(run) if is_step || is_run(place) => Trained::of_run(run)?,
             _ => Trained::in_folder(place)?,
@@ -70,13 +74,19 @@ impl Source {
             }
             (None, _) => {}
         }
+        let began_with = section.model_name_or_path.clone();
         trained.settle(&mut section);
-        Ok(Self { trained, step: is_step.then(|| place.to_path_buf()), run, base: section })
+        Ok(Self { trained, step: is_step.then(|| place.to_path_buf()), run, began_with, base: section })
     }
 
     /// Its base; of a model that was trained as a whole, the model itself.
     pub fn base(&self) -> &ModelSection {
         &self.base
+    }
+
+    /// The model that training began with, by name or path.
+    pub(crate) fn began_with(&self) -> &str {
+        &self.began_with
     }
 
     /// Where it is.

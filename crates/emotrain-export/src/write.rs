@@ -132,7 +132,10 @@ impl<'a> Export<'a> {
                     emotrain_base::write_atomic(&folder.join("Modelfile"), serve::modelfile().as_bytes())?;
                 }
             }
-            (ExportFormat::Merged | ExportFormat::Peft | ExportFormat::GgufLora, _) => {
+            (ExportFormat::Peft | ExportFormat::GgufLora, None) => {
+                unreachable!("a format of adapters is refused where there is none")
+            }
+            (ExportFormat::Merged, _) => {
                 write_model(&merged, folder, self.model_dtype()?, self.options.max_shard_size)?;
                 for (name, text) in self.companions(listener)? {
                     emotrain_base::write_atomic(&folder.join(name), text.as_bytes())?;

@@ -50,6 +50,12 @@ impl Trained {
     /// # Errors
     /// A folder that holds neither an adapter nor a model, or a file in it that is not as it was written.
     pub fn in_folder(folder: &Path) -> Result<Self, HubError> {
+        if !folder.exists() {
+            let complaint = Complaint::input(format!("{}: no such folder", folder.display()));
+            return Err(complaint
+                .hint("name a folder with an adapter or a model; paths are relative to here")
+                .into());
+        }
         let complaint = || {
             let message = format!("{}: holds neither {ADAPTER_CONFIG} nor {CONFIG}", folder.display());
             let is_run = Self::at(&folder.join(ADAPTER)).or_else(|| Self::at(&folder.join(MODEL))).is_some();

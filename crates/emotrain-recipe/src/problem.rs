@@ -58,6 +58,13 @@ impl Advice for RecipeError {
     fn fault(&self) -> emotrain_base::Fault {
         emotrain_base::Fault::Usage
     }
+
+    fn hint(&self) -> Option<String> {
+        let Self::Read(error) = self else { return None };
+        let is_missing = error.kind() == std::io::ErrorKind::NotFound;
+        is_missing
+            .then(|| "name a recipe, a TOML file; those that come with emotrain are in recipes/".to_owned())
+    }
 }
 
 fn listed(problems: &[Problem]) -> String {

@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use emotrain_recipe::DeviceChoice;
-
 use emotrain_model::FloatType;
+use emotrain_recipe::DeviceChoice;
 
 use super::export::dtype;
 use super::number;

@@ -21,8 +21,12 @@ pub(crate) fn run(args: &ExportArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let base = Base::find(source.base(), shell.hub())?;
     let checkpoint = base.checkpoint(shell.hub())?;
     checkpoint.description().warnings.iter().for_each(|warning| shell.printer.warn(warning));
-    let mut formats = args.format.clone();
-    formats.dedup();
+    let mut formats = Vec::new();
+    for format in &args.format {
+        if !formats.contains(format) {
+            formats.push(*format);
+        }
+    }
     let options = ExportOptions {
         formats,
         servers: args.servers.clone(),

@@ -72,7 +72,11 @@ fn a_gguf_model_answers_as_the_run_does() {
     assert!(bench.read("exported/gguf-lora/serve.md").contains("--lora adapter.gguf"));
     assert!(fs_err::read(bench.path("exported/gguf-lora/adapter.gguf")).unwrap().starts_with(b"GGUF"));
     let said = export(&bench, "run", "other", &["--format", "peft", "--for", "ollama"]);
-    assert!(said.code == 2 && said.err.contains("--format gguf"), "{}", said.err);
+    assert!(
+        said.code == 2 && said.err.contains("--for ollama") && said.err.contains("add gguf to --format"),
+        "{}",
+        said.err
+    );
 }
 
 #[test]
@@ -80,6 +84,10 @@ fn a_step_and_another_type_can_be_exported() {
     let bench = trained();
     export(&bench, "run/step-000008", "step", &["--format", "peft"]).done();
     assert!(!bench.read("step/README.md").contains("## Scores"), "they are not those of the step");
+    // What others have put beside a recipe is not of its run.
+    export(&bench, "run", "run/beside", &["--format", "peft"]).done();
+    export(&bench, "run/beside", "plain", &["--format", "peft"]).done();
+    assert!(!bench.read("plain/README.md").contains("## Recipe"));
     export(&bench, "run/adapter", "half", &["--format", "merged", "--dtype", "bfloat16"]).done();
     assert_eq!(bench.json("half/config.json")["torch_dtype"], "bfloat16");
     let full = ["--format", "merged", "--max-shard-size", "40KB"];
@@ -125,7 +133,7 @@ fn what_cannot_be_exported_is_an_error_and_nothing_is_written() {
             &["q_proj", "some layers only", "--format merged"],
         ),
         ("run", "taken", &["--format", "peft"], 2, &["taken: is already there"]),
-        ("nowhere", "out", &["--format", "peft"], 3, &["nowhere: holds neither"]),
+        ("nowhere", "out", &["--format", "peft"], 3, &["nowhere: no such folder"]),
         ("model", "out", &["--format", "peft"], 2, &["a whole model", "--format merged"]),
         ("model", "out", &["--format", "merged", "--base", "run"], 2, &["--base", "has no base"]),
         ("run", "out", &["--format", "merged", "--max-shard-size", "many"], 2, &["--max-shard-size", "5GB"]),
