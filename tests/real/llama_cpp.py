@@ -7,6 +7,9 @@ Q8_0), and as a GGUF adapter beside the base's own GGUF file. A llama.cpp server
 quickstart's dialogues, the log-probability of every token that a label begins with. In F32 and F16, and with the adapter beside the
 base, they are transformers' to 0.02 and at least 99 labels of 100 are the same; without the adapter they are not. Text
 alone would show nothing: an adapter whose rows are in the wrong order still answers plausible text.
+
+`emotrain verify --endpoint` is then pointed at such a server: one that serves the run, one without the adapter, one with
+another chat template.
 """
 
 import json
@@ -31,7 +34,10 @@ def run(program, *words):
     subprocess.run([str(word) for word in (program, *words)], check=True, capture_output=True, cwd=ROOT)
 
 
-def serve(model, adapter=None):
+OTHER_TEMPLATE = "{% for message in messages %}### {{ message.role }}: {{ message.content }}\n\n{% endfor %}### assistant: "
+
+
+def serve(model, adapter=None, template=None):
     """A llama.cpp server on this machine, in f32 and on one thread."""
     settings = xllamacpp.CommonParams()
     settings.model.path = str(model)
@@ -39,6 +45,8 @@ def serve(model, adapter=None):
     settings.cpuparams.n_threads, settings.n_parallel = 1, 1
     settings.cache_type_k = settings.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
     settings.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
+    if template is not None:
+        settings.chat_template = template
     if adapter is not None:
         settings.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(adapter), 1.0)]
     return xllamacpp.Server(settings)
@@ -57,6 +65,30 @@ def asked(server, ids, vocabulary):
     for token in answer["completion_probabilities"][0]["top_logprobs"]:
         logprobs[token["id"]] = token["logprob"]
     return logprobs
+
+
+def verified(program, server, place, *options):
+    """What `emotrain verify --endpoint` says of a server: its exit code and its last words."""
+    address = server.listening_address + "/v1"
+    words = ["verify", "--endpoint", address, "--model", "emotion", "--run", place / "run", *options]
+    done = subprocess.run([str(word) for word in (program, *words)], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.count("prompts as token ids") == done.stdout.count("/chat/completions:") == 1, done.stderr
+    return done.returncode, done.stderr
+
+
+def check_endpoint(program, place):
+    """A server that serves the run, one without the adapter, and one that renders another chat template."""
+    model, base, adapter = (place / name for name in ("f32/model.gguf", "base/model.gguf", "lora/adapter.gguf"))
+    cases = [
+        ("merged", serve(model), ["--dtype", "float32"], 0, "the server answers as the run"),
+        ("base with the adapter", serve(base, adapter), ["--dtype", "float32"], 0, "the server answers as the run"),
+        ("base alone", serve(base), [], 3, "answers as the base without the adapter"),
+        ("other template", serve(model, template=OTHER_TEMPLATE), [], 3, "renders another chat template"),
+    ]
+    for name, server, options, code, words in cases:
+        found = verified(program, server, place, *options)
+        assert found[0] == code and words in found[1], (name, found)
+        print(f"verify --endpoint, {name}: exit code {code}, {words!r}")
 
 
 def prompts(tokenizer):
@@ -110,6 +142,7 @@ def main():
         compare("F32 base with the adapter", both, expected, 0.02)
         without = compare("F32 base alone", of(place / "base/model.gguf"), expected, None)
         assert without > 0.5, "the adapter does something"
+        check_endpoint(program, place)
 
 
 if __name__ == "__main__":

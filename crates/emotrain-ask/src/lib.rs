@@ -18,9 +18,11 @@
 //! ```
 
 mod chat_model;
+mod connection;
 mod dialogues;
 mod error;
 mod interpret;
+mod served;
 mod silence;
 
 pub use chat_model::{
@@ -30,4 +32,5 @@ pub use chat_model::{
 pub use dialogues::{DialogueOrder, DialoguesWritten, write_dialogues};
 pub use error::AskError;
 pub use interpret::{FillOptions, Filling, Outlook, QuerySources, SessionStatus, Tally};
+pub use served::{Continuation, Continue, Served, ServedAddress, ServedModel, ServedPrompt, TokenLogProb};
 pub use silence::{refuse_silence, tell_silence};

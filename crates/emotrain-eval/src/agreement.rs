@@ -25,15 +25,39 @@ pub struct LabelRows<'a> {
     pub base: Option<&'a [Vec<f32>]>,
 }
 
+/// The labels that models answered to the same utterances; `None` is an answer that names no label, which is
+/// like no other.
+#[derive(Clone, Copy, Debug)]
+pub struct LabelAnswers<'a> {
+    /// The true label of each utterance.
+    pub truth: &'a [Label],
+    /// What was trained.
+    pub run: &'a [Option<Label>],
+    /// What was exported.
+    pub export: &'a [Option<Label>],
+    /// The model before training, if it is at hand.
+    pub base: Option<&'a [Option<Label>]>,
+    /// How many labels there are.
+    pub labels: usize,
+}
+
 /// How far two models' answers are apart.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Distance {
-    /// The largest difference of a label's log-probability, in nats.
+    /// By log-probabilities, where there are any.
+    #[serde(flatten)]
+    pub log_probs: Option<LogProbDistance>,
+    /// Utterances to which both give the same label.
+    pub same_labels: usize,
+}
+
+/// How far the log-probabilities of labels are apart.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct LogProbDistance {
+    /// The largest difference, in nats.
     pub largest: f64,
     /// The mean one.
     pub mean: f64,
-    /// Utterances to which both give the same label.
-    pub same_labels: usize,
 }
 
 /// How far apart answers may be.
@@ -104,14 +128,44 @@ impl Distance {
         let pairs = || these.iter().flatten().zip(those.iter().flatten());
         let apart = || pairs().map(|(a, b)| f64::from(a - b).abs());
         Self {
-            largest: apart().fold(0.0, f64::max),
-            mean: apart().sum::<f64>() / pairs().count().max(1) as f64,
+            log_probs: Some(LogProbDistance {
+                largest: apart().fold(0.0, f64::max),
+                mean: apart().sum::<f64>() / pairs().count().max(1) as f64,
+            }),
             same_labels: these.iter().zip(those).filter(|(a, b)| likeliest(a) == likeliest(b)).count(),
         }
     }
 
+    fn of_labels(these: &[Option<Label>], those: &[Option<Label>]) -> Self {
+        let is_same = |(one, other): &(&Option<Label>, &Option<Label>)| one.is_some() && one == other;
+        Self { log_probs: None, same_labels: these.iter().zip(those).filter(is_same).count() }
+    }
+
     fn is_within(&self, limits: AgreementLimits, utterances: usize) -> bool {
-        self.largest <= limits.tolerance && self.same_labels as f64 >= limits.same_labels * utterances as f64
+        self.is_close(limits, utterances) && self.has_same_labels(limits, utterances)
+    }
+
+    fn is_close(&self, limits: AgreementLimits, utterances: usize) -> bool {
+        match self.log_probs {
+            Some(apart) => apart.largest <= limits.tolerance,
+            None => self.has_same_labels(limits, utterances),
+        }
+    }
+
+    fn has_same_labels(&self, limits: AgreementLimits, utterances: usize) -> bool {
+        self.same_labels as f64 >= limits.same_labels * utterances as f64
+    }
+
+    /// Whether the two answered exactly alike.
+    fn is_zero(&self, utterances: usize) -> bool {
+        self.log_probs.map_or(self.same_labels == utterances, |apart| apart.mean == 0.0)
+    }
+
+    fn is_less_than(&self, other: &Self) -> bool {
+        match (self.log_probs, other.log_probs) {
+            (Some(this), Some(other)) => this.mean < other.mean,
+            _ => self.same_labels > other.same_labels,
+        }
     }
 }
 
@@ -131,17 +185,54 @@ impl Agreement {
         let to_run = Distance::between(export, run);
         let to_base = base.map(|base| Distance::between(export, base));
         let trained = base.map(|base| Distance::between(run, base));
+        Ok(Self {
+            utterances: truth.len(),
+            to_run,
+            to_base,
+            trained,
+            limits,
+            weighted_f1,
+            finding: Finding::Differs,
+        }
+        .found())
+    }
+
+    /// Compares labels alone, where an export gives no log-probabilities.
+    ///
+    /// # Errors
+    /// No utterances, or answers of different numbers.
+    pub fn of_labels(answers: LabelAnswers<'_>, limits: AgreementLimits) -> Result<Self, EvalError> {
+        let LabelAnswers { truth, run, export, base, labels } = answers;
+        let f1 = |answers: &[Option<Label>]| Ok::<f64, EvalError>(score(truth, answers, labels)?.weighted_f1);
+        let weighted_f1 = ModelF1 { run: f1(run)?, export: f1(export)?, base: base.map(f1).transpose()? };
+        let to_run = Distance::of_labels(export, run);
+        let to_base = base.map(|base| Distance::of_labels(export, base));
+        let trained = base.map(|base| Distance::of_labels(run, base));
+        Ok(Self {
+            utterances: truth.len(),
+            to_run,
+            to_base,
+            trained,
+            limits,
+            weighted_f1,
+            finding: Finding::Differs,
+        }
+        .found())
+    }
+
+    fn found(self) -> Self {
+        let Self { utterances, limits, .. } = self;
         // Where the training has changed little, the base is within the tolerance, too: which of the two is nearer?
-        let moved = trained.is_some_and(|trained| trained.mean > 0.0);
-        let is_nearer = |one: Distance| one.largest <= limits.tolerance && one.mean < to_run.mean;
-        let finding = if moved && to_base.is_some_and(is_nearer) {
+        let has_moved = self.trained.is_some_and(|trained| !trained.is_zero(utterances));
+        let is_nearer = |base: Distance| base.is_close(limits, utterances) && base.is_less_than(&self.to_run);
+        let finding = if has_moved && self.to_base.is_some_and(is_nearer) {
             Finding::AsBase
-        } else if to_run.is_within(limits, truth.len()) {
+        } else if self.to_run.is_within(limits, utterances) {
             Finding::Agrees
         } else {
             Finding::Differs
         };
-        Ok(Self { finding, utterances: truth.len(), to_run, to_base, trained, limits, weighted_f1 })
+        Self { finding, ..self }
     }
 
     /// Whether the training has changed so little that the base would agree, too.
@@ -158,9 +249,14 @@ impl Agreement {
             [name.to_owned()].into_iter().chain(cells).chain([allowed])
         };
         let (tolerance, count) = (self.limits.tolerance, self.utterances);
-        let largest = row(&|one| format!("{:.2e}", one.largest));
-        table.row(named("largest difference of a log-probability", largest, format!("{tolerance:.1e}")));
-        table.row(named("mean difference", row(&|one| format!("{:.2e}", one.mean)), String::new()));
+        if self.to_run.log_probs.is_some() {
+            let apart = |one: Distance, show: fn(LogProbDistance) -> f64| {
+                one.log_probs.map_or("–".to_owned(), |apart| format!("{:.2e}", show(apart)))
+            };
+            let largest = row(&|one| apart(one, |apart| apart.largest));
+            table.row(named("largest difference of a log-probability", largest, format!("{tolerance:.1e}")));
+            table.row(named("mean difference", row(&|one| apart(one, |apart| apart.mean)), String::new()));
+        }
         let share = format!("{:.0} %", 100.0 * self.limits.same_labels);
         table.row(named("same labels", row(&|one| format!("{}/{count}", one.same_labels)), share));
         let mut scores = Table::new(["", "run", "export", "base"]);
@@ -206,6 +302,28 @@ mod tests {
         assert_eq!(found(other, 24).finding, Finding::Differs);
         assert_eq!(found(other, 8).finding, Finding::Differs);
         assert!(found(as_run, 8).proves_little() && !found(as_run, 24).proves_little());
+    }
+
+    #[test]
+    fn labels_alone_tell_run_and_base_apart() {
+        let labels = |all: &[usize]| -> Vec<Option<Label>> {
+            all.iter().map(|&one| (one < 3).then(|| Label::from_index(one))).collect()
+        };
+        let truth = [0, 1, 2, 0].map(Label::from_index);
+        let (run, base) = (labels(&[0, 1, 2, 1]), labels(&[0, 0, 0, 9]));
+        let found = |export: &[usize]| {
+            let export = labels(export);
+            let answers =
+                LabelAnswers { truth: &truth, run: &run, export: &export, base: Some(&base), labels: 3 };
+            Agreement::of_labels(answers, AgreementLimits::new(1e-3, 8)).unwrap()
+        };
+        assert_eq!(found(&[0, 1, 2, 1]).finding, Finding::Agrees);
+        assert_eq!(found(&[0, 0, 0, 0]).finding, Finding::Differs);
+        assert_eq!(found(&[0, 1, 9, 9]).finding, Finding::Differs);
+        let agreement = found(&[0, 1, 2, 1]);
+        assert!(!agreement.proves_little() && !agreement.table().contains("log-probability"));
+        assert_eq!(agreement.to_base.unwrap().same_labels, 1);
+        assert_eq!(found(&[9, 9, 9, 9]).to_base.unwrap().same_labels, 0, "silence is no label");
     }
 
     #[test]

@@ -27,7 +27,9 @@ mod predictions;
 mod report;
 mod table;
 
-pub use agreement::{Agreement, AgreementLimits, Distance, Finding, LabelRows, ModelF1};
+pub use agreement::{
+    Agreement, AgreementLimits, Distance, Finding, LabelAnswers, LabelRows, LogProbDistance, ModelF1,
+};
 pub use bootstrap::{Bootstrap, Interval, weighted_f1_interval};
 pub use error::EvalError;
 pub use metrics::{LabelScores, Scores, majority, score};

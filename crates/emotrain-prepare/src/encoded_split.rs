@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use emotrain_base::{Complaint, Problems};
-use emotrain_data::SplitKind;
-use emotrain_prompt::{Sample, Task, TokenCounts};
+use emotrain_data::{Dialogue, SplitKind};
+use emotrain_prompt::{Encoder, Prompt, Question, Sample, Task, TokenCounts};
 
 use crate::content::Content;
 use crate::demonstrations::RetrievedDemonstrations;
@@ -32,6 +32,22 @@ impl EncodedSplit {
     /// Counts of the samples.
     pub fn counts(&self) -> TokenCounts {
         TokenCounts::of(&self.samples)
+    }
+
+    /// The messages that one of the samples was encoded from; `None` for plain text, or for a sample of another split.
+    ///
+    /// # Errors
+    /// A template that fails.
+    pub fn messages(&self, encoder: &Encoder, sample: &Sample) -> Result<Option<Prompt>, PrepareError> {
+        let Content::Dialogues(split) = &self.content else { return Ok(None) };
+        let turns = split.dialogues.iter().flat_map(|one| (0..one.utterances.len()).map(move |at| (one, at)));
+        let is_it = |dialogue: &Dialogue, position| dialogue.utterance_id(position) == sample.id;
+        let found = turns.enumerate().find(|(_, (dialogue, position))| is_it(dialogue, *position));
+        let Some((turn, (dialogue, position))) = found else { return Ok(None) };
+        let demonstrations = self.found.as_ref().map_or(&[][..], |found| &found.shown[turn]);
+        let knowledge = &self.known.texts(dialogue, position);
+        let question = Question { dialogue, position, demonstrations, knowledge };
+        Ok(Some(encoder.messages(question, sample)?))
     }
 
     /// How many of the samples ask for something else than an emotion.

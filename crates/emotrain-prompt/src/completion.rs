@@ -57,6 +57,17 @@ impl SystemText {
         }
     }
 
+    /// The prompt as the messages show it.
+    pub(crate) fn folded(self, prompt: Prompt) -> Prompt {
+        match self {
+            Self::Message => prompt,
+            Self::BeforeUser => {
+                let user = self.user(&prompt).into_owned();
+                Prompt { system: String::new(), user, ..prompt }
+            }
+        }
+    }
+
     /// A prompt without a system text has no system message: the chat template may insert its own.
     fn messages<'a>(self, prompt: &'a Prompt, user: &'a str, answer: Option<&'a str>) -> Vec<Message<'a>> {
         let has_message = self == Self::Message && !prompt.system.is_empty();

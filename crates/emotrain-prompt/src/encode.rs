@@ -221,6 +221,22 @@ impl Encoder {
         self.rendered(question, self.window)
     }
 
+    /// The messages that a sample's prompt was rendered from, with the window that fitted, as the chat template is given
+    /// them: without a system role, the system text is part of the user's.
+    ///
+    /// # Errors
+    /// The errors of [`Template::render`].
+    pub fn messages(&self, question: Question<'_>, sample: &Sample) -> Result<Prompt, PromptError> {
+        let widest = self.available(question);
+        let window = Window {
+            demonstrations: sample.demonstrations,
+            history: widest.history - sample.dropped_history,
+            future: widest.future - sample.dropped_future,
+        };
+        let prompt = self.rendered(question, window)?;
+        Ok(self.completions.form.system.folded(prompt))
+    }
+
     /// The tokenizer and its chat template.
     pub fn chat(&self) -> &ChatTokenizer {
         &self.chat
@@ -267,7 +283,8 @@ impl Encoder {
         self.window
     }
 
-    pub(crate) fn thinking(&self) -> Thinking {
+    /// What the chat template is told of reasoning.
+    pub fn thinking(&self) -> Thinking {
         self.thinking
     }
 

@@ -22,7 +22,7 @@ pub(crate) use self::bench::{BenchArgs, Product};
 pub(crate) use self::export::ExportArgs;
 pub(crate) use self::interpret::InterpretArgs;
 pub(crate) use self::selftest::SelftestArgs;
-pub(crate) use self::verify::VerifyArgs;
+pub(crate) use self::verify::{EndpointArgs, VerifyArgs};
 
 const RUN_EXAMPLES: &str = "\
 Examples:

@@ -1,12 +1,10 @@
 //! A language model behind OpenAI's interface for chats: vLLM, llama.cpp's server, services.
 //!
-//! Every question goes over a connection of its own, so that no response can be taken for that of another
-//! question. What may pass is tried again; what holds for every question ends the work at once.
+//! What may pass is tried again; what holds for every question ends the work at once.
 
 mod patience;
 mod wire;
 
-use std::ffi::OsString;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
@@ -14,20 +12,15 @@ use std::thread;
 use std::time::Duration;
 
 use emotrain_base::{Complaint, Listener};
-use emotrain_hub::{Secret, overheard};
+use emotrain_hub::overheard;
 use emotrain_recipe::InterpretSection;
-use ureq::Agent;
-use ureq::http::HeaderMap;
 
 use self::patience::{Gate, back_off, is_requested, pause};
-use self::wire::{Form, Meaning, Response, meaning};
+use self::wire::{Form, Meaning, meaning};
 use super::{Answer, AskContext, ChatModel, ChatQuestion, Inquiry, ModelIdentity, Reply};
+use crate::connection::{Connection, key};
 use crate::error::AskError;
 
-/// A server that does not accept a connection within this many seconds is unavailable.
-const CONNECT_S: f64 = 10.0;
-/// The largest response that is read, in bytes.
-const LARGEST: u64 = 16 << 20;
 /// After this many questions in a row without a reply, retries included, the server counts as gone.
 const IN_A_ROW: usize = 3;
 /// A server that asks for a longer pause is asked another day.
@@ -35,10 +28,9 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(10);
 
 /// A server and how it is asked.
 pub(super) struct Server<'l> {
-    agent: Agent,
+    connection: Connection,
     url: String,
     form: Form,
-    key: Option<Secret>,
     gate: Gate,
     section: InterpretSection,
     identity: ModelIdentity,
@@ -71,8 +63,11 @@ impl<'l> Server<'l> {
             return Err(Complaint::usage("interpret.model is needed to ask a server").hint(hint));
         };
         let listener = context.hub.listener();
-        let key =
-            section.api_key_env.as_deref().map(|name| key(name, (context.variable)(name))).transpose()?;
+        let key = section
+            .api_key_env
+            .as_deref()
+            .map(|name| key("interpret.api_key_env", name, context.variable))
+            .transpose()?;
         let base = section.base_url.trim_end_matches('/');
         if key.is_some()
             && let Some(host) = overheard(base)
@@ -81,20 +76,10 @@ impl<'l> Server<'l> {
                 "the key goes to {host} unencrypted, as interpret.base_url begins with http://"
             ));
         }
-        let whole = Duration::from_secs_f64(section.timeout_s);
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .max_idle_connections(0)
-            .timeout_global(Some(whole))
-            .timeout_connect(Some(whole.min(Duration::from_secs_f64(CONNECT_S))))
-            .user_agent(concat!("emotrain/", env!("CARGO_PKG_VERSION")));
         Ok(Self {
-            agent: config.build().into(),
+            connection: Connection::new(Duration::from_secs_f64(section.timeout_s), key),
             url: format!("{base}/chat/completions"),
             form: Form::new(section, &model)?,
-            key,
             gate: Gate::new(section.requests_per_minute),
             section: section.clone(),
             identity: ModelIdentity { provider: "openai".to_owned(), model, revision: String::new() },
@@ -142,33 +127,11 @@ impl<'l> Server<'l> {
 
     /// One request and what its response means.
     fn ask(&self, question: &ChatQuestion) -> Meaning {
-        let words = |text: String| match &self.key {
-            Some(key) => key.hide_in(text),
-            None => text,
-        };
-        match self.exchange(question) {
+        let words = |text: String| self.connection.without_key(text);
+        match self.connection.post(&self.url, &self.form.body(question)) {
             Ok(response) => meaning(&response, &words),
             Err(error) => trouble(&error, &words),
         }
-    }
-
-    fn exchange(&self, question: &ChatQuestion) -> Result<Response, ureq::Error> {
-        let body = self.form.body(question).to_string();
-        let mut request = self.agent.post(&self.url).content_type("application/json");
-        request = request.header("Accept", "application/json").header("Connection", "close");
-        if let Some(key) = &self.key {
-            request = request.header("Authorization", format!("Bearer {}", key.expose()));
-        }
-        let mut response = request.send(body)?;
-        let header = |headers: &HeaderMap, name: &str| {
-            headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
-        };
-        let headers = response.headers();
-        let [retry_after, date, location] =
-            ["retry-after", "date", "location"].map(|name| header(headers, name));
-        let status = response.status().as_u16();
-        let body = response.body_mut().with_config().limit(LARGEST).read_to_vec()?;
-        Ok(Response { status, retry_after, date, location, body })
     }
 
     /// Reports once that questions are repeated, and in details each time.
@@ -266,20 +229,4 @@ fn trouble(error: &ureq::Error, words: &dyn Fn(String) -> String) -> Meaning {
         ureq::Error::BodyExceedsLimit(_) => Meaning::passing("the response is larger than 16 MiB"),
         _ => Meaning::passing(reason),
     }
-}
-
-/// The key in the environment variable of this name and value.
-///
-/// # Errors
-/// A variable that is not set, is empty, or holds what no key can.
-fn key(name: &str, value: Option<OsString>) -> Result<Secret, Complaint> {
-    let Some(value) = value else {
-        let message =
-            format!("interpret.api_key_env: the environment variable {name} is not set or is empty");
-        return Err(Complaint::usage(message).hint(format!("export {name}=…, or write api_key_env = \"\"")));
-    };
-    value.to_str().and_then(Secret::new).ok_or_else(|| {
-        let message = format!("interpret.api_key_env: the value of {name} is not a key");
-        Complaint::usage(message).hint("a key is one word of plain letters, digits and signs")
-    })
 }

@@ -1,5 +1,6 @@
 //! `emotrain verify`: whether an export answers as the run does that it came from.
 
+mod endpoint;
 mod exported;
 mod verdict;
 
@@ -26,9 +27,14 @@ use crate::shell::Shell;
 /// # Errors
 /// A run or an export that cannot be loaded, an export that does not answer as the run.
 pub(crate) fn run(args: &VerifyArgs, shell: &Shell) -> anyhow::Result<Exit> {
+    let folder = match (&args.folder, &args.endpoint) {
+        (_, Some(served)) => return endpoint::run(args, served, shell),
+        (Some(folder), None) => folder,
+        (None, None) => return Err(Complaint::usage("name a folder, or a server with --endpoint").into()),
+    };
     let trained = Trained::of_run(&args.run)?;
     let (recipe, untrained) = recipe(args, &trained)?;
-    let exported = Exported::find(args, &untrained)?;
+    let exported = Exported::find(folder, args, &untrained)?;
     let prepared = Prepared::new(&recipe, &[SplitKind::Valid], shell.hub())?;
     if let Some(present) = prepared.opened.contract()? {
         trained.check_contract(&present, &shell.printer)?;
@@ -44,14 +50,14 @@ pub(crate) fn run(args: &VerifyArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let terms = EvalContext { section: &recipe.eval, labels: &opened.labels, listener: &shell.printer };
     let asked = Asked { recipe: &recipe, questions, terms, shell };
 
-    let (run, base) = asked.of_run(&trained, &untrained, &on)?;
+    let (run, base) = asked.of_run(&trained, &untrained, &on, &|model, what| asked.answers(model, what))?;
     let (export, bits) = exported.answer(&asked, args.dtype, &on)?;
     let truth: Vec<Label> = run.iter().filter_map(|one| one.truth).collect();
     let [run, export] = [run, export].map(log_probs);
     let base = base.map(log_probs);
     let rows = LabelRows { truth: &truth, run: &run, export: &export, base: base.as_deref() };
     let agreement = Agreement::of(rows, AgreementLimits::new(args.tolerance, bits))?;
-    Verdict { folder: &args.folder, contract, agreement }.tell(args.json, &shell.printer)
+    Verdict { folder, contract, agreement }.tell(args.json, &shell.printer)
 }
 
 /// The recipe of the run, with what was trained in the place of its base, and that base.
@@ -86,27 +92,28 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    /// The answers of what was trained, and of its base without it.
-    fn of_run(
+    /// What was trained is asked, and its base without it.
+    fn of_run<T>(
         &self,
         trained: &Trained,
         untrained: &ModelSection,
         on: &OpenDevice,
-    ) -> anyhow::Result<(Vec<Scored>, Option<Vec<Scored>>)> {
+        ask: &dyn Fn(&CausalLm, &str) -> Result<T, TrainError>,
+    ) -> anyhow::Result<(T, Option<T>)> {
         let section = &self.recipe.model;
         let Trained::Model(_) = trained else {
             let mut model = self.load(section, on)?;
-            let base = self.answers(&model, "base")?;
+            let base = ask(&model, "base")?;
             trained.attach(&mut model, section, &self.shell.printer)?;
-            return Ok((self.answers(&model, "run")?, Some(base)));
+            return Ok((ask(&model, "run")?, Some(base)));
         };
-        let run = self.answers(&self.load(section, on)?, "run")?;
+        let run = ask(&self.load(section, on)?, "run")?;
         // A model of its own does without the base that it began with, which may be gone.
         let is_there = Path::new(&untrained.model_name_or_path).exists();
         if !is_there {
             return Ok((run, None));
         }
-        let base = self.answers(&self.load(untrained, on)?, "base")?;
+        let base = ask(&self.load(untrained, on)?, "base")?;
         Ok((run, Some(base)))
     }
 

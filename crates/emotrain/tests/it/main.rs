@@ -23,6 +23,7 @@ mod published;
 mod purpose;
 mod resume;
 mod runs;
+mod served;
 mod server;
 mod tools;
 mod verify;

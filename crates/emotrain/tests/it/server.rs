@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 /// A question as it came.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
+    /// What follows `/v1/` in the address.
+    pub(crate) path: String,
     pub(crate) user: String,
     pub(crate) body: Value,
     /// The `Authorization` header.
@@ -97,15 +99,16 @@ fn serve(stream: &TcpStream, mind: &Mind, notes: &Mutex<Vec<Asked>>) -> Option<(
         let line = head.lines().find(|line| line.to_lowercase().starts_with(&format!("{name}:")))?;
         Some(line.split_once(':')?.1.trim().to_owned())
     };
-    assert!(head.starts_with("POST /v1/chat/completions "), "{head}");
+    let path = head.strip_prefix("POST /v1/")?.split_once(' ')?.0.to_owned();
     let mut body = vec![0; header("content-length")?.parse().ok()?];
     reader.read_exact(&mut body).ok()?;
     let body: Value = serde_json::from_slice(&body).unwrap();
-    let user = body["messages"].as_array().unwrap().last().unwrap()["content"].as_str().unwrap().to_owned();
+    let last = body["messages"].as_array().and_then(|messages| messages.last());
+    let user = last.map_or("", |message| message["content"].as_str().unwrap()).to_owned();
     let asked = {
         let mut notes = notes.lock().unwrap();
         let earlier = notes.iter().filter(|asked| asked.user == user).count();
-        let asked = Asked { user, body, key: header("authorization"), number: notes.len(), earlier };
+        let asked = Asked { path, user, body, key: header("authorization"), number: notes.len(), earlier };
         notes.push(asked.clone());
         asked
     };

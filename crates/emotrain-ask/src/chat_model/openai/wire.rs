@@ -9,9 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::super::{ChatQuestion, Reply, ReplyEnd};
 use super::patience::retry_after;
-
-/// As much of a server's words as a message shows.
-const SHOWN: usize = 300;
+use crate::connection::{Refusal, Response};
 
 /// What all requests have in common.
 #[derive(Clone, Debug)]
@@ -67,16 +65,6 @@ fn json_schema(keys: &[String]) -> Value {
     json!({ "type": "json_schema", "json_schema": { "name": "reply", "strict": true, "schema": schema } })
 }
 
-/// A whole response.
-#[derive(Clone, Debug)]
-pub(super) struct Response {
-    pub(super) status: u16,
-    pub(super) retry_after: Option<String>,
-    pub(super) date: Option<String>,
-    pub(super) location: Option<String>,
-    pub(super) body: Vec<u8>,
-}
-
 /// What a response means for its question, or what no response means.
 #[derive(Debug)]
 pub(super) enum Meaning {
@@ -126,7 +114,7 @@ pub(super) fn meaning(response: &Response, words: &dyn Fn(String) -> String) -> 
             let hint = "set interpret.base_url to the address of the redirect";
             Meaning::Lasting(Complaint::input(message).hint(hint))
         }
-        _ => trouble(response, &Trouble::read(body, words)),
+        _ => trouble(response, &Refusal::read(body, words)),
     }
 }
 
@@ -148,50 +136,13 @@ fn completion(body: &[u8], words: &dyn Fn(String) -> String) -> Meaning {
     Meaning::Reply(Reply { text: words(message.content.unwrap_or_default()), finish })
 }
 
-/// What a server says about a request that it did not answer.
-struct Trouble {
-    /// Short enough to be shown.
-    message: String,
-    /// Its kind, in lower case, where it has one.
-    kind: String,
-}
-
-impl Trouble {
-    fn read(body: &[u8], words: &dyn Fn(String) -> String) -> Self {
-        let text = String::from_utf8_lossy(body).into_owned();
-        let value: Value = serde_json::from_str(&text).unwrap_or_default();
-        let error = value.get("error").unwrap_or(&value);
-        let member = |name: &str| error.get(name).and_then(Value::as_str).unwrap_or_default();
-        let candidates = [member("message"), member("detail"), error.as_str().unwrap_or_default(), &text];
-        let message = candidates.into_iter().find(|text| !text.trim().is_empty()).unwrap_or_default();
-        let mut message = words(message.split_whitespace().collect::<Vec<_>>().join(" "));
-        if let Some((end, _)) = message.char_indices().nth(SHOWN) {
-            message.truncate(end);
-            message.push('…');
-        }
-        let kind = format!("{} {}", member("code"), member("type")).to_lowercase();
-        Self { message, kind }
-    }
-
-    /// Whether it says that the question is longer than the model can read.
-    fn is_about_length(&self) -> bool {
-        let message = self.message.to_lowercase();
-        let spoken = ["context length", "context size", "context window", "maximum input length"];
-        self.kind.contains("context_length")
-            || self.kind.contains("exceed_context_size")
-            || spoken.iter().any(|words| message.contains(words))
-    }
-}
-
-fn trouble(response: &Response, trouble: &Trouble) -> Meaning {
+fn trouble(response: &Response, refusal: &Refusal) -> Meaning {
     let Response { status, .. } = response;
-    let Trouble { message, kind } = trouble;
-    let reason =
-        if message.is_empty() { format!("status {status}") } else { format!("status {status}: {message}") };
-    if matches!(status, 400 | 413 | 422) && trouble.is_about_length() {
+    let reason = refusal.with_status(*status);
+    if matches!(status, 400 | 413 | 422) && refusal.is_about_length() {
         return Meaning::TooLong(reason);
     }
-    let is_spent = kind.contains("insufficient_quota");
+    let is_spent = refusal.kind.contains("insufficient_quota");
     if matches!(status, 408 | 429 | 500..) && !is_spent {
         let after = response.retry_after.as_deref();
         let after = after.and_then(|value| retry_after(value, response.date.as_deref()));

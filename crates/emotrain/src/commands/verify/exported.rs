@@ -1,5 +1,7 @@
 //! The export under test: loaded as those load it who use it.
 
+use std::path::Path;
+
 use emotrain_base::{Advice, Complaint, Fault, Silent, Stage, with_causes};
 use emotrain_export::named;
 use emotrain_hub::{Base, Hub, HubError, Trained};
@@ -24,8 +26,8 @@ pub(super) struct Exported {
 
 impl Exported {
     /// What the folder holds, and the base that an adapter names.
-    pub(super) fn find(args: &VerifyArgs, base: &ModelSection) -> anyhow::Result<Self> {
-        let trained = Trained::in_folder(&args.folder)?;
+    pub(super) fn find(place: &Path, args: &VerifyArgs, base: &ModelSection) -> anyhow::Result<Self> {
+        let trained = Trained::in_folder(place)?;
         let mut section = base.clone();
         match (&trained, &args.base) {
             (Trained::Model(folder), Some(_)) => {
@@ -140,7 +142,8 @@ fn failed(source: ModelError) -> HubError {
     Complaint::input(message).hint("its files are not as they were exported: export the run again").into()
 }
 
-fn significand(dtype: FloatType) -> i32 {
+/// The bits of significand of a type.
+pub(super) fn significand(dtype: FloatType) -> i32 {
     match dtype {
         FloatType::F32 => 24,
         FloatType::F16 => 11,

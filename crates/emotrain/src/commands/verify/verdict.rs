@@ -106,7 +106,7 @@ or the tolerance is too large",
                 Complaint::input(format!(
                     "{folder}: the export answers otherwise than the run: log-probabilities differ by up to {:.1e}, {} \
 of {utterances} labels are the same",
-                    to_run.largest, to_run.same_labels
+                    to_run.log_probs.map_or(f64::NAN, |apart| apart.largest), to_run.same_labels
                 ))
                 .hint("it is of another run or step, was merged onto another base, or its weights were changed: export the run again"),
             ),
