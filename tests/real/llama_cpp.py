@@ -2,11 +2,12 @@
 
     python llama_cpp.py EMOTRAIN     (EMOTRAIN: the program; packages: requirements.txt)
 
-Trains an adapter of nano for some steps, exports it as a merged model for transformers, as a GGUF model (F32, F16,
-Q8_0), and as a GGUF adapter beside the base's own GGUF file. A llama.cpp server then gives, for 100 prompts made of the
-quickstart's dialogues, the log-probability of every token that a label begins with. In F32 and F16, and with the adapter beside the
-base, they are transformers' to 0.02 and at least 99 labels of 100 are the same; without the adapter they are not. Text
-alone would show nothing: an adapter whose rows are in the wrong order still answers plausible text.
+Trains an rsLoRA adapter of nano, a Llama whose query and key rows llama.cpp orders otherwise, for some steps. Exports it
+as a merged model for transformers, as a GGUF model (F32, F16, Q8_0), and as a GGUF adapter beside the base's own GGUF
+file. A llama.cpp server then gives, for 100 prompts made of the quickstart's dialogues, the log-probability of every
+token that a label begins with. In F32 and F16, and with the adapter beside the base, they are transformers' to 0.02 and
+at least 99 labels of 100 are the same; without the adapter they are not. Text alone would show nothing: an adapter whose
+rows are in the wrong order still answers plausible text.
 
 `emotrain verify --endpoint` is then pointed at such a server: one that serves the run, one without the adapter, one with
 another chat template.
@@ -26,8 +27,8 @@ from transformers.utils import logging
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PROMPTS = 100
-STEPS = ["--set", "train.method=lora", "--set", "train.max_steps=30", "--set", "train.learning_rate=3e-3"]
-QUIET = ["--set", "eval.eval_steps=30", "--set", "eval.baseline=false", "--set", "eval.test=false"]
+STEPS = ["--set", "train.method=lora", "--set", "lora.use_rslora=true", "--set", "train.max_steps=30"]
+QUIET = ["--set", "train.learning_rate=1e-3", "--set", "eval.eval_steps=30", "--set", "eval.baseline=false", "--set", "eval.test=false"]
 
 
 def run(program, *words):
