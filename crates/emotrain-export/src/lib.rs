@@ -21,5 +21,5 @@ mod write;
 
 pub use error::ExportError;
 pub use format::{ExportFormat, Server};
-pub use source::{Source, named};
+pub use source::{Source, other_weights};
 pub use write::{Export, ExportOptions};

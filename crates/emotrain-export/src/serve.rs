@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use emotrain_base::Complaint;
+use emotrain_hub::Trained;
 use emotrain_model::{ModelConfig, PeftAdapter};
 
 use crate::error::ExportError;
@@ -14,9 +15,8 @@ const VLLM_RANKS: [usize; 9] = [1, 8, 16, 32, 64, 128, 256, 320, 512];
 /// The modules that TGI adapts (`server/text_generation_server/utils/adapter.py`).
 const TGI_MODULES: [&str; 7] = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
 
-/// The files of the GGUF formats.
-pub(crate) const GGUF: &str = "model.gguf";
-pub(crate) const GGUF_LORA: &str = "adapter.gguf";
+const GGUF: &str = Trained::GGUF;
+const GGUF_LORA: &str = Trained::GGUF_ADAPTER;
 
 /// Whether a server takes one rank and one scale for all modules.
 pub(crate) fn wants_one_rank(server: Server) -> bool {

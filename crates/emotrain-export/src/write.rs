@@ -122,12 +122,12 @@ impl<'a> Export<'a> {
                 adapter.save(folder, model, self.base.named(), dtype)?;
             }
             (ExportFormat::GgufLora, Some(adapter)) => {
-                adapter.write_gguf(&folder.join(serve::GGUF_LORA), model, name)?;
+                adapter.write_gguf(&folder.join(Trained::GGUF_ADAPTER), model, name)?;
             }
             (ExportFormat::Gguf, _) => {
                 let tokenizer = self.tokenizer(listener)?.map(source).transpose()?;
                 let kind = self.options.gguf_type;
-                merged.write_gguf(&folder.join(serve::GGUF), name, tokenizer.as_ref(), kind)?;
+                merged.write_gguf(&folder.join(Trained::GGUF), name, tokenizer.as_ref(), kind)?;
                 if self.options.servers.contains(&Server::Ollama) {
                     emotrain_base::write_atomic(&folder.join("Modelfile"), serve::modelfile().as_bytes())?;
                 }

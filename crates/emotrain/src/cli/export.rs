@@ -50,7 +50,7 @@ pub(crate) struct ExportArgs {
 }
 
 /// One of several values by its name.
-fn named<T: Copy + Send + Sync + 'static>(
+pub(super) fn named<T: Copy + Send + Sync + 'static>(
     values: &'static [T],
     name: fn(T) -> &'static str,
 ) -> impl TypedValueParser<Value = T> {
@@ -62,7 +62,7 @@ fn named<T: Copy + Send + Sync + 'static>(
 }
 
 /// The types of weights by name.
-pub(super) fn dtype() -> impl TypedValueParser<Value = FloatType> {
+fn dtype() -> impl TypedValueParser<Value = FloatType> {
     named(&[FloatType::F32, FloatType::Bf16, FloatType::F16], FloatType::torch_name)
 }
 

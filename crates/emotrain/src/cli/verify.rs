@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use emotrain_model::FloatType;
+use clap::builder::TypedValueParser;
+use emotrain_model::{FloatType, GgufType};
 use emotrain_recipe::DeviceChoice;
 
-use super::export::dtype;
+use super::export::named;
 use super::number;
 
 #[derive(Args, Debug)]
@@ -17,16 +18,20 @@ not answer as the run does, cannot be loaded, or has another prompt contract.
 
 Rounding errors of log-probabilities are proportional to those of the weights. --tolerance is for float32; with float16
 (11 bits of significand) 12.5 times as much is allowed, with bfloat16 (8 bits) 100 times, and 1 % of the labels may
-differ. On the CPU --dtype rounds the weights and computes in float32; a GPU computes in the type, too.
+differ. Quantised weights count as floats with errors as large: q8_0 as one of 6 bits (400 times), q4_k as one of 2 bits
+(6,400 times), where 10 % of the labels may differ. On the CPU --dtype rounds the weights and computes in float32; a GPU
+computes in the type, too. With q8_0 and q4_k a model is quantised as a whole, of an adapter the base alone.
 
 Examples:
   emotrain verify exported --run checkpoints/my-run
   emotrain verify exported --run checkpoints/my-run --dtype bfloat16      what rounding costs in weighted F1
+  emotrain verify exported/model.gguf --run checkpoints/my-run
+  emotrain verify exported --run checkpoints/my-run --dtype q4_k          whether it can be served in 4 bits
   emotrain verify exported --run checkpoints/my-run --samples 500 --device cuda --json"
 )]
 pub(crate) struct VerifyArgs {
-    /// An exported adapter or model, or any in PEFT's or Hugging Face's format
-    #[arg(value_name = "DIR")]
+    /// An exported adapter or model, or any in PEFT's or Hugging Face's format, or a .gguf file
+    #[arg(value_name = "EXPORT")]
     pub(crate) folder: PathBuf,
     /// The run directory of the training that it came from
     #[arg(long, value_name = "DIR")]
@@ -41,8 +46,8 @@ pub(crate) struct VerifyArgs {
     #[arg(long, value_name = "NATS", default_value_t = 1e-3, value_parser = tolerance)]
     pub(crate) tolerance: f64,
     /// Load the export in this type, as a server does
-    #[arg(long, value_name = "DTYPE", value_parser = dtype())]
-    pub(crate) dtype: Option<FloatType>,
+    #[arg(long, value_name = "DTYPE", value_parser = load_type())]
+    pub(crate) dtype: Option<LoadType>,
     /// The device, in the place of the recipe's: cpu, wgpu or cuda, or one of several, as in cuda:1
     #[arg(long, value_name = "DEVICE")]
     pub(crate) device: Option<DeviceChoice>,
@@ -52,6 +57,36 @@ pub(crate) struct VerifyArgs {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// The types in which servers load weights.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum LoadType {
+    /// A float format.
+    Float(FloatType),
+    /// A quantised type of llama.cpp.
+    Quantised(GgufType),
+}
+
+impl LoadType {
+    const ALL: [Self; 5] = [
+        Self::Float(FloatType::F32),
+        Self::Float(FloatType::Bf16),
+        Self::Float(FloatType::F16),
+        Self::Quantised(GgufType::Q8_0),
+        Self::Quantised(GgufType::Q4K),
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Float(dtype) => dtype.torch_name(),
+            Self::Quantised(kind) => kind.name(),
+        }
+    }
+}
+
+fn load_type() -> impl TypedValueParser<Value = LoadType> {
+    named(&LoadType::ALL, LoadType::name)
 }
 
 fn tolerance(text: &str) -> Result<f64, String> {
