@@ -15,6 +15,7 @@
 mod card;
 mod error;
 mod format;
+mod modelfile;
 mod serve;
 mod source;
 mod write;

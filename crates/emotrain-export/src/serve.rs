@@ -108,20 +108,14 @@ fn named(server: Server) -> &'static str {
     }
 }
 
-/// Ollama's `Modelfile`; the chat template is in the model.
-pub(crate) fn modelfile() -> String {
-    format!("FROM ./{GGUF}\nPARAMETER temperature 0\n")
-}
-
 fn llama_cpp(server: Server, format: ExportFormat) -> (&'static str, String) {
     let command = match (server, format) {
         (Server::Ollama, ExportFormat::Gguf) => {
             "ollama create emotion -f Modelfile\nollama run emotion".to_owned()
         }
         (Server::Ollama, _) => {
-            format!(
-                "printf 'FROM BASE\\nADAPTER ./{GGUF_LORA}\\n' > Modelfile   # BASE: the base model in Ollama\nollama create emotion -f Modelfile"
-            )
+            "# name the base in Modelfile first\nollama create emotion -f Modelfile\nollama run emotion"
+                .to_owned()
         }
         (_, ExportFormat::Gguf) => format!("llama-server --model {GGUF} --jinja"),
         _ => format!(

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use emotrain_base::{Complaint, limits, verify};
 use emotrain_hub::Trained;
 use emotrain_model::{AdapterConfig, Checkpoint, ModelConfig, PeftAdapter};
+use emotrain_prompt::PromptContract;
 use emotrain_recipe::{DeviceChoice, Dtype, ModelInit, ModelSection, Recipe};
 use emotrain_train::{RunRecord, RunReport};
 
@@ -115,6 +116,14 @@ impl Source {
             return Ok(None);
         }
         Ok(Some(emotrain_base::read_to_string(&path, limits::CONFIG)?))
+    }
+
+    /// The same, read.
+    ///
+    /// # Errors
+    /// A file that is damaged.
+    pub(crate) fn prompt_contract(&self) -> Result<Option<PromptContract>, ExportError> {
+        Ok(self.trained.contract()?)
     }
 
     /// The recipe, the record and the report of the run, as far as they are there.

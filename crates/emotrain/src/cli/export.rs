@@ -23,7 +23,7 @@ Examples:
   emotrain export my-peft-adapter --base models/qwen --format merged --out exported"
 )]
 pub(crate) struct ExportArgs {
-    /// A run directory, its adapter/ or a step-N of it, a folder in PEFT's format, or a trained model
+    /// A run directory, its adapter/ or a step-N of it, a folder in PEFT's format, a trained model, or a .gguf file of either
     #[arg(value_name = "SOURCE")]
     pub(crate) source: PathBuf,
     /// What is written; several are separated by commas
