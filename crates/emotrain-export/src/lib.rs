@@ -15,11 +15,12 @@
 mod card;
 mod error;
 mod format;
+mod modelfile;
 mod serve;
 mod source;
 mod write;
 
 pub use error::ExportError;
 pub use format::{ExportFormat, Server};
-pub use source::{Source, named};
+pub use source::{Source, other_weights};
 pub use write::{Export, ExportOptions};

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use emotrain_base::Complaint;
+use emotrain_hub::Trained;
 use emotrain_model::{ModelConfig, PeftAdapter};
 
 use crate::error::ExportError;
@@ -14,9 +15,8 @@ const VLLM_RANKS: [usize; 9] = [1, 8, 16, 32, 64, 128, 256, 320, 512];
 /// The modules that TGI adapts (`server/text_generation_server/utils/adapter.py`).
 const TGI_MODULES: [&str; 7] = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
 
-/// The files of the GGUF formats.
-pub(crate) const GGUF: &str = "model.gguf";
-pub(crate) const GGUF_LORA: &str = "adapter.gguf";
+const GGUF: &str = Trained::GGUF;
+const GGUF_LORA: &str = Trained::GGUF_ADAPTER;
 
 /// Whether a server takes one rank and one scale for all modules.
 pub(crate) fn wants_one_rank(server: Server) -> bool {
@@ -108,20 +108,14 @@ fn named(server: Server) -> &'static str {
     }
 }
 
-/// Ollama's `Modelfile`; the chat template is in the model.
-pub(crate) fn modelfile() -> String {
-    format!("FROM ./{GGUF}\nPARAMETER temperature 0\n")
-}
-
 fn llama_cpp(server: Server, format: ExportFormat) -> (&'static str, String) {
     let command = match (server, format) {
         (Server::Ollama, ExportFormat::Gguf) => {
             "ollama create emotion -f Modelfile\nollama run emotion".to_owned()
         }
         (Server::Ollama, _) => {
-            format!(
-                "printf 'FROM BASE\\nADAPTER ./{GGUF_LORA}\\n' > Modelfile   # BASE: the base model in Ollama\nollama create emotion -f Modelfile"
-            )
+            "# name the base in Modelfile first\nollama create emotion -f Modelfile\nollama run emotion"
+                .to_owned()
         }
         (_, ExportFormat::Gguf) => format!("llama-server --model {GGUF} --jinja"),
         _ => format!(

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use emotrain_base::{Complaint, limits, verify};
 use emotrain_hub::Trained;
-use emotrain_model::{Checkpoint, ModelConfig, PeftAdapter};
+use emotrain_model::{AdapterConfig, Checkpoint, ModelConfig, PeftAdapter};
+use emotrain_prompt::PromptContract;
 use emotrain_recipe::{DeviceChoice, Dtype, ModelInit, ModelSection, Recipe};
 use emotrain_train::{RunRecord, RunReport};
-use serde_json::Value;
 
 use crate::error::ExportError;
 
@@ -52,7 +52,7 @@ impl Source {
         let run = if is_run(place) { Some(place) } else { parent }.map(Path::to_path_buf);
         let trained = match &run {
             Some(run) if is_step || is_run(place) => Trained::of_run(run)?,
-            _ => Trained::in_folder(place)?,
+            _ => Trained::find(place)?,
         };
         if is_step {
             if matches!(trained, Trained::Model(_)) {
@@ -63,7 +63,7 @@ impl Source {
         }
         let mut section = match (&run, &trained) {
             (Some(run), _) => recipe(run)?.model,
-            (None, Trained::Adapter(folder)) => named(folder, base)?,
+            (None, Trained::Adapter(_)) => named(&trained, base)?,
             (None, Trained::Model(folder)) => model(&folder.display().to_string(), "main"),
         };
         match (base, &trained) {
@@ -91,7 +91,7 @@ impl Source {
 
     /// Where it is.
     pub(crate) fn place(&self) -> &Path {
-        self.step.as_deref().unwrap_or(self.trained.folder())
+        self.step.as_deref().unwrap_or(self.trained.place())
     }
 
     /// The adapter, if it is one.
@@ -118,18 +118,25 @@ impl Source {
         Ok(Some(emotrain_base::read_to_string(&path, limits::CONFIG)?))
     }
 
+    /// The same, read.
+    ///
+    /// # Errors
+    /// A file that is damaged.
+    pub(crate) fn prompt_contract(&self) -> Result<Option<PromptContract>, ExportError> {
+        Ok(self.trained.contract()?)
+    }
+
     /// The recipe, the record and the report of the run, as far as they are there.
     ///
     /// # Errors
     /// A file that is damaged.
     pub(crate) fn records(&self) -> Result<Records, ExportError> {
         let Some(run) = &self.run else { return Ok(Records::default()) };
-        let there = |name: &str| Some(run.join(name)).filter(|path| path.exists());
         // The scores are those of the whole training, not of a step of it.
-        let report = there(RunReport::FILE).filter(|_| self.step.is_none());
+        let report = Some(run.join(RunReport::FILE)).filter(|path| self.step.is_none() && path.exists());
         Ok(Records {
             recipe: Some(recipe(run)?),
-            run: there(RunRecord::FILE).map(|path| RunRecord::read(&path)).transpose()?,
+            run: record(run)?,
             report: report.map(|path| RunReport::read(&path)).transpose()?,
         })
     }
@@ -139,35 +146,48 @@ impl Source {
     /// # Errors
     /// Weights that cannot be read.
     pub fn other_weights(&self, base: &Checkpoint) -> Result<Option<String>, ExportError> {
-        let trained = self.records()?.run.and_then(|run| run.model.sha256);
-        let (Some(expected), Trained::Adapter(_)) = (trained, &self.trained) else { return Ok(None) };
-        let found = base.sha256()?;
-        Ok((found != expected).then(|| {
-            let path = base.path().display();
-            format!("{path}: not the weights that were trained on: sha256 {found}, in training {expected}")
-        }))
+        match (&self.run, &self.trained) {
+            (Some(run), Trained::Adapter(_)) => other_weights(run, base),
+            _ => Ok(None),
+        }
     }
+}
+
+/// A warning if the base of an adapter has other weights than the record of the training says.
+///
+/// # Errors
+/// A record that is damaged, weights that cannot be read.
+pub fn other_weights(run: &Path, base: &Checkpoint) -> Result<Option<String>, ExportError> {
+    let Some(expected) = record(run)?.and_then(|run| run.model.sha256) else { return Ok(None) };
+    let found = base.sha256()?;
+    Ok((found != expected).then(|| {
+        let path = base.path().display();
+        format!("{path}: not the weights that were trained on: sha256 {found}, in training {expected}")
+    }))
+}
+
+/// The record of a run, if it has been written.
+fn record(run: &Path) -> Result<Option<RunRecord>, ExportError> {
+    let path = run.join(RunRecord::FILE);
+    Ok(if path.exists() { Some(RunRecord::read(&path)?) } else { None })
 }
 
 fn recipe(run: &Path) -> Result<Recipe, ExportError> {
     Ok(emotrain_recipe::load(&run.join(RECIPE), &[])?)
 }
 
-/// The base that the adapter in `folder` names, or `base` in its place.
+/// The base that an adapter names, or `base` in its place.
 ///
 /// # Errors
-/// An `adapter_config.json` that is damaged, or that names no base where `base` is `None`.
-pub fn named(folder: &Path, base: Option<&str>) -> Result<ModelSection, ExportError> {
-    let path = folder.join(ADAPTER_CONFIG);
-    let config = emotrain_base::read_to_string(&path, limits::CONFIG)?;
-    let config: Value = serde_json::from_str(&config)
-        .map_err(|error| Complaint::input(format!("{}: {error}", path.display())))?;
-    let text = |key: &str| config[key].as_str().filter(|text| !text.is_empty());
-    let Some(name) = base.or(text("base_model_name_or_path")) else {
-        let message = format!("{}: names no base model", path.display());
+/// An `adapter_config.json` that is damaged; an adapter that names no base where `base` is `None`.
+fn named(adapter: &Trained, base: Option<&str>) -> Result<ModelSection, ExportError> {
+    let config = adapter.adapter_config()?;
+    let own = config.as_ref().and_then(AdapterConfig::base);
+    let Some(name) = base.or(own.map(|own| own.name)) else {
+        let message = format!("{}: names no base model", adapter.place().display());
         return Err(Complaint::input(message).hint("name it with --base").into());
     };
-    Ok(model(name, text("revision").unwrap_or("main")))
+    Ok(model(name, own.and_then(|own| own.revision).unwrap_or("main")))
 }
 
 fn model(name: &str, revision: &str) -> ModelSection {

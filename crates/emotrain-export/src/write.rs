@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
-use emotrain_base::{Complaint, Listener, Stage};
+use emotrain_base::{Complaint, Listener, Silent, Stage};
 use emotrain_hub::{Base, HubError, Trained};
 use emotrain_model::{Checkpoint, FloatType, GgufType, Merged, PeftAdapter, TokenizerSource, write_model};
 use emotrain_prompt::{ChatTokenizer, PromptError, TokenizerFiles};
 
 use crate::error::ExportError;
 use crate::format::{ExportFormat, Server};
+use crate::modelfile::{self, Chat, Loaded};
 use crate::source::Source;
 use crate::{card, serve};
 
@@ -103,6 +104,9 @@ impl<'a> Export<'a> {
         let rank = adapter.as_ref().map(PeftAdapter::rank);
         let guide = serve::guide(&self.options.servers, format, self.base.named().name, rank);
         stage.write("serve.md", guide.as_bytes())?;
+        if let Some(modelfile) = self.modelfile(format)? {
+            stage.write("Modelfile", modelfile.as_bytes())?;
+        }
         Ok(stage.publish()?)
     }
 
@@ -122,15 +126,12 @@ impl<'a> Export<'a> {
                 adapter.save(folder, model, self.base.named(), dtype)?;
             }
             (ExportFormat::GgufLora, Some(adapter)) => {
-                adapter.write_gguf(&folder.join(serve::GGUF_LORA), model, name)?;
+                adapter.write_gguf(&folder.join(Trained::GGUF_ADAPTER), model, name)?;
             }
             (ExportFormat::Gguf, _) => {
                 let tokenizer = self.tokenizer(listener)?.map(source).transpose()?;
                 let kind = self.options.gguf_type;
-                merged.write_gguf(&folder.join(serve::GGUF), name, tokenizer.as_ref(), kind)?;
-                if self.options.servers.contains(&Server::Ollama) {
-                    emotrain_base::write_atomic(&folder.join("Modelfile"), serve::modelfile().as_bytes())?;
-                }
+                merged.write_gguf(&folder.join(Trained::GGUF), name, tokenizer.as_ref(), kind)?;
             }
             (ExportFormat::Peft | ExportFormat::GgufLora, None) => {
                 unreachable!("a format of adapters is refused where there is none")
@@ -143,6 +144,25 @@ impl<'a> Export<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Ollama's `Modelfile`, where the export is for it.
+    fn modelfile(&self, format: ExportFormat) -> Result<Option<String>, ExportError> {
+        let loaded = match format {
+            ExportFormat::Gguf => Loaded::Model(Trained::GGUF),
+            ExportFormat::GgufLora => Loaded::Adapter(Trained::GGUF_ADAPTER),
+            ExportFormat::Peft | ExportFormat::Merged => return Ok(None),
+        };
+        if !self.options.servers.contains(&Server::Ollama) {
+            return Ok(None);
+        }
+        let files = self.tokenizer(&Silent)?;
+        let added = files.clone().map(source).transpose()?.and_then(|source| source.added_bos());
+        let tokenizer = files.map(ChatTokenizer::new).transpose().map_err(HubError::from)?;
+        let contract = self.source.prompt_contract()?;
+        let chat =
+            Chat { tokenizer: tokenizer.as_ref(), added: added.as_deref(), contract: contract.as_ref() };
+        Ok(Some(modelfile::text(&loaded, &chat)?))
     }
 
     /// The base's tokenizer; a base without one is reported.

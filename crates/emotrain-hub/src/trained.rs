@@ -3,10 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use emotrain_base::{Complaint, Listener, MANIFEST, limits, verify};
-use emotrain_model::CausalLm;
+use emotrain_model::{AdapterConfig, CausalLm, PeftAdapter, is_gguf};
 use emotrain_prompt::PromptContract;
 use emotrain_recipe::{ModelInit, ModelSection};
-use serde_json::Value;
 
 use crate::error::HubError;
 
@@ -15,7 +14,7 @@ const MODEL: &str = "model";
 const ADAPTER_CONFIG: &str = "adapter_config.json";
 const CONFIG: &str = "config.json";
 
-/// Something that was trained, on disk.
+/// Something that was trained, on disk: a folder, or a GGUF file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trained {
     /// An adapter for the recipe's base model.
@@ -25,6 +24,10 @@ pub enum Trained {
 }
 
 impl Trained {
+    /// The file of a whole model that is exported for llama.cpp.
+    pub const GGUF: &str = "model.gguf";
+    /// The file of an adapter that is exported for llama.cpp.
+    pub const GGUF_ADAPTER: &str = "adapter.gguf";
     /// The file next to it that describes its prompts.
     pub const CONTRACT: &str = "prompt_contract.json";
 
@@ -36,7 +39,7 @@ impl Trained {
         let places = [run.join(ADAPTER), run.join(MODEL)];
         // A training may have been killed while it put a better result in the place of this one.
         places.iter().try_for_each(|folder| emotrain_base::recover(folder))?;
-        let found = places.into_iter().find_map(|folder| Self::at(&folder));
+        let found = places.into_iter().find_map(|folder| Self::at(&folder).transpose()).transpose()?;
         let complaint = || {
             let message = format!("{}: holds nothing trained", run.display());
             Complaint::input(message)
@@ -45,24 +48,32 @@ impl Trained {
         found.ok_or_else(complaint)?.checked()
     }
 
-    /// What a folder holds.
+    /// What a folder holds, or a GGUF file.
     ///
     /// # Errors
-    /// A folder that holds neither an adapter nor a model, or a file in it that is not as it was written.
-    pub fn in_folder(folder: &Path) -> Result<Self, HubError> {
-        if !folder.exists() {
-            let complaint = Complaint::input(format!("{}: no such folder", folder.display()));
+    /// A place that holds neither an adapter nor a model, or a file in it that is not as it was written.
+    pub fn find(place: &Path) -> Result<Self, HubError> {
+        if !place.exists() {
+            let complaint = Complaint::input(format!("{}: no such folder", place.display()));
             return Err(complaint
-                .hint("name a folder with an adapter or a model; paths are relative to here")
+                .hint("name a folder with an adapter or a model, or a .gguf file; paths are relative to here")
                 .into());
         }
-        let complaint = || {
-            let message = format!("{}: holds neither {ADAPTER_CONFIG} nor {CONFIG}", folder.display());
-            let is_run = Self::at(&folder.join(ADAPTER)).or_else(|| Self::at(&folder.join(MODEL))).is_some();
-            let run = "that is a run directory: name it with --run";
-            Complaint::input(message).hint(if is_run { run } else { "name a folder in PEFT's format" })
-        };
-        Self::at(folder).ok_or_else(complaint)?.checked()
+        if let Some(found) = Self::at(place)? {
+            return found.checked();
+        }
+        if place.is_file() {
+            let complaint =
+                Complaint::input(format!("{}: neither a folder nor a .gguf file", place.display()));
+            return Err(complaint.hint("name the folder that the file is in").into());
+        }
+        let (gguf, adapter) = (Self::GGUF, Self::GGUF_ADAPTER);
+        let message =
+            format!("{}: holds neither {ADAPTER_CONFIG}, {CONFIG}, {adapter} nor {gguf}", place.display());
+        let is_run = [ADAPTER, MODEL].iter().any(|name| matches!(Self::at(&place.join(name)), Ok(Some(_))));
+        let run = "that is a run directory: name it with --run";
+        let other = "name a folder in PEFT's format, or a .gguf file";
+        Err(Complaint::input(message).hint(if is_run { run } else { other }).into())
     }
 
     /// Our own files have a manifest, which shows whether they are unchanged; others' have none.
@@ -73,29 +84,57 @@ impl Trained {
         Ok(self)
     }
 
-    fn at(folder: &Path) -> Option<Self> {
+    fn at(place: &Path) -> Result<Option<Self>, HubError> {
+        if is_gguf(place) {
+            let kind = if PeftAdapter::is_in(place)? { Self::Adapter } else { Self::Model };
+            return Ok(Some(kind(place.to_path_buf())));
+        }
         // A dangling link is reported when it is read.
-        let has = |name: &str| folder.join(name).symlink_metadata().is_ok();
-        if has(ADAPTER_CONFIG) {
-            Some(Self::Adapter(folder.to_path_buf()))
+        let has = |name: &str| place.join(name).symlink_metadata().is_ok();
+        Ok(if has(ADAPTER_CONFIG) {
+            Some(Self::Adapter(place.to_path_buf()))
         } else if has(CONFIG) {
-            Some(Self::Model(folder.to_path_buf()))
+            Some(Self::Model(place.to_path_buf()))
+        } else if has(Self::GGUF_ADAPTER) {
+            Some(Self::Adapter(place.join(Self::GGUF_ADAPTER)))
         } else {
-            None
+            has(Self::GGUF).then(|| Self::Model(place.join(Self::GGUF)))
+        })
+    }
+
+    /// Its folder, or its GGUF file.
+    pub fn place(&self) -> &Path {
+        match self {
+            Self::Adapter(place) | Self::Model(place) => place,
         }
     }
 
-    /// Its folder.
+    /// Its folder; of a GGUF file, the one that it is in.
     pub fn folder(&self) -> &Path {
+        let place = self.place();
+        if !is_gguf(place) {
+            return place;
+        }
+        place.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    }
+
+    /// What PEFT's configuration says of an adapter; a GGUF file has none.
+    ///
+    /// # Errors
+    /// A file that is missing or damaged, or an adapter that is not supported.
+    pub fn adapter_config(&self) -> Result<Option<AdapterConfig>, HubError> {
         match self {
-            Self::Adapter(folder) | Self::Model(folder) => folder,
+            Self::Adapter(place) if !is_gguf(place) => {
+                Ok(Some(AdapterConfig::read(&place.join(ADAPTER_CONFIG))?))
+            }
+            Self::Adapter(_) | Self::Model(_) => Ok(None),
         }
     }
 
     /// The section with a fully trained model in the place of the base.
     pub fn settle(&self, section: &mut ModelSection) {
-        if let Self::Model(folder) = self {
-            section.model_name_or_path = folder.display().to_string();
+        if let Self::Model(place) = self {
+            section.model_name_or_path = place.display().to_string();
             section.init = ModelInit::Pretrained;
         }
     }
@@ -140,13 +179,12 @@ impl Trained {
         section: &ModelSection,
         listener: &dyn Listener,
     ) -> Result<(), HubError> {
-        let Self::Adapter(folder) = self else { return Ok(()) };
+        let Self::Adapter(place) = self else { return Ok(()) };
         let what = || "the adapter".to_owned();
-        model.load_adapter(folder).map_err(|source| HubError::Load { what: what(), source })?;
-        let config = emotrain_base::read_to_string(&folder.join(ADAPTER_CONFIG), limits::CONFIG)?;
-        let config: Value = serde_json::from_str(&config).unwrap_or_default();
-        let (trained, name) = (config["base_model_name_or_path"].as_str(), &section.model_name_or_path);
-        if let Some(trained) = trained.filter(|trained| trained != name) {
+        model.load_adapter(place).map_err(|source| HubError::Load { what: what(), source })?;
+        let config = self.adapter_config()?;
+        let (trained, name) = (config.as_ref().and_then(AdapterConfig::base), &section.model_name_or_path);
+        if let Some(trained) = trained.map(|base| base.name).filter(|trained| trained != name) {
             listener
                 .warn(&format!("the adapter was trained on {trained}, the recipe's base model is {name}"));
         }

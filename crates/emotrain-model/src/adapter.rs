@@ -1,5 +1,6 @@
 //! Adapters as PEFT writes them: `adapter_model.safetensors` and `adapter_config.json`
-//! (`peft/utils/save_and_load.py`, `peft/tuners/lora/config.py`), read into memory of the host.
+//! (`peft/utils/save_and_load.py`, `peft/tuners/lora/config.py`), and those of llama.cpp in a GGUF file; read into memory
+//! of the host.
 
 mod config;
 mod targets;
@@ -9,12 +10,15 @@ mod tests;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use self::config::AdapterConfig;
+use emotrain_recipe::LoraInit;
+
+pub use self::config::{AdapterConfig, BaseModel};
 use crate::config::ModelConfig;
 use crate::error::ModelError;
+use crate::files::is_gguf;
 use crate::float::FloatType;
 use crate::lora::LoraConfig;
-use crate::weights::{LinearModule, SafetensorsFile, linear_modules};
+use crate::weights::{GgufAdapter, GgufLora, LinearModule, SafetensorsFile, check_pairs, linear_modules};
 
 /// What PEFT puts before the model's own names.
 pub(crate) const PREFIX: &str = "base_model.model.";
@@ -52,13 +56,16 @@ pub(crate) struct PeftModule {
 }
 
 impl PeftAdapter {
-    /// Reads the adapter that `folder` holds.
+    /// Reads the adapter at `place`: a folder in PEFT's format, or a GGUF file.
     ///
     /// # Errors
     /// A file that is missing or damaged, a variant that this crate does not compute (DoRA, biases, a base that was
     /// changed …), a tensor that is missing, left over, not finite, or of another shape than this model needs.
-    pub fn open(folder: &Path, model: &ModelConfig) -> Result<Self, ModelError> {
-        Self::read(&folder.join(CONFIG), &folder.join(TENSORS), PREFIX, model)
+    pub fn open(place: &Path, model: &ModelConfig) -> Result<Self, ModelError> {
+        if is_gguf(place) {
+            return Ok(Self::of_gguf(GgufAdapter::open(place)?.layers(model)?));
+        }
+        Self::read(&place.join(CONFIG), &place.join(TENSORS), PREFIX, model)
     }
 
     /// The same, of a configuration and tensors wherever they are; `prefix` is before every tensor's name.
@@ -76,7 +83,7 @@ impl PeftAdapter {
         let linears = linear_modules(model);
         let mut planned = Vec::new();
         let mut shapes = Vec::new();
-        for LinearModule { path, outputs, inputs } in &linears {
+        for LinearModule { path, outputs, inputs, .. } in &linears {
             let Some(lora) = config.layer(path)? else { continue };
             let [a, b] = HALVES.map(|half| format!("{prefix}{path}{half}"));
             shapes.push((a.clone(), [lora.r, *inputs]));
@@ -91,7 +98,7 @@ impl PeftAdapter {
         }
         // Nothing is made in a size that only the configuration states.
         let file = SafetensorsFile::open(tensors)?;
-        check_pairs(&file)?;
+        check_pairs(file.path(), &file.names().collect(), HALVES)?;
         check_tensors(&file, &shapes)?;
         let module = |(path, lora, [a, b]): (&String, LoraConfig, [String; 2])| {
             let (a, b) = (finite(&file, &a)?, finite(&file, &b)?);
@@ -104,13 +111,46 @@ impl PeftAdapter {
 }
 
 impl PeftAdapter {
-    /// The type in which the tensors of the adapter in `folder` are stored: the shortest, if there are several.
+    /// The layers of a GGUF file. A module's own rank and scale count; what is said for all is that of the first.
+    fn of_gguf(layers: Vec<GgufLora>) -> Self {
+        let module = |GgufLora { path, rank, scale, a, b }| {
+            let alpha = scale * rank as f64;
+            PeftModule { path, r: rank, alpha, scale, a, b }
+        };
+        let modules: Vec<PeftModule> = layers.into_iter().map(module).collect();
+        let (r, lora_alpha) = modules.first().map_or((1, 1.0), |first| (first.r, first.alpha));
+        let lora = LoraConfig {
+            r,
+            lora_alpha,
+            lora_dropout: 0.0,
+            target_modules: None,
+            use_rslora: false,
+            init: LoraInit::Kaiming,
+        };
+        Self { lora, modules }
+    }
+
+    /// Whether a GGUF file says that it holds an adapter.
     ///
     /// # Errors
     /// A file that is missing or damaged.
-    pub fn float_type(folder: &Path) -> Result<Option<FloatType>, ModelError> {
-        let file = SafetensorsFile::open(&folder.join(TENSORS))?;
-        Ok(file.names().filter_map(|name| file.float_type(name)).min_by_key(|dtype| dtype.size()))
+    pub fn is_in(gguf: &Path) -> Result<bool, ModelError> {
+        Ok(GgufAdapter::open(gguf)?.is_one())
+    }
+
+    /// How exactly the tensors of the adapter at `place` are stored, in bits of a float's significand: those of the least
+    /// exact one.
+    ///
+    /// # Errors
+    /// A file that is missing or damaged.
+    pub fn significand_bits(place: &Path) -> Result<i32, ModelError> {
+        let bits = if is_gguf(place) {
+            GgufAdapter::open(place)?.significand_bits()
+        } else {
+            let file = SafetensorsFile::open(&place.join(TENSORS))?;
+            file.names().filter_map(|name| file.float_type(name)).map(FloatType::significand_bits).min()
+        };
+        Ok(bits.unwrap_or(FloatType::F32.significand_bits()))
     }
 
     /// The largest rank of a module.
@@ -142,25 +182,6 @@ fn finite(file: &SafetensorsFile, name: &str) -> Result<Vec<f32>, ModelError> {
 /// The last part of a module's path.
 pub(crate) fn short(path: &str) -> &str {
     path.rsplit('.').next().unwrap_or(path)
-}
-
-/// An adapter has something, and both halves of everything.
-fn check_pairs(file: &SafetensorsFile) -> Result<(), ModelError> {
-    if file.names().next().is_none() {
-        let hint = "the training that wrote it has to gather the weights before it saves them";
-        return Err(ModelError::file_with_hint(file.path(), "holds no tensors", hint));
-    }
-    for name in file.names() {
-        for (half, other) in [(HALVES[0], HALVES[1]), (HALVES[1], HALVES[0])] {
-            let Some(layer) = name.strip_suffix(half) else { continue };
-            let other = format!("{layer}{other}");
-            if file.shape(&other).is_none() {
-                let message = format!("is half of a pair: {other:?} is not in the file");
-                return Err(ModelError::tensor(file.path(), name, message));
-            }
-        }
-    }
-    Ok(())
 }
 
 /// The file has these tensors in these shapes, and no others.

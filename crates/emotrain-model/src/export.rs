@@ -12,4 +12,3 @@ mod tests;
 pub(crate) use hugging_face::write_config;
 pub use hugging_face::write_model;
 pub use merged::Merged;
-pub use peft::BaseModel;

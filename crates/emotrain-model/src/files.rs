@@ -37,6 +37,11 @@ pub(crate) fn lies_at(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }
 
+/// Whether a path has the name of a GGUF file.
+pub fn is_gguf(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf")) && !path.is_dir()
+}
+
 /// Refuses a stand-in for a file (such as a Git LFS pointer), and a missing file.
 pub(crate) fn check_present(path: &Path) -> Result<(), ModelError> {
     if let Some(stand_in) = StandIn::at(path) {

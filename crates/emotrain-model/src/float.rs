@@ -37,6 +37,15 @@ impl FloatType {
         }
     }
 
+    /// Bits of the significand, with the one that is not stored.
+    pub fn significand_bits(self) -> i32 {
+        match self {
+            Self::F32 => 24,
+            Self::F16 => 11,
+            Self::Bf16 => 8,
+        }
+    }
+
     /// The name in a safetensors header.
     pub fn safetensors_name(self) -> &'static str {
         match self {

@@ -33,7 +33,7 @@ mod spec;
 mod weight;
 mod weights;
 
-pub use adapter::PeftAdapter;
+pub use adapter::{AdapterConfig, BaseModel, PeftAdapter};
 pub use batch::{Batch, Sequence, Target};
 pub use config::{
     Architecture, Llama3Scaling, LongRope, ModelConfig, ModelDescription, RopeScaling, SlidingWindow,
@@ -41,7 +41,8 @@ pub use config::{
 pub use decoder::CausalLm;
 pub use engine::Precision;
 pub use error::ModelError;
-pub use export::{BaseModel, Merged, write_model};
+pub use export::{Merged, write_model};
+pub use files::is_gguf;
 pub use float::FloatType;
 pub use generate::{
     Finish, Generated, Generation, GenerationConfig, Generator, NewToken, Sampling, TokenPrompt,

@@ -5,10 +5,10 @@ use std::path::Path;
 
 use burn::tensor::{DType, Tensor, TensorData};
 
-use crate::adapter::{PREFIX, PeftAdapter, PeftModule, TENSORS, check_tensors};
+use crate::adapter::{BaseModel, PREFIX, PeftAdapter, PeftModule, TENSORS, check_tensors};
 use crate::decoder::CausalLm;
 use crate::error::ModelError;
-use crate::export::{BaseModel, write_config};
+use crate::export::write_config;
 use crate::float::FloatType;
 use crate::gradients::Gradients;
 use crate::lora::{Adapter, LoraConfig};
@@ -36,15 +36,16 @@ impl CausalLm {
         adapter.save(folder, self.config(), base, dtype)
     }
 
-    /// Puts the adapter that `folder` holds into the model, in the place of any that it has.
+    /// Puts the adapter at `place`, a folder in PEFT's format or a GGUF file, into the model, in the place of any that it
+    /// has.
     ///
     /// # Errors
     /// As [`PeftAdapter::open`].
     ///
     /// # Panics
     /// Never: what is put in was read for this model.
-    pub fn load_adapter(&mut self, folder: &Path) -> Result<(), ModelError> {
-        let PeftAdapter { lora, modules } = PeftAdapter::open(folder, self.config())?;
+    pub fn load_adapter(&mut self, place: &Path) -> Result<(), ModelError> {
+        let PeftAdapter { lora, modules } = PeftAdapter::open(place, self.config())?;
         let settings = |module: &PeftModule| {
             let config = LoraConfig { r: module.r, lora_alpha: module.alpha, ..lora.clone() };
             (module.path.clone(), config)

@@ -26,8 +26,8 @@ pub use safetensors::SafetensorsFile;
 pub use write::{NamedTensor, TensorSpec, write_safetensors, write_safetensors_with};
 
 pub(crate) use folder::Shards;
-pub(crate) use gguf::{GgufContents, GgufLora, write_gguf, write_gguf_lora};
+pub(crate) use gguf::{GgufAdapter, GgufContents, GgufLora, write_gguf, write_gguf_lora};
 pub(crate) use names::{
-    EMBEDDINGS, FINAL_NORM, HEAD, LinearModule, Module as BlockModule, Part, block_modules, is_known_buffer,
-    linear_modules,
+    EMBEDDINGS, FINAL_NORM, HEAD, LinearModule, Module as BlockModule, Part, block_modules, check_pairs,
+    is_known_buffer, linear_modules,
 };

@@ -22,7 +22,7 @@ pub(crate) use self::bench::{BenchArgs, Product};
 pub(crate) use self::export::ExportArgs;
 pub(crate) use self::interpret::InterpretArgs;
 pub(crate) use self::selftest::SelftestArgs;
-pub(crate) use self::verify::{EndpointArgs, VerifyArgs};
+pub(crate) use self::verify::{EndpointArgs, LoadType, VerifyArgs};
 
 const RUN_EXAMPLES: &str = "\
 Examples:
@@ -221,8 +221,8 @@ fn task() -> impl TypedValueParser<Value = Task> {
 #[derive(Args, Clone, Debug)]
 #[group(id = "trained", multiple = false)]
 pub(crate) struct TrainedArgs {
-    /// A folder with an adapter in PEFT's format, or with a fully trained model
-    #[arg(long, value_name = "DIR")]
+    /// A folder with an adapter in PEFT's format or with a fully trained model, or a .gguf file of either
+    #[arg(long, value_name = "PATH")]
     pub(crate) adapter: Option<PathBuf>,
     /// The run directory of a finished training
     #[arg(long, value_name = "DIR")]

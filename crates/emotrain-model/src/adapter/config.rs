@@ -35,7 +35,6 @@ path_initial_model_for_weight_conversion=folder of the initial adapter)";
 const HARMLESS: &[&str] = &[
     "auto_mapping",
     "base_model_class",
-    "base_model_name_or_path",
     "corda_config",
     "ensure_weight_tying",
     "eva_config",
@@ -49,7 +48,6 @@ const HARMLESS: &[&str] = &[
     "parent_library",
     "peft_version",
     "qalora_group_size",
-    "revision",
     "runtime_config",
     "unsloth_fixed",
     "unsloth_version",
@@ -76,10 +74,21 @@ const VARIANTS: &[(&str, &str, &str)] = &[
     ("velora_config", "inputs that are compressed", MERGE),
 ];
 
+/// Which model an adapter belongs to, as `adapter_config.json` says it.
+#[derive(Clone, Copy, Debug)]
+pub struct BaseModel<'a> {
+    /// `base_model_name_or_path`.
+    pub name: &'a str,
+    /// `revision`, where the model came from a hub.
+    pub revision: Option<&'a str>,
+}
+
 /// `adapter_config.json`, as far as this crate supports it.
 #[derive(Debug)]
-pub(crate) struct AdapterConfig {
+pub struct AdapterConfig {
     path: PathBuf,
+    base: Option<String>,
+    revision: Option<String>,
     /// Of a layer for which no pattern says otherwise.
     pub(crate) lora: LoraConfig,
     targets: Targets,
@@ -92,14 +101,18 @@ impl AdapterConfig {
     ///
     /// # Errors
     /// A file that is not there or damaged; everything in it that is wrong or not computed here.
-    pub(crate) fn read(path: &Path) -> Result<Self, ModelError> {
+    pub fn read(path: &Path) -> Result<Self, ModelError> {
         let object: Map<String, Value> = read_json(path)?;
         let mut fields = Fields::new(&object, "");
         kind(&mut fields);
         variants(&mut fields);
         start(&mut fields);
+        let mut stated = |key| fields.text(key).filter(|text| !text.is_empty());
+        let (base, revision) = (stated("base_model_name_or_path"), stated("revision"));
         let config = Self {
             path: path.to_path_buf(),
+            base,
+            revision,
             lora: lora(&mut fields),
             targets: targets(&mut fields),
             ranks: patterns(&mut fields, "rank_pattern", "a rank", rank),
@@ -107,6 +120,12 @@ impl AdapterConfig {
         };
         unknown(&mut fields);
         if fields.problems.is_empty() { Ok(config) } else { Err(config.wrong(fields.problems)) }
+    }
+
+    /// The base that the adapter was trained on, if the file names one.
+    pub fn base(&self) -> Option<BaseModel<'_>> {
+        let name = self.base.as_deref()?;
+        Some(BaseModel { name, revision: self.revision.as_deref() })
     }
 
     /// How the layer of this path is adapted, if it is.

@@ -12,7 +12,6 @@ use crate::batch::{Batch, Sequence};
 use crate::config::Architecture;
 use crate::decoder::CausalLm;
 use crate::engine::tests::model as tiny;
-use crate::export::BaseModel;
 use crate::float::FloatType;
 use crate::gradients::Gradients;
 use crate::kernels::{read, slice};

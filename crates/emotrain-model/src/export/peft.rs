@@ -7,20 +7,11 @@ use std::path::Path;
 use emotrain_base::write_atomic;
 use serde_json::{Map, Value, json};
 
-use crate::adapter::{CONFIG, PREFIX, PeftAdapter, PeftModule, TENSORS, short};
+use crate::adapter::{BaseModel, CONFIG, PREFIX, PeftAdapter, PeftModule, TENSORS, short};
 use crate::config::ModelConfig;
 use crate::error::ModelError;
 use crate::float::FloatType;
 use crate::weights::{NamedTensor, TensorSpec, linear_modules, write_safetensors};
-
-/// Which model an adapter belongs to, as `adapter_config.json` says it.
-#[derive(Clone, Copy, Debug)]
-pub struct BaseModel<'a> {
-    /// `base_model_name_or_path`.
-    pub name: &'a str,
-    /// `revision`, where the model came from a hub.
-    pub revision: Option<&'a str>,
-}
 
 impl PeftAdapter {
     /// Writes the adapter into the existing folder `folder`; `model` is the shape of its base.

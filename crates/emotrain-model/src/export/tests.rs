@@ -6,7 +6,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::*;
-use crate::adapter::PeftAdapter;
+use crate::adapter::{BaseModel, PeftAdapter};
 use crate::config::Architecture;
 use crate::decoder::CausalLm;
 use crate::engine::tests::model as tiny;
@@ -67,6 +67,30 @@ fn a_merged_model_computes_what_base_and_adapter_compute() {
             let size = fs_err::metadata(sharded.path().join(file)).unwrap().len();
             assert!(size < 24_000, "{file} has {size} bytes");
         }
+    }
+}
+
+#[test]
+fn an_adapter_comes_back_from_a_gguf_file() {
+    for architecture in Architecture::ALL {
+        let (model, base, adapter) = written(architecture);
+        let shape = model.config();
+        let path = adapter.path().join("adapter.gguf");
+        let mut lora = PeftAdapter::open(adapter.path(), shape).unwrap();
+        // Another scale for one module, which becomes part of its `B`.
+        lora.modules[2].scale *= 3.0;
+        lora.modules[2].alpha *= 3.0;
+        lora.save(adapter.path(), shape, BASE, FloatType::F32).unwrap();
+        lora.write_gguf(&path, shape, "tiny").unwrap();
+        let [peft, gguf] = [adapter.path(), &path].map(|place| {
+            let mut model = open(base.path());
+            model.load_adapter(place).unwrap();
+            logits(&model)
+        });
+        assert!(furthest(&gguf, &peft) < 1e-6, "{architecture:?}");
+        assert!(furthest(&gguf, &logits(&open(base.path()))) > 1e-2, "the adapter does something");
+        assert_eq!(PeftAdapter::significand_bits(&path).unwrap(), 24);
+        assert!(PeftAdapter::is_in(&path).unwrap());
     }
 }
 

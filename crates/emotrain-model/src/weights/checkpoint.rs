@@ -12,7 +12,7 @@ use super::gguf::{GgufModel, TokenizerSource};
 use super::names::{EMBEDDINGS, HEAD, is_known_buffer, tensor_shapes};
 use crate::config::{ModelConfig, ModelDescription};
 use crate::error::ModelError;
-use crate::files::{check_present, lies_at};
+use crate::files::{check_present, is_gguf, lies_at};
 use crate::float::FloatType;
 
 /// An opened source of weights: a Hugging Face folder or a GGUF file.
@@ -156,6 +156,18 @@ impl Checkpoint {
         types?.into_iter().max_by_key(|float| float.size())
     }
 
+    /// How exactly the matrices are stored, in bits of a float's significand: those of the least exact one. A quantised
+    /// type has as many as the float whose rounding errors are as large.
+    pub fn significand_bits(&self) -> i32 {
+        let bits = |name: &str| match &self.source {
+            Source::Folder { weights, .. } => weights.float_type(name).map(FloatType::significand_bits),
+            Source::Gguf(model) => model.significand_bits(name),
+        };
+        let shapes = tensor_shapes(self.config()).into_iter().filter(|(_, shape)| shape.len() > 1);
+        let bits = shapes.filter_map(|(name, _)| bits(&name)).min();
+        bits.unwrap_or(FloatType::F32.significand_bits())
+    }
+
     /// The weight file, or the folder of shards.
     pub fn path(&self) -> &Path {
         match &self.source {
@@ -277,8 +289,4 @@ fn open_file(path: &Path) -> Result<Source, ModelError> {
         return Err(ModelError::file_with_hint(path, "not a model", hint));
     }
     Ok(Source::Gguf(GgufModel::open(path)?))
-}
-
-fn is_gguf(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"))
 }

@@ -3,6 +3,7 @@
 //! Formats: the GGUF specification and the block layouts of ggml, as documented by the `gguf` Python
 //! package, against which the tests compare every type.
 
+mod adapter;
 mod blocks;
 mod config;
 mod cursor;
@@ -30,10 +31,11 @@ use crate::config::{ModelConfig, ModelDescription};
 use crate::error::ModelError;
 use crate::float::FloatType;
 
+pub(crate) use self::adapter::{GgufAdapter, GgufLora};
 pub(crate) use self::metadata::{Metadata, Value};
 pub use self::tokenizer::TokenizerSource;
 pub use self::write::GgufType;
-pub(crate) use self::write::{GgufContents, GgufLora, write_gguf, write_gguf_lora};
+pub(crate) use self::write::{GgufContents, write_gguf, write_gguf_lora};
 
 /// Values dequantised by one thread at a time, about.
 const CHUNK: usize = 1 << 16;
@@ -129,31 +131,17 @@ impl GgufModel {
         let Some(entry) = self.tensors.get(name) else {
             return Err(ModelError::tensor(self.path(), name, "not in the file"));
         };
-        Ok((entry, self.row_order(name, entry)?))
+        Ok((entry, RowOrder::of(self.config(), name)))
+    }
+
+    /// How exactly a tensor is stored.
+    pub(super) fn significand_bits(&self, name: &str) -> Option<i32> {
+        Some(self.tensors.get(name)?.block_type.significand_bits())
     }
 
     /// The type of a tensor that is not quantised.
     pub(super) fn float_type(&self, name: &str) -> Option<FloatType> {
         self.tensors.get(name)?.block_type.float_type()
-    }
-
-    /// Queries and keys of Llama files have their rows in the order of llama.cpp's rotation.
-    fn row_order(&self, name: &str, entry: &Entry) -> Result<RowOrder, ModelError> {
-        let heads = if !self.config().architecture.family().gguf_pairs_rows {
-            return Ok(RowOrder::AsStored);
-        } else if name.contains(".self_attn.q_proj.") {
-            self.config().num_attention_heads
-        } else if name.contains(".self_attn.k_proj.") {
-            self.config().num_key_value_heads
-        } else {
-            return Ok(RowOrder::AsStored);
-        };
-        let rows = entry.shape[0];
-        if rows != heads * self.config().head_dim {
-            let message = format!("{rows} rows are not {heads} heads of {}", self.config().head_dim);
-            return Err(ModelError::tensor(self.path(), name, message));
-        }
-        Ok(RowOrder::Paired { head_dim: self.config().head_dim })
     }
 
     /// The tokenizer as the text of Hugging Face's files; `None` when the file has none.

@@ -1,6 +1,10 @@
 //! The tensors of a decoder: the one table of their names, Hugging Face's and llama.cpp's, and of their shapes.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+
 use crate::config::ModelConfig;
+use crate::error::ModelError;
 use crate::spec::{BlockSpec, DecoderSpec};
 
 /// Name of the embedding table.
@@ -67,6 +71,11 @@ impl Module {
     pub(crate) fn path(&self, layer: usize) -> String {
         format!("model.layers.{layer}.{}", self.hugging_face)
     }
+
+    /// The same as llama.cpp has it.
+    fn gguf_path(&self, layer: usize) -> String {
+        format!("blk.{layer}.{}", self.gguf)
+    }
 }
 
 /// The modules of a block.
@@ -118,6 +127,8 @@ pub(crate) fn block_modules(config: &ModelConfig, spec: &BlockSpec) -> Vec<Modul
 pub(crate) struct LinearModule {
     /// Hugging Face path.
     pub(crate) path: String,
+    /// The path as llama.cpp has it.
+    pub(crate) gguf: String,
     pub(crate) outputs: usize,
     pub(crate) inputs: usize,
 }
@@ -127,11 +138,30 @@ pub(crate) fn linear_modules(config: &ModelConfig) -> Vec<LinearModule> {
     let mut linears = Vec::new();
     for (layer, spec) in DecoderSpec::of(config).blocks.iter().enumerate() {
         for module in block_modules(config, spec) {
-            let (path, outputs) = (module.path(layer), module.outputs);
-            linears.extend(module.inputs.map(|inputs| LinearModule { path, outputs, inputs }));
+            let (path, gguf, outputs) = (module.path(layer), module.gguf_path(layer), module.outputs);
+            linears.extend(module.inputs.map(|inputs| LinearModule { path, gguf, outputs, inputs }));
         }
     }
     linears
+}
+
+/// An adapter has tensors, and both halves of every pair; `halves` are the ends of their names.
+pub(crate) fn check_pairs(path: &Path, names: &BTreeSet<&str>, halves: [&str; 2]) -> Result<(), ModelError> {
+    if names.is_empty() {
+        let hint = "the training that wrote it has to gather the weights before it saves them";
+        return Err(ModelError::file_with_hint(path, "holds no tensors", hint));
+    }
+    for name in names {
+        for (half, other) in [(halves[0], halves[1]), (halves[1], halves[0])] {
+            let Some(layer) = name.strip_suffix(half) else { continue };
+            let other = format!("{layer}{other}");
+            if !names.contains(other.as_str()) {
+                let message = format!("is half of a pair: {other:?} is not in the file");
+                return Err(ModelError::tensor(path, name, message));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A tensor of a model: its two names, and its shape.
@@ -161,7 +191,7 @@ pub(crate) fn tensor_names(config: &ModelConfig) -> Vec<TensorName> {
     let mut tensors = vec![whole(EMBEDDINGS, "token_embd.weight", table.clone())];
     for (layer, spec) in DecoderSpec::of(config).blocks.iter().enumerate() {
         for module in block_modules(config, spec) {
-            let (path, gguf) = (module.path(layer), format!("blk.{layer}.{}", module.gguf));
+            let (path, gguf) = (module.path(layer), module.gguf_path(layer));
             if module.bias {
                 tensors.push(tensor(format!("{path}.bias"), format!("{gguf}.bias"), vec![module.outputs]));
             }

@@ -23,7 +23,7 @@ Examples:
   emotrain export my-peft-adapter --base models/qwen --format merged --out exported"
 )]
 pub(crate) struct ExportArgs {
-    /// A run directory, its adapter/ or a step-N of it, a folder in PEFT's format, or a trained model
+    /// A run directory, its adapter/ or a step-N of it, a folder in PEFT's format, a trained model, or a .gguf file of either
     #[arg(value_name = "SOURCE")]
     pub(crate) source: PathBuf,
     /// What is written; several are separated by commas
@@ -50,7 +50,7 @@ pub(crate) struct ExportArgs {
 }
 
 /// One of several values by its name.
-fn named<T: Copy + Send + Sync + 'static>(
+pub(super) fn named<T: Copy + Send + Sync + 'static>(
     values: &'static [T],
     name: fn(T) -> &'static str,
 ) -> impl TypedValueParser<Value = T> {
@@ -62,7 +62,7 @@ fn named<T: Copy + Send + Sync + 'static>(
 }
 
 /// The types of weights by name.
-pub(super) fn dtype() -> impl TypedValueParser<Value = FloatType> {
+fn dtype() -> impl TypedValueParser<Value = FloatType> {
     named(&[FloatType::F32, FloatType::Bf16, FloatType::F16], FloatType::torch_name)
 }
 

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::TypedValueParser;
 use emotrain_ask::ServedAddress;
-use emotrain_model::FloatType;
+use emotrain_model::{FloatType, GgufType};
 use emotrain_recipe::DeviceChoice;
 
-use super::export::dtype;
+use super::export::named;
 use super::number;
 
 #[derive(Args, Debug)]
@@ -22,17 +23,21 @@ log-probability of the first token in which they differ, or by greedy answers wh
 
 Rounding errors of log-probabilities are proportional to those of the weights. --tolerance is for float32; with float16
 (11 bits of significand) 12.5 times as much is allowed, with bfloat16 (8 bits) 100 times, and 1 % of the labels may
-differ. On the CPU --dtype rounds the weights and computes in float32; a GPU computes in the type, too.
+differ. Quantised weights count as floats with errors as large: q8_0 as one of 6 bits (400 times), q4_k as one of 2 bits
+(6,400 times), where 10 % of the labels may differ. On the CPU --dtype rounds the weights and computes in float32; a GPU
+computes in the type, too. With q8_0 and q4_k a model is quantised as a whole, of an adapter the base alone.
 
 Examples:
   emotrain verify exported --run checkpoints/my-run
   emotrain verify exported --run checkpoints/my-run --dtype bfloat16      what rounding costs in weighted F1
+  emotrain verify exported/model.gguf --run checkpoints/my-run
+  emotrain verify exported --run checkpoints/my-run --dtype q4_k          whether it can be served in 4 bits
   emotrain verify exported --run checkpoints/my-run --samples 500 --device cuda --json
   emotrain verify --endpoint http://localhost:8000/v1 --model emotion --run checkpoints/my-run"
 )]
 pub(crate) struct VerifyArgs {
-    /// An exported adapter or model, or any in PEFT's or Hugging Face's format
-    #[arg(value_name = "DIR", required_unless_present = "endpoint", conflicts_with = "endpoint")]
+    /// An exported adapter or model, or any in PEFT's or Hugging Face's format, or a .gguf file
+    #[arg(value_name = "EXPORT", required_unless_present = "endpoint", conflicts_with = "endpoint")]
     pub(crate) folder: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) endpoint: Option<EndpointArgs>,
@@ -50,8 +55,8 @@ pub(crate) struct VerifyArgs {
     pub(crate) tolerance: f64,
     /// Load the export in this type, as a server does; with --endpoint, the type that the server computes in, bfloat16
     /// if it is not said
-    #[arg(long, value_name = "DTYPE", value_parser = dtype())]
-    pub(crate) dtype: Option<FloatType>,
+    #[arg(long, value_name = "DTYPE", value_parser = load_type())]
+    pub(crate) dtype: Option<LoadType>,
     /// The device, in the place of the recipe's: cpu, wgpu or cuda, or one of several, as in cuda:1
     #[arg(long, value_name = "DEVICE")]
     pub(crate) device: Option<DeviceChoice>,
@@ -67,7 +72,7 @@ pub(crate) struct VerifyArgs {
 #[derive(Args, Debug)]
 #[group(requires_all = ["endpoint", "model"])]
 pub(crate) struct EndpointArgs {
-    /// A running server in the place of DIR: its address before /completions, often in /v1
+    /// A running server in the place of EXPORT: its address before /completions, often in /v1
     #[arg(long, value_name = "URL", required = false)]
     pub(crate) endpoint: String,
     /// The server's name for the model or the adapter
@@ -84,6 +89,44 @@ impl EndpointArgs {
         let Self { endpoint, model, api_key_env } = self;
         ServedAddress { base_url: endpoint, model, api_key_env: api_key_env.as_deref() }
     }
+}
+
+/// The types in which servers load weights.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum LoadType {
+    /// A float format.
+    Float(FloatType),
+    /// A quantised type of llama.cpp.
+    Quantised(GgufType),
+}
+
+impl LoadType {
+    const ALL: [Self; 5] = [
+        Self::Float(FloatType::F32),
+        Self::Float(FloatType::Bf16),
+        Self::Float(FloatType::F16),
+        Self::Quantised(GgufType::Q8_0),
+        Self::Quantised(GgufType::Q4K),
+    ];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Float(dtype) => dtype.torch_name(),
+            Self::Quantised(kind) => kind.name(),
+        }
+    }
+
+    /// How exactly weights are stored in it, in bits of a float's significand.
+    pub(crate) fn significand_bits(self) -> i32 {
+        match self {
+            Self::Float(dtype) => dtype.significand_bits(),
+            Self::Quantised(kind) => kind.significand_bits(),
+        }
+    }
+}
+
+fn load_type() -> impl TypedValueParser<Value = LoadType> {
+    named(&LoadType::ALL, LoadType::name)
 }
 
 fn tolerance(text: &str) -> Result<f64, String> {

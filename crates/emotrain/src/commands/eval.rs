@@ -53,11 +53,11 @@ pub(crate) fn run(args: &EvalArgs, shell: &Shell) -> anyhow::Result<Exit> {
 /// What the command line names, if it names anything.
 ///
 /// # Errors
-/// See [`Trained::of_run`] and [`Trained::in_folder`].
+/// See [`Trained::of_run`] and [`Trained::find`].
 pub(super) fn trained(args: &TrainedArgs) -> anyhow::Result<Option<Trained>> {
     Ok(match (&args.run, &args.adapter) {
         (Some(run), _) => Some(Trained::of_run(run)?),
-        (None, Some(folder)) => Some(Trained::in_folder(folder)?),
+        (None, Some(place)) => Some(Trained::find(place)?),
         (None, None) => None,
     })
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use emotrain_base::Complaint;
 use emotrain_data::{Label, SplitKind};
-use emotrain_eval::{Agreement, AgreementLimits, LabelRows};
+use emotrain_eval::{Agreement, LabelRows};
 use emotrain_hub::{Base, Trained};
 use emotrain_model::CausalLm;
 use emotrain_model::device::{self, OpenDevice};
@@ -17,7 +17,7 @@ use emotrain_recipe::{ModelSection, Recipe};
 use emotrain_train::{EvalContext, Questions, Scored, TrainError, Validation, ask};
 
 use self::exported::Exported;
-use self::verdict::{Contract, Verdict};
+use self::verdict::{Contract, Verdict, limits};
 use crate::cli::VerifyArgs;
 use crate::exit::Exit;
 use crate::shell::Shell;
@@ -56,7 +56,7 @@ pub(crate) fn run(args: &VerifyArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let [run, export] = [run, export].map(log_probs);
     let base = base.map(log_probs);
     let rows = LabelRows { truth: &truth, run: &run, export: &export, base: base.as_deref() };
-    let agreement = Agreement::of(rows, AgreementLimits::new(args.tolerance, bits))?;
+    let agreement = Agreement::of(rows, limits(args.tolerance, bits))?;
     Verdict { folder, contract, agreement }.tell(args.json, &shell.printer)
 }
 

@@ -68,7 +68,15 @@ fn a_gguf_model_answers_as_the_run_does() {
     let ours = scores(&bench, &["--set", model]);
     let furthest = ours.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
     assert!(furthest < 1e-3, "{furthest}");
-    assert!(bench.read("exported/gguf/Modelfile").starts_with("FROM ./model.gguf"));
+    let modelfile = bench.read("exported/gguf/Modelfile");
+    let lines = [
+        "FROM ./model.gguf\nTEMPLATE \"\"\"{{ if .System }}<|im_start|>system\n{{ .System }}<|im_end|>\n{{ end }}",
+        "<|im_start|>user\n{{ .Prompt }}<|im_end|>\n<|im_start|>assistant\n\"\"\"\nPARAMETER stop \"<|im_end|>\"\n",
+    ];
+    assert!(modelfile.starts_with(&lines.concat()), "{modelfile}");
+    assert!(
+        bench.read("exported/gguf-lora/Modelfile").contains("FROM BASE\nADAPTER ./adapter.gguf\nTEMPLATE")
+    );
     assert!(bench.read("exported/gguf-lora/serve.md").contains("--lora adapter.gguf"));
     assert!(fs_err::read(bench.path("exported/gguf-lora/adapter.gguf")).unwrap().starts_with(b"GGUF"));
     let said = export(&bench, "run", "other", &["--format", "peft", "--for", "ollama"]);

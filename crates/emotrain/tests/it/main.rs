@@ -11,6 +11,7 @@ mod durability;
 mod encoder;
 mod export;
 mod fuzz;
+mod gguf;
 mod growth;
 mod hub;
 mod interpret;

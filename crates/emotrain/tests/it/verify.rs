@@ -141,8 +141,11 @@ fn another_base_is_found() {
     for folder in ["onto/merged", "onto/peft"] {
         refused(&verify(&bench, folder, &[]), &["answers otherwise than the run", "another base"]);
     }
+    let said = verify(&bench, "onto/peft", &[]);
+    refused(&said, &["other/model.safetensors: not the weights that were trained on"]);
     let base = bench.json("exported/peft/adapter_config.json")["base_model_name_or_path"].clone();
-    verify(&bench, "onto/peft", &["--base", base.as_str().unwrap()]).done();
+    let said = verify(&bench, "onto/peft", &["--base", base.as_str().unwrap()]).done();
+    assert!(!said.err.contains("not the weights"), "{}", said.err);
 }
 
 #[test]

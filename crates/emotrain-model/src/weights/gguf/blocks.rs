@@ -32,8 +32,13 @@ pub(super) enum BlockType {
     Iq4Xs,
 }
 
-/// ggml's number and name of a type, values and bytes of a block.
-struct Facts(u32, &'static str, usize, usize);
+/// ggml's number and name of a type, values and bytes of a block, and the bits of significand of the float whose rounding
+/// errors are as large.
+///
+/// Of `n` normally distributed weights with a common scale, codes of `b` bits are uniform over their range (4.1 standard
+/// deviations for 32 weights). The root mean square of the error is `range / (2^b · √12)`. That of a float with `s` bits is
+/// `0.42 / 2^s`. They are equal for `s` between `b − 2` and `b − 1.5`: here it is `b − 2`, the larger error.
+struct Facts(u32, &'static str, usize, usize, i32);
 
 /// The other types of ggml, to refuse them by name.
 const UNSUPPORTED: &[(u32, &str)] = &[
@@ -104,21 +109,21 @@ impl BlockType {
 
     fn facts(self) -> Facts {
         match self {
-            Self::F32 => Facts(0, "F32", 1, 4),
-            Self::F16 => Facts(1, "F16", 1, 2),
-            Self::Q4_0 => Facts(2, "Q4_0", 32, 18),
-            Self::Q4_1 => Facts(3, "Q4_1", 32, 20),
-            Self::Q5_0 => Facts(6, "Q5_0", 32, 22),
-            Self::Q5_1 => Facts(7, "Q5_1", 32, 24),
-            Self::Q8_0 => Facts(8, "Q8_0", 32, 34),
-            Self::Q2K => Facts(10, "Q2_K", SUPER, 84),
-            Self::Q3K => Facts(11, "Q3_K", SUPER, 110),
-            Self::Q4K => Facts(12, "Q4_K", SUPER, 144),
-            Self::Q5K => Facts(13, "Q5_K", SUPER, 176),
-            Self::Q6K => Facts(14, "Q6_K", SUPER, 210),
-            Self::Iq4Nl => Facts(20, "IQ4_NL", 32, 18),
-            Self::Iq4Xs => Facts(23, "IQ4_XS", SUPER, 136),
-            Self::Bf16 => Facts(30, "BF16", 1, 2),
+            Self::F32 => Facts(0, "F32", 1, 4, 24),
+            Self::F16 => Facts(1, "F16", 1, 2, 11),
+            Self::Q4_0 => Facts(2, "Q4_0", 32, 18, 2),
+            Self::Q4_1 => Facts(3, "Q4_1", 32, 20, 2),
+            Self::Q5_0 => Facts(6, "Q5_0", 32, 22, 3),
+            Self::Q5_1 => Facts(7, "Q5_1", 32, 24, 3),
+            Self::Q8_0 => Facts(8, "Q8_0", 32, 34, 6),
+            Self::Q2K => Facts(10, "Q2_K", SUPER, 84, 0),
+            Self::Q3K => Facts(11, "Q3_K", SUPER, 110, 1),
+            Self::Q4K => Facts(12, "Q4_K", SUPER, 144, 2),
+            Self::Q5K => Facts(13, "Q5_K", SUPER, 176, 3),
+            Self::Q6K => Facts(14, "Q6_K", SUPER, 210, 4),
+            Self::Iq4Nl => Facts(20, "IQ4_NL", 32, 18, 2),
+            Self::Iq4Xs => Facts(23, "IQ4_XS", SUPER, 136, 2),
+            Self::Bf16 => Facts(30, "BF16", 1, 2, 8),
         }
     }
 
@@ -129,6 +134,11 @@ impl BlockType {
 
     pub(super) fn name(self) -> &'static str {
         self.facts().1
+    }
+
+    /// How exactly weights are stored, in bits of a float's significand.
+    pub(super) fn significand_bits(self) -> i32 {
+        self.facts().4
     }
 
     pub(super) fn values_per_block(self) -> usize {

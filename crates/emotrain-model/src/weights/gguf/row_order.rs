@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::config::ModelConfig;
+
 /// The position of a row of a tensor in the file.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum RowOrder {
@@ -13,6 +15,16 @@ pub(super) enum RowOrder {
 }
 
 impl RowOrder {
+    /// That of the tensor with a Hugging Face name, of a weight or of the `B` of its adapter.
+    pub(super) fn of(config: &ModelConfig, name: &str) -> Self {
+        let is_rotated = [".self_attn.q_proj.", ".self_attn.k_proj."].iter().any(|part| name.contains(part));
+        if is_rotated && config.architecture.family().gguf_pairs_rows {
+            Self::Paired { head_dim: config.head_dim }
+        } else {
+            Self::AsStored
+        }
+    }
+
     /// Rows of the file among which are all that belong to `rows` of the Hugging Face tensor.
     pub(super) fn stored_rows(self, rows: Range<usize>) -> Range<usize> {
         match self {

@@ -20,7 +20,7 @@ use crate::error::ModelError;
 use crate::weights::TokenizerSource;
 use crate::weights::names::tensor_names;
 
-pub(crate) use self::adapter::{GgufLora, write_gguf_lora};
+pub(crate) use self::adapter::write_gguf_lora;
 
 /// How the matrices of a GGUF file are stored. Norms and biases are always `f32`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +51,18 @@ impl GgufType {
             Self::Q8_0 => "q8_0",
             Self::Q4K => "q4_k",
         }
+    }
+
+    /// How exactly matrices are stored, in bits of a float's significand.
+    pub fn significand_bits(self) -> i32 {
+        match self {
+            Self::F32 => BlockType::F32,
+            Self::F16 => BlockType::F16,
+            Self::Bf16 => BlockType::Bf16,
+            Self::Q8_0 => BlockType::Q8_0,
+            Self::Q4K => BlockType::Q4K,
+        }
+        .significand_bits()
     }
 
     /// `general.file_type` (`llama_ftype` of llama.cpp).
@@ -127,7 +139,7 @@ pub(crate) fn write_gguf(
         name: tensor.gguf.clone(),
         shape: tensor.shape.clone(),
         block_type: kind.of_tensor(&tensor.gguf, &tensor.shape),
-        order: row_order(config, &tensor.hugging_face),
+        order: RowOrder::of(config, &tensor.hugging_face),
     }));
     let mut out = GgufOutput::create(path, &metadata, &tensors)?;
     let (of_factors, of_names) = tensors.split_at(factors.len());
@@ -150,16 +162,6 @@ pub(crate) fn write_gguf(
         })?;
     }
     out.finish()
-}
-
-/// Queries and keys of some families have their rows in the order of llama.cpp's rotation.
-fn row_order(config: &ModelConfig, name: &str) -> RowOrder {
-    let is_rotated = [".self_attn.q_proj.", ".self_attn.k_proj."].iter().any(|part| name.contains(part));
-    if is_rotated && config.architecture.family().gguf_pairs_rows {
-        RowOrder::Paired { head_dim: config.head_dim }
-    } else {
-        RowOrder::AsStored
-    }
 }
 
 /// The name of a model. llama.cpp takes one with `phi-3` or `phi3` in its name for Phi-3, whose tokens swallow the white

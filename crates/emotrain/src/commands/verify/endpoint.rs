@@ -17,9 +17,9 @@ use emotrain_train::{AnswerReader, EvalContext, TrainError, ask};
 use self::asking::{Answered, Route};
 use self::probe::Probe;
 use self::verdict::{RouteResult, ServedVerdict};
-use super::exported::significand;
+use super::verdict::limits;
 use super::{Asked, recipe};
-use crate::cli::{EndpointArgs, VerifyArgs};
+use crate::cli::{EndpointArgs, LoadType, VerifyArgs};
 use crate::env;
 use crate::exit::Exit;
 use crate::shell::Shell;
@@ -61,8 +61,8 @@ pub(super) fn run(args: &VerifyArgs, endpoint: &EndpointArgs, shell: &Shell) -> 
     let local = LocalProbe { probe: &probe, reader: AnswerReader::new(encoder), terms };
     let (run, base) = asked.of_run(&trained, &untrained, &on, &|model, what| local.ask(model, what))?;
 
-    let bits = significand(args.dtype.unwrap_or(FloatType::Bf16));
-    let limits = AgreementLimits::new(args.tolerance, bits);
+    let served_in = args.dtype.unwrap_or(LoadType::Float(FloatType::Bf16));
+    let limits = limits(args.tolerance, served_in.significand_bits());
     let results = routes.into_iter().map(|route| {
         let agreement = compare(&route, &probe, &run, base.as_ref(), limits)?;
         Ok(RouteResult::new(&route, &probe, agreement))

@@ -1,19 +1,22 @@
 //! The export under test: loaded as those load it who use it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use emotrain_base::{Advice, Complaint, Fault, Silent, Stage, with_causes};
-use emotrain_export::named;
+use emotrain_export::other_weights;
 use emotrain_hub::{Base, Hub, HubError, Trained};
 use emotrain_model::device::{self, OpenDevice};
-use emotrain_model::{CausalLm, Checkpoint, FloatType, Merged, ModelError, PeftAdapter, write_model};
+use emotrain_model::{
+    AdapterConfig, BaseModel, CausalLm, Checkpoint, FloatType, GgufType, Merged, ModelError, PeftAdapter,
+    write_model,
+};
 use emotrain_prepare::Opened;
-use emotrain_prompt::PromptContract;
+use emotrain_prompt::{PromptContract, PromptError};
 use emotrain_recipe::{Dtype, ModelSection, Recipe};
 use emotrain_train::{Scored, TrainError};
 
 use super::Asked;
-use crate::cli::VerifyArgs;
+use crate::cli::{LoadType, VerifyArgs};
 use crate::env;
 use crate::shell::Shell;
 
@@ -22,41 +25,45 @@ pub(super) struct Exported {
     pub(super) trained: Trained,
     /// The base; of a model, the model itself.
     section: ModelSection,
+    /// Whether that is another base than the run's.
+    has_own_base: bool,
+    /// The run that it is compared with.
+    run: PathBuf,
 }
 
 impl Exported {
-    /// What the folder holds, and the base that an adapter names.
+    /// What is at the place, and the base that an adapter names; one that names none is of the run's.
     pub(super) fn find(place: &Path, args: &VerifyArgs, base: &ModelSection) -> anyhow::Result<Self> {
-        let trained = Trained::in_folder(place)?;
-        let mut section = base.clone();
-        match (&trained, &args.base) {
-            (Trained::Model(folder), Some(_)) => {
-                let message = format!("--base: {} is a whole model and has no base", folder.display());
-                return Err(Complaint::usage(message).into());
-            }
-            (Trained::Model(_), None) => trained.settle(&mut section),
-            (Trained::Adapter(folder), named_base) => {
-                let own = named(folder, named_base.as_deref())?;
-                if own.model_name_or_path != base.model_name_or_path {
-                    section.model_name_or_path = own.model_name_or_path;
-                    section.revision = own.revision;
-                }
-            }
+        let trained = Trained::find(place)?;
+        if let (Trained::Model(_), Some(_)) = (&trained, &args.base) {
+            let message = format!("--base: {} is a whole model and has no base", place.display());
+            return Err(Complaint::usage(message).into());
         }
-        Ok(Self { trained, section })
+        let mut section = base.clone();
+        trained.settle(&mut section);
+        let config = trained.adapter_config()?;
+        let own = config.as_ref().and_then(AdapterConfig::base);
+        let name = args.base.as_deref().or(own.map(|own| own.name));
+        let other = name.filter(|name| *name != base.model_name_or_path);
+        if let Some(other) = other {
+            other.clone_into(&mut section.model_name_or_path);
+            own.and_then(|own| own.revision).unwrap_or("main").clone_into(&mut section.revision);
+        }
+        Ok(Self { run: args.run.clone(), has_own_base: other.is_some(), trained, section })
     }
 
     /// What its own tokenizer makes of the run's prompts; an adapter is used with that of its base.
     pub(super) fn prompts(&self, recipe: &Recipe, shell: &Shell) -> anyhow::Result<Option<PromptContract>> {
-        let Trained::Model(folder) = &self.trained else { return Ok(None) };
-        if !folder.join("tokenizer.json").exists() {
-            shell.printer.warn(format_args!("{}: has no tokenizer.json", folder.display()));
+        let Trained::Model(place) = &self.trained else { return Ok(None) };
+        // What there is to say of the recipe has been said.
+        let hub = Hub::new(&shell.env.hub, &Silent);
+        let tokenizer = Base::find(&self.section, hub)?.tokenizer();
+        if let Err(HubError::Prompt(PromptError::NoTokenizer(_))) = tokenizer {
+            shell.printer.warn(format_args!("{}: has no tokenizer", place.display()));
             return Ok(None);
         }
         let mut recipe = recipe.clone();
         recipe.model = self.section.clone();
-        // What there is to say of the recipe has been said.
-        let hub = Hub::new(&shell.env.hub, &Silent);
         Ok(Opened::open(&recipe, hub)?.contract()?)
     }
 
@@ -64,39 +71,53 @@ impl Exported {
     pub(super) fn answer(
         &self,
         asked: &Asked<'_>,
-        dtype: Option<FloatType>,
+        dtype: Option<LoadType>,
         on: &OpenDevice,
     ) -> anyhow::Result<(Vec<Scored>, i32)> {
         let hub = asked.shell.hub();
-        let base = Base::find(&self.section, hub)?;
-        let checkpoint = base.checkpoint(hub)?;
-        let stored = match &self.trained {
-            Trained::Model(_) => checkpoint.float_type(),
-            Trained::Adapter(folder) => PeftAdapter::float_type(folder)?,
-        };
-        let computed = FloatType::from(asked.recipe.model.dtype);
-        let bits = [stored, dtype, Some(computed)].into_iter().flatten().map(significand).min().unwrap_or(24);
+        let checkpoint = Base::find(&self.section, hub)?.checkpoint(hub)?;
+        if let Trained::Adapter(_) = self.trained
+            && let Some(warning) = other_weights(&self.run, &checkpoint)?
+        {
+            asked.shell.printer.warn(warning);
+        }
+        let computed = FloatType::from(asked.recipe.model.dtype).significand_bits();
+        let bits = self.significand_bits(&checkpoint)?.min(computed);
         // A GPU rounds products of float32 to TF32, which has the significand of float16.
-        let bits = if on.rounds_products() { bits.min(significand(FloatType::F16)) } else { bits };
-        let model = match dtype {
-            Some(dtype) => self.rounded(&checkpoint, &base, dtype, asked)?,
-            None => self.load(&checkpoint, on)?,
+        let bits = if on.rounds_products() { bits.min(FloatType::F16.significand_bits()) } else { bits };
+        let (model, rounded) = match dtype {
+            None => (self.load(&checkpoint, on)?, bits),
+            Some(LoadType::Float(dtype)) => {
+                (self.rounded(&checkpoint, dtype, asked)?, dtype.significand_bits())
+            }
+            Some(LoadType::Quantised(kind)) => self.quantised(&checkpoint, kind, on)?,
         };
         let scored = asked.answers(&model, "export");
         if let Err(TrainError::NonFinite { value, .. }) = scored {
             let message =
-                format!("{}: the log-probability of a label is {value}", self.trained.folder().display());
+                format!("{}: the log-probability of a label is {value}", self.trained.place().display());
             let hint =
                 "a weight is not a finite number, or too large for its type: export again, or as bfloat16";
             return Err(Complaint::input(message).hint(hint).into());
         }
-        Ok((scored?, bits))
+        Ok((scored?, bits.min(rounded)))
+    }
+
+    /// How exactly it is stored. What the run has had, too, makes no difference: its base.
+    fn significand_bits(&self, base: &Checkpoint) -> anyhow::Result<i32> {
+        Ok(match &self.trained {
+            Trained::Model(_) => base.significand_bits(),
+            Trained::Adapter(place) if self.has_own_base => {
+                PeftAdapter::significand_bits(place)?.min(base.significand_bits())
+            }
+            Trained::Adapter(place) => PeftAdapter::significand_bits(place)?,
+        })
     }
 
     fn load(&self, checkpoint: &Checkpoint, on: &OpenDevice) -> anyhow::Result<CausalLm> {
         let mut model = CausalLm::load(checkpoint, &on.device, on.dtype).map_err(failed)?;
-        if let Trained::Adapter(folder) = &self.trained {
-            model.load_adapter(folder).map_err(failed)?;
+        if let Trained::Adapter(place) = &self.trained {
+            model.load_adapter(place).map_err(failed)?;
         }
         Ok(model)
     }
@@ -105,7 +126,6 @@ impl Exported {
     fn rounded(
         &self,
         checkpoint: &Checkpoint,
-        base: &Base,
         dtype: FloatType,
         asked: &Asked<'_>,
     ) -> anyhow::Result<CausalLm> {
@@ -124,12 +144,28 @@ impl Exported {
         write_model(&Merged::new(checkpoint, None), stage.folder(), dtype, usize::MAX)?;
         let rounded = Checkpoint::open(stage.folder())?;
         let mut model = CausalLm::load(&rounded, &on.device, on.dtype).map_err(failed)?;
-        if let Trained::Adapter(folder) = &self.trained {
-            let adapter = PeftAdapter::open(folder, checkpoint.config()).map_err(failed)?;
-            adapter.save(stage.folder(), checkpoint.config(), base.named(), dtype)?;
+        if let Trained::Adapter(place) = &self.trained {
+            let adapter = PeftAdapter::open(place, checkpoint.config()).map_err(failed)?;
+            let base = BaseModel { name: &self.section.model_name_or_path, revision: None };
+            adapter.save(stage.folder(), checkpoint.config(), base, dtype)?;
             model.load_adapter(stage.folder())?;
         }
         Ok(model)
+    }
+
+    /// The export in llama.cpp's form, and the bits of significand that it has there. An adapter stays as it is, and its
+    /// base is quantised: so it is served.
+    fn quantised(
+        &self,
+        checkpoint: &Checkpoint,
+        kind: GgufType,
+        on: &OpenDevice,
+    ) -> anyhow::Result<(CausalLm, i32)> {
+        let stage = Stage::open(&env::scratch())?;
+        let file = stage.folder().join(Trained::GGUF);
+        Merged::new(checkpoint, None).write_gguf(&file, "export", None, kind)?;
+        let quantised = Checkpoint::open(&file)?;
+        Ok((self.load(&quantised, on)?, quantised.significand_bits()))
     }
 }
 
@@ -140,13 +176,4 @@ fn failed(source: ModelError) -> HubError {
     }
     let message = format!("the export cannot be loaded: {}", with_causes(&source));
     Complaint::input(message).hint("its files are not as they were exported: export the run again").into()
-}
-
-/// The bits of significand of a type.
-pub(super) fn significand(dtype: FloatType) -> i32 {
-    match dtype {
-        FloatType::F32 => 24,
-        FloatType::F16 => 11,
-        FloatType::Bf16 => 8,
-    }
 }

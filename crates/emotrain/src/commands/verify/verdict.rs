@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use emotrain_base::Complaint;
-use emotrain_eval::{Agreement, Finding};
+use emotrain_eval::{Agreement, AgreementLimits, Finding};
 use emotrain_hub::Trained;
 use emotrain_prompt::{PromptContract, PromptError};
 use serde::Serialize;
@@ -47,6 +47,19 @@ fn differences(run: &PromptContract, other: Option<&PromptContract>) -> Result<V
         Err(PromptError::ContractMismatch(differences)) => Ok(differences),
         Err(error) => Err(error),
     }
+}
+
+/// Bits of significand of codes of eight bits.
+const EIGHT_BITS: i32 = 6;
+
+/// Utterances with the same label, of weights in codes of fewer bits.
+const SAME_LABELS: f64 = 0.9;
+
+/// The limits for weights that are stored in this many bits of significand. Codes of fewer than eight bits change
+/// log-probabilities by amounts that limit little: there the labels count.
+pub(super) fn limits(tolerance: f64, bits: i32) -> AgreementLimits {
+    let limits = AgreementLimits::new(tolerance, bits);
+    if bits < EIGHT_BITS { AgreementLimits { same_labels: SAME_LABELS, ..limits } } else { limits }
 }
 
 /// The result of the command.
@@ -116,5 +129,22 @@ of {utterances} labels are the same",
             ),
             (Finding::Agrees, Contract::Equal | Contract::Missing) => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use emotrain_model::FloatType;
+
+    use super::*;
+
+    #[test]
+    fn codes_of_few_bits_are_judged_by_their_labels() {
+        let said = [FloatType::F32.significand_bits(), FloatType::Bf16.significand_bits(), EIGHT_BITS, 2]
+            .map(|bits| {
+                let AgreementLimits { tolerance, same_labels } = limits(1e-3, bits);
+                format!("{tolerance} {same_labels}")
+            });
+        assert_eq!(said, ["0.001 1", "0.1 0.99", "0.4 0.99", "6.4 0.9"]);
     }
 }

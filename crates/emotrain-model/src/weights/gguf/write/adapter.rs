@@ -5,28 +5,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::output::{GgufOutput, Item, Stated};
-use super::row_order;
 use super::settings::single;
 use crate::config::ModelConfig;
 use crate::error::ModelError;
+use crate::weights::gguf::adapter::{ALPHA, GgufLora, HALVES};
 use crate::weights::gguf::blocks::BlockType;
 use crate::weights::gguf::row_order::RowOrder;
-use crate::weights::names::tensor_names;
-
-/// The adapter of one linear layer: `scale · B · A` is added to its weights.
-#[derive(Debug, Clone)]
-pub(crate) struct GgufLora {
-    /// The layer, as Hugging Face has it: `model.layers.0.self_attn.q_proj`.
-    pub(crate) path: String,
-    /// Rows of A and columns of B.
-    pub(crate) rank: usize,
-    /// What the product is multiplied by: `alpha / rank`, with rank-stabilised scaling `alpha / √rank`.
-    pub(crate) scale: f64,
-    /// `[rank, in_features]`, row-major.
-    pub(crate) a: Vec<f32>,
-    /// `[out_features, rank]`, row-major.
-    pub(crate) b: Vec<f32>,
-}
+use crate::weights::names::{LinearModule, linear_modules};
 
 /// Writes an adapter of a model of shape `config` to `path`, replacing what was there once everything is on disk.
 ///
@@ -51,26 +36,22 @@ pub(crate) fn write_gguf_lora(
         // Which llama.cpp would take for a scale of 1.
         return Err(ModelError::tensor(path, &first.path, format!("a scale of {}", first.scale)));
     }
-    let names = tensor_names(config).into_iter();
-    let known: BTreeMap<String, (String, Vec<usize>)> =
-        names.map(|tensor| (tensor.hugging_face, (tensor.gguf, tensor.shape))).collect();
+    let known: BTreeMap<String, LinearModule> =
+        linear_modules(config).into_iter().map(|linear| (linear.path.clone(), linear)).collect();
     let mut tensors = Vec::with_capacity(2 * layers.len());
     for layer in layers {
-        let weight = format!("{}.weight", layer.path);
-        let Some((gguf, [outputs, inputs])) = known
-            .get(&weight)
-            .and_then(|(gguf, shape)| Some((gguf, <[usize; 2]>::try_from(&shape[..]).ok()?)))
-        else {
+        let Some(LinearModule { gguf, outputs, inputs, .. }) = known.get(&layer.path) else {
             return Err(ModelError::tensor(path, &layer.path, "the model has no such linear layer"));
         };
-        let half = |name: &str, shape: [usize; 2], order: RowOrder| Stated {
-            name: format!("{gguf}.{name}"),
+        let half = |half: &str, shape: [usize; 2], order: RowOrder| Stated {
+            name: format!("{gguf}{half}"),
             shape: shape.to_vec(),
             block_type: BlockType::F32,
             order,
         };
-        tensors.push(half("lora_a", [layer.rank, inputs], RowOrder::AsStored));
-        tensors.push(half("lora_b", [outputs, layer.rank], row_order(config, &weight)));
+        let order = RowOrder::of(config, &format!("{}.weight", layer.path));
+        tensors.push(half(HALVES[0], [layer.rank, *inputs], RowOrder::AsStored));
+        tensors.push(half(HALVES[1], [*outputs, layer.rank], order));
     }
     let own = |key: &str, item| (key.to_owned(), item);
     let metadata = [
@@ -80,7 +61,7 @@ pub(crate) fn write_gguf_lora(
         own("general.file_type", Item::Size(0)),
         own("general.quantization_version", Item::Size(2)),
         own("adapter.type", Item::text("lora")),
-        own("adapter.lora.alpha", Item::Number(single(alpha))),
+        own(ALPHA, Item::Number(single(alpha))),
     ];
     let mut out = GgufOutput::create(path, &metadata, &tensors)?;
     for (layer, halves) in layers.iter().zip(tensors.chunks_exact(2)) {

@@ -34,6 +34,15 @@ pub(super) struct Converted {
     pub(super) strips_behind: bool,
 }
 
+impl TokenizerSource {
+    /// The token that llama.cpp puts before every text (`add_bos_token`).
+    pub fn added_bos(&self) -> Option<String> {
+        let tokenizer: Value = serde_json::from_str(&self.tokenizer_json).ok()?;
+        let [bos, _] = around(&tokenizer).ok()?;
+        bos
+    }
+}
+
 /// The tokens by id, and their types.
 struct Tokens {
     texts: Vec<String>,
