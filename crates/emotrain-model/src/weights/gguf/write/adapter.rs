@@ -1,6 +1,7 @@
 //! LoRA adapters for llama.cpp (`llama_adapter_lora_init_impl`): a pair of tensors for each adapted layer, and one
 //! `alpha` for the whole file.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -15,7 +16,7 @@ use crate::weights::names::tensor_names;
 
 /// The adapter of one linear layer: `scale · B · A` is added to its weights.
 #[derive(Debug, Clone)]
-pub(crate) struct GgufLora {
+pub(crate) struct GgufLora<'a> {
     /// The layer, as Hugging Face has it: `model.layers.0.self_attn.q_proj`.
     pub(crate) path: String,
     /// Rows of A and columns of B.
@@ -23,9 +24,9 @@ pub(crate) struct GgufLora {
     /// What the product is multiplied by: `alpha / rank`, with rank-stabilised scaling `alpha / √rank`.
     pub(crate) scale: f64,
     /// `[rank, in_features]`, row-major.
-    pub(crate) a: Vec<f32>,
+    pub(crate) a: Cow<'a, [f32]>,
     /// `[out_features, rank]`, row-major.
-    pub(crate) b: Vec<f32>,
+    pub(crate) b: Cow<'a, [f32]>,
 }
 
 /// Writes an adapter of a model of shape `config` to `path`, replacing what was there once everything is on disk.
