@@ -1,11 +1,13 @@
 //! The model card: what an export is, what it was trained on, and what it scored.
 
 use std::fmt::Write;
+use std::path::Path;
 
 use emotrain_hub::Base;
 use emotrain_model::Checkpoint;
 use emotrain_recipe::{Exclude, Recipe, RetrievalSection};
 use emotrain_train::{EvalResult, RunRecord};
+use toml::Value;
 
 use crate::error::ExportError;
 use crate::format::ExportFormat;
@@ -22,7 +24,7 @@ pub(crate) fn text(
     format: ExportFormat,
 ) -> Result<String, ExportError> {
     let Records { recipe, run: record, report } = source.records()?;
-    let name = source.began_with();
+    let name = public(source.began_with());
     let library = match format {
         ExportFormat::Peft => "peft",
         ExportFormat::Merged => "transformers",
@@ -52,11 +54,34 @@ dialogues, and nothing of other seeds or other data. The scores are of the train
 rounds or quantises weights has others.\n";
     }
     if let Some(recipe) = &recipe {
-        let _ = write!(card, "\n## Recipe\n\n```toml\n{}```\n", recipe.to_toml());
+        let _ = write!(card, "\n## Recipe\n\n```toml\n{}```\n", of_any_machine(recipe));
     }
     card += "\n## Limits\n\nEmotions are judged from text alone, with the labels and in the manner of the training data. \
 Labels of people disagree often. Not for decisions about persons.\n";
     Ok(card)
+}
+
+/// A model or file without the folders of this machine: of an absolute path, the last part.
+fn public(name: &str) -> &str {
+    let path = Path::new(name);
+    let last = path.file_name().and_then(|last| last.to_str());
+    last.filter(|_| path.is_absolute() || name.starts_with("~/")).unwrap_or(name)
+}
+
+/// The text of a recipe, all its files without the folders of this machine.
+fn of_any_machine(recipe: &Recipe) -> String {
+    let mut recipe = Value::try_from(recipe).expect("a recipe is a table");
+    shorten(&mut recipe);
+    toml::to_string(&recipe).expect("it was a recipe")
+}
+
+fn shorten(value: &mut Value) {
+    match value {
+        Value::String(text) => *text = public(text).to_owned(),
+        Value::Array(values) => values.iter_mut().for_each(shorten),
+        Value::Table(table) => table.iter_mut().for_each(|(_, value)| shorten(value)),
+        Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) => {}
+    }
 }
 
 fn data(card: &mut String, record: &RunRecord, recipe: Option<&Recipe>) {
@@ -70,7 +95,7 @@ fn data(card: &mut String, record: &RunRecord, recipe: Option<&Recipe>) {
             card,
             "\nPrompts show demonstrations of a bank (`{}`), found by {}.{}",
             bank.sha256,
-            bank.engine,
+            bank.engine.split(' ').map(public).collect::<Vec<_>>().join(" "),
             recipe.map_or_else(String::new, |recipe| kept_out(&recipe.retrieval)),
         );
     }
@@ -102,4 +127,34 @@ fn row(card: &mut String, result: &EvalResult) {
         percent(scores.accuracy),
         report.utterances,
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_card_tells_no_folders_of_a_machine() {
+        let text = r#"
+            [model]
+            model_name_or_path = "/home/ada/models/nano"
+            [data]
+            label_set = "meld"
+            train = "/data/talks/train.jsonl"
+            valid = "talks/valid.jsonl"
+            [[knowledge]]
+            name = "explicit"
+            path = "/data/talks/explicit.jsonl"
+        "#;
+        let recipe = emotrain_recipe::parse(text, "recipe.toml".as_ref(), &[]).unwrap();
+        let text = of_any_machine(&recipe);
+        for part in ["\"nano\"", "\"train.jsonl\"", "\"explicit.jsonl\"", "talks/valid.jsonl", "label_set"] {
+            assert!(text.contains(part), "{part} is not in\n{text}");
+        }
+        assert!(!text.contains("\"/") && !text.contains("ada"), "{text}");
+        assert_eq!(emotrain_recipe::parse(&text, "recipe.toml".as_ref(), &[]).unwrap().train, recipe.train);
+        let names =
+            ["owner/model", "/srv/qwen/", "~/qwen.gguf", "../nano", "/srv/minilm@sha256:1f"].map(public);
+        assert_eq!(names, ["owner/model", "qwen", "qwen.gguf", "../nano", "minilm@sha256:1f"]);
+    }
 }

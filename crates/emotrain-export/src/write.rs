@@ -92,16 +92,16 @@ impl<'a> Export<'a> {
         listener: &dyn Listener,
     ) -> Result<(), ExportError> {
         let stage = Stage::open(folder)?;
-        let adapter = self.adapter.clone();
         let plain = self.options.servers.iter().any(|server| serve::wants_one_rank(*server));
-        let adapter = if plain { adapter.map(PeftAdapter::uniform) } else { adapter };
-        self.weights(format, adapter.as_ref(), stage.folder(), listener)?;
+        let uniform = self.adapter.as_ref().filter(|_| plain).map(|adapter| adapter.clone().uniform());
+        let adapter = uniform.as_ref().or(self.adapter.as_ref());
+        self.weights(format, adapter, stage.folder(), listener)?;
         if let Some(contract) = self.source.contract()? {
             stage.write(Trained::CONTRACT, contract.as_bytes())?;
         }
         let card = card::text(self.source, self.base, self.checkpoint, format)?;
         stage.write("README.md", card.as_bytes())?;
-        let rank = adapter.as_ref().map(PeftAdapter::rank);
+        let rank = adapter.map(PeftAdapter::rank);
         let guide = serve::guide(&self.options.servers, format, self.base.named().name, rank);
         stage.write("serve.md", guide.as_bytes())?;
         if let Some(modelfile) = self.modelfile(format)? {

@@ -115,7 +115,7 @@ impl PeftAdapter {
     fn of_gguf(layers: Vec<GgufLora>) -> Self {
         let module = |GgufLora { path, rank, scale, a, b }| {
             let alpha = scale * rank as f64;
-            PeftModule { path, r: rank, alpha, scale, a, b }
+            PeftModule { path, r: rank, alpha, scale, a: a.into_owned(), b: b.into_owned() }
         };
         let modules: Vec<PeftModule> = layers.into_iter().map(module).collect();
         let (r, lora_alpha) = modules.first().map_or((1, 1.0), |first| (first.r, first.alpha));

@@ -38,14 +38,12 @@ impl PeftAdapter {
     /// # Errors
     /// A file that cannot be written.
     pub fn write_gguf(&self, path: &Path, model: &ModelConfig, name: &str) -> Result<(), ModelError> {
-        let layer = |module: &PeftModule| GgufLora {
-            path: module.path.clone(),
-            rank: module.r,
-            scale: module.scale,
-            a: module.a.clone(),
-            b: module.b.clone(),
-        };
-        let layers: Vec<GgufLora> = self.modules.iter().map(layer).collect();
+        let layers: Vec<GgufLora> = self.modules.iter().map(lora).collect();
         write_gguf_lora(path, model, name, &layers)
     }
+}
+
+fn lora(module: &PeftModule) -> GgufLora<'_> {
+    let PeftModule { path, r, scale, a, b, .. } = module;
+    GgufLora { path: path.clone(), rank: *r, scale: *scale, a: a.into(), b: b.into() }
 }

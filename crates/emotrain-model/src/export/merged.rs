@@ -13,10 +13,10 @@ use crate::weights::Checkpoint;
 pub struct Merged<'a> {
     base: &'a Checkpoint,
     /// By the name of the weight that they are added to.
-    updates: BTreeMap<String, Update>,
+    updates: BTreeMap<String, &'a PeftModule>,
 }
 
-/// `s·B·A` in its factors.
+/// `s·B·A` in its factors, made when the weight's turn comes: an adapter is in memory once.
 struct Update {
     /// `Aᵀ`, `[in, r]`.
     a: Vec<f32>,
@@ -27,9 +27,9 @@ struct Update {
 
 impl<'a> Merged<'a> {
     /// `base` alone, or with an adapter.
-    pub fn new(base: &'a Checkpoint, adapter: Option<&PeftAdapter>) -> Self {
+    pub fn new(base: &'a Checkpoint, adapter: Option<&'a PeftAdapter>) -> Self {
         let modules = adapter.iter().flat_map(|adapter| &adapter.modules);
-        let updates = modules.map(|module| (format!("{}.weight", module.path), Update::new(module)));
+        let updates = modules.map(|module| (format!("{}.weight", module.path), module));
         Self { base, updates: updates.collect() }
     }
 
@@ -48,7 +48,8 @@ impl<'a> Merged<'a> {
         shape: &[usize],
         visit: &mut dyn FnMut(&[f32]),
     ) -> Result<(), ModelError> {
-        let Some(update) = self.updates.get(name) else { return self.base.visit(name, shape, visit) };
+        let Some(module) = self.updates.get(name) else { return self.base.visit(name, shape, visit) };
+        let update = Update::new(module);
         let mut first = 0;
         self.base.visit(name, shape, &mut |rows| {
             let count = rows.len() / (update.a.len() / update.r);

@@ -11,7 +11,7 @@ use crate::adapter::{BaseModel, CONFIG, PREFIX, PeftAdapter, PeftModule, TENSORS
 use crate::config::ModelConfig;
 use crate::error::ModelError;
 use crate::float::FloatType;
-use crate::weights::{NamedTensor, TensorSpec, linear_modules, write_safetensors};
+use crate::weights::{TensorSpec, linear_modules, write_safetensors_with};
 
 impl PeftAdapter {
     /// Writes the adapter into the existing folder `folder`; `model` is the shape of its base.
@@ -25,15 +25,18 @@ impl PeftAdapter {
         base: BaseModel,
         dtype: FloatType,
     ) -> Result<(), ModelError> {
-        let mut tensors = Vec::new();
+        let (mut specs, mut tensors) = (Vec::new(), BTreeMap::new());
         for PeftModule { path, r, a, b, .. } in &self.modules {
             for (half, shape, values) in [("A", [*r, a.len() / r], a), ("B", [b.len() / r, *r], b)] {
                 let name = format!("{PREFIX}{path}.lora_{half}.weight");
-                let spec = TensorSpec { name, shape: shape.to_vec(), dtype };
-                tensors.push(NamedTensor { spec, values: values.clone() });
+                tensors.insert(name.clone(), values);
+                specs.push(TensorSpec { name, shape: shape.to_vec(), dtype });
             }
         }
-        write_safetensors(&folder.join(TENSORS), &tensors, &BTreeMap::new())?;
+        write_safetensors_with(&folder.join(TENSORS), &specs, &BTreeMap::new(), |spec, visit| {
+            visit(tensors[&spec.name]);
+            Ok(())
+        })?;
         let text = serde_json::to_string_pretty(&self.configuration(model, base))
             .map_err(|source| ModelError::Json { path: folder.join(CONFIG), source })?;
         Ok(write_atomic(&folder.join(CONFIG), text.as_bytes())?)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use emotrain_model::{FloatType, NamedTensor, SafetensorsFile, TensorSpec, write_safetensors};
 use serde_json::Value;
 
-use crate::workbench::{Said, Workbench};
+use crate::workbench::{Said, Workbench, material};
 
 /// A workbench with a run of some steps.
 fn trained() -> Workbench {
@@ -85,6 +85,29 @@ fn a_gguf_model_answers_as_the_run_does() {
         "{}",
         said.err
     );
+}
+
+#[test]
+fn no_file_names_a_folder_of_this_machine_but_that_of_the_base() {
+    let bench = trained();
+    export(&bench, "run", "exported", &["--format", "peft,merged,gguf,gguf-lora", "--for", "peft,ollama"])
+        .done();
+    let base = material().join("base").display().to_string();
+    let mut of_base = Vec::new();
+    for format in ["peft", "merged", "gguf", "gguf-lora"] {
+        for entry in fs_err::read_dir(bench.path("exported").join(format)).unwrap() {
+            let path = entry.unwrap().path();
+            let text = String::from_utf8_lossy(&fs_err::read(&path).unwrap()).into_owned();
+            if text.contains(&base) {
+                of_base.push(path.strip_prefix(bench.path("exported")).unwrap().display().to_string());
+            }
+            let folders = std::env::temp_dir().display().to_string();
+            assert!(!text.replace(&base, "BASE").contains(&folders), "{}: {text}", path.display());
+        }
+    }
+    of_base.sort();
+    // PEFT loads the base from there, and so does a server.
+    assert_eq!(of_base, ["peft/adapter_config.json", "peft/serve.md"]);
 }
 
 #[test]

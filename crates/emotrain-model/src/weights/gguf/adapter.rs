@@ -1,6 +1,7 @@
 //! LoRA adapters in GGUF files (`llama_adapter_lora_init_impl`): a pair of tensors for each adapted layer, and one `alpha`
 //! for the whole file.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -26,7 +27,7 @@ const AGAIN: &str = "export the adapter again, or convert it with llama.cpp's co
 
 /// The adapter of one linear layer: `scale · B · A` is added to its weights.
 #[derive(Debug, Clone)]
-pub(crate) struct GgufLora {
+pub(crate) struct GgufLora<'a> {
     /// The layer, as Hugging Face has it: `model.layers.0.self_attn.q_proj`.
     pub(crate) path: String,
     /// Rows of A and columns of B.
@@ -34,9 +35,9 @@ pub(crate) struct GgufLora {
     /// What the product is multiplied by: `alpha / rank`, with rank-stabilised scaling `alpha / √rank`.
     pub(crate) scale: f64,
     /// `[rank, in_features]`, row-major.
-    pub(crate) a: Vec<f32>,
+    pub(crate) a: Cow<'a, [f32]>,
     /// `[out_features, rank]`, row-major.
-    pub(crate) b: Vec<f32>,
+    pub(crate) b: Cow<'a, [f32]>,
 }
 
 /// An adapter in a GGUF file, whose values have not been read.
@@ -70,7 +71,7 @@ impl GgufAdapter {
     /// # Errors
     /// An adapter of another kind or for another architecture; a tensor that is missing, left over, not finite, or of
     /// another shape than the model needs.
-    pub(crate) fn layers(&self, config: &ModelConfig) -> Result<Vec<GgufLora>, ModelError> {
+    pub(crate) fn layers(&self, config: &ModelConfig) -> Result<Vec<GgufLora<'static>>, ModelError> {
         let alpha = self.alpha(config)?;
         let names = self.tensors.keys().map(String::as_str).collect();
         check_pairs(self.file.path(), &names, HALVES)?;
@@ -135,15 +136,15 @@ impl GgufAdapter {
         [a, b]: [String; 2],
         alpha: f64,
         config: &ModelConfig,
-    ) -> Result<GgufLora, ModelError> {
+    ) -> Result<GgufLora<'static>, ModelError> {
         let rank = self.tensors[&b].row_length();
         let order = RowOrder::of(config, &format!("{}.weight", linear.path));
         Ok(GgufLora {
             path: linear.path.clone(),
             rank,
             scale: alpha / rank as f64,
-            a: self.values(&a, [rank, linear.inputs], RowOrder::AsStored)?,
-            b: self.values(&b, [linear.outputs, rank], order)?,
+            a: self.values(&a, [rank, linear.inputs], RowOrder::AsStored)?.into(),
+            b: self.values(&b, [linear.outputs, rank], order)?.into(),
         })
     }
 

@@ -18,11 +18,11 @@ use crate::weights::tests::complaint;
 use emotrain_base::random::{Key, normal};
 
 /// An adapter of the linear layers of a block; each has another rank, and the last another scale.
-fn layers(config: &ModelConfig) -> Vec<GgufLora> {
+fn layers(config: &ModelConfig) -> Vec<GgufLora<'static>> {
     let matrices = tensor_names(config)
         .into_iter()
         .filter(|tensor| tensor.hugging_face.starts_with("model.layers.0.") && tensor.shape.len() == 2);
-    let mut layers: Vec<GgufLora> = matrices
+    let mut layers: Vec<GgufLora<'static>> = matrices
         .enumerate()
         .map(|(number, tensor)| {
             let (rank, key) = (2 + number, Key::new(5).with(number as u64));
@@ -30,8 +30,8 @@ fn layers(config: &ModelConfig) -> Vec<GgufLora> {
                 path: tensor.hugging_face.trim_end_matches(".weight").to_owned(),
                 rank,
                 scale: 16.0 / (rank as f64),
-                a: normal(key.with(0), rank * tensor.shape[1], 0.1),
-                b: normal(key.with(1), tensor.shape[0] * rank, 0.1),
+                a: normal(key.with(0), rank * tensor.shape[1], 0.1).into(),
+                b: normal(key.with(1), tensor.shape[0] * rank, 0.1).into(),
             }
         })
         .collect();
@@ -73,7 +73,7 @@ fn both_halves_of_every_layer_are_written() {
         for layer in &layers {
             let of = &gguf[&format!("{}.weight", layer.path)];
             let (a, b) = (&tensors[&format!("{of}.lora_a")], &tensors[&format!("{of}.lora_b")]);
-            assert_eq!(*a, (vec![layer.rank, layer.a.len() / layer.rank], layer.a.clone()), "{name}: {of}");
+            assert_eq!(*a, (vec![layer.rank, layer.a.len() / layer.rank], layer.a.to_vec()), "{name}: {of}");
             assert_eq!(b.0, [layer.b.len() / layer.rank, layer.rank]);
             // What llama.cpp multiplies by, times what is left in B, is the scale.
             let missing = single(layer.scale * layer.rank as f64 / alpha);
@@ -98,7 +98,7 @@ fn refusals() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("adapter.gguf");
     let (_, config) = tiny("qwen2_tiny");
-    let said = |change: fn(&mut Vec<GgufLora>)| {
+    let said = |change: fn(&mut Vec<GgufLora<'static>>)| {
         let mut layers = layers(&config);
         change(&mut layers);
         complaint(write_gguf_lora(&path, &config, "tiny", &layers), folder.path())
@@ -107,7 +107,7 @@ fn refusals() {
         said(Vec::clear),
         said(|layers| "model.layers.0.self_attn.qkv_proj".clone_into(&mut layers[1].path)),
         said(|layers| "model.layers.0.input_layernorm".clone_into(&mut layers[1].path)),
-        said(|layers| layers[1].a.truncate(7)),
+        said(|layers| layers[1].a.to_mut().truncate(7)),
         said(|layers| layers[0].scale = 0.0),
     ];
     assert!(!path.exists());
@@ -135,7 +135,7 @@ fn what_is_written_is_read_again() {
         assert_eq!(read.len(), layers.len());
         for (read, layer) in read.iter().zip(&layers) {
             assert_eq!((&read.path, read.rank, &read.a), (&layer.path, layer.rank, &layer.a), "{name}");
-            for (read_b, b) in read.b.iter().zip(&layer.b) {
+            for (read_b, b) in read.b.iter().zip(layer.b.iter()) {
                 let (ours, expected) = (read.scale * f64::from(*read_b), layer.scale * f64::from(*b));
                 assert!((ours - expected).abs() <= 1e-6 * expected.abs(), "{name}: {ours} {expected}");
             }
