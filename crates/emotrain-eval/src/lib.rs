@@ -21,15 +21,28 @@
 
 mod agreement;
 mod bootstrap;
+mod comparison;
 mod error;
 mod metrics;
 mod predictions;
 mod report;
+mod resampling;
+mod statistics;
 mod table;
+mod tally;
+mod test_set;
 
 pub use agreement::{Agreement, AgreementLimits, Distance, Finding, LabelRows, ModelF1};
 pub use bootstrap::{Bootstrap, Interval, weighted_f1_interval};
+pub use comparison::{
+    Comparison, ComparisonTerms, GroupRun, GroupSummary, Matching, RunComparison, RunGroup, SeedTests,
+    SmallestDetectable,
+};
 pub use error::EvalError;
 pub use metrics::{LabelScores, Scores, majority, score};
 pub use predictions::{Prediction, write_predictions};
 pub use report::{EvalReport, Headline, LabelRow, MacroF1, comparison_table};
+pub use resampling::{DialogueBootstrap, Randomisation};
+pub use statistics::{McNemar, SeedSummary, SignedRank, TTest};
+pub use tally::HeadlineScore;
+pub use test_set::{RunAnswers, TestSet};
