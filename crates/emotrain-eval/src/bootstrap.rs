@@ -147,6 +147,21 @@ mod tests {
         assert!((interval.high - interval.low).abs() < 1e-12, "{interval:?}");
     }
 
+    /// Stored reports have intervals that were computed so.
+    #[test]
+    fn intervals_of_earlier_versions_are_found_again_to_the_bit() {
+        let (truth, mut predicted) = answers(97);
+        predicted.iter_mut().step_by(11).for_each(|answer| *answer = None);
+        let of = |samples, level, seed| {
+            let bootstrap = Bootstrap { samples, level, seed };
+            let Interval { low, high, .. } = weighted_f1_interval(&truth, &predicted, 3, bootstrap).unwrap();
+            format!("{low:?} {high:?}")
+        };
+        assert_eq!(of(1_000, 0.95, 0), "0.6224715910879385 0.8036289940712016");
+        assert_eq!(of(250, 0.9, 7), "0.6340336121448801 0.7892268467759195");
+        assert_eq!(of(3, 0.5, 1), "0.7155406064376024 0.7313588294840629");
+    }
+
     #[test]
     fn bootstraps_that_make_no_sense_are_refused() {
         let (truth, predicted) = answers(30);

@@ -3,6 +3,8 @@
 //! Values and names are scikit-learn's: averages go over all labels of the set, a division by zero is 0, and an answer
 //! that names no label is wrong and belongs to no class (as in PRC-Emo's results).
 //!
+//! [`RunComparison`] says whether runs differ: over the choice of dialogues, and over the choice of seeds.
+//!
 //! The crate deliberately knows no model, no prompt and no tensor: labels in, numbers out.
 //!
 //! ```

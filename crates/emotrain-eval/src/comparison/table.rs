@@ -14,7 +14,8 @@ impl fmt::Display for RunComparison {
         writeln!(f, "{utterances} utterances in {dialogues} dialogues, scores in percent\n")?;
         writeln!(f, "{}\n", groups(self))?;
         writeln!(f, "{}\n", over_dialogues(self))?;
-        if comparisons.iter().any(|one| one.seeds.is_some()) {
+        let with_seeds = comparisons.iter().any(|one| one.seeds.is_some());
+        if with_seeds {
             writeln!(f, "{}\n", over_seeds(self))?;
         }
         let level = comparisons.first().map_or(0.0, |first| 100.0 * first.bootstrap.interval.level);
@@ -27,7 +28,9 @@ impl fmt::Display for RunComparison {
         if comparisons.len() > 1 {
             write!(f, ";\n  p Holm is p corrected for {} comparisons", comparisons.len())?;
         }
-        f.write_str("\nover seeds, whether other seeds would agree: t tests")?;
+        if with_seeds {
+            f.write_str("\nover seeds, whether other seeds would agree: t tests")?;
+        }
         comparisons.iter().filter_map(unmatched).try_for_each(|note| write!(f, "\n{note}"))
     }
 }
@@ -115,5 +118,5 @@ fn signed_interval(interval: Interval) -> String {
 
 /// With four decimals, or in powers of ten below that.
 fn probability(p: f64) -> String {
-    if p < 1e-4 && p > 0.0 { format!("{p:.0e}") } else { format!("{p:.4}") }
+    if p < 5e-5 && p > 0.0 { format!("{p:.0e}") } else { format!("{p:.4}") }
 }

@@ -11,12 +11,14 @@ use super::{number, split};
 
 #[derive(Args, Debug)]
 #[command(
-    after_help = "A group is the run directory of a finished training, or those of several seeds, joined by commas. The first
-group is the baseline. Runs with the same seed are paired; groups with no seed in common are paired in order.
+    after_help = "A group is the run directory of a finished training, or those of several seeds, joined by
+commas. The first group is the baseline. Runs with the same seed are paired; groups with no seed in
+common are paired in order.
 
-Over dialogues: the difference with its paired bootstrap interval, the p-value of an approximate randomisation (answers
-to a dialogue are exchanged), and that of McNemar's test of accuracy. Over seeds: t tests. With more than two groups,
-Holm's correction. Detectable is the smallest difference that would have been shown with a probability of 0.8.
+Over dialogues: the difference with its paired bootstrap interval, the p-value of an approximate
+randomisation (answers to a dialogue are exchanged), and that of McNemar's test of accuracy. Over
+seeds: t tests. With more than two groups, Holm's correction. Detectable is the smallest difference
+that would have been shown with a probability of 0.8.
 
 Examples:
   emotrain compare checkpoints/baseline checkpoints/curriculum
