@@ -30,7 +30,8 @@ pub struct Interval {
 }
 
 /// The percentile bootstrap interval of weighted F1 (Efron 1979), resampling utterances with replacement. It treats
-/// utterances as independent, which those of one dialogue are not: the true uncertainty is larger.
+/// utterances as independent, which those of one dialogue are not: the true uncertainty is larger. Comparisons of runs
+/// resample dialogues.
 ///
 /// # Errors
 /// Those of [`score`](crate::score), no samples, or a level outside 0 to 1.
@@ -40,12 +41,10 @@ pub fn weighted_f1_interval(
     label_count: usize,
     bootstrap: Bootstrap,
 ) -> Result<Interval, EvalError> {
-    if bootstrap.samples == 0 || !(bootstrap.level > 0.0 && bootstrap.level < 1.0) {
-        return Err(EvalError::InvalidBootstrap);
-    }
+    bootstrap.check()?;
     Counts::of(truth, predicted, label_count)?; // checks the arguments
-    let mut random = SplitMix64(bootstrap.seed);
-    let mut scores: Vec<f64> = (0..bootstrap.samples)
+    let mut random = SplitMix64::new(bootstrap.seed);
+    let scores: Vec<f64> = (0..bootstrap.samples)
         .map(|_| {
             let mut counts = Counts::empty(label_count);
             for _ in truth {
@@ -55,10 +54,25 @@ pub fn weighted_f1_interval(
             counts.weighted_f1()
         })
         .collect();
-    scores.sort_by(f64::total_cmp);
-    let tail = (1.0 - bootstrap.level) / 2.0;
-    let (low, high) = (quantile(&scores, tail), quantile(&scores, 1.0 - tail));
-    Ok(Interval { low, high, level: bootstrap.level })
+    Ok(percentile_interval(scores, bootstrap.level))
+}
+
+impl Bootstrap {
+    /// Refuses a bootstrap that makes no sense.
+    ///
+    /// # Errors
+    /// No samples, or a level outside 0 to 1.
+    pub(crate) fn check(&self) -> Result<(), EvalError> {
+        let makes_sense = self.samples > 0 && self.level > 0.0 && self.level < 1.0;
+        if makes_sense { Ok(()) } else { Err(EvalError::InvalidBootstrap) }
+    }
+}
+
+/// The interval between the quantiles of resampled values that leave the same share outside on either side (Efron 1979).
+pub(crate) fn percentile_interval(mut values: Vec<f64>, level: f64) -> Interval {
+    values.sort_by(f64::total_cmp);
+    let tail = (1.0 - level) / 2.0;
+    Interval { low: quantile(&values, tail), high: quantile(&values, 1.0 - tail), level }
 }
 
 /// The quantile of ascending values by linear interpolation (the default of `NumPy`).
@@ -71,10 +85,14 @@ fn quantile(ascending: &[f64], share: f64) -> f64 {
 }
 
 /// Steele, Lea and Flood's `SplitMix64` (2014): small, and the same on every machine and version.
-struct SplitMix64(u64);
+pub(crate) struct SplitMix64(u64);
 
 impl SplitMix64 {
-    fn next(&mut self) -> u64 {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -82,7 +100,7 @@ impl SplitMix64 {
     }
 
     /// Evenly distributed below `bound`, except for a bias of `bound` in 2⁶⁴.
-    fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         let scaled = (u128::from(self.next()) * bound as u128) >> 64;
         usize::try_from(scaled).unwrap_or(0) // below `bound`, so it always fits
     }
@@ -129,6 +147,21 @@ mod tests {
         assert!((interval.high - interval.low).abs() < 1e-12, "{interval:?}");
     }
 
+    /// Stored reports have intervals that were computed so.
+    #[test]
+    fn intervals_of_earlier_versions_are_found_again_to_the_bit() {
+        let (truth, mut predicted) = answers(97);
+        predicted.iter_mut().step_by(11).for_each(|answer| *answer = None);
+        let of = |samples, level, seed| {
+            let bootstrap = Bootstrap { samples, level, seed };
+            let Interval { low, high, .. } = weighted_f1_interval(&truth, &predicted, 3, bootstrap).unwrap();
+            format!("{low:?} {high:?}")
+        };
+        assert_eq!(of(1_000, 0.95, 0), "0.6224715910879385 0.8036289940712016");
+        assert_eq!(of(250, 0.9, 7), "0.6340336121448801 0.7892268467759195");
+        assert_eq!(of(3, 0.5, 1), "0.7155406064376024 0.7313588294840629");
+    }
+
     #[test]
     fn bootstraps_that_make_no_sense_are_refused() {
         let (truth, predicted) = answers(30);
@@ -151,7 +184,7 @@ mod tests {
 
     #[test]
     fn the_generator_is_the_published_one() {
-        let mut random = SplitMix64(1_234_567);
+        let mut random = SplitMix64::new(1_234_567);
         let first = [random.next(), random.next(), random.next()];
         assert_eq!(first, [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]);
     }

@@ -38,6 +38,45 @@ pub enum EvalError {
         /// Its value.
         score: f64,
     },
+    /// An utterance that has two predictions.
+    #[error("utterance {id} is there twice")]
+    RepeatedUtterance {
+        /// The utterance.
+        id: UtteranceId,
+    },
+    /// A label that the label set lacks.
+    #[error("utterance {id}: the label \"{label}\" is not in the label set")]
+    UnknownLabel {
+        /// The utterance.
+        id: UtteranceId,
+        /// Its label.
+        label: String,
+    },
+    /// An utterance that the other runs were not asked.
+    #[error("utterance {id} is not in the other test set")]
+    AnotherUtterance {
+        /// The utterance.
+        id: UtteranceId,
+    },
+    /// An utterance that only the other runs were asked.
+    #[error("utterance {id} of the other test set is missing")]
+    MissingUtterance {
+        /// The utterance.
+        id: UtteranceId,
+    },
+    /// An utterance whose true label is another one than that of the other runs.
+    #[error("utterance {id}: the true label is \"{truth}\", in the other test set \"{expected}\"")]
+    AnotherTruth {
+        /// The utterance.
+        id: UtteranceId,
+        /// Its true label here.
+        truth: String,
+        /// Its true label there.
+        expected: String,
+    },
+    /// A group of runs to compare that has none, or a single group.
+    #[error("a comparison needs two groups of at least one run each")]
+    NothingToCompare,
     /// Two reports that cannot be compared.
     #[error("the reports have different labels or utterances")]
     NotComparable,
@@ -49,5 +88,25 @@ pub enum EvalError {
 impl Advice for EvalError {
     fn fault(&self) -> Fault {
         if let Self::Data(error) = self { error.fault() } else { Fault::Input }
+    }
+
+    fn hint(&self) -> Option<String> {
+        let same_file = "only runs that were scored on the same file can be compared: evaluate them with the same \
+data.valid or data.test";
+        match self {
+            Self::AnotherUtterance { .. } | Self::MissingUtterance { .. } | Self::AnotherTruth { .. } => {
+                Some(same_file.to_owned())
+            }
+            Self::Data(error) => error.hint(),
+            Self::NoUtterances
+            | Self::LengthMismatch { .. }
+            | Self::LabelOutOfRange { .. }
+            | Self::InvalidBootstrap
+            | Self::NotFinite { .. }
+            | Self::RepeatedUtterance { .. }
+            | Self::UnknownLabel { .. }
+            | Self::NothingToCompare
+            | Self::NotComparable => None,
+        }
     }
 }

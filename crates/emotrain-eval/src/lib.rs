@@ -3,6 +3,8 @@
 //! Values and names are scikit-learn's: averages go over all labels of the set, a division by zero is 0, and an answer
 //! that names no label is wrong and belongs to no class (as in PRC-Emo's results).
 //!
+//! [`RunComparison`] says whether runs differ: over the choice of dialogues, and over the choice of seeds.
+//!
 //! The crate deliberately knows no model, no prompt and no tensor: labels in, numbers out.
 //!
 //! ```
@@ -21,17 +23,30 @@
 
 mod agreement;
 mod bootstrap;
+mod comparison;
 mod error;
 mod metrics;
 mod predictions;
 mod report;
+mod resampling;
+mod statistics;
 mod table;
+mod tally;
+mod test_set;
 
 pub use agreement::{
     Agreement, AgreementLimits, Distance, Finding, LabelAnswers, LabelRows, LogProbDistance, ModelF1,
 };
 pub use bootstrap::{Bootstrap, Interval, weighted_f1_interval};
+pub use comparison::{
+    Comparison, ComparisonTerms, GroupRun, GroupSummary, Matching, RunComparison, RunGroup, SeedTests,
+    SmallestDetectable,
+};
 pub use error::EvalError;
 pub use metrics::{LabelScores, Scores, majority, score};
 pub use predictions::{Prediction, write_predictions};
 pub use report::{EvalReport, Headline, LabelRow, MacroF1, comparison_table};
+pub use resampling::{DialogueBootstrap, Randomisation};
+pub use statistics::{McNemar, SeedSummary, SignedRank, TTest};
+pub use tally::HeadlineScore;
+pub use test_set::{RunAnswers, TestSet};

@@ -49,8 +49,8 @@ too: read it there.\n",
         for context in report.after.iter().filter_map(|result| result.context.as_ref()).take(1) {
             let _ = writeln!(card, "\nWhat prompts showed: {context}.");
         }
-        card += "\nIntervals are of a bootstrap over dialogues: they say how much the score depends on the choice of \
-dialogues, and nothing of other seeds or other data. The scores are of the training's own precision; a server that \
+        card += "\nIntervals are of a bootstrap over utterances: they say how much the score depends on the choice of \
+utterances, and nothing of other seeds or other data. The scores are of the training's own precision; a server that \
 rounds or quantises weights has others.\n";
     }
     if let Some(recipe) = &recipe {

@@ -2,6 +2,7 @@
 
 mod bank;
 mod bench;
+mod compare;
 mod export;
 mod interpret;
 mod selftest;
@@ -19,6 +20,7 @@ pub(crate) use self::bank::{
     SearchArgs, SheetArgs,
 };
 pub(crate) use self::bench::{BenchArgs, Product};
+pub(crate) use self::compare::{CompareArgs, Group};
 pub(crate) use self::export::ExportArgs;
 pub(crate) use self::interpret::InterpretArgs;
 pub(crate) use self::selftest::SelftestArgs;
@@ -103,6 +105,8 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Evaluate a base model, an adapter or a fully trained model
     Eval(EvalArgs),
+    /// Compare runs by their predictions: differences with intervals, p-values, what is detectable
+    Compare(CompareArgs),
     /// Label the utterances of dialogues; writes JSON lines
     Predict(PredictArgs),
     /// Write what was trained in the forms that PEFT, transformers and servers load

@@ -3,6 +3,7 @@
 pub(crate) mod bank;
 pub(crate) mod bench;
 pub(crate) mod check;
+pub(crate) mod compare;
 pub(crate) mod curriculum;
 pub(crate) mod eval;
 pub(crate) mod export;

@@ -80,6 +80,7 @@ fn dispatch(command: &Command, shell: &Shell) -> anyhow::Result<Exit> {
         Command::Check(args) => commands::check::run(args, shell),
         Command::Inspect(args) => commands::inspect::run(args, shell),
         Command::Eval(args) => commands::eval::run(args, shell),
+        Command::Compare(args) => commands::compare::run(args, shell),
         Command::Predict(args) => commands::predict::run(args, shell),
         Command::Export(args) => commands::export::run(args, shell),
         Command::Verify(args) => commands::verify::run(args, shell),

@@ -5,6 +5,7 @@
 mod auxiliary;
 mod bank;
 mod command_line;
+mod compare;
 mod complaints;
 mod curriculum;
 mod durability;
