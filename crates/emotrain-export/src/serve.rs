@@ -5,6 +5,7 @@ use std::fmt::Write;
 use emotrain_base::Complaint;
 use emotrain_hub::Trained;
 use emotrain_model::{ModelConfig, PeftAdapter};
+use emotrain_prompt::PromptContract;
 
 use crate::error::ExportError;
 use crate::format::{ExportFormat, Server};
@@ -68,7 +69,13 @@ pub(crate) fn check(
 }
 
 /// The text of `serve.md`.
-pub(crate) fn guide(servers: &[Server], format: ExportFormat, base: &str, rank: Option<usize>) -> String {
+pub(crate) fn guide(
+    servers: &[Server],
+    format: ExportFormat,
+    base: &str,
+    rank: Option<usize>,
+    contract: Option<&PromptContract>,
+) -> String {
     let mut text =
         "# Serving\n\nPrompts must be those of the training: `prompt_contract.json` has the template, the \
 labels as tokens, and an example as text and as token ids.\n"
@@ -89,6 +96,19 @@ labels as tokens, and an example as text and as token ids.\n"
         // Writing to a string does not fail.
         let _ = write!(text, "\n## {name}\n\n{command}\n");
     }
+    let thinking = contract.map(|contract| {
+        format!(
+            "Requests to `/chat/completions` need `\"chat_template_kwargs\": {{\"enable_thinking\": {}}}` where the chat \
+template knows of reasoning. ",
+            contract.enable_thinking
+        )
+    });
+    let _ = write!(
+        text,
+        "\n## Checking a server\n\n{}This compares a running server with the run, and tells an adapter that is not loaded \
+from another chat template:\n\n```console\nemotrain verify --endpoint http://localhost:8000/v1 --model emotion --run RUN\n```\n",
+        thinking.unwrap_or_default()
+    );
     let _ = write!(
         text,
         "\n## A hub\n\nNothing was sent anywhere. To upload this folder:\n\n```console\nhf upload OWNER/NAME . .\n```\n"

@@ -102,7 +102,8 @@ impl<'a> Export<'a> {
         let card = card::text(self.source, self.base, self.checkpoint, format)?;
         stage.write("README.md", card.as_bytes())?;
         let rank = adapter.map(PeftAdapter::rank);
-        let guide = serve::guide(&self.options.servers, format, self.base.named().name, rank);
+        let (name, contract) = (self.base.named().name, self.source.prompt_contract()?);
+        let guide = serve::guide(&self.options.servers, format, name, rank, contract.as_ref());
         stage.write("serve.md", guide.as_bytes())?;
         if let Some(modelfile) = self.modelfile(format)? {
             stage.write("Modelfile", modelfile.as_bytes())?;

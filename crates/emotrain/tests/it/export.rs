@@ -50,6 +50,7 @@ fn exports_answer_as_the_run_does() {
         }
         let guide = bench.read(&format!("{folder}/serve.md"));
         assert!(guide.contains("vllm serve") && guide.contains("hf upload") && !guide.contains("## PEFT"));
+        assert!(guide.contains("emotrain verify --endpoint") && guide.contains("\"enable_thinking\": false"));
     }
     assert!(
         bench.read("exported/peft/serve.md").contains("--max-lora-rank 8"),
