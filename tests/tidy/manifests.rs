@@ -11,7 +11,7 @@ use crate::rust_source::words;
 use crate::tree::{crates, files_with, read};
 
 /// A crate of the workspace and what its shipped code may depend on, the lowest level first.
-const EDGES: [(&str, u8, &[&str]); 15] = [
+const EDGES: [(&str, u8, &[&str]); 16] = [
     ("emotrain-base", 0, &[]),
     ("emotrain-recipe", 1, &["emotrain-base"]),
     ("emotrain-kernels", 1, &["emotrain-base"]),
@@ -80,9 +80,27 @@ const EDGES: [(&str, u8, &[&str]); 15] = [
         ],
     ),
     (
-        "emotrain",
+        "emotrain-verify",
         6,
         &[
+            "emotrain-ask",
+            "emotrain-export",
+            "emotrain-prepare",
+            "emotrain-train",
+            "emotrain-eval",
+            "emotrain-hub",
+            "emotrain-prompt",
+            "emotrain-model",
+            "emotrain-data",
+            "emotrain-recipe",
+            "emotrain-base",
+        ],
+    ),
+    (
+        "emotrain",
+        7,
+        &[
+            "emotrain-verify",
             "emotrain-ask",
             "emotrain-export",
             "emotrain-prepare",
@@ -102,7 +120,8 @@ const EDGES: [(&str, u8, &[&str]); 15] = [
 /// The crates that name burn.
 const WITH_BURN: [&str; 3] = ["emotrain-model", "emotrain-train", "emotrain"];
 /// Those that do not, but are built on one that does.
-const ABOVE_BURN: [&str; 4] = ["emotrain-hub", "emotrain-ask", "emotrain-export", "emotrain-prepare"];
+const ABOVE_BURN: [&str; 5] =
+    ["emotrain-hub", "emotrain-ask", "emotrain-export", "emotrain-prepare", "emotrain-verify"];
 
 /// The manifest of a crate under `crates/`.
 struct Manifest {

@@ -24,7 +24,7 @@ pub(crate) use self::compare::{CompareArgs, Group};
 pub(crate) use self::export::ExportArgs;
 pub(crate) use self::interpret::InterpretArgs;
 pub(crate) use self::selftest::SelftestArgs;
-pub(crate) use self::verify::{EndpointArgs, LoadType, VerifyArgs};
+pub(crate) use self::verify::VerifyArgs;
 
 const RUN_EXAMPLES: &str = "\
 Examples:

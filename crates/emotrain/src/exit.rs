@@ -16,6 +16,7 @@ use emotrain_prompt::PromptError;
 use emotrain_recipe::RecipeError;
 use emotrain_retrieval::RetrievalError;
 use emotrain_train::TrainError;
+use emotrain_verify::VerifyError;
 
 /// How the program ends. The numbers are documented in `--help`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,6 +114,7 @@ fn advice<'e>(cause: &'e (dyn Error + 'static)) -> Option<&'e dyn Advice> {
         of::<PrepareError>,
         of::<AskError>,
         of::<ExportError>,
+        of::<VerifyError>,
         of::<TrainError>,
         of::<io::Error>,
     ];

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::TypedValueParser;
 use emotrain_ask::ServedAddress;
-use emotrain_model::{FloatType, GgufType};
 use emotrain_recipe::DeviceChoice;
+use emotrain_verify::{LoadType, VerifyOptions};
 
 use super::export::named;
 use super::number;
@@ -68,6 +68,22 @@ pub(crate) struct VerifyArgs {
     pub(crate) json: bool,
 }
 
+impl VerifyArgs {
+    /// What is compared, and how exactly.
+    pub(crate) fn options(&self) -> VerifyOptions<'_> {
+        let Self { run, base, samples, tolerance, dtype, device, set, .. } = self;
+        VerifyOptions {
+            run,
+            set,
+            base: base.as_deref(),
+            samples: *samples,
+            tolerance: *tolerance,
+            dtype: *dtype,
+            device: *device,
+        }
+    }
+}
+
 /// A server with OpenAI's interface.
 #[derive(Args, Debug)]
 #[group(requires_all = ["endpoint", "model"])]
@@ -88,40 +104,6 @@ impl EndpointArgs {
     pub(crate) fn address(&self) -> ServedAddress<'_> {
         let Self { endpoint, model, api_key_env } = self;
         ServedAddress { base_url: endpoint, model, api_key_env: api_key_env.as_deref() }
-    }
-}
-
-/// The types in which servers load weights.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum LoadType {
-    /// A float format.
-    Float(FloatType),
-    /// A quantised type of llama.cpp.
-    Quantised(GgufType),
-}
-
-impl LoadType {
-    const ALL: [Self; 5] = [
-        Self::Float(FloatType::F32),
-        Self::Float(FloatType::Bf16),
-        Self::Float(FloatType::F16),
-        Self::Quantised(GgufType::Q8_0),
-        Self::Quantised(GgufType::Q4K),
-    ];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Float(dtype) => dtype.torch_name(),
-            Self::Quantised(kind) => kind.name(),
-        }
-    }
-
-    /// How exactly weights are stored in it, in bits of a float's significand.
-    pub(crate) fn significand_bits(self) -> i32 {
-        match self {
-            Self::Float(dtype) => dtype.significand_bits(),
-            Self::Quantised(kind) => kind.significand_bits(),
-        }
     }
 }
 

@@ -4,7 +4,7 @@ mod asking;
 mod probe;
 mod verdict;
 
-use emotrain_ask::ServedModel;
+use emotrain_ask::{ServedAddress, ServedModel};
 use emotrain_base::Complaint;
 use emotrain_data::{Label, SplitKind};
 use emotrain_eval::{Agreement, AgreementLimits, EvalError, LabelAnswers, LabelRows};
@@ -16,24 +16,26 @@ use emotrain_train::{AnswerReader, EvalContext, TrainError, ask};
 
 use self::asking::{Answered, Route};
 use self::probe::Probe;
-use self::verdict::{RouteResult, ServedVerdict};
-use super::verdict::limits;
-use super::{Asked, recipe};
-use crate::cli::{EndpointArgs, LoadType, VerifyArgs};
-use crate::env;
-use crate::exit::Exit;
-use crate::shell::Shell;
+use self::verdict::{RouteResult, of_server};
+use crate::asked::Asked;
+use crate::error::VerifyError;
+use crate::options::{LoadType, VerifyContext, VerifyOptions};
+use crate::verdict::{Verdict, limits};
 
-/// Asks the server, then the run's result and its base, and compares.
+/// Compares a running server with OpenAI's interface.
 ///
 /// # Errors
-/// A run that cannot be loaded, a server that cannot be asked or does not answer as the run.
-pub(super) fn run(args: &VerifyArgs, endpoint: &EndpointArgs, shell: &Shell) -> anyhow::Result<Exit> {
-    let trained = Trained::of_run(&args.run)?;
-    let (recipe, untrained) = recipe(args, &trained)?;
-    let prepared = Prepared::new(&recipe, &[SplitKind::Valid], shell.hub())?;
+/// A run that cannot be loaded, a server that cannot be asked.
+pub fn verify_endpoint(
+    address: ServedAddress<'_>,
+    options: &VerifyOptions<'_>,
+    context: VerifyContext<'_>,
+) -> Result<Verdict, VerifyError> {
+    let trained = Trained::of_run(options.run)?;
+    let (recipe, untrained) = options.recipe(&trained)?;
+    let prepared = Prepared::new(&recipe, &[SplitKind::Valid], context.hub())?;
     if let Some(present) = prepared.opened.contract()? {
-        trained.check_contract(&present, &shell.printer)?;
+        trained.check_contract(&present, context.listener)?;
     }
     let Prepared { opened, splits } = prepared;
     let (Some(encoder), [split]) = (opened.encoder(), &splits[..]) else {
@@ -42,33 +44,33 @@ pub(super) fn run(args: &VerifyArgs, endpoint: &EndpointArgs, shell: &Shell) -> 
     let probe = Probe::new(encoder, split)?;
 
     // The server first: what is wrong with the address is found before a model is loaded.
-    let model = ServedModel::new(endpoint.address(), env::variable, &shell.printer)?;
-    let answers = [Route::Completions, Route::Chat].map(|route| route.ask(&model, &probe, shell));
+    let model = ServedModel::new(address, context.variable, context.listener)?;
+    let answers = [Route::Completions, Route::Chat].map(|route| route.ask(&model, &probe, context.listener));
     let [completions, chat] = answers;
     let routes: Vec<Answered> = [completions?, chat?].into_iter().flatten().collect();
     if routes.is_empty() {
         let message = format!(
             "{}: has neither /completions nor /chat/completions for a model \"{}\"",
-            endpoint.endpoint, endpoint.model
+            address.base_url, address.model
         );
         let hint = "--endpoint ends before /completions (often in /v1); --model is the server's own name";
         return Err(Complaint::input(message).hint(hint).into());
     }
 
     let on = device::open(&recipe.model.device, recipe.model.dtype)?;
-    let terms = EvalContext { section: &recipe.eval, labels: &opened.labels, listener: &shell.printer };
-    let asked = Asked { recipe: &recipe, questions: &probe.labels, terms, shell };
+    let terms = EvalContext { section: &recipe.eval, labels: &opened.labels, listener: context.listener };
+    let asked = Asked { recipe: &recipe, questions: &probe.labels, terms, context };
     let local = LocalProbe { probe: &probe, reader: AnswerReader::new(encoder), terms };
     let (run, base) = asked.of_run(&trained, &untrained, &on, &|model, what| local.ask(model, what))?;
 
-    let served_in = args.dtype.unwrap_or(LoadType::Float(FloatType::Bf16));
-    let limits = limits(args.tolerance, served_in.significand_bits());
+    let served_in = options.dtype.unwrap_or(LoadType::Float(FloatType::Bf16));
+    let limits = limits(options.tolerance, served_in.significand_bits());
     let results = routes.into_iter().map(|route| {
         let agreement = compare(&route, &probe, &run, base.as_ref(), limits)?;
         Ok(RouteResult::new(&route, &probe, agreement))
     });
-    let routes: Vec<RouteResult> = results.collect::<anyhow::Result<_>>()?;
-    ServedVerdict { model: &endpoint.model, routes }.tell(args.json, &shell.printer)
+    let routes: Vec<RouteResult> = results.collect::<Result<_, VerifyError>>()?;
+    Ok(of_server(address.model, &routes))
 }
 
 /// What a model of this machine answered: the classes' log-probabilities, and the labels of its greedy answers.

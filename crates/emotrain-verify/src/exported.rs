@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use emotrain_base::{Advice, Complaint, Fault, Silent, Stage, with_causes};
+use emotrain_base::{Advice, Complaint, Fault, Stage, with_causes};
 use emotrain_export::other_weights;
-use emotrain_hub::{Base, Hub, HubError, Trained};
+use emotrain_hub::{Base, HubError, Trained};
 use emotrain_model::device::{self, OpenDevice};
 use emotrain_model::{
     AdapterConfig, BaseModel, CausalLm, Checkpoint, FloatType, GgufType, Merged, ModelError, PeftAdapter,
@@ -15,14 +15,13 @@ use emotrain_prompt::{PromptContract, PromptError};
 use emotrain_recipe::{Dtype, ModelSection, Recipe};
 use emotrain_train::{Scored, TrainError};
 
-use super::Asked;
-use crate::cli::{LoadType, VerifyArgs};
-use crate::env;
-use crate::shell::Shell;
+use crate::asked::Asked;
+use crate::error::VerifyError;
+use crate::options::{LoadType, VerifyContext, VerifyOptions};
 
 /// An adapter with the base that it names, or a model.
-pub(super) struct Exported {
-    pub(super) trained: Trained,
+pub(crate) struct Exported {
+    pub(crate) trained: Trained,
     /// The base; of a model, the model itself.
     section: ModelSection,
     /// Whether that is another base than the run's.
@@ -33,9 +32,13 @@ pub(super) struct Exported {
 
 impl Exported {
     /// What is at the place, and the base that an adapter names; one that names none is of the run's.
-    pub(super) fn find(place: &Path, args: &VerifyArgs, base: &ModelSection) -> anyhow::Result<Self> {
+    pub(crate) fn find(
+        place: &Path,
+        options: &VerifyOptions<'_>,
+        base: &ModelSection,
+    ) -> Result<Self, VerifyError> {
         let trained = Trained::find(place)?;
-        if let (Trained::Model(_), Some(_)) = (&trained, &args.base) {
+        if let (Trained::Model(_), Some(_)) = (&trained, options.base) {
             let message = format!("--base: {} is a whole model and has no base", place.display());
             return Err(Complaint::usage(message).into());
         }
@@ -43,23 +46,27 @@ impl Exported {
         trained.settle(&mut section);
         let config = trained.adapter_config()?;
         let own = config.as_ref().and_then(AdapterConfig::base);
-        let name = args.base.as_deref().or(own.map(|own| own.name));
+        let name = options.base.or(own.map(|own| own.name));
         let other = name.filter(|name| *name != base.model_name_or_path);
         if let Some(other) = other {
             other.clone_into(&mut section.model_name_or_path);
             own.and_then(|own| own.revision).unwrap_or("main").clone_into(&mut section.revision);
         }
-        Ok(Self { run: args.run.clone(), has_own_base: other.is_some(), trained, section })
+        Ok(Self { run: options.run.to_path_buf(), has_own_base: other.is_some(), trained, section })
     }
 
     /// What its own tokenizer makes of the run's prompts; an adapter is used with that of its base.
-    pub(super) fn prompts(&self, recipe: &Recipe, shell: &Shell) -> anyhow::Result<Option<PromptContract>> {
+    pub(crate) fn prompts(
+        &self,
+        recipe: &Recipe,
+        context: VerifyContext<'_>,
+    ) -> Result<Option<PromptContract>, VerifyError> {
         let Trained::Model(place) = &self.trained else { return Ok(None) };
         // What there is to say of the recipe has been said.
-        let hub = Hub::new(&shell.env.hub, &Silent);
+        let hub = context.silent_hub();
         let tokenizer = Base::find(&self.section, hub)?.tokenizer();
         if let Err(HubError::Prompt(PromptError::NoTokenizer(_))) = tokenizer {
-            shell.printer.warn(format_args!("{}: has no tokenizer", place.display()));
+            context.listener.warn(&format!("{}: has no tokenizer", place.display()));
             return Ok(None);
         }
         let mut recipe = recipe.clone();
@@ -68,18 +75,18 @@ impl Exported {
     }
 
     /// Its answers, and the bits of significand that its weights have.
-    pub(super) fn answer(
+    pub(crate) fn answer(
         &self,
         asked: &Asked<'_>,
         dtype: Option<LoadType>,
         on: &OpenDevice,
-    ) -> anyhow::Result<(Vec<Scored>, i32)> {
-        let hub = asked.shell.hub();
+    ) -> Result<(Vec<Scored>, i32), VerifyError> {
+        let hub = asked.context.hub();
         let checkpoint = Base::find(&self.section, hub)?.checkpoint(hub)?;
         if let Trained::Adapter(_) = self.trained
             && let Some(warning) = other_weights(&self.run, &checkpoint)?
         {
-            asked.shell.printer.warn(warning);
+            asked.context.listener.warn(&warning);
         }
         let computed = FloatType::from(asked.recipe.model.dtype).significand_bits();
         let bits = self.significand_bits(&checkpoint)?.min(computed);
@@ -90,7 +97,9 @@ impl Exported {
             Some(LoadType::Float(dtype)) => {
                 (self.rounded(&checkpoint, dtype, asked)?, dtype.significand_bits())
             }
-            Some(LoadType::Quantised(kind)) => self.quantised(&checkpoint, kind, on)?,
+            Some(LoadType::Quantised(kind)) => {
+                self.quantised(&checkpoint, kind, asked.context.scratch, on)?
+            }
         };
         let scored = asked.answers(&model, "export");
         if let Err(TrainError::NonFinite { value, .. }) = scored {
@@ -104,7 +113,7 @@ impl Exported {
     }
 
     /// How exactly it is stored. What the run has had, too, makes no difference: its base.
-    fn significand_bits(&self, base: &Checkpoint) -> anyhow::Result<i32> {
+    fn significand_bits(&self, base: &Checkpoint) -> Result<i32, VerifyError> {
         Ok(match &self.trained {
             Trained::Model(_) => base.significand_bits(),
             Trained::Adapter(place) if self.has_own_base => {
@@ -114,7 +123,7 @@ impl Exported {
         })
     }
 
-    fn load(&self, checkpoint: &Checkpoint, on: &OpenDevice) -> anyhow::Result<CausalLm> {
+    fn load(&self, checkpoint: &Checkpoint, on: &OpenDevice) -> Result<CausalLm, VerifyError> {
         let mut model = CausalLm::load(checkpoint, &on.device, on.dtype).map_err(failed)?;
         if let Trained::Adapter(place) = &self.trained {
             model.load_adapter(place).map_err(failed)?;
@@ -128,7 +137,7 @@ impl Exported {
         checkpoint: &Checkpoint,
         dtype: FloatType,
         asked: &Asked<'_>,
-    ) -> anyhow::Result<CausalLm> {
+    ) -> Result<CausalLm, VerifyError> {
         let computed = match dtype {
             FloatType::F32 => Dtype::Float32,
             FloatType::F16 => Dtype::Float16,
@@ -140,7 +149,7 @@ impl Exported {
             return self.load(checkpoint, &device::open(choice, computed)?);
         }
         // A stage that is not published is removed.
-        let stage = Stage::open(&env::scratch())?;
+        let stage = Stage::open(asked.context.scratch)?;
         write_model(&Merged::new(checkpoint, None), stage.folder(), dtype, usize::MAX)?;
         let rounded = Checkpoint::open(stage.folder())?;
         let mut model = CausalLm::load(&rounded, &on.device, on.dtype).map_err(failed)?;
@@ -159,9 +168,10 @@ impl Exported {
         &self,
         checkpoint: &Checkpoint,
         kind: GgufType,
+        scratch: &Path,
         on: &OpenDevice,
-    ) -> anyhow::Result<(CausalLm, i32)> {
-        let stage = Stage::open(&env::scratch())?;
+    ) -> Result<(CausalLm, i32), VerifyError> {
+        let stage = Stage::open(scratch)?;
         let file = stage.folder().join(Trained::GGUF);
         Merged::new(checkpoint, None).write_gguf(&file, "export", None, kind)?;
         let quantised = Checkpoint::open(&file)?;

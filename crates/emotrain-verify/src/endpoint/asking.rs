@@ -5,7 +5,7 @@ use emotrain_base::{Complaint, Listener, Parts};
 use emotrain_data::Label;
 
 use super::probe::Probe;
-use crate::shell::Shell;
+use crate::error::VerifyError;
 
 /// How many candidates are asked for at a place, most first. vLLM allows 20 by default, OpenAI's interface 5.
 const TOP: [usize; 4] = [1000, 20, 5, 0];
@@ -53,11 +53,10 @@ impl Route {
         self,
         model: &ServedModel,
         probe: &Probe,
-        shell: &Shell,
-    ) -> anyhow::Result<Option<Answered>> {
+        listener: &dyn Listener,
+    ) -> Result<Option<Answered>, VerifyError> {
         let Some((form, top)) = self.taken(model, probe)? else { return Ok(None) };
         let mut continuations = Vec::new();
-        let listener: &dyn Listener = &shell.printer;
         let mut meter =
             listener.progress(&format!("server's {}", self.name()), probe.truth.len(), Parts::Samples);
         for number in probe.prompts() {
@@ -73,7 +72,7 @@ impl Route {
     }
 
     /// The first form of a prompt, and the greatest number of candidates, that the server takes.
-    fn taken(self, model: &ServedModel, probe: &Probe) -> anyhow::Result<Option<(Form, usize)>> {
+    fn taken(self, model: &ServedModel, probe: &Probe) -> Result<Option<(Form, usize)>, VerifyError> {
         let forms: &[Form] = match self {
             Self::Completions => &[Form::TokenIds, Form::Text],
             Self::Chat => &[Form::Messages],

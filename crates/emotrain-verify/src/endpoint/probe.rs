@@ -2,10 +2,12 @@
 
 use std::ops::Range;
 
-use emotrain_data::Label;
+use emotrain_data::{Label, LabelSet};
 use emotrain_prepare::EncodedSplit;
 use emotrain_prompt::{Encoder, Prompt, Thinking};
 use emotrain_train::Questions;
+
+use crate::error::VerifyError;
 
 /// The prompts of a split.
 ///
@@ -32,7 +34,7 @@ pub(super) struct Probe {
     pub(super) truth: Vec<Label>,
     /// Passed to the chat template.
     pub(super) enable_thinking: bool,
-    label_set: emotrain_data::LabelSet,
+    label_set: LabelSet,
 }
 
 impl Probe {
@@ -40,7 +42,7 @@ impl Probe {
     ///
     /// # Errors
     /// A template or a tokenizer that fails.
-    pub(super) fn new(encoder: &Encoder, split: &EncodedSplit) -> anyhow::Result<Self> {
+    pub(super) fn new(encoder: &Encoder, split: &EncodedSplit) -> Result<Self, VerifyError> {
         let completions = encoder.label_completions().to_vec();
         let shared = shared(&completions).to_vec();
         let mut tokens: Vec<u32> = Vec::new();
