@@ -197,14 +197,16 @@ fn a_killed_build_goes_on_where_it_stopped() {
     let whole = ["bank", "build", "whole", "own.train.jsonl", "--encoder", &encoder];
     let mut child = bench.command(&build).spawn().unwrap();
     let (journal, begin) = (bench.path(".bank.building/vectors.journal"), Instant::now());
-    // A batch is 512 texts; kill it after the first of three.
+    // A batch is 512 texts; kill it after the first of three, which is whole once the file grows no more for a while.
     let size = |path: &Path| fs_err::metadata(path).map_or(0, |file| file.len());
-    while size(&journal) < 512 * 384 * 4 {
+    let mut earlier = 0;
+    while earlier < 512 * 384 * 4 || size(&journal) > earlier {
         assert!(
             begin.elapsed() < Duration::from_mins(2) && child.try_wait().unwrap().is_none(),
             "no batch was kept"
         );
-        std::thread::sleep(Duration::from_millis(5));
+        earlier = size(&journal);
+        std::thread::sleep(Duration::from_millis(20));
     }
     child.kill().unwrap();
     child.wait().unwrap();
