@@ -42,6 +42,10 @@ pub fn verify_endpoint(
         return Err(Complaint::usage("data.format = \"text\" has no labels to compare").into());
     };
     let probe = Probe::new(encoder, split)?;
+    if probe.truth.is_empty() {
+        let message = format!("{}: no utterance has a label", split.content.path().display());
+        return Err(Complaint::input(message).hint("name a file with labels: --set data.valid=FILE").into());
+    }
 
     // The server first: what is wrong with the address is found before a model is loaded.
     let model = ServedModel::new(address, context.variable, context.listener)?;

@@ -61,10 +61,13 @@ is too large: --dtype float32 or --tolerance",
     );
     let unchecked = (passed && of(routes, Route::Chat).is_none())
         .then_some("the server has no /chat/completions: its chat template was not checked");
+    let longer = (passed && routes.iter().any(|route| route.example.is_some())).then_some(
+        "prompts have other lengths at the server than in training: it renders another chat template, or adds a token",
+    );
     Verdict {
         text: texts.join("\n\n"),
         json: json!({ "passed": passed, "model": model, "routes": routes }),
-        warnings: little.into_iter().chain(unchecked).collect(),
+        warnings: [longer, little, unchecked].into_iter().flatten().collect(),
         conclusion: complaint.map_or(Ok("the server answers as the run"), Err),
     }
 }
@@ -76,14 +79,15 @@ fn of(routes: &[RouteResult], route: Route) -> Option<&RouteResult> {
 /// `/completions` depends on the weights alone, `/chat/completions` also on the server's chat template.
 fn complaint(model: &str, routes: &[RouteResult]) -> Option<Complaint> {
     let bad = routes.iter().find(|one| one.answers.finding != Finding::Agrees)?;
-    if bad.answers.finding == Finding::AsBase {
+    // The first is /completions, where the server has it: if that agrees, the weights are right.
+    let has_right_weights = bad.route == Route::Chat && of(routes, Route::Completions).is_some();
+    if bad.answers.finding == Finding::AsBase && !has_right_weights {
         let message = format!("\"{model}\" answers as the base without the adapter");
         let hint = "the adapter is not loaded, or does nothing, or --model names the base: see the server's list of \
 models, and serve.md for the options that load an adapter";
         return Some(Complaint::input(message).hint(hint));
     }
-    let is_template =
-        bad.route == Route::Chat && (of(routes, Route::Completions).is_some() || bad.example.is_some());
+    let is_template = has_right_weights || bad.route == Route::Chat && bad.example.is_some();
     let lengths = bad.example.map_or(String::new(), |(served, trained)| {
         format!("; a prompt has {served} tokens there and {trained} in training")
     });
