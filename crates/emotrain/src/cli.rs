@@ -5,6 +5,7 @@ mod bench;
 mod compare;
 mod export;
 mod interpret;
+mod report;
 mod selftest;
 mod verify;
 
@@ -23,6 +24,7 @@ pub(crate) use self::bench::{BenchArgs, Product};
 pub(crate) use self::compare::{CompareArgs, Group};
 pub(crate) use self::export::ExportArgs;
 pub(crate) use self::interpret::InterpretArgs;
+pub(crate) use self::report::ReportArgs;
 pub(crate) use self::selftest::SelftestArgs;
 pub(crate) use self::verify::VerifyArgs;
 
@@ -107,6 +109,8 @@ pub(crate) enum Command {
     Eval(EvalArgs),
     /// Compare runs by their predictions: differences with intervals, p-values, what is detectable
     Compare(CompareArgs),
+    /// Write what there is to see of a run as one HTML file: curves, scores, errors, data, provenance
+    Report(ReportArgs),
     /// Label the utterances of dialogues; writes JSON lines
     Predict(PredictArgs),
     /// Write what was trained in the forms that PEFT, transformers and servers load

@@ -81,6 +81,7 @@ fn dispatch(command: &Command, shell: &Shell) -> anyhow::Result<Exit> {
         Command::Inspect(args) => commands::inspect::run(args, shell),
         Command::Eval(args) => commands::eval::run(args, shell),
         Command::Compare(args) => commands::compare::run(args, shell),
+        Command::Report(args) => commands::report::run(args, shell),
         Command::Predict(args) => commands::predict::run(args, shell),
         Command::Export(args) => commands::export::run(args, shell),
         Command::Verify(args) => commands::verify::run(args, shell),
