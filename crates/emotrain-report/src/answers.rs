@@ -41,9 +41,8 @@ impl<'a> Answers<'a> {
             let predicted = prediction.label.as_ref().map(|label| find(prediction, label)).transpose()?;
             let scores: Option<Vec<f64>> =
                 labels.iter().map(|label| prediction.scores.get(label).copied()).collect();
-            let sure = predicted
-                .zip(scores)
-                .map(|(predicted, scores)| SureAnswer::of(truth, predicted, &scores));
+            let sure =
+                predicted.zip(scores).map(|(predicted, scores)| SureAnswer::of(truth, predicted, &scores));
             all.push(Answer { id: &prediction.id, truth, predicted, sure });
         }
         if all.is_empty() { Err(EvalError::NoUtterances) } else { Ok(Self { labels, all }) }
@@ -126,6 +125,9 @@ mod tests {
         assert_eq!(ids(10), ["b#0", "c#0", "a#1", "a#2"]);
         assert_eq!(ids(1), ["b#0"]);
         let unknown = confident_errors(&predictions, &labels[..1], 3).unwrap_err();
-        assert_eq!(unknown.to_string(), EvalError::UnknownLabel { id: "a#1".parse().unwrap(), label: "angry".into() }.to_string());
+        assert_eq!(
+            unknown.to_string(),
+            EvalError::UnknownLabel { id: "a#1".parse().unwrap(), label: "angry".into() }.to_string()
+        );
     }
 }

@@ -24,6 +24,8 @@ pub(crate) enum Block {
     Tiles { tiles: Vec<Tile> },
     /// A drawing with its numbers.
     Figure { figure: Figure },
+    /// Blocks beside each other, where there is room.
+    Grid { cells: Vec<Vec<Block>> },
     /// A table.
     Table { table: DataTable },
     /// Names with their values.
@@ -174,6 +176,10 @@ impl Block {
                 let svg = Value::from_safe_string(svg.clone());
                 let table = table.value();
                 context! { kind => "figure", svg, caption, table, wide }
+            }
+            Self::Grid { cells } => {
+                let cell = |blocks: &Vec<Block>| blocks.iter().map(Block::value).collect::<Value>();
+                context! { kind => "grid", cells => cells.iter().map(cell).collect::<Value>() }
             }
             Self::Table { table } => context! { kind => "table", table => table.value() },
             Self::Facts { rows } => context! { kind => "facts", rows => pairs(rows) },

@@ -12,7 +12,7 @@ use crate::text::{count, name};
 /// Room for the names of rows and of columns.
 const LEFT: i32 = 250;
 const TOP: i32 = 230;
-const LONGEST: usize = 15;
+const LONGEST: usize = 13;
 /// With more labels, the numbers are in the table alone.
 const MOST_NUMBERED: usize = 10;
 /// The shade of a cell that holds all of its row: ink on it can still be read.

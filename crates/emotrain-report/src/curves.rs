@@ -45,8 +45,7 @@ pub(crate) fn section(metrics: &[MetricsLine], best: Option<BestRecord>) -> Resu
         });
         let description =
             format!("{} over {last} optimizer steps, one plot under the other.{mark}", names.join(", "));
-        let caption =
-            Caption { id: "curves", title: "Training curves", description: &description };
+        let caption = Caption { id: "curves", title: "Training curves", description: &description };
         let height = panels.iter().map(|panel| panel.height).sum::<u32>() + 2 * LINE.unsigned_abs() + 16;
         let steps = 0.0..(last.max(1) as f64);
         let svg = drawing(&caption, height, |area| draw(area, &panels, steps.clone(), best))?;

@@ -30,8 +30,17 @@ pub(crate) fn section(facts: &RunFacts, context: Option<&ScoreContext>, labels: 
 
 fn files(record: &RunRecord, files: &[FileFacts]) -> DataTable {
     let columns = [
-        "Split", "file", "SHA-256", "now", "#samples", "#tokens", "#dialogues", "#utterances", "#without label",
-        "#mended", "#damaged",
+        "Split",
+        "file",
+        "SHA-256",
+        "now",
+        "#samples",
+        "#tokens",
+        "#dialogues",
+        "#utterances",
+        "#without label",
+        "#mended",
+        "#damaged",
     ];
     let mut table = DataTable::new("Data files; samples are utterances that were asked about", &columns);
     for (split, data) in &record.data {
@@ -43,9 +52,8 @@ fn files(record: &RunRecord, files: &[FileFacts]) -> DataTable {
             None => "not looked at".to_owned(),
         };
         let counts = file.and_then(|file| file.counts.as_ref());
-        let numbers = counts.map(|one| {
-            [one.dialogues, one.utterances, one.unlabelled, one.mended, one.damaged].map(count)
-        });
+        let numbers = counts
+            .map(|one| [one.dialogues, one.utterances, one.unlabelled, one.mended, one.damaged].map(count));
         let digest = data.sha256.chars().take(DIGITS).collect();
         let begin = [split.clone(), data.path.display().to_string(), digest, state];
         let made = [count(data.samples), count(data.tokens)];
@@ -77,21 +85,29 @@ fn leakage(facts: &RunFacts, context: Option<&ScoreContext>) -> Vec<(String, Str
     let mut rows = Vec::new();
     let mut say = |name: &str, text: String| rows.push((name.to_owned(), text));
     let splits = facts.files.iter().filter(|file| file.counts.is_some()).count();
-    say("Dialogues in two splits", match (facts.shared.len(), splits) {
-        (0, 0 | 1) => "not compared: the files are not at hand".to_owned(),
-        (0, _) => format!("none in the {splits} files that were compared"),
-        (shared, _) => count(shared),
-    });
+    say(
+        "Dialogues in two splits",
+        match (facts.shared.len(), splits) {
+            (0, 0 | 1) => "not compared: the files are not at hand".to_owned(),
+            (0, _) => format!("none in the {splits} files that were compared"),
+            (shared, _) => count(shared),
+        },
+    );
     if let Some(context) = context {
         let online = context.availability == Availability::Online;
-        let text = if online { "online: nothing in them comes from later than the utterance" } else {
+        let text = if online {
+            "online: nothing in them comes from later than the utterance"
+        } else {
             "offline: something in them comes from later than the utterance"
         };
         say("Prompts", text.to_owned());
-        say("Later utterances in prompts", match context.future_window {
-            0 => "none".to_owned(),
-            most => format!("at most {most}"),
-        });
+        say(
+            "Later utterances in prompts",
+            match context.future_window {
+                0 => "none".to_owned(),
+                most => format!("at most {most}"),
+            },
+        );
     }
     if let Some(bank) = &record.retrieval {
         let digest: String = bank.sha256.chars().take(DIGITS).collect();
@@ -119,7 +135,8 @@ fn setting(recipe: &str, section: &str, key: &str) -> Option<String> {
 }
 
 fn knowledge(record: &RunRecord) -> Option<DataTable> {
-    let columns = ["Source", "split", "level", "availability", "#wanted", "#missing", "#for other data", "file"];
+    let columns =
+        ["Source", "split", "level", "availability", "#wanted", "#missing", "#for other data", "file"];
     let mut table = DataTable::new("Knowledge sources", &columns);
     for (split, sources) in record.knowledge.iter().flatten() {
         for source in sources {

@@ -15,6 +15,8 @@ use crate::text::{count, percent};
 
 /// Speakers with a row of their own.
 const MOST_SPEAKERS: usize = 12;
+/// Of fewer dialogues there is no interval to rely on.
+const FEWEST_DIALOGUES: usize = 5;
 /// The last position of each group of positions, counted from 1.
 const POSITIONS: [usize; 5] = [1, 2, 4, 8, 16];
 
@@ -29,22 +31,22 @@ struct Grouping {
 
 /// The section.
 pub(crate) fn section(facts: &RunFacts, answers: &Answers<'_>) -> Result<Section, ReportError> {
-    let mut blocks = vec![Block::text(
-        "Weighted F1 of groups of utterances, with 95 % bootstrap intervals over dialogues; the dotted line is that of \
-         all. Groups have different shares of the labels, which by itself moves their scores.",
-    )];
+    let lead = format!(
+        "Weighted F1 of groups of utterances, with 95 % bootstrap intervals over dialogues, of at least \
+         {FEWEST_DIALOGUES} dialogues; the dotted line is that of all. Groups have different shares of the labels, \
+         which by itself moves their scores."
+    );
     let overall = 100.0 * answers.scores()?.weighted_f1.score;
     let turns = Turns::of(facts, answers);
-    let groupings =
-        [difficulty(facts, answers), shift(answers, &turns, true), shift(answers, &turns, false)];
+    let groupings = [difficulty(facts, answers), shift(answers, &turns, true), shift(answers, &turns, false)];
     let more = [speakers(answers, &turns), Some(positions(answers)), retrieved(facts, answers)];
+    let mut cells = Vec::new();
     for grouping in groupings.into_iter().chain(more).flatten() {
-        blocks.push(Block::Heading { text: grouping.title.to_owned() });
-        if !grouping.explanation.is_empty() {
-            blocks.push(Block::text(grouping.explanation.clone()));
-        }
-        blocks.push(Block::Figure { figure: figure(&grouping, answers, overall)? });
+        let heading = Block::Heading { text: grouping.title.to_owned() };
+        let text = Block::text(grouping.explanation.clone());
+        cells.push(vec![heading, text, Block::Figure { figure: figure(&grouping, answers, overall)? }]);
     }
+    let blocks = vec![Block::text(lead), Block::Grid { cells }];
     Ok(Section { id: "groups", title: "Scores by group".to_owned(), blocks })
 }
 
@@ -54,13 +56,18 @@ fn figure(grouping: &Grouping, answers: &Answers<'_>, overall: f64) -> Result<Fi
     let mut table = DataTable::new(format!("{}, in percent", grouping.title), &columns);
     let mut rows = Vec::new();
     for (name, members) in grouping.groups.iter().filter(|(_, members)| !members.is_empty()) {
-        let scores = answers.scores_of(members)?;
+        let mut scores = answers.scores_of(members)?;
+        if scores.dialogues < FEWEST_DIALOGUES {
+            scores.accuracy.interval = None;
+            scores.weighted_f1.interval = None;
+        }
         let (accuracy, f1) = (scores.accuracy, scores.weighted_f1);
         let numbers = [count(scores.utterances), count(scores.dialogues)];
         let measured = [percent(accuracy.score), ends(accuracy), percent(f1.score), ends(f1)];
         table.row([name.clone()].into_iter().chain(numbers).chain(measured));
         rows.push(IntervalRow {
-            name: format!("{name} ({})", scores.utterances),
+            name: name.clone(),
+            note: format!(" ({})", scores.utterances),
             score: 100.0 * f1.score,
             interval: f1.interval.map(|one| (100.0 * one.low, 100.0 * one.high)),
             points: Vec::new(),
@@ -115,19 +122,21 @@ impl<'a> Turns<'a> {
         };
         let position = answer.id.position;
         let Some(dialogue) = self.dialogue(answer.id) else {
-            let previous = UtteranceId { position: position.checked_sub(1).unwrap_or(0), ..answer.id.clone() };
+            let previous =
+                UtteranceId { position: position.checked_sub(1).unwrap_or(0), ..answer.id.clone() };
             let told = (position > 0).then(|| judged(self.truth.get(&previous).copied()));
             return (!of_speaker).then(|| told.unwrap_or(Follows::First));
         };
         let turns = &dialogue.utterances;
         let speaker = &turns[position].speaker;
-        let mut earlier = turns[..position].iter().rev().filter(|turn| !of_speaker || turn.speaker == *speaker);
+        let mut earlier =
+            turns[..position].iter().rev().filter(|turn| !of_speaker || turn.speaker == *speaker);
         Some(earlier.next().map_or(Follows::First, |turn| judged(turn.label)))
     }
 }
 
 fn shift(answers: &Answers<'_>, turns: &Turns<'_>, of_speaker: bool) -> Option<Grouping> {
-    let first = if of_speaker { "first of the speaker" } else { "first of the dialogue" };
+    let first = if of_speaker { "speaker's first" } else { "dialogue's first" };
     let names = ["no shift", "shift", first, "unknown before"];
     let mut groups: IndexMap<String, Vec<usize>> =
         names.into_iter().map(|name| (name.to_owned(), Vec::new())).collect();
@@ -212,7 +221,7 @@ fn retrieved(facts: &RunFacts, answers: &Answers<'_>) -> Option<Grouping> {
     if facts.demonstrations.is_empty() {
         return None;
     }
-    let names = ["true label among them", "other labels alone", "none found"];
+    let names = ["with the true label", "other labels only", "none found"];
     let mut groups: IndexMap<String, Vec<usize>> =
         names.into_iter().map(|name| (name.to_owned(), Vec::new())).collect();
     for (at, answer) in answers.all.iter().enumerate() {
@@ -225,7 +234,8 @@ fn retrieved(facts: &RunFacts, answers: &Answers<'_>) -> Option<Grouping> {
         };
         groups[group].push(at);
     }
-    let explanation = "Whether demonstrations were found for an utterance, and whether one of them has its true label.";
+    let explanation =
+        "Whether demonstrations were found for an utterance, and whether one of them has its true label.";
     let title = "By retrieved demonstrations";
     Some(Grouping { id: "retrieved", title, explanation: explanation.to_owned(), groups })
 }

@@ -14,12 +14,14 @@ use crate::text::name;
 /// Height of a row.
 const ROW: i32 = LINE + 10;
 /// Room for names, in drawing units and in characters.
-const NAMES: i32 = 330;
-const LONGEST: usize = 22;
+const NAMES: i32 = 400;
+const LONGEST: usize = 23;
 
 /// A score with its interval, in the units of the axis.
 pub(crate) struct IntervalRow {
     pub(crate) name: String,
+    /// What stands behind the name, however long that is.
+    pub(crate) note: String,
     pub(crate) score: f64,
     pub(crate) interval: Option<(f64, f64)>,
     /// Scores that the score is the mean of.
@@ -79,7 +81,8 @@ impl IntervalPlot<'_> {
         for (at, row) in self.rows.iter().enumerate() {
             let place = at as f64;
             let (across, down) = chart.backend_coord(&(row.score, place));
-            let points = row.points.iter().map(|point| Circle::new((*point, place), 5, FAINT.stroke_width(2)));
+            let points =
+                row.points.iter().map(|point| Circle::new((*point, place), 5, FAINT.stroke_width(2)));
             chart.draw_series(points).map_err(failed)?;
             if let Some((low, high)) = row.interval {
                 let [low, high] = [low, high].map(|end| end.clamp(self.range.start, self.range.end));
@@ -91,7 +94,9 @@ impl IntervalPlot<'_> {
             }
             marked(area, (across, down), colour, Mark::Circle)?;
             let label = text_style(INK, HPos::Right, VPos::Center);
-            write(area, &name(&row.name, LONGEST), &label, (NAMES - 14, down))?;
+            let room = LONGEST.saturating_sub(row.note.chars().count()).max(1);
+            let named = format!("{}{}", name(&row.name, room), row.note);
+            write(area, &named, &label, (NAMES - 14, down))?;
             let right = i32::try_from(area.dim_in_pixel().0).unwrap_or(0) - 8;
             write(area, &format!("{:.1}", row.score), &label, (right, down))?;
         }

@@ -22,9 +22,18 @@ pub(crate) fn section(
         let earlier = before.and_then(|before| before.labels.iter().find(|row| row.label == label.label));
         let earlier = earlier.map_or_else(|| "–".to_owned(), |row| percent(row.f1));
         let [precision, recall, f1] = [label.precision, label.recall, interval.score].map(percent);
-        table.row([label.label.clone(), count(label.support), precision, recall, f1, ends(*interval), earlier]);
+        table.row([
+            label.label.clone(),
+            count(label.support),
+            precision,
+            recall,
+            f1,
+            ends(*interval),
+            earlier,
+        ]);
         rows.push(IntervalRow {
             name: label.label.clone(),
+            note: String::new(),
             score: 100.0 * interval.score,
             interval: interval.interval.map(|one| (100.0 * one.low, 100.0 * one.high)),
             points: Vec::new(),

@@ -14,9 +14,9 @@ use crate::text::escaped;
 /// Width of a drawing in its own units; a page shows it at about half of that.
 pub(crate) const WIDTH: u32 = 1040;
 /// Height of a line of text in the same units.
-pub(crate) const LINE: i32 = 34;
+pub(crate) const LINE: i32 = 38;
 /// The size of text. plotters divides it by 1.24.
-const FONT: f64 = 25.0 * 1.24;
+const FONT: f64 = 28.0 * 1.24;
 
 /// Text and axes.
 pub(crate) const INK: RGBColor = RGBColor(0x1B, 0x1F, 0x24);
@@ -35,8 +35,7 @@ pub(crate) const SERIES: [RGBColor; 4] = [
 /// Where plotters draws.
 pub(crate) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 /// Where plotters draws numbers.
-pub(crate) type Chart<'a, 'b> =
-    ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+pub(crate) type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 
 /// What is said of a drawing to those who do not see it.
 pub(crate) struct Caption<'a> {
@@ -56,7 +55,6 @@ pub(crate) enum Mark {
     Circle,
     Triangle,
     Cross,
-    Square,
 }
 
 /// A drawing as SVG, to be put into a page.
@@ -109,7 +107,7 @@ pub(crate) fn write(
 
 /// The width of text, as far as one can know without its font.
 pub(crate) fn width(text: &str) -> i32 {
-    14 * i32::try_from(text.chars().count()).unwrap_or(i32::MAX / 14)
+    16 * i32::try_from(text.chars().count()).unwrap_or(i32::MAX / 16)
 }
 
 /// A line, a mark at each of its points, or both.
@@ -143,9 +141,6 @@ pub(crate) fn marked<C: CoordTranslate>(
         Mark::Circle => area.draw(&Circle::new(at, 7, colour.filled())),
         Mark::Triangle => area.draw(&TriangleMarker::new(at, 9, colour.filled())),
         Mark::Cross => area.draw(&Cross::new(at, 7, colour.stroke_width(4))),
-        Mark::Square => {
-            area.draw(&Rectangle::new([(at.0 - 6, at.1 - 6), (at.0 + 6, at.1 + 6)], colour.filled()))
-        }
     };
     drawn.map_err(failed)
 }
@@ -153,13 +148,16 @@ pub(crate) fn marked<C: CoordTranslate>(
 /// A range with some air around it; never empty.
 pub(crate) fn padded(values: impl Iterator<Item = f64>, share: f64) -> Range<f64> {
     let finite = values.filter(|value| value.is_finite());
-    let (low, high) = finite.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
-        (low.min(value), high.max(value))
-    });
+    let (low, high) = finite
+        .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
     if low > high {
         return 0.0..1.0;
     }
-    let air = if high - low > 1e-12 * high.abs().max(1e-12) { share * (high - low) } else { high.abs().max(1.0) * share };
+    let air = if high - low > 1e-12 * high.abs().max(1e-12) {
+        share * (high - low)
+    } else {
+        high.abs().max(1.0) * share
+    };
     low - air..high + air
 }
 
@@ -169,7 +167,13 @@ pub(crate) fn tick(value: f64) -> String {
     if size > 0.0 && size < 0.01 {
         return format!("{value:.1e}").replace(".0e", "e");
     }
-    let digits = if size >= 100.0 { 0 } else if size >= 10.0 { 1 } else { 2 };
+    let digits = if size >= 100.0 {
+        0
+    } else if size >= 10.0 {
+        1
+    } else {
+        2
+    };
     let text = format!("{value:.digits$}");
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }

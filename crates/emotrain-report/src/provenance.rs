@@ -22,7 +22,8 @@ pub(crate) fn section(run: &StoredRun) -> Section {
     say("Begun", moment(record.begun_unix_s));
     say("Finished", record.finished_unix_s.map(moment).unwrap_or_default());
     say("Time of the first start", duration(record.elapsed_s));
-    let device = record.device.as_ref().map(|on| format!("{}, {}, threads {}", on.name, on.dtype, on.num_threads));
+    let device =
+        record.device.as_ref().map(|on| format!("{}, {}, threads {}", on.name, on.dtype, on.num_threads));
     say("Device", device.unwrap_or_default());
     say("Peak memory", record.peak_memory_mib.map(|mib| format!("{mib:.0} MiB")).unwrap_or_default());
     files(record, &mut say);

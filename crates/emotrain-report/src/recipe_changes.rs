@@ -16,9 +16,7 @@ const LONGEST: usize = 400;
 pub(crate) fn section(recipe: &str, against: &Against) -> Result<Section, ReportError> {
     let (theirs, title, other) = match against {
         Against::Defaults => (DEFAULT_TOML, "Recipe against the defaults".to_owned(), "default".to_owned()),
-        Against::Run { name, recipe } => {
-            (recipe.as_str(), format!("Recipe against {name}"), name.clone())
-        }
+        Against::Run { name, recipe } => (recipe.as_str(), format!("Recipe against {name}"), name.clone()),
     };
     let (ours, theirs) = (keys(recipe)?, keys(theirs)?);
     let mut table = DataTable::new("Keys that differ", &["Key", &other, "this run"]);
@@ -30,7 +28,8 @@ pub(crate) fn section(recipe: &str, against: &Against) -> Result<Section, Report
             same += 1;
             continue;
         }
-        let shown = |value: Option<&String>| value.map_or("–".to_owned(), |value| shortened(value, LONGEST));
+        let shown =
+            |value: Option<&String>| value.map_or("–".to_owned(), |value| shortened(value, LONGEST));
         table.row([key.clone(), shown(one), shown(another)]);
     }
     let text = match table.rows.len() {

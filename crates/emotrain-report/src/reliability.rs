@@ -40,11 +40,8 @@ pub(crate) fn section(answers: &Answers<'_>) -> Result<(Section, Option<Calibrat
     let caption = Caption { id: "reliability", title: "Reliability diagram", description };
     let svg = drawing(&caption, DIAGRAM + COUNTS, |area| draw(area, &calibration))?;
     let figure = Figure::new(svg, description, table);
-    let tile = |name: &str, value: String, note: &str| Tile {
-        name: name.to_owned(),
-        value,
-        note: note.to_owned(),
-    };
+    let tile =
+        |name: &str, value: String, note: &str| Tile { name: name.to_owned(), value, note: note.to_owned() };
     let mean = |value: fn(&SureAnswer) -> f64| sure.iter().map(value).sum::<f64>() / sure.len() as f64;
     let tiles = vec![
         tile("ECE", percent(calibration.ece), "expected calibration error, in percentage points; 0 is best"),

@@ -8,7 +8,9 @@ use crate::error::ReportError;
 use crate::facts::RunFacts;
 use crate::page::{Page, render};
 use crate::text::moment;
-use crate::{confusion, curves, data, errors, groups, labels, provenance, recipe_changes, reliability, scores};
+use crate::{
+    confusion, curves, data, errors, groups, labels, provenance, recipe_changes, reliability, scores,
+};
 
 /// The report of a run as one HTML file that needs nothing else.
 ///

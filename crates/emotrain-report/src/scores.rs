@@ -45,7 +45,12 @@ fn table(report: &EvalReport, before: Option<&EvalReport>, scores: &ScoreInterva
     let columns = ["Score", "#before", "#after", "95 % interval", "#change", "#most frequent label"];
     let mut table = DataTable::new("Scores in percent, before and after training", &columns);
     let all = [
-        ("Weighted F1", before.map(|one| one.scores.weighted_f1), scores.weighted_f1, report.majority.weighted_f1),
+        (
+            "Weighted F1",
+            before.map(|one| one.scores.weighted_f1),
+            scores.weighted_f1,
+            report.majority.weighted_f1,
+        ),
         ("Macro F1", before.map(|one| one.scores.macro_f1), scores.macro_f1, report.majority.macro_f1),
         ("Accuracy", before.map(|one| one.scores.accuracy), scores.accuracy, report.majority.accuracy),
     ];

@@ -62,7 +62,10 @@ pub(crate) fn count(number: usize) -> String {
 
 /// A point in time, in UTC.
 pub(crate) fn moment(unix_s: f64) -> String {
-    #[expect(clippy::cast_possible_truncation, reason = "seconds; what lies outside of the calendar is refused below")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "seconds; what lies outside of the calendar is refused below"
+    )]
     let seconds = unix_s as i64;
     jiff::Timestamp::from_second(seconds).map_or_else(|_| unix_s.to_string(), |time| time.to_string())
 }

@@ -129,11 +129,14 @@ fn chosen_split(args: &ReportArgs, run: &StoredRun) -> anyhow::Result<SplitKind>
     }
     let is_scored = |split: &SplitKind| run.scores(*split).is_some();
     let split = args.split.or_else(|| [SplitKind::Test, SplitKind::Valid].into_iter().find(is_scored));
-    let split = split.filter(is_scored).ok_or_else(|| no_scores(run, args.split.unwrap_or(SplitKind::Valid)))?;
+    let split =
+        split.filter(is_scored).ok_or_else(|| no_scores(run, args.split.unwrap_or(SplitKind::Valid)))?;
     let file = run.predictions_file(split);
     if !file.is_file() {
         let complaint = Complaint::input(format!("{}: there is no such file", file.display()));
-        return Err(complaint.hint("a report needs the predictions that the run wrote beside its scores").into());
+        return Err(complaint
+            .hint("a report needs the predictions that the run wrote beside its scores")
+            .into());
     }
     Ok(split)
 }

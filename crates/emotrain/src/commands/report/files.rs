@@ -75,7 +75,8 @@ impl DataFiles {
     /// Why they cannot be sorted.
     pub(super) fn difficulty(&self, recipe: &Recipe, split: &Split) -> Result<DifficultyFacts, String> {
         let mut section = recipe.curriculum.clone();
-        let is_own = source(&section) == DifficultySource::Computed && section.difficulty != Difficulty::Random;
+        let is_own =
+            source(&section) == DifficultySource::Computed && section.difficulty != Difficulty::Random;
         if !is_own {
             section.difficulty = Difficulty::PrcEmo;
         }
@@ -91,7 +92,8 @@ impl DataFiles {
             dialogue.utterances.iter().filter(|utterance| utterance.label.is_some()).count()
         };
         let utterances: Vec<usize> = split.dialogues.iter().map(labelled).collect();
-        let buckets = Buckets::new(&section, &difficulties, &utterances).map_err(|error| first_line(&error))?;
+        let buckets =
+            Buckets::new(&section, &difficulties, &utterances).map_err(|error| first_line(&error))?;
         let bucket = |number: usize| {
             let members = buckets.bucket(number);
             let ends = |at: Option<&usize>| at.map_or(0.0, |&at| difficulties[at]);
@@ -101,7 +103,8 @@ impl DataFiles {
                 dialogues: members.iter().map(|&at| split.dialogues[at].id.clone()).collect(),
             }
         };
-        let whose = if is_own { "the recipe's curriculum" } else { "PRC-Emo, which the recipe does not train by" };
+        let whose =
+            if is_own { "the recipe's curriculum" } else { "PRC-Emo, which the recipe does not train by" };
         let name = format!("the difficulty \"{}\" of {whose}", section.difficulty);
         Ok(DifficultyFacts { name, buckets: (0..buckets.len()).map(bucket).collect() })
     }
