@@ -11,7 +11,7 @@ use crate::rust_source::words;
 use crate::tree::{crates, files_with, read};
 
 /// A crate of the workspace and what its shipped code may depend on, the lowest level first.
-const EDGES: [(&str, u8, &[&str]); 16] = [
+const EDGES: [(&str, u8, &[&str]); 17] = [
     ("emotrain-base", 0, &[]),
     ("emotrain-recipe", 1, &["emotrain-base"]),
     ("emotrain-kernels", 1, &["emotrain-base"]),
@@ -21,6 +21,7 @@ const EDGES: [(&str, u8, &[&str]); 16] = [
     ("emotrain-curriculum", 3, &["emotrain-data", "emotrain-recipe", "emotrain-base"]),
     ("emotrain-prompt", 3, &["emotrain-data", "emotrain-recipe", "emotrain-base"]),
     ("emotrain-eval", 3, &["emotrain-data", "emotrain-base"]),
+    ("emotrain-runs", 4, &["emotrain-eval", "emotrain-data", "emotrain-recipe", "emotrain-base"]),
     (
         "emotrain-hub",
         4,
@@ -28,8 +29,9 @@ const EDGES: [(&str, u8, &[&str]); 16] = [
     ),
     (
         "emotrain-train",
-        4,
+        5,
         &[
+            "emotrain-runs",
             "emotrain-model",
             "emotrain-prompt",
             "emotrain-curriculum",
@@ -56,7 +58,7 @@ const EDGES: [(&str, u8, &[&str]); 16] = [
         "emotrain-export",
         5,
         &[
-            "emotrain-train",
+            "emotrain-runs",
             "emotrain-hub",
             "emotrain-prompt",
             "emotrain-model",
@@ -66,9 +68,10 @@ const EDGES: [(&str, u8, &[&str]); 16] = [
     ),
     (
         "emotrain-prepare",
-        5,
+        6,
         &[
             "emotrain-train",
+            "emotrain-runs",
             "emotrain-hub",
             "emotrain-retrieval",
             "emotrain-curriculum",
@@ -81,7 +84,7 @@ const EDGES: [(&str, u8, &[&str]); 16] = [
     ),
     (
         "emotrain-verify",
-        6,
+        7,
         &[
             "emotrain-ask",
             "emotrain-export",
@@ -98,7 +101,7 @@ const EDGES: [(&str, u8, &[&str]); 16] = [
     ),
     (
         "emotrain",
-        7,
+        8,
         &[
             "emotrain-verify",
             "emotrain-ask",
@@ -106,6 +109,7 @@ const EDGES: [(&str, u8, &[&str]); 16] = [
             "emotrain-prepare",
             "emotrain-hub",
             "emotrain-train",
+            "emotrain-runs",
             "emotrain-retrieval",
             "emotrain-curriculum",
             "emotrain-prompt",

@@ -3,11 +3,15 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::error::WriteError;
 
 /// The locked file. It is never removed; the system releases the lock when the process ends.
 pub(crate) const LOCK: &str = ".lock";
+/// How often, and after how long, a lock is tried again that is taken.
+const PROBES: u32 = 5;
+const PROBE: Duration = Duration::from_millis(10);
 
 /// Why a folder cannot be locked.
 #[derive(Debug, thiserror::Error)]
@@ -52,7 +56,16 @@ impl Lock {
         let fail = |error: io::Error| WriteError::new(&path, &error);
         let options = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path);
         let mut file = options.map_err(fail)?;
-        match file.try_lock() {
+        let mut locked = file.try_lock();
+        for _ in 0..PROBES {
+            if !matches!(locked, Err(TryLockError::WouldBlock)) {
+                break;
+            }
+            // It may be someone who only looks: see `is_taken`.
+            std::thread::sleep(PROBE);
+            locked = file.try_lock();
+        }
+        match locked {
             Ok(()) => {
                 sign(&mut file).map_err(fail)?;
                 Ok(Self { file: Some(file) })
@@ -65,6 +78,15 @@ impl Lock {
             }
             Err(TryLockError::Error(error)) => Err(fail(error).into()),
         }
+    }
+
+    /// Whether a process uses a folder at this moment; false where the file system does not support locks.
+    pub fn is_taken(folder: &Path) -> bool {
+        let Ok(file) = fs_err::File::open(folder.join(LOCK)).map(fs_err::File::into_file) else {
+            return false;
+        };
+        // Dropping the file releases what this takes, within microseconds.
+        matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
     }
 
     /// Whether other processes are excluded; some file systems do not support that.
@@ -101,11 +123,12 @@ mod tests {
     fn a_folder_has_one_owner_at_a_time() {
         let folder = tempfile::tempdir().unwrap();
         let lock = Lock::take(folder.path()).unwrap();
-        assert!(lock.holds());
+        assert!(lock.holds() && Lock::is_taken(folder.path()));
         let refused = Lock::take(folder.path()).unwrap_err().to_string();
         let owner = format!("in use by process {}", std::process::id());
         assert!(refused.contains(&owner), "{refused}");
         drop(lock);
+        assert!(!Lock::is_taken(folder.path()));
         fs_err::write(
             folder.path().join(LOCK),
             "process 999999999 on a host that was switched off, long ago",

@@ -6,7 +6,7 @@ use std::path::Path;
 use emotrain_hub::Base;
 use emotrain_model::Checkpoint;
 use emotrain_recipe::{Exclude, Recipe, RetrievalSection};
-use emotrain_train::{EvalResult, RunRecord};
+use emotrain_runs::{EvalResult, RunRecord};
 use toml::Value;
 
 use crate::error::ExportError;

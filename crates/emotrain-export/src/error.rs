@@ -4,7 +4,7 @@ use emotrain_base::{Advice, Complaint, DamagedFile, LockError, WriteError};
 use emotrain_hub::HubError;
 use emotrain_model::ModelError;
 use emotrain_recipe::RecipeError;
-use emotrain_train::TrainError;
+use emotrain_runs::RunError;
 
 /// Why something cannot be exported.
 #[derive(Debug, thiserror::Error)]
@@ -26,7 +26,7 @@ pub enum ExportError {
     Recipe(#[from] RecipeError),
     /// The record of a run.
     #[error(transparent)]
-    Train(#[from] TrainError),
+    Run(#[from] RunError),
     /// A folder that another process writes.
     #[error(transparent)]
     Locked(#[from] LockError),
@@ -46,7 +46,7 @@ impl Advice for ExportError {
             Self::Hub(error) => error,
             Self::Model(error) => error,
             Self::Recipe(error) => error,
-            Self::Train(error) => error,
+            Self::Run(error) => error,
             Self::Locked(error) => error,
             Self::Write(error) => error,
             Self::Read(error) => error,

@@ -7,7 +7,7 @@ use emotrain_hub::Trained;
 use emotrain_model::{AdapterConfig, Checkpoint, ModelConfig, PeftAdapter};
 use emotrain_prompt::PromptContract;
 use emotrain_recipe::{DeviceChoice, Dtype, ModelInit, ModelSection, Recipe};
-use emotrain_train::{RunRecord, RunReport};
+use emotrain_runs::{RunRecord, RunReport};
 
 use crate::error::ExportError;
 

@@ -10,7 +10,7 @@ use emotrain_base::{Complaint, Problems};
 use emotrain_data::Dialogue;
 use emotrain_prompt::{Encoder, Sample, Task, Template};
 use emotrain_recipe::Recipe;
-use emotrain_train::AuxiliaryRecord;
+use emotrain_runs::AuxiliaryRecord;
 
 use crate::error::PrepareError;
 

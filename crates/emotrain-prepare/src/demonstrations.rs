@@ -9,7 +9,7 @@ use emotrain_recipe::{LabelSetName, Recipe};
 use emotrain_retrieval::{
     Asked, Bank, Embedder, EngineName, Retrieved, Retriever, cache_key, read_cache, write_cache,
 };
-use emotrain_train::RetrievalRecord;
+use emotrain_runs::RetrievalRecord;
 
 use crate::content::Content;
 use crate::error::PrepareError;

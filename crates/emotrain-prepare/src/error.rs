@@ -9,6 +9,7 @@ use emotrain_hub::HubError;
 use emotrain_model::ModelError;
 use emotrain_prompt::PromptError;
 use emotrain_retrieval::RetrievalError;
+use emotrain_runs::RunError;
 use emotrain_train::TrainError;
 
 /// Why a recipe cannot be prepared.
@@ -41,6 +42,9 @@ pub enum PrepareError {
     /// An adapter that training cannot start from, or a run's folder that cannot be used.
     #[error(transparent)]
     Train(#[from] TrainError),
+    /// The folder of a run.
+    #[error(transparent)]
+    Run(#[from] RunError),
     /// Reading failed; the inner error names the file.
     #[error(transparent)]
     Read(#[from] io::Error),
@@ -57,6 +61,7 @@ impl Advice for PrepareError {
             Self::Retrieval(error) => error,
             Self::Curriculum(error) => error,
             Self::Train(error) => error,
+            Self::Run(error) => error,
             Self::Read(error) => error,
             Self::Several(_) => return None,
         })

@@ -3,7 +3,7 @@
 use emotrain_base::{Complaint, Problems};
 use emotrain_data::{Dialogue, Knowledge, SplitKind, load_knowledge};
 use emotrain_recipe::{Availability, KnowledgeSection, Recipe};
-use emotrain_train::{KnowledgeRecord, ScoreContext, SourceUse};
+use emotrain_runs::{KnowledgeRecord, ScoreContext, SourceUse};
 
 use crate::content::Content;
 use crate::error::PrepareError;

@@ -10,7 +10,8 @@ use emotrain_data::{Dialogue, LabelSet};
 use emotrain_model::CausalLm;
 use emotrain_prompt::{Sample, Task};
 use emotrain_recipe::Recipe;
-use emotrain_train::{EpochSamples, RunDir, SamplePlace, SampleSchedule, sample_losses};
+use emotrain_runs::RunDir;
+use emotrain_train::{EpochSamples, SamplePlace, SampleSchedule, sample_losses};
 use serde_json::{Value, json};
 
 use crate::content::Content;

@@ -4,15 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{DType, Tensor, TensorData};
-use emotrain_base::{limits, verify};
+use emotrain_base::{Stage, limits, verify};
 use emotrain_model::{
     CausalLm, FloatType, Moments, NamedTensor, SafetensorsFile, TensorSpec, write_safetensors,
 };
+use emotrain_runs::{RunDir, RunError, step_number, way_back};
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
 use crate::optim::AdamWOptimizer;
-use crate::run_dir::{FORMAT_VERSION, RunDir, number_of, way_back, write_folder};
+
+/// The version of a saved step.
+const FORMAT_VERSION: u32 = 1;
 
 const PARAMETERS: &str = "parameters.safetensors";
 const OPTIMIZER: &str = "optimizer.safetensors";
@@ -68,6 +71,16 @@ pub(crate) fn save(
     Ok(path)
 }
 
+/// Publishes a folder filled by `fill`, unless that fails.
+pub(crate) fn write_folder(
+    path: &Path,
+    fill: impl FnOnce(&Stage) -> Result<(), TrainError>,
+) -> Result<(), TrainError> {
+    let stage = Stage::open(path)?;
+    fill(&stage)?;
+    Ok(stage.publish()?)
+}
+
 /// Loads the parameters and moments of a saved step and returns its state.
 ///
 /// # Errors
@@ -78,24 +91,22 @@ pub(crate) fn load(
     model: &mut CausalLm,
     optimizer: &mut AdamWOptimizer,
 ) -> Result<State, TrainError> {
-    let is_step = path.is_dir() && number_of(path).is_some();
+    let is_step = path.is_dir() && step_number(path).is_some();
     if !is_step {
-        return Err(TrainError::run_with_hint(
-            path,
-            "is not a saved step",
-            "name a folder step-N of a run, or \"latest\"",
-        ));
+        let unfit = RunError::unfit(path, "is not a saved step");
+        return Err(unfit.and_hint("name a folder step-N of a run, or \"latest\"").into());
     }
     verify(path).map_err(|damaged| TrainError::Damaged { damaged, hint: Some(way_back(path)) })?;
-    let unfit =
-        |file: &str, message: String| TrainError::run(&path.join(file), message).and_hint(way_back(path));
+    let unfit = |file: &str, message: String| {
+        RunError::unfit(&path.join(file), message).and_hint(way_back(path)).into()
+    };
     let text = emotrain_base::read_to_string(&path.join(STATE), limits::CONFIG)?;
     let state: State = serde_json::from_str(&text).map_err(|error| unfit(STATE, error.to_string()))?;
     if state.format_version != FORMAT_VERSION {
         let found = state.format_version;
         return Err(unfit(STATE, format!("format version {found}, this program reads {FORMAT_VERSION}")));
     }
-    if Some(state.step) != number_of(path) {
+    if Some(state.step) != step_number(path) {
         return Err(unfit(STATE, format!("is of step {}", state.step)));
     }
     model.load_parameters(&path.join(PARAMETERS), "")?;

@@ -1,11 +1,10 @@
 //! The errors of this crate.
 
-use std::path::{Path, PathBuf};
-
 use emotrain_base::{Advice, Complaint, DamagedFile, Fault, LockError, WriteError};
 use emotrain_model::ModelError;
 use emotrain_prompt::PromptError;
 use emotrain_recipe::RecipeError;
+use emotrain_runs::RunError;
 
 /// Why a training run failed.
 #[derive(Debug, thiserror::Error)]
@@ -17,7 +16,7 @@ pub enum TrainError {
     /// A file or folder could not be written.
     #[error(transparent)]
     Write(#[from] WriteError),
-    /// Another process uses the run's folder.
+    /// Another process writes to a folder.
     #[error(transparent)]
     Lock(#[from] LockError),
     /// A saved step or result that is damaged.
@@ -34,16 +33,9 @@ pub enum TrainError {
     /// Labels that cannot be scored.
     #[error(transparent)]
     Eval(#[from] emotrain_eval::EvalError),
-    /// A file of the run's folder has unexpected contents.
-    #[error("{}: {message}", path.display())]
-    Run {
-        /// The file or folder.
-        path: PathBuf,
-        /// What is wrong.
-        message: String,
-        /// How to fix it.
-        hint: Option<String>,
-    },
+    /// The folder of a run that cannot be used.
+    #[error(transparent)]
+    Run(#[from] RunError),
     /// A loss, gradient or score is NaN or infinite. Nothing was saved after the last good state.
     #[error("step {step}: the {what} is not a finite number ({value})")]
     NonFinite {
@@ -80,34 +72,13 @@ impl TrainError {
             Self::Model(error) | Self::Init(error) => error.hint(),
             Self::Unfit(error) => Advice::hint(error),
             Self::Prompt(error) => error.hint(),
-            Self::Run { hint, .. } | Self::Damaged { hint, .. } => hint.clone(),
+            Self::Run(error) => error.hint(),
+            Self::Damaged { hint, .. } => hint.clone(),
             Self::NonFinite { .. } => Some(
                 "lower train.learning_rate or train.max_grad_norm; the last saved state is intact".to_owned(),
             ),
             Self::Io(_) | Self::Eval(_) | Self::Recipe(_) | Self::NothingToTrain => None,
         }
-    }
-
-    pub(crate) fn run(path: &Path, message: impl Into<String>) -> Self {
-        Self::Run { path: path.to_path_buf(), message: message.into(), hint: None }
-    }
-
-    /// A saved step beyond the end of the run.
-    pub(crate) fn beyond(path: &Path, total_steps: usize) -> Self {
-        let message = format!("is beyond the run's {total_steps} steps");
-        Self::run(path, message)
-            .and_hint("choose an earlier step with save.resume_from_checkpoint".to_owned())
-    }
-
-    pub(crate) fn and_hint(mut self, more: String) -> Self {
-        if let Self::Run { hint, .. } = &mut self {
-            *hint = Some(more);
-        }
-        self
-    }
-
-    pub(crate) fn run_with_hint(path: &Path, message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self::Run { path: path.to_path_buf(), message: message.into(), hint: Some(hint.into()) }
     }
 }
 
@@ -123,8 +94,8 @@ impl Advice for TrainError {
             Self::Prompt(error) => error.fault(),
             Self::Eval(error) => error.fault(),
             Self::Io(error) => error.fault(),
-            Self::Run { hint: Some(_), .. } => Fault::Usage,
-            Self::Run { hint: None, .. } | Self::Damaged { .. } | Self::NothingToTrain => Fault::Input,
+            Self::Run(error) => error.fault(),
+            Self::Damaged { .. } | Self::NothingToTrain => Fault::Input,
         }
     }
 

@@ -8,11 +8,10 @@ use emotrain_eval::{
 use emotrain_model::CausalLm;
 use emotrain_prompt::{Encoder, Sample};
 use emotrain_recipe::{EvalSection, OutputType};
-use serde::{Deserialize, Serialize};
+use emotrain_runs::{EvalResult, ScoreContext};
 
 use crate::answers::AnswerReader;
 use crate::error::TrainError;
-use crate::score_context::ScoreContext;
 use crate::validate::{Questions, Scored, Validation, evaluate, label_loss, sequence_loss};
 
 /// Resampled sets behind the interval of a score.
@@ -29,21 +28,6 @@ pub struct EvalSet {
     context: Option<ScoreContext>,
     /// For answers in the model's own words; none without labels.
     reader: Option<AnswerReader>,
-}
-
-/// The scores of one split, as they are stored.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct EvalResult {
-    /// `valid` or `test`.
-    pub split: String,
-    /// Mean negative log-likelihood of the supervised tokens, in nats.
-    pub loss: f64,
-    /// The scores, where there are labels.
-    pub report: Option<EvalReport>,
-    /// With what they were made, where there are scores.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub context: Option<ScoreContext>,
 }
 
 /// What an evaluation needs besides the model and the samples.

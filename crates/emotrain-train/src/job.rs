@@ -4,8 +4,7 @@ use std::sync::atomic::AtomicBool;
 
 use emotrain_model::BaseModel;
 use emotrain_recipe::Recipe;
-
-use crate::run_dir::RunDir;
+use emotrain_runs::RunDir;
 
 /// A run: its recipe, its folder, and what the caller provides.
 pub struct Job<'a> {

@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 
 use emotrain_base::{WriteError, create_folder, limits, write_atomic};
 use emotrain_recipe::{Recipe, Reporter};
-use indexmap::IndexMap;
+use emotrain_runs::{MetricsLine, RunDir};
 use protobuf::Message;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tensorboard_proto::event::Event;
 use tensorboard_proto::summary::{Summary, Summary_Value};
@@ -16,19 +15,6 @@ use tensorboard_rs::record_writer::RecordWriter;
 use tensorboard_rs::summary::scalar;
 
 use crate::error::TrainError;
-use crate::run_dir::RunDir;
-
-/// A line of `metrics.jsonl`. `None` stands for a number that is not finite.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct MetricsLine {
-    /// What was measured: `train` after a step, `eval` after an evaluation.
-    pub event: String,
-    /// Steps made by then.
-    pub step: usize,
-    /// The scalars by name.
-    #[serde(flatten)]
-    pub scalars: IndexMap<String, Option<f64>>,
-}
 
 /// The logs of a run's scalars.
 pub(crate) struct MetricsLog {
@@ -45,7 +31,7 @@ impl MetricsLog {
         let report_to = &recipe.logging.report_to;
         let mut log = Self { jsonl: None, tensorboard: None };
         if report_to.contains(&Reporter::Jsonl) {
-            let path = run.path().join("metrics.jsonl");
+            let path = run.path().join(MetricsLine::FILE);
             let kept = if step > 0 && path.exists() { lines_until(&path, step)? } else { String::new() };
             write_atomic(&path, kept.as_bytes())?;
             let file = fs_err::OpenOptions::new().append(true).open(&path);

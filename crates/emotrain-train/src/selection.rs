@@ -6,11 +6,10 @@ use emotrain_base::verify;
 use emotrain_model::CausalLm;
 use emotrain_recipe::{Metric, TrainMethod};
 
-use crate::checkpoint::State;
+use crate::checkpoint::{State, write_folder};
 use crate::error::TrainError;
 use crate::event::{Evaluation, Event};
 use crate::job::Job;
-use crate::run_dir::write_folder;
 use crate::validate::{Validation, evaluate, label_loss, sequence_loss};
 
 /// Evaluates the model on the validation data.

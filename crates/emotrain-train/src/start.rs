@@ -6,9 +6,9 @@ use std::path::Path;
 use emotrain_base::Complaint;
 use emotrain_model::{CausalLm, LoraConfig, SafetensorsFile};
 use emotrain_recipe::{self as recipe, LoraSection, Recipe, TargetModules, TrainMethod};
+use emotrain_runs::InitRecord;
 
 use crate::error::TrainError;
-use crate::run_record::InitRecord;
 
 const CONFIG: &str = "adapter_config.json";
 const TENSORS: &str = "adapter_model.safetensors";

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use emotrain_model::{Batch, CausalLm};
 use emotrain_prompt::Sample;
 use emotrain_recipe::{Recipe, ResumeFrom};
+use emotrain_runs::{BestRecord, RunError, TrainingRecord};
 
 use crate::checkpoint::{self, State};
 use crate::error::TrainError;
@@ -40,6 +41,21 @@ pub struct Outcome {
     pub state: State,
     /// The newest saved step.
     pub last_checkpoint: Option<PathBuf>,
+}
+
+impl Outcome {
+    /// How training ended, as `run.json` says it.
+    pub fn record(&self) -> TrainingRecord {
+        let end = match self.end {
+            End::Completed => "completed",
+            End::EarlyStopped => "stopped early",
+            End::Interrupted => "interrupted",
+        };
+        let state = &self.state;
+        let best = state.best.map(|(step, value)| BestRecord { step, value });
+        let (steps, tokens, seconds) = (state.step, state.tokens, state.seconds);
+        TrainingRecord { end: end.to_owned(), steps, tokens, seconds, best }
+    }
 }
 
 /// Trains `model`, whose trainable parameters are set up, to the end of the recipe.
@@ -216,7 +232,9 @@ fn start(
     let Some(path) = resume_path(job)? else { return Ok((State::default(), None)) };
     let state = checkpoint::load(&path, model, optimizer)?;
     if state.step > plan.total_steps() {
-        return Err(TrainError::beyond(&path, plan.total_steps()));
+        let message = format!("is beyond the run's {} steps", plan.total_steps());
+        let hint = "choose an earlier step with save.resume_from_checkpoint";
+        return Err(RunError::unfit(&path, message).and_hint(hint).into());
     }
     if let Some((best, _)) = state.best.filter(|_| job.recipe.eval.load_best_model_at_end) {
         check_result(job, best)?;
@@ -227,7 +245,7 @@ fn start(
 fn resume_path(job: &Job) -> Result<Option<PathBuf>, TrainError> {
     match &job.recipe.save.resume_from_checkpoint {
         None => Ok(None),
-        Some(ResumeFrom::Latest) => job.run.latest_step(),
+        Some(ResumeFrom::Latest) => Ok(job.run.latest_step()?),
         Some(ResumeFrom::Step(path)) => Ok(Some(path.clone())),
     }
 }

@@ -15,6 +15,7 @@ use emotrain_prepare::PrepareError;
 use emotrain_prompt::PromptError;
 use emotrain_recipe::RecipeError;
 use emotrain_retrieval::RetrievalError;
+use emotrain_runs::RunError;
 use emotrain_train::TrainError;
 use emotrain_verify::VerifyError;
 
@@ -115,6 +116,7 @@ fn advice<'e>(cause: &'e (dyn Error + 'static)) -> Option<&'e dyn Advice> {
         of::<AskError>,
         of::<ExportError>,
         of::<VerifyError>,
+        of::<RunError>,
         of::<TrainError>,
         of::<io::Error>,
     ];

@@ -14,10 +14,8 @@ use emotrain_model::device::{self, OpenDevice};
 use emotrain_model::{CausalLm, Checkpoint};
 use emotrain_prepare::{LOSSES, Opened, Ordered, PreparedTraining, losses};
 use emotrain_recipe::{Recipe, TrainMethod};
-use emotrain_train::{
-    BASELINE, End, EvalContext, EvalSet, Job, OnDifference, RunDir, RunLog, RunRecord, TrainData, baseline,
-    init_record, list_differences, make_trainable,
-};
+use emotrain_runs::{BASELINE, OnDifference, RunDir, RunLog, RunRecord, list_differences};
+use emotrain_train::{End, EvalContext, EvalSet, Job, TrainData, baseline, init_record, make_trainable};
 
 use crate::env;
 use crate::exit::Exit;
@@ -106,7 +104,7 @@ pub(crate) fn train(
     let trained = trained?;
 
     let folder = if recipe.train.method == TrainMethod::Lora { run.adapter() } else { run.model() };
-    log.end(&trained, env::peak_memory_mib());
+    log.end(trained.record(), env::peak_memory_mib());
     log.write(&run, env::now())?;
     if trained.end == End::Interrupted {
         shell.printer.say(format_args!("stopped after step {}; the state is saved", trained.state.step));
@@ -116,7 +114,7 @@ pub(crate) fn train(
         let evaluation = FinalEvaluation { sets: &sets, before, context: terms, printer: &shell.printer };
         evaluation.report(&trained.model, &run)?;
     }
-    log.write(&run, env::now())?;
+    log.finish(&run, env::now())?;
     let summary = outcome::what_is_there(recipe, &trained);
     shell.printer.say(format_args!("{}: {summary}", folder.display()));
     Ok(Exit::Done)

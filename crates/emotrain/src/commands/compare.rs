@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use emotrain_base::Complaint;
-use emotrain_data::{JsonlReader, TextFile};
+use emotrain_data::SplitKind;
 use emotrain_eval::{
     Bootstrap, ComparisonTerms, EvalError, GroupRun, Prediction, RunComparison, RunGroup, TestSet,
 };
-use emotrain_train::{RunRecord, RunReport};
+use emotrain_runs::{RunReport, RunState, StoredRun};
 use serde_json::json;
 
 use crate::cli::{CompareArgs, Group};
@@ -22,7 +22,7 @@ const CONFIDENCE: f64 = 0.95;
 /// # Errors
 /// A run directory that is incomplete or damaged; runs with other test sets or labels.
 pub(crate) fn run(args: &CompareArgs, shell: &Shell) -> anyhow::Result<Exit> {
-    let groups: Vec<Vec<StoredRun>> =
+    let groups: Vec<Vec<SplitRun>> =
         args.groups.iter().map(|group| read(group, args)).collect::<Result<_, _>>()?;
     let groups = answers(&groups, args)?;
     let bootstrap = Bootstrap { samples: args.samples, level: CONFIDENCE, seed: 0 };
@@ -46,39 +46,30 @@ alone"
 }
 
 /// What a run directory has of a split.
-struct StoredRun {
-    folder: PathBuf,
+struct SplitRun {
+    run: StoredRun,
     file: PathBuf,
-    seed: u64,
     labels: Vec<String>,
     predictions: Vec<Prediction>,
 }
 
-impl StoredRun {
-    fn read(folder: &Path, args: &CompareArgs) -> anyhow::Result<Self> {
-        let record = folder.join(RunRecord::FILE);
-        let report = folder.join(RunReport::FILE);
-        let missing = [&record, &report].into_iter().find(|path| !path.is_file());
-        if let Some(missing) = missing {
-            let complaint = Complaint::input(format!("{}: there is no such file", missing.display()));
-            return Err(complaint.hint("name the run directories of finished trainings").into());
-        }
-        let split = args.split.as_str();
-        let scored = RunReport::read(&report)?.after.into_iter().find(|result| result.split == split);
-        let file = folder.join(format!("predictions.{split}.jsonl"));
-        let Some(scores) = scored.and_then(|result| result.report).filter(|_| file.is_file()) else {
+impl SplitRun {
+    fn read(folder: &Path, split: SplitKind) -> anyhow::Result<Self> {
+        let run = StoredRun::open(folder)?;
+        let Some(scores) = run.scores(split).filter(|_| run.predictions_file(split).is_file()) else {
             let complaint =
                 Complaint::input(format!("{}: the run has no scores of {split}", folder.display()));
-            let hint =
-                "compare another split, as in --split valid, or train with eval.test = true and data.test";
+            let hint = match run.state {
+                RunState::Finished => {
+                    "compare another split, as in --split valid, or train with eval.test = true and data.test"
+                }
+                RunState::Running | RunState::Unfinished => "wait for its end, or resume it",
+            };
             return Err(complaint.hint(hint).into());
         };
-        let text = TextFile::read(&file)?;
-        let predictions =
-            JsonlReader::new(&text).map(|line| Ok(line?.1)).collect::<Result<_, EvalError>>()?;
-        let labels = scores.labels.into_iter().map(|row| row.label).collect();
-        let seed = RunRecord::read(&record)?.seed;
-        Ok(Self { folder: folder.to_owned(), file, seed, labels, predictions })
+        let labels = scores.labels.iter().map(|row| row.label.clone()).collect();
+        let (file, predictions) = (run.predictions_file(split), run.predictions(split)?);
+        Ok(Self { run, file, labels, predictions })
     }
 }
 
@@ -86,12 +77,12 @@ impl StoredRun {
 ///
 /// # Errors
 /// A run directory that is incomplete or damaged; two runs with the same seed.
-fn read(group: &Group, args: &CompareArgs) -> anyhow::Result<Vec<StoredRun>> {
-    let mut runs: Vec<StoredRun> = Vec::new();
+fn read(group: &Group, args: &CompareArgs) -> anyhow::Result<Vec<SplitRun>> {
+    let mut runs: Vec<SplitRun> = Vec::new();
     for folder in &group.0 {
-        let run = StoredRun::read(folder, args)?;
-        if let Some(earlier) = runs.iter().find(|earlier| earlier.seed == run.seed) {
-            let (first, second, seed) = (earlier.folder.display(), folder.display(), run.seed);
+        let run = SplitRun::read(folder, args.split)?;
+        if let Some(earlier) = runs.iter().find(|earlier| earlier.run.record.seed == run.run.record.seed) {
+            let (first, second, seed) = (earlier.run.folder.display(), folder.display(), run.run.record.seed);
             let complaint = Complaint::usage(format!(
                 "{first} and {second} are runs of one group with the same seed, {seed}"
             ));
@@ -108,24 +99,24 @@ fn read(group: &Group, args: &CompareArgs) -> anyhow::Result<Vec<StoredRun>> {
 ///
 /// # Errors
 /// Runs with other test sets or label sets.
-fn answers(groups: &[Vec<StoredRun>], args: &CompareArgs) -> anyhow::Result<Vec<RunGroup>> {
+fn answers(groups: &[Vec<SplitRun>], args: &CompareArgs) -> anyhow::Result<Vec<RunGroup>> {
     let first = groups.iter().flatten().next().ok_or(EvalError::NothingToCompare)?;
-    let named = |run: &StoredRun| run.file.display().to_string();
+    let named = |run: &SplitRun| run.file.display().to_string();
     let test = TestSet::new(&first.predictions, &first.labels).with_context(|| named(first))?;
-    let answers = |run: &StoredRun| {
+    let answers = |run: &SplitRun| {
         if run.labels != first.labels {
             let [these, those] =
-                [run, first].map(|run| run.folder.join(RunReport::FILE).display().to_string());
+                [run, first].map(|run| run.run.folder.join(RunReport::FILE).display().to_string());
             let message = format!("{these}: its labels are not those of {those}");
             return Err(Complaint::input(message).hint("compare runs with the same data.label_set").into());
         }
         let answers = test
             .answers(&run.predictions)
             .with_context(|| format!("{} cannot be compared with {}", named(run), named(first)))?;
-        Ok(GroupRun { seed: run.seed, answers })
+        Ok(GroupRun { seed: run.run.record.seed, answers })
     };
     let names = args.groups.iter().map(name);
-    let group = |(name, runs): (String, &Vec<StoredRun>)| {
+    let group = |(name, runs): (String, &Vec<SplitRun>)| {
         Ok(RunGroup { name, runs: runs.iter().map(answers).collect::<anyhow::Result<_>>()? })
     };
     names.zip(groups).map(group).collect()

@@ -2,7 +2,7 @@
 
 use emotrain_prepare::PreparedTraining;
 use emotrain_recipe::{Recipe, ResumeFrom};
-use emotrain_train::OnDifference;
+use emotrain_runs::OnDifference;
 
 use crate::cli::{RecipeArgs, TrainArgs};
 use crate::exit::Exit;

@@ -1,7 +1,7 @@
 //! The folder of a run, before anything is written to it.
 
 use emotrain_recipe::{Recipe, ResumeFrom};
-use emotrain_train::{RunDir, RunRecord};
+use emotrain_runs::{RunDir, RunRecord};
 
 use crate::shell::Shell;
 

@@ -3,7 +3,8 @@
 use emotrain_eval::write_predictions;
 use emotrain_model::CausalLm;
 use emotrain_recipe::Recipe;
-use emotrain_train::{End, EvalContext, EvalResult, EvalSet, Outcome, RunDir, RunReport, comparison};
+use emotrain_runs::{EvalResult, RunDir, RunReport};
+use emotrain_train::{End, EvalContext, EvalSet, Outcome, comparison};
 
 use crate::printer::{Printer, duration};
 

@@ -8,7 +8,7 @@ use emotrain_model::device::OpenDevice;
 use emotrain_prepare::{Auxiliary, EncodedSplit, Opened, PreparedTraining, RetrievedDemonstrations};
 use emotrain_prompt::{Encoder, Sample};
 use emotrain_recipe::{CurriculumSection, Recipe};
-use emotrain_train::{
+use emotrain_runs::{
     DataRecord, DeviceRecord, LabelsRecord, ModelRecord, RECORD_VERSION, RecipeRecord, RunRecord,
     TemplateRecord, TokenizerRecord,
 };

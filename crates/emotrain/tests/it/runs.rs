@@ -1,6 +1,6 @@
 //! Whole trainings of a few steps, and what is made of their result.
 
-use emotrain_train::{MetricsLine, RunRecord, RunReport};
+use emotrain_runs::{MetricsLine, RunRecord, RunReport};
 use serde_json::Value;
 
 use crate::workbench::{Workbench, config, material};

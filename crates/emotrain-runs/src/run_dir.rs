@@ -3,14 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use emotrain_base::{Lock, Stage, create_folder, recover_all, remove_folder, verify, write_atomic};
+use emotrain_base::{Lock, create_folder, recover_all, remove_folder, verify, write_atomic};
 use emotrain_recipe::{Recipe, ResumeFrom};
 use serde_json::Value;
 
-use crate::error::TrainError;
-
-/// The version of a saved step.
-pub const FORMAT_VERSION: u32 = 1;
+use crate::error::RunError;
 
 /// The folder of one run, locked while this value or a copy of it exists.
 #[derive(Clone, Debug)]
@@ -46,7 +43,7 @@ impl RunDir {
     /// # Errors
     /// A folder that another process uses, that already has a run although none is to be resumed, that has a run of
     /// another recipe, or that cannot be written.
-    pub fn claim(recipe: &Recipe) -> Result<Self, TrainError> {
+    pub fn claim(recipe: &Recipe) -> Result<Self, RunError> {
         let (path, resume) = (&recipe.train.output_dir, recipe.save.resume_from_checkpoint.as_ref());
         let is_folder = |path: &&Path| !path.as_os_str().is_empty();
         let missing = path.ancestors().filter(is_folder).take_while(|folder| !folder.exists());
@@ -56,11 +53,8 @@ impl RunDir {
         recover_all(path)?;
         let run = Self { path: path.clone(), held: Arc::new(held) };
         if resume.is_none() && run.holds_something()? {
-            return Err(TrainError::run_with_hint(
-                path,
-                "already has a run",
-                "resume it with --resume, remove the folder, or choose another train.output_dir",
-            ));
+            return Err(RunError::unfit(path, "already has a run")
+                .and_hint("resume it with --resume, remove the folder, or choose another train.output_dir"));
         }
         if let Some(ResumeFrom::Step(step)) = resume {
             run.check_own(step)?;
@@ -73,23 +67,20 @@ impl RunDir {
     }
 
     /// Refuses to resume from a step of another run.
-    fn check_own(&self, step: &Path) -> Result<(), TrainError> {
+    fn check_own(&self, step: &Path) -> Result<(), RunError> {
         let place = |path: &Path| fs_err::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
         if place(step).parent() == Some(&place(&self.path)) {
             return Ok(());
         }
-        Err(TrainError::run_with_hint(
-            step,
-            format!("is not a step of the run in {}", self.path.display()),
-            "set train.output_dir to the folder that has the step",
-        ))
+        Err(RunError::unfit(step, format!("is not a step of the run in {}", self.path.display()))
+            .and_hint("set train.output_dir to the folder that has the step"))
     }
 
     /// Saves the resolved recipe.
     ///
     /// # Errors
     /// A write error.
-    pub fn begin(&self, recipe: &Recipe) -> Result<(), TrainError> {
+    pub fn begin(&self, recipe: &Recipe) -> Result<(), RunError> {
         self.write_text(RECIPE, &recipe.to_toml())
     }
 
@@ -99,7 +90,7 @@ impl RunDir {
     }
 
     /// Whether the run has something to lose; one that failed before that may simply be started again.
-    fn holds_something(&self) -> Result<bool, TrainError> {
+    fn holds_something(&self) -> Result<bool, RunError> {
         let results = [self.adapter(), self.model()];
         Ok(!self.steps()?.is_empty() || results.iter().any(|folder| folder.exists()))
     }
@@ -123,11 +114,11 @@ impl RunDir {
     ///
     /// # Errors
     /// A write error.
-    pub fn write_json(&self, name: &str, value: &Value) -> Result<(), TrainError> {
+    pub fn write_json(&self, name: &str, value: &Value) -> Result<(), RunError> {
         self.write_text(name, &format!("{value:#}\n"))
     }
 
-    fn write_text(&self, name: &str, text: &str) -> Result<(), TrainError> {
+    fn write_text(&self, name: &str, text: &str) -> Result<(), RunError> {
         Ok(write_atomic(&self.path.join(name), text.as_bytes())?)
     }
 
@@ -135,7 +126,7 @@ impl RunDir {
     ///
     /// # Errors
     /// A folder that cannot be read.
-    pub fn steps(&self) -> Result<Vec<(usize, PathBuf)>, TrainError> {
+    pub fn steps(&self) -> Result<Vec<(usize, PathBuf)>, RunError> {
         steps_in(&self.path)
     }
 
@@ -143,18 +134,21 @@ impl RunDir {
     ///
     /// # Errors
     /// A folder that cannot be read.
-    pub fn latest_step(&self) -> Result<Option<PathBuf>, TrainError> {
+    pub fn latest_step(&self) -> Result<Option<PathBuf>, RunError> {
         Ok(self.steps()?.pop().map(|(_, path)| path))
     }
 
     /// The folder of step `step`.
-    pub(crate) fn step(&self, step: usize) -> PathBuf {
+    pub fn step(&self, step: usize) -> PathBuf {
         self.path.join(format!("{STEP}{step:06}"))
     }
 
     /// Removes all saved steps up to `step` except the newest `keep` (0 keeps all). Later ones belong to a continuation
     /// that was abandoned.
-    pub(crate) fn prune(&self, step: usize, keep: usize) -> Result<(), TrainError> {
+    ///
+    /// # Errors
+    /// A folder that cannot be read or removed.
+    pub fn prune(&self, step: usize, keep: usize) -> Result<(), RunError> {
         let steps: Vec<_> = self.steps()?.into_iter().filter(|(number, _)| *number <= step).collect();
         let surplus = if keep == 0 { 0 } else { steps.len().saturating_sub(keep) };
         for (_, path) in &steps[..surplus] {
@@ -165,14 +159,16 @@ impl RunDir {
 }
 
 const STEP: &str = "step-";
-const RECIPE: &str = "recipe.toml";
+/// The resolved recipe.
+pub(crate) const RECIPE: &str = "recipe.toml";
 const LOCK: &str = ".lock";
 
-fn steps_in(run: &Path) -> Result<Vec<(usize, PathBuf)>, TrainError> {
+/// The saved steps in a folder, oldest first.
+fn steps_in(run: &Path) -> Result<Vec<(usize, PathBuf)>, RunError> {
     let mut steps = Vec::new();
     for entry in fs_err::read_dir(run)? {
         let path = entry?.path();
-        if let Some(number) = number_of(&path).filter(|_| path.is_dir()) {
+        if let Some(number) = step_number(&path).filter(|_| path.is_dir()) {
             steps.push((number, path));
         }
     }
@@ -181,15 +177,15 @@ fn steps_in(run: &Path) -> Result<Vec<(usize, PathBuf)>, TrainError> {
 }
 
 /// The step number in a folder's name.
-pub(crate) fn number_of(step: &Path) -> Option<usize> {
+pub fn step_number(step: &Path) -> Option<usize> {
     step.file_name()?.to_str()?.strip_prefix(STEP)?.parse().ok()
 }
 
 /// The hint for a saved step `path` that cannot be used: the newest intact one before it.
-pub(crate) fn way_back(path: &Path) -> String {
+pub fn way_back(path: &Path) -> String {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let steps = steps_in(folder).unwrap_or_default();
-    let before = steps.iter().rev().filter(|(number, _)| Some(*number) < number_of(path));
+    let before = steps.iter().rev().filter(|(number, _)| Some(*number) < step_number(path));
     match before.map(|(_, path)| path).find(|path| verify(path).is_ok()) {
         Some(sound) => format!(
             "{} is intact: resume from it with --resume --set save.resume_from_checkpoint={}",
@@ -200,20 +196,10 @@ pub(crate) fn way_back(path: &Path) -> String {
     }
 }
 
-/// Publishes a folder filled by `fill`, unless that fails.
-pub(crate) fn write_folder(
-    path: &Path,
-    fill: impl FnOnce(&Stage) -> Result<(), TrainError>,
-) -> Result<(), TrainError> {
-    let stage = Stage::open(path)?;
-    fill(&stage)?;
-    Ok(stage.publish()?)
-}
-
 /// A run is resumed with its own recipe; only keys about when to save, log or stop may change.
-fn same_recipe(saved: &Path, recipe: &Recipe) -> Result<(), TrainError> {
+fn same_recipe(saved: &Path, recipe: &Recipe) -> Result<(), RunError> {
     let before = emotrain_recipe::load(saved, &[])
-        .map_err(|error| TrainError::run(saved, format!("the saved recipe does not load: {error}")))?;
+        .map_err(|error| RunError::unfit(saved, format!("the saved recipe does not load: {error}")))?;
     let comparable = |recipe: &Recipe| {
         let mut recipe = recipe.clone();
         recipe.save = before.save.clone();
@@ -225,10 +211,11 @@ fn same_recipe(saved: &Path, recipe: &Recipe) -> Result<(), TrainError> {
     let (old, new) = (comparable(&before), comparable(recipe));
     match old.lines().zip(new.lines()).find(|(old, new)| old != new) {
         None => Ok(()),
-        Some((old, new)) => Err(TrainError::run_with_hint(
-            saved,
-            format!("the run started with `{old}`, the recipe now has `{new}`"),
-            "resume with the recipe of the run, or start a new run in another train.output_dir",
-        )),
+        Some((old, new)) => {
+            Err(RunError::unfit(saved, format!("the run started with `{old}`, the recipe now has `{new}`"))
+                .and_hint(
+                    "resume with the recipe of the run, or start a new run in another train.output_dir",
+                ))
+        }
     }
 }

@@ -8,9 +8,7 @@ use emotrain_recipe::{Availability, KnowledgeLevel};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
-use crate::error::TrainError;
-use crate::event::End;
-use crate::trainer::Outcome;
+use crate::error::RunError;
 
 /// The version of `run.json` and `report.json`.
 pub const RECORD_VERSION: u32 = 1;
@@ -66,6 +64,9 @@ pub struct RunRecord {
     /// The most memory that the first start had, where the system tells it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peak_memory_mib: Option<f64>,
+    /// When everything was done: training, evaluation, and all that is written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finished_unix_s: Option<f64>,
     /// The starts after the first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub resumed: Vec<ResumptionRecord>,
@@ -274,20 +275,6 @@ pub struct BestRecord {
     pub value: f64,
 }
 
-impl TrainingRecord {
-    /// How this training ended.
-    pub fn of(outcome: &Outcome) -> Self {
-        let end = match outcome.end {
-            End::Completed => "completed",
-            End::EarlyStopped => "stopped early",
-            End::Interrupted => "interrupted",
-        };
-        let state = &outcome.state;
-        let best = state.best.map(|(step, value)| BestRecord { step, value });
-        Self { end: end.to_owned(), steps: state.step, tokens: state.tokens, seconds: state.seconds, best }
-    }
-}
-
 impl RunRecord {
     /// The name of the file in the folder of a run.
     pub const FILE: &str = "run.json";
@@ -296,7 +283,7 @@ impl RunRecord {
     ///
     /// # Errors
     /// A file that is damaged, or of a later version.
-    pub fn read(path: &Path) -> Result<Self, TrainError> {
+    pub fn read(path: &Path) -> Result<Self, RunError> {
         let complain = |what: String| {
             Complaint::input(format!("{}: {what}", path.display())).hint(
                 "use an undamaged copy; without the file, a resumed run is not compared with its original inputs",

@@ -5,11 +5,10 @@ use std::path::Path;
 use emotrain_base::{Complaint, WriteError, sha256_file};
 use serde_json::json;
 
-use crate::error::TrainError;
+use crate::error::RunError;
 use crate::identity::{Identity, list_differences, named};
 use crate::run_dir::RunDir;
 use crate::run_record::{Difference, ResumptionRecord, RunRecord, TrainingRecord};
-use crate::trainer::Outcome;
 
 /// `run.json` as it grows; it is written anew, whole, after every part. What the first start wrote into it stays: a
 /// later one has an entry of its own.
@@ -41,7 +40,7 @@ impl RunLog {
         run: &RunDir,
         resume: bool,
         on_difference: OnDifference,
-    ) -> Result<(Self, Vec<Difference>), TrainError> {
+    ) -> Result<(Self, Vec<Difference>), RunError> {
         let begun_unix_s = record.begun_unix_s;
         let path = run.path().join(RunRecord::FILE);
         if !path.exists() || !resume {
@@ -78,8 +77,8 @@ impl RunLog {
     }
 
     /// Says how training ended, and how much memory this start has had.
-    pub fn end(&mut self, outcome: &Outcome, peak_memory_mib: Option<f64>) {
-        self.record.training = Some(TrainingRecord::of(outcome));
+    pub fn end(&mut self, training: TrainingRecord, peak_memory_mib: Option<f64>) {
+        self.record.training = Some(training);
         match &mut self.resumption {
             Some(resumption) => resumption.peak_memory_mib = peak_memory_mib,
             None => self.record.peak_memory_mib = peak_memory_mib,
@@ -90,7 +89,7 @@ impl RunLog {
     ///
     /// # Errors
     /// When one cannot be read, or the record cannot be written.
-    pub fn keep(&mut self, run: &RunDir, names: &[&str], now_unix_s: f64) -> Result<(), TrainError> {
+    pub fn keep(&mut self, run: &RunDir, names: &[&str], now_unix_s: f64) -> Result<(), RunError> {
         for name in names {
             let path = run.path().join(name);
             if path.exists() {
@@ -100,11 +99,20 @@ impl RunLog {
         self.write(run, now_unix_s)
     }
 
+    /// Says that everything is done.
+    ///
+    /// # Errors
+    /// When the record cannot be written.
+    pub fn finish(&mut self, run: &RunDir, now_unix_s: f64) -> Result<(), RunError> {
+        self.record.finished_unix_s = Some(now_unix_s);
+        self.write(run, now_unix_s)
+    }
+
     /// Writes the file, with the seconds since this start began.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn write(&mut self, run: &RunDir, now_unix_s: f64) -> Result<(), TrainError> {
+    pub fn write(&mut self, run: &RunDir, now_unix_s: f64) -> Result<(), RunError> {
         let elapsed_s = now_unix_s - self.begun_unix_s;
         let mut record = self.record.clone();
         match &self.resumption {
@@ -116,14 +124,14 @@ impl RunLog {
 }
 
 /// Keeps the record of a run that left nothing else, next to that of the one that starts.
-fn put_aside(path: &Path) -> Result<(), TrainError> {
+fn put_aside(path: &Path) -> Result<(), RunError> {
     let places = (1..).map(|number| path.with_file_name(format!("run.{number}.json")));
     let free = places.into_iter().find(|place| !place.exists()).unwrap_or_default();
     fs_err::rename(path, &free).map_err(|error| WriteError::new(&free, &error))?;
     Ok(())
 }
 
-fn check_kept(run: &RunDir, record: &RunRecord) -> Result<(), TrainError> {
+fn check_kept(run: &RunDir, record: &RunRecord) -> Result<(), RunError> {
     for (name, sha256) in &record.files {
         let path = run.path().join(name);
         if path.exists() && *sha256 != sha256_file(&path)? {

@@ -3,17 +3,42 @@
 use std::path::Path;
 
 use emotrain_base::{Complaint, limits};
-use emotrain_model::CausalLm;
+use emotrain_eval::EvalReport;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::error::TrainError;
-use crate::eval_set::{EvalContext, EvalResult, EvalSet};
+use crate::error::RunError;
 use crate::run_dir::RunDir;
 use crate::run_record::RECORD_VERSION;
+use crate::score_context::ScoreContext;
 
 /// The untrained model's scores in the folder of a run.
 pub const BASELINE: &str = "baseline.json";
+
+/// The scores of one split, as they are stored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EvalResult {
+    /// `valid` or `test`.
+    pub split: String,
+    /// Mean negative log-likelihood of the supervised tokens, in nats.
+    pub loss: f64,
+    /// The scores, where there are labels.
+    pub report: Option<EvalReport>,
+    /// With what they were made, where there are scores.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<ScoreContext>,
+}
+
+impl EvalResult {
+    /// Reads a [`BASELINE`].
+    ///
+    /// # Errors
+    /// A file that is damaged.
+    pub fn read_all(path: &Path) -> Result<Vec<Self>, RunError> {
+        read(path)
+    }
+}
 
 /// `report.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,7 +65,7 @@ impl RunReport {
     ///
     /// # Errors
     /// A file that is damaged, or of another version.
-    pub fn read(path: &Path) -> Result<Self, TrainError> {
+    pub fn read(path: &Path) -> Result<Self, RunError> {
         let report: Self = read(path)?;
         if report.format_version != RECORD_VERSION {
             let version = report.format_version;
@@ -55,38 +80,12 @@ impl RunReport {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn write(&self, run: &RunDir) -> Result<(), TrainError> {
+    pub fn write(&self, run: &RunDir) -> Result<(), RunError> {
         run.write_json(Self::FILE, &json!(self))
     }
 }
 
-/// The untrained model's scores, measured once in the life of a run and kept in its folder, where a resumed run
-/// finds them; none where the recipe does not ask for them.
-///
-/// # Errors
-/// A score that is not finite; a file that is damaged or cannot be written.
-pub fn baseline(
-    model: &CausalLm,
-    sets: &[EvalSet],
-    run: &RunDir,
-    resume: bool,
-    terms: EvalContext,
-) -> Result<Vec<EvalResult>, TrainError> {
-    if !terms.section.baseline || sets.is_empty() {
-        return Ok(Vec::new());
-    }
-    let path = run.path().join(BASELINE);
-    if resume && path.exists() {
-        return read(&path);
-    }
-    terms.listener.say("measuring the untrained model");
-    let results: Vec<EvalResult> =
-        sets.iter().map(|set| Ok(set.hold(model, terms)?.0)).collect::<Result<_, TrainError>>()?;
-    run.write_json(BASELINE, &json!(results))?;
-    Ok(results)
-}
-
-fn read<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, TrainError> {
+fn read<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, RunError> {
     let text = emotrain_base::read_to_string(path, limits::CONFIG)?;
     let read = serde_json::from_str(&text);
     Ok(read.map_err(|error| Complaint::input(format!("{}: {error}", path.display())))?)

@@ -1,0 +1,122 @@
+//! A run as it lies in its folder, for those that only read.
+
+use std::path::{Path, PathBuf};
+
+use emotrain_base::{Complaint, Lock, limits};
+use emotrain_data::{JsonlReader, SplitKind, TextFile};
+use emotrain_eval::{EvalError, EvalReport, Prediction};
+use emotrain_recipe::Recipe;
+
+use crate::error::RunError;
+use crate::metrics_line::MetricsLine;
+use crate::run_dir::RECIPE;
+use crate::run_record::RunRecord;
+use crate::run_report::RunReport;
+
+/// How far a run is, as its folder shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunState {
+    /// A process holds its lock.
+    Running,
+    /// Training and evaluation are done.
+    Finished,
+    /// It began and is not done; it can be resumed from its last saved step, or from the beginning.
+    Unfinished,
+}
+
+impl RunState {
+    /// The word for it in tables.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Finished => "finished",
+            Self::Unfinished => "unfinished",
+        }
+    }
+}
+
+/// A run as it lies in its folder.
+#[derive(Clone, Debug)]
+pub struct StoredRun {
+    /// The folder.
+    pub folder: PathBuf,
+    /// `run.json`.
+    pub record: RunRecord,
+    /// `report.json`; written at the end.
+    pub report: Option<RunReport>,
+    /// How far it is.
+    pub state: RunState,
+}
+
+impl StoredRun {
+    /// Whether a folder is that of a run that has begun.
+    pub fn is_in(folder: &Path) -> bool {
+        folder.join(RunRecord::FILE).is_file()
+    }
+
+    /// Reads what a folder says of its run.
+    ///
+    /// # Errors
+    /// A folder that has no run; a record that is damaged or of a later version.
+    pub fn open(folder: &Path) -> Result<Self, RunError> {
+        if !Self::is_in(folder) {
+            let file = folder.join(RunRecord::FILE);
+            let complaint = Complaint::input(format!("{}: there is no such file", file.display()));
+            return Err(complaint.hint("name the run directory of a training").into());
+        }
+        let record = RunRecord::read(&folder.join(RunRecord::FILE))?;
+        let report = folder.join(RunReport::FILE);
+        let report = report.is_file().then(|| RunReport::read(&report)).transpose()?;
+        let state = if Lock::is_taken(folder) {
+            RunState::Running
+        } else if record.finished_unix_s.is_some() || report.is_some() {
+            RunState::Finished
+        } else {
+            RunState::Unfinished
+        };
+        Ok(Self { folder: folder.to_owned(), record, report, state })
+    }
+
+    /// The trained model's scores on a split, where they were measured.
+    pub fn scores(&self, split: SplitKind) -> Option<&EvalReport> {
+        let results = self.report.iter().flat_map(|report| &report.after);
+        results.filter(|result| result.split == split.as_str()).find_map(|result| result.report.as_ref())
+    }
+
+    /// The file with the predictions for a split.
+    pub fn predictions_file(&self, split: SplitKind) -> PathBuf {
+        self.folder.join(format!("predictions.{split}.jsonl"))
+    }
+
+    /// The trained model's predictions for a split.
+    ///
+    /// # Errors
+    /// A file that is missing or damaged.
+    pub fn predictions(&self, split: SplitKind) -> Result<Vec<Prediction>, RunError> {
+        let text = TextFile::read(&self.predictions_file(split)).map_err(EvalError::from)?;
+        let predictions =
+            JsonlReader::new(&text).map(|line| Ok(line?.1)).collect::<Result<_, EvalError>>()?;
+        Ok(predictions)
+    }
+
+    /// The training curves; none where the recipe does not write them.
+    ///
+    /// # Errors
+    /// A file that cannot be read. A last line that was cut off is left out.
+    pub fn metrics(&self) -> Result<Vec<MetricsLine>, RunError> {
+        let path = self.folder.join(MetricsLine::FILE);
+        if !path.is_file() {
+            return Ok(Vec::new());
+        }
+        let text = emotrain_base::read_to_string(&path, limits::LINES)?;
+        Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
+    }
+
+    /// The resolved recipe.
+    ///
+    /// # Errors
+    /// A file that is missing, damaged, or of another version of the program.
+    pub fn recipe(&self) -> Result<Recipe, RunError> {
+        Ok(emotrain_recipe::load(&self.folder.join(RECIPE), &[])?)
+    }
+}
