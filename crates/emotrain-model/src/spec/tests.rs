@@ -170,24 +170,21 @@ fn the_backward_of_every_field_is_that_of_its_forward() {
     }
 }
 
-/// The same layers, not trained.
-fn frozen(mut layers: Vec<Layer>) -> Vec<Layer> {
-    for layer in &mut layers {
-        layer.input_norm.trained = false;
-        layer.post_norm.trained = false;
-        for linear in
-            layer.q.iter_mut().chain([&mut layer.kv, &mut layer.o, &mut layer.gate_up, &mut layer.down])
-        {
-            linear.trained = false;
+/// The same model, not trained.
+fn frozen(mut model: CausalLm) -> CausalLm {
+    model.trained = false;
+    model.norm.trained = false;
+    for layer in &mut model.layers {
+        let Layer { input_norm, q, kv, head_norms, o, post_norm, gate_up, down, output_norms, .. } = layer;
+        let heads = head_norms.iter_mut().flat_map(|norms| [&mut norms.q, &mut norms.k]);
+        let outputs = output_norms.iter_mut();
+        let outputs = outputs.flat_map(|norms| [&mut norms.attention, &mut norms.feed_forward]);
+        for norm in [input_norm, post_norm].into_iter().chain(heads).chain(outputs) {
+            norm.trained = false;
         }
-        for norms in &mut layer.head_norms {
-            (norms.q.trained, norms.k.trained) = (false, false);
-        }
-        for norms in &mut layer.output_norms {
-            (norms.attention.trained, norms.feed_forward.trained) = (false, false);
-        }
+        q.iter_mut().chain([kv, o, gate_up, down]).for_each(|linear| linear.trained = false);
     }
-    layers
+    model
 }
 
 /// One adapter on a base that is frozen, with numbers in both of its halves.
@@ -261,8 +258,7 @@ fn alone_and_together(models: &[CausalLm], checkpointing: bool) -> [Vec<Taken>; 
 fn trainings_that_share_a_pass_get_what_they_get_alone() {
     for (name, spec) in specs() {
         for dtype in [DType::F32, DType::F64] {
-            let base = CausalLm { trained: false, ..model(&spec, dtype) };
-            let base = CausalLm { layers: frozen(base.layers.clone()), ..base };
+            let base = frozen(model(&spec, dtype));
             let models: Vec<CausalLm> = (0..4).map(|number| adapted(&base, number)).collect();
             let [alone, together] = alone_and_together(&models, name == "all");
             for (number, (alone, together)) in alone.iter().zip(&together).enumerate() {
