@@ -113,6 +113,22 @@ impl Batch {
         batch
     }
 
+    /// Batches one after the other as one, with the rows of each. None sees another: their segments stay apart.
+    pub(crate) fn joined<'a>(batches: impl IntoIterator<Item = &'a Self>) -> (Self, Vec<Range<usize>>) {
+        let (mut joined, mut rows) = (Self::default(), Vec::new());
+        for batch in batches {
+            let start = joined.rows();
+            joined.ids.extend(&batch.ids);
+            joined.positions.extend(&batch.positions);
+            joined.segments.extend(batch.segments.iter().map(|own| own.start + start..own.end + start));
+            joined.visible.extend(&batch.visible);
+            let target = |target: &Target| Target { row: target.row + start, id: target.id };
+            joined.targets.extend(batch.targets.iter().map(target));
+            rows.push(start..joined.rows());
+        }
+        (joined, rows)
+    }
+
     /// One row per token of `ids`, nothing to predict: for looking at logits.
     pub(crate) fn plain(ids: &[u32]) -> Self {
         let mut batch = Self::default();

@@ -1,6 +1,8 @@
 //! The output head on chosen rows: logits are formed for the tokens that are predicted and for no others, a
 //! piece at a time.
 
+use std::ops::Range;
+
 use burn::tensor::Tensor;
 
 use crate::batch::Target;
@@ -12,29 +14,38 @@ const PIECE: usize = 256;
 
 /// A loss and what flows back from it.
 pub(crate) struct HeadLoss {
-    /// The negative log-likelihood of each target, `[targets]` in f32.
-    pub(crate) losses: Tensor<1>,
-    /// Gradient of `factor` times their sum for the hidden rows, `[M, D]`.
+    /// The negative log-likelihood of each target, `[targets]` in f32: those of each share.
+    pub(crate) losses: Vec<Tensor<1>>,
+    /// Gradient of each share's factor times their sum for the hidden rows, `[M, D]`.
     pub(crate) hidden: Tensor<2>,
     /// And for the head's weight `[V, D]`, if it was asked for.
     pub(crate) weight: Option<Tensor<2>>,
 }
 
-/// Cross-entropy of the targets, whose `row` counts in `hidden` and ascends. Each target's gradient is scaled by `factor`.
+/// The hidden rows of one training.
+pub(crate) struct HeadShare {
+    pub(crate) rows: Range<usize>,
+    /// Their `row` counts among all hidden rows and ascends.
+    pub(crate) targets: Vec<Target>,
+    /// What the gradient of each is multiplied by.
+    pub(crate) factor: f64,
+}
+
+/// Cross-entropy of the targets of the shares, which lie behind one another and cover the hidden rows.
 ///
 /// # Shapes
 /// `hidden` `[M, D]`, `weight` `[V, D]`.
 pub(crate) fn head_loss(
     hidden: &Tensor<2>,
     weight: &Weight,
-    targets: &[Target],
-    factor: f64,
+    shares: &[HeadShare],
     train_weight: bool,
 ) -> HeadLoss {
     let (mut losses, mut grads, mut weight_grad) = (Vec::new(), Vec::new(), None::<Tensor<2>>);
-    for (piece, targets) in pieces(hidden, targets) {
+    for Piece { rows, parts, targets, factors } in shared_pieces(shares) {
+        let piece = hidden.clone().narrow(0, rows.start, rows.len());
         let logits = weight.times(piece.clone());
-        let (piece_losses, grad) = cross_entropy(logits, &targets, factor);
+        let (piece_losses, grad) = cross_entropy(logits, &targets, &factors);
         losses.push(piece_losses);
         if train_weight {
             let piece_grad = grad.clone().transpose().matmul(piece);
@@ -43,9 +54,57 @@ pub(crate) fn head_loss(
                 None => piece_grad,
             });
         }
-        grads.push(weight.times_transposed(grad));
+        grads.push(weight.times_transposed(grad, &parts));
     }
-    HeadLoss { losses: Tensor::cat(losses, 0), hidden: Tensor::cat(grads, 0), weight: weight_grad }
+    let losses = split(Tensor::cat(losses, 0), shares.iter().map(|share| share.targets.len()));
+    HeadLoss { losses, hidden: Tensor::cat(grads, 0), weight: weight_grad }
+}
+
+/// Rows whose logits are formed together.
+struct Piece {
+    rows: Range<usize>,
+    /// Those of each share that is in it, counted in the piece.
+    parts: Vec<Range<usize>>,
+    /// Counted in the piece, too.
+    targets: Vec<Target>,
+    /// Of each row.
+    factors: Vec<f32>,
+}
+
+/// Pieces of the hidden rows. A share is cut as if it were alone, and small cuts are put together.
+fn shared_pieces(shares: &[HeadShare]) -> Vec<Piece> {
+    let mut pieces: Vec<Piece> = Vec::new();
+    for HeadShare { rows, targets, factor } in shares {
+        for start in rows.clone().step_by(PIECE) {
+            let cut = start..(start + PIECE).min(rows.end);
+            if !pieces.last().is_some_and(|piece| cut.end - piece.rows.start <= PIECE) {
+                let (parts, targets, factors) = (Vec::new(), Vec::new(), Vec::new());
+                pieces.push(Piece { rows: start..start, parts, targets, factors });
+            }
+            let piece = pieces.last_mut().expect("one was made where there was none");
+            let origin = piece.rows.start;
+            piece.rows.end = cut.end;
+            piece.parts.push(cut.start - origin..cut.end - origin);
+            let mine = targets.iter().filter(|target| cut.contains(&target.row));
+            piece.targets.extend(mine.map(|target| Target { row: target.row - origin, id: target.id }));
+            #[expect(clippy::cast_possible_truncation, reason = "the gradient is in f32")]
+            piece.factors.resize(cut.end - origin, *factor as f32);
+        }
+    }
+    pieces
+}
+
+/// Consecutive parts of these lengths, which are all there is.
+fn split(all: Tensor<1>, lengths: impl ExactSizeIterator<Item = usize>) -> Vec<Tensor<1>> {
+    if lengths.len() == 1 {
+        return vec![all];
+    }
+    let mut start = 0;
+    let part = |length: usize| {
+        start += length;
+        all.clone().narrow(0, start - length, length)
+    };
+    lengths.map(part).collect()
 }
 
 /// The log-probability of each target, in order.
@@ -55,7 +114,7 @@ pub(crate) fn head_loss(
 pub(crate) fn target_log_probabilities(hidden: &Tensor<2>, weight: &Weight, targets: &[Target]) -> Vec<f32> {
     let mut values = vec![0.0; targets.len()];
     let mut start = 0;
-    for (piece, _) in pieces(hidden, &[]) {
+    for piece in pieces(hidden) {
         let rows = piece.dims()[0];
         let here: Vec<usize> =
             (0..targets.len()).filter(|&t| (start..start + rows).contains(&targets[t].row)).collect();
@@ -70,14 +129,8 @@ pub(crate) fn target_log_probabilities(hidden: &Tensor<2>, weight: &Weight, targ
     values
 }
 
-/// Pieces of the hidden rows, with the targets of each counted in the piece.
-fn pieces(hidden: &Tensor<2>, targets: &[Target]) -> Vec<(Tensor<2>, Vec<Target>)> {
+/// Pieces of the hidden rows.
+fn pieces(hidden: &Tensor<2>) -> impl Iterator<Item = Tensor<2>> {
     let [rows, _] = hidden.dims();
-    let piece = |start: usize| {
-        let length = PIECE.min(rows - start);
-        let mine = targets.iter().filter(|t| (start..start + length).contains(&t.row));
-        let mine = mine.map(|t| Target { row: t.row - start, id: t.id }).collect();
-        (hidden.clone().narrow(0, start, length), mine)
-    };
-    (0..rows).step_by(PIECE).map(piece).collect()
+    (0..rows).step_by(PIECE).map(move |start| hidden.clone().narrow(0, start, PIECE.min(rows - start)))
 }

@@ -4,8 +4,11 @@
 //! base weight, no stored copy of what can be computed again cheaply (normalised inputs, the activation,
 //! attention probabilities, dropout masks), and no graph. The tests hold it against PyTorch's gradients.
 
+use std::ops::Range;
+
 use burn::tensor::{DType, Tensor};
 
+use crate::adapted::{Adapted, AdaptedRows, LinearTape};
 use crate::attention::{Block, Projected};
 use crate::gradients::Gradients;
 use crate::kernels::{
@@ -13,7 +16,7 @@ use crate::kernels::{
     rms_norm, rotate,
 };
 use crate::linear::Linear;
-use crate::lora::{Dropout, LayerAdapter, LinearAdapter, Low, Saved};
+use crate::lora::{Dropout, LayerAdapter, Low};
 use crate::spec::{BlockSpec, Heads};
 
 /// A root-mean-square norm: weight `[1, D]`, and its name.
@@ -109,16 +112,54 @@ pub(crate) struct Pass {
     pub(crate) rotations: Vec<Rotations>,
     /// The rows that continue after this layer, `None` for all.
     pub(crate) rows: Option<Rows>,
+    /// Behind one another, all rows.
+    pub(crate) shares: Vec<ShareRows>,
+}
+
+/// The rows that go through one adapter.
+#[derive(Clone, Debug)]
+pub(crate) struct ShareRows {
+    pub(crate) all: Range<usize>,
+    /// Of the rows that continue, counted among them.
+    pub(crate) kept: Range<usize>,
     pub(crate) dropout: Option<Dropout>,
 }
 
+impl ShareRows {
+    /// All of these rows, which continue, without dropout.
+    pub(crate) fn all(rows: usize) -> Self {
+        Self { all: 0..rows, kept: 0..rows, dropout: None }
+    }
+}
+
 /// What one layer is run with.
-#[derive(Clone, Copy)]
 pub(crate) struct LayerRun<'a> {
     pub(crate) pass: &'a Pass,
-    pub(crate) adapter: &'a LayerAdapter,
+    /// Of each share.
+    pub(crate) adapters: Vec<&'a LayerAdapter>,
     /// Whether the backward gives the gradient of the input.
     pub(crate) input: bool,
+}
+
+/// The linear layers in the order of [`LayerAdapter`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Q,
+    Kv,
+    O,
+    GateUp,
+    Down,
+}
+
+impl LayerRun<'_> {
+    /// A linear layer with the adapters of its rows.
+    fn adapted<'a>(&'a self, linear: &'a Linear, place: Place) -> Adapted<'a> {
+        let parts = self.adapters.iter().zip(&self.pass.shares).map(|(LayerAdapter(adapters), share)| {
+            let rows = if place == Place::Kv { &share.all } else { &share.kept };
+            AdaptedRows { rows: rows.clone(), adapter: &adapters[place as usize], dropout: share.dropout }
+        });
+        Adapted { linear, parts: parts.collect() }
+    }
 }
 
 /// Attention of queries to keys and values, `[Q, kv·group·d]` and `[N, 2·kv·d]` → like the queries, with the
@@ -135,7 +176,7 @@ pub(crate) struct Tape {
     log_sums: Vec<Tensor<4>>,
     middle: Tensor<2>,
     gate_up: Tensor<2>,
-    low: [Low; 5],
+    low: [Vec<Low>; 5],
     /// What attention and feed-forward network gave before their own norms, where there are any.
     outputs: [Option<Tensor<2>>; 2],
 }
@@ -145,21 +186,23 @@ impl Layer {
     ///
     /// # Shapes
     /// `x` `[N, D]` → `[N, D]`, or `[rows, D]` where the pass names rows.
-    pub(crate) fn forward(&self, x: Tensor<2>, run: LayerRun) -> (Tensor<2>, Tape) {
+    pub(crate) fn forward(&self, x: Tensor<2>, run: &LayerRun) -> (Tensor<2>, Tape) {
         self.forward_with(x, run, &mut |q, kv| self.spec.attention.attend(q, kv, &run.pass.blocks))
     }
 
     /// The same with an attention of the caller's, who may keep keys and values.
-    pub(crate) fn forward_with(&self, x: Tensor<2>, run: LayerRun, attend: &mut Attend) -> (Tensor<2>, Tape) {
+    pub(crate) fn forward_with(
+        &self,
+        x: Tensor<2>,
+        run: &LayerRun,
+        attend: &mut Attend,
+    ) -> (Tensor<2>, Tape) {
         let pass = run.pass;
-        let LayerAdapter([q_lora, kv_lora, o_lora, gate_up_lora, down_lora]) = run.adapter;
-        let project = |linear: &Linear, lora: &LinearAdapter, x: Tensor<2>| {
-            lora.forward(&x, linear.forward(x.clone()), pass.dropout)
-        };
+        let project = |linear, place, x: &Tensor<2>| run.adapted(linear, place).forward(x);
         let normed = self.input_norm.forward(x.clone());
-        let (kv, kv_low) = project(&self.kv, kv_lora, normed.clone());
+        let (kv, kv_low) = project(&self.kv, Place::Kv, &normed);
         let ((q, q_low), kv) = match &self.q {
-            Some(q) => (project(q, q_lora, select(normed, pass)), kv),
+            Some(q) => (project(q, Place::Q, &select(normed, pass)), kv),
             None => self.split(kv, pass),
         };
         let projected = Projected { q, kv };
@@ -167,13 +210,13 @@ impl Layer {
         let projected = self.rotated(projected, pass);
 
         let (attended, log_sums) = attend(&projected.q, &projected.kv);
-        let (out, o_low) = project(&self.o, o_lora, attended.clone());
+        let (out, o_low) = project(&self.o, Place::O, &attended);
         let (update, attention_out) = self.output(out, |norms| &norms.attention);
         let middle = add(update, &select(x.clone(), pass));
 
         let normed = self.post_norm.forward(middle.clone());
-        let (gate_up, gate_up_low) = project(&self.gate_up, gate_up_lora, normed);
-        let (down, down_low) = project(&self.down, down_lora, self.gated(gate_up.clone()));
+        let (gate_up, gate_up_low) = project(&self.gate_up, Place::GateUp, &normed);
+        let (down, down_low) = project(&self.down, Place::Down, &self.gated(gate_up.clone()));
         let (update, feed_forward_out) = self.output(down, |norms| &norms.feed_forward);
         let out = add(update, &middle);
         let low = [q_low, kv_low, o_low, gate_up_low, down_low];
@@ -189,57 +232,56 @@ impl Layer {
         &self,
         grad: &Tensor<2>,
         tape: Tape,
-        run: LayerRun,
-        gradients: &mut Gradients,
+        run: &LayerRun,
+        gradients: &mut [&mut Gradients],
     ) -> Option<Tensor<2>> {
         let Tape { x, unnormed, projected, attended, log_sums, middle, gate_up, low, outputs } = tape;
         let [attention_out, feed_forward_out] = outputs;
         let [q_low, kv_low, o_low, gate_up_low, down_low] = low;
-        let LayerAdapter([q_lora, kv_lora, o_lora, gate_up_lora, down_lora]) = run.adapter;
         let pass = run.pass;
-        let back = |linear: &Linear, lora: &LinearAdapter, grad: &Tensor<2>, (x, low), gradients: &mut _| {
-            let dx = linear.backward(grad, &x, true, gradients);
-            lora.backward(grad, Saved { x, low, dropout: pass.dropout }, dx, gradients)
+        let back = |(linear, place), grad: &Tensor<2>, x, low, gradients: &mut [&mut Gradients]| {
+            run.adapted(linear, place)
+                .backward(grad, LinearTape { x, low }, true, gradients)
                 .expect("the gradient of an input that was asked for")
         };
 
-        let down_grad = self.output_backward(grad.clone(), feed_forward_out, gradients, |n| &n.feed_forward);
-        let active = (self.gated(gate_up.clone()), down_low);
-        let active_grad = back(&self.down, down_lora, &down_grad, active, gradients);
+        let down_grad =
+            self.output_backward(grad.clone(), feed_forward_out, gradients[0], |n| &n.feed_forward);
+        let active = self.gated(gate_up.clone());
+        let active_grad = back((&self.down, Place::Down), &down_grad, active, down_low, gradients);
         let gate_up_grad = gated_backward(active_grad, gate_up, self.spec.activation);
-        let normed = (self.post_norm.forward(middle.clone()), gate_up_low);
-        let normed_grad = back(&self.gate_up, gate_up_lora, &gate_up_grad, normed, gradients);
-        let middle_grad = add(self.post_norm.backward(normed_grad, middle, gradients), grad);
+        let normed = self.post_norm.forward(middle.clone());
+        let normed_grad = back((&self.gate_up, Place::GateUp), &gate_up_grad, normed, gate_up_low, gradients);
+        let middle_grad = add(self.post_norm.backward(normed_grad, middle, gradients[0]), grad);
 
-        let o_grad = self.output_backward(middle_grad.clone(), attention_out, gradients, |n| &n.attention);
-        let attended_grad = back(&self.o, o_lora, &o_grad, (attended, o_low), gradients);
+        let o_grad = self.output_backward(middle_grad.clone(), attention_out, gradients[0], |n| &n.attention);
+        let attended_grad = back((&self.o, Place::O), &o_grad, attended, o_low, gradients);
         let grads = self.spec.attention.attend_backward(&attended_grad, &projected, &pass.blocks, &log_sums);
-        let grads = self.rotated_backward(grads, unnormed, pass, gradients);
+        let grads = self.rotated_backward(grads, unnormed, pass, gradients[0]);
         let Projected { q: q_grad, kv: kv_grad } = grads;
 
         let normed = self.input_norm.forward(x.clone());
-        let mut project_back = |linear: &Linear, lora: &LinearAdapter, grad: &Tensor<2>, (x, low)| {
-            let dx = linear.backward(grad, &x, run.input, gradients);
-            lora.backward(grad, Saved { x, low, dropout: pass.dropout }, dx, gradients)
+        let mut project_back = |linear, place, grad: &Tensor<2>, x, low| {
+            run.adapted(linear, place).backward(grad, LinearTape { x, low }, run.input, gradients)
         };
         let normed_grad = if let Some(q) = &self.q {
-            let from_q = project_back(q, q_lora, &q_grad, (select(normed.clone(), pass), q_low));
-            let from_kv = project_back(&self.kv, kv_lora, &kv_grad, (normed, kv_low));
+            let from_q = project_back(q, Place::Q, &q_grad, select(normed.clone(), pass), q_low);
+            let from_kv = project_back(&self.kv, Place::Kv, &kv_grad, normed, kv_low);
             add(from_kv?, &spread(from_q?, &x, pass))
         } else {
             let grad = Tensor::cat(vec![spread(q_grad, &x, pass), kv_grad], 1);
-            project_back(&self.kv, kv_lora, &grad, (normed, kv_low))?
+            project_back(&self.kv, Place::Kv, &grad, normed, kv_low)?
         };
         let direct = spread(middle_grad, &x, pass);
-        Some(add(self.input_norm.backward(normed_grad, x, gradients), &direct))
+        Some(add(self.input_norm.backward(normed_grad, x, gradients[0]), &direct))
     }
 
     /// Queries of the rows that continue, and keys and values of all, of rows that have all three.
-    fn split(&self, rows: Tensor<2>, pass: &Pass) -> ((Tensor<2>, Low), Tensor<2>) {
+    fn split(&self, rows: Tensor<2>, pass: &Pass) -> ((Tensor<2>, Vec<Low>), Tensor<2>) {
         let Heads { kv, group, dim } = self.spec.attention.heads;
         let (queries, others) = (kv * group * dim, 2 * kv * dim);
         let q = select(rows.clone().narrow(1, 0, queries), pass);
-        ((q, None), rows.narrow(1, queries, others))
+        ((q, Vec::new()), rows.narrow(1, queries, others))
     }
 
     fn gated(&self, gate_up: Tensor<2>) -> Tensor<2> {

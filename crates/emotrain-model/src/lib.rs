@@ -5,6 +5,7 @@
 //! ([`CausalLm`]) forward and backward on packed rows ([`Batch`]), and reads and writes adapters in PEFT's form.
 //! It draws no random number that is not a function of a [`Key`](emotrain_base::random::Key).
 
+mod adapted;
 mod adapter;
 mod assemble;
 mod attention;
@@ -50,7 +51,7 @@ pub use generate::{
 pub use gradients::Gradients;
 pub use kernels::{AdamW, Moments};
 pub use lora::LoraConfig;
-pub use pass::PassOptions;
+pub use pass::{PassOptions, Share, forward_backward};
 pub use score::Scorer;
 pub use sentence::{BertConfig, Pooling, SentenceConfig, SentenceEncoder, SentenceFolder};
 pub use weights::{

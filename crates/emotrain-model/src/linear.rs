@@ -41,24 +41,17 @@ impl Linear {
         }
     }
 
-    /// Adds the gradients of what is trained and returns that of `x`, unless `input` is false.
+    /// Adds the gradients of what is trained.
     ///
     /// # Shapes
-    /// `grad` `[N, out]`, `x` `[N, in]` → `[N, in]`.
-    pub(crate) fn backward(
-        &self,
-        grad: &Tensor<2>,
-        x: &Tensor<2>,
-        input: bool,
-        gradients: &mut Gradients,
-    ) -> Option<Tensor<2>> {
+    /// `grad` `[N, out]`, `x` `[N, in]`.
+    pub(crate) fn add_gradients(&self, grad: &Tensor<2>, x: &Tensor<2>, gradients: &mut Gradients) {
         if self.trained {
             gradients.add(&self.weight_name(), grad.clone().transpose().matmul(x.clone()));
             if self.bias.is_some() {
                 gradients.add(&self.bias_name(), sum_rows(grad.clone()));
             }
         }
-        input.then(|| self.weight.times_transposed(grad.clone()))
     }
 
     /// The trained parameters by name.

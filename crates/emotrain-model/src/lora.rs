@@ -10,7 +10,7 @@ use emotrain_base::random::{Key, normal, uniform};
 use emotrain_recipe::LoraInit;
 
 use crate::gradients::Gradients;
-use crate::kernels::{add, add_columns, dropout, scale};
+use crate::kernels::{add_block, dropout, scale};
 use crate::linear::{Linear, Module};
 
 /// What to adapt and how; the keys of PEFT's `LoraConfig`.
@@ -136,7 +136,8 @@ pub(crate) struct AdaptedModule {
     pub(crate) lora: Lora,
 }
 
-/// What [`LinearAdapter::backward`] needs in addition to the input: `drop(x)·Aᵀ` of the adapted modules, `[N, Σ R]`.
+/// What [`LinearAdapter::backward`] needs in addition to the input: `drop(x)·Aᵀ` of the adapted modules, `[N, Σ R]`; none
+/// where nothing is adapted.
 pub(crate) type Low = Option<Tensor<2>>;
 
 impl LinearAdapter {
@@ -165,29 +166,31 @@ impl LinearAdapter {
         Self { mask: linear.modules[0].path.clone(), modules }
     }
 
-    /// Adds the adapters' output for `x` to `y`.
+    /// Adds the adapters' output for `x` to the rows of `y` that begin at `first`.
     ///
     /// # Shapes
-    /// `x` `[N, in]`, `y` `[N, out]` → `[N, out]`.
+    /// `x` `[N, in]`, `y` `[M, out]` → `[M, out]`.
     pub(crate) fn forward(
         &self,
         x: &Tensor<2>,
         mut y: Tensor<2>,
+        first: usize,
         dropout: Option<Dropout>,
     ) -> (Tensor<2>, Low) {
         let Some(a) = self.stacked_a(x.dtype()) else { return (y, None) };
         let low = self.dropped(x.clone(), dropout).matmul(a.transpose());
         for AdaptedModule { columns, ranks, lora, .. } in &self.modules {
             let low = low.clone().narrow(1, ranks.start, ranks.len());
-            y = add_columns(y, low.matmul(lora.scaled_b(x.dtype()).transpose()), columns.start);
+            let delta = low.matmul(lora.scaled_b(x.dtype()).transpose());
+            y = add_block(y, delta, [first, columns.start]);
         }
         (y, Some(low))
     }
 
-    /// Adds the gradients of the adapters, and their part of that of `x` to `dx` if it is wanted.
+    /// Adds the gradients of the adapters, and their part of that of `x` to its rows of `dx` if it is wanted.
     ///
     /// # Shapes
-    /// `grad` `[N, out]`, `x` and `dx` `[N, in]`.
+    /// `grad` `[N, out]`, `x` `[N, in]`, `dx` `[M, in]`.
     pub(crate) fn backward(
         &self,
         grad: &Tensor<2>,
@@ -195,8 +198,8 @@ impl LinearAdapter {
         dx: Option<Tensor<2>>,
         gradients: &mut Gradients,
     ) -> Option<Tensor<2>> {
-        let Saved { x, low, dropout } = saved;
-        let (Some(a), Some(low)) = (self.stacked_a(x.dtype()), low) else { return dx };
+        let Saved { x, low, first, dropout } = saved;
+        let Some(a) = self.stacked_a(x.dtype()) else { return dx };
         let mut low_grads = Vec::new();
         for AdaptedModule { path, columns, ranks, lora } in &self.modules {
             let dy = grad.clone().narrow(1, columns.start, columns.len());
@@ -210,7 +213,7 @@ impl LinearAdapter {
             let part = da.clone().narrow(0, ranks.start, ranks.len());
             gradients.add(&format!("{path}.lora_A.weight"), part);
         }
-        dx.map(|dx| add(dx, &self.dropped(low_grad.matmul(a), dropout)))
+        dx.map(|dx| add_block(dx, self.dropped(low_grad.matmul(a), dropout), [first, 0]))
     }
 
     /// The trained parameters by name.
@@ -235,9 +238,11 @@ impl LinearAdapter {
     }
 }
 
-/// The forward's input and by-product that [`LinearAdapter::backward`] takes.
+/// The forward's input `[N, in]` and by-product that [`LinearAdapter::backward`] takes.
 pub(crate) struct Saved {
     pub(crate) x: Tensor<2>,
-    pub(crate) low: Low,
+    pub(crate) low: Tensor<2>,
+    /// The first of its rows among those of the pass.
+    pub(crate) first: usize,
     pub(crate) dropout: Option<Dropout>,
 }

@@ -1,5 +1,7 @@
 //! One pass through the decoder: forward and backward of a micro-batch, and the scores and logits of a batch.
 
+use std::ops::Range;
+
 use burn::tensor::{DType, Tensor, TensorData};
 use emotrain_base::random::{Key, uniform};
 use half::{bf16, f16};
@@ -8,9 +10,9 @@ use crate::attention::blocks;
 use crate::batch::{Batch, Target};
 use crate::decoder::CausalLm;
 use crate::gradients::Gradients;
-use crate::head::{head_loss, target_log_probabilities};
-use crate::kernels::{Rotation, Rows, add, scale};
-use crate::layer::{LayerRun, Pass, Rotations, Tape};
+use crate::head::{HeadShare, head_loss, target_log_probabilities};
+use crate::kernels::{Rotation, Rows, add_block, scale};
+use crate::layer::{LayerRun, Pass, Rotations, ShareRows, Tape};
 use crate::lora::Dropout;
 use crate::spec::Rope;
 use crate::weight::Weight;
@@ -28,6 +30,18 @@ pub struct PassOptions {
     pub gradient_checkpointing: bool,
 }
 
+/// What one training has in a pass: its adapter, its micro-batch, and its gradients.
+pub struct Share<'a> {
+    /// The model; those of one pass have one frozen base ([`CausalLm::base`]) and adapters of their own.
+    pub model: &'a CausalLm,
+    /// The micro-batch.
+    pub batch: &'a Batch,
+    /// How it is run. All shares of a pass have the same `gradient_checkpointing`.
+    pub options: PassOptions,
+    /// Where its gradients are added.
+    pub gradients: &'a mut Gradients,
+}
+
 impl CausalLm {
     /// One micro-batch: adds `factor` times the gradient of the summed negative log-likelihood of the batch's
     /// targets to `gradients`, and returns the negative log-likelihood of each, `[targets]` in f32, in the batch's order.
@@ -40,55 +54,112 @@ impl CausalLm {
         options: PassOptions,
         gradients: &mut Gradients,
     ) -> Tensor<1> {
-        assert!(!batch.targets.is_empty(), "a micro-batch needs a supervised token");
+        let mut losses = forward_backward(vec![Share { model: self, batch, options, gradients }]);
+        losses.pop().expect("the losses of the only share")
+    }
+}
+
+/// A micro-batch of each of several trainings, in one pass through the base that they share: each of its products is
+/// formed once for the rows of all. What a share gets, its gradients and the losses that are returned for it, is what
+/// [`CausalLm::forward_backward`] gives it alone; on the CPU to the bit.
+///
+/// # Panics
+/// If there is no share, a batch has no target, or several train the base.
+pub fn forward_backward(shares: Vec<Share>) -> Vec<Tensor<1>> {
+    let models: Vec<&CausalLm> = shares.iter().map(|share| share.model).collect();
+    let base = models[0];
+    assert!(
+        shares.iter().all(|share| !share.batch.targets.is_empty()),
+        "a micro-batch needs a supervised token"
+    );
+    assert!(models.len() == 1 || models.iter().all(|model| model.shares_base(base)), "one frozen base");
+    let (batch, rows) = Batch::joined(shares.iter().map(|share| share.batch));
+    let (mut x, ids) = base.embedded(batch.ids.iter().copied());
+    for (Share { batch, options, .. }, rows) in shares.iter().zip(&rows) {
+        if options.neftune_noise_alpha > 0.0 {
+            x = neftune(x, batch, rows.start, *options);
+        }
+    }
+    let options: Vec<PassOptions> = shares.iter().map(|share| share.options).collect();
+    let mut gradients: Vec<&mut Gradients> = shares.into_iter().map(|share| share.gradients).collect();
+    let gradients = &mut gradients[..];
+    let drops = models.iter().zip(&options).map(|(model, options)| model.dropout(options.random));
+    let target_rows = batch.target_rows();
+    let shares: Vec<ShareRows> = rows.into_iter().zip(drops).map(share_rows(&target_rows)).collect();
+    let heads: Vec<HeadShare> = head_shares(&batch, &target_rows, &shares, &options);
+    let passes = Passes::new(models, &batch, Some(&target_rows), shares);
+    let checkpoints = options[0].gradient_checkpointing;
+    let mut tapes = Vec::with_capacity(base.layers.len());
+    for (number, layer) in base.layers.iter().enumerate() {
+        let input = checkpoints.then(|| x.clone());
+        let (out, tape) = layer.forward(x, &passes.of(number));
+        tapes.push(match input {
+            Some(input) => Kept::Input(input),
+            None => Kept::Tape(tape),
+        });
+        x = out;
+    }
+
+    let hidden = base.norm.forward(x.clone());
+    let head = head_loss(&hidden, base.head_weight(), &heads, base.trained);
+    if let Some(weight) = head.weight {
+        let name = if base.head.is_some() { "lm_head.weight" } else { "model.embed_tokens.weight" };
+        gradients[0].add(name, weight);
+    }
+    let mut grad = base.norm.backward(head.hidden, x, gradients[0]);
+    for (number, (layer, kept)) in base.layers.iter().zip(tapes).enumerate().rev() {
+        let run = passes.of(number);
+        let tape = match kept {
+            Kept::Tape(tape) => tape,
+            Kept::Input(x) => layer.forward(x, &run).1,
+        };
+        match layer.backward(&grad, tape, &run, gradients) {
+            Some(input) => grad = input,
+            None => return head.losses,
+        }
+    }
+    if base.trained {
+        let [vocabulary, _] = base.embed.dims();
+        let grad = ids.spread(base.scaled_embedding(grad), vocabulary);
+        gradients[0].add("model.embed_tokens.weight", grad);
+    }
+    head.losses
+}
+
+/// The rows of a share, given those that have targets.
+fn share_rows(targets: &[usize]) -> impl Fn((Range<usize>, Option<Dropout>)) -> ShareRows {
+    let place = |row: usize| targets.partition_point(|&target| target < row);
+    move |(all, dropout)| ShareRows { kept: place(all.start)..place(all.end), all, dropout }
+}
+
+/// What the head is asked for.
+fn head_shares(
+    batch: &Batch,
+    target_rows: &[usize],
+    shares: &[ShareRows],
+    options: &[PassOptions],
+) -> Vec<HeadShare> {
+    let targets = among(&batch.targets, target_rows);
+    let share = |(share, options): (&ShareRows, &PassOptions)| {
+        let rows = share.kept.clone();
+        let targets = targets.iter().filter(|target| rows.contains(&target.row)).copied().collect();
+        HeadShare { rows, targets, factor: options.factor }
+    };
+    shares.iter().zip(options).map(share).collect()
+}
+
+impl CausalLm {
+    /// Whether training leaves the base as it is, and it is of the same shape as another's: of two models that come from
+    /// one that was loaded, it is the same base.
+    fn shares_base(&self, other: &Self) -> bool {
+        !self.trained && !other.trained && self.description.config == other.description.config
+    }
+
+    /// The dropout of a pass with this key.
+    fn dropout(&self, key: Key) -> Option<Dropout> {
         let p = self.lora().map_or(0.0, |lora| lora.lora_dropout);
         #[expect(clippy::cast_possible_truncation, reason = "a probability")]
-        let dropout = (p > 0.0).then_some(Dropout { p: p as f32, key: options.random });
-        let rows = batch.target_rows();
-        let passes = Passes::new(self, batch, Some(&rows), dropout);
-
-        let (mut x, ids) = self.embedded(batch.ids.iter().copied());
-        if options.neftune_noise_alpha > 0.0 {
-            x = neftune(x, batch, options);
-        }
-        let mut tapes = Vec::with_capacity(self.layers.len());
-        for (number, layer) in self.layers.iter().enumerate() {
-            let input = options.gradient_checkpointing.then(|| x.clone());
-            let (out, tape) = layer.forward(x, passes.of(number));
-            tapes.push(match input {
-                Some(input) => Kept::Input(input),
-                None => Kept::Tape(tape),
-            });
-            x = out;
-        }
-
-        let hidden = self.norm.forward(x.clone());
-        let targets = among(&batch.targets, &rows);
-        let head = head_loss(&hidden, self.head_weight(), &targets, options.factor, self.trained);
-        if let Some(weight) = head.weight {
-            gradients.add(
-                if self.head.is_some() { "lm_head.weight" } else { "model.embed_tokens.weight" },
-                weight,
-            );
-        }
-        let mut grad = self.norm.backward(head.hidden, x, gradients);
-        for (number, (layer, kept)) in self.layers.iter().zip(tapes).enumerate().rev() {
-            let run = passes.of(number);
-            let tape = match kept {
-                Kept::Tape(tape) => tape,
-                Kept::Input(x) => layer.forward(x, run).1,
-            };
-            match layer.backward(&grad, tape, run, gradients) {
-                Some(input) => grad = input,
-                None => return head.losses,
-            }
-        }
-        if self.trained {
-            let [vocabulary, _] = self.embed.dims();
-            let grad = ids.spread(self.scaled_embedding(grad), vocabulary);
-            gradients.add("model.embed_tokens.weight", grad);
-        }
-        head.losses
+        (p > 0.0).then_some(Dropout { p: p as f32, key })
     }
 
     /// The natural logarithm of the probability of each target of the batch, in order.
@@ -105,10 +176,12 @@ impl CausalLm {
 
     /// Hidden states after the final norm, `[rows, D]`.
     fn hidden(&self, batch: &Batch, rows: Option<&[usize]>) -> Tensor<2> {
-        let passes = Passes::new(self, batch, rows, None);
+        let kept = rows.map_or(batch.rows(), <[usize]>::len);
+        let shares = vec![ShareRows { kept: 0..kept, ..ShareRows::all(batch.rows()) }];
+        let passes = Passes::new(vec![self], batch, rows, shares);
         let (mut x, _) = self.embedded(batch.ids.iter().copied());
         for (number, layer) in self.layers.iter().enumerate() {
-            x = layer.forward(x, passes.of(number)).0;
+            x = layer.forward(x, &passes.of(number)).0;
         }
         self.norm.forward(x)
     }
@@ -151,12 +224,13 @@ impl CausalLm {
     }
 }
 
-/// Embeddings with the noise of `NEFTune`: uniform within `alpha / √(L·D)`, `L` being the sequence's own length
-/// (Jain et al. 2023, Algorithm 1). It does not depend on any weight, so the backward pass does not see it.
-fn neftune(x: Tensor<2>, batch: &Batch, options: PassOptions) -> Tensor<2> {
-    let [rows, width] = x.dims();
+/// Embeddings with the noise of `NEFTune` on the rows of one share, from `first` on: uniform within `alpha / √(L·D)`, `L` being the
+/// sequence's own length (Jain et al. 2023, Algorithm 1). It does not depend on any weight, so the backward pass does
+/// not see it.
+fn neftune(x: Tensor<2>, batch: &Batch, first: usize, options: PassOptions) -> Tensor<2> {
+    let [_, width] = x.dims();
     let key = options.random.named("neftune");
-    let mut noise = Vec::with_capacity(rows * width);
+    let mut noise = Vec::with_capacity(batch.rows() * width);
     for (number, segment) in batch.segments.iter().enumerate() {
         let size = segment.len() * width;
         #[expect(clippy::cast_possible_truncation, reason = "a small bound")]
@@ -164,7 +238,8 @@ fn neftune(x: Tensor<2>, batch: &Batch, options: PassOptions) -> Tensor<2> {
         noise.extend(uniform(key.with(number as u64), size, bound));
     }
     let options = (&x.device(), x.dtype());
-    add(x, &Tensor::from_data(TensorData::new(noise, [rows, width]), options))
+    let noise = Tensor::from_data(TensorData::new(noise, [batch.rows(), width]), options);
+    add_block(x, noise, [first, 0])
 }
 
 /// What a layer leaves behind for its backward.
@@ -179,33 +254,36 @@ enum Kept {
 
 /// The pass of all layers but the last, and that of the last, which answers for the target rows only.
 struct Passes<'a> {
-    model: &'a CausalLm,
+    /// Of each share.
+    models: Vec<&'a CausalLm>,
     inner: Pass,
     last: Option<Pass>,
 }
 
 impl<'a> Passes<'a> {
-    fn new(model: &'a CausalLm, batch: &Batch, rows: Option<&[usize]>, dropout: Option<Dropout>) -> Self {
-        let rotations = model.rotations(&batch.positions);
-        let inner = Pass { blocks: blocks(batch, None), rotations: rotations.clone(), rows: None, dropout };
+    fn new(models: Vec<&'a CausalLm>, batch: &Batch, rows: Option<&[usize]>, shares: Vec<ShareRows>) -> Self {
+        let base = models[0];
+        let rotations = base.rotations(&batch.positions);
         let last = rows.map(|rows| {
-            let index = Rows::new(rows.to_vec(), &model.device());
+            let index = Rows::new(rows.to_vec(), &base.device());
             let of_rows = |all: Rotations| Rotations { queries: all.queries.select(&index), keys: all.keys };
             Pass {
                 blocks: blocks(batch, Some(rows)),
-                rotations: rotations.into_iter().map(of_rows).collect(),
+                rotations: rotations.iter().cloned().map(of_rows).collect(),
                 rows: Some(index),
-                dropout,
+                shares: shares.clone(),
             }
         });
-        Self { model, inner, last }
+        let shares = shares.into_iter().map(|share| ShareRows { kept: share.all.clone(), ..share }).collect();
+        Self { models, inner: Pass { blocks: blocks(batch, None), rotations, rows: None, shares }, last }
     }
 
     fn of(&self, layer: usize) -> LayerRun<'_> {
-        let is_last = layer + 1 == self.model.layers.len();
+        let base = self.models[0];
+        let is_last = layer + 1 == base.layers.len();
         let pass = self.last.as_ref().filter(|_| is_last).unwrap_or(&self.inner);
-        let input = layer > 0 || self.model.trained;
-        LayerRun { pass, adapter: self.model.layer_adapter(layer), input }
+        let adapters = self.models.iter().map(|model| model.layer_adapter(layer)).collect();
+        LayerRun { pass, adapters, input: layer > 0 || base.trained }
     }
 }
 

@@ -1,9 +1,11 @@
 //! A matrix of the base in the form in which it is kept, with the products that a linear layer, an embedding and a
 //! head need of it. Dense today; another form of a frozen weight is a variant here and a file of its own.
 
+use std::ops::Range;
+
 use burn::tensor::{DType, Device, Tensor};
 
-use crate::kernels::{Rows, linear};
+use crate::kernels::{Rows, linear, linear_backward};
 
 /// `[out, in]`.
 #[derive(Clone, Debug)]
@@ -39,13 +41,14 @@ impl Weight {
         linear(x, weight)
     }
 
-    /// `grad · W`: the gradient for `x` of [`Weight::times`].
+    /// `grad · W`: the gradient for `x` of [`Weight::times`]. `parts` are the rows of each training, all there are: on
+    /// the CPU each gives the same numbers whatever others come with it.
     ///
     /// # Shapes
     /// `grad` `[N, out]` → `[N, in]`.
-    pub(crate) fn times_transposed(&self, grad: Tensor<2>) -> Tensor<2> {
+    pub(crate) fn times_transposed(&self, grad: Tensor<2>, parts: &[Range<usize>]) -> Tensor<2> {
         let Self::Dense(weight) = self;
-        grad.matmul(weight.clone())
+        linear_backward(grad, weight, parts)
     }
 
     /// Some of its rows: the embeddings of tokens.

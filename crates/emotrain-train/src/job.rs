@@ -1,10 +1,14 @@
 //! The settings and surroundings of a training run.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicUsize;
 
 use emotrain_model::BaseModel;
+use emotrain_prompt::Sample;
 use emotrain_recipe::Recipe;
 use emotrain_runs::RunDir;
+
+use crate::sample_schedule::SampleSchedule;
+use crate::validate::Validation;
 
 /// A run: its recipe, its folder, and what the caller provides.
 pub struct Job<'a> {
@@ -16,12 +20,23 @@ pub struct Job<'a> {
     pub base: BaseModel<'a>,
     /// Files, by name, that are saved with the trained weights: all that is needed to use them.
     pub companions: &'a [(String, String)],
-    /// Set by the caller to stop at the next step boundary.
-    pub stop: &'a AtomicBool,
-    /// Set by the caller to save at the next step boundary and continue; reset when that is done.
-    pub save: &'a AtomicBool,
+    /// Whether to stop at the next step boundary.
+    pub stop: &'a dyn Fn() -> bool,
+    /// How often the caller has asked to save: at the next step boundary, and to continue.
+    pub saves: &'a AtomicUsize,
     /// Seconds since 1970.
     pub clock: &'a dyn Fn() -> f64,
     /// Number of labels, for classification metrics.
     pub labels: usize,
+}
+
+/// What to train and validate on.
+#[derive(Clone, Copy)]
+pub struct TrainData<'a> {
+    /// Encoded samples; the tokens from `prompt_len` on are supervised.
+    pub train: &'a [Sample],
+    /// The samples of each epoch.
+    pub schedule: &'a SampleSchedule,
+    /// What to validate on.
+    pub valid: Option<&'a Validation>,
 }

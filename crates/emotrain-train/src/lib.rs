@@ -1,12 +1,13 @@
 //! The training run: order, steps, evaluation, checkpoints.
 //!
-//! [`train`] takes a model with its trainable parameters set up, and encoded samples, and writes a run folder. It
-//! prints nothing, reads no clock of its own, and every random draw is a function of the seed and the step, so that a
-//! resumed run equals the uninterrupted one bit for bit.
+//! A [`Training`] takes a model with its trainable parameters set up, and encoded samples, and writes a run folder;
+//! [`Together`] is the loop, for one run or several on one base. It prints nothing, reads no clock of its own, and every
+//! random draw is a function of the seed and the step, so that a resumed run equals the uninterrupted one bit for bit.
 
 mod answers;
 mod baseline;
 mod checkpoint;
+mod diary;
 mod error;
 mod eval_set;
 mod event;
@@ -18,6 +19,7 @@ mod sample_schedule;
 mod selection;
 mod start;
 mod step;
+mod together;
 mod trainer;
 mod validate;
 
@@ -27,11 +29,12 @@ pub use checkpoint::State;
 pub use error::TrainError;
 pub use eval_set::{EvalContext, EvalSet, ask, comparison, predictions};
 pub use event::{End, Evaluation, Event};
-pub use job::Job;
+pub use job::{Job, TrainData};
 pub use optim::{AdamWOptimizer, LearningRate};
 pub use order::SampleOrder;
 pub use sample_schedule::{EpochSamples, SamplePlace, SampleSchedule};
 pub use start::{check_init, init_record, init_size, make_trainable};
-pub use step::{StepAt, StepResult, step};
-pub use trainer::{Outcome, TrainData, train};
+pub use step::{StepAt, StepResult, Turn, step};
+pub use together::Together;
+pub use trainer::{Outcome, Training};
 pub use validate::{Questions, Scored, Validation, evaluate, label_loss, sample_losses, sequence_loss};

@@ -1,8 +1,11 @@
-//! One optimizer step: forward and backward over its window, clipping, and the update.
+//! One optimizer step: forward and backward over its window, clipping, and the update; of one run, or of several on one
+//! base.
 
-use burn::tensor::Tensor;
+use std::ops::Range;
+
+use burn::tensor::{Device, Tensor};
 use emotrain_base::random::Key;
-use emotrain_model::{Batch, CausalLm, Gradients, PassOptions};
+use emotrain_model::{Batch, CausalLm, Gradients, PassOptions, Share, forward_backward};
 use emotrain_recipe::TrainSection;
 
 use crate::error::TrainError;
@@ -32,47 +35,142 @@ pub struct StepResult {
     pub losses: Vec<f32>,
 }
 
-/// Makes one optimizer step. `batches` are the micro-batches of its window; the loss is normalised by the supervised
-/// tokens of all of them, so the split into micro-batches does not matter.
+/// What one run has in a step that several make together.
+pub struct Turn<'a> {
+    /// How it trains.
+    pub section: &'a TrainSection,
+    /// Its model; the turns of a step have one frozen base.
+    pub model: &'a mut CausalLm,
+    /// Its optimizer.
+    pub optimizer: &'a mut AdamWOptimizer,
+    /// The micro-batches of its window; the loss is normalised by the supervised tokens of all of them, so the split into
+    /// micro-batches does not matter.
+    pub batches: &'a [Batch],
+    /// Where it is in its run.
+    pub at: StepAt,
+}
+
+/// Makes one optimizer step of one run.
 ///
 /// # Errors
 /// A window without supervised tokens, or a loss or gradient that is not finite; the parameters are unchanged.
 ///
 /// # Panics
 /// If the device cannot be read.
-pub fn step(
-    section: &TrainSection,
-    model: &mut CausalLm,
-    optimizer: &mut AdamWOptimizer,
-    batches: &[Batch],
-    at: StepAt,
-) -> Result<StepResult, TrainError> {
-    let supervised: usize = batches.iter().map(|batch| batch.targets().len()).sum();
-    if supervised == 0 {
-        return Err(TrainError::NothingToTrain);
-    }
-    let random = Key::new(section.seed).named("dropout").with(at.number as u64);
-    let mut gradients = Gradients::default();
-    let mut losses = Vec::new();
-    for (micro, batch) in batches.iter().enumerate().filter(|(_, batch)| !batch.targets().is_empty()) {
-        let options = PassOptions {
-            factor: 1.0 / supervised as f64,
-            random: random.with(micro as u64),
-            neftune_noise_alpha: section.neftune_noise_alpha,
-            gradient_checkpointing: section.gradient_checkpointing,
-        };
-        losses.push(model.forward_backward(batch, options, &mut gradients));
-    }
-    let losses = Tensor::cat(losses, 0).try_into_vec_as::<f32>().expect("a device that can be read");
-    let loss = losses.iter().map(|&loss| f64::from(loss)).sum::<f64>() / supervised as f64;
-    let grad_norm = gradients.norm();
-    for (what, value) in [("loss", loss), ("gradient norm", grad_norm)] {
-        if !value.is_finite() {
-            return Err(TrainError::NonFinite { step: at.number + 1, what, value });
+pub fn step(turn: Turn) -> Result<StepResult, TrainError> {
+    step_together(vec![turn]).pop().expect("the result of the only turn")
+}
+
+/// Makes one optimizer step of each of several runs. Their micro-batches go through the base together; the result of
+/// each is what [`step`] gives it alone, on the CPU to the bit, whatever becomes of the others.
+///
+/// # Panics
+/// As [`step`].
+pub(crate) fn step_together(turns: Vec<Turn>) -> Vec<Result<StepResult, TrainError>> {
+    let mut sums: Vec<Sum> = turns.iter().map(Sum::new).collect();
+    for round in 0..sums.iter().map(|sum| sum.micro.len()).max().unwrap_or(0) {
+        let rows = |turn: &Turn, sum: &Sum| Some(turn.batches[*sum.micro.get(round)?].rows());
+        let rows: Vec<Option<usize>> = turns.iter().zip(&sums).map(|(turn, sum)| rows(turn, sum)).collect();
+        for pass in passes(&rows, rows_together(&turns)) {
+            let shares = turns[pass.clone()].iter().zip(&mut sums[pass.clone()]);
+            let shares = shares.filter(|(_, sum)| round < sum.micro.len());
+            let losses = forward_backward(shares.map(|(turn, sum)| sum.share(turn, round)).collect());
+            let sums = sums[pass].iter_mut().filter(|sum| round < sum.micro.len());
+            sums.zip(losses).for_each(|(sum, losses)| sum.losses.push(losses));
         }
     }
-    clip_grad_norm(&mut gradients, grad_norm, section.max_grad_norm);
-    optimizer.step(model, gradients, at.learning_rate);
-    let tokens = batches.iter().map(|batch| batch.rows() as u64).sum();
-    Ok(StepResult { loss, grad_norm, learning_rate: at.learning_rate, tokens, losses })
+    turns.into_iter().zip(sums).map(|(turn, sum)| sum.finish(turn)).collect()
+}
+
+/// How many rows of several runs go through the base together; a micro-batch of more goes alone. More fill the memory,
+/// and make a CPU, which has enough to do with fewer, no faster.
+fn rows_together(turns: &[Turn]) -> usize {
+    let is_cpu = turns.first().is_some_and(|turn| turn.model.device() == Device::flex());
+    if is_cpu { 512 } else { 2048 }
+}
+
+/// Neighbouring turns whose micro-batches, where they have one, make up to `most` rows.
+fn passes(rows: &[Option<usize>], most: usize) -> Vec<Range<usize>> {
+    let (mut passes, mut start, mut sum) = (Vec::new(), 0, 0);
+    for (turn, rows) in rows.iter().enumerate() {
+        let Some(rows) = rows else { continue };
+        if sum > 0 && sum + rows > most {
+            passes.push(start..turn);
+            (start, sum) = (turn, 0);
+        }
+        sum += rows;
+    }
+    if sum > 0 {
+        passes.push(start..rows.len());
+    }
+    passes
+}
+
+/// What the passes of a step give one run.
+struct Sum {
+    /// The micro-batches that have supervised tokens.
+    micro: Vec<usize>,
+    supervised: usize,
+    random: Key,
+    gradients: Gradients,
+    losses: Vec<Tensor<1>>,
+}
+
+impl Sum {
+    fn new(turn: &Turn) -> Self {
+        let counts = turn.batches.iter().map(|batch| batch.targets().len());
+        Self {
+            micro: (0..turn.batches.len()).filter(|&at| !turn.batches[at].targets().is_empty()).collect(),
+            supervised: counts.sum(),
+            random: Key::new(turn.section.seed).named("dropout").with(turn.at.number as u64),
+            gradients: Gradients::default(),
+            losses: Vec::new(),
+        }
+    }
+
+    /// What the run has in a pass.
+    fn share<'a>(&'a mut self, turn: &'a Turn, round: usize) -> Share<'a> {
+        let micro = self.micro[round];
+        let options = PassOptions {
+            factor: 1.0 / self.supervised as f64,
+            random: self.random.with(micro as u64),
+            neftune_noise_alpha: turn.section.neftune_noise_alpha,
+            gradient_checkpointing: turn.section.gradient_checkpointing,
+        };
+        Share { model: turn.model, batch: &turn.batches[micro], options, gradients: &mut self.gradients }
+    }
+
+    /// The update, if all numbers are finite.
+    fn finish(self, turn: Turn) -> Result<StepResult, TrainError> {
+        let Self { supervised, mut gradients, losses, .. } = self;
+        let Turn { section, model, optimizer, batches, at } = turn;
+        if supervised == 0 {
+            return Err(TrainError::NothingToTrain);
+        }
+        let losses = Tensor::cat(losses, 0).try_into_vec_as::<f32>().expect("a device that can be read");
+        let loss = losses.iter().map(|&loss| f64::from(loss)).sum::<f64>() / supervised as f64;
+        let grad_norm = gradients.norm();
+        for (what, value) in [("loss", loss), ("gradient norm", grad_norm)] {
+            if !value.is_finite() {
+                return Err(TrainError::NonFinite { step: at.number + 1, what, value });
+            }
+        }
+        clip_grad_norm(&mut gradients, grad_norm, section.max_grad_norm);
+        optimizer.step(model, gradients, at.learning_rate);
+        let tokens = batches.iter().map(|batch| batch.rows() as u64).sum();
+        Ok(StepResult { loss, grad_norm, learning_rate: at.learning_rate, tokens, losses })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pass_takes_neighbours_as_long_as_they_fit() {
+        assert_eq!(passes(&[Some(100), Some(300), Some(112), Some(1)], 512), [0..3, 3..4]);
+        assert_eq!(passes(&[Some(600), None, Some(600), Some(10)], 512), [0..2, 2..3, 3..4]);
+        assert_eq!(passes(&[None, Some(5), None], 512), [0..3]);
+        assert_eq!(passes(&[None, None], 512), []);
+    }
 }

@@ -1,35 +1,22 @@
-//! The training loop: one function from the first step to the last.
+//! A run that trains, between one step and the next: what its next step is made of, and what follows from the result.
 
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
 use emotrain_model::{Batch, CausalLm};
-use emotrain_prompt::Sample;
-use emotrain_recipe::{Recipe, ResumeFrom};
+use emotrain_recipe::ResumeFrom;
 use emotrain_runs::{BestRecord, RunError, TrainingRecord};
 
 use crate::checkpoint::{self, State};
+use crate::diary::{Diary, Made, due};
 use crate::error::TrainError;
-use crate::event::{End, Evaluation, Event};
-use crate::job::Job;
-use crate::metrics_log::MetricsLog;
+use crate::event::{End, Event};
+use crate::job::{Job, TrainData};
 use crate::optim::{AdamWOptimizer, LearningRate};
 use crate::order::SampleOrder;
-use crate::sample_schedule::{SampleSchedule, task_scalars};
-use crate::selection::{check_result, load_result, note, save_result, scalars, validate};
-use crate::step::{StepAt, StepResult, step};
-use crate::validate::{Validation, pack};
-
-/// What to train and validate on.
-#[derive(Clone, Copy)]
-pub struct TrainData<'a> {
-    /// Encoded samples; the tokens from `prompt_len` on are supervised.
-    pub train: &'a [Sample],
-    /// The samples of each epoch.
-    pub schedule: &'a SampleSchedule,
-    /// What to validate on.
-    pub valid: Option<&'a Validation>,
-}
+use crate::selection::{check_result, load_result, note, save_result, validate};
+use crate::step::{StepAt, StepResult, Turn};
+use crate::validate::pack;
 
 /// The result of a training run.
 pub struct Outcome {
@@ -58,168 +45,155 @@ impl Outcome {
     }
 }
 
-/// Trains `model`, whose trainable parameters are set up, to the end of the recipe.
-///
-/// # Errors
-/// A file that cannot be read or written, or a number that is not finite: nothing was saved after the last good state.
-pub fn train(
-    job: &Job,
-    mut model: CausalLm,
-    data: TrainData,
-    events: &mut dyn FnMut(&Event),
-) -> Result<Outcome, TrainError> {
-    let Recipe { train: section, curriculum, eval, save, .. } = job.recipe;
-    let plan =
-        SampleOrder::new(section, data.train.iter().map(|sample| sample.ids.len()).collect(), data.schedule);
-    let mut optimizer = AdamWOptimizer::new(section);
-    let (mut state, mut last_checkpoint) = start(job, &plan, &mut model, &mut optimizer)?;
-    let mut diary = Diary::open(job, &plan, data, &state)?;
-    events(&Event::Started { total_steps: plan.total_steps(), start_step: state.step });
+/// A run between two of its steps.
+pub struct Training<'a> {
+    job: &'a Job<'a>,
+    model: CausalLm,
+    data: TrainData<'a>,
+    events: &'a mut dyn FnMut(&Event),
+    order: SampleOrder,
+    optimizer: AdamWOptimizer,
+    state: State,
+    diary: Diary<'a>,
+    last_checkpoint: Option<PathBuf>,
+    /// Requests to save that were met.
+    saves: usize,
+    /// Why it ends, if not with its last step.
+    end: End,
+}
 
-    let mut end = End::Completed;
-    while state.step < plan.total_steps() && end == End::Completed {
-        let phase = plan.phase_of(state.step);
+/// What a step is made of.
+pub(crate) struct Window {
+    /// The samples, micro-batch by micro-batch.
+    samples: Vec<usize>,
+    batches: Vec<Batch>,
+    at: StepAt,
+}
+
+impl<'a> Training<'a> {
+    /// Starts or resumes the training of `model`, whose trainable parameters are set up.
+    ///
+    /// # Errors
+    /// A saved step that cannot be used, a log that cannot be written.
+    pub fn start(
+        job: &'a Job<'a>,
+        mut model: CausalLm,
+        data: TrainData<'a>,
+        events: &'a mut dyn FnMut(&Event),
+    ) -> Result<Self, TrainError> {
+        let section = &job.recipe.train;
+        let lengths = data.train.iter().map(|sample| sample.ids.len()).collect();
+        let order = SampleOrder::new(section, lengths, data.schedule);
+        let mut optimizer = AdamWOptimizer::new(section);
+        let (state, last_checkpoint) = start(job, &order, &mut model, &mut optimizer)?;
+        let diary = Diary::open(job, data, &state)?;
+        events(&Event::Started { total_steps: order.total_steps(), start_step: state.step });
+        let (saves, end) = (job.saves.load(Ordering::Relaxed), End::Completed);
+        Ok(Self { job, model, data, events, order, optimizer, state, diary, last_checkpoint, saves, end })
+    }
+
+    /// Whether it makes no more steps.
+    pub(crate) fn is_over(&self) -> bool {
+        self.state.step >= self.order.total_steps() || self.end != End::Completed
+    }
+
+    /// What the next step is made of; there is one unless the run is over.
+    pub(crate) fn window(&mut self) -> Window {
+        let Self { job, data, order, state, .. } = self;
+        let (section, curriculum) = (&job.recipe.train, &job.recipe.curriculum);
+        let phase = order.phase_of(state.step);
         if state.step == phase.start {
             if curriculum.restart_optimizer {
-                optimizer = AdamWOptimizer::new(section);
+                self.optimizer = AdamWOptimizer::new(section);
             }
-            events(&data.schedule.phase_event(plan.epoch_of(state.step)));
+            (self.events)(&data.schedule.phase_event(order.epoch_of(state.step)));
         }
-        let span = if curriculum.restart_lr_scheduler { phase } else { 0..plan.total_steps() };
+        let span = if curriculum.restart_lr_scheduler { phase } else { 0..order.total_steps() };
         let learning_rate = LearningRate::new(section, span.len()).at(state.step - span.start);
-        let at = StepAt { number: state.step, learning_rate };
-        let window = plan.step(state.step);
-        let batches: Vec<Batch> =
-            window.iter().map(|micro| pack(micro.iter().map(|&sample| &data.train[sample]))).collect();
-        let result = step(section, &mut model, &mut optimizer, &batches, at)?;
-        state.step += 1;
-        diary.step(&mut state, &result, &window.concat(), events)?;
+        let micro = order.step(state.step);
+        let batch = |micro: &Vec<usize>| pack(micro.iter().map(|&sample| &data.train[sample]));
+        Window {
+            batches: micro.iter().map(batch).collect(),
+            samples: micro.concat(),
+            at: StepAt { number: state.step, learning_rate },
+        }
+    }
 
-        let last = state.step == plan.total_steps();
-        if let Some(valid) = data.valid.filter(|_| last || due(state.step, eval.eval_steps)) {
-            let evaluation = validate(job, &model, valid, state.step, events)?;
-            let best = note(job, &mut state, evaluation);
-            if best && eval.load_best_model_at_end {
+    /// The run's part of a step.
+    pub(crate) fn turn<'t>(&'t mut self, window: &'t Window) -> Turn<'t> {
+        Turn {
+            section: &self.job.recipe.train,
+            model: &mut self.model,
+            optimizer: &mut self.optimizer,
+            batches: &window.batches,
+            at: window.at,
+        }
+    }
+
+    /// Goes on with the result of a step: records it, and evaluates, ends and saves where that is due.
+    ///
+    /// # Errors
+    /// A file that cannot be written, or a number that is not finite: nothing was saved after the last good state.
+    pub(crate) fn take(&mut self, window: &Window, result: &StepResult) -> Result<(), TrainError> {
+        let Self { job, order, events, .. } = self;
+        self.state.step += 1;
+        let made = Made { state: &mut self.state, result, samples: &window.samples, order };
+        self.diary.step(made, *events)?;
+        let last = self.state.step == order.total_steps();
+        if last || due(self.state.step, job.recipe.eval.eval_steps) {
+            self.evaluate()?;
+        }
+        if (self.job.stop)() && !last {
+            self.end = End::Interrupted;
+        }
+        let saves = self.job.saves.load(Ordering::Relaxed);
+        let wished = std::mem::replace(&mut self.saves, saves) != saves;
+        let save = &self.job.recipe.save;
+        if due(self.state.step, save.save_steps) || last || wished || self.end != End::Completed {
+            let (run, keep) = (self.job.run, save.save_total_limit);
+            let path = checkpoint::save(run, &mut self.model, &self.optimizer, &self.state, keep)?;
+            (self.events)(&Event::Saved { step: self.state.step, path: path.clone() });
+            self.last_checkpoint = Some(path);
+        }
+        Ok(())
+    }
+
+    /// Evaluates, if there is something to evaluate on; keeps the best parameters, and ends if there were none for long.
+    fn evaluate(&mut self) -> Result<(), TrainError> {
+        let (job, eval) = (self.job, &self.job.recipe.eval);
+        let Some(valid) = self.data.valid else { return Ok(()) };
+        let evaluation = validate(job, &self.model, valid, self.state.step, self.events)?;
+        let best = note(job, &mut self.state, evaluation);
+        if best && eval.load_best_model_at_end {
+            save_result(job, &mut self.model)?;
+        }
+        self.diary.evaluation(self.state.step, evaluation, best, self.events)?;
+        let patience = eval.early_stopping_patience;
+        if patience > 0 && self.state.evaluations_without_gain >= patience {
+            self.end = End::EarlyStopped;
+        }
+        Ok(())
+    }
+
+    /// The result of a run that is over.
+    ///
+    /// # Errors
+    /// A file that cannot be written or read.
+    pub(crate) fn finish(self) -> Result<Outcome, TrainError> {
+        let Self { job, mut model, state, last_checkpoint, end, .. } = self;
+        match end {
+            End::Interrupted => {}
+            _ if state.best.is_some() && job.recipe.eval.load_best_model_at_end => {
+                load_result(job, &mut model)?;
+            }
+            End::Completed | End::EarlyStopped => {
                 save_result(job, &mut model)?;
-            }
-            diary.evaluation(state.step, evaluation, best, events)?;
-            let patience = eval.early_stopping_patience;
-            if patience > 0 && state.evaluations_without_gain >= patience {
-                end = End::EarlyStopped;
+                // From here on the saved weights are evaluated.
+                load_result(job, &mut model)?;
             }
         }
-        if job.stop.load(Ordering::Relaxed) && !last {
-            end = End::Interrupted;
-        }
-        let wished = job.save.swap(false, Ordering::Relaxed);
-        if due(state.step, save.save_steps) || last || wished || end != End::Completed {
-            let path = checkpoint::save(job.run, &mut model, &optimizer, &state, save.save_total_limit)?;
-            events(&Event::Saved { step: state.step, path: path.clone() });
-            last_checkpoint = Some(path);
-        }
+        Ok(Outcome { model, end, state, last_checkpoint })
     }
-
-    match end {
-        End::Interrupted => {}
-        _ if state.best.is_some() && eval.load_best_model_at_end => load_result(job, &mut model)?,
-        End::Completed | End::EarlyStopped => {
-            save_result(job, &mut model)?;
-            // From here on the saved weights are evaluated.
-            load_result(job, &mut model)?;
-        }
-    }
-    Ok(Outcome { model, end, state, last_checkpoint })
-}
-
-/// Measures time and records events, in files and for the caller.
-struct Diary<'a> {
-    job: &'a Job<'a>,
-    log: MetricsLog,
-    plan: &'a SampleOrder,
-    data: TrainData<'a>,
-    /// Step, seconds and tokens at which this process started or resumed the run, and the time.
-    start: State,
-    begin: f64,
-}
-
-impl<'a> Diary<'a> {
-    fn open(
-        job: &'a Job<'a>,
-        plan: &'a SampleOrder,
-        data: TrainData<'a>,
-        state: &State,
-    ) -> Result<Self, TrainError> {
-        let begin = (job.clock)();
-        let log = MetricsLog::open(job.run, job.recipe, state.step, begin)?;
-        Ok(Self { job, log, plan, data, start: state.clone(), begin })
-    }
-
-    fn step(
-        &mut self,
-        state: &mut State,
-        result: &StepResult,
-        window: &[usize],
-        events: &mut dyn FnMut(&Event),
-    ) -> Result<(), TrainError> {
-        let &StepResult { loss, grad_norm, learning_rate, tokens, .. } = result;
-        let now = (self.job.clock)();
-        let passed = (now - self.begin).max(1e-9);
-        state.tokens += tokens;
-        state.seconds = self.start.seconds + passed;
-        let step = state.step;
-        let logged = due(step, self.job.recipe.logging.logging_steps);
-        let (epoch, total_steps) = (self.plan.epochs_after(step), self.plan.total_steps());
-        let tokens_per_second = (state.tokens - self.start.tokens) as f64 / passed;
-        let eta_s = passed / (step - self.start.step) as f64 * (total_steps - step) as f64;
-        events(&Event::Step {
-            step,
-            total_steps,
-            epoch,
-            loss,
-            grad_norm,
-            learning_rate,
-            tokens_per_second,
-            eta_s,
-            logged,
-        });
-        if !logged {
-            return Ok(());
-        }
-        let mut scalars = vec![
-            ("loss".to_owned(), loss),
-            ("grad_norm".to_owned(), grad_norm),
-            ("learning_rate".to_owned(), learning_rate),
-            ("epoch".to_owned(), epoch),
-            ("tokens_per_second".to_owned(), tokens_per_second),
-        ];
-        let scored = per_sample(self.data.train, window, &result.losses);
-        scalars.extend(task_scalars(self.data.train, &scored));
-        scalars.extend(self.data.schedule.scalars(self.plan.epoch_of(step - 1), &scored));
-        self.log.write("train", step, now, &scalars)
-    }
-
-    fn evaluation(
-        &mut self,
-        step: usize,
-        evaluation: Evaluation,
-        best: bool,
-        events: &mut dyn FnMut(&Event),
-    ) -> Result<(), TrainError> {
-        events(&Event::Evaluated { step, scores: evaluation, best });
-        self.log.write("eval", step, (self.job.clock)(), &scalars(&evaluation))
-    }
-}
-
-/// Index, negative log-likelihood and number of supervised tokens of each sample of a window; `losses` are in the order
-/// of the samples.
-fn per_sample(samples: &[Sample], window: &[usize], losses: &[f32]) -> Vec<(usize, f64, usize)> {
-    let mut losses = losses.iter();
-    let mut scored = |&number: &usize| {
-        let tokens = samples[number].supervised();
-        let sum = losses.by_ref().take(tokens).map(|&loss| f64::from(loss)).sum();
-        (number, sum, tokens)
-    };
-    window.iter().map(&mut scored).collect()
 }
 
 /// Resumes from the recipe's checkpoint, or starts.
@@ -248,9 +222,4 @@ fn resume_path(job: &Job) -> Result<Option<PathBuf>, TrainError> {
         Some(ResumeFrom::Latest) => Ok(job.run.latest_step()?),
         Some(ResumeFrom::Step(path)) => Ok(Some(path.clone())),
     }
-}
-
-/// Whether something that happens every `every` steps (0: never) happens after step `step`.
-fn due(step: usize, every: usize) -> bool {
-    every > 0 && step.is_multiple_of(every)
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::{DType, Device, Tensor};
 use emotrain_model::{Batch, CausalLm, Checkpoint, SafetensorsFile, Sequence};
 use emotrain_recipe::Recipe;
-use emotrain_train::{AdamWOptimizer, LearningRate, StepAt};
+use emotrain_train::{AdamWOptimizer, LearningRate, StepAt, Turn};
 use serde_json::Value;
 
 fn golden() -> PathBuf {
@@ -59,9 +59,9 @@ fn check(case: &str, micro: usize) {
     let mut optimizer = AdamWOptimizer::new(&section);
     for (number, expected) in steps.iter().enumerate() {
         let at = StepAt { number, learning_rate: schedule.at(number) };
-        let result =
-            emotrain_train::step(&section, &mut model, &mut optimizer, &batches(expected, micro), at)
-                .unwrap();
+        let batches = &batches(expected, micro);
+        let (section, model, optimizer) = (&section, &mut model, &mut optimizer);
+        let result = emotrain_train::step(Turn { section, model, optimizer, batches, at }).unwrap();
         for (what, ours, key, tolerance) in [
             ("loss", result.loss, "loss", 1e-4),
             ("gradient norm", result.grad_norm, "grad_norm", 1e-4),

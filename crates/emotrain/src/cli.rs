@@ -33,7 +33,8 @@ Examples:
   emotrain recipes/quickstart.toml
   emotrain recipe.toml --set train.learning_rate=1e-4 --set train.seed=43
   emotrain recipe.toml --dry-run      counts samples and steps, without loading weights
-  emotrain recipe.toml --resume       resumes an interrupted run";
+  emotrain recipe.toml --resume       resumes an interrupted run
+  emotrain a.toml b.toml c.toml       trains three adapters together on one base, in one process";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -71,7 +72,7 @@ HF_HUB_OFFLINE and TRANSFORMERS_OFFLINE for models from a hub, NO_COLOR to turn 
     version,
     about,
     after_help = EXAMPLES,
-    override_usage = "emotrain [OPTIONS] <RECIPE>\n       emotrain [OPTIONS] <COMMAND>",
+    override_usage = "emotrain [OPTIONS] <RECIPE>...\n       emotrain [OPTIONS] <COMMAND>",
     arg_required_else_help = true,
     max_term_width = 100
 )]
@@ -95,9 +96,9 @@ pub(crate) struct Talk {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Train as a recipe says; the word "train" may be omitted
+    /// Train as recipes say, several together on one base; the word "train" may be omitted
     #[command(
-        override_usage = "emotrain [OPTIONS] <RECIPE>",
+        override_usage = "emotrain [OPTIONS] <RECIPE>...",
         after_help = RUN_EXAMPLES
     )]
     Train(TrainArgs),
@@ -151,12 +152,17 @@ pub(crate) struct RecipeArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct TrainArgs {
-    #[command(flatten)]
-    pub(crate) recipe: RecipeArgs,
+    /// The recipes, TOML files; those of one base and one shape of adapter train together
+    #[arg(required = true, value_name = "RECIPE")]
+    pub(crate) recipes: Vec<PathBuf>,
+    /// Replace a value of every recipe, as in train.learning_rate=1e-4; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
     /// Check everything and count samples, tokens and steps; load no weights, write nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Resume from the last checkpoint in the recipe's output directory, or start if there is none
+    /// Resume from the last checkpoint in the recipe's output directory, or start if there is none; of several recipes
+    /// each, unless its run is finished
     #[arg(long)]
     pub(crate) resume: bool,
     /// Resume even if data, weights or other files have changed since the run started; recorded in run.json

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 
 use anyhow::Context;
 
@@ -12,7 +12,8 @@ use crate::exit::Exit;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Interrupt {
     stop: Arc<AtomicBool>,
-    save: Arc<AtomicBool>,
+    /// How often it was asked to save.
+    saves: Arc<AtomicUsize>,
     /// The exit code of the first request to stop.
     exit: Arc<AtomicU8>,
     training: Arc<AtomicBool>,
@@ -50,9 +51,14 @@ impl Interrupt {
         &self.stop
     }
 
-    /// The request to save.
-    pub(crate) fn save(&self) -> &AtomicBool {
-        &self.save
+    /// Whether it was asked to stop.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// How often it was asked to save.
+    pub(crate) fn saves(&self) -> &AtomicUsize {
+        &self.saves
     }
 
     /// The exit code of a command that was stopped.
@@ -75,7 +81,7 @@ impl Interrupt {
     fn handle(&self, request: SignalRequest) {
         let exit = match request {
             SignalRequest::Save => {
-                self.save.store(true, Ordering::SeqCst);
+                self.saves.fetch_add(1, Ordering::SeqCst);
                 return;
             }
             SignalRequest::Interrupt => Exit::Interrupted,

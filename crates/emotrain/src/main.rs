@@ -140,7 +140,7 @@ mod tests {
         {
             let command = parsed(line).unwrap();
             let Command::Train(args) = command else { panic!("{line}: {command:?}") };
-            assert!(args.resume && !args.dry_run && args.recipe.recipe == Path::new("r.toml"), "{line}");
+            assert!(args.resume && !args.dry_run && args.recipes == [Path::new("r.toml")], "{line}");
         }
         assert!(matches!(parsed("emotrain -q check r.toml").unwrap(), Command::Check(_)));
         assert_eq!(parsed("emotrain --version").unwrap_err(), ErrorKind::DisplayVersion);
@@ -148,11 +148,17 @@ mod tests {
     }
 
     #[test]
+    fn several_recipes_need_no_command_either() {
+        let Command::Train(args) = parsed("emotrain a.toml --resume b.toml").unwrap() else { panic!() };
+        assert_eq!(args.recipes, [Path::new("a.toml"), Path::new("b.toml")]);
+    }
+
+    #[test]
     fn set_may_stand_before_the_recipe() {
         let Command::Train(args) = parsed("emotrain --set a.b=1 r.toml --set c.d=2").unwrap() else {
             panic!()
         };
-        assert_eq!(args.recipe.set, ["a.b=1", "c.d=2"]);
+        assert_eq!(args.set, ["a.b=1", "c.d=2"]);
     }
 
     #[test]

@@ -1,31 +1,49 @@
-//! The flow of a run, written once: recipe → data → prompts → model → training → evaluation → outputs.
+//! The flow of a run, written once: recipe → data → prompts → model → training → evaluation → outputs. Several runs on one
+//! base go through it together; one run is a group of one.
 //!
-//! All that happens before a weight is loaded is [`PreparedTraining`]; the loop is [`emotrain_train::train`]; what a run
-//! writes of itself is here.
+//! All that happens before a weight is loaded is [`PreparedTraining`](emotrain_prepare::PreparedTraining); the loop is
+//! [`Together`](emotrain_train::Together); what a run writes of itself is here.
 
+mod alike;
 mod claim;
+mod group;
 mod outcome;
 mod plan;
+mod ready;
 mod record;
 
+use std::ops::ControlFlow;
+
 use emotrain_base::Complaint;
-use emotrain_data::SplitKind;
 use emotrain_model::device::{self, OpenDevice};
 use emotrain_model::{CausalLm, Checkpoint};
-use emotrain_prepare::{LOSSES, Opened, Ordered, PreparedTraining, losses};
-use emotrain_recipe::{Recipe, TrainMethod};
-use emotrain_runs::{BASELINE, OnDifference, RunDir, RunLog, RunRecord, list_differences};
-use emotrain_train::{End, EvalContext, EvalSet, Job, TrainData, baseline, init_record, make_trainable};
+use emotrain_prepare::Opened;
+use emotrain_recipe::Recipe;
+use emotrain_runs::OnDifference;
+use emotrain_train::Event;
 
 use crate::env;
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
-use crate::printer::{TrainingView, duration};
+use crate::printer::duration;
 use crate::shell::Shell;
 
-use self::claim::claim;
-use self::outcome::FinalEvaluation;
+pub(crate) use self::alike::{check as check_alike, names};
+use self::group::Group;
 pub(crate) use self::plan::plan;
+use self::ready::{Claimed, Common};
+
+/// Watches nothing.
+pub(crate) fn unwatched(_: usize, _: &Event) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
+/// How runs are started, and who watches them.
+pub(crate) struct Terms<'a> {
+    pub(crate) on_difference: OnDifference,
+    /// Sees every event of a run, given by its number; one that it breaks off stops after the step, its state saved.
+    pub(crate) watch: &'a mut (dyn FnMut(usize, &Event) -> ControlFlow<()> + 'a),
+}
 
 /// Loads the base model, and says so.
 ///
@@ -36,11 +54,7 @@ pub(crate) fn load(
     on: &OpenDevice,
     shell: &Shell,
 ) -> anyhow::Result<(CausalLm, Option<Checkpoint>)> {
-    if opened.recipe.eval.bf16_full_eval && !on.is_cpu() {
-        let complaint =
-            Complaint::usage(format!("eval.bf16_full_eval is only supported on the CPU, not on {}", on.name));
-        return Err(complaint.hint("write model.dtype = \"bfloat16\" instead").into());
-    }
+    check_precision(opened.recipe, on)?;
     let begin = env::now();
     let loaded = opened.base.load(shell.hub(), opened.recipe.train.seed, on)?;
     let (name, took) = (opened.base.named().name, duration(env::now() - begin));
@@ -48,99 +62,55 @@ pub(crate) fn load(
     Ok(loaded)
 }
 
-/// Trains what the recipe says.
-///
-/// # Errors
-/// Whatever keeps it from coming to an end.
-pub(crate) fn train(
-    recipe: &Recipe,
-    on_difference: OnDifference,
-    shell: &Shell,
-    interrupt: &Interrupt,
-) -> anyhow::Result<Exit> {
-    let resume = recipe.save.resume_from_checkpoint.is_some();
-    let run = claim(recipe, shell)?;
-    let prepared = PreparedTraining::new(recipe, &PreparedTraining::measured(recipe), shell.hub())?;
-    prepared.tell(&shell.printer);
-    let mut made_of = record::prepared(&prepared);
-    let on = device::open(&recipe.model.device, recipe.model.dtype)?;
-    let (mut model, checkpoint) = load(&prepared.opened, &on, shell)?;
-    make_trainable(&mut model, recipe)?;
-    if let (Some(folder), Some(lora)) = (&recipe.lora.init_from, model.lora()) {
-        let (folder, layers, r, alpha) = (folder.display(), model.adapted().len(), lora.r, lora.lora_alpha);
-        shell
-            .printer
-            .say(format_args!("starts from {folder}: {layers} layers, r = {r}, lora_alpha = {alpha}"));
+fn check_precision(recipe: &Recipe, on: &OpenDevice) -> anyhow::Result<()> {
+    if recipe.eval.bf16_full_eval && !on.is_cpu() {
+        let complaint =
+            Complaint::usage(format!("eval.bf16_full_eval is only supported on the CPU, not on {}", on.name));
+        return Err(complaint.hint("write model.dtype = \"bfloat16\" instead").into());
     }
-    made_of.init_from = init_record(recipe)?;
-    made_of.model = record::model(&prepared.opened, checkpoint.as_ref())?;
-    made_of.device = Some(record::device(&on, recipe));
-    let mut log = begin(&prepared, &run, made_of, on_difference, shell)?;
-
-    let PreparedTraining { opened, train, measured, .. } = prepared;
-    let sets: Vec<EvalSet> = measured.into_iter().map(|split| opened.eval_set(split)).collect();
-    let terms = EvalContext { section: &recipe.eval, labels: &opened.labels, listener: &shell.printer };
-    let before = baseline(&model, &sets, &run, resume, terms)?;
-
-    let losses = losses(&model, &train.samples, &run, recipe, &shell.printer)?;
-    log.keep(&run, &[BASELINE, LOSSES], env::now())?;
-    let schedule = Ordered::new(recipe, &opened.labels).schedule(&train, losses.as_ref())?;
-    let valid = sets.iter().find(|set| set.split == SplitKind::Valid).map(|set| &set.validation);
-    let data = TrainData { train: &train.samples, schedule: &schedule, valid };
-    let companions = opened.companions()?;
-    let job = Job {
-        recipe,
-        run: &run,
-        base: opened.base.named(),
-        companions: &companions,
-        stop: interrupt.stop(),
-        save: interrupt.save(),
-        clock: &env::now,
-        labels: opened.labels.len(),
-    };
-    let mut view = TrainingView::new(&shell.printer);
-    let trained = interrupt.guard(|| emotrain_train::train(&job, model, data, &mut |event| view.show(event)));
-    view.finish();
-    let trained = trained?;
-
-    let folder = if recipe.train.method == TrainMethod::Lora { run.adapter() } else { run.model() };
-    log.end(trained.record(), env::peak_memory_mib());
-    log.write(&run, env::now())?;
-    if trained.end == End::Interrupted {
-        shell.printer.say(format_args!("stopped after step {}; the state is saved", trained.state.step));
-        return Ok(interrupt.exit());
-    }
-    if !sets.is_empty() {
-        let evaluation = FinalEvaluation { sets: &sets, before, context: terms, printer: &shell.printer };
-        evaluation.report(&trained.model, &run)?;
-    }
-    log.finish(&run, env::now())?;
-    let summary = outcome::what_is_there(recipe, &trained);
-    shell.printer.say(format_args!("{}: {summary}", folder.display()));
-    Ok(Exit::Done)
+    Ok(())
 }
 
-/// Compares the inputs of the run with those of its start, and records that it starts or resumes.
-fn begin(
-    prepared: &PreparedTraining<'_>,
-    run: &RunDir,
-    made_of: RunRecord,
-    on_difference: OnDifference,
+/// Trains what the recipes say, several of them together on one base, and returns how each ended: an error of one is not
+/// one of the others, and with several it has been printed. A run that the watch broke off ends as an interrupted one.
+///
+/// # Errors
+/// Recipes that cannot share a base; a base that cannot be loaded.
+pub(crate) fn train(
+    recipes: &[Recipe],
+    terms: Terms,
     shell: &Shell,
-) -> anyhow::Result<RunLog> {
-    let recipe = prepared.opened.recipe;
-    let resume = recipe.save.resume_from_checkpoint.is_some();
-    let (mut log, differences) = RunLog::take_up(made_of, run, resume, on_difference)?;
-    if !differences.is_empty() {
-        let listed = list_differences(&differences);
-        shell
-            .printer
-            .warn(format_args!("the run resumes with inputs that differ from those it started with{listed}"));
-    }
-    run.begin(recipe)?;
-    log.write(run, env::now())?;
-    for split in prepared.splits() {
-        split.found.iter().try_for_each(|found| found.keep(recipe, split.name))?;
-    }
-    Ok(log)
+    interrupt: &Interrupt,
+) -> anyhow::Result<Vec<anyhow::Result<Exit>>> {
+    let names = names(recipes);
+    check_alike(recipes, &names)?;
+    let mut group = Group::new(recipes, names, shell);
+    let claimed = group.each((0..recipes.len()).map(|number| (number, number)), |number, shell| {
+        let claimed = Claimed::new(&recipes[number], recipes.len() > 1, shell)?;
+        if claimed.is_none() {
+            let folder = recipes[number].train.output_dir.display();
+            shell.printer.say(format_args!("{folder}: is finished"));
+        }
+        Ok(claimed)
+    });
+    let Terms { on_difference, watch } = terms;
+    let claimed: Vec<(usize, Claimed)> =
+        claimed.into_iter().filter_map(|(number, claimed)| Some((number, claimed?))).collect();
+    let Some((_, first)) = claimed.first() else { return Ok(group.ends()) };
+
+    let opened = &first.prepared.opened;
+    let on = device::open(&opened.recipe.model.device, opened.recipe.model.dtype)?;
+    let (model, checkpoint) = load(opened, &on, shell)?;
+    let base = record::model(opened, checkpoint.as_ref())?;
+    let common = Common { on: &on, base: &base, on_difference };
+    // The last takes the model itself: what is trained whole is in memory once.
+    let mut models = vec![model; claimed.len()];
+    let claimed = claimed.into_iter().map(|(number, claimed)| (number, (claimed, models.pop())));
+    let ready = group.each(claimed, |(claimed, model), shell| {
+        check_precision(claimed.prepared.opened.recipe, &on)?;
+        let model = model.expect("as many models as runs");
+        claimed.ready(model, common, shell)
+    });
+    group.train(ready, watch, interrupt);
+    Ok(group.ends())
 }

@@ -22,9 +22,11 @@ const PACE: &str = "{msg} [{bar:30}] {human_pos}/{human_len} {per_sec} {eta}";
 const BYTES: &str = "{msg} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} {eta}";
 
 /// Writes results, messages and progress bars.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Printer {
     talk: Talk,
+    /// Whose words these are, where several speak: it stands before them.
+    name: Option<String>,
     /// Whether standard output takes colours.
     coloured: bool,
     /// Whether standard error does.
@@ -39,7 +41,30 @@ impl Printer {
         let [out, err] = [std::io::stdout().is_terminal(), std::io::stderr().is_terminal()];
         let colours = !env.no_color && !env.dumb;
         let moves = err && !env.dumb && !talk.quiet;
-        Self { talk, coloured: colours && out, painted: colours && err, moves }
+        Self { talk, name: None, coloured: colours && out, painted: colours && err, moves }
+    }
+
+    /// The same, with a name before all that it prints.
+    pub(crate) fn named(&self, name: &str) -> Self {
+        Self { name: Some(name.to_owned()), ..self.clone() }
+    }
+
+    /// The text with the name before it.
+    fn signed(&self, text: &str) -> String {
+        let text = printable(text);
+        match &self.name {
+            Some(name) if text.trim_start().contains('\n') => {
+                format!("{}:\n{}", printable(name), text.trim_start())
+            }
+            Some(name) => format!("{}: {text}", printable(name)),
+            None => text.into_owned(),
+        }
+    }
+
+    /// The same on one line, whatever follows.
+    fn after_name(&self, text: &str) -> String {
+        let name = self.name.iter().map(|name| format!("{}: ", printable(name)));
+        name.collect::<String>() + &printable(text)
     }
 
     /// Whether results may hold colours.
@@ -52,7 +77,7 @@ impl Printer {
     /// # Errors
     /// If it cannot be written, or its reader closed it.
     pub(crate) fn result(&self, text: impl Display) -> anyhow::Result<()> {
-        self.result_in_colours(printable(&text.to_string()))
+        self.result_in_colours(self.signed(&text.to_string()))
     }
 
     /// A result with colours; text from files has been made [`printable`].
@@ -74,25 +99,25 @@ impl Printer {
     /// Reports progress.
     pub(crate) fn say(&self, text: impl Display) {
         if !self.talk.quiet {
-            tell(printable(&text.to_string()));
+            tell(self.signed(&text.to_string()));
         }
     }
 
     /// A detail, printed with --verbose.
     pub(crate) fn detail(&self, text: impl Display) {
         if self.talk.verbose {
-            tell(printable(&text.to_string()));
+            tell(self.signed(&text.to_string()));
         }
     }
 
     /// A warning.
     pub(crate) fn warn(&self, text: impl Display) {
-        tell(format_args!("{} {}", self.painted("warning:", "33"), printable(&text.to_string())));
+        tell(format_args!("{} {}", self.painted("warning:", "33"), self.after_name(&text.to_string())));
     }
 
     /// An error with its cause and advice.
     pub(crate) fn error(&self, error: &anyhow::Error) {
-        tell(format_args!("{} {}", self.painted("error:", "31"), printable(&described(error))));
+        tell(format_args!("{} {}", self.painted("error:", "31"), self.after_name(&described(error))));
     }
 
     /// A progress bar over this many items, removed when done; nothing without a terminal.
@@ -156,7 +181,7 @@ pub(crate) struct Counter(ProgressBar);
 impl Counter {
     fn new(printer: &Printer, form: &str, what: &str, total: usize) -> Self {
         let bar = if printer.moves { ProgressBar::no_length() } else { ProgressBar::hidden() };
-        let counter = Self(bar.with_style(style(form)).with_message(what.to_owned()));
+        let counter = Self(bar.with_style(style(form)).with_message(printer.after_name(what)));
         counter.start(total);
         counter
     }

@@ -8,7 +8,7 @@ use crate::interrupt::Interrupt;
 use crate::printer::Printer;
 
 /// The program's surroundings.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Shell {
     pub(crate) env: Env,
     pub(crate) printer: Printer,
@@ -18,6 +18,11 @@ impl Shell {
     /// Where models come from that are not on disk.
     pub(crate) fn hub(&self) -> Hub<'_> {
         Hub::new(&self.env.hub, &self.printer)
+    }
+
+    /// The same, with a name before all that it says.
+    pub(crate) fn named(&self, name: &str) -> Self {
+        Self { env: self.env.clone(), printer: self.printer.named(name) }
     }
 
     /// What asking a language model takes.

@@ -7,7 +7,7 @@ use super::{Cache, Feed, Layers, wanted_rows};
 use crate::attention::Block;
 use crate::decoder::CausalLm;
 use crate::kernels::Rows;
-use crate::layer::{LayerRun, Pass};
+use crate::layer::{LayerRun, Pass, ShareRows};
 use crate::spec::AttentionSpec;
 
 /// Tokens by which a cache grows.
@@ -29,14 +29,15 @@ pub(super) fn forward(model: &CausalLm, feeds: &mut [Feed]) -> Vec<f32> {
         .flat_map(|(feed, &past)| past..past + feed.ids.len())
         .map(|position| u32::try_from(position).expect("positions fit u32"))
         .collect();
-    let pass = Pass { blocks: Vec::new(), rotations: model.rotations(&positions), rows: None, dropout: None };
+    let shares = vec![ShareRows::all(positions.len())];
+    let pass = Pass { blocks: Vec::new(), rotations: model.rotations(&positions), rows: None, shares };
     let (mut x, _) = model.embedded(feeds.iter().flat_map(|feed| feed.ids).copied());
     for (number, layer) in model.layers.iter().enumerate() {
-        let run = LayerRun { pass: &pass, adapter: model.layer_adapter(number), input: false };
+        let run = LayerRun { pass: &pass, adapters: vec![model.layer_adapter(number)], input: false };
         let mut caches = LayerCaches { number, feeds, pasts: &pasts };
         let mut attend =
             |q: &Tensor<2>, kv: &Tensor<2>| (caches.attend(layer.spec.attention, q, kv), Vec::new());
-        x = layer.forward_with(x, run, &mut attend).0;
+        x = layer.forward_with(x, &run, &mut attend).0;
     }
     if wanted.is_empty() {
         return Vec::new();

@@ -7,14 +7,18 @@ use super::Form;
 use super::host::{read, restore, slice, tensor, write};
 use crate::batch::Target;
 
-/// The negative log-likelihood of each target, and the gradient of `factor` times their sum.
+/// The negative log-likelihood of each target, and the gradient of their sum, each times its row's factor.
 ///
 /// # Shapes
-/// `logits` `[M, V]`; targets whose `row` counts in it → `[targets]` in f32, and `[M, V]`.
-pub(crate) fn cross_entropy(logits: Tensor<2>, targets: &[Target], factor: f64) -> (Tensor<1>, Tensor<2>) {
+/// `logits` `[M, V]`; targets whose `row` counts in it; `M` factors → `[targets]` in f32, and `[M, V]`.
+pub(crate) fn cross_entropy(
+    logits: Tensor<2>,
+    targets: &[Target],
+    factors: &[f32],
+) -> (Tensor<1>, Tensor<2>) {
     match Form::of(&logits) {
-        Form::Host => in_memory(logits, targets, factor),
-        Form::Fused | Form::Tensor => in_tensors(logits, targets, factor),
+        Form::Host => in_memory(logits, targets, factors),
+        Form::Fused | Form::Tensor => in_tensors(logits, targets, factors),
     }
 }
 
@@ -41,26 +45,25 @@ pub(crate) fn target_log_probabilities(logits: Tensor<2>, targets: &[Target]) ->
 }
 
 /// The form for the CPU in f32.
-fn in_memory(logits: Tensor<2>, targets: &[Target], factor: f64) -> (Tensor<1>, Tensor<2>) {
+fn in_memory(logits: Tensor<2>, targets: &[Target], factors: &[f32]) -> (Tensor<1>, Tensor<2>) {
     let [rows, width] = logits.dims();
     let mut logits = write(logits);
     let log_sums = log_sum_exp_rows(logits.storage(), width);
     let values: &[f32] = logits.storage();
     let loss = |target: &Target| log_sums[target.row] - values[target.row * width + target.id as usize];
     let losses = tensor(targets.iter().map(loss).collect(), [targets.len()]);
-    #[expect(clippy::cast_possible_truncation, reason = "the gradient is in f32")]
-    let factor = factor as f32;
-    let factors: Vec<f32> = counts(rows, targets).into_iter().map(|count| count * factor).collect();
+    let scales: Vec<f32> =
+        counts(rows, targets).into_iter().zip(factors).map(|(n, factor)| n * factor).collect();
     let grad: &mut [f32] = logits.storage_mut();
-    softmax_rows(grad, width, &log_sums, &factors);
+    softmax_rows(grad, width, &log_sums, &scales);
     for target in targets {
-        grad[target.row * width + target.id as usize] -= factor;
+        grad[target.row * width + target.id as usize] -= factors[target.row];
     }
     (losses, restore(logits))
 }
 
 /// The form in tensor operations.
-fn in_tensors(logits: Tensor<2>, targets: &[Target], factor: f64) -> (Tensor<1>, Tensor<2>) {
+fn in_tensors(logits: Tensor<2>, targets: &[Target], factors: &[f32]) -> (Tensor<1>, Tensor<2>) {
     let ([rows, vocabulary], dtype) = (logits.dims(), logits.dtype());
     let device = logits.device();
     let log_probs = activation::log_softmax(logits.cast(DType::F32), 1);
@@ -69,8 +72,9 @@ fn in_tensors(logits: Tensor<2>, targets: &[Target], factor: f64) -> (Tensor<1>,
     let ones = Tensor::<1>::ones([targets.len()], (&device, DType::F32)).neg();
     let grad = (log_probs.clone().exp() * counts).reshape([rows * vocabulary]);
     let index = flat_index(&log_probs, targets);
-    let grad = grad.select_assign(0, index, ones, IndexingUpdateOp::Add) * factor;
-    (losses, grad.reshape([rows, vocabulary]).cast(dtype))
+    let grad = grad.select_assign(0, index, ones, IndexingUpdateOp::Add).reshape([rows, vocabulary]);
+    let factors = Tensor::from_data(TensorData::new(factors.to_vec(), [rows, 1]), (&device, DType::F32));
+    (losses, (grad * factors).cast(dtype))
 }
 
 /// The number of each target's row and column.

@@ -22,24 +22,25 @@ pub(crate) fn add(to: Tensor<2>, from: &Tensor<2>) -> Tensor<2> {
     }
 }
 
-/// Adds `delta` to the columns of `to` that begin at `start`.
+/// Adds `delta` to the block of `to` that begins at this row and column.
 ///
 /// # Shapes
-/// `to` `[N, W]`, `delta` `[N, w]` with `start + w <= W`.
-pub(crate) fn add_columns(to: Tensor<2>, delta: Tensor<2>, start: usize) -> Tensor<2> {
-    let ([rows, width], [_, count]) = (to.dims(), delta.dims());
-    if count == width {
+/// `to` `[N, W]`, `delta` `[n, w]` with `row + n <= N` and `column + w <= W`.
+pub(crate) fn add_block(to: Tensor<2>, delta: Tensor<2>, [row, column]: [usize; 2]) -> Tensor<2> {
+    let ([rows, width], [height, count]) = (to.dims(), delta.dims());
+    if count == width && height == rows {
         return add(to, &delta);
     }
-    let columns = start..start + count;
+    let columns = column..column + count;
     match Form::of(&to) {
         Form::Host => {
             let (mut to, delta) = (write(to), read(delta));
-            emotrain_kernels::add_columns(to.storage_mut(), width, slice(&delta), &columns);
+            let block = &mut to.storage_mut()[row * width..(row + height) * width];
+            emotrain_kernels::add_columns(block, width, slice(&delta), &columns);
             restore(to)
         }
         Form::Fused | Form::Tensor => {
-            let place = [0..rows, columns];
+            let place = [row..row + height, columns];
             let sum = to.clone().slice(place.clone()) + delta;
             to.slice_assign(place, sum)
         }

@@ -96,8 +96,9 @@ fn head_norm_has_one_meaning_and_leaves_the_other_heads() {
 fn cross_entropy_has_one_meaning() {
     let logits = draw(1, [ROWS, 300]);
     let targets = [(0, 299), (2, 7), (2, 8), (4, 0), (4, 0)].map(|(row, id)| Target { row, id });
-    let (losses, grad) = cross_entropy(logits.clone(), &targets, 0.25);
-    let (wide_losses, wide_grad) = cross_entropy(wide(&logits), &targets, 0.25);
+    let factors: [f32; ROWS] = std::array::from_fn(|row| 0.25 + 0.5 * row as f32);
+    let (losses, grad) = cross_entropy(logits.clone(), &targets, &factors);
+    let (wide_losses, wide_grad) = cross_entropy(wide(&logits), &targets, &factors);
     assert_close(losses.clone(), wide_losses, 2e-6);
     assert_close(grad.clone(), wide_grad, 1e-6);
     assert_close(grad.clone().narrow(0, 1, 1), Tensor::zeros([1, 300], (&Device::flex(), DType::F32)), 0.0);
@@ -106,11 +107,11 @@ fn cross_entropy_has_one_meaning() {
     assert_eq!(log_probabilities, negative.iter().map(|loss| -loss).collect::<Vec<_>>());
     assert_gradient(
         &logits,
-        |x| cross_entropy(x, &targets, 1.0).0.reshape([targets.len(), 1]),
+        |x| cross_entropy(x, &targets, &[1.0; ROWS]).0.reshape([targets.len(), 1]),
         |grad| {
             let each: Vec<f32> = grad.into_data().convert::<f32>().try_into_vec().unwrap();
             let parts = targets.iter().zip(each).map(|(target, weight)| {
-                cross_entropy(logits.clone(), std::slice::from_ref(target), f64::from(weight)).1
+                cross_entropy(logits.clone(), std::slice::from_ref(target), &[weight; ROWS]).1
             });
             parts.reduce(|sum, part| sum + part).unwrap()
         },
@@ -253,16 +254,21 @@ fn dropout_drops_its_share_scales_the_rest_and_repeats() {
 }
 
 #[test]
-fn columns_are_added_in_place_and_in_views() {
+fn blocks_are_added_in_place_and_in_views() {
     let (to, delta) = (draw(10, [ROWS, 12]), draw(11, [ROWS, 4]));
-    let sum = add_columns(to.clone(), delta.clone(), 3);
-    assert_close(sum, add_columns(wide(&to), wide(&delta), 3), 1e-6);
+    let sum = add_block(to.clone(), delta.clone(), [0, 3]);
+    assert_close(sum, add_block(wide(&to), wide(&delta), [0, 3]), 1e-6);
     let view = to.clone().narrow(0, 1, 3);
     assert_close(
-        add_columns(view.clone(), delta.clone().narrow(0, 0, 3), 8),
-        add_columns(wide(&view), wide(&delta).narrow(0, 0, 3), 8),
+        add_block(view.clone(), delta.clone().narrow(0, 0, 3), [0, 8]),
+        add_block(wide(&view), wide(&delta).narrow(0, 0, 3), [0, 8]),
         1e-6,
     );
+    let (rows, whole) = (delta.narrow(0, 0, 2), draw(12, [2, 12]));
+    for (delta, place) in [(rows, [1, 5]), (whole, [2, 0])] {
+        let sum = add_block(to.clone(), delta.clone(), place);
+        assert_close(sum, add_block(wide(&to), wide(&delta), place), 1e-6);
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use emotrain_base::random::{Key, normal};
+use emotrain_recipe::LoraInit;
 
 use super::*;
 use crate::batch::{Batch, Sequence};
@@ -10,7 +11,9 @@ use crate::config::Architecture;
 use crate::decoder::CausalLm;
 use crate::engine::{Cache, Engine, Feed, Precision};
 use crate::gradients::Gradients;
-use crate::pass::PassOptions;
+use crate::layer::Layer;
+use crate::lora::LoraConfig;
+use crate::pass::{PassOptions, Share, forward_backward};
 
 fn config() -> ModelConfig {
     ModelConfig {
@@ -164,5 +167,126 @@ fn the_backward_of_every_field_is_that_of_its_forward() {
         }
         let numeric = (run(&moved[0]).0 - run(&moved[1]).0) / 2e-4;
         assert!((numeric - slope).abs() < 5e-3 * slope.abs().max(1.0), "{name}: {numeric}, not {slope}");
+    }
+}
+
+/// The same model, not trained.
+fn frozen(mut model: CausalLm) -> CausalLm {
+    model.trained = false;
+    model.norm.trained = false;
+    for layer in &mut model.layers {
+        let Layer { input_norm, q, kv, head_norms, o, post_norm, gate_up, down, output_norms, .. } = layer;
+        let heads = head_norms.iter_mut().flat_map(|norms| [&mut norms.q, &mut norms.k]);
+        let outputs = output_norms.iter_mut();
+        let outputs = outputs.flat_map(|norms| [&mut norms.attention, &mut norms.feed_forward]);
+        for norm in [input_norm, post_norm].into_iter().chain(heads).chain(outputs) {
+            norm.trained = false;
+        }
+        q.iter_mut().chain([kv, o, gate_up, down]).for_each(|linear| linear.trained = false);
+    }
+    model
+}
+
+/// One adapter on a base that is frozen, with numbers in both of its halves.
+fn adapted(base: &CausalLm, number: usize) -> CausalLm {
+    let mut model = base.clone();
+    let lora = LoraConfig {
+        r: 3,
+        lora_alpha: 6.0,
+        lora_dropout: [0.0, 0.3, 0.1, 0.0][number % 4],
+        target_modules: None,
+        use_rslora: false,
+        init: LoraInit::Kaiming,
+    };
+    model.add_lora(&lora, number as u64).unwrap();
+    for (at, (_, parameter)) in model.parameters().into_iter().enumerate() {
+        *parameter = parameter.clone() + draw(1000 * (number + 1) + at, parameter.dims(), 0.1);
+    }
+    model
+}
+
+/// What a training takes from a pass: its losses and gradients.
+type Taken = (Vec<f32>, Vec<(String, Vec<f32>)>);
+
+fn taken(losses: Tensor<1>, gradients: &Gradients) -> Taken {
+    let numbers = |x: &Tensor<2>| x.clone().cast(DType::F32).try_into_vec_as::<f32>().unwrap();
+    let gradients = gradients.names().map(|name| (name.to_owned(), numbers(gradients.get(name).unwrap())));
+    (losses.cast(DType::F32).try_into_vec_as().unwrap(), gradients.collect())
+}
+
+/// Four micro-batches: of many rows, with noise, of a single target, of more targets than the head takes at once.
+fn micro_batches() -> Vec<(Batch, PassOptions)> {
+    let lengths: [&[(usize, usize)]; 4] =
+        [&[(40, 30), (1, 0), (17, 2)], &[(9, 3), (60, 0)], &[(12, 11)], &[(200, 1), (90, 5)]];
+    let batch = |number: usize, lengths: &[(usize, usize)]| {
+        let ids: Vec<Vec<u32>> = lengths.iter().map(|&(length, _)| ids(length, number + length)).collect();
+        let sequences = ids.iter().zip(lengths);
+        let sequences = sequences.map(|(ids, &(_, supervised_from))| Sequence { ids, supervised_from });
+        let options = PassOptions {
+            factor: 1.0 / (number as f64 + 3.0),
+            random: Key::new(number as u64),
+            neftune_noise_alpha: [0.0, 5.0][number % 2],
+            gradient_checkpointing: false,
+        };
+        (Batch::sequences(&sequences.collect::<Vec<_>>()), options)
+    };
+    lengths.into_iter().enumerate().map(|(number, lengths)| batch(number, lengths)).collect()
+}
+
+/// Passes of each micro-batch alone, and of all together, with these models.
+fn alone_and_together(models: &[CausalLm], checkpointing: bool) -> [Vec<Taken>; 2] {
+    let batches = micro_batches();
+    let shared = models.iter().zip(&batches).map(|(model, (batch, options))| {
+        let options = PassOptions { gradient_checkpointing: checkpointing, ..*options };
+        (model, batch, options)
+    });
+    let alone = shared.clone().map(|(model, batch, options)| {
+        let mut gradients = Gradients::default();
+        let losses = model.forward_backward(batch, options, &mut gradients);
+        taken(losses, &gradients)
+    });
+    let alone = alone.collect();
+    let mut gradients: Vec<Gradients> = models.iter().map(|_| Gradients::default()).collect();
+    let shares = shared.zip(&mut gradients);
+    let shares =
+        shares.map(|((model, batch, options), gradients)| Share { model, batch, options, gradients });
+    let losses = forward_backward(shares.collect());
+    [alone, losses.into_iter().zip(&gradients).map(|(losses, gradients)| taken(losses, gradients)).collect()]
+}
+
+#[test]
+fn trainings_that_share_a_pass_get_what_they_get_alone() {
+    for (name, spec) in specs() {
+        for dtype in [DType::F32, DType::F64] {
+            let base = frozen(model(&spec, dtype));
+            let models: Vec<CausalLm> = (0..4).map(|number| adapted(&base, number)).collect();
+            let [alone, together] = alone_and_together(&models, name == "all");
+            for (number, (alone, together)) in alone.iter().zip(&together).enumerate() {
+                if dtype == DType::F32 {
+                    assert!(alone == together, "{name}: share {number}");
+                    continue;
+                }
+                assert!(furthest(&together.0, &alone.0) < 1e-5, "{name}: share {number} in tensors");
+                for ((path, one), (_, other)) in alone.1.iter().zip(&together.1) {
+                    // Masks of tensor operations are drawn on the device.
+                    assert!(furthest(other, one) < 1e-4, "{name}: share {number}, {path} in tensors");
+                }
+            }
+        }
+    }
+}
+
+/// What is not a number stays with the training that it belongs to.
+#[test]
+fn a_training_that_fails_leaves_the_others_of_its_pass_as_they_are() {
+    let base = CausalLm::random(&config(), &Device::flex(), DType::F32, 3);
+    let mut models: Vec<CausalLm> = (0..4).map(|number| adapted(&base, number)).collect();
+    for (_, parameter) in models[1].parameters() {
+        *parameter = parameter.clone() * f32::NAN;
+    }
+    let [alone, together] = alone_and_together(&models, false);
+    assert!(together[1].0.iter().all(|loss| loss.is_nan()));
+    for number in [0, 2, 3] {
+        assert!(alone[number] == together[number], "share {number}");
     }
 }

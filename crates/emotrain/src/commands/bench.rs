@@ -14,7 +14,7 @@ use emotrain_hub::Base;
 use emotrain_model::device::{self, OpenDevice, Profile};
 use emotrain_model::{Batch, CausalLm, ModelConfig, Sequence};
 use emotrain_recipe::{Recipe, TrainMethod};
-use emotrain_train::{AdamWOptimizer, StepAt, make_trainable};
+use emotrain_train::{AdamWOptimizer, StepAt, Turn, make_trainable};
 
 use self::product::tflops;
 use self::report::{Measured, Report};
@@ -141,7 +141,8 @@ impl Steps<'_> {
         let ids = random_ids(recipe, self.model.config(), number, tokens)?;
         let batch = Batch::sequences(&[Sequence { ids: &ids, supervised_from: tokens - completion }]);
         let at = StepAt { number, learning_rate: recipe.train.learning_rate };
-        emotrain_train::step(&recipe.train, self.model, self.optimizer, &[batch], at)?;
+        let (section, model, optimizer) = (&recipe.train, &mut *self.model, &mut *self.optimizer);
+        emotrain_train::step(Turn { section, model, optimizer, batches: &[batch], at })?;
         Ok(())
     }
 

@@ -1,7 +1,9 @@
 //! The folder of a run, before anything is written to it.
 
-use emotrain_recipe::{Recipe, ResumeFrom};
-use emotrain_runs::{RunDir, RunRecord};
+use emotrain_base::verify;
+use emotrain_prepare::PreparedTraining;
+use emotrain_recipe::{Recipe, ResumeFrom, TrainMethod};
+use emotrain_runs::{RunDir, RunRecord, RunReport, step_number};
 
 use crate::shell::Shell;
 
@@ -29,4 +31,22 @@ pub(super) fn claim(recipe: &Recipe, shell: &Shell) -> anyhow::Result<RunDir> {
         }
     }
     Ok(run)
+}
+
+/// Whether a run that is to be resumed from its latest step is done: its record says so, and nothing of it is missing.
+pub(super) fn is_finished(run: &RunDir, recipe: &Recipe) -> anyhow::Result<bool> {
+    let path = run.path().join(RunRecord::FILE);
+    if recipe.save.resume_from_checkpoint != Some(ResumeFrom::Latest) || !path.exists() {
+        return Ok(false);
+    }
+    let record = RunRecord::read(&path)?;
+    let steps = record.training.filter(|_| record.finished_unix_s.is_some()).map(|training| training.steps);
+    let saved = run.latest_step()?.and_then(|path| step_number(&path));
+    let measured = PreparedTraining::measured(recipe).is_empty() || run.path().join(RunReport::FILE).exists();
+    Ok(steps.is_some() && steps == saved && measured && verify(&result_folder(run, recipe)).is_ok())
+}
+
+/// The folder of what was trained.
+pub(super) fn result_folder(run: &RunDir, recipe: &Recipe) -> std::path::PathBuf {
+    if recipe.train.method == TrainMethod::Lora { run.adapter() } else { run.model() }
 }

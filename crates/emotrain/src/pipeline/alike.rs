@@ -1,0 +1,79 @@
+//! Recipes that train in one process, on one base: what they must have in common, and what they are called.
+
+use emotrain_base::{Complaint, Problems};
+use emotrain_recipe::{ModelInit, Recipe, TrainMethod};
+use serde_json::{Map, Value, json};
+
+/// What each recipe is called: its name, or what tells it from one of the same name.
+pub(crate) fn names(recipes: &[Recipe]) -> Vec<String> {
+    let folder = |recipe: &Recipe| recipe.train.output_dir.display().to_string();
+    let last = |recipe: &Recipe| {
+        let name = recipe.train.output_dir.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    };
+    let named = |name: &dyn Fn(&Recipe) -> String| recipes.iter().map(name).collect::<Vec<_>>();
+    let ways = [named(&|recipe| recipe.name().to_owned()), named(&last), named(&folder)];
+    ways.into_iter().find(|names| are_distinct(names)).unwrap_or_else(|| named(&folder))
+}
+
+fn are_distinct(names: &[String]) -> bool {
+    names.iter().enumerate().all(|(at, name)| !names[..at].contains(name))
+}
+
+/// Refuses recipes that cannot share a base; one recipe can be any.
+///
+/// # Errors
+/// Everything in which they differ and must not, with two recipes and the key.
+pub(crate) fn check(recipes: &[Recipe], names: &[String]) -> anyhow::Result<()> {
+    let mut problems = Problems::default();
+    let Some((first, others)) = recipes.split_first().filter(|(_, others)| !others.is_empty()) else {
+        return Ok(());
+    };
+    if let Some(at) = recipes.iter().position(|recipe| recipe.train.method == TrainMethod::Full) {
+        let (name, other) = (&names[at], &names[usize::from(at == 0)]);
+        let method = TrainMethod::Full;
+        let message =
+            format!("{name} and {other} cannot train together: {name} has train.method = \"{method}\"");
+        problems
+            .add(Complaint::usage(message).hint("a base that is trained belongs to one run: train it alone"));
+    }
+    let expected = shared(first);
+    for (recipe, name) in others.iter().zip(&names[1..]) {
+        for ((key, one), (_, other)) in
+            expected.iter().zip(&shared(recipe)).filter(|(one, other)| one != other)
+        {
+            let message = format!(
+                "{} and {name} cannot train together: {key} is {one} in {} and {other} in {name}",
+                names[0], names[0]
+            );
+            problems.add(Complaint::usage(message).hint("give both the same, or train one after the other"));
+        }
+    }
+    for (at, recipe) in recipes.iter().enumerate() {
+        let folder = &recipe.train.output_dir;
+        if let Some(before) = recipes[..at].iter().position(|other| other.train.output_dir == *folder) {
+            let message = format!(
+                "{} and {} cannot train together: both have train.output_dir = {folder:?}",
+                names[before], names[at]
+            );
+            problems.add(Complaint::usage(message).hint("give each a folder of its own"));
+        }
+    }
+    Ok(problems.finish()?)
+}
+
+/// The keys that recipes of one base have in common, with their values.
+fn shared(recipe: &Recipe) -> Map<String, Value> {
+    let Recipe { model, lora, train, .. } = recipe;
+    let mut keys = Map::new();
+    if let Value::Object(section) = json!(model) {
+        keys.extend(section.into_iter().map(|(key, value)| (format!("model.{key}"), value)));
+    }
+    keys.insert("lora.r".to_owned(), json!(lora.r));
+    keys.insert("lora.target_modules".to_owned(), json!(lora.target_modules));
+    keys.insert("train.gradient_checkpointing".to_owned(), json!(train.gradient_checkpointing));
+    // The seed draws the weights of a random base.
+    let seed = (model.init == ModelInit::Random).then_some(train.seed);
+    keys.insert("train.seed".to_owned(), json!(seed));
+    keys
+}
