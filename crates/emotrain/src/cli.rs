@@ -110,7 +110,7 @@ pub(crate) enum Command {
     Eval(EvalArgs),
     /// Compare runs by their predictions: differences with intervals, p-values, what is detectable
     Compare(CompareArgs),
-    /// Write what there is to see of a run as one HTML file: curves, scores, errors, data, provenance
+    /// Write what there is to see of a run or a sweep as one HTML file
     Report(ReportArgs),
     /// Label the utterances of dialogues; writes JSON lines
     Predict(PredictArgs),

@@ -14,19 +14,23 @@ curves, confusion matrix, F1 of each label, scores by difficulty, emotion shift,
 retrieved demonstrations, calibration, the most confident errors with what the model saw, data and
 leakage, the recipe against the defaults or another run, provenance.
 
+Of a sweep: the board, a plot for each axis, significance against the first recipe, the runs that have no
+score. The report of a run that is in its folder as report.html is linked.
+
 Dialogues, prompts and demonstrations are read from the run's data files. Where these have moved or
 changed, the report says so and shows the rest.
 
 Examples:
   emotrain report checkpoints/quickstart
   emotrain report checkpoints/b --against checkpoints/a --out b.html
-  emotrain report checkpoints/b --split valid --errors 50"
+  emotrain report checkpoints/b --split valid --errors 50
+  emotrain report checkpoints/curriculum"
 )]
 pub(crate) struct ReportArgs {
-    /// The run directory of a finished training
-    #[arg(value_name = "RUN")]
+    /// The run directory of a finished training, or the folder or file of a sweep
+    #[arg(value_name = "RUN|SWEEP")]
     pub(crate) run: PathBuf,
-    /// The file to write; by default report.html in the run directory
+    /// The file to write; by default report.html in the folder of the run or sweep
     #[arg(long, short, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
     /// The split whose predictions are shown; by default test if it was scored, else valid

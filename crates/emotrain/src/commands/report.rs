@@ -1,14 +1,16 @@
-//! `emotrain report`: what there is to see of a run, as one HTML file.
+//! `emotrain report`: what there is to see of a run or of a sweep, as one HTML file.
 
 mod files;
 mod prompts;
+mod sweep;
 
 use std::path::Path;
 
 use emotrain_base::{Complaint, limits, write_atomic};
 use emotrain_data::SplitKind;
-use emotrain_report::{Against, RunFacts, confident_errors, run_page};
+use emotrain_report::{Against, RunFacts, confident_errors, run_page, sweep_page};
 use emotrain_runs::StoredRun;
+use emotrain_sweep::SweepDir;
 
 use self::files::DataFiles;
 use self::prompts::Recalled;
@@ -21,12 +23,23 @@ use crate::shell::Shell;
 /// # Errors
 /// A folder that has no run or no scores; damaged files; a report that cannot be written.
 pub(crate) fn run(args: &ReportArgs, shell: &Shell) -> anyhow::Result<Exit> {
-    let facts = gathered(args, shell)?;
-    for reason in &facts.missing {
+    let is_sweep = sweep::is_sweep(&args.run);
+    let folder = if is_sweep { SweepDir::find(&args.run)?.path().to_owned() } else { args.run.clone() };
+    let out = args.out.clone().unwrap_or_else(|| folder.join(sweep::REPORT));
+    let (page, missing) = if is_sweep {
+        if args.against.is_some() {
+            let complaint = Complaint::usage("--against compares runs, and this is a sweep");
+            return Err(complaint.hint("a sweep's report compares its recipes with the first").into());
+        }
+        let facts = sweep::gathered(args, &out)?;
+        (sweep_page(&facts)?, facts.missing)
+    } else {
+        let facts = gathered(args, shell)?;
+        (run_page(&facts)?, facts.missing)
+    };
+    for reason in &missing {
         shell.printer.warn(reason);
     }
-    let page = run_page(&facts)?;
-    let out = args.out.clone().unwrap_or_else(|| args.run.join("report.html"));
     write_atomic(&out, page.as_bytes())?;
     shell.printer.say(format_args!("the report is in {}", out.display()));
     Ok(Exit::Done)
