@@ -49,7 +49,7 @@ TEXTS = [
     "<script>document.title='run'</script><img src=x onerror=alert(1)>",
     "]]></style></svg><h1>another heading</h1>",
     "\u202eright to left, \u0645\u0631\u062d\u0628\u0627 {{ 7 * 7 }} {% raw %}",
-    "w" * 900,
+    "w" * 400,
     "a line\nand a \"quoted\" one 'here' & there",
     "plain",
 ]
@@ -107,7 +107,7 @@ def hostile(folder):
     lines = [f"{name} = {json.dumps(value)}" for name, value in data.items()]
     labels = ["label_set = \"custom\"", f"labels = {json.dumps(LABELS)}"]
     model = f"model_name_or_path = {json.dumps(str(ROOT / 'checkpoints/nano'))}"
-    settings = ["max_seq_length = 1800", "max_steps = 6", "per_device_train_batch_size = 4"]
+    settings = ["max_seq_length = 1000", "max_steps = 6", "per_device_train_batch_size = 4"]
     parts = [
         ("model", [model, "device = \"cpu\""]),
         ("data", [*lines, *labels]),
