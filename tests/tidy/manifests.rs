@@ -28,6 +28,11 @@ const EDGES: [(&str, u8, &[&str]); 19] = [
         &["emotrain-retrieval", "emotrain-prompt", "emotrain-model", "emotrain-recipe", "emotrain-base"],
     ),
     (
+        "emotrain-sweep",
+        5,
+        &["emotrain-runs", "emotrain-eval", "emotrain-data", "emotrain-recipe", "emotrain-base"],
+    ),
+    (
         "emotrain-train",
         5,
         &[
@@ -41,7 +46,11 @@ const EDGES: [(&str, u8, &[&str]); 19] = [
             "emotrain-base",
         ],
     ),
-    ("emotrain-sweep", 5, &["emotrain-runs", "emotrain-eval", "emotrain-data", "emotrain-recipe", "emotrain-base"]),
+    (
+        "emotrain-sweep",
+        5,
+        &["emotrain-runs", "emotrain-eval", "emotrain-data", "emotrain-recipe", "emotrain-base"],
+    ),
     (
         "emotrain-report",
         6,

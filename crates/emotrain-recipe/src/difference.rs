@@ -78,7 +78,11 @@ fn flat(table: &Table) -> BTreeMap<String, String> {
                     add(&mut all, &format!("{section}.{name}"), source);
                 }
             }
-            _ => {}
+            Value::String(_)
+            | Value::Integer(_)
+            | Value::Float(_)
+            | Value::Boolean(_)
+            | Value::Datetime(_) => {}
         }
     }
     all

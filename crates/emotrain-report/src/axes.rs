@@ -15,7 +15,7 @@ use crate::plot::{
     Area, Caption, FAINT, GRID, INK, LINE, Mark, SERIES, drawing, failed, marked, padded, text_style, tick,
 };
 use crate::sweep_page::{SweepFacts, between, range};
-use crate::text::{count, percent};
+use crate::text::{capital, count, percent};
 
 /// An axis with more values than this, all numbers, is drawn as a cloud of points.
 const MOST_ROWS: usize = 10;
@@ -81,9 +81,10 @@ fn written(value: &Value) -> String {
 impl Axis<'_> {
     fn figure(&self, facts: &SweepFacts, id: &str) -> Result<Figure, ReportError> {
         let board = &facts.board;
+        let score = capital(&board.score.to_string());
         let mean = format!("#mean {}", board.score);
         let columns = ["Value", "#runs", mean.as_str(), "#sd", "95 % t interval"];
-        let mut table = DataTable::new(format!("{} by {}, in percent", board.score, self.key), &columns);
+        let mut table = DataTable::new(format!("{score} by {}, in percent", self.key), &columns);
         let mut rows = Vec::new();
         for (value, scores) in self.values.iter().filter(|(_, scores)| !scores.is_empty()) {
             let summary = SeedSummary::of(scores, Bootstrap { samples: 1, level: 0.95, seed: 0 })?;
@@ -99,7 +100,7 @@ impl Axis<'_> {
                 points: scores.iter().map(|score| 100.0 * score).collect(),
             });
         }
-        let title = format!("{} by {}", board.score, self.key);
+        let title = format!("{score} by {}", self.key);
         let axis = format!("{} in percent", board.score);
         let cloud = self.numbers.as_ref().filter(|_| self.values.len() > MOST_ROWS);
         let description = match cloud {

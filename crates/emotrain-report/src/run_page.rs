@@ -29,7 +29,8 @@ pub fn run_page(facts: &RunFacts) -> Result<String, ReportError> {
     let answers = Answers::of(&facts.predictions, &names)?;
     if answers.confusion() != report.confusion {
         let file = facts.run.predictions_file(facts.split);
-        let message = format!("{}: its answers are not those that report.json has the scores of", file.display());
+        let message =
+            format!("{}: its answers are not those that report.json has the scores of", file.display());
         return Err(Complaint::input(message).hint("use undamaged copies of both").into());
     }
     let intervals = answers.scores()?;

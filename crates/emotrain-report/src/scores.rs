@@ -5,7 +5,7 @@ use emotrain_runs::EvalResult;
 
 use crate::answers::ends;
 use crate::block::{Block, DataTable, Section, Tile};
-use crate::text::{count, percent};
+use crate::text::{capital, count, percent};
 
 /// The section.
 pub(crate) fn section(
@@ -75,7 +75,5 @@ fn remarks(report: &EvalReport) -> Vec<String> {
 
 /// Text of a terminal as a sentence.
 fn sentence(text: &str) -> String {
-    let mut letters = text.chars();
-    let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
-    format!("{first}{}.", letters.as_str())
+    format!("{}.", capital(text))
 }

@@ -4,16 +4,23 @@ use emotrain_eval::{Comparison, RunComparison};
 
 use crate::block::{Block, DataTable, Section};
 use crate::sweep_page::between;
-use crate::text::{count, percent};
+use crate::text::{capital, count, percent};
 
 /// The section.
 pub(crate) fn section(comparison: &RunComparison) -> Section {
     let columns = [
-        "Recipe", "#pairs of runs", "#difference", "95 % interval over dialogues", "#p", "#p, Holm", "#p over seeds",
+        "Recipe",
+        "#pairs of runs",
+        "#difference",
+        "95 % interval over dialogues",
+        "#p",
+        "#p, Holm",
+        "#p over seeds",
         "#detectable",
     ];
     let baseline = comparison.groups.first().map_or("", |group| group.name.as_str());
-    let caption = format!("{} less that of {baseline}, in percentage points", comparison.score);
+    let score = capital(&comparison.score.to_string());
+    let caption = format!("{score} less that of {baseline}, in percentage points");
     let mut table = DataTable::new(caption, &columns);
     for one in &comparison.comparisons {
         table.row(row(one));
@@ -23,7 +30,7 @@ pub(crate) fn section(comparison: &RunComparison) -> Section {
          same seed are paired. p is of an approximate randomisation test over dialogues, corrected for the number of \
          recipes by Holm's method in the next column; p over seeds is of a t test. Detectable is the smallest difference \
          that would have been shown with a probability of 0.8.",
-        capital(&comparison.score.to_string()),
+        score,
         count(comparison.utterances),
         count(comparison.dialogues)
     );
@@ -49,9 +56,4 @@ fn row(one: &Comparison) -> [String; 8] {
 
 fn p_value(p: f64) -> String {
     if p < 0.0001 { "< 0.0001".to_owned() } else { format!("{p:.4}") }
-}
-
-fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }

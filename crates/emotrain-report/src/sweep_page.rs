@@ -11,7 +11,7 @@ use crate::error::ReportError;
 use crate::interval_plot::{IntervalPlot, IntervalRow};
 use crate::page::{Page, render};
 use crate::plot::{Caption, padded};
-use crate::text::{count, percent, shortened};
+use crate::text::{capital, count, percent, shortened};
 use crate::{axes, significance};
 
 /// Recipes in the plot of the board.
@@ -75,12 +75,14 @@ fn board_section(facts: &SweepFacts) -> Result<Section, ReportError> {
     let mean = format!("#mean {}", board.score);
     let columns =
         ["Recipe", "#seeds", mean.as_str(), "#sd", "95 % t interval", "#least", "#most", "#without a score"];
-    let caption = format!("{} on the {} split, in percent; the best mean first", board.score, board.split);
+    let score = capital(&board.score.to_string());
+    let caption = format!("{score} on the {} split, in percent; the best mean first", board.split);
     let mut table = DataTable::new(caption, &columns);
     for group in &board.groups {
         let scores = scores(group);
         let none = || "–".to_owned();
-        let extreme = |pick: fn(f64, f64) -> f64| scores.iter().copied().reduce(pick).map_or_else(none, percent);
+        let extreme =
+            |pick: fn(f64, f64) -> f64| scores.iter().copied().reduce(pick).map_or_else(none, percent);
         let summary = group.summary;
         let [mean, std] = [summary.map(|one| one.mean), summary.and_then(|one| one.std)]
             .map(|value| value.map_or_else(none, percent));
@@ -106,7 +108,8 @@ fn figure(facts: &SweepFacts, groups: &[&BoardGroup]) -> Result<Figure, ReportEr
     let mut table = DataTable::new("Scores of all seeds, in percent", &["Recipe", "seeds and scores"]);
     let mut rows = Vec::new();
     for group in groups {
-        let seeds = group.runs.iter().filter_map(|run| Some(format!("{}: {}", run.seed, percent(run.score?))));
+        let seeds =
+            group.runs.iter().filter_map(|run| Some(format!("{}: {}", run.seed, percent(run.score?))));
         table.row([group.name.clone(), seeds.collect::<Vec<_>>().join(", ")]);
         let Some(summary) = group.summary else { continue };
         rows.push(IntervalRow {
@@ -119,7 +122,11 @@ fn figure(facts: &SweepFacts, groups: &[&BoardGroup]) -> Result<Figure, ReportEr
     }
     rows.truncate(MOST_DRAWN);
     let axis = format!("{} in percent", board.score);
-    let description = format!("{} of the best {} recipes, the best first.", board.score, rows.len());
+    let score = capital(&board.score.to_string());
+    let description = match rows.len() {
+        1 => format!("{score} of the seeds of one recipe."),
+        count => format!("{score} of the best {count} recipes, the best first."),
+    };
     let range = range(&rows);
     let caption = Caption { id: "board-plot", title: "Board", description: &description };
     let plot = IntervalPlot { caption, rows, range, axis: &axis, reference: None };
@@ -159,7 +166,8 @@ fn runs_section(facts: &SweepFacts) -> Section {
     };
     let links: Vec<Link> = facts.plans.iter().filter_map(link).collect();
     if links.is_empty() {
-        blocks.push(Block::text("No run has a report of its own; emotrain report FOLDER/runs/ID writes one."));
+        blocks
+            .push(Block::text("No run has a report of its own; emotrain report FOLDER/runs/ID writes one."));
     } else {
         blocks.push(Block::Heading { text: "Reports of runs".to_owned() });
         blocks.push(Block::Links { links });

@@ -33,13 +33,21 @@ pub(crate) fn shortened(text: &str, most: usize) -> String {
     short
 }
 
-/// A name for a plot: one line of at most `most` characters.
+/// A name for a plot: one line of at most `most` characters, none of which changes the direction of others.
 pub(crate) fn name(text: &str, most: usize) -> String {
-    let line: String = text.chars().map(|one| if one.is_control() { ' ' } else { one }).collect();
+    let turns = |one: &char| matches!(one, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let kept = text.chars().filter(|one| !turns(one));
+    let line: String = kept.map(|one| if one.is_control() { ' ' } else { one }).collect();
     if line.chars().count() <= most {
         return line;
     }
     line.chars().take(most.saturating_sub(1)).chain(['…']).collect()
+}
+
+/// With a capital.
+pub(crate) fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// A fraction of 1 in percent.
@@ -96,6 +104,7 @@ mod tests {
         assert_eq!(shortened("añb", 3), "añb");
         assert_eq!(shortened("añbcd", 2), "añ … (3 more characters)");
         assert_eq!(name("a\nlong name", 6), "a lon…");
+        assert_eq!(name("\u{202e}abc\u{2069}", 6), "abc");
     }
 
     #[test]

@@ -141,7 +141,8 @@ fn no_text_of_a_run_becomes_markup() {
 
 #[test]
 fn a_run_with_ten_thousand_answers_fits_in_three_megabytes() {
-    let text = "a rather long utterance, of the kind that people say when they are tired of waiting for the train";
+    let text =
+        "a rather long utterance, of the kind that people say when they are tired of waiting for the train";
     let labels = named(&["neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger"]);
     let facts = facts(1_000, &[text; 3], &labels);
     assert_eq!(facts.predictions.len(), 10_000);
@@ -160,7 +161,9 @@ fn a_run_without_its_data_shows_the_rest_and_says_what_is_missing() {
     bare.metrics.clear();
     bare.missing = vec!["test.jsonl has moved".to_owned()];
     let page = run_page(&bare).unwrap();
-    for part in ["What is missing here", "test.jsonl has moved", "no metrics.jsonl", "By emotion shift between"] {
+    for part in
+        ["What is missing here", "test.jsonl has moved", "no metrics.jsonl", "By emotion shift between"]
+    {
         assert!(page.contains(part), "{part}");
     }
     for part in ["By speaker", "within a speaker", "<summary>Prompt", "By retrieved"] {

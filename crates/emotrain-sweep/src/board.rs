@@ -170,7 +170,12 @@ impl BoardRun {
         let unscored = || format!("{split} was not scored");
         let message = match run.state {
             SweepState::Finished => report.is_none().then(unscored),
-            _ => run.message.clone(),
+            SweepState::Waiting
+            | SweepState::Running
+            | SweepState::Stopped
+            | SweepState::Failed
+            | SweepState::Lost
+            | SweepState::Halted => run.message.clone(),
         };
         Self {
             id: run.id.clone(),

@@ -138,8 +138,9 @@ impl Point<'_> {
 
     fn recipe(&self, file: &SweepFile) -> Result<Recipe, RecipeError> {
         let path = self.overlay.and_then(|overlay| overlay.recipe.as_ref()).unwrap_or(&file.base);
-        let set = self.overlay.map(|overlay| overrides(&overlay.set)).unwrap_or_default();
-        let set: Vec<String> = set.into_iter().chain(overrides(&self.settings)).collect();
+        let overlay = self.overlay.map(|overlay| overrides(&overlay.set)).unwrap_or_default();
+        let set = overrides(&file.set).into_iter().chain(overlay).chain(overrides(&self.settings));
+        let set: Vec<String> = set.collect();
         emotrain_recipe::load_in(&file.folder().join(path), &set, file.folder())
     }
 }

@@ -1,7 +1,7 @@
 //! Asynchronous successive halving over the files of a sweep.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use emotrain_base::{Complaint, create_folder, limits, write_atomic};
 use serde::{Deserialize, Serialize};
@@ -71,7 +71,7 @@ impl Halving {
         for entry in fs_err::read_dir(self.sweep.rungs())? {
             let path = entry?.path();
             if path.extension().is_some_and(|extension| extension == "json") {
-                scores.extend(read(path)?.scores.get(&step).copied());
+                scores.extend(read(&path)?.scores.get(&step).copied());
             }
         }
         let better = scores.iter().filter(|other| **other > score).count();
@@ -96,7 +96,7 @@ impl SweepDir {
     /// The rungs that a run has reached.
     pub(crate) fn rungs_of(&self, id: &str) -> Result<Rungs, SweepError> {
         let path = self.rung_file(id);
-        if path.is_file() { read(path) } else { Ok(Rungs::default()) }
+        if path.is_file() { read(&path) } else { Ok(Rungs::default()) }
     }
 
     /// Whether a run was halted at a rung.
@@ -105,8 +105,8 @@ impl SweepDir {
     }
 }
 
-fn read(path: PathBuf) -> Result<Rungs, SweepError> {
-    let text = emotrain_base::read_to_string(&path, limits::CONFIG)?;
+fn read(path: &Path) -> Result<Rungs, SweepError> {
+    let text = emotrain_base::read_to_string(path, limits::CONFIG)?;
     let hint = "remove the file: the run decides again at its next rung";
     Ok(serde_json::from_str(&text)
         .map_err(|error| Complaint::input(format!("{}: {error}", path.display())).hint(hint))?)

@@ -107,8 +107,24 @@ impl SweepStatus {
         Ok(Self { runs: plans.map(|plan| RunStatus::read(sweep, plan)).collect::<Result<_, _>>()? })
     }
 
+    /// Reads one run of a sweep; `None` if the sweep has no such run.
+    ///
+    /// # Errors
+    /// As [`SweepStatus::read`].
+    pub fn of_run(sweep: &SweepDir, id: &str) -> Result<Option<RunStatus>, SweepError> {
+        let plan = sweep.plans()?.into_iter().find(|plan| plan.id == id);
+        plan.map(|plan| RunStatus::read(sweep, plan)).transpose()
+    }
+
+    /// How many runs are in each state, in words.
+    pub fn counted(&self) -> String {
+        let counts: Vec<String> =
+            self.counts().iter().map(|(state, count)| format!("{count} {state}")).collect();
+        format!("{} runs: {}", self.runs.len(), counts.join(", "))
+    }
+
     /// How many runs are in each state, those that no run is in left out.
-    pub fn counts(&self) -> Vec<(SweepState, usize)> {
+    fn counts(&self) -> Vec<(SweepState, usize)> {
         let count = |state| self.runs.iter().filter(|run| run.state == state).count();
         SweepState::ALL
             .map(|state| (state, count(state)))
@@ -133,9 +149,7 @@ impl fmt::Display for SweepStatus {
         if table.has_rows() {
             writeln!(f, "{}\n", table.plain())?;
         }
-        let counts: Vec<String> =
-            self.counts().iter().map(|(state, count)| format!("{count} {state}")).collect();
-        write!(f, "{} runs: {}", self.runs.len(), counts.join(", "))
+        write!(f, "{}", self.counted())
     }
 }
 

@@ -77,7 +77,20 @@ impl SweepDir {
 
     /// What the attempts at a run print.
     pub fn log(&self, id: &str) -> PathBuf {
-        self.folder.join("logs").join(format!("{id}.log"))
+        self.logs().join(format!("{id}.log"))
+    }
+
+    /// The folder of the logs.
+    pub fn logs(&self) -> PathBuf {
+        self.folder.join("logs")
+    }
+
+    /// The sweep file as it was when the sweep was last started. Its relative paths are those of where it came from.
+    ///
+    /// # Errors
+    /// A file that is missing or damaged.
+    pub fn file(&self) -> Result<SweepFile, SweepError> {
+        SweepFile::read(&self.folder.join("sweep.toml"))
     }
 
     /// The attempts at a run, and the lock of the process that is at it.
@@ -100,7 +113,7 @@ impl SweepDir {
     /// # Errors
     /// A folder that cannot be written.
     pub fn store(&self, file: &SweepFile, runs: &[PlannedRun]) -> Result<usize, SweepError> {
-        for folder in [self.runs(), self.folder.join("logs"), self.folder.join("attempts")] {
+        for folder in [self.runs(), self.logs(), self.folder.join("attempts")] {
             create_folder(&folder)?;
         }
         let mut text = String::new();

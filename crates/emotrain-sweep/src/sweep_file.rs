@@ -36,6 +36,9 @@ pub struct SweepFile {
     /// Runs that share one process and its frozen base.
     #[serde(default = "one")]
     pub runs_per_process: usize,
+    /// Values by key of the recipe that all runs have.
+    #[serde(default)]
+    pub(crate) set: IndexMap<String, Value>,
     /// Values by key of the recipe; every combination is tried.
     #[serde(default)]
     pub grid: IndexMap<String, Vec<Value>>,
@@ -134,66 +137,88 @@ impl SweepFile {
     fn check(&self) -> Result<(), Problems> {
         let mut problems = Problems::default();
         let place = self.place.display();
-        let mut complain =
-            |what: String, hint: &str| problems.add(Complaint::usage(format!("{place}: {what}")).hint(hint));
-        for (key, values) in &self.grid {
-            if values.is_empty() {
-                complain(
-                    format!("grid.\"{key}\" has no values"),
-                    "list at least one value, or remove the key",
-                );
-            }
-            if values.iter().enumerate().any(|(number, value)| values[..number].contains(value)) {
-                complain(format!("grid.\"{key}\" has a value twice"), "list every value once");
-            }
-        }
-        if self.seeds.iter().enumerate().any(|(number, seed)| self.seeds[..number].contains(seed)) {
-            complain("seeds has a seed twice".to_owned(), "list every seed once");
-        }
-        if self.runs_per_process == 0 {
-            complain("runs_per_process is 0".to_owned(), "write 1 for a process of its own for every run");
-        }
-        for (number, overlay) in self.list.iter().enumerate() {
-            if overlay.name.is_empty() {
-                complain(format!("[[list]] {} has an empty name", number + 1), "the board shows the name");
-            }
-            if self.list[..number].iter().any(|earlier| earlier.name == overlay.name) {
-                complain(format!("two of [[list]] have the name {:?}", overlay.name), "name each once");
-            }
-        }
-        for key in ["train.seed", "train.output_dir"] {
-            let is_set = self.grid.contains_key(key)
-                || self.random.iter().any(|random| random.keys.contains_key(key))
-                || self.list.iter().any(|overlay| overlay.set.contains_key(key));
-            let hint = if key == "train.seed" {
-                "write seeds = [42, 43]: seeds are an axis of their own, and the board groups by the others"
-            } else {
-                "write output_dir at the top: each run has a folder in it"
-            };
-            if is_set {
-                complain(format!("{key} cannot be an axis"), hint);
-            }
-        }
-        for random in &self.random {
-            if random.samples == 0 {
-                complain("random.samples is 0".to_owned(), "write how many points to draw");
-            }
-            for (key, distribution) in &random.keys {
-                if let Err(what) = distribution.check() {
-                    complain(format!("random.\"{key}\": {what}"), "see recipes/sweeps/README.md");
-                }
-            }
-        }
-        for halving in &self.halving {
-            if halving.min_steps == 0 || halving.reduction_factor < 2 {
-                complain(
-                    "asha needs min_steps of at least 1 and a reduction_factor of at least 2".to_owned(),
-                    "rungs are at min_steps, min_steps × reduction_factor, …",
-                );
-            }
+        for (what, hint) in self.faults_of_axes().into_iter().chain(self.faults_of_draws()) {
+            problems.add(Complaint::usage(format!("{place}: {what}")).hint(hint));
         }
         problems.finish()
     }
+
+    /// What is wrong with axes, seeds and overlays, with what to do about it.
+    fn faults_of_axes(&self) -> Vec<(String, &'static str)> {
+        let mut faults = Vec::new();
+        for (key, values) in &self.grid {
+            if values.is_empty() {
+                faults.push((
+                    format!("grid.\"{key}\" has no values"),
+                    "list at least one value, or remove the key",
+                ));
+            }
+            if has_twice(values) {
+                faults.push((format!("grid.\"{key}\" has a value twice"), "list every value once"));
+            }
+        }
+        if has_twice(&self.seeds) {
+            faults.push(("seeds has a seed twice".to_owned(), "list every seed once"));
+        }
+        for (number, overlay) in self.list.iter().enumerate() {
+            if overlay.name.is_empty() {
+                faults
+                    .push((format!("[[list]] {} has an empty name", number + 1), "the board shows the name"));
+            }
+            if self.list[..number].iter().any(|earlier| earlier.name == overlay.name) {
+                faults.push((format!("two of [[list]] have the name {:?}", overlay.name), "name each once"));
+            }
+        }
+        for (key, hint) in RESERVED {
+            let is_set = self.set.contains_key(key)
+                || self.grid.contains_key(key)
+                || self.random.iter().any(|random| random.keys.contains_key(key))
+                || self.list.iter().any(|overlay| overlay.set.contains_key(key));
+            if is_set {
+                faults.push((format!("{key} cannot be an axis"), hint));
+            }
+        }
+        faults
+    }
+
+    /// What is wrong with random draws, processes and successive halving.
+    fn faults_of_draws(&self) -> Vec<(String, &'static str)> {
+        let mut faults = Vec::new();
+        if self.runs_per_process == 0 {
+            faults
+                .push(("runs_per_process is 0".to_owned(), "write 1 for a process of its own for every run"));
+        }
+        if let Some(random) = &self.random {
+            if random.samples == 0 {
+                faults.push(("random.samples is 0".to_owned(), "write how many points to draw"));
+            }
+            for (key, distribution) in &random.keys {
+                if let Err(what) = distribution.check() {
+                    faults.push((format!("random.\"{key}\": {what}"), "see recipes/sweeps/README.md"));
+                }
+            }
+        }
+        if self.halving.is_some_and(|halving| halving.min_steps == 0 || halving.reduction_factor < 2) {
+            faults.push((
+                "asha needs min_steps of at least 1 and a reduction_factor of at least 2".to_owned(),
+                "rungs are at min_steps, min_steps × reduction_factor, …",
+            ));
+        }
+        faults
+    }
+}
+
+/// Keys that a sweep sets itself, with what to write instead.
+const RESERVED: [(&str, &str); 2] = [
+    (
+        "train.seed",
+        "write seeds = [42, 43]: seeds are an axis of their own, and the board groups by the others",
+    ),
+    ("train.output_dir", "write output_dir at the top: each run has a folder in it"),
+];
+
+fn has_twice<T: PartialEq>(values: &[T]) -> bool {
+    values.iter().enumerate().any(|(number, value)| values[..number].contains(value))
 }
 
 /// TOML's error with its line.

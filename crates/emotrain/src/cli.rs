@@ -7,6 +7,7 @@ mod export;
 mod interpret;
 mod report;
 mod selftest;
+mod sweep;
 mod verify;
 
 use std::path::PathBuf;
@@ -26,6 +27,7 @@ pub(crate) use self::export::ExportArgs;
 pub(crate) use self::interpret::InterpretArgs;
 pub(crate) use self::report::ReportArgs;
 pub(crate) use self::selftest::SelftestArgs;
+pub(crate) use self::sweep::{BoardArgs, StartArgs, StatusArgs, SweepCommand, WorkArgs};
 pub(crate) use self::verify::VerifyArgs;
 
 const RUN_EXAMPLES: &str = "\
@@ -112,6 +114,11 @@ pub(crate) enum Command {
     Compare(CompareArgs),
     /// Write what there is to see of a run or a sweep as one HTML file
     Report(ReportArgs),
+    /// Train many runs from one file: a base recipe, axes and seeds; the word "start" may be omitted
+    Sweep {
+        #[command(subcommand)]
+        command: SweepCommand,
+    },
     /// Label the utterances of dialogues; writes JSON lines
     Predict(PredictArgs),
     /// Write what was trained in the forms that PEFT, transformers and servers load

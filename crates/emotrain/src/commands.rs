@@ -13,6 +13,7 @@ pub(crate) mod predict;
 pub(crate) mod report;
 pub(crate) mod schema;
 pub(crate) mod selftest;
+pub(crate) mod sweep;
 pub(crate) mod tokenizer;
 pub(crate) mod train;
 pub(crate) mod verify;

@@ -17,6 +17,7 @@ use emotrain_recipe::RecipeError;
 use emotrain_report::ReportError;
 use emotrain_retrieval::RetrievalError;
 use emotrain_runs::RunError;
+use emotrain_sweep::SweepError;
 use emotrain_train::TrainError;
 use emotrain_verify::VerifyError;
 
@@ -119,6 +120,7 @@ fn advice<'e>(cause: &'e (dyn Error + 'static)) -> Option<&'e dyn Advice> {
         of::<VerifyError>,
         of::<RunError>,
         of::<ReportError>,
+        of::<SweepError>,
         of::<TrainError>,
         of::<io::Error>,
     ];

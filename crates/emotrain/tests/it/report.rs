@@ -26,11 +26,14 @@ fn refused(said: &Said, code: i32, parts: &[&str]) {
 fn a_report_shows_what_the_model_saw() {
     let bench = Workbench::new();
     bench.train("a", &BRIEF).done();
-    bench.train("b", &[&BRIEF[..], &["--set", "train.seed=7", "--set", "train.learning_rate=1e-5"]].concat()).done();
+    bench
+        .train("b", &[&BRIEF[..], &["--set", "train.seed=7", "--set", "train.learning_rate=1e-5"]].concat())
+        .done();
     let said = bench.run(&["report", "a"]).done();
     assert!(said.err.contains("the report is in a/report.html") && said.out.is_empty(), "{}", said.err);
     let page = bench.read("a/report.html");
-    let sections = ["scores", "curves", "confusion", "labels", "groups", "calibration", "errors", "data", "recipe"];
+    let sections =
+        ["scores", "curves", "confusion", "labels", "groups", "calibration", "errors", "data", "recipe"];
     for id in sections {
         assert!(page.contains(&format!("<section id=\"{id}\"")), "{id}");
     }
@@ -104,8 +107,7 @@ fn sweep() -> Workbench {
     for (number, (rate, seed)) in rates.into_iter().enumerate() {
         let (id, name) = (format!("run{number}"), format!("train.learning_rate={rate}"));
         let settings = json!({ "train.learning_rate": rate.parse::<f64>().unwrap() });
-        let plan =
-            json!({"format_version": 1, "id": id, "name": name, "seed": seed, "settings": settings, "recipe": ""});
+        let plan = json!({"format_version": 1, "id": id, "name": name, "seed": seed, "settings": settings, "recipe": ""});
         plans = format!("{plans}{plan}\n");
         if number < 3 {
             let seed = format!("train.seed={seed}");
@@ -124,13 +126,20 @@ fn a_sweep_has_a_board_a_plot_for_each_axis_and_significance() {
     bench.run(&["report", "s/runs/run0"]).done();
     bench.run(&["report", "s"]).done();
     let page = bench.read("s/report.html");
-    holds(&page, &["Sweep s", "<section id=\"board\"", "<section id=\"axes\"", "<section id=\"significance\""]);
+    holds(
+        &page,
+        &["Sweep s", "<section id=\"board\"", "<section id=\"axes\"", "<section id=\"significance\""],
+    );
     holds(&page, &["train.learning_rate=1e-3", "95 % t interval", "1 of 4 runs have no score", "waiting"]);
     holds(&page, &["href=\"runs/run0/report.html\"", "Holm"]);
     assert!(!page.contains("href=\"runs/run1"));
 
     refused(&bench.run(&["report", "s", "--against", "s/runs/run0"]), 2, &["--against", "hint:"]);
-    refused(&bench.run(&["report", "s", "--split", "train"]), 3, &["no run of the sweep has scores of train"]);
+    refused(
+        &bench.run(&["report", "s", "--split", "train"]),
+        3,
+        &["no run of the sweep has scores of train"],
+    );
     bench.write("s/runs.jsonl", "{}\n");
     refused(&bench.run(&["report", "s"]), 3, &["runs.jsonl:1", "hint:"]);
 }
