@@ -47,11 +47,6 @@ const EDGES: [(&str, u8, &[&str]); 19] = [
         ],
     ),
     (
-        "emotrain-sweep",
-        5,
-        &["emotrain-runs", "emotrain-eval", "emotrain-data", "emotrain-recipe", "emotrain-base"],
-    ),
-    (
         "emotrain-report",
         6,
         &[

@@ -72,14 +72,18 @@ impl ScoreIntervals {
         }
         let dialogues: Vec<Tally> = by_dialogue.into_values().collect();
         let mut total = Tally::empty(labels);
-        dialogues.iter().for_each(|one| total.add(one, 1));
+        for dialogue in &dialogues {
+            total.add(dialogue, 1);
+        }
         let scores = all_scores(&total, labels);
         let mut resampled = vec![Vec::new(); scores.len()];
         if dialogues.len() > 1 {
             let mut random = SplitMix64::new(bootstrap.seed);
             for _ in 0..bootstrap.samples {
                 let mut drawn = Tally::empty(labels);
-                (0..dialogues.len()).for_each(|_| drawn.add(&dialogues[random.below(dialogues.len())], 1));
+                for _ in &dialogues {
+                    drawn.add(&dialogues[random.below(dialogues.len())], 1);
+                }
                 for (values, score) in resampled.iter_mut().zip(all_scores(&drawn, labels)) {
                     values.push(score);
                 }

@@ -10,12 +10,12 @@ use serde_json::Value;
 
 use crate::block::{Block, DataTable, Figure, Section};
 use crate::error::ReportError;
-use crate::interval_plot::{IntervalPlot, IntervalRow};
+use crate::interval_plot::{IntervalPlot, IntervalRow, range};
 use crate::plot::{
     Area, Caption, FAINT, GRID, INK, LINE, Mark, SERIES, drawing, failed, marked, padded, text_style, tick,
 };
-use crate::sweep_page::{SweepFacts, between, range};
-use crate::text::{capital, count, percent};
+use crate::sweep_facts::SweepFacts;
+use crate::text::{between, capital, count, percent};
 
 /// An axis with more values than this, all numbers, is drawn as a cloud of points.
 const MOST_ROWS: usize = 10;
@@ -108,15 +108,12 @@ impl Axis<'_> {
             None => format!("{title}: small circles are runs, numbers of runs in brackets."),
         };
         let caption = Caption { id, title: &title, description: &description };
-        let svg = match cloud {
-            Some(numbers) => {
-                let points = self.points(numbers);
-                drawing(&caption, CLOUD, |area| draw(area, &points, self.key, &axis))?
-            }
-            None => {
-                let range = range(&rows);
-                IntervalPlot { caption, rows, range, axis: &axis, reference: None }.svg()?
-            }
+        let svg = if let Some(numbers) = cloud {
+            let points = self.points(numbers);
+            drawing(&caption, CLOUD, |area| draw(area, &points, self.key, &axis))?
+        } else {
+            let range = range(&rows);
+            IntervalPlot { caption, rows, range, axis: &axis, reference: None }.svg()?
         };
         Ok(Figure::new(svg, description, table))
     }

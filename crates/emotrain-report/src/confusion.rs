@@ -33,7 +33,8 @@ pub(crate) fn section(report: &EvalReport) -> Result<Section, ReportError> {
     let description = "Rows are true labels, columns are answers; a cell has the number of utterances and is the darker, \
                        the larger its share of the row.";
     let caption = Caption { id: "confusion", title: "Confusion matrix", description };
-    let height = TOP.unsigned_abs() + names.len() as u32 * cell(names.len()).unsigned_abs() + 8;
+    let rows = u32::try_from(names.len()).unwrap_or(u32::MAX / 110);
+    let height = TOP.unsigned_abs() + rows * cell(names.len()).unsigned_abs() + 8;
     let svg = drawing(&caption, height, |area| draw(area, report, &names))?;
     let figure = Figure::new(svg, description, table);
     let most = mistakes(report);
@@ -91,7 +92,7 @@ fn mistakes(report: &EvalReport) -> Vec<String> {
             }
         }
     }
-    cells.sort_by(|one, other| other.0.cmp(&one.0));
+    cells.sort_by_key(|cell| std::cmp::Reverse(cell.0));
     let told = cells.into_iter().take(3).map(|(number, truth, answer, support)| {
         format!("{number} of {support} utterances with “{truth}” were answered “{answer}”")
     });

@@ -113,25 +113,18 @@ fn leakage(facts: &RunFacts, context: Option<&ScoreContext>) -> Vec<(String, Str
         let digest: String = bank.sha256.chars().take(DIGITS).collect();
         say("Bank of demonstrations", format!("{} (SHA-256 {digest})", bank.bank.display()));
         say("Demonstrations found by", bank.engine.clone());
-        let rule = |key: &str| setting(&facts.recipe, "retrieval", key);
-        if let Some(exclude) = rule("exclude") {
-            say("Never shown", format!("demonstrations of held-out splits, and of the same {exclude}"));
-        }
-        if let Some(same) = rule("exclude_same_text") {
-            let text = if same == "true" { "never shown" } else { "may be shown" };
+        if let Some(rules) = facts.recipe.as_ref().map(|recipe| &recipe.retrieval) {
+            say(
+                "Never shown",
+                format!("demonstrations of held-out splits, and of the same {}", rules.exclude),
+            );
+            let text = if rules.exclude_same_text { "never shown" } else { "may be shown" };
             say("Demonstrations with the utterance's own text", text.to_owned());
         }
     } else {
         say("Demonstrations", "none: the recipe has no bank".to_owned());
     }
     rows
-}
-
-/// A key of a resolved recipe, as it is written.
-fn setting(recipe: &str, section: &str, key: &str) -> Option<String> {
-    let table: toml::Table = recipe.parse().ok()?;
-    let value = table.get(section)?.get(key)?;
-    Some(value.as_str().map_or_else(|| value.to_string(), str::to_owned))
 }
 
 fn knowledge(record: &RunRecord) -> Option<DataTable> {

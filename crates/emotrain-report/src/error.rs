@@ -13,9 +13,6 @@ pub enum ReportError {
     /// A run that has nothing to report.
     #[error(transparent)]
     Unfit(#[from] Complaint),
-    /// A recipe that is not TOML.
-    #[error("the recipe cannot be compared: {0}")]
-    Recipe(#[from] toml::de::Error),
     /// A plot that cannot be drawn.
     #[error("a plot cannot be drawn: {0}")]
     Plot(String),
@@ -29,7 +26,7 @@ impl Advice for ReportError {
         match self {
             Self::Eval(error) => error.fault(),
             Self::Unfit(error) => error.fault(),
-            Self::Recipe(_) | Self::Plot(_) | Self::Page(_) => Fault::Input,
+            Self::Plot(_) | Self::Page(_) => Fault::Input,
         }
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use emotrain_data::{Dialogue, ShownDemonstration, SplitKind, UtteranceId};
 use emotrain_eval::Prediction;
+use emotrain_recipe::Recipe;
 use emotrain_runs::{MetricsLine, StoredRun};
 
 /// A run and what is known about its data.
@@ -19,8 +20,8 @@ pub struct RunFacts {
     pub predictions: Vec<Prediction>,
     /// The wrong answers to show, as [`confident_errors`](crate::confident_errors) lists them.
     pub errors: Vec<UtteranceId>,
-    /// The resolved recipe, as TOML.
-    pub recipe: String,
+    /// The resolved recipe, if it loads.
+    pub recipe: Option<Recipe>,
     /// What the recipe is compared with.
     pub against: Against,
     /// The data files of the run as they are now.
@@ -40,7 +41,7 @@ pub struct RunFacts {
 }
 
 /// What a recipe is compared with.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Against {
     /// The defaults.
     Defaults,
@@ -48,8 +49,8 @@ pub enum Against {
     Run {
         /// Its folder.
         name: String,
-        /// Its resolved recipe, as TOML.
-        recipe: String,
+        /// Its resolved recipe.
+        recipe: Box<Recipe>,
     },
 }
 

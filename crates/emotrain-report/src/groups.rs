@@ -122,8 +122,7 @@ impl<'a> Turns<'a> {
         };
         let position = answer.id.position;
         let Some(dialogue) = self.dialogue(answer.id) else {
-            let previous =
-                UtteranceId { position: position.checked_sub(1).unwrap_or(0), ..answer.id.clone() };
+            let previous = UtteranceId { position: position.saturating_sub(1), ..answer.id.clone() };
             let told = (position > 0).then(|| judged(self.truth.get(&previous).copied()));
             return (!of_speaker).then(|| told.unwrap_or(Follows::First));
         };

@@ -7,7 +7,8 @@ use plotters::style::text_anchor::{HPos, VPos};
 
 use crate::error::ReportError;
 use crate::plot::{
-    Area, Caption, FAINT, GRID, INK, LINE, Mark, SERIES, drawing, failed, marked, text_style, tick, write,
+    Area, Caption, FAINT, GRID, INK, LINE, Mark, SERIES, drawing, failed, marked, padded, text_style, tick,
+    write,
 };
 use crate::text::name;
 
@@ -102,4 +103,13 @@ impl IntervalPlot<'_> {
         }
         Ok(())
     }
+}
+
+/// The axis for these rows: all seeds, and intervals as far as scores can be.
+pub(crate) fn range(rows: &[IntervalRow]) -> Range<f64> {
+    let points = rows.iter().flat_map(|row| row.points.iter().copied().chain([row.score]));
+    let ends = rows.iter().filter_map(|row| row.interval).flat_map(|(low, high)| [low, high]);
+    let range = padded(points.chain(ends.map(|end| end.clamp(0.0, 100.0))), 0.05);
+    let low = range.start.max(0.0);
+    low..range.end.min(100.0).max(low + 0.1)
 }

@@ -25,6 +25,7 @@ mod reliability;
 mod run_page;
 mod scores;
 mod significance;
+mod sweep_facts;
 mod sweep_page;
 mod text;
 
@@ -34,4 +35,5 @@ pub use facts::{
     Against, DifficultyBucket, DifficultyFacts, FileCounts, FileFacts, FileState, PromptFacts, RunFacts,
 };
 pub use run_page::run_page;
-pub use sweep_page::{SweepFacts, sweep_page};
+pub use sweep_facts::SweepFacts;
+pub use sweep_page::sweep_page;

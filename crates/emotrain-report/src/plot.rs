@@ -47,6 +47,19 @@ pub(crate) struct Caption<'a> {
     pub(crate) description: &'a str,
 }
 
+/// A place in a drawing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Spot {
+    across: i32,
+    down: i32,
+}
+
+impl From<(i32, i32)> for Spot {
+    fn from((across, down): (i32, i32)) -> Self {
+        Self { across, down }
+    }
+}
+
 /// How a series is marked besides its colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mark {
@@ -100,9 +113,10 @@ pub(crate) fn write(
     area: &Area<'_>,
     text: &str,
     style: &TextStyle<'_>,
-    at: (i32, i32),
+    at: impl Into<Spot>,
 ) -> Result<(), ReportError> {
-    area.draw_text(text, style, at).map_err(failed)
+    let Spot { across, down } = at.into();
+    area.draw_text(text, style, (across, down)).map_err(failed)
 }
 
 /// The width of text, as far as one can know without its font.
@@ -128,14 +142,15 @@ pub(crate) fn series(
 /// A mark at a place of the whole drawing.
 pub(crate) fn marked<C: CoordTranslate>(
     area: &DrawingArea<SVGBackend<'_>, C>,
-    at: (i32, i32),
+    at: impl Into<Spot>,
     colour: RGBColor,
     mark: Mark,
 ) -> Result<(), ReportError> {
     let area = area.strip_coord_spec();
+    let at = at.into();
     // Places in a chart are those of the whole drawing, places in its area begin at its corner.
     let (across, down) = area.get_base_pixel();
-    let at = (at.0 - across, at.1 - down);
+    let at = (at.across - across, at.down - down);
     let drawn = match mark {
         Mark::Line => Ok(()),
         Mark::Circle => area.draw(&Circle::new(at, 7, colour.filled())),

@@ -46,7 +46,7 @@ pub fn run_page(facts: &RunFacts) -> Result<String, ReportError> {
         reliability,
         errors::section(facts, &answers),
         data::section(facts, result.context.as_ref(), &names),
-        recipe_changes::section(&facts.recipe, &facts.against)?,
+        recipe_changes::section(facts.recipe.as_ref(), &facts.against),
         provenance::section(&facts.run),
     ];
     render(&Page {

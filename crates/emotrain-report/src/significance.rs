@@ -3,8 +3,7 @@
 use emotrain_eval::{Comparison, RunComparison};
 
 use crate::block::{Block, DataTable, Section};
-use crate::sweep_page::between;
-use crate::text::{capital, count, percent};
+use crate::text::{between, capital, count, percent};
 
 /// The section.
 pub(crate) fn section(comparison: &RunComparison) -> Section {

@@ -1,42 +1,20 @@
 //! The report of a sweep.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-
-use emotrain_eval::{Interval, RunComparison};
-use emotrain_sweep::{Board, BoardGroup, BoardRun, StoredPlan, SweepState};
+use emotrain_sweep::{BoardGroup, BoardRun, StoredPlan, SweepState};
 
 use crate::block::{Block, DataTable, Figure, Link, Section, Tile};
 use crate::error::ReportError;
-use crate::interval_plot::{IntervalPlot, IntervalRow};
+use crate::interval_plot::{IntervalPlot, IntervalRow, range};
 use crate::page::{Page, render};
-use crate::plot::{Caption, padded};
-use crate::text::{capital, count, percent, shortened};
+use crate::plot::Caption;
+use crate::sweep_facts::SweepFacts;
+use crate::text::{between, capital, count, percent, shortened};
 use crate::{axes, significance};
 
 /// Recipes in the plot of the board.
 const MOST_DRAWN: usize = 40;
 /// Characters of what a failed run said.
 const LONGEST: usize = 400;
-
-/// A sweep and what came of it.
-#[derive(Clone, Debug)]
-pub struct SweepFacts {
-    /// Its folder.
-    pub folder: PathBuf,
-    /// The recipes by the scores of their seeds.
-    pub board: Board,
-    /// The runs, in the order of the sweep file.
-    pub plans: Vec<StoredPlan>,
-    /// How many runs are in each state.
-    pub states: Vec<(SweepState, usize)>,
-    /// Every recipe against the first of the sweep file.
-    pub comparison: Option<RunComparison>,
-    /// The reports of runs, by id: addresses relative to that of the page.
-    pub reports: BTreeMap<String, String>,
-    /// What could not be had, each with its reason.
-    pub missing: Vec<String>,
-}
 
 /// The report of a sweep as one HTML file that needs nothing else.
 ///
@@ -134,15 +112,6 @@ fn figure(facts: &SweepFacts, groups: &[&BoardGroup]) -> Result<Figure, ReportEr
     Ok(Figure::new(svg, description, table))
 }
 
-/// The axis for these rows: all seeds, and intervals as far as scores can be.
-pub(crate) fn range(rows: &[IntervalRow]) -> std::ops::Range<f64> {
-    let points = rows.iter().flat_map(|row| row.points.iter().copied().chain([row.score]));
-    let ends = rows.iter().filter_map(|row| row.interval).flat_map(|(low, high)| [low, high]);
-    let range = padded(points.chain(ends.map(|end| end.clamp(0.0, 100.0))), 0.05);
-    let low = range.start.max(0.0);
-    low..range.end.min(100.0).max(low + 0.1)
-}
-
 fn runs_section(facts: &SweepFacts) -> Section {
     let mut blocks = Vec::new();
     let without = &facts.board.without_score;
@@ -176,11 +145,6 @@ fn runs_section(facts: &SweepFacts) -> Section {
 }
 
 /// The scores of a recipe's seeds.
-pub(crate) fn scores(group: &BoardGroup) -> Vec<f64> {
+fn scores(group: &BoardGroup) -> Vec<f64> {
     group.runs.iter().filter_map(|run| run.score).collect()
-}
-
-/// The ends of an interval in percent.
-pub(crate) fn between(interval: Interval) -> String {
-    format!("{} to {}", percent(interval.low), percent(interval.high))
 }

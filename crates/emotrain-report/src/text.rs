@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use emotrain_eval::Interval;
+
 /// Text for HTML and SVG outside of templates.
 pub(crate) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
@@ -53,6 +55,11 @@ pub(crate) fn capital(text: &str) -> String {
 /// A fraction of 1 in percent.
 pub(crate) fn percent(share: f64) -> String {
     format!("{:.2}", 100.0 * share)
+}
+
+/// The ends of an interval in percent.
+pub(crate) fn between(interval: Interval) -> String {
+    format!("{} to {}", percent(interval.low), percent(interval.high))
 }
 
 /// A whole number with separators.

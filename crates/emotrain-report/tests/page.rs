@@ -7,7 +7,6 @@ use std::path::PathBuf;
 
 use emotrain_data::{Dialogue, Label, LabelSet, ShownDemonstration, SplitKind, Utterance, UtteranceId};
 use emotrain_eval::{EvalReport, Prediction, majority, score};
-use emotrain_recipe::DEFAULT_TOML;
 use emotrain_report::{Against, PromptFacts, RunFacts, confident_errors, run_page};
 use emotrain_runs::{EvalResult, MetricsLine, RunRecord, RunReport, RunState, StoredRun};
 
@@ -19,6 +18,9 @@ const HOSTILE: [&str; 6] = [
     "nul \0, escape \u{1b}[31m and a\nline",
     "]]>",
 ];
+
+const RECIPE: &str = "[model]\nmodel_name_or_path = \"<i>acme</i>/tiny\"\n[data]\ntrain = \"<b>.jsonl\"\n\
+                      [eval]\nload_best_model_at_end = false\n";
 
 /// A run with so many dialogues of ten utterances, all texts of which are taken in turn from these.
 fn facts(dialogues: usize, texts: &[&str], labels: &[String]) -> RunFacts {
@@ -68,7 +70,7 @@ fn facts(dialogues: usize, texts: &[&str], labels: &[String]) -> RunFacts {
         prompts: errors.iter().map(shown).collect(),
         demonstrations: predictions.iter().map(found).collect(),
         errors,
-        recipe: DEFAULT_TOML.to_owned(),
+        recipe: Some(emotrain_recipe::parse(RECIPE, "a.toml".as_ref(), &[]).unwrap()),
         against: Against::Defaults,
         files: Vec::new(),
         shared: vec![text(2)],
@@ -95,8 +97,8 @@ fn run(predictions: &[Prediction], labels: &[String], name: &str) -> StoredRun {
     let report = EvalReport::new("test", &set, &scores, &majority(&truth, labels.len()).unwrap());
     let result = EvalResult { split: "test".to_owned(), loss: 0.5, report: Some(report), context: None };
     let mut record = RunRecord::default();
-    record.recipe.name = name.to_owned();
-    record.model.name = name.to_owned();
+    name.clone_into(&mut record.recipe.name);
+    name.clone_into(&mut record.model.name);
     StoredRun {
         folder: PathBuf::from(name),
         record,

@@ -4,9 +4,9 @@ mod files;
 mod prompts;
 mod sweep;
 
-use std::path::Path;
+use std::collections::BTreeMap;
 
-use emotrain_base::{Complaint, limits, write_atomic};
+use emotrain_base::{Complaint, write_atomic};
 use emotrain_data::SplitKind;
 use emotrain_report::{Against, RunFacts, confident_errors, run_page, sweep_page};
 use emotrain_runs::StoredRun;
@@ -52,12 +52,11 @@ fn gathered(args: &ReportArgs, shell: &Shell) -> anyhow::Result<RunFacts> {
     let labels: Vec<String> = scores.labels.iter().map(|row| row.label.clone()).collect();
     let predictions = run.predictions(split)?;
     let errors = confident_errors(&predictions, &labels, args.errors)?;
-    let recipe = recipe_text(&run.folder)?;
     let against = match &args.against {
         None => Against::Defaults,
         Some(other) => {
             let other = StoredRun::open(other)?;
-            Against::Run { name: other.folder.display().to_string(), recipe: recipe_text(&other.folder)? }
+            Against::Run { name: other.folder.display().to_string(), recipe: Box::new(other.recipe()?) }
         }
     };
     let mut facts = RunFacts {
@@ -65,14 +64,14 @@ fn gathered(args: &ReportArgs, shell: &Shell) -> anyhow::Result<RunFacts> {
         split,
         predictions,
         errors,
-        recipe,
+        recipe: None,
         against,
         files: Vec::new(),
         shared: Vec::new(),
         dialogues: Vec::new(),
         difficulty: None,
-        demonstrations: std::collections::BTreeMap::new(),
-        prompts: std::collections::BTreeMap::new(),
+        demonstrations: BTreeMap::new(),
+        prompts: BTreeMap::new(),
         missing: Vec::new(),
         run,
     };
@@ -90,6 +89,7 @@ fn add_data(facts: &mut RunFacts, shell: &Shell) {
             return;
         }
     };
+    facts.recipe = Some(recipe.clone());
     // Where the run is now: it has what was retrieved.
     recipe.train.output_dir.clone_from(&facts.run.folder);
     let files = match DataFiles::read(&recipe, &facts.run) {
@@ -163,14 +163,4 @@ fn no_scores(run: &StoredRun, split: SplitKind) -> Complaint {
     } else {
         format!("choose a split that was scored: {}", scored.join(", "))
     })
-}
-
-/// A run's resolved recipe as it is written.
-///
-/// # Errors
-/// A file that cannot be read or is not TOML.
-fn recipe_text(folder: &Path) -> anyhow::Result<String> {
-    let path = folder.join("recipe.toml");
-    let text = emotrain_base::read_to_string(&path, limits::RECIPE)?;
-    Ok(text)
 }

@@ -8,7 +8,7 @@ use emotrain_data::SplitKind;
 use emotrain_eval::{Bootstrap, ComparisonTerms, GroupRun, Prediction, RunComparison, RunGroup, TestSet};
 use emotrain_report::SweepFacts;
 use emotrain_runs::StoredRun;
-use emotrain_sweep::{Board, SweepDir, SweepFile, SweepStatus};
+use emotrain_sweep::{Board, SweepDir, SweepFile, SweepState, SweepStatus};
 
 use crate::cli::ReportArgs;
 use crate::exit::described;
@@ -50,7 +50,10 @@ pub(super) fn gathered(args: &ReportArgs, out: &Path) -> anyhow::Result<SweepFac
         Some((plan.id.clone(), report.is_file().then(|| relative(&report, out))?))
     });
     let reports: BTreeMap<String, String> = reports.collect();
-    let states = status.counts();
+    let count = |state| status.runs.iter().filter(|run| run.state == state).count();
+    let states =
+        SweepState::ALL.map(|state| (state, count(state))).into_iter().filter(|(_, count)| *count > 0);
+    let states = states.collect();
     Ok(SweepFacts { folder: sweep.path().to_owned(), board, plans, states, comparison, reports, missing })
 }
 
