@@ -34,6 +34,8 @@ pub(crate) const SERIES: [RGBColor; 4] = [
 
 /// Where plotters draws.
 pub(crate) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+/// A place in a drawing.
+pub(crate) type Pixel = <Shift as CoordTranslate>::From;
 /// Where plotters draws numbers.
 pub(crate) type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 
@@ -45,19 +47,6 @@ pub(crate) struct Caption<'a> {
     pub(crate) title: &'a str,
     /// What it shows.
     pub(crate) description: &'a str,
-}
-
-/// A place in a drawing.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Spot {
-    across: i32,
-    down: i32,
-}
-
-impl From<(i32, i32)> for Spot {
-    fn from((across, down): (i32, i32)) -> Self {
-        Self { across, down }
-    }
 }
 
 /// How a series is marked besides its colour.
@@ -113,10 +102,9 @@ pub(crate) fn write(
     area: &Area<'_>,
     text: &str,
     style: &TextStyle<'_>,
-    at: impl Into<Spot>,
+    at: Pixel,
 ) -> Result<(), ReportError> {
-    let Spot { across, down } = at.into();
-    area.draw_text(text, style, (across, down)).map_err(failed)
+    area.draw_text(text, style, at).map_err(failed)
 }
 
 /// The width of text, as far as one can know without its font.
@@ -142,15 +130,14 @@ pub(crate) fn series(
 /// A mark at a place of the whole drawing.
 pub(crate) fn marked<C: CoordTranslate>(
     area: &DrawingArea<SVGBackend<'_>, C>,
-    at: impl Into<Spot>,
+    at: Pixel,
     colour: RGBColor,
     mark: Mark,
 ) -> Result<(), ReportError> {
     let area = area.strip_coord_spec();
-    let at = at.into();
     // Places in a chart are those of the whole drawing, places in its area begin at its corner.
     let (across, down) = area.get_base_pixel();
-    let at = (at.across - across, at.down - down);
+    let at = (at.0 - across, at.1 - down);
     let drawn = match mark {
         Mark::Line => Ok(()),
         Mark::Circle => area.draw(&Circle::new(at, 7, colour.filled())),
