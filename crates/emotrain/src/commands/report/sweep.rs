@@ -1,7 +1,7 @@
 //! The report of a sweep.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use emotrain_base::Complaint;
 use emotrain_data::SplitKind;
@@ -16,6 +16,9 @@ use crate::exit::described;
 /// Sets of dialogues and exchanges behind every comparison.
 const SAMPLES: usize = 2_000;
 const CONFIDENCE: f64 = 0.95;
+
+/// A seed with the answers of its run.
+type SeedAnswers = (u64, Vec<Prediction>);
 
 /// The name of a run's report in its folder.
 pub(super) const REPORT: &str = "report.html";
@@ -75,7 +78,7 @@ fn compared(
     names: &[&str],
     split: SplitKind,
 ) -> anyhow::Result<Option<RunComparison>> {
-    let mut groups: Vec<(String, Vec<(u64, Vec<Prediction>)>)> = Vec::new();
+    let mut groups: Vec<(String, Vec<SeedAnswers>)> = Vec::new();
     let mut labels: Option<Vec<String>> = None;
     let in_order = names.iter().filter_map(|name| board.groups.iter().find(|group| group.name == **name));
     for group in in_order.filter(|group| group.summary.is_some()) {
@@ -96,8 +99,8 @@ fn compared(
         return Ok(None);
     };
     let test = TestSet::new(first, &labels)?;
-    let answered = |(name, runs): &(String, Vec<(u64, Vec<Prediction>)>)| {
-        let run = |(seed, predictions): &(u64, Vec<Prediction>)| {
+    let answered = |(name, runs): &(String, Vec<SeedAnswers>)| {
+        let run = |(seed, predictions): &SeedAnswers| {
             anyhow::Ok(GroupRun { seed: *seed, answers: test.answers(predictions)? })
         };
         anyhow::Ok(RunGroup { name: name.clone(), runs: runs.iter().map(run).collect::<Result<_, _>>()? })
@@ -117,8 +120,8 @@ fn relative(file: &Path, page: &Path) -> String {
     let names: Vec<String> = path
         .components()
         .filter_map(|part| match part {
-            std::path::Component::Normal(name) => Some(encoded(&name.to_string_lossy())),
-            _ => None,
+            Component::Normal(name) => Some(encoded(&name.to_string_lossy())),
+            Component::Prefix(_) | Component::RootDir | Component::CurDir | Component::ParentDir => None,
         })
         .collect();
     if is_beside { names.join("/") } else { format!("file:///{}", names.join("/")) }
