@@ -5,6 +5,7 @@ mod bench;
 mod compare;
 mod export;
 mod interpret;
+mod runs;
 mod selftest;
 mod sweep;
 mod verify;
@@ -21,9 +22,10 @@ pub(crate) use self::bank::{
     SearchArgs, SheetArgs,
 };
 pub(crate) use self::bench::{BenchArgs, Product};
-pub(crate) use self::compare::{CompareArgs, Group};
+pub(crate) use self::compare::CompareArgs;
 pub(crate) use self::export::ExportArgs;
 pub(crate) use self::interpret::InterpretArgs;
+pub(crate) use self::runs::RunsArgs;
 pub(crate) use self::selftest::SelftestArgs;
 pub(crate) use self::sweep::{BoardArgs, StartArgs, StatusArgs, SweepCommand, WorkArgs};
 pub(crate) use self::verify::VerifyArgs;
@@ -110,6 +112,8 @@ pub(crate) enum Command {
     Eval(EvalArgs),
     /// Compare runs by their predictions: differences with intervals, p-values, what is detectable
     Compare(CompareArgs),
+    /// List the runs under a folder: state, score, time, and how their recipes differ
+    Runs(RunsArgs),
     /// Train many runs from one file: a base recipe, axes and seeds; the word "start" may be omitted
     Sweep {
         #[command(subcommand)]
