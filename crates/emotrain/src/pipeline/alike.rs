@@ -30,10 +30,10 @@ pub(crate) fn check(recipes: &[Recipe], names: &[String]) -> anyhow::Result<()> 
         return Ok(());
     };
     if let Some(at) = recipes.iter().position(|recipe| recipe.train.method == TrainMethod::Full) {
-        let (name, other) = (&names[at], &names[usize::from(at == 0)]);
+        let (one, other, name) = (&names[at.saturating_sub(1)], &names[at.max(1)], &names[at]);
         let method = TrainMethod::Full;
         let message =
-            format!("{name} and {other} cannot train together: {name} has train.method = \"{method}\"");
+            format!("{one} and {other} cannot train together: {name} has train.method = \"{method}\"");
         problems
             .add(Complaint::usage(message).hint("a base that is trained belongs to one run: train it alone"));
     }

@@ -27,6 +27,7 @@ mod resume;
 mod runs;
 mod served;
 mod server;
+mod together;
 mod tools;
 mod verify;
 mod workbench;
