@@ -11,7 +11,7 @@ use crate::rust_source::words;
 use crate::tree::{crates, files_with, read};
 
 /// A crate of the workspace and what its shipped code may depend on, the lowest level first.
-const EDGES: [(&str, u8, &[&str]); 17] = [
+const EDGES: [(&str, u8, &[&str]); 18] = [
     ("emotrain-base", 0, &[]),
     ("emotrain-recipe", 1, &["emotrain-base"]),
     ("emotrain-kernels", 1, &["emotrain-base"]),
@@ -26,6 +26,11 @@ const EDGES: [(&str, u8, &[&str]); 17] = [
         "emotrain-hub",
         4,
         &["emotrain-retrieval", "emotrain-prompt", "emotrain-model", "emotrain-recipe", "emotrain-base"],
+    ),
+    (
+        "emotrain-sweep",
+        5,
+        &["emotrain-runs", "emotrain-eval", "emotrain-data", "emotrain-recipe", "emotrain-base"],
     ),
     (
         "emotrain-train",
@@ -109,6 +114,7 @@ const EDGES: [(&str, u8, &[&str]); 17] = [
             "emotrain-prepare",
             "emotrain-hub",
             "emotrain-train",
+            "emotrain-sweep",
             "emotrain-runs",
             "emotrain-retrieval",
             "emotrain-curriculum",

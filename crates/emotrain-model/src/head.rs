@@ -77,7 +77,7 @@ fn shared_pieces(shares: &[HeadShare]) -> Vec<Piece> {
     for HeadShare { rows, targets, factor } in shares {
         for start in rows.clone().step_by(PIECE) {
             let cut = start..(start + PIECE).min(rows.end);
-            if !pieces.last().is_some_and(|piece| cut.end - piece.rows.start <= PIECE) {
+            if pieces.last().is_none_or(|piece| cut.end - piece.rows.start > PIECE) {
                 let (parts, targets, factors) = (Vec::new(), Vec::new(), Vec::new());
                 pieces.push(Piece { rows: start..start, parts, targets, factors });
             }

@@ -29,6 +29,7 @@
 mod blank;
 mod check;
 mod curriculum;
+mod difference;
 mod extends;
 mod file;
 mod fingerprint;
@@ -50,7 +51,8 @@ mod syntax;
 mod unknown;
 mod values;
 
-pub use load::{load, parse};
+pub use difference::KeyDifference;
+pub use load::{load, load_in, parse};
 pub use problem::{OVERRIDE_FILE, Problem, RecipeError};
 pub use recipe::Recipe;
 pub use schema::json_schema;

@@ -21,9 +21,19 @@ use crate::recipe::Recipe;
 ///
 /// [`RecipeError::Read`] if the file cannot be read, [`RecipeError::Problems`] with all problems.
 pub fn load(path: &Path, overrides: &[String]) -> Result<Recipe, RecipeError> {
+    load_in(path, overrides, Path::new("."))
+}
+
+/// Like [`load`], with overrides that are written in a file of the folder `working`: their input paths are relative to
+/// it.
+///
+/// # Errors
+///
+/// As [`load`].
+pub fn load_in(path: &Path, overrides: &[String], working: &Path) -> Result<Recipe, RecipeError> {
     let bytes = emotrain_base::read(path, limits::RECIPE)?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let (recipe, working) = (fs_err::canonicalize(folder)?, fs_err::canonicalize(".")?);
+    let (recipe, working) = (fs_err::canonicalize(folder)?, fs_err::canonicalize(working)?);
     let places = Places { recipe, bases: Vec::new(), working };
     let mut findings = Findings::new(path.to_path_buf());
     for folder in [&places.recipe, &places.working] {

@@ -25,4 +25,4 @@ pub use run_record::{
 };
 pub use run_report::{BASELINE, EvalResult, RunReport};
 pub use score_context::{ScoreContext, SourceUse};
-pub use stored_run::{RunState, StoredRun};
+pub use stored_run::{RunState, StoredRun, find_runs};

@@ -120,3 +120,24 @@ impl StoredRun {
         Ok(emotrain_recipe::load(&self.folder.join(RECIPE), &[])?)
     }
 }
+
+/// The folders of runs in a folder and those in it, `depth` levels down, in the order of their names. A run's own folders
+/// are not looked into.
+///
+/// # Errors
+/// A folder that cannot be read.
+pub fn find_runs(folder: &Path, depth: usize) -> Result<Vec<PathBuf>, RunError> {
+    if StoredRun::is_in(folder) {
+        return Ok(vec![folder.to_owned()]);
+    }
+    let mut within: Vec<PathBuf> =
+        fs_err::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
+    // A link may lead back to where it is.
+    within.retain(|path| path.is_dir() && !path.is_symlink());
+    within.sort();
+    let mut found = Vec::new();
+    for path in within.iter().filter(|_| depth > 0) {
+        found.extend(find_runs(path, depth - 1)?);
+    }
+    Ok(found)
+}

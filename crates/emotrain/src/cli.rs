@@ -6,6 +6,7 @@ mod compare;
 mod export;
 mod interpret;
 mod selftest;
+mod sweep;
 mod verify;
 
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ pub(crate) use self::compare::{CompareArgs, Group};
 pub(crate) use self::export::ExportArgs;
 pub(crate) use self::interpret::InterpretArgs;
 pub(crate) use self::selftest::SelftestArgs;
+pub(crate) use self::sweep::{BoardArgs, StartArgs, StatusArgs, SweepCommand, WorkArgs};
 pub(crate) use self::verify::VerifyArgs;
 
 const RUN_EXAMPLES: &str = "\
@@ -108,6 +110,11 @@ pub(crate) enum Command {
     Eval(EvalArgs),
     /// Compare runs by their predictions: differences with intervals, p-values, what is detectable
     Compare(CompareArgs),
+    /// Train many runs from one file: a base recipe, axes and seeds; the word "start" may be omitted
+    Sweep {
+        #[command(subcommand)]
+        command: SweepCommand,
+    },
     /// Label the utterances of dialogues; writes JSON lines
     Predict(PredictArgs),
     /// Write what was trained in the forms that PEFT, transformers and servers load

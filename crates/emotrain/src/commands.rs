@@ -12,6 +12,7 @@ pub(crate) mod interpret;
 pub(crate) mod predict;
 pub(crate) mod schema;
 pub(crate) mod selftest;
+pub(crate) mod sweep;
 pub(crate) mod tokenizer;
 pub(crate) mod train;
 pub(crate) mod verify;

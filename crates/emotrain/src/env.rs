@@ -68,6 +68,12 @@ pub(crate) fn now() -> f64 {
     since.map_or(0.0, |since| since.as_secs_f64())
 }
 
+/// The name of this machine, if the system tells it in a file.
+pub(crate) fn host() -> Option<String> {
+    let name = emotrain_base::read_to_string("/proc/sys/kernel/hostname".as_ref(), limits::CONFIG).ok()?;
+    Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+}
+
 /// A folder of this process for what is needed for a moment; it does not exist yet.
 pub(crate) fn scratch() -> PathBuf {
     std::env::temp_dir().join(format!("emotrain-{}", std::process::id()))

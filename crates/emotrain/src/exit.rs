@@ -16,6 +16,7 @@ use emotrain_prompt::PromptError;
 use emotrain_recipe::RecipeError;
 use emotrain_retrieval::RetrievalError;
 use emotrain_runs::RunError;
+use emotrain_sweep::SweepError;
 use emotrain_train::TrainError;
 use emotrain_verify::VerifyError;
 
@@ -117,6 +118,7 @@ fn advice<'e>(cause: &'e (dyn Error + 'static)) -> Option<&'e dyn Advice> {
         of::<ExportError>,
         of::<VerifyError>,
         of::<RunError>,
+        of::<SweepError>,
         of::<TrainError>,
         of::<io::Error>,
     ];

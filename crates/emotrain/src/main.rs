@@ -81,6 +81,7 @@ fn dispatch(command: &Command, shell: &Shell) -> anyhow::Result<Exit> {
         Command::Inspect(args) => commands::inspect::run(args, shell),
         Command::Eval(args) => commands::eval::run(args, shell),
         Command::Compare(args) => commands::compare::run(args, shell),
+        Command::Sweep { command } => commands::sweep::run(command, shell),
         Command::Predict(args) => commands::predict::run(args, shell),
         Command::Export(args) => commands::export::run(args, shell),
         Command::Verify(args) => commands::verify::run(args, shell),
@@ -111,7 +112,21 @@ fn parse(mut words: Vec<OsString>) -> Result<Cli, clap::Error> {
         }
         words.insert(1, "train".into());
     }
+    start_sweep(&program, &mut words);
     Cli::try_parse_from(words)
+}
+
+/// `emotrain sweep FILE` means `emotrain sweep start FILE`.
+fn start_sweep(program: &clap::Command, words: &mut Vec<OsString>) {
+    let plain = |word: &OsString| !word.to_string_lossy().starts_with('-');
+    let mut plain = words.iter().enumerate().skip(1).filter(|(_, word)| plain(word));
+    let Some((at, _)) = plain.next().filter(|(_, word)| *word == "sweep") else { return };
+    let Some((_, next)) = plain.next() else { return };
+    let sweep = program.get_subcommands().find(|command| command.get_name() == "sweep");
+    let mut commands = sweep.into_iter().flat_map(clap::Command::get_subcommands);
+    if next != "help" && !commands.any(|command| next == command.get_name()) {
+        words.insert(at + 1, "start".into());
+    }
 }
 
 fn apology(panic: &PanicHookInfo) -> String {

@@ -28,7 +28,7 @@ use crate::interrupt::Interrupt;
 use crate::printer::duration;
 use crate::shell::Shell;
 
-pub(crate) use self::alike::{check as check_alike, names};
+pub(crate) use self::alike::{check as check_alike, names, shape};
 use self::group::Group;
 pub(crate) use self::plan::plan;
 use self::ready::{Claimed, Common};

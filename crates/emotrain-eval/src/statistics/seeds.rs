@@ -31,7 +31,7 @@ impl SeedSummary {
     ///
     /// # Errors
     /// No scores or one that is not finite, no samples, or a level outside 0 to 1.
-    pub(crate) fn of(scores: &[f64], bootstrap: Bootstrap) -> Result<Self, EvalError> {
+    pub fn of(scores: &[f64], bootstrap: Bootstrap) -> Result<Self, EvalError> {
         bootstrap.check()?;
         let count = scores.len();
         if count == 0 || scores.iter().any(|score| !score.is_finite()) {

@@ -55,7 +55,7 @@ fn group(text: &str) -> Result<Group, String> {
     Ok(Group(folders))
 }
 
-fn score() -> impl TypedValueParser<Value = HeadlineScore> {
+pub(super) fn score() -> impl TypedValueParser<Value = HeadlineScore> {
     let named = |name: String| HeadlineScore::ALL.into_iter().find(|score| score.as_str() == name);
     PossibleValuesParser::new(HeadlineScore::ALL.map(HeadlineScore::as_str))
         .map(move |name| named(name).unwrap_or(HeadlineScore::WeightedF1))

@@ -62,6 +62,11 @@ pub(crate) fn check(recipes: &[Recipe], names: &[String]) -> anyhow::Result<()> 
     Ok(problems.finish()?)
 }
 
+/// A text that is the same for recipes that may share a base.
+pub(crate) fn shape(recipe: &Recipe) -> String {
+    Value::Object(shared(recipe)).to_string()
+}
+
 /// The keys that recipes of one base have in common, with their values.
 fn shared(recipe: &Recipe) -> Map<String, Value> {
     let Recipe { model, lora, train, .. } = recipe;

@@ -1,0 +1,156 @@
+//! From a sweep file to its runs.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use emotrain_base::random::Key;
+use emotrain_base::{Advice, Complaint, Problems};
+use emotrain_recipe::{Recipe, RecipeError};
+
+use crate::digests::Digests;
+use crate::error::SweepError;
+use crate::settings::{Settings, described, overrides};
+use crate::sweep_file::{Overlay, SweepFile};
+
+/// The length of a run's id, in hexadecimal digits.
+const ID: usize = 12;
+
+/// A run of a sweep, before it begins.
+#[derive(Clone, Debug)]
+pub struct PlannedRun {
+    /// The first 12 digits of [`Recipe::identity`]: the same wherever the sweep lies, another if the recipe or a file that it
+    /// reads is another.
+    pub id: String,
+    /// What all its seeds have in common, as the board shows it.
+    pub name: String,
+    /// The seed.
+    pub seed: u64,
+    /// The values of the axes, by key of the recipe, without the seed.
+    pub settings: Settings,
+    /// The resolved recipe; its `train.output_dir` is in the folder of the sweep.
+    pub recipe: Recipe,
+}
+
+/// A point of the axes.
+#[derive(Clone, Debug)]
+struct Point<'a> {
+    overlay: Option<&'a Overlay>,
+    settings: Settings,
+}
+
+/// The runs of a sweep: overlays × grid × draws × seeds, in this order, the seeds innermost. `folder` is where the
+/// runs' folders will be.
+///
+/// # Errors
+/// More runs than `max_runs`; everything that is wrong with their recipes; two runs that are the same.
+pub fn expand(file: &SweepFile, folder: &Path) -> Result<Vec<PlannedRun>, SweepError> {
+    let points = points(file);
+    let count = points.len() * file.seeds.len().max(1);
+    if let Some(most) = file.max_runs.filter(|most| count > *most) {
+        let message = format!("{}: {count} runs, and max_runs = {most}", file.place.display());
+        return Err(Complaint::usage(message).hint("raise max_runs, or remove values or seeds").into());
+    }
+    let mut problems = Problems::default();
+    let mut digests = Digests::default();
+    let mut runs = Vec::with_capacity(count);
+    for point in points {
+        let name = point.name(file);
+        match point.recipe(file) {
+            Ok(recipe) => {
+                let seeds = if file.seeds.is_empty() { vec![recipe.train.seed] } else { file.seeds.clone() };
+                for seed in seeds {
+                    let (name, settings) = (name.clone(), point.settings.clone());
+                    let mut recipe = recipe.clone();
+                    recipe.train.seed = seed;
+                    let mut id = recipe.identity(|path| digests.of(path))?;
+                    id.truncate(ID);
+                    recipe.train.output_dir = folder.join(&id);
+                    runs.push(PlannedRun { id, name, seed, settings, recipe });
+                }
+            }
+            Err(error) => problems.add(complaint(file, &name, &error)),
+        }
+    }
+    let mut known: HashMap<&str, &PlannedRun> = HashMap::new();
+    for run in &runs {
+        if let Some(earlier) = known.insert(&run.id, run) {
+            let (one, other, seed) = (&earlier.name, &run.name, run.seed);
+            let place = file.place.display();
+            let message = format!("{place}: {one:?} and {other:?} are the same run with seed {seed}");
+            problems.add(Complaint::usage(message).hint("remove one: no run is trained twice"));
+        }
+    }
+    problems.finish()?;
+    Ok(runs)
+}
+
+fn points(file: &SweepFile) -> Vec<Point<'_>> {
+    let overlays: Vec<Option<&Overlay>> =
+        if file.list.is_empty() { vec![None] } else { file.list.iter().map(Some).collect() };
+    let mut points: Vec<Point> =
+        overlays.into_iter().map(|overlay| Point { overlay, settings: Settings::new() }).collect();
+    for (key, values) in &file.grid {
+        let with = |point: &Point<'_>, value| {
+            let mut settings = point.settings.clone();
+            settings.insert(key.clone(), value);
+            settings
+        };
+        points = points
+            .into_iter()
+            .flat_map(|point| {
+                let settings: Vec<Settings> =
+                    values.iter().map(|value| with(&point, value.clone())).collect();
+                settings.into_iter().map(move |settings| Point { overlay: point.overlay, settings })
+            })
+            .collect();
+    }
+    let Some(random) = &file.random else { return points };
+    let root = Key::new(random.seed).named("sweep");
+    let drawn = |point: &Point<'_>, number: usize| {
+        let mut settings = point.settings.clone();
+        for (key, distribution) in &random.keys {
+            // Of the key and the number alone: another axis, or more samples, change no draw.
+            settings.insert(key.clone(), distribution.draw(root.named(key).with(number as u64)));
+        }
+        settings
+    };
+    let mut all = Vec::new();
+    for point in points {
+        for number in 0..random.samples {
+            all.push(Point { overlay: point.overlay, settings: drawn(&point, number) });
+        }
+    }
+    all
+}
+
+impl Point<'_> {
+    fn name(&self, file: &SweepFile) -> String {
+        let settings = described(&self.settings);
+        match self.overlay {
+            Some(overlay) if settings.is_empty() => overlay.name.clone(),
+            Some(overlay) => format!("{}, {settings}", overlay.name),
+            None if settings.is_empty() => {
+                file.base.file_stem().unwrap_or_default().to_string_lossy().into_owned()
+            }
+            None => settings,
+        }
+    }
+
+    fn recipe(&self, file: &SweepFile) -> Result<Recipe, RecipeError> {
+        let path = self.overlay.and_then(|overlay| overlay.recipe.as_ref()).unwrap_or(&file.base);
+        let overlay = self.overlay.map(|overlay| overrides(&overlay.set)).unwrap_or_default();
+        let set = overrides(&file.set).into_iter().chain(overlay).chain(overrides(&self.settings));
+        let set: Vec<String> = set.collect();
+        emotrain_recipe::load_in(&file.folder().join(path), &set, file.folder())
+    }
+}
+
+/// A recipe's problems as those of a sweep file.
+fn complaint(file: &SweepFile, name: &str, error: &RecipeError) -> Complaint {
+    let text = error.to_string().replace(emotrain_recipe::OVERRIDE_FILE, &file.place.display().to_string());
+    let complaint = Complaint::usage(format!("{name}: {text}"));
+    match error.hint() {
+        Some(hint) => complaint.hint(hint),
+        None => complaint,
+    }
+}

@@ -1,0 +1,198 @@
+//! How far the runs of a sweep are.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use emotrain_base::Lock;
+use emotrain_data::SplitKind;
+use emotrain_eval::EvalReport;
+use emotrain_runs::{RunState, StoredRun};
+use serde::Serialize;
+
+use crate::attempt::{Attempt, Attempts};
+use crate::error::SweepError;
+use crate::sweep_dir::{StoredPlan, SweepDir};
+use crate::tables::TextTable;
+
+/// How far a run of a sweep is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SweepState {
+    /// No process has been at it.
+    Waiting,
+    /// A process is at it.
+    Running,
+    /// It was interrupted and saved its state.
+    Stopped,
+    /// Its last attempt ended with an error.
+    Failed,
+    /// Its process is gone without having said how it ended: it was killed, or its machine died.
+    Lost,
+    /// Successive halving ended it.
+    Halted,
+    /// It is trained and scored.
+    Finished,
+}
+
+impl SweepState {
+    /// All, in the order of a run's life.
+    pub const ALL: [Self; 7] =
+        [Self::Waiting, Self::Running, Self::Stopped, Self::Failed, Self::Lost, Self::Halted, Self::Finished];
+
+    /// The word for it in tables.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Running => "running",
+            Self::Stopped => "stopped",
+            Self::Failed => "failed",
+            Self::Lost => "lost",
+            Self::Halted => "halted",
+            Self::Finished => "finished",
+        }
+    }
+
+    /// Whether nothing is left to do.
+    pub const fn is_over(self) -> bool {
+        matches!(self, Self::Halted | Self::Finished)
+    }
+}
+
+impl fmt::Display for SweepState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A run and how far it is.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunStatus {
+    /// Its id.
+    pub id: String,
+    /// What its seeds have in common.
+    pub name: String,
+    /// Its seed.
+    pub seed: u64,
+    /// How far it is.
+    pub state: SweepState,
+    /// Steps that are known to be done.
+    pub steps: Option<usize>,
+    /// Seconds spent training, in all attempts.
+    pub seconds: Option<f64>,
+    /// How many processes have been at it.
+    pub attempts: usize,
+    /// What the last one said.
+    pub message: Option<String>,
+    /// Where it said it.
+    pub log: PathBuf,
+    /// The scores of a finished run by split.
+    #[serde(skip)]
+    pub(crate) scores: Vec<(SplitKind, EvalReport)>,
+}
+
+/// All runs of a sweep.
+#[derive(Clone, Debug, Serialize)]
+pub struct SweepStatus {
+    /// In the order of the sweep file.
+    pub runs: Vec<RunStatus>,
+}
+
+impl SweepStatus {
+    /// Reads the folder of a sweep.
+    ///
+    /// # Errors
+    /// Files that cannot be read or are damaged.
+    pub fn read(sweep: &SweepDir) -> Result<Self, SweepError> {
+        let plans = sweep.plans()?.into_iter();
+        Ok(Self { runs: plans.map(|plan| RunStatus::read(sweep, plan)).collect::<Result<_, _>>()? })
+    }
+
+    /// Reads one run of a sweep; `None` if the sweep has no such run.
+    ///
+    /// # Errors
+    /// As [`SweepStatus::read`].
+    pub fn of_run(sweep: &SweepDir, id: &str) -> Result<Option<RunStatus>, SweepError> {
+        let plan = sweep.plans()?.into_iter().find(|plan| plan.id == id);
+        plan.map(|plan| RunStatus::read(sweep, plan)).transpose()
+    }
+
+    /// How many runs are in each state, in words.
+    pub fn counted(&self) -> String {
+        let counts: Vec<String> =
+            self.counts().iter().map(|(state, count)| format!("{count} {state}")).collect();
+        format!("{} runs: {}", self.runs.len(), counts.join(", "))
+    }
+
+    /// How many runs are in each state, those that no run is in left out.
+    fn counts(&self) -> Vec<(SweepState, usize)> {
+        let count = |state| self.runs.iter().filter(|run| run.state == state).count();
+        SweepState::ALL
+            .map(|state| (state, count(state)))
+            .into_iter()
+            .filter(|(_, count)| *count > 0)
+            .collect()
+    }
+}
+
+/// A line for each run that is not finished, and how many are in each state.
+impl fmt::Display for SweepStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let open = self.runs.iter().filter(|run| run.state != SweepState::Finished);
+        let mut table = TextTable::new(["run", "seed", "state", "steps", "attempts", "recipe", "message"]);
+        for run in open {
+            let steps = run.steps.map_or(String::new(), |steps| steps.to_string());
+            let message = run.message.as_deref().and_then(|text| text.lines().next()).unwrap_or_default();
+            let [seed, attempts] = [run.seed.to_string(), run.attempts.to_string()];
+            let state = run.state.to_string();
+            table.row([run.id.clone(), seed, state, steps, attempts, run.name.clone(), message.to_owned()]);
+        }
+        if table.has_rows() {
+            writeln!(f, "{}\n", table.plain())?;
+        }
+        write!(f, "{}", self.counted())
+    }
+}
+
+impl RunStatus {
+    fn read(sweep: &SweepDir, plan: StoredPlan) -> Result<Self, SweepError> {
+        let attempts_folder = sweep.attempts(&plan.id);
+        let attempts = Attempts::read(&attempts_folder)?;
+        let folder = sweep.run(&plan.id);
+        let stored = StoredRun::is_in(&folder).then(|| StoredRun::open(&folder)).transpose()?;
+        let is_taken = stored.as_ref().is_some_and(|run| run.state == RunState::Running)
+            || Lock::is_taken(&attempts_folder);
+        let is_finished = stored.as_ref().is_some_and(|run| run.state == RunState::Finished);
+        let halted = sweep.rungs_of(&plan.id)?.halted_at;
+        let state = match attempts.last() {
+            _ if is_taken => SweepState::Running,
+            _ if is_finished => SweepState::Finished,
+            _ if halted.is_some() => SweepState::Halted,
+            None if stored.is_some() => SweepState::Stopped,
+            None => SweepState::Waiting,
+            Some(Attempt { ended_unix_s: None, .. }) => SweepState::Lost,
+            Some(Attempt { exit: Some(0 | 129 | 130 | 143), .. }) => SweepState::Stopped,
+            Some(_) => SweepState::Failed,
+        };
+        let training = stored.as_ref().and_then(|run| run.record.training.as_ref());
+        let steps = match (training, &stored) {
+            (Some(training), _) if state != SweepState::Running => Some(training.steps),
+            (_, Some(run)) => run.metrics()?.last().map(|line| line.step),
+            (_, None) => None,
+        };
+        let scores = stored.iter().filter(|_| is_finished).flat_map(|run| {
+            SplitKind::ALL.into_iter().filter_map(|split| Some((split, run.scores(split)?.clone())))
+        });
+        Ok(Self {
+            log: sweep.log(&plan.id),
+            state,
+            steps,
+            seconds: training.map(|training| training.seconds),
+            attempts: attempts.0.len(),
+            message: attempts.last().and_then(|last| last.message.clone()),
+            scores: scores.collect(),
+            id: plan.id,
+            name: plan.name,
+            seed: plan.seed,
+        })
+    }
+}

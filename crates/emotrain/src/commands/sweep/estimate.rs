@@ -1,0 +1,90 @@
+//! What a sweep will cost, counted before it begins.
+
+use std::path::Path;
+
+use emotrain_prepare::PreparedTraining;
+use emotrain_runs::{RunState, StoredRun, find_runs};
+use emotrain_sweep::{PlannedRun, SweepFile};
+use emotrain_train::SampleOrder;
+
+use crate::exit::described;
+use crate::printer::duration;
+use crate::shell::Shell;
+
+/// Runs with measured speed are looked for this many folders deep.
+const DEPTH: usize = 4;
+
+/// A recipe of the sweep, counted once for all its seeds.
+struct Counted<'r> {
+    first: &'r PlannedRun,
+    seeds: usize,
+    steps: usize,
+    tokens: u64,
+}
+
+/// Prints the recipes with their runs, steps and tokens, and the time to expect.
+///
+/// # Errors
+/// A recipe that cannot be prepared; standard output that cannot be written.
+pub(super) fn show(file: &SweepFile, runs: &[PlannedRun], shell: &Shell) -> anyhow::Result<()> {
+    let mut counted: Vec<Counted> = Vec::new();
+    for run in runs {
+        match counted.iter_mut().find(|earlier| earlier.first.name == run.name) {
+            Some(earlier) => earlier.seeds += 1,
+            None => counted.push(count(run, shell)?),
+        }
+    }
+    let mut lines = vec![format!("{:>5}  {:>9}  {:>14}  recipe", "seeds", "steps", "tokens a run")];
+    for one in &counted {
+        lines.push(format!("{:>5}  {:>9}  {:>14}  {}", one.seeds, one.steps, one.tokens, one.first.name));
+    }
+    let steps: usize = counted.iter().map(|one| one.seeds * one.steps).sum();
+    let tokens: u64 = counted.iter().map(|one| one.seeds as u64 * one.tokens).sum();
+    lines.push(format!("\n{} runs, {steps} steps, {tokens} tokens", runs.len()));
+    lines.push(match measured(&file.output_dir, runs) {
+        Some((speed, folder)) => format!(
+            "about {} in one process, evaluations included, at the {speed:.0} tokens a second of {folder}",
+            duration(tokens as f64 / speed)
+        ),
+        None => "how long it takes is not known: no finished run of this model and device is near".to_owned(),
+    });
+    shell.printer.result(lines.join("\n"))
+}
+
+fn count<'r>(run: &'r PlannedRun, shell: &Shell) -> anyhow::Result<Counted<'r>> {
+    let recipe = &run.recipe;
+    let prepared =
+        PreparedTraining::new(recipe, &PreparedTraining::measured(recipe), shell.hub()).map_err(|error| {
+            let error = anyhow::Error::from(error);
+            let text = described(&error);
+            error.context(format!("{}: {text}", run.name))
+        })?;
+    let lengths: Vec<usize> = prepared.train.samples.iter().map(|sample| sample.ids.len()).collect();
+    let order = SampleOrder::new(&recipe.train, lengths.clone(), &prepared.schedule);
+    let steps = order.total_steps();
+    let tokens =
+        (0..steps).flat_map(|step| order.step(step).concat()).map(|sample| lengths[sample] as u64).sum();
+    Ok(Counted { first: run, seeds: 1, steps, tokens })
+}
+
+/// Tokens a second of the newest finished run of the same base model, method and device near the sweep, with its folder.
+fn measured(output_dir: &Path, runs: &[PlannedRun]) -> Option<(f64, String)> {
+    let recipe = &runs.first()?.recipe;
+    let near = output_dir.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folders = find_runs(near.unwrap_or(Path::new(".")), DEPTH).ok()?;
+    let fits = |run: &StoredRun| {
+        run.state == RunState::Finished
+            && run.recipe().is_ok_and(|other| {
+                let same_model = other.model.model_name_or_path == recipe.model.model_name_or_path;
+                same_model
+                    && other.model.device == recipe.model.device
+                    && other.model.dtype == recipe.model.dtype
+                    && other.train.method == recipe.train.method
+            })
+    };
+    let stored = folders.iter().filter_map(|folder| StoredRun::open(folder).ok()).filter(fits);
+    let newest = stored.max_by(|one, other| one.record.begun_unix_s.total_cmp(&other.record.begun_unix_s))?;
+    let training = newest.record.training?;
+    let speed = training.tokens as f64 / training.seconds;
+    (speed.is_finite() && speed > 0.0).then(|| (speed, newest.folder.display().to_string()))
+}
