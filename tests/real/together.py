@@ -86,7 +86,8 @@ def main():
     with tempfile.TemporaryDirectory() as work:
         work = Path(work)
         valid = work / "valid.jsonl"
-        valid.write_text("".join((ROOT / "recipes/quickstart/valid.jsonl").open().readlines()[:4]))
+        lines = (ROOT / "recipes/quickstart/valid.jsonl").read_text().splitlines(keepends=True)
+        valid.write_text(min(lines, key=len))
         for name, (curriculum, seed) in RUNS.items():
             values = {"model": Path(arguments.model).resolve(), "root": ROOT, "valid": valid}
             values |= {"curriculum": curriculum, "seed": seed, "output": work / "together" / name}

@@ -53,8 +53,10 @@ pub(crate) fn check(recipes: &[Recipe], names: &[String]) -> anyhow::Result<()> 
         let folder = &recipe.train.output_dir;
         if let Some(before) = recipes[..at].iter().position(|other| other.train.output_dir == *folder) {
             let message = format!(
-                "{} and {} cannot train together: both have train.output_dir = {folder:?}",
-                names[before], names[at]
+                "{} and {} cannot train together: both have train.output_dir = \"{}\"",
+                names[before],
+                names[at],
+                folder.display()
             );
             problems.add(Complaint::usage(message).hint("give each a folder of its own"));
         }
