@@ -1,7 +1,7 @@
 //! Recipes that train in one process, on one base: what they must have in common, and what they are called.
 
 use emotrain_base::{Complaint, Problems};
-use emotrain_recipe::{ModelInit, Recipe, TrainMethod};
+use emotrain_recipe::{Recipe, TrainMethod};
 use serde_json::{Map, Value, json};
 
 /// What each recipe is called: its name, or what tells it from one of the same name.
@@ -79,8 +79,5 @@ fn shared(recipe: &Recipe) -> Map<String, Value> {
     keys.insert("lora.r".to_owned(), json!(lora.r));
     keys.insert("lora.target_modules".to_owned(), json!(lora.target_modules));
     keys.insert("train.gradient_checkpointing".to_owned(), json!(train.gradient_checkpointing));
-    // The seed draws the weights of a random base.
-    let seed = (model.init == ModelInit::Random).then_some(train.seed);
-    keys.insert("train.seed".to_owned(), json!(seed));
     keys
 }

@@ -184,13 +184,14 @@ fn runs_that_were_interrupted_together_are_resumed_together() {
     for part in ["short: checkpoints/short: is finished", "long: resuming after step "] {
         assert!(said.err.contains(part), "{part} is not in\n{}", said.err);
     }
-    for name in ["short", "plain"] {
-        is_as_alone(&bench, name);
-    }
-    for file in ["adapter/adapter_model.safetensors", "predictions.valid.jsonl"] {
-        let [one, other] = ["alone", "checkpoints"]
-            .map(|run| fs_err::read(bench.path(run).join("long").join(file)).unwrap());
-        assert!(one == other, "{file} differs");
+    is_as_alone(&bench, "short");
+    // The others have saved one step more, that at which they were interrupted.
+    for name in ["long", "plain"] {
+        for file in ["adapter/adapter_model.safetensors", "predictions.valid.jsonl"] {
+            let [one, other] = ["alone", "checkpoints"]
+                .map(|run| fs_err::read(bench.path(run).join(name).join(file)).unwrap());
+            assert!(one == other, "{name}: {file} differs");
+        }
     }
 }
 
@@ -217,12 +218,6 @@ fn recipes_that_cannot_share_a_base_are_told_with_the_key() {
             assert!(!said.err.contains("loaded") && !bench.path("checkpoints").exists());
         }
     }
-    let random = "[model]\ninit = \"random\"\n[train]\nseed = ";
-    recipe(&bench, "one", &format!("{random}1"));
-    recipe(&bench, "two", &format!("{random}2"));
-    let said = bench.run(&["one.toml", "two.toml"]);
-    assert!(said.err.contains("train.seed is 1 in one and 2 in two"), "{}", said.err);
-
     let said = bench.run(&["plain.toml", "curriculum.toml", "--dry-run"]).done();
     assert!(said.out.contains("plain:\n") && said.out.contains("curriculum:\n"), "{}", said.out);
 }
