@@ -28,6 +28,7 @@ mod runs;
 mod served;
 mod server;
 mod sweep;
+mod together;
 mod tools;
 mod verify;
 mod workbench;
