@@ -11,7 +11,7 @@ use crate::rust_source::words;
 use crate::tree::{crates, files_with, read};
 
 /// A crate of the workspace and what its shipped code may depend on, the lowest level first.
-const EDGES: [(&str, u8, &[&str]); 18] = [
+const EDGES: [(&str, u8, &[&str]); 19] = [
     ("emotrain-base", 0, &[]),
     ("emotrain-recipe", 1, &["emotrain-base"]),
     ("emotrain-kernels", 1, &["emotrain-base"]),
@@ -40,6 +40,18 @@ const EDGES: [(&str, u8, &[&str]); 18] = [
             "emotrain-model",
             "emotrain-prompt",
             "emotrain-curriculum",
+            "emotrain-eval",
+            "emotrain-data",
+            "emotrain-recipe",
+            "emotrain-base",
+        ],
+    ),
+    (
+        "emotrain-report",
+        6,
+        &[
+            "emotrain-sweep",
+            "emotrain-runs",
             "emotrain-eval",
             "emotrain-data",
             "emotrain-recipe",
@@ -114,6 +126,7 @@ const EDGES: [(&str, u8, &[&str]); 18] = [
             "emotrain-prepare",
             "emotrain-hub",
             "emotrain-train",
+            "emotrain-report",
             "emotrain-sweep",
             "emotrain-runs",
             "emotrain-retrieval",

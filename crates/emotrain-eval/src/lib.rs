@@ -23,8 +23,10 @@
 
 mod agreement;
 mod bootstrap;
+mod calibration;
 mod comparison;
 mod error;
+mod intervals;
 mod metrics;
 mod predictions;
 mod report;
@@ -38,11 +40,13 @@ pub use agreement::{
     Agreement, AgreementLimits, Distance, Finding, LabelAnswers, LabelRows, LogProbDistance, ModelF1,
 };
 pub use bootstrap::{Bootstrap, Interval, weighted_f1_interval};
+pub use calibration::{Calibration, CalibrationBin, SureAnswer};
 pub use comparison::{
     Comparison, ComparisonTerms, GroupRun, GroupSummary, Matching, RunComparison, RunGroup, SeedTests,
     SmallestDetectable,
 };
 pub use error::EvalError;
+pub use intervals::{DialogueAnswer, ScoreInterval, ScoreIntervals};
 pub use metrics::{LabelScores, Scores, majority, score};
 pub use predictions::{Prediction, write_predictions};
 pub use report::{EvalReport, Headline, LabelRow, MacroF1, comparison_table};

@@ -77,6 +77,12 @@ impl Tally {
         self.cells.iter().all(|cell| *cell == 0)
     }
 
+    /// A label's F1.
+    pub(crate) fn f1(&self, label: Label) -> f64 {
+        let at = 3 * label.index();
+        ratio(2 * self.cells[at], self.cells[at + 1] + self.cells[at + 2])
+    }
+
     /// As [`score`](crate::score) has it, to the bit.
     pub(crate) fn score(&self, score: HeadlineScore) -> f64 {
         let labels = || self.cells.as_chunks::<3>().0.iter();

@@ -71,36 +71,51 @@ fn kept(recipe: &Recipe, split: SplitKind) -> PathBuf {
     recipe.train.output_dir.join(format!("retrieved.{split}.json"))
 }
 
-/// Looks up what the recipe's prompts show; nothing without a bank or without the slot. What a run has found before is taken from its
-/// folder.
-///
-/// # Errors
-/// A bank that cannot be searched; text without utterances.
-pub(crate) fn find(
-    recipe: &Recipe,
-    labels: &LabelSet,
-    library: Option<&Library>,
-    content: &Content,
-    name: SplitKind,
-) -> Result<Option<RetrievedDemonstrations>, PrepareError> {
-    let Some(library) = library else { return Ok(None) };
-    let (section, bank) = (&recipe.retrieval, &library.bank);
-    let Content::Dialogues(split) = content else {
-        let folder = bank.folder().display();
-        let message = format!("retrieval.bank = \"{folder}\": plain text has no utterances");
-        return Err(Complaint::usage(message).hint("remove the section [retrieval]").into());
-    };
-    let retriever = library.retriever(recipe)?;
-    let asked = asked(recipe, split, name);
-    let key = cache_key(bank, section, &retriever.engine(), split, &asked);
-    let retrieved = match read_cache(&kept(recipe, name), &key, split) {
-        Some(kept) => kept,
-        None => retriever.for_split(split, &asked)?,
-    };
-    let shown =
-        retrieved.hits.iter().map(|(_, hits)| retriever.shown(hits, labels)).collect::<Result<_, _>>()?;
-    let bank_hash = bank.manifest().content_hash();
-    Ok(Some(RetrievedDemonstrations { key, retrieved, bank: bank.folder().to_owned(), bank_hash, shown }))
+/// How demonstrations are looked up for a recipe.
+pub(crate) struct Search<'a> {
+    pub(crate) library: &'a Library,
+    pub(crate) recipe: &'a Recipe,
+    pub(crate) labels: &'a LabelSet,
+    /// Whether only what the run has kept will do.
+    pub(crate) is_kept_only: bool,
+}
+
+impl Search<'_> {
+    /// Looks up what the recipe's prompts show. What a run has found before is taken from its folder.
+    ///
+    /// # Errors
+    /// A bank that cannot be searched; text without utterances; nothing kept where that is wanted.
+    pub(crate) fn find(
+        &self,
+        content: &Content,
+        name: SplitKind,
+    ) -> Result<RetrievedDemonstrations, PrepareError> {
+        let Self { library, recipe, labels, is_kept_only } = *self;
+        let (section, bank) = (&recipe.retrieval, &library.bank);
+        let Content::Dialogues(split) = content else {
+            let folder = bank.folder().display();
+            let message = format!("retrieval.bank = \"{folder}\": plain text has no utterances");
+            return Err(Complaint::usage(message).hint("remove the section [retrieval]").into());
+        };
+        let retriever = library.retriever(recipe)?;
+        let asked = asked(recipe, split, name);
+        let key = cache_key(bank, section, &retriever.engine(), split, &asked);
+        let retrieved = match read_cache(&kept(recipe, name), &key, split) {
+            Some(kept) => kept,
+            None if is_kept_only => {
+                let message = format!(
+                    "{}: it is not there, or not of the bank and data as they are now",
+                    kept(recipe, name).display()
+                );
+                return Err(Complaint::input(message).into());
+            }
+            None => retriever.for_split(split, &asked)?,
+        };
+        let shown =
+            retrieved.hits.iter().map(|(_, hits)| retriever.shown(hits, labels)).collect::<Result<_, _>>()?;
+        let (bank, bank_hash) = (bank.folder().to_owned(), bank.manifest().content_hash());
+        Ok(RetrievedDemonstrations { key, retrieved, bank, bank_hash, shown })
+    }
 }
 
 fn asked(recipe: &Recipe, split: &Split, name: SplitKind) -> Asked {

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::auxiliary::Auxiliary;
 use crate::content::Content;
-use crate::demonstrations::{Library, find};
+use crate::demonstrations::{Library, Search};
 use crate::encoded_split::EncodedSplit;
 use crate::error::PrepareError;
 use crate::knowledge::KnowledgeTexts;
@@ -81,7 +81,13 @@ impl<'r> Opened<'r> {
         selection: Selection<'_>,
     ) -> Result<EncodedSplit, PrepareError> {
         let mut problems = Problems::default();
-        let found = problems.take(find(self.recipe, &self.labels, self.library.as_ref(), &content, name));
+        let library = self.library.as_ref().map(|library| Search {
+            library,
+            recipe: self.recipe,
+            labels: &self.labels,
+            is_kept_only: selection.recalled.is_some(),
+        });
+        let found = problems.take(library.map(|search| search.find(&content, name)).transpose());
         let (Some(found), Some(known)) = (found, problems.take(known)) else {
             return Err(problems.into());
         };

@@ -1,7 +1,9 @@
 //! What the samples of a file are for, and what that makes of them.
 
+use std::collections::BTreeSet;
+
 use emotrain_base::random::Key;
-use emotrain_data::SplitKind;
+use emotrain_data::{SplitKind, UtteranceId};
 use emotrain_prompt::Answers;
 use emotrain_recipe::Recipe;
 
@@ -31,6 +33,8 @@ pub struct Selection<'a> {
     pub completion_only: bool,
     /// What is asked of some utterances besides.
     pub auxiliary: &'a [Auxiliary],
+    /// Only these utterances, whose demonstrations are those that the run kept: nothing is searched.
+    pub recalled: Option<&'a BTreeSet<UtteranceId>>,
 }
 
 impl<'a> Selection<'a> {
@@ -42,7 +46,14 @@ impl<'a> Selection<'a> {
             Purpose::Answering => (Key::new(0).named(SplitKind::Test.as_str()), &[][..]),
         };
         let (limit, completion_only) = (name.limit(&recipe.data), recipe.train.completion_only_loss);
-        Self { purpose, labelled_only: true, limit, key, completion_only, auxiliary }
+        let recalled = None;
+        Self { purpose, labelled_only: true, limit, key, completion_only, auxiliary, recalled }
+    }
+
+    /// What was asked of these utterances when a run answered a split, and nothing of others.
+    pub fn recalled(recipe: &Recipe, name: SplitKind, utterances: &'a BTreeSet<UtteranceId>) -> Self {
+        let answering = Self::new(recipe, name, Purpose::Answering, &[]);
+        Self { limit: None, recalled: Some(utterances), ..answering }
     }
 
     /// Whether samples hold their answers.

@@ -180,8 +180,14 @@ fn asked<'a>(
     selection: Selection<'a>,
 ) -> Result<Vec<(usize, &'a Encoder)>, PrepareError> {
     // An utterance without a label is context, unless labels are what is wanted.
-    let is_asked =
-        |&at: &usize| !selection.labelled_only || turns[at].0.utterances[turns[at].1].label.is_some();
+    let is_recalled = |(dialogue, at): (&Dialogue, usize)| {
+        selection.recalled.is_none_or(|among| among.contains(&dialogue.utterance_id(at)))
+    };
+    let is_asked = |&at: &usize| {
+        let (dialogue, position) = turns[at];
+        let is_labelled = dialogue.utterances[position].label.is_some();
+        (!selection.labelled_only || is_labelled) && is_recalled(turns[at])
+    };
     let places = (0..turns.len()).filter(is_asked).collect();
     let chosen = draw(places, selection.limit, selection.key);
     let mut asked: Vec<(usize, &Encoder)> = chosen.iter().map(|&at| (at, encoder)).collect();

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use toml::{Table, Value};
 
+use crate::DEFAULT_TOML;
 use crate::recipe::Recipe;
 
 /// A key that has another value in another recipe.
@@ -36,6 +37,22 @@ impl Recipe {
             there: there.get(key).cloned(),
         };
         keys.into_iter().filter(differs).map(difference).collect()
+    }
+
+    /// The keys that have other values than `recipes/default.toml`, which are in [`KeyDifference::there`].
+    ///
+    /// # Panics
+    ///
+    /// If [`Recipe::to_toml`] does.
+    pub fn differences_from_defaults(&self) -> Vec<KeyDifference> {
+        let defaults: Table = DEFAULT_TOML.parse().expect("the embedded file is TOML");
+        let (here, there) = (flat(&table(self)), flat(&defaults));
+        let differs = |(key, value): &(String, String)| there.get(key) != Some(value);
+        let difference = |(key, value): (String, String)| {
+            let there = there.get(&key).cloned();
+            KeyDifference { key, here: Some(value), there }
+        };
+        here.into_iter().filter(differs).map(difference).collect()
     }
 }
 
@@ -98,6 +115,9 @@ mod tests {
             there: Some("2".to_owned()),
         };
         assert_eq!(one.differences(&other), [difference]);
+        let from_defaults: Vec<String> =
+            one.differences_from_defaults().into_iter().map(|one| one.key).collect();
+        assert_eq!(from_defaults, ["data.train", "data.valid", "model.model_name_or_path", "train.seed"]);
     }
 
     #[test]

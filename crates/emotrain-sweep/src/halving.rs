@@ -133,7 +133,7 @@ mod tests {
         let decide = |id: &str, score| Halving::new(&sweep, id, SECTION).decide(10, score).unwrap();
         let arrivals = [("a", 0.5), ("b", 0.4), ("c", 0.6), ("d", 0.55), ("e", 0.7), ("f", 0.1), ("g", 0.65)];
         let verdicts = arrivals.map(|(id, score)| decide(id, score));
-        
+
         // Of one the best goes on, of 2 and 3 the best, of 4 to 6 the two best, of 7 the three best.
         assert_eq!(verdicts, [GoOn, Halt, GoOn, GoOn, GoOn, Halt, GoOn]);
         assert!(

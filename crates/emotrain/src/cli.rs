@@ -5,6 +5,7 @@ mod bench;
 mod compare;
 mod export;
 mod interpret;
+mod report;
 mod runs;
 mod selftest;
 mod sweep;
@@ -25,6 +26,7 @@ pub(crate) use self::bench::{BenchArgs, Product};
 pub(crate) use self::compare::CompareArgs;
 pub(crate) use self::export::ExportArgs;
 pub(crate) use self::interpret::InterpretArgs;
+pub(crate) use self::report::ReportArgs;
 pub(crate) use self::runs::RunsArgs;
 pub(crate) use self::selftest::SelftestArgs;
 pub(crate) use self::sweep::{BoardArgs, StartArgs, StatusArgs, SweepCommand, WorkArgs};
@@ -112,6 +114,8 @@ pub(crate) enum Command {
     Eval(EvalArgs),
     /// Compare runs by their predictions: differences with intervals, p-values, what is detectable
     Compare(CompareArgs),
+    /// Write what there is to see of a run or a sweep as one HTML file
+    Report(ReportArgs),
     /// List the runs under a folder: state, score, time, and how their recipes differ
     Runs(RunsArgs),
     /// Train many runs from one file: a base recipe, axes and seeds; the word "start" may be omitted

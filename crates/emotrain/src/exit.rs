@@ -14,6 +14,7 @@ use emotrain_model::ModelError;
 use emotrain_prepare::PrepareError;
 use emotrain_prompt::PromptError;
 use emotrain_recipe::RecipeError;
+use emotrain_report::ReportError;
 use emotrain_retrieval::RetrievalError;
 use emotrain_runs::RunError;
 use emotrain_sweep::SweepError;
@@ -118,6 +119,7 @@ fn advice<'e>(cause: &'e (dyn Error + 'static)) -> Option<&'e dyn Advice> {
         of::<ExportError>,
         of::<VerifyError>,
         of::<RunError>,
+        of::<ReportError>,
         of::<SweepError>,
         of::<TrainError>,
         of::<io::Error>,

@@ -197,6 +197,16 @@ fn prompts_show_demonstrations_but_never_the_utterances_own() {
     );
     assert_eq!(bench.json("run/run.json")["retrieval"]["engine"], "lexical search (BM25)");
     assert_eq!(bench.json("run/adapter/prompt_contract.json")["demonstrations"]["k"], 2);
+    bench.run(&["report", "run"]).done();
+    let page = bench.read("run/report.html");
+    for part in ["<summary>Demonstrations (2)", "By retrieved demonstrations", "lexical search (BM25)"] {
+        assert!(page.contains(part), "{part}");
+    }
+    fs_err::rename(bench.path("run/retrieved.valid.json"), bench.path("kept.json")).unwrap();
+    let said = bench.run(&["report", "run"]).done();
+    assert!(said.err.contains("run/retrieved.valid.json: it is not there"), "{}", said.err);
+    assert!(!bench.read("run/report.html").contains("<summary>Demonstrations"));
+    fs_err::rename(bench.path("kept.json"), bench.path("run/retrieved.valid.json")).unwrap();
     let trained = bench.read("run/predictions.valid.jsonl");
     bench.run(&[&["eval", "recipe.toml", "--run", "run"][..], &set].concat()).done();
     assert_eq!(bench.read("run/predictions.eval-valid.jsonl"), trained);

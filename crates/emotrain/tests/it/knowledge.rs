@@ -82,6 +82,11 @@ fn a_run_shows_its_knowledge_and_says_what_its_scores_were_made_with() {
         (&json!("mood"), &json!(12), &json!(0))
     );
     assert_eq!(bench.json("run/adapter/prompt_contract.json")["knowledge"], json!(["mood", "trait"]));
+    bench.run(&["report", "run"]).done();
+    let page = bench.read("run/report.html");
+    for part in ["Knowledge: <bdi>mood", "Mara hums", "Knowledge sources", "offline: something in them"] {
+        assert!(page.contains(part), "{part}");
+    }
 
     let eval = |more: &[&str]| bench.run(&[&["eval", "recipe.toml", "--run", "run"][..], more].concat());
     eval(&[]).done();

@@ -23,6 +23,7 @@ mod neighbours;
 mod papers;
 mod published;
 mod purpose;
+mod report;
 mod resume;
 mod runs;
 mod served;
