@@ -84,7 +84,7 @@ fn every_recipe_loads() {
 
 /// The recipes, relative to the top.
 pub(crate) fn recipes() -> Vec<PathBuf> {
-    let parts = [Path::new("recipes/prompts"), Path::new("recipes/queries")];
+    let parts = ["recipes/prompts", "recipes/queries", "recipes/sweeps"].map(Path::new);
     let is_recipe =
         |file: &PathBuf| file.starts_with("recipes") && !parts.iter().any(|part| file.starts_with(part));
     files_with("toml").into_iter().filter(is_recipe).collect()

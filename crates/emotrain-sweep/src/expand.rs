@@ -57,6 +57,7 @@ pub fn expand(file: &SweepFile, folder: &Path) -> Result<Vec<PlannedRun>, SweepE
         let name = point.name(file);
         match point.recipe(file) {
             Ok(recipe) => {
+                problems.take(fits_halving(file, &name, &recipe));
                 let seeds = if file.seeds.is_empty() { vec![recipe.train.seed] } else { file.seeds.clone() };
                 for seed in seeds {
                     let (name, settings) = (name.clone(), point.settings.clone());
@@ -143,6 +144,20 @@ impl Point<'_> {
         let set: Vec<String> = set.collect();
         emotrain_recipe::load_in(&file.folder().join(path), &set, file.folder())
     }
+}
+
+/// A rung is at an evaluation.
+fn fits_halving(file: &SweepFile, name: &str, recipe: &Recipe) -> Result<(), Complaint> {
+    let Some(halving) = file.halving else { return Ok(()) };
+    let (place, rung, every) = (file.place.display(), halving.min_steps, recipe.eval.eval_steps);
+    if every == 0 || !rung.is_multiple_of(every) || recipe.data.valid.is_none() {
+        let message = format!(
+            "{place}: {name}: asha.min_steps = {rung} needs data.valid and an evaluation at every rung, and \
+             eval.eval_steps is {every}"
+        );
+        return Err(Complaint::usage(message).hint("make min_steps a multiple of eval.eval_steps"));
+    }
+    Ok(())
 }
 
 /// A recipe's problems as those of a sweep file.

@@ -13,7 +13,7 @@ use crate::sweep_file::HalvingSection;
 
 /// What a run does at a rung.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum RungVerdict {
     /// It trains on.
     GoOn,
     /// It stops: other runs are better.
@@ -61,7 +61,7 @@ impl Halving {
     ///
     /// # Errors
     /// Files that cannot be read or written.
-    pub fn decide(&self, step: usize, score: f64) -> Result<Verdict, SweepError> {
+    pub fn decide(&self, step: usize, score: f64) -> Result<RungVerdict, SweepError> {
         create_folder(&self.sweep.rungs())?;
         let mut own = self.sweep.rungs_of(&self.id)?;
         own.scores.insert(step, score);
@@ -76,11 +76,11 @@ impl Halving {
         }
         let better = scores.iter().filter(|other| **other > score).count();
         if better < scores.len().div_ceil(self.section.reduction_factor) {
-            return Ok(Verdict::GoOn);
+            return Ok(RungVerdict::GoOn);
         }
         own.halted_at = Some(step);
         self.write(&own)?;
-        Ok(Verdict::Halt)
+        Ok(RungVerdict::Halt)
     }
 
     fn write(&self, rungs: &Rungs) -> Result<(), SweepError> {
@@ -114,6 +114,7 @@ fn read(path: &Path) -> Result<Rungs, SweepError> {
 
 #[cfg(test)]
 mod tests {
+    use super::RungVerdict::{GoOn, Halt};
     use super::*;
 
     const SECTION: HalvingSection = HalvingSection { min_steps: 10, reduction_factor: 3 };
@@ -132,7 +133,7 @@ mod tests {
         let decide = |id: &str, score| Halving::new(&sweep, id, SECTION).decide(10, score).unwrap();
         let arrivals = [("a", 0.5), ("b", 0.4), ("c", 0.6), ("d", 0.55), ("e", 0.7), ("f", 0.1), ("g", 0.65)];
         let verdicts = arrivals.map(|(id, score)| decide(id, score));
-        use Verdict::{GoOn, Halt};
+
         // Of one the best goes on, of 2 and 3 the best, of 4 to 6 the two best, of 7 the three best.
         assert_eq!(verdicts, [GoOn, Halt, GoOn, GoOn, GoOn, Halt, GoOn]);
         assert!(

@@ -51,13 +51,18 @@ impl SweepDir {
     pub fn find(path: &Path) -> Result<Self, SweepError> {
         let folder = if path.is_dir() { path.to_owned() } else { SweepFile::read(path)?.output_dir };
         let sweep = Self { folder };
-        if !sweep.plan_file().is_file() {
+        if !Self::is_in(&sweep.folder) {
             let message = format!("{}: there is no sweep: it has no {PLAN}", sweep.folder.display());
             return Err(Complaint::input(message)
                 .hint("name a sweep file or the folder of a sweep; emotrain sweep FILE begins one")
                 .into());
         }
         Ok(sweep)
+    }
+
+    /// Whether a folder is that of a sweep.
+    pub fn is_in(folder: &Path) -> bool {
+        folder.join(PLAN).is_file()
     }
 
     /// The folder.

@@ -35,17 +35,19 @@ impl TableFormat {
 
 /// A header and rows of cells.
 #[derive(Clone, Debug)]
-pub(crate) struct TextTable {
+pub struct TextTable {
     header: Vec<String>,
     rows: Vec<Vec<String>>,
 }
 
 impl TextTable {
-    pub(crate) fn new<'a>(header: impl IntoIterator<Item = &'a str>) -> Self {
+    /// A table without rows.
+    pub fn new<'a>(header: impl IntoIterator<Item = &'a str>) -> Self {
         Self { header: header.into_iter().map(str::to_owned).collect(), rows: Vec::new() }
     }
 
-    pub(crate) fn row(&mut self, cells: impl IntoIterator<Item = String>) {
+    /// Adds a row, with as many cells as the header has.
+    pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
         self.rows.push(cells.into_iter().collect());
     }
 
@@ -58,7 +60,7 @@ impl TextTable {
     }
 
     /// Aligned columns, numbers to the right.
-    pub(crate) fn plain(&self) -> String {
+    pub fn plain(&self) -> String {
         let column = |number: usize| self.rows.iter().filter_map(move |row| row.get(number));
         let width =
             |number: usize| self.all().filter_map(|row| row.get(number)).map(|cell| length(cell)).max();

@@ -6,6 +6,7 @@ mod compare;
 mod export;
 mod interpret;
 mod report;
+mod runs;
 mod selftest;
 mod sweep;
 mod verify;
@@ -22,10 +23,11 @@ pub(crate) use self::bank::{
     SearchArgs, SheetArgs,
 };
 pub(crate) use self::bench::{BenchArgs, Product};
-pub(crate) use self::compare::{CompareArgs, Group};
+pub(crate) use self::compare::CompareArgs;
 pub(crate) use self::export::ExportArgs;
 pub(crate) use self::interpret::InterpretArgs;
 pub(crate) use self::report::ReportArgs;
+pub(crate) use self::runs::RunsArgs;
 pub(crate) use self::selftest::SelftestArgs;
 pub(crate) use self::sweep::{BoardArgs, StartArgs, StatusArgs, SweepCommand, WorkArgs};
 pub(crate) use self::verify::VerifyArgs;
@@ -114,6 +116,8 @@ pub(crate) enum Command {
     Compare(CompareArgs),
     /// Write what there is to see of a run or a sweep as one HTML file
     Report(ReportArgs),
+    /// List the runs under a folder: state, score, time, and how their recipes differ
+    Runs(RunsArgs),
     /// Train many runs from one file: a base recipe, axes and seeds; the word "start" may be omitted
     Sweep {
         #[command(subcommand)]

@@ -11,6 +11,7 @@ pub(crate) mod inspect;
 pub(crate) mod interpret;
 pub(crate) mod predict;
 pub(crate) mod report;
+pub(crate) mod runs;
 pub(crate) mod schema;
 pub(crate) mod selftest;
 pub(crate) mod sweep;

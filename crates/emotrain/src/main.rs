@@ -82,6 +82,7 @@ fn dispatch(command: &Command, shell: &Shell) -> anyhow::Result<Exit> {
         Command::Eval(args) => commands::eval::run(args, shell),
         Command::Compare(args) => commands::compare::run(args, shell),
         Command::Report(args) => commands::report::run(args, shell),
+        Command::Runs(args) => commands::runs::run(args, shell),
         Command::Sweep { command } => commands::sweep::run(command, shell),
         Command::Predict(args) => commands::predict::run(args, shell),
         Command::Export(args) => commands::export::run(args, shell),

@@ -12,7 +12,7 @@ use super::{number, split};
 #[derive(Args, Debug)]
 #[command(
     after_help = "A group is the run directory of a finished training, or those of several seeds, joined by
-commas. The first group is the baseline. Runs with the same seed are paired; groups with no seed in
+commas; with --in SWEEP the name of a recipe on its board. The first group is the baseline. Runs with the same seed are paired; groups with no seed in
 common are paired in order.
 
 Over dialogues: the difference with its paired bootstrap interval, the p-value of an approximate
@@ -23,12 +23,16 @@ that would have been shown with a probability of 0.8.
 Examples:
   emotrain compare checkpoints/baseline checkpoints/curriculum
   emotrain compare a-42,a-43,a-44 b-42,b-43,b-44 c-42,c-43,c-44 --metric macro_f1
+  emotrain compare --in checkpoints/curriculum curriculum.name=none curriculum.name=wes
   emotrain compare a b --split valid --json"
 )]
 pub(crate) struct CompareArgs {
     /// Groups of runs, the baseline first
     #[arg(required = true, num_args = 2.., value_name = "GROUP", value_parser = group)]
-    pub(crate) groups: Vec<Group>,
+    pub(crate) groups: Vec<String>,
+    /// Where the runs are: groups are names of run directories in this folder, or recipes of this sweep
+    #[arg(long = "in", value_name = "FOLDER")]
+    pub(crate) within: Option<PathBuf>,
     /// The split whose predictions are compared
     #[arg(long, value_parser = split(), default_value_t = SplitKind::Test)]
     pub(crate) split: SplitKind,
@@ -43,16 +47,11 @@ pub(crate) struct CompareArgs {
     pub(crate) json: bool,
 }
 
-/// The run directories of one recipe.
-#[derive(Clone, Debug)]
-pub(crate) struct Group(pub(crate) Vec<PathBuf>);
-
-fn group(text: &str) -> Result<Group, String> {
-    let folders: Vec<PathBuf> = text.split(',').map(PathBuf::from).collect();
-    if folders.iter().any(|folder| folder.as_os_str().is_empty()) {
+fn group(text: &str) -> Result<String, String> {
+    if text.split(',').any(|name| name.trim().is_empty()) {
         return Err("expected run directories joined by commas".to_owned());
     }
-    Ok(Group(folders))
+    Ok(text.to_owned())
 }
 
 pub(super) fn score() -> impl TypedValueParser<Value = HeadlineScore> {

@@ -9,9 +9,10 @@ use emotrain_eval::{
     Bootstrap, ComparisonTerms, EvalError, GroupRun, Prediction, RunComparison, RunGroup, TestSet,
 };
 use emotrain_runs::{RunReport, RunState, StoredRun};
+use emotrain_sweep::{StoredPlan, SweepDir};
 use serde_json::json;
 
-use crate::cli::{CompareArgs, Group};
+use crate::cli::CompareArgs;
 use crate::exit::Exit;
 use crate::shell::Shell;
 
@@ -22,9 +23,10 @@ const CONFIDENCE: f64 = 0.95;
 /// # Errors
 /// A run directory that is incomplete or damaged; runs with other test sets or labels.
 pub(crate) fn run(args: &CompareArgs, shell: &Shell) -> anyhow::Result<Exit> {
+    let found = Found::all(args)?;
     let groups: Vec<Vec<SplitRun>> =
-        args.groups.iter().map(|group| read(group, args)).collect::<Result<_, _>>()?;
-    let groups = answers(&groups, args)?;
+        found.iter().map(|group| read(group, args, shell)).collect::<Result<_, _>>()?;
+    let groups = answers(&found, &groups)?;
     let bootstrap = Bootstrap { samples: args.samples, level: CONFIDENCE, seed: 0 };
     let comparison = RunComparison::of(&groups, ComparisonTerms { score: args.metric, bootstrap })?;
     if args.json {
@@ -43,6 +45,56 @@ alone"
         }
     }
     Ok(Exit::Done)
+}
+
+/// The run directories of a group.
+struct Found {
+    /// Its name in tables.
+    name: String,
+    folders: Vec<PathBuf>,
+}
+
+impl Found {
+    /// The groups, by path or by name.
+    fn all(args: &CompareArgs) -> anyhow::Result<Vec<Self>> {
+        let sweep = args.within.as_deref().filter(|folder| SweepDir::is_in(folder));
+        let plans = sweep.map(|folder| SweepDir::new(folder).plans()).transpose()?;
+        let within = args.within.as_deref().unwrap_or(Path::new(""));
+        let group = |text: &String| match (sweep, &plans) {
+            (Some(folder), Some(plans)) => Self::of_sweep(text, &SweepDir::new(folder), plans),
+            _ => Ok(Self::of_folders(text, within)),
+        };
+        args.groups.iter().map(group).collect()
+    }
+
+    fn of_folders(text: &str, within: &Path) -> Self {
+        let folders: Vec<PathBuf> = text.split(',').map(|name| within.join(name)).collect();
+        let first = text.split(',').next().unwrap_or_default();
+        let name =
+            if folders.len() > 1 { format!("{first} + {}", folders.len() - 1) } else { first.to_owned() };
+        Self { name, folders }
+    }
+
+    /// A recipe of a sweep by its name on the board, and those of its runs that are finished.
+    fn of_sweep(text: &str, sweep: &SweepDir, plans: &[StoredPlan]) -> anyhow::Result<Self> {
+        let is_named = |plan: &&StoredPlan| plan.name == text || plan.id == text;
+        let ids: Vec<&str> = plans.iter().filter(is_named).map(|plan| plan.id.as_str()).collect();
+        let place = sweep.path().display();
+        if ids.is_empty() {
+            let mut names: Vec<&str> = plans.iter().map(|plan| plan.name.as_str()).collect();
+            names.dedup();
+            let complaint = Complaint::usage(format!("{place}: the sweep has no recipe {text:?}"));
+            return Err(complaint.hint(format!("its recipes are {}", names.join("; "))).into());
+        }
+        let is_finished =
+            |folder: &PathBuf| StoredRun::open(folder).is_ok_and(|run| run.state == RunState::Finished);
+        let folders: Vec<PathBuf> = ids.iter().map(|id| sweep.run(id)).filter(is_finished).collect();
+        if folders.is_empty() {
+            let complaint = Complaint::input(format!("{place}: no run of {text:?} is finished"));
+            return Err(complaint.hint("emotrain sweep status shows how far each is").into());
+        }
+        Ok(Self { name: text.to_owned(), folders })
+    }
 }
 
 /// What a run directory has of a split.
@@ -77,9 +129,9 @@ impl SplitRun {
 ///
 /// # Errors
 /// A run directory that is incomplete or damaged; two runs with the same seed.
-fn read(group: &Group, args: &CompareArgs) -> anyhow::Result<Vec<SplitRun>> {
+fn read(group: &Found, args: &CompareArgs, shell: &Shell) -> anyhow::Result<Vec<SplitRun>> {
     let mut runs: Vec<SplitRun> = Vec::new();
-    for folder in &group.0 {
+    for folder in &group.folders {
         let run = SplitRun::read(folder, args.split)?;
         if let Some(earlier) = runs.iter().find(|earlier| earlier.run.record.seed == run.run.record.seed) {
             let (first, second, seed) = (earlier.run.folder.display(), folder.display(), run.run.record.seed);
@@ -90,16 +142,31 @@ fn read(group: &Group, args: &CompareArgs) -> anyhow::Result<Vec<SplitRun>> {
                 "the runs of a group differ in train.seed; groups are separated by spaces, runs by commas";
             return Err(complaint.hint(hint).into());
         }
+        if let Some(first) = runs.first() {
+            warn_of_differences(first, &run, shell)?;
+        }
         runs.push(run);
     }
     Ok(runs)
+}
+
+/// Runs of a group are seeds of one recipe.
+fn warn_of_differences(first: &SplitRun, run: &SplitRun, shell: &Shell) -> anyhow::Result<()> {
+    let mut differences = run.run.recipe()?.differences(&first.run.recipe()?);
+    differences.retain(|one| one.key != "train.seed");
+    if !differences.is_empty() {
+        let keys: Vec<&str> = differences.iter().map(|one| one.key.as_str()).collect();
+        let (one, other, keys) = (first.run.folder.display(), run.run.folder.display(), keys.join(", "));
+        shell.printer.warn(format!("{one} and {other} are in one group, and differ in {keys}"));
+    }
+    Ok(())
 }
 
 /// The runs' answers to the test set of the first of them.
 ///
 /// # Errors
 /// Runs with other test sets or label sets.
-fn answers(groups: &[Vec<SplitRun>], args: &CompareArgs) -> anyhow::Result<Vec<RunGroup>> {
+fn answers(found: &[Found], groups: &[Vec<SplitRun>]) -> anyhow::Result<Vec<RunGroup>> {
     let first = groups.iter().flatten().next().ok_or(EvalError::NothingToCompare)?;
     let named = |run: &SplitRun| run.file.display().to_string();
     let test = TestSet::new(&first.predictions, &first.labels).with_context(|| named(first))?;
@@ -115,15 +182,9 @@ fn answers(groups: &[Vec<SplitRun>], args: &CompareArgs) -> anyhow::Result<Vec<R
             .with_context(|| format!("{} cannot be compared with {}", named(run), named(first)))?;
         Ok(GroupRun { seed: run.run.record.seed, answers })
     };
-    let names = args.groups.iter().map(name);
+    let names = found.iter().map(|group| group.name.clone());
     let group = |(name, runs): (String, &Vec<SplitRun>)| {
         Ok(RunGroup { name, runs: runs.iter().map(answers).collect::<anyhow::Result<_>>()? })
     };
     names.zip(groups).map(group).collect()
-}
-
-/// A group's name in tables: its first run directory, and how many more there are.
-fn name(group: &Group) -> String {
-    let first = group.0.first().map_or(String::new(), |folder| folder.display().to_string());
-    if group.0.len() > 1 { format!("{first} + {}", group.0.len() - 1) } else { first }
 }

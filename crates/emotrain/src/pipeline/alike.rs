@@ -1,7 +1,7 @@
 //! Recipes that train in one process, on one base: what they must have in common, and what they are called.
 
 use emotrain_base::{Complaint, Problems};
-use emotrain_recipe::{ModelInit, Recipe, TrainMethod};
+use emotrain_recipe::{Recipe, TrainMethod};
 use serde_json::{Map, Value, json};
 
 /// What each recipe is called: its name, or what tells it from one of the same name.
@@ -30,10 +30,10 @@ pub(crate) fn check(recipes: &[Recipe], names: &[String]) -> anyhow::Result<()> 
         return Ok(());
     };
     if let Some(at) = recipes.iter().position(|recipe| recipe.train.method == TrainMethod::Full) {
-        let (name, other) = (&names[at], &names[usize::from(at == 0)]);
+        let (one, other, name) = (&names[at.saturating_sub(1)], &names[at.max(1)], &names[at]);
         let method = TrainMethod::Full;
         let message =
-            format!("{name} and {other} cannot train together: {name} has train.method = \"{method}\"");
+            format!("{one} and {other} cannot train together: {name} has train.method = \"{method}\"");
         problems
             .add(Complaint::usage(message).hint("a base that is trained belongs to one run: train it alone"));
     }
@@ -53,8 +53,10 @@ pub(crate) fn check(recipes: &[Recipe], names: &[String]) -> anyhow::Result<()> 
         let folder = &recipe.train.output_dir;
         if let Some(before) = recipes[..at].iter().position(|other| other.train.output_dir == *folder) {
             let message = format!(
-                "{} and {} cannot train together: both have train.output_dir = {folder:?}",
-                names[before], names[at]
+                "{} and {} cannot train together: both have train.output_dir = \"{}\"",
+                names[before],
+                names[at],
+                folder.display()
             );
             problems.add(Complaint::usage(message).hint("give each a folder of its own"));
         }
@@ -77,8 +79,5 @@ fn shared(recipe: &Recipe) -> Map<String, Value> {
     keys.insert("lora.r".to_owned(), json!(lora.r));
     keys.insert("lora.target_modules".to_owned(), json!(lora.target_modules));
     keys.insert("train.gradient_checkpointing".to_owned(), json!(train.gradient_checkpointing));
-    // The seed draws the weights of a random base.
-    let seed = (model.init == ModelInit::Random).then_some(train.seed);
-    keys.insert("train.seed".to_owned(), json!(seed));
     keys
 }

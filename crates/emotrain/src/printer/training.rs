@@ -163,22 +163,22 @@ fn brief(event: &Event) -> String {
 
 /// The same of several runs, with their names.
 fn brief_of(steps: &[(&String, &Event)]) -> String {
-    let losses = steps.iter().filter_map(|(name, event)| match event {
-        Event::Step { loss, .. } => Some(format!("{name} {loss:.4}")),
-        _ => None,
-    });
-    format!("loss {}  {}", losses.collect::<Vec<_>>().join(", "), pace(steps))
+    let loss = |(name, event): &(&String, &Event)| {
+        let Event::Step { loss, .. } = event else { return None };
+        Some(format!("{name} {loss:.4}"))
+    };
+    let losses: Vec<String> = steps.iter().filter_map(loss).collect();
+    format!("loss {}  {}", losses.join(", "), pace(steps))
 }
 
 /// A step of several runs where there is no bar.
 fn lines(steps: &[(&String, &Event)]) -> String {
-    let each = steps.iter().filter_map(|(name, event)| match event {
-        Event::Step { step, total_steps, loss, .. } => {
-            Some(format!("{name} {step}/{total_steps} loss {loss:.4}"))
-        }
-        _ => None,
-    });
-    format!("step {}  {}", each.collect::<Vec<_>>().join(", "), pace(steps))
+    let made = |(name, event): &(&String, &Event)| {
+        let Event::Step { step, total_steps, loss, .. } = event else { return None };
+        Some(format!("{name} {step}/{total_steps} loss {loss:.4}"))
+    };
+    let each: Vec<String> = steps.iter().filter_map(made).collect();
+    format!("step {}  {}", each.join(", "), pace(steps))
 }
 
 /// How fast they are together, and when the last of them ends.

@@ -28,6 +28,8 @@ mod resume;
 mod runs;
 mod served;
 mod server;
+mod sweep;
+mod together;
 mod tools;
 mod verify;
 mod workbench;

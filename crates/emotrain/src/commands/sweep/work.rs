@@ -7,7 +7,7 @@ use emotrain_base::Complaint;
 use emotrain_eval::HeadlineScore;
 use emotrain_recipe::{DeviceChoice, Recipe, ResumeFrom};
 use emotrain_runs::{OnDifference, StoredRun};
-use emotrain_sweep::{Attempt, Claim, ClaimedRun, Halving, SweepDir, Verdict};
+use emotrain_sweep::{Attempt, Claim, ClaimedRun, Halving, RungVerdict, SweepDir};
 use emotrain_train::Event;
 
 use crate::cli::WorkArgs;
@@ -150,7 +150,7 @@ impl Task {
                     HeadlineScore::MacroF1 => macro_f1,
                     HeadlineScore::Accuracy => accuracy,
                 };
-                if halving.decide(*step, value)? == Verdict::Halt {
+                if halving.decide(*step, value)? == RungVerdict::Halt {
                     self.halted = Some(*step);
                     return Ok(ControlFlow::Break(()));
                 }
