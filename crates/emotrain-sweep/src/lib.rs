@@ -14,6 +14,7 @@ mod error;
 mod expand;
 mod halving;
 mod settings;
+mod slurm;
 mod status;
 mod sweep_dir;
 mod sweep_file;
@@ -25,6 +26,10 @@ pub use claim::{Claim, ClaimedRun};
 pub use error::SweepError;
 pub use expand::{PlannedRun, expand};
 pub use halving::{Halving, RungVerdict};
+pub use slurm::{
+    MAX_ARRAY_SIZE, SlurmJob, SlurmPlan, SlurmQueue, SlurmSection, SlurmSubmission, SlurmTask,
+    SlurmTaskState, array_limit, job_of_sbatch, task_script,
+};
 pub use status::{RunStatus, SweepState, SweepStatus};
 pub use sweep_dir::{StoredPlan, SweepDir};
 pub use sweep_file::{HalvingSection, SweepFile};

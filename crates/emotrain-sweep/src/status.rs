@@ -1,5 +1,6 @@
 //! How far the runs of a sweep are.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -7,10 +8,12 @@ use emotrain_base::Lock;
 use emotrain_data::SplitKind;
 use emotrain_eval::EvalReport;
 use emotrain_runs::{RunState, StoredRun};
+use indexmap::IndexMap;
 use serde::Serialize;
 
 use crate::attempt::{Attempt, Attempts};
 use crate::error::SweepError;
+use crate::slurm::SlurmJob;
 use crate::sweep_dir::{StoredPlan, SweepDir};
 use crate::tables::TextTable;
 
@@ -77,6 +80,10 @@ pub struct RunStatus {
     pub state: SweepState,
     /// Steps that are known to be done.
     pub steps: Option<usize>,
+    /// Steps of the whole run, where the recipe limits them.
+    pub max_steps: Option<usize>,
+    /// The last evaluation's scalars by name.
+    pub evaluated: Option<IndexMap<String, Option<f64>>>,
     /// Seconds spent training, in all attempts.
     pub seconds: Option<f64>,
     /// How many processes have been at it.
@@ -85,6 +92,9 @@ pub struct RunStatus {
     pub message: Option<String>,
     /// Where it said it.
     pub log: PathBuf,
+    /// Its place in Slurm, where Slurm has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slurm: Option<SlurmJob>,
     /// The scores of a finished run by split.
     #[serde(skip)]
     pub(crate) scores: Vec<(SplitKind, EvalReport)>,
@@ -116,6 +126,15 @@ impl SweepStatus {
         plan.map(|plan| RunStatus::read(sweep, plan)).transpose()
     }
 
+    /// Adds what Slurm says, by run.
+    #[must_use]
+    pub fn with_slurm(mut self, mut places: BTreeMap<String, SlurmJob>) -> Self {
+        for run in &mut self.runs {
+            run.slurm = places.remove(&run.id);
+        }
+        self
+    }
+
     /// How many runs are in each state, in words.
     pub fn counted(&self) -> String {
         let counts: Vec<String> =
@@ -138,13 +157,14 @@ impl SweepStatus {
 impl fmt::Display for SweepStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let open = self.runs.iter().filter(|run| run.state != SweepState::Finished);
-        let mut table = TextTable::new(["run", "seed", "state", "steps", "attempts", "recipe", "message"]);
+        let in_slurm = self.runs.iter().any(|run| run.slurm.is_some());
+        let columns =
+            ["run", "seed", "state", "Slurm", "steps", "weighted F1", "attempts", "recipe", "message"];
+        let shown = |column: &str| in_slurm || column != "Slurm";
+        let mut table = TextTable::new(columns.into_iter().filter(|column| shown(column)));
         for run in open {
-            let steps = run.steps.map_or(String::new(), |steps| steps.to_string());
-            let message = run.message.as_deref().and_then(|text| text.lines().next()).unwrap_or_default();
-            let [seed, attempts] = [run.seed.to_string(), run.attempts.to_string()];
-            let state = run.state.to_string();
-            table.row([run.id.clone(), seed, state, steps, attempts, run.name.clone(), message.to_owned()]);
+            let cells = columns.into_iter().zip(run.cells()).filter(|(column, _)| shown(column));
+            table.row(cells.map(|(_, cell)| cell));
         }
         if table.has_rows() {
             writeln!(f, "{}\n", table.plain())?;
@@ -154,6 +174,32 @@ impl fmt::Display for SweepStatus {
 }
 
 impl RunStatus {
+    /// Its row in the table of runs that are not finished.
+    fn cells(&self) -> [String; 9] {
+        let count = |count: Option<usize>| count.map_or(String::new(), |count| count.to_string());
+        let steps = match (self.steps, self.max_steps) {
+            (Some(steps), Some(most)) => format!("{steps}/{most}"),
+            (steps, _) => count(steps),
+        };
+        let score = self.evaluated.as_ref().and_then(|scalars| *scalars.get("weighted_f1")?);
+        let score = score.map_or(String::new(), |score| format!("{:.2}", 100.0 * score));
+        let slurm = self.slurm.as_ref().map(|job| job.task.to_string()).unwrap_or_default();
+        let message = self.message.as_deref().and_then(|text| text.lines().next()).unwrap_or_default();
+        let message = match (self.state, &self.slurm) {
+            (SweepState::Failed | SweepState::Lost, _) => {
+                format!("{message} ({})", self.log.display()).trim_start().to_owned()
+            }
+            // It ended before the program began.
+            (SweepState::Waiting, Some(job)) if !job.task.state.is_live() => {
+                format!("see {}", job.output.display())
+            }
+            _ => message.to_owned(),
+        };
+        let [seed, attempts] = [self.seed.to_string(), self.attempts.to_string()];
+        let (id, state, name) = (self.id.clone(), self.state.to_string(), self.name.clone());
+        [id, seed, state, slurm, steps, score, attempts, name, message]
+    }
+
     fn read(sweep: &SweepDir, plan: StoredPlan) -> Result<Self, SweepError> {
         let attempts_folder = sweep.attempts(&plan.id);
         let attempts = Attempts::read(&attempts_folder)?;
@@ -170,20 +216,23 @@ impl RunStatus {
             None if stored.is_some() => SweepState::Stopped,
             None => SweepState::Waiting,
             Some(Attempt { ended_unix_s: None, .. }) => SweepState::Lost,
-            Some(Attempt { exit: Some(0 | 129 | 130 | 143), .. }) => SweepState::Stopped,
+            Some(Attempt { exit: Some(0 | 129 | 130 | 138 | 143), .. }) => SweepState::Stopped,
             Some(_) => SweepState::Failed,
         };
         let training = stored.as_ref().and_then(|run| run.record.training.as_ref());
-        let steps = match (training, &stored) {
-            (Some(training), _) if state != SweepState::Running => Some(training.steps),
-            (_, Some(run)) => run.metrics()?.last().map(|line| line.step),
-            (_, None) => None,
+        let metrics = stored.as_ref().map(StoredRun::metrics).transpose()?.unwrap_or_default();
+        let steps = match training {
+            Some(training) if state != SweepState::Running => Some(training.steps),
+            _ => metrics.last().map(|line| line.step),
         };
         let scores = stored.iter().filter(|_| is_finished).flat_map(|run| {
             SplitKind::ALL.into_iter().filter_map(|split| Some((split, run.scores(split)?.clone())))
         });
         Ok(Self {
             log: sweep.log(&plan.id),
+            slurm: None,
+            max_steps: plan.recipe(sweep)?.train.max_steps,
+            evaluated: metrics.into_iter().rev().find(|line| line.event == "eval").map(|line| line.scalars),
             state,
             steps,
             seconds: training.map(|training| training.seconds),

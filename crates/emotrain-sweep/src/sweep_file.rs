@@ -11,6 +11,7 @@ use toml::Value;
 
 use crate::distribution::Distribution;
 use crate::error::SweepError;
+use crate::slurm::SlurmSection;
 
 /// A sweep as it is written.
 #[derive(Clone, Debug, Deserialize)]
@@ -51,6 +52,9 @@ pub struct SweepFile {
     /// Successive halving.
     #[serde(default, rename = "asha")]
     pub halving: Option<HalvingSection>,
+    /// Options of the job arrays of `--engine slurm`.
+    #[serde(default)]
+    pub slurm: SlurmSection,
     /// How the text names the file.
     #[serde(skip)]
     pub(crate) place: PathBuf,
@@ -140,6 +144,7 @@ impl SweepFile {
         for (what, hint) in self.faults_of_axes().into_iter().chain(self.faults_of_draws()) {
             problems.add(Complaint::usage(format!("{place}: {what}")).hint(hint));
         }
+        problems.take(self.slurm.check().map_err(|faults| faults.about(&place.to_string())));
         problems.finish()
     }
 

@@ -29,7 +29,9 @@ pub(crate) use self::interpret::InterpretArgs;
 pub(crate) use self::report::ReportArgs;
 pub(crate) use self::runs::RunsArgs;
 pub(crate) use self::selftest::SelftestArgs;
-pub(crate) use self::sweep::{BoardArgs, StartArgs, StatusArgs, SweepCommand, WorkArgs};
+pub(crate) use self::sweep::{
+    BoardArgs, CancelArgs, Engine, EngineArgs, RetryArgs, StartArgs, StatusArgs, SweepCommand, WorkArgs,
+};
 pub(crate) use self::verify::VerifyArgs;
 
 const RUN_EXAMPLES: &str = "\
@@ -62,6 +64,7 @@ Exit codes:
   5    output could not be written
   129  ended by SIGHUP; a run saves its state first
   130  interrupted; a run saves its state first
+  138  ended by a scheduler's warning, SIGUSR1 (sweep work --requeue); a run saves its state first
   143  ended by SIGTERM; a run saves its state first
 
 On SIGUSR1 or SIGUSR2 a run saves its state and continues.

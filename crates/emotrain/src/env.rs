@@ -19,6 +19,8 @@ pub(crate) struct Env {
     pub(crate) no_color: bool,
     /// `TERM=dumb`: a terminal that can do neither.
     pub(crate) dumb: bool,
+    /// The task of a Slurm array that this process is, as `17_3`: `SLURM_ARRAY_JOB_ID` and `SLURM_ARRAY_TASK_ID`.
+    pub(crate) slurm_task: Option<String>,
 }
 
 impl Env {
@@ -51,6 +53,9 @@ impl Env {
         Self {
             hub,
             no_color: get("NO_COLOR").is_some(),
+            slurm_task: text("SLURM_ARRAY_JOB_ID")
+                .zip(text("SLURM_ARRAY_TASK_ID"))
+                .map(|(job, task)| format!("{job}_{task}")),
             dumb: text("TERM").is_some_and(|terminal| terminal == "dumb"),
         }
     }
@@ -135,6 +140,8 @@ mod tests {
         assert!(offline(&[("HF_HUB_OFFLINE", ""), ("TRANSFORMERS_OFFLINE", "1")]).is_some());
         assert!(env(&[("TERM", "dumb")]).dumb);
         assert!(env(&[("NO_COLOR", "1")]).no_color && !env(&[("NO_COLOR", "")]).no_color);
+        let slurm = [("SLURM_ARRAY_JOB_ID", "17"), ("SLURM_ARRAY_TASK_ID", "3")];
+        assert_eq!((env(&slurm).slurm_task.as_deref(), env(&slurm[..1]).slurm_task), (Some("17_3"), None));
         assert_eq!(env(&[("HF_ENDPOINT", "http://m/")]).hub.endpoint.unwrap(), "http://m");
     }
 }

@@ -41,6 +41,8 @@ pub(crate) enum Exit {
     HungUp = 129,
     /// Interrupted; the state is saved.
     Interrupted = 130,
+    /// Ended by a scheduler's warning, SIGUSR1; the state is saved.
+    Warned = 138,
     /// Ended by SIGTERM; the state is saved.
     Terminated = 143,
 }

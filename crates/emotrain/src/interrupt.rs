@@ -1,8 +1,9 @@
 //! Signals: Ctrl-C and those that end a process stop a training at the next step, and some save it on the way.
 
+use std::fmt;
 use std::io::Write;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use anyhow::Context;
 
@@ -17,6 +18,21 @@ pub(crate) struct Interrupt {
     /// The exit code of the first request to stop.
     exit: Arc<AtomicU8>,
     training: Arc<AtomicBool>,
+    farewell: Arc<OnceLock<Farewell>>,
+}
+
+/// For a task of a scheduler.
+struct Farewell {
+    /// Whether SIGUSR1 warns that the machine is about to be taken back.
+    is_warned: bool,
+    /// What is done before the process ends outside a training.
+    work: Box<dyn Fn(Exit) + Send + Sync>,
+}
+
+impl fmt::Debug for Farewell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Farewell").field("is_warned", &self.is_warned).finish_non_exhaustive()
+    }
 }
 
 /// What a signal requests.
@@ -29,6 +45,8 @@ enum SignalRequest {
     End(Exit),
     /// Save and continue.
     Save,
+    /// Save and continue, or end if it is a scheduler's warning.
+    SaveOrEnd,
 }
 
 impl Interrupt {
@@ -64,10 +82,17 @@ impl Interrupt {
     /// The exit code of a command that was stopped.
     pub(crate) fn exit(&self) -> Exit {
         let code = self.exit.load(Ordering::SeqCst);
-        [Exit::HungUp, Exit::Terminated]
+        [Exit::HungUp, Exit::Warned, Exit::Terminated]
             .into_iter()
             .find(|exit| *exit as u8 == code)
             .unwrap_or(Exit::Interrupted)
+    }
+
+    /// For a task of a scheduler: `work` is done if the process ends outside a training, and with `is_warned` SIGUSR1 is
+    /// a request to stop.
+    pub(crate) fn say_farewell(&self, is_warned: bool, work: impl Fn(Exit) + Send + Sync + 'static) {
+        // A second one would be a second task of the same process.
+        let _ = self.farewell.set(Farewell { is_warned, work: Box::new(work) });
     }
 
     /// Runs work that ends at a boundary of its own.
@@ -79,8 +104,10 @@ impl Interrupt {
     }
 
     fn handle(&self, request: SignalRequest) {
+        let is_warned = || self.farewell.get().is_some_and(|farewell| farewell.is_warned);
         let exit = match request {
-            SignalRequest::Save => {
+            SignalRequest::SaveOrEnd if is_warned() => Exit::Warned,
+            SignalRequest::Save | SignalRequest::SaveOrEnd => {
                 self.saves.fetch_add(1, Ordering::SeqCst);
                 return;
             }
@@ -89,6 +116,9 @@ impl Interrupt {
         };
         let again = self.stop.swap(true, Ordering::SeqCst);
         if !self.training.load(Ordering::SeqCst) || (again && request == SignalRequest::Interrupt) {
+            if let Some(farewell) = self.farewell.get() {
+                (farewell.work)(exit);
+            }
             leave(exit);
         }
         if !again {
@@ -117,6 +147,7 @@ fn listen(interrupt: Interrupt) -> std::io::Result<()> {
             interrupt.handle(match signal {
                 SIGTERM => SignalRequest::End(Exit::Terminated),
                 SIGHUP => SignalRequest::End(Exit::HungUp),
+                SIGUSR1 => SignalRequest::SaveOrEnd,
                 _ => SignalRequest::Save,
             });
         }

@@ -12,6 +12,7 @@ mod interrupt;
 mod pipeline;
 mod printer;
 mod shell;
+mod slurm;
 
 use std::ffi::OsString;
 use std::io::Write;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use emotrain_data::SplitKind;
 use emotrain_eval::HeadlineScore;
 use emotrain_sweep::TableFormat;
@@ -20,8 +20,34 @@ pub(crate) enum SweepCommand {
     Status(StatusArgs),
     /// Show the recipes of a sweep by the scores of their seeds
     Board(BoardArgs),
+    /// Train runs again whose last attempt failed, and no others
+    Retry(RetryArgs),
+    /// Cancel the tasks of a sweep on Slurm; runs that are being trained save their state
+    Cancel(CancelArgs),
     /// Train runs of a sweep in this process, as an engine does
     Work(WorkArgs),
+}
+
+/// What trains the runs of a sweep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Engine {
+    /// Processes on this machine
+    Local,
+    /// A job array on Slurm, as [slurm] of the sweep file says
+    Slurm,
+    /// A script on standard output that other schedulers can run
+    Script,
+}
+
+/// How runs are trained.
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct EngineArgs {
+    /// What trains the runs
+    #[arg(long, value_enum, default_value_t = Engine::Local)]
+    pub(crate) engine: Engine,
+    /// How many processes train at a time, with the local engine
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = number(1, 1024))]
+    pub(crate) jobs: usize,
 }
 
 #[derive(Args, Debug)]
@@ -33,15 +59,15 @@ they are, unless --retry-failed.
 Examples:
   emotrain sweep recipes/sweeps/curriculum.toml --dry-run
   emotrain sweep recipes/sweeps/curriculum.toml --jobs 2
+  emotrain sweep recipes/sweeps/curriculum.toml --engine slurm
   emotrain sweep status recipes/sweeps/curriculum.toml
   emotrain sweep board recipes/sweeps/curriculum.toml --format markdown"
 )]
 pub(crate) struct StartArgs {
     /// The sweep file
     pub(crate) file: PathBuf,
-    /// How many processes train at a time
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = number(1, 1024))]
-    pub(crate) jobs: usize,
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
     /// Also train runs again whose last attempt failed
     #[arg(long)]
     pub(crate) retry_failed: bool,
@@ -86,6 +112,23 @@ pub(crate) struct BoardArgs {
 }
 
 #[derive(Args, Debug)]
+pub(crate) struct RetryArgs {
+    /// The sweep file, or the folder of the sweep
+    pub(crate) sweep: PathBuf,
+    /// The runs whose last attempt failed
+    #[arg(long, required = true)]
+    pub(crate) failed: bool,
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CancelArgs {
+    /// The sweep file, or the folder of the sweep
+    pub(crate) sweep: PathBuf,
+}
+
+#[derive(Args, Debug)]
 pub(crate) struct WorkArgs {
     /// The folder of the sweep
     pub(crate) folder: PathBuf,
@@ -98,9 +141,9 @@ pub(crate) struct WorkArgs {
     /// The number of the GPU, where the recipe does not say which
     #[arg(long, value_name = "N", value_parser = number(0, 1023))]
     pub(crate) gpu: Option<usize>,
-    /// Train runs again whose last attempt failed
+    /// As a task of a Slurm array: on SIGUSR1, save, stop, and put the task back into the queue
     #[arg(long)]
-    pub(crate) retry_failed: bool,
+    pub(crate) requeue: bool,
 }
 
 fn format() -> impl TypedValueParser<Value = TableFormat> {

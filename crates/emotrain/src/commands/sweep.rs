@@ -1,19 +1,25 @@
 //! `emotrain sweep`: many runs from one file.
 
+mod cancel;
+mod claims;
+mod engine;
 mod estimate;
 mod local;
+mod requeue;
 mod tasks;
 mod work;
 
-use emotrain_sweep::{Board, SweepDir, SweepFile, SweepState, SweepStatus, expand};
+use emotrain_recipe::Recipe;
+use emotrain_sweep::{Board, RunStatus, SweepDir, SweepFile, SweepState, SweepStatus, expand};
 use serde_json::json;
 
-use crate::cli::{BoardArgs, StartArgs, StatusArgs, SweepCommand};
-use crate::exit::Exit;
-use crate::interrupt::Interrupt;
+use crate::cli::{BoardArgs, RetryArgs, StartArgs, StatusArgs, SweepCommand};
+use crate::exit::{Exit, described};
 use crate::shell::Shell;
+use crate::slurm;
 
-use self::tasks::tasks;
+use self::engine::Launch;
+use self::tasks::{Which, tasks};
 
 /// Runs the command.
 ///
@@ -24,6 +30,8 @@ pub(crate) fn run(command: &SweepCommand, shell: &Shell) -> anyhow::Result<Exit>
         SweepCommand::Start(args) => start(args, shell),
         SweepCommand::Status(args) => status(args, shell),
         SweepCommand::Board(args) => board(args, shell),
+        SweepCommand::Retry(args) => retry(args, shell),
+        SweepCommand::Cancel(args) => cancel::run(args, shell),
         SweepCommand::Work(args) => work::run(args, shell),
     }
 }
@@ -44,26 +52,42 @@ fn start(args: &StartArgs, shell: &Shell) -> anyhow::Result<Exit> {
 and are on no board"
         ));
     }
-    let before = SweepStatus::read(&sweep)?;
-    let tasks = tasks(&before, &runs, file.runs_per_process, args.retry_failed);
-    let open: usize = tasks.iter().map(Vec::len).sum();
-    shell.printer.say(format_args!("{folder}: {}; {open} to train", before.counted()));
-    let interrupt = Interrupt::install()?;
-    let stopped = local::train(&sweep, tasks, args, shell, &interrupt)?;
     let status = SweepStatus::read(&sweep)?;
-    shell.printer.result(&status)?;
-    Ok(if stopped {
-        shell.printer.say(format_args!("resume with: emotrain sweep {}", args.file.display()));
-        interrupt.exit()
-    } else if status.runs.iter().all(|run| run.state.is_over()) {
-        Exit::Done
-    } else {
-        Exit::Input
-    })
+    let counted = status.counted();
+    let recipes = runs.into_iter().map(|run| run.recipe);
+    let runs: Vec<(RunStatus, Recipe)> = status.runs.into_iter().zip(recipes).collect();
+    let which = if args.retry_failed { Which::OpenAndFailed } else { Which::Open };
+    let tasks = tasks(&runs, file.runs_per_process, which);
+    let open: usize = tasks.iter().map(Vec::len).sum();
+    shell.printer.say(format_args!("{folder}: {counted}; {open} to train"));
+    Launch { sweep: &sweep, file: &file, tasks, named: &args.file }.begin(args.engine, shell)
+}
+
+fn retry(args: &RetryArgs, shell: &Shell) -> anyhow::Result<Exit> {
+    let sweep = SweepDir::find(&args.sweep)?;
+    let file = sweep.file()?;
+    let status = SweepStatus::read(&sweep)?;
+    let mut runs = Vec::new();
+    for (status, plan) in status.runs.into_iter().zip(sweep.plans()?) {
+        runs.push((status, plan.recipe(&sweep)?));
+    }
+    let tasks = tasks(&runs, file.runs_per_process, Which::Failed);
+    if tasks.is_empty() {
+        shell.printer.say(format_args!("{}: no run has failed", sweep.path().display()));
+        return Ok(Exit::Done);
+    }
+    Launch { sweep: &sweep, file: &file, tasks, named: &args.sweep }.begin(args.engine, shell)
 }
 
 fn status(args: &StatusArgs, shell: &Shell) -> anyhow::Result<Exit> {
-    let status = SweepStatus::read(&SweepDir::find(&args.sweep)?)?;
+    let sweep = SweepDir::find(&args.sweep)?;
+    let mut status = SweepStatus::read(&sweep)?;
+    match slurm::places(sweep.path()) {
+        Ok(places) => status = status.with_slurm(places),
+        Err(error) => shell
+            .printer
+            .warn(format_args!("what Slurm has of the sweep is not known: {}", described(&error))),
+    }
     if args.json {
         shell.printer.result(format!("{:#}", json!(status)))?;
     } else {

@@ -28,6 +28,8 @@ mod resume;
 mod runs;
 mod served;
 mod server;
+#[cfg(unix)]
+mod slurm;
 mod sweep;
 mod together;
 mod tools;

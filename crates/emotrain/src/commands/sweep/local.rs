@@ -9,7 +9,6 @@ use anyhow::Context;
 use emotrain_base::{Complaint, WriteError, create_folder};
 use emotrain_sweep::{SweepDir, SweepStatus};
 
-use crate::cli::StartArgs;
 use crate::env;
 use crate::interrupt::Interrupt;
 use crate::printer::duration;
@@ -27,7 +26,7 @@ struct Worker {
     place: usize,
 }
 
-/// Trains the runs of each task in a process of its own, `args.jobs` at a time; true if it was stopped by a signal, after
+/// Trains the runs of each task in a process of its own, `jobs` at a time; true if it was stopped by a signal, after
 /// which every process has saved its state.
 ///
 /// # Errors
@@ -35,7 +34,7 @@ struct Worker {
 pub(super) fn train(
     sweep: &SweepDir,
     tasks: Vec<Vec<String>>,
-    args: &StartArgs,
+    jobs: usize,
     shell: &Shell,
     interrupt: &Interrupt,
 ) -> anyhow::Result<bool> {
@@ -54,10 +53,10 @@ pub(super) fn train(
                     tell_to_stop(&worker.child);
                 }
             }
-            while !stopped && workers.len() < args.jobs {
+            while !stopped && workers.len() < jobs {
                 let Some(ids) = waiting.pop_front() else { break };
-                let place = (0..args.jobs).find(|place| workers.iter().all(|worker| worker.place != *place));
-                workers.push(start(&program, sweep, ids, place.unwrap_or(0), args)?);
+                let place = (0..jobs).find(|place| workers.iter().all(|worker| worker.place != *place));
+                workers.push(start(&program, sweep, ids, place.unwrap_or(0), jobs)?);
             }
             let mut at = 0;
             while at < workers.len() {
@@ -82,7 +81,7 @@ fn start(
     sweep: &SweepDir,
     ids: Vec<String>,
     place: usize,
-    args: &StartArgs,
+    jobs: usize,
 ) -> anyhow::Result<Worker> {
     create_folder(&sweep.logs())?;
     let path = sweep.log(&ids[0]);
@@ -93,13 +92,9 @@ fn start(
     }
     let mut command = Command::new(program);
     command.args(["sweep", "work"]).arg(sweep.path()).args(&ids);
-    if args.jobs > 1 {
-        let threads =
-            std::thread::available_parallelism().map_or(1, |cores| (cores.get() / args.jobs).max(1));
+    if jobs > 1 {
+        let threads = std::thread::available_parallelism().map_or(1, |cores| (cores.get() / jobs).max(1));
         command.arg("--threads").arg(threads.to_string()).arg("--gpu").arg(place.to_string());
-    }
-    if args.retry_failed {
-        command.arg("--retry-failed");
     }
     let child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn();
     let child = child.with_context(|| format!("{} cannot be started", program.display()))?;
@@ -107,7 +102,7 @@ fn start(
 }
 
 /// Writes into the log of a run where that of its process is.
-fn refer(log: &Path, to: &Path) -> anyhow::Result<()> {
+pub(super) fn refer(log: &Path, to: &Path) -> anyhow::Result<()> {
     let name = to.file_name().unwrap_or_default().to_string_lossy();
     let text = format!("trained together with others: see {name}\n");
     Ok(emotrain_base::write_atomic(log, text.as_bytes())?)

@@ -7,7 +7,7 @@ use emotrain_base::Complaint;
 use emotrain_eval::HeadlineScore;
 use emotrain_recipe::{DeviceChoice, Recipe, ResumeFrom};
 use emotrain_runs::{OnDifference, StoredRun};
-use emotrain_sweep::{Attempt, Claim, ClaimedRun, Halving, RungVerdict, SweepDir};
+use emotrain_sweep::{Attempt, Claim, Halving, RungVerdict, SweepDir};
 use emotrain_train::Event;
 
 use crate::cli::WorkArgs;
@@ -17,11 +17,13 @@ use crate::interrupt::Interrupt;
 use crate::pipeline::{self, Terms};
 use crate::shell::Shell;
 
+use super::claims::Claims;
+use super::requeue::Requeue;
+
 /// A run that this process trains.
 struct Task {
     id: String,
     recipe: Recipe,
-    claim: ClaimedRun,
     halving: Option<Halving>,
     /// Steps of the whole run.
     total: usize,
@@ -37,7 +39,17 @@ struct Task {
 pub(crate) fn run(args: &WorkArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let sweep = SweepDir::find(&args.folder)?;
     let interrupt = Interrupt::install()?;
-    let mut tasks = claim(&sweep, args, shell)?;
+    let requeue = Requeue::new(args, shell)?;
+    let claims = Claims::default();
+    let (at_end, task) = (claims.clone(), requeue.clone());
+    interrupt.say_farewell(requeue.is_asked(), move |exit| {
+        let is_stuck = at_end.are_stuck(exit);
+        at_end.end_all(exit, "ended by a signal while nothing was trained");
+        if exit == Exit::Warned {
+            task.put_back(is_stuck);
+        }
+    });
+    let mut tasks = claim(&sweep, args, &claims, shell)?;
     if tasks.is_empty() {
         return Ok(Exit::Done);
     }
@@ -58,14 +70,21 @@ pub(crate) fn run(args: &WorkArgs, shell: &Shell) -> anyhow::Result<Exit> {
         Ok(ends) => ends,
         // What keeps all from beginning is told of each.
         Err(error) => {
-            let text = exit::described(&error);
-            let exit = exit::of(&error);
-            for task in tasks {
-                task.claim.end(env::now(), exit as u8, Some(text.clone()))?;
-            }
+            claims.end_all(exit::of(&error), &exit::described(&error));
             return Err(error);
         }
     };
+    let is_warned = ends.iter().any(|end| matches!(end, Ok(Exit::Warned)));
+    let is_stuck = claims.are_stuck(Exit::Warned);
+    let ended = end(tasks, ends, &claims);
+    if is_warned {
+        requeue.put_back(is_stuck);
+    }
+    failure.map_or(ended, Err)
+}
+
+/// Writes down how each run ended.
+fn end(tasks: Vec<Task>, ends: Vec<anyhow::Result<Exit>>, claims: &Claims) -> anyhow::Result<Exit> {
     let mut first = Exit::Done;
     let mut only = None;
     let several = tasks.len() > 1;
@@ -75,19 +94,22 @@ pub(crate) fn run(args: &WorkArgs, shell: &Shell) -> anyhow::Result<Exit> {
                 (Exit::Done, Some(format!("halted at step {step}: other runs are better")))
             }
             (Ok(Exit::Done), None) => (Exit::Done, None),
+            (Ok(Exit::Warned), None) => {
+                (Exit::Warned, Some("warned by the scheduler; the state is saved".to_owned()))
+            }
             (Ok(exit), None) => (*exit, Some("interrupted; the state is saved".to_owned())),
             (Err(error), _) => (exit::of(error), Some(exit::described(error))),
         };
-        task.claim.end(env::now(), exit as u8, message)?;
+        claims.end(&task.id, exit, message)?;
         first = if first == Exit::Done { exit } else { first };
         only = end.err().filter(|_| !several);
     }
     // With several, each error has been printed with the run's name.
-    failure.or(only).map_or(Ok(first), Err)
+    only.map_or(Ok(first), Err)
 }
 
 /// Claims the runs that nobody is at and that are not done.
-fn claim(sweep: &SweepDir, args: &WorkArgs, shell: &Shell) -> anyhow::Result<Vec<Task>> {
+fn claim(sweep: &SweepDir, args: &WorkArgs, claims: &Claims, shell: &Shell) -> anyhow::Result<Vec<Task>> {
     let plans = sweep.plans()?;
     let section = sweep.file()?.halving;
     let mut tasks = Vec::new();
@@ -115,6 +137,7 @@ fn claim(sweep: &SweepDir, args: &WorkArgs, shell: &Shell) -> anyhow::Result<Vec
         };
         let attempt = Attempt {
             host: env::host(),
+            job: shell.env.slurm_task.as_ref().map(|task| format!("slurm {task}")),
             process: std::process::id(),
             begun_unix_s: env::now(),
             ..Attempt::default()
@@ -122,7 +145,8 @@ fn claim(sweep: &SweepDir, args: &WorkArgs, shell: &Shell) -> anyhow::Result<Vec
         match sweep.claim(id, attempt)? {
             Claim::Ours(claim) => {
                 let halving = section.map(|section| Halving::new(sweep, id, section));
-                tasks.push(Task { id: id.clone(), recipe, claim, halving, total: 0, halted: None });
+                claims.hold(id, claim);
+                tasks.push(Task { id: id.clone(), recipe, halving, total: 0, halted: None });
             }
             Claim::Taken(owner) => shell.printer.say(format_args!("{id}: {owner} is at it")),
             Claim::Done => shell.printer.say(format_args!("{id}: is done")),
