@@ -4,6 +4,7 @@ mod sources;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use toml::{Table, Value};
 
@@ -82,7 +83,12 @@ impl Merged {
     /// # Panics
     ///
     /// If the embedded file is not TOML or lacks a key, which the tests exclude.
-    pub(crate) fn defaults() -> Self {
+    pub(crate) fn defaults() -> &'static Self {
+        static DEFAULTS: OnceLock<Merged> = OnceLock::new();
+        DEFAULTS.get_or_init(Self::read_defaults)
+    }
+
+    fn read_defaults() -> Self {
         let raw = RawRecipe::parse(DEFAULT_TOML);
         let mut entries = BTreeMap::new();
         for (section, key) in vocabulary() {
@@ -145,7 +151,7 @@ impl Merged {
             merged.refuse(Origin::Override, &path, unknown, findings);
         }
         for home in merged.homes() {
-            home.section.keys.iter().for_each(|key| merged.check(&home, key, &defaults, findings));
+            home.section.keys.iter().for_each(|key| merged.check(&home, key, defaults, findings));
         }
         merged
     }

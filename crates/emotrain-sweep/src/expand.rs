@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use emotrain_base::random::Key;
-use emotrain_base::{Advice, Complaint, Problems};
+use emotrain_base::{Advice, Complaint, Problems, sha256_hex};
 use emotrain_recipe::{Recipe, RecipeError};
 
 use crate::digests::Digests;
@@ -18,7 +18,7 @@ const ID: usize = 12;
 /// A run of a sweep, before it begins.
 #[derive(Clone, Debug)]
 pub struct PlannedRun {
-    /// The first 12 digits of [`Recipe::identity`]: the same wherever the sweep lies, another if the recipe or a file that it
+    /// 12 digits of the digest of [`Recipe::identity`] and the seed: the same wherever the sweep lies, another if the recipe or a file that it
     /// reads is another.
     pub id: String,
     /// What all its seeds have in common, as the board shows it.
@@ -56,14 +56,17 @@ pub fn expand(file: &SweepFile, folder: &Path) -> Result<Vec<PlannedRun>, SweepE
     for point in points {
         let name = point.name(file);
         match point.recipe(file) {
-            Ok(recipe) => {
+            Ok(mut recipe) => {
                 problems.take(fits_halving(file, &name, &recipe));
                 let seeds = if file.seeds.is_empty() { vec![recipe.train.seed] } else { file.seeds.clone() };
+                recipe.train.seed = 0;
+                // Without the seed: that of each run is added, so that the recipe is read and written once for all.
+                let identity = recipe.identity(|path| digests.of(path))?;
                 for seed in seeds {
                     let (name, settings) = (name.clone(), point.settings.clone());
                     let mut recipe = recipe.clone();
                     recipe.train.seed = seed;
-                    let mut id = recipe.identity(|path| digests.of(path))?;
+                    let mut id = sha256_hex(format!("{identity} {seed}").as_bytes());
                     id.truncate(ID);
                     recipe.train.output_dir = folder.join(&id);
                     runs.push(PlannedRun { id, name, seed, settings, recipe });

@@ -34,7 +34,7 @@ pub struct StoredPlan {
     pub seed: u64,
     /// The values of the axes, by key of the recipe.
     pub settings: IndexMap<String, Value>,
-    /// The resolved recipe as TOML.
+    /// The resolved recipe as TOML; that of another seed may stand for it.
     recipe: String,
 }
 
@@ -122,7 +122,12 @@ impl SweepDir {
             create_folder(&folder)?;
         }
         let mut text = String::new();
-        for run in runs {
+        let mut recipe = String::new();
+        for (number, run) in runs.iter().enumerate() {
+            // Runs of one name follow each other, and differ in the seed.
+            if number == 0 || runs[number - 1].name != run.name {
+                recipe = run.recipe.to_toml();
+            }
             let plan = StoredPlan {
                 format_version: FORMAT_VERSION,
                 id: run.id.clone(),
@@ -133,7 +138,7 @@ impl SweepDir {
                     .iter()
                     .map(|(key, value)| (key.clone(), serde_json::json!(value)))
                     .collect(),
-                recipe: run.recipe.to_toml(),
+                recipe: recipe.clone(),
             };
             text.push_str(&serde_json::to_string(&plan).map_err(std::io::Error::from)?);
             text.push('\n');
@@ -183,6 +188,7 @@ impl StoredPlan {
         let name = sweep.path().join(format!("{}.toml", self.id));
         let mut recipe = emotrain_recipe::parse(&self.recipe, &name, &[])
             .map_err(|error| Complaint::usage(format!("run {}: {error}", self.id)))?;
+        recipe.train.seed = self.seed;
         recipe.train.output_dir = sweep.run(&self.id);
         Ok(recipe)
     }
