@@ -201,11 +201,8 @@ fn prompts_show_demonstrations_but_never_the_utterances_own() {
         bench.train(name, &[&set[..], &["--set", "train.max_steps=4"], more].concat())
     };
     let said = run("run", &[]).done();
-    assert!(
-        said.err.contains("72 demonstrations for 36 utterances by lexical search (BM25)"),
-        "{}",
-        said.err
-    );
+    let found = "72 demonstrations for 36 utterances by lexical search (BM25)";
+    assert!(said.err.contains(found), "{}", said.err);
     assert!(
         bench.path("run/retrieved.train.json").exists() && bench.path("run/retrieved.valid.json").exists()
     );
