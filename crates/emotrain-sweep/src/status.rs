@@ -220,7 +220,8 @@ impl RunStatus {
             Some(_) => SweepState::Failed,
         };
         let training = stored.as_ref().and_then(|run| run.record.training.as_ref());
-        let metrics = stored.as_ref().map(StoredRun::metrics).transpose()?.unwrap_or_default();
+        let open = stored.as_ref().filter(|_| !is_finished);
+        let metrics = open.map(StoredRun::metrics).transpose()?.unwrap_or_default();
         let steps = match training {
             Some(training) if state != SweepState::Running => Some(training.steps),
             _ => metrics.last().map(|line| line.step),
@@ -231,7 +232,7 @@ impl RunStatus {
         Ok(Self {
             log: sweep.log(&plan.id),
             slurm: None,
-            max_steps: plan.recipe(sweep)?.train.max_steps,
+            max_steps: plan.max_steps,
             evaluated: metrics.into_iter().rev().find(|line| line.event == "eval").map(|line| line.scalars),
             state,
             steps,

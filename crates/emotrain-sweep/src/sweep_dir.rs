@@ -34,6 +34,9 @@ pub struct StoredPlan {
     pub seed: u64,
     /// The values of the axes, by key of the recipe.
     pub settings: IndexMap<String, Value>,
+    /// The steps that it may take, where the recipe says them.
+    #[serde(default)]
+    pub(crate) max_steps: Option<usize>,
     /// The resolved recipe as TOML; that of another seed may stand for it.
     recipe: String,
 }
@@ -138,6 +141,7 @@ impl SweepDir {
                     .iter()
                     .map(|(key, value)| (key.clone(), serde_json::json!(value)))
                     .collect(),
+                max_steps: run.recipe.train.max_steps,
                 recipe: recipe.clone(),
             };
             text.push_str(&serde_json::to_string(&plan).map_err(std::io::Error::from)?);

@@ -198,8 +198,15 @@ fn a_run_goes_on_with_the_contents_that_it_began_with() {
 #[test]
 fn a_run_folder_belongs_to_one_process() {
     let bench = Workbench::new();
-    let long =
-        ["--set", "train.max_steps=4000", "--set", "save.save_steps=0", "--set", "train.output_dir=run"];
+    // Nothing is saved and nothing evaluated before it is killed: the folder has nothing to lose.
+    let long = [
+        "train.max_steps=4000",
+        "save.save_steps=0",
+        "eval.eval_steps=0",
+        "eval.load_best_model_at_end=false",
+        "train.output_dir=run",
+    ];
+    let long: Vec<&str> = long.into_iter().flat_map(|set| ["--set", set]).collect();
     let mut first = bench.command(&[&["recipe.toml"][..], &long].concat()).spawn().unwrap();
     while !bench.path("run/.lock").exists() {
         std::thread::yield_now();
