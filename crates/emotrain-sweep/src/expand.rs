@@ -120,9 +120,15 @@ fn points(file: &SweepFile) -> Vec<Point<'_>> {
     };
     let mut all = Vec::new();
     for point in points {
+        // A point that was drawn before is the same run.
+        let mut settings: Vec<Settings> = Vec::new();
         for number in 0..random.samples {
-            all.push(Point { overlay: point.overlay, settings: drawn(&point, number) });
+            let drawn = drawn(&point, number);
+            if !settings.contains(&drawn) {
+                settings.push(drawn);
+            }
         }
+        all.extend(settings.into_iter().map(|settings| Point { overlay: point.overlay, settings }));
     }
     all
 }

@@ -33,7 +33,7 @@ pub(crate) enum SweepCommand {
 pub(crate) enum Engine {
     /// Processes on this machine
     Local,
-    /// A job array on Slurm, as [slurm] of the sweep file says
+    /// A job array on Slurm, as `[slurm]` of the sweep file says
     Slurm,
     /// A script on standard output that other schedulers can run
     Script,
