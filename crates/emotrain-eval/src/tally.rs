@@ -5,6 +5,8 @@ use std::fmt;
 use emotrain_data::Label;
 use serde::{Deserialize, Serialize};
 
+use crate::report::Headline;
+
 /// One of the scores of a whole evaluation, as in [`Headline`](crate::Headline). Written `weighted_f1`, `macro_f1`,
 /// `accuracy`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +23,15 @@ pub enum HeadlineScore {
 impl HeadlineScore {
     /// All there are.
     pub const ALL: [Self; 3] = [Self::WeightedF1, Self::MacroF1, Self::Accuracy];
+
+    /// It among the scores of an evaluation.
+    pub fn of(self, scores: &Headline) -> f64 {
+        match self {
+            Self::WeightedF1 => scores.weighted_f1,
+            Self::MacroF1 => scores.macro_f1,
+            Self::Accuracy => scores.accuracy,
+        }
+    }
 
     /// The name as it is written.
     pub fn as_str(self) -> &'static str {

@@ -5,15 +5,12 @@ use std::collections::BTreeMap;
 use emotrain_eval::{Bootstrap, SeedSummary};
 use indexmap::{IndexMap, IndexSet};
 use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, VPos};
 use serde_json::Value;
 
 use crate::block::{Block, DataTable, Figure, Section};
 use crate::error::ReportError;
 use crate::interval_plot::{IntervalPlot, IntervalRow, range};
-use crate::plot::{
-    Area, Caption, FAINT, GRID, INK, LINE, Mark, SERIES, drawing, failed, marked, padded, text_style, tick,
-};
+use crate::plot::{Area, Caption, LINE, Mark, SERIES, drawing, failed, marked, mesh, padded, tick};
 use crate::sweep_facts::SweepFacts;
 use crate::text::{between, capital, count, percent};
 
@@ -146,13 +143,7 @@ fn draw(area: &Area<'_>, points: &[(f64, f64)], key: &str, axis: &str) -> Result
         .map_err(failed)?;
     let across = |value: &f64| tick(if is_logarithmic { 10_f64.powf(*value) } else { *value });
     let down = |value: &f64| tick(*value);
-    chart
-        .configure_mesh()
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(GRID)
-        .axis_style(FAINT)
-        .label_style(text_style(FAINT, HPos::Center, VPos::Top))
-        .axis_desc_style(text_style(INK, HPos::Center, VPos::Top))
+    mesh(&mut chart)
         .x_labels(5)
         .y_labels(5)
         .x_label_formatter(&across)

@@ -7,7 +7,7 @@ use plotters::style::text_anchor::{HPos, VPos};
 use crate::block::{Block, DataTable, Figure, Section};
 use crate::error::ReportError;
 use crate::plot::{
-    Area, Caption, FAINT, GRID, INK, LINE, Mark, SERIES, WIDTH, drawing, failed, marked, padded, series,
+    Area, Caption, FAINT, INK, LINE, Mark, SERIES, WIDTH, drawing, failed, marked, mesh, padded, series,
     text_style, tick, width, write,
 };
 
@@ -139,17 +139,10 @@ fn draw(
             .x_label_area_size(if is_last { 2 * LINE } else { 0 })
             .build_cartesian_2d(steps.clone(), range)
             .map_err(failed)?;
-        let label = text_style(FAINT, HPos::Center, VPos::Top);
         let whole = |value: &f64| format!("{value:.0}");
         let usual = |value: &f64| tick(*value);
-        chart
-            .configure_mesh()
+        mesh(&mut chart)
             .disable_x_mesh()
-            .light_line_style(TRANSPARENT)
-            .bold_line_style(GRID)
-            .axis_style(FAINT)
-            .label_style(label.clone())
-            .axis_desc_style(text_style(INK, HPos::Center, VPos::Top))
             .x_labels(8)
             .y_labels(if panel.height > 250 { 5 } else { 3 })
             .x_label_formatter(&whole)

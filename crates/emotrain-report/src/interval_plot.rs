@@ -7,7 +7,7 @@ use plotters::style::text_anchor::{HPos, VPos};
 
 use crate::error::ReportError;
 use crate::plot::{
-    Area, Caption, FAINT, GRID, INK, LINE, Mark, SERIES, drawing, failed, marked, padded, text_style, tick,
+    Area, Caption, FAINT, INK, LINE, Mark, SERIES, drawing, failed, marked, mesh, padded, text_style, tick,
     write,
 };
 use crate::text::name;
@@ -59,15 +59,9 @@ impl IntervalPlot<'_> {
             .build_cartesian_2d(self.range.clone(), last..-0.5)
             .map_err(failed)?;
         let usual = |value: &f64| tick(*value);
-        chart
-            .configure_mesh()
+        mesh(&mut chart)
             .disable_y_mesh()
             .disable_y_axis()
-            .light_line_style(TRANSPARENT)
-            .bold_line_style(GRID)
-            .axis_style(FAINT)
-            .label_style(text_style(FAINT, HPos::Center, VPos::Top))
-            .axis_desc_style(text_style(INK, HPos::Center, VPos::Top))
             .x_labels(6)
             .x_label_formatter(&usual)
             .x_desc(self.axis)

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::ops::Range;
 
+use plotters::chart::MeshStyle;
 use plotters::coord::Shift;
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
@@ -110,6 +111,19 @@ pub(crate) fn write(
 /// The width of text, as far as one can know without its font.
 pub(crate) fn width(text: &str) -> i32 {
     16 * i32::try_from(text.chars().count()).unwrap_or(i32::MAX / 16)
+}
+
+/// The lines behind a plot and its axes, in the style of all plots.
+pub(crate) fn mesh<'c, 'a, 'b>(
+    chart: &'c mut Chart<'a, 'b>,
+) -> MeshStyle<'a, 'c, RangedCoordf64, RangedCoordf64, SVGBackend<'b>> {
+    let mut mesh = chart.configure_mesh();
+    mesh.light_line_style(TRANSPARENT)
+        .bold_line_style(GRID)
+        .axis_style(FAINT)
+        .label_style(text_style(FAINT, HPos::Center, VPos::Top))
+        .axis_desc_style(text_style(INK, HPos::Center, VPos::Top));
+    mesh
 }
 
 /// A line, a mark at each of its points, or both.

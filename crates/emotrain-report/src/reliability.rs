@@ -2,14 +2,11 @@
 
 use emotrain_eval::{Calibration, SureAnswer};
 use plotters::prelude::*;
-use plotters::style::text_anchor::{HPos, VPos};
 
 use crate::answers::Answers;
 use crate::block::{Block, DataTable, Figure, Section, Tile};
 use crate::error::ReportError;
-use crate::plot::{
-    Area, Caption, FAINT, GRID, INK, LINE, Mark, SERIES, drawing, failed, marked, text_style, tick,
-};
+use crate::plot::{Area, Caption, FAINT, LINE, Mark, SERIES, drawing, failed, marked, mesh, tick};
 use crate::text::{count, percent};
 
 const BINS: usize = 10;
@@ -68,13 +65,7 @@ fn draw(area: &Area<'_>, calibration: &Calibration) -> Result<(), ReportError> {
         .build_cartesian_2d(0.0..100.0, 0.0..100.0)
         .map_err(failed)?;
     let usual = |value: &f64| tick(*value);
-    chart
-        .configure_mesh()
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(GRID)
-        .axis_style(FAINT)
-        .label_style(text_style(FAINT, HPos::Center, VPos::Top))
-        .axis_desc_style(text_style(INK, HPos::Center, VPos::Top))
+    mesh(&mut chart)
         .x_labels(6)
         .y_labels(6)
         .y_label_formatter(&usual)
@@ -108,14 +99,8 @@ fn counts(area: &Area<'_>, calibration: &Calibration) -> Result<(), ReportError>
         .build_cartesian_2d(0.0..100.0, 0.0..1.08 * most)
         .map_err(failed)?;
     let whole = |value: &f64| format!("{value:.0}");
-    chart
-        .configure_mesh()
+    mesh(&mut chart)
         .disable_x_mesh()
-        .light_line_style(TRANSPARENT)
-        .bold_line_style(GRID)
-        .axis_style(FAINT)
-        .label_style(text_style(FAINT, HPos::Center, VPos::Top))
-        .axis_desc_style(text_style(INK, HPos::Center, VPos::Top))
         .x_labels(6)
         .y_labels(3)
         .x_label_formatter(&whole)

@@ -196,7 +196,8 @@ pub fn way_back(path: &Path) -> String {
     }
 }
 
-/// A run is resumed with its own recipe; only keys about when to save, log or stop may change.
+/// A run is resumed with its own recipe; only keys about when to save, log or stop may change, and which of several GPUs
+/// or how many threads compute.
 fn same_recipe(saved: &Path, recipe: &Recipe) -> Result<(), RunError> {
     let before = emotrain_recipe::load(saved, &[])
         .map_err(|error| RunError::unfit(saved, format!("the saved recipe does not load: {error}")))?;
@@ -206,6 +207,7 @@ fn same_recipe(saved: &Path, recipe: &Recipe) -> Result<(), RunError> {
         recipe.logging = before.logging.clone();
         recipe.train.output_dir.clone_from(&before.train.output_dir);
         recipe.model.num_threads = before.model.num_threads;
+        recipe.model.device = recipe.model.device.any_of_its_kind();
         recipe.to_toml()
     };
     let (old, new) = (comparable(&before), comparable(recipe));
@@ -217,5 +219,28 @@ fn same_recipe(saved: &Path, recipe: &Recipe) -> Result<(), RunError> {
                     "resume with the recipe of the run, or start a new run in another train.output_dir",
                 ))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_may_resume_on_another_gpu_but_not_on_another_kind_of_device() {
+        let text =
+            "[model]\nmodel_name_or_path = \"o/n\"\n[data]\ntrain = \"a.jsonl\"\nvalid = \"b.jsonl\"\n";
+        let recipe = |device: &str| {
+            let set = [format!("model.device={device}")];
+            emotrain_recipe::parse(text, Path::new("r.toml"), &set).unwrap()
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let saved = folder.path().join(RECIPE);
+        fs_err::write(&saved, recipe("cuda:1").to_toml()).unwrap();
+        assert!(
+            same_recipe(&saved, &recipe("cuda:0")).is_ok() && same_recipe(&saved, &recipe("cuda")).is_ok()
+        );
+        let refused = same_recipe(&saved, &recipe("cpu")).unwrap_err().to_string();
+        assert!(refused.contains("`device = \"cuda\"`"), "{refused}");
     }
 }

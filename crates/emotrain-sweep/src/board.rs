@@ -162,11 +162,7 @@ impl Board {
 impl BoardRun {
     fn of(run: &RunStatus, score: HeadlineScore, split: SplitKind) -> Self {
         let report = run.scores.iter().find(|(of, _)| *of == split).map(|(_, report)| report);
-        let value = |report: &EvalReport| match score {
-            HeadlineScore::WeightedF1 => report.scores.weighted_f1,
-            HeadlineScore::MacroF1 => report.scores.macro_f1,
-            HeadlineScore::Accuracy => report.scores.accuracy,
-        };
+        let value = |report: &EvalReport| score.of(&report.scores);
         let unscored = || format!("{split} was not scored");
         let message = match run.state {
             SweepState::Finished => report.is_none().then(unscored),

@@ -31,6 +31,16 @@ pub struct ClaimedRun {
 }
 
 impl SweepDir {
+    /// Whether nothing is left to do for a run: it is finished, or was halted at a rung.
+    ///
+    /// # Errors
+    /// A folder that cannot be read.
+    pub fn is_done(&self, id: &str) -> Result<bool, SweepError> {
+        let run = self.run(id);
+        let is_finished = StoredRun::is_in(&run) && StoredRun::open(&run)?.state == RunState::Finished;
+        Ok(is_finished || self.is_halted(id)?)
+    }
+
     /// Takes a run, unless it is done or taken. `attempt` is written as begun.
     ///
     /// # Errors
@@ -43,11 +53,10 @@ impl SweepDir {
             Err(LockError::Taken { owner, .. }) => return Ok(Claim::Taken(owner)),
             Err(error @ LockError::Write(_)) => return Err(error.into()),
         };
-        let run = self.run(id);
-        let is_finished = StoredRun::is_in(&run) && StoredRun::open(&run)?.state == RunState::Finished;
-        if is_finished || self.is_halted(id)? {
+        if self.is_done(id)? {
             return Ok(Claim::Done);
         }
+        let run = self.run(id);
         let mut attempts = Attempts::read(&folder)?;
         attempt.from_step = saved_step(&run);
         attempts.0.push(attempt);

@@ -18,8 +18,8 @@ const ID: usize = 12;
 /// A run of a sweep, before it begins.
 #[derive(Clone, Debug)]
 pub struct PlannedRun {
-    /// 12 digits of the digest of [`Recipe::identity`] and the seed: the same wherever the sweep lies, another if the recipe or a file that it
-    /// reads is another.
+    /// 12 digits of the digest of [`Recipe::identity`] and the seed: the same wherever the sweep lies, another if the recipe
+    /// or a file that it reads is another.
     pub id: String,
     /// What all its seeds have in common, as the board shows it.
     pub name: String,

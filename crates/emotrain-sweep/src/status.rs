@@ -139,7 +139,8 @@ impl SweepStatus {
     pub fn counted(&self) -> String {
         let counts: Vec<String> =
             self.counts().iter().map(|(state, count)| format!("{count} {state}")).collect();
-        format!("{} runs: {}", self.runs.len(), counts.join(", "))
+        let runs = if self.runs.len() == 1 { "run" } else { "runs" };
+        format!("{} {runs}: {}", self.runs.len(), counts.join(", "))
     }
 
     /// How many runs are in each state, those that no run is in left out.

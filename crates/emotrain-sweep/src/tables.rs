@@ -64,12 +64,10 @@ impl TextTable {
         let column = |number: usize| self.rows.iter().filter_map(move |row| row.get(number));
         let width =
             |number: usize| self.all().filter_map(|row| row.get(number)).map(|cell| length(cell)).max();
-        let is_number = |number: usize| {
-            let is_text = |cell: &String| {
-                !cell.is_empty() && !cell.starts_with(['-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9'])
-            };
-            !column(number).any(is_text)
-        };
+        // Names of runs may begin with a digit.
+        let is_numeric =
+            |cell: &String| cell.chars().all(|one| one.is_ascii_digit() || "+-±./% to".contains(one));
+        let is_number = |number: usize| column(number).all(is_numeric);
         let forms: Vec<(usize, bool)> =
             (0..self.header.len()).map(|number| (width(number).unwrap_or(0), is_number(number))).collect();
         let line = |row: &Vec<String>| {

@@ -64,6 +64,16 @@ pub enum DeviceChoice {
 }
 
 impl DeviceChoice {
+    /// The same kind of device, whichever of several.
+    #[must_use]
+    pub fn any_of_its_kind(self) -> Self {
+        match self {
+            Self::Cuda(_) => Self::Cuda(None),
+            Self::Wgpu(_) => Self::Wgpu(None),
+            Self::Auto | Self::Cpu => self,
+        }
+    }
+
     /// The names in a recipe; GPU names also with `:0`, `:1`, …
     pub const NAMES: &'static [&'static str] = &["auto", "cpu", "wgpu", "cuda"];
 }

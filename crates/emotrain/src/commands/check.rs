@@ -27,7 +27,11 @@ pub(crate) fn run(args: &CheckArgs, shell: &Shell) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn check(recipe: &Recipe, shell: &Shell) -> Result<String, PrepareError> {
+/// A line on what a recipe names.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub(super) fn check(recipe: &Recipe, shell: &Shell) -> Result<String, PrepareError> {
     let measured = [SplitKind::Valid, SplitKind::Test].into_iter();
     let named: Vec<SplitKind> = measured.filter(|split| split.file(&recipe.data).is_some()).collect();
     let prepared = PreparedTraining::new(recipe, &named, shell.hub())?;

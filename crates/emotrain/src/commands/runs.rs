@@ -42,6 +42,10 @@ struct Listed {
 /// A folder that cannot be read; a run to compare with that is none. A run whose record is damaged is warned about.
 pub(crate) fn run(args: &RunsArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let other = args.against.as_deref().map(|folder| StoredRun::open(folder)?.recipe()).transpose()?;
+    if !args.folder.is_dir() {
+        let complaint = Complaint::input(format!("{}: there is no such folder", args.folder.display()));
+        return Err(complaint.hint("name a folder with run directories, such as checkpoints").into());
+    }
     let mut listed = Vec::new();
     for folder in find_runs(&args.folder, DEPTH)? {
         match list(&folder, &args.folder, other.as_ref()) {

@@ -4,6 +4,7 @@ mod cancel;
 mod claims;
 mod engine;
 mod estimate;
+mod inputs;
 mod local;
 mod requeue;
 mod tasks;
@@ -19,6 +20,7 @@ use crate::shell::Shell;
 use crate::slurm;
 
 use self::engine::Launch;
+use self::inputs::check_inputs;
 use self::tasks::{Which, tasks};
 
 /// Runs the command.
@@ -44,6 +46,7 @@ fn start(args: &StartArgs, shell: &Shell) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     }
     let sweep = SweepDir::new(&file.output_dir);
+    check_inputs(&sweep, &runs, shell)?;
     let folder = sweep.path().display();
     let others = sweep.store(&file, &runs)?;
     if others > 0 {

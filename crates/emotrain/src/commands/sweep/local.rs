@@ -26,6 +26,17 @@ struct Worker {
     place: usize,
 }
 
+/// No process is left behind if this one ends before it: it saves its state first.
+impl Drop for Worker {
+    fn drop(&mut self) {
+        if let Ok(None) = self.child.try_wait() {
+            tell_to_stop(&self.child);
+            // Whether it did is in its attempts.
+            let _ = self.child.wait();
+        }
+    }
+}
+
 /// Trains the runs of each task in a process of its own, `jobs` at a time; true if it was stopped by a signal, after
 /// which every process has saved its state.
 ///

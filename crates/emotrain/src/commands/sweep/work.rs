@@ -1,10 +1,9 @@
 //! `emotrain sweep work`: one process of a sweep.
 
-use std::cell::RefCell;
 use std::ops::ControlFlow;
 
 use emotrain_base::Complaint;
-use emotrain_eval::HeadlineScore;
+use emotrain_eval::{Headline, HeadlineScore};
 use emotrain_recipe::{DeviceChoice, Recipe, ResumeFrom};
 use emotrain_runs::{OnDifference, StoredRun};
 use emotrain_sweep::{Attempt, Claim, Halving, RungVerdict, SweepDir};
@@ -29,6 +28,8 @@ struct Task {
     total: usize,
     /// The rung at which it was halted.
     halted: Option<usize>,
+    /// Why a rung could not decide.
+    failure: Option<anyhow::Error>,
 }
 
 /// Runs the command.
@@ -55,17 +56,15 @@ pub(crate) fn run(args: &WorkArgs, shell: &Shell) -> anyhow::Result<Exit> {
     }
     let score = sweep.file()?.objective;
     let recipes: Vec<Recipe> = tasks.iter().map(|task| task.recipe.clone()).collect();
-    let watched = RefCell::new((&mut tasks, None));
     let mut watch = |number: usize, event: &Event| {
-        let (tasks, failure) = &mut *watched.borrow_mut();
-        tasks[number].see(event, score).unwrap_or_else(|error| {
-            failure.get_or_insert(error);
+        let task = &mut tasks[number];
+        task.see(event, score).unwrap_or_else(|error| {
+            task.failure = Some(error);
             ControlFlow::Break(())
         })
     };
     let terms = Terms { on_difference: OnDifference::Refuse, watch: &mut watch };
     let ends = pipeline::train(&recipes, terms, shell, &interrupt);
-    let failure = watched.into_inner().1;
     let ends = match ends {
         Ok(ends) => ends,
         // What keeps all from beginning is told of each.
@@ -80,7 +79,7 @@ pub(crate) fn run(args: &WorkArgs, shell: &Shell) -> anyhow::Result<Exit> {
     if is_warned {
         requeue.put_back(is_stuck);
     }
-    failure.map_or(ended, Err)
+    ended
 }
 
 /// Writes down how each run ended.
@@ -89,6 +88,7 @@ fn end(tasks: Vec<Task>, ends: Vec<anyhow::Result<Exit>>, claims: &Claims) -> an
     let mut only = None;
     let several = tasks.len() > 1;
     for (task, end) in tasks.into_iter().zip(ends) {
+        let end = task.failure.map_or(end, Err);
         let (exit, message) = match (&end, task.halted) {
             (Ok(_), Some(step)) => {
                 (Exit::Done, Some(format!("halted at step {step}: other runs are better")))
@@ -146,7 +146,7 @@ fn claim(sweep: &SweepDir, args: &WorkArgs, claims: &Claims, shell: &Shell) -> a
             Claim::Ours(claim) => {
                 let halving = section.map(|section| Halving::new(sweep, id, section));
                 claims.hold(id, claim);
-                tasks.push(Task { id: id.clone(), recipe, halving, total: 0, halted: None });
+                tasks.push(Task { id: id.clone(), recipe, halving, total: 0, halted: None, failure: None });
             }
             Claim::Taken(owner) => shell.printer.say(format_args!("{id}: {owner} is at it")),
             Claim::Done => shell.printer.say(format_args!("{id}: is done")),
@@ -164,16 +164,13 @@ impl Task {
                 let Some(halving) = self.halving.as_ref().filter(|one| one.is_rung(*step, self.total)) else {
                     return Ok(ControlFlow::Continue(()));
                 };
-                let [weighted_f1, macro_f1, accuracy] = scores.classification.ok_or_else(|| {
+                let values = scores.classification.ok_or_else(|| {
                     let id = &self.id;
                     Complaint::usage(format!("{id}: [asha] compares scores, and the run has none"))
                         .hint("name data.valid with labels in the base recipe")
                 })?;
-                let value = match score {
-                    HeadlineScore::WeightedF1 => weighted_f1,
-                    HeadlineScore::MacroF1 => macro_f1,
-                    HeadlineScore::Accuracy => accuracy,
-                };
+                let [weighted_f1, macro_f1, accuracy] = values;
+                let value = score.of(&Headline { accuracy, weighted_f1, macro_f1 });
                 if halving.decide(*step, value)? == RungVerdict::Halt {
                     self.halted = Some(*step);
                     return Ok(ControlFlow::Break(()));
