@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::workbench::{Said, Workbench};
+use crate::workbench::{Said, Workbench, refused};
 
 /// Trains briefly, with a seed, and scores the test split.
 fn train(bench: &Workbench, output: &str, seed: u64, more: &[&str]) {
@@ -19,14 +19,6 @@ fn trained() -> Workbench {
         train(&bench, &format!("b-{seed}"), seed, &["--set", "train.learning_rate=1e-5"]);
     }
     bench
-}
-
-#[track_caller]
-fn refused(said: &Said, code: i32, parts: &[&str]) {
-    assert_eq!(said.code, code, "{}\n{}", said.out, said.err);
-    for part in parts {
-        assert!(said.err.contains(part), "{part} is not in\n{}", said.err);
-    }
 }
 
 fn compare(bench: &Workbench, args: &[&str]) -> Said {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::workbench::{Said, Workbench, material};
+use crate::workbench::{Workbench, material, refused};
 
 const BRIEF: [&str; 6] =
     ["--set", "eval.test=true", "--set", "eval.baseline=true", "--set", "train.max_steps=4"];
@@ -11,14 +11,6 @@ const BRIEF: [&str; 6] =
 fn holds(page: &str, parts: &[&str]) {
     for part in parts {
         assert!(page.contains(part), "{part} is not in the page");
-    }
-}
-
-#[track_caller]
-fn refused(said: &Said, code: i32, parts: &[&str]) {
-    assert_eq!(said.code, code, "{}\n{}", said.out, said.err);
-    for part in parts {
-        assert!(said.err.contains(part), "{part} is not in\n{}", said.err);
     }
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::server::{Act, Asked, ChatServer};
-use crate::workbench::{Said, Workbench};
+use crate::workbench::{Said, Workbench, refused};
 
 /// A workbench with a run of some steps.
 fn trained() -> Workbench {
@@ -23,14 +23,6 @@ fn refuse(reason: &str) -> Act {
 
 fn say(body: &Value) -> Act {
     Act::Status("200 OK", "", body.to_string())
-}
-
-#[track_caller]
-fn refused(said: &Said, code: i32, parts: &[&str]) {
-    assert_eq!(said.code, code, "{}\n{}", said.out, said.err);
-    for part in parts {
-        assert!(said.err.contains(part), "{part} is not in\n{}", said.err);
-    }
 }
 
 #[test]

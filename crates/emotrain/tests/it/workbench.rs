@@ -52,6 +52,15 @@ impl Said {
     }
 }
 
+/// The command ended with this code and said all of this.
+#[track_caller]
+pub(crate) fn refused(said: &Said, code: i32, parts: &[&str]) {
+    assert_eq!(said.code, code, "{}\n{}", said.out, said.err);
+    for part in parts {
+        assert!(said.err.contains(part), "{part} is not in\n{}", said.err);
+    }
+}
+
 /// The program, away from any real cache and network.
 pub(crate) fn command(folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_emotrain"));

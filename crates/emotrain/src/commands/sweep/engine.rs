@@ -1,9 +1,10 @@
 //! What trains the runs of a sweep: processes here, Slurm, or whatever runs a script.
 
+use std::io::Write;
 use std::path::Path;
 
 use anyhow::Context;
-use emotrain_base::create_folder;
+use emotrain_base::{WriteError, create_folder};
 use emotrain_sweep::{SweepDir, SweepFile, SweepStatus, task_script};
 
 use super::local;
@@ -29,6 +30,7 @@ impl Launch<'_> {
     /// # Errors
     /// A process that cannot be started; a Slurm that refuses.
     pub(super) fn begin(self, args: EngineArgs, shell: &Shell) -> anyhow::Result<Exit> {
+        prepare_logs(self.sweep, &self.tasks)?;
         match args.engine {
             Engine::Local => self.train(args.jobs, shell),
             Engine::Slurm => self.submit(shell),
@@ -58,7 +60,6 @@ impl Launch<'_> {
             shell.printer.say("nothing is submitted: no run is left that is neither queued nor running");
             return Ok(Exit::Done);
         }
-        prepare_logs(self.sweep, &tasks)?;
         for job in slurm.submit(&tasks, shell)? {
             shell.printer.say(format_args!("submitted job {job}"));
         }
@@ -67,7 +68,6 @@ impl Launch<'_> {
     }
 
     fn print(self, shell: &Shell) -> anyhow::Result<Exit> {
-        prepare_logs(self.sweep, &self.tasks)?;
         let program = std::env::current_exe().context("the path of this program is not known")?;
         let directory = std::path::absolute(".").context("the current folder is not known")?;
         let folder = directory.join(self.sweep.path());
@@ -82,7 +82,11 @@ fn prepare_logs(sweep: &SweepDir, tasks: &[Vec<String>]) -> anyhow::Result<()> {
     create_folder(&sweep.logs())?;
     for runs in tasks {
         for other in &runs[1..] {
-            local::refer(&sweep.log(other), &sweep.log(&runs[0]))?;
+            let path = sweep.log(other);
+            let log = fs_err::OpenOptions::new().create(true).append(true).open(&path);
+            let written =
+                log.and_then(|mut log| writeln!(log, "trained together with others: see {}.log", runs[0]));
+            written.map_err(|error| WriteError::new(&path, &error))?;
         }
     }
     Ok(())

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::Context;
-use emotrain_base::{Complaint, WriteError, create_folder};
+use emotrain_base::{Complaint, WriteError};
 use emotrain_sweep::{SweepDir, SweepStatus};
 
 use crate::env;
@@ -94,13 +94,9 @@ fn start(
     place: usize,
     jobs: usize,
 ) -> anyhow::Result<Worker> {
-    create_folder(&sweep.logs())?;
     let path = sweep.log(&ids[0]);
     let log = fs_err::OpenOptions::new().create(true).append(true).open(&path);
     let log = log.map_err(|error| WriteError::new(&path, &error))?.into_file();
-    for other in &ids[1..] {
-        refer(&sweep.log(other), &path)?;
-    }
     let mut command = Command::new(program);
     command.args(["sweep", "work"]).arg(sweep.path()).args(&ids);
     if jobs > 1 {
@@ -110,13 +106,6 @@ fn start(
     let child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn();
     let child = child.with_context(|| format!("{} cannot be started", program.display()))?;
     Ok(Worker { child, ids, begun: env::now(), place })
-}
-
-/// Writes into the log of a run where that of its process is.
-pub(super) fn refer(log: &Path, to: &Path) -> anyhow::Result<()> {
-    let name = to.file_name().unwrap_or_default().to_string_lossy();
-    let text = format!("trained together with others: see {name}\n");
-    Ok(emotrain_base::write_atomic(log, text.as_bytes())?)
 }
 
 /// Asks a process to save its state and end. One that has ended is none to ask.
