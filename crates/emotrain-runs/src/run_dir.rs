@@ -230,11 +230,11 @@ mod tests {
     fn a_run_may_resume_on_another_gpu_but_not_on_another_kind_of_device() {
         let text =
             "[model]\nmodel_name_or_path = \"o/n\"\n[data]\ntrain = \"a.jsonl\"\nvalid = \"b.jsonl\"\n";
-        let recipe = |device: &str| {
-            let set = [format!("model.device={device}")];
-            emotrain_recipe::parse(text, Path::new("r.toml"), &set).unwrap()
-        };
         let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("r.toml");
+        fs_err::write(&file, text).unwrap();
+        let recipe =
+            |device: &str| emotrain_recipe::load(&file, &[format!("model.device={device}")]).unwrap();
         let saved = folder.path().join(RECIPE);
         fs_err::write(&saved, recipe("cuda:1").to_toml()).unwrap();
         assert!(
