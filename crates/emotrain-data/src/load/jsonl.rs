@@ -9,12 +9,16 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::LabelPolicy;
-use super::assemble::{Assembler, RawDialogue, RawLabel, RawUtterance, Rules};
+use super::assemble::{Assembler, RawDialogue, RawLabel, RawUtterance, Refused, Rules};
 use super::cell::Cell;
+use super::faults::Faults;
 use crate::dialogue::Dialogue;
 use crate::error::{DataError, DataProblem, Place};
 use crate::io::{LineReader, TextFile};
 use crate::label::LabelSet;
+
+/// A file that begins with this many lines that are no JSON is read no further.
+const NOT_JSON: usize = 3;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object with `id` and `utterances`")]
@@ -61,10 +65,24 @@ fn parse(line: &str) -> Result<Row<'_>, (serde_json::Error, DataProblem)> {
 }
 
 pub(super) fn read(file: &TextFile, assembler: &mut Assembler<'_>) -> Result<(), DataError> {
-    let mut offsets = LineOffsets::new(&file.text);
+    let (mut offsets, mut broken) = (LineOffsets::new(&file.text), 0);
     for (index, line) in file.text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let row = parse(line).map_err(|(error, problem)| file.json_error_of(line, &error, problem))?;
-        assembler.push(&row.raw(offsets.of(index + 1)))?;
+        match parse(line) {
+            Ok(row) => assembler.push(&row.raw(offsets.of(index + 1))),
+            Err((error, problem)) => {
+                broken += usize::from(matches!(problem, DataProblem::InvalidJson(_)));
+                // What holds for the whole file is told once.
+                let is_other = matches!(
+                    problem,
+                    DataProblem::JsonList | DataProblem::JsonOverLines | DataProblem::PythonForm
+                );
+                let error = file.json_error_of(line, &error, problem);
+                if is_other || (broken == NOT_JSON && assembler.is_empty()) {
+                    return Err(error);
+                }
+                assembler.fault(error);
+            }
+        }
     }
     Ok(())
 }
@@ -106,7 +124,11 @@ impl Iterator for JsonlDialogues<'_> {
         };
         let dialogue = self.rules.dialogue(&row.raw(0));
         Some(dialogue.map(|(dialogue, _)| dialogue).map_err(|refused| {
-            DataError::new(Place { subject: refused.subject, ..self.lines.place() }, refused.problem)
+            let mut faults = Faults::default();
+            for Refused { subject, problem, .. } in refused {
+                faults.add(problem, || Place { subject, ..self.lines.place() });
+            }
+            faults.into_error(&self.lines.place().path).expect("it is refused for a reason")
         }))
     }
 }

@@ -55,7 +55,8 @@ fn labels_may_be_absent_only_where_they_are_not_required() {
         text,
         &expect![[r#"
             file:1: utterance a#1: has no label
-            hint: with data.unlabelled = "context" such utterances are context and not labelled
+              hint: with data.unlabelled = "context" such utterances are context and not labelled
+            file:1: utterance a#2: has no label
         "#]],
     );
     let wrong = text.replace("joy", "bliss");
