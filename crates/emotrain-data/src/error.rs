@@ -205,6 +205,12 @@ pub enum DataProblem {
         /// The line of its first use, counted from 1.
         first_line: usize,
     },
+    /// Rows of a dialogue that do not stand together in a table that is read row by row.
+    #[error("rows of the dialogue stand apart; others are on line {first_line}")]
+    ScatteredDialogue {
+        /// The line of the first of the others, counted from 1.
+        first_line: usize,
+    },
     /// An utterance id that is repeated in the dialogue.
     #[error("utterance id {id} is used twice, first on line {first_line}")]
     DuplicateUtterance {
@@ -262,6 +268,9 @@ pub enum DataProblem {
     /// A folder of texts that is incomplete, or is no such folder.
     #[error("has no manifest.json, so its texts are incomplete")]
     NoManifest,
+    /// A format that is not read one dialogue at a time.
+    #[error("files of data.format = \"{0}\" are not read one dialogue at a time")]
+    NotStreamed(&'static str),
     /// Plain text instead of dialogues.
     #[error("the text format has no dialogues")]
     NoDialoguesInText,

@@ -9,6 +9,7 @@ mod jsonl;
 mod layout;
 mod meld_csv;
 mod prc_json;
+mod stream;
 mod table;
 mod text;
 
@@ -23,8 +24,8 @@ use crate::label::LabelSet;
 use crate::split::Split;
 
 use self::assemble::Assembler;
-pub use self::jsonl::{JsonlDialogues, jsonl_dialogues};
 pub use self::layout::DataLayout;
+pub use self::stream::{DataInput, DialogueReader};
 pub use self::text::load_text;
 
 /// Which utterances of a file must have a label. A label that is present must always be in the set.

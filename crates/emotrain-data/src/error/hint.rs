@@ -80,6 +80,8 @@ impl DataProblem {
             Self::NoKnowledgeField { .. } => "name the key in the source's field",
             Self::DuplicateKnowledge { .. } => "keep one of the two",
             Self::NoManifest => "let emotrain interpret come to its end, or name the file itself",
+            Self::ScatteredDialogue { .. } => "sort the file by its dialogues",
+            Self::NotStreamed(_) => "give it as \"jsonl\", \"csv\" or \"tsv\"",
             Self::NoDialoguesInText => {
                 "plain text is for language-model training; choose another data.format for dialogues"
             }

@@ -4,25 +4,20 @@
 mod slips;
 
 use std::borrow::Cow;
-use std::path::Path;
 
 use serde::Deserialize;
 
-use super::LabelPolicy;
-use super::assemble::{Assembler, RawDialogue, RawLabel, RawUtterance, Refused, Rules};
+use super::assemble::{Assembler, RawDialogue, RawLabel, RawUtterance};
 use super::cell::Cell;
-use super::faults::Faults;
-use crate::dialogue::Dialogue;
-use crate::error::{DataError, DataProblem, Place};
-use crate::io::{LineReader, TextFile};
-use crate::label::LabelSet;
+use crate::error::{DataError, DataProblem};
+use crate::io::TextFile;
 
 /// A file that begins with this many lines that are no JSON is read no further.
 const NOT_JSON: usize = 3;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object with `id` and `utterances`")]
-struct Row<'a> {
+pub(super) struct Row<'a> {
     #[serde(borrow)]
     id: Cell<'a>,
     #[serde(borrow)]
@@ -30,7 +25,7 @@ struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    fn raw(self, offset: usize) -> RawDialogue<'a> {
+    pub(super) fn raw(self, offset: usize) -> RawDialogue<'a> {
         let utterances = self.utterances.into_iter().map(|utterance| RawUtterance {
             speaker: utterance.speaker.into_text(),
             text: utterance.text,
@@ -57,7 +52,7 @@ struct RowUtterance<'a> {
 }
 
 /// The dialogue of a line.
-fn parse(line: &str) -> Result<Row<'_>, (serde_json::Error, DataProblem)> {
+pub(super) fn parse(line: &str) -> Result<Row<'_>, (serde_json::Error, DataProblem)> {
     serde_json::from_str(line).map_err(|error| {
         let problem = slips::problem(&error, line);
         (error, problem)
@@ -85,52 +80,6 @@ pub(super) fn read(file: &TextFile, assembler: &mut Assembler<'_>) -> Result<(),
         }
     }
     Ok(())
-}
-
-/// The dialogues of a JSONL file, one at a time, for files that do not fit in memory. Created by [`jsonl_dialogues`].
-pub struct JsonlDialogues<'a> {
-    lines: LineReader,
-    rules: Rules<'a>,
-}
-
-/// Reads a file of [`DataFormat::Jsonl`](emotrain_recipe::DataFormat::Jsonl) as
-/// [`load_split`](crate::load_split) does, but one dialogue at a time.
-///
-/// All checks are made except those that would need memory for every dialogue or the whole file: repeated ids, and a
-/// file without any label.
-///
-/// # Errors
-/// A missing file, a folder, a system error. A problem with a dialogue is an item of the iterator; do not read on after
-/// it.
-pub fn jsonl_dialogues<'a>(
-    path: &Path,
-    labels: &'a LabelSet,
-    policy: LabelPolicy,
-) -> Result<JsonlDialogues<'a>, DataError> {
-    Ok(JsonlDialogues { lines: LineReader::open(path)?, rules: Rules { labels, policy } })
-}
-
-impl Iterator for JsonlDialogues<'_> {
-    type Item = Result<Dialogue, DataError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let line = match self.lines.next_line() {
-            Ok(line) => line?,
-            Err(error) => return Some(Err(error)),
-        };
-        let row = match parse(line) {
-            Ok(row) => row,
-            Err((_, problem)) => return Some(Err(DataError::new(self.lines.place(), problem))),
-        };
-        let dialogue = self.rules.dialogue(&row.raw(0));
-        Some(dialogue.map(|(dialogue, _)| dialogue).map_err(|refused| {
-            let mut faults = Faults::default();
-            for Refused { subject, problem, .. } in refused {
-                faults.add(problem, || Place { subject, ..self.lines.place() });
-            }
-            faults.into_error(&self.lines.place().path).expect("it is refused for a reason")
-        }))
-    }
 }
 
 /// The line of a byte offset; offsets must be ascending.

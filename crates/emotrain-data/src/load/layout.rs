@@ -18,14 +18,14 @@ pub struct DataLayout<'a> {
     pub columns: &'a BTreeMap<ColumnRole, String>,
 }
 
-impl DataLayout<'_> {
-    pub(super) fn table(&self) -> OwnTable<'_> {
+impl<'a> DataLayout<'a> {
+    pub(super) fn table(self) -> OwnTable<'a> {
         let separator = if self.format == DataFormat::Tsv { b'\t' } else { b',' };
         OwnTable { separator, names: self.columns }
     }
 }
 
-impl From<DataFormat> for DataLayout<'static> {
+impl From<DataFormat> for DataLayout<'_> {
     fn from(format: DataFormat) -> Self {
         Self { format, columns: &ROLES }
     }

@@ -4,6 +4,7 @@
 mod own;
 mod published;
 mod quotes;
+mod stream;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -18,6 +19,7 @@ use crate::label::LabelSet;
 pub(super) use self::own::OwnTable;
 pub(super) use self::published::Published;
 use self::quotes::{Mark, Quotes};
+pub(super) use self::stream::TableStream;
 
 /// How a kind of tables is read.
 pub(super) trait Form {
@@ -52,7 +54,7 @@ pub(super) struct Columns {
 const SPEAKER: &str = "Speaker";
 
 /// A row as read.
-pub(super) struct Row {
+struct Row {
     /// The utterance's number in its dialogue, in a table with numbers.
     number: Option<u64>,
     utterance: RawUtterance<'static>,

@@ -8,6 +8,7 @@ mod meld_csv;
 mod own_tables;
 mod prc_json;
 mod slips;
+mod stream;
 mod tables;
 mod text;
 mod unlabelled;

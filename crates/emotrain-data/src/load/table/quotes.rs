@@ -8,6 +8,9 @@ use super::whole;
 use crate::error::DataProblem;
 use crate::label::LabelSet;
 
+/// The quotation mark of a cell that goes on to the end.
+pub(super) const NEVER_CLOSED: DataProblem = DataProblem::OpenQuote("it is never closed");
+
 /// The structure of a table's rows.
 pub(super) struct Quotes<'l> {
     /// Between cells.
@@ -45,7 +48,7 @@ impl Quotes<'_> {
             let mut end = at;
             if bytes[at] == b'"' {
                 let Some(length) = quoted_length(&bytes[at..]) else {
-                    return Some((at, DataProblem::OpenQuote("it is never closed")));
+                    return Some((at, NEVER_CLOSED));
                 };
                 end = at + length;
                 if self.holds_rows(&text[at + 1..end - 1], cell) {
