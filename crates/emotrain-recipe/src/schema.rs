@@ -122,6 +122,11 @@ fn key_schema(key: &Key, description: &str, default: &Value) -> Value {
         }
         Kind::TrueOrWord(word) => json!({ "enum": [true, word] }),
         Kind::TextTable => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
+        Kind::TextsBy(names) => {
+            let keys = names.iter().map(|name| ((*name).to_owned(), json!({ "type": "string" })));
+            let keys = keys.collect::<Map<_, _>>();
+            json!({ "type": "object", "properties": keys, "additionalProperties": false })
+        }
     };
     merge(&mut schema, form);
     merge(&mut schema, if key.required { json!({ "minLength": 1 }) } else { json!({ "default": default }) });

@@ -79,7 +79,7 @@ pub(crate) use self::curriculum::named_curriculum;
 pub use self::curriculum::{
     Balance, CURRICULA, CurriculumSection, Difficulty, Direction, NeutralShifts, Pacing, PhaseScheduler,
 };
-pub use self::data::{DataFormat, DataSection, LabelSetName, SharedDialogues, Unlabelled};
+pub use self::data::{ColumnRole, DataFormat, DataSection, LabelSetName, SharedDialogues, Unlabelled};
 pub use self::eval::{EvalSection, Metric, OutputType};
 pub use self::interpret::{InterpretSection, Provider, ResponseFormat};
 pub use self::knowledge::{Availability, KnowledgeLevel, KnowledgeSection, QUERIES, TEMPLATE_NAMES};
