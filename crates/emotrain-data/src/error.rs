@@ -112,6 +112,16 @@ pub enum DataProblem {
     /// Valid JSON with unexpected contents: a missing or unknown key, a value of another type.
     #[error("{0}")]
     WrongForm(String),
+    /// A key that is not known and near to one that is missing.
+    #[error("{place}unknown field `{key}`")]
+    UnknownKey {
+        /// The utterance or message, with a colon; else empty.
+        place: String,
+        /// As spelt in the file.
+        key: String,
+        /// The most similar one.
+        near: String,
+    },
     /// An invalid row of a CSV file.
     #[error("invalid CSV: {0}")]
     InvalidCsv(String),
@@ -177,7 +187,10 @@ pub enum DataProblem {
     MissingLabel,
     /// A file without any label, which training and evaluation require.
     #[error("no utterance has a label")]
-    NoLabels,
+    NoLabels {
+        /// A key of the file that may mean it.
+        instead: Option<String>,
+    },
     /// An utterance of implausible length.
     #[error("the utterance is longer than {0} KiB")]
     TooLong(usize),

@@ -2,13 +2,17 @@
 
 mod assemble;
 mod cell;
+mod chat;
 mod dailydialog;
 mod emorynlp;
 mod faults;
+mod json_lines;
 mod jsonl;
 mod layout;
 mod meld_csv;
+mod other_names;
 mod prc_json;
+mod slips;
 mod stream;
 mod table;
 mod text;
@@ -64,7 +68,7 @@ pub fn load_split<'a>(
     let layout = layout.into();
     let file = match layout.format {
         DataFormat::Csv | DataFormat::Tsv | DataFormat::MeldCsv => TextFile::read(path)?,
-        DataFormat::Jsonl => TextFile::read_json(path, limits::LINES)?,
+        DataFormat::Jsonl | DataFormat::Chat => TextFile::read_json(path, limits::LINES)?,
         DataFormat::PrcJson | DataFormat::Emorynlp => TextFile::read_json(path, limits::DOCUMENT)?,
         DataFormat::Dailydialog => return dailydialog::load(path, labels, policy),
         DataFormat::Text => return Err(DataError::new(Place::file(path), DataProblem::NoDialoguesInText)),
@@ -76,7 +80,8 @@ pub fn load_split<'a>(
 
 fn read(file: &TextFile, layout: DataLayout<'_>, assembler: &mut Assembler<'_>) -> Result<(), DataError> {
     match layout.format {
-        DataFormat::Jsonl => jsonl::read(file, assembler),
+        DataFormat::Jsonl => json_lines::read(file, assembler, jsonl::dialogue),
+        DataFormat::Chat => json_lines::read(file, assembler, chat::dialogue),
         DataFormat::Csv | DataFormat::Tsv => table::read(file, assembler, &layout.table()),
         DataFormat::MeldCsv => meld_csv::read(file, assembler),
         DataFormat::PrcJson => prc_json::read(file, assembler),

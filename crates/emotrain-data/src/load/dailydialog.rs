@@ -16,6 +16,7 @@ use super::assemble::{
 use crate::error::{DataError, DataProblem, Place};
 use crate::io::{TextFile, read_problem};
 use crate::label::{Label, LabelSet};
+use crate::metadata::Metadata;
 use crate::split::Split;
 
 const END: &str = "__eou__";
@@ -129,9 +130,10 @@ fn read(file: &TextFile, emotions: Option<&TextFile>, assembler: &mut Assembler<
                 .and_then(|labels| labels[position])
                 .map_or(RawLabel::Absent, RawLabel::Known),
             offset,
+            metadata: Metadata::default(),
         });
         let utterances = utterances.collect();
-        assembler.push(&RawDialogue { id: Cow::Owned(id), offset, utterances });
+        assembler.push(RawDialogue::new(Cow::Owned(id), offset, utterances));
     }
 }
 

@@ -9,7 +9,9 @@ use emotrain_recipe::DataFormat;
 
 use super::LabelPolicy;
 use super::assemble::{RawDialogue, Refused, Rules};
+use super::chat;
 use super::faults::Faults;
+use super::json_lines::{Parse, Spot};
 use super::jsonl;
 use super::layout::DataLayout;
 use super::table::TableStream;
@@ -47,7 +49,7 @@ pub struct DialogueReader<'a> {
 
 /// Where raw dialogues come from.
 enum Source<'a> {
-    Jsonl(LineReader),
+    Json(LineReader, Parse),
     Table(Box<TableStream<'a>>),
 }
 
@@ -75,7 +77,8 @@ impl<'a> DialogueReader<'a> {
         };
         let rules = Rules { labels, policy };
         let source = match layout.format {
-            DataFormat::Jsonl => Source::Jsonl(lines),
+            DataFormat::Jsonl => Source::Json(lines, jsonl::dialogue),
+            DataFormat::Chat => Source::Json(lines, chat::dialogue),
             DataFormat::Csv | DataFormat::Tsv => {
                 Source::Table(Box::new(TableStream::open(lines, layout.table(), rules)?))
             }
@@ -94,7 +97,7 @@ impl<'a> DialogueReader<'a> {
     /// The dialogue, unless its id was seen before or something is wrong with it.
     fn check(
         &mut self,
-        raw: &RawDialogue<'_>,
+        raw: RawDialogue<'_>,
         mut faults: Faults,
         path: &Path,
     ) -> Result<Dialogue, DataError> {
@@ -107,7 +110,7 @@ impl<'a> DialogueReader<'a> {
             Some(first_line) => {
                 let problem = match self.source {
                     Source::Table(_) => DataProblem::ScatteredDialogue { first_line },
-                    Source::Jsonl(_) => DataProblem::DuplicateDialogue { first_line },
+                    Source::Json(..) => DataProblem::DuplicateDialogue { first_line },
                 };
                 add(Refused::dialogue(raw.id.trim(), raw.offset, problem));
                 None
@@ -132,21 +135,19 @@ impl<'a> DialogueReader<'a> {
     /// What makes the rest unreadable.
     fn read(&mut self) -> Result<Option<Result<Dialogue, DataError>>, DataError> {
         Ok(match &mut self.source {
-            Source::Jsonl(lines) => {
+            Source::Json(lines, parse) => {
                 let Some(line) = lines.next_line()?.map(str::to_owned) else { return Ok(None) };
                 let place = lines.place();
-                Some(match jsonl::parse(&line) {
-                    Ok(row) => {
-                        let raw = row.raw(place.line.unwrap_or(0));
-                        self.check(&raw, Faults::default(), &place.path)
-                    }
-                    Err((_, problem)) => Err(DataError::new(place, problem)),
+                let number = place.line.unwrap_or(0);
+                Some(match parse(&line, Spot { line: number, offset: number }) {
+                    Ok(raw) => self.check(raw, Faults::default(), &place.path),
+                    Err(problem) => Err(DataError::new(place, problem)),
                 })
             }
             Source::Table(table) => {
                 let Some((raw, faults)) = table.next_dialogue()? else { return Ok(None) };
                 let path = table.path().to_owned();
-                Some(self.check(&raw, faults, &path))
+                Some(self.check(raw, faults, &path))
             }
         })
     }

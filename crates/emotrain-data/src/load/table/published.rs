@@ -45,6 +45,7 @@ impl Form for Published {
             speaker: Some(find(SPEAKER)?),
             label,
             number: Some((find(NUMBER)?, NUMBER.to_owned())),
+            others: Vec::new(),
         })
     }
 

@@ -37,8 +37,7 @@ impl<'a> TableStream<'a> {
         form: OwnTable<'a>,
         rules: Rules<'a>,
     ) -> Result<Self, DataError> {
-        let columns =
-            Columns { width: 0, text: 0, speaker: None, label: None, number: None, key: Vec::new() };
+        let columns = Columns::default();
         let (text, record) = (String::new(), StringRecord::new());
         let mut stream = Self { lines, form, columns, rules, ahead: None, text, record };
         if stream.next_record()?.is_some() {
