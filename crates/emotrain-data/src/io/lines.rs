@@ -10,7 +10,7 @@ use crate::error::{DataError, DataProblem, Place};
 
 /// Reads one line at a time; [`JsonlReader`](super::JsonlReader) reads all.
 pub(crate) struct LineReader {
-    file: BufReader<fs_err::File>,
+    file: BufReader<Box<dyn Read>>,
     path: PathBuf,
     /// The last line read, counted from 1.
     line: usize,
@@ -29,7 +29,12 @@ impl LineReader {
             return Err(fail(DataProblem::IsFolder));
         }
         let file = emotrain_base::open(path, limits::STREAM).map_err(|error| fail(read_problem(&error)))?;
-        Ok(Self { file: BufReader::new(file), path: path.to_owned(), line: 0, bytes: Vec::new() })
+        Ok(Self::of(Box::new(file), path))
+    }
+
+    /// Reads a stream, which messages call by this name.
+    pub(crate) fn of(stream: Box<dyn Read>, name: &Path) -> Self {
+        Self { file: BufReader::new(stream), path: name.to_owned(), line: 0, bytes: Vec::new() }
     }
 
     /// The last line read.

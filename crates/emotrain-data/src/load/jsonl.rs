@@ -4,6 +4,7 @@
 mod slips;
 
 use std::borrow::Cow;
+use std::io::Read;
 use std::path::Path;
 
 use serde::Deserialize;
@@ -90,6 +91,13 @@ pub fn jsonl_dialogues<'a>(
     policy: LabelPolicy,
 ) -> Result<JsonlDialogues<'a>, DataError> {
     Ok(JsonlDialogues { lines: LineReader::open(path)?, rules: Rules { labels, policy } })
+}
+
+impl<'a> JsonlDialogues<'a> {
+    /// Reads a stream in the same way; messages call it by `name`.
+    pub fn of(stream: Box<dyn Read>, name: &Path, labels: &'a LabelSet, policy: LabelPolicy) -> Self {
+        Self { lines: LineReader::of(stream, name), rules: Rules { labels, policy } }
+    }
 }
 
 impl Iterator for JsonlDialogues<'_> {
