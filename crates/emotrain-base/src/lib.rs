@@ -46,6 +46,6 @@ pub use listener::{Listener, Meter, Parts, Silent};
 pub use lock::{Lock, LockError};
 pub use manifest::{MANIFEST, Verified, verify};
 pub use output::{Output, write_atomic};
-pub use read::{Limit, limits, long_line, open, read, read_to_string};
+pub use read::{Limit, limits, long_line, open, open_stream, read, read_to_string};
 pub use tried::tried;
 pub use words::{nearest, typing_errors};

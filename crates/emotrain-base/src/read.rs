@@ -97,6 +97,15 @@ pub fn open(path: &Path, limit: Limit) -> io::Result<fs_err::File> {
     fs_err::File::open(path)
 }
 
+/// Opens a regular file that is not larger than the limit, or a pipe or device, whose size is not known.
+///
+/// # Errors
+/// Any system error; a file that is too large, with its size.
+pub fn open_stream(path: &Path, limit: Limit) -> io::Result<fs_err::File> {
+    let is_special = path.metadata().is_ok_and(|metadata| other_kind(metadata.file_type()).is_some());
+    if is_special { fs_err::File::open(path) } else { open(path, limit) }
+}
+
 /// Reads a whole file.
 ///
 /// # Errors

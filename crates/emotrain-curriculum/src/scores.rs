@@ -8,8 +8,8 @@ use crate::error::CurriculumError;
 /// Writes the [`Score`] of each dialogue as a line of JSON and returns their number. Numbers have enough digits to
 /// round-trip exactly.
 ///
-/// Dialogues are streamed: with [`jsonl_dialogues`](emotrain_data::jsonl_dialogues) the memory does not depend on the
-/// size of the data. The caller finishes the file.
+/// Dialogues are streamed: with a [`DialogueReader`](emotrain_data::DialogueReader) memory grows by a few bytes per
+/// dialogue. The caller finishes the file.
 ///
 /// # Errors
 /// The first error of the dialogues, of the scorer, or of the writer.

@@ -1,20 +1,33 @@
 //! Errors in data, with their place.
 
 mod hint;
+mod missing_columns;
+mod unknown_labels;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use emotrain_base::WriteError;
+use emotrain_base::{Problems, WriteError};
 use emotrain_recipe::StandIn;
+
+pub use self::missing_columns::MissingColumns;
+pub use self::unknown_labels::UnknownLabels;
 
 /// A problem with a file or its contents. Displayed as `path:line: subject: problem`; [`DataError::hint`] says how to
 /// fix it, if that is known.
 #[derive(Debug, thiserror::Error)]
-#[error("{place}: {problem}")]
 pub struct DataError {
     place: Box<Place>,
     problem: Box<DataProblem>,
+}
+
+impl fmt::Display for DataError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let DataProblem::Several(problems) = &*self.problem {
+            return write!(f, "{problems}");
+        }
+        write!(f, "{}: {}", self.place, self.problem)
+    }
 }
 
 /// Where a problem is, as exactly as the reader knows.
@@ -54,6 +67,9 @@ impl fmt::Display for Place {
 /// The problem.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DataProblem {
+    /// Several problems of one file, each with its place.
+    #[error("{0}")]
+    Several(Problems),
     /// The path does not exist.
     #[error("no such file")]
     NotFound,
@@ -121,11 +137,14 @@ pub enum DataProblem {
         /// The most similar name in the header.
         nearest: Option<String>,
     },
+    /// A table of one's own without the columns that the recipe needs.
+    #[error("{0}")]
+    MissingColumns(Box<MissingColumns>),
     /// A cell that should be an integer.
     #[error("{what} should be a whole number, not \"{value}\"")]
     NotANumber {
         /// The column or list.
-        what: &'static str,
+        what: String,
         /// The cell's value.
         value: String,
     },
@@ -142,6 +161,9 @@ pub enum DataProblem {
         /// All labels, for the hint.
         known: String,
     },
+    /// Several labels, or one several times, that are not in the label set.
+    #[error("{0}")]
+    UnknownLabels(Box<UnknownLabels>),
     /// A label number outside the label set.
     #[error("label {label} is out of range: the label set has the labels 0 to {last}")]
     LabelOutOfRange {
@@ -181,6 +203,12 @@ pub enum DataProblem {
     #[error("the id is used twice, first on line {first_line}")]
     DuplicateDialogue {
         /// The line of its first use, counted from 1.
+        first_line: usize,
+    },
+    /// Rows of a dialogue that do not stand together in a table that is read row by row.
+    #[error("rows of the dialogue stand apart; others are on line {first_line}")]
+    ScatteredDialogue {
+        /// The line of the first of the others, counted from 1.
         first_line: usize,
     },
     /// An utterance id that is repeated in the dialogue.
@@ -240,6 +268,9 @@ pub enum DataProblem {
     /// A folder of texts that is incomplete, or is no such folder.
     #[error("has no manifest.json, so its texts are incomplete")]
     NoManifest,
+    /// A format that is not read one dialogue at a time.
+    #[error("files of data.format = \"{0}\" are not read one dialogue at a time")]
+    NotStreamed(&'static str),
     /// Plain text instead of dialogues.
     #[error("the text format has no dialogues")]
     NoDialoguesInText,
@@ -305,6 +336,10 @@ impl fmt::Display for KnowledgeGap {
 impl DataError {
     pub(crate) fn new(place: Place, problem: DataProblem) -> Self {
         Self { place: Box::new(place), problem: Box::new(problem) }
+    }
+
+    pub(crate) fn into_parts(self) -> (Place, DataProblem) {
+        (*self.place, *self.problem)
     }
 
     /// Its place.

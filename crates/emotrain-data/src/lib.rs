@@ -33,11 +33,11 @@ pub use demonstration::{
     load_prc_demonstrations,
 };
 pub use dialogue::{Dialogue, ParseUtteranceIdError, Utterance, UtteranceId};
-pub use error::{DataError, DataProblem, FileKind, KnowledgeGap, Place};
+pub use error::{DataError, DataProblem, FileKind, KnowledgeGap, MissingColumns, Place, UnknownLabels};
 pub use io::{JsonlReader, JsonlWriter, TextFile, sha256_file, write_jsonl};
 pub use knowledge::{Coverage, Knowledge, load_knowledge};
 pub use label::{Label, LabelSet, LabelSetError, emotion_of};
-pub use load::{JsonlDialogues, LabelPolicy, jsonl_dialogues, load_split, load_text};
+pub use load::{DataInput, DataLayout, DialogueReader, LabelPolicy, load_split, load_text};
 pub use mend::mended;
 pub use split::{SharedDialogue, Split, TextSplit, check_disjoint};
 pub use split_kind::SplitKind;

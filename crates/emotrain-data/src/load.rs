@@ -4,9 +4,12 @@ mod assemble;
 mod cell;
 mod dailydialog;
 mod emorynlp;
+mod faults;
 mod jsonl;
+mod layout;
 mod meld_csv;
 mod prc_json;
+mod stream;
 mod table;
 mod text;
 
@@ -21,7 +24,8 @@ use crate::label::LabelSet;
 use crate::split::Split;
 
 use self::assemble::Assembler;
-pub use self::jsonl::{JsonlDialogues, jsonl_dialogues};
+pub use self::layout::DataLayout;
+pub use self::stream::{DataInput, DialogueReader};
 pub use self::text::load_text;
 
 /// Which utterances of a file must have a label. A label that is present must always be in the set.
@@ -49,31 +53,38 @@ impl From<Unlabelled> for LabelPolicy {
 /// `path` is a file; for DailyDialog also the folder of one split.
 ///
 /// # Errors
-/// The first problem with the file, with its line or id: see [`DataProblem`].
-pub fn load_split(
+/// All that is wrong with the file, with lines and ids: the first problems one by one, the others counted, unknown
+/// labels summed up. See [`DataProblem`].
+pub fn load_split<'a>(
     path: &Path,
-    format: DataFormat,
+    layout: impl Into<DataLayout<'a>>,
     labels: &LabelSet,
     policy: LabelPolicy,
 ) -> Result<Split, DataError> {
-    let read = match format {
-        DataFormat::Jsonl => jsonl::read,
-        DataFormat::MeldCsv => meld_csv::read,
-        DataFormat::PrcJson => prc_json::read,
-        DataFormat::Emorynlp => emorynlp::read,
+    let layout = layout.into();
+    let file = match layout.format {
+        DataFormat::Csv | DataFormat::Tsv | DataFormat::MeldCsv => TextFile::read(path)?,
+        DataFormat::Jsonl => TextFile::read_json(path, limits::LINES)?,
+        DataFormat::PrcJson | DataFormat::Emorynlp => TextFile::read_json(path, limits::DOCUMENT)?,
         DataFormat::Dailydialog => return dailydialog::load(path, labels, policy),
         DataFormat::Text => return Err(DataError::new(Place::file(path), DataProblem::NoDialoguesInText)),
     };
-    let file = match format {
-        DataFormat::MeldCsv => TextFile::read(path)?,
-        DataFormat::Jsonl => TextFile::read_json(path, limits::LINES)?,
-        DataFormat::PrcJson | DataFormat::Emorynlp | DataFormat::Dailydialog | DataFormat::Text => {
-            TextFile::read_json(path, limits::DOCUMENT)?
-        }
-    };
     let mut assembler = Assembler::new(&file, labels, policy);
-    read(&file, &mut assembler)?;
-    assembler.finish()
+    let ended = read(&file, layout, &mut assembler);
+    assembler.finish(ended)
+}
+
+fn read(file: &TextFile, layout: DataLayout<'_>, assembler: &mut Assembler<'_>) -> Result<(), DataError> {
+    match layout.format {
+        DataFormat::Jsonl => jsonl::read(file, assembler),
+        DataFormat::Csv | DataFormat::Tsv => table::read(file, assembler, &layout.table()),
+        DataFormat::MeldCsv => meld_csv::read(file, assembler),
+        DataFormat::PrcJson => prc_json::read(file, assembler),
+        DataFormat::Emorynlp => emorynlp::read(file, assembler),
+        DataFormat::Dailydialog | DataFormat::Text => {
+            unreachable!("these are read from other files, or not at all")
+        }
+    }
 }
 
 #[cfg(test)]

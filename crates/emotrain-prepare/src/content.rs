@@ -36,7 +36,7 @@ impl Content {
         Ok(if section.format == DataFormat::Text {
             Self::Documents(load_text(path)?)
         } else {
-            Self::Dialogues(load_split(path, section.format, labels, section.unlabelled.into())?)
+            Self::Dialogues(load_split(path, section, labels, section.unlabelled.into())?)
         })
     }
 

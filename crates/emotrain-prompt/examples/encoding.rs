@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
     let recipe = emotrain_recipe::parse(&recipe, "encoding.toml".as_ref(), &[])?;
     let labels = LabelSet::from_section(&recipe.data)?;
-    let split = load_split(data.as_ref(), recipe.data.format, &labels, LabelPolicy::Required)?;
+    let split = load_split(data.as_ref(), &recipe.data, &labels, LabelPolicy::Required)?;
     let chat = ChatTokenizer::new(TokenizerFiles::from_folder(Path::new(NANO))?)?;
     let template = Template::new(&recipe.prompt, &recipe.knowledge)?;
     let encoder = Encoder::new(chat, template, labels, &recipe.prompt, recipe.train.max_seq_length)?;

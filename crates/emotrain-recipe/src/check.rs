@@ -29,6 +29,7 @@ fn violated(recipe: &Recipe) -> Violations {
     let mut violated = Violations::default();
     recipe.data.check_splits(&mut violated);
     test_split(recipe, &mut violated);
+    recipe.data.check_columns(&mut violated);
     recipe.data.check_labels(&mut violated);
     text(recipe, &mut violated);
     lora(recipe, &mut violated);

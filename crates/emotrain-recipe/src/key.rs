@@ -60,6 +60,8 @@ pub(crate) enum Kind {
     TrueOrWord(&'static str),
     /// Texts by text.
     TextTable,
+    /// Texts by some of these words.
+    TextsBy(&'static [&'static str]),
 }
 
 /// The upper limit of counts that are not stored: steps, samples, questions.
@@ -99,7 +101,8 @@ impl Kind {
             | Self::WordOrChoices(..)
             | Self::WordOrTexts(_)
             | Self::TrueOrWord(_)
-            | Self::TextTable => false,
+            | Self::TextTable
+            | Self::TextsBy(_) => false,
         }
     }
 }

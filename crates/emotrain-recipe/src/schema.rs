@@ -3,6 +3,8 @@
 //! Names and values come from [`crate::section`], defaults and descriptions from
 //! `recipes/default.toml`.
 
+mod rules;
+
 use std::ops::Bound::{self, Excluded, Included, Unbounded};
 
 use serde_json::{Map, Value, json};
@@ -15,7 +17,9 @@ use crate::section::{EXTENDS, KNOWLEDGE, SECTIONS, Section};
 
 /// The JSON Schema (draft 2020-12) of a recipe file, without references.
 ///
-/// It covers each key separately; only [`crate::load`] checks rules between keys.
+/// It refuses what [`crate::load`] refuses, as far as JSON Schema can say it: names, the values of each key, and rules
+/// between keys of a recipe that extends none. It cannot compare the values of two keys, follow `extends` or a named
+/// curriculum, or know a file.
 ///
 /// # Panics
 ///
@@ -31,14 +35,31 @@ pub fn json_schema() -> Value {
     let extends = json!({ "description": description(extends.prefix()), "type": "string", "default": "" });
     let sections = std::iter::once((EXTENDS.to_owned(), extends)).chain(sections);
     let sections = sections.chain(std::iter::once((KNOWLEDGE.name.to_owned(), sources_schema(&comments))));
+    let rules: Value = [required()].into_iter().chain(rules::between_keys(&defaults)).collect();
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "emotrain recipe",
         "description": "What a run of emotrain does.",
         "type": "object",
         "properties": sections.collect::<Map<_, _>>(),
-        "required": names(SECTIONS.iter().filter(|section| section.keys.iter().any(|key| key.required)).map(|s| s.name)),
         "additionalProperties": false,
+        "if": { "properties": { EXTENDS: { "const": "" } } },
+        "then": { "allOf": rules },
+    })
+}
+
+/// What a recipe must have that extends none.
+fn required() -> Value {
+    let sections = SECTIONS.iter().map(|section| {
+        let required = names(section.keys.iter().filter(|key| key.required).map(|key| key.name));
+        (section.name.to_owned(), json!({ "required": required }))
+    });
+    let source = names(KNOWLEDGE.keys.iter().filter(|key| key.required).map(|key| key.name));
+    let sources = (KNOWLEDGE.name.to_owned(), json!({ "items": { "required": source } }));
+    let must_be = |section: &&Section| section.keys.iter().any(|key| key.required);
+    json!({
+        "required": names(SECTIONS.iter().filter(must_be).map(|section| section.name)),
+        "properties": sections.chain([sources]).collect::<Map<_, _>>(),
     })
 }
 
@@ -47,23 +68,29 @@ fn sources_schema(comments: &DocumentMut) -> Value {
     let tables = comments[KNOWLEDGE.name].as_array_of_tables().and_then(|tables| tables.get(0));
     let comments = tables.expect("default.toml has all sections");
     let defaults = serde_json::to_value(Merged::defaults().source_defaults()).expect("a recipe has no dates");
-    let source = section_schema(KNOWLEDGE, comments, &defaults);
+    let mut source = section_schema(KNOWLEDGE, comments, &defaults);
+    // The same source in a recipe below may have the rest.
+    merge(&mut source, json!({ "required": ["name"] }));
     json!({ "description": source["description"], "type": "array", "items": source })
 }
 
 fn section_schema(section: &Section, comments: &Table, defaults: &Value) -> Value {
     let keys = section.keys.iter().map(|key| {
         let decor = comments.key(key.name).expect("default.toml has all keys").leaf_decor();
-        (key.name.to_owned(), key_schema(key, &description(decor.prefix()), &defaults[key.name]))
+        let mut schema = key_schema(key, &description(decor.prefix()), &defaults[key.name]);
+        merge(&mut schema, rules::of_key(&format!("{}.{}", section.name, key.name)));
+        (key.name.to_owned(), schema)
     });
     json!({
         "description": description(comments.decor().prefix()),
         "type": "object",
         "properties": keys.collect::<Map<_, _>>(),
-        "required": names(section.keys.iter().filter(|key| key.required).map(|key| key.name)),
         "additionalProperties": false,
     })
 }
+
+/// A path: nothing expands "~".
+const PATH: &str = "^([^~]|$)";
 
 fn key_schema(key: &Key, description: &str, default: &Value) -> Value {
     let mut schema = json!({ "description": description });
@@ -72,15 +99,15 @@ fn key_schema(key: &Key, description: &str, default: &Value) -> Value {
         Kind::Count(least, i64::MAX) => json!({ "type": "integer", "minimum": least }),
         Kind::Count(least, most) => json!({ "type": "integer", "minimum": least, "maximum": most }),
         Kind::Number(low, high) => number_schema(low, high),
-        Kind::Text | Kind::InputPath | Kind::OutputPath | Kind::Model if key.required => {
-            json!({ "type": "string", "minLength": 1 })
-        }
-        Kind::Text | Kind::InputPath | Kind::OutputPath | Kind::Model => json!({ "type": "string" }),
+        Kind::Text => json!({ "type": "string" }),
+        Kind::InputPath | Kind::OutputPath | Kind::Model => json!({ "type": "string", "pattern": PATH }),
         Kind::Choice(names) => json!({ "enum": names }),
         Kind::WordOrFile(names) => {
-            json!({ "anyOf": [{ "enum": names }, { "type": "string", "pattern": "[.]toml$" }] })
+            json!({ "anyOf": [{ "enum": names }, { "type": "string", "pattern": "^[^~].*[.]toml$" }] })
         }
-        Kind::WordOrPath(names) => json!({ "anyOf": [{ "enum": names }, { "type": "string" }] }),
+        Kind::WordOrPath(names) => {
+            json!({ "anyOf": [{ "enum": names }, { "type": "string", "pattern": PATH }] })
+        }
         Kind::Device => json!({ "type": "string", "pattern": "^(auto|cpu|(wgpu|cuda)(:[0-9]+)?)$" }),
         Kind::Texts => json!({ "type": "array", "items": { "type": "string" } }),
         Kind::Choices(names) => list_schema(names),
@@ -90,15 +117,19 @@ fn key_schema(key: &Key, description: &str, default: &Value) -> Value {
             json!({ "anyOf": [{ "const": word }, list] })
         }
         Kind::WordOrTexts(word) => {
-            json!({ "anyOf": [{ "const": word }, { "type": "array", "items": { "type": "string" } }] })
+            let texts = json!({ "type": "array", "items": { "type": "string" }, "uniqueItems": true });
+            json!({ "anyOf": [{ "const": word }, texts] })
         }
         Kind::TrueOrWord(word) => json!({ "enum": [true, word] }),
         Kind::TextTable => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
+        Kind::TextsBy(names) => {
+            let keys = names.iter().map(|name| ((*name).to_owned(), json!({ "type": "string" })));
+            let keys = keys.collect::<Map<_, _>>();
+            json!({ "type": "object", "properties": keys, "additionalProperties": false })
+        }
     };
     merge(&mut schema, form);
-    if !key.required {
-        merge(&mut schema, json!({ "default": default }));
-    }
+    merge(&mut schema, if key.required { json!({ "minLength": 1 }) } else { json!({ "default": default }) });
     schema
 }
 

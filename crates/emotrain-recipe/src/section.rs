@@ -79,11 +79,11 @@ pub(crate) use self::curriculum::named_curriculum;
 pub use self::curriculum::{
     Balance, CURRICULA, CurriculumSection, Difficulty, Direction, NeutralShifts, Pacing, PhaseScheduler,
 };
-pub use self::data::{DataFormat, DataSection, LabelSetName, SharedDialogues, Unlabelled};
+pub use self::data::{ColumnRole, DataFormat, DataSection, LabelSetName, SharedDialogues, Unlabelled};
 pub use self::eval::{EvalSection, Metric, OutputType};
 pub use self::interpret::{InterpretSection, Provider, ResponseFormat};
-pub(crate) use self::knowledge::refused_name;
 pub use self::knowledge::{Availability, KnowledgeLevel, KnowledgeSection, QUERIES, TEMPLATE_NAMES};
+pub(crate) use self::knowledge::{NAME_PATTERN, refused_name, reserved_names};
 pub use self::logging::{LoggingSection, Reporter};
 pub use self::lora::{LoraInit, LoraSection, TargetModules};
 pub use self::model::{DeviceChoice, Dtype, ModelInit, ModelSection, UnknownDevice};

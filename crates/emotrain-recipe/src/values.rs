@@ -37,6 +37,15 @@ pub(crate) fn check(section: &str, key: &Key, value: &Value) -> Vec<BadValue> {
             let message = || format!("{path}.{name} must be text, not {}", shown(item));
             (!item.is_str()).then(|| Fault::new(message()))
         }),
+        (Kind::TextsBy(names), Value::Table(entries)) => elements(entries.iter(), |(name, item)| {
+            if !names.contains(&name.as_str()) {
+                let fault = Fault::new(format!("{path} has no key {name:?}"));
+                let near = did_you_mean(&nearest(name, names.iter().copied()));
+                return Some(fault.hint(near.unwrap_or_else(|| format!("its keys are {}", quoted(names)))));
+            }
+            let message = || format!("{path}.{name} must be text, not {}", shown(item));
+            (!item.is_str()).then(|| Fault::new(message()))
+        }),
         (Kind::WordOrChoices(_, names), Value::Array(items)) if items.is_empty() => {
             let fault = Fault::new(format!("{path} is an empty list"));
             whole(fault.hint(format!("name at least one of {}", either(names))))
@@ -138,6 +147,7 @@ fn expected(kind: Kind) -> String {
         Kind::WordOrTexts(word) => format!("{word:?} or a list of texts"),
         Kind::TrueOrWord(word) => format!("true or {word:?}"),
         Kind::TextTable => "a table of texts".to_owned(),
+        Kind::TextsBy(names) => format!("a table of texts with the keys {}", quoted(names)),
     }
 }
 

@@ -58,7 +58,7 @@ fn read(
             }
             continue;
         };
-        let split = load_split(path, section.format, labels, LabelPolicy::Optional);
+        let split = load_split(path, section, labels, LabelPolicy::Optional);
         splits.extend(problems.take(split).map(|split| (kind, split)));
     }
     problems.finish()?;

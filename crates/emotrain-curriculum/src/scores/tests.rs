@@ -1,5 +1,6 @@
 use emotrain_base::write_atomic;
-use emotrain_data::{Dialogue, LabelPolicy, jsonl_dialogues};
+use emotrain_data::{DataInput, Dialogue, DialogueReader, LabelPolicy};
+use emotrain_recipe::DataFormat;
 use serde_json::{Value, json};
 
 use super::*;
@@ -33,7 +34,8 @@ fn scores_are_written_and_can_be_given_back_to_the_last_bit() {
     ];
     write_atomic(&data, jsonl(&dialogues).as_bytes()).unwrap();
     let labels = meld();
-    let stream = jsonl_dialogues(&data, &labels, LabelPolicy::Required).unwrap();
+    let input = DataInput::File(&data);
+    let stream = DialogueReader::open(input, DataFormat::Jsonl, &labels, LabelPolicy::Required).unwrap();
     let mut writer = JsonlWriter::create(&out).unwrap();
     assert_eq!(write_scores(&mut scorer(""), stream, &mut writer).unwrap(), 2);
     writer.finish().unwrap();
@@ -59,7 +61,8 @@ fn errors_of_the_data_come_through() {
     write_atomic(&data, bad.as_bytes()).unwrap();
     let labels = meld();
     let mut writer = JsonlWriter::create(&out).unwrap();
-    let stream = jsonl_dialogues(&data, &labels, LabelPolicy::Required).unwrap();
+    let input = DataInput::File(&data);
+    let stream = DialogueReader::open(input, DataFormat::Jsonl, &labels, LabelPolicy::Required).unwrap();
     let error = write_scores(&mut scorer(""), stream, &mut writer).unwrap_err();
     assert!(error.to_string().ends_with("data.jsonl:1: utterance a#0: unknown label \"joyy\""), "{error}");
     assert_eq!(error.hint().as_deref(), Some("did you mean \"joy\"?"));

@@ -1,6 +1,6 @@
 //! Whose fault a problem is, and hints for fixing it.
 
-use emotrain_base::{Advice, Fault};
+use emotrain_base::{Advice, Fault, Problems};
 
 use super::{DataError, DataProblem};
 
@@ -17,6 +17,8 @@ impl DataError {
                 "the labels are {known}; data.context_labels = [{label:?}] shows such utterances without labelling \
                  them"
             )),
+            DataProblem::MissingColumns(columns) => Some(columns.hint()),
+            DataProblem::UnknownLabels(labels) => Some(labels.hint()),
             DataProblem::Write(error) => error.hint().map(str::to_owned),
             DataProblem::StandIn(stand_in) => Some(stand_in.hint().to_owned()),
             DataProblem::OtherKind(kind) => Some(kind.hint.to_owned()),
@@ -36,6 +38,10 @@ impl DataError {
 impl Advice for DataError {
     fn fault(&self) -> Fault {
         if matches!(*self.problem, DataProblem::Write(_)) { Fault::Output } else { Fault::Input }
+    }
+
+    fn several(&self) -> Option<&Problems> {
+        if let DataProblem::Several(problems) = &*self.problem { Some(problems) } else { None }
     }
 
     fn hint(&self) -> Option<String> {
@@ -74,6 +80,8 @@ impl DataProblem {
             Self::NoKnowledgeField { .. } => "name the key in the source's field",
             Self::DuplicateKnowledge { .. } => "keep one of the two",
             Self::NoManifest => "let emotrain interpret come to its end, or name the file itself",
+            Self::ScatteredDialogue { .. } => "sort the file by its dialogues",
+            Self::NotStreamed(_) => "give it as \"jsonl\", \"csv\" or \"tsv\"",
             Self::NoDialoguesInText => {
                 "plain text is for language-model training; choose another data.format for dialogues"
             }

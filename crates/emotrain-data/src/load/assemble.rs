@@ -10,6 +10,7 @@ use crate::error::{DataError, DataProblem, Place};
 use crate::io::TextFile;
 use crate::label::{Label, LabelSet};
 use crate::load::LabelPolicy;
+use crate::load::faults::Faults;
 use crate::mend::{Mended, clean};
 use crate::split::Split;
 
@@ -86,6 +87,12 @@ pub(super) struct Refused {
     pub(super) problem: DataProblem,
 }
 
+impl Refused {
+    pub(super) fn dialogue(id: &str, offset: usize, problem: DataProblem) -> Self {
+        Self { offset, subject: Some(format!("dialogue {id}")), problem }
+    }
+}
+
 fn dialogue_id<'r>(raw: &'r RawDialogue<'_>) -> Result<&'r str, Refused> {
     match raw.id.trim() {
         "" => Err(Refused { offset: raw.offset, subject: None, problem: DataProblem::EmptyId }),
@@ -111,40 +118,58 @@ pub(super) struct Flaws {
 
 impl Rules<'_> {
     /// The dialogue, and the problems of its texts.
-    pub(super) fn dialogue(&self, raw: &RawDialogue<'_>) -> Result<(Dialogue, Flaws), Refused> {
-        let id = dialogue_id(raw)?;
+    ///
+    /// # Errors
+    /// All that is wrong with it, at least one.
+    pub(super) fn dialogue(&self, raw: &RawDialogue<'_>) -> Result<(Dialogue, Flaws), Vec<Refused>> {
+        let id = dialogue_id(raw).map_err(|refused| vec![refused])?;
         if raw.utterances.is_empty() {
-            let subject = Some(format!("dialogue {id}"));
-            return Err(Refused { offset: raw.offset, subject, problem: DataProblem::EmptyDialogue });
+            return Err(vec![Refused::dialogue(id, raw.offset, DataProblem::EmptyDialogue)]);
         }
         let (mut utterances, mut flaws) = (Vec::with_capacity(raw.utterances.len()), Flaws::default());
+        let mut refused = Vec::new();
         for (position, utterance) in raw.utterances.iter().enumerate() {
-            let (checked, how) = self.utterance(utterance).map_err(|problem| {
-                let subject = Some(format!("utterance {id}#{position}"));
-                Refused { offset: utterance.offset, subject, problem }
-            })?;
-            flaws.mended += usize::from(how == Mended::Yes);
-            flaws.damaged += usize::from(checked.text.contains(char::REPLACEMENT_CHARACTER));
-            utterances.push(checked);
+            match self.utterance(utterance) {
+                Ok((checked, how)) => {
+                    flaws.mended += usize::from(how == Mended::Yes);
+                    flaws.damaged += usize::from(checked.text.contains(char::REPLACEMENT_CHARACTER));
+                    utterances.push(checked);
+                }
+                Err(problems) => refused.extend(problems.into_iter().map(|problem| {
+                    let subject = Some(format!("utterance {id}#{position}"));
+                    Refused { offset: utterance.offset, subject, problem }
+                })),
+            }
         }
-        Ok((Dialogue { id: id.to_owned(), utterances }, flaws))
+        if refused.is_empty() {
+            Ok((Dialogue { id: id.to_owned(), utterances }, flaws))
+        } else {
+            Err(refused)
+        }
     }
 
-    fn utterance(&self, raw: &RawUtterance<'_>) -> Result<(Utterance, Mended), DataProblem> {
+    fn utterance(&self, raw: &RawUtterance<'_>) -> Result<(Utterance, Mended), Vec<DataProblem>> {
         if raw.text.len().max(raw.speaker.len()) > limits::UTTERANCE_BYTES {
-            return Err(DataProblem::TooLong(limits::UTTERANCE_BYTES >> 10));
+            return Err(vec![DataProblem::TooLong(limits::UTTERANCE_BYTES >> 10)]);
         }
+        let mut problems = Vec::new();
         let (text, text_mended) = clean(&raw.text);
         if text.is_empty() {
-            return Err(DataProblem::EmptyUtterance);
+            problems.push(DataProblem::EmptyUtterance);
         }
         let (speaker, speaker_mended) = clean(&raw.speaker);
         if speaker.is_empty() {
-            return Err(DataProblem::EmptySpeaker);
+            problems.push(DataProblem::EmptySpeaker);
         }
-        let label = raw.label.resolve(self.labels)?;
-        if label.is_none() && self.policy == LabelPolicy::Required {
-            return Err(DataProblem::MissingLabel);
+        let label = raw.label.resolve(self.labels).unwrap_or_else(|problem| {
+            problems.push(problem);
+            None
+        });
+        if problems.is_empty() && label.is_none() && self.policy == LabelPolicy::Required {
+            problems.push(DataProblem::MissingLabel);
+        }
+        if !problems.is_empty() {
+            return Err(problems);
         }
         let mended = if text_mended == Mended::Yes { text_mended } else { speaker_mended };
         Ok((Utterance { speaker: speaker.into_owned(), text: text.into_owned(), label }, mended))
@@ -159,12 +184,14 @@ pub(super) struct Assembler<'a> {
     /// The offset of each dialogue's id; never iterated.
     offsets: HashMap<String, usize>,
     flaws: Flaws,
+    faults: Faults,
 }
 
 impl<'a> Assembler<'a> {
     pub(super) fn new(file: &'a TextFile, labels: &'a LabelSet, policy: LabelPolicy) -> Self {
         let (dialogues, offsets) = (Vec::new(), HashMap::new());
-        Self { file, rules: Rules { labels, policy }, dialogues, offsets, flaws: Flaws::default() }
+        let (flaws, faults) = (Flaws::default(), Faults::default());
+        Self { file, rules: Rules { labels, policy }, dialogues, offsets, flaws, faults }
     }
 
     pub(super) fn labels(&self) -> &'a LabelSet {
@@ -176,23 +203,47 @@ impl<'a> Assembler<'a> {
         self.rules.policy != LabelPolicy::Optional
     }
 
-    /// Checks a dialogue and adds it.
-    pub(super) fn push(&mut self, raw: &RawDialogue<'_>) -> Result<(), DataError> {
-        let id = dialogue_id(raw).map_err(|refused| self.refuse(refused))?;
-        if let Some(&first) = self.offsets.get(id) {
-            let problem = DataProblem::DuplicateDialogue { first_line: self.file.line_at(first) };
-            return Err(self.dialogue_error(id, raw.offset, problem));
-        }
-        let (dialogue, flaws) = self.rules.dialogue(raw).map_err(|refused| self.refuse(refused))?;
-        self.offsets.insert(dialogue.id.clone(), raw.offset);
-        self.dialogues.push(dialogue);
-        self.flaws.mended += flaws.mended;
-        self.flaws.damaged += flaws.damaged;
-        Ok(())
+    /// Whether no dialogue was sound so far.
+    pub(super) fn is_empty(&self) -> bool {
+        self.dialogues.is_empty()
     }
 
-    fn refuse(&self, refused: Refused) -> DataError {
-        self.error(refused.offset, refused.subject, refused.problem)
+    /// Checks a dialogue and adds it, or what is wrong with it.
+    pub(super) fn push(&mut self, raw: &RawDialogue<'_>) {
+        let id = match dialogue_id(raw) {
+            Ok(id) => id,
+            Err(refused) => return self.refuse(refused),
+        };
+        if let Some(&first) = self.offsets.get(id) {
+            let problem = DataProblem::DuplicateDialogue { first_line: self.file.line_at(first) };
+            return self.refuse(Refused::dialogue(id, raw.offset, problem));
+        }
+        self.offsets.insert(id.to_owned(), raw.offset);
+        match self.rules.dialogue(raw) {
+            Ok((dialogue, flaws)) => {
+                self.dialogues.push(dialogue);
+                self.flaws.mended += flaws.mended;
+                self.flaws.damaged += flaws.damaged;
+            }
+            Err(refused) => refused.into_iter().for_each(|refused| self.refuse(refused)),
+        }
+    }
+
+    /// Adds a fault at a byte offset of the file.
+    pub(super) fn refuse(&mut self, refused: Refused) {
+        let Refused { offset, subject, problem } = refused;
+        let file = self.file;
+        self.faults.add(problem, || Place {
+            path: file.path.clone(),
+            line: Some(file.line_at(offset)),
+            subject,
+        });
+    }
+
+    /// Adds a fault that has its place.
+    pub(super) fn fault(&mut self, error: DataError) {
+        let (place, problem) = error.into_parts();
+        self.faults.add(problem, || place);
     }
 
     /// An error at a byte offset of the file.
@@ -201,14 +252,15 @@ impl<'a> Assembler<'a> {
         DataError::new(Place { path: self.file.path.clone(), line, subject }, problem)
     }
 
-    /// An error of a dialogue at a byte offset of the file.
-    pub(super) fn dialogue_error(&self, id: &str, offset: usize, problem: DataProblem) -> DataError {
-        self.error(offset, Some(format!("dialogue {id}")), problem)
-    }
-
-    /// The split, unless it is empty.
-    pub(super) fn finish(self) -> Result<Split, DataError> {
+    /// The split, unless something is wrong with it. `ended` is the fault that ended reading, if one did.
+    pub(super) fn finish(mut self, ended: Result<(), DataError>) -> Result<Split, DataError> {
+        if let Err(error) = ended {
+            self.fault(error);
+        }
         let (path, sha256) = (self.file.path.clone(), self.file.sha256.clone());
+        if !self.faults.is_empty() {
+            return Err(self.faults.into_error(&path).expect("there are faults"));
+        }
         if self.dialogues.is_empty() {
             return Err(DataError::new(Place::file(&path), DataProblem::Empty("dialogues")));
         }

@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use emotrain_recipe::LabelSetName;
 
 use super::LabelPolicy;
-use super::assemble::{Assembler, RawDialogue, RawLabel, RawUtterance, UNLABELLED, label_at, label_named};
+use super::assemble::{
+    Assembler, RawDialogue, RawLabel, RawUtterance, Refused, UNLABELLED, label_at, label_named,
+};
 use crate::error::{DataError, DataProblem, Place};
 use crate::io::{TextFile, read_problem};
 use crate::label::{Label, LabelSet};
@@ -31,8 +33,8 @@ pub(super) fn load(path: &Path, labels: &LabelSet, policy: LabelPolicy) -> Resul
             emotrain_base::sha256_hex([file.text.as_bytes(), emotions.text.as_bytes()].concat().as_slice());
     }
     let mut assembler = Assembler::new(&file, labels, policy);
-    read(&file, emotions.as_ref(), &mut assembler)?;
-    assembler.finish()
+    read(&file, emotions.as_ref(), &mut assembler);
+    assembler.finish(Ok(()))
 }
 
 /// The one file of dialogues in a folder.
@@ -89,11 +91,7 @@ fn check_lines(file: &TextFile, emotions: &TextFile) -> Result<(), DataError> {
     Err(DataError::new(Place::file(&file.path), problem))
 }
 
-fn read(
-    file: &TextFile,
-    emotions: Option<&TextFile>,
-    assembler: &mut Assembler<'_>,
-) -> Result<(), DataError> {
+fn read(file: &TextFile, emotions: Option<&TextFile>, assembler: &mut Assembler<'_>) {
     let mut emotion_lines = emotions.map(|emotions| emotions.text.lines());
     for (index, line) in file.text.trim_end().lines().enumerate() {
         let id = (index + 1).to_string();
@@ -106,14 +104,22 @@ fn read(
                     let place = Place { path: emotions.path.clone(), line: Some(index + 1), subject };
                     DataError::new(place, problem)
                 };
-                Some(parse_emotions(numbers, assembler.labels()).map_err(fail)?)
+                let (labels, problems) = parse_emotions(numbers, assembler.labels());
+                if !problems.is_empty() {
+                    for problem in problems {
+                        assembler.fault(fail(problem));
+                    }
+                    continue;
+                }
+                Some(labels)
             }
             _ => None,
         };
         if let Some(labels) = labels.as_ref().filter(|labels| labels.len() != texts.len()) {
             let problem =
                 DataProblem::Ragged(format!("utterances {}, emotions {}", texts.len(), labels.len()));
-            return Err(assembler.dialogue_error(&id, offset, problem));
+            assembler.refuse(Refused::dialogue(&id, offset, problem));
+            continue;
         }
         let utterances = texts.into_iter().enumerate().map(|(position, text)| RawUtterance {
             speaker: Cow::Borrowed(if position % 2 == 0 { "A" } else { "B" }),
@@ -125,9 +131,8 @@ fn read(
             offset,
         });
         let utterances = utterances.collect();
-        assembler.push(&RawDialogue { id: Cow::Owned(id), offset, utterances })?;
+        assembler.push(&RawDialogue { id: Cow::Owned(id), offset, utterances });
     }
-    Ok(())
 }
 
 /// The utterances of a line; the final terminator is optional.
@@ -139,17 +144,26 @@ fn utterance_texts(line: &str) -> Vec<&str> {
     texts
 }
 
-fn parse_emotions(line: &str, labels: &LabelSet) -> Result<Vec<Option<Label>>, DataProblem> {
+/// The labels of a line, and what is wrong with its numbers.
+fn parse_emotions(line: &str, labels: &LabelSet) -> (Vec<Option<Label>>, Vec<DataProblem>) {
     let published = LabelSet::builtin(LabelSetName::Dailydialog);
     let parse = |number: &str| {
-        let index = number
-            .parse()
-            .map_err(|_| DataProblem::NotANumber { what: "an emotion", value: number.to_owned() })?;
+        let index = number.parse().map_err(|_| DataProblem::NotANumber {
+            what: "an emotion".to_owned(),
+            value: number.to_owned(),
+        })?;
         if index == UNLABELLED {
             return Ok(None);
         }
         let emotion = label_at(&published, index)?;
         label_named(labels, published.name(emotion))
     };
-    line.split_whitespace().map(parse).collect()
+    let (mut found, mut problems) = (Vec::new(), Vec::new());
+    for number in line.split_whitespace() {
+        match parse(number) {
+            Ok(label) => found.push(label),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    (found, problems)
 }

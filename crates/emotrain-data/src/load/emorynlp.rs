@@ -18,7 +18,7 @@ use serde_json::value::RawValue;
 
 use super::assemble::{Assembler, RawDialogue, RawLabel, RawUtterance};
 use super::prc_json;
-use super::table::{self, Form};
+use super::table::{self, Published};
 use crate::error::{DataError, DataProblem};
 use crate::io::TextFile;
 
@@ -46,7 +46,7 @@ struct EmoryUtterance {
     emotion: Option<String>,
 }
 
-const TABLE: Form = Form {
+const TABLE: Published = Published {
     key: &["Season", "Episode", "Scene_ID"],
     id: scene_id,
     speaker: |cell| python_list(cell).map_or_else(|| cell.to_owned(), |names| joined(&names)),
@@ -59,11 +59,14 @@ pub(super) fn read(file: &TextFile, assembler: &mut Assembler<'_>) -> Result<(),
     }
     let entries = prc_json::entries(file)?;
     let Some((_, episodes)) = entries.iter().find(|(key, _)| key == "episodes") else {
-        return prc_json::read_entries(file, entries, assembler);
+        prc_json::read_entries(file, entries, assembler);
+        return Ok(());
     };
     for episode in parse::<Vec<&RawValue>>(file, episodes)? {
         for scene in parse::<Episode<'_>>(file, episode)?.scenes {
-            read_scene(file, scene, assembler)?;
+            if let Err(error) = read_scene(file, scene, assembler) {
+                assembler.fault(error);
+            }
         }
     }
     Ok(())
@@ -80,7 +83,8 @@ fn read_scene(file: &TextFile, raw: &RawValue, assembler: &mut Assembler<'_>) ->
         if let Some((id, first)) = ids.iter().find(|(id, _)| *id == utterance.utterance_id) {
             let problem =
                 DataProblem::DuplicateUtterance { id: id.clone(), first_line: file.line_at(*first) };
-            return Err(assembler.dialogue_error(&scene.scene_id, offset, problem));
+            let subject = Some(format!("dialogue {}", scene.scene_id));
+            return Err(assembler.error(offset, subject, problem));
         }
         ids.push((utterance.utterance_id, offset));
         utterances.push(RawUtterance {
@@ -90,7 +94,8 @@ fn read_scene(file: &TextFile, raw: &RawValue, assembler: &mut Assembler<'_>) ->
             offset,
         });
     }
-    assembler.push(&RawDialogue { id: Cow::Owned(scene.scene_id), offset, utterances })
+    assembler.push(&RawDialogue { id: Cow::Owned(scene.scene_id), offset, utterances });
+    Ok(())
 }
 
 fn parse<'a, T: Deserialize<'a>>(file: &TextFile, raw: &'a RawValue) -> Result<T, DataError> {

@@ -2,11 +2,11 @@
 //! `Dialogue_ID`, `Utterance_ID`, `Season`, `Episode`, `StartTime`, `EndTime`.
 
 use super::assemble::Assembler;
-use super::table::{self, Form};
+use super::table::{self, Published};
 use crate::error::DataError;
 use crate::io::TextFile;
 
-const FORM: Form = Form {
+const FORM: Published = Published {
     key: &["Dialogue_ID"],
     id: |key| key[0].to_owned(),
     speaker: str::to_owned,

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde_json::value::RawValue;
 
-use super::assemble::{Assembler, RawDialogue, RawLabel, RawUtterance};
+use super::assemble::{Assembler, RawDialogue, RawLabel, RawUtterance, Refused};
 use super::cell::whole;
 use crate::error::{DataError, DataProblem};
 use crate::io::TextFile;
@@ -42,23 +42,27 @@ enum Gender {
 }
 
 pub(super) fn read(file: &TextFile, assembler: &mut Assembler<'_>) -> Result<(), DataError> {
-    read_entries(file, entries(file)?, assembler)
+    read_entries(file, entries(file)?, assembler);
+    Ok(())
 }
 
 pub(super) fn read_entries(
     file: &TextFile,
     entries: Vec<(String, &RawValue)>,
     assembler: &mut Assembler<'_>,
-) -> Result<(), DataError> {
+) {
     for (id, value) in entries {
         let offset = file.offset_of(value.get());
-        let dialogue: PrcDialogue =
-            serde_json::from_str(value.get()).map_err(|error| file.json_error(value.get(), &error))?;
-        let utterances = utterances(&id, dialogue, offset)
-            .map_err(|problem| assembler.dialogue_error(&id, offset, problem))?;
-        assembler.push(&RawDialogue { id: Cow::Owned(id), offset, utterances })?;
+        match serde_json::from_str(value.get()) {
+            Ok(dialogue) => match utterances(&id, dialogue, offset) {
+                Ok(utterances) => {
+                    assembler.push(&RawDialogue { id: Cow::Owned(id), offset, utterances });
+                }
+                Err(problem) => assembler.refuse(Refused::dialogue(&id, offset, problem)),
+            },
+            Err(error) => assembler.fault(file.json_error(value.get(), &error)),
+        }
     }
-    Ok(())
 }
 
 /// The entries of a file's top-level object in order, repeated keys included, so that they can be refused.

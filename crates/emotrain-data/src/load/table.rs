@@ -1,59 +1,82 @@
-//! CSV with one utterance per row, as in the releases of MELD and EmoryNLP: columns `Utterance`, `Speaker`, `Emotion`,
-//! `Utterance_ID`, and those that identify the dialogue. The rows of a dialogue are sorted by `Utterance_ID`; dialogues
-//! are in the order of their first row. Other columns are ignored.
+//! Tables with one utterance per row. The rows of a dialogue are sorted by the utterance's number, if they have one;
+//! dialogues are in the order of their first row.
 
+mod own;
+mod published;
 mod quotes;
+mod stream;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 
 use csv::StringRecord;
 
-use super::assemble::{Assembler, RawDialogue, RawLabel, RawUtterance};
+use super::assemble::{Assembler, RawDialogue, RawLabel, RawUtterance, Refused};
 use crate::error::{DataError, DataProblem, Place};
 use crate::io::TextFile;
+use crate::label::LabelSet;
 
-const TEXT: &str = "Utterance";
-const SPEAKER: &str = "Speaker";
-const EMOTION: &str = "Emotion";
-const NUMBER: &str = "Utterance_ID";
+pub(super) use self::own::OwnTable;
+pub(super) use self::published::Published;
+use self::quotes::{Mark, Quotes};
+pub(super) use self::stream::TableStream;
 
-/// What is specific to one data set's tables.
-pub(super) struct Form {
-    /// The columns that together identify a dialogue.
-    pub(super) key: &'static [&'static str],
-    /// The dialogue's id made from their cells.
-    pub(super) id: fn(&[&str]) -> String,
+/// How a kind of tables is read.
+pub(super) trait Form {
+    /// Between cells: a comma or a tab.
+    fn separator(&self) -> u8;
+
+    /// The columns of a header.
+    fn columns(&self, header: &StringRecord, needs_labels: bool) -> Result<Columns, DataProblem>;
+
+    /// The dialogue's id made from the cells of its columns.
+    fn id(&self, key: &[&str]) -> String;
+
     /// The speaker's name made from the cell.
-    pub(super) speaker: fn(&str) -> String,
-    /// A column that only another data set's tables have, and the `data.format` for them.
-    pub(super) other: (&'static str, &'static str),
+    fn speaker(&self, cell: &str) -> String;
 }
 
-struct Columns {
+/// Which column is read for what.
+pub(super) struct Columns {
+    /// The number of columns.
+    width: usize,
     text: usize,
-    speaker: usize,
-    emotion: Option<usize>,
-    number: usize,
+    /// `None`: all utterances are the same person's.
+    speaker: Option<usize>,
+    label: Option<usize>,
+    /// The column of the utterance's number, with its name for messages.
+    number: Option<(usize, String)>,
+    /// The columns that together identify the dialogue.
     key: Vec<usize>,
 }
 
+/// Everyone's name in a table without speakers.
+const SPEAKER: &str = "Speaker";
+
+/// A row as read.
 struct Row {
-    number: u64,
+    /// The utterance's number in its dialogue, in a table with numbers.
+    number: Option<u64>,
     utterance: RawUtterance<'static>,
 }
 
 /// Reads the table's dialogues.
-pub(super) fn read(file: &TextFile, assembler: &mut Assembler<'_>, form: &Form) -> Result<(), DataError> {
+pub(super) fn read(
+    file: &TextFile,
+    assembler: &mut Assembler<'_>,
+    form: &impl Form,
+) -> Result<(), DataError> {
     if file.text.trim().is_empty() {
         return Ok(());
     }
-    let mut reader = csv::Reader::from_reader(file.text.as_bytes());
+    let mut reader = csv::ReaderBuilder::new();
+    let reader = reader.flexible(true).delimiter(form.separator());
+    let mut reader = reader.from_reader(file.text.as_bytes());
     let header = reader.headers().map_err(|error| csv_error(file, &error))?;
-    let columns = Columns::find(header, form, assembler.needs_labels())
+    let columns = form
+        .columns(header, assembler.needs_labels())
         .map_err(|problem| DataError::new(Place::line(&file.path, 1), problem))?;
-    let quotes = quotes::Quotes { columns: header.len(), number: columns.number };
-    if let Some((offset, problem)) = quotes.first_problem(&file.text) {
+    if let Some((offset, problem)) = columns.quotes(form, assembler.labels()).first_problem(&file.text) {
         return Err(assembler.error(offset, None, problem));
     }
     let mut ids: Vec<String> = Vec::new();
@@ -62,10 +85,13 @@ pub(super) fn read(file: &TextFile, assembler: &mut Assembler<'_>, form: &Form) 
     let mut record = StringRecord::new();
     while reader.read_record(&mut record).map_err(|error| csv_error(file, &error))? {
         let offset = row_offset(file, &record);
-        let row =
-            columns.row(&record, offset, form).map_err(|problem| assembler.error(offset, None, problem))?;
-        let key: Vec<&str> = columns.key.iter().map(|&column| whole(record[column].trim())).collect();
-        let id = if key.iter().all(|cell| cell.is_empty()) { String::new() } else { (form.id)(&key) };
+        let (id, row) = match columns.row(&record, offset, form) {
+            Ok(row) => row,
+            Err(problem) => {
+                assembler.refuse(Refused { offset, subject: None, problem });
+                continue;
+            }
+        };
         let group = *group_of.entry(id).or_insert_with_key(|id| {
             ids.push(id.clone());
             groups.push(Vec::new());
@@ -73,98 +99,90 @@ pub(super) fn read(file: &TextFile, assembler: &mut Assembler<'_>, form: &Form) 
         });
         groups[group].push(row);
     }
-    for (id, mut rows) in ids.into_iter().zip(groups) {
-        rows.sort_by_key(|row| row.number);
-        check_numbers(&id, &rows, file, assembler)?;
-        let offset = rows[0].utterance.offset;
-        let utterances = rows.into_iter().map(|row| row.utterance).collect();
-        assembler.push(&RawDialogue { id: Cow::Owned(id), offset, utterances })?;
+    for (id, rows) in ids.into_iter().zip(groups) {
+        let (raw, repeated) = dialogue(id, rows);
+        for Repeated { number, first_offset, offset } in repeated {
+            let first_line = file.line_at(first_offset);
+            let problem = DataProblem::DuplicateUtterance { id: number.to_string(), first_line };
+            assembler.refuse(Refused::dialogue(&raw.id, offset, problem));
+        }
+        assembler.push(&raw);
     }
     Ok(())
 }
 
+/// Two rows of a dialogue with the same number.
+struct Repeated {
+    number: u64,
+    first_offset: usize,
+    offset: usize,
+}
+
+/// The dialogue of these rows, sorted by their numbers, and the numbers that are repeated.
+fn dialogue(id: String, mut rows: Vec<Row>) -> (RawDialogue<'static>, Vec<Repeated>) {
+    rows.sort_by_key(|row| row.number);
+    let repeated = |pair: &[Row]| {
+        let (first_offset, offset) = (pair[0].utterance.offset, pair[1].utterance.offset);
+        let number = pair[1].number.filter(|_| pair[0].number == pair[1].number)?;
+        Some(Repeated { number, first_offset, offset })
+    };
+    let repeated = rows.windows(2).filter_map(repeated).collect();
+    let offset = rows[0].utterance.offset;
+    let utterances = rows.into_iter().map(|row| row.utterance).collect();
+    (RawDialogue { id: Cow::Owned(id), offset, utterances }, repeated)
+}
+
 impl Columns {
-    fn find(header: &StringRecord, form: &Form, needs_labels: bool) -> Result<Self, DataProblem> {
-        let find = |column: &'static str| {
-            let found = header.iter().position(|name| name.trim() == column);
-            found.ok_or_else(|| missing(header, column, form))
-        };
-        let emotion = match find(EMOTION) {
-            Err(problem) if needs_labels => return Err(problem),
-            other => other.ok(),
-        };
-        let key = form.key.iter().map(|column| find(column)).collect::<Result<_, _>>();
-        Ok(Self { text: find(TEXT)?, speaker: find(SPEAKER)?, emotion, key: key?, number: find(NUMBER)? })
+    /// What quotation marks may not do in such a table.
+    fn quotes<'l>(&self, form: &impl Form, labels: &'l LabelSet) -> Quotes<'l> {
+        let number = self.number.as_ref().map(|(column, _)| (*column, Mark::Number));
+        let label = self.label.map(|column| (column, Mark::Label(labels)));
+        // A column after the text also tells where a row ends within it.
+        let mut marks = number.into_iter().chain(label);
+        let mark = marks.clone().find(|(column, _)| *column > self.text).or_else(|| marks.next());
+        Quotes { separator: form.separator(), columns: self.width, mark }
     }
 
-    fn row(&self, record: &StringRecord, offset: usize, form: &Form) -> Result<Row, DataProblem> {
-        let number = record[self.number].trim();
-        let number = whole(number)
-            .parse()
-            .map_err(|_| DataProblem::NotANumber { what: NUMBER, value: number.to_owned() })?;
-        let emotion = self.emotion.map(|column| record[column].trim()).filter(|name| !name.is_empty());
+    /// The dialogue's id and the utterance of a record.
+    fn row(
+        &self,
+        record: &StringRecord,
+        offset: usize,
+        form: &impl Form,
+    ) -> Result<(String, Row), DataProblem> {
+        if record.len() != self.width {
+            let message = format!("the row has {} cells, the header {}", record.len(), self.width);
+            return Err(DataProblem::InvalidCsv(message));
+        }
+        let number = match &self.number {
+            Some((column, name)) => {
+                let cell = record[*column].trim();
+                let not = || DataProblem::NotANumber { what: name.clone(), value: cell.to_owned() };
+                Some(whole(cell).parse().map_err(|_| not())?)
+            }
+            None => None,
+        };
+        let label = self.label.map(|column| record[column].trim()).filter(|name| !name.is_empty());
+        let speaker = self.speaker.map_or_else(|| SPEAKER.to_owned(), |column| form.speaker(&record[column]));
         let utterance = RawUtterance {
-            speaker: Cow::Owned((form.speaker)(&record[self.speaker])),
+            speaker: Cow::Owned(speaker),
             text: Cow::Owned(record[self.text].to_owned()),
-            label: RawLabel::name(emotion.map(str::to_owned)),
+            label: RawLabel::name(label.map(str::to_owned)),
             offset,
         };
-        Ok(Row { number, utterance })
+        let key: Vec<&str> = self.key.iter().map(|&column| whole(record[column].trim())).collect();
+        let id = if key.iter().all(|cell| cell.is_empty()) { String::new() } else { form.id(&key) };
+        Ok((id, Row { number, utterance }))
     }
-}
-
-/// The problem with a header that lacks a column.
-fn missing(header: &StringRecord, column: &'static str, form: &Form) -> DataProblem {
-    if header.len() == 1 {
-        let name = |separator| match separator {
-            '\t' => "a tab",
-            ';' => ";",
-            _ => "|",
-        };
-        if let Some(separator) = [';', '\t', '|'].into_iter().find(|&separator| header[0].contains(separator))
-        {
-            return DataProblem::OtherSeparator(name(separator));
-        }
-    }
-    let (foreign, format) = form.other;
-    if form.key.contains(&column) && header.iter().any(|name| name.trim() == foreign) {
-        return DataProblem::OtherTable { column, format };
-    }
-    DataProblem::MissingColumn { column, nearest: nearest(header, column, form) }
-}
-
-/// The most similar name in the header, if it is a misspelling and not another column.
-fn nearest(header: &StringRecord, column: &str, form: &Form) -> Option<String> {
-    let is_other = |name: &str| [TEXT, SPEAKER, EMOTION, NUMBER].contains(&name) || form.key.contains(&name);
-    let candidates = header.iter().map(str::trim).filter(|name| !is_other(name));
-    let lower: Vec<(String, &str)> = candidates.map(|name| (name.to_lowercase(), name)).collect();
-    let near = emotrain_base::nearest(&column.to_lowercase(), lower.iter().map(|(lower, _)| lower.as_str()))?;
-    lower.iter().find(|(lower, _)| lower == near).map(|(_, name)| (*name).to_owned())
 }
 
 /// An integer without the fraction that spreadsheets and pandas add: `3` for `3.0`.
-pub(super) fn whole(cell: &str) -> &str {
+fn whole(cell: &str) -> &str {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     match cell.split_once('.') {
         Some((number, fraction)) if is_number(number) && fraction.bytes().all(|byte| byte == b'0') => number,
         _ => cell,
     }
-}
-
-fn check_numbers(
-    id: &str,
-    rows: &[Row],
-    file: &TextFile,
-    assembler: &Assembler<'_>,
-) -> Result<(), DataError> {
-    for pair in rows.windows(2) {
-        if pair[0].number == pair[1].number {
-            let first_line = file.line_at(pair[0].utterance.offset);
-            let problem = DataProblem::DuplicateUtterance { id: pair[1].number.to_string(), first_line };
-            return Err(assembler.dialogue_error(id, pair[1].utterance.offset, problem));
-        }
-    }
-    Ok(())
 }
 
 /// The start of a row. The reader's own position may be the line break before it.
@@ -179,12 +197,5 @@ fn row_offset(file: &TextFile, record: &StringRecord) -> usize {
 }
 
 fn csv_error(file: &TextFile, error: &csv::Error) -> DataError {
-    if let csv::ErrorKind::UnequalLengths { pos, expected_len, len } = error.kind() {
-        let mut record = StringRecord::new();
-        record.set_position(pos.clone());
-        let line = file.line_at(row_offset(file, &record));
-        let problem = DataProblem::InvalidCsv(format!("the row has {len} cells, the header {expected_len}"));
-        return DataError::new(Place::line(&file.path, line), problem);
-    }
     DataError::new(Place::file(&file.path), DataProblem::InvalidCsv(error.to_string()))
 }

@@ -2,10 +2,13 @@
 
 mod dailydialog;
 mod emorynlp;
+mod faults;
 mod jsonl;
 mod meld_csv;
+mod own_tables;
 mod prc_json;
 mod slips;
+mod stream;
 mod tables;
 mod text;
 mod unlabelled;
@@ -13,7 +16,7 @@ mod unlabelled;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use emotrain_recipe::{DataFormat, LabelSetName};
+use emotrain_recipe::{DataFormat, LabelSetName, Recipe};
 use expect_test::{Expect, expect};
 use tempfile::TempDir;
 
@@ -73,9 +76,33 @@ fn check_bytes(how: (DataFormat, LabelSetName, LabelPolicy), bytes: &[u8], expec
     expected.assert_eq(&shown(result, &labels, folder.path()));
 }
 
+/// A `[data]` section with these keys.
+fn section(keys: &str) -> emotrain_recipe::DataSection {
+    let text = format!(
+        "[model]\nmodel_name_or_path = \"x/y\"\n[data]\ntrain = \"t\"\n{keys}\n[eval]\nload_best_model_at_end = false\n"
+    );
+    let recipe: Recipe = emotrain_recipe::parse(&text, "r.toml".as_ref(), &[]).unwrap();
+    recipe.data
+}
+
+/// Reads a text according to the section.
+fn check_section(keys: &str, text: &str, expected: &Expect) {
+    let section = section(keys);
+    let labels = LabelSet::from_section(&section).unwrap();
+    let folder = folder(&[("file", text.as_bytes())]);
+    let result = load_split(&folder.path().join("file"), &section, &labels, section.unlabelled.into());
+    expected.assert_eq(&shown(result, &labels, folder.path()));
+}
+
 /// The formats read from a single file.
-const FILE_FORMATS: [DataFormat; 4] =
-    [DataFormat::Jsonl, DataFormat::MeldCsv, DataFormat::PrcJson, DataFormat::Emorynlp];
+const FILE_FORMATS: [DataFormat; 6] = [
+    DataFormat::Jsonl,
+    DataFormat::Csv,
+    DataFormat::Tsv,
+    DataFormat::MeldCsv,
+    DataFormat::PrcJson,
+    DataFormat::Emorynlp,
+];
 
 #[test]
 fn every_format_names_a_missing_file() {

@@ -44,7 +44,7 @@ impl fmt::Display for SharedDialogue {
 ///
 /// # Errors
 /// The same file twice. A dialogue in two splits if `rule` refuses it; [`SharedDialogues::Auto`] refuses it in
-/// [`DataFormat::Jsonl`] and if at least half of a split is shared.
+/// data of one's own and if at least half of a split is shared.
 pub fn check_disjoint(
     splits: &[&Split],
     format: DataFormat,
@@ -76,7 +76,7 @@ pub fn check_disjoint(
         let is_half = (shared.len() - before) * 2 >= split.dialogues.len();
         let refused = match rule {
             SharedDialogues::Refuse => true,
-            SharedDialogues::Auto => format == DataFormat::Jsonl || is_half,
+            SharedDialogues::Auto => format.is_own() || is_half,
             SharedDialogues::Report => false,
         };
         if let Some(first) = shared[before..].first().filter(|_| refused) {

@@ -13,6 +13,8 @@ section! {
     DataSection = "data" {
         /// Format of all files of this section.
         format: DataFormat = Kind::Choice(DataFormat::NAMES);
+        /// The names of the columns in tables of one's own, where they differ from the roles' names; else empty.
+        columns: BTreeMap<ColumnRole, String> = Kind::TextsBy(ColumnRole::NAMES);
         /// Training split.
         train: PathBuf = Kind::InputPath, required;
         /// Validation split.
@@ -50,6 +52,10 @@ choices! {
     DataFormat {
         /// One dialogue per line, in emotrain's own JSON format.
         Jsonl = "jsonl",
+        /// Comma-separated values, one utterance per row, with the columns of `data.columns`.
+        Csv = "csv",
+        /// The same, separated by tabs.
+        Tsv = "tsv",
         /// MELD's published CSV tables.
         MeldCsv = "meld_csv",
         /// The JSON files of the PRC-Emo and `BiosERC` repositories.
@@ -60,6 +66,22 @@ choices! {
         Dailydialog = "dailydialog",
         /// Plain text without labels, documents separated by blank lines.
         Text = "text",
+    }
+}
+
+choices! {
+    /// What a column of a table is read for.
+    ColumnRole {
+        /// The dialogue's id.
+        Dialogue = "dialogue",
+        /// The utterance's place in its dialogue.
+        Position = "position",
+        /// Who speaks.
+        Speaker = "speaker",
+        /// The utterance.
+        Text = "text",
+        /// The emotion.
+        Label = "label",
     }
 }
 
@@ -92,7 +114,7 @@ choices! {
 choices! {
     /// How dialogues that occur in two splits are handled.
     SharedDialogues {
-        /// An error for jsonl files, and reported for the formats of published data sets.
+        /// An error for the formats of one's own data, and reported for the formats of published data sets.
         Auto = "auto",
         /// They are an error.
         Refuse = "refuse",
@@ -101,7 +123,40 @@ choices! {
     }
 }
 
+impl DataFormat {
+    /// Whether it is for data of one's own, and not the form of a published data set.
+    pub fn is_own(self) -> bool {
+        matches!(self, Self::Jsonl | Self::Csv | Self::Tsv)
+    }
+
+    /// Whether it is a table whose columns `data.columns` names.
+    pub fn has_columns(self) -> bool {
+        matches!(self, Self::Csv | Self::Tsv)
+    }
+}
+
 impl DataSection {
+    /// Columns are for tables, and each is read for one thing.
+    pub(crate) fn check_columns(&self, violated: &mut Violations) {
+        let keys = ["data.columns", "data.format"];
+        if !self.columns.is_empty() && !self.format.has_columns() {
+            let fault = Fault::new(format!("data.columns has no effect with format = \"{}\"", self.format));
+            violated
+                .add(&keys, fault.hint("write format = \"csv\" or format = \"tsv\" for a table of your own"));
+            return;
+        }
+        let mut roles: BTreeMap<&str, ColumnRole> = BTreeMap::new();
+        for (role, column) in &self.columns {
+            if column.trim().is_empty() {
+                let fault = Fault::new(format!("data.columns.{role} is blank"));
+                violated.add(&keys, fault.hint("name a column of the file, or leave it out"));
+            } else if let Some(other) = roles.insert(column.trim(), *role) {
+                let message = format!("data.columns names {column:?} as {other} and as {role}");
+                violated.add(&keys, Fault::new(message).hint("each column is read for one thing"));
+            }
+        }
+    }
+
     /// Training data cannot be used for evaluation.
     pub(crate) fn check_splits(&self, violated: &mut Violations) {
         let files = [

@@ -108,6 +108,14 @@ const WORDS: &[&str] = &[
     "varargs",
 ];
 
+/// The regular expression of a knowledge source's name.
+pub(crate) const NAME_PATTERN: &str = "^[a-z][a-z0-9_]*$";
+
+/// The names that match [`NAME_PATTERN`] and that no knowledge source can have.
+pub(crate) fn reserved_names() -> Vec<&'static str> {
+    [TEMPLATE_NAMES, PARTS, WORDS].concat()
+}
+
 /// Why a knowledge source cannot have this name, or `None`.
 pub(crate) fn refused_name(name: &str) -> Option<Fault> {
     let mut characters = name.chars();

@@ -18,6 +18,7 @@ mod overrides;
 mod prompt;
 mod retrieval;
 mod schema;
+mod schema_agrees;
 mod syntax;
 mod typos;
 mod words;

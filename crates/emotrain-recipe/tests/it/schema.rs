@@ -85,7 +85,7 @@ fn every_section_and_key_is_described() {
 fn unknown_names_are_refused_and_required_ones_asked_for() {
     let schema = json_schema();
     assert_eq!(schema["additionalProperties"], false);
-    assert_eq!(schema["required"], serde_json::json!(["model", "data"]));
+    assert_eq!(schema["then"]["allOf"][0]["required"], serde_json::json!(["model", "data"]));
     for (section, schema) in sections(&schema) {
         assert_eq!(schema["additionalProperties"], false, "[{section}]");
     }
@@ -108,7 +108,7 @@ fn check(key: &str, expected: Expect) {
 
 #[test]
 fn forms_of_values() {
-    check("model.model_name_or_path", expect![[r#"{"minLength":1,"type":"string"}"#]]);
+    check("model.model_name_or_path", expect![[r#"{"minLength":1,"type":"string","pattern":"^([^~]|$)"}"#]]);
     check("model.dtype", expect![[r#"{"default":"float32","enum":["float32","bfloat16","float16"]}"#]]);
     check(
         "model.device",
@@ -126,12 +126,17 @@ fn forms_of_values() {
         ]],
     );
     check("lora.init_lora_weights", expect![[r#"{"default":true,"enum":[true,"gaussian"]}"#]]);
-    check("data.valid", expect![[r#"{"default":"","type":"string"}"#]]);
+    check("data.valid", expect![[r#"{"default":"","type":"string","pattern":"^([^~]|$)"}"#]]);
     check(
         "data.label_aliases",
         expect![[r#"{"default":{},"type":"object","additionalProperties":{"type":"string"}}"#]],
     );
-    check("data.labels", expect![[r#"{"default":[],"type":"array","items":{"type":"string"}}"#]]);
+    check(
+        "data.labels",
+        expect![[
+            r#"{"uniqueItems":true,"type":"array","items":{"type":"string","pattern":"[^\\s_\\-]"},"default":[]}"#
+        ]],
+    );
     check(
         "train.learning_rate",
         expect![[r#"{"default":0.0003,"type":"number","exclusiveMinimum":0.0,"maximum":1.0}"#]],
@@ -139,7 +144,7 @@ fn forms_of_values() {
     check(
         "curriculum.name",
         expect![[
-            r#"{"default":"none","anyOf":[{"enum":["none","prc_emo","wes","es","reverse","random_buckets","length","speakers","file","loss"]},{"type":"string","pattern":"[.]toml$"}]}"#
+            r#"{"default":"none","anyOf":[{"enum":["none","prc_emo","wes","es","reverse","random_buckets","length","speakers","file","loss"]},{"type":"string","pattern":"^[^~].*[.]toml$"}]}"#
         ]],
     );
     check("curriculum.k", expect![[r#"{"default":1.0,"type":"number","minimum":0.0,"maximum":1000000.0}"#]]);

@@ -176,6 +176,8 @@ enum Format {
 fn format(args: &BuildArgs, path: &Path) -> Format {
     let named = args.format.as_deref().and_then(|name| {
         let formats = [
+            DataFormat::Csv,
+            DataFormat::Tsv,
             DataFormat::MeldCsv,
             DataFormat::PrcJson,
             DataFormat::Emorynlp,
@@ -187,7 +189,9 @@ fn format(args: &BuildArgs, path: &Path) -> Format {
     match named.unwrap_or_else(|| format_of(path)) {
         DataFormat::Jsonl | DataFormat::Text => Format::Lines,
         DataFormat::PrcJson if is_list(path) => Format::List,
-        format @ (DataFormat::MeldCsv
+        format @ (DataFormat::Csv
+        | DataFormat::Tsv
+        | DataFormat::MeldCsv
         | DataFormat::PrcJson
         | DataFormat::Emorynlp
         | DataFormat::Dailydialog) => Format::Of(format),

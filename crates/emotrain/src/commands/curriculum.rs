@@ -4,7 +4,7 @@ use std::path::Path;
 
 use emotrain_base::{Complaint, limits, write_atomic};
 use emotrain_curriculum::{Curriculum, DifficultySource, Overview, source, write_scores};
-use emotrain_data::{JsonlWriter, LabelPolicy, LabelSet, SplitKind, jsonl_dialogues, load_split};
+use emotrain_data::{DataInput, DialogueReader, JsonlWriter, LabelPolicy, LabelSet, SplitKind, load_split};
 use emotrain_prepare::{Content, Ordered, kept_losses};
 use emotrain_recipe::{DataFormat, LabelSetName, Recipe};
 
@@ -57,14 +57,14 @@ fn score(args: &ScoreArgs, shell: &Shell) -> anyhow::Result<Exit> {
         let message = "curriculum.difficulty = \"loss\": there is no model here to measure the loss of";
         return Err(Complaint::usage(message).hint("name another curriculum").into());
     }
-    let format = recipe.data.format;
     let mut to = JsonlWriter::create(&args.out)?;
     let ordered = Ordered::new(&recipe, &labels);
-    let count = if format == DataFormat::Jsonl {
+    let count = if DialogueReader::reads(recipe.data.format) {
         let mut scorer = ordered.scorer(&[], None)?;
-        write_scores(&mut scorer, jsonl_dialogues(&args.data, &labels, LabelPolicy::Context)?, &mut to)?
+        let (input, policy) = (DataInput::File(&args.data), LabelPolicy::Context);
+        write_scores(&mut scorer, DialogueReader::open(input, &recipe.data, &labels, policy)?, &mut to)?
     } else {
-        let split = load_split(&args.data, format, &labels, LabelPolicy::Context)?;
+        let split = load_split(&args.data, &recipe.data, &labels, LabelPolicy::Context)?;
         let mut scorer = ordered.scorer(&split.dialogues, None)?;
         write_scores(&mut scorer, split.dialogues.into_iter().map(Ok), &mut to)?
     };

@@ -73,7 +73,7 @@ fn questioner<'o>(
     opened: &'o Opened<'o>,
     shell: &Shell,
 ) -> anyhow::Result<(Input<'o>, Questioner<'o>)> {
-    let mut input = Input::open(args, &opened.labels)?;
+    let mut input = Input::open(args, &opened.recipe.data, &opened.labels)?;
     let sha256 = input.sha256()?;
     let mut split = input.nothing();
     if opened.shows_knowledge() {
@@ -84,7 +84,7 @@ fn questioner<'o>(
     let texts = texts.map_err(|error| of_input(error, opened.recipe))?;
     let mut questioner = opened.questioner(texts, sha256)?;
     if questioner.wants_announcements() && input.is_file {
-        let mut again = Input::open(args, &opened.labels)?;
+        let mut again = Input::open(args, &opened.recipe.data, &opened.labels)?;
         while let [dialogue] = &again.next(1)?[..] {
             questioner.announce(dialogue);
         }

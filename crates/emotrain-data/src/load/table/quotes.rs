@@ -1,21 +1,45 @@
 //! Quotation marks that swallow rows.
 //!
-//! A cell that starts with a quotation mark ends at the next one, across commas and lines. If the text itself starts
-//! with one, and the program that wrote the CSV did not quote it, the following rows become part of it. The signs: the
-//! mark is never closed, the closing mark is not followed by a comma, or a line within the cell looks like a row.
+//! A cell that starts with a quotation mark ends at the next one, across separators and lines. If the text itself starts
+//! with one, and the program that wrote the table did not quote it, the following rows become part of it. The signs: the
+//! mark is never closed, the closing mark is not followed by a separator, or a line within the cell looks like a row.
 
 use super::whole;
 use crate::error::DataProblem;
+use crate::label::LabelSet;
+
+/// The quotation mark of a cell that goes on to the end.
+pub(super) const NEVER_CLOSED: DataProblem = DataProblem::OpenQuote("it is never closed");
 
 /// The structure of a table's rows.
-pub(super) struct Quotes {
+pub(super) struct Quotes<'l> {
+    /// Between cells.
+    pub(super) separator: u8,
     /// Cells per row.
     pub(super) columns: usize,
-    /// The cell that is an integer.
-    pub(super) number: usize,
+    /// The cell by which a row is recognised; without one, no line is taken for a row.
+    pub(super) mark: Option<(usize, Mark<'l>)>,
 }
 
-impl Quotes {
+/// What a row's mark is.
+#[derive(Clone, Copy)]
+pub(super) enum Mark<'l> {
+    /// An integer.
+    Number,
+    /// A label of the set.
+    Label(&'l LabelSet),
+}
+
+impl Mark<'_> {
+    fn is(self, cell: &str) -> bool {
+        match self {
+            Self::Number => whole(cell.trim()).parse::<u64>().is_ok(),
+            Self::Label(labels) => labels.resolve(cell.trim()).is_some(),
+        }
+    }
+}
+
+impl Quotes<'_> {
     /// The first cell whose quotation mark cannot be an opening one: its byte offset, and the problem.
     pub(super) fn first_problem(&self, text: &str) -> Option<(usize, DataProblem)> {
         let bytes = text.as_bytes();
@@ -24,42 +48,53 @@ impl Quotes {
             let mut end = at;
             if bytes[at] == b'"' {
                 let Some(length) = quoted_length(&bytes[at..]) else {
-                    return Some((at, DataProblem::OpenQuote("it is never closed")));
+                    return Some((at, NEVER_CLOSED));
                 };
                 end = at + length;
                 if self.holds_rows(&text[at + 1..end - 1], cell) {
                     return Some((at, DataProblem::OpenQuote("the text up to the next one looks like rows")));
                 }
                 end += bytes[end..].iter().take_while(|&&byte| byte == b' ').count();
-                if bytes.get(end).is_some_and(|byte| !b",\r\n".contains(byte)) {
-                    return Some((at, DataProblem::OpenQuote("the next one is not followed by a comma")));
+                if bytes.get(end).is_some_and(|byte| !self.ends_cell(*byte)) {
+                    return Some((at, DataProblem::OpenQuote(self.unfollowed())));
                 }
             }
-            end += bytes[end..].iter().take_while(|byte| !b",\r\n".contains(byte)).count();
-            cell = if bytes.get(end) == Some(&b',') { cell + 1 } else { 0 };
+            end += bytes[end..].iter().take_while(|byte| !self.ends_cell(**byte)).count();
+            cell = if bytes.get(end) == Some(&self.separator) { cell + 1 } else { 0 };
             at = end + 1;
         }
         None
     }
 
-    /// Whether a line of a quoted cell is a row itself, or its first line the rest of one.
-    fn holds_rows(&self, quoted: &str, cell: usize) -> bool {
-        let Some((first, rest)) = quoted.split_once('\n') else { return false };
-        let is_number = |text: &str| whole(text.trim()).parse::<u64>().is_ok();
-        let cells: Vec<&str> = first.trim_end_matches('\r').split(',').collect();
-        let number = self.number.checked_sub(cell).filter(|number| *number > 0);
-        let ends_row = cells.len() > 1
-            && cell + cells.len() == self.columns
-            && number.is_none_or(|number| cells.get(number).is_some_and(|text| is_number(text)));
-        ends_row || rest.lines().any(|line| self.is_row(line))
+    fn ends_cell(&self, byte: u8) -> bool {
+        byte == self.separator || b"\r\n".contains(&byte)
     }
 
-    fn is_row(&self, line: &str) -> bool {
-        let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(line.as_bytes());
-        let record = reader.records().next().and_then(Result::ok);
-        record.is_some_and(|record| {
-            record.len() == self.columns && whole(record[self.number].trim()).parse::<u64>().is_ok()
-        })
+    fn unfollowed(&self) -> &'static str {
+        if self.separator == b'\t' {
+            "the next one is not followed by a tab"
+        } else {
+            "the next one is not followed by a comma"
+        }
+    }
+
+    /// Whether a line of a quoted cell is a row itself, or its first line the rest of one.
+    fn holds_rows(&self, quoted: &str, cell: usize) -> bool {
+        let Some((column, mark)) = self.mark else { return false };
+        let Some((first, rest)) = quoted.split_once('\n') else { return false };
+        let cells: Vec<&str> = first.trim_end_matches('\r').split(char::from(self.separator)).collect();
+        let marked = column.checked_sub(cell).filter(|column| *column > 0);
+        let ends_row = cells.len() > 1
+            && cell + cells.len() == self.columns
+            && marked.is_some_and(|column| cells.get(column).is_some_and(|text| mark.is(text)));
+        ends_row || rest.lines().any(|line| self.is_row(line, column, mark))
+    }
+
+    fn is_row(&self, line: &str, column: usize, mark: Mark<'_>) -> bool {
+        let mut reader = csv::ReaderBuilder::new();
+        let reader = reader.has_headers(false).delimiter(self.separator);
+        let record = reader.from_reader(line.as_bytes()).records().next().and_then(Result::ok);
+        record.is_some_and(|record| record.len() == self.columns && mark.is(&record[column]))
     }
 }
 

@@ -77,8 +77,8 @@ fn the_numbers_are_the_releases_own_whatever_the_label_set() {
         &files,
         ("dialogues_test.txt", LabelPolicy::Required),
         &expect![[r#"
-            dialogues_emotion_test.txt:1: dialogue 1: unknown label "fear"
-            hint: the labels are happy, sad, neutral, angry, excited, frustrated; data.context_labels = ["fear"] shows such utterances without labelling them
+            dialogues_emotion_test.txt:1: unknown labels: fear × 1, surprise × 1
+            hint: the labels are happy, sad, neutral, angry, excited, frustrated; label_set = "custom" has others, and data.context_labels = ["fear", "surprise"] shows such utterances without labelling them
         "#]],
     );
 }

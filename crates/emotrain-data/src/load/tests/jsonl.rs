@@ -5,7 +5,7 @@ use serde_json::json;
 use super::*;
 use crate::dialogue::{Dialogue, Utterance};
 use crate::label::Label;
-use crate::load::jsonl_dialogues;
+use crate::load::{DataInput, DialogueReader};
 use crate::mend::clean;
 
 fn check_jsonl(text: &str, expected: &Expect) {
@@ -55,7 +55,8 @@ fn labels_may_be_absent_only_where_they_are_not_required() {
         text,
         &expect![[r#"
             file:1: utterance a#1: has no label
-            hint: with data.unlabelled = "context" such utterances are context and not labelled
+              hint: with data.unlabelled = "context" such utterances are context and not labelled
+            file:1: utterance a#2: has no label
         "#]],
     );
     let wrong = text.replace("joy", "bliss");
@@ -246,7 +247,10 @@ proptest! {
 fn streamed(bytes: &[u8]) -> Result<Vec<Dialogue>, String> {
     let folder = folder(&[("file", bytes)]);
     let labels = LabelSet::builtin(LabelSetName::Meld);
-    let dialogues = jsonl_dialogues(&folder.path().join("file"), &labels, LabelPolicy::Required).unwrap();
+    let path = folder.path().join("file");
+    let dialogues =
+        DialogueReader::open(DataInput::File(&path), DataFormat::Jsonl, &labels, LabelPolicy::Required);
+    let dialogues = dialogues.unwrap();
     dialogues.collect::<Result<_, _>>().map_err(|error| {
         let shown = error.to_string();
         shown.replace(&format!("{}/", folder.path().display()), "")
@@ -278,9 +282,11 @@ fn the_stream_reads_what_the_whole_file_holds() {
             .map_err(|error| error.to_string().replace(&format!("{}/", folder.path().display()), ""));
         assert_eq!(streamed(&bytes), whole);
     }
-    assert_eq!(streamed(format!("{sound}\n{sound}").as_bytes()).unwrap().len(), 2);
+    assert_eq!(streamed(format!("{sound}\n{other}").as_bytes()).unwrap().len(), 2);
     assert_eq!(streamed(b"\n"), Ok(Vec::new()));
     let labels = LabelSet::builtin(LabelSetName::Meld);
-    let missing = jsonl_dialogues("nowhere.jsonl".as_ref(), &labels, LabelPolicy::Required).err().unwrap();
+    let nowhere = DataInput::File("nowhere.jsonl".as_ref());
+    let missing = DialogueReader::open(nowhere, DataFormat::Jsonl, &labels, LabelPolicy::Required);
+    let missing = missing.err().unwrap();
     assert_eq!(missing.to_string(), "nowhere.jsonl: no such file");
 }

@@ -1,24 +1,4 @@
-use emotrain_recipe::Recipe;
-
 use super::*;
-
-/// A `[data]` section with these keys.
-fn section(keys: &str) -> emotrain_recipe::DataSection {
-    let text = format!(
-        "[model]\nmodel_name_or_path = \"x/y\"\n[data]\ntrain = \"t\"\n{keys}\n[eval]\nload_best_model_at_end = false\n"
-    );
-    let recipe: Recipe = emotrain_recipe::parse(&text, "r.toml".as_ref(), &[]).unwrap();
-    recipe.data
-}
-
-/// Reads a text according to the section.
-fn check_section(keys: &str, text: &str, expected: &Expect) {
-    let section = section(keys);
-    let labels = LabelSet::from_section(&section).unwrap();
-    let folder = folder(&[("file", text.as_bytes())]);
-    let result = load_split(&folder.path().join("file"), section.format, &labels, section.unlabelled.into());
-    expected.assert_eq(&shown(result, &labels, folder.path()));
-}
 
 const LINES: &str = r#"{"id":"Ses02M_script01","utterances":[
 {"speaker":"F","text":"You kept it?","label":"sur"},{"speaker":"M","text":"Of course.","label":"Xxx "},
@@ -59,7 +39,13 @@ fn utterances_without_an_agreed_label_are_context() {
         &text,
         &expect![[r#"
             file:1: utterance Ses02M_script01#0: has no label
-            hint: with data.unlabelled = "context" such utterances are context and not labelled
+              hint: with data.unlabelled = "context" such utterances are context and not labelled
+            file:1: utterance Ses02M_script01#1: has no label
+            file:1: utterance Ses02M_script01#2: has no label
+            file:1: utterance Ses02M_script01#3: has no label
+            file:1: utterance Ses02M_script01#4: has no label
+            file:1: utterance Ses02M_script01#5: has no label
+            file:1: utterance Ses02M_script01#6: has no label
         "#]],
     );
 }

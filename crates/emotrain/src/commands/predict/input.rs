@@ -6,12 +6,15 @@ use std::sync::mpsc::{Receiver, sync_channel};
 
 use emotrain_base::Complaint;
 use emotrain_data::{
-    DataError, Dialogue, JsonlDialogues, LabelPolicy, LabelSet, Split, jsonl_dialogues, load_split,
+    DataError, DataInput, DataLayout, Dialogue, DialogueReader, LabelPolicy, LabelSet, Split, load_split,
     sha256_file,
 };
-use emotrain_recipe::DataFormat;
+use emotrain_recipe::{DataFormat, DataSection};
 
 use crate::cli::{PredictArgs, format_named};
+
+/// What messages call standard input.
+const STDIN: &str = "standard input";
 
 /// Dialogues that are read before they are asked for.
 const AHEAD: usize = 256;
@@ -33,16 +36,21 @@ enum Dialogues<'a> {
 }
 
 /// Reads standard input ahead.
-fn coming(path: PathBuf, labels: LabelSet) -> Receiver<Result<Dialogue, DataError>> {
+fn coming(
+    format: DataFormat,
+    section: &DataSection,
+    labels: LabelSet,
+) -> Receiver<Result<Dialogue, DataError>> {
     let (sender, receiver) = sync_channel(AHEAD);
+    let columns = section.columns.clone();
     std::thread::spawn(move || {
-        let dialogues = JsonlDialogues::of(Box::new(stdin()), &path, &labels, LabelPolicy::Optional);
-        for dialogue in dialogues {
-            let is_last = dialogue.is_err();
-            if sender.send(dialogue).is_err() || is_last {
-                break;
-            }
-        }
+        let input = DataInput::Stream { name: STDIN, from: Box::new(stdin()) };
+        let layout = DataLayout { format, columns: &columns };
+        // Whether the other end is still there shows at the next dialogue.
+        let _ = match DialogueReader::open(input, layout, &labels, LabelPolicy::Optional) {
+            Ok(mut dialogues) => dialogues.try_for_each(|dialogue| sender.send(dialogue)),
+            Err(error) => sender.send(Err(error)),
+        };
     });
     receiver
 }
@@ -52,7 +60,11 @@ impl<'a> Input<'a> {
     ///
     /// # Errors
     /// No input, a file that cannot be read.
-    pub(super) fn open(args: &PredictArgs, labels: &'a LabelSet) -> anyhow::Result<Self> {
+    pub(super) fn open(
+        args: &PredictArgs,
+        section: &'a DataSection,
+        labels: &'a LabelSet,
+    ) -> anyhow::Result<Self> {
         let policy = LabelPolicy::Optional;
         let named = args.input.as_deref().filter(|path| *path != Path::new("-"));
         let Some(path) = named else {
@@ -62,25 +74,21 @@ impl<'a> Input<'a> {
                 return Err(complaint.hint(hint).into());
             }
             let format = args.input_format.unwrap_or(DataFormat::Jsonl);
-            if format != DataFormat::Jsonl {
+            if !DialogueReader::reads(format) {
                 let complaint = Complaint::usage(format!("{format} is not read from standard input"));
                 return Err(complaint.hint("name a file with --input FILE, or send JSON lines").into());
             }
-            let path = PathBuf::from("standard input");
-            let dialogues = Dialogues::Coming(coming(path.clone(), labels.clone()));
-            return Ok(Self { path, is_file: false, dialogues });
+            let dialogues = Dialogues::Coming(coming(format, section, labels.clone()));
+            return Ok(Self { path: STDIN.into(), is_file: false, dialogues });
         };
-        let dialogues: Box<dyn Iterator<Item = _> + 'a> = match format_of(args, path) {
-            DataFormat::Jsonl => Box::new(jsonl_dialogues(path, labels, policy)?),
-            format @ (DataFormat::MeldCsv
-            | DataFormat::PrcJson
-            | DataFormat::Emorynlp
-            | DataFormat::Dailydialog
-            | DataFormat::Text) => {
-                Box::new(load_split(path, format, labels, policy)?.dialogues.into_iter().map(Ok))
-            }
+        let format = format_of(args, path);
+        let layout = DataLayout { format, columns: &section.columns };
+        let dialogues: Box<dyn Iterator<Item = _> + 'a> = if DialogueReader::reads(format) {
+            Box::new(DialogueReader::open(DataInput::File(path), layout, labels, policy)?)
+        } else {
+            Box::new(load_split(path, layout, labels, policy)?.dialogues.into_iter().map(Ok))
         };
-        Ok(Self { path: path.to_owned(), is_file: true, dialogues: Dialogues::There(dialogues) })
+        Ok(Self { path: path.to_owned(), is_file: path.is_file(), dialogues: Dialogues::There(dialogues) })
     }
 
     /// All dialogues at once.

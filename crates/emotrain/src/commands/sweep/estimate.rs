@@ -1,8 +1,11 @@
 //! What a sweep will cost, counted before it begins.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::Path;
 
 use emotrain_prepare::PreparedTraining;
+use emotrain_recipe::Recipe;
 use emotrain_runs::{RunState, StoredRun, find_runs};
 use emotrain_sweep::{PlannedRun, SweepFile};
 use emotrain_train::SampleOrder;
@@ -28,11 +31,18 @@ struct Counted<'r> {
 /// A recipe that cannot be prepared; standard output that cannot be written.
 pub(super) fn show(file: &SweepFile, runs: &[PlannedRun], shell: &Shell) -> anyhow::Result<()> {
     let mut counted: Vec<Counted> = Vec::new();
+    let (mut places, mut counts) = (HashMap::<&str, usize>::new(), HashMap::new());
     for run in runs {
-        match counted.iter_mut().find(|earlier| earlier.first.name == run.name) {
-            Some(earlier) => earlier.seeds += 1,
-            None => counted.push(count(run, shell)?),
+        if let Some(place) = places.get(run.name.as_str()) {
+            counted[*place].seeds += 1;
+            continue;
         }
+        let (steps, tokens) = match counts.entry(what_counts(&run.recipe, &runs[0].recipe)) {
+            Entry::Occupied(counts) => *counts.get(),
+            Entry::Vacant(place) => *place.insert(count(run, shell)?),
+        };
+        places.insert(&run.name, counted.len());
+        counted.push(Counted { first: run, seeds: 1, steps, tokens });
     }
     let mut lines = vec![format!("{:>5}  {:>9}  {:>14}  recipe", "seeds", "steps", "tokens a run")];
     for one in &counted {
@@ -51,7 +61,28 @@ pub(super) fn show(file: &SweepFile, runs: &[PlannedRun], shell: &Shell) -> anyh
     shell.printer.result(lines.join("\n"))
 }
 
-fn count<'r>(run: &'r PlannedRun, shell: &Shell) -> anyhow::Result<Counted<'r>> {
+/// The recipe as far as steps and tokens depend on it; the rest is that of another recipe.
+fn what_counts(recipe: &Recipe, other: &Recipe) -> String {
+    let mut recipe = recipe.clone();
+    recipe.lora = other.lora.clone();
+    recipe.eval = other.eval.clone();
+    recipe.save = other.save.clone();
+    recipe.logging = other.logging.clone();
+    let (train, other) = (&mut recipe.train, &other.train);
+    train.learning_rate = other.learning_rate;
+    train.lr_scheduler_type = other.lr_scheduler_type;
+    train.warmup_ratio = other.warmup_ratio;
+    train.warmup_steps = other.warmup_steps;
+    train.weight_decay = other.weight_decay;
+    train.max_grad_norm = other.max_grad_norm;
+    train.neftune_noise_alpha = other.neftune_noise_alpha;
+    train.seed = other.seed;
+    train.output_dir.clone_from(&other.output_dir);
+    recipe.to_toml()
+}
+
+/// The steps and tokens of a run.
+fn count(run: &PlannedRun, shell: &Shell) -> anyhow::Result<(usize, u64)> {
     let recipe = &run.recipe;
     let prepared =
         PreparedTraining::new(recipe, &PreparedTraining::measured(recipe), shell.hub()).map_err(|error| {
@@ -64,7 +95,7 @@ fn count<'r>(run: &'r PlannedRun, shell: &Shell) -> anyhow::Result<Counted<'r>> 
     let steps = order.total_steps();
     let tokens =
         (0..steps).flat_map(|step| order.step(step).concat()).map(|sample| lengths[sample] as u64).sum();
-    Ok(Counted { first: run, seeds: 1, steps, tokens })
+    Ok((steps, tokens))
 }
 
 /// Tokens a second of the newest finished run of the same base model, method and device near the sweep, with its folder.

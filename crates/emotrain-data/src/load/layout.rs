@@ -1,0 +1,38 @@
+//! How a data file is laid out.
+
+use std::collections::BTreeMap;
+
+use emotrain_recipe::{ColumnRole, DataFormat, DataSection};
+
+use super::table::OwnTable;
+
+/// No names of columns.
+static ROLES: BTreeMap<ColumnRole, String> = BTreeMap::new();
+
+/// How a data file is laid out: made from a recipe's `[data]`, or from a format alone.
+#[derive(Clone, Copy, Debug)]
+pub struct DataLayout<'a> {
+    /// Its format.
+    pub format: DataFormat,
+    /// In a table of one's own, the columns that are not called like their roles.
+    pub columns: &'a BTreeMap<ColumnRole, String>,
+}
+
+impl<'a> DataLayout<'a> {
+    pub(super) fn table(self) -> OwnTable<'a> {
+        let separator = if self.format == DataFormat::Tsv { b'\t' } else { b',' };
+        OwnTable { separator, names: self.columns }
+    }
+}
+
+impl From<DataFormat> for DataLayout<'_> {
+    fn from(format: DataFormat) -> Self {
+        Self { format, columns: &ROLES }
+    }
+}
+
+impl<'a> From<&'a DataSection> for DataLayout<'a> {
+    fn from(section: &'a DataSection) -> Self {
+        Self { format: section.format, columns: &section.columns }
+    }
+}

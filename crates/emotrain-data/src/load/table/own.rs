@@ -1,0 +1,186 @@
+//! Tables of one's own: comma- or tab-separated, with the columns that `data.columns` names.
+
+use std::collections::BTreeMap;
+
+use csv::StringRecord;
+use emotrain_recipe::{ColumnRole, folded};
+
+use super::{Columns, Form};
+use crate::error::{DataProblem, MissingColumns};
+
+/// Names that others give these columns, folded; for suggestions.
+const OTHER_NAMES: &[(ColumnRole, &[&str])] = &[
+    (
+        ColumnRole::Dialogue,
+        &[
+            "dialogue_id",
+            "dialog",
+            "dialog_id",
+            "conversation",
+            "conversation_id",
+            "conv",
+            "conv_id",
+            "session",
+            "session_id",
+            "thread",
+            "thread_id",
+            "chat_id",
+            "scene",
+            "scene_id",
+        ],
+    ),
+    (
+        ColumnRole::Position,
+        &["utterance_id", "turn", "turn_id", "turn_number", "index", "order", "line", "utterance_number"],
+    ),
+    (
+        ColumnRole::Speaker,
+        &["who", "name", "role", "author", "user", "from", "character", "speaker_id", "speaker_name"],
+    ),
+    (
+        ColumnRole::Text,
+        &[
+            "utterance",
+            "utt",
+            "sentence",
+            "content",
+            "message",
+            "transcript",
+            "transcription",
+            "body",
+            "value",
+        ],
+    ),
+    (
+        ColumnRole::Label,
+        &["emotion", "emotions", "emotion_label", "sentiment", "class", "target", "category"],
+    ),
+];
+
+/// A table whose columns a recipe names.
+pub(in crate::load) struct OwnTable<'a> {
+    pub(in crate::load) separator: u8,
+    /// The columns that are not called like their roles.
+    pub(in crate::load) names: &'a BTreeMap<ColumnRole, String>,
+}
+
+impl Form for OwnTable<'_> {
+    fn separator(&self) -> u8 {
+        self.separator
+    }
+
+    fn columns(&self, header: &StringRecord, needs_labels: bool) -> Result<Columns, DataProblem> {
+        let header: Vec<&str> = header.iter().map(str::trim).collect();
+        if let [only] = header[..]
+            && let Some(separator) = [";", "|"].into_iter().find(|separator| only.contains(separator))
+        {
+            return Err(DataProblem::OtherSeparator(separator));
+        }
+        let mut found = BTreeMap::new();
+        let mut missing = Vec::new();
+        for role in [
+            ColumnRole::Dialogue,
+            ColumnRole::Position,
+            ColumnRole::Speaker,
+            ColumnRole::Text,
+            ColumnRole::Label,
+        ] {
+            let is_needed = match role {
+                ColumnRole::Dialogue | ColumnRole::Text => true,
+                ColumnRole::Label => needs_labels,
+                ColumnRole::Position | ColumnRole::Speaker => false,
+            };
+            match self.find(&header, role)? {
+                Some(column) => drop(found.insert(role, column)),
+                None if is_needed || self.names.contains_key(&role) => missing.push(role),
+                None => {}
+            }
+        }
+        let (Some(&dialogue), Some(&text), true) =
+            (found.get(&ColumnRole::Dialogue), found.get(&ColumnRole::Text), missing.is_empty())
+        else {
+            return Err(self.missing(&header, &missing));
+        };
+        Ok(Columns {
+            width: header.len(),
+            key: vec![dialogue],
+            text,
+            speaker: found.get(&ColumnRole::Speaker).copied(),
+            label: found.get(&ColumnRole::Label).copied(),
+            number: found.get(&ColumnRole::Position).map(|&column| (column, header[column].to_owned())),
+        })
+    }
+
+    fn id(&self, key: &[&str]) -> String {
+        key.join("_")
+    }
+
+    fn speaker(&self, cell: &str) -> String {
+        cell.to_owned()
+    }
+}
+
+impl OwnTable<'_> {
+    /// The name in the recipe, or else the role's own.
+    fn name(&self, role: ColumnRole) -> &str {
+        self.names.get(&role).map_or(role.as_str(), |name| name.trim())
+    }
+
+    /// The column that is read for this.
+    fn find(&self, header: &[&str], role: ColumnRole) -> Result<Option<usize>, DataProblem> {
+        let name = self.name(role);
+        let is_named = self.names.contains_key(&role);
+        let same = |column: &&str| *column == name || (!is_named && column.eq_ignore_ascii_case(name));
+        let found: Vec<usize> = (0..header.len()).filter(|&column| same(&header[column])).collect();
+        match found[..] {
+            [] => Ok(None),
+            // A column that is read for something else is not read for this too.
+            [column] => Ok((is_named || !self.is_named(header[column])).then_some(column)),
+            _ => Err(DataProblem::InvalidCsv(format!("the header has {name:?} {} times", found.len()))),
+        }
+    }
+
+    fn is_named(&self, column: &str) -> bool {
+        self.names.values().any(|name| name.trim() == column)
+    }
+
+    /// The problem with a header that lacks columns, with a line that would name all of them.
+    fn missing(&self, header: &[&str], missing: &[ColumnRole]) -> DataProblem {
+        let mut line = self.names.clone();
+        for &role in missing {
+            let written = self.names.get(&role).map(String::as_str);
+            let taken: Vec<&str> = line.values().map(String::as_str).collect();
+            let free = header.iter().copied().filter(|column| !taken.contains(column));
+            line.insert(role, guess(role, written, free).unwrap_or("…").to_owned());
+        }
+        let quoted = |role: &ColumnRole| match self.names.get(role) {
+            Some(name) => format!("{name:?} for {role}"),
+            None => format!("{:?}", role.as_str()),
+        };
+        DataProblem::MissingColumns(Box::new(MissingColumns {
+            missing: missing.iter().map(quoted).collect(),
+            found: header.iter().map(|&name| name.to_owned()).collect(),
+            line: line.into_iter().map(|(role, name)| format!("{role} = {name:?}")).collect(),
+        }))
+    }
+}
+
+/// The column that may be meant.
+fn guess<'h>(
+    role: ColumnRole,
+    written: Option<&str>,
+    header: impl Iterator<Item = &'h str> + Clone,
+) -> Option<&'h str> {
+    let mut folded_names = Vec::new();
+    for name in header {
+        folded_names.push((folded(name), name));
+    }
+    let near = |wrong: &str| {
+        let near =
+            emotrain_base::nearest(&folded(wrong), folded_names.iter().map(|(name, _)| name.as_str()))?;
+        folded_names.iter().find(|(name, _)| name == near).map(|(_, name)| *name)
+    };
+    let named = |other: &&str| folded_names.iter().find(|(name, _)| name == other).map(|(_, name)| *name);
+    let others = OTHER_NAMES.iter().find(|(other, _)| *other == role).map(|(_, names)| *names);
+    written.and_then(near).or_else(|| others?.iter().find_map(named)).or_else(|| near(role.as_str()))
+}

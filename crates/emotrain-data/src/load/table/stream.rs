@@ -1,0 +1,123 @@
+//! Tables row by row, for files that do not fit in memory. The rows of a dialogue stand together.
+
+use std::path::Path;
+
+use csv::StringRecord;
+use emotrain_base::limits;
+
+use super::own::OwnTable;
+use super::quotes::NEVER_CLOSED;
+use super::{Columns, Form, Repeated, Row, dialogue};
+use crate::error::{DataError, DataProblem, Place};
+use crate::io::LineReader;
+use crate::load::LabelPolicy;
+use crate::load::assemble::{RawDialogue, Refused, Rules};
+use crate::load::faults::Faults;
+
+/// At most this many bytes of a record, so that a quotation mark that is never closed does not take the whole file in.
+const RECORD_BYTES: usize = 2 * limits::UTTERANCE_BYTES;
+
+/// Reads one dialogue at a time. Offsets are lines here, counted from 1.
+pub(in crate::load) struct TableStream<'a> {
+    lines: LineReader,
+    form: OwnTable<'a>,
+    columns: Columns,
+    rules: Rules<'a>,
+    /// The first row of the next dialogue.
+    ahead: Option<(String, Row)>,
+    /// The lines of a record; kept to reuse the memory.
+    text: String,
+    record: StringRecord,
+}
+
+impl<'a> TableStream<'a> {
+    /// Reads the header; an empty file has no dialogues.
+    pub(in crate::load) fn open(
+        lines: LineReader,
+        form: OwnTable<'a>,
+        rules: Rules<'a>,
+    ) -> Result<Self, DataError> {
+        let columns =
+            Columns { width: 0, text: 0, speaker: None, label: None, number: None, key: Vec::new() };
+        let (text, record) = (String::new(), StringRecord::new());
+        let mut stream = Self { lines, form, columns, rules, ahead: None, text, record };
+        if stream.next_record()?.is_some() {
+            let needs_labels = stream.rules.policy != LabelPolicy::Optional;
+            let found = stream.form.columns(&stream.record, needs_labels);
+            stream.columns = found.map_err(|problem| DataError::new(stream.lines.place(), problem))?;
+        }
+        Ok(stream)
+    }
+
+    pub(in crate::load) fn path(&self) -> &Path {
+        self.lines.path()
+    }
+
+    /// Reads the next record; returns its first line.
+    fn next_record(&mut self) -> Result<Option<usize>, DataError> {
+        self.text.clear();
+        let mut begin = None;
+        while let Some(line) = self.lines.next_raw()? {
+            if begin.is_none() && line.trim().is_empty() {
+                continue;
+            }
+            self.text.push_str(line);
+            let line = *begin.get_or_insert_with(|| self.lines.place().line.unwrap_or(0));
+            let quotes = self.columns.quotes(&self.form, self.rules.labels);
+            match quotes.first_problem(&self.text) {
+                Some((_, NEVER_CLOSED)) if self.text.len() < RECORD_BYTES => {}
+                Some((_, problem)) => return Err(self.error(line, problem)),
+                None => return self.parse(line).map(Some),
+            }
+        }
+        begin.map_or(Ok(None), |line| Err(self.error(line, NEVER_CLOSED)))
+    }
+
+    fn parse(&mut self, line: usize) -> Result<usize, DataError> {
+        let mut reader = csv::ReaderBuilder::new();
+        let reader = reader.has_headers(false).flexible(true).delimiter(self.form.separator());
+        let mut reader = reader.buffer_capacity(self.text.len()).from_reader(self.text.as_bytes());
+        let read = reader.read_record(&mut self.record);
+        read.map_err(|error| self.error(line, DataProblem::InvalidCsv(error.to_string())))?;
+        Ok(line)
+    }
+
+    fn error(&self, line: usize, problem: DataProblem) -> DataError {
+        DataError::new(Place::line(self.path(), line), problem)
+    }
+
+    /// The next dialogue, with the faults of its rows.
+    pub(in crate::load) fn next_dialogue(
+        &mut self,
+    ) -> Result<Option<(RawDialogue<'static>, Faults)>, DataError> {
+        let mut faults = Faults::default();
+        let mut rows = Vec::new();
+        let mut current = self.ahead.take().map(|(id, row)| {
+            rows.push(row);
+            id
+        });
+        while let Some(line) = self.next_record()? {
+            match self.columns.row(&self.record, line, &self.form) {
+                Ok((id, row)) if current.as_ref().is_none_or(|current| *current == id) => {
+                    current = Some(id);
+                    rows.push(row);
+                }
+                Ok(ahead) => {
+                    self.ahead = Some(ahead);
+                    break;
+                }
+                Err(problem) => faults.add(problem, || Place::line(self.lines.path(), line)),
+            }
+        }
+        let Some(id) = current else {
+            return faults.into_error(self.path()).map_or(Ok(None), Err);
+        };
+        let (raw, repeated) = dialogue(id, rows);
+        for Repeated { number, first_offset: first_line, offset } in repeated {
+            let problem = DataProblem::DuplicateUtterance { id: number.to_string(), first_line };
+            let Refused { offset: line, subject, problem } = Refused::dialogue(&raw.id, offset, problem);
+            faults.add(problem, || Place { path: self.path().to_owned(), line: Some(line), subject });
+        }
+        Ok(Some((raw, faults)))
+    }
+}

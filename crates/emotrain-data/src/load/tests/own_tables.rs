@@ -1,0 +1,142 @@
+use super::*;
+
+/// Reads a table with these keys under `[data]`.
+fn table(keys: &str, text: &str, expected: &Expect) {
+    check_section(keys, text, expected);
+}
+
+#[test]
+fn columns_are_those_of_the_recipe_or_of_the_same_name() {
+    table(
+        "format = \"csv\"\ncolumns = { dialogue = \"conv_id\", text = \"utt\", label = \"emotion\" }",
+        "conv_id,turn,Speaker,utt,emotion\n7,1,Ada,Hi.,joy\n8.0,1,Cy,\"Well, fine.\",\n7,2,Bo,Ho.,Sad\n",
+        &expect![[r#"
+            7
+              Ada: Hi. [joy]
+              Bo: Ho. [sadness]
+            8
+              Cy: Well, fine. [-]
+            mended 0
+        "#]],
+    );
+    table(
+        "format = \"tsv\"\ncolumns = { speaker = \"who\" }",
+        "\u{feff}Dialogue\tPOSITION\twho\ttext\tlabel\r\na\t1\tBo\tHo.\tjoy\r\na\t0.0\tAda\t\"A\ttab\"\tanger\r\n",
+        &expect![[r#"
+            a
+              Ada: A	tab [anger]
+              Bo: Ho. [joy]
+            mended 0
+        "#]],
+    );
+}
+
+#[test]
+fn without_speakers_all_are_one_and_without_positions_rows_keep_their_order() {
+    table(
+        "format = \"csv\"",
+        "text,dialogue,label\nOne.,b,joy\nOther.,a,joy\nTwo.,b,fear\n",
+        &expect![[r#"
+        b
+          Speaker: One. [joy]
+          Speaker: Two. [fear]
+        a
+          Speaker: Other. [joy]
+        mended 0
+    "#]],
+    );
+}
+
+#[test]
+fn missing_columns_are_told_with_those_of_the_file_and_the_line_to_write() {
+    table(
+        "format = \"csv\"",
+        "conv_id,turn,who,utt,emotion\n1,1,Ada,Hi.,joy\n",
+        &expect![[r#"
+            file:1: no column "dialogue", "text" or "label": the columns are conv_id, turn, who, utt, emotion
+            hint: write columns = { dialogue = "conv_id", text = "utt", label = "emotion" } under [data]
+        "#]],
+    );
+    table(
+        "format = \"csv\"\ncolumns = { dialogue = \"conv_id\", text = \"ut\", position = \"trn\" }",
+        "conv_id,turn,who,utt,emotion\n1,1,Ada,Hi.,joy\n",
+        &expect![[r#"
+            file:1: no column "trn" for position, "ut" for text or "label": the columns are conv_id, turn, who, utt, emotion
+            hint: write columns = { dialogue = "conv_id", position = "turn", text = "utt", label = "emotion" } under [data]
+        "#]],
+    );
+    table(
+        "format = \"csv\"",
+        "a,b,c\n1,1,Ada\n",
+        &expect![[r#"
+            file:1: no column "dialogue", "text" or "label": the columns are a, b, c
+            hint: write columns = { dialogue = "…", text = "…", label = "…" } under [data]
+        "#]],
+    );
+    table(
+        "format = \"csv\"",
+        "dialogue;text;label\n1;Hi.;joy\n",
+        &expect![[r#"
+        file:1: the columns seem to be separated by ;
+        hint: save the file with commas
+    "#]],
+    );
+    table(
+        "format = \"csv\"",
+        "dialogue,text,label,Text\n1,Hi.,joy,x\n",
+        &expect![[r#"
+        file:1: invalid CSV: the header has "text" 2 times
+    "#]],
+    );
+}
+
+#[test]
+fn positions_are_whole_numbers_once_in_a_dialogue() {
+    table(
+        "format = \"csv\"",
+        "dialogue,position,text,label\n1,0,Hi.,joy\n1,first,Ho.,joy\n1,0,He.,joy\n2,0,Ha.,joy\n",
+        &expect![[r#"
+            file:3: position should be a whole number, not "first"
+            file:4: dialogue 1: utterance id 0 is used twice, first on line 2
+        "#]],
+    );
+}
+
+#[test]
+fn quotation_marks_of_texts_are_told_from_those_of_cells() {
+    // Lines within a cell that have as many commas as a row are still no rows.
+    table(
+        "format = \"csv\"",
+        "dialogue,position,text,label\n1,0,\"Well, ok\nyes, no, maybe, so\",joy\n",
+        &expect![[r#"
+            1
+              Speaker: Well, ok
+            yes, no, maybe, so [joy]
+            mended 0
+        "#]],
+    );
+    table(
+        "format = \"csv\"",
+        "dialogue,text,label\n1,\"Hi.,joy\n1,\"Ho.\",joy\n1,\"He.\",joy\n",
+        &expect![[r#"
+        file:2: a cell starts with a quotation mark, but the text up to the next one looks like rows
+        hint: put the whole cell in quotation marks and write those within it twice, or leave it out
+    "#]],
+    );
+    table(
+        "format = \"tsv\"",
+        "dialogue\ttext\tlabel\n1\t\"Hi,\" she said.\tjoy\n",
+        &expect![[r#"
+        file:2: a cell starts with a quotation mark, but the next one is not followed by a tab
+        hint: put the whole cell in quotation marks and write those within it twice, or leave it out
+    "#]],
+    );
+    table(
+        "format = \"tsv\"",
+        "dialogue\ttext\tlabel\n1\t\"Hi.\tjoy\n1\tHo.\tjoy\n",
+        &expect![[r#"
+        file:2: a cell starts with a quotation mark, but it is never closed
+        hint: put the whole cell in quotation marks and write those within it twice, or leave it out
+    "#]],
+    );
+}

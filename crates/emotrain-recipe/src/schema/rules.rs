@@ -1,0 +1,147 @@
+//! What JSON Schema can say of the rules between keys ([`crate::check`]), and of single keys beyond their kind.
+//!
+//! A rule reads "if all of these, then that". A key that is not written has its default, so rules hold for recipes that
+//! extend no other; those about `[curriculum]` for recipes that name no curriculum, which would set its keys.
+
+use serde_json::{Value, json};
+
+use crate::section::{NAME_PATTERN, PromptSlots, RetrievalSection, reserved_names};
+
+/// What is said of the value of a key.
+#[derive(Clone)]
+enum Form {
+    Is(Value),
+    IsNot(Value),
+    /// A list with this many entries or more.
+    AtLeast(usize),
+}
+
+impl Form {
+    fn schema(&self) -> Value {
+        match self {
+            Self::Is(value) => json!({ "const": value }),
+            Self::IsNot(value) => json!({ "not": { "const": value } }),
+            Self::AtLeast(count) => json!({ "minItems": count }),
+        }
+    }
+
+    fn holds_for(&self, default: &Value) -> bool {
+        let same = |value: &Value| match (value.as_f64(), default.as_f64()) {
+            (Some(one), Some(other)) => (one - other).abs() < f64::EPSILON,
+            _ => value == default,
+        };
+        match self {
+            Self::Is(value) => same(value),
+            Self::IsNot(value) => !same(value),
+            Self::AtLeast(count) => default.as_array().is_some_and(|items| items.len() >= *count),
+        }
+    }
+}
+
+/// A key and what is said of it.
+struct Term(&'static str, Form);
+
+fn is(key: &'static str, value: impl Into<Value>) -> Term {
+    Term(key, Form::Is(value.into()))
+}
+
+fn is_not(key: &'static str, value: impl Into<Value>) -> Term {
+    Term(key, Form::IsNot(value.into()))
+}
+
+/// A path or text that is not blank.
+fn given(key: &'static str) -> Term {
+    is_not(key, "")
+}
+
+impl Term {
+    fn schema(&self, defaults: &Value) -> Value {
+        let Self(path, form) = self;
+        let (section, key) = path.split_once('.').expect("a key is in a section");
+        let of_key = json!({ key: form.schema() });
+        if form.holds_for(&defaults[section][key]) {
+            json!({ "properties": { section: { "properties": of_key } } })
+        } else {
+            let of_section = json!({ "properties": of_key, "required": [key] });
+            json!({ "properties": { section: of_section }, "required": [section] })
+        }
+    }
+}
+
+/// If all of these hold, then so does the last.
+fn rule(when: &[Term], then: &Value, defaults: &Value) -> Value {
+    let when: Vec<Value> = when.iter().map(|term| term.schema(defaults)).collect();
+    json!({ "if": { "allOf": when }, "then": then })
+}
+
+/// The rules between the keys of a recipe that extends none.
+pub(super) fn between_keys(defaults: &Value) -> Vec<Value> {
+    let text = || is("data.format", "text");
+    let own_order = || is("curriculum.name", "none");
+    let terms: Vec<(Vec<Term>, Term)> = vec![
+        (vec![is("eval.test", true)], given("data.test")),
+        (vec![is_not("data.label_set", "custom")], is("data.labels", json!([]))),
+        (vec![is_not("data.label_set", "custom")], is("data.label_aliases", json!({}))),
+        (vec![is("data.label_set", "custom")], Term("data.labels", Form::AtLeast(2))),
+        (vec![text()], is("train.completion_only_loss", false)),
+        (vec![text(), given("data.valid")], is("eval.metric_for_best_model", "loss")),
+        (vec![text()], is("retrieval.bank", "")),
+        (vec![text()], is("auxiliary.speaker_identification", 0)),
+        (vec![text()], is("auxiliary.emotion_impact", 0)),
+        (vec![text()], is("eval.bf16_full_eval", false)),
+        (vec![text(), own_order()], is("curriculum.scheduler", "none")),
+        (vec![text(), own_order()], is("curriculum.shuffle", true)),
+        (vec![given("lora.init_from")], is_not("train.method", "full")),
+        (vec![is("model.init", "random")], is("train.method", "full")),
+        (vec![is("eval.metric_for_best_model", "loss")], is("eval.greater_is_better", false)),
+        (vec![is_not("eval.metric_for_best_model", "loss")], is("eval.greater_is_better", true)),
+        (vec![is("retrieval.encoder", RetrievalSection::LEXICAL)], is("retrieval.index", "exact")),
+        (vec![is("eval.load_best_model_at_end", true)], given("data.valid")),
+        (vec![is("eval.load_best_model_at_end", true)], is_not("eval.eval_steps", 0)),
+        (vec![is_not("eval.early_stopping_patience", 0)], given("data.valid")),
+        (vec![is_not("eval.early_stopping_patience", 0)], is_not("eval.eval_steps", 0)),
+        (vec![own_order(), is("curriculum.difficulty", "file")], given("curriculum.difficulty_file")),
+        (vec![own_order(), is_not("curriculum.difficulty", "file")], is("curriculum.difficulty_file", "")),
+        (vec![own_order(), is("curriculum.shuffle", false)], is("train.group_by_length", false)),
+        (vec![own_order(), is("curriculum.scheduler", "none")], is("curriculum.restart_lr_scheduler", false)),
+        (vec![own_order(), is("curriculum.scheduler", "none")], is("curriculum.restart_optimizer", false)),
+        (vec![is("prompt.causal", true), is("prompt.slots", "all")], is("prompt.future_window", 0)),
+    ];
+    let rules = terms.iter().map(|(when, then)| rule(when, &then.schema(defaults), defaults));
+    let no_sources = json!({ "properties": { "knowledge": { "maxItems": 0 } } });
+    let online = json!({ "not": { "const": "offline" } });
+    let all_online =
+        json!({ "properties": { "knowledge": { "items": { "properties": { "availability": online } } } } });
+    // A number of steps takes the default of the ratio away.
+    let no_ratio = json!({ "properties": { "train": { "properties": { "warmup_ratio": { "const": 0 } } } } });
+    let own_slots = json!({ "anyOf": [{ "type": "string" }, { "items": { "enum": PromptSlots::NAMES } }] });
+    let no_other_slots = json!({
+        "if": { "not": { "required": ["knowledge"] } },
+        "then": { "properties": { "prompt": { "properties": { "slots": own_slots } } } },
+    });
+    let others = [
+        no_other_slots,
+        rule(&[text()], &no_sources, defaults),
+        rule(&[is("prompt.causal", true), is("prompt.slots", "all")], &all_online, defaults),
+        rule(&[is_not("train.warmup_steps", 0)], &no_ratio, defaults),
+    ];
+    rules.chain(others).collect()
+}
+
+/// What a key's values must be beyond its kind.
+pub(super) fn of_key(path: &str) -> Value {
+    match path {
+        "retrieval.encoder" => json!({ "minLength": 1 }),
+        "knowledge.name" => {
+            json!({ "pattern": NAME_PATTERN, "not": { "enum": reserved_names() } })
+        }
+        "data.labels" => {
+            json!({ "items": { "type": "string", "pattern": r"[^\s_\-]" }, "uniqueItems": true })
+        }
+        "interpret.base_url" => json!({
+            "pattern": r"^https?://[^/\s?#@]+(/[^\s?#]*)?$",
+            "not": { "pattern": "/chat/completions/*$" },
+        }),
+        _ => json!({}),
+    }
+}
