@@ -2,7 +2,7 @@
 //! program; and a listener for progress.
 //!
 //! [`write_atomic`] and [`Output`] write a file atomically; [`Stage`] fills a folder and publishes it with a manifest
-//! of its files' digests, which [`verify`] checks. A [`Lock`] keeps other processes out of a folder. [`read_to_string`]
+//! of its files' digests, which [`verify`] checks. A [`Growing`] file goes on where its process was killed. A [`Lock`] keeps other processes out of a folder. [`read_to_string`]
 //! and [`read`] read files up to a [`Limit`], so that no input, such as a device or a file of the wrong kind, exhausts
 //! memory or never ends; [`caught`] turns a library's panic over a file into an error, and [`tried`] gives up after a
 //! time limit. [`random::Key`] gives seeded draws by purpose. Nothing here knows what the files mean. An error says with [`Advice`] whose fault it is and what to do,
@@ -26,6 +26,7 @@ mod caught;
 mod digest;
 mod error;
 mod folder;
+mod growing;
 mod listener;
 mod lock;
 mod manifest;
@@ -40,6 +41,7 @@ pub use caught::{caught, is_caught};
 pub use digest::{hexadecimal, sha256_file, sha256_hex};
 pub use error::{Damage, DamagedFile, WriteError, system_words};
 pub use folder::{Stage, create_folder, recover, recover_all, remove_folder};
+pub use growing::{GrowError, Growing, Origin, Reached};
 pub use listener::{Listener, Meter, Parts, Silent};
 pub use lock::{Lock, LockError};
 pub use manifest::{MANIFEST, Verified, verify};

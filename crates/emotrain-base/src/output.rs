@@ -135,6 +135,17 @@ fn destination(path: &Path) -> io::Result<Destination> {
     Err(io::Error::new(io::ErrorKind::InvalidInput, "the path is a link that points to itself"))
 }
 
+/// The place that a path leads to; `None` for a pipe, a device or a process's open file.
+///
+/// # Errors
+/// A folder, or links that lead nowhere.
+pub(crate) fn regular(path: &Path) -> io::Result<Option<PathBuf>> {
+    Ok(match destination(path)? {
+        Destination::Place(place) => Some(place),
+        Destination::Stream => None,
+    })
+}
+
 /// Whether a link is the system's name for a process's open file: `/dev/stdout`, `/dev/fd/3`.
 fn leads_to_open_file(link: &Path) -> bool {
     fs_err::canonicalize(folder_of(link))

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use emotrain_base::Complaint;
-use emotrain_data::{LabelSet, ShownDemonstration, Split, SplitKind};
+use emotrain_data::{LabelSet, ShownDemonstration, SplitKind};
 use emotrain_hub::{Hub, TextEncoder, encoder_for_bank};
 use emotrain_recipe::{LabelSetName, Recipe};
 use emotrain_retrieval::{
@@ -49,7 +49,11 @@ impl Library {
         Ok(engine.decisive())
     }
 
-    fn retriever<'a>(&'a self, recipe: &'a Recipe) -> Result<Retriever<'a>, PrepareError> {
+    /// What searches the bank.
+    ///
+    /// # Errors
+    /// As [`Library::open`].
+    pub(crate) fn retriever<'a>(&'a self, recipe: &'a Recipe) -> Result<Retriever<'a>, PrepareError> {
         let encoder = self.encoder.as_ref().map(|encoder| encoder as &dyn Embedder);
         Ok(Retriever::new(&self.bank, &recipe.retrieval, encoder)?)
     }
@@ -98,7 +102,7 @@ impl Search<'_> {
             return Err(Complaint::usage(message).hint("remove the section [retrieval]").into());
         };
         let retriever = library.retriever(recipe)?;
-        let asked = asked(recipe, split, name);
+        let asked = asked(recipe, name, Some(split.sha256.clone()));
         let key = cache_key(bank, section, &retriever.engine(), split, &asked);
         let retrieved = match read_cache(&kept(recipe, name), &key, split) {
             Some(kept) => kept,
@@ -118,14 +122,11 @@ impl Search<'_> {
     }
 }
 
-fn asked(recipe: &Recipe, split: &Split, name: SplitKind) -> Asked {
+/// Where the utterances come from that demonstrations are for.
+pub(crate) fn asked(recipe: &Recipe, name: SplitKind, sha256: Option<String>) -> Asked {
     let named = recipe.data.label_set != LabelSetName::Custom;
     let by_labels = || named.then(|| recipe.data.label_set.as_str().to_owned());
-    Asked {
-        dataset: recipe.retrieval.dataset_name.clone().or_else(by_labels),
-        split: name,
-        sha256: Some(split.sha256.clone()),
-    }
+    Asked { dataset: recipe.retrieval.dataset_name.clone().or_else(by_labels), split: name, sha256 }
 }
 
 impl RetrievedDemonstrations {

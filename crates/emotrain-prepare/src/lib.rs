@@ -28,6 +28,7 @@ mod knowledge;
 mod opened;
 mod prepared;
 mod purpose;
+mod questioner;
 mod sample_maker;
 mod sample_schedule;
 
@@ -40,5 +41,6 @@ pub use knowledge::{KnowledgeTexts, known};
 pub use opened::Opened;
 pub use prepared::{Prepared, PreparedTraining};
 pub use purpose::{Purpose, Selection};
+pub use questioner::Questioner;
 pub use sample_maker::SampleMaker;
 pub use sample_schedule::{LOSSES, Ordered, described, kept_losses, losses};

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::auxiliary::Auxiliary;
 use crate::content::Content;
-use crate::demonstrations::{Library, Search};
+use crate::demonstrations::{Library, RetrievedDemonstrations, Search};
 use crate::encoded_split::EncodedSplit;
 use crate::error::PrepareError;
 use crate::knowledge::KnowledgeTexts;
@@ -81,19 +81,29 @@ impl<'r> Opened<'r> {
         selection: Selection<'_>,
     ) -> Result<EncodedSplit, PrepareError> {
         let mut problems = Problems::default();
-        let library = self.library.as_ref().map(|library| Search {
-            library,
-            recipe: self.recipe,
-            labels: &self.labels,
-            is_kept_only: selection.recalled.is_some(),
-        });
-        let found = problems.take(library.map(|search| search.find(&content, name)).transpose());
+        let found = problems.take(self.demonstrations(name, &content, selection.recalled.is_some()));
         let (Some(found), Some(known)) = (found, problems.take(known)) else {
             return Err(problems.into());
         };
-        let shown = Shown { found: found.as_ref(), known: &known };
+        let shown = Shown { found: found.as_ref().map(|found| &found.shown[..]), known: &known };
         let samples = self.sample_maker.encode(&content, shown, selection)?;
         Ok(EncodedSplit { name, purpose: selection.purpose, content, found, known, samples })
+    }
+
+    /// The bank of demonstrations that prompts show, where the recipe has one.
+    pub(crate) fn library(&self) -> Option<&Library> {
+        self.library.as_ref()
+    }
+
+    /// What the bank has for the utterances of a file.
+    fn demonstrations(
+        &self,
+        name: SplitKind,
+        content: &Content,
+        is_kept_only: bool,
+    ) -> Result<Option<RetrievedDemonstrations>, PrepareError> {
+        let search = |library| Search { library, recipe: self.recipe, labels: &self.labels, is_kept_only };
+        self.library.as_ref().map(|library| search(library).find(content, name)).transpose()
     }
 
     /// A split that is ready to be asked. Its samples were made to be answered.

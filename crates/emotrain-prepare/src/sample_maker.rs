@@ -4,7 +4,7 @@ use std::path::Path;
 
 use emotrain_base::random::Key;
 use emotrain_base::{Complaint, Problems};
-use emotrain_data::{Dialogue, LabelSet, Split, TextSplit, UtteranceId};
+use emotrain_data::{Dialogue, LabelSet, ShownDemonstration, Split, TextSplit, UtteranceId};
 use emotrain_prompt::{
     Answers, ChatTokenizer, Encoder, PromptError, Question, Sample, Task, Template, TokenizerFiles,
 };
@@ -13,7 +13,6 @@ use rayon::prelude::*;
 
 use crate::auxiliary::{Auxiliary, first};
 use crate::content::Content;
-use crate::demonstrations::RetrievedDemonstrations;
 use crate::error::PrepareError;
 use crate::knowledge::KnowledgeTexts;
 use crate::purpose::Selection;
@@ -43,7 +42,8 @@ pub enum SampleMaker {
 /// What prompts show besides the dialogues of a file.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shown<'a> {
-    pub(crate) found: Option<&'a RetrievedDemonstrations>,
+    /// By utterance, in the order of the file.
+    pub(crate) found: Option<&'a [Vec<ShownDemonstration>]>,
     pub(crate) known: &'a KnowledgeTexts,
 }
 
@@ -141,7 +141,7 @@ fn utterances(
         .into_par_iter()
         .map(|(at, encoder)| {
             let (dialogue, position) = turns[at];
-            let demonstrations = beside.found.map_or(&[][..], |found| &found.shown[at]);
+            let demonstrations = beside.found.map_or(&[][..], |found| &found[at]);
             let knowledge = &beside.known.texts(dialogue, position);
             let question = Question { dialogue, position, demonstrations, knowledge };
             let sample = encoder.encode_question(selection.answers(), question);

@@ -14,6 +14,7 @@ use emotrain_base::limits;
 use emotrain_data::{Dialogue, LabelSet, ShownDemonstration};
 use emotrain_recipe::{KnowledgeSection, PromptSection, PromptTemplate};
 use minijinja::{Environment, UndefinedBehavior, Value};
+use serde::Deserialize;
 
 use crate::error::{PromptError, TemplateProblem, nearest};
 use crate::jinja;
@@ -112,8 +113,13 @@ impl Template {
             PromptTemplate::Plain => builtin("plain", PLAIN)?,
             PromptTemplate::PrcEmo => builtin("prc_emo", PRC_EMO)?,
             PromptTemplate::File(path) => {
-                let source = emotrain_base::read_to_string(path, limits::TEMPLATE)
+                let is_contract = path.extension().is_some_and(|extension| extension == "json");
+                let limit = if is_contract { limits::CONFIG } else { limits::TEMPLATE };
+                let mut source = emotrain_base::read_to_string(path, limit)
                     .map_err(|error| read_error(error, path, PromptTemplate::NAMES))?;
+                if is_contract {
+                    source = of_contract(&source, path)?;
+                }
                 Self::from_source(path.display().to_string(), &source, parts)?
             }
         };
@@ -246,6 +252,21 @@ fn read_error(error: std::io::Error, path: &Path, names: &'static [&'static str]
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let meant = nearest(&name, names.iter().copied());
     PromptError::NoTemplate { path: path.display().to_string(), names, meant }
+}
+
+/// The template that a prompt contract holds.
+fn of_contract(text: &str, path: &Path) -> Result<String, PromptError> {
+    #[derive(Deserialize)]
+    struct Contract {
+        template: String,
+    }
+    let contract = serde_json::from_str::<Contract>(text).map_err(|error| {
+        let message = format!("not a prompt contract: {error}");
+        let hint = Some("a template is a .jinja file, or the prompt_contract.json of a training".to_owned());
+        let origin = path.display().to_string();
+        PromptError::Template(vec![TemplateProblem { origin, line: None, message, hint }])
+    })?;
+    Ok(contract.template)
 }
 
 /// A template's output.

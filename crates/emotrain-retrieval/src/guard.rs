@@ -95,8 +95,12 @@ impl<'b> Guard<'b> {
 
     /// For every utterance of a split, in order; dialogues of a held-out split are excluded for all of it.
     pub(crate) fn split(&mut self, split: &Split) -> Vec<Closed> {
-        let closed: Vec<Closed> =
-            split.dialogues.iter().flat_map(|dialogue| self.dialogue(dialogue)).collect();
+        self.dialogues(&split.dialogues)
+    }
+
+    /// For every utterance of some dialogues of a split; those of a held-out split are excluded for what follows, too.
+    pub(crate) fn dialogues(&mut self, dialogues: &[Dialogue]) -> Vec<Closed> {
+        let closed: Vec<Closed> = dialogues.iter().flat_map(|dialogue| self.dialogue(dialogue)).collect();
         if self.is_held_out {
             for dialogue in closed.iter().flat_map(|closed| &closed.own) {
                 self.open[*dialogue as usize] = false;

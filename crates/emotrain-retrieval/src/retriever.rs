@@ -1,5 +1,7 @@
 //! Retrieving demonstrations for utterances.
 
+mod one_by_one;
+
 use std::fmt;
 
 use emotrain_data::{Demonstration, LabelSet, ShownDemonstration, Split, UtteranceId};
@@ -17,6 +19,8 @@ use crate::search::graph::Graph;
 use crate::search::lexical::Lexical;
 use crate::search::{Hit, SearchQuery};
 use crate::text::TextKey;
+
+pub use self::one_by_one::DialogueSearch;
 
 /// Texts per call of the encoder.
 const AT_ONCE: usize = 512;

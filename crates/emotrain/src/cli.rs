@@ -5,6 +5,7 @@ mod bench;
 mod compare;
 mod export;
 mod interpret;
+mod predict;
 mod report;
 mod runs;
 mod selftest;
@@ -14,7 +15,7 @@ mod verify;
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, RangedU64ValueParser, TypedValueParser};
-use clap::{ArgGroup, Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use emotrain_data::SplitKind;
 use emotrain_prompt::Task;
 
@@ -26,6 +27,7 @@ pub(crate) use self::bench::{BenchArgs, Product};
 pub(crate) use self::compare::CompareArgs;
 pub(crate) use self::export::ExportArgs;
 pub(crate) use self::interpret::InterpretArgs;
+pub(crate) use self::predict::{PredictArgs, format_named};
 pub(crate) use self::report::ReportArgs;
 pub(crate) use self::runs::RunsArgs;
 pub(crate) use self::selftest::SelftestArgs;
@@ -50,7 +52,7 @@ Examples:
   emotrain inspect recipe.toml --limit 2       shows what the model is trained on
   emotrain curriculum show recipe.toml         shows what its curriculum does
   emotrain eval recipe.toml --run checkpoints/recipe --split test
-  emotrain predict recipe.toml --run checkpoints/recipe --input dialogues.jsonl
+  emotrain predict --run checkpoints/recipe --input dialogues.jsonl
 
 Options of a run (--set, --dry-run, --resume): emotrain train --help
 Every key of a recipe, with its default: recipes/default.toml, or emotrain schema
@@ -126,7 +128,7 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: SweepCommand,
     },
-    /// Label the utterances of dialogues; writes JSON lines
+    /// Label the utterances of dialogues, as they come; writes JSON lines or a table
     Predict(PredictArgs),
     /// Write what was trained in the forms that PEFT, transformers and servers load
     Export(ExportArgs),
@@ -275,33 +277,6 @@ pub(crate) struct EvalArgs {
     #[arg(long, value_parser = split(), default_value_t = SplitKind::Valid)]
     pub(crate) split: SplitKind,
     /// The file to write predictions to, as JSON lines
-    #[arg(long, short, value_name = "FILE")]
-    pub(crate) output: Option<PathBuf>,
-}
-
-#[derive(Args, Debug)]
-#[command(group = ArgGroup::new("needed").args(["adapter", "run"]).required(true))]
-#[command(after_help = "The input has one dialogue per line; labels are optional:
-  {\"id\":\"d1\",\"utterances\":[{\"speaker\":\"Ada\",\"text\":\"It works!\"}]}
-
-Examples:
-  emotrain predict recipe.toml --run checkpoints/recipe --input dialogues.jsonl
-  emotrain predict recipe.toml --adapter my-adapter --input - < dialogues.jsonl > labels.jsonl")]
-pub(crate) struct PredictArgs {
-    #[command(flatten)]
-    pub(crate) recipe: RecipeArgs,
-    #[command(flatten)]
-    pub(crate) trained: TrainedArgs,
-    /// Dialogues, one per line; "-" reads standard input
-    #[arg(long, short, value_name = "FILE")]
-    pub(crate) input: PathBuf,
-    #[arg(
-        long,
-        value_name = "NAME=PATH",
-        help = "Texts of a knowledge source for the input; may be repeated"
-    )]
-    pub(crate) knowledge: Vec<String>,
-    /// The file to write predictions to, instead of standard output
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 }

@@ -15,10 +15,12 @@ use crate::env::Env;
 use crate::exit::{ReaderGone, described};
 
 use self::pace::Pace;
+pub(crate) use self::pace::Rate;
 pub(crate) use self::training::{TrainingView, duration};
 
 const COUNT: &str = "{msg} [{bar:30}] {human_pos}/{human_len} {eta}";
 const PACE: &str = "{msg} [{bar:30}] {human_pos}/{human_len} {per_sec} {eta}";
+const RATE: &str = "{spinner} {msg} {human_pos}, {per_sec}";
 const BYTES: &str = "{msg} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec} {eta}";
 
 /// Writes results, messages and progress bars.
@@ -86,14 +88,19 @@ impl Printer {
     /// As [`Printer::result`].
     #[expect(clippy::unused_self, reason = "results and talk have one source")]
     pub(crate) fn result_in_colours(&self, text: impl Display) -> anyhow::Result<()> {
-        let mut out = std::io::stdout().lock();
-        writeln!(out, "{text}").and_then(|()| out.flush()).map_err(|error| {
-            if error.kind() == ErrorKind::BrokenPipe {
-                ReaderGone.into()
-            } else {
-                Complaint::output(format!("standard output cannot be written: {error}")).into()
-            }
-        })
+        to_stdout(format!("{text}\n").as_bytes())
+    }
+
+    /// Lines of a result as they are; a terminal gets them as [`Printer::result`] gives them.
+    ///
+    /// # Errors
+    /// As [`Printer::result`].
+    #[expect(clippy::unused_self, reason = "results and talk have one source")]
+    pub(crate) fn rows(&self, lines: &[u8]) -> anyhow::Result<()> {
+        if std::io::stdout().is_terminal() {
+            return to_stdout(printable(&String::from_utf8_lossy(lines)).as_bytes());
+        }
+        to_stdout(lines)
     }
 
     /// Reports progress.
@@ -170,6 +177,18 @@ pub(crate) fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(printable)
 }
 
+/// Writes to standard output at once.
+fn to_stdout(bytes: &[u8]) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| {
+        if error.kind() == ErrorKind::BrokenPipe {
+            ReaderGone.into()
+        } else {
+            Complaint::output(format!("standard output cannot be written: {error}")).into()
+        }
+    })
+}
+
 /// A line on standard error; that it cannot be written is no reason to stop.
 fn tell(text: impl Display) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
@@ -241,7 +260,7 @@ mod tests {
 
     #[test]
     fn the_forms_of_bars_are_sound() {
-        for form in [COUNT, PACE, BYTES, training::FORM] {
+        for form in [COUNT, PACE, RATE, BYTES, training::FORM] {
             assert!(ProgressStyle::with_template(form).is_ok(), "{form}");
         }
     }

@@ -54,7 +54,7 @@ pub(crate) fn run(args: &EvalArgs, shell: &Shell) -> anyhow::Result<Exit> {
 ///
 /// # Errors
 /// See [`Trained::of_run`] and [`Trained::find`].
-pub(super) fn trained(args: &TrainedArgs) -> anyhow::Result<Option<Trained>> {
+fn trained(args: &TrainedArgs) -> anyhow::Result<Option<Trained>> {
     Ok(match (&args.run, &args.adapter) {
         (Some(run), _) => Some(Trained::of_run(run)?),
         (None, Some(place)) => Some(Trained::find(place)?),

@@ -1,88 +1,216 @@
-//! `emotrain predict`: labels for dialogues, as JSON lines.
+//! `emotrain predict`: labels for dialogues, written as they are found.
 
-use emotrain_base::{Advice, Complaint, Fault, Problems};
-use emotrain_data::{LabelPolicy, SplitKind, load_split};
-use emotrain_eval::write_predictions;
-use emotrain_model::device;
-use emotrain_prepare::{Content, Opened, PrepareError, Purpose, Selection, known};
-use emotrain_recipe::{DataFormat, Recipe};
+mod input;
+mod origin;
+mod sink;
+mod source;
+
+use emotrain_base::{Advice, Complaint, Fault, Problems, Silent};
+use emotrain_data::{Dialogue, SplitKind};
+use emotrain_eval::{AnswerRow, AnswerTerms, UNCERTAIN};
+use emotrain_export::other_weights;
+use emotrain_hub::Trained;
+use emotrain_model::{CausalLm, device};
+use emotrain_prepare::{Content, Opened, PrepareError, Questioner, known};
+use emotrain_prompt::{Encoder, Sample};
+use emotrain_recipe::Recipe;
 use emotrain_train::{AnswerReader, EvalContext, Questions, ask, predictions};
 
+use self::input::Input;
+use self::sink::Sink;
+use self::source::Source;
 use crate::cli::PredictArgs;
 use crate::exit::Exit;
 use crate::pipeline::load;
+use crate::printer::Rate;
 use crate::shell::Shell;
+
+/// Batches of prompts that are asked together: what they have in common is computed once for all of them.
+const BATCHES: usize = 8;
 
 /// Runs the command.
 ///
 /// # Errors
 /// An invalid recipe, input or model; a prompt that differs from the training prompt.
 pub(crate) fn run(args: &PredictArgs, shell: &Shell) -> anyhow::Result<Exit> {
-    let mut recipe = emotrain_recipe::load(&args.recipe.recipe, &set(args)?)?;
-    let trained = super::eval::trained(&args.trained)?;
-    if let Some(trained) = &trained {
-        trained.settle(&mut recipe.model);
-    }
-    let opened = Opened::open(&recipe, shell.hub())?;
+    let source = Source::find(args)?;
+    let opened = Opened::open(&source.recipe, shell.hub())?;
     let Some(encoder) = opened.encoder() else {
         return Err(Complaint::usage("data.format = \"text\" has no labels to predict").into());
     };
-    if let Some(trained) = &trained
-        && let Some(present) = opened.contract()?
-    {
-        trained.check_contract(&present, &shell.printer)?;
+    let contract = opened.contract()?;
+    if let Some(present) = &contract {
+        source.trained.check_contract(present, &shell.printer)?;
     }
-    let split = load_split(&args.input, DataFormat::Jsonl, &opened.labels, LabelPolicy::Optional)?;
-    shell.printer.detail(split.summary(&opened.labels));
-    let as_test = Selection::new(&recipe, SplitKind::Test, Purpose::Answering, &[]);
-    let all = Selection { labelled_only: false, limit: None, ..as_test };
-    let content = Content::Dialogues(split);
-    let texts = known(&recipe, &content, SplitKind::Test).map_err(|error| of_input(error, &recipe));
-    let split = opened.encode(SplitKind::Test, content, texts, all)?;
-    split.known.summary().iter().for_each(|line| shell.printer.say(line));
-    shell.printer.detail(split.known.context());
-    let samples = split.samples;
-    let on = device::open(&recipe.model.device, recipe.model.dtype)?;
-    let (mut model, _) = load(&opened, &on, shell)?;
-    if let Some(trained) = &trained {
-        trained.attach(&mut model, &recipe.model, &shell.printer)?;
+    let terms = AnswerTerms { top_k: args.top_k, threshold: args.threshold };
+    terms.check(&opened.labels)?;
+    let (mut input, mut questioner) = questioner(args, &opened, shell)?;
+    let mut sink = Sink::open(args, origin::of(&source, &opened, contract.as_ref(), args)?, shell)?;
+    pass_over(&mut input, &mut sink, shell)?;
+    // What is wrong with the first dialogue is told before weights are loaded.
+    let first = input.next(1)?;
+    let (dialogues, samples) = questioner.ask(&input.path, first)?;
+    if dialogues.is_empty() && sink.reached().0 == 0 {
+        let complaint = Complaint::input(format!("{}: there are no dialogues", input.path.display()));
+        return Err(complaint.into());
     }
-    let questions = Questions { samples, completions: encoder.label_completions().to_vec() };
-    let terms = EvalContext { section: &recipe.eval, labels: &opened.labels, listener: &shell.printer };
-    let (scored, answers) = ask(&model, &questions, Some(&AnswerReader::new(encoder)), "labelling", terms)?;
-    let unparsed = answers.iter().filter(|answer| answer.is_none()).count();
-    if unparsed > 0 {
-        let count = answers.len();
-        shell
-            .printer
-            .warn(format_args!("{unparsed} of {count} answers contain no label: their label is null"));
+    let model = model(&source, &opened, args, shell)?;
+    let mut labelling =
+        Labelling { recipe: &source.recipe, opened: &opened, encoder, model, terms, shell, sink };
+    let labelled = labelling.all((dialogues, samples), &mut input, &mut questioner);
+    if labelled.is_err() {
+        labelling.sink.leave();
     }
-    let predictions = predictions(scored, &answers, &opened.labels)?;
-    if let Some(output) = &args.output {
-        write_predictions(output, &predictions)?;
-        return Ok(Exit::Done);
-    }
-    for prediction in &predictions {
-        shell.printer.result(serde_json::to_string(prediction)?)?;
-    }
+    labelled?;
+    labelling.sink.finish()?;
     Ok(Exit::Done)
 }
 
-/// What `--set` says, and after it where `--knowledge` says that texts are.
-fn set(args: &PredictArgs) -> anyhow::Result<Vec<String>> {
-    let mut set = args.recipe.set.clone();
-    for given in &args.knowledge {
-        let Some((name, path)) =
-            given.split_once('=').filter(|(name, path)| !name.is_empty() && !path.is_empty())
-        else {
-            let complaint = Complaint::usage(format!("--knowledge {given}: expected NAME=PATH"));
-            return Err(complaint
-                .hint("name a knowledge source of the recipe and its texts for the input")
-                .into());
-        };
-        set.push(format!("knowledge.{name}.path={path}"));
+/// The dialogues, and what asks about them. Those of a file are read once before, where prompts show demonstrations: none
+/// of them is one.
+fn questioner<'o>(
+    args: &PredictArgs,
+    opened: &'o Opened<'o>,
+    shell: &Shell,
+) -> anyhow::Result<(Input<'o>, Questioner<'o>)> {
+    let mut input = Input::open(args, &opened.recipe.data, &opened.labels)?;
+    let sha256 = input.sha256()?;
+    let mut split = input.nothing();
+    if opened.shows_knowledge() {
+        (input, split) = input.whole()?;
     }
-    Ok(set)
+    let content = Content::Dialogues(split);
+    let texts = known(opened.recipe, &content, SplitKind::Test);
+    let texts = texts.map_err(|error| of_input(error, opened.recipe))?;
+    let mut questioner = opened.questioner(texts, sha256)?;
+    if questioner.wants_announcements() && input.is_file {
+        let mut again = Input::open(args, &opened.recipe.data, &opened.labels)?;
+        while let [dialogue] = &again.next(1)?[..] {
+            questioner.announce(dialogue);
+        }
+    }
+    questioner.known().summary().iter().for_each(|line| shell.printer.say(line));
+    shell.printer.detail(questioner.known().context());
+    Ok((input, questioner))
+}
+
+/// Passes over the dialogues whose answers an earlier process has written.
+fn pass_over(input: &mut Input<'_>, sink: &mut Sink<'_>, shell: &Shell) -> anyhow::Result<()> {
+    let (parts, mark) = sink.reached();
+    for _ in 0..parts {
+        for dialogue in input.next(1)? {
+            sink.count(&dialogue);
+        }
+    }
+    sink.check_mark(&mark, &input.path.display().to_string())?;
+    if parts > 0 {
+        shell.printer.say(format_args!("goes on after {parts} dialogues"));
+    }
+    Ok(())
+}
+
+/// The model with what was trained.
+fn model(
+    source: &Source,
+    opened: &Opened<'_>,
+    args: &PredictArgs,
+    shell: &Shell,
+) -> anyhow::Result<CausalLm> {
+    let Source { recipe, trained, run } = source;
+    let on = device::open(&recipe.model.device, recipe.model.dtype)?;
+    let (mut model, checkpoint) = load(opened, &on, shell)?;
+    if let (Some(run), Some(checkpoint), Trained::Adapter(_)) = (run, checkpoint, trained)
+        && args.base.is_some()
+        && let Some(warning) = other_weights(run, &checkpoint)?
+    {
+        shell.printer.warn(warning);
+    }
+    trained.attach(&mut model, &recipe.model, &shell.printer)?;
+    Ok(model)
+}
+
+/// What finds answers and writes them.
+struct Labelling<'a> {
+    recipe: &'a Recipe,
+    opened: &'a Opened<'a>,
+    encoder: &'a Encoder,
+    model: CausalLm,
+    terms: AnswerTerms,
+    shell: &'a Shell,
+    sink: Sink<'a>,
+}
+
+/// What was answered, in numbers.
+#[derive(Default)]
+struct Counts {
+    dialogues: usize,
+    utterances: usize,
+    unparsed: usize,
+    uncertain: usize,
+}
+
+impl Labelling<'_> {
+    /// Labels the first dialogues, and all that follow.
+    fn all(
+        &mut self,
+        first: (Vec<Dialogue>, Vec<Sample>),
+        input: &mut Input<'_>,
+        questioner: &mut Questioner<'_>,
+    ) -> anyhow::Result<()> {
+        let size = BATCHES * self.recipe.eval.per_device_eval_batch_size;
+        let printer = &self.shell.printer;
+        let (mut counts, mut rate) =
+            (Counts::default(), Rate::new(printer, "labelled", !self.sink.is_stdout()));
+        let reader = AnswerReader::new(self.encoder);
+        let (mut dialogues, mut samples) = first;
+        while !dialogues.is_empty() {
+            self.some(&dialogues, samples, &reader, &mut counts)?;
+            rate.set(counts.utterances);
+            let next = input.next(size)?;
+            (dialogues, samples) = questioner.ask(&input.path, next)?;
+        }
+        let Counts { dialogues, utterances, unparsed, uncertain } = counts;
+        rate.finish(format_args!("{utterances} utterances of {dialogues} dialogues"));
+        if uncertain > 0 {
+            printer.say(format_args!("{uncertain} of {utterances} answers are \"{UNCERTAIN}\""));
+        }
+        if unparsed > 0 {
+            let message = format!("{unparsed} of {utterances} answers contain no label: their label is null");
+            printer.warn(message);
+        }
+        Ok(())
+    }
+
+    /// Labels dialogues and writes their rows.
+    fn some(
+        &mut self,
+        dialogues: &[Dialogue],
+        samples: Vec<Sample>,
+        reader: &AnswerReader,
+        counts: &mut Counts,
+    ) -> anyhow::Result<()> {
+        let questions = Questions { samples, completions: self.encoder.label_completions().to_vec() };
+        let labels = &self.opened.labels;
+        let context = EvalContext { section: &self.recipe.eval, labels, listener: &Silent };
+        let (scored, answers) = ask(&self.model, &questions, Some(reader), "labelling", context)?;
+        let predictions = predictions(scored, &answers, labels)?;
+        let of = dialogues.iter().flat_map(|dialogue| dialogue.utterances.iter().map(move |_| dialogue));
+        // A table's head comes with its first rows, so that it is there once.
+        let is_first = counts.dialogues == 0 && self.sink.reached().0 == 0;
+        let mut rows = if is_first { self.sink.format.head(self.terms)? } else { Vec::new() };
+        for (prediction, dialogue) in predictions.iter().zip(of) {
+            let row = AnswerRow::new(prediction, dialogue, self.terms);
+            counts.unparsed += usize::from(row.label.is_none());
+            counts.uncertain += usize::from(row.label == Some(UNCERTAIN) && self.terms.threshold.is_some());
+            rows.extend(self.sink.format.row(&row, self.terms)?);
+        }
+        counts.utterances += predictions.len();
+        counts.dialogues += dialogues.len();
+        for dialogue in dialogues {
+            self.sink.count(dialogue);
+        }
+        self.sink.write(&rows, dialogues.len() as u64)
+    }
 }
 
 /// The recipe's texts are for its own data; new dialogues need texts of their own.

@@ -21,6 +21,7 @@ mod losses;
 mod models;
 mod neighbours;
 mod papers;
+mod predict;
 mod published;
 mod purpose;
 mod report;

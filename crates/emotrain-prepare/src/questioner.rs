@@ -1,0 +1,88 @@
+//! Questions about dialogues that come a few at a time.
+
+use std::path::Path;
+
+use emotrain_data::{Dialogue, Split, SplitKind};
+use emotrain_prompt::Sample;
+use emotrain_retrieval::DialogueSearch;
+
+use crate::content::Content;
+use crate::demonstrations::asked;
+use crate::error::PrepareError;
+use crate::knowledge::KnowledgeTexts;
+use crate::opened::Opened;
+use crate::purpose::{Purpose, Selection};
+use crate::sample_maker::Shown;
+
+/// Asks for the emotions of dialogues, a few at a time, as of a test split.
+pub struct Questioner<'o> {
+    opened: &'o Opened<'o>,
+    search: Option<DialogueSearch<'o>>,
+    known: KnowledgeTexts,
+}
+
+impl Opened<'_> {
+    /// Whether prompts show knowledge, which is read for all dialogues together.
+    pub fn shows_knowledge(&self) -> bool {
+        let slots = &self.recipe.prompt.slots;
+        self.recipe.knowledge.iter().any(|source| slots.has(&source.name))
+    }
+
+    /// Asks about dialogues for which `known` has texts; `sha256` is that of their file, if they have one.
+    ///
+    /// # Errors
+    /// A bank that cannot be searched.
+    pub fn questioner(
+        &self,
+        known: KnowledgeTexts,
+        sha256: Option<String>,
+    ) -> Result<Questioner<'_>, PrepareError> {
+        let retriever = self.library().map(|library| library.retriever(self.recipe)).transpose()?;
+        let origin = asked(self.recipe, SplitKind::Test, sha256);
+        let search = retriever.map(|retriever| retriever.one_by_one(&origin));
+        Ok(Questioner { opened: self, search, known })
+    }
+}
+
+impl Questioner<'_> {
+    /// What is known about the dialogues.
+    pub fn known(&self) -> &KnowledgeTexts {
+        &self.known
+    }
+
+    /// Whether prompts show demonstrations, which no dialogue of the input may be among.
+    pub fn wants_announcements(&self) -> bool {
+        self.search.is_some()
+    }
+
+    /// Takes notice of a dialogue that is asked about later: it is no demonstration for any.
+    pub fn announce(&mut self, dialogue: &Dialogue) {
+        self.search.iter_mut().for_each(|search| search.announce(dialogue));
+    }
+
+    /// The questions about the next dialogues, which are given back.
+    ///
+    /// # Errors
+    /// A search that fails; every utterance that cannot be encoded.
+    pub fn ask(
+        &mut self,
+        path: &Path,
+        dialogues: Vec<Dialogue>,
+    ) -> Result<(Vec<Dialogue>, Vec<Sample>), PrepareError> {
+        let opened = self.opened;
+        let mut found = Vec::new();
+        if let Some(search) = &mut self.search {
+            for dialogue in &dialogues {
+                found.extend(search.find(dialogue, &opened.labels)?);
+            }
+        }
+        let (path, sha256) = (path.to_owned(), String::new());
+        let content = Content::Dialogues(Split { path, sha256, dialogues, mended: 0, damaged: 0 });
+        let answering = Selection::new(opened.recipe, SplitKind::Test, Purpose::Answering, &[]);
+        let all = Selection { labelled_only: false, limit: None, ..answering };
+        let shown = Shown { found: self.search.is_some().then_some(&found[..]), known: &self.known };
+        let samples = opened.sample_maker.encode(&content, shown, all)?;
+        let Content::Dialogues(split) = content else { unreachable!("these are dialogues") };
+        Ok((split.dialogues, samples))
+    }
+}

@@ -1,0 +1,128 @@
+//! Where answers go: standard output, a file that goes on where it was, or a pipe.
+
+use std::io::Write;
+
+use emotrain_base::{Complaint, Growing, Origin, Output, WriteError, sha256_hex};
+use emotrain_data::Dialogue;
+use emotrain_eval::AnswerFormat;
+
+use crate::cli::PredictArgs;
+use crate::shell::Shell;
+
+/// Where rows are written as they come.
+pub(super) struct Sink<'s> {
+    pub(super) format: AnswerFormat,
+    shell: &'s Shell,
+    to: To,
+    /// Stands for the dialogues that were answered.
+    mark: String,
+}
+
+enum To {
+    Stdout,
+    Stream(Output),
+    File(Growing),
+}
+
+impl<'s> Sink<'s> {
+    /// Opens what the command line names.
+    ///
+    /// # Errors
+    /// A name that says no format; a file that was begun by another command, or cannot be written.
+    pub(super) fn open(args: &PredictArgs, origin: Origin, shell: &'s Shell) -> anyhow::Result<Self> {
+        let format = format_of(args);
+        let to = match &args.output {
+            None => To::Stdout,
+            Some(path) => match Growing::open(path, origin)? {
+                Some(file) => To::File(file),
+                None => To::Stream(Output::create(path)?),
+            },
+        };
+        Ok(Self { format, shell, to, mark: String::new() })
+    }
+
+    /// Dialogues whose answers an earlier process has written, and their mark.
+    pub(super) fn reached(&self) -> (u64, String) {
+        match &self.to {
+            To::File(file) => (file.reached().parts, file.reached().mark.clone()),
+            To::Stdout | To::Stream(_) => (0, String::new()),
+        }
+    }
+
+    /// Takes a dialogue into the mark.
+    pub(super) fn count(&mut self, dialogue: &Dialogue) {
+        if matches!(self.to, To::File(_)) {
+            self.mark = sha256_hex(format!("{}{dialogue:?}", self.mark).as_bytes());
+        }
+    }
+
+    /// Refuses to go on with the answers of other dialogues.
+    ///
+    /// # Errors
+    /// A mark of other dialogues.
+    pub(super) fn check_mark(&self, expected: &str, input: &str) -> Result<(), Complaint> {
+        if self.mark == expected {
+            return Ok(());
+        }
+        let To::File(file) = &self.to else { return Ok(()) };
+        let (partial, parts) = (file.partial(), file.reached().parts);
+        let message = format!("{input}: does not begin with the {parts} dialogues of {}", partial.display());
+        Err(Complaint::usage(message)
+            .hint("give the input as it was then, or remove the file to begin again"))
+    }
+
+    /// Writes the rows of dialogues.
+    ///
+    /// # Errors
+    /// A system error; a reader that has gone.
+    pub(super) fn write(&mut self, rows: &[u8], dialogues: u64) -> anyhow::Result<()> {
+        match &mut self.to {
+            To::Stdout => self.shell.printer.rows(rows)?,
+            To::Stream(output) => {
+                let written = output.write_all(rows).and_then(|()| output.flush());
+                written.map_err(|error| WriteError::new(output.path(), &error))?;
+            }
+            To::File(file) => file.append(rows, dialogues, self.mark.clone())?,
+        }
+        Ok(())
+    }
+
+    /// Gives a file its name.
+    ///
+    /// # Errors
+    /// A system error.
+    pub(super) fn finish(self) -> anyhow::Result<()> {
+        match self.to {
+            To::Stdout => {}
+            To::Stream(output) => output.finish()?,
+            To::File(file) => file.finish()?,
+        }
+        Ok(())
+    }
+
+    /// Whether a bar would be drawn between rows.
+    pub(super) fn is_stdout(&self) -> bool {
+        matches!(self.to, To::Stdout)
+    }
+
+    /// What an error leaves.
+    pub(super) fn leave(&self) {
+        if let To::File(file) = &self.to
+            && file.reached().parts > 0
+        {
+            let (parts, partial) = (file.reached().parts, file.partial());
+            self.shell.printer.say(format_args!(
+                "the answers to {parts} dialogues are in {}; the same command goes on behind them",
+                partial.display()
+            ));
+        }
+    }
+}
+
+/// As the command line says, or as the file's name ends.
+fn format_of(args: &PredictArgs) -> AnswerFormat {
+    let ending = args.output.as_deref().and_then(|path| path.extension()).unwrap_or_default();
+    let ending = ending.to_string_lossy().to_lowercase();
+    let named = AnswerFormat::ALL.into_iter().find(|format| format.as_str() == ending);
+    args.output_format.or(named).unwrap_or(AnswerFormat::Jsonl)
+}
