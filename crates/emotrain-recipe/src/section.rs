@@ -80,7 +80,7 @@ pub use self::curriculum::{
     Balance, CURRICULA, CurriculumSection, Difficulty, Direction, NeutralShifts, Pacing, PhaseScheduler,
 };
 pub use self::data::{DataFormat, DataSection, LabelSetName, SharedDialogues, Unlabelled};
-pub use self::eval::{EvalSection, Metric, OutputType};
+pub use self::eval::{EvalSection, EvalSteps, Metric, OutputType};
 pub use self::interpret::{InterpretSection, Provider, ResponseFormat};
 pub(crate) use self::knowledge::refused_name;
 pub use self::knowledge::{Availability, KnowledgeLevel, KnowledgeSection, QUERIES, TEMPLATE_NAMES};

@@ -62,8 +62,7 @@ fn count<'r>(run: &'r PlannedRun, shell: &Shell) -> anyhow::Result<Counted<'r>> 
     let lengths: Vec<usize> = prepared.train.samples.iter().map(|sample| sample.ids.len()).collect();
     let order = SampleOrder::new(&recipe.train, lengths.clone(), &prepared.schedule);
     let steps = order.total_steps();
-    let tokens =
-        (0..steps).flat_map(|step| order.step(step).concat()).map(|sample| lengths[sample] as u64).sum();
+    let tokens = order.tokens(&lengths);
     Ok(Counted { first: run, seeds: 1, steps, tokens })
 }
 
