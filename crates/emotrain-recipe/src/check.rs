@@ -274,9 +274,9 @@ fn selection(recipe: &Recipe, violated: &mut Violations) {
             let fault = Fault::new(format!("{key} needs data.valid"));
             let hint = format!("add valid = \"…\" under [data], or write {instead} under [eval]");
             violated.add(&[key, "data.valid"], fault.hint(hint));
-        } else if eval.eval_steps == 0 {
+        } else if eval.eval_steps.is_never() {
             let fault = Fault::new(format!("{key} needs several evaluations, and eval_steps = 0 makes one"));
-            let hint = format!("write eval_steps = 50 or so, or {instead}");
+            let hint = format!("write eval_steps = 0.5 or so, or {instead}");
             violated.add(&[key, "eval.eval_steps"], fault.hint(hint));
         }
     }

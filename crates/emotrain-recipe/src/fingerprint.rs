@@ -89,6 +89,7 @@ fn is_input(kind: Kind, text: &str) -> bool {
         Kind::WordOrPath(words) => !words.contains(&text),
         Kind::Switch
         | Kind::Count(..)
+        | Kind::CountOrShare(_)
         | Kind::Number(..)
         | Kind::Text
         | Kind::OutputPath

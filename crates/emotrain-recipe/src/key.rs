@@ -30,6 +30,8 @@ pub(crate) enum Kind {
     Switch,
     /// An integer, at least the first and at most the second.
     Count(i64, i64),
+    /// An integer from 0 to the limit, or a number with a decimal point above 0 and at most 1.
+    CountOrShare(i64),
     /// A number between the bounds.
     Number(Bound<f64>, Bound<f64>),
     /// Any text.
@@ -95,6 +97,7 @@ impl Kind {
             | Self::Device => true,
             Self::Switch
             | Self::Count(..)
+            | Self::CountOrShare(_)
             | Self::Number(..)
             | Self::Texts
             | Self::Choices(_)

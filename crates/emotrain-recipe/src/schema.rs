@@ -98,6 +98,10 @@ fn key_schema(key: &Key, description: &str, default: &Value) -> Value {
         Kind::Switch => json!({ "type": "boolean" }),
         Kind::Count(least, i64::MAX) => json!({ "type": "integer", "minimum": least }),
         Kind::Count(least, most) => json!({ "type": "integer", "minimum": least, "maximum": most }),
+        Kind::CountOrShare(most) => json!({ "anyOf": [
+            { "type": "integer", "minimum": 0, "maximum": most },
+            { "type": "number", "exclusiveMinimum": 0.0, "maximum": 1.0 },
+        ] }),
         Kind::Number(low, high) => number_schema(low, high),
         Kind::Text => json!({ "type": "string" }),
         Kind::InputPath | Kind::OutputPath | Kind::Model => json!({ "type": "string", "pattern": PATH }),

@@ -80,7 +80,7 @@ pub use self::curriculum::{
     Balance, CURRICULA, CurriculumSection, Difficulty, Direction, NeutralShifts, Pacing, PhaseScheduler,
 };
 pub use self::data::{ColumnRole, DataFormat, DataSection, LabelSetName, SharedDialogues, Unlabelled};
-pub use self::eval::{EvalSection, Metric, OutputType};
+pub use self::eval::{EvalSection, EvalSteps, Metric, OutputType};
 pub use self::interpret::{InterpretSection, Provider, ResponseFormat};
 pub use self::knowledge::{Availability, KnowledgeLevel, KnowledgeSection, QUERIES, TEMPLATE_NAMES};
 pub(crate) use self::knowledge::{NAME_PATTERN, refused_name, reserved_names};

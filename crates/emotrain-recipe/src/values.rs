@@ -97,6 +97,8 @@ fn accepts(kind: Kind, value: &Value) -> bool {
             Value::String(_),
         ) => true,
         (Kind::Count(least, most), Value::Integer(number)) => (least..=most).contains(number),
+        (Kind::CountOrShare(most), Value::Integer(number)) => (0..=most).contains(number),
+        (Kind::CountOrShare(_), Value::Float(number)) => within(*number, Excluded(0.0), Included(1.0)),
         (Kind::Number(low, high), Value::Float(number)) => within(*number, low, high),
         (Kind::Number(low, high), Value::Integer(number)) => within(*number as f64, low, high),
         (Kind::Choice(names), Value::String(word)) => names.contains(&word.as_str()),
@@ -132,6 +134,9 @@ fn expected(kind: Kind) -> String {
         Kind::Switch => "true or false".to_owned(),
         Kind::Count(least, i64::MAX) => format!("a whole number of at least {least}"),
         Kind::Count(least, most) => format!("a whole number from {least} to {most}"),
+        Kind::CountOrShare(most) => {
+            format!("a whole number from 0 to {most}, or a share of an epoch above 0.0 and at most 1.0")
+        }
         Kind::Number(Included(low), Included(high)) => format!("a number from {low} to {high}"),
         Kind::Number(low, high) => format!("a number{}", range(low, high)),
         Kind::Text => "text".to_owned(),
@@ -185,13 +190,18 @@ fn remedy(path: &str, key: &Key, value: &Value) -> Option<String> {
     match (key.kind, value) {
         (Kind::Choice(names) | Kind::WordOrFile(names), Value::String(word)) => choice(path, names, word),
         (Kind::Device, Value::String(word)) => choice(path, DeviceChoice::NAMES, word),
-        (Kind::Count(..) | Kind::Number(..), Value::String(text)) => match text.trim().parse::<f64>() {
+        (Kind::Count(..) | Kind::CountOrShare(_) | Kind::Number(..), Value::String(text)) => match text
+            .trim()
+            .parse::<f64>()
+        {
             Ok(number) if accepts(key.kind, &Value::Float(number)) => write(Value::Float(number).to_string()),
             Ok(_) => whole(text.trim().parse().ok()?, key.kind).and_then(write),
             Err(_) => None,
         },
-        (Kind::Count(..), Value::Float(number)) => whole(*number, key.kind).and_then(write),
-        (Kind::Count(0, _), Value::Integer(-1)) => write("0".to_owned()),
+        (Kind::Count(..) | Kind::CountOrShare(_), Value::Float(number)) => {
+            whole(*number, key.kind).and_then(write)
+        }
+        (Kind::Count(0, _) | Kind::CountOrShare(_), Value::Integer(-1)) => write("0".to_owned()),
         (Kind::Switch | Kind::TrueOrWord(_), Value::String(text)) => match folded(text).as_str() {
             "true" | "yes" | "on" => write("true".to_owned()),
             "false" | "no" | "off" if key.kind == Kind::Switch => write("false".to_owned()),

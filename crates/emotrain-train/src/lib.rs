@@ -22,6 +22,7 @@ mod step;
 mod together;
 mod trainer;
 mod validate;
+mod validation_sample;
 
 pub use answers::AnswerReader;
 pub use baseline::baseline;
@@ -38,3 +39,4 @@ pub use step::{StepAt, StepResult, Turn, step};
 pub use together::Together;
 pub use trainer::{Outcome, Training};
 pub use validate::{Questions, Scored, Validation, evaluate, label_loss, sample_losses, sequence_loss};
+pub use validation_sample::validation_sample;

@@ -140,7 +140,7 @@ impl<'a> Training<'a> {
         let made = Made { state: &mut self.state, result, samples: &window.samples, order };
         self.diary.step(made, *events)?;
         let last = self.state.step == order.total_steps();
-        if last || due(self.state.step, job.recipe.eval.eval_steps) {
+        if order.is_evaluated_after(self.state.step, job.recipe.eval.eval_steps) {
             self.evaluate()?;
         }
         if (self.job.stop)() && !last {

@@ -1,4 +1,4 @@
-use emotrain_data::{Label, Utterance};
+use emotrain_data::{Label, Metadata, Utterance};
 use expect_test::{Expect, expect};
 
 use super::*;
@@ -8,8 +8,17 @@ fn labels() -> LabelSet {
 }
 
 fn dialogue() -> Dialogue {
-    let utterance = |text: &str| Utterance { speaker: "Ada".into(), text: text.into(), label: None };
-    Dialogue { id: "lab".into(), utterances: ["Well,\n\"it works\"", "Good."].map(utterance).into() }
+    let utterance = |text: &str| Utterance {
+        speaker: "Ada".into(),
+        text: text.into(),
+        label: None,
+        metadata: Metadata::default(),
+    };
+    Dialogue {
+        id: "lab".into(),
+        utterances: ["Well,\n\"it works\"", "Good."].map(utterance).into(),
+        metadata: Metadata::default(),
+    }
 }
 
 fn check(format: AnswerFormat, terms: AnswerTerms, expected: &Expect) {

@@ -168,7 +168,7 @@ train_file = "train.jsonl"
             erc.toml:10:2: eval.load_best_model_at_end needs data.valid
               hint: add valid = "…" under [data], or write load_best_model_at_end = false under [eval]
             erc.toml:11:1: "eval_strategy" is another tool's name for eval.eval_steps
-              hint: write eval_steps = …; 0 = only at the end
+              hint: write eval_steps = …; 1.0 = once per epoch, 0 = only at the end
             erc.toml:13:1: "train_file" is another tool's name for data.train
               hint: write train = …
         "#]],

@@ -148,6 +148,12 @@ fn forms_of_values() {
         ]],
     );
     check("curriculum.k", expect![[r#"{"default":1.0,"type":"number","minimum":0.0,"maximum":1000000.0}"#]]);
+    check(
+        "eval.eval_steps",
+        expect![[
+            r#"{"default":0.5,"anyOf":[{"type":"integer","minimum":0,"maximum":1000000000},{"type":"number","exclusiveMinimum":0.0,"maximum":1.0}]}"#
+        ]],
+    );
     check("eval.baseline", expect![[r#"{"default":true,"type":"boolean"}"#]]);
     check(
         "logging.report_to",

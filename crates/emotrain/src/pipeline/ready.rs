@@ -11,7 +11,7 @@ use emotrain_runs::{
     BASELINE, EvalResult, ModelRecord, OnDifference, RunDir, RunLog, RunRecord, list_differences,
 };
 use emotrain_train::{
-    EvalContext, EvalSet, Job, SampleSchedule, TrainData, baseline, init_record, make_trainable,
+    EvalContext, EvalSet, Job, SampleSchedule, TrainData, Validation, baseline, init_record, make_trainable,
 };
 
 use super::claim::{claim, is_finished};
@@ -33,6 +33,8 @@ pub(super) struct Ready<'r> {
     pub(super) opened: Opened<'r>,
     companions: Vec<(String, String)>,
     pub(super) sets: Vec<EvalSet>,
+    /// The part of the validation split that is evaluated during training, if it is not all of it.
+    valid: Option<Validation>,
     train: EncodedSplit,
     schedule: SampleSchedule,
 }
@@ -98,7 +100,9 @@ impl<'r> Claimed<'r> {
         log.keep(&run, &[BASELINE, LOSSES], env::now())?;
         let schedule = Ordered::new(recipe, &opened.labels).schedule(&train, losses.as_ref())?;
         let companions = opened.companions()?;
-        let ready = Ready { recipe, run, opened, companions, sets, train, schedule };
+        let valid = sets.iter().find(|set| set.split == SplitKind::Valid);
+        let valid = valid.and_then(|set| set.validation.sample(recipe.eval.max_samples));
+        let ready = Ready { recipe, run, opened, companions, sets, valid, train, schedule };
         Ok((ready, Account { model, log, before }))
     }
 }
@@ -121,6 +125,7 @@ impl Ready<'_> {
     /// What is trained and validated on.
     pub(super) fn data(&self) -> TrainData<'_> {
         let valid = self.sets.iter().find(|set| set.split == SplitKind::Valid).map(|set| &set.validation);
+        let valid = self.valid.as_ref().or(valid);
         TrainData { train: &self.train.samples, schedule: &self.schedule, valid }
     }
 }

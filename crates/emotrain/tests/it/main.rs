@@ -7,6 +7,7 @@ mod bank;
 mod command_line;
 mod compare;
 mod complaints;
+mod cost;
 mod curriculum;
 mod durability;
 mod encoder;
