@@ -131,12 +131,12 @@ pub enum DataProblem {
     /// Cells that are not separated by commas.
     #[error("the columns seem to be separated by {0}")]
     OtherSeparator(&'static str),
-    /// A table of another data set.
-    #[error("missing column \"{column}\": this file is for data.format = \"{format}\"")]
-    OtherTable {
-        /// The missing column.
-        column: &'static str,
-        /// The matching format.
+    /// A file of another format than the one it was given for.
+    #[error("this looks like {looks}")]
+    OtherFormat {
+        /// What it looks like.
+        looks: &'static str,
+        /// The matching `data.format`.
         format: &'static str,
     },
     /// A CSV file without a required column.
@@ -343,6 +343,27 @@ impl fmt::Display for KnowledgeGap {
         let Self { source, things, data, missing, wanted, listed, .. } = self;
         let data = data.display();
         write!(f, "knowledge.{source} has no text for {missing} of the {wanted} {things} of {data}: {listed}")
+    }
+}
+
+impl DataProblem {
+    /// Whether a file of another format may have it.
+    pub(crate) fn is_of_form(&self) -> bool {
+        matches!(
+            self,
+            Self::InvalidJson(_)
+                | Self::JsonList
+                | Self::JsonOverLines
+                | Self::WrongForm(_)
+                | Self::UnknownKey { .. }
+                | Self::InvalidCsv(_)
+                | Self::OpenQuote(_)
+                | Self::OtherSeparator(_)
+                | Self::MissingColumn { .. }
+                | Self::MissingColumns(_)
+                | Self::NotADialoguesFile
+                | Self::NoEmotionFile(_)
+        )
     }
 }
 

@@ -9,6 +9,7 @@ mod faults;
 mod json_lines;
 mod jsonl;
 mod layout;
+mod looks;
 mod meld_csv;
 mod other_names;
 mod prc_json;
@@ -30,6 +31,7 @@ use crate::split::Split;
 use self::assemble::Assembler;
 pub use self::layout::DataLayout;
 pub use self::stream::{DataInput, DialogueReader};
+use self::table::OwnTable;
 pub use self::text::load_text;
 
 /// Which utterances of a file must have a label. A label that is present must always be in the set.
@@ -75,14 +77,14 @@ pub fn load_split<'a>(
     };
     let mut assembler = Assembler::new(&file, labels, policy);
     let ended = read(&file, layout, &mut assembler);
-    assembler.finish(ended)
+    assembler.finish(ended, layout)
 }
 
 fn read(file: &TextFile, layout: DataLayout<'_>, assembler: &mut Assembler<'_>) -> Result<(), DataError> {
     match layout.format {
         DataFormat::Jsonl => json_lines::read(file, assembler, jsonl::dialogue),
         DataFormat::Chat => json_lines::read(file, assembler, chat::dialogue),
-        DataFormat::Csv | DataFormat::Tsv => table::read(file, assembler, &layout.table()),
+        DataFormat::Csv | DataFormat::Tsv => table::read(file, assembler, &OwnTable::of(layout)),
         DataFormat::MeldCsv => meld_csv::read(file, assembler),
         DataFormat::PrcJson => prc_json::read(file, assembler),
         DataFormat::Emorynlp => emorynlp::read(file, assembler),

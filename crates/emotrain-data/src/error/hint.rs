@@ -24,7 +24,7 @@ impl DataError {
             DataProblem::Write(error) => error.hint().map(str::to_owned),
             DataProblem::StandIn(stand_in) => Some(stand_in.hint().to_owned()),
             DataProblem::OtherKind(kind) => Some(kind.hint.to_owned()),
-            DataProblem::OtherTable { format, .. } => Some(format!("write data.format = \"{format}\"")),
+            DataProblem::OtherFormat { format, .. } => Some(format!("write data.format = \"{format}\"")),
             DataProblem::KnowledgeLevel { found, .. } => {
                 Some(format!("write level = \"{found}\" under that [[knowledge]]"))
             }

@@ -11,6 +11,8 @@ use crate::io::TextFile;
 use crate::label::{Label, LabelSet};
 use crate::load::LabelPolicy;
 use crate::load::faults::Faults;
+use crate::load::layout::DataLayout;
+use crate::load::looks;
 use crate::load::other_names::means_label;
 use crate::mend::{Mended, clean};
 use crate::metadata::Metadata;
@@ -280,11 +282,22 @@ impl<'a> Assembler<'a> {
     }
 
     /// The split, unless something is wrong with it. `ended` is the fault that ended reading, if one did.
-    pub(super) fn finish(mut self, ended: Result<(), DataError>) -> Result<Split, DataError> {
+    /// A file without a sound dialogue may be of another format than the one that was `given`.
+    pub(super) fn finish(
+        mut self,
+        ended: Result<(), DataError>,
+        given: DataLayout<'_>,
+    ) -> Result<Split, DataError> {
         if let Err(error) = ended {
             self.fault(error);
         }
         let (path, sha256) = (self.file.path.clone(), self.file.sha256.clone());
+        if self.dialogues.is_empty()
+            && self.faults.are_of_form()
+            && let Some(problem) = looks::other(&self.file.text, given)
+        {
+            return Err(DataError::new(Place::file(&path), problem));
+        }
         if !self.faults.is_empty() {
             return Err(self.faults.into_error(&path).expect("there are faults"));
         }

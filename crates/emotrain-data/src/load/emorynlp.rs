@@ -51,7 +51,6 @@ const TABLE: Published = Published {
     key: &["Season", "Episode", "Scene_ID"],
     id: scene_id,
     speaker: |cell| python_list(cell).map_or_else(|| cell.to_owned(), |names| joined(&names)),
-    other: ("Dialogue_ID", "meld_csv"),
 };
 
 pub(super) fn read(file: &TextFile, assembler: &mut Assembler<'_>) -> Result<(), DataError> {

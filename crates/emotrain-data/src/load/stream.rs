@@ -14,6 +14,7 @@ use super::faults::Faults;
 use super::json_lines::{Parse, Spot};
 use super::jsonl;
 use super::layout::DataLayout;
+use super::looks;
 use super::table::TableStream;
 use crate::dialogue::Dialogue;
 use crate::error::{DataError, DataProblem, Place};
@@ -40,6 +41,7 @@ pub enum DataInput<'p> {
 /// together. A file without any label is not refused.
 pub struct DialogueReader<'a> {
     rules: Rules<'a>,
+    layout: DataLayout<'a>,
     source: Source<'a>,
     /// The line of each dialogue by the hash of its id; never iterated.
     seen: HashMap<u64, usize>,
@@ -80,7 +82,7 @@ impl<'a> DialogueReader<'a> {
             DataFormat::Jsonl => Source::Json(lines, jsonl::dialogue),
             DataFormat::Chat => Source::Json(lines, chat::dialogue),
             DataFormat::Csv | DataFormat::Tsv => {
-                Source::Table(Box::new(TableStream::open(lines, layout.table(), rules)?))
+                Source::Table(Box::new(TableStream::open(lines, layout, rules)?))
             }
             format @ (DataFormat::MeldCsv
             | DataFormat::PrcJson
@@ -91,7 +93,7 @@ impl<'a> DialogueReader<'a> {
                 return Err(DataError::new(place, DataProblem::NotStreamed(format.as_str())));
             }
         };
-        Ok(Self { rules, source, seen: HashMap::new(), is_over: false })
+        Ok(Self { rules, layout, source, seen: HashMap::new(), is_over: false })
     }
 
     /// The dialogue, unless its id was seen before or something is wrong with it.
@@ -141,7 +143,13 @@ impl<'a> DialogueReader<'a> {
                 let number = place.line.unwrap_or(0);
                 Some(match parse(&line, Spot { line: number, offset: number }) {
                     Ok(raw) => self.check(raw, Faults::default(), &place.path),
-                    Err(problem) => Err(DataError::new(place, problem)),
+                    Err(problem) => {
+                        let is_other = self.seen.is_empty() && problem.is_of_form();
+                        if let Some(other) = is_other.then(|| looks::other(&line, self.layout)).flatten() {
+                            return Err(DataError::new(Place::file(&place.path), other));
+                        }
+                        Err(DataError::new(place, problem))
+                    }
                 })
             }
             Source::Table(table) => {

@@ -6,6 +6,7 @@ mod emorynlp;
 mod faults;
 mod jsonl;
 mod kept;
+mod looks;
 mod meld_csv;
 mod own_tables;
 mod prc_json;

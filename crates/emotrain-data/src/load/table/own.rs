@@ -3,17 +3,26 @@
 use std::collections::BTreeMap;
 
 use csv::StringRecord;
-use emotrain_recipe::{ColumnRole, folded};
+use emotrain_recipe::{ColumnRole, DataFormat, folded};
 
 use super::{Columns, Form};
 use crate::error::{DataProblem, MissingColumns};
+use crate::load::layout::DataLayout;
 use crate::load::other_names::others_of;
 
 /// A table whose columns a recipe names.
 pub(in crate::load) struct OwnTable<'a> {
-    pub(in crate::load) separator: u8,
+    separator: u8,
     /// The columns that are not called like their roles.
-    pub(in crate::load) names: &'a BTreeMap<ColumnRole, String>,
+    names: &'a BTreeMap<ColumnRole, String>,
+}
+
+impl<'a> OwnTable<'a> {
+    /// The table of a layout that has columns.
+    pub(in crate::load) fn of(layout: DataLayout<'a>) -> Self {
+        let separator = if layout.format == DataFormat::Tsv { b'\t' } else { b',' };
+        Self { separator, names: layout.columns }
+    }
 }
 
 impl Form for OwnTable<'_> {
