@@ -287,6 +287,9 @@ pub enum DataProblem {
     /// Plain text instead of dialogues.
     #[error("the text format has no dialogues")]
     NoDialoguesInText,
+    /// A file that looks like no format of dialogues.
+    #[error("does not look like dialogues in any format that is read")]
+    LooksLikeNothing,
     /// Two splits read the same file, or a copy of it.
     #[error("has the same contents as {0}: splits must not share data")]
     SameFile(String),

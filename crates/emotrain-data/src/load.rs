@@ -15,6 +15,7 @@ mod other_names;
 mod prc_json;
 mod slips;
 mod stream;
+mod survey;
 mod table;
 mod text;
 
@@ -31,6 +32,7 @@ use crate::split::Split;
 use self::assemble::Assembler;
 pub use self::layout::DataLayout;
 pub use self::stream::{DataInput, DialogueReader};
+pub use self::survey::{Survey, survey};
 use self::table::OwnTable;
 pub use self::text::load_text;
 

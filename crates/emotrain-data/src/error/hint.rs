@@ -84,6 +84,10 @@ impl DataProblem {
             Self::NoManifest => "let emotrain interpret come to its end, or name the file itself",
             Self::ScatteredDialogue { .. } => "sort the file by its dialogues",
             Self::NotStreamed(_) => "give it as \"jsonl\", \"csv\" or \"tsv\"",
+            Self::LooksLikeNothing => {
+                "a table has a header and a column each for the dialogue's id, the text and the label; data.format in \
+                 recipes/default.toml lists all formats"
+            }
             Self::NoDialoguesInText => {
                 "plain text is for language-model training; choose another data.format for dialogues"
             }

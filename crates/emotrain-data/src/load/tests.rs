@@ -12,6 +12,7 @@ mod own_tables;
 mod prc_json;
 mod slips;
 mod stream;
+mod survey;
 mod tables;
 mod text;
 mod unlabelled;

@@ -16,6 +16,7 @@ mod fuzz;
 mod gguf;
 mod growth;
 mod hub;
+mod init;
 mod interpret;
 mod knowledge;
 mod losses;
