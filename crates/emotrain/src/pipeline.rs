@@ -12,6 +12,7 @@ mod outcome;
 mod plan;
 mod ready;
 mod record;
+mod verdict;
 
 use std::ops::ControlFlow;
 
