@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use emotrain_base::{Complaint, Lock};
+use emotrain_base::{Complaint, Lock, limits};
 use emotrain_data::{JsonlReader, SplitKind, TextFile};
 use emotrain_eval::{EvalError, EvalReport, Prediction};
 use emotrain_recipe::Recipe;
@@ -104,7 +104,12 @@ impl StoredRun {
     /// # Errors
     /// A file that cannot be read. A last line that was cut off is left out.
     pub fn metrics(&self) -> Result<Vec<MetricsLine>, RunError> {
-        MetricsLine::read_all(&self.folder)
+        let path = self.folder.join(MetricsLine::FILE);
+        if !path.is_file() {
+            return Ok(Vec::new());
+        }
+        let text = emotrain_base::read_to_string(&path, limits::LINES)?;
+        Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
     }
 
     /// The resolved recipe.

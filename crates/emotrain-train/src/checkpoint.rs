@@ -31,9 +31,6 @@ pub struct State {
     pub step: usize,
     /// Step and metric of the best evaluation so far.
     pub best: Option<(usize, f64)>,
-    /// The validation loss of that evaluation, which decides between equal metrics; unknown in steps of earlier versions.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub best_loss: Option<f64>,
     /// Evaluations since the best one.
     pub evaluations_without_gain: usize,
     /// Tokens processed in training.

@@ -48,8 +48,7 @@ pub(crate) fn validate(
     Ok(scores)
 }
 
-/// Records the best evaluation; returns whether this is the new best. Of equal metrics the one with the lower loss is
-/// better, though early stopping goes by the metric alone.
+/// Records the best evaluation; returns whether this is the new best.
 pub(crate) fn note(job: &Job, state: &mut State, scores: Evaluation) -> bool {
     let eval = &job.recipe.eval;
     let [weighted_f1, macro_f1, accuracy] = scores.classification.unwrap_or_default();
@@ -60,13 +59,10 @@ pub(crate) fn note(job: &Job, state: &mut State, scores: Evaluation) -> bool {
         Metric::Loss => scores.loss,
     };
     let gain = |best: f64| if eval.greater_is_better { value > best } else { value < best };
-    let gains = state.best.is_none_or(|(_, best)| gain(best));
-    let equal = state.best.is_some_and(|(_, best)| best.total_cmp(&value).is_eq());
-    let best = gains || (equal && state.best_loss.is_some_and(|loss| scores.loss < loss));
-    state.evaluations_without_gain = if gains { 0 } else { state.evaluations_without_gain + 1 };
+    let best = state.best.is_none_or(|(_, best)| gain(best));
+    state.evaluations_without_gain = if best { 0 } else { state.evaluations_without_gain + 1 };
     if best {
         state.best = Some((state.step, value));
-        state.best_loss = Some(scores.loss);
     }
     best
 }

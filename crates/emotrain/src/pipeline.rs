@@ -12,7 +12,6 @@ mod outcome;
 mod plan;
 mod ready;
 mod record;
-mod verdict;
 
 use std::ops::ControlFlow;
 

@@ -4,13 +4,12 @@ use std::cell::{Cell, RefCell};
 use std::ops::ControlFlow;
 
 use emotrain_recipe::Recipe;
-use emotrain_runs::{EvalResult, MetricsLine, RunLog};
+use emotrain_runs::{EvalResult, RunLog};
 use emotrain_train::{End, EvalContext, Event, Job, Outcome, Together, TrainError, Training};
 
 use super::claim::result_folder;
 use super::outcome::{self, FinalEvaluation};
 use super::ready::{Account, Ready};
-use super::verdict;
 use crate::env;
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
@@ -140,17 +139,13 @@ fn conclude(
         shell.printer.say(format_args!("stopped after step {}; the state is saved", trained.state.step));
         return Ok(interrupt.exit());
     }
-    let mut said = Vec::new();
     if !sets.is_empty() {
         let context = EvalContext { section: &recipe.eval, labels: &opened.labels, listener: &shell.printer };
         let evaluation = FinalEvaluation { sets, before, context, printer: &shell.printer };
-        said = evaluation.report(&trained.model, run)?;
+        evaluation.report(&trained.model, run)?;
     }
-    said.extend(verdict::of_losses(&MetricsLine::read_all(run.path())?));
     log.finish(run, env::now())?;
     let (folder, summary) = (result_folder(run, recipe), outcome::what_is_there(recipe, &trained));
     shell.printer.say(format_args!("{}: {summary}", folder.display()));
-    verdict::of_test(recipe).iter().for_each(|line| shell.printer.say(line));
-    said.iter().for_each(|line| shell.printer.warn(line));
     Ok(Exit::Done)
 }

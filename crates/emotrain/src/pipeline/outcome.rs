@@ -6,7 +6,6 @@ use emotrain_recipe::Recipe;
 use emotrain_runs::{EvalResult, RunDir, RunReport};
 use emotrain_train::{End, EvalContext, EvalSet, Outcome, comparison};
 
-use super::verdict;
 use crate::printer::{Printer, duration};
 
 /// What a trained model is evaluated on and compared with.
@@ -20,12 +19,11 @@ pub(crate) struct FinalEvaluation<'a> {
 
 impl FinalEvaluation<'_> {
     /// Measures the trained model, prints the comparison, and keeps scores and predictions in the folder of the run.
-    /// Returns what else is to be said of the scores.
     ///
     /// # Errors
     /// A score that is not finite; files that cannot be written.
-    pub(crate) fn report(self, model: &CausalLm, run: &RunDir) -> anyhow::Result<Vec<String>> {
-        let (mut after, mut said) = (Vec::new(), Vec::new());
+    pub(crate) fn report(self, model: &CausalLm, run: &RunDir) -> anyhow::Result<()> {
+        let mut after = Vec::new();
         for (number, set) in self.sets.iter().enumerate() {
             let (measure, predictions) = set.hold(model, self.context)?;
             if !predictions.is_empty() {
@@ -35,11 +33,9 @@ impl FinalEvaluation<'_> {
             let earlier = self.before.iter().find(|before| before.split == measure.split);
             let gap = if number > 0 { "\n" } else { "" };
             self.printer.result(format_args!("{gap}{}", comparison(earlier, &measure)?))?;
-            said.extend(verdict::of_scores(earlier, &measure));
             after.push(measure);
         }
-        RunReport::new(self.before, after).write(run)?;
-        Ok(said)
+        Ok(RunReport::new(self.before, after).write(run)?)
     }
 }
 
