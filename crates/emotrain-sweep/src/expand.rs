@@ -159,7 +159,7 @@ impl Point<'_> {
 fn fits_halving(file: &SweepFile, name: &str, recipe: &Recipe) -> Result<(), Complaint> {
     let Some(halving) = file.halving else { return Ok(()) };
     let (place, rung, every) = (file.place.display(), halving.min_steps, recipe.eval.eval_steps);
-    if every == 0 || !rung.is_multiple_of(every) || recipe.data.valid.is_none() {
+    if every == 0 || !rung.is_multiple_of(every) || !recipe.data.has_valid() {
         let message = format!(
             "{place}: {name}: asha.min_steps = {rung} needs data.valid and an evaluation at every rung, and \
              eval.eval_steps is {every}"

@@ -131,6 +131,18 @@ fn forms_of_values() {
         "data.label_aliases",
         expect![[r#"{"default":{},"type":"object","additionalProperties":{"type":"string"}}"#]],
     );
+    check(
+        "data.columns",
+        expect![[
+            r#"{"default":{},"type":"object","properties":{"dialogue":{"type":"string"},"position":{"type":"string"},"speaker":{"type":"string"},"text":{"type":"string"},"label":{"type":"string"}},"additionalProperties":false}"#
+        ]],
+    );
+    check(
+        "data.split",
+        expect![[
+            r#"{"default":[],"type":"array","items":{"type":"number","exclusiveMinimum":0,"exclusiveMaximum":1},"maxItems":3}"#
+        ]],
+    );
     check("data.labels", expect![[r#"{"default":[],"type":"array","items":{"type":"string"}}"#]]);
     check(
         "train.learning_rate",
