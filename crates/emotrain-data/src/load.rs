@@ -12,6 +12,7 @@ mod layout;
 mod looks;
 mod meld_csv;
 mod other_names;
+mod parts;
 mod prc_json;
 mod slips;
 mod stream;
@@ -31,6 +32,7 @@ use crate::split::Split;
 
 use self::assemble::Assembler;
 pub use self::layout::DataLayout;
+pub use self::parts::read_split;
 pub use self::stream::{DataInput, DialogueReader};
 pub use self::survey::{Survey, survey};
 use self::table::OwnTable;

@@ -90,7 +90,7 @@ impl<'r> PreparedTraining<'r> {
 
     /// What a training measures: the test split only if it will be evaluated.
     pub fn measured(recipe: &Recipe) -> Vec<SplitKind> {
-        let valid = recipe.data.valid.as_ref().map(|_| SplitKind::Valid);
+        let valid = recipe.data.has_valid().then_some(SplitKind::Valid);
         let test = recipe.eval.test.then_some(SplitKind::Test);
         [valid, test].into_iter().flatten().collect()
     }
@@ -138,6 +138,9 @@ impl<'r> Read<'r> {
         let wanted: Vec<(SplitKind, Purpose)> = train.into_iter().chain(wanted).collect();
         let names: Vec<SplitKind> = wanted.iter().map(|(name, _)| *name).collect();
         let contents = problems.take(read_all(&recipe.data, &labels, &names, hub.listener()));
+        if trains == Trains::Yes {
+            problems.take(Ordered::new(recipe, &labels).check());
+        }
         let opened = problems.take(Opened::new(recipe, labels, trains == Trains::Yes, hub));
         problems.take(check_init(recipe));
         let (Some(contents), Some((opened, auxiliary))) = (contents, opened) else {

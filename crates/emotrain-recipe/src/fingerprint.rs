@@ -96,6 +96,7 @@ fn is_input(kind: Kind, text: &str) -> bool {
         | Kind::Choice(_)
         | Kind::Device
         | Kind::Texts
+        | Kind::Shares
         | Kind::Choices(_)
         | Kind::WordOrChoices(..)
         | Kind::WordOrTexts(_)

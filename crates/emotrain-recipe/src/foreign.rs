@@ -17,6 +17,9 @@ pub(crate) enum Meaning {
 
 use Meaning::{Absent, Key, Remark, Value};
 
+/// How one file is divided.
+const PARTS: &str = "the shares of all parts, as in [0.9, 0.1]; dialogues stay whole";
+
 /// Foreign keys, in any section.
 const KEYS: &[(&str, Meaning)] = &[
     // [model]
@@ -59,11 +62,9 @@ const KEYS: &[(&str, Meaning)] = &[
     ("val_file", Key("data.valid")),
     ("eval_dataset", Key("data.valid")),
     ("test_file", Key("data.test")),
-    (
-        "val_set_size",
-        Remark("data.valid", "a file, because a random split would share dialogues between splits"),
-    ),
-    ("val_size", Remark("data.valid", "a file, because a random split would share dialogues between splits")),
+    ("val_set_size", Remark("data.split", PARTS)),
+    ("val_size", Remark("data.split", PARTS)),
+    ("test_size", Remark("data.split", PARTS)),
     ("dataset_format", Key("data.format")),
     ("max_eval_samples", Key("data.max_valid_samples")),
     ("max_predict_samples", Key("data.max_test_samples")),

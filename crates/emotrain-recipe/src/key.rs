@@ -52,6 +52,8 @@ pub(crate) enum Kind {
     Device,
     /// Any texts.
     Texts,
+    /// Up to three numbers between 0 and 1.
+    Shares,
     /// Some of these words, each at most once.
     Choices(&'static [&'static str]),
     /// The one word, or some of the others.
@@ -100,6 +102,7 @@ impl Kind {
             | Self::CountOrShare(_)
             | Self::Number(..)
             | Self::Texts
+            | Self::Shares
             | Self::Choices(_)
             | Self::WordOrChoices(..)
             | Self::WordOrTexts(_)

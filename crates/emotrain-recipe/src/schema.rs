@@ -114,6 +114,10 @@ fn key_schema(key: &Key, description: &str, default: &Value) -> Value {
         }
         Kind::Device => json!({ "type": "string", "pattern": "^(auto|cpu|(wgpu|cuda)(:[0-9]+)?)$" }),
         Kind::Texts => json!({ "type": "array", "items": { "type": "string" } }),
+        Kind::Shares => {
+            let share = json!({ "type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1 });
+            json!({ "type": "array", "items": share, "maxItems": 3 })
+        }
         Kind::Choices(names) => list_schema(names),
         Kind::WordOrChoices(word, names) => {
             let mut list = list_schema(names);

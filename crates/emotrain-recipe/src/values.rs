@@ -33,6 +33,12 @@ pub(crate) fn check(section: &str, key: &Key, value: &Value) -> Vec<BadValue> {
             let message = || format!("every entry of {path} must be text, not {}", shown(item));
             (!item.is_str()).then(|| Fault::new(message()))
         }),
+        (Kind::Shares, Value::Array(items)) => elements(items.iter(), |item| {
+            let message =
+                || format!("every entry of {path} must be a number above 0 and below 1, not {}", shown(item));
+            let is_share = item.as_float().is_some_and(|share| share > 0.0 && share < 1.0);
+            (!is_share).then(|| Fault::new(message()))
+        }),
         (Kind::TextTable, Value::Table(entries)) => elements(entries.iter(), |(name, item)| {
             let message = || format!("{path}.{name} must be text, not {}", shown(item));
             (!item.is_str()).then(|| Fault::new(message()))
@@ -147,6 +153,7 @@ fn expected(kind: Kind) -> String {
         Kind::WordOrPath(names) => format!("{} or a path", quoted(names)),
         Kind::Device => format!("{} (\"cuda:1\" for the second GPU)", either(DeviceChoice::NAMES)),
         Kind::Texts => "a list of texts".to_owned(),
+        Kind::Shares => "a list of shares, as in [0.8, 0.1, 0.1]".to_owned(),
         Kind::Choices(names) => format!("a list of {}", either(names)),
         Kind::WordOrChoices(word, names) => format!("{word:?} or a list of {}", either(names)),
         Kind::WordOrTexts(word) => format!("{word:?} or a list of texts"),

@@ -160,7 +160,7 @@ fn fits_halving(file: &SweepFile, name: &str, recipe: &Recipe) -> Result<(), Com
     let Some(halving) = file.halving else { return Ok(()) };
     let (place, rung, every) = (file.place.display(), halving.min_steps, recipe.eval.eval_steps);
     let is_at_one = matches!(every, EvalSteps::Every(every) if every > 0 && rung.is_multiple_of(every));
-    if !is_at_one || recipe.data.valid.is_none() {
+    if !is_at_one || !recipe.data.has_valid() {
         let message = format!(
             "{place}: {name}: asha.min_steps = {rung} needs data.valid and an evaluation at every rung, and \
              eval.eval_steps is {every}"

@@ -323,6 +323,6 @@ impl<'a> Assembler<'a> {
             return Err(DataError::new(Place::file(&path), DataProblem::NoLabels { instead }));
         }
         let Flaws { mended, damaged, left_out } = self.flaws;
-        Ok(Split { path, sha256, dialogues: self.dialogues, mended, damaged, left_out })
+        Ok(Split { path, sha256, dialogues: self.dialogues, mended, damaged, left_out, part: None })
     }
 }

@@ -9,6 +9,7 @@ mod kept;
 mod looks;
 mod meld_csv;
 mod own_tables;
+mod parts;
 mod prc_json;
 mod slips;
 mod stream;

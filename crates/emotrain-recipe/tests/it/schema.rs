@@ -132,6 +132,18 @@ fn forms_of_values() {
         expect![[r#"{"default":{},"type":"object","additionalProperties":{"type":"string"}}"#]],
     );
     check(
+        "data.columns",
+        expect![[
+            r#"{"default":{},"type":"object","properties":{"dialogue":{"type":"string"},"position":{"type":"string"},"speaker":{"type":"string"},"text":{"type":"string"},"label":{"type":"string"}},"additionalProperties":false}"#
+        ]],
+    );
+    check(
+        "data.split",
+        expect![[
+            r#"{"default":[],"type":"array","items":{"type":"number","exclusiveMinimum":0,"exclusiveMaximum":1},"maxItems":3}"#
+        ]],
+    );
+    check(
         "data.labels",
         expect![[
             r#"{"uniqueItems":true,"type":"array","items":{"type":"string","pattern":"[^\\s_\\-]"},"default":[]}"#
