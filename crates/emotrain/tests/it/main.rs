@@ -21,6 +21,7 @@ mod knowledge;
 mod losses;
 mod models;
 mod neighbours;
+mod outcome;
 mod papers;
 mod published;
 mod purpose;
