@@ -100,7 +100,8 @@ fn is_input(kind: Kind, text: &str) -> bool {
         | Kind::WordOrChoices(..)
         | Kind::WordOrTexts(_)
         | Kind::TrueOrWord(_)
-        | Kind::TextTable => false,
+        | Kind::TextTable
+        | Kind::WordOrNumbers(_) => false,
     };
     is_path && !text.is_empty()
 }

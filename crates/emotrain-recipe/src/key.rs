@@ -62,6 +62,8 @@ pub(crate) enum Kind {
     TrueOrWord(&'static str),
     /// Texts by text.
     TextTable,
+    /// One of these words, or numbers above 0 by text.
+    WordOrNumbers(&'static [&'static str]),
 }
 
 /// The upper limit of counts that are not stored: steps, samples, questions.
@@ -102,7 +104,8 @@ impl Kind {
             | Self::WordOrChoices(..)
             | Self::WordOrTexts(_)
             | Self::TrueOrWord(_)
-            | Self::TextTable => false,
+            | Self::TextTable
+            | Self::WordOrNumbers(_) => false,
         }
     }
 }

@@ -97,6 +97,10 @@ fn key_schema(key: &Key, description: &str, default: &Value) -> Value {
             json!({ "anyOf": [{ "const": word }, { "type": "array", "items": { "type": "string" } }] })
         }
         Kind::TrueOrWord(word) => json!({ "enum": [true, word] }),
+        Kind::WordOrNumbers(names) => {
+            let number = json!({ "type": "number", "exclusiveMinimum": 0.0, "maximum": 1e6 });
+            json!({ "anyOf": [{ "enum": names }, { "type": "object", "additionalProperties": number }] })
+        }
         Kind::TextTable => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
     };
     merge(&mut schema, form);

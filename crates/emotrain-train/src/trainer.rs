@@ -88,6 +88,7 @@ impl<'a> Training<'a> {
         let section = &job.recipe.train;
         let lengths = data.train.iter().map(|sample| sample.ids.len()).collect();
         let order = SampleOrder::new(section, lengths, data.schedule);
+        let order = order.with_sampling(job.recipe.data.sampling, data.train);
         let mut optimizer = AdamWOptimizer::new(section);
         let (state, last_checkpoint) = start(job, &order, &mut model, &mut optimizer)?;
         let diary = Diary::open(job, data, &state)?;
@@ -129,7 +130,12 @@ impl<'a> Training<'a> {
         let span = if curriculum.restart_lr_scheduler { phase } else { 0..order.total_steps() };
         let learning_rate = LearningRate::new(section, span.len()).at(state.step - span.start);
         let micro = order.step(state.step);
-        let batch = |micro: &Vec<usize>| pack(micro.iter().map(|&sample| &data.train[sample]));
+        let batch = |micro: &Vec<usize>| {
+            let batch = pack(micro.iter().map(|&sample| &data.train[sample]));
+            let Some(weights) = data.weights else { return batch };
+            let of = |&sample: &usize| std::iter::repeat_n(weights[sample], data.train[sample].supervised());
+            batch.with_weights(micro.iter().flat_map(of).collect())
+        };
         Window {
             batches: micro.iter().map(batch).collect(),
             samples: micro.concat(),

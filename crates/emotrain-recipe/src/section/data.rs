@@ -42,6 +42,8 @@ section! {
         /// Cap on test samples; `None` = all.
         #[serde(with = "blank::count")]
         max_test_samples: Option<usize> = Kind::up_to(MOST);
+        /// How often the samples of each label are drawn in an epoch.
+        sampling: LabelSampling = Kind::Choice(LabelSampling::NAMES);
     }
 }
 
@@ -98,6 +100,18 @@ choices! {
         Refuse = "refuse",
         /// They are counted and reported.
         Report = "report",
+    }
+}
+
+choices! {
+    /// How often the samples of each label are drawn in an epoch.
+    LabelSampling {
+        /// Each sample once.
+        Natural = "natural",
+        /// As many of each label.
+        Balanced = "balanced",
+        /// In proportion to the square root of their number.
+        Sqrt = "sqrt",
     }
 }
 

@@ -25,6 +25,7 @@ mod outcome;
 mod papers;
 mod published;
 mod purpose;
+mod rare;
 mod report;
 mod resume;
 mod runs;

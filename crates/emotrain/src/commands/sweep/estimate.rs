@@ -61,6 +61,7 @@ fn count<'r>(run: &'r PlannedRun, shell: &Shell) -> anyhow::Result<Counted<'r>> 
         })?;
     let lengths: Vec<usize> = prepared.train.samples.iter().map(|sample| sample.ids.len()).collect();
     let order = SampleOrder::new(&recipe.train, lengths.clone(), &prepared.schedule);
+    let order = order.with_sampling(recipe.data.sampling, &prepared.train.samples);
     let steps = order.total_steps();
     let tokens = order.tokens(&lengths);
     Ok(Counted { first: run, seeds: 1, steps, tokens })
