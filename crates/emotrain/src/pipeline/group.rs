@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use emotrain_recipe::Recipe;
 use emotrain_runs::{EvalResult, RunLog};
-use emotrain_train::{End, EvalContext, Event, Job, Outcome, Together, TrainError, Training};
+use emotrain_train::{End, EvalContext, Event, Job, Outcome, Together, TrainError, Training, record_result};
 
 use super::claim::result_folder;
 use super::findings::Findings;
@@ -146,6 +146,7 @@ fn conclude(
         let evaluation = FinalEvaluation { sets, before, context, printer: &shell.printer };
         report = Some(evaluation.report(&trained.model, run)?);
     }
+    record_result(run, recipe, report.as_ref(), trained.state.step, env::now())?;
     log.finish(run, env::now())?;
     let (folder, summary) = (result_folder(run, recipe), outcome::what_is_there(recipe, &trained));
     shell.printer.say(format_args!("{}: {summary}", folder.display()));
