@@ -8,7 +8,7 @@ use emotrain_hub::Hub;
 use emotrain_model::device;
 use emotrain_prompt::Encoder;
 use emotrain_recipe::Recipe;
-use emotrain_train::{SampleSchedule, check_init};
+use emotrain_train::{SampleSchedule, check_init, sample_weights};
 
 use crate::auxiliary::{Auxiliary, kinds};
 use crate::content::read_all;
@@ -35,6 +35,8 @@ pub struct PreparedTraining<'r> {
     pub auxiliary: Vec<Auxiliary>,
     /// What is trained on.
     pub train: EncodedSplit,
+    /// The weight of each of its samples, if they are not all 1.
+    pub weights: Option<Vec<f32>>,
     /// What each epoch trains on. With difficulties that a model has yet to give, only the numbers in it are right.
     pub schedule: SampleSchedule,
     /// What is measured, in the order in which it was asked for.
@@ -79,13 +81,17 @@ impl<'r> PreparedTraining<'r> {
         let order = Ordered::new(recipe, &read.opened.labels);
         let schedule = train.map(|train| order.schedule(train, Some(&BTreeMap::new())));
         let schedule = schedule.and_then(|schedule| read.problems.take(schedule));
+        let train = read.splits.iter().find(|split| split.purpose == Purpose::Training);
+        let samples = train.map_or(&[][..], |train| &train.samples);
+        let weights = sample_weights(&recipe.train.class_weights, &read.opened.labels, samples);
+        let weights = read.problems.take(weights).flatten();
         read.finish(hub.listener())?;
         let Read { opened, auxiliary, splits, .. } = read;
         let mut splits = splits.into_iter();
         let (Some(train), Some(schedule)) = (splits.next(), schedule) else {
             unreachable!("without problems there is a training split and its schedule");
         };
-        Ok(Self { opened, auxiliary, train, schedule, measured: splits.collect() })
+        Ok(Self { opened, auxiliary, train, weights, schedule, measured: splits.collect() })
     }
 
     /// What a training measures: the test split only if it will be evaluated.

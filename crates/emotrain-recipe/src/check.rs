@@ -11,7 +11,8 @@ use crate::merge::Merged;
 use crate::problem::{Fault, Findings, Origin, Violations};
 use crate::recipe::Recipe;
 use crate::section::{
-    Availability, DataFormat, KnowledgeSection, Metric, ModelInit, PhaseScheduler, PromptSlots, TrainMethod,
+    Availability, ClassWeights, DataFormat, KnowledgeSection, LabelSampling, Metric, ModelInit,
+    PhaseScheduler, PromptSlots, TrainMethod,
 };
 use crate::suggest::{did_you_mean, nearest, quoted};
 
@@ -106,6 +107,14 @@ fn text(recipe: &Recipe, violated: &mut Violations) {
         let fault = Fault::new("format = \"text\" has no answers for completion_only_loss");
         let hint = "write completion_only_loss = false under [train]";
         violated.add(&["data.format", "train.completion_only_loss"], fault.hint(hint));
+    }
+    let needs_labels = [
+        ("train.class_weights", recipe.train.class_weights != ClassWeights::None, "class_weights = \"none\""),
+        ("data.sampling", recipe.data.sampling != LabelSampling::Natural, "sampling = \"natural\""),
+    ];
+    for (key, _, instead) in needs_labels.into_iter().filter(|(_, is_set, _)| *is_set) {
+        let fault = Fault::new(format!("format = \"text\" has no labels for {key}"));
+        violated.add(&["data.format", key], fault.hint(format!("write {instead}")));
     }
     let metric = recipe.eval.metric_for_best_model;
     if recipe.data.has_valid() && metric != Metric::Loss {

@@ -102,7 +102,8 @@ fn is_input(kind: Kind, text: &str) -> bool {
         | Kind::WordOrTexts(_)
         | Kind::TrueOrWord(_)
         | Kind::TextTable
-        | Kind::TextsBy(_) => false,
+        | Kind::TextsBy(_)
+        | Kind::WordOrNumbers(_) => false,
     };
     is_path && !text.is_empty()
 }

@@ -66,6 +66,8 @@ pub(crate) enum Kind {
     TextTable,
     /// Texts by some of these words.
     TextsBy(&'static [&'static str]),
+    /// One of these words, or numbers above 0 by text.
+    WordOrNumbers(&'static [&'static str]),
 }
 
 /// The upper limit of counts that are not stored: steps, samples, questions.
@@ -108,7 +110,8 @@ impl Kind {
             | Self::WordOrTexts(_)
             | Self::TrueOrWord(_)
             | Self::TextTable
-            | Self::TextsBy(_) => false,
+            | Self::TextsBy(_)
+            | Self::WordOrNumbers(_) => false,
         }
     }
 }

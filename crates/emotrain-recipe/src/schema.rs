@@ -129,6 +129,10 @@ fn key_schema(key: &Key, description: &str, default: &Value) -> Value {
             json!({ "anyOf": [{ "const": word }, texts] })
         }
         Kind::TrueOrWord(word) => json!({ "enum": [true, word] }),
+        Kind::WordOrNumbers(names) => {
+            let number = json!({ "type": "number", "exclusiveMinimum": 0.0, "maximum": 1e6 });
+            json!({ "anyOf": [{ "enum": names }, { "type": "object", "additionalProperties": number }] })
+        }
         Kind::TextTable => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
         Kind::TextsBy(names) => {
             let keys = names.iter().map(|name| ((*name).to_owned(), json!({ "type": "string" })));

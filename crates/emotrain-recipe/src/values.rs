@@ -16,6 +16,9 @@ use crate::suggest::{did_you_mean, either, folded, nearest, quoted};
 /// The maximum length of a text that a message quotes in full, in characters.
 const QUOTED: usize = 60;
 
+/// The largest weight of a label.
+const MOST_WEIGHT: f64 = 1e6;
+
 /// Something wrong with a value or with one of its elements.
 #[derive(Debug, PartialEq)]
 pub(crate) struct BadValue {
@@ -51,6 +54,14 @@ pub(crate) fn check(section: &str, key: &Key, value: &Value) -> Vec<BadValue> {
             }
             let message = || format!("{path}.{name} must be text, not {}", shown(item));
             (!item.is_str()).then(|| Fault::new(message()))
+        }),
+        (Kind::WordOrNumbers(_), Value::Table(entries)) => elements(entries.iter(), |(name, item)| {
+            let message = || {
+                format!("{path}.{name} must be a number above 0, at most {MOST_WEIGHT}, not {}", shown(item))
+            };
+            let number = item.as_float().or_else(|| item.as_integer().map(|number| number as f64));
+            let is_sound = number.is_some_and(|number| within(number, Excluded(0.0), Included(MOST_WEIGHT)));
+            (!is_sound).then(|| Fault::new(message()))
         }),
         (Kind::WordOrChoices(_, names), Value::Array(items)) if items.is_empty() => {
             let fault = Fault::new(format!("{path} is an empty list"));
@@ -107,7 +118,9 @@ fn accepts(kind: Kind, value: &Value) -> bool {
         (Kind::CountOrShare(_), Value::Float(number)) => within(*number, Excluded(0.0), Included(1.0)),
         (Kind::Number(low, high), Value::Float(number)) => within(*number, low, high),
         (Kind::Number(low, high), Value::Integer(number)) => within(*number as f64, low, high),
-        (Kind::Choice(names), Value::String(word)) => names.contains(&word.as_str()),
+        (Kind::Choice(names) | Kind::WordOrNumbers(names), Value::String(word)) => {
+            names.contains(&word.as_str())
+        }
         (Kind::WordOrFile(names), Value::String(word)) => names.contains(&word.as_str()) || is_toml(word),
         (Kind::Device, Value::String(word)) => word.parse::<DeviceChoice>().is_ok(),
         (
@@ -160,6 +173,7 @@ fn expected(kind: Kind) -> String {
         Kind::TrueOrWord(word) => format!("true or {word:?}"),
         Kind::TextTable => "a table of texts".to_owned(),
         Kind::TextsBy(names) => format!("a table of texts with the keys {}", quoted(names)),
+        Kind::WordOrNumbers(names) => format!("{} or a table of numbers", quoted(names)),
     }
 }
 
@@ -195,7 +209,9 @@ fn shown(value: &Value) -> String {
 fn remedy(path: &str, key: &Key, value: &Value) -> Option<String> {
     let write = |text: String| Some(format!("write {} = {text}", key.name));
     match (key.kind, value) {
-        (Kind::Choice(names) | Kind::WordOrFile(names), Value::String(word)) => choice(path, names, word),
+        (Kind::Choice(names) | Kind::WordOrFile(names) | Kind::WordOrNumbers(names), Value::String(word)) => {
+            choice(path, names, word)
+        }
         (Kind::Device, Value::String(word)) => choice(path, DeviceChoice::NAMES, word),
         (Kind::Count(..) | Kind::CountOrShare(_) | Kind::Number(..), Value::String(text)) => match text
             .trim()

@@ -165,8 +165,9 @@ fn fits_halving(file: &SweepFile, name: &str, recipe: &Recipe) -> Result<(), Com
             "{place}: {name}: asha.min_steps = {rung} needs data.valid and an evaluation at every rung, and \
              eval.eval_steps is {every}"
         );
-        return Err(Complaint::usage(message)
-            .hint("set eval.eval_steps to a number of steps, and make min_steps a multiple of it"));
+        return Err(Complaint::usage(message).hint(
+            "set eval.eval_steps to a number of steps, and make min_steps a multiple of eval.eval_steps",
+        ));
     }
     Ok(())
 }

@@ -4,9 +4,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use emotrain_base::random::Key;
-use emotrain_recipe::{EvalSteps, TrainSection};
+use emotrain_prompt::Sample;
+use emotrain_recipe::{EvalSteps, LabelSampling, TrainSection};
 use rand::RngExt;
 
+use crate::label_draw::LabelDraw;
 use crate::sample_schedule::{EpochSamples, SampleSchedule};
 
 /// Batches per megabatch of length grouping, as in Hugging Face's `get_length_grouped_indices`.
@@ -24,6 +26,8 @@ pub struct SampleOrder {
     seed: u64,
     /// Tokens per sample, if samples are grouped by length.
     lengths: Option<Vec<usize>>,
+    /// How samples are drawn by their labels, if they are.
+    drawn: Option<LabelDraw>,
 }
 
 /// A step's position in its epoch.
@@ -46,10 +50,17 @@ impl SampleOrder {
             total_steps: 0,
             seed: section.seed,
             lengths: section.group_by_length.then_some(lengths),
+            drawn: None,
         };
         let by_epochs = (0..plan.epochs.len()).map(|epoch| plan.steps_in(epoch)).sum();
         plan.total_steps = section.max_steps.unwrap_or(by_epochs);
         plan
+    }
+
+    /// The same with samples drawn by their labels.
+    #[must_use]
+    pub fn with_sampling(self, sampling: LabelSampling, samples: &[Sample]) -> Self {
+        Self { drawn: LabelDraw::new(sampling, samples), ..self }
     }
 
     /// Optimizer steps of the whole run.
@@ -95,6 +106,10 @@ impl SampleOrder {
     pub fn tokens(&self, lengths: &[usize]) -> u64 {
         let sum = |samples: &[usize]| samples.iter().map(|&sample| lengths[sample] as u64).sum::<u64>();
         let At { epoch, number } = self.at(self.total_steps);
+        if self.drawn.is_some() {
+            let whole: u64 = (0..epoch).map(|epoch| sum(&self.drawn(epoch))).sum();
+            return whole + if number > 0 { sum(&self.epoch(epoch)[..number * self.window]) } else { 0 };
+        }
         let planned = epoch.min(self.epochs.len());
         let whole: u64 = self.epochs[..planned].iter().map(|epoch| sum(&epoch.samples)).sum();
         let repeated = (epoch - planned) as u64 * sum(&self.pool(epoch).samples);
@@ -134,7 +149,7 @@ impl SampleOrder {
 
     /// The order of the samples in one epoch.
     pub fn epoch(&self, epoch: usize) -> Vec<usize> {
-        let mut order = self.pool(epoch).samples.clone();
+        let mut order = self.drawn(epoch);
         if !self.shuffle {
             return order;
         }
@@ -156,6 +171,13 @@ impl SampleOrder {
         let rest = order[windows.len() * self.window..].to_vec();
         let window = |w: usize| order[w * self.window..(w + 1) * self.window].iter().copied();
         windows.into_iter().flat_map(window).chain(rest).collect()
+    }
+
+    /// The samples of an epoch, in curriculum order.
+    fn drawn(&self, epoch: usize) -> Vec<usize> {
+        let pool = &self.pool(epoch).samples;
+        let key = Key::new(self.seed).named("sampling").with(epoch as u64);
+        self.drawn.as_ref().map_or_else(|| pool.clone(), |drawn| drawn.of(pool, key))
     }
 
     /// Epochs beyond the last repeat it.
@@ -193,6 +215,7 @@ mod tests {
             total_steps: 9,
             seed: 42,
             lengths: grouped.then_some(lengths),
+            drawn: None,
         }
     }
 

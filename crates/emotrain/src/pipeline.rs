@@ -7,6 +7,7 @@
 mod alike;
 mod claim;
 mod cost;
+mod findings;
 mod group;
 mod outcome;
 mod plan;

@@ -48,6 +48,8 @@ section! {
         /// Cap on test samples; `None` = all.
         #[serde(with = "blank::count")]
         max_test_samples: Option<usize> = Kind::up_to(MOST);
+        /// How often the samples of each label are drawn in an epoch.
+        sampling: LabelSampling = Kind::Choice(LabelSampling::NAMES);
     }
 }
 
@@ -138,6 +140,18 @@ impl DataFormat {
     /// Whether it is a table whose columns `data.columns` names.
     pub fn has_columns(self) -> bool {
         matches!(self, Self::Csv | Self::Tsv)
+    }
+}
+
+choices! {
+    /// How often the samples of each label are drawn in an epoch.
+    LabelSampling {
+        /// Each sample once.
+        Natural = "natural",
+        /// As many of each label.
+        Balanced = "balanced",
+        /// In proportion to the square root of their number.
+        Sqrt = "sqrt",
     }
 }
 

@@ -21,6 +21,7 @@ pub(crate) fn plan(prepared: &PreparedTraining<'_>) -> (String, Cost) {
     let lengths: Vec<usize> = prepared.train.samples.iter().map(|sample| sample.ids.len()).collect();
     let samples = lengths.len();
     let order = SampleOrder::new(section, lengths, schedule);
+    let order = order.with_sampling(recipe.data.sampling, &prepared.train.samples);
     let window = section.per_device_train_batch_size * section.gradient_accumulation_steps;
     let (steps, epoch) = (order.total_steps(), order.steps_in(schedule.epochs.len() - 1));
     lines.push(format!("{:<11} {steps}, {epoch} per epoch, {window} samples each", "steps"));

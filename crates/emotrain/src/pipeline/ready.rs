@@ -36,6 +36,7 @@ pub(super) struct Ready<'r> {
     /// The part of the validation split that is evaluated during training, if it is not all of it.
     valid: Option<Validation>,
     train: EncodedSplit,
+    weights: Option<Vec<f32>>,
     schedule: SampleSchedule,
 }
 
@@ -91,7 +92,7 @@ impl<'r> Claimed<'r> {
         made_of.device = Some(record::device(common.on, recipe));
         let mut log = begin(&prepared, &run, made_of, common.on_difference, shell)?;
 
-        let PreparedTraining { opened, train, measured, .. } = prepared;
+        let PreparedTraining { opened, train, weights, measured, .. } = prepared;
         let sets: Vec<EvalSet> = measured.into_iter().map(|split| opened.eval_set(split)).collect();
         let terms = EvalContext { section: &recipe.eval, labels: &opened.labels, listener: &shell.printer };
         let resume = recipe.save.resume_from_checkpoint.is_some();
@@ -102,7 +103,7 @@ impl<'r> Claimed<'r> {
         let companions = opened.companions()?;
         let valid = sets.iter().find(|set| set.split == SplitKind::Valid);
         let valid = valid.and_then(|set| set.validation.sample(recipe.eval.max_samples));
-        let ready = Ready { recipe, run, opened, companions, sets, valid, train, schedule };
+        let ready = Ready { recipe, run, opened, companions, sets, valid, train, weights, schedule };
         Ok((ready, Account { model, log, before }))
     }
 }
@@ -126,7 +127,12 @@ impl Ready<'_> {
     pub(super) fn data(&self) -> TrainData<'_> {
         let valid = self.sets.iter().find(|set| set.split == SplitKind::Valid).map(|set| &set.validation);
         let valid = self.valid.as_ref().or(valid);
-        TrainData { train: &self.train.samples, schedule: &self.schedule, valid }
+        TrainData {
+            train: &self.train.samples,
+            weights: self.weights.as_deref(),
+            schedule: &self.schedule,
+            valid,
+        }
     }
 }
 
