@@ -199,6 +199,14 @@ fn rows_say_what_was_said_and_how_sure_the_model_is() {
         assert_eq!(row["id"], id);
     }
     assert!(said.err.contains("labelled 3 utterances of 2 dialogues in "), "{}", said.err);
+    // Dialogues as a table, from a file and from a pipe.
+    let rows = "dialogue,speaker,text\na,Ada,It works!\na,Bo,Good.\nb,Cleo,The train is late again.\n";
+    bench.write("input.csv", rows);
+    let table = bench.run(&["predict", "--run", "run", "--input", "input.csv"]).done();
+    assert_eq!(table.out, said.out);
+    let mut piped = bench.command(&["predict", "--run", "run", "--input-format", "csv"]);
+    let piped = piped.stdin(fs_err::File::open(bench.path("input.csv")).unwrap().into_parts().0);
+    assert_eq!(Said::of(&piped.output().unwrap()).done().out, said.out);
     // As a table, by the file's ending, and by name.
     let table = ["--run", "run", "--top-k", "2", "--threshold", "1"];
     predict(&bench, &[&table[..], &["--output", "labels.csv"]].concat()).done();
