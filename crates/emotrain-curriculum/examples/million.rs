@@ -22,13 +22,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let dialogue = |number: usize| {
         let utterance = |position: usize| {
             let mixed = (number * UTTERANCES + position).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
-            Utterance {
-                speaker: ["Alexandra", "Benjamin", "Alexander", "Charlotte"][mixed % 4].into(),
-                text: "What was said.".into(),
-                label: Some(Label::from_index(mixed / 4 % labels.len())),
-            }
+            Utterance::new(
+                ["Alexandra", "Benjamin", "Alexander", "Charlotte"][mixed % 4].into(),
+                "What was said.".into(),
+                Some(Label::from_index(mixed / 4 % labels.len())),
+            )
         };
-        Dialogue { id: number.to_string(), utterances: (0..UTTERANCES).map(utterance).collect() }
+        Dialogue::new(number.to_string(), (0..UTTERANCES).map(utterance).collect())
     };
     let dialogues: Vec<Dialogue> = (0..1_000).map(dialogue).collect();
     let mut scorer =

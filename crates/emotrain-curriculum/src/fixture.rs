@@ -21,7 +21,7 @@ pub(crate) fn meld() -> LabelSet {
 pub(crate) fn dialogue(id: &str, turns: &str) -> Dialogue {
     let utterance = |turn: &str| {
         let (speaker, label) = turn.trim().split_once(' ').unwrap();
-        Utterance { speaker: speaker.into(), text: "…".into(), label: meld().resolve(label) }
+        Utterance::new(speaker.into(), "…".into(), meld().resolve(label))
     };
-    Dialogue { id: id.into(), utterances: turns.split(',').map(utterance).collect() }
+    Dialogue::new(id.into(), turns.split(',').map(utterance).collect())
 }

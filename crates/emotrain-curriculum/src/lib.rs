@@ -24,14 +24,10 @@
 //! let recipe = emotrain_recipe::parse(recipe, "erc.toml".as_ref(), &[])?;
 //! let labels = LabelSet::from_section(&recipe.data)?;
 //!
-//! let turn = |speaker: &str, label: &str| Utterance {
-//!     speaker: speaker.into(),
-//!     text: "…".into(),
-//!     label: labels.resolve(label),
-//! };
+//! let turn = |speaker: &str, label: &str| Utterance::new(speaker.into(), "…".into(), labels.resolve(label));
 //! let stormy = vec![turn("Ada", "neutral"), turn("Ben", "anger"), turn("Ada", "sadness")];
 //! let calm = vec![turn("Ada", "joy"), turn("Ben", "joy")];
-//! let dialogue = |id: &str, utterances| Dialogue { id: id.into(), utterances };
+//! let dialogue = |id: &str, utterances| Dialogue::new(id.into(), utterances);
 //! let train = [dialogue("stormy", stormy), dialogue("calm", calm)];
 //!
 //! let wheel = Wheel::from_section(&recipe.curriculum)?;

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::label::Label;
+use crate::metadata::Metadata;
 
 /// One turn: speaker, text and emotion.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +17,15 @@ pub struct Utterance {
     pub text: String,
     /// The true emotion; `None` if it is not known.
     pub label: Option<Label>,
+    /// What the file says of it beyond that.
+    pub metadata: Metadata,
+}
+
+impl Utterance {
+    /// An utterance without metadata.
+    pub fn new(speaker: String, text: String, label: Option<Label>) -> Self {
+        Self { speaker, text, label, metadata: Metadata::default() }
+    }
 }
 
 /// Utterances in conversation order.
@@ -25,9 +35,16 @@ pub struct Dialogue {
     pub id: String,
     /// At least one.
     pub utterances: Vec<Utterance>,
+    /// What the file says of it beyond that.
+    pub metadata: Metadata,
 }
 
 impl Dialogue {
+    /// A dialogue without metadata.
+    pub fn new(id: String, utterances: Vec<Utterance>) -> Self {
+        Self { id, utterances, metadata: Metadata::default() }
+    }
+
     /// The distinct speakers, by first utterance.
     pub fn speakers(&self) -> Vec<&str> {
         let mut speakers: Vec<&str> = Vec::new();
@@ -97,13 +114,12 @@ mod tests {
     use super::*;
 
     fn utterance(speaker: &str) -> Utterance {
-        Utterance { speaker: speaker.into(), text: "Right.".into(), label: None }
+        Utterance::new(speaker.into(), "Right.".into(), None)
     }
 
     #[test]
     fn speakers_come_once_in_order_of_appearance() {
-        let dialogue =
-            Dialogue { id: "kitchen".into(), utterances: ["Noor", "Eli", "Noor"].map(utterance).into() };
+        let dialogue = Dialogue::new("kitchen".into(), ["Noor", "Eli", "Noor"].map(utterance).into());
         assert_eq!(dialogue.speakers(), ["Noor", "Eli"]);
     }
 

@@ -112,6 +112,16 @@ pub enum DataProblem {
     /// Valid JSON with unexpected contents: a missing or unknown key, a value of another type.
     #[error("{0}")]
     WrongForm(String),
+    /// A key that is not known and near to one that is missing.
+    #[error("{place}unknown field `{key}`")]
+    UnknownKey {
+        /// The utterance or message, with a colon; else empty.
+        place: String,
+        /// As spelt in the file.
+        key: String,
+        /// The most similar one.
+        near: String,
+    },
     /// An invalid row of a CSV file.
     #[error("invalid CSV: {0}")]
     InvalidCsv(String),
@@ -121,12 +131,12 @@ pub enum DataProblem {
     /// Cells that are not separated by commas.
     #[error("the columns seem to be separated by {0}")]
     OtherSeparator(&'static str),
-    /// A table of another data set.
-    #[error("missing column \"{column}\": this file is for data.format = \"{format}\"")]
-    OtherTable {
-        /// The missing column.
-        column: &'static str,
-        /// The matching format.
+    /// A file of another format than the one it was given for.
+    #[error("this looks like {looks}")]
+    OtherFormat {
+        /// What it looks like.
+        looks: &'static str,
+        /// The matching `data.format`.
         format: &'static str,
     },
     /// A CSV file without a required column.
@@ -177,7 +187,10 @@ pub enum DataProblem {
     MissingLabel,
     /// A file without any label, which training and evaluation require.
     #[error("no utterance has a label")]
-    NoLabels,
+    NoLabels {
+        /// A key of the file that may mean it.
+        instead: Option<String>,
+    },
     /// An utterance of implausible length.
     #[error("the utterance is longer than {0} KiB")]
     TooLong(usize),
@@ -330,6 +343,27 @@ impl fmt::Display for KnowledgeGap {
         let Self { source, things, data, missing, wanted, listed, .. } = self;
         let data = data.display();
         write!(f, "knowledge.{source} has no text for {missing} of the {wanted} {things} of {data}: {listed}")
+    }
+}
+
+impl DataProblem {
+    /// Whether a file of another format may have it.
+    pub(crate) fn is_of_form(&self) -> bool {
+        matches!(
+            self,
+            Self::InvalidJson(_)
+                | Self::JsonList
+                | Self::JsonOverLines
+                | Self::WrongForm(_)
+                | Self::UnknownKey { .. }
+                | Self::InvalidCsv(_)
+                | Self::OpenQuote(_)
+                | Self::OtherSeparator(_)
+                | Self::MissingColumn { .. }
+                | Self::MissingColumns(_)
+                | Self::NotADialoguesFile
+                | Self::NoEmotionFile(_)
+        )
     }
 }
 

@@ -2,13 +2,18 @@
 
 mod assemble;
 mod cell;
+mod chat;
 mod dailydialog;
 mod emorynlp;
 mod faults;
+mod json_lines;
 mod jsonl;
 mod layout;
+mod looks;
 mod meld_csv;
+mod other_names;
 mod prc_json;
+mod slips;
 mod stream;
 mod table;
 mod text;
@@ -26,6 +31,7 @@ use crate::split::Split;
 use self::assemble::Assembler;
 pub use self::layout::DataLayout;
 pub use self::stream::{DataInput, DialogueReader};
+use self::table::OwnTable;
 pub use self::text::load_text;
 
 /// Which utterances of a file must have a label. A label that is present must always be in the set.
@@ -64,20 +70,21 @@ pub fn load_split<'a>(
     let layout = layout.into();
     let file = match layout.format {
         DataFormat::Csv | DataFormat::Tsv | DataFormat::MeldCsv => TextFile::read(path)?,
-        DataFormat::Jsonl => TextFile::read_json(path, limits::LINES)?,
+        DataFormat::Jsonl | DataFormat::Chat => TextFile::read_json(path, limits::LINES)?,
         DataFormat::PrcJson | DataFormat::Emorynlp => TextFile::read_json(path, limits::DOCUMENT)?,
         DataFormat::Dailydialog => return dailydialog::load(path, labels, policy),
         DataFormat::Text => return Err(DataError::new(Place::file(path), DataProblem::NoDialoguesInText)),
     };
     let mut assembler = Assembler::new(&file, labels, policy);
     let ended = read(&file, layout, &mut assembler);
-    assembler.finish(ended)
+    assembler.finish(ended, layout)
 }
 
 fn read(file: &TextFile, layout: DataLayout<'_>, assembler: &mut Assembler<'_>) -> Result<(), DataError> {
     match layout.format {
-        DataFormat::Jsonl => jsonl::read(file, assembler),
-        DataFormat::Csv | DataFormat::Tsv => table::read(file, assembler, &layout.table()),
+        DataFormat::Jsonl => json_lines::read(file, assembler, jsonl::dialogue),
+        DataFormat::Chat => json_lines::read(file, assembler, chat::dialogue),
+        DataFormat::Csv | DataFormat::Tsv => table::read(file, assembler, &OwnTable::of(layout)),
         DataFormat::MeldCsv => meld_csv::read(file, assembler),
         DataFormat::PrcJson => prc_json::read(file, assembler),
         DataFormat::Emorynlp => emorynlp::read(file, assembler),

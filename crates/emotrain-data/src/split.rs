@@ -21,6 +21,8 @@ pub struct Split {
     pub mended: usize,
     /// Utterances with characters that were lost before: the text has U+FFFD.
     pub damaged: usize,
+    /// Messages that are no turns and were left out.
+    pub left_out: usize,
 }
 
 impl Split {

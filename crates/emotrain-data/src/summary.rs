@@ -25,6 +25,8 @@ pub struct SplitSummary {
     pub mended: usize,
     /// Utterances with characters that were lost before.
     pub damaged: usize,
+    /// Messages that are no turns.
+    pub left_out: usize,
     /// Utterances per label, in the label set's order.
     pub labels: Vec<(String, usize)>,
     /// Utterances without a label.
@@ -50,6 +52,7 @@ impl Split {
             longest_utterance: utterances().map(|one| one.text.chars().count()).max().unwrap_or(0),
             mended: self.mended,
             damaged: self.damaged,
+            left_out: self.left_out,
             labels: labels.names().iter().cloned().zip(counts).collect(),
             unlabelled: utterances().filter(|utterance| utterance.label.is_none()).count(),
         }
@@ -88,6 +91,10 @@ impl fmt::Display for SplitSummary {
                 "\n  {:width$} {:>8}  utterances with lost characters (U+FFFD)",
                 "damaged", self.damaged
             )?;
+        }
+        if self.left_out > 0 {
+            let (name, count) = ("left out", self.left_out);
+            write!(f, "\n  {name:width$} {count:>8}  system messages, which are no turns")?;
         }
         for (name, count) in &labels {
             write!(f, "\n  {name:width$} {count:>8}  {:>4.1} %", self.share(*count))?;

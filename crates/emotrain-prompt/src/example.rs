@@ -14,12 +14,14 @@ pub(crate) fn dialogue() -> Dialogue {
         ("Jonas", "They took me? After 14 months… they really took me!"),
         ("Mira", "I'll put the kettle on."),
     ];
-    let utterance = |(position, (speaker, text)): (usize, (&str, &str))| Utterance {
-        speaker: speaker.to_owned(),
-        text: text.to_owned(),
-        label: (position == POSITION).then_some(Label::from_index(0)),
+    let utterance = |(position, (speaker, text)): (usize, (&str, &str))| {
+        Utterance::new(
+            speaker.to_owned(),
+            text.to_owned(),
+            (position == POSITION).then_some(Label::from_index(0)),
+        )
     };
-    Dialogue { id: "example".to_owned(), utterances: lines.into_iter().enumerate().map(utterance).collect() }
+    Dialogue::new("example".to_owned(), lines.into_iter().enumerate().map(utterance).collect())
 }
 
 /// A text for each of these sources.

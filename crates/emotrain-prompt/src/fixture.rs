@@ -108,12 +108,10 @@ pub(crate) fn encoder(
 }
 
 pub(crate) fn dialogue(lines: &[(&str, &str, Option<usize>)]) -> Dialogue {
-    let utterance = |&(speaker, text, label): &(&str, &str, Option<usize>)| Utterance {
-        speaker: speaker.to_owned(),
-        text: text.to_owned(),
-        label: label.map(Label::from_index),
+    let utterance = |&(speaker, text, label): &(&str, &str, Option<usize>)| {
+        Utterance::new(speaker.to_owned(), text.to_owned(), label.map(Label::from_index))
     };
-    Dialogue { id: "harbour".to_owned(), utterances: lines.iter().map(utterance).collect() }
+    Dialogue::new("harbour".to_owned(), lines.iter().map(utterance).collect())
 }
 
 /// Four utterances: neutral, joy, surprise, and one without a label.

@@ -13,8 +13,8 @@
 //! use emotrain_prompt::{PromptInput, Template};
 //! use emotrain_recipe::LabelSetName;
 //!
-//! let utterance = Utterance { speaker: "Ada".into(), text: "It works!".into(), label: None };
-//! let dialogue = Dialogue { id: "lab".into(), utterances: vec![utterance] };
+//! let utterance = Utterance::new("Ada".into(), "It works!".into(), None);
+//! let dialogue = Dialogue::new("lab".into(), vec![utterance]);
 //! let labels = LabelSet::builtin(LabelSetName::Meld);
 //! let input = PromptInput {
 //!     dialogue: &dialogue,

@@ -88,7 +88,7 @@ fn bakery(utterances: usize) -> Dialogue {
     let utterance = |at: usize| {
         let (speaker, text) = lines[at % lines.len()];
         let text = format!("{text} ({at})");
-        Utterance { speaker: speaker.to_owned(), text, label: Some(Label::from_index(0)) }
+        Utterance::new(speaker.to_owned(), text, Some(Label::from_index(0)))
     };
-    Dialogue { id: "bakery".to_owned(), utterances: (0..utterances).map(utterance).collect() }
+    Dialogue::new("bakery".to_owned(), (0..utterances).map(utterance).collect())
 }

@@ -25,14 +25,18 @@ const RECIPE: &str = "[model]\nmodel_name_or_path = \"<i>acme</i>/tiny\"\n[data]
 /// A run with so many dialogues of ten utterances, all texts of which are taken in turn from these.
 fn facts(dialogues: usize, texts: &[&str], labels: &[String]) -> RunFacts {
     let text = |number: usize| texts[number % texts.len()].to_owned();
-    let utterance = |number: usize| Utterance {
-        speaker: text(number + 1),
-        text: format!("{} {number}", text(number)),
-        label: Some(Label::from_index(number % labels.len())),
+    let utterance = |number: usize| {
+        Utterance::new(
+            text(number + 1),
+            format!("{} {number}", text(number)),
+            Some(Label::from_index(number % labels.len())),
+        )
     };
-    let dialogue = |number: usize| Dialogue {
-        id: format!("{}-{number}", text(number)),
-        utterances: (0..10).map(|at| utterance(number * 7 + at)).collect(),
+    let dialogue = |number: usize| {
+        Dialogue::new(
+            format!("{}-{number}", text(number)),
+            (0..10).map(|at| utterance(number * 7 + at)).collect(),
+        )
     };
     let dialogues: Vec<Dialogue> = (0..dialogues).map(dialogue).collect();
     let mut predictions = Vec::new();

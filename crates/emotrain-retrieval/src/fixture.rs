@@ -152,12 +152,9 @@ impl Place {
 /// Dialogues as a split read from a file.
 pub(crate) fn split(dialogues: &[(&str, &[&str])]) -> Split {
     let dialogue = |(id, texts): &(&str, &[&str])| {
-        let turn = |text: &&str| Utterance {
-            speaker: "Ana".to_owned(),
-            text: (*text).to_owned(),
-            label: labels().resolve("joy"),
-        };
-        Dialogue { id: (*id).to_owned(), utterances: texts.iter().map(turn).collect() }
+        let turn =
+            |text: &&str| Utterance::new("Ana".to_owned(), (*text).to_owned(), labels().resolve("joy"));
+        Dialogue::new((*id).to_owned(), texts.iter().map(turn).collect())
     };
     let dialogues = dialogues.iter().map(dialogue).collect();
     Split {
@@ -166,5 +163,6 @@ pub(crate) fn split(dialogues: &[(&str, &[&str])]) -> Split {
         dialogues,
         mended: 0,
         damaged: 0,
+        left_out: 0,
     }
 }

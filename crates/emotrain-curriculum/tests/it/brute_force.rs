@@ -91,12 +91,8 @@ proptest! {
 
     #[test]
     fn random_dialogues_agree(turns in vec((0..4_u8, 0..7_usize), 1..40)) {
-        let utterances = turns.iter().map(|(speaker, label)| Utterance {
-            speaker: format!("speaker {speaker}"),
-            text: "…".into(),
-            label: Some(Label::from_index(*label)),
-        });
-        let dialogue = Dialogue { id: "random".into(), utterances: utterances.collect() };
+        let utterances = turns.iter().map(|(speaker, label)| Utterance::new(format!("speaker {speaker}"), "…".into(), Some(Label::from_index(*label))));
+        let dialogue = Dialogue::new("random".into(), utterances.collect());
         prop_assert!(largest_difference(std::slice::from_ref(&dialogue)) < 1e-12);
         // A dialogue is its labels and who has them: names, and what precedes the first, do not matter.
         let mut renamed = dialogue.clone();

@@ -48,12 +48,10 @@ struct Scores {
 impl GoldenDialogue {
     fn dialogue(&self, labels: &LabelSet) -> Dialogue {
         let turns = self.speakers.iter().zip(&self.emotions);
-        let utterances = turns.map(|(speaker, emotion)| Utterance {
-            speaker: speaker.clone(),
-            text: "…".into(),
-            label: Some(labels.resolve(emotion).unwrap()),
+        let utterances = turns.map(|(speaker, emotion)| {
+            Utterance::new(speaker.clone(), "…".into(), Some(labels.resolve(emotion).unwrap()))
         });
-        Dialogue { id: self.id.clone(), utterances: utterances.collect() }
+        Dialogue::new(self.id.clone(), utterances.collect())
     }
 }
 

@@ -17,12 +17,14 @@ impl DataError {
                 "the labels are {known}; data.context_labels = [{label:?}] shows such utterances without labelling \
                  them"
             )),
+            DataProblem::UnknownKey { near, .. } => Some(format!("did you mean `{near}`?")),
+            DataProblem::NoLabels { instead: Some(key) } => Some(format!("rename `{key}` to `label`")),
             DataProblem::MissingColumns(columns) => Some(columns.hint()),
             DataProblem::UnknownLabels(labels) => Some(labels.hint()),
             DataProblem::Write(error) => error.hint().map(str::to_owned),
             DataProblem::StandIn(stand_in) => Some(stand_in.hint().to_owned()),
             DataProblem::OtherKind(kind) => Some(kind.hint.to_owned()),
-            DataProblem::OtherTable { format, .. } => Some(format!("write data.format = \"{format}\"")),
+            DataProblem::OtherFormat { format, .. } => Some(format!("write data.format = \"{format}\"")),
             DataProblem::KnowledgeLevel { found, .. } => {
                 Some(format!("write level = \"{found}\" under that [[knowledge]]"))
             }
@@ -58,7 +60,7 @@ impl DataProblem {
             Self::MissingLabel => {
                 "with data.unlabelled = \"context\" such utterances are context and not labelled"
             }
-            Self::NoLabels => "training and evaluation need labels; emotrain predict finds them",
+            Self::NoLabels { .. } => "training and evaluation need labels; emotrain predict finds them",
             Self::NotUtf8(_) => {
                 "save the file as UTF-8; spreadsheets often write Windows-1252: iconv -f WINDOWS-1252 -t UTF-8"
             }

@@ -8,17 +8,17 @@ use super::*;
 use crate::dialogue::Utterance;
 
 fn utterance(speaker: &str, text: &str) -> Utterance {
-    Utterance { speaker: speaker.to_owned(), text: text.to_owned(), label: None }
+    Utterance::new(speaker.to_owned(), text.to_owned(), None)
 }
 
 /// Two dialogues: Noor, Eli, Noor; and Ada alone.
 fn split() -> Split {
     let first = ["Noor", "Eli", "Noor"].map(|speaker| utterance(speaker, "Well.")).to_vec();
     let dialogues = vec![
-        Dialogue { id: "k".to_owned(), utterances: first },
-        Dialogue { id: "z".to_owned(), utterances: vec![utterance("Ada", "So.")] },
+        Dialogue::new("k".to_owned(), first),
+        Dialogue::new("z".to_owned(), vec![utterance("Ada", "So.")]),
     ];
-    Split { path: "valid.jsonl".into(), sha256: String::new(), dialogues, mended: 0, damaged: 0 }
+    Split { path: "valid.jsonl".into(), sha256: String::new(), dialogues, mended: 0, damaged: 0, left_out: 0 }
 }
 
 fn section(name: &str, level: KnowledgeLevel) -> KnowledgeSection {

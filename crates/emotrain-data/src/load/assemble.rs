@@ -11,7 +11,11 @@ use crate::io::TextFile;
 use crate::label::{Label, LabelSet};
 use crate::load::LabelPolicy;
 use crate::load::faults::Faults;
+use crate::load::layout::DataLayout;
+use crate::load::looks;
+use crate::load::other_names::means_label;
 use crate::mend::{Mended, clean};
+use crate::metadata::Metadata;
 use crate::split::Split;
 
 /// A dialogue as read.
@@ -20,6 +24,16 @@ pub(super) struct RawDialogue<'a> {
     /// Its byte offset in the file; converted to a line only for an error.
     pub(super) offset: usize,
     pub(super) utterances: Vec<RawUtterance<'a>>,
+    pub(super) metadata: Metadata,
+    /// Messages that are no turns.
+    pub(super) left_out: usize,
+}
+
+impl<'a> RawDialogue<'a> {
+    /// A dialogue of which nothing else is known.
+    pub(super) fn new(id: Cow<'a, str>, offset: usize, utterances: Vec<RawUtterance<'a>>) -> Self {
+        Self { id, offset, utterances, metadata: Metadata::default(), left_out: 0 }
+    }
 }
 
 /// An utterance as read.
@@ -29,6 +43,7 @@ pub(super) struct RawUtterance<'a> {
     pub(super) label: RawLabel<'a>,
     /// Its byte offset in the file.
     pub(super) offset: usize,
+    pub(super) metadata: Metadata,
 }
 
 /// The number that means no label.
@@ -114,6 +129,8 @@ pub(super) struct Flaws {
     pub(super) mended: usize,
     /// Characters were lost before: the text has U+FFFD.
     pub(super) damaged: usize,
+    /// Messages that are no turns, counted one by one.
+    pub(super) left_out: usize,
 }
 
 impl Rules<'_> {
@@ -121,14 +138,17 @@ impl Rules<'_> {
     ///
     /// # Errors
     /// All that is wrong with it, at least one.
-    pub(super) fn dialogue(&self, raw: &RawDialogue<'_>) -> Result<(Dialogue, Flaws), Vec<Refused>> {
-        let id = dialogue_id(raw).map_err(|refused| vec![refused])?;
+    pub(super) fn dialogue(&self, raw: RawDialogue<'_>) -> Result<(Dialogue, Flaws), Vec<Refused>> {
+        let id = dialogue_id(&raw).map_err(|refused| vec![refused])?;
         if raw.utterances.is_empty() {
             return Err(vec![Refused::dialogue(id, raw.offset, DataProblem::EmptyDialogue)]);
         }
-        let (mut utterances, mut flaws) = (Vec::with_capacity(raw.utterances.len()), Flaws::default());
+        let mut utterances = Vec::with_capacity(raw.utterances.len());
+        let mut flaws = Flaws { left_out: raw.left_out, ..Flaws::default() };
         let mut refused = Vec::new();
-        for (position, utterance) in raw.utterances.iter().enumerate() {
+        let id = id.to_owned();
+        for (position, utterance) in raw.utterances.into_iter().enumerate() {
+            let offset = utterance.offset;
             match self.utterance(utterance) {
                 Ok((checked, how)) => {
                     flaws.mended += usize::from(how == Mended::Yes);
@@ -137,18 +157,18 @@ impl Rules<'_> {
                 }
                 Err(problems) => refused.extend(problems.into_iter().map(|problem| {
                     let subject = Some(format!("utterance {id}#{position}"));
-                    Refused { offset: utterance.offset, subject, problem }
+                    Refused { offset, subject, problem }
                 })),
             }
         }
         if refused.is_empty() {
-            Ok((Dialogue { id: id.to_owned(), utterances }, flaws))
+            Ok((Dialogue { id, utterances, metadata: raw.metadata }, flaws))
         } else {
             Err(refused)
         }
     }
 
-    fn utterance(&self, raw: &RawUtterance<'_>) -> Result<(Utterance, Mended), Vec<DataProblem>> {
+    fn utterance(&self, raw: RawUtterance<'_>) -> Result<(Utterance, Mended), Vec<DataProblem>> {
         if raw.text.len().max(raw.speaker.len()) > limits::UTTERANCE_BYTES {
             return Err(vec![DataProblem::TooLong(limits::UTTERANCE_BYTES >> 10)]);
         }
@@ -172,7 +192,8 @@ impl Rules<'_> {
             return Err(problems);
         }
         let mended = if text_mended == Mended::Yes { text_mended } else { speaker_mended };
-        Ok((Utterance { speaker: speaker.into_owned(), text: text.into_owned(), label }, mended))
+        let (speaker, text) = (speaker.into_owned(), text.into_owned());
+        Ok((Utterance { speaker, text, label, metadata: raw.metadata }, mended))
     }
 }
 
@@ -209,8 +230,8 @@ impl<'a> Assembler<'a> {
     }
 
     /// Checks a dialogue and adds it, or what is wrong with it.
-    pub(super) fn push(&mut self, raw: &RawDialogue<'_>) {
-        let id = match dialogue_id(raw) {
+    pub(super) fn push(&mut self, raw: RawDialogue<'_>) {
+        let id = match dialogue_id(&raw) {
             Ok(id) => id,
             Err(refused) => return self.refuse(refused),
         };
@@ -224,6 +245,7 @@ impl<'a> Assembler<'a> {
                 self.dialogues.push(dialogue);
                 self.flaws.mended += flaws.mended;
                 self.flaws.damaged += flaws.damaged;
+                self.flaws.left_out += flaws.left_out;
             }
             Err(refused) => refused.into_iter().for_each(|refused| self.refuse(refused)),
         }
@@ -252,12 +274,30 @@ impl<'a> Assembler<'a> {
         DataError::new(Place { path: self.file.path.clone(), line, subject }, problem)
     }
 
+    /// A key of the first utterances that may mean their labels.
+    fn label_key(&self) -> Option<String> {
+        let utterances = self.dialogues.iter().flat_map(|dialogue| &dialogue.utterances).take(100);
+        let mut keys = utterances.flat_map(|utterance| utterance.metadata.iter());
+        keys.find(|(key, _)| means_label(key)).map(|(key, _)| key.to_owned())
+    }
+
     /// The split, unless something is wrong with it. `ended` is the fault that ended reading, if one did.
-    pub(super) fn finish(mut self, ended: Result<(), DataError>) -> Result<Split, DataError> {
+    /// A file without a sound dialogue may be of another format than the one that was `given`.
+    pub(super) fn finish(
+        mut self,
+        ended: Result<(), DataError>,
+        given: DataLayout<'_>,
+    ) -> Result<Split, DataError> {
         if let Err(error) = ended {
             self.fault(error);
         }
         let (path, sha256) = (self.file.path.clone(), self.file.sha256.clone());
+        if self.dialogues.is_empty()
+            && self.faults.are_of_form()
+            && let Some(problem) = looks::other(&self.file.text, given)
+        {
+            return Err(DataError::new(Place::file(&path), problem));
+        }
         if !self.faults.is_empty() {
             return Err(self.faults.into_error(&path).expect("there are faults"));
         }
@@ -266,9 +306,10 @@ impl<'a> Assembler<'a> {
         }
         let mut utterances = self.dialogues.iter().flat_map(|dialogue| &dialogue.utterances);
         if self.needs_labels() && utterances.all(|utterance| utterance.label.is_none()) {
-            return Err(DataError::new(Place::file(&path), DataProblem::NoLabels));
+            let instead = self.label_key();
+            return Err(DataError::new(Place::file(&path), DataProblem::NoLabels { instead }));
         }
-        let Flaws { mended, damaged } = self.flaws;
-        Ok(Split { path, sha256, dialogues: self.dialogues, mended, damaged })
+        let Flaws { mended, damaged, left_out } = self.flaws;
+        Ok(Split { path, sha256, dialogues: self.dialogues, mended, damaged, left_out })
     }
 }

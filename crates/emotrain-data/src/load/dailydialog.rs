@@ -7,15 +7,16 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use emotrain_recipe::LabelSetName;
+use emotrain_recipe::{DataFormat, LabelSetName};
 
-use super::LabelPolicy;
 use super::assemble::{
     Assembler, RawDialogue, RawLabel, RawUtterance, Refused, UNLABELLED, label_at, label_named,
 };
+use super::{LabelPolicy, looks};
 use crate::error::{DataError, DataProblem, Place};
 use crate::io::{TextFile, read_problem};
 use crate::label::{Label, LabelSet};
+use crate::metadata::Metadata;
 use crate::split::Split;
 
 const END: &str = "__eou__";
@@ -26,7 +27,14 @@ const OTHER_FILES: [&str; 3] = ["dialogues_emotion", "dialogues_act", "dialogues
 pub(super) fn load(path: &Path, labels: &LabelSet, policy: LabelPolicy) -> Result<Split, DataError> {
     let path = if path.is_dir() { find_dialogues(path)? } else { path.to_owned() };
     let mut file = TextFile::read(&path)?;
-    let emotions = read_emotions(&path, policy != LabelPolicy::Optional)?;
+    let emotions = read_emotions(&path, policy != LabelPolicy::Optional).map_err(|error| {
+        let is_other = error.problem().is_of_form() && !file.text.contains(END);
+        let other = || looks::other(&file.text, DataFormat::Dailydialog.into());
+        match is_other.then(other).flatten() {
+            Some(problem) => DataError::new(Place::file(&path), problem),
+            None => error,
+        }
+    })?;
     if let Some(emotions) = &emotions {
         check_lines(&file, emotions)?;
         file.sha256 =
@@ -34,7 +42,7 @@ pub(super) fn load(path: &Path, labels: &LabelSet, policy: LabelPolicy) -> Resul
     }
     let mut assembler = Assembler::new(&file, labels, policy);
     read(&file, emotions.as_ref(), &mut assembler);
-    assembler.finish(Ok(()))
+    assembler.finish(Ok(()), DataFormat::Dailydialog.into())
 }
 
 /// The one file of dialogues in a folder.
@@ -129,9 +137,10 @@ fn read(file: &TextFile, emotions: Option<&TextFile>, assembler: &mut Assembler<
                 .and_then(|labels| labels[position])
                 .map_or(RawLabel::Absent, RawLabel::Known),
             offset,
+            metadata: Metadata::default(),
         });
         let utterances = utterances.collect();
-        assembler.push(&RawDialogue { id: Cow::Owned(id), offset, utterances });
+        assembler.push(RawDialogue::new(Cow::Owned(id), offset, utterances));
     }
 }
 

@@ -21,6 +21,7 @@ use super::prc_json;
 use super::table::{self, Published};
 use crate::error::{DataError, DataProblem};
 use crate::io::TextFile;
+use crate::metadata::Metadata;
 
 #[derive(Deserialize)]
 #[serde(expecting = "an object with `scenes`")]
@@ -50,7 +51,6 @@ const TABLE: Published = Published {
     key: &["Season", "Episode", "Scene_ID"],
     id: scene_id,
     speaker: |cell| python_list(cell).map_or_else(|| cell.to_owned(), |names| joined(&names)),
-    other: ("Dialogue_ID", "meld_csv"),
 };
 
 pub(super) fn read(file: &TextFile, assembler: &mut Assembler<'_>) -> Result<(), DataError> {
@@ -92,9 +92,10 @@ fn read_scene(file: &TextFile, raw: &RawValue, assembler: &mut Assembler<'_>) ->
             text: Cow::Owned(utterance.transcript),
             label: RawLabel::name(utterance.emotion),
             offset,
+            metadata: Metadata::default(),
         });
     }
-    assembler.push(&RawDialogue { id: Cow::Owned(scene.scene_id), offset, utterances });
+    assembler.push(RawDialogue::new(Cow::Owned(scene.scene_id), offset, utterances));
     Ok(())
 }
 

@@ -33,6 +33,11 @@ impl Faults {
         self.told.is_empty() && self.unknown.is_empty()
     }
 
+    /// Whether the first is one that a file of another format may have.
+    pub(super) fn are_of_form(&self) -> bool {
+        self.unknown.is_empty() && self.told.first().is_some_and(|error| error.problem().is_of_form())
+    }
+
     /// Adds one; `place` is asked for only if it is told.
     pub(super) fn add(&mut self, problem: DataProblem, place: impl FnOnce() -> Place) {
         if let DataProblem::UnknownLabel { label, .. } = &problem {

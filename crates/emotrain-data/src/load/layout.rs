@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 
 use emotrain_recipe::{ColumnRole, DataFormat, DataSection};
 
-use super::table::OwnTable;
-
 /// No names of columns.
 static ROLES: BTreeMap<ColumnRole, String> = BTreeMap::new();
 
@@ -16,13 +14,6 @@ pub struct DataLayout<'a> {
     pub format: DataFormat,
     /// In a table of one's own, the columns that are not called like their roles.
     pub columns: &'a BTreeMap<ColumnRole, String>,
-}
-
-impl<'a> DataLayout<'a> {
-    pub(super) fn table(self) -> OwnTable<'a> {
-        let separator = if self.format == DataFormat::Tsv { b'\t' } else { b',' };
-        OwnTable { separator, names: self.columns }
-    }
 }
 
 impl From<DataFormat> for DataLayout<'_> {

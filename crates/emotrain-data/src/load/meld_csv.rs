@@ -6,12 +6,8 @@ use super::table::{self, Published};
 use crate::error::DataError;
 use crate::io::TextFile;
 
-const FORM: Published = Published {
-    key: &["Dialogue_ID"],
-    id: |key| key[0].to_owned(),
-    speaker: str::to_owned,
-    other: ("Scene_ID", "emorynlp"),
-};
+const FORM: Published =
+    Published { key: &["Dialogue_ID"], id: |key| key[0].to_owned(), speaker: str::to_owned };
 
 pub(super) fn read(file: &TextFile, assembler: &mut Assembler<'_>) -> Result<(), DataError> {
     table::read(file, assembler, &FORM)

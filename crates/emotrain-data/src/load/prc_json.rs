@@ -16,6 +16,7 @@ use super::assemble::{Assembler, RawDialogue, RawLabel, RawUtterance, Refused};
 use super::cell::whole;
 use crate::error::{DataError, DataProblem};
 use crate::io::TextFile;
+use crate::metadata::Metadata;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object of lists: labels, sentences, genders, speakers")]
@@ -56,7 +57,7 @@ pub(super) fn read_entries(
         match serde_json::from_str(value.get()) {
             Ok(dialogue) => match utterances(&id, dialogue, offset) {
                 Ok(utterances) => {
-                    assembler.push(&RawDialogue { id: Cow::Owned(id), offset, utterances });
+                    assembler.push(RawDialogue::new(Cow::Owned(id), offset, utterances));
                 }
                 Err(problem) => assembler.refuse(Refused::dialogue(&id, offset, problem)),
             },
@@ -119,6 +120,7 @@ fn utterances(
             text: Cow::Owned(text),
             label: label(),
             offset,
+            metadata: Metadata::default(),
         })
         .collect())
 }

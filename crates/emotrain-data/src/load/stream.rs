@@ -9,9 +9,12 @@ use emotrain_recipe::DataFormat;
 
 use super::LabelPolicy;
 use super::assemble::{RawDialogue, Refused, Rules};
+use super::chat;
 use super::faults::Faults;
+use super::json_lines::{Parse, Spot};
 use super::jsonl;
 use super::layout::DataLayout;
+use super::looks;
 use super::table::TableStream;
 use crate::dialogue::Dialogue;
 use crate::error::{DataError, DataProblem, Place};
@@ -38,6 +41,7 @@ pub enum DataInput<'p> {
 /// together. A file without any label is not refused.
 pub struct DialogueReader<'a> {
     rules: Rules<'a>,
+    layout: DataLayout<'a>,
     source: Source<'a>,
     /// The line of each dialogue by the hash of its id; never iterated.
     seen: HashMap<u64, usize>,
@@ -47,7 +51,7 @@ pub struct DialogueReader<'a> {
 
 /// Where raw dialogues come from.
 enum Source<'a> {
-    Jsonl(LineReader),
+    Json(LineReader, Parse),
     Table(Box<TableStream<'a>>),
 }
 
@@ -75,9 +79,10 @@ impl<'a> DialogueReader<'a> {
         };
         let rules = Rules { labels, policy };
         let source = match layout.format {
-            DataFormat::Jsonl => Source::Jsonl(lines),
+            DataFormat::Jsonl => Source::Json(lines, jsonl::dialogue),
+            DataFormat::Chat => Source::Json(lines, chat::dialogue),
             DataFormat::Csv | DataFormat::Tsv => {
-                Source::Table(Box::new(TableStream::open(lines, layout.table(), rules)?))
+                Source::Table(Box::new(TableStream::open(lines, layout, rules)?))
             }
             format @ (DataFormat::MeldCsv
             | DataFormat::PrcJson
@@ -88,13 +93,13 @@ impl<'a> DialogueReader<'a> {
                 return Err(DataError::new(place, DataProblem::NotStreamed(format.as_str())));
             }
         };
-        Ok(Self { rules, source, seen: HashMap::new(), is_over: false })
+        Ok(Self { rules, layout, source, seen: HashMap::new(), is_over: false })
     }
 
     /// The dialogue, unless its id was seen before or something is wrong with it.
     fn check(
         &mut self,
-        raw: &RawDialogue<'_>,
+        raw: RawDialogue<'_>,
         mut faults: Faults,
         path: &Path,
     ) -> Result<Dialogue, DataError> {
@@ -107,7 +112,7 @@ impl<'a> DialogueReader<'a> {
             Some(first_line) => {
                 let problem = match self.source {
                     Source::Table(_) => DataProblem::ScatteredDialogue { first_line },
-                    Source::Jsonl(_) => DataProblem::DuplicateDialogue { first_line },
+                    Source::Json(..) => DataProblem::DuplicateDialogue { first_line },
                 };
                 add(Refused::dialogue(raw.id.trim(), raw.offset, problem));
                 None
@@ -132,21 +137,25 @@ impl<'a> DialogueReader<'a> {
     /// What makes the rest unreadable.
     fn read(&mut self) -> Result<Option<Result<Dialogue, DataError>>, DataError> {
         Ok(match &mut self.source {
-            Source::Jsonl(lines) => {
+            Source::Json(lines, parse) => {
                 let Some(line) = lines.next_line()?.map(str::to_owned) else { return Ok(None) };
                 let place = lines.place();
-                Some(match jsonl::parse(&line) {
-                    Ok(row) => {
-                        let raw = row.raw(place.line.unwrap_or(0));
-                        self.check(&raw, Faults::default(), &place.path)
+                let number = place.line.unwrap_or(0);
+                Some(match parse(&line, Spot { line: number, offset: number }) {
+                    Ok(raw) => self.check(raw, Faults::default(), &place.path),
+                    Err(problem) => {
+                        let is_other = self.seen.is_empty() && problem.is_of_form();
+                        if let Some(other) = is_other.then(|| looks::other(&line, self.layout)).flatten() {
+                            return Err(DataError::new(Place::file(&place.path), other));
+                        }
+                        Err(DataError::new(place, problem))
                     }
-                    Err((_, problem)) => Err(DataError::new(place, problem)),
                 })
             }
             Source::Table(table) => {
                 let Some((raw, faults)) = table.next_dialogue()? else { return Ok(None) };
                 let path = table.path().to_owned();
-                Some(self.check(&raw, faults, &path))
+                Some(self.check(raw, faults, &path))
             }
         })
     }

@@ -10,11 +10,13 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use csv::StringRecord;
+use serde_json::Value;
 
 use super::assemble::{Assembler, RawDialogue, RawLabel, RawUtterance, Refused};
 use crate::error::{DataError, DataProblem, Place};
 use crate::io::TextFile;
 use crate::label::LabelSet;
+use crate::metadata::Metadata;
 
 pub(super) use self::own::OwnTable;
 pub(super) use self::published::Published;
@@ -37,6 +39,7 @@ pub(super) trait Form {
 }
 
 /// Which column is read for what.
+#[derive(Default)]
 pub(super) struct Columns {
     /// The number of columns.
     width: usize,
@@ -48,6 +51,8 @@ pub(super) struct Columns {
     number: Option<(usize, String)>,
     /// The columns that together identify the dialogue.
     key: Vec<usize>,
+    /// The columns that are kept as metadata, with their names.
+    others: Vec<(usize, String)>,
 }
 
 /// Everyone's name in a table without speakers.
@@ -106,7 +111,7 @@ pub(super) fn read(
             let problem = DataProblem::DuplicateUtterance { id: number.to_string(), first_line };
             assembler.refuse(Refused::dialogue(&raw.id, offset, problem));
         }
-        assembler.push(&raw);
+        assembler.push(raw);
     }
     Ok(())
 }
@@ -129,7 +134,7 @@ fn dialogue(id: String, mut rows: Vec<Row>) -> (RawDialogue<'static>, Vec<Repeat
     let repeated = rows.windows(2).filter_map(repeated).collect();
     let offset = rows[0].utterance.offset;
     let utterances = rows.into_iter().map(|row| row.utterance).collect();
-    (RawDialogue { id: Cow::Owned(id), offset, utterances }, repeated)
+    (RawDialogue::new(Cow::Owned(id), offset, utterances), repeated)
 }
 
 impl Columns {
@@ -164,11 +169,16 @@ impl Columns {
         };
         let label = self.label.map(|column| record[column].trim()).filter(|name| !name.is_empty());
         let speaker = self.speaker.map_or_else(|| SPEAKER.to_owned(), |column| form.speaker(&record[column]));
+        let mut metadata = Metadata::default();
+        for (column, name) in &self.others {
+            metadata.push(name, Value::String(record[*column].to_owned()));
+        }
         let utterance = RawUtterance {
             speaker: Cow::Owned(speaker),
             text: Cow::Owned(record[self.text].to_owned()),
             label: RawLabel::name(label.map(str::to_owned)),
             offset,
+            metadata,
         };
         let key: Vec<&str> = self.key.iter().map(|&column| whole(record[column].trim())).collect();
         let id = if key.iter().all(|cell| cell.is_empty()) { String::new() } else { form.id(&key) };

@@ -1,9 +1,12 @@
 #![expect(clippy::needless_raw_string_hashes, reason = "expect-test writes snapshots with them")]
 
+mod chat;
 mod dailydialog;
 mod emorynlp;
 mod faults;
 mod jsonl;
+mod kept;
+mod looks;
 mod meld_csv;
 mod own_tables;
 mod prc_json;
@@ -95,8 +98,9 @@ fn check_section(keys: &str, text: &str, expected: &Expect) {
 }
 
 /// The formats read from a single file.
-const FILE_FORMATS: [DataFormat; 6] = [
+const FILE_FORMATS: [DataFormat; 7] = [
     DataFormat::Jsonl,
+    DataFormat::Chat,
     DataFormat::Csv,
     DataFormat::Tsv,
     DataFormat::MeldCsv,

@@ -9,14 +9,15 @@ use crate::label::{Label, LabelSet};
 
 /// A split of dialogues, each an id and its texts; labels count up from 0.
 fn split(path: &str, dialogues: &[(&str, &[&str])]) -> Split {
-    let utterance = |(position, text): (usize, &&str)| Utterance {
-        speaker: if position % 2 == 0 { "Ann" } else { "Bo" }.into(),
-        text: (*text).into(),
-        label: (position < 7).then(|| Label::from_index(position)),
+    let utterance = |(position, text): (usize, &&str)| {
+        Utterance::new(
+            if position % 2 == 0 { "Ann" } else { "Bo" }.into(),
+            (*text).into(),
+            (position < 7).then(|| Label::from_index(position)),
+        )
     };
-    let dialogue = |(id, texts): &(&str, &[&str])| Dialogue {
-        id: (*id).into(),
-        utterances: texts.iter().enumerate().map(utterance).collect(),
+    let dialogue = |(id, texts): &(&str, &[&str])| {
+        Dialogue::new((*id).into(), texts.iter().enumerate().map(utterance).collect())
     };
     let sha256 = format!("hash of {path} {dialogues:?}");
     Split {
@@ -25,6 +26,7 @@ fn split(path: &str, dialogues: &[(&str, &[&str])]) -> Split {
         dialogues: dialogues.iter().map(dialogue).collect(),
         mended: 0,
         damaged: 0,
+        left_out: 0,
     }
 }
 

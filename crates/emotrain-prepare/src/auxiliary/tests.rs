@@ -20,7 +20,7 @@ fn a_share_is_rounded() {
 
 #[test]
 fn a_draw_does_not_depend_on_the_order_of_the_file() {
-    let dialogue = |number: usize| Dialogue { id: number.to_string(), utterances: Vec::new() };
+    let dialogue = |number: usize| Dialogue::new(number.to_string(), Vec::new());
     let dialogues: Vec<Dialogue> = (0..20).map(dialogue).collect();
     let drawn = |order: &[usize], key: Key| {
         let turns: Vec<_> =

@@ -303,10 +303,10 @@ fn demonstrations_are_dropped_before_history() {
 
 fn conversation() -> impl Strategy<Value = Dialogue> {
     let utterance = ("[A-Z][a-z]{1,6}", "\\PC{1,40}", 0_usize..7).prop_map(|(speaker, text, label)| {
-        Utterance { speaker, text: format!("{text}."), label: Some(Label::from_index(label)) }
+        Utterance::new(speaker, format!("{text}."), Some(Label::from_index(label)))
     });
     proptest::collection::vec(utterance, 1..10)
-        .prop_map(|utterances| Dialogue { id: "any".to_owned(), utterances })
+        .prop_map(|utterances| Dialogue::new("any".to_owned(), utterances))
 }
 
 proptest! {

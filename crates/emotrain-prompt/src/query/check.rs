@@ -126,9 +126,8 @@ impl Report<'_> {
     fn probe(&mut self, file: &QueryFile, environment: &Environment<'static>) {
         for around in [2, 0] {
             let texts = [vec![BEFORE; around], vec![ASKED], vec![AFTER; around]].concat();
-            let said = |text: &str| Utterance { speaker: WHO.to_owned(), text: text.to_owned(), label: None };
-            let dialogue =
-                Dialogue { id: "probe".to_owned(), utterances: texts.into_iter().map(said).collect() };
+            let said = |text: &str| Utterance::new(WHO.to_owned(), text.to_owned(), None);
+            let dialogue = Dialogue::new("probe".to_owned(), texts.into_iter().map(said).collect());
             let target = match file.level {
                 KnowledgeLevel::Utterance => QueryTarget::Utterance(around),
                 KnowledgeLevel::Speaker => QueryTarget::Speaker(WHO.to_owned()),

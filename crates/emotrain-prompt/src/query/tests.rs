@@ -11,12 +11,10 @@ use proptest::prelude::*;
 use super::*;
 
 fn dialogue(texts: &[&str]) -> Dialogue {
-    let utterance = |(at, text): (usize, &&str)| Utterance {
-        speaker: ["Ada", "Ben"][at % 2].to_owned(),
-        text: (*text).to_owned(),
-        label: None,
+    let utterance = |(at, text): (usize, &&str)| {
+        Utterance::new(["Ada", "Ben"][at % 2].to_owned(), (*text).to_owned(), None)
     };
-    Dialogue { id: "d".to_owned(), utterances: texts.iter().enumerate().map(utterance).collect() }
+    Dialogue::new("d".to_owned(), texts.iter().enumerate().map(utterance).collect())
 }
 
 #[test]

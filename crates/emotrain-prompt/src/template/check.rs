@@ -313,16 +313,12 @@ fn knowledge_mark(source: &str) -> String {
 fn probe_values(probe: Probe<'_>) -> Value {
     let Probe { window, demonstrations, knowledge, parts } = probe;
     let position = probe.position();
-    let utterance = |text: &str, speaker: &str| Utterance {
-        speaker: speaker.to_owned(),
-        text: text.to_owned(),
-        label: None,
-    };
+    let utterance = |text: &str, speaker: &str| Utterance::new(speaker.to_owned(), text.to_owned(), None);
     let [before, asked, after] = SPEAKERS;
     let before = vec![utterance(BEFORE, before); position];
     let after = vec![utterance(AFTER, after); window];
     let utterances = [before, vec![utterance(ASKED, asked)], after].concat();
-    let dialogue = Dialogue { id: "probe".to_owned(), utterances };
+    let dialogue = Dialogue::new("probe".to_owned(), utterances);
     let labels = LABELS.map(str::to_owned);
     let example = ShownDemonstration {
         text: EXAMPLE.to_owned(),

@@ -362,13 +362,11 @@ fn templates_must_render_without_demonstrations() {
 
 fn conversation() -> impl Strategy<Value = Dialogue> {
     let text = "[^\\{\\}\\p{C}]{1,30}";
-    let utterance = (text, text).prop_map(|(speaker, text)| emotrain_data::Utterance {
-        speaker: speaker.trim().to_owned() + ".",
-        text: text.trim().to_owned() + "!",
-        label: None,
+    let utterance = (text, text).prop_map(|(speaker, text)| {
+        emotrain_data::Utterance::new(speaker.trim().to_owned() + ".", text.trim().to_owned() + "!", None)
     });
     proptest::collection::vec(utterance, 1..8)
-        .prop_map(|utterances| Dialogue { id: "any".to_owned(), utterances })
+        .prop_map(|utterances| Dialogue::new("any".to_owned(), utterances))
 }
 
 proptest! {

@@ -56,6 +56,8 @@ choices! {
         Csv = "csv",
         /// The same, separated by tabs.
         Tsv = "tsv",
+        /// One chat per line, as other trainers read them: `messages` or `conversations`.
+        Chat = "chat",
         /// MELD's published CSV tables.
         MeldCsv = "meld_csv",
         /// The JSON files of the PRC-Emo and `BiosERC` repositories.
@@ -126,7 +128,7 @@ choices! {
 impl DataFormat {
     /// Whether it is for data of one's own, and not the form of a published data set.
     pub fn is_own(self) -> bool {
-        matches!(self, Self::Jsonl | Self::Csv | Self::Tsv)
+        matches!(self, Self::Jsonl | Self::Csv | Self::Tsv | Self::Chat)
     }
 
     /// Whether it is a table whose columns `data.columns` names.

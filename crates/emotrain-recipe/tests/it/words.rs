@@ -69,7 +69,7 @@ label_set = "MELD"
 metric_for_best_model = "weighted-f1"
 "#,
         expect![[r#"
-            erc.toml:4:10: data.format must be "jsonl", "csv", "tsv", "meld_csv", "prc_json", "emorynlp", "dailydialog" or "text", not "jsonll"
+            erc.toml:4:10: data.format must be "jsonl", "csv", "tsv", "chat", "meld_csv", "prc_json", "emorynlp", "dailydialog" or "text", not "jsonll"
               hint: did you mean "jsonl"?
             erc.toml:5:13: data.label_set must be "meld", "iemocap", "emorynlp", "dailydialog" or "custom", not "MELD"
               hint: did you mean "meld"?

@@ -178,6 +178,7 @@ fn format(args: &BuildArgs, path: &Path) -> Format {
         let formats = [
             DataFormat::Csv,
             DataFormat::Tsv,
+            DataFormat::Chat,
             DataFormat::MeldCsv,
             DataFormat::PrcJson,
             DataFormat::Emorynlp,
@@ -191,6 +192,7 @@ fn format(args: &BuildArgs, path: &Path) -> Format {
         DataFormat::PrcJson if is_list(path) => Format::List,
         format @ (DataFormat::Csv
         | DataFormat::Tsv
+        | DataFormat::Chat
         | DataFormat::MeldCsv
         | DataFormat::PrcJson
         | DataFormat::Emorynlp

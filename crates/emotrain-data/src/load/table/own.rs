@@ -3,65 +3,26 @@
 use std::collections::BTreeMap;
 
 use csv::StringRecord;
-use emotrain_recipe::{ColumnRole, folded};
+use emotrain_recipe::{ColumnRole, DataFormat, folded};
 
 use super::{Columns, Form};
 use crate::error::{DataProblem, MissingColumns};
-
-/// Names that others give these columns, folded; for suggestions.
-const OTHER_NAMES: &[(ColumnRole, &[&str])] = &[
-    (
-        ColumnRole::Dialogue,
-        &[
-            "dialogue_id",
-            "dialog",
-            "dialog_id",
-            "conversation",
-            "conversation_id",
-            "conv",
-            "conv_id",
-            "session",
-            "session_id",
-            "thread",
-            "thread_id",
-            "chat_id",
-            "scene",
-            "scene_id",
-        ],
-    ),
-    (
-        ColumnRole::Position,
-        &["utterance_id", "turn", "turn_id", "turn_number", "index", "order", "line", "utterance_number"],
-    ),
-    (
-        ColumnRole::Speaker,
-        &["who", "name", "role", "author", "user", "from", "character", "speaker_id", "speaker_name"],
-    ),
-    (
-        ColumnRole::Text,
-        &[
-            "utterance",
-            "utt",
-            "sentence",
-            "content",
-            "message",
-            "transcript",
-            "transcription",
-            "body",
-            "value",
-        ],
-    ),
-    (
-        ColumnRole::Label,
-        &["emotion", "emotions", "emotion_label", "sentiment", "class", "target", "category"],
-    ),
-];
+use crate::load::layout::DataLayout;
+use crate::load::other_names::others_of;
 
 /// A table whose columns a recipe names.
 pub(in crate::load) struct OwnTable<'a> {
-    pub(in crate::load) separator: u8,
+    separator: u8,
     /// The columns that are not called like their roles.
-    pub(in crate::load) names: &'a BTreeMap<ColumnRole, String>,
+    names: &'a BTreeMap<ColumnRole, String>,
+}
+
+impl<'a> OwnTable<'a> {
+    /// The table of a layout that has columns.
+    pub(in crate::load) fn of(layout: DataLayout<'a>) -> Self {
+        let separator = if layout.format == DataFormat::Tsv { b'\t' } else { b',' };
+        Self { separator, names: layout.columns }
+    }
 }
 
 impl Form for OwnTable<'_> {
@@ -101,6 +62,13 @@ impl Form for OwnTable<'_> {
         else {
             return Err(self.missing(&header, &missing));
         };
+        // Numbers that are not called like the position that is given out are kept, so that rows can be joined again.
+        let is_kept = |role: ColumnRole, column: usize| {
+            role == ColumnRole::Position && !header[column].eq_ignore_ascii_case(role.as_str())
+        };
+        let is_read =
+            |column: &usize| found.iter().any(|(role, read)| read == column && !is_kept(*role, *read));
+        let others = (0..header.len()).filter(|column| !is_read(column));
         Ok(Columns {
             width: header.len(),
             key: vec![dialogue],
@@ -108,6 +76,7 @@ impl Form for OwnTable<'_> {
             speaker: found.get(&ColumnRole::Speaker).copied(),
             label: found.get(&ColumnRole::Label).copied(),
             number: found.get(&ColumnRole::Position).map(|&column| (column, header[column].to_owned())),
+            others: others.map(|column| (column, header[column].to_owned())).collect(),
         })
     }
 
@@ -181,6 +150,5 @@ fn guess<'h>(
         folded_names.iter().find(|(name, _)| name == near).map(|(_, name)| *name)
     };
     let named = |other: &&str| folded_names.iter().find(|(name, _)| name == other).map(|(_, name)| *name);
-    let others = OTHER_NAMES.iter().find(|(other, _)| *other == role).map(|(_, names)| *names);
-    written.and_then(near).or_else(|| others?.iter().find_map(named)).or_else(|| near(role.as_str()))
+    written.and_then(near).or_else(|| others_of(role).iter().find_map(named)).or_else(|| near(role.as_str()))
 }

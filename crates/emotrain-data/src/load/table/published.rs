@@ -19,8 +19,6 @@ pub(in crate::load) struct Published {
     pub(in crate::load) id: fn(&[&str]) -> String,
     /// The speaker's name made from the cell.
     pub(in crate::load) speaker: fn(&str) -> String,
-    /// A column that only another data set's tables have, and the `data.format` for them.
-    pub(in crate::load) other: (&'static str, &'static str),
 }
 
 impl Form for Published {
@@ -45,6 +43,7 @@ impl Form for Published {
             speaker: Some(find(SPEAKER)?),
             label,
             number: Some((find(NUMBER)?, NUMBER.to_owned())),
+            others: Vec::new(),
         })
     }
 
@@ -70,10 +69,6 @@ impl Published {
             if let Some(separator) = separators.into_iter().find(|&separator| header[0].contains(separator)) {
                 return DataProblem::OtherSeparator(name(separator));
             }
-        }
-        let (foreign, format) = self.other;
-        if self.key.contains(&column) && header.iter().any(|name| name.trim() == foreign) {
-            return DataProblem::OtherTable { column, format };
         }
         DataProblem::MissingColumn { column, nearest: self.nearest(header, column) }
     }

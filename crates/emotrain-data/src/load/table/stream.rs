@@ -13,6 +13,8 @@ use crate::io::LineReader;
 use crate::load::LabelPolicy;
 use crate::load::assemble::{RawDialogue, Refused, Rules};
 use crate::load::faults::Faults;
+use crate::load::layout::DataLayout;
+use crate::load::looks;
 
 /// At most this many bytes of a record, so that a quotation mark that is never closed does not take the whole file in.
 const RECORD_BYTES: usize = 2 * limits::UTTERANCE_BYTES;
@@ -34,19 +36,29 @@ impl<'a> TableStream<'a> {
     /// Reads the header; an empty file has no dialogues.
     pub(in crate::load) fn open(
         lines: LineReader,
-        form: OwnTable<'a>,
+        layout: DataLayout<'a>,
         rules: Rules<'a>,
     ) -> Result<Self, DataError> {
-        let columns =
-            Columns { width: 0, text: 0, speaker: None, label: None, number: None, key: Vec::new() };
+        let (columns, form) = (Columns::default(), OwnTable::of(layout));
         let (text, record) = (String::new(), StringRecord::new());
         let mut stream = Self { lines, form, columns, rules, ahead: None, text, record };
-        if stream.next_record()?.is_some() {
-            let needs_labels = stream.rules.policy != LabelPolicy::Optional;
-            let found = stream.form.columns(&stream.record, needs_labels);
-            stream.columns = found.map_err(|problem| DataError::new(stream.lines.place(), problem))?;
-        }
+        stream.read_header().map_err(|error| {
+            let is_other = error.problem().is_of_form();
+            match is_other.then(|| looks::other(&stream.text, layout)).flatten() {
+                Some(problem) => DataError::new(Place::file(stream.path()), problem),
+                None => error,
+            }
+        })?;
         Ok(stream)
+    }
+
+    fn read_header(&mut self) -> Result<(), DataError> {
+        if self.next_record()?.is_some() {
+            let needs_labels = self.rules.policy != LabelPolicy::Optional;
+            let found = self.form.columns(&self.record, needs_labels);
+            self.columns = found.map_err(|problem| DataError::new(self.lines.place(), problem))?;
+        }
+        Ok(())
     }
 
     pub(in crate::load) fn path(&self) -> &Path {

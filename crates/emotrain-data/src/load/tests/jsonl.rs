@@ -193,7 +193,8 @@ fn errors_name_the_utterance() {
     check_second(
         r#"{"speaker":"Tom","text":"So.","emotion":"joy"}"#,
         &expect![[r#"
-            file:1: unknown field `emotion`, expected one of `speaker`, `text`, `label`
+            file:1: utterance a#1: has no label
+            hint: with data.unlabelled = "context" such utterances are context and not labelled
         "#]],
     );
     check_second(
@@ -211,19 +212,19 @@ fn repaired() -> impl Strategy<Value = String> {
 
 fn dialogues() -> impl Strategy<Value = Vec<Dialogue>> {
     let label = proptest::option::of((0..7_usize).prop_map(Label::from_index));
-    let utterance =
-        (repaired(), repaired(), label).prop_map(|(speaker, text, label)| Utterance { speaker, text, label });
+    let utterance = (repaired(), repaired(), label)
+        .prop_map(|(speaker, text, label)| Utterance::new(speaker, text, label));
     let by_id = proptest::collection::btree_map("[a-z#\"{}]{1,6}", vec(utterance, 1..6), 1..6);
-    by_id.prop_map(|by_id| by_id.into_iter().map(|(id, utterances)| Dialogue { id, utterances }).collect())
+    by_id.prop_map(|by_id| by_id.into_iter().map(|(id, utterances)| Dialogue::new(id, utterances)).collect())
 }
 
 /// The lines of a file with these dialogues.
 fn to_jsonl(dialogues: &[Dialogue], labels: &LabelSet) -> String {
-    let utterance = |Utterance { speaker, text, label }: &Utterance| match label {
+    let utterance = |Utterance { speaker, text, label, .. }: &Utterance| match label {
         Some(label) => json!({ "speaker": speaker, "text": text, "label": labels.name(*label) }),
         None => json!({ "speaker": speaker, "text": text }),
     };
-    let line = |Dialogue { id, utterances }: &Dialogue| {
+    let line = |Dialogue { id, utterances, .. }: &Dialogue| {
         let utterances: Vec<_> = utterances.iter().map(utterance).collect();
         format!("{}\n", json!({ "id": id, "utterances": utterances }))
     };

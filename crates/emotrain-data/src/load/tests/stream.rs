@@ -70,15 +70,15 @@ fn dialogues_come_before_the_stream_ends() {
 #[test]
 fn rows_of_a_dialogue_stand_together() {
     expect![[r#"
-        Dialogue { id: "a", utterances: [Utterance { speaker: "Speaker", text: "Hi.", label: None }] }
-        Dialogue { id: "b", utterances: [Utterance { speaker: "Speaker", text: "Ho.", label: None }] }
+        Dialogue { id: "a", utterances: [Utterance { speaker: "Speaker", text: "Hi.", label: None, metadata: Metadata([]) }], metadata: Metadata([]) }
+        Dialogue { id: "b", utterances: [Utterance { speaker: "Speaker", text: "Ho.", label: None, metadata: Metadata([]) }], metadata: Metadata([]) }
         standard input:4: dialogue a: rows of the dialogue stand apart; others are on line 2
         hint: Some("sort the file by its dialogues")
     "#]]
     .assert_eq(&stream("format = \"csv\"", "dialogue,text\na,Hi.\nb,Ho.\na,He.\n"));
     let line = "{\"id\":1,\"utterances\":[{\"speaker\":\"A\",\"text\":\"Hi.\"}]}\n";
     expect![[r#"
-        Dialogue { id: "1", utterances: [Utterance { speaker: "A", text: "Hi.", label: None }] }
+        Dialogue { id: "1", utterances: [Utterance { speaker: "A", text: "Hi.", label: None, metadata: Metadata([]) }], metadata: Metadata([]) }
         standard input:2: dialogue 1: the id is used twice, first on line 1
         hint: None
     "#]]
@@ -102,7 +102,7 @@ fn faults_of_a_stream_have_their_lines() {
         standard input:8: dialogue b: utterance id 1 is used twice, first on line 6
         standard input:8: utterance b#1: the utterance is empty
         hint: None
-        Dialogue { id: "c", utterances: [Utterance { speaker: "Speaker", text: "So.", label: Some(Label(4)) }] }
+        Dialogue { id: "c", utterances: [Utterance { speaker: "Speaker", text: "So.", label: Some(Label(4)), metadata: Metadata([]) }], metadata: Metadata([]) }
     "#]].assert_eq(&stream(
         "format = \"csv\"",
         "dialogue,position,text,label\na,0,\"Hi,\nAda.\",joy\n\nb,one,Ho.,joy\nb,1,Ho.,joyy\nb,1\nb,1,,joyy\nc,0,So.,joy\n",

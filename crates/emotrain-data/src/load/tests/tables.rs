@@ -39,14 +39,14 @@ fn a_table_of_another_data_set_is_named() {
         LabelSetName::Emorynlp,
         emorynlp,
         &expect![[r#"
-            file:1: missing column "Dialogue_ID": this file is for data.format = "emorynlp"
+            file: this looks like EmoryNLP's release
             hint: write data.format = "emorynlp"
         "#]],
     );
     emory(
         &format!("{MELD}\n1,Hi.,Ada,joy,0,0,1\n"),
         &expect![[r#"
-            file:1: missing column "Episode": this file is for data.format = "meld_csv"
+            file: this looks like MELD's tables
             hint: write data.format = "meld_csv"
         "#]],
     );

@@ -122,13 +122,15 @@ fn errors_are_those_of_questions_about_emotions() {
 fn meeting() -> impl Strategy<Value = Dialogue> {
     let utterance = (0_usize..4, "[a-z ]{1,30}", 0_usize..7);
     proptest::collection::vec(utterance, 2..10).prop_map(|turns| {
-        let utterance = |(place, (speaker, text, label)): (usize, (usize, String, usize))| Utterance {
-            speaker: ["Ada", "Bo", "Cornelius", "D"][speaker].to_owned(),
-            text: format!("Said as number {place}: {text}."),
-            label: Some(Label::from_index(label)),
+        let utterance = |(place, (speaker, text, label)): (usize, (usize, String, usize))| {
+            Utterance::new(
+                ["Ada", "Bo", "Cornelius", "D"][speaker].to_owned(),
+                format!("Said as number {place}: {text}."),
+                Some(Label::from_index(label)),
+            )
         };
         let utterances = turns.into_iter().enumerate().map(utterance).collect();
-        Dialogue { id: "any".to_owned(), utterances }
+        Dialogue::new("any".to_owned(), utterances)
     })
 }
 

@@ -5,15 +5,48 @@ use serde_json::Value;
 use crate::error::DataProblem;
 use crate::io::line_problem;
 
-/// The parser's message, with the utterance and the key if a value has the wrong type.
+/// The parser's message, with the utterance and the key if a value has the wrong type or a key is misspelt.
 pub(super) fn problem(error: &serde_json::Error, line: &str) -> DataProblem {
     let problem = line_problem(error, line);
-    let wrong = matches!(problem, DataProblem::WrongForm(_)).then(|| wrong_type(line)).flatten();
-    wrong.map_or(problem, DataProblem::WrongForm)
+    let DataProblem::WrongForm(message) = &problem else { return problem };
+    let wrong = if message.starts_with("missing field") {
+        misspelt(line)
+    } else {
+        wrong_value(line).map(DataProblem::WrongForm)
+    };
+    wrong.unwrap_or(problem)
+}
+
+/// A key that takes the place of one that is known.
+pub(super) fn unknown_key(place: &str, key: &str, near: &str) -> DataProblem {
+    DataProblem::UnknownKey { place: place.to_owned(), key: key.to_owned(), near: near.to_owned() }
+}
+
+/// A value of the wrong type.
+pub(super) fn wrong_type(place: &str, key: &str, wanted: &str, found: &Value) -> DataProblem {
+    DataProblem::WrongForm(message(place, key, wanted, found))
+}
+
+/// The first key that is near to one that is missing.
+fn misspelt(line: &str) -> Option<DataProblem> {
+    let row: Value = serde_json::from_str(line).ok()?;
+    let near = |place: &str, object: &Value, known: &[&'static str]| {
+        let object = object.as_object()?;
+        let missing: Vec<&str> = known.iter().copied().filter(|key| !object.contains_key(*key)).collect();
+        let others = object.keys().filter(|key| !known.contains(&key.as_str()));
+        let named = |key: &String| emotrain_base::nearest(&key.to_lowercase(), missing.iter().copied());
+        others.into_iter().find_map(|key| named(key).map(|near| unknown_key(place, key, near)))
+    };
+    near("", &row, &["id", "utterances"]).or_else(|| {
+        let utterances = row.get("utterances")?.as_array()?.iter().enumerate();
+        utterances.into_iter().find_map(|(position, utterance)| {
+            near(&format!("utterance {position}: "), utterance, &["speaker", "text", "label"])
+        })
+    })
 }
 
 /// The first key whose value has the wrong type.
-fn wrong_type(line: &str) -> Option<String> {
+fn wrong_value(line: &str) -> Option<String> {
     let row: Value = serde_json::from_str(line).ok()?;
     if let Some(id) = row.get("id").filter(|id| !is_cell(id)) {
         return Some(message("", "id", "text", id));

@@ -1,0 +1,104 @@
+//! What a file looks like that is not in the format it was given for.
+
+use csv::StringRecord;
+use emotrain_recipe::{ColumnRole, DataFormat, folded};
+use serde_json::Value;
+
+use super::layout::DataLayout;
+use super::other_names::others_of;
+use crate::error::DataProblem;
+
+/// How much of a file is looked at, in bytes.
+const HEAD: usize = 1 << 16;
+
+/// Lists that only dialogues in JSON lines have.
+const LISTS_OF_LINES: [&str; 3] = ["\"utterances\"", "\"messages\"", "\"conversations\""];
+
+/// The columns of published tables, folded.
+const PUBLISHED: [&str; 6] = ["utterance", "speaker", "emotion", "dialogue_id", "utterance_id", "scene_id"];
+
+/// The problem of a file that cannot be read as it was given and looks like something else.
+pub(super) fn other(text: &str, given: DataLayout<'_>) -> Option<DataProblem> {
+    let head = text.trim_start_matches('\u{feff}').trim_start();
+    let head = &head[..head.floor_char_boundary(HEAD)];
+    if head.starts_with('[') {
+        // Readers of JSON lines say so themselves.
+        let is_told = matches!(given.format, DataFormat::Jsonl | DataFormat::Chat);
+        let is_document = matches!(given.format, DataFormat::PrcJson | DataFormat::Emorynlp);
+        let is_known = !is_document || LISTS_OF_LINES.iter().any(|key| head.contains(key));
+        return (is_known && !is_told).then_some(DataProblem::JsonList);
+    }
+    let format = if head.starts_with('{') { json(head) } else { lines(head, given.format) }?;
+    // Columns that are named are meant to be read.
+    let is_meant = given.format.has_columns() && !given.columns.is_empty() && format == DataFormat::MeldCsv;
+    (format != given.format && !is_meant)
+        .then_some(DataProblem::OtherFormat { looks: words(format), format: format.as_str() })
+}
+
+fn words(format: DataFormat) -> &'static str {
+    match format {
+        DataFormat::Jsonl => "JSON lines of dialogues",
+        DataFormat::Csv => "CSV",
+        DataFormat::Tsv => "TSV, separated by tabs",
+        DataFormat::Chat => "JSON lines of chats",
+        DataFormat::MeldCsv => "MELD's tables",
+        DataFormat::PrcJson => "the JSON of the PRC-Emo repository",
+        DataFormat::Emorynlp => "EmoryNLP's release",
+        DataFormat::Dailydialog => "DailyDialog's release",
+        DataFormat::Text => "plain text",
+    }
+}
+
+/// The format of an object, or of lines of objects.
+fn json(head: &str) -> Option<DataFormat> {
+    let first = head.lines().next().unwrap_or_default();
+    let Ok(Value::Object(object)) = serde_json::from_str(first) else {
+        // One object over many lines, or broken.
+        let documents = [("\"episodes\"", DataFormat::Emorynlp), ("\"sentences\"", DataFormat::PrcJson)];
+        return documents.into_iter().find(|(key, _)| head.contains(key)).map(|(_, format)| format);
+    };
+    let has = |key: &str| object.get(key).is_some_and(Value::is_array);
+    if has("messages") || has("conversations") {
+        Some(DataFormat::Chat)
+    } else if has("utterances") {
+        Some(DataFormat::Jsonl)
+    } else if has("episodes") {
+        Some(DataFormat::Emorynlp)
+    } else {
+        object.values().any(|value| value.get("sentences").is_some()).then_some(DataFormat::PrcJson)
+    }
+}
+
+/// The format of lines that are no JSON.
+fn lines(head: &str, given: DataFormat) -> Option<DataFormat> {
+    let first = head.lines().next()?;
+    if first.contains("__eou__") {
+        return Some(DataFormat::Dailydialog);
+    }
+    let (separator, format) =
+        if first.contains('\t') { (b'\t', DataFormat::Tsv) } else { (b',', DataFormat::Csv) };
+    let mut reader = csv::ReaderBuilder::new();
+    let reader = reader.has_headers(false).flexible(true).delimiter(separator);
+    let rows: Vec<StringRecord> =
+        reader.from_reader(head.as_bytes()).records().take(3).filter_map(Result::ok).collect();
+    let header = rows.first().filter(|header| header.len() > 1)?;
+    let has = |column: &str| header.iter().any(|name| name.trim() == column);
+    if has("Utterance") && (has("Dialogue_ID") || has("Scene_ID")) {
+        let published = if has("Scene_ID") { DataFormat::Emorynlp } else { DataFormat::MeldCsv };
+        return (format == DataFormat::Csv).then_some(published);
+    }
+    // A published table without one of its columns.
+    let is_published = |name: &&str| PUBLISHED.contains(&folded(name).as_str());
+    if !given.is_own() && header.iter().filter(is_published).count() > 2 {
+        return None;
+    }
+    let is = |role: ColumnRole, name: &str| {
+        let name = folded(name);
+        name == role.as_str() || others_of(role).contains(&name.as_str())
+    };
+    let is_named = [ColumnRole::Text, ColumnRole::Dialogue, ColumnRole::Label]
+        .into_iter()
+        .any(|role| header.iter().any(|name| is(role, name)));
+    let is_even = header.len() > 2 && rows.len() == 3 && rows.iter().all(|row| row.len() == header.len());
+    (is_named || is_even).then_some(format)
+}

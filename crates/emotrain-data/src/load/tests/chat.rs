@@ -1,0 +1,100 @@
+use super::*;
+
+fn chat(text: &str, expected: &Expect) {
+    check_section("format = \"chat\"", text, expected);
+}
+
+#[test]
+fn messages_are_turns_of_their_roles_or_names() {
+    chat(
+        r#"{"messages":[{"role":"system","content":"Be kind."},{"role":"user","content":"It works!","label":"joy"},{"role":"assistant","content":[{"type":"text","text":"Does"},{"type":"text","text":"it?"}],"label":1}]}
+
+{"id":7,"source":"forum","messages":[{"role":"user","name":"Ada","content":"Hm."},{"content":"No.","role":"user","name":"Bo","label":null}]}
+{"id":"g","conversations":[{"from":"human","value":"Hi.","label":"neutral"},{"from":"gpt","value":"Ho."}]}"#,
+        &expect![[r#"
+            1
+              user: It works! [joy]
+              assistant: Does it? [surprise]
+            7
+              Ada: Hm. [-]
+              Bo: No. [-]
+            g
+              human: Hi. [neutral]
+              gpt: Ho. [-]
+            mended 0
+        "#]],
+    );
+}
+
+#[test]
+fn instructions_are_counted_in_the_summary() {
+    let text = r#"{"messages":[{"role":"system","content":"Be kind."},{"role":"user","content":"Hi.","label":"joy"}]}"#;
+    let folder = folder(&[("file", text.as_bytes())]);
+    let labels = LabelSet::builtin(LabelSetName::Meld);
+    let split =
+        load_split(&folder.path().join("file"), DataFormat::Chat, &labels, LabelPolicy::Required).unwrap();
+    let summary = split.summary(&labels).to_string();
+    expect!["  left out          1  system messages, which are no turns"]
+        .assert_eq(summary.lines().nth(4).unwrap_or_default());
+}
+
+/// What is wrong with each of these chats.
+fn named(chats: &[&str]) -> String {
+    let section = section("format = \"chat\"");
+    let labels = LabelSet::from_section(&section).unwrap();
+    let named = |chat: &&str| {
+        let folder = folder(&[("file", chat.as_bytes())]);
+        let result = load_split(&folder.path().join("file"), &section, &labels, LabelPolicy::Context);
+        shown(result, &labels, folder.path())
+    };
+    chats.iter().map(named).collect()
+}
+
+#[test]
+fn what_is_no_chat_is_named() {
+    expect![[r#"
+        file:1: missing field `messages`
+        file:1: unknown field `message`
+        hint: did you mean `messages`?
+        file:1: has both `messages` and `conversations`
+        file:1: dialogue 1: the dialogue has no utterances
+        file:1: invalid type: map, expected a sequence
+    "#]]
+    .assert_eq(&named(&[
+        r#"{"id":1}"#,
+        r#"{"message":[]}"#,
+        r#"{"messages":[],"conversations":[]}"#,
+        r#"{"messages":[{"role":"system","content":"Be kind."}]}"#,
+        r#"{"messages":{"role":"user"}}"#,
+    ]));
+}
+
+#[test]
+fn what_is_no_message_is_named() {
+    expect![[r#"
+        file:1: message 0: missing field `role`
+        file:1: message 0: unknown field `contents`
+        hint: did you mean `content`?
+        file:1: message 0: missing field `content`
+        file:1: message 0: `content` should be text, not an object
+        file:1: message 0: a part of `content` is "image_url", and only text is read
+        file:1: message 0: unknown field `lable`
+        hint: did you mean `label`?
+        file:1: utterance 1#0: the utterance is empty
+        file: no utterance has a label
+        hint: training and evaluation need labels; emotrain predict finds them
+        file: no utterance has a label
+        hint: rename `emotion` to `label`
+    "#]]
+    .assert_eq(&named(&[
+        r#"{"messages":[{"content":"Hi."}]}"#,
+        r#"{"messages":[{"role":"user","contents":"Hi."}]}"#,
+        r#"{"messages":[{"role":"user"}]}"#,
+        r#"{"messages":[{"role":"user","content":{"a":1}}]}"#,
+        r#"{"messages":[{"role":"user","content":[{"type":"image_url"}]}]}"#,
+        r#"{"messages":[{"role":"user","content":"Hi.","lable":"joy"}]}"#,
+        r#"{"messages":[{"role":"user","content":" "}]}"#,
+        r#"{"messages":[{"role":"user","content":"Hi."}]}"#,
+        r#"{"messages":[{"role":"user","content":"Hi.","emotion":"joy"}]}"#,
+    ]));
+}
