@@ -168,7 +168,7 @@ def with_sources(place, dialogues):
     run = place / "sources"
     predicted = rows(emotrain("predict", "--run", run, "--input", place / "valid.jsonl"))
     compare("demonstrations and knowledge", EmotionReader(run / "adapter"), predicted, dialogues, extra)
-    emotrain("export", run, "--format", "merged", "--out", place / "merged")
+    emotrain("export", run, "--format", "merged", "--dtype", "float32", "--out", place / "merged")
     merged = EmotionReader(place / "merged")
     compare("the same, as a whole model", merged, predicted, dialogues, extra, 1e-3)
     low = EmotionReader(run / "adapter", dtype=torch.bfloat16)
