@@ -1,9 +1,12 @@
 //! Answers for people and programs: rows with the utterance, its label and how sure the model is.
 
+use std::collections::BTreeSet;
+
 use emotrain_base::Complaint;
-use emotrain_data::{Dialogue, LabelSet, UtteranceId};
+use emotrain_data::{Dialogue, LabelSet, Metadata, UtteranceId};
 use indexmap::IndexMap;
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::predictions::Prediction;
 
@@ -58,6 +61,17 @@ pub struct AnswerRow<'a> {
     pub probabilities: IndexMap<&'a str, f64>,
     /// Log-probabilities of the same labels in nats given the prompt.
     pub scores: IndexMap<&'a str, f64>,
+    /// What the input says of the utterance besides.
+    #[serde(skip_serializing_if = "is_nothing")]
+    pub metadata: &'a Metadata,
+    /// What the input says of the dialogue besides.
+    #[serde(skip_serializing_if = "is_nothing")]
+    pub dialogue_metadata: &'a Metadata,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference to the field")]
+fn is_nothing(metadata: &&Metadata) -> bool {
+    metadata.is_empty()
 }
 
 impl<'a> AnswerRow<'a> {
@@ -89,6 +103,8 @@ impl<'a> AnswerRow<'a> {
             truth: truth.as_deref(),
             probabilities: all.iter().map(|(name, _, share)| (*name, *share)).collect(),
             scores: all.iter().map(|(name, score, _)| (*name, *score)).collect(),
+            metadata: &utterance.metadata,
+            dialogue_metadata: &dialogue.metadata,
         }
     }
 }
@@ -124,26 +140,75 @@ impl AnswerFormat {
             Self::Tsv => "tsv",
         }
     }
+}
 
-    /// The first line of a table.
+/// The columns of a table that are always there.
+const COLUMNS: [&str; 8] =
+    ["dialogue", "position", "speaker", "text", "label", "probability", "log_likelihood", "truth"];
+
+/// A column of a table for something that the input says besides.
+#[derive(Clone, Debug)]
+struct KeptColumn {
+    name: String,
+    key: String,
+    is_of_dialogue: bool,
+}
+
+/// Writes rows in one form.
+#[derive(Clone, Debug)]
+pub struct AnswerWriter {
+    format: AnswerFormat,
+    terms: AnswerTerms,
+    kept: Option<Vec<KeptColumn>>,
+    /// Keys of the input for which a table has no column.
+    lost: BTreeSet<String>,
+}
+
+impl AnswerWriter {
+    /// Rows of this form.
+    pub fn new(format: AnswerFormat, terms: AnswerTerms) -> Self {
+        Self { format, terms, kept: None, lost: BTreeSet::new() }
+    }
+
+    /// Sees the first dialogue of the input, whose metadata make the further columns of a table; later ones are ignored.
+    pub fn begin(&mut self, dialogue: &Dialogue) {
+        if self.kept.is_some() {
+            return;
+        }
+        let of_dialogue = dialogue.metadata.iter().map(|(key, _)| (key, true));
+        let of_utterances =
+            dialogue.utterances.iter().flat_map(|one| one.metadata.iter()).map(|(key, _)| (key, false));
+        let mut taken: BTreeSet<String> = self.own().into_iter().collect();
+        let mut kept: Vec<KeptColumn> = Vec::new();
+        for (key, is_of_dialogue) in of_dialogue.chain(of_utterances) {
+            if kept.iter().any(|column| column.key == key && column.is_of_dialogue == is_of_dialogue) {
+                continue;
+            }
+            let mut name = key.to_owned();
+            while taken.contains(&name) {
+                name = format!("input_{name}");
+            }
+            taken.insert(name.clone());
+            kept.push(KeptColumn { name, key: key.to_owned(), is_of_dialogue });
+        }
+        self.kept = Some(kept);
+    }
+
+    /// The first line of a table; nothing for JSON lines.
     ///
     /// # Errors
     /// None in memory.
-    pub fn head(self, terms: AnswerTerms) -> Result<Vec<u8>, csv::Error> {
-        let own =
-            ["dialogue", "position", "speaker", "text", "label", "probability", "log_likelihood", "truth"];
-        let further = (1..=terms.top_k.unwrap_or(0))
-            .flat_map(|place| [format!("label_{place}"), format!("probability_{place}")]);
-        let names: Vec<String> = own.iter().map(|name| (*name).to_owned()).chain(further).collect();
-        self.record(&names)
+    pub fn head(&self) -> Result<Vec<u8>, csv::Error> {
+        let kept = self.kept.iter().flatten().map(|column| column.name.clone());
+        self.record(&self.own().into_iter().chain(kept).collect::<Vec<_>>())
     }
 
-    /// A row, with its line break. A table has `top_k` pairs of columns for the likeliest labels.
+    /// A row, with its line break. A table has pairs of columns for the likeliest labels if their number is set.
     ///
     /// # Errors
     /// A number that JSON cannot represent.
-    pub fn row(self, row: &AnswerRow<'_>, terms: AnswerTerms) -> Result<Vec<u8>, csv::Error> {
-        if self == Self::Jsonl {
+    pub fn row(&mut self, row: &AnswerRow<'_>) -> Result<Vec<u8>, csv::Error> {
+        if self.format == AnswerFormat::Jsonl {
             let mut line = serde_json::to_vec(row).map_err(std::io::Error::from)?;
             line.push(b'\n');
             return Ok(line);
@@ -161,22 +226,64 @@ impl AnswerFormat {
             text(row.truth),
         ];
         let mut likeliest = row.probabilities.iter();
-        for _ in 0..terms.top_k.unwrap_or(0) {
+        for _ in 0..self.terms.top_k.unwrap_or(0) {
             let (name, share) = likeliest.next().map(|(name, share)| (*name, *share)).unzip();
             values.extend([text(name), number(share)]);
+        }
+        let sources = [(row.dialogue_metadata, true), (row.metadata, false)];
+        for column in self.kept.iter().flatten() {
+            let of = sources.iter().find(|(_, is_of_dialogue)| *is_of_dialogue == column.is_of_dialogue);
+            let value = of.and_then(|(metadata, _)| metadata.iter().find(|(key, _)| *key == column.key));
+            values.push(value.map_or(String::new(), |(_, value)| cell(value)));
+        }
+        for (metadata, is_of_dialogue) in sources {
+            let has = |key: &str| {
+                let mut kept = self.kept.iter().flatten();
+                kept.any(|column| column.key == key && column.is_of_dialogue == is_of_dialogue)
+            };
+            let lost: Vec<String> =
+                metadata.iter().filter(|(key, _)| !has(key)).map(|(key, _)| key.to_owned()).collect();
+            self.lost.extend(lost);
         }
         self.record(&values)
     }
 
-    fn record(self, values: &[String]) -> Result<Vec<u8>, csv::Error> {
-        let delimiter = match self {
-            Self::Jsonl => return Ok(Vec::new()),
-            Self::Csv => b',',
-            Self::Tsv => b'\t',
+    /// What a table has no column for, in words.
+    pub fn lost(&self) -> Option<String> {
+        let keys: Vec<&str> = self.lost.iter().map(String::as_str).collect();
+        (!keys.is_empty()).then(|| {
+            let keys = keys.join(", ");
+            format!(
+                "the table has no column for {keys}, which the first dialogue has not; JSON lines keep all"
+            )
+        })
+    }
+
+    /// The names of the columns that do not depend on the input.
+    fn own(&self) -> Vec<String> {
+        let further = (1..=self.terms.top_k.unwrap_or(0))
+            .flat_map(|place| [format!("label_{place}"), format!("probability_{place}")]);
+        COLUMNS.iter().map(|name| (*name).to_owned()).chain(further).collect()
+    }
+
+    fn record(&self, values: &[String]) -> Result<Vec<u8>, csv::Error> {
+        let delimiter = match self.format {
+            AnswerFormat::Jsonl => return Ok(Vec::new()),
+            AnswerFormat::Csv => b',',
+            AnswerFormat::Tsv => b'\t',
         };
         let mut writer = csv::WriterBuilder::new().delimiter(delimiter).from_writer(Vec::new());
         writer.write_record(values)?;
         writer.into_inner().map_err(|error| error.into_error().into())
+    }
+}
+
+/// A value in a table: text as it is, nothing for null, anything else as JSON.
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
     }
 }
 

@@ -40,7 +40,7 @@ mod test_set;
 pub use agreement::{
     Agreement, AgreementLimits, Distance, Finding, LabelAnswers, LabelRows, LogProbDistance, ModelF1,
 };
-pub use answers::{AnswerFormat, AnswerRow, AnswerTerms, UNCERTAIN};
+pub use answers::{AnswerFormat, AnswerRow, AnswerTerms, AnswerWriter, UNCERTAIN};
 pub use bootstrap::{Bootstrap, Interval, weighted_f1_interval};
 pub use calibration::{Calibration, CalibrationBin, SureAnswer};
 pub use comparison::{

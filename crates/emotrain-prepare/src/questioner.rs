@@ -28,6 +28,11 @@ impl Opened<'_> {
         self.recipe.knowledge.iter().any(|source| slots.has(&source.name))
     }
 
+    /// Whether prompts show demonstrations, which no dialogue that is asked about may be among.
+    pub fn shows_demonstrations(&self) -> bool {
+        self.library().is_some()
+    }
+
     /// Asks about dialogues for which `known` has texts; `sha256` is that of their file, if they have one.
     ///
     /// # Errors
@@ -48,11 +53,6 @@ impl Questioner<'_> {
     /// What is known about the dialogues.
     pub fn known(&self) -> &KnowledgeTexts {
         &self.known
-    }
-
-    /// Whether prompts show demonstrations, which no dialogue of the input may be among.
-    pub fn wants_announcements(&self) -> bool {
-        self.search.is_some()
     }
 
     /// Takes notice of a dialogue that is asked about later: it is no demonstration for any.
@@ -77,8 +77,15 @@ impl Questioner<'_> {
             }
         }
         let (path, sha256) = (path.to_owned(), String::new());
-        let content =
-            Content::Dialogues(Split { path, sha256, dialogues, mended: 0, damaged: 0, left_out: 0, part: None });
+        let content = Content::Dialogues(Split {
+            path,
+            sha256,
+            dialogues,
+            mended: 0,
+            damaged: 0,
+            left_out: 0,
+            part: None,
+        });
         let answering = Selection::new(opened.recipe, SplitKind::Test, Purpose::Answering, &[]);
         let all = Selection { labelled_only: false, limit: None, ..answering };
         let shown = Shown { found: self.search.is_some().then_some(&found[..]), known: &self.known };

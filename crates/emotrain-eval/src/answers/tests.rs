@@ -8,29 +8,42 @@ fn labels() -> LabelSet {
 }
 
 fn dialogue() -> Dialogue {
-    let utterance = |text: &str| Utterance {
-        speaker: "Ada".into(),
-        text: text.into(),
-        label: None,
-        metadata: Metadata::default(),
-    };
-    Dialogue {
-        id: "lab".into(),
-        utterances: ["Well,\n\"it works\"", "Good."].map(utterance).into(),
-        metadata: Metadata::default(),
-    }
+    let utterance = |text: &str| Utterance::new("Ada".into(), text.into(), None);
+    Dialogue::new("lab".into(), ["Well,\n\"it works\"", "Good."].map(utterance).into())
 }
 
-fn check(format: AnswerFormat, terms: AnswerTerms, expected: &Expect) {
-    let (dialogue, labels) = (dialogue(), labels());
-    let mut text = format.head(terms).unwrap();
+fn written(format: AnswerFormat, terms: AnswerTerms, dialogue: &Dialogue) -> String {
+    let (labels, mut writer) = (labels(), AnswerWriter::new(format, terms));
+    writer.begin(dialogue);
+    let mut text = writer.head().unwrap();
     for (position, scores) in [[-3.0, -1.0, -2.0], [-1.5, -1.5, -1.5]].into_iter().enumerate() {
         let truth = (position == 1).then(|| Label::from_index(2));
         let prediction =
             Prediction::likeliest(dialogue.utterance_id(position), truth, &scores, &labels).unwrap();
-        text.extend(format.row(&AnswerRow::new(&prediction, &dialogue, terms), terms).unwrap());
+        text.extend(writer.row(&AnswerRow::new(&prediction, dialogue, terms)).unwrap());
     }
-    expected.assert_eq(&String::from_utf8(text).unwrap());
+    String::from_utf8(text).unwrap() + &writer.lost().unwrap_or_default()
+}
+
+fn check(format: AnswerFormat, terms: AnswerTerms, expected: &Expect) {
+    expected.assert_eq(&written(format, terms, &dialogue()));
+}
+
+#[test]
+fn what_the_input_says_besides_comes_out_again() {
+    let mut dialogue = dialogue();
+    dialogue.metadata = serde_json::from_str(r#"{"channel":"phone","truth":["x"]}"#).unwrap();
+    dialogue.utterances[0].metadata = serde_json::from_str(r#"{"second":1.5,"channel":null}"#).unwrap();
+    dialogue.utterances[1].metadata = serde_json::from_str(r#"{"second":"2, or 3"}"#).unwrap();
+    let terms = AnswerTerms { top_k: Some(1), threshold: None };
+    let all = written(AnswerFormat::Jsonl, terms, &dialogue) + &written(AnswerFormat::Csv, terms, &dialogue);
+    expect![[r""]].assert_eq(&all);
+    let (mut writer, labels) = (AnswerWriter::new(AnswerFormat::Tsv, terms), labels());
+    writer.begin(&self::dialogue());
+    let prediction =
+        Prediction::likeliest(dialogue.utterance_id(1), None, &[-1.0, -1.0, -1.0], &labels).unwrap();
+    writer.row(&AnswerRow::new(&prediction, &dialogue, terms)).unwrap();
+    expect![[r""]].assert_eq(&writer.lost().unwrap());
 }
 
 #[test]
@@ -54,13 +67,9 @@ fn what_is_not_likely_enough_is_uncertain() {
 #[test]
 fn more_labels_than_there_are_leave_columns_empty() {
     let terms = AnswerTerms { top_k: Some(4), threshold: None };
-    let text = String::from_utf8(AnswerFormat::Csv.head(terms).unwrap()).unwrap();
-    assert!(text.trim_end().ends_with("label_4,probability_4"), "{text}");
-    let (dialogue, labels) = (dialogue(), labels());
-    let prediction =
-        Prediction::likeliest(dialogue.utterance_id(1), None, &[-1.0, -1.0, -1.0], &labels).unwrap();
-    let row = AnswerFormat::Csv.row(&AnswerRow::new(&prediction, &dialogue, terms), terms).unwrap();
-    assert!(row.ends_with(b",,\n"));
+    let text = written(AnswerFormat::Csv, terms, &dialogue());
+    assert!(text.starts_with("dialogue,") && text.contains("label_4,probability_4\n"), "{text}");
+    assert!(text.ends_with(",,\n"), "{text}");
 }
 
 #[test]

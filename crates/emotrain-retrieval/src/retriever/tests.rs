@@ -114,3 +114,40 @@ fn both_engines_serve_a_split() {
         assert!(retriever.shown(&retrieved.hits[0].1, &labels()).is_ok());
     }
 }
+
+#[test]
+fn announced_dialogues_are_searched_for_one_by_one_as_together() {
+    let place = Place::new();
+    // The bank knows a dialogue of the test file as one of training.
+    let mut all = few();
+    let leaked = ("copied", SplitKind::Train, "leak");
+    all.push(demonstration(leaked, 0, "So the ferry to the island is late once more today.", "mad"));
+    all.push(demonstration(leaked, 1, "And we shall have to wait here for an hour or two.", "sad"));
+    let bank = place.build(&all, None);
+    let asked = Asked { dataset: None, split: SplitKind::Test, sha256: None };
+    let split = split(&[
+        ("x", &["The ferry to the island is late?", "Cold tea!"]),
+        (
+            "y",
+            &[
+                "So the ferry to the island is late once more today.",
+                "And we shall have to wait here for an hour or two.",
+            ],
+        ),
+    ]);
+    let section = RetrievalSection { encoder: "lexical".to_owned(), k: 3, ..section() };
+    let retriever = || Retriever::new(&bank, &section, None).unwrap();
+    let together = retriever().for_split(&split, &asked).unwrap();
+    let together: Vec<Vec<ShownDemonstration>> =
+        together.hits.iter().map(|(_, hits)| retriever().shown(hits, &labels()).unwrap()).collect();
+    let find = |is_announced: bool| -> Vec<Vec<ShownDemonstration>> {
+        let mut search = retriever().one_by_one(&asked);
+        if is_announced {
+            split.dialogues.iter().for_each(|dialogue| search.announce(dialogue));
+        }
+        split.dialogues.iter().flat_map(|dialogue| search.find(dialogue, &labels()).unwrap()).collect()
+    };
+    assert_eq!(find(true), together);
+    assert!(together[0].iter().all(|one| !one.text.contains("once more")), "{together:?}");
+    assert_ne!(find(false), together, "without a notice the first dialogue is shown the second");
+}

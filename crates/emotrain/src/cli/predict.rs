@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args};
 
-use emotrain_eval::AnswerFormat;
+use emotrain_eval::{AnswerFormat, AnswerTerms};
 use emotrain_recipe::DataFormat;
 
 use super::export::named;
@@ -16,12 +16,14 @@ use super::{TrainedArgs, number};
     after_help = "Prompts are those of the training: of a run they come from its recipe and its prompt contract, of an
 adapter from its prompt contract. A recipe is needed only where neither says enough; the error then says what is missing.
 
-The input has one dialogue per line; labels are optional:
+The input is JSON lines with one dialogue each, labels are optional:
   {\"id\":\"d1\",\"utterances\":[{\"speaker\":\"Ada\",\"text\":\"It works!\"}]}
+or a table (csv, tsv) with the columns dialogue, speaker and text, or chats (--input-format chat). What it says besides
+comes out again.
 
 Answers are written as they are found. A file grows as FILE.partial and gets its name at the end; if the command is
-killed, the same command goes on behind the last dialogue that was written. Prompts with demonstrations or knowledge need
-the whole input before the first answer.
+killed, the same command goes on behind the last dialogue that was written. Prompts with knowledge need the whole input
+before the first answer.
 
 Examples:
   emotrain predict --run checkpoints/my-run --input dialogues.jsonl --output labels.csv
@@ -64,6 +66,13 @@ pub(crate) struct PredictArgs {
     /// Answer "uncertain" where the label's probability is below this
     #[arg(long, value_name = "P", value_parser = probability)]
     pub(crate) threshold: Option<f64>,
+}
+
+impl PredictArgs {
+    /// How much answers say.
+    pub(crate) fn terms(&self) -> AnswerTerms {
+        AnswerTerms { top_k: self.top_k, threshold: self.threshold }
+    }
 }
 
 fn input_format(text: &str) -> Result<DataFormat, String> {

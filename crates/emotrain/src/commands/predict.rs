@@ -42,7 +42,7 @@ pub(crate) fn run(args: &PredictArgs, shell: &Shell) -> anyhow::Result<Exit> {
     if let Some(present) = &contract {
         source.trained.check_contract(present, &shell.printer)?;
     }
-    let terms = AnswerTerms { top_k: args.top_k, threshold: args.threshold };
+    let terms = args.terms();
     terms.check(&opened.labels)?;
     let (mut input, mut questioner) = questioner(args, &opened, shell)?;
     let mut sink = Sink::open(args, origin::of(&source, &opened, contract.as_ref(), args)?, shell)?;
@@ -74,7 +74,7 @@ fn questioner<'o>(
     shell: &Shell,
 ) -> anyhow::Result<(Input<'o>, Questioner<'o>)> {
     let mut input = Input::open(args, &opened.recipe.data, &opened.labels)?;
-    let sha256 = input.sha256()?;
+    let sha256 = if opened.shows_demonstrations() { input.sha256()? } else { None };
     let mut split = input.nothing();
     if opened.shows_knowledge() {
         (input, split) = input.whole()?;
@@ -83,7 +83,7 @@ fn questioner<'o>(
     let texts = known(opened.recipe, &content, SplitKind::Test);
     let texts = texts.map_err(|error| of_input(error, opened.recipe))?;
     let mut questioner = opened.questioner(texts, sha256)?;
-    if questioner.wants_announcements() && input.is_file {
+    if opened.shows_demonstrations() && input.is_file {
         let mut again = Input::open(args, &opened.recipe.data, &opened.labels)?;
         while let [dialogue] = &again.next(1)?[..] {
             questioner.announce(dialogue);
@@ -171,6 +171,7 @@ impl Labelling<'_> {
         }
         let Counts { dialogues, utterances, unparsed, uncertain } = counts;
         rate.finish(format_args!("{utterances} utterances of {dialogues} dialogues"));
+        self.sink.writer.lost().iter().for_each(|lost| printer.warn(lost));
         if uncertain > 0 {
             printer.say(format_args!("{uncertain} of {utterances} answers are \"{UNCERTAIN}\""));
         }
@@ -195,20 +196,20 @@ impl Labelling<'_> {
         let (scored, answers) = ask(&self.model, &questions, Some(reader), "labelling", context)?;
         let predictions = predictions(scored, &answers, labels)?;
         let of = dialogues.iter().flat_map(|dialogue| dialogue.utterances.iter().map(move |_| dialogue));
+        for dialogue in dialogues {
+            self.sink.count(dialogue);
+        }
         // A table's head comes with its first rows, so that it is there once.
         let is_first = counts.dialogues == 0 && self.sink.reached().0 == 0;
-        let mut rows = if is_first { self.sink.format.head(self.terms)? } else { Vec::new() };
+        let mut rows = if is_first { self.sink.writer.head()? } else { Vec::new() };
         for (prediction, dialogue) in predictions.iter().zip(of) {
             let row = AnswerRow::new(prediction, dialogue, self.terms);
             counts.unparsed += usize::from(row.label.is_none());
             counts.uncertain += usize::from(row.label == Some(UNCERTAIN) && self.terms.threshold.is_some());
-            rows.extend(self.sink.format.row(&row, self.terms)?);
+            rows.extend(self.sink.writer.row(&row)?);
         }
         counts.utterances += predictions.len();
         counts.dialogues += dialogues.len();
-        for dialogue in dialogues {
-            self.sink.count(dialogue);
-        }
         self.sink.write(&rows, dialogues.len() as u64)
     }
 }

@@ -199,6 +199,24 @@ fn rows_say_what_was_said_and_how_sure_the_model_is() {
         assert_eq!(row["id"], id);
     }
     assert!(said.err.contains("labelled 3 utterances of 2 dialogues in "), "{}", said.err);
+    // Dialogues as a table, from a file and from a pipe.
+    let rows = "dialogue,speaker,text\na,Ada,It works!\na,Bo,Good.\nb,Cleo,The train is late again.\n";
+    bench.write("input.csv", rows);
+    let table = bench.run(&["predict", "--run", "run", "--input", "input.csv"]).done();
+    assert_eq!(table.out, said.out);
+    let mut piped = bench.command(&["predict", "--run", "run", "--input-format", "csv"]);
+    let piped = piped.stdin(fs_err::File::open(bench.path("input.csv")).unwrap().into_parts().0);
+    assert_eq!(Said::of(&piped.output().unwrap()).done().out, said.out);
+    // What the input says besides comes out again.
+    bench.write("input.csv", &rows.replace("text\n", "text,channel\n").replace("Good.\n", "Good.,7\n"));
+    bench.write(
+        "input.csv",
+        &bench.read("input.csv").replace("!\n", "!,\n").replace("again.\n", "again.,9\n"),
+    );
+    let words = ["predict", "--run", "run", "--input", "input.csv", "--output-format", "csv"];
+    let kept = bench.run(&words).done().out;
+    let last: Vec<&str> = kept.lines().map(|line| line.rsplit(',').next().unwrap()).collect();
+    assert_eq!(last, ["channel", "", "7", "9"], "{kept}");
     // As a table, by the file's ending, and by name.
     let table = ["--run", "run", "--top-k", "2", "--threshold", "1"];
     predict(&bench, &[&table[..], &["--output", "labels.csv"]].concat()).done();
@@ -231,7 +249,14 @@ fn dialogues_are_answered_as_they_come() {
     assert_eq!(output.read_line(&mut rows).unwrap(), 0);
     assert!(child.wait().unwrap().success());
     assert_eq!(rows, expected);
-    refuses(&bench, &bench.run(&["predict", "--run", "run"]), 3, &expect![[r""]]);
+    refuses(
+        &bench,
+        &bench.run(&["predict", "--run", "run"]),
+        3,
+        &expect![[r"
+        error: standard input: there are no dialogues
+    "]],
+    );
 }
 
 #[test]
@@ -268,7 +293,15 @@ fn a_killed_prediction_goes_on_where_it_was() {
     assert_eq!(bench.read("labels.csv"), "those of before\n");
     // Another command does not go on with it, and neither does the same one with other dialogues.
     let other = [&words("labels.csv")[..], &["--top-k", "2"]].concat();
-    refuses(&bench, &bench.run(&other), 2, &expect![[r""]]);
+    refuses(
+        &bench,
+        &bench.run(&other),
+        2,
+        &expect![[r"
+        error: labels.csv.partial: was begun with another --top-k, --threshold or output format
+          hint: give the command as it was given then, or remove the file to begin again
+    "]],
+    );
     bench.write("input.jsonl", &many(1500).replacen("It works!", "It fails!", 1));
     let said = bench.run(&words("labels.csv"));
     assert!(said.code == 2 && said.err.contains("does not begin with the"), "{}", said.err);
@@ -285,7 +318,18 @@ fn what_is_wrong_in_the_middle_leaves_what_was_answered() {
     let good = many(60);
     bench.write("input.jsonl", &format!("{good}{{\"id\":\"x\"}}\n{INPUT}"));
     let words = ["--run", "run", "--output", "labels.jsonl"];
-    refuses(&bench, &predict(&bench, &words), 3, &expect![[r""]]);
+    let said = predict(&bench, &words);
+    let left = "labels.jsonl.partial; the same command goes on behind them";
+    assert!(said.code == 3 && said.err.contains(left), "{}", said.err);
+    let quiet = predict(&bench, &[&words[..], &["--quiet"]].concat());
+    refuses(
+        &bench,
+        &quiet,
+        3,
+        &expect![[r"
+            error: input.jsonl:61: missing field `utterances`
+        "]],
+    );
     bench.write("input.jsonl", &format!("{good}{INPUT}"));
     let said = predict(&bench, &words).done();
     assert!(said.err.contains("goes on after"), "{}", said.err);

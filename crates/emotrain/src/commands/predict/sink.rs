@@ -4,14 +4,15 @@ use std::io::Write;
 
 use emotrain_base::{Complaint, Growing, Origin, Output, WriteError, sha256_hex};
 use emotrain_data::Dialogue;
-use emotrain_eval::AnswerFormat;
+use emotrain_eval::{AnswerFormat, AnswerWriter};
 
 use crate::cli::PredictArgs;
 use crate::shell::Shell;
 
 /// Where rows are written as they come.
 pub(super) struct Sink<'s> {
-    pub(super) format: AnswerFormat,
+    /// Makes them.
+    pub(super) writer: AnswerWriter,
     shell: &'s Shell,
     to: To,
     /// Stands for the dialogues that were answered.
@@ -30,7 +31,7 @@ impl<'s> Sink<'s> {
     /// # Errors
     /// A name that says no format; a file that was begun by another command, or cannot be written.
     pub(super) fn open(args: &PredictArgs, origin: Origin, shell: &'s Shell) -> anyhow::Result<Self> {
-        let format = format_of(args);
+        let writer = AnswerWriter::new(format_of(args), args.terms());
         let to = match &args.output {
             None => To::Stdout,
             Some(path) => match Growing::open(path, origin)? {
@@ -38,7 +39,7 @@ impl<'s> Sink<'s> {
                 None => To::Stream(Output::create(path)?),
             },
         };
-        Ok(Self { format, shell, to, mark: String::new() })
+        Ok(Self { writer, shell, to, mark: String::new() })
     }
 
     /// Dialogues whose answers an earlier process has written, and their mark.
@@ -51,6 +52,7 @@ impl<'s> Sink<'s> {
 
     /// Takes a dialogue into the mark.
     pub(super) fn count(&mut self, dialogue: &Dialogue) {
+        self.writer.begin(dialogue);
         if matches!(self.to, To::File(_)) {
             self.mark = sha256_hex(format!("{}{dialogue:?}", self.mark).as_bytes());
         }

@@ -1,0 +1,154 @@
+"""Emotions of utterances from what emotrain has trained, with transformers and PEFT.
+
+    from emotrain_reader import EmotionReader
+
+    reader = EmotionReader("checkpoints/my-run/adapter")
+    dialogue = [("Ada", "It works!"), ("Bo", "I wish mine did.")]
+    print(reader.probabilities(dialogue, 1))
+
+The last line prints the labels with their probabilities, the likeliest first; these are those of `emotrain predict`, whose
+prompts it makes: from `prompt_contract.json` beside the adapter, or in the folder of a model. Copy this file to where you
+need it; it takes torch, transformers and peft. Texts are taken as they are but for space at their ends; emotrain also
+repairs damaged characters.
+"""
+
+import datetime
+import hashlib
+import json
+import math
+from pathlib import Path
+
+import jinja2
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+SLOTS = ["instruction", "note", "history", "future", "demonstrations", "label_statement"]
+
+
+class EmotionReader:
+    """`folder` is an adapter in PEFT's format or a whole model, with its prompt contract; `base` says where the base model of
+    an adapter is, if not where the adapter says. With dtype=torch.bfloat16 close labels change places."""
+
+    def __init__(self, folder, base=None, dtype=torch.float32, device="cpu"):
+        folder = Path(folder)
+        self.contract = json.loads((folder / "prompt_contract.json").read_text(encoding="utf-8"))
+        config = folder / "adapter_config.json"
+        if config.exists():
+            base = base or json.loads(config.read_text(encoding="utf-8"))["base_model_name_or_path"]
+        model = AutoModelForCausalLM.from_pretrained(base or folder, dtype=dtype, attn_implementation="eager")
+        if config.exists():
+            from peft import PeftModel
+
+            model = PeftModel.from_pretrained(model, folder)
+        self.model = model.to(device).eval()
+        self.tokenizer = AutoTokenizer.from_pretrained(base or folder)
+        self._check_tokenizer()
+        environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True)
+        self.template = environment.from_string(self.contract["template"])
+
+    def probabilities(self, dialogue, position, demonstrations=(), knowledge=None):
+        """Every label's probability for the utterance at `position` of `dialogue`, a list of (speaker, text).
+
+        `demonstrations`, the most similar first, are dictionaries with text and label, and with source and score where
+        prompts show them; `knowledge` has a text for each source that the contract names."""
+        scores = self.log_likelihoods(dialogue, position, demonstrations, knowledge)
+        most = max(scores.values())
+        weights = {label: math.exp(score - most) for label, score in scores.items()}
+        ranked = sorted(weights, key=lambda label: -weights[label])
+        return {label: weights[label] / sum(weights.values()) for label in ranked}
+
+    def log_likelihoods(self, dialogue, position, demonstrations=(), knowledge=None):
+        """The log-likelihood of every label's tokens after the prompt, in nats."""
+        prompt = self.prompt_ids(dialogue, position, demonstrations, knowledge)
+        answers = self.contract["label_completions"]
+        longest = max(len(answer) for answer in answers)
+        # Nothing sees what is behind it, so it does not matter how rows are filled up.
+        rows = [prompt + answer + [answer[-1]] * (longest - len(answer)) for answer in answers]
+        with torch.no_grad():
+            logits = self.model(torch.tensor(rows, device=self.model.device)).logits[:, len(prompt) - 1 : -1]
+        log_probs = logits.double().log_softmax(-1)
+        return {
+            label: sum(log_probs[row, place, token].item() for place, token in enumerate(answers[row]))
+            for row, label in enumerate(self.contract["labels"])
+        }
+
+    def prompt_ids(self, dialogue, position, demonstrations=(), knowledge=None):
+        """The tokens of the prompt. What is too long loses demonstrations, then later utterances, then earlier ones."""
+        contract, knowledge = self.contract, knowledge or {}
+        named = set(contract.get("knowledge", []))
+        if set(knowledge) - named:
+            raise ValueError(f"prompts show no knowledge {sorted(set(knowledge) - named)}, but {sorted(named)}")
+        slot = contract.get("demonstrations")
+        examples = list(demonstrations)[: slot["k"] if slot else 0]
+        before, after = position, len(dialogue) - position - 1
+        window = [len(examples), min(contract["future_window"], after), min(contract["history_window"], before)]
+        room = contract["max_seq_length"] - max(len(answer) for answer in contract["label_completions"])
+        while True:
+            count, future, history = window
+            shown = examples[:count]
+            if slot and slot["order"] == "most_similar_last":
+                shown.reverse()
+            around = (dialogue[position - history : position], dialogue[position + 1 : position + 1 + future])
+            ids = self._encode(self._chat(dialogue[position], around, shown, knowledge))
+            if len(ids) <= room:
+                return ids
+            place = next((place for place, size in enumerate(window) if size), None)
+            if place is None:
+                raise ValueError(f"{len(ids)} tokens are too many: there is room for {room}")
+            window[place] -= 1
+
+    def _chat(self, target, around, examples, knowledge):
+        """The chat as text, up to the answer."""
+        contract = self.contract
+        removed = set(contract.get("removed_slots", []))
+        sources = contract.get("knowledge", [])
+        slot = contract.get("demonstrations") or {}
+        turns = [[{"speaker": speaker.strip(), "text": text.strip()} for speaker, text in part] for part in around]
+        values = {
+            "labels": contract["labels"],
+            "label_list": ", ".join(contract["labels"]),
+            "speaker": target[0].strip(),
+            "utterance": target[1].strip(),
+            "history": [] if "history" in removed else turns[0],
+            "future": [] if "future" in removed else turns[1],
+            "demonstrations": [] if "demonstrations" in removed else [_example(one, slot) for one in examples],
+            "slots": {name: name not in removed for name in [*SLOTS, *sources]},
+            **{name: knowledge.get(name, "") for name in sources},
+        }
+        context = self.template.new_context(values)
+        system, user = (
+            "".join(self.template.blocks[name](context)).strip("\n") if name in self.template.blocks else ""
+            for name in ("system", "user")
+        )
+        messages = [{"role": "user", "content": user}]
+        if system and contract.get("system_before_user"):
+            messages[0]["content"] = f"{system}\n\n{user}"
+        elif system:
+            messages.insert(0, {"role": "system", "content": system})
+        options = {"enable_thinking": contract["enable_thinking"]}
+        if date := contract.get("chat_date"):
+            options["strftime_now"] = datetime.date.fromisoformat(date).strftime
+        return self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True, **options)
+
+    def _encode(self, text):
+        return self.tokenizer(text, add_special_tokens=False).input_ids
+
+    def _check_tokenizer(self):
+        """Refuses a base whose chat template or tokens are not those of the training."""
+        contract, chat = self.contract, self.tokenizer.chat_template or ""
+        if hashlib.sha256(chat.encode()).hexdigest() != contract["chat_template_sha256"]:
+            raise ValueError("the base model has another chat template than in training")
+        golden = contract["golden"]
+        if contract["clean_border"] and self._encode(golden["text"]) != golden["ids"]:
+            raise ValueError("the base model's tokenizer gives other tokens than in training")
+
+
+def _example(one, slot):
+    """A demonstration as templates see it: a score has two decimals."""
+    score = one.get("score") if slot.get("show_score") else None
+    return {
+        "text": one["text"],
+        "label": one["label"],
+        "source": one.get("source") if slot.get("show_source") else None,
+        "score": None if score is None else math.floor(score * 100 + 0.5) / 100,
+    }
