@@ -180,7 +180,7 @@ impl DifficultyScorer {
     /// A scorer for the recipe's difficulty. `seed` determines the draws of [`Difficulty::Random`].
     ///
     /// # Errors
-    /// [`CurriculumError::UnknownEmotion`] if the difficulty needs the wheel and the wheel lacks a label.
+    /// [`CurriculumError::UnknownEmotions`] if the difficulty needs the wheel and the wheel lacks a label.
     pub fn new(
         section: &CurriculumSection,
         labels: &LabelSet,

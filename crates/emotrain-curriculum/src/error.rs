@@ -39,15 +39,13 @@ pub enum CurriculumError {
     /// A file could not be read or written.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// A label that is missing from the wheel.
-    #[error("the wheel {wheel} has no label \"{label}\"")]
-    UnknownEmotion {
-        /// As spelt in the label set.
-        label: String,
+    /// Labels that are missing from the wheel.
+    #[error("the wheel {wheel} has no {}", quoted(.labels))]
+    UnknownEmotions {
+        /// As spelt in the label set, each with the most similar emotion of the wheel.
+        labels: Vec<(String, Option<String>)>,
         /// The wheel's file, or the name of the built-in one.
         wheel: String,
-        /// The most similar emotion of the wheel.
-        nearest: Option<String>,
     },
     /// A difficulty that must be provided and was not.
     #[error("difficulty = \"{difficulty}\" needs a number for each dialogue, but none were provided")]
@@ -119,13 +117,16 @@ impl CurriculumError {
             error.hint().map(str::to_owned)
         } else if let Self::Data(error) = self {
             error.hint()
-        } else if let Self::UnknownEmotion { label, nearest, .. } = self {
-            let own = "add it to a wheel of your own and name that file in curriculum.wheel";
-            Some(match nearest {
-                Some(nearest) => {
-                    format!("{own}, perhaps under [aliases]: {} = \"{nearest}\"", bare_or_quoted(label))
-                }
-                None => own.to_owned(),
+        } else if let Self::UnknownEmotions { labels, .. } = self {
+            let what = if labels.len() == 1 { "it" } else { "them" };
+            let own = format!("add {what} to a wheel of your own and name that file in curriculum.wheel");
+            let alias = |(label, nearest): &(String, Option<String>)| {
+                Some(format!("{} = \"{}\"", bare_or_quoted(label), nearest.as_ref()?))
+            };
+            let aliases: Vec<String> = labels.iter().filter_map(alias).collect();
+            Some(match &aliases[..] {
+                [] => own,
+                aliases => format!("{own}, perhaps under [aliases]: {}", aliases.join(", ")),
             })
         } else if let Self::TooFewDialogues { .. } = self {
             Some("a dialogue is never split, so there are at most as many buckets as dialogues".to_owned())
@@ -144,7 +145,7 @@ impl Advice for CurriculumError {
         #[expect(clippy::wildcard_enum_match_arm, reason = "all others are about files and what they hold")]
         match self {
             Self::Data(error) => error.fault(),
-            Self::Wheel(_) | Self::UnknownEmotion { .. } | Self::TooFewDialogues { .. } => Fault::Usage,
+            Self::Wheel(_) | Self::UnknownEmotions { .. } | Self::TooFewDialogues { .. } => Fault::Usage,
             _ => Fault::Input,
         }
     }
@@ -152,6 +153,12 @@ impl Advice for CurriculumError {
     fn hint(&self) -> Option<String> {
         Self::hint(self)
     }
+}
+
+/// `label "a"`, or `labels "a", "b"`.
+fn quoted(labels: &[(String, Option<String>)]) -> String {
+    let quoted: Vec<String> = labels.iter().map(|(label, _)| format!("\"{label}\"")).collect();
+    format!("label{} {}", if labels.len() == 1 { "" } else { "s" }, quoted.join(", "))
 }
 
 /// A TOML key.

@@ -95,20 +95,20 @@ impl Wheel {
     /// The similarities of the labels of a set. `labels_n` is the `N` of 1/N in Eq. 1; `None` uses the size of the set.
     ///
     /// # Errors
-    /// [`CurriculumError::UnknownEmotion`] for the first label that the wheel lacks.
+    /// [`CurriculumError::UnknownEmotions`] for the labels that the wheel lacks.
     pub fn similarity(
         &self,
         labels: &LabelSet,
         labels_n: Option<usize>,
     ) -> Result<Similarity, CurriculumError> {
-        let place = |name: &String| {
-            self.places.get(&folded(name)).copied().ok_or_else(|| CurriculumError::UnknownEmotion {
-                label: name.clone(),
-                wheel: self.origin.clone(),
-                nearest: self.nearest(name).map(str::to_owned),
-            })
-        };
-        let places = labels.names().iter().map(place).collect::<Result<Vec<_>, _>>()?;
+        let place = |name: &String| self.places.get(&folded(name)).copied();
+        let unknown = labels.names().iter().filter(|name| place(name).is_none());
+        let unknown: Vec<_> =
+            unknown.map(|name| (name.clone(), self.nearest(name).map(str::to_owned))).collect();
+        if !unknown.is_empty() {
+            return Err(CurriculumError::UnknownEmotions { labels: unknown, wheel: self.origin.clone() });
+        }
+        let places: Vec<Place> = labels.names().iter().filter_map(place).collect();
         let inverse = 1.0 / labels_n.unwrap_or(places.len()).max(1) as f64;
         let table = places.iter().flat_map(|one| places.iter().map(|other| one.similarity(*other, inverse)));
         Ok(Similarity { labels: places.len(), table: table.collect() })

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use emotrain_base::{Problems, WriteError};
 use emotrain_recipe::StandIn;
 
+use crate::split_kind::SplitKind;
+
 pub use self::missing_columns::MissingColumns;
 pub use self::unknown_labels::UnknownLabels;
 
@@ -212,6 +214,17 @@ pub enum DataProblem {
     /// A file without dialogues or documents.
     #[error("has no {0}")]
     Empty(&'static str),
+    /// A file that `data.split` cannot divide.
+    #[error("{dialogues} different dialogues are too few for {parts} parts")]
+    TooFewDialogues {
+        /// What the file has.
+        dialogues: usize,
+        /// What the recipe asks for.
+        parts: usize,
+    },
+    /// A part of a divided file without any label.
+    #[error("the {0} part of data.split has no utterance with a label")]
+    PartWithoutLabels(SplitKind),
     /// A dialogue id that is repeated in the file.
     #[error("the id is used twice, first on line {first_line}")]
     DuplicateDialogue {
@@ -287,6 +300,9 @@ pub enum DataProblem {
     /// Plain text instead of dialogues.
     #[error("the text format has no dialogues")]
     NoDialoguesInText,
+    /// A file that looks like no format of dialogues.
+    #[error("does not look like dialogues in any format that is read")]
+    LooksLikeNothing,
     /// Two splits read the same file, or a copy of it.
     #[error("has the same contents as {0}: splits must not share data")]
     SameFile(String),
@@ -343,27 +359,6 @@ impl fmt::Display for KnowledgeGap {
         let Self { source, things, data, missing, wanted, listed, .. } = self;
         let data = data.display();
         write!(f, "knowledge.{source} has no text for {missing} of the {wanted} {things} of {data}: {listed}")
-    }
-}
-
-impl DataProblem {
-    /// Whether a file of another format may have it.
-    pub(crate) fn is_of_form(&self) -> bool {
-        matches!(
-            self,
-            Self::InvalidJson(_)
-                | Self::JsonList
-                | Self::JsonOverLines
-                | Self::WrongForm(_)
-                | Self::UnknownKey { .. }
-                | Self::InvalidCsv(_)
-                | Self::OpenQuote(_)
-                | Self::OtherSeparator(_)
-                | Self::MissingColumn { .. }
-                | Self::MissingColumns(_)
-                | Self::NotADialoguesFile
-                | Self::NoEmotionFile(_)
-        )
     }
 }
 

@@ -38,7 +38,9 @@ pub use error::{DataError, DataProblem, FileKind, KnowledgeGap, MissingColumns, 
 pub use io::{JsonlReader, JsonlWriter, TextFile, sha256_file, write_jsonl};
 pub use knowledge::{Coverage, Knowledge, load_knowledge};
 pub use label::{Label, LabelSet, LabelSetError, emotion_of};
-pub use load::{DataInput, DataLayout, DialogueReader, LabelPolicy, load_split, load_text};
+pub use load::{
+    DataInput, DataLayout, DialogueReader, LabelPolicy, Survey, load_split, load_text, read_split, survey,
+};
 pub use mend::mended;
 pub use metadata::Metadata;
 pub use split::{SharedDialogue, Split, TextSplit, check_disjoint};

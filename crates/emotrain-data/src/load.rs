@@ -12,9 +12,11 @@ mod layout;
 mod looks;
 mod meld_csv;
 mod other_names;
+mod parts;
 mod prc_json;
 mod slips;
 mod stream;
+mod survey;
 mod table;
 mod text;
 
@@ -30,7 +32,9 @@ use crate::split::Split;
 
 use self::assemble::Assembler;
 pub use self::layout::DataLayout;
+pub use self::parts::read_split;
 pub use self::stream::{DataInput, DialogueReader};
+pub use self::survey::{Survey, survey};
 use self::table::OwnTable;
 pub use self::text::load_text;
 

@@ -1,11 +1,14 @@
 //! Splits: a split of dialogues, a split of plain documents, and overlap between them.
 
+mod divide;
 mod shared;
 
 use std::path::PathBuf;
 
 use crate::dialogue::{Dialogue, UtteranceId};
+use crate::split_kind::SplitKind;
 
+pub(crate) use self::divide::divide;
 pub use self::shared::{SharedDialogue, check_disjoint};
 
 /// The dialogues of one file, checked.
@@ -23,6 +26,8 @@ pub struct Split {
     pub damaged: usize,
     /// Messages that are no turns and were left out.
     pub left_out: usize,
+    /// Which part of the file it is, where `data.split` divides it.
+    pub part: Option<SplitKind>,
 }
 
 impl Split {

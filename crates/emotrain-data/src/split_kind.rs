@@ -36,11 +36,13 @@ impl SplitKind {
         }
     }
 
-    /// The recipe's file of this split.
+    /// The recipe's file of this split; with `data.split` all are parts of one file.
     pub fn file(self, section: &DataSection) -> Option<&Path> {
         match self {
             Self::Train => Some(&section.train),
+            Self::Valid if section.split.len() > 1 => Some(&section.train),
             Self::Valid => section.valid.as_deref(),
+            Self::Test if section.split.len() > 2 => Some(&section.train),
             Self::Test => section.test.as_deref(),
         }
     }

@@ -44,7 +44,10 @@ impl Split {
         let speakers: BTreeSet<&str> = utterances().map(|utterance| utterance.speaker.as_str()).collect();
         let name = self.path.file_name().unwrap_or(self.path.as_os_str());
         SplitSummary {
-            name: name.to_string_lossy().into_owned(),
+            name: match self.part {
+                Some(part) => format!("{} ({part})", name.to_string_lossy()),
+                None => name.to_string_lossy().into_owned(),
+            },
             dialogues: self.dialogues.len(),
             utterances: self.utterance_count(),
             speakers: speakers.len(),

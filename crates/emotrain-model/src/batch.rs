@@ -65,6 +65,8 @@ pub struct Batch {
     pub(crate) segments: Vec<Range<usize>>,
     pub(crate) visible: Vec<Visible>,
     pub(crate) targets: Vec<Target>,
+    /// Of each target; empty = all 1.
+    pub(crate) weights: Vec<f32>,
 }
 
 impl Batch {
@@ -81,6 +83,16 @@ impl Batch {
             }
         }
         batch
+    }
+
+    /// The same, with the loss of each target multiplied by its weight in training.
+    ///
+    /// # Panics
+    /// If there is not one weight for each target.
+    #[must_use]
+    pub fn with_weights(self, weights: Vec<f32>) -> Self {
+        assert_eq!(weights.len(), self.targets.len(), "a weight for each target");
+        Self { weights, ..self }
     }
 
     /// Packs prompts, each followed by every completion as a branch of its own: the prompt is computed once,
@@ -124,7 +136,14 @@ impl Batch {
             joined.visible.extend(&batch.visible);
             let target = |target: &Target| Target { row: target.row + start, id: target.id };
             joined.targets.extend(batch.targets.iter().map(target));
+            if !batch.weights.is_empty() {
+                joined.weights.resize(joined.targets.len() - batch.targets.len(), 1.0);
+                joined.weights.extend(&batch.weights);
+            }
             rows.push(start..joined.rows());
+        }
+        if !joined.weights.is_empty() {
+            joined.weights.resize(joined.targets.len(), 1.0);
         }
         (joined, rows)
     }
@@ -145,6 +164,11 @@ impl Batch {
     /// The tokens to predict.
     pub fn targets(&self) -> &[Target] {
         &self.targets
+    }
+
+    /// The weight of each target, if they are not all 1.
+    pub fn weights(&self) -> Option<&[f32]> {
+        (!self.weights.is_empty()).then_some(&self.weights)
     }
 
     fn push_rows(&mut self, ids: &[u32], first_position: usize, visible: impl Fn(usize) -> Visible) {
@@ -179,6 +203,15 @@ mod tests {
         assert_eq!(batch.segments, [0..3, 3..4]);
         let targets = [Target { row: 1, id: 7 }, Target { row: 2, id: 8 }, Target { row: 3, id: 2 }];
         assert_eq!(batch.targets, targets);
+    }
+
+    #[test]
+    fn batches_keep_their_weights_when_they_are_joined() {
+        let plain = Batch::sequences(&[Sequence { ids: &[1, 2, 3], supervised_from: 0 }]);
+        let weighted = plain.clone().with_weights(vec![2.0, 0.5]);
+        assert_eq!(Batch::joined([&plain, &plain]).0.weights(), None);
+        let joined = Batch::joined([&plain, &weighted, &plain]).0;
+        assert_eq!(joined.weights(), Some(&[1.0, 1.0, 2.0, 0.5, 1.0, 1.0][..]));
     }
 
     #[test]

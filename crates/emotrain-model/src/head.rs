@@ -6,7 +6,7 @@ use std::ops::Range;
 use burn::tensor::Tensor;
 
 use crate::batch::Target;
-use crate::kernels::{self, add, cross_entropy};
+use crate::kernels::{self, LossTerms, add, cross_entropy};
 use crate::weight::Weight;
 
 /// Rows whose logits exist at one time.
@@ -14,9 +14,9 @@ const PIECE: usize = 256;
 
 /// A loss and what flows back from it.
 pub(crate) struct HeadLoss {
-    /// The negative log-likelihood of each target, `[targets]` in f32: those of each share.
+    /// The loss of each target, `[targets]` in f32: those of each share.
     pub(crate) losses: Vec<Tensor<1>>,
-    /// Gradient of each share's factor times their sum for the hidden rows, `[M, D]`.
+    /// Gradient of their sum, each times the factor of its row, for the hidden rows, `[M, D]`.
     pub(crate) hidden: Tensor<2>,
     /// And for the head's weight `[V, D]`, if it was asked for.
     pub(crate) weight: Option<Tensor<2>>,
@@ -27,8 +27,10 @@ pub(crate) struct HeadShare {
     pub(crate) rows: Range<usize>,
     /// Their `row` counts among all hidden rows and ascends.
     pub(crate) targets: Vec<Target>,
-    /// What the gradient of each is multiplied by.
-    pub(crate) factor: f64,
+    /// What the gradient of each row is multiplied by.
+    pub(crate) factors: Vec<f32>,
+    /// How much of each target's loss is the mean over the vocabulary.
+    pub(crate) smoothing: f32,
 }
 
 /// Cross-entropy of the targets of the shares, which lie behind one another and cover the hidden rows.
@@ -42,10 +44,10 @@ pub(crate) fn head_loss(
     train_weight: bool,
 ) -> HeadLoss {
     let (mut losses, mut grads, mut weight_grad) = (Vec::new(), Vec::new(), None::<Tensor<2>>);
-    for Piece { rows, parts, targets, factors } in shared_pieces(shares) {
+    for Piece { rows, parts, targets, terms } in shared_pieces(shares) {
         let piece = hidden.clone().narrow(0, rows.start, rows.len());
         let logits = weight.times(piece.clone());
-        let (piece_losses, grad) = cross_entropy(logits, &targets, &factors);
+        let (piece_losses, grad) = cross_entropy(logits, &targets, &terms);
         losses.push(piece_losses);
         if train_weight {
             let piece_grad = grad.clone().transpose().matmul(piece);
@@ -68,18 +70,18 @@ struct Piece {
     /// Counted in the piece, too.
     targets: Vec<Target>,
     /// Of each row.
-    factors: Vec<f32>,
+    terms: LossTerms,
 }
 
 /// Pieces of the hidden rows. A share is cut as if it were alone, and small cuts are put together.
 fn shared_pieces(shares: &[HeadShare]) -> Vec<Piece> {
     let mut pieces: Vec<Piece> = Vec::new();
-    for HeadShare { rows, targets, factor } in shares {
+    for HeadShare { rows, targets, factors, smoothing } in shares {
         for start in rows.clone().step_by(PIECE) {
             let cut = start..(start + PIECE).min(rows.end);
             if pieces.last().is_none_or(|piece| cut.end - piece.rows.start > PIECE) {
-                let (parts, targets, factors) = (Vec::new(), Vec::new(), Vec::new());
-                pieces.push(Piece { rows: start..start, parts, targets, factors });
+                let (parts, targets, terms) = (Vec::new(), Vec::new(), LossTerms::default());
+                pieces.push(Piece { rows: start..start, parts, targets, terms });
             }
             let piece = pieces.last_mut().expect("one was made where there was none");
             let origin = piece.rows.start;
@@ -87,8 +89,8 @@ fn shared_pieces(shares: &[HeadShare]) -> Vec<Piece> {
             piece.parts.push(cut.start - origin..cut.end - origin);
             let mine = targets.iter().filter(|target| cut.contains(&target.row));
             piece.targets.extend(mine.map(|target| Target { row: target.row - origin, id: target.id }));
-            #[expect(clippy::cast_possible_truncation, reason = "the gradient is in f32")]
-            piece.factors.resize(cut.end - origin, *factor as f32);
+            piece.terms.factors.extend(&factors[cut.start - rows.start..cut.end - rows.start]);
+            piece.terms.smoothing.resize(cut.end - origin, *smoothing);
         }
     }
     pieces

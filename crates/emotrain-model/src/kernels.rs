@@ -25,7 +25,7 @@ mod softmax;
 mod tests;
 
 pub use adamw::{AdamW, Moments};
-pub(crate) use cross_entropy::{cross_entropy, target_log_probabilities};
+pub(crate) use cross_entropy::{LossTerms, cross_entropy, target_log_probabilities};
 pub(crate) use dropout::dropout;
 pub(crate) use elementwise::{add, add_block, scale, sum_of_squares, sum_rows};
 pub(crate) use form::Form;

@@ -20,12 +20,15 @@ use crate::weight::Weight;
 /// How a training pass is run.
 #[derive(Clone, Copy, Debug)]
 pub struct PassOptions {
-    /// What each target's gradient is multiplied by: 1 / supervised tokens of the accumulation window.
+    /// What each target's gradient is multiplied by: 1 / supervised tokens of the accumulation window, or 1 / the sum of
+    /// their weights.
     pub factor: f64,
     /// The key of this micro-batch's dropout masks and noise.
     pub random: Key,
     /// Alpha of `NEFTune`: how much noise the embeddings get; 0 for none.
     pub neftune_noise_alpha: f64,
+    /// How much of each target's loss is the mean over the vocabulary, as in [`HeadShare`]; 0 for none.
+    pub label_smoothing_factor: f64,
     /// Whether layers keep their input alone and are computed again in the backward pass.
     pub gradient_checkpointing: bool,
 }
@@ -43,8 +46,9 @@ pub struct Share<'a> {
 }
 
 impl CausalLm {
-    /// One micro-batch: adds `factor` times the gradient of the summed negative log-likelihood of the batch's
-    /// targets to `gradients`, and returns the negative log-likelihood of each, `[targets]` in f32, in the batch's order.
+    /// One micro-batch: adds `factor` times the gradient of the weighted sum of the losses of the batch's targets to
+    /// `gradients`, and returns the loss of each, `[targets]` in f32, in the batch's order. The loss is the negative
+    /// log-likelihood, smoothed if the options say so.
     ///
     /// # Panics
     /// If the batch has no target.
@@ -142,8 +146,17 @@ fn head_shares(
     let targets = among(&batch.targets, target_rows);
     let share = |(share, options): (&ShareRows, &PassOptions)| {
         let rows = share.kept.clone();
-        let targets = targets.iter().filter(|target| rows.contains(&target.row)).copied().collect();
-        HeadShare { rows, targets, factor: options.factor }
+        let mine = |target: &&Target| rows.contains(&target.row);
+        #[expect(clippy::cast_possible_truncation, reason = "the gradient is in f32")]
+        let mut factors = vec![options.factor as f32; rows.len()];
+        for (target, weight) in targets.iter().zip(&batch.weights).filter(|(target, _)| mine(target)) {
+            #[expect(clippy::cast_possible_truncation, reason = "the gradient is in f32")]
+            let factor = (options.factor * f64::from(*weight)) as f32;
+            factors[target.row - rows.start] = factor;
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "the loss is in f32")]
+        let smoothing = options.label_smoothing_factor as f32;
+        HeadShare { targets: targets.iter().filter(mine).copied().collect(), rows, factors, smoothing }
     };
     shares.iter().zip(options).map(share).collect()
 }

@@ -189,6 +189,7 @@ fn train(models: &mut [CausalLm], batches: &[Batch]) -> (Vec<f32>, Vec<f32>) {
                 factor: 1.0 / batch.targets().len() as f64,
                 random: Key::new(0),
                 neftune_noise_alpha: 0.0,
+                label_smoothing_factor: 0.0,
                 gradient_checkpointing: step % 2 == 1,
             };
             Share { model, batch, options, gradients }

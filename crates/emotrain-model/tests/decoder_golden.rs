@@ -155,6 +155,7 @@ fn check_first_gradients(case: &str, gradient_checkpointing: bool) {
         factor: 1.0 / tokens,
         random: Key::new(0),
         neftune_noise_alpha: 0.0,
+        label_smoothing_factor: 0.0,
         gradient_checkpointing,
     };
     let mut gradients = Gradients::default();

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use emotrain_base::{Complaint, Listener, Problems};
 use emotrain_data::{
-    LabelSet, SharedDialogue, Split, SplitKind, TextSplit, Utterance, UtteranceId, check_disjoint,
-    load_split, load_text,
+    LabelSet, SharedDialogue, Split, SplitKind, TextSplit, Utterance, UtteranceId, check_disjoint, load_text,
+    read_split,
 };
 use emotrain_recipe::{DataFormat, DataSection};
 
@@ -26,17 +26,16 @@ impl Content {
     /// # Errors
     /// A file that the recipe does not name, or that does not hold what it should.
     pub fn read(section: &DataSection, labels: &LabelSet, name: SplitKind) -> Result<Self, PrepareError> {
-        let Some(path) = name.file(section) else {
+        let missing = || {
             let key = name.as_str();
             let complaint = Complaint::usage(format!("the recipe names no data.{key}"));
-            return Err(complaint
-                .hint(format!("add {key} = \"…\" under [data], or --set data.{key}=…"))
-                .into());
+            complaint.hint(format!("add {key} = \"…\" under [data], or --set data.{key}=…"))
         };
         Ok(if section.format == DataFormat::Text {
-            Self::Documents(load_text(path)?)
+            Self::Documents(load_text(name.file(section).ok_or_else(missing)?)?)
         } else {
-            Self::Dialogues(load_split(path, section, labels, section.unlabelled.into())?)
+            let split = read_split(section, name, labels, section.unlabelled.into());
+            Self::Dialogues(split.ok_or_else(missing)??)
         })
     }
 

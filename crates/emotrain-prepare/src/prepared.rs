@@ -8,7 +8,7 @@ use emotrain_hub::Hub;
 use emotrain_model::device;
 use emotrain_prompt::Encoder;
 use emotrain_recipe::Recipe;
-use emotrain_train::{SampleSchedule, check_init};
+use emotrain_train::{SampleSchedule, check_init, sample_weights};
 
 use crate::auxiliary::{Auxiliary, kinds};
 use crate::content::read_all;
@@ -35,6 +35,8 @@ pub struct PreparedTraining<'r> {
     pub auxiliary: Vec<Auxiliary>,
     /// What is trained on.
     pub train: EncodedSplit,
+    /// The weight of each of its samples, if they are not all 1.
+    pub weights: Option<Vec<f32>>,
     /// What each epoch trains on. With difficulties that a model has yet to give, only the numbers in it are right.
     pub schedule: SampleSchedule,
     /// What is measured, in the order in which it was asked for.
@@ -79,18 +81,22 @@ impl<'r> PreparedTraining<'r> {
         let order = Ordered::new(recipe, &read.opened.labels);
         let schedule = train.map(|train| order.schedule(train, Some(&BTreeMap::new())));
         let schedule = schedule.and_then(|schedule| read.problems.take(schedule));
+        let train = read.splits.iter().find(|split| split.purpose == Purpose::Training);
+        let samples = train.map_or(&[][..], |train| &train.samples);
+        let weights = sample_weights(&recipe.train.class_weights, &read.opened.labels, samples);
+        let weights = read.problems.take(weights).flatten();
         read.finish(hub.listener())?;
         let Read { opened, auxiliary, splits, .. } = read;
         let mut splits = splits.into_iter();
         let (Some(train), Some(schedule)) = (splits.next(), schedule) else {
             unreachable!("without problems there is a training split and its schedule");
         };
-        Ok(Self { opened, auxiliary, train, schedule, measured: splits.collect() })
+        Ok(Self { opened, auxiliary, train, weights, schedule, measured: splits.collect() })
     }
 
     /// What a training measures: the test split only if it will be evaluated.
     pub fn measured(recipe: &Recipe) -> Vec<SplitKind> {
-        let valid = recipe.data.valid.as_ref().map(|_| SplitKind::Valid);
+        let valid = recipe.data.has_valid().then_some(SplitKind::Valid);
         let test = recipe.eval.test.then_some(SplitKind::Test);
         [valid, test].into_iter().flatten().collect()
     }
@@ -138,6 +144,9 @@ impl<'r> Read<'r> {
         let wanted: Vec<(SplitKind, Purpose)> = train.into_iter().chain(wanted).collect();
         let names: Vec<SplitKind> = wanted.iter().map(|(name, _)| *name).collect();
         let contents = problems.take(read_all(&recipe.data, &labels, &names, hub.listener()));
+        if trains == Trains::Yes {
+            problems.take(Ordered::new(recipe, &labels).check());
+        }
         let opened = problems.take(Opened::new(recipe, labels, trains == Trains::Yes, hub));
         problems.take(check_init(recipe));
         let (Some(contents), Some((opened, auxiliary))) = (contents, opened) else {

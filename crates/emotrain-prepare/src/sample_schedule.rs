@@ -33,6 +33,19 @@ impl<'a> Ordered<'a> {
         Self { recipe, labels }
     }
 
+    /// Checks what needs no data: the wheel, and its labels.
+    ///
+    /// # Errors
+    /// An invalid wheel, or one that lacks labels that it needs.
+    pub(crate) fn check(&self) -> Result<(), PrepareError> {
+        let section = &self.recipe.curriculum;
+        if source(section) != DifficultySource::Unneeded {
+            let wheel = Wheel::from_section(section)?;
+            DifficultyScorer::new(section, self.labels, &wheel, self.recipe.train.seed)?;
+        }
+        Ok(())
+    }
+
     /// What scores the dialogues. `losses` has the mean loss of each where the difficulty is one.
     ///
     /// # Errors

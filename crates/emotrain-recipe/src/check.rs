@@ -11,7 +11,8 @@ use crate::merge::Merged;
 use crate::problem::{Fault, Findings, Origin, Violations};
 use crate::recipe::Recipe;
 use crate::section::{
-    Availability, DataFormat, KnowledgeSection, Metric, ModelInit, PhaseScheduler, PromptSlots, TrainMethod,
+    Availability, ClassWeights, DataFormat, KnowledgeSection, LabelSampling, Metric, ModelInit,
+    PhaseScheduler, PromptSlots, TrainMethod,
 };
 use crate::suggest::{did_you_mean, nearest, quoted};
 
@@ -28,6 +29,7 @@ pub(crate) fn check(recipe: &Recipe, merged: &Merged, findings: &mut Findings) {
 fn violated(recipe: &Recipe) -> Violations {
     let mut violated = Violations::default();
     recipe.data.check_splits(&mut violated);
+    recipe.data.check_parts(&mut violated);
     test_split(recipe, &mut violated);
     recipe.data.check_columns(&mut violated);
     recipe.data.check_labels(&mut violated);
@@ -87,10 +89,10 @@ fn required(merged: &Merged, findings: &mut Findings) {
 
 /// Evaluating the test split needs one.
 fn test_split(recipe: &Recipe, violated: &mut Violations) {
-    if recipe.eval.test && recipe.data.test.is_none() {
+    if recipe.eval.test && !recipe.data.has_test() {
         let fault = Fault::new("eval.test = true needs data.test");
         violated.add(
-            &["eval.test", "data.test"],
+            &["eval.test", "data.test", "data.split"],
             fault.hint("add test = \"…\" under [data], or write test = false"),
         );
     }
@@ -106,8 +108,16 @@ fn text(recipe: &Recipe, violated: &mut Violations) {
         let hint = "write completion_only_loss = false under [train]";
         violated.add(&["data.format", "train.completion_only_loss"], fault.hint(hint));
     }
+    let needs_labels = [
+        ("train.class_weights", recipe.train.class_weights != ClassWeights::None, "class_weights = \"none\""),
+        ("data.sampling", recipe.data.sampling != LabelSampling::Natural, "sampling = \"natural\""),
+    ];
+    for (key, _, instead) in needs_labels.into_iter().filter(|(_, is_set, _)| *is_set) {
+        let fault = Fault::new(format!("format = \"text\" has no labels for {key}"));
+        violated.add(&["data.format", key], fault.hint(format!("write {instead}")));
+    }
     let metric = recipe.eval.metric_for_best_model;
-    if recipe.data.valid.is_some() && metric != Metric::Loss {
+    if recipe.data.has_valid() && metric != Metric::Loss {
         let fault = Fault::new(format!("format = \"text\" has no labels for the metric \"{metric}\""));
         let hint = "write metric_for_best_model = \"loss\" and greater_is_better = false under [eval]";
         violated.add(&["data.format", "eval.metric_for_best_model"], fault.hint(hint));
@@ -270,13 +280,13 @@ fn selection(recipe: &Recipe, violated: &mut Violations) {
         ("eval.early_stopping_patience", eval.early_stopping_patience > 0, "early_stopping_patience = 0"),
     ];
     for (key, _, instead) in wishes.into_iter().filter(|(_, is_wished, _)| *is_wished) {
-        if recipe.data.valid.is_none() {
+        if !recipe.data.has_valid() {
             let fault = Fault::new(format!("{key} needs data.valid"));
             let hint = format!("add valid = \"…\" under [data], or write {instead} under [eval]");
-            violated.add(&[key, "data.valid"], fault.hint(hint));
-        } else if eval.eval_steps == 0 {
+            violated.add(&[key, "data.valid", "data.split"], fault.hint(hint));
+        } else if eval.eval_steps.is_never() {
             let fault = Fault::new(format!("{key} needs several evaluations, and eval_steps = 0 makes one"));
-            let hint = format!("write eval_steps = 50 or so, or {instead}");
+            let hint = format!("write eval_steps = 0.5 or so, or {instead}");
             violated.add(&[key, "eval.eval_steps"], fault.hint(hint));
         }
     }

@@ -89,18 +89,21 @@ fn is_input(kind: Kind, text: &str) -> bool {
         Kind::WordOrPath(words) => !words.contains(&text),
         Kind::Switch
         | Kind::Count(..)
+        | Kind::CountOrShare(_)
         | Kind::Number(..)
         | Kind::Text
         | Kind::OutputPath
         | Kind::Choice(_)
         | Kind::Device
         | Kind::Texts
+        | Kind::Shares
         | Kind::Choices(_)
         | Kind::WordOrChoices(..)
         | Kind::WordOrTexts(_)
         | Kind::TrueOrWord(_)
         | Kind::TextTable
-        | Kind::TextsBy(_) => false,
+        | Kind::TextsBy(_)
+        | Kind::WordOrNumbers(_) => false,
     };
     is_path && !text.is_empty()
 }

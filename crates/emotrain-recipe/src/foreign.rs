@@ -17,6 +17,9 @@ pub(crate) enum Meaning {
 
 use Meaning::{Absent, Key, Remark, Value};
 
+/// How one file is divided.
+const PARTS: &str = "the shares of all parts, as in [0.9, 0.1]; dialogues stay whole";
+
 /// Foreign keys, in any section.
 const KEYS: &[(&str, Meaning)] = &[
     // [model]
@@ -59,13 +62,10 @@ const KEYS: &[(&str, Meaning)] = &[
     ("val_file", Key("data.valid")),
     ("eval_dataset", Key("data.valid")),
     ("test_file", Key("data.test")),
-    (
-        "val_set_size",
-        Remark("data.valid", "a file, because a random split would share dialogues between splits"),
-    ),
-    ("val_size", Remark("data.valid", "a file, because a random split would share dialogues between splits")),
+    ("val_set_size", Remark("data.split", PARTS)),
+    ("val_size", Remark("data.split", PARTS)),
+    ("test_size", Remark("data.split", PARTS)),
     ("dataset_format", Key("data.format")),
-    ("max_samples", Key("data.max_train_samples")),
     ("max_eval_samples", Key("data.max_valid_samples")),
     ("max_predict_samples", Key("data.max_test_samples")),
     // [prompt]
@@ -155,8 +155,8 @@ const KEYS: &[(&str, Meaning)] = &[
     // [eval]
     ("eval_batch_size", Key("eval.per_device_eval_batch_size")),
     ("steps_per_eval", Key("eval.eval_steps")),
-    ("evaluation_strategy", Remark("eval.eval_steps", "0 = only at the end")),
-    ("eval_strategy", Remark("eval.eval_steps", "0 = only at the end")),
+    ("evaluation_strategy", Remark("eval.eval_steps", "1.0 = once per epoch, 0 = only at the end")),
+    ("eval_strategy", Remark("eval.eval_steps", "1.0 = once per epoch, 0 = only at the end")),
     ("do_eval", Remark("data.valid", "a run with a validation split is evaluated")),
     ("do_predict", Key("eval.test")),
     ("patience", Key("eval.early_stopping_patience")),

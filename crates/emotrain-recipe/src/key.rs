@@ -30,6 +30,8 @@ pub(crate) enum Kind {
     Switch,
     /// An integer, at least the first and at most the second.
     Count(i64, i64),
+    /// An integer from 0 to the limit, or a number with a decimal point above 0 and at most 1.
+    CountOrShare(i64),
     /// A number between the bounds.
     Number(Bound<f64>, Bound<f64>),
     /// Any text.
@@ -50,6 +52,8 @@ pub(crate) enum Kind {
     Device,
     /// Any texts.
     Texts,
+    /// Up to three numbers between 0 and 1.
+    Shares,
     /// Some of these words, each at most once.
     Choices(&'static [&'static str]),
     /// The one word, or some of the others.
@@ -62,6 +66,8 @@ pub(crate) enum Kind {
     TextTable,
     /// Texts by some of these words.
     TextsBy(&'static [&'static str]),
+    /// One of these words, or numbers above 0 by text.
+    WordOrNumbers(&'static [&'static str]),
 }
 
 /// The upper limit of counts that are not stored: steps, samples, questions.
@@ -95,14 +101,17 @@ impl Kind {
             | Self::Device => true,
             Self::Switch
             | Self::Count(..)
+            | Self::CountOrShare(_)
             | Self::Number(..)
             | Self::Texts
+            | Self::Shares
             | Self::Choices(_)
             | Self::WordOrChoices(..)
             | Self::WordOrTexts(_)
             | Self::TrueOrWord(_)
             | Self::TextTable
-            | Self::TextsBy(_) => false,
+            | Self::TextsBy(_)
+            | Self::WordOrNumbers(_) => false,
         }
     }
 }

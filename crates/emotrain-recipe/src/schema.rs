@@ -98,6 +98,10 @@ fn key_schema(key: &Key, description: &str, default: &Value) -> Value {
         Kind::Switch => json!({ "type": "boolean" }),
         Kind::Count(least, i64::MAX) => json!({ "type": "integer", "minimum": least }),
         Kind::Count(least, most) => json!({ "type": "integer", "minimum": least, "maximum": most }),
+        Kind::CountOrShare(most) => json!({ "anyOf": [
+            { "type": "integer", "minimum": 0, "maximum": most },
+            { "type": "number", "exclusiveMinimum": 0.0, "maximum": 1.0 },
+        ] }),
         Kind::Number(low, high) => number_schema(low, high),
         Kind::Text => json!({ "type": "string" }),
         Kind::InputPath | Kind::OutputPath | Kind::Model => json!({ "type": "string", "pattern": PATH }),
@@ -110,6 +114,10 @@ fn key_schema(key: &Key, description: &str, default: &Value) -> Value {
         }
         Kind::Device => json!({ "type": "string", "pattern": "^(auto|cpu|(wgpu|cuda)(:[0-9]+)?)$" }),
         Kind::Texts => json!({ "type": "array", "items": { "type": "string" } }),
+        Kind::Shares => {
+            let share = json!({ "type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1 });
+            json!({ "type": "array", "items": share, "maxItems": 3 })
+        }
         Kind::Choices(names) => list_schema(names),
         Kind::WordOrChoices(word, names) => {
             let mut list = list_schema(names);
@@ -121,6 +129,10 @@ fn key_schema(key: &Key, description: &str, default: &Value) -> Value {
             json!({ "anyOf": [{ "const": word }, texts] })
         }
         Kind::TrueOrWord(word) => json!({ "enum": [true, word] }),
+        Kind::WordOrNumbers(names) => {
+            let number = json!({ "type": "number", "exclusiveMinimum": 0.0, "maximum": 1e6 });
+            json!({ "anyOf": [{ "enum": names }, { "type": "object", "additionalProperties": number }] })
+        }
         Kind::TextTable => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
         Kind::TextsBy(names) => {
             let keys = names.iter().map(|name| ((*name).to_owned(), json!({ "type": "string" })));

@@ -79,8 +79,10 @@ pub(crate) use self::curriculum::named_curriculum;
 pub use self::curriculum::{
     Balance, CURRICULA, CurriculumSection, Difficulty, Direction, NeutralShifts, Pacing, PhaseScheduler,
 };
-pub use self::data::{ColumnRole, DataFormat, DataSection, LabelSetName, SharedDialogues, Unlabelled};
-pub use self::eval::{EvalSection, Metric, OutputType};
+pub use self::data::{
+    ColumnRole, DataFormat, DataSection, LabelSampling, LabelSetName, SharedDialogues, Unlabelled,
+};
+pub use self::eval::{EvalSection, EvalSteps, Metric, OutputType};
 pub use self::interpret::{InterpretSection, Provider, ResponseFormat};
 pub use self::knowledge::{Availability, KnowledgeLevel, KnowledgeSection, QUERIES, TEMPLATE_NAMES};
 pub(crate) use self::knowledge::{NAME_PATTERN, refused_name, reserved_names};
@@ -90,7 +92,7 @@ pub use self::model::{DeviceChoice, Dtype, ModelInit, ModelSection, UnknownDevic
 pub use self::prompt::{PromptSection, PromptSlots, PromptTemplate};
 pub use self::retrieval::{DemonstrationOrder, Exclude, RetrievalSection, SearchIndex};
 pub use self::save::{ResumeFrom, SaveSection};
-pub use self::train::{Optimizer, Scheduler, TrainMethod, TrainSection};
+pub use self::train::{ClassWeights, Optimizer, Scheduler, TrainMethod, TrainSection};
 
 /// The top-level key that names the recipe below.
 pub(crate) const EXTENDS: &str = "extends";

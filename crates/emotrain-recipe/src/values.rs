@@ -16,6 +16,9 @@ use crate::suggest::{did_you_mean, either, folded, nearest, quoted};
 /// The maximum length of a text that a message quotes in full, in characters.
 const QUOTED: usize = 60;
 
+/// The largest weight of a label.
+const MOST_WEIGHT: f64 = 1e6;
+
 /// Something wrong with a value or with one of its elements.
 #[derive(Debug, PartialEq)]
 pub(crate) struct BadValue {
@@ -33,6 +36,12 @@ pub(crate) fn check(section: &str, key: &Key, value: &Value) -> Vec<BadValue> {
             let message = || format!("every entry of {path} must be text, not {}", shown(item));
             (!item.is_str()).then(|| Fault::new(message()))
         }),
+        (Kind::Shares, Value::Array(items)) => elements(items.iter(), |item| {
+            let message =
+                || format!("every entry of {path} must be a number above 0 and below 1, not {}", shown(item));
+            let is_share = item.as_float().is_some_and(|share| share > 0.0 && share < 1.0);
+            (!is_share).then(|| Fault::new(message()))
+        }),
         (Kind::TextTable, Value::Table(entries)) => elements(entries.iter(), |(name, item)| {
             let message = || format!("{path}.{name} must be text, not {}", shown(item));
             (!item.is_str()).then(|| Fault::new(message()))
@@ -45,6 +54,14 @@ pub(crate) fn check(section: &str, key: &Key, value: &Value) -> Vec<BadValue> {
             }
             let message = || format!("{path}.{name} must be text, not {}", shown(item));
             (!item.is_str()).then(|| Fault::new(message()))
+        }),
+        (Kind::WordOrNumbers(_), Value::Table(entries)) => elements(entries.iter(), |(name, item)| {
+            let message = || {
+                format!("{path}.{name} must be a number above 0, at most {MOST_WEIGHT}, not {}", shown(item))
+            };
+            let number = item.as_float().or_else(|| item.as_integer().map(|number| number as f64));
+            let is_sound = number.is_some_and(|number| within(number, Excluded(0.0), Included(MOST_WEIGHT)));
+            (!is_sound).then(|| Fault::new(message()))
         }),
         (Kind::WordOrChoices(_, names), Value::Array(items)) if items.is_empty() => {
             let fault = Fault::new(format!("{path} is an empty list"));
@@ -97,9 +114,13 @@ fn accepts(kind: Kind, value: &Value) -> bool {
             Value::String(_),
         ) => true,
         (Kind::Count(least, most), Value::Integer(number)) => (least..=most).contains(number),
+        (Kind::CountOrShare(most), Value::Integer(number)) => (0..=most).contains(number),
+        (Kind::CountOrShare(_), Value::Float(number)) => within(*number, Excluded(0.0), Included(1.0)),
         (Kind::Number(low, high), Value::Float(number)) => within(*number, low, high),
         (Kind::Number(low, high), Value::Integer(number)) => within(*number as f64, low, high),
-        (Kind::Choice(names), Value::String(word)) => names.contains(&word.as_str()),
+        (Kind::Choice(names) | Kind::WordOrNumbers(names), Value::String(word)) => {
+            names.contains(&word.as_str())
+        }
         (Kind::WordOrFile(names), Value::String(word)) => names.contains(&word.as_str()) || is_toml(word),
         (Kind::Device, Value::String(word)) => word.parse::<DeviceChoice>().is_ok(),
         (
@@ -132,6 +153,9 @@ fn expected(kind: Kind) -> String {
         Kind::Switch => "true or false".to_owned(),
         Kind::Count(least, i64::MAX) => format!("a whole number of at least {least}"),
         Kind::Count(least, most) => format!("a whole number from {least} to {most}"),
+        Kind::CountOrShare(most) => {
+            format!("a whole number from 0 to {most}, or a share of an epoch above 0.0 and at most 1.0")
+        }
         Kind::Number(Included(low), Included(high)) => format!("a number from {low} to {high}"),
         Kind::Number(low, high) => format!("a number{}", range(low, high)),
         Kind::Text => "text".to_owned(),
@@ -142,12 +166,14 @@ fn expected(kind: Kind) -> String {
         Kind::WordOrPath(names) => format!("{} or a path", quoted(names)),
         Kind::Device => format!("{} (\"cuda:1\" for the second GPU)", either(DeviceChoice::NAMES)),
         Kind::Texts => "a list of texts".to_owned(),
+        Kind::Shares => "a list of shares, as in [0.8, 0.1, 0.1]".to_owned(),
         Kind::Choices(names) => format!("a list of {}", either(names)),
         Kind::WordOrChoices(word, names) => format!("{word:?} or a list of {}", either(names)),
         Kind::WordOrTexts(word) => format!("{word:?} or a list of texts"),
         Kind::TrueOrWord(word) => format!("true or {word:?}"),
         Kind::TextTable => "a table of texts".to_owned(),
         Kind::TextsBy(names) => format!("a table of texts with the keys {}", quoted(names)),
+        Kind::WordOrNumbers(names) => format!("{} or a table of numbers", quoted(names)),
     }
 }
 
@@ -183,15 +209,22 @@ fn shown(value: &Value) -> String {
 fn remedy(path: &str, key: &Key, value: &Value) -> Option<String> {
     let write = |text: String| Some(format!("write {} = {text}", key.name));
     match (key.kind, value) {
-        (Kind::Choice(names) | Kind::WordOrFile(names), Value::String(word)) => choice(path, names, word),
+        (Kind::Choice(names) | Kind::WordOrFile(names) | Kind::WordOrNumbers(names), Value::String(word)) => {
+            choice(path, names, word)
+        }
         (Kind::Device, Value::String(word)) => choice(path, DeviceChoice::NAMES, word),
-        (Kind::Count(..) | Kind::Number(..), Value::String(text)) => match text.trim().parse::<f64>() {
+        (Kind::Count(..) | Kind::CountOrShare(_) | Kind::Number(..), Value::String(text)) => match text
+            .trim()
+            .parse::<f64>()
+        {
             Ok(number) if accepts(key.kind, &Value::Float(number)) => write(Value::Float(number).to_string()),
             Ok(_) => whole(text.trim().parse().ok()?, key.kind).and_then(write),
             Err(_) => None,
         },
-        (Kind::Count(..), Value::Float(number)) => whole(*number, key.kind).and_then(write),
-        (Kind::Count(0, _), Value::Integer(-1)) => write("0".to_owned()),
+        (Kind::Count(..) | Kind::CountOrShare(_), Value::Float(number)) => {
+            whole(*number, key.kind).and_then(write)
+        }
+        (Kind::Count(0, _) | Kind::CountOrShare(_), Value::Integer(-1)) => write("0".to_owned()),
         (Kind::Switch | Kind::TrueOrWord(_), Value::String(text)) => match folded(text).as_str() {
             "true" | "yes" | "on" => write("true".to_owned()),
             "false" | "no" | "off" if key.kind == Kind::Switch => write("false".to_owned()),

@@ -164,5 +164,6 @@ pub(crate) fn split(dialogues: &[(&str, &[&str])]) -> Split {
         mended: 0,
         damaged: 0,
         left_out: 0,
+        part: None,
     }
 }

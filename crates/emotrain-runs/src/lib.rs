@@ -10,6 +10,7 @@ mod run_dir;
 mod run_log;
 mod run_record;
 mod run_report;
+mod same_recipe;
 mod score_context;
 mod stored_run;
 

@@ -4,16 +4,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use emotrain_base::{Lock, create_folder, recover_all, remove_folder, verify, write_atomic};
-use emotrain_recipe::{Recipe, ResumeFrom};
+use emotrain_recipe::{KeyDifference, Recipe, ResumeFrom};
 use serde_json::Value;
 
 use crate::error::RunError;
+use crate::same_recipe::same_recipe;
 
 /// The folder of one run, locked while this value or a copy of it exists.
 #[derive(Clone, Debug)]
 pub struct RunDir {
     path: PathBuf,
     held: Arc<Held>,
+    longer: Vec<KeyDifference>,
 }
 
 /// A locked folder; if it was created for a run and is still empty, it is removed on drop.
@@ -51,7 +53,7 @@ impl RunDir {
         create_folder(path)?;
         let held = Held { made, lock: Lock::take(path)? };
         recover_all(path)?;
-        let run = Self { path: path.clone(), held: Arc::new(held) };
+        let mut run = Self { path: path.clone(), held: Arc::new(held), longer: Vec::new() };
         if resume.is_none() && run.holds_something()? {
             return Err(RunError::unfit(path, "already has a run")
                 .and_hint("resume it with --resume, remove the folder, or choose another train.output_dir"));
@@ -61,9 +63,14 @@ impl RunDir {
         }
         let saved = run.path.join(RECIPE);
         if resume.is_some() && saved.exists() {
-            same_recipe(&saved, recipe)?;
+            run.longer = same_recipe(&saved, recipe)?;
         }
         Ok(run)
+    }
+
+    /// The keys with which a run is resumed for more steps than it was planned for.
+    pub fn longer(&self) -> &[KeyDifference] {
+        &self.longer
     }
 
     /// Refuses to resume from a step of another run.
@@ -196,32 +203,6 @@ pub fn way_back(path: &Path) -> String {
     }
 }
 
-/// A run is resumed with its own recipe; only keys about when to save, log or stop may change, and which of several GPUs
-/// or how many threads compute.
-fn same_recipe(saved: &Path, recipe: &Recipe) -> Result<(), RunError> {
-    let before = emotrain_recipe::load(saved, &[])
-        .map_err(|error| RunError::unfit(saved, format!("the saved recipe does not load: {error}")))?;
-    let comparable = |recipe: &Recipe| {
-        let mut recipe = recipe.clone();
-        recipe.save = before.save.clone();
-        recipe.logging = before.logging.clone();
-        recipe.train.output_dir.clone_from(&before.train.output_dir);
-        recipe.model.num_threads = before.model.num_threads;
-        recipe.model.device = recipe.model.device.any_of_its_kind();
-        recipe.to_toml()
-    };
-    let (old, new) = (comparable(&before), comparable(recipe));
-    match old.lines().zip(new.lines()).find(|(old, new)| old != new) {
-        None => Ok(()),
-        Some((old, new)) => {
-            Err(RunError::unfit(saved, format!("the run started with `{old}`, the recipe now has `{new}`"))
-                .and_hint(
-                    "resume with the recipe of the run, or start a new run in another train.output_dir",
-                ))
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -241,6 +222,6 @@ mod tests {
             same_recipe(&saved, &recipe("cuda:0")).is_ok() && same_recipe(&saved, &recipe("cuda")).is_ok()
         );
         let refused = same_recipe(&saved, &recipe("cpu")).unwrap_err().to_string();
-        assert!(refused.contains("`device = \"cuda\"`"), "{refused}");
+        assert!(refused.contains("model.device: \"cuda:1\" then, \"cpu\" now"), "{refused}");
     }
 }

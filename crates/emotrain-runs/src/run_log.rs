@@ -73,7 +73,9 @@ impl RunLog {
             elapsed_s: 0.0,
             peak_memory_mib: None,
         };
-        Ok((Self { record: before, resumption: Some(resumption), begun_unix_s }, differences))
+        // A run that becomes longer is not finished any more.
+        let record = RunRecord { finished_unix_s: None, ..before };
+        Ok((Self { record, resumption: Some(resumption), begun_unix_s }, differences))
     }
 
     /// Says how training ended, and how much memory this start has had.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use emotrain_base::random::Key;
 use emotrain_base::{Advice, Complaint, Problems, sha256_hex};
-use emotrain_recipe::{Recipe, RecipeError};
+use emotrain_recipe::{EvalSteps, Recipe, RecipeError};
 
 use crate::digests::Digests;
 use crate::error::SweepError;
@@ -159,12 +159,15 @@ impl Point<'_> {
 fn fits_halving(file: &SweepFile, name: &str, recipe: &Recipe) -> Result<(), Complaint> {
     let Some(halving) = file.halving else { return Ok(()) };
     let (place, rung, every) = (file.place.display(), halving.min_steps, recipe.eval.eval_steps);
-    if every == 0 || !rung.is_multiple_of(every) || recipe.data.valid.is_none() {
+    let is_at_one = matches!(every, EvalSteps::Every(every) if every > 0 && rung.is_multiple_of(every));
+    if !is_at_one || !recipe.data.has_valid() {
         let message = format!(
             "{place}: {name}: asha.min_steps = {rung} needs data.valid and an evaluation at every rung, and \
              eval.eval_steps is {every}"
         );
-        return Err(Complaint::usage(message).hint("make min_steps a multiple of eval.eval_steps"));
+        return Err(Complaint::usage(message).hint(
+            "set eval.eval_steps to a number of steps, and make min_steps a multiple of eval.eval_steps",
+        ));
     }
     Ok(())
 }

@@ -31,6 +31,9 @@ pub struct State {
     pub step: usize,
     /// Step and metric of the best evaluation so far.
     pub best: Option<(usize, f64)>,
+    /// Its validation loss; unknown of a step that an earlier version saved.
+    #[serde(default)]
+    pub best_loss: Option<f64>,
     /// Evaluations since the best one.
     pub evaluations_without_gain: usize,
     /// Tokens processed in training.

@@ -35,6 +35,8 @@ pub struct Job<'a> {
 pub struct TrainData<'a> {
     /// Encoded samples; the tokens from `prompt_len` on are supervised.
     pub train: &'a [Sample],
+    /// The weight of each, if they are not all 1.
+    pub weights: Option<&'a [f32]>,
     /// The samples of each epoch.
     pub schedule: &'a SampleSchedule,
     /// What to validate on.

@@ -1,25 +1,21 @@
 //! The metrics of a run: `metrics.jsonl`, and the same scalars as TensorBoard events.
 
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use emotrain_base::{WriteError, create_folder, limits, write_atomic};
 use emotrain_recipe::{Recipe, Reporter};
-use emotrain_runs::{MetricsLine, RunDir};
-use protobuf::Message;
+use emotrain_runs::{MetricsLine, RunDir, RunReport};
 use serde_json::json;
-use tensorboard_proto::event::Event;
-use tensorboard_proto::summary::{Summary, Summary_Value};
-use tensorboard_proto::types::DataType;
-use tensorboard_rs::record_writer::RecordWriter;
-use tensorboard_rs::summary::scalar;
 
 use crate::error::TrainError;
+use crate::event_file::{EventFile, text};
+use crate::hparams::{experiment, scores, session_end, session_start};
 
 /// The logs of a run's scalars.
 pub(crate) struct MetricsLog {
     jsonl: Option<(PathBuf, fs_err::File)>,
-    tensorboard: Option<(PathBuf, RecordWriter<BufWriter<fs_err::File>>)>,
+    tensorboard: Option<EventFile>,
 }
 
 impl MetricsLog {
@@ -39,12 +35,10 @@ impl MetricsLog {
             log.jsonl = Some((path, file));
         }
         if report_to.contains(&Reporter::Tensorboard) {
-            let folder = run.path().join("tb");
+            let folder = run.path().join(FOLDER);
             create_folder(&folder)?;
             remove_later_events(&folder, step)?;
-            let path = folder.join(events_file(step));
-            let writer = begin_events(&path, recipe, time).map_err(|error| WriteError::new(&path, &error))?;
-            log.tensorboard = Some((path, writer));
+            log.tensorboard = Some(begin_events(&folder.join(events_file(step)), recipe, time)?);
         }
         Ok(log)
     }
@@ -66,8 +60,11 @@ impl MetricsLog {
             let line = format!("{}\n", json!(MetricsLine { event: group.to_owned(), step, scalars }));
             file.write_all(line.as_bytes()).map_err(|error| WriteError::new(path, &error))?;
         }
-        if let Some((path, writer)) = &mut self.tensorboard {
-            events(writer, group, step, time, scalars).map_err(|error| WriteError::new(path, &error))?;
+        if let Some(file) = &mut self.tensorboard {
+            for (name, value) in scalars {
+                file.scalar(&format!("{group}/{name}"), *value, step, time)?;
+            }
+            file.flush()?;
         }
         Ok(())
     }
@@ -78,6 +75,8 @@ fn events_file(step: usize) -> String {
     format!("{EVENTS}{step:010}{OURS}")
 }
 
+/// Where they are in the folder of a run.
+const FOLDER: &str = "tb";
 const EVENTS: &str = "events.out.tfevents.";
 const OURS: &str = ".emotrain";
 
@@ -95,56 +94,41 @@ fn remove_later_events(folder: &Path, step: usize) -> Result<(), TrainError> {
 }
 
 /// Starts an event file with the recipe.
-fn begin_events(
-    path: &Path,
-    recipe: &Recipe,
-    time: f64,
-) -> std::io::Result<RecordWriter<BufWriter<fs_err::File>>> {
-    let mut writer = RecordWriter::new(BufWriter::new(fs_err::File::create(path)?));
-    let mut first = Event::new();
-    first.set_wall_time(time);
-    first.set_file_version("brain.Event:2".to_owned());
-    writer.write(&bytes(&first)?)?;
-    let mut event = Event::new();
-    event.set_wall_time(time);
-    event.set_summary(text("recipe", &format!("```toml\n{}```\n", recipe.to_toml())));
-    writer.write(&bytes(&event)?)?;
-    writer.flush()?;
-    Ok(writer)
+fn begin_events(path: &Path, recipe: &Recipe, time: f64) -> Result<EventFile, WriteError> {
+    let mut file = EventFile::begin(path, time)?;
+    let recipe_text = text("recipe", &format!("```toml\n{}```\n", recipe.to_toml()));
+    for summary in [recipe_text, experiment(recipe, time), session_start(recipe, time)] {
+        file.summary(summary, 0, time)?;
+    }
+    file.flush()?;
+    Ok(file)
 }
 
-fn events(
-    writer: &mut RecordWriter<BufWriter<fs_err::File>>,
-    group: &str,
+/// Adds the scores of a run that is done to its TensorBoard events, if the recipe wants such: those of the untrained model
+/// at step 0, those of the trained one at its last step.
+///
+/// # Errors
+/// A file that cannot be written.
+pub fn record_result(
+    run: &RunDir,
+    recipe: &Recipe,
+    report: Option<&RunReport>,
     step: usize,
     time: f64,
-    scalars: &[(String, f64)],
-) -> std::io::Result<()> {
-    for (name, value) in scalars {
-        let mut event = Event::new();
-        event.set_wall_time(time);
-        event.set_step(i64::try_from(step).unwrap_or(i64::MAX));
-        #[expect(clippy::cast_possible_truncation, reason = "TensorBoard's scalars are f32")]
-        event.set_summary(scalar(&format!("{group}/{name}"), *value as f32));
-        writer.write(&bytes(&event)?)?;
+) -> Result<(), TrainError> {
+    if !recipe.logging.report_to.contains(&Reporter::Tensorboard) {
+        return Ok(());
     }
-    writer.flush()
-}
-
-/// A Markdown text for TensorBoard's text plugin, which tensorboard-rs does not support.
-fn text(tag: &str, markdown: &str) -> Summary {
-    let mut value = Summary_Value::new();
-    value.set_tag(tag.to_owned());
-    value.mut_metadata().mut_plugin_data().set_plugin_name("text".to_owned());
-    value.mut_tensor().set_dtype(DataType::DT_STRING);
-    value.mut_tensor().mut_string_val().push(markdown.as_bytes().to_vec());
-    let mut summary = Summary::new();
-    summary.mut_value().push(value);
-    summary
-}
-
-fn bytes(event: &Event) -> std::io::Result<Vec<u8>> {
-    event.write_to_bytes().map_err(std::io::Error::other)
+    let folder = run.path().join(FOLDER);
+    create_folder(&folder)?;
+    let mut file = EventFile::go_on(&folder.join(events_file(step)), time)?;
+    for (step, scores) in [0, step].into_iter().zip(report.map(scores).into_iter().flatten()) {
+        for (tag, value) in scores {
+            file.scalar(&tag, value, step, time)?;
+        }
+    }
+    file.summary(session_end(time), step, time)?;
+    Ok(file.flush()?)
 }
 
 /// The lines of steps up to and including `step`.

@@ -4,9 +4,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use emotrain_base::random::Key;
-use emotrain_recipe::TrainSection;
+use emotrain_prompt::Sample;
+use emotrain_recipe::{EvalSteps, LabelSampling, TrainSection};
 use rand::RngExt;
 
+use crate::label_draw::LabelDraw;
 use crate::sample_schedule::{EpochSamples, SampleSchedule};
 
 /// Batches per megabatch of length grouping, as in Hugging Face's `get_length_grouped_indices`.
@@ -24,6 +26,8 @@ pub struct SampleOrder {
     seed: u64,
     /// Tokens per sample, if samples are grouped by length.
     lengths: Option<Vec<usize>>,
+    /// How samples are drawn by their labels, if they are.
+    drawn: Option<LabelDraw>,
 }
 
 /// A step's position in its epoch.
@@ -46,10 +50,17 @@ impl SampleOrder {
             total_steps: 0,
             seed: section.seed,
             lengths: section.group_by_length.then_some(lengths),
+            drawn: None,
         };
         let by_epochs = (0..plan.epochs.len()).map(|epoch| plan.steps_in(epoch)).sum();
         plan.total_steps = section.max_steps.unwrap_or(by_epochs);
         plan
+    }
+
+    /// The same with samples drawn by their labels.
+    #[must_use]
+    pub fn with_sampling(self, sampling: LabelSampling, samples: &[Sample]) -> Self {
+        Self { drawn: LabelDraw::new(sampling, samples), ..self }
     }
 
     /// Optimizer steps of the whole run.
@@ -66,6 +77,44 @@ impl SampleOrder {
     pub fn epochs_after(&self, steps: usize) -> f64 {
         let at = self.at(steps);
         at.epoch as f64 + at.number as f64 / self.steps_in(at.epoch) as f64
+    }
+
+    /// Whether the validation split is evaluated after step `step`, counted from 1: after the last one it is.
+    pub fn is_evaluated_after(&self, step: usize, every: EvalSteps) -> bool {
+        let is_due = match every {
+            EvalSteps::Every(every) => every > 0 && step.is_multiple_of(every),
+            EvalSteps::EpochShare(share) => {
+                let [before, after] = [step - 1, step].map(|steps| parts(self.epochs_after(steps), share));
+                after > before
+            }
+        };
+        is_due || step == self.total_steps
+    }
+
+    /// How often the validation split is evaluated.
+    pub fn evaluations(&self, every: EvalSteps) -> usize {
+        match every {
+            EvalSteps::Every(0) => 1,
+            EvalSteps::Every(every) => self.total_steps.div_ceil(every),
+            EvalSteps::EpochShare(_) => {
+                (1..=self.total_steps).filter(|&step| self.is_evaluated_after(step, every)).count()
+            }
+        }
+    }
+
+    /// Tokens of the whole run, from those of each sample.
+    pub fn tokens(&self, lengths: &[usize]) -> u64 {
+        let sum = |samples: &[usize]| samples.iter().map(|&sample| lengths[sample] as u64).sum::<u64>();
+        let At { epoch, number } = self.at(self.total_steps);
+        if self.drawn.is_some() {
+            let whole: u64 = (0..epoch).map(|epoch| sum(&self.drawn(epoch))).sum();
+            return whole + if number > 0 { sum(&self.epoch(epoch)[..number * self.window]) } else { 0 };
+        }
+        let planned = epoch.min(self.epochs.len());
+        let whole: u64 = self.epochs[..planned].iter().map(|epoch| sum(&epoch.samples)).sum();
+        let repeated = (epoch - planned) as u64 * sum(&self.pool(epoch).samples);
+        let begun = if number > 0 { sum(&self.epoch(epoch)[..number * self.window]) } else { 0 };
+        whole + repeated + begun
     }
 
     /// What the epoch of step `step`, counted from 0, trains on.
@@ -100,7 +149,7 @@ impl SampleOrder {
 
     /// The order of the samples in one epoch.
     pub fn epoch(&self, epoch: usize) -> Vec<usize> {
-        let mut order = self.pool(epoch).samples.clone();
+        let mut order = self.drawn(epoch);
         if !self.shuffle {
             return order;
         }
@@ -124,6 +173,13 @@ impl SampleOrder {
         windows.into_iter().flat_map(window).chain(rest).collect()
     }
 
+    /// The samples of an epoch, in curriculum order.
+    fn drawn(&self, epoch: usize) -> Vec<usize> {
+        let pool = &self.pool(epoch).samples;
+        let key = Key::new(self.seed).named("sampling").with(epoch as u64);
+        self.drawn.as_ref().map_or_else(|| pool.clone(), |drawn| drawn.of(pool, key))
+    }
+
     /// Epochs beyond the last repeat it.
     fn pool(&self, epoch: usize) -> &EpochSamples {
         &self.epochs[epoch.min(self.epochs.len() - 1)]
@@ -140,6 +196,11 @@ impl SampleOrder {
     }
 }
 
+/// Whole parts of an epoch in so many epochs. A sum of parts may lie a rounding error below what it stands for.
+fn parts(epochs: f64, share: f64) -> f64 {
+    (epochs / share + 1e-9).floor()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,6 +215,7 @@ mod tests {
             total_steps: 9,
             seed: 42,
             lengths: grouped.then_some(lengths),
+            drawn: None,
         }
     }
 
@@ -206,6 +268,35 @@ mod tests {
         let shares = [0, 2, 3, 8].map(|step| (plan.epoch_of(step).phase, plan.epochs_after(step)));
         assert_eq!(shares, [(0, 0.0), (0, 2.0 / 3.0), (1, 1.0), (1, 2.0)]);
         assert_eq!([0, 2, 3, 12].map(|step| plan.phase_of(step)), [0..3, 0..3, 3..13, 3..13]);
+    }
+
+    #[test]
+    fn evaluations_are_counted_as_they_come() {
+        let plan = schedule();
+        let after = |every| -> Vec<usize> {
+            let steps: Vec<usize> = (1..=13).filter(|&step| plan.is_evaluated_after(step, every)).collect();
+            assert_eq!(plan.evaluations(every), steps.len());
+            steps
+        };
+        assert_eq!(after(EvalSteps::Every(0)), [13]);
+        assert_eq!(after(EvalSteps::Every(5)), [5, 10, 13]);
+        assert_eq!(after(EvalSteps::EpochShare(1.0)), [3, 8, 13]);
+        assert_eq!(after(EvalSteps::EpochShare(0.5)), [2, 3, 6, 8, 11, 13]);
+        assert_eq!(after(EvalSteps::EpochShare(0.001)), (1..=13).collect::<Vec<_>>());
+        // A third is not a sum of bits.
+        let thirds = SampleOrder { window: 1, total_steps: 9, ..self::plan(3, false) };
+        assert_eq!(thirds.evaluations(EvalSteps::EpochShare(1.0 / 3.0)), 9);
+    }
+
+    #[test]
+    fn tokens_are_those_of_all_steps() {
+        let lengths: Vec<usize> = (0..20).map(|sample| 10 + sample * 7 % 50).collect();
+        for total_steps in [1, 3, 8, 10, 13, 14, 31] {
+            let plan = SampleOrder { total_steps, ..schedule() };
+            let steps = (0..total_steps).flat_map(|step| plan.step(step).concat());
+            let expected: u64 = steps.map(|sample| lengths[sample] as u64).sum();
+            assert_eq!(plan.tokens(&lengths), expected, "{total_steps}");
+        }
     }
 
     #[test]

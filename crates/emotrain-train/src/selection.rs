@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use emotrain_base::verify;
 use emotrain_model::CausalLm;
-use emotrain_recipe::{Metric, TrainMethod};
+use emotrain_recipe::{EvalSection, Metric, TrainMethod};
 
 use crate::checkpoint::{State, write_folder};
 use crate::error::TrainError;
@@ -48,9 +48,9 @@ pub(crate) fn validate(
     Ok(scores)
 }
 
-/// Records the best evaluation; returns whether this is the new best.
-pub(crate) fn note(job: &Job, state: &mut State, scores: Evaluation) -> bool {
-    let eval = &job.recipe.eval;
+/// Records the best evaluation; returns whether this is the new best. Of two with the same metric the one with the lower
+/// validation loss is, if both are known, else the earlier.
+pub(crate) fn note(eval: &EvalSection, state: &mut State, scores: Evaluation) -> bool {
     let [weighted_f1, macro_f1, accuracy] = scores.classification.unwrap_or_default();
     let value = match eval.metric_for_best_model {
         Metric::WeightedF1 => weighted_f1,
@@ -59,10 +59,13 @@ pub(crate) fn note(job: &Job, state: &mut State, scores: Evaluation) -> bool {
         Metric::Loss => scores.loss,
     };
     let gain = |best: f64| if eval.greater_is_better { value > best } else { value < best };
-    let best = state.best.is_none_or(|(_, best)| gain(best));
+    let is_better_tie =
+        |best: f64| value.total_cmp(&best).is_eq() && state.best_loss.is_some_and(|loss| scores.loss < loss);
+    let best = state.best.is_none_or(|(_, best)| gain(best) || is_better_tie(best));
     state.evaluations_without_gain = if best { 0 } else { state.evaluations_without_gain + 1 };
     if best {
         state.best = Some((state.step, value));
+        state.best_loss = Some(scores.loss);
     }
     best
 }
@@ -119,4 +122,34 @@ pub(crate) fn load_result(job: &Job, model: &mut CausalLm) -> Result<(), TrainEr
         model.reload(&folder)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn of_evaluations_with_the_same_metric_the_one_with_the_lower_loss_is_the_best() {
+        let text = "[model]\nmodel_name_or_path = \"a\"\n[data]\ntrain = \"b\"\nvalid = \"c\"\n";
+        let recipe = emotrain_recipe::parse(text, Path::new("erc.toml"), &[]).unwrap();
+        let mut state = State::default();
+        let mut take = |step, loss, metric| {
+            state.step = step;
+            let best = note(&recipe.eval, &mut state, Evaluation { loss, classification: Some([metric; 3]) });
+            (best, state.evaluations_without_gain)
+        };
+        assert_eq!(take(1, 1.0, 0.5), (true, 0));
+        assert_eq!(take(2, 1.0, 0.5), (false, 1), "the earlier of equal ones");
+        assert_eq!(take(3, 1.5, 0.5), (false, 2));
+        assert_eq!(take(4, 0.9, 0.5), (true, 0));
+        assert_eq!(take(5, 0.1, 0.4), (false, 1), "the metric decides");
+        assert_eq!(take(6, 2.0, 0.6), (true, 0));
+        assert_eq!((state.best, state.best_loss), (Some((6, 0.6)), Some(2.0)));
+        // An earlier version did not save the loss.
+        state.best_loss = None;
+        let equal = Evaluation { loss: 0.0, classification: Some([0.6; 3]) };
+        assert!(!note(&recipe.eval, &mut state, equal));
+    }
 }

@@ -23,7 +23,7 @@ pub struct StepAt {
 /// The result of a step.
 #[derive(Clone, Debug)]
 pub struct StepResult {
-    /// Mean over the supervised tokens of the window.
+    /// Mean over the supervised tokens of the window, weighted if the batches have weights.
     pub loss: f64,
     /// The norm before clipping.
     pub grad_norm: f64,
@@ -31,7 +31,7 @@ pub struct StepResult {
     pub learning_rate: f64,
     /// Tokens processed.
     pub tokens: u64,
-    /// The negative log-likelihood of every supervised token, in the order of the batches and their sequences.
+    /// The loss of every supervised token, without its weight, in the order of the batches and their sequences.
     pub losses: Vec<f32>,
 }
 
@@ -111,6 +111,8 @@ struct Sum {
     /// The micro-batches that have supervised tokens.
     micro: Vec<usize>,
     supervised: usize,
+    /// The sum of the weights of the supervised tokens: their number if all weigh 1.
+    weight: f64,
     random: Key,
     gradients: Gradients,
     losses: Vec<Tensor<1>>,
@@ -122,6 +124,7 @@ impl Sum {
         Self {
             micro: (0..turn.batches.len()).filter(|&at| !turn.batches[at].targets().is_empty()).collect(),
             supervised: counts.sum(),
+            weight: turn.batches.iter().map(weight).sum(),
             random: Key::new(turn.section.seed).named("dropout").with(turn.at.number as u64),
             gradients: Gradients::default(),
             losses: Vec::new(),
@@ -132,9 +135,10 @@ impl Sum {
     fn share<'a>(&'a mut self, turn: &'a Turn, round: usize) -> Share<'a> {
         let micro = self.micro[round];
         let options = PassOptions {
-            factor: 1.0 / self.supervised as f64,
+            factor: 1.0 / self.weight,
             random: self.random.with(micro as u64),
             neftune_noise_alpha: turn.section.neftune_noise_alpha,
+            label_smoothing_factor: turn.section.label_smoothing_factor,
             gradient_checkpointing: turn.section.gradient_checkpointing,
         };
         Share { model: turn.model, batch: &turn.batches[micro], options, gradients: &mut self.gradients }
@@ -142,13 +146,15 @@ impl Sum {
 
     /// The update, if all numbers are finite.
     fn finish(self, turn: Turn) -> Result<StepResult, TrainError> {
-        let Self { supervised, mut gradients, losses, .. } = self;
+        let Self { micro, supervised, weight, mut gradients, losses, .. } = self;
         let Turn { section, model, optimizer, batches, at } = turn;
         if supervised == 0 {
             return Err(TrainError::NothingToTrain);
         }
         let losses = Tensor::cat(losses, 0).try_into_vec_as::<f32>().expect("a device that can be read");
-        let loss = losses.iter().map(|&loss| f64::from(loss)).sum::<f64>() / supervised as f64;
+        let weights = micro.iter().flat_map(|&at| weights(&batches[at]));
+        let loss =
+            losses.iter().zip(weights).map(|(&loss, weight)| weight * f64::from(loss)).sum::<f64>() / weight;
         let grad_norm = gradients.norm();
         for (what, value) in [("loss", loss), ("gradient norm", grad_norm)] {
             if !value.is_finite() {
@@ -160,6 +166,17 @@ impl Sum {
         let tokens = batches.iter().map(|batch| batch.rows() as u64).sum();
         Ok(StepResult { loss, grad_norm, learning_rate: at.learning_rate, tokens, losses })
     }
+}
+
+/// The weights of a batch's targets.
+fn weights(batch: &Batch) -> impl Iterator<Item = f64> {
+    let weights = batch.weights();
+    (0..batch.targets().len()).map(move |at| weights.map_or(1.0, |weights| f64::from(weights[at])))
+}
+
+/// Their sum.
+fn weight(batch: &Batch) -> f64 {
+    weights(batch).sum()
 }
 
 #[cfg(test)]

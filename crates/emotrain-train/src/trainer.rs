@@ -12,6 +12,7 @@ use crate::diary::{Diary, Made, due};
 use crate::error::TrainError;
 use crate::event::{End, Event};
 use crate::job::{Job, TrainData};
+use crate::loss_trace::{LossRise, LossTrace};
 use crate::optim::{AdamWOptimizer, LearningRate};
 use crate::order::SampleOrder;
 use crate::selection::{check_result, load_result, note, save_result, validate};
@@ -28,6 +29,8 @@ pub struct Outcome {
     pub state: State,
     /// The newest saved step.
     pub last_checkpoint: Option<PathBuf>,
+    /// How the training loss rose at the end, if it did.
+    pub loss_rise: Option<LossRise>,
 }
 
 impl Outcome {
@@ -55,6 +58,7 @@ pub struct Training<'a> {
     optimizer: AdamWOptimizer,
     state: State,
     diary: Diary<'a>,
+    losses: LossTrace,
     last_checkpoint: Option<PathBuf>,
     /// Requests to save that were met.
     saves: usize,
@@ -84,12 +88,27 @@ impl<'a> Training<'a> {
         let section = &job.recipe.train;
         let lengths = data.train.iter().map(|sample| sample.ids.len()).collect();
         let order = SampleOrder::new(section, lengths, data.schedule);
+        let order = order.with_sampling(job.recipe.data.sampling, data.train);
         let mut optimizer = AdamWOptimizer::new(section);
         let (state, last_checkpoint) = start(job, &order, &mut model, &mut optimizer)?;
         let diary = Diary::open(job, data, &state)?;
         events(&Event::Started { total_steps: order.total_steps(), start_step: state.step });
         let (saves, end) = (job.saves.load(Ordering::Relaxed), End::Completed);
-        Ok(Self { job, model, data, events, order, optimizer, state, diary, last_checkpoint, saves, end })
+        let losses = LossTrace::new(state.step);
+        Ok(Self {
+            job,
+            model,
+            data,
+            events,
+            order,
+            optimizer,
+            state,
+            diary,
+            losses,
+            last_checkpoint,
+            saves,
+            end,
+        })
     }
 
     /// Whether it makes no more steps.
@@ -111,7 +130,12 @@ impl<'a> Training<'a> {
         let span = if curriculum.restart_lr_scheduler { phase } else { 0..order.total_steps() };
         let learning_rate = LearningRate::new(section, span.len()).at(state.step - span.start);
         let micro = order.step(state.step);
-        let batch = |micro: &Vec<usize>| pack(micro.iter().map(|&sample| &data.train[sample]));
+        let batch = |micro: &Vec<usize>| {
+            let batch = pack(micro.iter().map(|&sample| &data.train[sample]));
+            let Some(weights) = data.weights else { return batch };
+            let of = |&sample: &usize| std::iter::repeat_n(weights[sample], data.train[sample].supervised());
+            batch.with_weights(micro.iter().flat_map(of).collect())
+        };
         Window {
             batches: micro.iter().map(batch).collect(),
             samples: micro.concat(),
@@ -137,10 +161,11 @@ impl<'a> Training<'a> {
     pub(crate) fn take(&mut self, window: &Window, result: &StepResult) -> Result<(), TrainError> {
         let Self { job, order, events, .. } = self;
         self.state.step += 1;
+        self.losses.push(result.loss);
         let made = Made { state: &mut self.state, result, samples: &window.samples, order };
         self.diary.step(made, *events)?;
         let last = self.state.step == order.total_steps();
-        if last || due(self.state.step, job.recipe.eval.eval_steps) {
+        if order.is_evaluated_after(self.state.step, job.recipe.eval.eval_steps) {
             self.evaluate()?;
         }
         if (self.job.stop)() && !last {
@@ -163,7 +188,7 @@ impl<'a> Training<'a> {
         let (job, eval) = (self.job, &self.job.recipe.eval);
         let Some(valid) = self.data.valid else { return Ok(()) };
         let evaluation = validate(job, &self.model, valid, self.state.step, self.events)?;
-        let best = note(job, &mut self.state, evaluation);
+        let best = note(eval, &mut self.state, evaluation);
         if best && eval.load_best_model_at_end {
             save_result(job, &mut self.model)?;
         }
@@ -180,7 +205,7 @@ impl<'a> Training<'a> {
     /// # Errors
     /// A file that cannot be written or read.
     pub(crate) fn finish(self) -> Result<Outcome, TrainError> {
-        let Self { job, mut model, state, last_checkpoint, end, .. } = self;
+        let Self { job, mut model, state, last_checkpoint, end, losses, order, .. } = self;
         match end {
             End::Interrupted => {}
             _ if state.best.is_some() && job.recipe.eval.load_best_model_at_end => {
@@ -192,7 +217,8 @@ impl<'a> Training<'a> {
                 load_result(job, &mut model)?;
             }
         }
-        Ok(Outcome { model, end, state, last_checkpoint })
+        let loss_rise = losses.rise(order.phase_of(state.step.saturating_sub(1)).start);
+        Ok(Outcome { model, end, state, last_checkpoint, loss_rise })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Ten optimizer steps equal PEFT's and torch's, step by step (`tests/golden/lora/make.py`): losses, gradient norms,
-//! learning rates and the final parameters; with the recorded micro-batches and with others.
+//! learning rates and the final parameters; with the recorded micro-batches and with others. So do those with smoothed
+//! and weighted losses (`tests/golden/loss/make.py`).
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
@@ -42,6 +43,11 @@ fn relative(ours: &[f32], expected: &[f32]) -> f32 {
 /// Runs a recorded trajectory with micro-batches of `micro` sequences.
 fn check(case: &str, micro: usize) {
     let folder = golden().join("lora").join(case);
+    check_from(case, &folder, &folder.join("initial"), micro);
+}
+
+/// The same with an initial adapter from elsewhere.
+fn check_from(case: &str, folder: &Path, initial: &Path, micro: usize) {
     let trajectory: Value =
         serde_json::from_str(&fs_err::read_to_string(folder.join("trajectory.json")).unwrap()).unwrap();
     let base = golden().join("decoder").join(trajectory["model"].as_str().unwrap());
@@ -51,9 +57,10 @@ fn check(case: &str, micro: usize) {
     if full {
         model.train_all();
     } else {
-        model.load_adapter(&folder.join("initial")).unwrap();
+        model.load_adapter(initial).unwrap();
     }
-    let section = recipe(&trajectory["settings"]).train;
+    let mut section = recipe(&trajectory["settings"]).train;
+    section.label_smoothing_factor = trajectory["label_smoothing_factor"].as_f64().unwrap_or(0.0);
     let steps = trajectory["steps"].as_array().unwrap();
     let schedule = LearningRate::new(&section, steps.len());
     let mut optimizer = AdamWOptimizer::new(&section);
@@ -87,7 +94,15 @@ fn batches(step: &Value, micro: usize) -> Vec<Batch> {
         .zip(prompt_lengths)
         .map(|(ids, supervised_from)| Sequence { ids, supervised_from })
         .collect();
-    sequences.chunks(micro).map(Batch::sequences).collect()
+    let weights: Option<Vec<f32>> = serde_json::from_value(step["weights"].clone()).unwrap();
+    let Some(weights) = weights else { return sequences.chunks(micro).map(Batch::sequences).collect() };
+    let weighted = |(sequences, weights): (&[Sequence], &[f32])| {
+        let supervised = |sequence: &Sequence| sequence.ids.len() - sequence.supervised_from;
+        let of_tokens = sequences.iter().zip(weights);
+        let of_tokens = of_tokens.flat_map(|(sequence, &weight)| vec![weight; supervised(sequence)]);
+        Batch::sequences(sequences).with_weights(of_tokens.collect())
+    };
+    sequences.chunks(micro).zip(weights.chunks(micro)).map(weighted).collect()
 }
 
 fn compare_final(case: &str, model: &mut CausalLm, path: &Path, full: bool) {
@@ -141,5 +156,15 @@ fn full_trajectories_equal_torchs() {
 fn the_result_does_not_depend_on_how_a_window_is_split() {
     for micro in [1, 3, 4] {
         check("llama3_all_linear", micro);
+    }
+}
+
+#[test]
+fn smoothed_and_weighted_losses_equal_torchs() {
+    let initial = golden().join("lora/llama3_all_linear/initial");
+    for case in ["smoothed", "weighted", "both"] {
+        for micro in [1, 2, 3] {
+            check_from(case, &golden().join("loss").join(case), &initial, micro);
+        }
     }
 }

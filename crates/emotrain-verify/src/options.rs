@@ -58,7 +58,7 @@ impl VerifyOptions<'_> {
     pub(crate) fn recipe(&self, trained: &Trained) -> Result<(Recipe, ModelSection), VerifyError> {
         let run = self.run;
         let mut recipe = emotrain_recipe::load(&run.join("recipe.toml"), self.set)?;
-        if recipe.data.valid.is_none() {
+        if !recipe.data.has_valid() {
             let complaint = Complaint::usage(format!("{}: its recipe has no data.valid", run.display()));
             return Err(complaint.hint("name a file with labels: --set data.valid=FILE").into());
         }

@@ -4,6 +4,7 @@ mod bank;
 mod bench;
 mod compare;
 mod export;
+mod init;
 mod interpret;
 mod predict;
 mod report;
@@ -26,6 +27,7 @@ pub(crate) use self::bank::{
 pub(crate) use self::bench::{BenchArgs, Product};
 pub(crate) use self::compare::CompareArgs;
 pub(crate) use self::export::ExportArgs;
+pub(crate) use self::init::InitArgs;
 pub(crate) use self::interpret::InterpretArgs;
 pub(crate) use self::predict::{PredictArgs, format_named};
 pub(crate) use self::report::ReportArgs;
@@ -47,6 +49,7 @@ Examples:
 const EXAMPLES: &str = "\
 Examples:
   emotrain recipes/quickstart.toml             trains as the recipe says
+  emotrain init chats.csv                      writes a recipe for your data
   emotrain recipe.toml --dry-run               counts samples, tokens and steps first
   emotrain check a.toml b.toml                  finds all problems of recipes and data
   emotrain inspect recipe.toml --limit 2       shows what the model is trained on
@@ -111,6 +114,8 @@ pub(crate) enum Command {
         after_help = RUN_EXAMPLES
     )]
     Train(TrainArgs),
+    /// Write a commented recipe for a data file
+    Init(InitArgs),
     /// Find all problems of recipes, their data, templates and tokenizers, without loading weights
     Check(CheckArgs),
     /// Show prompts as the model gets them, with supervised tokens marked

@@ -7,6 +7,7 @@ pub(crate) mod compare;
 pub(crate) mod curriculum;
 pub(crate) mod eval;
 pub(crate) mod export;
+pub(crate) mod init;
 pub(crate) mod inspect;
 pub(crate) mod interpret;
 pub(crate) mod predict;

@@ -78,6 +78,7 @@ fn run() -> Exit {
 fn dispatch(command: &Command, shell: &Shell) -> anyhow::Result<Exit> {
     match command {
         Command::Train(args) => commands::train::run(args, shell),
+        Command::Init(args) => commands::init::run(args, shell),
         Command::Check(args) => commands::check::run(args, shell),
         Command::Inspect(args) => commands::inspect::run(args, shell),
         Command::Eval(args) => commands::eval::run(args, shell),

@@ -6,6 +6,8 @@
 
 mod alike;
 mod claim;
+mod cost;
+mod findings;
 mod group;
 mod outcome;
 mod plan;
@@ -62,11 +64,15 @@ pub(crate) fn load(
     Ok(loaded)
 }
 
-fn check_precision(recipe: &Recipe, on: &OpenDevice) -> anyhow::Result<()> {
+/// Refuses a precision that the device does not have.
+///
+/// # Errors
+/// Scores in bfloat16 on a device that computes in `model.dtype`.
+pub(crate) fn check_precision(recipe: &Recipe, on: &OpenDevice) -> Result<(), Complaint> {
     if recipe.eval.bf16_full_eval && !on.is_cpu() {
         let complaint =
             Complaint::usage(format!("eval.bf16_full_eval is only supported on the CPU, not on {}", on.name));
-        return Err(complaint.hint("write model.dtype = \"bfloat16\" instead").into());
+        return Err(complaint.hint("write model.dtype = \"bfloat16\" instead"));
     }
     Ok(())
 }

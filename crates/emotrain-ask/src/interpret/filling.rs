@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
 use emotrain_base::{Complaint, Problems};
-use emotrain_data::{LabelPolicy, LabelSet, Split, SplitKind, load_split};
+use emotrain_data::{LabelPolicy, LabelSet, Split, SplitKind, read_split};
 use emotrain_recipe::Recipe;
 
 use super::folder::Folder;
@@ -51,14 +51,13 @@ fn read(
     let (section, mut problems) = (&recipe.data, Problems::default());
     let mut splits = Vec::new();
     for kind in SplitKind::ALL.into_iter().filter(|kind| names.is_empty() || names.contains(kind)) {
-        let Some(path) = kind.file(section) else {
+        let Some(split) = read_split(section, kind, labels, LabelPolicy::Optional) else {
             if names.contains(&kind) {
                 let complaint = Complaint::usage(format!("the recipe names no data.{kind}"));
                 problems.add(complaint.hint(format!("add {kind} = \"…\" under [data]")));
             }
             continue;
         };
-        let split = load_split(path, section, labels, LabelPolicy::Optional);
         splits.extend(problems.take(split).map(|split| (kind, split)));
     }
     problems.finish()?;

@@ -74,9 +74,9 @@ fn every_label_of_every_data_set_is_on_the_wheel() {
 fn an_unknown_emotion_is_named_with_the_wheel() {
     let labels = LabelSet::custom(["joy", "boredum", "zest"], []).unwrap();
     let error = Wheel::builtin().similarity(&labels, None).unwrap_err();
-    expect![[r#"the wheel curriculum/wheel.toml (built in) has no label "boredum""#]]
+    expect![[r#"the wheel curriculum/wheel.toml (built in) has no labels "boredum", "zest""#]]
         .assert_eq(&error.to_string());
-    expect![[r#"add it to a wheel of your own and name that file in curriculum.wheel, perhaps under [aliases]: boredum = "boredom""#]]
+    expect![[r#"add them to a wheel of your own and name that file in curriculum.wheel, perhaps under [aliases]: boredum = "boredom""#]]
         .assert_eq(&error.hint().unwrap());
     let labels = LabelSet::custom(["joy", "zest"], []).unwrap();
     let own = Wheel::from_toml("[angles]\njoy = 27\n", "own.toml").unwrap();

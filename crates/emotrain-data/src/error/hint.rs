@@ -1,4 +1,4 @@
-//! Whose fault a problem is, and hints for fixing it.
+//! Whose fault a problem is, hints for fixing it, and whether the file may be of another format.
 
 use emotrain_base::{Advice, Fault, Problems};
 
@@ -82,12 +82,40 @@ impl DataProblem {
             Self::NoKnowledgeField { .. } => "name the key in the source's field",
             Self::DuplicateKnowledge { .. } => "keep one of the two",
             Self::NoManifest => "let emotrain interpret come to its end, or name the file itself",
+            Self::TooFewDialogues { .. } | Self::PartWithoutLabels(_) => {
+                "add dialogues, or leave out data.split and name files in data.valid and data.test"
+            }
             Self::ScatteredDialogue { .. } => "sort the file by its dialogues",
             Self::NotStreamed(_) => "give it as \"jsonl\", \"csv\" or \"tsv\"",
+            Self::LooksLikeNothing => {
+                "a table has a header and a column each for the dialogue's id, the text and the label; data.format in \
+                 recipes/default.toml lists all formats"
+            }
             Self::NoDialoguesInText => {
                 "plain text is for language-model training; choose another data.format for dialogues"
             }
             _ => return None,
         })
+    }
+}
+
+impl DataProblem {
+    /// Whether a file of another format may have it.
+    pub(crate) fn is_of_form(&self) -> bool {
+        matches!(
+            self,
+            Self::InvalidJson(_)
+                | Self::JsonList
+                | Self::JsonOverLines
+                | Self::WrongForm(_)
+                | Self::UnknownKey { .. }
+                | Self::InvalidCsv(_)
+                | Self::OpenQuote(_)
+                | Self::OtherSeparator(_)
+                | Self::MissingColumn { .. }
+                | Self::MissingColumns(_)
+                | Self::NotADialoguesFile
+                | Self::NoEmotionFile(_)
+        )
     }
 }

@@ -18,7 +18,15 @@ fn split() -> Split {
         Dialogue::new("k".to_owned(), first),
         Dialogue::new("z".to_owned(), vec![utterance("Ada", "So.")]),
     ];
-    Split { path: "valid.jsonl".into(), sha256: String::new(), dialogues, mended: 0, damaged: 0, left_out: 0 }
+    Split {
+        path: "valid.jsonl".into(),
+        sha256: String::new(),
+        dialogues,
+        mended: 0,
+        damaged: 0,
+        left_out: 0,
+        part: None,
+    }
 }
 
 fn section(name: &str, level: KnowledgeLevel) -> KnowledgeSection {

@@ -281,6 +281,19 @@ impl<'a> Assembler<'a> {
         keys.find(|(key, _)| means_label(key)).map(|(key, _)| key.to_owned())
     }
 
+    /// The words for labels that are not in the set, unless something else is wrong with the file.
+    pub(super) fn into_words(
+        mut self,
+        ended: Result<(), DataError>,
+        layout: DataLayout<'_>,
+    ) -> Result<Vec<(String, usize)>, DataError> {
+        let words = self.faults.take_unknown();
+        if ended.is_err() || !self.faults.is_empty() {
+            self.finish(ended, layout)?;
+        }
+        Ok(words)
+    }
+
     /// The split, unless something is wrong with it. `ended` is the fault that ended reading, if one did.
     /// A file without a sound dialogue may be of another format than the one that was `given`.
     pub(super) fn finish(
@@ -310,6 +323,6 @@ impl<'a> Assembler<'a> {
             return Err(DataError::new(Place::file(&path), DataProblem::NoLabels { instead }));
         }
         let Flaws { mended, damaged, left_out } = self.flaws;
-        Ok(Split { path, sha256, dialogues: self.dialogues, mended, damaged, left_out })
+        Ok(Split { path, sha256, dialogues: self.dialogues, mended, damaged, left_out, part: None })
     }
 }

@@ -55,6 +55,16 @@ impl Faults {
         }
     }
 
+    /// The unknown labels with their numbers, which are then no faults any more.
+    pub(super) fn take_unknown(&mut self) -> Vec<(String, usize)> {
+        self.first = None;
+        let counted = self.unknown.drain(..).filter_map(|Unknown { problem, count }| match problem {
+            DataProblem::UnknownLabel { label, .. } => Some((label, count)),
+            _ => None,
+        });
+        counted.collect()
+    }
+
     /// All of them as one error; `None` if there are none.
     pub(super) fn into_error(mut self, path: &Path) -> Option<DataError> {
         if let Some((place, at)) = self.first {

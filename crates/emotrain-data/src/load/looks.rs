@@ -19,8 +19,7 @@ const PUBLISHED: [&str; 6] = ["utterance", "speaker", "emotion", "dialogue_id", 
 
 /// The problem of a file that cannot be read as it was given and looks like something else.
 pub(super) fn other(text: &str, given: DataLayout<'_>) -> Option<DataProblem> {
-    let head = text.trim_start_matches('\u{feff}').trim_start();
-    let head = &head[..head.floor_char_boundary(HEAD)];
+    let head = beginning(text);
     if head.starts_with('[') {
         // Readers of JSON lines say so themselves.
         let is_told = matches!(given.format, DataFormat::Jsonl | DataFormat::Chat);
@@ -33,6 +32,25 @@ pub(super) fn other(text: &str, given: DataLayout<'_>) -> Option<DataProblem> {
     let is_meant = given.format.has_columns() && !given.columns.is_empty() && format == DataFormat::MeldCsv;
     (format != given.format && !is_meant)
         .then_some(DataProblem::OtherFormat { looks: words(format), format: format.as_str() })
+}
+
+/// What a file looks like.
+///
+/// # Errors
+/// A list of JSON, and a file that looks like none of the formats.
+pub(super) fn format(text: &str) -> Result<DataFormat, DataProblem> {
+    let head = beginning(text);
+    if head.starts_with('[') {
+        return Err(DataProblem::JsonList);
+    }
+    let format = if head.starts_with('{') { json(head) } else { lines(head, DataFormat::Csv) };
+    format.ok_or(DataProblem::LooksLikeNothing)
+}
+
+/// What of a file is looked at.
+fn beginning(text: &str) -> &str {
+    let head = text.trim_start_matches('\u{feff}').trim_start();
+    &head[..head.floor_char_boundary(HEAD)]
 }
 
 fn words(format: DataFormat) -> &'static str {

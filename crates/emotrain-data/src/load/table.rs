@@ -18,7 +18,7 @@ use crate::io::TextFile;
 use crate::label::LabelSet;
 use crate::metadata::Metadata;
 
-pub(super) use self::own::OwnTable;
+pub(super) use self::own::{OwnTable, suggested_columns};
 pub(super) use self::published::Published;
 use self::quotes::{Mark, Quotes};
 pub(super) use self::stream::TableStream;

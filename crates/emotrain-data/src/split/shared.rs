@@ -52,7 +52,9 @@ pub fn check_disjoint(
 ) -> Result<Vec<SharedDialogue>, DataError> {
     for (index, later) in splits.iter().enumerate() {
         for earlier in &splits[..index] {
-            if earlier.sha256 == later.sha256 || same_path(earlier, later) {
+            // Parts of one file are different dialogues of it.
+            let are_parts = earlier.part.is_some() && later.part.is_some() && earlier.part != later.part;
+            if !are_parts && (earlier.sha256 == later.sha256 || same_path(earlier, later)) {
                 let problem = DataProblem::SameFile(earlier.path.display().to_string());
                 return Err(DataError::new(Place::file(&later.path), problem));
             }
@@ -98,7 +100,7 @@ fn refusal(first: &SharedDialogue, count: usize) -> DataError {
 }
 
 /// What identifies a dialogue. A short one counts only together with its id.
-fn key(dialogue: &Dialogue) -> String {
+pub(super) fn key(dialogue: &Dialogue) -> String {
     let (mut text, mut speakers, mut words) = (String::new(), String::new(), 0);
     for utterance in &dialogue.utterances {
         for word in

@@ -280,6 +280,7 @@ fn adapters_over_one_base_are_those_over_their_own() {
             factor: 0.25,
             random: Key::new(1),
             neftune_noise_alpha: 0.0,
+            label_smoothing_factor: 0.0,
             gradient_checkpointing: false,
         };
         let mut gradients = Gradients::default();

@@ -7,18 +7,34 @@ use super::Form;
 use super::host::{read, restore, slice, tensor, write};
 use crate::batch::Target;
 
-/// The negative log-likelihood of each target, and the gradient of their sum, each times its row's factor.
+/// What is made of the loss of the targets of each row.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LossTerms {
+    /// What its gradient is multiplied by.
+    pub(crate) factors: Vec<f32>,
+    /// `ε`: the loss of a target is `(1 − ε)` times its negative log-likelihood, plus `ε` times the mean of that over the
+    /// vocabulary (Hugging Face's `LabelSmoother`, `transformers/trainer_pt_utils.py`).
+    pub(crate) smoothing: Vec<f32>,
+}
+
+impl LossTerms {
+    fn are_smooth(&self) -> bool {
+        self.smoothing.iter().any(|&smoothing| smoothing > 0.0)
+    }
+}
+
+/// The loss of each target, and the gradient of their sum, each times its row's factor.
 ///
 /// # Shapes
-/// `logits` `[M, V]`; targets whose `row` counts in it; `M` factors → `[targets]` in f32, and `[M, V]`.
+/// `logits` `[M, V]`; targets whose `row` counts in it; terms of `M` rows → `[targets]` in f32, and `[M, V]`.
 pub(crate) fn cross_entropy(
     logits: Tensor<2>,
     targets: &[Target],
-    factors: &[f32],
+    terms: &LossTerms,
 ) -> (Tensor<1>, Tensor<2>) {
     match Form::of(&logits) {
-        Form::Host => in_memory(logits, targets, factors),
-        Form::Fused | Form::Tensor => in_tensors(logits, targets, factors),
+        Form::Host => in_memory(logits, targets, terms),
+        Form::Fused | Form::Tensor => in_tensors(logits, targets, terms),
     }
 }
 
@@ -45,35 +61,81 @@ pub(crate) fn target_log_probabilities(logits: Tensor<2>, targets: &[Target]) ->
 }
 
 /// The form for the CPU in f32.
-fn in_memory(logits: Tensor<2>, targets: &[Target], factors: &[f32]) -> (Tensor<1>, Tensor<2>) {
-    let [rows, width] = logits.dims();
+fn in_memory(logits: Tensor<2>, targets: &[Target], terms: &LossTerms) -> (Tensor<1>, Tensor<2>) {
+    let ([rows, width], LossTerms { factors, smoothing }) = (logits.dims(), terms);
     let mut logits = write(logits);
     let log_sums = log_sum_exp_rows(logits.storage(), width);
     let values: &[f32] = logits.storage();
-    let loss = |target: &Target| log_sums[target.row] - values[target.row * width + target.id as usize];
-    let losses = tensor(targets.iter().map(loss).collect(), [targets.len()]);
+    let mut losses: Vec<f32> = targets
+        .iter()
+        .map(|target| log_sums[target.row] - values[target.row * width + target.id as usize])
+        .collect();
+    if terms.are_smooth() {
+        let means = row_means(values, width);
+        for (loss, target) in losses.iter_mut().zip(targets) {
+            let (row, smoothing) = (target.row, smoothing[target.row]);
+            *loss = (1.0 - smoothing) * *loss + smoothing * (log_sums[row] - means[row]);
+        }
+    }
+    let losses = tensor(losses, [targets.len()]);
     let scales: Vec<f32> =
         counts(rows, targets).into_iter().zip(factors).map(|(n, factor)| n * factor).collect();
     let grad: &mut [f32] = logits.storage_mut();
     softmax_rows(grad, width, &log_sums, &scales);
+    if !terms.are_smooth() {
+        for target in targets {
+            grad[target.row * width + target.id as usize] -= factors[target.row];
+        }
+        return (losses, restore(logits));
+    }
+    for ((row, scale), smoothing) in grad.chunks_exact_mut(width).zip(&scales).zip(smoothing) {
+        let share = scale * smoothing / width as f32;
+        for value in row.iter_mut() {
+            *value -= share;
+        }
+    }
     for target in targets {
-        grad[target.row * width + target.id as usize] -= factors[target.row];
+        grad[target.row * width + target.id as usize] -= (1.0 - smoothing[target.row]) * factors[target.row];
     }
     (losses, restore(logits))
 }
 
+/// The mean of each row.
+fn row_means(values: &[f32], width: usize) -> Vec<f32> {
+    #[expect(clippy::cast_possible_truncation, reason = "a mean of f32")]
+    let mean = |row: &[f32]| (row.iter().map(|&value| f64::from(value)).sum::<f64>() / width as f64) as f32;
+    values.chunks_exact(width).map(mean).collect()
+}
+
 /// The form in tensor operations.
-fn in_tensors(logits: Tensor<2>, targets: &[Target], factors: &[f32]) -> (Tensor<1>, Tensor<2>) {
+fn in_tensors(logits: Tensor<2>, targets: &[Target], terms: &LossTerms) -> (Tensor<1>, Tensor<2>) {
     let ([rows, vocabulary], dtype) = (logits.dims(), logits.dtype());
     let device = logits.device();
     let log_probs = activation::log_softmax(logits.cast(DType::F32), 1);
-    let losses = at_targets(&log_probs, targets).neg();
+    let mut losses = at_targets(&log_probs, targets).neg();
     let counts = Tensor::from_data(TensorData::new(counts(rows, targets), [rows, 1]), (&device, DType::F32));
-    let ones = Tensor::<1>::ones([targets.len()], (&device, DType::F32)).neg();
-    let grad = (log_probs.clone().exp() * counts).reshape([rows * vocabulary]);
+    let mut own = Tensor::<1>::ones([targets.len()], (&device, DType::F32)).neg();
+    let mut grad = log_probs.clone().exp() * counts.clone();
+    if terms.are_smooth() {
+        let of_rows = |values: Vec<f32>| {
+            let shape = [values.len(), 1];
+            Tensor::<2>::from_data(TensorData::new(values, shape), (&device, DType::F32))
+        };
+        let of_targets = |target: &Target| terms.smoothing[target.row];
+        let smoothing = of_rows(targets.iter().map(of_targets).collect()).reshape([targets.len()]);
+        let rest = smoothing.clone().neg().add_scalar(1.0);
+        let means = log_probs.clone().mean_dim(1).neg();
+        let index: Vec<i32> = targets.iter().map(|target| as_index(target.row)).collect();
+        let index = Tensor::<1, Int>::from_data(TensorData::new(index, [targets.len()]), &device);
+        losses = losses * rest.clone() + means.reshape([rows]).select(0, index) * smoothing;
+        own = own * rest;
+        grad = grad - counts * of_rows(terms.smoothing.clone()).div_scalar(vocabulary as f32);
+    }
+    let grad = grad.reshape([rows * vocabulary]);
     let index = flat_index(&log_probs, targets);
-    let grad = grad.select_assign(0, index, ones, IndexingUpdateOp::Add).reshape([rows, vocabulary]);
-    let factors = Tensor::from_data(TensorData::new(factors.to_vec(), [rows, 1]), (&device, DType::F32));
+    let grad = grad.select_assign(0, index, own, IndexingUpdateOp::Add).reshape([rows, vocabulary]);
+    let factors = terms.factors.clone();
+    let factors = Tensor::from_data(TensorData::new(factors, [rows, 1]), (&device, DType::F32));
     (losses, (grad * factors).cast(dtype))
 }
 
@@ -85,11 +147,13 @@ fn at_targets(x: &Tensor<2>, targets: &[Target]) -> Tensor<1> {
 
 fn flat_index(x: &Tensor<2>, targets: &[Target]) -> Tensor<1, Int> {
     let [_, width] = x.dims();
-    let place =
-        |t: &Target| i32::try_from(t.row * width + t.id as usize).expect("a piece of logits fits i32");
-    let index: Vec<i32> = targets.iter().map(place).collect();
+    let index: Vec<i32> = targets.iter().map(|t| as_index(t.row * width + t.id as usize)).collect();
     let shape = [index.len()];
     Tensor::from_data(TensorData::new(index, shape), &x.device())
+}
+
+fn as_index(place: usize) -> i32 {
+    i32::try_from(place).expect("a piece of logits fits i32")
 }
 
 /// How many targets each row has.

@@ -91,27 +91,36 @@ fn head_norm_has_one_meaning_and_leaves_the_other_heads() {
     );
 }
 
-/// Rows with no, one and two targets, one of them twice the same token.
+/// Rows with no, one and two targets, one of them twice the same token; with smoothing in some, and without.
 #[test]
 fn cross_entropy_has_one_meaning() {
+    for smoothing in [[0.0; ROWS], std::array::from_fn(|row| 0.1 * (row % 3) as f32)] {
+        cross_entropy_means_one_thing(smoothing);
+    }
+}
+
+fn cross_entropy_means_one_thing(smoothing: [f32; ROWS]) {
+    let terms = |factors: [f32; ROWS]| LossTerms { factors: factors.to_vec(), smoothing: smoothing.to_vec() };
     let logits = draw(1, [ROWS, 300]);
     let targets = [(0, 299), (2, 7), (2, 8), (4, 0), (4, 0)].map(|(row, id)| Target { row, id });
     let factors: [f32; ROWS] = std::array::from_fn(|row| 0.25 + 0.5 * row as f32);
-    let (losses, grad) = cross_entropy(logits.clone(), &targets, &factors);
-    let (wide_losses, wide_grad) = cross_entropy(wide(&logits), &targets, &factors);
+    let (losses, grad) = cross_entropy(logits.clone(), &targets, &terms(factors));
+    let (wide_losses, wide_grad) = cross_entropy(wide(&logits), &targets, &terms(factors));
     assert_close(losses.clone(), wide_losses, 2e-6);
     assert_close(grad.clone(), wide_grad, 1e-6);
     assert_close(grad.clone().narrow(0, 1, 1), Tensor::zeros([1, 300], (&Device::flex(), DType::F32)), 0.0);
-    let log_probabilities = target_log_probabilities(logits.clone(), &targets);
-    let negative: Vec<f32> = losses.into_data().convert::<f32>().try_into_vec().unwrap();
-    assert_eq!(log_probabilities, negative.iter().map(|loss| -loss).collect::<Vec<_>>());
+    if smoothing.iter().all(|&smoothing| smoothing < 1e-9) {
+        let log_probabilities = target_log_probabilities(logits.clone(), &targets);
+        let negative: Vec<f32> = losses.into_data().convert::<f32>().try_into_vec().unwrap();
+        assert_eq!(log_probabilities, negative.iter().map(|loss| -loss).collect::<Vec<_>>());
+    }
     assert_gradient(
         &logits,
-        |x| cross_entropy(x, &targets, &[1.0; ROWS]).0.reshape([targets.len(), 1]),
+        |x| cross_entropy(x, &targets, &terms([1.0; ROWS])).0.reshape([targets.len(), 1]),
         |grad| {
             let each: Vec<f32> = grad.into_data().convert::<f32>().try_into_vec().unwrap();
             let parts = targets.iter().zip(each).map(|(target, weight)| {
-                cross_entropy(logits.clone(), std::slice::from_ref(target), &[weight; ROWS]).1
+                cross_entropy(logits.clone(), std::slice::from_ref(target), &terms([weight; ROWS])).1
             });
             parts.reduce(|sum, part| sum + part).unwrap()
         },

@@ -139,6 +139,7 @@ fn the_backward_of_every_field_is_that_of_its_forward() {
         factor: 1.0,
         random: Key::new(1),
         neftune_noise_alpha: 0.0,
+        label_smoothing_factor: 0.0,
         gradient_checkpointing: false,
     };
     let run = |model: &CausalLm| {
@@ -226,9 +227,12 @@ fn micro_batches() -> Vec<(Batch, PassOptions)> {
             factor: 1.0 / (number as f64 + 3.0),
             random: Key::new(number as u64),
             neftune_noise_alpha: [0.0, 5.0][number % 2],
+            label_smoothing_factor: [0.0, 0.0, 0.2][number % 3],
             gradient_checkpointing: false,
         };
-        (Batch::sequences(&sequences.collect::<Vec<_>>()), options)
+        let batch = Batch::sequences(&sequences.collect::<Vec<_>>());
+        let weights = (0..batch.targets().len()).map(|target| 0.5 + target as f32).collect();
+        (if number % 2 == 1 { batch.with_weights(weights) } else { batch }, options)
     };
     lengths.into_iter().enumerate().map(|(number, lengths)| batch(number, lengths)).collect()
 }

@@ -7,6 +7,12 @@ use serde_json::{Value, json};
 
 use crate::section::{NAME_PATTERN, PromptSlots, RetrievalSection, reserved_names};
 
+/// A file for a split, or a part of the training split's file: `data.split` has one for it if it has this many.
+fn held_out(key: &'static str, parts: usize, defaults: &Value) -> Value {
+    let (file, part) = (given(key), Term("data.split", Form::AtLeast(parts)));
+    json!({ "anyOf": [file.schema(defaults), part.schema(defaults)] })
+}
+
 /// What is said of the value of a key.
 #[derive(Clone)]
 enum Form {
@@ -79,13 +85,17 @@ pub(super) fn between_keys(defaults: &Value) -> Vec<Value> {
     let text = || is("data.format", "text");
     let own_order = || is("curriculum.name", "none");
     let terms: Vec<(Vec<Term>, Term)> = vec![
-        (vec![is("eval.test", true)], given("data.test")),
         (vec![is_not("data.label_set", "custom")], is("data.labels", json!([]))),
         (vec![is_not("data.label_set", "custom")], is("data.label_aliases", json!({}))),
         (vec![is("data.label_set", "custom")], Term("data.labels", Form::AtLeast(2))),
         (vec![text()], is("train.completion_only_loss", false)),
         (vec![text(), given("data.valid")], is("eval.metric_for_best_model", "loss")),
         (vec![text()], is("retrieval.bank", "")),
+        (vec![text()], is("data.split", json!([]))),
+        (vec![text()], is("data.sampling", "natural")),
+        (vec![text()], is("train.class_weights", "none")),
+        (vec![is_not("data.split", json!([]))], is("data.valid", "")),
+        (vec![is_not("data.split", json!([]))], is("data.test", "")),
         (vec![text()], is("auxiliary.speaker_identification", 0)),
         (vec![text()], is("auxiliary.emotion_impact", 0)),
         (vec![text()], is("eval.bf16_full_eval", false)),
@@ -96,9 +106,7 @@ pub(super) fn between_keys(defaults: &Value) -> Vec<Value> {
         (vec![is("eval.metric_for_best_model", "loss")], is("eval.greater_is_better", false)),
         (vec![is_not("eval.metric_for_best_model", "loss")], is("eval.greater_is_better", true)),
         (vec![is("retrieval.encoder", RetrievalSection::LEXICAL)], is("retrieval.index", "exact")),
-        (vec![is("eval.load_best_model_at_end", true)], given("data.valid")),
         (vec![is("eval.load_best_model_at_end", true)], is_not("eval.eval_steps", 0)),
-        (vec![is_not("eval.early_stopping_patience", 0)], given("data.valid")),
         (vec![is_not("eval.early_stopping_patience", 0)], is_not("eval.eval_steps", 0)),
         (vec![own_order(), is("curriculum.difficulty", "file")], given("curriculum.difficulty_file")),
         (vec![own_order(), is_not("curriculum.difficulty", "file")], is("curriculum.difficulty_file", "")),
@@ -121,6 +129,9 @@ pub(super) fn between_keys(defaults: &Value) -> Vec<Value> {
     });
     let others = [
         no_other_slots,
+        rule(&[is("eval.test", true)], &held_out("data.test", 3, defaults), defaults),
+        rule(&[is("eval.load_best_model_at_end", true)], &held_out("data.valid", 2, defaults), defaults),
+        rule(&[is_not("eval.early_stopping_patience", 0)], &held_out("data.valid", 2, defaults), defaults),
         rule(&[text()], &no_sources, defaults),
         rule(&[is("prompt.causal", true), is("prompt.slots", "all")], &all_online, defaults),
         rule(&[is_not("train.warmup_steps", 0)], &no_ratio, defaults),

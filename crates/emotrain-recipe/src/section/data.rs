@@ -23,6 +23,10 @@ section! {
         /// Test split.
         #[serde(with = "blank::path")]
         test: Option<PathBuf> = Kind::InputPath;
+        /// The shares of the parts that the training split's file is divided into; empty = it is not divided.
+        split: Vec<f64> = Kind::Shares;
+        /// Seed of the division.
+        split_seed: u64 = Kind::up_to(i64::MAX);
         /// The closed set of labels.
         label_set: LabelSetName = Kind::Choice(LabelSetName::NAMES);
         /// The labels of [`LabelSetName::Custom`], in the order of their numbers; else empty.
@@ -44,6 +48,8 @@ section! {
         /// Cap on test samples; `None` = all.
         #[serde(with = "blank::count")]
         max_test_samples: Option<usize> = Kind::up_to(MOST);
+        /// How often the samples of each label are drawn in an epoch.
+        sampling: LabelSampling = Kind::Choice(LabelSampling::NAMES);
     }
 }
 
@@ -137,7 +143,57 @@ impl DataFormat {
     }
 }
 
+choices! {
+    /// How often the samples of each label are drawn in an epoch.
+    LabelSampling {
+        /// Each sample once.
+        Natural = "natural",
+        /// As many of each label.
+        Balanced = "balanced",
+        /// In proportion to the square root of their number.
+        Sqrt = "sqrt",
+    }
+}
+
 impl DataSection {
+    /// Whether there is a validation split: a file, or a part of the training split's file.
+    pub fn has_valid(&self) -> bool {
+        self.valid.is_some() || self.split.len() > 1
+    }
+
+    /// Whether there is a test split: a file, or a part of the training split's file.
+    pub fn has_test(&self) -> bool {
+        self.test.is_some() || self.split.len() > 2
+    }
+
+    /// The parts of one file take the place of files.
+    pub(crate) fn check_parts(&self, violated: &mut Violations) {
+        let shares = &self.split;
+        if shares.is_empty() {
+            return;
+        }
+        let sum: f64 = shares.iter().sum();
+        if !(2..=3).contains(&shares.len()) {
+            let fault = Fault::new(format!("data.split has {} shares", shares.len()));
+            let hint = "write two for training and validation, or three for training, validation and test";
+            violated.add(&["data.split"], fault.hint(hint));
+        } else if (sum - 1.0).abs() > 1e-6 {
+            let fault = Fault::new(format!("the shares of data.split sum to {}, not to 1", rounded(sum)));
+            violated.add(&["data.split"], fault.hint("as in split = [0.8, 0.1, 0.1]"));
+        }
+        for (key, file) in [("data.valid", &self.valid), ("data.test", &self.test)] {
+            if file.is_some() {
+                let message = format!("data.split divides data.train, and {key} is a file of its own");
+                let hint = format!("leave out split, or {}", key.trim_start_matches("data."));
+                violated.add(&["data.split", key], Fault::new(message).hint(hint));
+            }
+        }
+        if self.format == DataFormat::Text {
+            let fault = Fault::new("format = \"text\" has no dialogues for data.split to divide");
+            violated.add(&["data.split", "data.format"], fault.hint("name a file in data.valid"));
+        }
+    }
+
     /// Columns are for tables, and each is read for one thing.
     pub(crate) fn check_columns(&self, violated: &mut Violations) {
         let keys = ["data.columns", "data.format"];
@@ -234,4 +290,9 @@ impl DataSection {
             }
         }
     }
+}
+
+/// A sum without the noise of floating point.
+fn rounded(sum: f64) -> f64 {
+    (sum * 1e6).round() / 1e6
 }

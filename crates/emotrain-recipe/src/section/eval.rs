@@ -1,13 +1,20 @@
 //! `[eval]`: when to evaluate and what to keep.
 
+use serde::{Deserialize, Serialize};
+
+use super::WrongForm;
+use crate::blank;
 use crate::key::{Kind, MOST};
 use crate::problem::{Fault, Violations};
 
 section! {
     /// `[eval]`: when to evaluate and what to keep.
     EvalSection = "eval" {
-        /// Optimiser steps between evaluations; 0 = only at the end.
-        eval_steps: usize = Kind::up_to(MOST);
+        /// How often the validation split is evaluated during training.
+        eval_steps: EvalSteps = Kind::CountOrShare(MOST);
+        /// Validation samples of evaluations during training; `None` = all.
+        #[serde(with = "blank::count")]
+        max_samples: Option<usize> = Kind::up_to(MOST);
         /// Samples per forward pass, at least 1.
         per_device_eval_batch_size: usize = Kind::one_to(65_536);
         /// The metric that selects the best checkpoint.
@@ -26,6 +33,51 @@ section! {
         baseline: bool = Kind::Switch;
         /// Evaluate the test split once, after selection.
         test: bool = Kind::Switch;
+    }
+}
+
+/// How often something recurs during training.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "toml::Value", into = "toml::Value")]
+pub enum EvalSteps {
+    /// Every so many optimiser steps; 0 = only at the end.
+    Every(usize),
+    /// Every such share of an epoch, in (0, 1].
+    EpochShare(f64),
+}
+
+impl EvalSteps {
+    /// Whether it never recurs.
+    pub fn is_never(self) -> bool {
+        self == Self::Every(0)
+    }
+}
+
+impl std::fmt::Display for EvalSteps {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        toml::Value::from(*self).fmt(f)
+    }
+}
+
+impl TryFrom<toml::Value> for EvalSteps {
+    type Error = WrongForm;
+
+    fn try_from(value: toml::Value) -> Result<Self, WrongForm> {
+        let wrong = WrongForm { expected: "a number of steps or a share of an epoch" };
+        if let Some(share) = value.as_float() {
+            return Ok(Self::EpochShare(share));
+        }
+        let steps = value.as_integer().and_then(|steps| usize::try_from(steps).ok());
+        steps.map(Self::Every).ok_or(wrong)
+    }
+}
+
+impl From<EvalSteps> for toml::Value {
+    fn from(steps: EvalSteps) -> Self {
+        match steps {
+            EvalSteps::Every(steps) => Self::Integer(i64::try_from(steps).unwrap_or(i64::MAX)),
+            EvalSteps::EpochShare(share) => share.into(),
+        }
     }
 }
 

@@ -1,8 +1,12 @@
 //! `[train]`: the loop.
 
+use std::collections::BTreeMap;
 use std::ops::Bound::Included;
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
+use super::WrongForm;
 use crate::blank;
 use crate::key::{Kind, MOST};
 use crate::problem::{Fault, Violations};
@@ -47,6 +51,10 @@ section! {
         max_seq_length: usize = Kind::one_to(1_048_576);
         /// Compute the loss on the answer alone, else on every token.
         completion_only_loss: bool = Kind::Switch;
+        /// How much of each token's loss is its mean over the vocabulary, in [0, 1); 0 = none.
+        label_smoothing_factor: f64 = Kind::SHARE_BELOW_ONE;
+        /// What the loss of a sample is multiplied by.
+        class_weights: ClassWeights = Kind::WordOrNumbers(ClassWeights::NAMES);
         /// Recompute each layer in the backward pass.
         gradient_checkpointing: bool = Kind::Switch;
         /// Batch samples of similar length.
@@ -86,6 +94,55 @@ choices! {
         Cosine = "cosine",
         /// Constant.
         Constant = "constant",
+    }
+}
+
+/// What the loss of a sample is multiplied by, depending on its label.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "toml::Value", into = "toml::Value")]
+pub enum ClassWeights {
+    /// 1.
+    None,
+    /// `samples / (labels × samples of the label)` over the training split.
+    Balanced,
+    /// These numbers; 1 for a label that is not among them.
+    Table(BTreeMap<String, f64>),
+}
+
+impl ClassWeights {
+    const NONE: &'static str = "none";
+    const BALANCED: &'static str = "balanced";
+    /// The words in a recipe.
+    pub(crate) const NAMES: &'static [&'static str] = &[Self::NONE, Self::BALANCED];
+}
+
+impl TryFrom<toml::Value> for ClassWeights {
+    type Error = WrongForm;
+
+    fn try_from(value: toml::Value) -> Result<Self, WrongForm> {
+        match value.as_str() {
+            Some(Self::NONE) => return Ok(Self::None),
+            Some(Self::BALANCED) => return Ok(Self::Balanced),
+            _ => {}
+        }
+        let wrong = WrongForm { expected: "\"none\", \"balanced\" or a table of numbers" };
+        let toml::Value::Table(table) = value else { return Err(wrong) };
+        let number =
+            |value: &toml::Value| value.as_float().or_else(|| value.as_integer().map(|number| number as f64));
+        let weights = table.iter().map(|(label, value)| Some((label.clone(), number(value)?)));
+        weights.collect::<Option<_>>().map(Self::Table).ok_or(wrong)
+    }
+}
+
+impl From<ClassWeights> for toml::Value {
+    fn from(weights: ClassWeights) -> Self {
+        match weights {
+            ClassWeights::None => ClassWeights::NONE.into(),
+            ClassWeights::Balanced => ClassWeights::BALANCED.into(),
+            ClassWeights::Table(weights) => {
+                Self::Table(weights.into_iter().map(|(label, weight)| (label, weight.into())).collect())
+            }
+        }
     }
 }
 

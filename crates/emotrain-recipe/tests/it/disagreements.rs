@@ -112,7 +112,7 @@ load_best_model_at_end = false
 "#,
         expect![[r#"
             erc.toml:3:27: eval.early_stopping_patience needs several evaluations, and eval_steps = 0 makes one
-              hint: write eval_steps = 50 or so, or early_stopping_patience = 0
+              hint: write eval_steps = 0.5 or so, or early_stopping_patience = 0
         "#]],
     );
 }
@@ -140,7 +140,7 @@ eval_steps = 0
 "#,
         expect![[r#"
             erc.toml:2:14: eval.load_best_model_at_end needs several evaluations, and eval_steps = 0 makes one
-              hint: write eval_steps = 50 or so, or load_best_model_at_end = false
+              hint: write eval_steps = 0.5 or so, or load_best_model_at_end = false
         "#]],
     );
 }
@@ -331,9 +331,9 @@ history_window = -5
             erc.toml:3:1: "lora_rank" is another tool's name for lora.r
               hint: write r = … under [lora]
             erc.toml:5:27: eval.early_stopping_patience needs several evaluations, and eval_steps = 0 makes one
-              hint: write eval_steps = 50 or so, or early_stopping_patience = 0
+              hint: write eval_steps = 0.5 or so, or early_stopping_patience = 0
             erc.toml:6:14: eval.load_best_model_at_end needs several evaluations, and eval_steps = 0 makes one
-              hint: write eval_steps = 50 or so, or load_best_model_at_end = false
+              hint: write eval_steps = 0.5 or so, or load_best_model_at_end = false
             erc.toml:9:9: data.valid is the same file as data.train
               hint: training data cannot be used for evaluation
             erc.toml:11:18: prompt.history_window must be a whole number from 0 to 100000, not -5

@@ -127,7 +127,7 @@ fn a_contradiction_between_files_is_reported_where_it_was_written() {
         &[("base.toml", &base()), ("rows/own.toml", own)],
         expect![[r#"
             HOME/rows/own.toml:3:26: eval.load_best_model_at_end needs several evaluations, and eval_steps = 0 makes one
-              hint: write eval_steps = 50 or so, or load_best_model_at_end = false"#]],
+              hint: write eval_steps = 0.5 or so, or load_best_model_at_end = false"#]],
     );
 }
 

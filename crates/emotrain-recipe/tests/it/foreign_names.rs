@@ -39,8 +39,8 @@ val_size = 0.1
               hint: write num_train_epochs = …
             erc.toml:14:1: "dataset" is another tool's name for data.train
               hint: write train = …
-            erc.toml:15:1: "val_size" is another tool's name for data.valid
-              hint: write valid = …; a file, because a random split would share dialogues between splits
+            erc.toml:15:1: "val_size" is another tool's name for data.split
+              hint: write split = …; the shares of all parts, as in [0.9, 0.1]; dialogues stay whole
         "#]],
     );
 }
@@ -85,8 +85,8 @@ val_set_size = 0.05
               hint: samples are not packed; train.group_by_length keeps padding low
             erc.toml:12:1: "train_on_inputs" is another tool's name for train.completion_only_loss
               hint: write completion_only_loss = …; with the opposite meaning
-            erc.toml:16:1: "val_set_size" is another tool's name for data.valid
-              hint: write valid = …; a file, because a random split would share dialogues between splits
+            erc.toml:16:1: "val_set_size" is another tool's name for data.split
+              hint: write split = …; the shares of all parts, as in [0.9, 0.1]; dialogues stay whole
         "#]],
     );
 }
@@ -168,7 +168,7 @@ train_file = "train.jsonl"
             erc.toml:10:2: eval.load_best_model_at_end needs data.valid
               hint: add valid = "…" under [data], or write load_best_model_at_end = false under [eval]
             erc.toml:11:1: "eval_strategy" is another tool's name for eval.eval_steps
-              hint: write eval_steps = …; 0 = only at the end
+              hint: write eval_steps = …; 1.0 = once per epoch, 0 = only at the end
             erc.toml:13:1: "train_file" is another tool's name for data.train
               hint: write train = …
         "#]],

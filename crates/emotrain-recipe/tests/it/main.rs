@@ -15,6 +15,7 @@ mod knowledge;
 mod names;
 mod numbers;
 mod overrides;
+mod own_data;
 mod prompt;
 mod retrieval;
 mod schema;

@@ -1,8 +1,9 @@
 //! Values that should be numbers, and numbers that should be something else.
 
+use emotrain_recipe::ClassWeights;
 use expect_test::expect;
 
-use crate::check;
+use crate::{check, good, recipe};
 
 #[test]
 fn number_in_quotes() {
@@ -163,6 +164,60 @@ learning_rate = 1e999
         expect![[r#"
             erc.toml:2:8: train.seed: the number 99999999999999999999 is too large
             erc.toml:3:17: train.learning_rate must be a number above 0 and at most 1, not inf
+        "#]],
+    );
+}
+
+#[test]
+fn weights_of_labels() {
+    let weights = |value: &str| good(&format!("[train]\nclass_weights = {value}\n")).train.class_weights;
+    assert_eq!(weights("\"balanced\""), ClassWeights::Balanced);
+    let table = [("fear".to_owned(), 3.0), ("joy".to_owned(), 2.0)].into();
+    assert_eq!(weights("{ fear = 3.0, joy = 2 }"), ClassWeights::Table(table));
+    let again = good("[train]\nclass_weights = { fear = 3.0, joy = 2 }\n");
+    assert_eq!(recipe(&again.to_toml(), &[]).unwrap(), again);
+    check(
+        r#"
+[train]
+class_weights = { fear = 0.0, joy = "2" }
+label_smoothing_factor = 1.0
+"#,
+        expect![[r#"
+            erc.toml:2:26: train.class_weights.fear must be a number above 0, at most 1000000, not 0.0
+            erc.toml:2:37: train.class_weights.joy must be a number above 0, at most 1000000, not "2"
+            erc.toml:3:26: train.label_smoothing_factor must be a number of at least 0 and below 1, not 1.0
+        "#]],
+    );
+    check(
+        "[train]\nclass_weights = \"balance\"\n",
+        expect![[r#"
+        erc.toml:2:17: train.class_weights must be "none", "balanced" or a table of numbers, not "balance"
+          hint: did you mean "balanced"?
+    "#]],
+    );
+    check(
+        "[train]\nclass_weights = 2.0\n",
+        expect![[r#"
+        erc.toml:2:17: train.class_weights must be "none", "balanced" or a table of numbers, not 2.0
+    "#]],
+    );
+    check(
+        r#"
+[data]
+train = "corpus.txt"
+format = "text"
+sampling = "sqrt"
+[train]
+class_weights = "balanced"
+completion_only_loss = false
+[eval]
+load_best_model_at_end = false
+"#,
+        expect![[r#"
+            erc.toml:3:10: format = "text" has no labels for train.class_weights
+              hint: write class_weights = "none"
+            erc.toml:3:10: format = "text" has no labels for data.sampling
+              hint: write sampling = "natural"
         "#]],
     );
 }

@@ -132,6 +132,18 @@ fn forms_of_values() {
         expect![[r#"{"default":{},"type":"object","additionalProperties":{"type":"string"}}"#]],
     );
     check(
+        "data.columns",
+        expect![[
+            r#"{"default":{},"type":"object","properties":{"dialogue":{"type":"string"},"position":{"type":"string"},"speaker":{"type":"string"},"text":{"type":"string"},"label":{"type":"string"}},"additionalProperties":false}"#
+        ]],
+    );
+    check(
+        "data.split",
+        expect![[
+            r#"{"default":[],"type":"array","items":{"type":"number","exclusiveMinimum":0,"exclusiveMaximum":1},"maxItems":3}"#
+        ]],
+    );
+    check(
         "data.labels",
         expect![[
             r#"{"uniqueItems":true,"type":"array","items":{"type":"string","pattern":"[^\\s_\\-]"},"default":[]}"#
@@ -148,6 +160,12 @@ fn forms_of_values() {
         ]],
     );
     check("curriculum.k", expect![[r#"{"default":1.0,"type":"number","minimum":0.0,"maximum":1000000.0}"#]]);
+    check(
+        "eval.eval_steps",
+        expect![[
+            r#"{"default":0.5,"anyOf":[{"type":"integer","minimum":0,"maximum":1000000000},{"type":"number","exclusiveMinimum":0.0,"maximum":1.0}]}"#
+        ]],
+    );
     check("eval.baseline", expect![[r#"{"default":true,"type":"boolean"}"#]]);
     check(
         "logging.report_to",

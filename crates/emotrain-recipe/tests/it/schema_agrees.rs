@@ -113,6 +113,15 @@ const RULES: &[(&str, &str)] = &[
         "[data]\nformat = \"text\"\ntrain = \"a\"\nvalid = \"b\"\n[train]\ncompletion_only_loss = false\n[eval]\nmetric_for_best_model = \"loss\"\ngreater_is_better = false",
     ),
     (
+        "[data]\ntrain = \"a\"\nsplit = [0.8, 0.2]\n[eval]\ntest = true",
+        "[data]\ntrain = \"a\"\nsplit = [0.8, 0.1, 0.1]\n[eval]\ntest = true",
+    ),
+    ("[data]\ntrain = \"a\"\nvalid = \"b\"\nsplit = [0.8, 0.2]", "[data]\ntrain = \"a\"\nsplit = [0.8, 0.2]"),
+    (
+        "[data]\nformat = \"text\"\ntrain = \"a\"\nsampling = \"sqrt\"\n[eval]\nload_best_model_at_end = false\n[train]\ncompletion_only_loss = false",
+        "[data]\ntrain = \"a\"\nvalid = \"b\"\nsampling = \"sqrt\"",
+    ),
+    (
         "[lora]\ninit_from = \"a\"\n[train]\nmethod = \"full\"",
         "[lora]\ninit_from = \"a\"\n[train]\nmethod = \"lora\"",
     ),

@@ -2,7 +2,7 @@
 
 use expect_test::expect;
 
-use crate::check;
+use crate::{check, good, recipe};
 
 #[test]
 fn switch_in_quotes() {
@@ -346,6 +346,41 @@ method = "an explanation of the method that runs on and on and on and on and on"
         expect![[r#"
             erc.toml:2:8: train.seed must be a whole number of at least 0, not the date 2026-01-01
             erc.toml:3:10: train.method must be "lora" or "full", not "an explanation of the method that runs on and on and on and …"
+        "#]],
+    );
+}
+
+#[test]
+fn evaluations_after_steps_or_a_share_of_an_epoch() {
+    let every = |value: &str| {
+        good(&format!("[eval]\neval_steps = {value}\nload_best_model_at_end = false\n"))
+            .eval
+            .eval_steps
+            .to_string()
+    };
+    assert_eq!(["0", "50", "0.5", "1.0"].map(every), ["0", "50", "0.5", "1.0"]);
+    for value in ["50.0", "0.0", "-1", "\"0.25\"", "\"epoch\"", "1.5"] {
+        let text = format!("[eval]\neval_steps = {value}\n");
+        assert!(recipe(&text, &[]).is_err(), "{value}");
+    }
+    check(
+        r#"
+[eval]
+eval_steps = 50.0
+"#,
+        expect![[r#"
+            erc.toml:2:14: eval.eval_steps must be a whole number from 0 to 1000000000, or a share of an epoch above 0.0 and at most 1.0, not 50.0
+              hint: write eval_steps = 50
+        "#]],
+    );
+    check(
+        r#"
+[eval]
+eval_steps = "0.25"
+"#,
+        expect![[r#"
+            erc.toml:2:14: eval.eval_steps must be a whole number from 0 to 1000000000, or a share of an epoch above 0.0 and at most 1.0, not "0.25"
+              hint: write eval_steps = 0.25
         "#]],
     );
 }

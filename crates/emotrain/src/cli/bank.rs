@@ -36,6 +36,7 @@ pub(crate) enum BankCommand {
 #[command(after_help = "Examples:
   emotrain bank build retrieval_bank/mine meld.train.json --dataset meld
   emotrain bank build retrieval_bank/mine more.jsonl --dataset ours --domain workplace
+  emotrain bank build retrieval_bank/mine own.csv --format csv --columns dialogue=conv_id,text=utt,label=emotion
   emotrain bank build retrieval_bank/mine more.jsonl --encoder sentence-transformers/all-MiniLM-L6-v2
   emotrain bank build retrieval_bank/mine --index hnsw")]
 pub(crate) struct BuildArgs {
@@ -51,6 +52,9 @@ pub(crate) struct BuildArgs {
     /// The files' format, as `data.format` in a recipe; by default, inferred from each file's name
     #[arg(long, value_name = "FORMAT")]
     pub(crate) format: Option<String>,
+    /// The columns of a table of one's own, as `data.columns` in a recipe: `dialogue=conv_id,text=utt`
+    #[arg(long, value_name = "ROLE=COLUMN,...")]
+    pub(crate) columns: Option<String>,
     /// The label set, as `data.label_set` in a recipe; by default, that of the format
     #[arg(long, value_name = "NAME")]
     pub(crate) label_set: Option<String>,

@@ -11,7 +11,7 @@ use emotrain_data::{
     JsonlReader, JsonlWriter, LabelPolicy, LabelSet, Origin, SplitKind, TextFile, load_split, mended,
 };
 use emotrain_hub::{TextEncoder, encoder_for_bank, encoder_for_new_vectors};
-use emotrain_recipe::{DataFormat, DeviceChoice, Recipe, SearchIndex};
+use emotrain_recipe::{DataFormat, DataSection, DeviceChoice, Recipe, SearchIndex};
 use emotrain_retrieval::{
     Bank, Builder, Built, Embedder, HeldOut, Hit, HnswParameters, Retriever, add_index, check, remove_index,
     stats,
@@ -92,9 +92,11 @@ fn build(args: &BuildArgs, shell: &Shell) -> anyhow::Result<Exit> {
             Format::Lines => builder.add_jsonl(path, origin)?,
             Format::List => builder.add_prc_demonstrations(path, origin)?,
             Format::Of(format) => {
-                let labels = labels(args, format, path)?;
+                let data = data(args, format, path)?;
+                let labels =
+                    LabelSet::from_section(&data).map_err(|error| Complaint::usage(error.to_string()))?;
                 builder.add_split(
-                    &load_split(path, format, &labels, LabelPolicy::Context)?,
+                    &load_split(path, &data, &labels, LabelPolicy::Context)?,
                     &labels,
                     origin,
                 )?
@@ -205,10 +207,22 @@ fn is_list(path: &Path) -> bool {
         .is_ok_and(|text| text.trim_start_matches('\u{feff}').trim_start().starts_with('['))
 }
 
-fn labels(args: &BuildArgs, format: DataFormat, path: &Path) -> anyhow::Result<LabelSet> {
+/// What the command line says of a file's format, columns and labels.
+fn data(args: &BuildArgs, format: DataFormat, path: &Path) -> anyhow::Result<DataSection> {
     let name = args.label_set.as_deref().unwrap_or_else(|| labels_of(format.as_str(), path).as_str());
-    let recipe = recipe(&[format!("data.label_set={name:?}")])?;
-    LabelSet::from_section(&recipe.data).map_err(|error| Complaint::usage(error.to_string()).into())
+    let mut set = vec![format!("data.format={format}"), format!("data.label_set={name:?}")];
+    let mut columns = Vec::new();
+    for pair in args.columns.iter().flat_map(|columns| columns.split(',')) {
+        let Some((role, column)) = pair.split_once('=') else {
+            let complaint = Complaint::usage(format!("--columns {pair}: expected ROLE=COLUMN"));
+            return Err(complaint.hint("as in --columns dialogue=conv_id,text=utt,label=emotion").into());
+        };
+        columns.push(format!("{} = {:?}", role.trim(), column.trim()));
+    }
+    if !columns.is_empty() {
+        set.push(format!("data.columns={{ {} }}", columns.join(", ")));
+    }
+    Ok(recipe(&set)?.data)
 }
 
 /// The defaults with some keys set, so that keys and their errors are those of recipes.

@@ -2,11 +2,13 @@
 
 use emotrain_base::Problems;
 use emotrain_data::SplitKind;
+use emotrain_model::device;
 use emotrain_prepare::{PrepareError, PreparedTraining, kinds};
 use emotrain_recipe::Recipe;
 
 use crate::cli::CheckArgs;
 use crate::exit::Exit;
+use crate::pipeline;
 use crate::shell::Shell;
 
 /// Runs the command: a line on standard output for every recipe that is sound.
@@ -18,13 +20,26 @@ pub(crate) fn run(args: &CheckArgs, shell: &Shell) -> anyhow::Result<Exit> {
     for path in &args.recipes {
         let Some(recipe) = problems.take(emotrain_recipe::load(path, &args.set)) else { continue };
         let path = path.display().to_string();
-        match check(&recipe, shell) {
-            Ok(summary) => shell.printer.result(format_args!("{path}: {summary}"))?,
-            Err(error) => problems.add(Problems::from(error).about(&path)),
+        let mut found = Problems::default();
+        found.take(check_device(&recipe));
+        let summary = found.take(check(&recipe, shell));
+        match (summary, found.finish()) {
+            (Some(summary), Ok(())) => shell.printer.result(format_args!("{path}: {summary}"))?,
+            (_, Err(found)) => problems.add(found.about(&path)),
+            (None, Ok(())) => unreachable!("a check fails with a problem"),
         }
     }
     problems.finish()?;
     Ok(Exit::Done)
+}
+
+/// Looks whether the recipe could compute here.
+///
+/// # Errors
+/// A device that this build or machine does not have, a type that it does not compute in.
+fn check_device(recipe: &Recipe) -> Result<(), Problems> {
+    let on = device::open(&recipe.model.device, recipe.model.dtype)?;
+    Ok(pipeline::check_precision(recipe, &on)?)
 }
 
 /// A line on what a recipe names.

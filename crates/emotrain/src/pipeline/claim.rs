@@ -2,7 +2,7 @@
 
 use emotrain_base::verify;
 use emotrain_prepare::PreparedTraining;
-use emotrain_recipe::{Recipe, ResumeFrom, TrainMethod};
+use emotrain_recipe::{KeyDifference, Recipe, ResumeFrom, TrainMethod};
 use emotrain_runs::{RunDir, RunRecord, RunReport, step_number};
 
 use crate::shell::Shell;
@@ -14,6 +14,12 @@ pub(super) fn claim(recipe: &Recipe, shell: &Shell) -> anyhow::Result<RunDir> {
     if !run.is_locked() {
         shell.printer.warn(format_args!(
             "{folder}: the file system has no locks: make sure that no other process uses the folder"
+        ));
+    }
+    for KeyDifference { key, here, there } in run.longer() {
+        let [here, there] = [here, there].map(|value| value.clone().unwrap_or_default());
+        shell.printer.say(format_args!(
+            "{folder}: {key} was {here} and is {there} now: the learning rate follows the new plan from here on"
         ));
     }
     if let Some(from) = &recipe.save.resume_from_checkpoint {
@@ -37,6 +43,9 @@ pub(super) fn claim(recipe: &Recipe, shell: &Shell) -> anyhow::Result<RunDir> {
 pub(super) fn is_finished(run: &RunDir, recipe: &Recipe) -> anyhow::Result<bool> {
     let path = run.path().join(RunRecord::FILE);
     if recipe.save.resume_from_checkpoint != Some(ResumeFrom::Latest) || !path.exists() {
+        return Ok(false);
+    }
+    if !run.longer().is_empty() {
         return Ok(false);
     }
     let record = RunRecord::read(&path)?;

@@ -5,9 +5,10 @@ use std::ops::ControlFlow;
 
 use emotrain_recipe::Recipe;
 use emotrain_runs::{EvalResult, RunLog};
-use emotrain_train::{End, EvalContext, Event, Job, Outcome, Together, TrainError, Training};
+use emotrain_train::{End, EvalContext, Event, Job, Outcome, Together, TrainError, Training, record_result};
 
 use super::claim::result_folder;
+use super::findings::Findings;
 use super::outcome::{self, FinalEvaluation};
 use super::ready::{Account, Ready};
 use crate::env;
@@ -139,13 +140,22 @@ fn conclude(
         shell.printer.say(format_args!("stopped after step {}; the state is saved", trained.state.step));
         return Ok(interrupt.exit());
     }
+    let mut report = None;
     if !sets.is_empty() {
         let context = EvalContext { section: &recipe.eval, labels: &opened.labels, listener: &shell.printer };
         let evaluation = FinalEvaluation { sets, before, context, printer: &shell.printer };
-        evaluation.report(&trained.model, run)?;
+        report = Some(evaluation.report(&trained.model, run)?);
     }
+    record_result(run, recipe, report.as_ref(), trained.state.step, env::now())?;
     log.finish(run, env::now())?;
     let (folder, summary) = (result_folder(run, recipe), outcome::what_is_there(recipe, &trained));
     shell.printer.say(format_args!("{}: {summary}", folder.display()));
+    let Findings { warnings, remarks } = Findings::of(recipe, report.as_ref(), trained.loss_rise);
+    for warning in warnings {
+        shell.printer.warn(warning);
+    }
+    for remark in remarks {
+        shell.printer.say(remark);
+    }
     Ok(Exit::Done)
 }

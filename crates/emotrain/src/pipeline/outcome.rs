@@ -19,10 +19,11 @@ pub(crate) struct FinalEvaluation<'a> {
 
 impl FinalEvaluation<'_> {
     /// Measures the trained model, prints the comparison, and keeps scores and predictions in the folder of the run.
+    /// Returns the scores.
     ///
     /// # Errors
     /// A score that is not finite; files that cannot be written.
-    pub(crate) fn report(self, model: &CausalLm, run: &RunDir) -> anyhow::Result<()> {
+    pub(crate) fn report(self, model: &CausalLm, run: &RunDir) -> anyhow::Result<RunReport> {
         let mut after = Vec::new();
         for (number, set) in self.sets.iter().enumerate() {
             let (measure, predictions) = set.hold(model, self.context)?;
@@ -35,7 +36,9 @@ impl FinalEvaluation<'_> {
             self.printer.result(format_args!("{gap}{}", comparison(earlier, &measure)?))?;
             after.push(measure);
         }
-        Ok(RunReport::new(self.before, after).write(run)?)
+        let report = RunReport::new(self.before, after);
+        report.write(run)?;
+        Ok(report)
     }
 }
 

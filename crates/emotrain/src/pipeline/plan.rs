@@ -6,8 +6,10 @@ use emotrain_prepare::{PreparedTraining, described, kinds};
 use emotrain_recipe::{Recipe, TargetModules, TrainMethod};
 use emotrain_train::{SampleOrder, init_size};
 
-/// Samples, tokens, steps and parameters for people to read.
-pub(crate) fn plan(prepared: &PreparedTraining<'_>) -> String {
+use super::cost::Cost;
+
+/// Samples, tokens, steps and parameters for people to read, and what the run costs.
+pub(crate) fn plan(prepared: &PreparedTraining<'_>) -> (String, Cost) {
     let mut lines = Vec::new();
     for split in prepared.splits() {
         lines.push(format!("{:<11} {}", split.name.as_str(), split.counted()));
@@ -19,9 +21,12 @@ pub(crate) fn plan(prepared: &PreparedTraining<'_>) -> String {
     let lengths: Vec<usize> = prepared.train.samples.iter().map(|sample| sample.ids.len()).collect();
     let samples = lengths.len();
     let order = SampleOrder::new(section, lengths, schedule);
+    let order = order.with_sampling(recipe.data.sampling, &prepared.train.samples);
     let window = section.per_device_train_batch_size * section.gradient_accumulation_steps;
     let (steps, epoch) = (order.total_steps(), order.steps_in(schedule.epochs.len() - 1));
     lines.push(format!("{:<11} {steps}, {epoch} per epoch, {window} samples each", "steps"));
+    let cost = Cost::of(prepared, &order);
+    lines.extend(cost.lines());
     lines.push(format!("{:<11} {}", "curriculum", recipe.curriculum.name));
     if source(&recipe.curriculum) == DifficultySource::Loss {
         lines.push("the order depends on the base model's losses, which the run measures first".to_owned());
@@ -31,7 +36,7 @@ pub(crate) fn plan(prepared: &PreparedTraining<'_>) -> String {
     let (all, trained) = parameters(&prepared.opened.config, recipe);
     lines.push(format!("{:<11} {trained} trained, {all} in the base model", "parameters"));
     lines.push(format!("{:<11} {}", "output", section.output_dir.display()));
-    lines.join("\n")
+    (lines.join("\n"), cost)
 }
 
 /// The base model's parameters, and those that are trained.

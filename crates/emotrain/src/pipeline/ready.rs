@@ -11,7 +11,7 @@ use emotrain_runs::{
     BASELINE, EvalResult, ModelRecord, OnDifference, RunDir, RunLog, RunRecord, list_differences,
 };
 use emotrain_train::{
-    EvalContext, EvalSet, Job, SampleSchedule, TrainData, baseline, init_record, make_trainable,
+    EvalContext, EvalSet, Job, SampleSchedule, TrainData, Validation, baseline, init_record, make_trainable,
 };
 
 use super::claim::{claim, is_finished};
@@ -33,7 +33,10 @@ pub(super) struct Ready<'r> {
     pub(super) opened: Opened<'r>,
     companions: Vec<(String, String)>,
     pub(super) sets: Vec<EvalSet>,
+    /// The part of the validation split that is evaluated during training, if it is not all of it.
+    valid: Option<Validation>,
     train: EncodedSplit,
+    weights: Option<Vec<f32>>,
     schedule: SampleSchedule,
 }
 
@@ -89,7 +92,7 @@ impl<'r> Claimed<'r> {
         made_of.device = Some(record::device(common.on, recipe));
         let mut log = begin(&prepared, &run, made_of, common.on_difference, shell)?;
 
-        let PreparedTraining { opened, train, measured, .. } = prepared;
+        let PreparedTraining { opened, train, weights, measured, .. } = prepared;
         let sets: Vec<EvalSet> = measured.into_iter().map(|split| opened.eval_set(split)).collect();
         let terms = EvalContext { section: &recipe.eval, labels: &opened.labels, listener: &shell.printer };
         let resume = recipe.save.resume_from_checkpoint.is_some();
@@ -98,7 +101,9 @@ impl<'r> Claimed<'r> {
         log.keep(&run, &[BASELINE, LOSSES], env::now())?;
         let schedule = Ordered::new(recipe, &opened.labels).schedule(&train, losses.as_ref())?;
         let companions = opened.companions()?;
-        let ready = Ready { recipe, run, opened, companions, sets, train, schedule };
+        let valid = sets.iter().find(|set| set.split == SplitKind::Valid);
+        let valid = valid.and_then(|set| set.validation.sample(recipe.eval.max_samples));
+        let ready = Ready { recipe, run, opened, companions, sets, valid, train, weights, schedule };
         Ok((ready, Account { model, log, before }))
     }
 }
@@ -121,7 +126,13 @@ impl Ready<'_> {
     /// What is trained and validated on.
     pub(super) fn data(&self) -> TrainData<'_> {
         let valid = self.sets.iter().find(|set| set.split == SplitKind::Valid).map(|set| &set.validation);
-        TrainData { train: &self.train.samples, schedule: &self.schedule, valid }
+        let valid = self.valid.as_ref().or(valid);
+        TrainData {
+            train: &self.train.samples,
+            weights: self.weights.as_deref(),
+            schedule: &self.schedule,
+            valid,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
 
-use crate::workbench::Workbench;
+use crate::workbench::{Workbench, refused};
 
 const RESULTS: [&str; 4] = [
     "adapter/adapter_model.safetensors",
@@ -183,4 +183,44 @@ fn a_signal_that_asks_for_it_saves_the_state_and_the_run_goes_on() {
         assert_eq!(steps.count(), 2, "the wish's and the last");
         equal(&bench, "whole", &run, &["adapter/adapter_model.safetensors"]);
     }
+}
+
+#[test]
+fn a_finished_run_trains_on_as_if_it_had_been_planned_so() {
+    let bench = Workbench::new();
+    let constant = ["--set", "train.lr_scheduler_type=constant", "--set", "train.warmup_steps=1"];
+    let constant = [&constant[..], &["--set", "train.warmup_ratio=0"]].concat();
+    let longer = [&constant[..], &["--set", "train.max_steps=12"]].concat();
+    bench.train("whole", &longer).done();
+    bench.train("short", &constant).done();
+    let said = bench.train("short", &[&longer[..], &["--resume"]].concat()).done();
+    assert!(
+        said.err.contains("short: train.max_steps was 8 and is 12 now: the learning rate"),
+        "{}",
+        said.err
+    );
+    assert!(said.err.contains("resuming after step 8 of 12"), "{}", said.err);
+    let files = ["adapter/adapter_model.safetensors", "step-000012/parameters.safetensors"];
+    equal(&bench, "whole", "short", &[&files[..], &["predictions.valid.jsonl", "report.json"]].concat());
+    assert_eq!(bench.json("short/run.json")["training"]["steps"], 12);
+    assert!(bench.read("short/recipe.toml").contains("max_steps = 12"));
+
+    let said = bench.train("short", &[&constant[..], &["--resume"]].concat());
+    refused(
+        &said,
+        2,
+        &["recipe.toml: the run started with another recipe", "train.max_steps: 12 then, 8 now"],
+    );
+}
+
+#[test]
+fn all_that_differs_in_a_recipe_is_told_before_anything_is_read() {
+    let bench = Workbench::new();
+    bench.train("run", &[]).done();
+    let set = ["--set", "lora.r=2", "--set", "train.seed=7", "--set", "data.train=none.jsonl", "--resume"];
+    let said = bench.train("run", &set);
+    refused(&said, 2, &["lora.r: 4 then, 2 now", "train.seed: 42 then, 7 now", "data.train: "]);
+    assert!(!said.err.contains("none.jsonl: "), "{}", said.err);
+    bench.train("run", &["--set", "eval.test=true", "--set", "interpret.model=other", "--resume"]).done();
+    assert!(bench.path("run/predictions.test.jsonl").exists());
 }

@@ -10,6 +10,10 @@ use crate::error::{DataProblem, MissingColumns};
 use crate::load::layout::DataLayout;
 use crate::load::other_names::others_of;
 
+/// All that columns are read for.
+const ROLES: [ColumnRole; 5] =
+    [ColumnRole::Dialogue, ColumnRole::Position, ColumnRole::Speaker, ColumnRole::Text, ColumnRole::Label];
+
 /// A table whose columns a recipe names.
 pub(in crate::load) struct OwnTable<'a> {
     separator: u8,
@@ -39,13 +43,7 @@ impl Form for OwnTable<'_> {
         }
         let mut found = BTreeMap::new();
         let mut missing = Vec::new();
-        for role in [
-            ColumnRole::Dialogue,
-            ColumnRole::Position,
-            ColumnRole::Speaker,
-            ColumnRole::Text,
-            ColumnRole::Label,
-        ] {
+        for role in ROLES {
             let is_needed = match role {
                 ColumnRole::Dialogue | ColumnRole::Text => true,
                 ColumnRole::Label => needs_labels,
@@ -132,6 +130,32 @@ impl OwnTable<'_> {
             line: line.into_iter().map(|(role, name)| format!("{role} = {name:?}")).collect(),
         }))
     }
+}
+
+/// The columns of a table that seem to be meant, where they are not called like their roles.
+pub(in crate::load) fn suggested_columns(text: &str, format: DataFormat) -> BTreeMap<ColumnRole, String> {
+    let separator = if format == DataFormat::Tsv { b'\t' } else { b',' };
+    let mut reader = csv::ReaderBuilder::new();
+    let reader = reader.has_headers(false).flexible(true).delimiter(separator);
+    let header =
+        reader.from_reader(text.as_bytes()).records().next().and_then(Result::ok).unwrap_or_default();
+    let header: Vec<&str> = header.iter().map(|name| name.trim().trim_start_matches('\u{feff}')).collect();
+    let own = |role: ColumnRole| header.iter().find(|name| name.eq_ignore_ascii_case(role.as_str())).copied();
+    let mut columns = BTreeMap::new();
+    for role in ROLES.into_iter().filter(|role| own(*role).is_none()) {
+        let taken = |name: &&str| {
+            columns.values().any(|other| other == name)
+                || ROLES.into_iter().any(|role| own(role) == Some(*name))
+        };
+        let free: Vec<&str> = header.iter().copied().filter(|name| !taken(name)).collect();
+        let is_needed = !matches!(role, ColumnRole::Position | ColumnRole::Speaker);
+        let others = others_of(role);
+        let named = others.iter().find_map(|other| free.iter().copied().find(|name| folded(name) == *other));
+        if let Some(name) = named.or_else(|| guess(role, None, free.iter().copied()).filter(|_| is_needed)) {
+            columns.insert(role, name.to_owned());
+        }
+    }
+    columns
 }
 
 /// The column that may be meant.

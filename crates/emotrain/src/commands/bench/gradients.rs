@@ -20,6 +20,7 @@ pub(super) fn write(model: &mut CausalLm, ids: &[u32], completion: usize, path: 
         factor: 1.0 / completion as f64,
         random: Key::new(0),
         neftune_noise_alpha: 0.0,
+        label_smoothing_factor: 0.0,
         gradient_checkpointing: false,
     };
     let mut gradients = Gradients::default();

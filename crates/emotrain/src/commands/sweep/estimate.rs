@@ -92,9 +92,9 @@ fn count(run: &PlannedRun, shell: &Shell) -> anyhow::Result<(usize, u64)> {
         })?;
     let lengths: Vec<usize> = prepared.train.samples.iter().map(|sample| sample.ids.len()).collect();
     let order = SampleOrder::new(&recipe.train, lengths.clone(), &prepared.schedule);
+    let order = order.with_sampling(recipe.data.sampling, &prepared.train.samples);
     let steps = order.total_steps();
-    let tokens =
-        (0..steps).flat_map(|step| order.step(step).concat()).map(|sample| lengths[sample] as u64).sum();
+    let tokens = order.tokens(&lengths);
     Ok((steps, tokens))
 }
 

@@ -1,0 +1,79 @@
+//! What a data file holds, before it is known how it is to be read.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use emotrain_base::limits;
+use emotrain_recipe::{ColumnRole, DataFormat, folded};
+
+use super::assemble::Assembler;
+use super::layout::DataLayout;
+use super::{LabelPolicy, looks, read, table};
+use crate::error::{DataError, Place};
+use crate::io::TextFile;
+use crate::label::LabelSet;
+
+/// What a file of labelled dialogues looks like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Survey {
+    /// Its format.
+    pub format: DataFormat,
+    /// In a table of one's own, the columns that are not called like their roles.
+    pub columns: BTreeMap<ColumnRole, String>,
+    /// The words for labels and how often each occurs, the most frequent first; spellings that differ in case alone
+    /// count as one. Empty where labels are numbers of a published set.
+    pub labels: Vec<(String, usize)>,
+}
+
+/// Looks at a file, or at the folder of a split of DailyDialog. Everything that is wrong with it, except for labels, is
+/// found.
+///
+/// # Errors
+/// A file that cannot be read, that looks like no format, or that has faults.
+pub fn survey(path: &Path) -> Result<Survey, DataError> {
+    let published = |format| Survey { format, columns: BTreeMap::new(), labels: Vec::new() };
+    if path.is_dir() {
+        return Ok(published(DataFormat::Dailydialog));
+    }
+    let file = TextFile::read_json(path, limits::DOCUMENT)?;
+    let fail = |problem| DataError::new(Place::file(path), problem);
+    let format = match looks::format(&file.text).map_err(fail)? {
+        DataFormat::MeldCsv if !has_all_of_melds(&file.text) => DataFormat::Csv,
+        format => format,
+    };
+    if matches!(format, DataFormat::PrcJson | DataFormat::Dailydialog) {
+        return Ok(published(format));
+    }
+    let columns =
+        if format.has_columns() { table::suggested_columns(&file.text, format) } else { BTreeMap::new() };
+    // No word is a label of this set, so all of them are found.
+    let none = LabelSet::custom(["\u{f0000}", "\u{f0001}"], []).expect("two labels are a set");
+    let layout = DataLayout { format, columns: &columns };
+    let mut assembler = Assembler::new(&file, &none, LabelPolicy::Context);
+    let ended = read(&file, layout, &mut assembler);
+    let labels = merged(assembler.into_words(ended, layout)?);
+    Ok(Survey { format, columns, labels })
+}
+
+/// Whether a table with some of MELD's columns has all that its reader needs.
+fn has_all_of_melds(text: &str) -> bool {
+    let header: Vec<&str> = text.lines().next().unwrap_or_default().split(',').map(str::trim).collect();
+    ["Dialogue_ID", "Utterance_ID", "Speaker", "Utterance", "Emotion"]
+        .iter()
+        .all(|name| header.contains(name))
+}
+
+/// Spellings of one word under the most frequent of them.
+fn merged(mut words: Vec<(String, usize)>) -> Vec<(String, usize)> {
+    words.sort_by(|(word, count), (other, others)| others.cmp(count).then_with(|| word.cmp(other)));
+    let (mut places, mut labels) = (HashMap::new(), Vec::<(String, usize)>::new());
+    for (word, count) in words {
+        let place = *places.entry(folded(&word)).or_insert(labels.len());
+        match labels.get_mut(place) {
+            Some((_, all)) => *all += count,
+            None => labels.push((word, count)),
+        }
+    }
+    labels.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    labels
+}

@@ -1,0 +1,68 @@
+//! What a file looks like before there is a recipe for it.
+
+use std::path::Path;
+
+use emotrain_recipe::ColumnRole::{self, Dialogue, Label, Position, Speaker, Text};
+use emotrain_recipe::DataFormat;
+
+use crate::load::{Survey, survey};
+
+fn of(name: &str, text: &str) -> Survey {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join(name);
+    fs_err::write(&file, text).unwrap();
+    survey(&file).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn columns(found: &Survey) -> Vec<(ColumnRole, &str)> {
+    found.columns.iter().map(|(role, name)| (*role, name.as_str())).collect()
+}
+
+fn labels(found: &Survey) -> Vec<(&str, usize)> {
+    found.labels.iter().map(|(word, count)| (word.as_str(), *count)).collect()
+}
+
+#[test]
+fn columns_of_other_names_are_guessed_and_labels_counted() {
+    let text = "conv_id,turn,who,utt,emotion,note\n\
+                a,1,Ada,Hello,Calm,x\na,2,Bo,Hi,calm,\nb,1,Ada,\"No, no\",tense,\nb,2,Bo,Yes,,\n";
+    let found = of("chats.csv", text);
+    assert_eq!(found.format, DataFormat::Csv);
+    let expected =
+        [(Dialogue, "conv_id"), (Position, "turn"), (Speaker, "who"), (Text, "utt"), (Label, "emotion")];
+    assert_eq!(columns(&found), expected);
+    assert_eq!(labels(&found), [("Calm", 2), ("tense", 1)]);
+    let tabs = of("chats.txt", &"dialogue\tspeaker\ttext\tlabel\nd,Ada,Hello,calm\n".replace(',', "\t"));
+    assert_eq!((tabs.format, columns(&tabs), labels(&tabs)), (DataFormat::Tsv, vec![], vec![("calm", 1)]));
+}
+
+#[test]
+fn json_lines_chats_and_published_tables_are_told_apart() {
+    let lines =
+        "{\"id\": 1, \"utterances\": [{\"speaker\": \"A\", \"text\": \"Hm\", \"label\": \"calm\"}]}\n";
+    assert_eq!(of("a", lines).format, DataFormat::Jsonl);
+    let chats = "{\"messages\": [{\"role\": \"user\", \"content\": \"Hm\", \"label\": \"calm\"}]}\n";
+    assert_eq!(of("a.json", chats).format, DataFormat::Chat);
+    let meld =
+        "Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID\n1,Hm,Ada,joy,positive,0,0\n";
+    assert_eq!(
+        (of("a.csv", meld).format, labels(&of("a.csv", meld))),
+        (DataFormat::MeldCsv, vec![("joy", 1)])
+    );
+    let near = "Utterance,Emotion,Dialogue_ID\nHm,joy,0\n";
+    assert_eq!(of("a.csv", near).format, DataFormat::Csv);
+}
+
+#[test]
+fn what_is_wrong_besides_labels_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |text: &str| {
+        let file = folder.path().join("file");
+        fs_err::write(&file, text).unwrap();
+        survey(&file).unwrap_err().to_string().replace(&*file.to_string_lossy(), "file")
+    };
+    assert_eq!(refused("Dear diary\n"), "file: does not look like dialogues in any format that is read");
+    let blank = refused("dialogue,speaker,text,label\na,Ada,,calm\na,Ada,Hm,tense\n");
+    assert!(blank.starts_with("file:2: utterance a#0: "), "{blank}");
+    assert!(survey(Path::new("/nowhere")).is_err());
+}

@@ -1,0 +1,130 @@
+//! `emotrain init`: a recipe for a data file.
+
+mod labels;
+mod text;
+
+use std::path::{Path, PathBuf};
+
+use emotrain_base::{Complaint, create_folder, write_atomic};
+use emotrain_data::{DataLayout, LabelPolicy, load_split, survey};
+
+use self::labels::Labels;
+use self::text::{Draft, Splits};
+use crate::cli::InitArgs;
+use crate::exit::Exit;
+use crate::shell::Shell;
+
+/// Fewer dialogues are divided into two parts, and fewer still are not divided.
+const THREE_PARTS: usize = 30;
+const TWO_PARTS: usize = 5;
+
+/// Runs the command.
+///
+/// # Errors
+/// A file that cannot be read as dialogues with labels; a recipe that exists.
+pub(crate) fn run(args: &InitArgs, shell: &Shell) -> anyhow::Result<Exit> {
+    let out = out(args)?;
+    let found = survey(&args.data)?;
+    let labels = Labels::of(&found, &args.data)?;
+    let layout = DataLayout { format: found.format, columns: &found.columns };
+    let split = load_split(&args.data, layout, &labels.set, LabelPolicy::Context)?;
+    for other in [&args.valid, &args.test].into_iter().flatten() {
+        load_split(other, layout, &labels.set, LabelPolicy::Context)?;
+    }
+    let draft = Draft {
+        name: &out,
+        base: &base(&args.base, &out)?,
+        found: &found,
+        labels: &labels,
+        split: &split,
+        splits: splits(args, split.dialogues.len(), &out)?,
+    };
+    write_atomic(&out, draft.to_toml().as_bytes())?;
+    let name = out.display();
+    shell.printer.say(split.summary(&labels.set));
+    shell
+        .printer
+        .say(format_args!("{name}: a recipe for {}; next: emotrain check {name}", args.data.display()));
+    Ok(Exit::Done)
+}
+
+/// Where the recipe goes, which must be free.
+fn out(args: &InitArgs) -> anyhow::Result<PathBuf> {
+    let out = args.out.clone().unwrap_or_else(|| {
+        let stem = args.data.file_stem().unwrap_or_default();
+        Path::new(stem).with_extension("toml")
+    });
+    if out.exists() {
+        let complaint = Complaint::usage(format!("{}: exists already", out.display()));
+        return Err(complaint.hint("name another recipe with --out, or remove this one").into());
+    }
+    if let Some(folder) = out.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        create_folder(folder)?;
+    }
+    Ok(out)
+}
+
+/// How the data is divided.
+fn splits(args: &InitArgs, dialogues: usize, out: &Path) -> anyhow::Result<Splits> {
+    let train = beside(&args.data, out)?;
+    Ok(match (&args.valid, &args.test) {
+        (Some(valid), test) => Splits::Files {
+            train,
+            valid: beside(valid, out)?,
+            test: test.as_ref().map(|test| beside(test, out)).transpose()?,
+        },
+        (None, _) if dialogues >= THREE_PARTS => Splits::Shares(train, &[0.8, 0.1, 0.1]),
+        (None, _) if dialogues >= TWO_PARTS => Splits::Shares(train, &[0.8, 0.2]),
+        (None, _) => Splits::One(train),
+    })
+}
+
+/// The base model as the recipe names it: a path that exists is relative to the recipe.
+fn base(base: &str, out: &Path) -> anyhow::Result<String> {
+    let path = Path::new(base);
+    if !path.exists() {
+        return Ok(base.to_owned());
+    }
+    let named = beside(path, out)?;
+    let is_plain = path.is_absolute() || named.starts_with("./") || named.starts_with("../");
+    Ok(if is_plain { named } else { format!("./{named}") })
+}
+
+/// The path of a file as it is written in the recipe.
+///
+/// # Errors
+/// A name that is not UTF-8; a folder that does not exist.
+fn beside(file: &Path, out: &Path) -> anyhow::Result<String> {
+    let path = if file.is_absolute() {
+        file.to_path_buf()
+    } else {
+        let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        relative(&fs_err::canonicalize(file)?, &fs_err::canonicalize(folder)?)
+    };
+    path.to_str()
+        .map(str::to_owned)
+        .ok_or_else(|| Complaint::usage(format!("{}: a recipe names paths as UTF-8", path.display())).into())
+}
+
+/// The way from a folder to a file; both absolute.
+fn relative(file: &Path, folder: &Path) -> PathBuf {
+    let shared = file.components().zip(folder.components()).take_while(|(one, other)| one == other).count();
+    let up = folder.components().skip(shared).map(|_| Path::new(".."));
+    up.chain(file.components().skip(shared).map(|part| Path::new(part.as_os_str()))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_written_from_the_recipe() {
+        for (file, folder, way) in [
+            ("/a/b/data.csv", "/a/b", "data.csv"),
+            ("/a/data.csv", "/a/b/c", "../../data.csv"),
+            ("/x/data.csv", "/a", "../x/data.csv"),
+        ] {
+            assert_eq!(relative(Path::new(file), Path::new(folder)), Path::new(way));
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! `emotrain init`: a recipe for a data file that is sound as it is written.
+
+use std::fmt::Write as _;
+
+use expect_test::expect;
+
+use crate::workbench::{Workbench, material, refused};
+
+/// A base model that is there.
+fn base() -> String {
+    material().join("base").display().to_string()
+}
+
+/// A table of so many dialogues under other names than ours, with these labels.
+fn table(name: &str, dialogues: usize, labels: &[&str]) -> String {
+    let mut table = "conv_id,turn,who,utt,emotion\n".to_owned();
+    for dialogue in 0..dialogues {
+        for turn in 0..4 {
+            let (who, label) = (["Ada", "Bo"][turn % 2], labels[(dialogue + turn) % labels.len()]);
+            writeln!(table, "{name}{dialogue},{turn},{who},\"Well, {name} {dialogue} and {turn}\",{label}")
+                .unwrap();
+        }
+    }
+    table
+}
+
+#[test]
+fn a_recipe_for_a_table_passes_check_as_it_is_written() {
+    let bench = Workbench::new();
+    bench.write("chats.csv", &table("c", 40, &["calm", "calm", "tense"]));
+    let base = base();
+    let said = bench.run(&["init", "chats.csv", "--base", &base]).done();
+    assert!(
+        said.err.contains("chats.toml: a recipe for chats.csv; next: emotrain check chats.toml"),
+        "{}",
+        said.err
+    );
+    expect![[r#""#]].assert_eq(&bench.read("chats.toml").replace(&base, "BASE"));
+    let checked = bench.run(&["check", "chats.toml"]).done();
+    assert!(checked.out.contains("sound; samples: train 128, valid 16, test 16"), "{}", checked.out);
+    let again = bench.run(&["init", "chats.csv", "--base", &base]);
+    refused(&again, 2, &["chats.toml: exists already", "name another recipe with --out"]);
+}
+
+#[test]
+fn known_emotions_get_the_curriculum_and_files_are_named_from_the_recipe() {
+    let bench = Workbench::new();
+    for name in ["train.csv", "valid.csv"] {
+        bench.write(name, &table(name, 6, &["joy", "Anger", "neutral"]));
+    }
+    let base = base();
+    let out = ["--out", "recipes/mine.toml", "--base", &base];
+    bench.run(&[&["init", "train.csv", "--valid", "valid.csv"], &out[..]].concat()).done();
+    let recipe = bench.read("recipes/mine.toml");
+    for line in [
+        "train = \"../train.csv\"",
+        "valid = \"../valid.csv\"",
+        "# In the file: Anger × 8, joy × 8, neutral × 8.",
+        "label_set = \"custom\"",
+        "name = \"prc_emo\"",
+    ] {
+        assert!(recipe.contains(line), "{line} is not in\n{recipe}");
+    }
+    bench.run(&["check", "recipes/mine.toml"]).done();
+}
+
+#[test]
+fn what_no_recipe_can_be_written_for_is_told() {
+    let bench = Workbench::new();
+    bench.write("one.csv", &table("c", 4, &["calm"]));
+    refused(&bench.run(&["init", "one.csv"]), 3, &["one.csv: has one label, \"calm\"", "two labels or more"]);
+    bench.write("diary.txt", "Dear diary\n");
+    refused(&bench.run(&["init", "diary.txt"]), 3, &["diary.txt: does not look like dialogues"]);
+    refused(&bench.run(&["init", "nothing.csv"]), 3, &["nothing.csv: no such file"]);
+}
