@@ -58,9 +58,9 @@ impl Faults {
     /// The unknown labels with their numbers, which are then no faults any more.
     pub(super) fn take_unknown(&mut self) -> Vec<(String, usize)> {
         self.first = None;
-        let counted = self.unknown.drain(..).filter_map(|Unknown { problem, count }| match problem {
-            DataProblem::UnknownLabel { label, .. } => Some((label, count)),
-            _ => None,
+        let counted = self.unknown.drain(..).filter_map(|Unknown { problem, count }| {
+            let DataProblem::UnknownLabel { label, .. } = problem else { return None };
+            Some((label, count))
         });
         counted.collect()
     }

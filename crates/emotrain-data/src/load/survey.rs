@@ -37,17 +37,19 @@ pub fn survey(path: &Path) -> Result<Survey, DataError> {
     }
     let file = TextFile::read_json(path, limits::DOCUMENT)?;
     let fail = |problem| DataError::new(Place::file(path), problem);
-    let format = match looks::format(&file.text).map_err(fail)? {
-        DataFormat::MeldCsv if !has_all_of_melds(&file.text) => DataFormat::Csv,
-        format => format,
-    };
+    let mut format = looks::format(&file.text).map_err(fail)?;
+    if format == DataFormat::MeldCsv && !has_all_of_melds(&file.text) {
+        format = DataFormat::Csv;
+    }
     if matches!(format, DataFormat::PrcJson | DataFormat::Dailydialog) {
         return Ok(published(format));
     }
     let columns =
         if format.has_columns() { table::suggested_columns(&file.text, format) } else { BTreeMap::new() };
     // No word is a label of this set, so all of them are found.
-    let none = LabelSet::custom(["\u{f0000}", "\u{f0001}"], []).expect("two labels are a set");
+    let Ok(none) = LabelSet::custom(["\u{f0000}", "\u{f0001}"], []) else {
+        unreachable!("two labels are a set")
+    };
     let layout = DataLayout { format, columns: &columns };
     let mut assembler = Assembler::new(&file, &none, LabelPolicy::Context);
     let ended = read(&file, layout, &mut assembler);

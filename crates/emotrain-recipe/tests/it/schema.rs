@@ -149,6 +149,10 @@ fn forms_of_values() {
             r#"{"uniqueItems":true,"type":"array","items":{"type":"string","pattern":"[^\\s_\\-]"},"default":[]}"#
         ]],
     );
+}
+
+#[test]
+fn forms_of_values_of_the_loop() {
     check(
         "train.learning_rate",
         expect![[r#"{"default":0.0003,"type":"number","exclusiveMinimum":0.0,"maximum":1.0}"#]],

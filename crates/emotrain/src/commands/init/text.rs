@@ -7,6 +7,20 @@ use emotrain_recipe::LabelSetName;
 
 use super::labels::Labels;
 
+const PROMPT: &str = "\
+[prompt]
+# Earlier utterances that are shown with the one in question.
+history_window = 5
+";
+
+const TRAIN: &str = "\
+[train]
+learning_rate = 3e-4
+per_device_train_batch_size = 4
+gradient_accumulation_steps = 1
+num_train_epochs = 3
+";
+
 /// Where the splits are.
 pub(super) enum Splits {
     /// A file for each.
@@ -30,8 +44,16 @@ pub(super) struct Draft<'a> {
 impl Draft<'_> {
     /// The recipe.
     pub(super) fn to_toml(&self) -> String {
-        [self.head(), self.model(), self.data(), self.prompt(), self.curriculum(), self.train(), self.eval()]
-            .join("\n")
+        [
+            self.head(),
+            self.model(),
+            self.data(),
+            PROMPT.to_owned(),
+            self.curriculum(),
+            TRAIN.to_owned(),
+            self.eval(),
+        ]
+        .join("\n")
     }
 
     fn head(&self) -> String {
@@ -118,11 +140,6 @@ impl Draft<'_> {
         lines
     }
 
-    fn prompt(&self) -> String {
-        "[prompt]\n# Earlier utterances that are shown with the one in question.\nhistory_window = 5\n"
-            .to_owned()
-    }
-
     fn curriculum(&self) -> String {
         match &self.labels.off_wheel {
             None => "[curriculum]\n\
@@ -138,11 +155,6 @@ impl Draft<'_> {
                  name = \"none\"\n"
             ),
         }
-    }
-
-    fn train(&self) -> String {
-        "[train]\nlearning_rate = 3e-4\nper_device_train_batch_size = 4\ngradient_accumulation_steps = 1\nnum_train_epochs = 3\n"
-            .to_owned()
     }
 
     fn eval(&self) -> String {
