@@ -22,6 +22,7 @@ mod knowledge;
 mod losses;
 mod models;
 mod neighbours;
+mod own_data;
 mod papers;
 mod predict;
 mod published;
