@@ -23,6 +23,7 @@ mod losses;
 mod models;
 mod neighbours;
 mod outcome;
+mod own_data;
 mod papers;
 mod predict;
 mod published;
