@@ -1,4 +1,4 @@
-use emotrain_data::{Label, Metadata, Utterance};
+use emotrain_data::{Label, Utterance};
 use expect_test::{Expect, expect};
 
 use super::*;

@@ -72,6 +72,7 @@ fn every_key_with_every_value() {
     }
     // What JSON Schema cannot say: what is inside a text, and what is the same but for its spelling.
     expect![[r#"
+        data.split_seed = 1000000000000.0
         interpret.seed = 1000000000000.0
         interpret.extra_body = ""
         interpret.extra_body = "none"

@@ -30,7 +30,7 @@ impl Labels {
         };
         let off_wheel = match Wheel::builtin().similarity(&set, None) {
             Ok(_) => None,
-            Err(error @ CurriculumError::UnknownEmotion { .. }) => Some(error.to_string()),
+            Err(error @ CurriculumError::UnknownEmotions { .. }) => Some(error.to_string()),
             Err(error) => return Err(error.into()),
         };
         Ok(Self { name, set, off_wheel })
