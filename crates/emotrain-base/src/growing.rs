@@ -47,14 +47,14 @@ pub struct Reached {
 }
 
 /// What a file is made from, by name: a file that was begun with another value is not gone on with.
-pub type Origin = Vec<(String, String)>;
+pub type FileOrigin = Vec<(String, String)>;
 
 /// The first line of a journal.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Head {
     format_version: u32,
-    origin: Origin,
+    origin: FileOrigin,
 }
 
 /// A file that is written as `NAME.partial` and renamed to `NAME` at the end. A journal beside it, `NAME.partial.journal`,
@@ -75,7 +75,7 @@ impl Growing {
     ///
     /// # Errors
     /// A file that was begun from something else, that is in use, or that cannot be written.
-    pub fn open(path: &Path, origin: Origin) -> Result<Option<Self>, GrowError> {
+    pub fn open(path: &Path, origin: FileOrigin) -> Result<Option<Self>, GrowError> {
         let fail = |error: io::Error| WriteError::new(path, &error);
         let Some(place) = regular(path).map_err(fail)? else { return Ok(None) };
         let (partial, journal) = (partial_of(&place), journal_of(&place));
@@ -170,7 +170,7 @@ fn journal_of(path: &Path) -> PathBuf {
 }
 
 /// Writes the first line of a journal.
-fn begin(journal: &mut File, origin: Origin) -> io::Result<()> {
+fn begin(journal: &mut File, origin: FileOrigin) -> io::Result<()> {
     journal.set_len(0)?;
     journal.seek(SeekFrom::Start(0))?;
     let head = Head { format_version: FORMAT_VERSION, origin };
@@ -204,7 +204,7 @@ fn read(journal: &mut File) -> io::Result<(Option<Head>, Option<Reached>, u64)> 
 }
 
 /// Refuses a file that was begun from something else.
-fn check_origin(head: &Head, origin: &Origin, partial: &Path) -> Result<(), Complaint> {
+fn check_origin(head: &Head, origin: &FileOrigin, partial: &Path) -> Result<(), Complaint> {
     let is_same = |one: &&(String, String)| head.origin.contains(one);
     let others: Vec<&str> =
         origin.iter().filter(|one| !is_same(one)).map(|(name, _)| name.as_str()).collect();

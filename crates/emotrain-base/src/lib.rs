@@ -41,7 +41,7 @@ pub use caught::{caught, is_caught};
 pub use digest::{hexadecimal, sha256_file, sha256_hex};
 pub use error::{Damage, DamagedFile, WriteError, system_words};
 pub use folder::{Stage, create_folder, recover, recover_all, remove_folder};
-pub use growing::{GrowError, Growing, Origin, Reached};
+pub use growing::{FileOrigin, GrowError, Growing, Reached};
 pub use listener::{Listener, Meter, Parts, Silent};
 pub use lock::{Lock, LockError};
 pub use manifest::{MANIFEST, Verified, verify};

@@ -1,6 +1,6 @@
 use super::*;
 
-fn origin(model: &str) -> Origin {
+fn origin(model: &str) -> FileOrigin {
     vec![("model".to_owned(), model.to_owned()), ("input format".to_owned(), "jsonl".to_owned())]
 }
 

@@ -57,7 +57,7 @@ pub(crate) fn run(args: &PredictArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let model = model(&source, &opened, args, shell)?;
     let mut labelling =
         Labelling { recipe: &source.recipe, opened: &opened, encoder, model, terms, shell, sink };
-    let labelled = labelling.all((dialogues, samples), &mut input, &mut questioner);
+    let labelled = labelling.all(Part { dialogues, samples }, &mut input, &mut questioner);
     if labelled.is_err() {
         labelling.sink.leave();
     }
@@ -129,6 +129,12 @@ fn model(
     Ok(model)
 }
 
+/// Dialogues, and the questions about their utterances.
+struct Part {
+    dialogues: Vec<Dialogue>,
+    samples: Vec<Sample>,
+}
+
 /// What finds answers and writes them.
 struct Labelling<'a> {
     recipe: &'a Recipe,
@@ -153,7 +159,7 @@ impl Labelling<'_> {
     /// Labels the first dialogues, and all that follow.
     fn all(
         &mut self,
-        first: (Vec<Dialogue>, Vec<Sample>),
+        first: Part,
         input: &mut Input<'_>,
         questioner: &mut Questioner<'_>,
     ) -> anyhow::Result<()> {
@@ -162,7 +168,7 @@ impl Labelling<'_> {
         let (mut counts, mut rate) =
             (Counts::default(), Rate::new(printer, "labelled", !self.sink.is_stdout()));
         let reader = AnswerReader::new(self.encoder);
-        let (mut dialogues, mut samples) = first;
+        let Part { mut dialogues, mut samples } = first;
         while !dialogues.is_empty() {
             self.some(&dialogues, samples, &reader, &mut counts)?;
             rate.set(counts.utterances);

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
-use emotrain_base::{MANIFEST, Origin, limits, read_to_string, sha256_hex};
+use emotrain_base::{FileOrigin, MANIFEST, limits, read_to_string, sha256_hex};
 use emotrain_eval::AnswerFormat;
 use emotrain_prepare::Opened;
 use emotrain_prompt::PromptContract;
@@ -22,7 +22,7 @@ pub(super) fn of(
     opened: &Opened<'_>,
     contract: Option<&PromptContract>,
     args: &PredictArgs,
-) -> anyhow::Result<Origin> {
+) -> anyhow::Result<FileOrigin> {
     let Source { recipe, trained, .. } = source;
     let base = opened.base.named();
     let manifest = trained.folder().join(MANIFEST);

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use emotrain_base::{Complaint, Growing, Origin, Output, WriteError, sha256_hex};
+use emotrain_base::{Complaint, FileOrigin, Growing, Output, WriteError, sha256_hex};
 use emotrain_data::Dialogue;
 use emotrain_eval::{AnswerFormat, AnswerWriter};
 
@@ -30,7 +30,7 @@ impl<'s> Sink<'s> {
     ///
     /// # Errors
     /// A name that says no format; a file that was begun by another command, or cannot be written.
-    pub(super) fn open(args: &PredictArgs, origin: Origin, shell: &'s Shell) -> anyhow::Result<Self> {
+    pub(super) fn open(args: &PredictArgs, origin: FileOrigin, shell: &'s Shell) -> anyhow::Result<Self> {
         let writer = AnswerWriter::new(format_of(args), args.terms());
         let to = match &args.output {
             None => To::Stdout,
