@@ -74,7 +74,7 @@ mod tests {
     #[test]
     fn a_rise_is_one_that_chance_does_not_make() {
         let steps = |end: f64| (0..100).map(move |step| if step < 90 { 1.0 } else { end });
-        assert_eq!(rise(0, 0, steps(1.2)), Some(LossRise { before: 1.0, after: 1.2 }));
+        assert_eq!(rise(0, 0, steps(1.25)), Some(LossRise { before: 1.0, after: 1.25 }));
         assert_eq!(rise(0, 0, steps(1.04)), None, "within the margin");
         assert_eq!(rise(0, 0, steps(0.5)), None, "it fell");
         let noisy =

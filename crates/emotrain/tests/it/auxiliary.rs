@@ -173,7 +173,7 @@ fn a_resumed_run_goes_on_with_them_and_with_no_others() {
 
     let said = bench.train("died", &["--resume", BOTH[0], BOTH[1], last[0], last[1]]);
     assert_eq!(said.code, 2);
-    assert!(said.err.contains("the run started with `emotion_impact = 0.5`"), "{}", said.err);
+    assert!(said.err.contains("auxiliary.emotion_impact: 0.5 then, 0.0 now"), "{}", said.err);
 }
 
 #[test]

@@ -35,9 +35,53 @@ fn a_recipe_for_a_table_passes_check_as_it_is_written() {
         "{}",
         said.err
     );
-    expect![[r#""#]].assert_eq(&bench.read("chats.toml").replace(&base, "BASE"));
+    expect![[r#"
+        # 40 dialogues with 160 utterances. Every other key has a default: emotrain schema, or
+        # recipes/default.toml of the project.
+        #
+        #   emotrain check chats.toml              # everything that is wrong, at once
+        #   emotrain inspect chats.toml --limit 2  # what the model is trained on
+        #   emotrain chats.toml --dry-run          # what it will cost
+        #   emotrain chats.toml
+        #   emotrain predict --run checkpoints/chats --input new.csv
+
+        [model]
+        # A Hub id, a folder or a .gguf file of a Llama, Mistral, Qwen2, Qwen3, Phi-3 or Gemma 3 model with a chat
+        # template.
+        model_name_or_path = "BASE"
+
+        [data]
+        format = "csv"
+        columns = { dialogue = "conv_id", position = "turn", speaker = "who", text = "utt", label = "emotion" }
+        train = "chats.csv"
+        # Divided by whole dialogues into train, valid and test, with alike shares of each label.
+        split = [0.8, 0.1, 0.1]
+        # In the file: calm × 107, tense × 53.
+        label_set = "custom"
+        labels = ["calm", "tense"]
+
+        [prompt]
+        # Earlier utterances that are shown with the one in question.
+        history_window = 5
+
+        [curriculum]
+        # "prc_emo" orders dialogues by their emotional shifts, which needs a place on the emotion wheel for every
+        # label: the wheel curriculum/wheel.toml (built in) has no labels "calm", "tense".
+        # For a wheel of your own, copy curriculum/wheel.toml of the project and name it in wheel.
+        name = "none"
+
+        [train]
+        learning_rate = 3e-4
+        per_device_train_batch_size = 4
+        gradient_accumulation_steps = 1
+        num_train_epochs = 3
+
+        [eval]
+        # The test split is scored once, with the best weights.
+        test = true
+    "#]].assert_eq(&bench.read("chats.toml").replace(&base, "BASE"));
     let checked = bench.run(&["check", "chats.toml"]).done();
-    assert!(checked.out.contains("sound; samples: train 128, valid 16, test 16"), "{}", checked.out);
+    assert!(checked.out.contains("sound; samples: train 132, valid 16, test 12"), "{}", checked.out);
     let again = bench.run(&["init", "chats.csv", "--base", &base]);
     refused(&again, 2, &["chats.toml: exists already", "name another recipe with --out"]);
 }

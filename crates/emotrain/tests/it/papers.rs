@@ -101,6 +101,9 @@ impl Paper {
             bench.write(&format!("characteristics.{split}.json"), &characteristics);
             set.push(format!("data.{split}={split}.json"));
         }
+        set.extend(
+            ["model.device=cpu", "model.dtype=float32", "retrieval.encoder=lexical"].map(str::to_owned),
+        );
         for (source, file) in [
             ("explicit", "interpretations"),
             ("implicit", "interpretations"),

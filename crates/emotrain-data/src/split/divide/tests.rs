@@ -38,7 +38,8 @@ proptest! {
 #[test]
 fn labels_are_spread_by_their_shares() {
     // A common label, one in every fifth dialogue, one in every twentieth.
-    let labels = |id: usize| vec![0, 0, usize::from(id % 5 == 0), 2 * usize::from(id % 20 == 0)];
+    let labels =
+        |id: usize| vec![0, 0, usize::from(id.is_multiple_of(5)), 2 * usize::from(id.is_multiple_of(20))];
     let dialogues: Vec<Dialogue> = (0..200).map(|id| dialogue(id, &labels(id))).collect();
     let parts = divide(&dialogues, 7, &SHARES, 42).unwrap();
     let count = |part: usize, label: usize| {
