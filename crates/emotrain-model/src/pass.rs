@@ -27,7 +27,7 @@ pub struct PassOptions {
     pub random: Key,
     /// Alpha of `NEFTune`: how much noise the embeddings get; 0 for none.
     pub neftune_noise_alpha: f64,
-    /// How much of each target's loss is the mean over the vocabulary, as in [`HeadShare`]; 0 for none.
+    /// How much of each target's loss is the mean over the vocabulary, as in the head; 0 for none.
     pub label_smoothing_factor: f64,
     /// Whether layers keep their input alone and are computed again in the backward pass.
     pub gradient_checkpointing: bool,
