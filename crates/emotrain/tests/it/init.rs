@@ -87,6 +87,28 @@ fn a_recipe_for_a_table_passes_check_as_it_is_written() {
 }
 
 #[test]
+fn what_was_trained_on_a_table_labels_a_table_without_labels() {
+    let bench = Workbench::new();
+    bench.write("chats.csv", &table("c", 40, &["calm", "tense"]));
+    bench.run(&["init", "chats.csv", "--base", &base()]).done();
+    let quick = ["train.max_steps=2", "train.num_train_epochs=1", "eval.baseline=false", "model.device=cpu"];
+    let set: Vec<&str> = quick.iter().flat_map(|value| ["--set", *value]).collect();
+    bench.run(&[&["chats.toml"], &set[..]].concat()).done();
+    let unlabelled = table("n", 2, &["x"]).replace(",emotion", "").replace(",x\n", "\n");
+    bench.write("new.csv", &unlabelled);
+    bench
+        .run(&["predict", "--run", "checkpoints/chats", "--input", "new.csv", "--output", "answers.csv"])
+        .done();
+    let answers = bench.read("answers.csv");
+    let mut lines = answers.lines();
+    let header: Vec<&str> = lines.next().unwrap().split(',').collect();
+    for column in ["dialogue", "position", "speaker", "text", "label", "probability"] {
+        assert!(header.contains(&column), "{column} is not in {header:?}");
+    }
+    assert_eq!(lines.count(), 8, "{answers}");
+}
+
+#[test]
 fn known_emotions_get_the_curriculum_and_files_are_named_from_the_recipe() {
     let bench = Workbench::new();
     for name in ["train.csv", "valid.csv"] {

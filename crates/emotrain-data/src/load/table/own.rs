@@ -51,6 +51,8 @@ impl Form for OwnTable<'_> {
             };
             match self.find(&header, role)? {
                 Some(column) => drop(found.insert(role, column)),
+                // What is to be labelled has no labels, whatever they are called where the model was trained.
+                None if role == ColumnRole::Label && !is_needed => {}
                 None if is_needed || self.names.contains_key(&role) => missing.push(role),
                 None => {}
             }
