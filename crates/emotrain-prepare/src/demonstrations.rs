@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use emotrain_base::Complaint;
-use emotrain_data::{LabelSet, ShownDemonstration, SplitKind};
+use emotrain_data::{
+    DataError, Dialogue, LabelPolicy, LabelSet, ShownDemonstration, Split, SplitKind, read_split,
+};
 use emotrain_hub::{Hub, TextEncoder, encoder_for_bank};
 use emotrain_recipe::{LabelSetName, Recipe};
 use emotrain_retrieval::{
@@ -85,6 +87,15 @@ pub(crate) struct Search<'a> {
 }
 
 impl Search<'_> {
+    /// The dialogues of the other held-out parts, where one file is divided into splits.
+    fn held_out(&self, name: SplitKind) -> Result<Vec<Dialogue>, DataError> {
+        let section = &self.recipe.data;
+        let parts = [SplitKind::Valid, SplitKind::Test].into_iter();
+        let others = parts.filter(|part| !section.split.is_empty() && *part != name);
+        let read = others.filter_map(|part| read_split(section, part, self.labels, LabelPolicy::Optional));
+        Ok(read.collect::<Result<Vec<Split>, _>>()?.into_iter().flat_map(|split| split.dialogues).collect())
+    }
+
     /// Looks up what the recipe's prompts show. What a run has found before is taken from its folder.
     ///
     /// # Errors
@@ -113,7 +124,7 @@ impl Search<'_> {
                 );
                 return Err(Complaint::input(message).into());
             }
-            None => retriever.for_split(split, &asked)?,
+            None => retriever.for_split(split, &asked, &self.held_out(name)?)?,
         };
         let shown =
             retrieved.hits.iter().map(|(_, hits)| retriever.shown(hits, labels)).collect::<Result<_, _>>()?;

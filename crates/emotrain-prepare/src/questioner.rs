@@ -76,16 +76,7 @@ impl Questioner<'_> {
                 found.extend(search.find(dialogue, &opened.labels)?);
             }
         }
-        let (path, sha256) = (path.to_owned(), String::new());
-        let content = Content::Dialogues(Split {
-            path,
-            sha256,
-            dialogues,
-            mended: 0,
-            damaged: 0,
-            left_out: 0,
-            part: None,
-        });
+        let content = Content::Dialogues(Split::of(path.to_owned(), dialogues));
         let answering = Selection::new(opened.recipe, SplitKind::Test, Purpose::Answering, &[]);
         let all = Selection { labelled_only: false, limit: None, ..answering };
         let shown = Shown { found: self.search.is_some().then_some(&found[..]), known: &self.known };

@@ -124,7 +124,7 @@ mod tests {
         let split = split(&[("x", &["Is the ferry late?", "More tea"])]);
         let asked = Asked { dataset: None, split: SplitKind::Train, sha256: None };
         let retriever = Retriever::new(&bank, &section, Some(&encoder)).unwrap();
-        let retrieved = retriever.for_split(&split, &asked).unwrap();
+        let retrieved = retriever.for_split(&split, &asked, &[]).unwrap();
         let engine = retriever.engine();
         let key = cache_key(&bank, &section, &engine, &split, &asked);
         let path = place.parent().join("retrieved.json");

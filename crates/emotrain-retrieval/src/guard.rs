@@ -16,6 +16,9 @@
 //! A held-out split that was added to the bank as a training split is identified in the same ways: dialogues of the
 //! bank that are in the validation or test split being searched for are excluded for all its utterances.
 //!
+//! So are, for every utterance, the dialogues of the other held-out parts of a file that `data.split` divides, since a bank
+//! may have been built from the whole file.
+//!
 //! Demonstrations are excluded before the best are chosen, so that k are returned if the bank has them.
 
 use std::collections::BTreeMap;
@@ -109,26 +112,43 @@ impl<'b> Guard<'b> {
         closed
     }
 
+    /// Excludes dialogues of the bank that are these, for all utterances.
+    pub(crate) fn close(&mut self, dialogues: &[Dialogue]) {
+        let closed: Vec<u32> = dialogues.iter().flat_map(|dialogue| self.own(dialogue)).collect();
+        for dialogue in closed {
+            self.open[dialogue as usize] = false;
+        }
+    }
+
     /// For every utterance of a dialogue, in order.
     fn dialogue(&self, dialogue: &Dialogue) -> Vec<Closed> {
-        let texts: Vec<TextKey> = dialogue.utterances.iter().map(|turn| TextKey::same(&turn.text)).collect();
+        let own = self.own(dialogue);
+        let closed = dialogue.utterances.iter().enumerate().map(|(position, turn)| {
+            let text = TextKey::same(&turn.text);
+            Closed {
+                own: own.clone(),
+                turn: (self.exclude == Exclude::Utterance).then_some((position, text)),
+                text: self.same_text.then_some(text),
+            }
+        });
+        closed.collect()
+    }
+
+    /// The dialogues of the bank that are this one.
+    fn own(&self, dialogue: &Dialogue) -> Vec<u32> {
+        let texts = dialogue.utterances.iter().map(|turn| TextKey::same(&turn.text));
         let named = self.names.iter().filter_map(|(dataset, split)| {
             let dialogue = dialogue.id.clone();
             self.bank.dialogue(&DialogueKey { dataset: dataset.clone(), split: *split, dialogue })
         });
-        let print = fingerprint(texts.iter().copied());
+        let print = fingerprint(texts);
         let first = self.fingerprints.partition_point(|(other, _)| *other < print);
         let alike = self.fingerprints[first..].iter().take_while(|(other, _)| *other == print);
         let mut own: Vec<u32> = named.chain(alike.map(|(_, dialogue)| *dialogue)).collect();
         own.extend(self.retouched(dialogue));
         own.sort_unstable();
         own.dedup();
-        let closed = texts.into_iter().enumerate().map(|(position, text)| Closed {
-            own: own.clone(),
-            turn: (self.exclude == Exclude::Utterance).then_some((position, text)),
-            text: self.same_text.then_some(text),
-        });
-        closed.collect()
+        own
     }
 
     /// The bank's dialogues that share too much with a dialogue to be different.

@@ -4,7 +4,7 @@ mod one_by_one;
 
 use std::fmt;
 
-use emotrain_data::{Demonstration, LabelSet, ShownDemonstration, Split, UtteranceId};
+use emotrain_data::{Demonstration, Dialogue, LabelSet, ShownDemonstration, Split, UtteranceId};
 use emotrain_recipe::{RetrievalSection, SearchIndex};
 use serde::{Deserialize, Serialize};
 
@@ -176,12 +176,18 @@ impl<'a> Retriever<'a> {
         }
     }
 
-    /// Demonstrations for every utterance of a split, according to the section.
+    /// Demonstrations for every utterance of a split, according to the section; none is of the dialogues `held_out`.
     ///
     /// # Errors
     /// An error of the encoder.
-    pub fn for_split(&self, split: &Split, asked: &Asked) -> Result<Retrieved, RetrievalError> {
+    pub fn for_split(
+        &self,
+        split: &Split,
+        asked: &Asked,
+        held_out: &[Dialogue],
+    ) -> Result<Retrieved, RetrievalError> {
         let mut guard = Guard::new(self.bank, self.section, asked);
+        guard.close(held_out);
         let closed = guard.split(split);
         let turns = split.dialogues.iter().flat_map(|dialogue| &dialogue.utterances);
         let texts: Vec<&str> = turns.map(|turn| turn.text.as_str()).collect();

@@ -65,7 +65,7 @@ fn meld_and_the_demonstrations_of_prc_emo_make_a_bank() {
         let start = Instant::now();
         let asked =
             Asked { dataset: Some("meld".to_owned()), split: kind, sha256: Some(split.sha256.clone()) };
-        let retrieved = retriever.for_split(split, &asked).unwrap();
+        let retrieved = retriever.for_split(split, &asked, &[]).unwrap();
         eprintln!("{kind}: {retrieved} in {:?}", start.elapsed());
         assert_eq!(retrieved.hits.len(), split.utterance_count());
         assert!(retrieved.same_text > 0);

@@ -38,7 +38,7 @@ fn the_starter_bank_has_nothing_of_the_quickstart() {
             assert!(!texts.contains(&normalised(&turn.text)), "{part}: {:?}", turn.text);
         }
         let asked = Asked { dataset: None, split: kind, sha256: Some(split.sha256.clone()) };
-        let retrieved = retriever.for_split(&split, &asked).unwrap();
+        let retrieved = retriever.for_split(&split, &asked, &[]).unwrap();
         assert_eq!((retrieved.same_text, retrieved.hits.len()), (0, split.utterance_count()));
     }
 }

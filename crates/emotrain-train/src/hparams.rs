@@ -92,7 +92,7 @@ fn values(group: &str, result: &EvalResult) -> Vec<(String, f64)> {
 
 /// The tags of the scores that the recipe asks for.
 fn tags(recipe: &Recipe) -> Vec<String> {
-    let valid = recipe.data.valid.is_some().then_some("valid");
+    let valid = recipe.data.has_valid().then_some("valid");
     let splits: Vec<&str> = valid.into_iter().chain(recipe.eval.test.then_some("test")).collect();
     let groups = [Some(FINAL), recipe.eval.baseline.then_some(BASELINE)].into_iter().flatten();
     let names = ["weighted_f1", "macro_f1", "accuracy", "loss"];

@@ -1,5 +1,6 @@
 //! The metrics of a run: `metrics.jsonl`, and the same scalars as TensorBoard events.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -80,15 +81,26 @@ const FOLDER: &str = "tb";
 const EVENTS: &str = "events.out.tfevents.";
 const OURS: &str = ".emotrain";
 
-/// Removes the events after `step`.
-fn remove_later_events(folder: &Path, step: usize) -> Result<(), TrainError> {
+/// The event files of a run, each with the step after which it begins.
+fn event_files(folder: &Path) -> Result<BTreeMap<usize, PathBuf>, TrainError> {
+    let mut files = BTreeMap::new();
     for entry in fs_err::read_dir(folder)? {
         let name = entry?.file_name().to_string_lossy().into_owned();
         let number = name.strip_prefix(EVENTS).and_then(|rest| rest.strip_suffix(OURS));
-        if number.and_then(|number| number.parse::<usize>().ok()).is_some_and(|number| number > step) {
-            let path = folder.join(name);
-            fs_err::remove_file(&path).map_err(|error| WriteError::new(&path, &error))?;
-        }
+        files.extend(number.and_then(|number| number.parse().ok()).map(|step| (step, folder.join(&name))));
+    }
+    Ok(files)
+}
+
+/// The file that the last process of a run has written.
+fn newest_events(folder: &Path) -> Result<Option<PathBuf>, TrainError> {
+    Ok(event_files(folder)?.pop_last().map(|(_, path)| path))
+}
+
+/// Removes the events after `step`.
+fn remove_later_events(folder: &Path, step: usize) -> Result<(), TrainError> {
+    for path in event_files(folder)?.split_off(&(step + 1)).values() {
+        fs_err::remove_file(path).map_err(|error| WriteError::new(path, &error))?;
     }
     Ok(())
 }
@@ -121,7 +133,8 @@ pub fn record_result(
     }
     let folder = run.path().join(FOLDER);
     create_folder(&folder)?;
-    let mut file = EventFile::go_on(&folder.join(events_file(step)), time)?;
+    let mut file =
+        EventFile::go_on(&newest_events(&folder)?.unwrap_or_else(|| folder.join(events_file(step))), time)?;
     for (step, scores) in [0, step].into_iter().zip(report.map(scores).into_iter().flatten()) {
         for (tag, value) in scores {
             file.scalar(&tag, value, step, time)?;

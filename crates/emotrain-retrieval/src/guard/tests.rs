@@ -83,7 +83,7 @@ proptest! {
         // Under another name the dialogues are identified only by their texts.
         let known = (!renamed).then(|| dataset.clone());
         let asked = Asked { dataset: known, split: split_kind, sha256: None };
-        let retrieved = retriever.for_split(&split, &asked).unwrap();
+        let retrieved = retriever.for_split(&split, &asked, &[]).unwrap();
 
         prop_assert_eq!(retrieved.hits.len(), split.utterance_count());
         for (id, hits) in &retrieved.hits {
@@ -172,7 +172,7 @@ proptest! {
         let asked_split = if held_out { SplitKind::Test } else { SplitKind::Train };
         let asked = Asked { dataset: Some("meld".to_owned()), split: asked_split, sha256: None };
         let retriever = Retriever::new(&bank, &section, Some(&encoder)).unwrap();
-        let retrieved = retriever.for_split(&split(&named), &asked).unwrap();
+        let retrieved = retriever.for_split(&split(&named), &asked, &[]).unwrap();
         for (id, hits) in &retrieved.hits {
             for hit in hits {
                 let origin = origins[hit.row];
@@ -195,7 +195,7 @@ fn common_phrases_do_not_identify_a_dialogue() {
     let section = section();
     let asked = Asked { dataset: None, split: SplitKind::Valid, sha256: None };
     let retriever = Retriever::new(&bank, &section, None).unwrap();
-    let retrieved = retriever.for_split(&split(&[("x", &["Hi!", "A late ferry"])]), &asked).unwrap();
+    let retrieved = retriever.for_split(&split(&[("x", &["Hi!", "A late ferry"])]), &asked, &[]).unwrap();
     assert_eq!(retrieved.hits[1].1[0].row, 3);
 }
 
@@ -213,7 +213,7 @@ fn a_file_under_another_name_is_known_by_its_digest() {
     let split = split(&[("a", &["The ship leaves."])]);
     let found = |sha256: Option<String>| {
         let asked = Asked { dataset: Some("meld".to_owned()), split: SplitKind::Train, sha256 };
-        retriever.for_split(&split, &asked).unwrap().hits[0].1.len()
+        retriever.for_split(&split, &asked, &[]).unwrap().hits[0].1.len()
     };
     assert_eq!(found(None), 1);
     // The sources have the names under which they were added, which the lines here override.
@@ -224,7 +224,7 @@ fn a_file_under_another_name_is_known_by_its_digest() {
     let bank = Bank::open(&place.bank).unwrap();
     let retriever = Retriever::new(&bank, &section, None).unwrap();
     let asked = Asked { dataset: Some("meld".to_owned()), split: SplitKind::Train, sha256: Some(sha256) };
-    assert_eq!(retriever.for_split(&split, &asked).unwrap().hits[0].1.len(), 0);
+    assert_eq!(retriever.for_split(&split, &asked, &[]).unwrap().hits[0].1.len(), 0);
 }
 
 #[test]
@@ -236,7 +236,7 @@ fn utterances_of_the_same_text_are_counted() {
     let mut section = section();
     let asked = Asked { dataset: None, split: SplitKind::Valid, sha256: None };
     let split = split(&[("x", &["oh no", "A ship?"])]);
-    let retrieved = Retriever::new(&bank, &section, None).unwrap().for_split(&split, &asked).unwrap();
+    let retrieved = Retriever::new(&bank, &section, None).unwrap().for_split(&split, &asked, &[]).unwrap();
     assert_eq!((retrieved.same_text, retrieved.short), (1, 2));
     assert_eq!(
         retrieved.to_string(),
@@ -244,7 +244,7 @@ fn utterances_of_the_same_text_are_counted() {
          text were excluded; 2 got fewer than requested"
     );
     section.exclude_same_text = false;
-    let retrieved = Retriever::new(&bank, &section, None).unwrap().for_split(&split, &asked).unwrap();
+    let retrieved = Retriever::new(&bank, &section, None).unwrap().for_split(&split, &asked, &[]).unwrap();
     assert_eq!(retrieved.same_text, 0);
     assert_eq!(retrieved.hits[0].1[0].row, 0);
 }

@@ -106,7 +106,7 @@ fn both_engines_serve_a_split() {
     for encoder_name in ["lexical", "word-sums"] {
         let section = RetrievalSection { encoder: encoder_name.to_owned(), k: 2, ..section() };
         let retriever = Retriever::new(&bank, &section, Some(&encoder)).unwrap();
-        let retrieved = retriever.for_split(&split, &asked).unwrap();
+        let retrieved = retriever.for_split(&split, &asked, &[]).unwrap();
         let first: Vec<_> = retrieved.hits.iter().map(|(id, hits)| (id.to_string(), hits[0].row)).collect();
         assert_eq!(first, [("x#0".to_owned(), 0), ("x#1".to_owned(), 2)], "{encoder_name}");
         let json = serde_json::to_string(&retrieved).unwrap();
@@ -137,7 +137,7 @@ fn announced_dialogues_are_searched_for_one_by_one_as_together() {
     ]);
     let section = RetrievalSection { encoder: "lexical".to_owned(), k: 3, ..section() };
     let retriever = || Retriever::new(&bank, &section, None).unwrap();
-    let together = retriever().for_split(&split, &asked).unwrap();
+    let together = retriever().for_split(&split, &asked, &[]).unwrap();
     let together: Vec<Vec<ShownDemonstration>> =
         together.hits.iter().map(|(_, hits)| retriever().shown(hits, &labels()).unwrap()).collect();
     let find = |is_announced: bool| -> Vec<Vec<ShownDemonstration>> {

@@ -29,7 +29,7 @@ impl Findings {
                  tenth before\n  hint: a lower train.learning_rate, or fewer steps, may do better"
             ));
         }
-        if recipe.data.test.is_some() && !recipe.eval.test {
+        if recipe.data.has_test() && !recipe.eval.test {
             found.remarks.push(
                 "data.test was not scored, since eval.test = false; emotrain eval with --run and --split test \
                  scores it"

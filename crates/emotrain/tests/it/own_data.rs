@@ -90,3 +90,47 @@ fn a_bank_is_built_from_a_table() {
     refused(&bench.run(&[&build[..], &["--columns", "txt=utt"]].concat()), 2, &parts);
     refused(&bench.run(&[&build[..], &["--columns", "utt"]].concat()), 2, &["expected ROLE=COLUMN"]);
 }
+
+/// A short prompt with demonstrations.
+const SHOWN: &str = "{% block system %}{{ label_list }}{% endblock %}{% block user %}\
+{% for one in demonstrations %}{{ one.text }} {{ one.label }}. {% endfor %}\
+{% for turn in history %}{{ turn.text }} {% endfor %}{{ speaker }}: {{ utterance }}{% endblock %}";
+
+#[test]
+fn a_bank_of_the_undivided_file_shows_nothing_that_is_held_out() {
+    let bench = Workbench::new();
+    bench.write("own.csv", &table(20));
+    bench.write("shown.jinja", SHOWN);
+    let build = ["bank", "build", "bank", "own.csv", "--format", "csv", "--encoder", "lexical"];
+    let columns = "dialogue=conv_id,position=turn,text=utt,speaker=who,label=emotion";
+    bench.run(&[&build[..], &["--columns", columns]].concat()).done();
+    let data = ["data.train=own.csv", "data.valid=", "data.test=", "data.format=csv", COLUMNS];
+    let more = ["data.split=[0.6, 0.2, 0.2]", "eval.test=true", "train.max_steps=2", "retrieval.bank=bank"];
+    let shown =
+        ["prompt.template=shown.jinja", "train.max_seq_length=512", "retrieval.exclude_same_text=false"];
+    let set: Vec<&str> = [&data[..], &more, &shown].concat().iter().flat_map(|set| ["--set", set]).collect();
+    bench.train("run", &set).done();
+    let held_out: Vec<String> = ["valid", "test"]
+        .iter()
+        .flat_map(|split| {
+            let answers = bench.read(&format!("run/predictions.{split}.jsonl"));
+            let id = |line: &str| line.split(['"', '#']).nth(3).unwrap().to_owned();
+            answers.lines().map(id).collect::<Vec<_>>()
+        })
+        .collect();
+    assert!(held_out.len() == 24 && held_out.iter().all(|id| id.starts_with('c')), "{held_out:?}");
+    let bank = bench.read("bank/demonstrations.jsonl");
+    let of_row: Vec<String> = bank
+        .lines()
+        .map(|line| {
+            serde_json::from_str::<serde_json::Value>(line).unwrap()["dialogue"].as_str().unwrap().to_owned()
+        })
+        .collect();
+    for split in ["train", "valid", "test"] {
+        let retrieved = bench.json(&format!("run/retrieved.{split}.json"));
+        let hits = retrieved["hits"].as_object().unwrap().values().flat_map(|hits| hits.as_array().unwrap());
+        let rows: Vec<usize> = hits.map(|hit| usize::try_from(hit[0].as_u64().unwrap()).unwrap()).collect();
+        assert!(!rows.is_empty(), "{split}: {retrieved}");
+        assert!(rows.iter().all(|&row| !held_out.contains(&of_row[row])), "{split}: {retrieved}");
+    }
+}

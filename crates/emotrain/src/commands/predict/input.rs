@@ -102,8 +102,7 @@ impl<'a> Input<'a> {
             Dialogues::Coming(dialogues) => dialogues.iter().collect::<Result<_, _>>()?,
         };
         let again = Dialogues::There(Box::new(dialogues.clone().into_iter().map(Ok)));
-        let (named, sha256) = (path.clone(), String::new());
-        let split = Split { path: named, sha256, dialogues, mended: 0, damaged: 0, left_out: 0, part: None };
+        let split = Split::of(path.clone(), dialogues);
         Ok((Self { path, is_file, dialogues: again }, split))
     }
 
@@ -117,8 +116,7 @@ impl<'a> Input<'a> {
 
     /// No dialogues, of the same name.
     pub(super) fn nothing(&self) -> Split {
-        let (path, sha256) = (self.path.clone(), String::new());
-        Split { path, sha256, dialogues: Vec::new(), mended: 0, damaged: 0, left_out: 0, part: None }
+        Split::of(self.path.clone(), Vec::new())
     }
 
     /// The next dialogues, with at least this many utterances if there are so many; of those that are still to come, one
