@@ -55,23 +55,13 @@ fn resolved(table: &BTreeMap<String, f64>, labels: &LabelSet) -> Result<BTreeMap
 
 #[cfg(test)]
 mod tests {
-    use emotrain_data::UtteranceId;
     use emotrain_recipe::LabelSetName;
 
     use super::*;
+    use crate::fixture;
 
     fn sample(task: Task, label: usize) -> Sample {
-        Sample {
-            id: UtteranceId { dialogue: "d".to_owned(), position: 0 },
-            task: Some(task),
-            ids: vec![1, 2],
-            prompt_len: 1,
-            label: Some(Label::from_index(label)),
-            dropped_history: 0,
-            dropped_future: 0,
-            demonstrations: 0,
-            dropped_demonstrations: 0,
-        }
+        fixture::sample(0, Some(task), label)
     }
 
     /// scikit-learn: `compute_class_weight("balanced", classes=[0, 1, 4], y=[0, 0, 0, 0, 1, 4])` is `[0.5, 2, 2]`.

@@ -13,6 +13,8 @@ mod error;
 mod eval_set;
 mod event;
 mod event_file;
+#[cfg(test)]
+mod fixture;
 mod hparams;
 mod job;
 mod label_draw;

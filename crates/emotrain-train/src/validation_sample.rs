@@ -70,23 +70,11 @@ impl Validation {
 
 #[cfg(test)]
 mod tests {
-    use emotrain_data::UtteranceId;
-
     use super::*;
+    use crate::fixture::sample;
 
     fn samples(labels: &[usize]) -> Vec<Sample> {
-        let sample = |(position, &label): (usize, &usize)| Sample {
-            id: UtteranceId { dialogue: "d".to_owned(), position },
-            task: None,
-            ids: vec![1],
-            prompt_len: 1,
-            label: Some(Label::from_index(label)),
-            dropped_history: 0,
-            dropped_future: 0,
-            demonstrations: 0,
-            dropped_demonstrations: 0,
-        };
-        labels.iter().enumerate().map(sample).collect()
+        labels.iter().enumerate().map(|(position, &label)| sample(position, None, label)).collect()
     }
 
     #[test]

@@ -58,6 +58,9 @@ pub(crate) struct BuildArgs {
     /// The label set, as `data.label_set` in a recipe; by default, that of the format
     #[arg(long, value_name = "NAME")]
     pub(crate) label_set: Option<String>,
+    /// The labels of a set of one's own, as `data.labels` in a recipe
+    #[arg(long, value_name = "LABEL,...", value_delimiter = ',', conflicts_with = "label_set")]
+    pub(crate) labels: Vec<String>,
     /// The domain of the files, such as workplace
     #[arg(long, value_name = "WORD")]
     pub(crate) domain: Option<String>,

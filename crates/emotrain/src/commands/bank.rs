@@ -11,7 +11,7 @@ use emotrain_data::{
     JsonlReader, JsonlWriter, LabelPolicy, LabelSet, Origin, SplitKind, TextFile, load_split, mended,
 };
 use emotrain_hub::{TextEncoder, encoder_for_bank, encoder_for_new_vectors};
-use emotrain_recipe::{DataFormat, DataSection, DeviceChoice, Recipe, SearchIndex};
+use emotrain_recipe::{DataFormat, DataSection, DeviceChoice, LabelSetName, Recipe, SearchIndex};
 use emotrain_retrieval::{
     Bank, Builder, Built, Embedder, HeldOut, Hit, HnswParameters, Retriever, add_index, check, remove_index,
     stats,
@@ -209,8 +209,13 @@ fn is_list(path: &Path) -> bool {
 
 /// What the command line says of a file's format, columns and labels.
 fn data(args: &BuildArgs, format: DataFormat, path: &Path) -> anyhow::Result<DataSection> {
-    let name = args.label_set.as_deref().unwrap_or_else(|| labels_of(format.as_str(), path).as_str());
+    let (own, given) = (LabelSetName::Custom.as_str(), args.label_set.as_deref());
+    let given = given.or((!args.labels.is_empty()).then_some(own));
+    let name = given.unwrap_or_else(|| labels_of(format.as_str(), path).as_str());
     let mut set = vec![format!("data.format={format}"), format!("data.label_set={name:?}")];
+    if name == own {
+        set.push(format!("data.labels={:?}", args.labels));
+    }
     let mut columns = Vec::new();
     for pair in args.columns.iter().flat_map(|columns| columns.split(',')) {
         let Some((role, column)) = pair.split_once('=') else {
