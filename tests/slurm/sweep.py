@@ -7,7 +7,7 @@ meanwhile
 * two tasks are killed (kill -9), and a second `emotrain sweep` submits those two and no others,
 * a node is drained and returned,
 * a task is warned by signal, saves, and requeues itself,
-* the controller is killed and started again.
+* the controller is stopped and started again.
 
 In the end every run is finished and equal, byte by byte, to the same run done locally; no step but those after the last
 saved one was trained twice, and no two processes were ever at the same run. Then smaller sweeps are cancelled and
@@ -130,8 +130,11 @@ class Cluster:
     def stop(self):
         subprocess.run(["bash", HERE / "stop.sh", self.folder], timeout=COMMAND_S)
 
-    def kill_controller(self):
-        os.kill(int((self.folder / "run/slurmctld.pid").read_text()), signal.SIGKILL)
+    def stop_controller(self):
+        """As for an update. Killed, it would forget what it had not saved yet: tasks that ended would seem to run on."""
+        controller = int((self.folder / "run/slurmctld.pid").read_text())
+        os.kill(controller, signal.SIGTERM)
+        until("the controller stops", lambda: not Path(f"/proc/{controller}").exists(), 60)
 
     def is_empty(self):
         return not command("squeue", "--noheader")
@@ -256,13 +259,18 @@ def disturb(sweep, cluster):
 
     sweep.in_the_middle()
     before = sweep.states()
-    cluster.kill_controller()
+    cluster.stop_controller()
     now = sweep.states()
     check(set(now) == set(before) and "running" in now.values(), f"without a controller the runs are {now}")
     cluster.start("controller")
-    say("the controller was killed and started again")
-    # Slurm lets requeued tasks wait for two minutes.
-    command("scontrol", "update", f"jobid={task}", "starttime=now")
+    say("the controller was stopped and started again")
+
+    def begun():
+        """Slurm lets requeued tasks wait for two minutes, and refuses to hurry one that has begun."""
+        hurried = subprocess.run(["scontrol", "update", f"jobid={task}", "starttime=now"], capture_output=True)
+        return hurried.returncode == 0 or sweep.status()[warned]["slurm"]["state"] != "PENDING"
+
+    until("the warned task may begin again", begun, 60)
     return killed, warned
 
 
