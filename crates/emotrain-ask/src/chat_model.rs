@@ -36,7 +36,7 @@ pub fn open<'c>(recipe: &Recipe, context: AskContext<'c>) -> Result<Box<dyn Chat
     let section = &recipe.interpret;
     Ok(match section.provider {
         Provider::Openai => Box::new(openai::Server::new(section, context)?),
-        Provider::Local => Box::new(local::Local::load(section, &recipe.model, context)?),
+        Provider::Local => Box::new(local::Local::load(section, recipe, context)?),
     })
 }
 

@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use emotrain_base::{Complaint, Damage, limits, verify};
 use emotrain_model::device::OpenDevice;
-use emotrain_model::{BaseModel, CausalLm, Checkpoint, ModelDescription};
+use emotrain_model::{BaseModel, CausalLm, Checkpoint, ModelDescription, Storage};
 use emotrain_prompt::{PromptError, TokenizerFiles};
-use emotrain_recipe::{ModelInit, ModelSection, StandIn};
+use emotrain_recipe::{ModelInit, ModelSection, QuantizationSection, StandIn};
 
 use crate::error::HubError;
 use crate::hub::{Hub, Wanted};
@@ -163,20 +163,22 @@ impl Base {
     /// Loads the weights, with the files they came from, or draws them. Fetches what is still missing.
     ///
     /// # Errors
-    /// A file that cannot be fetched, is missing or damaged.
+    /// A file that cannot be fetched, is missing or damaged; a form of the weights that the device does not have.
     pub fn load(
         &self,
         hub: Hub<'_>,
         seed: u64,
         on: &OpenDevice,
+        quantization: &QuantizationSection,
     ) -> Result<(CausalLm, Option<Checkpoint>), HubError> {
+        let storage = Storage::new(on, quantization)?;
         if self.init == ModelInit::Random {
             let description = self.description()?;
-            let model = CausalLm::random(&description.config, &on.device, on.dtype, seed);
+            let model = CausalLm::random(&description.config, &on.device, storage, seed);
             return Ok((model.described_by(&description), None));
         }
         let checkpoint = self.checkpoint(hub)?;
-        let model = CausalLm::load(&checkpoint, &on.device, on.dtype)
+        let model = CausalLm::load(&checkpoint, &on.device, storage)
             .map_err(|source| HubError::Load { what: self.name.clone(), source })?;
         Ok((model, Some(checkpoint)))
     }

@@ -16,6 +16,7 @@ mod dot;
 mod dropout;
 mod elementwise;
 mod exp;
+mod frozen;
 mod heads;
 mod integer;
 mod norm;
@@ -36,6 +37,10 @@ pub use dropout::dropout;
 pub use elementwise::{
     add_columns, add_row, add_rows, scale, select_rows, spread_rows, sum_of_squares, sum_rows,
 };
+pub use frozen::{
+    Absmax, DYNAMIC_MAP, FourBit, FourBitQuantiser, FourBitType, FrozenMatrix, Int8Rows, NestedAbsmax,
+    Numbers,
+};
 pub use heads::{Heads, add_key_values, head_major, token_major};
 pub use integer::{QueryCodes, product_of_rows};
 pub use norm::{
@@ -43,7 +48,9 @@ pub use norm::{
     rms_norm, rms_norm_row, rms_norm_to,
 };
 pub use paged::{PagedAttention, Pages, Span};
-pub use product::{product, product_bf16_to, product_to};
+pub use product::{
+    Arithmetic, frozen_product, frozen_product_back, frozen_product_to, product, product_bf16_to, product_to,
+};
 pub use rope::{rotate_head, rotate_head_back};
 pub use rows::for_rows;
 pub use self_attention::{Projections, self_attention};

@@ -5,6 +5,10 @@
 //! bitwise identical numbers whatever rows come with it, on one core as on many (batch-invariant).
 
 mod bf16;
+mod frozen;
+mod panel;
+
+use std::ops::Range;
 
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
@@ -12,6 +16,7 @@ use rayon::prelude::*;
 use crate::dot::products;
 
 pub use bf16::product_bf16_to;
+pub use frozen::{Arithmetic, frozen_product, frozen_product_back, frozen_product_to};
 
 /// Rows of `x` that are multiplied together.
 const ROWS: usize = 4;
@@ -38,41 +43,43 @@ pub fn product(x: &[f32], weight: &[f32], width: usize) -> Vec<f32> {
 
 /// As [`product`], in place of what `out` holds: a buffer that is used again costs no new memory.
 pub fn product_to(out: &mut Vec<f32>, x: &[f32], weight: &[f32], width: usize) {
-    out.resize(x.len() / width * (weight.len() / width), 0.0);
+    let columns = weight.len() / width;
+    out.resize(x.len() / width * columns, 0.0);
     let arch = Arch::new();
-    in_pieces(out, weight, width, 2 * WIDE_COLUMNS, |out, weight| {
+    in_pieces(out, columns, width, 2 * WIDE_COLUMNS, |out, columns| {
+        let weight = &weight[columns.start * width..columns.end * width];
         arch.dispatch(Product { x, weight, width, out });
     });
 }
 
-/// Calls `work` for pieces of `W`, whose rows are a multiple of `unit`, with their columns of the result, on all cores.
+/// Calls `work` for pieces of the columns of `out`, a multiple of `unit` each, on all cores, with the piece of each row.
+/// Each number is the sum of `terms` products.
 fn in_pieces(
     out: &mut [f32],
-    weight: &[f32],
-    width: usize,
+    columns: usize,
+    terms: usize,
     unit: usize,
-    work: impl Fn(&mut [&mut [f32]], &[f32]) + Sync,
+    work: impl Fn(&mut [&mut [f32]], Range<usize>) + Sync,
 ) {
     if out.is_empty() {
         return;
     }
-    let columns = weight.len() / width;
-    let pieces = (rayon::current_num_threads() * PIECES).min(out.len() * width / GRAIN).max(1);
+    let pieces = (rayon::current_num_threads() * PIECES).min(out.len() * terms / GRAIN).max(1);
     let piece = columns.div_ceil(pieces).next_multiple_of(unit);
     if piece >= columns {
-        work(&mut out.chunks_exact_mut(columns).collect::<Vec<_>>(), weight);
+        work(&mut out.chunks_exact_mut(columns).collect::<Vec<_>>(), 0..columns);
         return;
     }
     let rows = out.len() / columns;
-    let mut parts: Vec<Vec<&mut [f32]>> =
-        weight.chunks(piece * width).map(|_| Vec::with_capacity(rows)).collect();
+    let ranges = (0..columns).step_by(piece).map(|start| start..(start + piece).min(columns));
+    let mut parts: Vec<(Range<usize>, Vec<&mut [f32]>)> =
+        ranges.map(|range| (range, Vec::with_capacity(rows))).collect();
     for row in out.chunks_exact_mut(columns) {
-        for (part, row) in parts.iter_mut().zip(row.chunks_mut(piece)) {
+        for ((_, part), row) in parts.iter_mut().zip(row.chunks_mut(piece)) {
             part.push(row);
         }
     }
-    let pieces = parts.into_par_iter().zip(weight.par_chunks(piece * width));
-    pieces.for_each(|(mut out, weight)| work(&mut out, weight));
+    parts.into_par_iter().for_each(|(range, mut out)| work(&mut out, range));
 }
 
 struct Product<'a, 'o> {

@@ -7,9 +7,11 @@ use half::{bf16, f16};
 use crate::config::ModelConfig;
 use crate::decoder::CausalLm;
 use crate::error::ModelError;
+use crate::kernels::{read, slice};
 use crate::layer::{HeadNorms, Layer, Norm, OutputNorms};
 use crate::linear::{Linear, Module};
 use crate::spec::DecoderSpec;
+use crate::storage::Storage;
 use crate::weight::Weight;
 use crate::weights::{BlockModule, Checkpoint, EMBEDDINGS, FINAL_NORM, HEAD, Part, block_modules};
 
@@ -59,7 +61,7 @@ struct Assembly<'a> {
     config: &'a ModelConfig,
     spec: DecoderSpec,
     device: &'a Device,
-    dtype: DType,
+    storage: Storage,
     numbers: Numbers<'a>,
 }
 
@@ -72,11 +74,15 @@ enum Numbers<'a> {
 }
 
 impl CausalLm {
-    /// Loads the weights of an opened checkpoint onto `device`, stored as `dtype`.
+    /// Loads the weights of an opened checkpoint onto `device`, in the form that `storage` says.
     ///
     /// # Errors
     /// A missing tensor, one of another shape than the configuration says, or one that the model has no use for.
-    pub fn load(checkpoint: &Checkpoint, device: &Device, dtype: DType) -> Result<Self, ModelError> {
+    pub fn load(
+        checkpoint: &Checkpoint,
+        device: &Device,
+        storage: impl Into<Storage>,
+    ) -> Result<Self, ModelError> {
         let config = checkpoint.config();
         let mut fetch =
             |name: &str, shape: &[usize], visit: &mut dyn FnMut(&[f32])| checkpoint.visit(name, shape, visit);
@@ -84,7 +90,7 @@ impl CausalLm {
             config,
             spec: DecoderSpec::of(config),
             device,
-            dtype,
+            storage: storage.into(),
             numbers: Numbers::Host(&mut fetch),
         }
         .model()?;
@@ -92,13 +98,13 @@ impl CausalLm {
         Ok(model.described_by(checkpoint.description()))
     }
 
-    /// A model with random weights, stored as `dtype`: N(0, `initializer_range`²), norms 1 (0 where 1 is added), biases 0, as
+    /// A model with random weights, in the form that `storage` says: N(0, `initializer_range`²), norms 1 (0 where 1 is added), biases 0, as
     /// transformers' `_init_weights`. The same numbers on every device.
     ///
     /// # Panics
     /// Never: no drawn tensor is missing or of another shape.
-    pub fn random(config: &ModelConfig, device: &Device, dtype: DType, seed: u64) -> Self {
-        Self::random_as(config, DecoderSpec::of(config), device, dtype, seed)
+    pub fn random(config: &ModelConfig, device: &Device, storage: impl Into<Storage>, seed: u64) -> Self {
+        Self::random_as(config, DecoderSpec::of(config), device, storage, seed)
     }
 
     /// As [`CausalLm::random`], of another specification than the configuration's.
@@ -106,7 +112,7 @@ impl CausalLm {
         config: &ModelConfig,
         spec: DecoderSpec,
         device: &Device,
-        dtype: DType,
+        storage: impl Into<Storage>,
         seed: u64,
     ) -> Self {
         #[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
@@ -121,7 +127,8 @@ impl CausalLm {
             });
             Ok(())
         };
-        let assembly = Assembly { config, spec, device, dtype, numbers: Numbers::Host(&mut fetch) };
+        let storage = storage.into();
+        let assembly = Assembly { config, spec, device, storage, numbers: Numbers::Host(&mut fetch) };
         assembly.model().expect("random weights cannot be missing")
     }
 
@@ -130,10 +137,16 @@ impl CausalLm {
     ///
     /// # Panics
     /// Never: nothing that is drawn is missing.
-    pub fn random_on_device(config: &ModelConfig, device: &Device, dtype: DType, seed: u64) -> Self {
+    pub fn random_on_device(
+        config: &ModelConfig,
+        device: &Device,
+        storage: impl Into<Storage>,
+        seed: u64,
+    ) -> Self {
         device.seed(seed);
         let numbers = Numbers::Device(config.initializer_range);
-        let assembly = Assembly { config, spec: DecoderSpec::of(config), device, dtype, numbers };
+        let (spec, storage) = (DecoderSpec::of(config), storage.into());
+        let assembly = Assembly { config, spec, device, storage, numbers };
         assembly.model().expect("random weights cannot be missing")
     }
 }
@@ -149,10 +162,10 @@ impl Assembly<'_> {
         Ok(CausalLm {
             description: config.clone().into(),
             spec: self.spec,
-            embed: Weight::Dense(embed),
+            embed,
             layers,
             norm,
-            head: head.map(Weight::Dense),
+            head,
             trained: false,
             adapter: None,
         })
@@ -212,7 +225,7 @@ impl Assembly<'_> {
         });
         let stacked: Vec<Module> = stacked.collect();
         Ok(Some(Linear {
-            weight: Weight::Dense(self.filled(&named("weight", &[input]), [outputs, input])?),
+            weight: self.weight(&named("weight", &[input]), [outputs, input], true)?,
             bias: if bias { Some(self.filled(&named("bias", &[]), [1, outputs])?) } else { None },
             modules: stacked,
             trained: false,
@@ -226,16 +239,46 @@ impl Assembly<'_> {
         Ok(Norm { path, weight, epsilon, offset: self.spec.norm_offset, trained: false })
     }
 
-    fn matrix(&mut self, name: &str, shape: [usize; 2]) -> Result<Tensor<2>, ModelError> {
-        self.filled(&[(name.to_owned(), shape.to_vec())], shape)
+    /// Embeddings or a head.
+    fn matrix(&mut self, name: &str, shape: [usize; 2]) -> Result<Weight, ModelError> {
+        self.weight(&[(name.to_owned(), shape.to_vec())], shape, false)
+    }
+
+    /// A matrix of the numbers of `parts`, in the form in which it is kept.
+    fn weight(
+        &mut self,
+        parts: &[(String, Vec<usize>)],
+        shape: [usize; 2],
+        quantised: bool,
+    ) -> Result<Weight, ModelError> {
+        if self.storage.is_dense(self.device) {
+            return Ok(Weight::Dense(self.filled(parts, shape)?));
+        }
+        let [_, width] = shape;
+        let mut built = Vec::new();
+        for (name, shape) in parts {
+            let path = name.strip_suffix(".weight").filter(|_| quantised);
+            let mut part = self.storage.part(path, width);
+            match &mut self.numbers {
+                Numbers::Host(fetch) => fetch(name, shape, &mut |piece| part.push(piece))?,
+                Numbers::Device(std) => {
+                    let random = Distribution::Normal(0.0, *std);
+                    let numbers = Tensor::<2>::random([shape[0], width], random, (self.device, DType::F32));
+                    part.push(slice(&read(numbers)));
+                }
+            }
+            built.push(part);
+        }
+        Ok(self.storage.weight(built, width, self.device))
     }
 
     /// A tensor of the numbers of `parts`, named by Hugging Face with their shapes, one behind the other.
     fn filled(&mut self, parts: &[(String, Vec<usize>)], shape: [usize; 2]) -> Result<Tensor<2>, ModelError> {
-        let on = (self.device, self.dtype);
+        let dtype = self.storage.computed(self.device);
+        let on = (self.device, dtype);
         match &mut self.numbers {
             Numbers::Host(fetch) => {
-                let mut values = Filling::new(self.dtype, shape[0] * shape[1]);
+                let mut values = Filling::new(dtype, shape[0] * shape[1]);
                 for (name, shape) in parts {
                     fetch(name, shape, &mut |piece| values.extend(piece))?;
                 }

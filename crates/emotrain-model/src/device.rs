@@ -11,13 +11,15 @@ use burn::tensor::{DType, Device};
 use emotrain_recipe::{DeviceChoice, Dtype};
 
 use crate::error::ModelError;
+use crate::storage::Storage;
 
 /// An opened device and the type in which base weights and activations are kept on it.
 #[derive(Clone, Debug)]
 pub struct OpenDevice {
     /// The device.
     pub device: Device,
-    /// The type of weights and activations; adapters, optimizer and losses are f32 always.
+    /// The type of weights, and on GPUs of activations; the CPU computes on f32. Adapters, optimizer and losses are f32
+    /// always.
     pub dtype: DType,
     /// For people: `cpu (AVX2)`, `wgpu:0 (…)`.
     pub name: String,
@@ -27,6 +29,11 @@ impl OpenDevice {
     /// Whether it is the CPU.
     pub fn is_cpu(&self) -> bool {
         self.device == Device::flex()
+    }
+
+    /// The type of activations.
+    pub fn computed(&self) -> DType {
+        Storage::from(self.dtype).computed(&self.device)
     }
 
     /// Whether products of float32 matrices are rounded to TF32 (10 bits of mantissa), as burn's are on CUDA.
@@ -89,7 +96,7 @@ pub fn compiled() -> Vec<&'static str> {
 /// A kind that is not compiled in, has no driver or adapter, an index that does not exist, a dtype the device lacks.
 pub fn open(choice: &DeviceChoice, dtype: Dtype) -> Result<OpenDevice, ModelError> {
     match choice {
-        DeviceChoice::Cpu => cpu(dtype),
+        DeviceChoice::Cpu => Ok(cpu(dtype)),
         DeviceChoice::Wgpu(index) => pick("wgpu", wgpu_devices()?, *index, dtype),
         DeviceChoice::Cuda(index) => pick("cuda", cuda_devices()?, *index, dtype),
         DeviceChoice::Auto => {
@@ -101,7 +108,7 @@ pub fn open(choice: &DeviceChoice, dtype: Dtype) -> Result<OpenDevice, ModelErro
             let gpu = |device: &Device| !format!("{device:?}").contains("Cpu");
             let wgpu = if cfg!(feature = "wgpu") { wgpu_devices()? } else { Vec::new() };
             let hardware: Vec<Device> = wgpu.into_iter().filter(gpu).collect();
-            if hardware.is_empty() { cpu(dtype) } else { pick("wgpu", hardware, None, dtype) }
+            if hardware.is_empty() { Ok(cpu(dtype)) } else { pick("wgpu", hardware, None, dtype) }
         }
     }
 }
@@ -115,14 +122,20 @@ pub fn set_threads(threads: usize) {
     let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).stack_size(STACK_BYTES).build_global();
 }
 
-fn cpu(dtype: Dtype) -> Result<OpenDevice, ModelError> {
-    if dtype != Dtype::Float32 {
-        return Err(problem(
-            format!("model.dtype = \"{dtype}\": the CPU computes in float32"),
-            "set model.dtype = \"float32\", or choose a GPU with model.device",
-        ));
+fn cpu(dtype: Dtype) -> OpenDevice {
+    OpenDevice {
+        device: Device::flex(),
+        dtype: tensor_type(dtype),
+        name: format!("cpu ({})", instructions()),
     }
-    Ok(OpenDevice { device: Device::flex(), dtype: DType::F32, name: format!("cpu ({})", instructions()) })
+}
+
+fn tensor_type(dtype: Dtype) -> DType {
+    match dtype {
+        Dtype::Float32 => DType::F32,
+        Dtype::Bfloat16 => DType::BF16,
+        Dtype::Float16 => DType::F16,
+    }
 }
 
 /// The vector instructions that kernels and matrix products use here: on CPUs with the same, a run repeats to the bit.
@@ -158,11 +171,7 @@ fn pick(
             &format!("this machine has {count}: {kind}:0 to {kind}:{}", count - 1),
         ));
     };
-    let wanted = match dtype {
-        Dtype::Float32 => DType::F32,
-        Dtype::Bfloat16 => DType::BF16,
-        Dtype::Float16 => DType::F16,
-    };
+    let wanted = tensor_type(dtype);
     let name = format!("{kind}:{index} ({device:?})");
     if !device.supports_dtype(wanted) {
         return Err(problem(
@@ -211,13 +220,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_cpu_computes_in_float32_alone() {
-        assert_eq!(
-            open(&DeviceChoice::Cpu, Dtype::Float32).unwrap().name,
-            format!("cpu ({})", instructions())
-        );
-        let error = open(&DeviceChoice::Cpu, Dtype::Bfloat16).unwrap_err();
-        assert_eq!(error.to_string(), "model.dtype = \"bfloat16\": the CPU computes in float32");
+    fn the_cpu_computes_in_float32_whatever_weights_are_kept_in() {
+        for (dtype, kept) in [(Dtype::Float32, DType::F32), (Dtype::Bfloat16, DType::BF16)] {
+            let on = open(&DeviceChoice::Cpu, dtype).unwrap();
+            assert_eq!(on.name, format!("cpu ({})", instructions()));
+            assert_eq!((on.dtype, on.computed()), (kept, DType::F32));
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! hold the one against the other.
 
 mod host;
+mod host_weight;
 mod tensors;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -102,7 +103,7 @@ pub(crate) enum Engine {
 impl Engine {
     /// The form that fits the model's device and dtype.
     pub(crate) fn new(model: &CausalLm, precision: Precision) -> Self {
-        match Form::of(&model.embed.dense()) {
+        match model.embed.form() {
             Form::Host => Self::Host(Box::new(HostModel::new(model, precision))),
             Form::Fused | Form::Tensor => Self::Tensors(Box::new(model.clone())),
         }

@@ -32,7 +32,7 @@ pub(crate) use form::Form;
 pub(crate) use gated::{gated, gated_backward, gated_rows};
 pub(crate) use gelu::bias_gelu;
 pub(crate) use head_rows::{add_key_values, head_major, token_major};
-pub(crate) use host::{read, slice};
+pub(crate) use host::{read, slice, tensor as from_host};
 pub(crate) use layer_norm::{LayerNorm, add_layer_norm};
 pub(crate) use linear::{linear, linear_backward};
 pub(crate) use rms_norm::{head_norm, head_norm_backward, norm_weight_gradient, rms_norm};

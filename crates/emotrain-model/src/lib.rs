@@ -10,6 +10,7 @@ mod adapter;
 mod assemble;
 mod attention;
 mod batch;
+mod coded;
 mod config;
 mod decoder;
 pub mod device;
@@ -18,6 +19,7 @@ mod error;
 mod export;
 mod files;
 mod float;
+mod footprint;
 mod generate;
 mod gradients;
 mod head;
@@ -31,6 +33,7 @@ mod score;
 pub mod selftest;
 mod sentence;
 mod spec;
+mod storage;
 mod weight;
 mod weights;
 
@@ -40,11 +43,13 @@ pub use config::{
     Architecture, Llama3Scaling, LongRope, ModelConfig, ModelDescription, RopeScaling, SlidingWindow,
 };
 pub use decoder::CausalLm;
+pub use emotrain_kernels::FourBitType;
 pub use engine::Precision;
 pub use error::ModelError;
 pub use export::{Merged, write_model};
 pub use files::is_gguf;
 pub use float::FloatType;
+pub use footprint::{Footprint, Workload};
 pub use generate::{
     Finish, Generated, Generation, GenerationConfig, Generator, NewToken, Sampling, TokenPrompt,
 };
@@ -54,6 +59,7 @@ pub use lora::LoraConfig;
 pub use pass::{PassOptions, Share, forward_backward};
 pub use score::Scorer;
 pub use sentence::{BertConfig, Pooling, SentenceConfig, SentenceEncoder, SentenceFolder};
+pub use storage::{Codes, Quantization, Storage};
 pub use weights::{
     Checkpoint, GgufType, NamedTensor, SafetensorsFile, TensorSpec, TokenizerSource, tensor_shapes,
     write_safetensors, write_safetensors_with,

@@ -7,13 +7,14 @@ use std::fmt;
 use std::ops::ControlFlow;
 
 use emotrain_base::random::Key;
+use emotrain_kernels::FourBitType;
 use emotrain_recipe::{DeviceChoice, Dtype, LoraInit};
 
 use crate::device::{self, OpenDevice};
 use crate::{
-    Architecture, Batch, BertConfig, CausalLm, GenerationConfig, Generator, Gradients, LoraConfig,
-    ModelConfig, ModelError, PassOptions, Pooling, Precision, Sampling, Scorer, SentenceConfig,
-    SentenceEncoder, Sequence, Share, TokenPrompt, forward_backward,
+    Architecture, Batch, BertConfig, CausalLm, Codes, GenerationConfig, Generator, Gradients, LoraConfig,
+    ModelConfig, ModelError, PassOptions, Pooling, Precision, Quantization, Sampling, Scorer, SentenceConfig,
+    SentenceEncoder, Sequence, Share, Storage, TokenPrompt, forward_backward,
 };
 
 /// Steps of gradient descent, every second one with gradient checkpointing.
@@ -27,7 +28,9 @@ const LOSSES: [f32; STEPS] = [42.103_165, 32.165_91, 21.571_205, 18.172_268];
 pub enum Quantity {
     /// The loss of each training step, of an adapter alone and of two that share their passes.
     Losses,
-    /// The gradient norm of each.
+    /// The loss of each training step of an adapter on a base in NF4 with double quantisation.
+    QuantisedLosses,
+    /// The gradient norm of each step on the base itself.
     GradientNorms,
     /// Log-probabilities of completions after the training.
     Scores,
@@ -44,6 +47,7 @@ impl Quantity {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Losses => "losses",
+            Self::QuantisedLosses => "quantised_losses",
             Self::GradientNorms => "gradient_norms",
             Self::Scores => "scores",
             Self::Answers => "answers",
@@ -125,6 +129,7 @@ pub fn tolerance(on: &OpenDevice, dtype: Dtype) -> f64 {
 /// All numbers of one device in one type.
 struct Numbers {
     losses: Vec<f32>,
+    quantised_losses: Vec<f32>,
     norms: Vec<f32>,
     scores: Vec<f32>,
     answers: Vec<Vec<u32>>,
@@ -146,20 +151,27 @@ impl Numbers {
         let (shared_losses, shared_norms) = train(&mut pair, &batches);
         losses.extend(shared_losses);
         norms.extend(shared_norms);
+        let mut quantised = CausalLm::random(&decoder(), &on.device, quantised(on), SEED);
+        quantised.add_lora(&lora(), SEED).expect("all linear layers are targets");
+        let (quantised_losses, _) = train(std::slice::from_mut(&mut quantised), &batches[..1]);
         let completions = [vec![3], vec![4, 5], vec![6, 7, 8]];
         let mut scorer = Scorer::new(&model, &completions, Precision::Full);
         let scores = scorer.score(&[&sequences[0], &sequences[1]]).concat();
         let answers = answers(&model, &sequences);
-        let encoder = SentenceEncoder::random(&encoder(), &on.device, on.dtype, SEED);
+        let encoder = SentenceEncoder::random(&encoder(), &on.device, on.computed(), SEED);
         let texts = rows(&[9, 3, 30, 1], 29, 220);
         let vectors = encoder.encode(&texts.iter().map(Vec::as_slice).collect::<Vec<_>>());
-        Self { losses, norms, scores, answers, vectors }
+        Self { losses, quantised_losses, norms, scores, answers, vectors }
     }
 
     fn against(&self, reference: &Self, dtype: Dtype, tolerance: f64) -> Vec<Comparison> {
         let compared = |quantity, deviation| Comparison { quantity, dtype, deviation, tolerance };
         let mut all = vec![
             compared(Quantity::Losses, deviation(&self.losses, &reference.losses)),
+            compared(
+                Quantity::QuantisedLosses,
+                deviation(&self.quantised_losses, &reference.quantised_losses),
+            ),
             compared(Quantity::GradientNorms, deviation(&self.norms, &reference.norms)),
             compared(Quantity::Scores, deviation(&self.scores, &reference.scores)),
             compared(Quantity::SentenceVectors, deviation(&self.vectors, &reference.vectors)),
@@ -267,6 +279,13 @@ fn decoder() -> ModelConfig {
         attention_bias: false,
         initializer_range: 0.2,
     }
+}
+
+/// NF4 with double quantisation.
+fn quantised(on: &OpenDevice) -> Storage {
+    let codes = Codes::FourBit { quant_type: FourBitType::Nf4, double: true };
+    let compute = Storage::from(on.dtype).float();
+    Storage { dtype: on.dtype, quantization: Some(Quantization { codes, compute, skip_modules: Vec::new() }) }
 }
 
 fn lora() -> LoraConfig {

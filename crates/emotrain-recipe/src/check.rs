@@ -34,6 +34,8 @@ fn violated(recipe: &Recipe) -> Violations {
     recipe.data.check_columns(&mut violated);
     recipe.data.check_labels(&mut violated);
     text(recipe, &mut violated);
+    recipe.quantization.check_bits(&mut violated);
+    frozen(recipe, &mut violated);
     lora(recipe, &mut violated);
     retrieval(recipe, &mut violated);
     recipe.retrieval.check_search(&mut violated);
@@ -121,6 +123,16 @@ fn text(recipe: &Recipe, violated: &mut Violations) {
         let fault = Fault::new(format!("format = \"text\" has no labels for the metric \"{metric}\""));
         let hint = "write metric_for_best_model = \"loss\" and greater_is_better = false under [eval]";
         violated.add(&["data.format", "eval.metric_for_best_model"], fault.hint(hint));
+    }
+}
+
+/// Codes are not trained.
+fn frozen(recipe: &Recipe, violated: &mut Violations) {
+    if recipe.quantization.is_on() && recipe.train.method == TrainMethod::Full {
+        let key = if recipe.quantization.load_in_4bit { "load_in_4bit" } else { "load_in_8bit" };
+        let fault = Fault::new("method = \"full\" trains the weights, and a quantised base is frozen");
+        let hint = format!("write method = \"lora\" under [train], or {key} = false under [quantization]");
+        violated.add(&[&format!("quantization.{key}"), "train.method"], fault.hint(hint));
     }
 }
 

@@ -36,6 +36,15 @@ const KEYS: &[(&str, Meaning)] = &[
     ("fp16", Value("model.dtype", "\"float16\"")),
     ("device_map", Key("model.device")),
     ("use_cpu", Value("model.device", "\"cpu\"")),
+    // [quantization]
+    ("quantization_bit", Remark("quantization.load_in_4bit", "or load_in_8bit = true for 8 bits")),
+    ("load_in_4_bit", Key("quantization.load_in_4bit")),
+    ("load_in_8_bit", Key("quantization.load_in_8bit")),
+    ("quant_type", Key("quantization.bnb_4bit_quant_type")),
+    ("quantization_type", Key("quantization.bnb_4bit_quant_type")),
+    ("double_quantization", Key("quantization.bnb_4bit_use_double_quant")),
+    ("use_nested_quant", Key("quantization.bnb_4bit_use_double_quant")),
+    ("quantization_method", Absent("bitsandbytes' NF4, FP4 and int8 are what there is: see [quantization]")),
     // [lora]
     ("lora_rank", Key("lora.r")),
     ("lora_r", Key("lora.r")),

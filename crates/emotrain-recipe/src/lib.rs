@@ -57,14 +57,14 @@ pub use problem::{OVERRIDE_FILE, Problem, RecipeError};
 pub use recipe::Recipe;
 pub use schema::json_schema;
 pub use section::{
-    AuxiliarySection, Availability, Balance, CURRICULA, ClassWeights, ColumnRole, CurriculumSection,
-    DataFormat, DataSection, DemonstrationOrder, DeviceChoice, Difficulty, Direction, Dtype, EvalSection,
-    EvalSteps, Exclude, InterpretSection, KnowledgeLevel, KnowledgeSection, LabelSampling, LabelSetName,
-    LoggingSection, LoraInit, LoraSection, Metric, ModelInit, ModelSection, NeutralShifts, Optimizer,
-    OutputType, Pacing, PhaseScheduler, PromptSection, PromptSlots, PromptTemplate, Provider, QUERIES,
-    Reporter, ResponseFormat, ResumeFrom, RetrievalSection, SaveSection, Scheduler, SearchIndex,
-    SharedDialogues, TEMPLATE_NAMES, TargetModules, TrainMethod, TrainSection, UnknownDevice, Unlabelled,
-    WrongForm,
+    AuxiliarySection, Availability, Balance, CURRICULA, ClassWeights, ColumnRole, ComputeDtype,
+    CurriculumSection, DataFormat, DataSection, DemonstrationOrder, DeviceChoice, Difficulty, Direction,
+    Dtype, EvalSection, EvalSteps, Exclude, FourBitQuantType, InterpretSection, KnowledgeLevel,
+    KnowledgeSection, LabelSampling, LabelSetName, LoggingSection, LoraInit, LoraSection, Metric, ModelInit,
+    ModelSection, NeutralShifts, Optimizer, OutputType, Pacing, PhaseScheduler, PromptSection, PromptSlots,
+    PromptTemplate, Provider, QUERIES, QuantizationSection, Reporter, ResponseFormat, ResumeFrom,
+    RetrievalSection, SaveSection, Scheduler, SearchIndex, SharedDialogues, TEMPLATE_NAMES, TargetModules,
+    TrainMethod, TrainSection, UnknownDevice, Unlabelled, WrongForm,
 };
 pub use stand_in::StandIn;
 pub use suggest::{composed, folded};

@@ -6,7 +6,8 @@ use toml::Table;
 use crate::problem::Fault;
 use crate::section::{
     AuxiliarySection, CurriculumSection, DataSection, EvalSection, InterpretSection, KnowledgeSection,
-    LoggingSection, LoraSection, ModelSection, PromptSection, RetrievalSection, SaveSection, TrainSection,
+    LoggingSection, LoraSection, ModelSection, PromptSection, QuantizationSection, RetrievalSection,
+    SaveSection, TrainSection,
 };
 
 /// A checked recipe with every default filled in and every path resolved.
@@ -19,6 +20,8 @@ pub struct Recipe {
     name: String,
     /// The base model and the device.
     pub model: ModelSection,
+    /// The base in fewer bits.
+    pub quantization: QuantizationSection,
     /// The adapter.
     pub lora: LoraSection,
     /// The files and the labels in them.
@@ -50,6 +53,7 @@ impl PartialEq for Recipe {
         let Self {
             name: _,
             model,
+            quantization,
             lora,
             data,
             prompt,
@@ -64,6 +68,7 @@ impl PartialEq for Recipe {
             knowledge,
         } = self;
         *model == other.model
+            && *quantization == other.quantization
             && *lora == other.lora
             && *data == other.data
             && *prompt == other.prompt

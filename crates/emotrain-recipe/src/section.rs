@@ -70,6 +70,7 @@ mod logging;
 mod lora;
 mod model;
 mod prompt;
+mod quantization;
 mod retrieval;
 mod save;
 mod train;
@@ -90,6 +91,7 @@ pub use self::logging::{LoggingSection, Reporter};
 pub use self::lora::{LoraInit, LoraSection, TargetModules};
 pub use self::model::{DeviceChoice, Dtype, ModelInit, ModelSection, UnknownDevice};
 pub use self::prompt::{PromptSection, PromptSlots, PromptTemplate};
+pub use self::quantization::{ComputeDtype, FourBitQuantType, QuantizationSection};
 pub use self::retrieval::{DemonstrationOrder, Exclude, RetrievalSection, SearchIndex};
 pub use self::save::{ResumeFrom, SaveSection};
 pub use self::train::{ClassWeights, Optimizer, Scheduler, TrainMethod, TrainSection};
@@ -100,6 +102,7 @@ pub(crate) const EXTENDS: &str = "extends";
 /// Every section that a recipe has once, in the order of `recipes/default.toml`.
 pub(crate) const SECTIONS: &[Section] = &[
     ModelSection::SECTION,
+    QuantizationSection::SECTION,
     LoraSection::SECTION,
     DataSection::SECTION,
     PromptSection::SECTION,

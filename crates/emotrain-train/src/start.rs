@@ -20,7 +20,7 @@ const TENSORS: &str = "adapter_model.safetensors";
 /// says.
 pub fn make_trainable(model: &mut CausalLm, recipe: &Recipe) -> Result<(), TrainError> {
     match (recipe.train.method, &recipe.lora.init_from) {
-        (TrainMethod::Lora, None) => model.add_lora(&lora(&recipe.lora), recipe.train.seed)?,
+        (TrainMethod::Lora, None) => model.add_lora(&lora_config(&recipe.lora), recipe.train.seed)?,
         (TrainMethod::Lora, Some(folder)) => {
             model.load_adapter(folder).map_err(TrainError::Init)?;
             agree(model, &recipe.lora)?;
@@ -94,7 +94,7 @@ fn agree(model: &CausalLm, said: &LoraSection) -> Result<(), TrainError> {
 }
 
 /// The recipe's adapter in the model's terms.
-fn lora(section: &LoraSection) -> LoraConfig {
+pub fn lora_config(section: &LoraSection) -> LoraConfig {
     LoraConfig {
         r: section.r,
         lora_alpha: section.lora_alpha as f64,

@@ -7,7 +7,10 @@
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{DType, Device, Tensor};
-use emotrain_model::{Batch, CausalLm, Checkpoint, SafetensorsFile, Sequence};
+use emotrain_model::{
+    Batch, CausalLm, Checkpoint, Codes, FloatType, FourBitType, Quantization, SafetensorsFile, Sequence,
+    Storage,
+};
 use emotrain_recipe::Recipe;
 use emotrain_train::{AdamWOptimizer, LearningRate, StepAt, Turn};
 use serde_json::Value;
@@ -50,8 +53,8 @@ fn check(case: &str, micro: usize) {
 fn check_from(case: &str, folder: &Path, initial: &Path, micro: usize) {
     let trajectory: Value =
         serde_json::from_str(&fs_err::read_to_string(folder.join("trajectory.json")).unwrap()).unwrap();
-    let base = golden().join("decoder").join(trajectory["model"].as_str().unwrap());
-    let mut model = CausalLm::load(&Checkpoint::open(&base).unwrap(), &Device::flex(), DType::F32).unwrap();
+    let (base, storage) = base_of(case, trajectory["model"].as_str().unwrap());
+    let mut model = CausalLm::load(&Checkpoint::open(&base).unwrap(), &Device::flex(), storage).unwrap();
     let frozen = base_numbers(&model);
     let full = trajectory["kind"] == "full";
     if full {
@@ -83,6 +86,17 @@ fn check_from(case: &str, folder: &Path, initial: &Path, micro: usize) {
     }
     compare_final(case, &mut model, &folder.join("final.safetensors"), full);
     assert_eq!(frozen == base_numbers(&model), !full, "{case}: the base changes exactly if it is trained");
+}
+
+/// A model of the goldens, and in what it is kept.
+fn base_of(case: &str, model: &str) -> (PathBuf, Storage) {
+    if case != "qlora" {
+        return (golden().join("decoder").join(model), DType::F32.into());
+    }
+    let codes = Codes::FourBit { quant_type: FourBitType::Nf4, double: true };
+    let quantization = Quantization { codes, compute: FloatType::F32, skip_modules: Vec::new() };
+    let storage = Storage { dtype: DType::F32, quantization: Some(quantization) };
+    (golden().join("bitsandbytes").join(model), storage)
 }
 
 /// The window of a recorded step, `micro` sequences per batch.
@@ -143,6 +157,15 @@ fn lora_trajectories_equal_pefts() {
         "gemma3_all_linear",
     ] {
         check(case, 2);
+    }
+}
+
+/// On a base in NF4 with double quantisation (`tests/golden/bitsandbytes/make.py`).
+#[test]
+fn qlora_trajectories_equal_those_of_peft_on_bitsandbytes() {
+    let folder = golden().join("bitsandbytes/qlora");
+    for micro in [2, 4] {
+        check_from("qlora", &folder, &folder.join("initial"), micro);
     }
 }
 

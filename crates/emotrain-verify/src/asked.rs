@@ -47,7 +47,7 @@ impl Asked<'_> {
 
     fn load(&self, section: &ModelSection, on: &OpenDevice) -> Result<CausalLm, VerifyError> {
         let hub = self.context.hub();
-        Ok(Base::find(section, hub)?.load(hub, self.recipe.train.seed, on)?.0)
+        Ok(Base::find(section, hub)?.load(hub, self.recipe.train.seed, on, &self.recipe.quantization)?.0)
     }
 
     pub(crate) fn answers(&self, model: &CausalLm, what: &str) -> Result<Vec<Scored>, TrainError> {

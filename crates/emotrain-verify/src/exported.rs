@@ -88,7 +88,7 @@ impl Exported {
         {
             asked.context.listener.warn(&warning);
         }
-        let computed = FloatType::from(asked.recipe.model.dtype).significand_bits();
+        let computed = computed_bits(asked.recipe);
         let bits = self.significand_bits(&checkpoint)?.min(computed);
         // A GPU rounds products of float32 to TF32, which has the significand of float16.
         let bits = if on.rounds_products() { bits.min(FloatType::F16.significand_bits()) } else { bits };
@@ -186,4 +186,16 @@ fn failed(source: ModelError) -> HubError {
     }
     let message = format!("the export cannot be loaded: {}", with_causes(&source));
     Complaint::input(message).hint("its files are not as they were exported: export the run again").into()
+}
+
+/// The bits of significand with which the run computed its answers. A code of a quantised base is off by as much as the
+/// rounding of a float with so many: half a sixteenth of the range of a block, or half a 127th.
+fn computed_bits(recipe: &Recipe) -> i32 {
+    let dtype = FloatType::from(recipe.model.dtype).significand_bits();
+    let codes = match &recipe.quantization {
+        section if section.load_in_4bit => 3,
+        section if section.load_in_8bit => 7,
+        _ => dtype,
+    };
+    dtype.min(codes)
 }

@@ -6,6 +6,7 @@ mod compare;
 mod export;
 mod init;
 mod interpret;
+mod plan;
 mod predict;
 mod report;
 mod runs;
@@ -29,6 +30,7 @@ pub(crate) use self::compare::CompareArgs;
 pub(crate) use self::export::ExportArgs;
 pub(crate) use self::init::InitArgs;
 pub(crate) use self::interpret::InterpretArgs;
+pub(crate) use self::plan::PlanArgs;
 pub(crate) use self::predict::{PredictArgs, format_named};
 pub(crate) use self::report::ReportArgs;
 pub(crate) use self::runs::RunsArgs;
@@ -52,6 +54,7 @@ Examples:
   emotrain init chats.csv                      writes a recipe for your data
   emotrain recipe.toml --dry-run               counts samples, tokens and steps first
   emotrain check a.toml b.toml                  finds all problems of recipes and data
+  emotrain plan recipe.toml                    says how much memory it takes
   emotrain inspect recipe.toml --limit 2       shows what the model is trained on
   emotrain curriculum show recipe.toml         shows what its curriculum does
   emotrain eval recipe.toml --run checkpoints/recipe --split test
@@ -118,6 +121,8 @@ pub(crate) enum Command {
     Init(InitArgs),
     /// Find all problems of recipes, their data, templates and tokenizers, without loading weights
     Check(CheckArgs),
+    /// Say how much memory a recipe takes, and what makes it fit, from the model's configuration alone
+    Plan(PlanArgs),
     /// Show prompts as the model gets them, with supervised tokens marked
     Inspect(InspectArgs),
     /// Evaluate a base model, an adapter or a fully trained model

@@ -80,6 +80,7 @@ fn dispatch(command: &Command, shell: &Shell) -> anyhow::Result<Exit> {
         Command::Train(args) => commands::train::run(args, shell),
         Command::Init(args) => commands::init::run(args, shell),
         Command::Check(args) => commands::check::run(args, shell),
+        Command::Plan(args) => commands::plan::run(args, shell),
         Command::Inspect(args) => commands::inspect::run(args, shell),
         Command::Eval(args) => commands::eval::run(args, shell),
         Command::Compare(args) => commands::compare::run(args, shell),

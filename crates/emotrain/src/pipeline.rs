@@ -9,6 +9,7 @@ mod claim;
 mod cost;
 mod findings;
 mod group;
+mod memory;
 mod outcome;
 mod plan;
 mod ready;
@@ -20,7 +21,7 @@ use emotrain_base::Complaint;
 use emotrain_model::device::{self, OpenDevice};
 use emotrain_model::{CausalLm, Checkpoint};
 use emotrain_prepare::Opened;
-use emotrain_recipe::Recipe;
+use emotrain_recipe::{Dtype, Recipe, TrainMethod};
 use emotrain_runs::OnDifference;
 use emotrain_train::Event;
 
@@ -32,6 +33,7 @@ use crate::shell::Shell;
 
 pub(crate) use self::alike::{check as check_alike, names, shape};
 use self::group::Group;
+pub(crate) use self::memory::{Lengths, Memory};
 pub(crate) use self::plan::plan;
 use self::ready::{Claimed, Common};
 
@@ -58,7 +60,7 @@ pub(crate) fn load(
 ) -> anyhow::Result<(CausalLm, Option<Checkpoint>)> {
     check_precision(opened.recipe, on)?;
     let begin = env::now();
-    let loaded = opened.base.load(shell.hub(), opened.recipe.train.seed, on)?;
+    let loaded = opened.base.load(shell.hub(), opened.recipe.train.seed, on, &opened.recipe.quantization)?;
     let (name, took) = (opened.base.named().name, duration(env::now() - begin));
     shell.printer.say(format_args!("loaded {name} on {} in {took}", on.name));
     Ok(loaded)
@@ -67,12 +69,21 @@ pub(crate) fn load(
 /// Refuses a precision that the device does not have.
 ///
 /// # Errors
-/// Scores in bfloat16 on a device that computes in `model.dtype`.
+/// Scores in bfloat16 on a device that computes in `model.dtype`; training all weights in 16 bits on the CPU.
 pub(crate) fn check_precision(recipe: &Recipe, on: &OpenDevice) -> Result<(), Complaint> {
     if recipe.eval.bf16_full_eval && !on.is_cpu() {
         let complaint =
             Complaint::usage(format!("eval.bf16_full_eval is only supported on the CPU, not on {}", on.name));
         return Err(complaint.hint("write model.dtype = \"bfloat16\" instead"));
+    }
+    let dtype = recipe.model.dtype;
+    if recipe.train.method == TrainMethod::Full && dtype != Dtype::Float32 && on.is_cpu() {
+        let complaint = Complaint::usage(format!(
+            "model.dtype = \"{dtype}\" with train.method = \"full\": the CPU trains weights in float32"
+        ));
+        return Err(
+            complaint.hint("write dtype = \"float32\" under [model], or method = \"lora\" under [train]")
+        );
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use emotrain_model::{
     Generation, GenerationConfig, Generator, ModelError, NewToken, Sampling, TokenPrompt, device,
 };
 use emotrain_prompt::{ChatTokenizer, PromptError};
-use emotrain_recipe::{InterpretSection, ModelInit, ModelSection, ResponseFormat};
+use emotrain_recipe::{InterpretSection, ModelInit, ModelSection, Recipe, ResponseFormat};
 
 use self::draft::Draft;
 use super::{Answer, AskContext, ChatModel, Inquiry, ModelIdentity};
@@ -30,13 +30,13 @@ pub(super) struct Local {
 }
 
 impl Local {
-    /// Loads `section.model` onto the device that `model` names.
+    /// Loads `section.model` onto the device that the recipe names.
     ///
     /// # Errors
     /// A section without a model; a model, a tokenizer or a device that cannot be used.
     pub(super) fn load(
         section: &InterpretSection,
-        model: &ModelSection,
+        recipe: &Recipe,
         AskContext { hub, stop, .. }: AskContext<'_>,
     ) -> Result<Self, AskError> {
         let Some(name) = section.model.clone() else {
@@ -49,7 +49,7 @@ impl Local {
             model_name_or_path: name.clone(),
             revision: "main".to_owned(),
             init: ModelInit::Pretrained,
-            ..model.clone()
+            ..recipe.model.clone()
         };
         let base = Base::find(&model, hub)?;
         let chat = ChatTokenizer::new(base.tokenizer()?)?;
@@ -65,7 +65,7 @@ impl Local {
         }
         base.description()?.warnings.iter().for_each(|warning| hub.listener().warn(warning));
         let on = device::open(&model.device, model.dtype)?;
-        let (weights, checkpoint) = base.load(hub, 0, &on)?;
+        let (weights, checkpoint) = base.load(hub, 0, &on, &recipe.quantization)?;
         let revision = match (base.commit(), &checkpoint) {
             (Some(commit), _) => commit.to_owned(),
             (None, Some(checkpoint)) => checkpoint.sha256()?,

@@ -5,9 +5,10 @@
 //! the result is added up in an order that depends on the width alone.
 
 #[cfg(target_arch = "x86_64")]
-mod x86;
+pub(super) mod x86;
 
 use super::product_to;
+use crate::frozen::bf16_bits;
 
 /// As [`product_to`], of numbers rounded to bfloat16.
 pub fn product_bf16_to(out: &mut Vec<f32>, x: &[f32], weight: &[f32], width: usize) {
@@ -25,12 +26,10 @@ fn plain(out: &mut Vec<f32>, x: &[f32], weight: &[f32], width: usize) {
     product_to(out, &round(x), &round(weight), width);
 }
 
-/// The bits of the nearest bfloat16. A NaN stays one.
+/// The bits of the nearest bfloat16.
 #[inline(always)]
 fn upper_half(number: f32) -> u32 {
-    let bits = number.to_bits();
-    let nearest = bits.wrapping_add(0x7fff + ((bits >> 16) & 1)) >> 16;
-    if number.is_nan() { (bits >> 16) | 0x40 } else { nearest }
+    u32::from(bf16_bits(number))
 }
 
 #[cfg(test)]

@@ -5,10 +5,11 @@ use std::ops::Range;
 use burn::tensor::DType;
 use burn_flex::FlexTensor;
 use emotrain_kernels::{
-    PagedAttention, Pages, Span, add_row, add_rows, for_rows, product, product_bf16_to, product_to, rms_norm,
-    rms_norm_row, rms_norm_to, rotate_head, select_rows,
+    PagedAttention, Pages, Span, add_row, add_rows, for_rows, product, rms_norm, rms_norm_row, rms_norm_to,
+    rotate_head, select_rows,
 };
 
+use super::host_weight::HostWeight;
 use super::{Cache, Feed, Layers, Precision, wanted_rows};
 use crate::decoder::CausalLm;
 use crate::kernels::{gated_rows, read, slice};
@@ -19,12 +20,12 @@ use crate::spec::{AttentionSpec, BlockSpec, DecoderSpec, Heads, Rope};
 
 /// The weights as memory, shared with the model's tensors.
 pub(crate) struct HostModel {
-    embed: FlexTensor,
+    embed: HostWeight,
     spec: DecoderSpec,
     layers: Vec<HostLayer>,
     norm: HostNorm,
     /// `None` where the embedding serves as head.
-    head: Option<FlexTensor>,
+    head: Option<HostWeight>,
     width: usize,
 }
 
@@ -49,16 +50,13 @@ struct HostLayer {
 }
 
 struct HostLinear {
-    weight: FlexTensor,
+    weight: HostWeight,
     bias: Option<FlexTensor>,
     input: usize,
     output: usize,
     lora: Option<HostLora>,
-    product: Product,
+    precision: Precision,
 }
-
-/// A product of `x` and `W`, by the width, into a buffer.
-type Product = fn(&mut Vec<f32>, &[f32], &[f32], usize);
 
 /// The adapters of stacked layers.
 struct HostLora {
@@ -111,11 +109,11 @@ struct FedRows {
 impl HostModel {
     pub(crate) fn new(model: &CausalLm, precision: Precision) -> Self {
         Self {
-            embed: read(model.embed.dense()),
+            embed: HostWeight::new(&model.embed),
             spec: model.spec.clone(),
             layers: (0..model.layers.len()).map(|number| HostLayer::new(model, number, precision)).collect(),
             norm: HostNorm::new(&model.norm),
-            head: model.head.as_ref().map(|head| read(head.dense())),
+            head: model.head.as_ref().map(HostWeight::new),
             width: model.config().hidden_size,
         }
     }
@@ -127,7 +125,9 @@ impl HostModel {
 
     /// As [`super::Engine::logits`].
     pub(crate) fn logits(&self, hidden: &[f32]) -> Vec<f32> {
-        product(hidden, slice(self.head.as_ref().unwrap_or(&self.embed)), self.width)
+        let mut logits = Vec::new();
+        self.head.as_ref().unwrap_or(&self.embed).product_to(&mut logits, hidden, Precision::Full);
+        logits
     }
 
     /// As [`super::Engine::forward`].
@@ -141,10 +141,12 @@ impl HostModel {
             feed.cache.tokens = tokens + feed.ids.len();
         }
         let rows = FedRows::new(feeds, &self.spec.ropes);
-        let embed = slice(&self.embed);
-        let ids = feeds.iter().flat_map(|feed| feed.ids);
-        let x = ids.flat_map(|&id| &embed[id as usize * self.width..][..self.width]);
-        let x = x.map(|x| x * self.spec.embedding_scale.unwrap_or(1.0)).collect();
+        let mut x = Vec::new();
+        for id in feeds.iter().flat_map(|feed| feed.ids) {
+            self.embed.extend_by_row(*id as usize, &mut x);
+        }
+        let factor = self.spec.embedding_scale.unwrap_or(1.0);
+        x.iter_mut().for_each(|x| *x *= factor);
         let mut buffers = Buffers { x, ..Buffers::default() };
         let wanted = wanted_rows(feeds);
         for (number, layer) in self.layers.iter().enumerate() {
@@ -327,17 +329,13 @@ impl HostLinear {
         let lora = adapter
             .stacked_a(DType::F32)
             .map(|a| HostLora { a: read(a), modules: adapter.modules.iter().map(adapted).collect() });
-        let product = match precision {
-            Precision::Full => product_to,
-            Precision::Bf16 => product_bf16_to,
-        };
-        let (weight, bias) = (read(linear.weight.dense()), linear.bias.clone().map(read));
-        Self { weight, bias, input, output, lora, product }
+        let (weight, bias) = (HostWeight::new(&linear.weight), linear.bias.clone().map(read));
+        Self { weight, bias, input, output, lora, precision }
     }
 
     /// `x` `[M, in]` → `y` `[M, out]`.
     fn forward(&self, x: &[f32], y: &mut Vec<f32>) {
-        (self.product)(y, x, slice(&self.weight), self.input);
+        self.weight.product_to(y, x, self.precision);
         if let Some(bias) = &self.bias {
             add_rows(y, slice(bias), self.output);
         }

@@ -26,7 +26,7 @@ pub(crate) fn slice(tensor: &FlexTensor) -> &[f32] {
 }
 
 /// A tensor around a buffer, without copying.
-pub(super) fn tensor<const D: usize>(numbers: Vec<f32>, shape: [usize; D]) -> Tensor<D> {
+pub(crate) fn tensor<const D: usize>(numbers: Vec<f32>, shape: [usize; D]) -> Tensor<D> {
     Tensor::from_primitive::<Flex>(FlexTensor::from_data(TensorData::new(numbers, shape)))
 }
 

@@ -23,6 +23,11 @@ impl Rows {
         Self { index: Tensor::from_data(TensorData::new(index, shape), device), numbers }
     }
 
+    /// The numbers.
+    pub(crate) fn numbers(&self) -> &[usize] {
+        &self.numbers
+    }
+
     /// As many rows of `x`, in this order.
     ///
     /// # Shapes

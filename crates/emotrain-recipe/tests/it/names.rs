@@ -95,11 +95,11 @@ seed = 1
 fn nothing_near_a_section() {
     check(
         r#"
-[quantization]
-load_in_4bit = true
+[distillation]
+temperature = 2.0
 "#,
         expect![[r#"
-            erc.toml:1:2: unknown section [quantization]
+            erc.toml:1:2: unknown section [distillation]
               hint: the sections are [model], [lora], [data], [prompt], [retrieval], [interpret], [train], [auxiliary], [curriculum], [eval], [save], [logging], [[knowledge]]
         "#]],
     );

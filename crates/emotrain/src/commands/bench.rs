@@ -12,7 +12,7 @@ use emotrain_base::random::Key;
 use emotrain_base::{Complaint, limits};
 use emotrain_hub::Base;
 use emotrain_model::device::{self, OpenDevice, Profile};
-use emotrain_model::{Batch, CausalLm, ModelConfig, Sequence};
+use emotrain_model::{Batch, CausalLm, ModelConfig, Sequence, Storage};
 use emotrain_recipe::{Recipe, TrainMethod};
 use emotrain_train::{AdamWOptimizer, StepAt, Turn, make_trainable};
 
@@ -105,11 +105,12 @@ fn load(args: &BenchArgs, recipe: &Recipe, on: &OpenDevice, shell: &Shell) -> an
     let seed = recipe.train.seed;
     if let Some(path) = &args.random {
         let config = ModelConfig::from_json(&emotrain_base::read_to_string(path, limits::CONFIG)?, path)?;
-        return Ok(CausalLm::random_on_device(&config, &on.device, on.dtype, seed));
+        let storage = Storage::new(on, &recipe.quantization)?;
+        return Ok(CausalLm::random_on_device(&config, &on.device, storage, seed));
     }
     let base = Base::find(&recipe.model, shell.hub())?;
     base.description()?.warnings.iter().for_each(|warning| shell.printer.warn(warning));
-    Ok(base.load(shell.hub(), seed, on)?.0)
+    Ok(base.load(shell.hub(), seed, on, &recipe.quantization)?.0)
 }
 
 /// Floating-point operations of a training step for each token: two for each weight forward, two for the gradient of

@@ -7,6 +7,7 @@ use emotrain_recipe::{Recipe, TargetModules, TrainMethod};
 use emotrain_train::{SampleOrder, init_size};
 
 use super::cost::Cost;
+use super::memory::{Lengths, Memory};
 
 /// Samples, tokens, steps and parameters for people to read, and what the run costs.
 pub(crate) fn plan(prepared: &PreparedTraining<'_>) -> (String, Cost) {
@@ -35,8 +36,18 @@ pub(crate) fn plan(prepared: &PreparedTraining<'_>) -> (String, Cost) {
     }
     let (all, trained) = parameters(&prepared.opened.config, recipe);
     lines.push(format!("{:<11} {trained} trained, {all} in the base model", "parameters"));
+    lines.push(format!("{:<11} {}", "memory", memory(prepared).summary()));
     lines.push(format!("{:<11} {}", "output", section.output_dir.display()));
     (lines.join("\n"), cost)
+}
+
+/// What the longest samples take.
+fn memory<'a>(prepared: &'a PreparedTraining<'_>) -> Memory<'a> {
+    let all = prepared.splits().flat_map(|split| &split.samples);
+    let longest = all.map(|sample| sample.ids.len()).max().unwrap_or(0);
+    let targets = prepared.train.samples.iter().map(|sample| sample.ids.len() - sample.prompt_len);
+    let lengths = Lengths { longest, targets: targets.max().unwrap_or(0) };
+    Memory { config: &prepared.opened.config, recipe: prepared.opened.recipe, lengths }
 }
 
 /// The base model's parameters, and those that are trained.

@@ -53,10 +53,11 @@ fn evaluations_during_training_use_a_part_and_the_last_uses_all() {
 #[test]
 fn a_device_and_type_that_are_not_there_are_found_by_check() {
     let bench = Workbench::new();
-    let bad = ["--set", "model.dtype=bfloat16", "--set", "data.train=\"none.jsonl\""];
-    let said = bench.run(&[&["check", "recipe.toml"][..], &bad].concat());
-    let cpu = "recipe.toml: model.dtype = \"bfloat16\": the CPU computes in float32";
-    refused(&said, 3, &[cpu, "hint: set model.dtype = \"float32\"", "none.jsonl"]);
+    let full =
+        ["--set", "model.dtype=bfloat16", "--set", "train.method=full", "--set", "data.train=\"none.jsonl\""];
+    let said = bench.run(&[&["check", "recipe.toml"][..], &full].concat());
+    let cpu = "model.dtype = \"bfloat16\" with train.method = \"full\": the CPU trains weights in float32";
+    refused(&said, 3, &[cpu, "hint: write dtype = \"float32\" under [model]", "none.jsonl"]);
     if !device::compiled().contains(&"cuda") {
         let said = bench.run(&["check", "recipe.toml", "--set", "model.device=cuda"]);
         refused(&said, 3, &["model.device = \"cuda\": this program was built without cuda", "hint:"]);

@@ -28,6 +28,7 @@ mod papers;
 mod predict;
 mod published;
 mod purpose;
+mod quantised;
 mod rare;
 mod report;
 mod resume;

@@ -57,7 +57,7 @@ fn nano_with(concurrency: usize, max_tokens: usize, stop: &Arc<AtomicBool>, form
     let recipe: Recipe = emotrain_recipe::parse(&text, std::path::Path::new("test.toml"), &[]).unwrap();
     let settings = HubSettings::default();
     let context = AskContext { hub: Hub::new(&settings, &Silent), stop, variable: |_| None };
-    Local::load(&recipe.interpret, &recipe.model, context).unwrap()
+    Local::load(&recipe.interpret, &recipe, context).unwrap()
 }
 
 fn ask(model: &mut Local, questions: Vec<ChatQuestion>) -> BTreeMap<usize, Answer> {

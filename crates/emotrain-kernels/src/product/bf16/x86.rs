@@ -1,6 +1,6 @@
 //! The form for x86 with AVX512-BF16: rows of `x` and panels of `W` as pairs, which are multiplied pair by pair.
 
-use std::arch::x86_64::{__m512bh, _mm512_dpbf16_ps, _mm512_set1_epi32, _mm512_setzero_ps};
+use std::arch::x86_64::{__m512, __m512bh, _mm512_dpbf16_ps, _mm512_set1_epi32, _mm512_setzero_ps};
 use std::ops::Range;
 
 use rayon::prelude::*;
@@ -9,19 +9,21 @@ use super::super::in_pieces;
 use super::upper_half;
 
 /// Two neighbours of a row, the first one in the lower half.
-type Pair = u32;
+pub(in super::super) type Pair = u32;
 
 /// Rows of `x` that are multiplied together.
 const ROWS: usize = 6;
 /// Vectors of sixteen columns that are multiplied with them: with these as many sums as the registers hold.
 const VECTORS: usize = 4;
 /// Columns of the result that are worked on together.
-const PANEL: usize = 16 * VECTORS;
+pub(in super::super) const PANEL: usize = 16 * VECTORS;
+/// Pairs of a panel, which stays in a core's cache while rows pass by.
+const DEPTH: usize = 1024;
 /// Rows of `x` that are rounded as one piece of work.
 const ROUNDED: usize = 16;
 
 /// Whether this CPU has what [`product_to`] needs.
-pub(super) fn has_dot_products() -> bool {
+pub(in super::super) fn has_dot_products() -> bool {
     is_x86_feature_detected!("avx512bf16")
         && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512vl")
@@ -34,7 +36,26 @@ pub(super) fn has_dot_products() -> bool {
 #[expect(unsafe_code, reason = "what is called needs instructions that not every CPU has")]
 pub(super) fn product_to(out: &mut Vec<f32>, x: &[f32], weight: &[f32], width: usize) {
     assert!(has_dot_products(), "instructions that this CPU lacks");
-    let (rows, columns, pairs) = (x.len() / width, weight.len() / width, width.div_ceil(2));
+    panel_product_to(out, x, [width, weight.len() / width], |pairs, columns, panel| {
+        // SAFETY: this CPU has the instructions.
+        unsafe { lay(&weight[columns.start * width..columns.end * width], width, pairs.start, panel) }
+    });
+}
+
+/// The product of `x`, rounded, and a matrix `[width, columns]` of which `lay` gives panels: for these pairs of its rows,
+/// these columns of both, at most [`PANEL`].
+///
+/// # Panics
+/// Without [`has_dot_products`].
+#[expect(unsafe_code, reason = "what is called needs instructions that not every CPU has")]
+pub(in super::super) fn panel_product_to(
+    out: &mut Vec<f32>,
+    x: &[f32],
+    [width, columns]: [usize; 2],
+    lay: impl Fn(Range<usize>, Range<usize>, &mut [[Pair; PANEL]]) + Sync,
+) {
+    assert!(has_dot_products(), "instructions that this CPU lacks");
+    let (rows, pairs) = (x.len() / width, width.div_ceil(2));
     let mut rounded = vec![0; rows * pairs];
     rounded
         .par_chunks_mut(ROUNDED * pairs)
@@ -42,10 +63,30 @@ pub(super) fn product_to(out: &mut Vec<f32>, x: &[f32], weight: &[f32], width: u
         // SAFETY: this CPU has the instructions.
         .for_each(|(to, from)| unsafe { round_rows(from, to, width) });
     out.resize(rows * columns, 0.0);
-    in_pieces(out, weight, width, PANEL, |out, weight| {
-        // SAFETY: as above.
-        unsafe { panels(&rounded, weight, width, out) }
+    in_pieces(out, columns, width, PANEL, |out, columns| {
+        let mut panel = vec![[0; PANEL]; pairs.min(DEPTH)];
+        for start in columns.clone().step_by(PANEL) {
+            let end = (start + PANEL).min(columns.end);
+            for depth in (0..pairs).step_by(DEPTH) {
+                let depth = depth..(depth + DEPTH).min(pairs);
+                let panel = &mut panel[..depth.len()];
+                lay(depth.clone(), start..end, panel);
+                let place = Place { pairs, depth, columns: start - columns.start..end - columns.start };
+                // SAFETY: as above.
+                unsafe { rows_times_panel(&rounded, panel, out, &place) }
+            }
+        }
     });
+}
+
+/// Where a panel is in its matrix.
+struct Place {
+    /// The pairs of a row of `x`.
+    pairs: usize,
+    /// The panel's.
+    depth: Range<usize>,
+    /// Of the result.
+    columns: Range<usize>,
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
@@ -67,33 +108,28 @@ fn round_row(from: &[f32], to: &mut [Pair]) {
     }
 }
 
-/// The columns of `out` that are these rows of `weight`, a panel at a time.
+/// Adds the products of all rows with a panel to its columns of `out`, or begins with them.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
-fn panels(x: &[Pair], weight: &[f32], width: usize, out: &mut [&mut [f32]]) {
-    let pairs = width.div_ceil(2);
-    let mut panel = vec![[0; PANEL]; pairs];
-    for (number, weight) in weight.chunks(PANEL * width).enumerate() {
-        lay(weight, width, &mut panel);
-        let columns = number * PANEL..number * PANEL + weight.len() / width;
-        let whole = out.len() / ROWS * ROWS;
-        for (x, out) in x.chunks_exact(ROWS * pairs).zip(out.chunks_exact_mut(ROWS)) {
-            multiply::<ROWS>(x, &panel, out, columns.clone());
-        }
-        for (x, out) in x[whole * pairs..].chunks_exact(pairs).zip(out[whole..].chunks_exact_mut(1)) {
-            multiply::<1>(x, &panel, out, columns.clone());
-        }
+fn rows_times_panel(x: &[Pair], panel: &[[Pair; PANEL]], out: &mut [&mut [f32]], place: &Place) {
+    let pairs = place.pairs;
+    let whole = out.len() / ROWS * ROWS;
+    for (x, out) in x.chunks_exact(ROWS * pairs).zip(out.chunks_exact_mut(ROWS)) {
+        multiply::<ROWS>(x, panel, out, place);
+    }
+    for (x, out) in x[whole * pairs..].chunks_exact(pairs).zip(out[whole..].chunks_exact_mut(1)) {
+        multiply::<1>(x, panel, out, place);
     }
 }
 
-/// Lays rows of `W` into a panel: operands of one product are contiguous.
+/// Lays rows of `W` from pair `first` on into a panel: operands of one product are contiguous.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
-fn lay(weight: &[f32], width: usize, panel: &mut [[Pair; PANEL]]) {
+fn lay(weight: &[f32], width: usize, first: usize, panel: &mut [[Pair; PANEL]]) {
     /// Pairs at a time: a row of W is read from memory in long stretches, and the lines of the panel stay in a cache.
     const STRETCH: usize = 256;
     let mut stretch = [0; STRETCH];
     for (number, panel) in panel.chunks_mut(STRETCH).enumerate() {
-        let start = number * 2 * STRETCH;
+        let start = 2 * (first + number * STRETCH);
         for (column, row) in weight.chunks_exact(width).enumerate() {
             round_row(&row[start..(start + 2 * panel.len()).min(width)], &mut stretch);
             for (panel, pair) in panel.iter_mut().zip(&stretch) {
@@ -107,19 +143,22 @@ fn lay(weight: &[f32], width: usize, panel: &mut [[Pair; PANEL]]) {
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
 #[expect(unsafe_code, reason = "vectors are read from and written to arrays of their size")]
-fn multiply<const R: usize>(
-    x: &[Pair],
-    panel: &[[Pair; PANEL]],
-    out: &mut [&mut [f32]],
-    columns: Range<usize>,
-) {
-    let pairs = panel.len();
-    // A loop: a closure would be compiled without the vector instructions.
+fn multiply<const R: usize>(x: &[Pair], panel: &[[Pair; PANEL]], out: &mut [&mut [f32]], place: &Place) {
+    let Place { pairs, depth, columns } = place;
+    // Loops: closures would be compiled without the vector instructions.
     let mut rows: [&[Pair]; R] = [&[]; R];
-    for (row, x) in rows.iter_mut().zip(x.chunks_exact(pairs)) {
-        *row = x;
+    for (row, x) in rows.iter_mut().zip(x.chunks_exact(*pairs)) {
+        *row = &x[depth.clone()];
     }
     let mut sums = [[_mm512_setzero_ps(); VECTORS]; R];
+    if depth.start > 0 {
+        for (sums, out) in sums.iter_mut().zip(&*out) {
+            let mut sum = [0.0; PANEL];
+            sum[..columns.len()].copy_from_slice(&out[columns.clone()]);
+            // SAFETY: both are 256 bytes of which every value is valid.
+            *sums = unsafe { std::mem::transmute::<[f32; PANEL], [__m512; VECTORS]>(sum) };
+        }
+    }
     for (at, line) in panel.iter().enumerate() {
         // SAFETY: both are 256 bytes of which every value is valid.
         let line: [__m512bh; VECTORS] = unsafe { std::mem::transmute(*line) };

@@ -14,7 +14,7 @@ const TIMES: usize = 10;
 pub(super) fn tflops(product: Product, on: &OpenDevice) -> f64 {
     let Product { m, k, n } = product;
     let draw = |shape: [usize; 2]| {
-        Tensor::<2>::random(shape, Distribution::Normal(0.0, 1.0), (&on.device, on.dtype))
+        Tensor::<2>::random(shape, Distribution::Normal(0.0, 1.0), (&on.device, on.computed()))
     };
     let (a, b) = (draw([m, k]), draw([n, k]));
     let run = || {

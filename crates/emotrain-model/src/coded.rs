@@ -1,0 +1,159 @@
+//! A frozen matrix as codes in tensors, for GPUs: what a product needs of it is turned into numbers by tensor operations
+//! and is there while the product is.
+
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use emotrain_kernels::{Absmax, FourBit, FrozenMatrix, Int8Rows, Numbers};
+
+/// `[rows, width]`: parts one below the other.
+#[derive(Clone, Debug)]
+pub(crate) struct Coded {
+    parts: Vec<Part>,
+    dims: [usize; 2],
+    device: Device,
+    dtype: DType,
+}
+
+#[derive(Clone, Debug)]
+enum Part {
+    /// Numbers in the type of the activations.
+    Dense(Tensor<2>),
+    /// Codes of some bits.
+    Codes(Codes),
+}
+
+/// Codes, several in a word, and what they stand for.
+#[derive(Clone, Debug)]
+struct Codes {
+    /// `[words]`, the first code in the lowest bits.
+    words: Tensor<1, Int>,
+    /// The place of each code in a word, in bits, `[1, codes in a word]`.
+    shifts: Tensor<2, Int>,
+    /// The number of each code, `[2^bits]`.
+    table: Tensor<1>,
+    /// What the numbers of each block are multiplied by, `[blocks, 1]`.
+    scales: Tensor<2>,
+    /// Bits of a code.
+    bits: usize,
+    /// Numbers of a block.
+    block: usize,
+    rows: usize,
+}
+
+impl Coded {
+    /// The matrix on a device, for activations of this type. Scales are f32, those of double quantisation too.
+    pub(crate) fn new(matrix: &FrozenMatrix, device: &Device, dtype: DType) -> Self {
+        let width = matrix.width();
+        let mut firsts: Vec<usize> = matrix.parts().map(|(first, _)| first).skip(1).collect();
+        firsts.push(matrix.rows());
+        let part = |((first, numbers), end): ((usize, &Numbers), usize)| match numbers {
+            Numbers::FourBit(codes) => Part::Codes(four_bit(codes, end - first, device)),
+            Numbers::Int8(codes) => Part::Codes(int8(codes, device)),
+            Numbers::F32(_) | Numbers::Bf16(_) | Numbers::F16(_) => {
+                let mut all = vec![0.0; (end - first) * width];
+                for (row, out) in (first..end).zip(all.chunks_exact_mut(width)) {
+                    matrix.read(row, 0, out);
+                }
+                Part::Dense(Tensor::from_data(TensorData::new(all, [end - first, width]), (device, dtype)))
+            }
+        };
+        let parts = matrix.parts().zip(firsts).map(part).collect();
+        Self { parts, dims: [matrix.rows(), width], device: device.clone(), dtype }
+    }
+
+    pub(crate) fn dims(&self) -> [usize; 2] {
+        self.dims
+    }
+
+    pub(crate) fn device(&self) -> Device {
+        self.device.clone()
+    }
+
+    /// Of what [`Coded::numbers`] gives.
+    pub(crate) fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// All numbers.
+    pub(crate) fn numbers(&self) -> Tensor<2> {
+        let [_, width] = self.dims;
+        let part = |part: &Part| match part {
+            Part::Dense(numbers) => numbers.clone(),
+            Part::Codes(codes) => codes.numbers(width).cast(self.dtype),
+        };
+        let mut parts: Vec<Tensor<2>> = self.parts.iter().map(part).collect();
+        if parts.len() == 1 { parts.swap_remove(0) } else { Tensor::cat(parts, 0) }
+    }
+}
+
+impl Codes {
+    /// `[rows, width]` in f32.
+    fn numbers(&self, width: usize) -> Tensor<2> {
+        let [words] = self.words.dims();
+        let [_, per_word] = self.shifts.dims();
+        let [blocks, _] = self.scales.dims();
+        let all = words * per_word;
+        let codes = self.words.clone().reshape([words, 1]).repeat_dim(1, per_word);
+        let codes = codes.bitwise_right_shift(self.shifts.clone().repeat_dim(0, words));
+        let codes = codes.bitwise_and_scalar((1 << self.bits) - 1).reshape([all]);
+        let numbers = self.table.clone().select(0, codes).narrow(0, 0, blocks * self.block);
+        let numbers = numbers.reshape([blocks, self.block]);
+        let numbers = (numbers * self.scales.clone()).reshape([blocks * self.block]);
+        numbers.narrow(0, 0, self.rows * width).reshape([self.rows, width])
+    }
+}
+
+/// Words of `32 / bits` codes each; the last one is filled with zeros.
+fn words(codes: &[u8], bits: usize, device: &Device) -> Tensor<1, Int> {
+    let word = |codes: &[u8]| {
+        let parts = codes.iter().enumerate().map(|(place, code)| u32::from(*code) << (place * bits));
+        parts.fold(0, |word, part| word | part).cast_signed()
+    };
+    let words: Vec<i32> = codes.chunks(32 / bits).map(word).collect();
+    let shape = [words.len()];
+    Tensor::from_data(TensorData::new(words, shape), (device, DType::I32))
+}
+
+fn shifts(bits: usize, device: &Device) -> Tensor<2, Int> {
+    let shifts: Vec<i32> = (0..32).step_by(bits).collect();
+    let shape = [1, shifts.len()];
+    Tensor::from_data(TensorData::new(shifts, shape), (device, DType::I32))
+}
+
+fn floats<const D: usize>(numbers: Vec<f32>, shape: [usize; D], device: &Device) -> Tensor<D> {
+    Tensor::from_data(TensorData::new(numbers, shape), (device, DType::F32))
+}
+
+fn four_bit(matrix: &FourBit, rows: usize, device: &Device) -> Codes {
+    let blocks = matrix.len().div_ceil(matrix.blocksize());
+    let mut codes: Vec<u8> = matrix.codes().iter().flat_map(|byte| [byte >> 4, byte & 15]).collect();
+    codes.resize(blocks * matrix.blocksize(), 0);
+    let scales = match matrix.absmax() {
+        Absmax::Plain(absmax) => absmax.clone(),
+        Absmax::Nested(nested) => nested.to_vec(),
+    };
+    Codes {
+        words: words(&codes, 4, device),
+        shifts: shifts(4, device),
+        table: floats(matrix.quant_type().numbers().to_vec(), [16], device),
+        scales: floats(scales, [blocks, 1], device),
+        bits: 4,
+        block: matrix.blocksize(),
+        rows,
+    }
+}
+
+/// A block is a row.
+fn int8(matrix: &Int8Rows, device: &Device) -> Codes {
+    let rows = matrix.absmax.len();
+    let table = (0..=u8::MAX).map(|code| f32::from(code.cast_signed()) / 127.0).collect();
+    let codes: Vec<u8> = matrix.codes.iter().map(|code| code.cast_unsigned()).collect();
+    Codes {
+        words: words(&codes, 8, device),
+        shifts: shifts(8, device),
+        table: floats(table, [256], device),
+        scales: floats(matrix.absmax.clone(), [rows, 1], device),
+        bits: 8,
+        block: matrix.codes.len() / rows,
+        rows,
+    }
+}

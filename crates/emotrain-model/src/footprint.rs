@@ -1,0 +1,273 @@
+//! The memory that a training takes at its peak, from a configuration alone.
+//!
+//! Counted are the tensors that exist at the same time when the backward pass begins: the weights in their form, the
+//! adapter with its gradients and moments, what each layer keeps for its backward (`Tape`), and the largest temporaries
+//! of a layer and of the head.
+
+use crate::config::ModelConfig;
+use crate::lora::LoraConfig;
+use crate::spec::{BlockSpec, DecoderSpec};
+use crate::storage::{Codes, Storage};
+use crate::weights::{BlockModule, block_modules};
+
+/// What a training is run with.
+#[derive(Clone, Debug)]
+pub struct Workload<'a> {
+    /// The form of the base.
+    pub storage: &'a Storage,
+    /// The adapter; `None` where all weights are trained.
+    pub lora: Option<&'a LoraConfig>,
+    /// Whether the CPU computes, on f32 whatever the weights are kept in.
+    pub on_cpu: bool,
+    /// Tokens of the largest micro-batch.
+    pub rows: usize,
+    /// Tokens of its longest sample.
+    pub longest: usize,
+    /// Tokens of it that are predicted.
+    pub targets: usize,
+    /// Whether layers keep their input alone.
+    pub gradient_checkpointing: bool,
+    /// Tokens of the largest batch of an evaluation.
+    pub eval_rows: usize,
+}
+
+/// Bytes at the peak, by what they are for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Footprint {
+    /// The weights of the base.
+    pub base: u64,
+    /// What is trained, with its gradients.
+    pub trained: u64,
+    /// The optimizer's moments.
+    pub optimizer: u64,
+    /// What layers keep for the backward pass, or, if that is more, what an evaluation keeps.
+    pub activations: u64,
+    /// What one layer, or the head, needs for a moment.
+    pub temporary: u64,
+    /// The program, the tokenizer and the device's driver.
+    pub program: u64,
+}
+
+/// Queries whose scores exist at a time (`attention.rs`) and rows whose logits do (`head.rs`).
+const QUERIES: u64 = 128;
+const LOGITS: u64 = 256;
+/// Of a process on the CPU, and what CUDA's context takes beside it.
+const PROGRAM: u64 = 48 << 20;
+const CONTEXT: u64 = 600 << 20;
+
+impl Footprint {
+    /// The memory that a training of a model of this shape takes.
+    pub fn of(config: &ModelConfig, work: &Workload) -> Self {
+        let count = Count { config, work, spec: DecoderSpec::of(config) };
+        let (trained, adapted) = (count.trained(), 4);
+        Self {
+            base: count.base(),
+            // Of all weights the first copy is the base itself.
+            trained: if work.lora.is_some() { 2 * adapted * trained } else { adapted * trained },
+            optimizer: 2 * 4 * trained,
+            activations: count.activations().max(count.evaluation()),
+            temporary: count.layer().max(count.head()),
+            program: if work.on_cpu { PROGRAM } else { CONTEXT },
+        }
+    }
+
+    /// All of it.
+    pub fn total(&self) -> u64 {
+        let Self { base, trained, optimizer, activations, temporary, program } = self;
+        base + trained + optimizer + activations + temporary + program
+    }
+}
+
+struct Count<'a> {
+    config: &'a ModelConfig,
+    work: &'a Workload<'a>,
+    spec: DecoderSpec,
+}
+
+/// Sizes of a block.
+struct Widths {
+    hidden: u64,
+    inner: u64,
+    queries: u64,
+    keys_values: u64,
+    heads: u64,
+}
+
+impl Count<'_> {
+    fn modules(&self) -> impl Iterator<Item = (&BlockSpec, Vec<BlockModule>)> {
+        self.spec.blocks.iter().map(|block| (block, block_modules(self.config, block)))
+    }
+
+    fn widths(&self) -> Widths {
+        let config = self.config;
+        Widths {
+            hidden: config.hidden_size as u64,
+            inner: config.intermediate_size as u64,
+            queries: config.query_size() as u64,
+            keys_values: 2 * config.key_value_size() as u64,
+            heads: config.num_attention_heads as u64,
+        }
+    }
+
+    /// Bytes of a number of the base.
+    fn number(&self) -> u64 {
+        self.work.storage.float().size() as u64
+    }
+
+    /// Bytes of an activation.
+    fn activation(&self) -> u64 {
+        if self.work.on_cpu { 4 } else { self.number() }
+    }
+
+    fn base(&self) -> u64 {
+        let (config, storage) = (self.config, self.work.storage);
+        let tables = if config.tie_word_embeddings { 1 } else { 2 };
+        let table = tables * (config.vocab_size * config.hidden_size) as u64 * self.number();
+        let linear = |path: &str, outputs: u64, inputs: u64| {
+            let numbers = outputs * inputs;
+            match storage.codes(path) {
+                // A scale of 8 bits for each 64 codes; tensors of a GPU have scales of 32 bits.
+                Some(Codes::FourBit { double: true, .. }) if self.work.on_cpu => numbers / 2 + numbers / 64,
+                Some(Codes::FourBit { .. }) => numbers / 2 + numbers / 16,
+                Some(Codes::Int8) => numbers + 4 * outputs,
+                None => numbers * self.number(),
+            }
+        };
+        let module = |(layer, module): (usize, &BlockModule)| match module.inputs {
+            Some(inputs) => linear(&module.path(layer), module.outputs as u64, inputs as u64),
+            None => module.outputs as u64 * 4,
+        };
+        let block = |(layer, (_, modules)): (usize, (&BlockSpec, Vec<BlockModule>))| -> u64 {
+            modules.iter().map(|one| module((layer, one))).sum()
+        };
+        table + self.modules().enumerate().map(block).sum::<u64>()
+    }
+
+    /// Numbers that are trained.
+    fn trained(&self) -> u64 {
+        let of = |module: &BlockModule| match (self.work.lora, module.inputs) {
+            (Some(lora), Some(inputs)) => {
+                let path = module.path(0);
+                let short = path.rsplit('.').next().unwrap_or_default();
+                if lora.targets(short) { (lora.r * (inputs + module.outputs)) as u64 } else { 0 }
+            }
+            (Some(_), None) => 0,
+            (None, inputs) => (inputs.unwrap_or(1) * module.outputs) as u64,
+        };
+        let blocks: u64 = self.modules().flat_map(|(_, modules)| modules).map(|module| of(&module)).sum();
+        let tables = if self.config.tie_word_embeddings { 1 } else { 2 };
+        let rest = tables * (self.config.vocab_size * self.config.hidden_size) as u64;
+        if self.work.lora.is_some() { blocks } else { blocks + rest }
+    }
+
+    /// Numbers that a row of a layer leaves for the backward pass.
+    fn tape(&self, block: &BlockSpec) -> u64 {
+        let Widths { hidden, inner, queries, keys_values, heads } = self.widths();
+        let head_norms = if block.head_norms { queries + keys_values } else { 0 };
+        let outputs = if block.output_norms { 2 * hidden } else { 0 };
+        let low = self.work.lora.map_or(0, |lora| 7 * lora.r as u64);
+        let projected = queries + keys_values;
+        2 * hidden + head_norms + projected + queries + heads + 2 * inner + outputs + low
+    }
+
+    fn activations(&self) -> u64 {
+        let rows = self.work.rows as u64;
+        // The last layer answers for the targets alone.
+        let layers = &self.spec.blocks[..self.spec.blocks.len().saturating_sub(1)];
+        let each = layers.iter().map(|block| self.tape(block));
+        let numbers = if self.work.gradient_checkpointing {
+            let inputs = layers.len() as u64 * self.config.hidden_size as u64;
+            inputs + each.max().unwrap_or(0)
+        } else {
+            each.sum()
+        };
+        rows * numbers * self.activation()
+    }
+
+    /// Keys and values of every layer, and what one layer reads and writes.
+    fn evaluation(&self) -> u64 {
+        let Widths { hidden, inner, queries, keys_values, .. } = self.widths();
+        let cache = self.spec.blocks.len() as u64 * keys_values;
+        let buffers = 3 * hidden + 2 * queries + keys_values + 3 * inner;
+        self.work.eval_rows as u64 * (cache + buffers) * self.activation()
+    }
+
+    /// The gradients inside a layer, and the scores of a block of queries.
+    fn layer(&self) -> u64 {
+        let Widths { hidden, inner, heads, .. } = self.widths();
+        let gradients = self.work.rows as u64 * (4 * inner + 4 * hidden) * self.activation();
+        let scores = heads * QUERIES.min(self.work.longest as u64) * self.work.longest as u64;
+        let whole = self.config.hidden_size.max(self.config.intermediate_size * 2) * self.config.hidden_size;
+        // On a GPU the numbers of a quantised matrix exist while it is multiplied.
+        let numbers =
+            if self.work.on_cpu || self.work.storage.quantization.is_none() { 0 } else { 10 * whole };
+        gradients + 3 * 4 * scores + numbers as u64
+    }
+
+    /// Logits and their gradient.
+    fn head(&self) -> u64 {
+        2 * LOGITS.min(self.work.targets as u64) * self.config.vocab_size as u64 * 4
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use burn::tensor::DType;
+    use emotrain_kernels::FourBitType;
+    use emotrain_recipe::LoraInit;
+
+    use super::*;
+    use crate::FloatType;
+    use crate::storage::Quantization;
+
+    /// The shape of Qwen3-8B.
+    fn qwen3_8b() -> ModelConfig {
+        let text = r#"{
+            "architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3", "hidden_act": "silu", "vocab_size": 151936,
+            "hidden_size": 4096, "intermediate_size": 12288, "num_hidden_layers": 36, "num_attention_heads": 32,
+            "num_key_value_heads": 8, "head_dim": 128, "max_position_embeddings": 40960, "rms_norm_eps": 1e-6,
+            "rope_theta": 1000000, "tie_word_embeddings": false, "attention_bias": false}"#;
+        ModelConfig::from_json(text, Path::new("config.json")).unwrap()
+    }
+
+    fn lora() -> LoraConfig {
+        LoraConfig {
+            r: 32,
+            lora_alpha: 128.0,
+            lora_dropout: 0.05,
+            target_modules: None,
+            use_rslora: false,
+            init: LoraInit::Kaiming,
+        }
+    }
+
+    #[test]
+    fn an_8b_base_takes_what_its_parameters_take() {
+        let (config, lora) = (qwen3_8b(), lora());
+        let codes = Codes::FourBit { quant_type: FourBitType::Nf4, double: true };
+        let nf4 = Quantization { codes, compute: FloatType::Bf16, skip_modules: Vec::new() };
+        let storages = [Storage::from(DType::BF16), Storage { dtype: DType::BF16, quantization: Some(nf4) }];
+        let of = |storage, gradient_checkpointing| {
+            let work = Workload {
+                storage,
+                lora: Some(&lora),
+                on_cpu: true,
+                rows: 2048,
+                longest: 2048,
+                targets: 4,
+                gradient_checkpointing,
+                eval_rows: 2048,
+            };
+            Footprint::of(&config, &work)
+        };
+        let [whole, quantised] = storages.each_ref().map(|storage| of(storage, false));
+        // 8,190,735,360 parameters (Qwen3-8B's card says 8.2 billion), of which 6,945,767,424 are in linear layers.
+        assert_eq!(whole.base >> 20, 2 * 8_190_735_360 >> 20);
+        assert_eq!(quantised.base >> 20, (2 * 1_244_659_712 + 6_945_767_424 / 64 * 33 + 600_000) >> 20);
+        // 87,293,952 parameters of an adapter of rank 32, with gradient, and two moments.
+        assert_eq!((whole.trained, whole.optimizer), (8 * 87_293_952, 8 * 87_293_952));
+        assert!(of(&storages[0], true).activations * 5 < whole.activations);
+    }
+}

@@ -1,0 +1,223 @@
+//! The forms in which the matrices of a base are kept, and how a matrix is brought into its form while it is read: never
+//! more of it than a piece is there in full precision.
+
+use std::sync::Arc;
+
+use burn::tensor::{DType, Device};
+use emotrain_kernels::{Arithmetic, FourBitQuantiser, FourBitType, FrozenMatrix, Int8Rows, Numbers};
+use emotrain_recipe::{ComputeDtype, FourBitQuantType, QuantizationSection};
+use half::{bf16, f16};
+
+use crate::coded::Coded;
+use crate::device::OpenDevice;
+use crate::error::ModelError;
+use crate::float::FloatType;
+use crate::weight::{Frozen, Weight};
+
+/// How the matrices of a base are kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Storage {
+    /// The type of the numbers. On a GPU it is that of the activations too; the CPU computes on f32.
+    pub dtype: DType,
+    /// Fewer bits for the linear layers of the decoder blocks; embeddings and head keep the type.
+    pub quantization: Option<Quantization>,
+}
+
+/// Codes in the place of numbers, as bitsandbytes has them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Quantization {
+    /// What the codes are.
+    pub codes: Codes,
+    /// In what the products of the CPU multiply (`bnb_4bit_compute_dtype`).
+    pub compute: FloatType,
+    /// Linear layers that are left as they are (`llm_int8_skip_modules`): names or paths, whole or in part, between dots.
+    pub skip_modules: Vec<String>,
+}
+
+/// The codes of quantised matrices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Codes {
+    /// NF4 or FP4 (`load_in_4bit`).
+    FourBit {
+        /// `bnb_4bit_quant_type`.
+        quant_type: FourBitType,
+        /// Whether the scales are quantised too (`bnb_4bit_use_double_quant`).
+        double: bool,
+    },
+    /// 8 bits with a scale for each row (`load_in_8bit`).
+    Int8,
+}
+
+impl From<DType> for Storage {
+    fn from(dtype: DType) -> Self {
+        Self { dtype, quantization: None }
+    }
+}
+
+impl Storage {
+    /// What a recipe says of its base.
+    ///
+    /// # Errors
+    /// A type of products that the device does not multiply in.
+    pub fn new(on: &OpenDevice, section: &QuantizationSection) -> Result<Self, ModelError> {
+        let plain = Self::from(on.dtype);
+        let storage = Self::planned(plain.float(), section);
+        let compute =
+            storage.quantization.as_ref().map_or(plain.float(), |quantization| quantization.compute);
+        if !on.is_cpu() && compute != plain.float() {
+            let message = format!(
+                "quantization.bnb_4bit_compute_dtype = \"{}\": {} computes in model.dtype",
+                section.bnb_4bit_compute_dtype, on.name
+            );
+            let hint = "write bnb_4bit_compute_dtype = \"auto\" under [quantization]".to_owned();
+            return Err(ModelError::Device { message, hint });
+        }
+        Ok(storage)
+    }
+
+    /// The same, whatever the device.
+    pub fn planned(dtype: FloatType, section: &QuantizationSection) -> Self {
+        let compute = match section.bnb_4bit_compute_dtype {
+            ComputeDtype::Auto => dtype,
+            ComputeDtype::Float32 => FloatType::F32,
+            ComputeDtype::Bfloat16 => FloatType::Bf16,
+            ComputeDtype::Float16 => FloatType::F16,
+        };
+        let quant_type = match section.bnb_4bit_quant_type {
+            FourBitQuantType::Nf4 => FourBitType::Nf4,
+            FourBitQuantType::Fp4 => FourBitType::Fp4,
+        };
+        let double = section.bnb_4bit_use_double_quant;
+        let codes = if section.load_in_8bit { Codes::Int8 } else { Codes::FourBit { quant_type, double } };
+        let skip_modules = section.llm_int8_skip_modules.clone();
+        let quantization = section.is_on().then_some(Quantization { codes, compute, skip_modules });
+        let dtype = match dtype {
+            FloatType::F32 => DType::F32,
+            FloatType::F16 => DType::F16,
+            FloatType::Bf16 => DType::BF16,
+        };
+        Self { dtype, quantization }
+    }
+
+    /// The type of the numbers.
+    pub(crate) fn float(&self) -> FloatType {
+        match self.dtype {
+            DType::BF16 => FloatType::Bf16,
+            DType::F16 => FloatType::F16,
+            _ => FloatType::F32,
+        }
+    }
+
+    /// The type of activations, biases and norms on a device.
+    pub(crate) fn computed(&self, device: &Device) -> DType {
+        let narrow = matches!(self.dtype, DType::BF16 | DType::F16);
+        if narrow && *device == Device::flex() { DType::F32 } else { self.dtype }
+    }
+
+    /// Whether the matrices on this device are tensors of their type.
+    pub(crate) fn is_dense(&self, device: &Device) -> bool {
+        self.quantization.is_none() && self.dtype == self.computed(device)
+    }
+
+    /// In what the products of the CPU multiply.
+    pub(crate) fn arithmetic(&self) -> Arithmetic {
+        let is_bf16 = match &self.quantization {
+            Some(quantization) => quantization.compute == FloatType::Bf16,
+            None => self.dtype == DType::BF16,
+        };
+        if is_bf16 { Arithmetic::Bf16 } else { Arithmetic::F32 }
+    }
+
+    /// The codes of the linear layer of this path, if it is quantised.
+    pub(crate) fn codes(&self, path: &str) -> Option<Codes> {
+        let quantization = self.quantization.as_ref().filter(|quantization| !quantization.skips(path));
+        quantization.map(|quantization| quantization.codes)
+    }
+
+    /// An empty part of a matrix, for the linear layer of this path (`None`: for embeddings or a head).
+    pub(crate) fn part(&self, path: Option<&str>, width: usize) -> PartBuilder {
+        let numbers = match path.and_then(|path| self.codes(path)) {
+            Some(Codes::FourBit { quant_type, double }) => {
+                Filling::FourBit(FourBitQuantiser::new(quant_type, double))
+            }
+            Some(Codes::Int8) => Filling::Int8(Int8Rows { codes: Vec::new(), absmax: Vec::new() }),
+            None if self.dtype == DType::BF16 => Filling::Bf16(Vec::new()),
+            None if self.dtype == DType::F16 => Filling::F16(Vec::new()),
+            None => Filling::F32(Vec::new()),
+        };
+        PartBuilder { numbers, width, rounding: self.dtype }
+    }
+
+    /// A matrix of these parts on a device.
+    pub(crate) fn weight(&self, parts: Vec<PartBuilder>, width: usize, device: &Device) -> Weight {
+        let parts = parts.into_iter().map(PartBuilder::finish).collect();
+        let matrix = FrozenMatrix::new(width, parts);
+        if self.computed(device) == DType::F32 && *device == Device::flex() {
+            return Weight::Frozen(Frozen { matrix: Arc::new(matrix), arithmetic: self.arithmetic() });
+        }
+        Weight::Coded(Coded::new(&matrix, device, self.computed(device)))
+    }
+}
+
+impl Quantization {
+    fn skips(&self, path: &str) -> bool {
+        let path = format!(".{path}.");
+        self.skip_modules.iter().any(|name| path.contains(&format!(".{name}.")))
+    }
+}
+
+/// Neighbouring rows of a matrix that is being read.
+pub(crate) struct PartBuilder {
+    numbers: Filling,
+    width: usize,
+    /// The type to which numbers are rounded before they become codes.
+    rounding: DType,
+}
+
+enum Filling {
+    F32(Vec<f32>),
+    Bf16(Vec<u16>),
+    F16(Vec<u16>),
+    FourBit(FourBitQuantiser),
+    Int8(Int8Rows),
+}
+
+impl PartBuilder {
+    /// Takes the next rows.
+    pub(crate) fn push(&mut self, rows: &[f32]) {
+        match &mut self.numbers {
+            Filling::F32(numbers) => numbers.extend_from_slice(rows),
+            Filling::Bf16(bits) => bits.extend(rows.iter().map(|number| bf16::from_f32(*number).to_bits())),
+            Filling::F16(bits) => bits.extend(rows.iter().map(|number| f16::from_f32(*number).to_bits())),
+            Filling::FourBit(quantiser) => quantiser.push(&rounded(rows, self.rounding)),
+            Filling::Int8(all) => {
+                let Int8Rows { codes, absmax } =
+                    Int8Rows::quantise(&rounded(rows, self.rounding), self.width);
+                all.codes.extend(codes);
+                all.absmax.extend(absmax);
+            }
+        }
+    }
+
+    fn finish(self) -> Numbers {
+        match self.numbers {
+            Filling::F32(numbers) => Numbers::F32(numbers),
+            Filling::Bf16(bits) => Numbers::Bf16(bits),
+            Filling::F16(bits) => Numbers::F16(bits),
+            Filling::FourBit(quantiser) => Numbers::FourBit(quantiser.finish()),
+            Filling::Int8(rows) => Numbers::Int8(rows),
+        }
+    }
+}
+
+fn rounded(numbers: &[f32], dtype: DType) -> Vec<f32> {
+    let round: fn(f32) -> f32 = match dtype {
+        DType::BF16 => |number| bf16::from_f32(number).to_f32(),
+        DType::F16 => |number| f16::from_f32(number).to_f32(),
+        _ => |number| number,
+    };
+    numbers.iter().map(|number| round(*number)).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,28 @@
+use std::path::PathBuf;
+
+use clap::Args;
+
+const EXAMPLES: &str = "\
+Examples:
+  emotrain plan recipe.toml                       memory on the CPU and on GPUs, for the longest samples that it allows
+  emotrain plan recipe.toml --tokens 600          for samples of 600 tokens
+  emotrain plan recipe.toml --memory 12           whether it fits into 12 GiB, and the smallest change that makes it
+
+Only the model's config.json is read. `emotrain recipe.toml --dry-run` counts the tokens of the data.";
+
+/// How much memory recipes take.
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct PlanArgs {
+    /// The recipe
+    pub(crate) recipe: PathBuf,
+    /// Set a key of the recipe, as in train.per_device_train_batch_size=1; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// The tokens of the longest sample [default: train.max_seq_length]
+    #[arg(long, value_name = "N")]
+    pub(crate) tokens: Option<usize>,
+    /// Say whether it fits into this memory, in GiB
+    #[arg(long, value_name = "GIB")]
+    pub(crate) memory: Option<f64>,
+}

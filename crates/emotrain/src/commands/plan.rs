@@ -1,0 +1,39 @@
+//! `emotrain plan`: the memory that a recipe takes, from the model's configuration alone.
+
+use emotrain_hub::Base;
+
+use crate::cli::PlanArgs;
+use crate::exit::Exit;
+use crate::pipeline::{Lengths, Memory};
+use crate::shell::Shell;
+
+/// Tokens of a label and the end of its turn.
+const TARGETS: usize = 4;
+
+/// Runs the command.
+///
+/// # Errors
+/// An invalid recipe, or a model whose configuration is missing or not supported.
+pub(crate) fn run(args: &PlanArgs, shell: &Shell) -> anyhow::Result<Exit> {
+    let recipe = emotrain_recipe::load(&args.recipe, &args.set)?;
+    let config = Base::find(&recipe.model, shell.hub())?.description()?.config;
+    let longest = args.tokens.unwrap_or(recipe.train.max_seq_length);
+    let memory = Memory { config: &config, recipe: &recipe, lengths: Lengths { longest, targets: TARGETS } };
+    for on_cpu in [true, false] {
+        for line in memory.lines(on_cpu) {
+            shell.printer.result(line)?;
+        }
+    }
+    for line in memory.gpus() {
+        shell.printer.result(line)?;
+    }
+    if let Some(gib) = args.memory {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bytes of a memory")]
+        let bytes = (gib.max(0.0) * f64::from(1 << 30)) as u64;
+        for (device, on_cpu) in [("a CPU", true), ("a GPU", false)] {
+            let verdict = memory.verdict(bytes, on_cpu);
+            shell.printer.result(format_args!("{gib} GiB on {device}: {verdict}"))?;
+        }
+    }
+    Ok(Exit::Done)
+}
