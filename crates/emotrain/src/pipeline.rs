@@ -11,6 +11,7 @@ mod findings;
 mod group;
 mod outcome;
 mod plan;
+mod rare;
 mod ready;
 mod record;
 
@@ -33,6 +34,7 @@ use crate::shell::Shell;
 pub(crate) use self::alike::{check as check_alike, names, shape};
 use self::group::Group;
 pub(crate) use self::plan::plan;
+pub(crate) use self::rare::warnings as warnings_on_rare_labels;
 use self::ready::{Claimed, Common};
 
 /// Watches nothing.
