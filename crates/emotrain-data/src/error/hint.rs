@@ -55,7 +55,8 @@ pub struct DataOptions {
 pub enum ColumnsOption {
     /// `--columns dialogue=conv_id,text=utt`
     Columns,
-    /// `--set 'data.columns={ dialogue = "conv_id", text = "utt" }'`
+    /// `--set data.format=csv --set 'data.columns={ dialogue = "conv_id", text = "utt" }'`; the first because columns are
+    /// refused where the recipe's own data is no table.
     Set,
 }
 
@@ -71,7 +72,9 @@ impl DataError {
             }
             DataProblem::MissingColumns(columns) => Some(match options.columns {
                 ColumnsOption::Columns => format!("name them: --columns {}", columns.pairs()),
-                ColumnsOption::Set => format!("name them: --set 'data.columns={}'", columns.table()),
+                ColumnsOption::Set => {
+                    format!("name them: --set data.format=csv --set 'data.columns={}'", columns.table())
+                }
             }),
             DataProblem::Empty(_) => Some("name a file with at least one".to_owned()),
             DataProblem::EmptyUtterance => {

@@ -347,7 +347,7 @@ fn what_is_wrong_in_the_middle_leaves_what_was_answered() {
         3,
         &expect![[r"
             error: input.jsonl:61: utterance a#1: the utterance is empty
-            error: input.jsonl:63: missing field `utterances`
+            input.jsonl:63: missing field `utterances`
         "]],
     );
     assert!(
@@ -405,7 +405,7 @@ fn what_is_refused_leaves_nothing_and_names_an_option() {
         3,
         &expect![[r#"
             error: input.csv:1: no column "dialogue" or "text": the columns are a, b, emotion
-              hint: name them: --set 'data.columns={ dialogue = "…", text = "…" }'
+              hint: name them: --set data.format=csv --set 'data.columns={ dialogue = "…", text = "…" }'
         "#]],
     );
     bench.write("chats.jsonl", CHATS);
@@ -458,7 +458,7 @@ fn dialogues_are_read_as_they_look_and_as_the_training_was() {
     );
     assert_eq!(scores(&input("new.csv", &[])), expected);
     let columns = "data.columns={ position = 'turn', label = 'emotion' }";
-    assert_eq!(scores(&input("new.csv", &["--set", columns])), expected);
+    assert_eq!(scores(&input("new.csv", &["--set", "data.format=csv", "--set", columns])), expected);
     refuses(
         &bench,
         &piped(&bench, &["--quiet"], "new.csv"),
