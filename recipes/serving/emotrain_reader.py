@@ -7,9 +7,10 @@
     print(reader.probabilities(dialogue, 1))
 
 The last line prints the labels with their probabilities, the likeliest first; these are those of `emotrain predict`, whose
-prompts it makes: from `prompt_contract.json` beside the adapter, or in the folder of a model. Copy this file to where you
-need it; it takes torch, transformers and peft. Texts are taken as they are but for space at their ends; emotrain also
-repairs damaged characters.
+prompts it makes: from `prompt_contract.json` beside the adapter, or in the folder of a model. The folder of a run stands
+for its adapter or model. Where prompts of the training showed demonstrations or knowledge, a call has to pass them, or to
+say `demonstrations=()`, `knowledge={}`. Copy this file to where you need it; it takes torch, transformers and peft. Texts
+are taken as they are but for space at their ends; emotrain also repairs damaged characters.
 """
 
 import datetime
@@ -26,11 +27,12 @@ SLOTS = ["instruction", "note", "history", "future", "demonstrations", "label_st
 
 
 class EmotionReader:
-    """`folder` is an adapter in PEFT's format or a whole model, with its prompt contract; `base` says where the base model of
-    an adapter is, if not where the adapter says. With dtype=torch.bfloat16 close labels change places."""
+    """`folder` is an adapter in PEFT's format or a whole model, with its prompt contract, or a run that has one; `base` says
+    where the base model of an adapter is, if not where the adapter says. With dtype=torch.bfloat16 close labels change
+    places."""
 
     def __init__(self, folder, base=None, dtype=torch.float32, device="cpu"):
-        folder = Path(folder)
+        folder = _trained(Path(folder))
         self.contract = json.loads((folder / "prompt_contract.json").read_text(encoding="utf-8"))
         config = folder / "adapter_config.json"
         if config.exists():
@@ -46,18 +48,19 @@ class EmotionReader:
         environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True)
         self.template = environment.from_string(self.contract["template"])
 
-    def probabilities(self, dialogue, position, demonstrations=(), knowledge=None):
+    def probabilities(self, dialogue, position, demonstrations=None, knowledge=None):
         """Every label's probability for the utterance at `position` of `dialogue`, a list of (speaker, text).
 
         `demonstrations`, the most similar first, are dictionaries with text and label, and with source and score where
-        prompts show them; `knowledge` has a text for each source that the contract names."""
+        prompts show them; `knowledge` has a text for each source that the contract names, "" where there is none. Without
+        what the training showed the probabilities are others, so leaving it out has to be said: (), {}."""
         scores = self.log_likelihoods(dialogue, position, demonstrations, knowledge)
         most = max(scores.values())
         weights = {label: math.exp(score - most) for label, score in scores.items()}
         ranked = sorted(weights, key=lambda label: -weights[label])
         return {label: weights[label] / sum(weights.values()) for label in ranked}
 
-    def log_likelihoods(self, dialogue, position, demonstrations=(), knowledge=None):
+    def log_likelihoods(self, dialogue, position, demonstrations=None, knowledge=None):
         """The log-likelihood of every label's tokens after the prompt, in nats."""
         prompt = self.prompt_ids(dialogue, position, demonstrations, knowledge)
         answers = self.contract["label_completions"]
@@ -72,13 +75,10 @@ class EmotionReader:
             for row, label in enumerate(self.contract["labels"])
         }
 
-    def prompt_ids(self, dialogue, position, demonstrations=(), knowledge=None):
+    def prompt_ids(self, dialogue, position, demonstrations=None, knowledge=None):
         """The tokens of the prompt. What is too long loses demonstrations, then later utterances, then earlier ones."""
-        contract, knowledge = self.contract, knowledge or {}
-        named = set(contract.get("knowledge", []))
-        if set(knowledge) - named:
-            raise ValueError(f"prompts show no knowledge {sorted(set(knowledge) - named)}, but {sorted(named)}")
-        slot = contract.get("demonstrations")
+        contract, slot = self.contract, self.contract.get("demonstrations")
+        demonstrations, knowledge = self._as_in_training(demonstrations, knowledge)
         examples = list(demonstrations)[: slot["k"] if slot else 0]
         before, after = position, len(dialogue) - position - 1
         window = [len(examples), min(contract["future_window"], after), min(contract["history_window"], before)]
@@ -96,6 +96,24 @@ class EmotionReader:
             if place is None:
                 raise ValueError(f"{len(ids)} tokens are too many: there is room for {room}")
             window[place] -= 1
+
+    def _as_in_training(self, demonstrations, knowledge):
+        """What prompts show besides the dialogue: refuses a call that leaves out, or adds, what the training did not."""
+        slot, named = self.contract.get("demonstrations"), self.contract.get("knowledge", [])
+        if slot and demonstrations is None:
+            count = f"{slot['k']} demonstration{'s' if slot['k'] > 1 else ''}"
+            raise ValueError(f"the training showed {count} a prompt; pass demonstrations=…, or () to go without")
+        if demonstrations and not slot:
+            raise ValueError("the training showed no demonstrations; leave demonstrations out")
+        if named and knowledge is None:
+            texts = ", ".join(f'"{name}": …' for name in named)
+            raise ValueError(f"the training showed knowledge; pass knowledge={{{texts}}}, or {{}} to go without")
+        given = set(knowledge or {})
+        if given - set(named):
+            raise ValueError(f"prompts show no knowledge {sorted(given - set(named))}, but {sorted(named)}")
+        if given and set(named) - given:
+            raise ValueError(f'knowledge lacks {sorted(set(named) - given)}; pass "" where there is no text')
+        return demonstrations or (), knowledge or {}
 
     def _chat(self, target, around, examples, knowledge):
         """The chat as text, up to the answer."""
@@ -141,6 +159,17 @@ class EmotionReader:
         golden = contract["golden"]
         if contract["clean_border"] and self._encode(golden["text"]) != golden["ids"]:
             raise ValueError("the base model's tokenizer gives other tokens than in training")
+
+
+def _trained(folder):
+    """The folder with the contract: this one, or what the run that it is has trained."""
+    for place in (folder, folder / "adapter", folder / "model"):
+        if (place / "prompt_contract.json").exists():
+            return place
+    raise FileNotFoundError(
+        f"{folder}: no prompt_contract.json in it, nor in adapter/ or model/; name the folder of a run, of its adapter or of "
+        "an export"
+    )
 
 
 def _example(one, slot):

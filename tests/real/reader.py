@@ -5,7 +5,8 @@
 For a tiny random model of every family, an adapter is trained for some steps: the reader's log-likelihoods and
 probabilities of the validation file's utterances are those that `emotrain predict` writes, to 1e-4. The same for nano with
 prompts that show demonstrations and knowledge, and so many earlier utterances that some are dropped, for its adapter
-beside its base and for the whole model. In bfloat16 the labels that change are counted.
+beside its base and for the whole model. In bfloat16 the labels that change are counted. The folder of a run is its
+adapter's, and calls without what the training showed are refused.
 """
 
 import json
@@ -127,6 +128,49 @@ def compare(name, reader, predicted, dialogues, extra=lambda row: {}, within=WIT
     return changed
 
 
+def refuses(message, call):
+    """The call is an error with exactly this message."""
+    try:
+        call()
+    except (ValueError, FileNotFoundError) as error:
+        assert str(error) == message, error
+    else:
+        raise AssertionError(f"not refused: {message}")
+
+
+def check_refusals(reader, dialogue, extra, plain, place):
+    """What the training showed is passed, or left out on purpose."""
+    shown = extra({"id": f"{dialogue}#1", "position": 1})
+    turns = read_dialogues(place / "valid.jsonl")[dialogue]
+    ask = lambda **more: reader.probabilities(turns, 1, **more)  # noqa: E731
+    refuses("the training showed 2 demonstrations a prompt; pass demonstrations=…, or () to go without", ask)
+    refuses(
+        'the training showed knowledge; pass knowledge={"explicit": …, "implicit": …, "characteristic": …}, or {} to go '
+        "without",
+        lambda: ask(demonstrations=()),
+    )
+    part = {"explicit": "so"}
+    refuses(
+        "knowledge lacks ['characteristic', 'implicit']; pass \"\" where there is no text",
+        lambda: ask(demonstrations=(), knowledge=part),
+    )
+    refuses(
+        "prompts show no knowledge ['mood'], but ['characteristic', 'explicit', 'implicit']",
+        lambda: ask(demonstrations=(), knowledge={"mood": "so"}),
+    )
+    without = ask(demonstrations=(), knowledge={})
+    assert without != ask(**shown), "what is shown changes nothing"
+    refuses(
+        "the training showed no demonstrations; leave demonstrations out",
+        lambda: plain.probabilities(turns, 1, demonstrations=shown["demonstrations"]),
+    )
+    refuses(
+        f"{place}: no prompt_contract.json in it, nor in adapter/ or model/; name the folder of a run, of its adapter or of "
+        "an export",
+        lambda: EmotionReader(place),
+    )
+
+
 def read_dialogues(path):
     said = {row["id"]: row["utterances"] for row in rows(path.read_text(encoding="utf-8"))}
     return {id: [(one["speaker"], one["text"]) for one in utterances] for id, utterances in said.items()}
@@ -167,7 +211,9 @@ def with_sources(place, dialogues):
 
     run = place / "sources"
     predicted = rows(emotrain("predict", "--run", run, "--input", place / "valid.jsonl"))
-    compare("demonstrations and knowledge", EmotionReader(run / "adapter"), predicted, dialogues, extra)
+    reader = EmotionReader(run)
+    compare("demonstrations and knowledge", reader, predicted, dialogues, extra)
+    check_refusals(reader, next(iter(dialogues)), extra, EmotionReader(place / FAMILIES[0] / "adapter"), place)
     emotrain("export", run, "--format", "merged", "--dtype", "float32", "--out", place / "merged")
     merged = EmotionReader(place / "merged")
     compare("the same, as a whole model", merged, predicted, dialogues, extra, 1e-3)

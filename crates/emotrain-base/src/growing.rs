@@ -87,12 +87,15 @@ impl Growing {
             return Err(complaint.hint("wait for that process or stop it, or name another file").into());
         }
         let (head, reached, end) = read(&mut journal).map_err(fail)?;
-        let head = head.filter(|_| is_there);
+        let was_begun = head.is_some();
+        // A file without a whole part has nothing to lose: it is begun again, whatever it was begun from.
+        let head = head.filter(|_| is_there && reached.is_some());
         match &head {
             Some(head) => check_origin(head, &origin, &partial)?,
-            None if is_there => {
+            None if is_there && !was_begun => {
                 let message = format!("{}: is there, and nothing says how it was begun", partial.display());
-                return Err(Complaint::output(message).hint("remove it, or name another file").into());
+                let hint = format!("remove {}, or name another file", both(&partial));
+                return Err(Complaint::output(message).hint(hint).into());
             }
             None => begin(&mut journal, origin).map_err(fail)?,
         }
@@ -117,6 +120,24 @@ impl Growing {
     /// Where it grows.
     pub fn partial(&self) -> PathBuf {
         partial_of(&self.place)
+    }
+
+    /// What is removed to begin again, in words.
+    pub fn files(&self) -> String {
+        both(&self.partial())
+    }
+
+    /// Leaves what is written so far, for a process that goes on behind it; a file without a whole part is removed.
+    ///
+    /// # Errors
+    /// A system error.
+    pub fn leave(&self) -> Result<(), WriteError> {
+        if self.reached.parts > 0 {
+            return Ok(());
+        }
+        let removed = fs_err::remove_file(self.partial());
+        let removed = removed.and_then(|()| fs_err::remove_file(journal_of(&self.place)));
+        removed.map_err(|error| WriteError::new(&self.path, &error))
     }
 
     /// Adds parts; `mark` stands for all that the file is made from so far.
@@ -169,6 +190,11 @@ fn journal_of(path: &Path) -> PathBuf {
     with(path, ".partial.journal")
 }
 
+/// An unfinished file and its journal, in words.
+fn both(partial: &Path) -> String {
+    format!("{} and {}", partial.display(), with(partial, ".journal").display())
+}
+
 /// Writes the first line of a journal.
 fn begin(journal: &mut File, origin: FileOrigin) -> io::Result<()> {
     journal.set_len(0)?;
@@ -214,7 +240,7 @@ fn check_origin(head: &Head, origin: &FileOrigin, partial: &Path) -> Result<(), 
     let what =
         if others.is_empty() { "another version of the program".to_owned() } else { others.join(", ") };
     let message = format!("{}: was begun with another {what}", partial.display());
-    let hint = "give the command as it was given then, or remove the file to begin again";
+    let hint = format!("give the command as it was given then, or remove {} to begin again", both(partial));
     Err(Complaint::usage(message).hint(hint))
 }
 

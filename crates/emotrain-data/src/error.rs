@@ -12,8 +12,9 @@ use emotrain_recipe::StandIn;
 
 use crate::split_kind::SplitKind;
 
+pub use self::hint::{ColumnsOption, DataOptions};
 pub use self::missing_columns::MissingColumns;
-pub use self::unknown_labels::UnknownLabels;
+pub use self::unknown_labels::{UnknownLabel, UnknownLabels};
 
 /// A problem with a file or its contents. Displayed as `path:line: subject: problem`; [`DataError::hint`] says how to
 /// fix it, if that is known.

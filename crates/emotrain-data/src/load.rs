@@ -32,6 +32,7 @@ use crate::split::Split;
 
 use self::assemble::Assembler;
 pub use self::layout::DataLayout;
+pub use self::looks::{format_of, looks_like};
 pub use self::parts::read_split;
 pub use self::stream::{DataInput, DialogueReader};
 pub use self::survey::{Survey, survey};

@@ -26,8 +26,12 @@ impl AnswerTerms {
     /// Refuses terms that do not suit the labels.
     ///
     /// # Errors
-    /// A threshold where a label has the name of its answer.
+    /// A threshold where a label has the name of its answer; more labels than there are.
     pub fn check(&self, labels: &LabelSet) -> Result<(), Complaint> {
+        if let Some(count) = self.top_k.filter(|count| *count > labels.len()) {
+            let message = format!("--top-k {count}: there are {} labels", labels.len());
+            return Err(Complaint::usage(message).hint("leave it out for all of them"));
+        }
         if self.threshold.is_none() || labels.resolve(UNCERTAIN).is_none() {
             return Ok(());
         }

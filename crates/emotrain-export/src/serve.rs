@@ -86,12 +86,12 @@ labels as tokens, and an example as text and as token ids.\n"
         }
         ExportFormat::Gguf | ExportFormat::GgufLora => &[Server::LlamaCpp, Server::Ollama],
     };
-    let chosen = all.iter().filter(|server| servers.is_empty() || servers.contains(server));
-    for server in chosen {
+    let chosen = || all.iter().copied().filter(|server| servers.is_empty() || servers.contains(server));
+    for server in chosen() {
         let (name, command) = match format {
-            ExportFormat::Peft => with_adapter(*server, base, rank.unwrap_or_default()),
-            ExportFormat::Merged => whole(*server),
-            ExportFormat::Gguf | ExportFormat::GgufLora => llama_cpp(*server, format),
+            ExportFormat::Peft => with_adapter(server, base, rank.unwrap_or_default()),
+            ExportFormat::Merged => whole(server),
+            ExportFormat::Gguf | ExportFormat::GgufLora => llama_cpp(server, format, base),
         };
         // Writing to a string does not fail.
         let _ = write!(text, "\n## {name}\n\n{command}\n");
@@ -103,12 +103,16 @@ template knows of reasoning. ",
             contract.enable_thinking
         )
     });
-    let _ = write!(
-        text,
-        "\n## Checking a server\n\n{}This compares a running server with the run, and tells an adapter that is not loaded \
-from another chat template:\n\n```console\nemotrain verify --endpoint http://localhost:8000/v1 --model emotion --run RUN\n```\n",
-        thinking.unwrap_or_default()
-    );
+    let checks: Vec<String> = chosen().filter_map(verify_command).collect();
+    if !checks.is_empty() {
+        let _ = write!(
+            text,
+            "\n## Checking a server\n\n{}This compares a running server with the run, and tells an adapter that is not \
+loaded from another chat template:\n\n```console\n{}\n```\n",
+            thinking.unwrap_or_default(),
+            checks.join("\n")
+        );
+    }
     let _ = write!(
         text,
         "\n## A hub\n\nNothing was sent anywhere. To upload this folder:\n\n```console\nhf upload OWNER/NAME . .\n```\n"
@@ -128,21 +132,46 @@ fn named(server: Server) -> &'static str {
     }
 }
 
-fn llama_cpp(server: Server, format: ExportFormat) -> (&'static str, String) {
+/// The command that compares a server, started as above, with the run. Each listens on its own port by default.
+fn verify_command(server: Server) -> Option<String> {
+    let port = match server {
+        Server::Peft => return None,
+        Server::Vllm => 8000,
+        Server::Sglang => 30000,
+        Server::Tgi => 3000,
+        Server::LlamaCpp => 8080,
+        Server::Ollama => 11434,
+    };
+    let name = named(server);
+    Some(format!(
+        "emotrain verify --endpoint http://localhost:{port}/v1 --model emotion --run RUN   # {name}"
+    ))
+}
+
+fn llama_cpp(server: Server, format: ExportFormat, base: &str) -> (&'static str, String) {
     let command = match (server, format) {
         (Server::Ollama, ExportFormat::Gguf) => {
             "ollama create emotion -f Modelfile\nollama run emotion".to_owned()
         }
         (Server::Ollama, _) => {
-            "# name the base in Modelfile first\nollama create emotion -f Modelfile\nollama run emotion"
+            "# name the base in Modelfile first: a model of Ollama's, or a .gguf file of emotrain export\nollama create emotion -f Modelfile\nollama run emotion"
                 .to_owned()
         }
-        (_, ExportFormat::Gguf) => format!("llama-server --model {GGUF} --jinja"),
+        (_, ExportFormat::Gguf) => format!("llama-server --model {GGUF} --alias emotion --jinja --port 8080"),
         _ => format!(
-            "llama-server --model BASE.gguf --lora {GGUF_LORA} --jinja   # BASE.gguf: the base model in F16 or F32"
+            "{}\nllama-server --model BASE/{GGUF} --lora {GGUF_LORA} --alias emotion --jinja --port 8080",
+            base_as_gguf(base)
         ),
     };
     (named(server), format!("```console\n{command}\n```"))
+}
+
+/// The commands that write the base for llama.cpp into the folder BASE.
+fn base_as_gguf(base: &str) -> String {
+    if std::path::Path::new(base).exists() {
+        return format!("emotrain export {base} --format gguf --out BASE");
+    }
+    format!("hf download {base} --local-dir base\nemotrain export base --format gguf --out BASE")
 }
 
 fn with_adapter(server: Server, base: &str, rank: usize) -> (&'static str, String) {
@@ -178,8 +207,11 @@ model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained({base:?})
 fn whole(server: Server) -> (&'static str, String) {
     let console = |lines: &str| format!("```console\n{lines}\n```");
     match server {
-        Server::Vllm => (named(server), console("vllm serve $PWD")),
-        Server::Sglang => (named(server), console("python -m sglang.launch_server --model-path $PWD")),
+        Server::Vllm => (named(server), console("vllm serve $PWD --served-model-name emotion")),
+        Server::Sglang => (
+            named(server),
+            console("python -m sglang.launch_server --model-path $PWD --served-model-name emotion"),
+        ),
         Server::Tgi => (named(server), console("text-generation-launcher --model-id $PWD")),
         Server::Peft | Server::LlamaCpp | Server::Ollama => (
             "transformers",
@@ -187,5 +219,131 @@ fn whole(server: Server) -> (&'static str, String) {
 model = AutoModelForCausalLM.from_pretrained(\".\").eval()\n```"
                 .to_owned(),
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    use super::*;
+
+    /// The commands of a guide.
+    #[track_caller]
+    fn check(format: ExportFormat, servers: &[Server], expected: &Expect) {
+        let guide = guide(servers, format, "OWNER/BASE", Some(8), None);
+        let (_, commands) = guide.split_once("## ").unwrap();
+        let (commands, _) = commands.split_once("\n## A hub").unwrap();
+        expected.assert_eq(commands);
+    }
+
+    #[test]
+    fn a_server_is_started_under_the_name_and_port_that_it_is_checked_by() {
+        check(
+            ExportFormat::Merged,
+            &[Server::Vllm],
+            &expect![[r#"
+        vLLM
+
+        ```console
+        vllm serve $PWD --served-model-name emotion
+        ```
+
+        ## Checking a server
+
+        This compares a running server with the run, and tells an adapter that is not loaded from another chat template:
+
+        ```console
+        emotrain verify --endpoint http://localhost:8000/v1 --model emotion --run RUN   # vLLM
+        ```
+    "#]],
+        );
+        check(
+            ExportFormat::Peft,
+            &[Server::Vllm, Server::Sglang],
+            &expect![[r#"
+        vLLM
+
+        ```console
+        vllm serve OWNER/BASE --enable-lora --max-lora-rank 8 --lora-modules emotion=$PWD
+        ```
+
+        ## SGLang
+
+        ```console
+        python -m sglang.launch_server --model-path OWNER/BASE --max-lora-rank 8 --lora-paths emotion=$PWD
+        ```
+
+        ## Checking a server
+
+        This compares a running server with the run, and tells an adapter that is not loaded from another chat template:
+
+        ```console
+        emotrain verify --endpoint http://localhost:8000/v1 --model emotion --run RUN   # vLLM
+        emotrain verify --endpoint http://localhost:30000/v1 --model emotion --run RUN   # SGLang
+        ```
+    "#]],
+        );
+        check(
+            ExportFormat::GgufLora,
+            &[Server::LlamaCpp],
+            &expect![[r#"
+        llama.cpp
+
+        ```console
+        hf download OWNER/BASE --local-dir base
+        emotrain export base --format gguf --out BASE
+        llama-server --model BASE/model.gguf --lora adapter.gguf --alias emotion --jinja --port 8080
+        ```
+
+        ## Checking a server
+
+        This compares a running server with the run, and tells an adapter that is not loaded from another chat template:
+
+        ```console
+        emotrain verify --endpoint http://localhost:8080/v1 --model emotion --run RUN   # llama.cpp
+        ```
+    "#]],
+        );
+        check(
+            ExportFormat::Gguf,
+            &[Server::LlamaCpp, Server::Ollama],
+            &expect![[r#"
+        llama.cpp
+
+        ```console
+        llama-server --model model.gguf --alias emotion --jinja --port 8080
+        ```
+
+        ## Ollama
+
+        ```console
+        ollama create emotion -f Modelfile
+        ollama run emotion
+        ```
+
+        ## Checking a server
+
+        This compares a running server with the run, and tells an adapter that is not loaded from another chat template:
+
+        ```console
+        emotrain verify --endpoint http://localhost:8080/v1 --model emotion --run RUN   # llama.cpp
+        emotrain verify --endpoint http://localhost:11434/v1 --model emotion --run RUN   # Ollama
+        ```
+    "#]],
+        );
+        check(
+            ExportFormat::Merged,
+            &[Server::Peft],
+            &expect![[r#"
+        transformers
+
+        ```python
+        from transformers import AutoModelForCausalLM
+
+        model = AutoModelForCausalLM.from_pretrained(".").eval()
+        ```
+    "#]],
+        );
     }
 }

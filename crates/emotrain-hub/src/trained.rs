@@ -72,8 +72,24 @@ impl Trained {
             format!("{}: holds neither {ADAPTER_CONFIG}, {CONFIG}, {adapter} nor {gguf}", place.display());
         let is_run = [ADAPTER, MODEL].iter().any(|name| matches!(Self::at(&place.join(name)), Ok(Some(_))));
         let run = "that is a run directory: name it with --run";
-        let other = "name a folder in PEFT's format, or a .gguf file";
-        Err(Complaint::input(message).hint(if is_run { run } else { other }).into())
+        let within = Self::within(place);
+        let hint = match &within[..] {
+            _ if is_run => run.to_owned(),
+            [] => "name a folder in PEFT's format, or a .gguf file".to_owned(),
+            [one] => format!("name the folder in it: {one}"),
+            several => format!("name one of the folders in it: {}", several.join(", ")),
+        };
+        Err(Complaint::input(message).hint(hint).into())
+    }
+
+    /// The folders within a folder that hold something trained, sorted.
+    fn within(place: &Path) -> Vec<String> {
+        let entries = fs_err::read_dir(place).into_iter().flatten().filter_map(Result::ok);
+        let holds = |folder: &PathBuf| matches!(Self::at(folder), Ok(Some(_)));
+        let folders = entries.map(|entry| entry.path()).filter(|path| path.is_dir() && holds(path));
+        let mut names: Vec<String> = folders.map(|folder| folder.display().to_string()).collect();
+        names.sort();
+        names
     }
 
     /// Our own files have a manifest, which shows whether they are unchanged; others' have none.

@@ -187,8 +187,8 @@ pub fn kept_losses(run: &Path) -> Result<Option<BTreeMap<String, f64>>, PrepareE
     Ok(Some(losses))
 }
 
-/// A line for each epoch that differs from the one before.
-pub fn described(schedule: &SampleSchedule, samples: usize) -> Vec<String> {
+/// A line for each epoch; those beyond the first `begun` are marked as not reached.
+pub fn described(schedule: &SampleSchedule, samples: usize, begun: usize) -> Vec<String> {
     if schedule.places.is_empty() {
         return Vec::new();
     }
@@ -197,8 +197,9 @@ pub fn described(schedule: &SampleSchedule, samples: usize) -> Vec<String> {
         let share = 100.0 * epoch.samples.len() as f64 / samples as f64;
         let mean = epoch.samples.iter().map(|&sample| schedule.places[sample].difficulty).sum::<f64>()
             / epoch.samples.len() as f64;
+        let reached = if number < begun { "" } else { ", not reached" };
         lines.push(format!(
-            "epoch {:<5} phase {}, {} samples ({share:.1} %), mean difficulty {mean:.4}",
+            "epoch {:<5} phase {}, {} samples ({share:.1} %), mean difficulty {mean:.4}{reached}",
             number + 1,
             epoch.phase + 1,
             epoch.samples.len(),

@@ -136,10 +136,11 @@ impl PromptContract {
     /// # Errors
     /// [`PromptError::ContractMismatch`] with every difference.
     pub fn check(&self, present: &Self) -> Result<(), PromptError> {
-        let differs = |what: &str, then: &dyn std::fmt::Debug, now: &dyn std::fmt::Debug| {
-            let (then, now) = (format!("{then:?}"), format!("{now:?}"));
+        let differs = |what: &str, then: &dyn std::fmt::Display, now: &dyn std::fmt::Display| {
+            let (then, now) = (then.to_string(), now.to_string());
             (then != now).then(|| format!("{what} was {then} and is {now}"))
         };
+        let date = |contract: &Self| contract.chat_date.clone().unwrap_or_else(|| "none".to_owned());
         let plain = |what: &str, same: bool| (!same).then(|| format!("the {what} is different"));
         let differences = [
             differs("format_version", &self.format_version, &present.format_version),
@@ -147,19 +148,27 @@ impl PromptContract {
             plain("chat template", self.chat_template_sha256 == present.chat_template_sha256),
             differs("prompt.history_window", &self.history_window, &present.history_window),
             differs("prompt.future_window", &self.future_window, &present.future_window),
-            differs("retrieval", &self.demonstrations, &present.demonstrations),
+            differs(
+                "what prompts show of [retrieval]",
+                &shown(self.demonstrations),
+                &shown(present.demonstrations),
+            ),
             found_otherwise(self.found_by.as_deref(), present.found_by.as_deref()),
-            differs("the knowledge in the prompt", &self.knowledge, &present.knowledge),
-            differs("what prompt.slots removes", &self.removed_slots, &present.removed_slots),
+            differs("the knowledge in the prompt", &listed(&self.knowledge), &listed(&present.knowledge)),
+            differs(
+                "what prompt.slots removes",
+                &listed(&self.removed_slots),
+                &listed(&present.removed_slots),
+            ),
             differs("prompt.enable_thinking", &self.enable_thinking, &present.enable_thinking),
-            differs("the date in the chat", &self.chat_date, &present.chat_date),
+            differs("the date in the chat", &date(self), &date(present)),
             differs(
                 "the system text before the user's",
                 &self.system_before_user,
                 &present.system_before_user,
             ),
             differs("train.max_seq_length", &self.max_seq_length, &present.max_seq_length),
-            differs("the label set", &self.labels, &present.labels),
+            differs("the label set", &listed(&self.labels), &listed(&present.labels)),
         ];
         let mut differences: Vec<String> = differences.into_iter().flatten().collect();
         let found_by = present.found_by.clone();
@@ -168,6 +177,22 @@ impl PromptContract {
         }
         if differences.is_empty() { Ok(()) } else { Err(PromptError::ContractMismatch(differences)) }
     }
+}
+
+/// Names in words.
+fn listed(names: &[String]) -> String {
+    if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
+}
+
+/// How demonstrations are shown, in words.
+fn shown(slot: Option<DemonstrationSlot>) -> String {
+    let Some(DemonstrationSlot { k, order, show_score, show_source }) = slot else {
+        return "no demonstrations".to_owned();
+    };
+    let with = [(show_score, " with their scores"), (show_source, " with their sources")];
+    let with: Vec<&str> =
+        with.into_iter().filter(|(is_shown, _)| *is_shown).map(|(_, words)| words).collect();
+    format!("k = {k}, order = \"{order}\"{}", with.concat())
 }
 
 /// Another retrieval method gives other demonstrations. Old contracts may not name the method.

@@ -17,6 +17,19 @@ pub(crate) enum Meaning {
 
 use Meaning::{Absent, Key, Remark, Value};
 
+/// What is in the place of packing.
+const PACKING: &str =
+    "rows of a batch are computed without padding and do not see each other, so nothing is left to pack";
+
+/// Names of bits that are no key here.
+const FOUR_BITS: &str = "not a key of its own: load_in_4bit and load_in_8bit say how a base model is stored";
+
+/// What training on several devices would need.
+const ONE_DEVICE: &str = "not supported: a run trains on one device";
+
+/// What attention is computed by.
+const ATTENTION: &str = "there is one implementation of attention";
+
 /// How one file is divided.
 const PARTS: &str = "the shares of all parts, as in [0.9, 0.1]; dialogues stay whole";
 
@@ -146,8 +159,26 @@ const KEYS: &[(&str, Meaning)] = &[
     ("train_on_prompt", Remark("train.completion_only_loss", "with the opposite meaning")),
     ("mask_prompt", Key("train.completion_only_loss")),
     ("grad_checkpoint", Key("train.gradient_checkpointing")),
-    ("sample_packing", Absent("samples are not packed; train.group_by_length keeps padding low")),
-    ("packing", Absent("samples are not packed; train.group_by_length keeps padding low")),
+    ("sample_packing", Absent(PACKING)),
+    ("packing", Absent(PACKING)),
+    ("neat_packing", Absent(PACKING)),
+    ("dataloader_num_workers", Absent("prompts are made before training begins")),
+    ("preprocessing_num_workers", Absent("prompts are made before training begins")),
+    ("gradient_checkpointing_kwargs", Key("train.gradient_checkpointing")),
+    ("quantization_bit", Absent(FOUR_BITS)),
+    ("quantization_method", Absent(FOUR_BITS)),
+    ("deepspeed", Absent(ONE_DEVICE)),
+    ("fsdp", Absent(ONE_DEVICE)),
+    ("fsdp_config", Absent(ONE_DEVICE)),
+    ("ddp_timeout", Absent(ONE_DEVICE)),
+    ("flash_attn", Absent(ATTENTION)),
+    ("flash_attention", Absent(ATTENTION)),
+    ("attn_implementation", Absent(ATTENTION)),
+    ("use_unsloth", Absent("there is one implementation of the model")),
+    ("stage", Absent("there is one kind of training, supervised fine-tuning (sft)")),
+    ("do_train", Absent("a recipe is a training; emotrain eval and emotrain predict do the rest")),
+    ("overwrite_output_dir", Remark("train.output_dir", "a run never overwrites another")),
+    ("trust_remote_code", Absent("no code of a model is run")),
     ("out_dir", Key("train.output_dir")),
     ("adapter_path", Key("train.output_dir")),
     // [curriculum]

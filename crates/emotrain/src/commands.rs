@@ -17,6 +17,7 @@ pub(crate) mod runs;
 pub(crate) mod schema;
 pub(crate) mod selftest;
 pub(crate) mod sweep;
+mod table_columns;
 pub(crate) mod tokenizer;
 pub(crate) mod train;
 pub(crate) mod verify;

@@ -21,9 +21,9 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, FromArgMatches};
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, reflowed};
 use crate::env::Env;
 use crate::exit::Exit;
 use crate::printer::Printer;
@@ -118,7 +118,9 @@ fn parse(mut words: Vec<OsString>) -> Result<Cli, clap::Error> {
         words.insert(1, "train".into());
     }
     start_sweep(&program, &mut words);
-    Cli::try_parse_from(words)
+    let mut program = reflowed(program);
+    let matches = program.try_get_matches_from_mut(words)?;
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut program))
 }
 
 /// `emotrain sweep FILE` means `emotrain sweep start FILE`.

@@ -12,6 +12,7 @@ mod group;
 mod memory;
 mod outcome;
 mod plan;
+mod rare;
 mod ready;
 mod record;
 
@@ -35,6 +36,7 @@ pub(crate) use self::alike::{check as check_alike, names, shape};
 use self::group::Group;
 pub(crate) use self::memory::{Lengths, Memory};
 pub(crate) use self::plan::plan;
+pub(crate) use self::rare::warnings as warnings_on_rare_labels;
 use self::ready::{Claimed, Common};
 
 /// Watches nothing.

@@ -53,15 +53,44 @@ fn what_was_begun_otherwise_or_is_in_use_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("labels.csv");
     let refused = |model: &str| {
-        let error = Growing::open(&path, origin(model)).map(|_| ()).unwrap_err().to_string();
-        error.replace(&format!("{}/", folder.path().display()), "")
+        let error = Growing::open(&path, origin(model)).map(|_| ()).unwrap_err();
+        let told = crate::Problems::from(error).to_string();
+        told.replace(&format!("{}/", folder.path().display()), "")
     };
     let file = open(&path);
-    assert_eq!(refused("a"), "labels.csv: another process writes it");
+    assert_eq!(
+        refused("a"),
+        "labels.csv: another process writes it\n  hint: wait for that process or stop it, or name another file"
+    );
     drop(file);
-    assert_eq!(refused("b"), "labels.csv.partial: was begun with another model");
+    // Nothing is lost.
+    let mut file = Growing::open(&path, origin("b")).unwrap().unwrap();
+    file.append(b"one\n", 1, "1".to_owned()).unwrap();
+    drop(file);
+    assert_eq!(
+        refused("a"),
+        "labels.csv.partial: was begun with another model\n  hint: give the command as it was given then, or remove \
+         labels.csv.partial and labels.csv.partial.journal to begin again"
+    );
     fs_err::remove_file(folder.path().join("labels.csv.partial.journal")).unwrap();
-    assert_eq!(refused("a"), "labels.csv.partial: is there, and nothing says how it was begun");
+    assert_eq!(
+        refused("a"),
+        "labels.csv.partial: is there, and nothing says how it was begun\n  hint: remove labels.csv.partial and \
+         labels.csv.partial.journal, or name another file"
+    );
+}
+
+#[test]
+fn what_is_left_is_what_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("labels.csv");
+    let left = || fs_err::read_dir(folder.path()).unwrap().count();
+    open(&path).leave().unwrap();
+    assert_eq!(left(), 0);
+    let mut file = open(&path);
+    file.append(b"one\n", 1, "1".to_owned()).unwrap();
+    file.leave().unwrap();
+    assert_eq!(left(), 2);
 }
 
 #[cfg(unix)]

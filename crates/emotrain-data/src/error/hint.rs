@@ -25,6 +25,10 @@ impl DataError {
             DataProblem::StandIn(stand_in) => Some(stand_in.hint().to_owned()),
             DataProblem::OtherKind(kind) => Some(kind.hint.to_owned()),
             DataProblem::OtherFormat { format, .. } => Some(format!("write data.format = \"{format}\"")),
+            DataProblem::OtherSeparator(separator) => Some(format!(
+                "only commas and tabs are read: python3 -c \"import csv, sys; csv.writer(sys.stdout).writerows(csv.reader(\
+                 sys.stdin, delimiter='{separator}'))\" < FILE > commas.csv"
+            )),
             DataProblem::KnowledgeLevel { found, .. } => {
                 Some(format!("write level = \"{found}\" under that [[knowledge]]"))
             }
@@ -33,6 +37,50 @@ impl DataError {
                 _ => "add them, fill them in with emotrain interpret, or write required = false to leave the slot empty",
             }.to_owned()),
             problem => problem.fixed_hint().map(str::to_owned),
+        }
+    }
+}
+
+/// What a command without a recipe calls keys of `[data]`.
+#[derive(Clone, Copy, Debug)]
+pub struct DataOptions {
+    /// The option that says the format, with its dashes; `None` where there is none.
+    pub format: Option<&'static str>,
+    /// How columns are named.
+    pub columns: ColumnsOption,
+}
+
+/// How a command without a recipe is told the columns of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ColumnsOption {
+    /// `--columns dialogue=conv_id,text=utt`
+    Columns,
+    /// `--set data.format=csv --set 'data.columns={ dialogue = "conv_id", text = "utt" }'`; the first because columns are
+    /// refused where the recipe's own data is no table.
+    Set,
+}
+
+impl DataError {
+    /// The fix where there is no recipe to write it in.
+    pub fn hint_without_recipe(&self, options: DataOptions) -> Option<String> {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the other hints name no keys of a recipe")]
+        match &*self.problem {
+            DataProblem::NotFound => None,
+            DataProblem::OtherFormat { format, .. } => {
+                let option = options.format.map(|option| format!("say {option} {format}"));
+                option.or_else(|| self.hint())
+            }
+            DataProblem::MissingColumns(columns) => Some(match options.columns {
+                ColumnsOption::Columns => format!("name them: --columns {}", columns.pairs()),
+                ColumnsOption::Set => {
+                    format!("name them: --set data.format=csv --set 'data.columns={}'", columns.table())
+                }
+            }),
+            DataProblem::Empty(_) => Some("name a file with at least one".to_owned()),
+            DataProblem::EmptyUtterance => {
+                Some("leave the utterance out, or write what was heard".to_owned())
+            }
+            _ => self.hint(),
         }
     }
 }
@@ -71,7 +119,6 @@ impl DataProblem {
             Self::OpenQuote(_) => {
                 "put the whole cell in quotation marks and write those within it twice, or leave it out"
             }
-            Self::OtherSeparator(_) => "save the file with commas",
             Self::SharedDialogue { .. } => {
                 "leave it out of one of them, or write data.shared_dialogues = \"report\" if that is how the data set \
                  is published"

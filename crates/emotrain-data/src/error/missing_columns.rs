@@ -12,13 +12,25 @@ pub struct MissingColumns {
     pub missing: Vec<String>,
     /// The columns of the file.
     pub found: Vec<String>,
-    /// The entries of `data.columns` that would name all columns.
-    pub line: Vec<String>,
+    /// The entries of `data.columns` that would name all columns: the role, and the column.
+    pub line: Vec<(String, String)>,
 }
 
 impl MissingColumns {
     pub(super) fn hint(&self) -> String {
-        format!("write columns = {{ {} }} under [data]", self.line.join(", "))
+        format!("write columns = {} under [data]", self.table())
+    }
+
+    /// The columns as a recipe names them: `{ dialogue = "conv_id", text = "utt" }`.
+    pub(super) fn table(&self) -> String {
+        let pairs: Vec<String> = self.line.iter().map(|(role, name)| format!("{role} = {name:?}")).collect();
+        format!("{{ {} }}", pairs.join(", "))
+    }
+
+    /// The columns as an option names them: `dialogue=conv_id,text=utt`.
+    pub(super) fn pairs(&self) -> String {
+        let pairs: Vec<String> = self.line.iter().map(|(role, name)| format!("{role}={name}")).collect();
+        pairs.join(",")
     }
 }
 

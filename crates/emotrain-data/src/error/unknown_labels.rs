@@ -5,11 +5,24 @@ use std::fmt;
 /// At most this many are listed.
 const LISTED: usize = 20;
 
+/// A label that is not in the label set.
+#[derive(Debug, PartialEq, Eq)]
+pub struct UnknownLabel {
+    /// As spelt in the file.
+    pub label: String,
+    /// How often.
+    pub count: usize,
+    /// The most similar label of the set.
+    pub nearest: Option<String>,
+    /// The line of the first one, counted from 1, if the reader knows it.
+    pub line: Option<usize>,
+}
+
 /// Labels that are not in the label set, the most frequent first.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct UnknownLabels {
-    /// As spelt in the file, how often, and the most similar label.
-    pub labels: Vec<(String, usize, Option<String>)>,
+    /// Each of them.
+    pub labels: Vec<UnknownLabel>,
     /// All labels of the set.
     pub known: String,
 }
@@ -17,11 +30,9 @@ pub struct UnknownLabels {
 impl UnknownLabels {
     pub(super) fn hint(&self) -> String {
         let listed = || self.labels.iter().take(LISTED);
-        let near = || listed().filter_map(|(label, _, nearest)| Some((label, nearest.as_deref()?)));
-        let far: Vec<String> = listed()
-            .filter(|(_, _, nearest)| nearest.is_none())
-            .map(|(label, ..)| format!("{label:?}"))
-            .collect();
+        let near = || listed().filter_map(|one| Some((&one.label, one.nearest.as_deref()?)));
+        let far = listed().filter(|one| one.nearest.is_none());
+        let far: Vec<String> = far.map(|one| format!("{:?}", one.label)).collect();
         if far.is_empty() {
             let names: Vec<&str> = near().map(|(_, nearest)| nearest).collect();
             return format!("did you mean {}?", names.join(", "));
@@ -39,7 +50,14 @@ impl UnknownLabels {
 
 impl fmt::Display for UnknownLabels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let listed = self.labels.iter().take(LISTED).map(|(label, count, _)| format!("{label} × {count}"));
+        // The line of a single one is that of the message.
+        let place = |one: &UnknownLabel| match one.line.filter(|_| self.labels.len() > 1) {
+            Some(line) if one.count > 1 => format!(" (from line {line})"),
+            Some(line) => format!(" (line {line})"),
+            None => String::new(),
+        };
+        let told = |one: &UnknownLabel| format!("{} × {}{}", one.label, one.count, place(one));
+        let listed = self.labels.iter().take(LISTED).map(told);
         write!(f, "unknown labels: {}", listed.collect::<Vec<_>>().join(", "))?;
         match self.labels.len().saturating_sub(LISTED) {
             0 => Ok(()),

@@ -288,7 +288,8 @@ impl<'a> Assembler<'a> {
         layout: DataLayout<'_>,
     ) -> Result<Vec<(String, usize)>, DataError> {
         let words = self.faults.take_unknown();
-        if ended.is_err() || !self.faults.is_empty() {
+        // Without a word and without a label the file may have its labels under another key.
+        if ended.is_err() || !self.faults.is_empty() || words.is_empty() {
             self.finish(ended, layout)?;
         }
         Ok(words)

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use emotrain_base::{Complaint, Problems};
 
-use crate::error::{DataError, DataProblem, Place, UnknownLabels};
+use crate::error::{DataError, DataProblem, Place, UnknownLabel, UnknownLabels};
 
 /// At most this many faults of a file are told one by one.
 const TOLD: usize = 20;
@@ -26,6 +26,8 @@ pub(super) struct Faults {
 struct Unknown {
     problem: DataProblem,
     count: usize,
+    /// Of the first one.
+    line: Option<usize>,
 }
 
 impl Faults {
@@ -46,8 +48,9 @@ impl Faults {
                 return;
             }
             self.numbers.insert(label.clone(), self.unknown.len());
-            self.first.get_or_insert_with(|| (place(), self.told.len()));
-            self.unknown.push(Unknown { problem, count: 1 });
+            let place = place();
+            self.unknown.push(Unknown { problem, count: 1, line: place.line });
+            self.first.get_or_insert_with(|| (place, self.told.len()));
         } else if self.told.len() < TOLD {
             self.told.push(DataError::new(place(), problem));
         } else {
@@ -58,7 +61,7 @@ impl Faults {
     /// The unknown labels with their numbers, which are then no faults any more.
     pub(super) fn take_unknown(&mut self) -> Vec<(String, usize)> {
         self.first = None;
-        let counted = self.unknown.drain(..).filter_map(|Unknown { problem, count }| {
+        let counted = self.unknown.drain(..).filter_map(|Unknown { problem, count, .. }| {
             let DataProblem::UnknownLabel { label, .. } = problem else { return None };
             Some((label, count))
         });
@@ -103,9 +106,9 @@ fn unknown_labels(place: Place, mut unknown: Vec<Unknown>) -> DataError {
     }
     unknown.sort_by_key(|label| std::cmp::Reverse(label.count));
     let mut all = UnknownLabels::default();
-    for Unknown { problem, count } in unknown {
+    for Unknown { problem, count, line } in unknown {
         if let DataProblem::UnknownLabel { label, nearest, known } = problem {
-            all.labels.push((label, count, nearest));
+            all.labels.push(UnknownLabel { label, count, nearest, line });
             all.known = known;
         }
     }

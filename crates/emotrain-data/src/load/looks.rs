@@ -1,12 +1,15 @@
 //! What a file looks like that is not in the format it was given for.
 
+use std::path::Path;
+
 use csv::StringRecord;
 use emotrain_recipe::{ColumnRole, DataFormat, folded};
 use serde_json::Value;
 
 use super::layout::DataLayout;
 use super::other_names::others_of;
-use crate::error::DataProblem;
+use crate::error::{DataError, DataProblem};
+use crate::io::LineReader;
 
 /// How much of a file is looked at, in bytes.
 const HEAD: usize = 1 << 16;
@@ -44,7 +47,42 @@ pub(super) fn format(text: &str) -> Result<DataFormat, DataProblem> {
         return Err(DataProblem::JsonList);
     }
     let format = if head.starts_with('{') { json(head) } else { lines(head, DataFormat::Csv) };
-    format.ok_or(DataProblem::LooksLikeNothing)
+    format.ok_or_else(|| separator(head).map_or(DataProblem::LooksLikeNothing, DataProblem::OtherSeparator))
+}
+
+/// The format of own dialogues that a text which begins like this is in, as far as that shows.
+pub fn looks_like(beginning: &str) -> Option<DataFormat> {
+    format(beginning).ok()
+}
+
+/// The format that a file looks like; `None` where it looks like none.
+///
+/// # Errors
+/// A file that cannot be read as text.
+pub fn format_of(path: &Path) -> Result<Option<DataFormat>, DataError> {
+    let mut lines = LineReader::open(path)?;
+    let mut head = String::new();
+    while head.len() < HEAD
+        && let Some(line) = lines.next_raw()?
+    {
+        head.push_str(line);
+    }
+    Ok(looks_like(&head))
+}
+
+/// What separates the cells of a table that is separated by neither commas nor tabs.
+fn separator(head: &str) -> Option<&'static str> {
+    let mut lines = head.lines();
+    let (header, row) = (lines.next()?, lines.next()?);
+    [";", "|"].into_iter().find(|separator| {
+        let count = |line: &str| line.matches(separator).count();
+        let is_named = |name: &str| {
+            let name = folded(name);
+            let is = |role: ColumnRole| name == role.as_str() || others_of(role).contains(&name.as_str());
+            [ColumnRole::Text, ColumnRole::Dialogue, ColumnRole::Label].into_iter().any(is)
+        };
+        count(header) > 0 && count(row) > 0 && (count(header) > 1 || header.split(separator).any(is_named))
+    })
 }
 
 /// What of a file is looked at.

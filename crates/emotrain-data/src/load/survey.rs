@@ -26,11 +26,11 @@ pub struct Survey {
 }
 
 /// Looks at a file, or at the folder of a split of DailyDialog. Everything that is wrong with it, except for labels, is
-/// found.
+/// found. Columns that are not `given` are guessed.
 ///
 /// # Errors
-/// A file that cannot be read, that looks like no format, or that has faults.
-pub fn survey(path: &Path) -> Result<Survey, DataError> {
+/// A file that cannot be read, that looks like no format, or that has faults; one without any label.
+pub fn survey(path: &Path, given: &BTreeMap<ColumnRole, String>) -> Result<Survey, DataError> {
     let published = |format| Survey { format, columns: BTreeMap::new(), labels: Vec::new() };
     if path.is_dir() {
         return Ok(published(DataFormat::Dailydialog));
@@ -38,14 +38,18 @@ pub fn survey(path: &Path) -> Result<Survey, DataError> {
     let file = TextFile::read_json(path, limits::DOCUMENT)?;
     let fail = |problem| DataError::new(Place::file(path), problem);
     let mut format = looks::format(&file.text).map_err(fail)?;
-    if format == DataFormat::MeldCsv && !has_all_of_melds(&file.text) {
+    let is_own = !given.is_empty() || !has_all_of_melds(&file.text);
+    if format == DataFormat::MeldCsv && is_own {
         format = DataFormat::Csv;
     }
     if matches!(format, DataFormat::PrcJson | DataFormat::Dailydialog) {
         return Ok(published(format));
     }
-    let columns =
-        if format.has_columns() { table::suggested_columns(&file.text, format) } else { BTreeMap::new() };
+    let columns = if format.has_columns() {
+        table::suggested_columns(&file.text, format, given)
+    } else {
+        BTreeMap::new()
+    };
     // No word is a label of this set, so all of them are found.
     let Ok(none) = LabelSet::custom(["\u{f0000}", "\u{f0001}"], []) else {
         unreachable!("two labels are a set")

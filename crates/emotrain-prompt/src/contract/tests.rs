@@ -1,5 +1,6 @@
 #![expect(clippy::needless_raw_string_hashes, reason = "expect-test writes them")]
 
+use emotrain_recipe::DemonstrationOrder;
 use expect_test::expect;
 
 use super::*;
@@ -67,5 +68,21 @@ fn differences_are_named() {
     expect![[r#"
         the prompt differs from the one the adapter was trained with: demonstrations were retrieved by sha256:53aa and now by lexical (retrieval.encoder)
         use the recipe and the base model of the training"#]].assert_eq(&error(&by(Some("sha256:53aa")), &by(Some("lexical"))));
+    let slot = DemonstrationSlot {
+        k: 2,
+        order: DemonstrationOrder::MostSimilarFirst,
+        show_score: true,
+        show_source: false,
+    };
+    let shows = PromptContract {
+        demonstrations: Some(slot),
+        knowledge: vec!["mood".to_owned()],
+        removed_slots: vec!["note".to_owned(), "history".to_owned()],
+        chat_date: Some("2024-07-26".to_owned()),
+        ..contract(5, 2048)
+    };
+    expect![[r#"
+        the prompt differs from the one the adapter was trained with: what prompts show of [retrieval] was k = 2, order = "most_similar_first" with their scores and is no demonstrations; the knowledge in the prompt was mood and is nothing; what prompt.slots removes was note, history and is nothing; the date in the chat was 2024-07-26 and is none
+        use the recipe and the base model of the training"#]].assert_eq(&error(&shows, &contract(5, 2048)));
     by(None).check(&by(Some("lexical"))).unwrap();
 }

@@ -266,7 +266,7 @@ fn prompts_without_demonstrations_stay_as_they_are() {
     let (one, other) = (plain.contract().unwrap(), ready.contract().unwrap());
     assert_eq!(one.golden, other.golden);
     let error = one.check(&other).unwrap_err().to_string();
-    assert!(error.contains("retrieval was None and is Some(DemonstrationSlot { k: 3"), "{error}");
+    assert!(error.contains("what prompts show of [retrieval] was no demonstrations and is k = 3, order = \"most_similar_first\""), "{error}");
     let json = serde_json::to_string(&one).unwrap();
     assert!(!json.contains("demonstrations\":") && json.len() < serde_json::to_string(&other).unwrap().len());
 }

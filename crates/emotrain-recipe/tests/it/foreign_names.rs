@@ -25,8 +25,8 @@ dataset = "meld"
 val_size = 0.1
 "#,
         expect![[r#"
-            erc.toml:3:1: unknown key "trust_remote_code" in [model]
-              hint: the keys of [model] are model_name_or_path, revision, init, dtype, device, num_threads
+            erc.toml:3:1: "trust_remote_code" is another tool's key
+              hint: no code of a model is run
             erc.toml:5:1: "lora_rank" is another tool's name for lora.r
               hint: write r = …
             erc.toml:6:1: "lora_target" is another tool's name for lora.target_modules
@@ -82,7 +82,7 @@ val_set_size = 0.05
             erc.toml:10:1: "sequence_len" is another tool's name for train.max_seq_length
               hint: write max_seq_length = …
             erc.toml:11:1: "sample_packing" is another tool's key
-              hint: samples are not packed; train.group_by_length keeps padding low
+              hint: rows of a batch are computed without padding and do not see each other, so nothing is left to pack
             erc.toml:12:1: "train_on_inputs" is another tool's name for train.completion_only_loss
               hint: write completion_only_loss = …; with the opposite meaning
             erc.toml:16:1: "val_set_size" is another tool's name for data.split
@@ -171,6 +171,42 @@ train_file = "train.jsonl"
               hint: write eval_steps = …; 1.0 = once per epoch, 0 = only at the end
             erc.toml:13:1: "train_file" is another tool's name for data.train
               hint: write train = …
+        "#]],
+    );
+}
+
+#[test]
+fn keys_without_a_section_are_answered() {
+    check(
+        r#"
+stage = "sft"
+quantization_bit = 4
+deepspeed = "ds_z3.json"
+flash_attn = "fa2"
+packing = true
+do_train = true
+trust_remote_code = true
+[model]
+model_name_or_path = "tiny"
+[data]
+train = "train.jsonl"
+valid = "valid.jsonl"
+"#,
+        expect![[r#"
+            erc.toml:1:1: "stage" is another tool's key
+              hint: there is one kind of training, supervised fine-tuning (sft)
+            erc.toml:2:1: "quantization_bit" is another tool's key
+              hint: not a key of its own: load_in_4bit and load_in_8bit say how a base model is stored
+            erc.toml:3:1: "deepspeed" is another tool's key
+              hint: not supported: a run trains on one device
+            erc.toml:4:1: "flash_attn" is another tool's key
+              hint: there is one implementation of attention
+            erc.toml:5:1: "packing" is another tool's key
+              hint: rows of a batch are computed without padding and do not see each other, so nothing is left to pack
+            erc.toml:6:1: "do_train" is another tool's key
+              hint: a recipe is a training; emotrain eval and emotrain predict do the rest
+            erc.toml:7:1: "trust_remote_code" is another tool's key
+              hint: no code of a model is run
         "#]],
     );
 }

@@ -13,12 +13,16 @@ the base model.
 Examples:
   emotrain init chats.csv
   emotrain init chats.csv --base Qwen/Qwen2.5-0.5B-Instruct --out emotions.toml
+  emotrain init table.csv --columns dialogue=conv_id,text=said,label=mood
   emotrain init train.jsonl --valid valid.jsonl --test test.jsonl"
 )]
 pub(crate) struct InitArgs {
     /// The dialogues with their labels: a table, JSON lines, chats, or a published data set
     #[arg(value_name = "DATA")]
     pub(crate) data: PathBuf,
+    /// The columns of a table that are not recognised: `dialogue=conv_id,text=said`
+    #[arg(long, value_name = "ROLE=COLUMN,...")]
+    pub(crate) columns: Option<String>,
     /// The base model: a Hub id, a folder, or a .gguf file
     #[arg(long, value_name = "MODEL", default_value = "HuggingFaceTB/SmolLM2-135M-Instruct")]
     pub(crate) base: String,

@@ -18,8 +18,8 @@ adapter from its prompt contract. A recipe is needed only where neither says eno
 
 The input is JSON lines with one dialogue each, labels are optional:
   {\"id\":\"d1\",\"utterances\":[{\"speaker\":\"Ada\",\"text\":\"It works!\"}]}
-or a table (csv, tsv) with the columns dialogue, speaker and text, or chats (--input-format chat). What it says besides
-comes out again.
+or a table (csv, tsv) with the columns dialogue, speaker and text, or chats ({\"messages\": …}). What it says besides
+comes out again. A file is checked to its end before anything is answered.
 
 Answers are written as they are found. A file grows as FILE.partial and gets its name at the end; if the command is
 killed, the same command goes on behind the last dialogue that was written. Prompts with knowledge need the whole input
@@ -45,7 +45,7 @@ pub(crate) struct PredictArgs {
     /// The dialogues; standard input if it is left out, or "-"
     #[arg(long, short, value_name = "FILE")]
     pub(crate) input: Option<PathBuf>,
-    /// The input's format, as data.format in a recipe; by default, by the file's ending, else jsonl
+    /// The input's format, as data.format in a recipe; by default, what it looks like, else that of the training's data
     #[arg(long, value_name = "FORMAT", value_parser = input_format)]
     pub(crate) input_format: Option<DataFormat>,
     #[arg(
@@ -57,6 +57,9 @@ pub(crate) struct PredictArgs {
     /// The file to write answers to, instead of standard output
     #[arg(long, short, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+    /// Put the answers in the place of an existing file
+    #[arg(long, requires = "output")]
+    pub(crate) overwrite: bool,
     /// The form of answers; by default, by the file's ending, else jsonl
     #[arg(long, value_name = "FORMAT", value_parser = named(&AnswerFormat::ALL, AnswerFormat::as_str))]
     pub(crate) output_format: Option<AnswerFormat>,

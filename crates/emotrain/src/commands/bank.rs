@@ -8,7 +8,8 @@ use std::path::Path;
 
 use emotrain_base::{Complaint, Problems, limits};
 use emotrain_data::{
-    JsonlReader, JsonlWriter, LabelPolicy, LabelSet, Origin, SplitKind, TextFile, load_split, mended,
+    ColumnsOption, DataOptions, JsonlReader, JsonlWriter, LabelPolicy, LabelSet, Origin, SplitKind, TextFile,
+    load_split, mended,
 };
 use emotrain_hub::{TextEncoder, encoder_for_bank, encoder_for_new_vectors};
 use emotrain_recipe::{DataFormat, DataSection, DeviceChoice, LabelSetName, Recipe, SearchIndex};
@@ -20,6 +21,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::curriculum::{format_of, labels_of};
+use super::table_columns::{columns_table, without_recipe};
 use crate::cli::{BankCheckArgs, BankCommand, BuildArgs, SearchArgs};
 use crate::env;
 use crate::exit::Exit;
@@ -95,11 +97,9 @@ fn build(args: &BuildArgs, shell: &Shell) -> anyhow::Result<Exit> {
                 let data = data(args, format, path)?;
                 let labels =
                     LabelSet::from_section(&data).map_err(|error| Complaint::usage(error.to_string()))?;
-                builder.add_split(
-                    &load_split(path, &data, &labels, LabelPolicy::Context)?,
-                    &labels,
-                    origin,
-                )?
+                let split = load_split(path, &data, &labels, LabelPolicy::Context);
+                let split = split.map_err(|error| without_recipe(error, OPTIONS))?;
+                builder.add_split(&split, &labels, origin)?
             }
         };
         shell.printer.say(format_args!(
@@ -114,6 +114,9 @@ fn build(args: &BuildArgs, shell: &Shell) -> anyhow::Result<Exit> {
     shell.printer.say(format_args!("{}: {} demonstrations", args.bank.display(), built.count));
     Ok(Exit::Done)
 }
+
+/// What this command calls keys of a recipe.
+const OPTIONS: DataOptions = DataOptions { format: Some("--format"), columns: ColumnsOption::Columns };
 
 /// The index that the command line asks for.
 fn index(args: &BuildArgs) -> Option<HnswParameters> {
@@ -216,22 +219,14 @@ fn data(args: &BuildArgs, format: DataFormat, path: &Path) -> anyhow::Result<Dat
     if name == own {
         set.push(format!("data.labels={:?}", args.labels));
     }
-    let mut columns = Vec::new();
-    for pair in args.columns.iter().flat_map(|columns| columns.split(',')) {
-        let Some((role, column)) = pair.split_once('=') else {
-            let complaint = Complaint::usage(format!("--columns {pair}: expected ROLE=COLUMN"));
-            return Err(complaint.hint("as in --columns dialogue=conv_id,text=utt,label=emotion").into());
-        };
-        columns.push(format!("{} = {:?}", role.trim(), column.trim()));
-    }
-    if !columns.is_empty() {
-        set.push(format!("data.columns={{ {} }}", columns.join(", ")));
+    if let Some(columns) = columns_table(args.columns.as_deref())? {
+        set.push(format!("data.columns={columns}"));
     }
     Ok(recipe(&set)?.data)
 }
 
 /// The defaults with some keys set, so that keys and their errors are those of recipes.
-fn recipe(set: &[String]) -> anyhow::Result<Recipe> {
+pub(super) fn recipe(set: &[String]) -> anyhow::Result<Recipe> {
     let text = "[model]\nmodel_name_or_path = \"none\"\n[data]\ntrain = \"none\"\n\
                 [eval]\nload_best_model_at_end = false\nbaseline = false\n";
     Ok(emotrain_recipe::parse(text, Path::new("command line"), set)?)

@@ -22,6 +22,9 @@ pub(crate) fn run(args: &CheckArgs, shell: &Shell) -> anyhow::Result<Exit> {
         let path = path.display().to_string();
         let mut found = Problems::default();
         found.take(check_device(&recipe));
+        for warning in pipeline::warnings_on_rare_labels(&recipe) {
+            shell.printer.warn(format_args!("{path}: {warning}"));
+        }
         let summary = found.take(check(&recipe, shell));
         match (summary, found.finish()) {
             (Some(summary), Ok(())) => shell.printer.result(format_args!("{path}: {summary}"))?,
@@ -33,13 +36,14 @@ pub(crate) fn run(args: &CheckArgs, shell: &Shell) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Looks whether the recipe could compute here.
+/// Looks whether the recipe could compute here; returns the device's name.
 ///
 /// # Errors
 /// A device that this build or machine does not have, a type that it does not compute in.
-fn check_device(recipe: &Recipe) -> Result<(), Problems> {
+pub(super) fn check_device(recipe: &Recipe) -> Result<String, Problems> {
     let on = device::open(&recipe.model.device, recipe.model.dtype)?;
-    Ok(pipeline::check_precision(recipe, &on)?)
+    pipeline::check_precision(recipe, &on)?;
+    Ok(on.name)
 }
 
 /// A line on what a recipe names.

@@ -3,13 +3,16 @@
 mod labels;
 mod text;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use emotrain_base::{Complaint, create_folder, write_atomic};
-use emotrain_data::{DataLayout, LabelPolicy, load_split, survey};
+use emotrain_data::{ColumnsOption, DataError, DataLayout, DataOptions, LabelPolicy, load_split, survey};
+use emotrain_recipe::ColumnRole;
 
 use self::labels::Labels;
 use self::text::{Draft, Splits};
+use super::table_columns::{columns_table, without_recipe};
 use crate::cli::InitArgs;
 use crate::exit::Exit;
 use crate::shell::Shell;
@@ -24,12 +27,13 @@ const TWO_PARTS: usize = 5;
 /// A file that cannot be read as dialogues with labels; a recipe that exists.
 pub(crate) fn run(args: &InitArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let out = out(args)?;
-    let found = survey(&args.data)?;
+    let found = survey(&args.data, &columns(args)?).map_err(told)?;
     let labels = Labels::of(&found, &args.data)?;
     let layout = DataLayout { format: found.format, columns: &found.columns };
-    let split = load_split(&args.data, layout, &labels.set, LabelPolicy::Context)?;
+    let load = |path: &Path| load_split(path, layout, &labels.set, LabelPolicy::Context).map_err(told);
+    let split = load(&args.data)?;
     for other in [&args.valid, &args.test].into_iter().flatten() {
-        load_split(other, layout, &labels.set, LabelPolicy::Context)?;
+        load(other)?;
     }
     let draft = Draft {
         name: &out,
@@ -42,10 +46,26 @@ pub(crate) fn run(args: &InitArgs, shell: &Shell) -> anyhow::Result<Exit> {
     write_atomic(&out, draft.to_toml().as_bytes())?;
     let name = out.display();
     shell.printer.say(split.summary(&labels.set));
+    labels.slips.iter().for_each(|slip| shell.printer.warn(slip));
     shell
         .printer
         .say(format_args!("{name}: a recipe for {}; next: emotrain check {name}", args.data.display()));
     Ok(Exit::Done)
+}
+
+/// What `--columns` says.
+///
+/// # Errors
+/// What is no column of a table; a role that there is not.
+fn columns(args: &InitArgs) -> anyhow::Result<BTreeMap<ColumnRole, String>> {
+    let Some(columns) = columns_table(args.columns.as_deref())? else { return Ok(BTreeMap::new()) };
+    let set = ["data.format=csv".to_owned(), format!("data.columns={columns}")];
+    Ok(super::bank::recipe(&set)?.data.columns)
+}
+
+/// What is wrong with a data file.
+fn told(error: DataError) -> anyhow::Error {
+    without_recipe(error, DataOptions { format: None, columns: ColumnsOption::Columns })
 }
 
 /// Where the recipe goes, which must be free.

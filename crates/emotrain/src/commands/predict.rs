@@ -46,15 +46,15 @@ pub(crate) fn run(args: &PredictArgs, shell: &Shell) -> anyhow::Result<Exit> {
     terms.check(&opened.labels)?;
     let (mut input, mut questioner) = questioner(args, &opened, shell)?;
     let mut sink = Sink::open(args, origin::of(&source, &opened, contract.as_ref(), args)?, shell)?;
-    pass_over(&mut input, &mut sink, shell)?;
-    // What is wrong with the first dialogue is told before weights are loaded.
-    let first = input.next(1)?;
-    let (dialogues, samples) = questioner.ask(&input.path, first)?;
-    if dialogues.is_empty() && sink.reached().0 == 0 {
-        let complaint = Complaint::input(format!("{}: there are no dialogues", input.path.display()));
-        return Err(complaint.into());
-    }
-    let model = model(&source, &opened, args, shell)?;
+    let (dialogues, samples, model) = match begin(&mut input, &mut questioner, &mut sink, shell)
+        .and_then(|(dialogues, samples)| Ok((dialogues, samples, model(&source, &opened, args, shell)?)))
+    {
+        Ok(begun) => begun,
+        Err(error) => {
+            sink.leave();
+            return Err(error);
+        }
+    };
     let mut labelling =
         Labelling { recipe: &source.recipe, opened: &opened, encoder, model, terms, shell, sink };
     let labelled = labelling.all(Part { dialogues, samples }, &mut input, &mut questioner);
@@ -64,6 +64,23 @@ pub(crate) fn run(args: &PredictArgs, shell: &Shell) -> anyhow::Result<Exit> {
     labelled?;
     labelling.sink.finish()?;
     Ok(Exit::Done)
+}
+
+/// The first dialogues that are not answered yet: what is wrong with them is told before weights are loaded.
+fn begin(
+    input: &mut Input<'_>,
+    questioner: &mut Questioner<'_>,
+    sink: &mut Sink<'_>,
+    shell: &Shell,
+) -> anyhow::Result<(Vec<Dialogue>, Vec<Sample>)> {
+    pass_over(input, sink, shell)?;
+    let first = input.next(1)?;
+    let (dialogues, samples) = questioner.ask(&input.path, first)?;
+    if dialogues.is_empty() && sink.reached().0 == 0 {
+        let complaint = Complaint::input(format!("{}: there are no dialogues", input.path.display()));
+        return Err(complaint.into());
+    }
+    Ok((dialogues, samples))
 }
 
 /// The dialogues, and what asks about them. Those of a file are read once before, where prompts show demonstrations: none

@@ -7,6 +7,7 @@ use emotrain_prepare::PreparedTraining;
 use emotrain_recipe::{Recipe, ResumeFrom};
 use emotrain_runs::OnDifference;
 
+use super::check::check_device;
 use crate::cli::TrainArgs;
 use crate::exit::{self, Exit};
 use crate::interrupt::Interrupt;
@@ -72,12 +73,20 @@ fn dry_run(recipes: &[Recipe], shell: &Shell) -> anyhow::Result<Exit> {
     pipeline::check_alike(recipes, &names)?;
     for (recipe, name) in recipes.iter().zip(&names) {
         let shell = if recipes.len() > 1 { shell.named(name) } else { shell.clone() };
-        let prepared = PreparedTraining::new(recipe, &PreparedTraining::measured(recipe), shell.hub())?;
+        let mut problems = Problems::default();
+        let on = problems.take(check_device(recipe));
+        let measured = PreparedTraining::measured(recipe);
+        let prepared = problems.take(PreparedTraining::new(recipe, &measured, shell.hub()));
+        let (Some(on), Some(prepared)) = (on, prepared) else {
+            return problems.finish().map(|()| Exit::Done).map_err(Into::into);
+        };
         prepared.opened.base.check_weights()?;
         prepared.tell(&shell.printer);
         let (plan, cost) = pipeline::plan(&prepared);
         shell.printer.result(plan)?;
-        cost.warning().into_iter().for_each(|warning| shell.printer.warn(warning));
+        shell.printer.result(format_args!("{:<11} {on}", "device"))?;
+        let warnings = pipeline::warnings_on_rare_labels(recipe).into_iter().chain(cost.warning());
+        warnings.for_each(|warning| shell.printer.warn(warning));
     }
     Ok(Exit::Done)
 }

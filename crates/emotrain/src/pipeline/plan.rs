@@ -1,13 +1,16 @@
 //! What a training will be, counted before it begins.
 
+use std::sync::Arc;
+
 use emotrain_curriculum::{DifficultySource, source};
 use emotrain_model::{ModelConfig, tensor_shapes};
 use emotrain_prepare::{PreparedTraining, described, kinds};
 use emotrain_recipe::{Recipe, TargetModules, TrainMethod};
-use emotrain_train::{SampleOrder, init_size};
+use emotrain_train::{EpochSamples, SampleOrder, SampleSchedule, init_size};
 
 use super::cost::Cost;
 use super::memory::{Lengths, Memory};
+use super::rare;
 
 /// Samples, tokens, steps and parameters for people to read, and what the run costs.
 pub(crate) fn plan(prepared: &PreparedTraining<'_>) -> (String, Cost) {
@@ -32,8 +35,11 @@ pub(crate) fn plan(prepared: &PreparedTraining<'_>) -> (String, Cost) {
     if source(&recipe.curriculum) == DifficultySource::Loss {
         lines.push("the order depends on the base model's losses, which the run measures first".to_owned());
     } else {
-        lines.extend(described(schedule, samples));
+        let begun = epochs_begun(&order);
+        lines.extend(described(schedule, samples, begun));
+        lines.extend(never_reached(schedule, begun, steps));
     }
+    lines.extend(rare::line(prepared));
     let (all, trained) = parameters(&prepared.opened.config, recipe);
     lines.push(format!("{:<11} {trained} trained, {all} in the base model", "parameters"));
     lines.push(format!("{:<11} {}", "memory", memory(prepared).summary()));
@@ -48,6 +54,28 @@ fn memory<'a>(prepared: &'a PreparedTraining<'_>) -> Memory<'a> {
     let targets = prepared.train.samples.iter().map(|sample| sample.ids.len() - sample.prompt_len);
     let lengths = Lengths { longest, targets: targets.max().unwrap_or(0) };
     Memory { config: &prepared.opened.config, recipe: prepared.opened.recipe, lengths }
+}
+
+/// Epochs of which at least one step is trained.
+fn epochs_begun(order: &SampleOrder) -> usize {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a number of epochs")]
+    let begun = order.epochs_after(order.total_steps()).ceil() as usize;
+    begun
+}
+
+/// Says that phases of the curriculum come after the last step, if any do.
+fn never_reached(schedule: &SampleSchedule, begun: usize, steps: usize) -> Option<String> {
+    let last = |epochs: &[Arc<EpochSamples>]| epochs.last().map_or(0, |epoch| epoch.phase + 1);
+    let reached = last(&schedule.epochs[..begun.min(schedule.epochs.len())]);
+    let all = last(&schedule.epochs);
+    (reached < all && !schedule.places.is_empty()).then(|| {
+        let missed = if reached + 1 == all {
+            format!("phase {all} is")
+        } else {
+            format!("phases {} to {all} are", reached + 1)
+        };
+        format!("{:<11} {missed} never reached: train.max_steps = {steps} ends in epoch {begun}", "")
+    })
 }
 
 /// The base model's parameters, and those that are trained.

@@ -15,7 +15,7 @@ use emotrain_train::{
 };
 
 use super::claim::{claim, is_finished};
-use super::record;
+use super::{rare, record};
 use crate::env;
 use crate::shell::Shell;
 
@@ -66,6 +66,8 @@ impl<'r> Claimed<'r> {
         }
         let prepared = PreparedTraining::new(recipe, &PreparedTraining::measured(recipe), shell.hub())?;
         prepared.tell(&shell.printer);
+        rare::line(&prepared).into_iter().for_each(|line| shell.printer.say(line));
+        rare::warnings(recipe).into_iter().for_each(|warning| shell.printer.warn(warning));
         let made_of = record::prepared(&prepared);
         Ok(Some(Self { run, prepared, made_of }))
     }

@@ -1,5 +1,6 @@
 //! What the command line takes, and what it says when it does not.
 
+use expect_test::expect;
 use serde_json::Value;
 
 use crate::workbench::emotrain;
@@ -18,6 +19,23 @@ fn help_has_examples_and_exit_codes() {
         let help = anywhere(&[command, "--help"]).done().out;
         assert!(help.contains("Examples:"), "{help}");
     }
+}
+
+#[test]
+fn examples_can_be_copied() {
+    let help = anywhere(&["bank", "build", "--help"]).done().out;
+    expect![[r"
+        Examples:
+          emotrain bank build retrieval_bank/mine meld.train.json --dataset meld
+          emotrain bank build retrieval_bank/mine more.jsonl --dataset ours --domain \
+            workplace
+          emotrain bank build retrieval_bank/mine own.csv --format csv --columns \
+            dialogue=conv_id,text=utt,label=emotion
+          emotrain bank build retrieval_bank/mine more.jsonl --encoder \
+            sentence-transformers/all-MiniLM-L6-v2
+          emotrain bank build retrieval_bank/mine --index hnsw
+    "]]
+    .assert_eq(&help[help.find("Examples:").unwrap()..]);
 }
 
 #[test]

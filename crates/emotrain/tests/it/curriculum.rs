@@ -93,6 +93,16 @@ fn a_curriculum_can_be_seen_before_training() {
     assert!(bench.read("difficulty.svg").starts_with("<svg"));
     let plan = bench.run(&[&["recipe.toml", "--dry-run"][..], &SHIFTS, &EPOCHS].concat()).done();
     assert!(plan.out.contains("phase 1, 18 samples (50.0 %)"), "{}", plan.out);
+    assert!(!plan.out.contains("reached"), "{}", plan.out);
+    let few = [&["recipe.toml", "--dry-run"][..], &SHIFTS, &EPOCHS, &["--set", "train.max_steps=4"]].concat();
+    let plan = bench.run(&few).done();
+    for part in [
+        "epoch 2     phase 2, 36 samples (100.0 %), mean difficulty ",
+        ", not reached\n",
+        "\n            phase 2 is never reached: train.max_steps = 4 ends in epoch 1\n",
+    ] {
+        assert!(plan.out.contains(part), "{part} is not in\n{}", plan.out);
+    }
 
     let said = bench.run(&["curriculum", "show", "recipe.toml", "--set", "curriculum.name=prc_emo"]);
     assert_eq!(said.code, 0, "{}", said.err);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use emotrain_model::{FloatType, NamedTensor, SafetensorsFile, TensorSpec, write_safetensors};
+use expect_test::expect;
 use serde_json::Value;
 
 use crate::workbench::{Said, Workbench, material};
@@ -109,6 +110,13 @@ fn no_file_names_a_folder_of_this_machine_but_that_of_the_base() {
     of_base.sort();
     // PEFT loads the base from there, and so does a server.
     assert_eq!(of_base, ["peft/adapter_config.json", "peft/serve.md"]);
+    // A folder of several exports is none.
+    let said = bench.run(&["verify", "exported", "--run", "run"]);
+    expect![[r"
+        error: exported: holds neither adapter_config.json, config.json, adapter.gguf nor model.gguf
+          hint: name one of the folders in it: exported/gguf, exported/gguf-lora, exported/merged, exported/peft
+    "]]
+    .assert_eq(&said.err);
 }
 
 #[test]

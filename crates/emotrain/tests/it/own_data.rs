@@ -88,7 +88,11 @@ fn a_bank_is_built_from_a_table() {
     assert!(told.contains("12 demonstrations added as own"), "{told}");
     bench.write("moods.csv", &table(4).replace("joy", "calm").replace("anger", "tense"));
     let moods = ["bank", "build", "moods", "moods.csv", "--format", "csv", "--encoder", "lexical"];
-    refused(&bench.run(&[&moods[..], &columns].concat()), 3, &["unknown labels: calm × 4, tense × 4"]);
+    refused(
+        &bench.run(&[&moods[..], &columns].concat()),
+        3,
+        &["unknown labels: calm × 4 (from line 2), tense × 4 (from line "],
+    );
     bench.run(&[&moods[..], &columns, &["--labels", "neutral,calm,tense"]].concat()).done();
     let parts = ["no key \"txt\"", "did you mean \"text\"?"];
     refused(&bench.run(&[&build[..], &["--columns", "txt=utt"]].concat()), 2, &parts);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use expect_test::{Expect, expect};
 use serde_json::{Value, json};
 
-use crate::workbench::{Said, Workbench, material};
+use crate::workbench::{Said, Workbench, material, refused};
 
 const SHORT: [&str; 4] = ["--set", "train.max_steps=2", "--set", "eval.baseline=false"];
 
@@ -277,10 +277,20 @@ fn a_reader_that_has_enough_is_no_error() {
 fn a_killed_prediction_goes_on_where_it_was() {
     let bench = trained();
     bench.write("input.jsonl", &many(1500));
-    let words =
-        |output: &'static str| ["predict", "--run", "run", "--input", "input.jsonl", "--output", output];
+    let words = |output: &'static str| {
+        ["predict", "--run", "run", "--input", "input.jsonl", "--overwrite", "--output", output]
+    };
     bench.run(&words("whole.csv")).done();
     bench.write("labels.csv", "those of before\n");
+    refuses(
+        &bench,
+        &predict(&bench, &["--run", "run", "--output", "labels.csv"]),
+        2,
+        &expect![[r"
+            error: labels.csv: exists already
+              hint: name another file with --output, or give --overwrite to put the answers in its place
+        "]],
+    );
     let mut child = bench.command(&words("labels.csv")).stderr(Stdio::null()).spawn().unwrap();
     let (journal, begin) = (bench.path("labels.csv.partial.journal"), Instant::now());
     let lines = || fs_err::read_to_string(&journal).unwrap_or_default().lines().count();
@@ -299,12 +309,16 @@ fn a_killed_prediction_goes_on_where_it_was() {
         2,
         &expect![[r"
         error: labels.csv.partial: was begun with another --top-k, --threshold or output format
-          hint: give the command as it was given then, or remove the file to begin again
+          hint: give the command as it was given then, or remove labels.csv.partial and labels.csv.partial.journal to begin again
     "]],
     );
     bench.write("input.jsonl", &many(1500).replacen("It works!", "It fails!", 1));
     let said = bench.run(&words("labels.csv"));
-    assert!(said.code == 2 && said.err.contains("does not begin with the"), "{}", said.err);
+    let parts = [
+        "does not begin with the",
+        "or remove labels.csv.partial and labels.csv.partial.journal to begin again",
+    ];
+    refused(&said, 2, &parts);
     bench.write("input.jsonl", &many(1500));
     let said = bench.run(&words("labels.csv")).done();
     assert!(said.err.contains("goes on after"), "{}", said.err);
@@ -312,26 +326,147 @@ fn a_killed_prediction_goes_on_where_it_was() {
     assert!(!journal.exists() && !bench.path("labels.csv.partial").exists());
 }
 
+/// The same with a file as standard input.
+fn piped(bench: &Workbench, words: &[&str], input: &str) -> Said {
+    let mut command = bench.command(&[&["predict", "--run", "run"], words].concat());
+    command.stdin(fs_err::File::open(bench.path(input)).unwrap().into_parts().0);
+    Said::of(&command.output().unwrap())
+}
+
 #[test]
 fn what_is_wrong_in_the_middle_leaves_what_was_answered() {
     let bench = trained();
     let good = many(60);
-    bench.write("input.jsonl", &format!("{good}{{\"id\":\"x\"}}\n{INPUT}"));
+    let blank = INPUT.replace("Good.", " ");
+    bench.write("input.jsonl", &format!("{good}{blank}{{\"id\":\"x\"}}\n"));
     let words = ["--run", "run", "--output", "labels.jsonl"];
-    let said = predict(&bench, &words);
-    let left = "labels.jsonl.partial; the same command goes on behind them";
-    assert!(said.code == 3 && said.err.contains(left), "{}", said.err);
-    let quiet = predict(&bench, &[&words[..], &["--quiet"]].concat());
+    // A file is checked to its end before anything is answered.
     refuses(
         &bench,
-        &quiet,
+        &predict(&bench, &[&words[..], &["--quiet"]].concat()),
         3,
         &expect![[r"
-            error: input.jsonl:61: missing field `utterances`
+            error: input.jsonl:61: utterance a#1: the utterance is empty
+            input.jsonl:63: missing field `utterances`
+        "]],
+    );
+    assert!(
+        !bench.path("labels.jsonl.partial").exists() && !bench.path("labels.jsonl.partial.journal").exists()
+    );
+    // What comes through a pipe is answered up to there.
+    let words = ["--output", "labels.jsonl"];
+    let said = piped(&bench, &words, "input.jsonl");
+    refused(&said, 3, &["labels.jsonl.partial; the same command goes on behind them"]);
+    refuses(
+        &bench,
+        &piped(&bench, &[&words[..], &["--quiet"]].concat(), "input.jsonl"),
+        3,
+        &expect![[r"
+            error: standard input:61: utterance a#1: the utterance is empty
+              hint: leave the utterance out, or write what was heard
+              hint: answers end before it; a file named with --input is checked to its end before the first answer
         "]],
     );
     bench.write("input.jsonl", &format!("{good}{INPUT}"));
-    let said = predict(&bench, &words).done();
+    let said = piped(&bench, &words, "input.jsonl").done();
     assert!(said.err.contains("goes on after"), "{}", said.err);
     assert_eq!(bench.read("labels.jsonl"), predict(&bench, &["--run", "run"]).done().out);
+}
+
+#[test]
+fn what_is_refused_leaves_nothing_and_names_an_option() {
+    let bench = trained();
+    let words = ["--run", "run", "--output", "labels.csv"];
+    refuses(
+        &bench,
+        &predict(&bench, &[&words[..], &["--top-k", "9"]].concat()),
+        2,
+        &expect![[r"
+            error: --top-k 9: there are 3 labels
+              hint: leave it out for all of them
+        "]],
+    );
+    bench.write("input.jsonl", "");
+    refuses(
+        &bench,
+        &predict(&bench, &words),
+        3,
+        &expect![[r"
+            error: input.jsonl: there are no dialogues
+        "]],
+    );
+    let input = |name: &str, more: &[&str]| {
+        bench.run(&[&["predict", "--quiet", "--input", name], &words[..], more].concat())
+    };
+    bench.write("input.csv", "a,b,emotion\n1,Hm.,joy\n");
+    refuses(
+        &bench,
+        &input("input.csv", &[]),
+        3,
+        &expect![[r#"
+            error: input.csv:1: no column "dialogue" or "text": the columns are a, b, emotion
+              hint: name them: --set data.format=csv --set 'data.columns={ dialogue = "…", text = "…" }'
+        "#]],
+    );
+    bench.write("chats.jsonl", CHATS);
+    refuses(
+        &bench,
+        &input("chats.jsonl", &["--input-format", "jsonl"]),
+        3,
+        &expect![[r"
+            error: chats.jsonl: this looks like JSON lines of chats
+              hint: say --input-format chat
+        "]],
+    );
+    refuses(
+        &bench,
+        &input("nothing.csv", &[]),
+        3,
+        &expect![[r"
+            error: nothing.csv: no such file
+        "]],
+    );
+    let left = fs_err::read_dir(bench.path("")).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(!left.into_iter().any(|name| name.to_string_lossy().starts_with("labels.csv")));
+}
+
+const CHATS: &str = "\
+{\"id\":\"a\",\"messages\":[{\"role\":\"user\",\"name\":\"Ada\",\"content\":\"It works!\"},{\"role\":\"user\",\"name\":\"Bo\",\"content\":\"Good.\"}]}
+{\"id\":\"b\",\"messages\":[{\"role\":\"user\",\"name\":\"Cleo\",\"content\":\"The train is late again.\"}]}
+";
+
+/// The answers without what only some formats of the input say.
+fn scores(said: &Said) -> Vec<Value> {
+    let row = |line: &str| serde_json::from_str::<Value>(line).unwrap()["scores"].clone();
+    said.out.lines().map(row).collect()
+}
+
+#[test]
+fn dialogues_are_read_as_they_look_and_as_the_training_was() {
+    let bench = trained();
+    let expected = scores(&predict(&bench, &["--run", "run"]).done());
+    bench.write("new.jsonl", CHATS);
+    let input = |name: &str, more: &[&str]| {
+        bench.run(&[&["predict", "--run", "run", "--input", name], more].concat()).done()
+    };
+    assert_eq!(scores(&input("new.jsonl", &[])), expected);
+    assert_eq!(scores(&piped(&bench, &[], "new.jsonl").done()), expected);
+    // Rows that stand apart, as in training; and numbers that rows of the training had.
+    bench.write(
+        "new.csv",
+        "dialogue,speaker,text\na,Ada,It works!\nb,Cleo,The train is late again.\na,Bo,Good.\n",
+    );
+    assert_eq!(scores(&input("new.csv", &[])), expected);
+    let columns = "data.columns={ position = 'turn', label = 'emotion' }";
+    assert_eq!(scores(&input("new.csv", &["--set", "data.format=csv", "--set", columns])), expected);
+    refuses(
+        &bench,
+        &piped(&bench, &["--quiet"], "new.csv"),
+        3,
+        &expect![[r"
+            error: standard input:4: dialogue a: rows of the dialogue stand apart; others are on line 2
+              hint: sort the file by its dialogues
+              hint: answers end before it; a file named with --input is checked to its end before the first answer
+        "]],
+    );
 }

@@ -1,5 +1,7 @@
 //! Training for rare emotions: weights, sampling, label smoothing.
 
+use expect_test::expect;
+
 use crate::workbench::{Workbench, refused};
 
 #[test]
@@ -71,4 +73,30 @@ fn a_label_that_is_not_there_has_no_weight() {
     let said = bench.run(&["check", "recipe.toml", "--set", "train.class_weights={ joyy = 3.0 }"]);
     let labels = "hint: the labels are \"neutral\", \"joy\", \"anger\"";
     refused(&said, 2, &["train.class_weights: unknown label \"joyy\"", labels]);
+}
+
+#[test]
+fn weights_and_draws_are_told_once_and_what_counts_twice() {
+    let bench = Workbench::new();
+    bench.write("uneven.jsonl", &bench_lines().collect::<String>());
+    let set = ["--set", "data.train=uneven.jsonl", "--set", "train.class_weights=balanced"];
+    let sampled = [&set[..], &["--set", "data.sampling=balanced"]].concat();
+    let told = |text: &str| -> Vec<String> {
+        let of = |line: &&str| line.contains("class weight ×") || line.contains("count twice");
+        text.lines().filter(of).map(str::to_owned).collect()
+    };
+    let plan = bench.run(&[&["recipe.toml", "--dry-run"], &set[..]].concat()).done();
+    expect![["class weight × samples an epoch: neutral 0.43 × 21, joy 3.00 × 3, anger 3.00 × 3"]]
+        .assert_eq(&told(&(plan.out + &plan.err)).join("\n"));
+    let said = bench.train("run", &[&sampled[..], &["--set", "train.max_steps=2"]].concat()).done();
+    expect![[r#"
+        class weight × samples an epoch: neutral 0.43 × 9, joy 3.00 × 9, anger 3.00 × 9
+        warning: rare labels count twice: by train.class_weights and by data.sampling = "balanced""#]]
+    .assert_eq(&told(&said.err).join("\n"));
+    let single =
+        ["--set", "train.per_device_train_batch_size=1", "--set", "train.gradient_accumulation_steps=1"];
+    let checked = bench.run(&[&["check", "recipe.toml"], &sampled[..], &single].concat()).done();
+    for part in ["warning: recipe.toml: train.class_weights changes nothing", "rare labels count twice"] {
+        assert!(checked.err.contains(part), "{part} is not in\n{}", checked.err);
+    }
 }

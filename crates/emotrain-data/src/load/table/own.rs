@@ -51,8 +51,9 @@ impl Form for OwnTable<'_> {
             };
             match self.find(&header, role)? {
                 Some(column) => drop(found.insert(role, column)),
-                // What is to be labelled has no labels, whatever they are called where the model was trained.
-                None if role == ColumnRole::Label && !is_needed => {}
+                // What is to be labelled has no labels, whatever they are called where the model was trained; and where
+                // rows have no numbers they keep their order.
+                None if matches!(role, ColumnRole::Label | ColumnRole::Position) && !needs_labels => {}
                 None if is_needed || self.names.contains_key(&role) => missing.push(role),
                 None => {}
             }
@@ -129,13 +130,18 @@ impl OwnTable<'_> {
         DataProblem::MissingColumns(Box::new(MissingColumns {
             missing: missing.iter().map(quoted).collect(),
             found: header.iter().map(|&name| name.to_owned()).collect(),
-            line: line.into_iter().map(|(role, name)| format!("{role} = {name:?}")).collect(),
+            line: line.into_iter().map(|(role, name)| (role.to_string(), name)).collect(),
         }))
     }
 }
 
-/// The columns of a table that seem to be meant, where they are not called like their roles.
-pub(in crate::load) fn suggested_columns(text: &str, format: DataFormat) -> BTreeMap<ColumnRole, String> {
+/// The columns of a table that seem to be meant, where they are not called like their roles; those that are `given` are
+/// meant.
+pub(in crate::load) fn suggested_columns(
+    text: &str,
+    format: DataFormat,
+    given: &BTreeMap<ColumnRole, String>,
+) -> BTreeMap<ColumnRole, String> {
     let separator = if format == DataFormat::Tsv { b'\t' } else { b',' };
     let mut reader = csv::ReaderBuilder::new();
     let reader = reader.has_headers(false).flexible(true).delimiter(separator);
@@ -143,8 +149,8 @@ pub(in crate::load) fn suggested_columns(text: &str, format: DataFormat) -> BTre
         reader.from_reader(text.as_bytes()).records().next().and_then(Result::ok).unwrap_or_default();
     let header: Vec<&str> = header.iter().map(|name| name.trim().trim_start_matches('\u{feff}')).collect();
     let own = |role: ColumnRole| header.iter().find(|name| name.eq_ignore_ascii_case(role.as_str())).copied();
-    let mut columns = BTreeMap::new();
-    for role in ROLES.into_iter().filter(|role| own(*role).is_none()) {
+    let mut columns = given.clone();
+    for role in ROLES.into_iter().filter(|role| own(*role).is_none() && !given.contains_key(role)) {
         let taken = |name: &&str| {
             columns.values().any(|other| other == name)
                 || ROLES.into_iter().any(|role| own(role) == Some(*name))

@@ -77,7 +77,7 @@ fn the_numbers_are_the_releases_own_whatever_the_label_set() {
         &files,
         ("dialogues_test.txt", LabelPolicy::Required),
         &expect![[r#"
-            dialogues_emotion_test.txt:1: unknown labels: fear × 1, surprise × 1
+            dialogues_emotion_test.txt:1: unknown labels: fear × 1 (line 1), surprise × 1 (line 2)
             hint: the labels are happy, sad, neutral, angry, excited, frustrated; label_set = "custom" has others, and data.context_labels = ["fear", "surprise"] shows such utterances without labelling them
         "#]],
     );

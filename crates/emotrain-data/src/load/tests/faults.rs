@@ -11,23 +11,23 @@ fn unknown_labels_are_summed_up_with_their_numbers() {
         "format = \"csv\"",
         &rows,
         &expect![[r#"
-        file:2: unknown labels: angr × 5, sadnes × 2
-        hint: did you mean anger, sadness?
-    "#]],
+            file:2: unknown labels: angr × 5 (from line 2), sadnes × 2 (from line 3)
+            hint: did you mean anger, sadness?
+        "#]],
     );
     check_section(
         "format = \"csv\"",
         &rows.replace("sadnes", "calm"),
         &expect![[r#"
-        file:2: unknown labels: angr × 5, calm × 2
-        hint: did you mean anger for angr? the labels are neutral, surprise, fear, sadness, joy, disgust, anger; label_set = "custom" has others, and data.context_labels = ["calm"] shows such utterances without labelling them
-    "#]],
+            file:2: unknown labels: angr × 5 (from line 2), calm × 2 (from line 3)
+            hint: did you mean anger for angr? the labels are neutral, surprise, fear, sadness, joy, disgust, anger; label_set = "custom" has others, and data.context_labels = ["calm"] shows such utterances without labelling them
+        "#]],
     );
     check_section(
         "format = \"csv\"",
         &rows.replace("sadnes", "calm").replace("angr", "\"tense, bored\""),
         &expect![[r#"
-            file:2: unknown labels: tense, bored × 5, calm × 2
+            file:2: unknown labels: tense, bored × 5 (from line 2), calm × 2 (from line 3)
             hint: the labels are neutral, surprise, fear, sadness, joy, disgust, anger; label_set = "custom" has others, and data.context_labels = ["tense, bored", "calm"] shows such utterances without labelling them
         "#]],
     );

@@ -118,3 +118,12 @@ fn faults_of_a_stream_have_their_lines() {
     "#]]
     .assert_eq(&stream("format = \"meld_csv\"", "Utterance\n"));
 }
+
+#[test]
+fn numbers_that_rows_lack_are_not_missed_where_nothing_is_trained() {
+    let keys = "format = \"csv\"\ncolumns = { position = \"turn\", label = \"mood\", text = \"utt\" }";
+    expect![[r#"
+        Dialogue { id: "a", utterances: [Utterance { speaker: "Speaker", text: "Hi.", label: None, metadata: Metadata([]) }], metadata: Metadata([]) }
+    "#]]
+    .assert_eq(&stream(keys, "dialogue,utt\na,Hi.\n"));
+}

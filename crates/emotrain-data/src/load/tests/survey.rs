@@ -1,17 +1,21 @@
 //! What a file looks like before there is a recipe for it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+
+use expect_test::expect;
 
 use emotrain_recipe::ColumnRole::{self, Dialogue, Label, Position, Speaker, Text};
 use emotrain_recipe::DataFormat;
 
-use crate::load::{Survey, survey};
+use crate::error::{ColumnsOption, DataOptions};
+use crate::load::{Survey, format_of, survey};
 
 fn of(name: &str, text: &str) -> Survey {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join(name);
     fs_err::write(&file, text).unwrap();
-    survey(&file).unwrap_or_else(|error| panic!("{error}"))
+    survey(&file, &BTreeMap::new()).unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn columns(found: &Survey) -> Vec<(ColumnRole, &str)> {
@@ -59,10 +63,52 @@ fn what_is_wrong_besides_labels_is_told() {
     let refused = |text: &str| {
         let file = folder.path().join("file");
         fs_err::write(&file, text).unwrap();
-        survey(&file).unwrap_err().to_string().replace(&*file.to_string_lossy(), "file")
+        survey(&file, &BTreeMap::new()).unwrap_err().to_string().replace(&*file.to_string_lossy(), "file")
     };
     assert_eq!(refused("Dear diary\n"), "file: does not look like dialogues in any format that is read");
     let blank = refused("dialogue,speaker,text,label\na,Ada,,calm\na,Ada,Hm,tense\n");
     assert!(blank.starts_with("file:2: utterance a#0: "), "{blank}");
-    assert!(survey(Path::new("/nowhere")).is_err());
+    assert!(survey(Path::new("/nowhere"), &BTreeMap::new()).is_err());
+}
+
+/// What a command without a recipe says of a file.
+fn said(text: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    fs_err::write(&file, text).unwrap();
+    let error = survey(&file, &BTreeMap::new()).unwrap_err();
+    let options = DataOptions { format: None, columns: ColumnsOption::Columns };
+    let hint = error.hint_without_recipe(options).unwrap_or_default();
+    format!("{error}\nhint: {hint}\n").replace(&*file.to_string_lossy(), "file")
+}
+
+#[test]
+fn what_is_called_otherwise_is_recognised() {
+    let chat = "{\"messages\": [{\"role\": \"user\", \"content\": \"Hm\", \"emotion\": \"calm\"}]}\n";
+    expect![[r#"
+        file: no utterance has a label
+        hint: rename `emotion` to `label`
+    "#]]
+    .assert_eq(&said(chat));
+    expect![[r#"
+        file: the columns seem to be separated by ;
+        hint: only commas and tabs are read: python3 -c "import csv, sys; csv.writer(sys.stdout).writerows(csv.reader(sys.stdin, delimiter=';'))" < FILE > commas.csv
+    "#]]
+    .assert_eq(&said("conv_id;utt;emotion\na;Hm, so.;calm\n"));
+    expect![[r#"
+        file:1: no column "dialogue" or "text": the columns are a, b, emotion
+        hint: name them: --columns dialogue=…,text=…,label=emotion
+    "#]]
+    .assert_eq(&said("a,b,emotion\n1,Hm.,calm\n"));
+}
+
+#[test]
+fn columns_that_are_given_are_not_guessed() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file.csv");
+    fs_err::write(&file, "a,b,emotion\n1,Hm.,calm\n1,No.,tense\n").unwrap();
+    let given = BTreeMap::from([(Dialogue, "a".to_owned()), (Text, "b".to_owned())]);
+    let found = survey(&file, &given).unwrap();
+    assert_eq!(columns(&found), [(Dialogue, "a"), (Text, "b"), (Label, "emotion")]);
+    assert_eq!(format_of(&file).unwrap(), Some(DataFormat::Csv));
 }

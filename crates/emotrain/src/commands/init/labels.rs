@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use emotrain_base::Complaint;
+use emotrain_base::{Complaint, nearest};
 use emotrain_curriculum::{CurriculumError, Wheel};
-use emotrain_data::{LabelSet, Survey};
+use emotrain_data::{LabelSet, Survey, emotion_of};
 use emotrain_recipe::LabelSetName;
 
 use crate::commands::curriculum::labels_of;
@@ -15,7 +15,15 @@ pub(super) struct Labels {
     pub(super) set: LabelSet,
     /// Why no curriculum by emotion shifts is possible, or `None`.
     pub(super) off_wheel: Option<String>,
+    /// Labels that may be misspelt: `hapy × 1: did you mean joy?`
+    pub(super) slips: Vec<String>,
 }
+
+/// A label that occurs at most so often may be a slip.
+const SLIP: usize = 2;
+
+/// And one that occurs this many times as often may be what is meant.
+const MEANT: usize = 5;
 
 impl Labels {
     /// A built-in set of which every label occurs, or else the words of the file, the most frequent first.
@@ -33,18 +41,42 @@ impl Labels {
             Err(error @ CurriculumError::UnknownEmotions { .. }) => Some(error.to_string()),
             Err(error) => return Err(error.into()),
         };
-        Ok(Self { name, set, off_wheel })
+        let slips = if name == LabelSetName::Custom { slips(found) } else { Vec::new() };
+        Ok(Self { name, set, off_wheel, slips })
     }
 }
+
+/// Labels that hardly occur beside a frequent one of a near name.
+fn slips(found: &Survey) -> Vec<String> {
+    let rare = found.labels.iter().filter(|(_, count)| *count <= SLIP);
+    let meant = |word: &str, count: usize| {
+        let frequent = || {
+            let often = found.labels.iter().filter(move |(_, other)| *other >= MEANT * count);
+            often.map(|(other, _)| other.as_str())
+        };
+        // By its letters, or by those of a word for the same emotion: "hapy" for "joy".
+        nearest(&word.to_lowercase(), frequent()).or_else(|| {
+            let emotion =
+                BUILTIN.iter().find_map(|set| LabelSet::builtin(*set).nearest(word).map(emotion_of))?;
+            frequent().find(|other| emotion_of(other) == emotion)
+        })
+    };
+    rare.filter_map(|(word, count)| {
+        let meant = meant(word, *count).filter(|meant| *meant != word)?;
+        Some(format!("{word} × {count}: did you mean {meant}?"))
+    })
+    .collect()
+}
+
+const BUILTIN: [LabelSetName; 4] =
+    [LabelSetName::Meld, LabelSetName::Iemocap, LabelSetName::Emorynlp, LabelSetName::Dailydialog];
 
 fn builtin(found: &Survey, words: &[&str], path: &Path) -> Option<(LabelSetName, LabelSet)> {
     if !found.format.is_own() {
         let name = labels_of(found.format.as_str(), path);
         return Some((name, LabelSet::builtin(name)));
     }
-    let names =
-        [LabelSetName::Meld, LabelSetName::Iemocap, LabelSetName::Emorynlp, LabelSetName::Dailydialog];
-    names.into_iter().map(|name| (name, LabelSet::builtin(name))).find(|(_, set)| {
+    BUILTIN.into_iter().map(|name| (name, LabelSet::builtin(name))).find(|(_, set)| {
         let meant: Option<Vec<_>> = words.iter().map(|word| set.resolve(word)).collect();
         meant.is_some_and(|meant| set.iter().all(|label| meant.contains(&label)))
     })

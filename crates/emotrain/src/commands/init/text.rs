@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use emotrain_data::{Split, Survey};
+use emotrain_data::{Label, Split, Survey};
 use emotrain_recipe::LabelSetName;
 
 use super::labels::Labels;
@@ -20,6 +20,9 @@ per_device_train_batch_size = 4
 gradient_accumulation_steps = 1
 num_train_epochs = 3
 ";
+
+/// A label with a smaller share is rare.
+const RARE: f64 = 0.05;
 
 /// Where the splits are.
 pub(super) enum Splits {
@@ -50,7 +53,7 @@ impl Draft<'_> {
             self.data(),
             PROMPT.to_owned(),
             self.curriculum(),
-            TRAIN.to_owned(),
+            self.train(),
             self.eval(),
         ]
         .join("\n")
@@ -125,6 +128,7 @@ impl Draft<'_> {
         if !counts.is_empty() {
             lines.push(format!("# In the file: {}.", counts.join(", ")));
         }
+        lines.extend(self.labels.slips.iter().map(|slip| format!("# {slip}")));
         let utterances = self.split.dialogues.iter().flat_map(|dialogue| &dialogue.utterances);
         let unlabelled = utterances.filter(|utterance| utterance.label.is_none()).count();
         if unlabelled > 0 {
@@ -155,6 +159,33 @@ impl Draft<'_> {
                  name = \"none\"\n"
             ),
         }
+    }
+
+    fn train(&self) -> String {
+        let Some((rarest, share)) = self.rarest().filter(|(_, share)| *share < RARE) else {
+            return TRAIN.to_owned();
+        };
+        format!(
+            "{TRAIN}\
+             # Rare emotions: {rarest} has {:.1} % of the labels. These raise macro F1, to which every label counts the same,\n\
+             # and may lower weighted F1; recipes/README.md of the project says when. With the first two rare labels count\n\
+             # twice: take one of them. Put sampling under [data] and metric_for_best_model under [eval].\n\
+             # class_weights = \"balanced\"               # [train] errors on rare labels cost more\n\
+             # sampling = \"sqrt\"                        # [data] samples of rare labels are repeated\n\
+             # metric_for_best_model = \"macro_f1\"       # [eval] the best weights are chosen by it\n",
+            100.0 * share
+        )
+    }
+
+    /// The label that occurs least, and its share.
+    fn rarest(&self) -> Option<(&str, f64)> {
+        let labels =
+            || self.split.dialogues.iter().flat_map(|one| &one.utterances).filter_map(|one| one.label);
+        let all = labels().count();
+        let of = |label: Label| labels().filter(|other| *other == label).count();
+        let counts = self.labels.set.iter().map(|label| (label, of(label))).filter(|(_, count)| *count > 0);
+        let (label, count) = counts.min_by_key(|(_, count)| *count)?;
+        Some((self.labels.set.name(label), count as f64 / all as f64))
     }
 
     fn eval(&self) -> String {

@@ -1,23 +1,34 @@
 //! The dialogues that are labelled: a file or standard input.
 
-use std::io::{IsTerminal, stdin};
+use std::io::{BufRead, Cursor, IsTerminal, Read, stdin};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, sync_channel};
 
+use anyhow::anyhow;
 use emotrain_base::Complaint;
 use emotrain_data::{
-    DataError, DataInput, DataLayout, Dialogue, DialogueReader, LabelPolicy, LabelSet, Split, load_split,
-    sha256_file,
+    ColumnsOption, DataError, DataInput, DataLayout, DataOptions, DataProblem, Dialogue, DialogueReader,
+    LabelPolicy, LabelSet, Split, load_split, looks_like, sha256_file,
 };
 use emotrain_recipe::{DataFormat, DataSection};
 
 use crate::cli::{PredictArgs, format_named};
+use crate::commands::table_columns::without_recipe;
 
 /// What messages call standard input.
 const STDIN: &str = "standard input";
 
 /// Dialogues that are read before they are asked for.
 const AHEAD: usize = 256;
+
+/// How much of standard input is looked at for its format, in bytes.
+const HEAD: u64 = 1 << 16;
+
+/// A larger file with a fault is not read as a whole, which would find all of its faults.
+const WHOLE: u64 = 1 << 30;
+
+/// What this command calls keys of a recipe.
+const OPTIONS: DataOptions = DataOptions { format: Some("--input-format"), columns: ColumnsOption::Set };
 
 /// Dialogues, one at a time.
 pub(super) struct Input<'a> {
@@ -37,14 +48,19 @@ enum Dialogues<'a> {
 
 /// Reads standard input ahead.
 fn coming(
-    format: DataFormat,
+    format: Option<DataFormat>,
     section: &DataSection,
     labels: LabelSet,
 ) -> Receiver<Result<Dialogue, DataError>> {
     let (sender, receiver) = sync_channel(AHEAD);
-    let columns = section.columns.clone();
+    let (columns, own) = (section.columns.clone(), section.format);
     std::thread::spawn(move || {
-        let input = DataInput::Stream { name: STDIN, from: Box::new(stdin()) };
+        let mut head = Vec::new();
+        // What cannot be read is told by whoever reads on.
+        let _ = stdin().lock().take(HEAD).read_until(b'\n', &mut head);
+        let looks = looks_like(&String::from_utf8_lossy(&head)).filter(|looks| DialogueReader::reads(*looks));
+        let format = format.or(looks).unwrap_or_else(|| own_or_lines(own));
+        let input = DataInput::Stream { name: STDIN, from: Box::new(Cursor::new(head).chain(stdin())) };
         let layout = DataLayout { format, columns: &columns };
         // Whether the other end is still there shows at the next dialogue.
         let _ = match DialogueReader::open(input, layout, &labels, LabelPolicy::Optional) {
@@ -73,22 +89,30 @@ impl<'a> Input<'a> {
                 let hint = "name a file with --input FILE, or send dialogues to standard input";
                 return Err(complaint.hint(hint).into());
             }
-            let format = args.input_format.unwrap_or(DataFormat::Jsonl);
-            if !DialogueReader::reads(format) {
+            if let Some(format) = args.input_format.filter(|format| !DialogueReader::reads(*format)) {
                 let complaint = Complaint::usage(format!("{format} is not read from standard input"));
                 return Err(complaint.hint("name a file with --input FILE, or send JSON lines").into());
             }
-            let dialogues = Dialogues::Coming(coming(format, section, labels.clone()));
+            let dialogues = Dialogues::Coming(coming(args.input_format, section, labels.clone()));
             return Ok(Self { path: STDIN.into(), is_file: false, dialogues });
         };
-        let format = format_of(args, path);
+        let format = format_of(args, path, section.format);
         let layout = DataLayout { format, columns: &section.columns };
-        let dialogues: Box<dyn Iterator<Item = _> + 'a> = if DialogueReader::reads(format) {
-            Box::new(DialogueReader::open(DataInput::File(path), layout, labels, policy)?)
+        let is_file = path.is_file();
+        let read_at_once = || load_split(path, layout, labels, policy).map_err(told);
+        let stream = || DialogueReader::open(DataInput::File(path), layout, labels, policy);
+        let dialogues: Box<dyn Iterator<Item = _> + 'a> = if !DialogueReader::reads(format) {
+            Box::new(read_at_once()?.dialogues.into_iter().map(Ok))
+        } else if is_file && let Err(fault) = check(stream()) {
+            // Rows of dialogues that stand apart are none: they are put together as in training.
+            if fs_err::metadata(path)?.len() > WHOLE {
+                return Err(told(fault));
+            }
+            Box::new(read_at_once()?.dialogues.into_iter().map(Ok))
         } else {
-            Box::new(load_split(path, layout, labels, policy)?.dialogues.into_iter().map(Ok))
+            Box::new(stream().map_err(told)?)
         };
-        Ok(Self { path: path.to_owned(), is_file: path.is_file(), dialogues: Dialogues::There(dialogues) })
+        Ok(Self { path: path.to_owned(), is_file, dialogues: Dialogues::There(dialogues) })
     }
 
     /// All dialogues at once.
@@ -98,8 +122,8 @@ impl<'a> Input<'a> {
     pub(super) fn whole(self) -> anyhow::Result<(Self, Split)> {
         let Self { path, is_file, dialogues } = self;
         let dialogues = match dialogues {
-            Dialogues::There(dialogues) => dialogues.collect::<Result<Vec<_>, _>>()?,
-            Dialogues::Coming(dialogues) => dialogues.iter().collect::<Result<_, _>>()?,
+            Dialogues::There(dialogues) => dialogues.collect::<Result<Vec<_>, _>>().map_err(told)?,
+            Dialogues::Coming(dialogues) => dialogues.iter().collect::<Result<_, _>>().map_err(of_stream)?,
         };
         let again = Dialogues::There(Box::new(dialogues.clone().into_iter().map(Ok)));
         let split = Split::of(path.clone(), dialogues);
@@ -124,7 +148,7 @@ impl<'a> Input<'a> {
     ///
     /// # Errors
     /// The first dialogue that cannot be read.
-    pub(super) fn next(&mut self, utterances: usize) -> Result<Vec<Dialogue>, DataError> {
+    pub(super) fn next(&mut self, utterances: usize) -> anyhow::Result<Vec<Dialogue>> {
         let (mut found, mut count) = (Vec::new(), 0);
         while count < utterances {
             let next = match &mut self.dialogues {
@@ -132,7 +156,10 @@ impl<'a> Input<'a> {
                 Dialogues::Coming(dialogues) if found.is_empty() => dialogues.recv().ok(),
                 Dialogues::Coming(dialogues) => dialogues.try_recv().ok(),
             };
-            let Some(dialogue) = next.transpose()? else { break };
+            let is_coming = matches!(self.dialogues, Dialogues::Coming(_));
+            let next =
+                next.transpose().map_err(|error| if is_coming { of_stream(error) } else { told(error) })?;
+            let Some(dialogue) = next else { break };
             count += dialogue.utterances.len();
             found.push(dialogue);
         }
@@ -140,9 +167,48 @@ impl<'a> Input<'a> {
     }
 }
 
-/// As the command line says, or as the file's name ends.
-fn format_of(args: &PredictArgs, path: &Path) -> DataFormat {
+/// Reads a file to its end, for its first fault.
+fn check(dialogues: Result<DialogueReader<'_>, DataError>) -> Result<(), DataError> {
+    dialogues?.try_for_each(|dialogue| dialogue.map(drop))
+}
+
+/// A fault of a file.
+fn told(error: DataError) -> anyhow::Error {
+    without_recipe(error, OPTIONS)
+}
+
+/// A fault of what comes through a pipe, which ends the answers in the middle.
+fn of_stream(error: DataError) -> anyhow::Error {
+    const WAY_OUT: &str =
+        "answers end before it; a file named with --input is checked to its end before the first answer";
+    let is_of_input = !matches!(error.problem(), DataProblem::Read(_));
+    let hint = error.hint_without_recipe(OPTIONS);
+    match error.problem() {
+        DataProblem::Several(problems) => anyhow!(Complaint::input(problems.to_string()).hint(WAY_OUT)),
+        _ if is_of_input => {
+            let hint = hint.map_or_else(|| WAY_OUT.to_owned(), |hint| format!("{hint}\n{WAY_OUT}"));
+            anyhow!(Complaint::input(error.to_string()).hint(hint))
+        }
+        _ => error.into(),
+    }
+}
+
+/// The format of the training's data if JSON lines or a table may be in it, else JSON lines.
+fn own_or_lines(own: DataFormat) -> DataFormat {
+    if DialogueReader::reads(own) { own } else { DataFormat::Jsonl }
+}
+
+/// As the command line says; as the training's data if the file looks like that; as the file's name ends; as the file
+/// looks; and last as the training's data.
+fn format_of(args: &PredictArgs, path: &Path, own: DataFormat) -> DataFormat {
+    let looks = || emotrain_data::format_of(path).ok().flatten().filter(|_| path.is_file());
     let ending = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
     let table = ["csv", "tsv"].contains(&ending.as_str()).then(|| format_named(&ending)).flatten();
-    args.input_format.or(table).unwrap_or(DataFormat::Jsonl)
+    args.input_format
+        .or_else(|| {
+            let looks = looks();
+            let is_own = looks.filter(|looks| *looks == own);
+            is_own.or(table).or(looks.filter(|looks| DialogueReader::reads(*looks)))
+        })
+        .unwrap_or_else(|| own_or_lines(own))
 }

@@ -29,9 +29,10 @@ impl<'s> Sink<'s> {
     /// Opens what the command line names.
     ///
     /// # Errors
-    /// A name that says no format; a file that was begun by another command, or cannot be written.
+    /// A file that is there already, was begun by another command, or cannot be written.
     pub(super) fn open(args: &PredictArgs, origin: FileOrigin, shell: &'s Shell) -> anyhow::Result<Self> {
         let writer = AnswerWriter::new(format_of(args), args.terms());
+        check_is_free(args)?;
         let to = match &args.output {
             None => To::Stdout,
             Some(path) => match Growing::open(path, origin)? {
@@ -69,8 +70,8 @@ impl<'s> Sink<'s> {
         let To::File(file) = &self.to else { return Ok(()) };
         let (partial, parts) = (file.partial(), file.reached().parts);
         let message = format!("{input}: does not begin with the {parts} dialogues of {}", partial.display());
-        Err(Complaint::usage(message)
-            .hint("give the input as it was then, or remove the file to begin again"))
+        let hint = format!("give the input as it was then, or remove {} to begin again", file.files());
+        Err(Complaint::usage(message).hint(hint))
     }
 
     /// Writes the rows of dialogues.
@@ -109,16 +110,27 @@ impl<'s> Sink<'s> {
 
     /// What an error leaves.
     pub(super) fn leave(&self) {
-        if let To::File(file) = &self.to
-            && file.reached().parts > 0
-        {
-            let (parts, partial) = (file.reached().parts, file.partial());
+        let To::File(file) = &self.to else { return };
+        let (parts, partial) = (file.reached().parts, file.partial());
+        if let Err(error) = file.leave() {
+            self.shell.printer.warn(error);
+        } else if parts > 0 {
             self.shell.printer.say(format_args!(
                 "the answers to {parts} dialogues are in {}; the same command goes on behind them",
                 partial.display()
             ));
         }
     }
+}
+
+/// Refuses to put answers in the place of a file that is there.
+fn check_is_free(args: &PredictArgs) -> Result<(), Complaint> {
+    let Some(path) = args.output.as_deref().filter(|path| path.is_file() && !args.overwrite) else {
+        return Ok(());
+    };
+    let complaint = Complaint::usage(format!("{}: exists already", path.display()));
+    Err(complaint
+        .hint("name another file with --output, or give --overwrite to put the answers in its place"))
 }
 
 /// As the command line says, or as the file's name ends.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use emotrain_prepare::PreparedTraining;
 use emotrain_recipe::Recipe;
-use emotrain_runs::{RunState, StoredRun, find_runs};
+use emotrain_runs::{RunRecord, RunState, StoredRun, TrainingRecord, find_runs};
 use emotrain_sweep::{PlannedRun, SweepFile};
 use emotrain_train::SampleOrder;
 
@@ -53,7 +53,7 @@ pub(super) fn show(file: &SweepFile, runs: &[PlannedRun], shell: &Shell) -> anyh
     lines.push(format!("\n{} runs, {steps} steps, {tokens} tokens", runs.len()));
     lines.push(match measured(&file.output_dir, runs) {
         Some((speed, folder)) => format!(
-            "about {} in one process, evaluations included, at the {speed:.0} tokens a second of {folder}",
+            "about {} in one process, evaluations and loading included, at the {speed:.0} tokens a second of {folder}",
             duration(tokens as f64 / speed)
         ),
         None => "how long it takes is not known: no finished run of this model and device is near".to_owned(),
@@ -98,7 +98,14 @@ fn count(run: &PlannedRun, shell: &Shell) -> anyhow::Result<(usize, u64)> {
     Ok((steps, tokens))
 }
 
-/// Tokens a second of the newest finished run of the same base model, method and device near the sweep, with its folder.
+/// The seconds of all starts of a run; at least those of its training, which a start that was killed has not recorded.
+fn whole_seconds(record: &RunRecord, training: &TrainingRecord) -> f64 {
+    let resumed: f64 = record.resumed.iter().map(|start| start.elapsed_s).sum();
+    (record.elapsed_s + resumed).max(training.seconds)
+}
+
+/// Tokens trained in a second of the newest finished run of the same base model, method and device near the sweep, with
+/// its folder. Its seconds are all that it took: loading, evaluations before, during and after training, and writing.
 fn measured(output_dir: &Path, runs: &[PlannedRun]) -> Option<(f64, String)> {
     let recipe = &runs.first()?.recipe;
     let near = output_dir.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -115,7 +122,23 @@ fn measured(output_dir: &Path, runs: &[PlannedRun]) -> Option<(f64, String)> {
     };
     let stored = folders.iter().filter_map(|folder| StoredRun::open(folder).ok()).filter(fits);
     let newest = stored.max_by(|one, other| one.record.begun_unix_s.total_cmp(&other.record.begun_unix_s))?;
-    let training = newest.record.training?;
-    let speed = training.tokens as f64 / training.seconds;
+    let training = newest.record.training.as_ref()?;
+    let speed = training.tokens as f64 / whole_seconds(&newest.record, training);
     (speed.is_finite() && speed > 0.0).then(|| (speed, newest.folder.display().to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use emotrain_runs::ResumptionRecord;
+
+    use super::*;
+
+    #[test]
+    fn a_run_takes_longer_than_its_training() {
+        let training = TrainingRecord { seconds: 60.0, ..TrainingRecord::default() };
+        let resumed = vec![ResumptionRecord { elapsed_s: 30.0, ..ResumptionRecord::default() }];
+        let record = RunRecord { elapsed_s: 70.0, resumed, ..RunRecord::default() };
+        assert_eq!(whole_seconds(&record, &training), 100.0);
+        assert_eq!(whole_seconds(&RunRecord { elapsed_s: 0.0, ..record }, &training), 60.0);
+    }
 }

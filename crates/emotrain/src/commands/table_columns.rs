@@ -1,0 +1,33 @@
+//! What commands without a recipe say of tables: their columns as an option, and what is wrong with a file.
+
+use emotrain_base::{Advice, Complaint, Problems};
+use emotrain_data::{DataError, DataOptions};
+
+/// What `--columns` says, `dialogue=conv_id,text=utt`, as the `data.columns` of a recipe: `{ dialogue = "conv_id", … }`.
+/// `None` if it is not given.
+///
+/// # Errors
+/// A part that is no pair.
+pub(super) fn columns_table(given: Option<&str>) -> Result<Option<String>, Complaint> {
+    let mut columns = Vec::new();
+    for pair in given.iter().flat_map(|columns| columns.split(',')) {
+        let Some((role, column)) = pair.split_once('=') else {
+            let complaint = Complaint::usage(format!("--columns {pair}: expected ROLE=COLUMN"));
+            return Err(complaint.hint("as in --columns dialogue=conv_id,text=utt,label=emotion"));
+        };
+        columns.push(format!("{} = {:?}", role.trim(), column.trim()));
+    }
+    Ok((!columns.is_empty()).then(|| format!("{{ {} }}", columns.join(", "))))
+}
+
+/// What is wrong with a data file, with the way out that this command has.
+pub(super) fn without_recipe(error: DataError, options: DataOptions) -> anyhow::Error {
+    if error.several().is_some() {
+        return Problems::from(error).into();
+    }
+    let complaint = Complaint::new(error.fault(), error.to_string());
+    match error.hint_without_recipe(options) {
+        Some(hint) => complaint.hint(hint).into(),
+        None => complaint.into(),
+    }
+}
