@@ -34,6 +34,7 @@ mod resume;
 mod runs;
 mod served;
 mod server;
+mod shared_prefix;
 #[cfg(unix)]
 mod slurm;
 mod sweep;
