@@ -44,19 +44,21 @@ fn options(salt: usize, targets: usize) -> PassOptions {
     }
 }
 
-fn assert_alike(shared: &Taken, apart: &Taken, tolerance: f32, what: &str) {
+/// Within 1e-5 of the largest number: the softmax is in f32 in every form.
+#[track_caller]
+fn assert_alike(shared: &Taken, apart: &Taken, what: &str) {
     assert_eq!(shared.1.len(), apart.1.len());
     let gradients =
         shared.1.iter().zip(&apart.1).map(|((path, one), (_, other))| (path.as_str(), one, other));
     for (path, one, other) in [("losses", &shared.0, &apart.0)].into_iter().chain(gradients) {
         let apart = furthest(one, other);
         // What is zero in both is not a number here.
-        assert!(apart < tolerance || apart.is_nan() && one == other, "{what}: {path} {apart}");
+        assert!(apart < 1e-5 || apart.is_nan() && one == other, "{what}: {path} {apart}");
     }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_tree_gives_what_its_sequences_give_apart(family in family(), salt in 0..1000_usize) {
@@ -74,12 +76,11 @@ proptest! {
         let specs = specs();
         let (name, spec) = &specs[salt % specs.len()];
         for dtype in [DType::F32, DType::F64] {
-            let tolerance = if dtype == DType::F32 { 1e-5 } else { 1e-6 };
             let whole = model(spec, dtype);
             let adapted = adapted(&frozen(whole.clone()), 0);
             for (model, method) in [(whole, "full"), (adapted, "lora")] {
                 let what = format!("{name}, {method}, {dtype:?}");
-                assert_alike(&pass(&model, &tree, options), &pass(&model, &apart, options), tolerance, &what);
+                assert_alike(&pass(&model, &tree, options), &pass(&model, &apart, options), &what);
             }
         }
     }
@@ -148,7 +149,7 @@ fn targets_of_one_row_keep_their_own_weights() {
         let model = model(&specs()[0].1, dtype);
         for salt in [0, 1] {
             let [tree, apart] = [&tree, &apart].map(|batch| pass(&model, batch, options(salt, 3)));
-            assert_alike(&tree, &apart, 1e-5, "weights");
+            assert_alike(&tree, &apart, "weights");
         }
     }
 }
@@ -184,7 +185,7 @@ fn losses_stay_in_the_order_of_the_sequences() {
     assert!(tree.target_rows().len() > 256 && tree.rows() < apart.rows());
     let model = model(&specs()[0].1, DType::F32);
     let [losses, expected] = [&tree, &apart].map(|batch| pass(&model, batch, options(2, 9)));
-    assert_alike(&losses, &expected, 1e-5, "order");
+    assert_alike(&losses, &expected, "order");
     let [tree, apart] = [&tree, &apart].map(|batch| model.log_probabilities(batch));
     assert!(furthest(&tree, &apart) < 1e-5);
 }
