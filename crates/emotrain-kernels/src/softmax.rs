@@ -18,14 +18,21 @@ pub(crate) fn softmax(row: &mut [f32], scale: f32) -> f32 {
     sum_of(row, row, |score, _| score).recip()
 }
 
-/// `log Σ exp(scale · score)` over two ranges of a row, of which the second may be empty and beyond the row.
+/// `log Σ exp(scale · score)` over ranges of a row.
 #[inline(always)]
-pub fn log_sum_exp(row: &[f32], ranges: [Range<usize>; 2], scale: f32) -> f32 {
-    let [first, second] = ranges;
-    let (first, second) = (&row[first], row.get(second).unwrap_or_default());
-    let largest = largest(first).max(self::largest(second)) * scale;
-    let sum = |part: &[f32]| sum_of(part, part, |score, _| exp(score * scale - largest));
-    largest + (sum(first) + sum(second)).ln()
+pub fn log_sum_exp(row: &[f32], ranges: impl Iterator<Item = Range<usize>> + Clone, scale: f32) -> f32 {
+    // Loops and no adaptors: what is not inlined would be compiled for any CPU.
+    let mut maximum = f32::NEG_INFINITY;
+    for range in ranges.clone() {
+        maximum = maximum.max(largest(&row[range]));
+    }
+    let maximum = maximum * scale;
+    let mut sum = 0.0;
+    for range in ranges {
+        let part = &row[range];
+        sum += sum_of(part, part, |score, _| exp(score * scale - maximum));
+    }
+    maximum + sum.ln()
 }
 
 /// `log Σ exp` of a row.
@@ -42,7 +49,7 @@ pub fn log_sum_exp_rows(x: &[f32], width: usize) -> Vec<f32> {
 
 #[inline(always)]
 fn of_whole_row(row: &[f32]) -> f32 {
-    log_sum_exp(row, [0..row.len(), row.len()..row.len()], 1.0)
+    log_sum_exp(row, std::iter::once(0..row.len()), 1.0)
 }
 
 /// Each row's softmax, given its log-sum-exp, times the row's factor, in place.
@@ -55,22 +62,23 @@ pub fn softmax_rows(x: &mut [f32], width: usize, log_sums: &[f32], factors: &[f3
     });
 }
 
-/// `exp(scale · score - log_sum)` in place for the keys of two ranges, the first one in front; 0 for all others.
+/// `exp(scale · score - log_sum)` in place for the keys of these ranges, which ascend; 0 for all others.
 #[inline(always)]
-pub fn attention_probabilities(row: &mut [f32], seen: [Range<usize>; 2], scale: f32, log_sum: f32) {
-    let ([first, second], end) = (seen, row.len());
-    let parts = [
-        (0..first.start, false),
-        (first.clone(), true),
-        (first.end..second.start, false),
-        (second.clone(), true),
-        (second.end..end, false),
-    ];
-    for (part, is_seen) in parts {
-        for score in row.get_mut(part).unwrap_or_default() {
-            *score = if is_seen { exp(*score * scale - log_sum) } else { 0.0 };
+pub fn attention_probabilities(
+    row: &mut [f32],
+    seen: impl Iterator<Item = Range<usize>>,
+    scale: f32,
+    log_sum: f32,
+) {
+    let mut end = 0;
+    for range in seen {
+        row[end..range.start].fill(0.0);
+        end = range.end;
+        for score in &mut row[range] {
+            *score = exp(*score * scale - log_sum);
         }
     }
+    row[end..].fill(0.0);
 }
 
 /// The gradient of scores, given the probabilities and, in `grad`, their gradient: `scale · p ⊙ (grad - Σ grad ⊙ p)`.

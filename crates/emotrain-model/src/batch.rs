@@ -1,43 +1,12 @@
 //! Rows of token ids, packed without padding.
 
+mod tree;
+mod visible;
+
 use std::ops::Range;
+use std::sync::Arc;
 
-/// What one row sees of its segment's keys: `first..prefix` and `own_start..own_end` (offsets in the segment).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Visible {
-    pub(crate) first: usize,
-    pub(crate) prefix: usize,
-    pub(crate) own_start: usize,
-    pub(crate) own_end: usize,
-}
-
-impl Visible {
-    /// A row of a plain causal sequence: all keys up to and with its own.
-    pub(crate) fn causal(row: usize) -> Self {
-        Self { first: 0, prefix: row + 1, own_start: row + 1, own_end: row + 1 }
-    }
-
-    pub(crate) fn sees(self, key: usize) -> bool {
-        (self.first..self.prefix).contains(&key) || (self.own_start..self.own_end).contains(&key)
-    }
-
-    /// Of this the last `window` positions, the row's own included; a branch's positions continue the prefix's.
-    pub(crate) fn within(self, window: Option<usize>) -> Self {
-        let Some(window) = window else { return self };
-        let seen = self.prefix + self.own_end - self.own_start;
-        let hidden = seen.saturating_sub(window);
-        Self {
-            first: self.first.max(hidden.min(self.prefix)),
-            own_start: self.own_start + hidden.saturating_sub(self.prefix),
-            ..self
-        }
-    }
-
-    /// One past the last visible key.
-    pub(crate) fn end(self) -> usize {
-        self.prefix.max(self.own_end)
-    }
-}
+pub(crate) use visible::{Visible, union};
 
 /// A token to predict: the hidden state of `row` is scored on `id`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +26,15 @@ pub struct Sequence<'a> {
     pub supervised_from: usize,
 }
 
-/// Packed rows: segments are concatenated, never attend to each other, and each counts its positions from 0.
+impl<'a> Sequence<'a> {
+    /// The tokens that take a row: all but the last, which is only predicted.
+    fn fed(&self) -> &'a [u32] {
+        &self.ids[..self.ids.len().saturating_sub(1)]
+    }
+}
+
+/// Packed rows: segments are concatenated, never attend to each other, and each counts its positions from 0. A segment
+/// is a sequence, or a tree of sequences that begin alike.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
     pub(crate) ids: Vec<u32>,
@@ -75,12 +52,9 @@ impl Batch {
         let mut batch = Self::default();
         for sequence in sequences {
             let start = batch.ids.len();
-            let rows = sequence.ids.len().saturating_sub(1);
-            batch.push_rows(&sequence.ids[..rows], 0, Visible::causal);
-            batch.segments.push(start..start + rows);
-            for (index, &id) in sequence.ids.iter().enumerate().skip(sequence.supervised_from.max(1)) {
-                batch.targets.push(Target { row: start + index - 1, id });
-            }
+            batch.push_rows(sequence.fed(), 0, Visible::causal);
+            batch.segments.push(start..batch.ids.len());
+            batch.push_targets(sequence, |position| start + position);
         }
         batch
     }
@@ -107,14 +81,12 @@ impl Batch {
             assert!(!prompt.is_empty(), "a prompt needs a token");
             let start = batch.ids.len();
             batch.push_rows(prompt, 0, Visible::causal);
+            let before: Arc<[Range<usize>]> = std::iter::once(0..prompt.len()).collect();
             for completion in completions {
                 let (&last, fed) = completion.split_last().expect("a completion needs a token");
                 let own_start = batch.ids.len() - start;
-                batch.push_rows(fed, prompt.len(), |row| Visible {
-                    first: 0,
-                    prefix: prompt.len(),
-                    own_start,
-                    own_end: own_start + row + 1,
+                batch.push_rows(fed, prompt.len(), |row| {
+                    Visible::after(&before, own_start..own_start + row + 1)
                 });
                 let rows = std::iter::once(prompt.len() - 1).chain(own_start..own_start + fed.len());
                 let ids = fed.iter().copied().chain([last]);
@@ -133,7 +105,7 @@ impl Batch {
             joined.ids.extend(&batch.ids);
             joined.positions.extend(&batch.positions);
             joined.segments.extend(batch.segments.iter().map(|own| own.start + start..own.end + start));
-            joined.visible.extend(&batch.visible);
+            joined.visible.extend(batch.visible.iter().cloned());
             let target = |target: &Target| Target { row: target.row + start, id: target.id };
             joined.targets.extend(batch.targets.iter().map(target));
             if !batch.weights.is_empty() {
@@ -179,6 +151,13 @@ impl Batch {
         }
     }
 
+    /// Appends the supervised tokens of a sequence, given the row of each of its positions.
+    fn push_targets(&mut self, sequence: &Sequence, row: impl Fn(usize) -> usize) {
+        for (index, &id) in sequence.ids.iter().enumerate().skip(sequence.supervised_from.max(1)) {
+            self.targets.push(Target { row: row(index - 1), id });
+        }
+    }
+
     /// The rows whose hidden state is needed after the last layer, ascending, each once.
     pub(crate) fn target_rows(&self) -> Vec<usize> {
         let mut rows: Vec<usize> = self.targets.iter().map(|target| target.row).collect();
@@ -215,24 +194,12 @@ mod tests {
     }
 
     #[test]
-    fn a_window_hides_what_is_further_back() {
-        let sees = |visible: Visible| (0..12).filter(|&key| visible.sees(key)).collect::<Vec<_>>();
-        assert_eq!(sees(Visible::causal(6).within(Some(3))), [4, 5, 6]);
-        assert_eq!(sees(Visible::causal(1).within(Some(3))), [0, 1]);
-        // A branch of three rows behind another, on a prompt of four: its positions are 4, 5 and 6.
-        let branch = Visible { first: 0, prefix: 4, own_start: 7, own_end: 10 };
-        assert_eq!(sees(branch.within(Some(5))), [2, 3, 7, 8, 9]);
-        assert_eq!(sees(branch.within(Some(2))), [8, 9]);
-        assert_eq!(sees(branch.within(None)), sees(branch));
-    }
-
-    #[test]
     fn branches_share_the_prompt_and_see_only_it_and_themselves() {
         let batch = Batch::choices(&[&[1, 2, 3]], &[vec![7], vec![8, 9], vec![4, 5, 6]]);
         assert_eq!(batch.ids, [1, 2, 3, 8, 4, 5]);
         assert_eq!(batch.positions, [0, 1, 2, 3, 3, 4]);
         let sees: Vec<Vec<usize>> =
-            batch.visible.iter().map(|v| (0..6).filter(|&key| v.sees(key)).collect()).collect();
+            batch.visible.iter().map(|visible| visible.ranges().flatten().collect()).collect();
         assert_eq!(sees[3], [0, 1, 2, 3]);
         assert_eq!(sees[5], [0, 1, 2, 4, 5]);
         let rows: Vec<(usize, u32)> = batch.targets.iter().map(|t| (t.row, t.id)).collect();

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Int, Tensor, TensorData};
 
 use crate::batch::Target;
 use crate::kernels::{self, LossTerms, add, cross_entropy};
@@ -16,7 +16,7 @@ const PIECE: usize = 256;
 pub(crate) struct HeadLoss {
     /// The loss of each target, `[targets]` in f32: those of each share.
     pub(crate) losses: Vec<Tensor<1>>,
-    /// Gradient of their sum, each times the factor of its row, for the hidden rows, `[M, D]`.
+    /// Gradient of their sum, each times its factor, for the hidden rows, `[M, D]`.
     pub(crate) hidden: Tensor<2>,
     /// And for the head's weight `[V, D]`, if it was asked for.
     pub(crate) weight: Option<Tensor<2>>,
@@ -25,9 +25,9 @@ pub(crate) struct HeadLoss {
 /// The hidden rows of one training.
 pub(crate) struct HeadShare {
     pub(crate) rows: Range<usize>,
-    /// Their `row` counts among all hidden rows and ascends.
+    /// Their `row` counts among all hidden rows; several may have the same.
     pub(crate) targets: Vec<Target>,
-    /// What the gradient of each row is multiplied by.
+    /// What the gradient of each is multiplied by.
     pub(crate) factors: Vec<f32>,
     /// How much of each target's loss is the mean over the vocabulary.
     pub(crate) smoothing: f32,
@@ -44,7 +44,9 @@ pub(crate) fn head_loss(
     train_weight: bool,
 ) -> HeadLoss {
     let (mut losses, mut grads, mut weight_grad) = (Vec::new(), Vec::new(), None::<Tensor<2>>);
-    for Piece { rows, parts, targets, terms } in shared_pieces(shares) {
+    let mut order = Vec::new();
+    for Piece { rows, parts, targets, numbers, terms } in shared_pieces(shares) {
+        order.extend(numbers);
         let piece = hidden.clone().narrow(0, rows.start, rows.len());
         let logits = weight.times(piece.clone());
         let (piece_losses, grad) = cross_entropy(logits, &targets, &terms);
@@ -58,42 +60,60 @@ pub(crate) fn head_loss(
         }
         grads.push(weight.times_transposed(grad, &parts));
     }
-    let losses = split(Tensor::cat(losses, 0), shares.iter().map(|share| share.targets.len()));
+    let losses = in_order(Tensor::cat(losses, 0), &order);
+    let losses = split(losses, shares.iter().map(|share| share.targets.len()));
     HeadLoss { losses, hidden: Tensor::cat(grads, 0), weight: weight_grad }
 }
 
 /// Rows whose logits are formed together.
+#[derive(Default)]
 struct Piece {
     rows: Range<usize>,
     /// Those of each share that is in it, counted in the piece.
     parts: Vec<Range<usize>>,
     /// Counted in the piece, too.
     targets: Vec<Target>,
-    /// Of each row.
+    /// Their numbers among the targets of all shares.
+    numbers: Vec<usize>,
     terms: LossTerms,
 }
 
 /// Pieces of the hidden rows. A share is cut as if it were alone, and small cuts are put together.
 fn shared_pieces(shares: &[HeadShare]) -> Vec<Piece> {
-    let mut pieces: Vec<Piece> = Vec::new();
+    let (mut pieces, mut first) = (Vec::<Piece>::new(), 0);
     for HeadShare { rows, targets, factors, smoothing } in shares {
         for start in rows.clone().step_by(PIECE) {
             let cut = start..(start + PIECE).min(rows.end);
             if pieces.last().is_none_or(|piece| cut.end - piece.rows.start > PIECE) {
-                let (parts, targets, terms) = (Vec::new(), Vec::new(), LossTerms::default());
-                pieces.push(Piece { rows: start..start, parts, targets, terms });
+                pieces.push(Piece { rows: start..start, ..Piece::default() });
             }
             let piece = pieces.last_mut().expect("one was made where there was none");
             let origin = piece.rows.start;
             piece.rows.end = cut.end;
             piece.parts.push(cut.start - origin..cut.end - origin);
-            let mine = targets.iter().filter(|target| cut.contains(&target.row));
-            piece.targets.extend(mine.map(|target| Target { row: target.row - origin, id: target.id }));
-            piece.terms.factors.extend(&factors[cut.start - rows.start..cut.end - rows.start]);
+            for (at, target) in targets.iter().enumerate().filter(|(_, target)| cut.contains(&target.row)) {
+                piece.targets.push(Target { row: target.row - origin, id: target.id });
+                piece.numbers.push(first + at);
+                piece.terms.factors.push(factors[at]);
+            }
             piece.terms.smoothing.resize(cut.end - origin, *smoothing);
         }
+        first += targets.len();
     }
     pieces
+}
+
+/// Losses in the order of their numbers.
+fn in_order(losses: Tensor<1>, numbers: &[usize]) -> Tensor<1> {
+    if numbers.is_sorted() {
+        return losses;
+    }
+    let mut places: Vec<i32> = vec![0; numbers.len()];
+    for (place, &number) in (0..).zip(numbers) {
+        places[number] = place;
+    }
+    let index = TensorData::new(places, [numbers.len()]);
+    losses.clone().select(0, Tensor::<1, Int>::from_data(index, &losses.device()))
 }
 
 /// Consecutive parts of these lengths, which are all there is.

@@ -146,17 +146,17 @@ fn head_shares(
     let targets = among(&batch.targets, target_rows);
     let share = |(share, options): (&ShareRows, &PassOptions)| {
         let rows = share.kept.clone();
-        let mine = |target: &&Target| rows.contains(&target.row);
+        let mine = |(target, _): &(&Target, f32)| rows.contains(&target.row);
         #[expect(clippy::cast_possible_truncation, reason = "the gradient is in f32")]
-        let mut factors = vec![options.factor as f32; rows.len()];
-        for (target, weight) in targets.iter().zip(&batch.weights).filter(|(target, _)| mine(target)) {
-            #[expect(clippy::cast_possible_truncation, reason = "the gradient is in f32")]
-            let factor = (options.factor * f64::from(*weight)) as f32;
-            factors[target.row - rows.start] = factor;
-        }
+        let factor = |at: usize| match batch.weights() {
+            Some(weights) => (options.factor * f64::from(weights[at])) as f32,
+            None => options.factor as f32,
+        };
+        let with_factors = targets.iter().enumerate().map(|(at, target)| (target, factor(at)));
+        let (targets, factors) = with_factors.filter(mine).map(|(target, factor)| (*target, factor)).unzip();
         #[expect(clippy::cast_possible_truncation, reason = "the loss is in f32")]
         let smoothing = options.label_smoothing_factor as f32;
-        HeadShare { targets: targets.iter().filter(mine).copied().collect(), rows, factors, smoothing }
+        HeadShare { targets, rows, factors, smoothing }
     };
     shares.iter().zip(options).map(share).collect()
 }
@@ -238,17 +238,17 @@ impl CausalLm {
 }
 
 /// Embeddings with the noise of `NEFTune` on the rows of one share, from `first` on: uniform within `alpha / √(L·D)`, `L` being the
-/// sequence's own length (Jain et al. 2023, Algorithm 1). It does not depend on any weight, so the backward pass does
+/// sequence's own length (Jain et al. 2023, Algorithm 1); of sequences that share rows, the longest one's. It does not depend on any weight, so the backward pass does
 /// not see it.
 fn neftune(x: Tensor<2>, batch: &Batch, first: usize, options: PassOptions) -> Tensor<2> {
     let [_, width] = x.dims();
     let key = options.random.named("neftune");
     let mut noise = Vec::with_capacity(batch.rows() * width);
     for (number, segment) in batch.segments.iter().enumerate() {
-        let size = segment.len() * width;
+        let longest = batch.positions[segment.clone()].iter().max().map_or(0, |&last| last as usize + 1);
         #[expect(clippy::cast_possible_truncation, reason = "a small bound")]
-        let bound = (options.neftune_noise_alpha / (size as f64).sqrt()) as f32;
-        noise.extend(uniform(key.with(number as u64), size, bound));
+        let bound = (options.neftune_noise_alpha / ((longest * width) as f64).sqrt()) as f32;
+        noise.extend(uniform(key.with(number as u64), segment.len() * width, bound));
     }
     let options = (&x.device(), x.dtype());
     let noise = Tensor::from_data(TensorData::new(noise, [batch.rows(), width]), options);

@@ -269,6 +269,11 @@ fn order(recipe: &Recipe, violated: &mut Violations) {
         let keys = ["data.format", "curriculum.scheduler", "curriculum.shuffle"];
         violated.add(&keys, fault.hint("write name = \"none\" under [curriculum]"));
     }
+    if recipe.train.group_by_dialogue && recipe.data.format == DataFormat::Text {
+        let fault = Fault::new("format = \"text\" has no dialogues for train.group_by_dialogue");
+        let hint = "write group_by_dialogue = false under [train]";
+        violated.add(&["data.format", "train.group_by_dialogue"], fault.hint(hint));
+    }
     if !section.shuffle && recipe.train.group_by_length {
         let fault = Fault::new("curriculum.shuffle = false and train.group_by_length both order the samples");
         violated.add(&["curriculum.shuffle", "train.group_by_length"], fault.hint("keep one of them"));

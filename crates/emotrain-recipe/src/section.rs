@@ -94,7 +94,7 @@ pub use self::prompt::{PromptSection, PromptSlots, PromptTemplate};
 pub use self::quantization::{ComputeDtype, FourBitQuantType, QuantizationSection};
 pub use self::retrieval::{DemonstrationOrder, Exclude, RetrievalSection, SearchIndex};
 pub use self::save::{ResumeFrom, SaveSection};
-pub use self::train::{ClassWeights, Optimizer, Scheduler, TrainMethod, TrainSection};
+pub use self::train::{ClassWeights, Optimizer, Scheduler, SharedPrefix, TrainMethod, TrainSection};
 
 /// The top-level key that names the recipe below.
 pub(crate) const EXTENDS: &str = "extends";

@@ -9,6 +9,8 @@ use emotrain_recipe::{EvalSteps, LabelSampling, TrainSection};
 use rand::RngExt;
 
 use crate::label_draw::LabelDraw;
+use crate::micro_batches::{Dialogues, in_order};
+use crate::packing::Packing;
 use crate::sample_schedule::{EpochSamples, SampleSchedule};
 
 /// Batches per megabatch of length grouping, as in Hugging Face's `get_length_grouped_indices`.
@@ -28,6 +30,8 @@ pub struct SampleOrder {
     lengths: Option<Vec<usize>>,
     /// How samples are drawn by their labels, if they are.
     drawn: Option<LabelDraw>,
+    /// Those of the samples, if samples are grouped by them.
+    dialogues: Option<Dialogues>,
 }
 
 /// A step's position in its epoch.
@@ -39,9 +43,15 @@ struct At {
 }
 
 impl SampleOrder {
-    /// The order of samples of these lengths in tokens.
-    pub fn new(section: &TrainSection, lengths: Vec<usize>, schedule: &SampleSchedule) -> Self {
+    /// The order of these samples.
+    pub fn new(
+        section: &TrainSection,
+        sampling: LabelSampling,
+        samples: &[Sample],
+        schedule: &SampleSchedule,
+    ) -> Self {
         let micro = section.per_device_train_batch_size;
+        let lengths = || samples.iter().map(|sample| sample.ids.len()).collect();
         let mut plan = Self {
             epochs: schedule.epochs.clone(),
             shuffle: schedule.shuffle,
@@ -49,18 +59,13 @@ impl SampleOrder {
             micro,
             total_steps: 0,
             seed: section.seed,
-            lengths: section.group_by_length.then_some(lengths),
-            drawn: None,
+            lengths: section.group_by_length.then(lengths),
+            drawn: LabelDraw::new(sampling, samples),
+            dialogues: section.group_by_dialogue.then(|| Dialogues::of(samples)),
         };
         let by_epochs = (0..plan.epochs.len()).map(|epoch| plan.steps_in(epoch)).sum();
         plan.total_steps = section.max_steps.unwrap_or(by_epochs);
         plan
-    }
-
-    /// The same with samples drawn by their labels.
-    #[must_use]
-    pub fn with_sampling(self, sampling: LabelSampling, samples: &[Sample]) -> Self {
-        Self { drawn: LabelDraw::new(sampling, samples), ..self }
     }
 
     /// Optimizer steps of the whole run.
@@ -117,6 +122,23 @@ impl SampleOrder {
         whole + repeated + begun
     }
 
+    /// How many of these tokens are computed once for several samples that begin alike, beyond the first time.
+    pub fn shared_tokens(&self, samples: &[Sample], packing: Packing) -> u64 {
+        if packing == Packing::Apart {
+            return 0;
+        }
+        let saved = |micro: Vec<usize>| packing.saved(micro.iter().map(|&sample| &samples[sample])) as u64;
+        let (mut epoch, mut left, mut sum) = (0, self.total_steps, 0);
+        while left > 0 {
+            let order = self.epoch(epoch);
+            let windows = order.chunks(self.window).take(left);
+            left -= windows.len();
+            sum += windows.flat_map(|window| self.divided(window)).map(saved).sum::<u64>();
+            epoch += 1;
+        }
+        sum
+    }
+
     /// What the epoch of step `step`, counted from 0, trains on.
     pub fn epoch_of(&self, step: usize) -> &EpochSamples {
         self.pool(self.at(step).epoch)
@@ -144,7 +166,15 @@ impl SampleOrder {
         let At { epoch, number } = self.at(step);
         let order = self.epoch(epoch);
         let end = ((number + 1) * self.window).min(order.len());
-        order[number * self.window..end].chunks(self.micro).map(<[usize]>::to_vec).collect()
+        self.divided(&order[number * self.window..end])
+    }
+
+    /// The micro-batches of a window.
+    fn divided(&self, window: &[usize]) -> Vec<Vec<usize>> {
+        match &self.dialogues {
+            Some(dialogues) => dialogues.together(window, self.micro),
+            None => in_order(window, self.micro),
+        }
     }
 
     /// The order of the samples in one epoch.
@@ -216,6 +246,7 @@ mod tests {
             seed: 42,
             lengths: grouped.then_some(lengths),
             drawn: None,
+            dialogues: None,
         }
     }
 

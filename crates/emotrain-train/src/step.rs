@@ -29,7 +29,7 @@ pub struct StepResult {
     pub grad_norm: f64,
     /// The learning rate of the update.
     pub learning_rate: f64,
-    /// Tokens processed.
+    /// Tokens computed: the rows that went through the model. What several samples share counts once.
     pub tokens: u64,
     /// The loss of every supervised token, without its weight, in the order of the batches and their sequences.
     pub losses: Vec<f32>,
@@ -44,7 +44,7 @@ pub struct Turn<'a> {
     /// Its optimizer.
     pub optimizer: &'a mut AdamWOptimizer,
     /// The micro-batches of its window; the loss is normalised by the supervised tokens of all of them, so the split into
-    /// micro-batches does not matter.
+    /// micro-batches does not matter, and whether their sequences share rows does not either.
     pub batches: &'a [Batch],
     /// Where it is in its run.
     pub at: StepAt,

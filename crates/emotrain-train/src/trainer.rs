@@ -15,9 +15,9 @@ use crate::job::{Job, TrainData};
 use crate::loss_trace::{LossRise, LossTrace};
 use crate::optim::{AdamWOptimizer, LearningRate};
 use crate::order::SampleOrder;
+use crate::packing::Packing;
 use crate::selection::{check_result, load_result, note, save_result, validate};
 use crate::step::{StepAt, StepResult, Turn};
-use crate::validate::pack;
 
 /// The result of a training run.
 pub struct Outcome {
@@ -86,9 +86,7 @@ impl<'a> Training<'a> {
         events: &'a mut dyn FnMut(&Event),
     ) -> Result<Self, TrainError> {
         let section = &job.recipe.train;
-        let lengths = data.train.iter().map(|sample| sample.ids.len()).collect();
-        let order = SampleOrder::new(section, lengths, data.schedule);
-        let order = order.with_sampling(job.recipe.data.sampling, data.train);
+        let order = SampleOrder::new(section, job.recipe.data.sampling, data.train, data.schedule);
         let mut optimizer = AdamWOptimizer::new(section);
         let (state, last_checkpoint) = start(job, &order, &mut model, &mut optimizer)?;
         let diary = Diary::open(job, data, &state)?;
@@ -130,8 +128,9 @@ impl<'a> Training<'a> {
         let span = if curriculum.restart_lr_scheduler { phase } else { 0..order.total_steps() };
         let learning_rate = LearningRate::new(section, span.len()).at(state.step - span.start);
         let micro = order.step(state.step);
+        let packing = Packing::of(job.recipe);
         let batch = |micro: &Vec<usize>| {
-            let batch = pack(micro.iter().map(|&sample| &data.train[sample]));
+            let batch = packing.batch(micro.iter().map(|&sample| &data.train[sample]));
             let Some(weights) = data.weights else { return batch };
             let of = |&sample: &usize| std::iter::repeat_n(weights[sample], data.train[sample].supervised());
             batch.with_weights(micro.iter().flat_map(of).collect())

@@ -1,11 +1,12 @@
 //! Scoring: the likelihood of every label after the prompt, which is computed once for all labels.
 
 use emotrain_data::{Label, UtteranceId};
-use emotrain_model::{Batch, CausalLm, Precision, Scorer, Sequence};
+use emotrain_model::{CausalLm, Precision, Scorer};
 use emotrain_prompt::Sample;
 use emotrain_recipe::EvalSection;
 
 use crate::error::TrainError;
+use crate::packing::Packing;
 
 /// Utterances to label: prompts without answers, and the completion of each label.
 #[derive(Clone, Debug)]
@@ -88,18 +89,12 @@ pub fn label_loss(scored: &[Scored], completions: &[Vec<u32>]) -> f64 {
 pub fn sample_losses(model: &CausalLm, samples: &[Sample], batch_size: usize) -> Vec<f64> {
     let mut losses = Vec::with_capacity(samples.len());
     for batch in samples.chunks(batch_size) {
-        let mut log_probs = model.log_probabilities(&pack(batch)).into_iter().map(f64::from);
+        let mut log_probs = model.log_probabilities(&Packing::Apart.batch(batch)).into_iter().map(f64::from);
         for sample in batch {
             losses.push(-log_probs.by_ref().take(sample.supervised()).sum::<f64>());
         }
     }
     losses
-}
-
-/// Packs samples into a batch, for training or evaluation.
-pub(crate) fn pack<'a>(samples: impl IntoIterator<Item = &'a Sample>) -> Batch {
-    let sequence = |sample: &'a Sample| Sequence { ids: &sample.ids, supervised_from: sample.prompt_len };
-    Batch::sequences(&samples.into_iter().map(sequence).collect::<Vec<_>>())
 }
 
 /// The mean negative log-likelihood of the supervised tokens of plain sequences.
@@ -111,7 +106,7 @@ pub fn sequence_loss(
 ) -> f64 {
     let (mut sum, mut tokens, mut done) = (0.0, 0, 0);
     for batch in samples.chunks(batch_size) {
-        let log_probs = model.log_probabilities(&pack(batch));
+        let log_probs = model.log_probabilities(&Packing::Apart.batch(batch));
         tokens += log_probs.len();
         sum -= log_probs.into_iter().map(f64::from).sum::<f64>();
         done += batch.len();

@@ -7,12 +7,12 @@ use super::Form;
 use super::host::{read, restore, slice, tensor, write};
 use crate::batch::Target;
 
-/// What is made of the loss of the targets of each row.
+/// What is made of the losses.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LossTerms {
-    /// What its gradient is multiplied by.
+    /// What the gradient of each target is multiplied by.
     pub(crate) factors: Vec<f32>,
-    /// `ε`: the loss of a target is `(1 − ε)` times its negative log-likelihood, plus `ε` times the mean of that over the
+    /// Of each row, `ε`: the loss of a target is `(1 − ε)` times its negative log-likelihood, plus `ε` times the mean of that over the
     /// vocabulary (Hugging Face's `LabelSmoother`, `transformers/trainer_pt_utils.py`).
     pub(crate) smoothing: Vec<f32>,
 }
@@ -23,10 +23,10 @@ impl LossTerms {
     }
 }
 
-/// The loss of each target, and the gradient of their sum, each times its row's factor.
+/// The loss of each target, and the gradient of their sum, each times its factor.
 ///
 /// # Shapes
-/// `logits` `[M, V]`; targets whose `row` counts in it; terms of `M` rows → `[targets]` in f32, and `[M, V]`.
+/// `logits` `[M, V]`; targets whose `row` counts in it; terms of the targets and of `M` rows → `[targets]` in f32, and `[M, V]`.
 pub(crate) fn cross_entropy(
     logits: Tensor<2>,
     targets: &[Target],
@@ -78,13 +78,15 @@ fn in_memory(logits: Tensor<2>, targets: &[Target], terms: &LossTerms) -> (Tenso
         }
     }
     let losses = tensor(losses, [targets.len()]);
-    let scales: Vec<f32> =
-        counts(rows, targets).into_iter().zip(factors).map(|(n, factor)| n * factor).collect();
+    let mut scales = vec![0.0; rows];
+    for (target, factor) in targets.iter().zip(factors) {
+        scales[target.row] += factor;
+    }
     let grad: &mut [f32] = logits.storage_mut();
     softmax_rows(grad, width, &log_sums, &scales);
     if !terms.are_smooth() {
-        for target in targets {
-            grad[target.row * width + target.id as usize] -= factors[target.row];
+        for (target, factor) in targets.iter().zip(factors) {
+            grad[target.row * width + target.id as usize] -= factor;
         }
         return (losses, restore(logits));
     }
@@ -94,8 +96,8 @@ fn in_memory(logits: Tensor<2>, targets: &[Target], terms: &LossTerms) -> (Tenso
             *value -= share;
         }
     }
-    for target in targets {
-        grad[target.row * width + target.id as usize] -= (1.0 - smoothing[target.row]) * factors[target.row];
+    for (target, factor) in targets.iter().zip(factors) {
+        grad[target.row * width + target.id as usize] -= (1.0 - smoothing[target.row]) * factor;
     }
     (losses, restore(logits))
 }
@@ -113,8 +115,10 @@ fn in_tensors(logits: Tensor<2>, targets: &[Target], terms: &LossTerms) -> (Tens
     let device = logits.device();
     let log_probs = activation::log_softmax(logits.cast(DType::F32), 1);
     let mut losses = at_targets(&log_probs, targets).neg();
-    let counts = Tensor::from_data(TensorData::new(counts(rows, targets), [rows, 1]), (&device, DType::F32));
-    let mut own = Tensor::<1>::ones([targets.len()], (&device, DType::F32)).neg();
+    let RowFactors { factors, shares, sums } = RowFactors::of(rows, targets, &terms.factors);
+    let counts = Tensor::from_data(TensorData::new(sums, [rows, 1]), (&device, DType::F32));
+    let shares = TensorData::new(shares, [targets.len()]);
+    let mut own = Tensor::<1>::from_data(shares, (&device, DType::F32)).neg();
     let mut grad = log_probs.clone().exp() * counts.clone();
     if terms.are_smooth() {
         let of_rows = |values: Vec<f32>| {
@@ -134,7 +138,6 @@ fn in_tensors(logits: Tensor<2>, targets: &[Target], terms: &LossTerms) -> (Tens
     let grad = grad.reshape([rows * vocabulary]);
     let index = flat_index(&log_probs, targets);
     let grad = grad.select_assign(0, index, own, IndexingUpdateOp::Add).reshape([rows, vocabulary]);
-    let factors = terms.factors.clone();
     let factors = Tensor::from_data(TensorData::new(factors, [rows, 1]), (&device, DType::F32));
     (losses, (grad * factors).cast(dtype))
 }
@@ -156,11 +159,31 @@ fn as_index(place: usize) -> i32 {
     i32::try_from(place).expect("a piece of logits fits i32")
 }
 
-/// How many targets each row has.
-fn counts(rows: usize, targets: &[Target]) -> Vec<f32> {
-    let mut counts = vec![0.0; rows];
-    for target in targets {
-        counts[target.row] += 1.0;
+/// The factors of targets, those of a row as shares of the row's largest one: of a single target that is 1, and the row's
+/// gradient is rounded once.
+struct RowFactors {
+    /// Of each row.
+    factors: Vec<f32>,
+    /// Of each target.
+    shares: Vec<f32>,
+    /// The sum of the shares of each row.
+    sums: Vec<f32>,
+}
+
+impl RowFactors {
+    fn of(rows: usize, targets: &[Target], all: &[f32]) -> Self {
+        let (mut factors, mut sums) = (vec![0.0_f32; rows], vec![0.0; rows]);
+        for (target, &factor) in targets.iter().zip(all) {
+            factors[target.row] = factors[target.row].max(factor);
+        }
+        let share = |(target, &factor): (&Target, &f32)| {
+            let largest = factors[target.row];
+            if largest > 0.0 { factor / largest } else { 1.0 }
+        };
+        let shares: Vec<f32> = targets.iter().zip(all).map(share).collect();
+        for (target, share) in targets.iter().zip(&shares) {
+            sums[target.row] += share;
+        }
+        Self { factors, shares, sums }
     }
-    counts
 }

@@ -1,7 +1,5 @@
 //! Softmax over the attention scores of one block of queries, with what each query may see.
 
-use std::ops::Range;
-
 use burn::tensor::{DType, Tensor, TensorData};
 use emotrain_kernels::for_rows;
 
@@ -24,8 +22,10 @@ impl Scores {
     /// 0 where a query sees a key, a large negative number where it does not, `[1, 1, Q, T]`.
     fn mask(&self) -> Tensor<4> {
         let [_, _, queries, keys] = self.raw.dims();
-        let sees = |v: Visible| (0..keys).map(move |key| if v.sees(key) { 0.0 } else { -30_000.0 });
-        let values: Vec<f32> = self.visible.iter().flat_map(|&v| sees(v)).collect();
+        let mut values = vec![HIDDEN; queries * keys];
+        for (row, visible) in values.chunks_exact_mut(keys).zip(&self.visible) {
+            visible.ranges().for_each(|range| row[range].fill(0.0));
+        }
         let data = TensorData::new(values, [1, 1, queries, keys]);
         Tensor::from_data(data, (&self.raw.device(), DType::F32))
     }
@@ -99,12 +99,5 @@ pub(crate) fn attention_scores_backward(probabilities: Tensor<4>, grad: Tensor<4
             let sum = (probabilities.clone() * grad.clone()).sum_dim(3);
             probabilities * (grad - sum) * scale
         }
-    }
-}
-
-impl Visible {
-    /// The visible keys: of the prefix, and of the row's own.
-    fn ranges(self) -> [Range<usize>; 2] {
-        [self.first..self.prefix, self.own_start..self.own_end]
     }
 }

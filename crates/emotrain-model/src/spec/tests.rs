@@ -1,6 +1,8 @@
 //! Each field of a specification over every form of a block: training on the CPU and in tensor operations, the engine's
 //! two forms; and its backward against finite differences of the loss.
 
+mod shared_prefix;
+
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use emotrain_base::random::{Key, normal};
 use emotrain_recipe::LoraInit;

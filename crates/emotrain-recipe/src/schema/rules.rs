@@ -99,6 +99,7 @@ pub(super) fn between_keys(defaults: &Value) -> Vec<Value> {
         (vec![text()], is("auxiliary.speaker_identification", 0)),
         (vec![text()], is("auxiliary.emotion_impact", 0)),
         (vec![text()], is("eval.bf16_full_eval", false)),
+        (vec![text()], is("train.group_by_dialogue", false)),
         (vec![text(), own_order()], is("curriculum.scheduler", "none")),
         (vec![text(), own_order()], is("curriculum.shuffle", true)),
         (vec![given("lora.init_from")], is_not("train.method", "full")),

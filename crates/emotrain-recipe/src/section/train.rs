@@ -59,6 +59,10 @@ section! {
         gradient_checkpointing: bool = Kind::Switch;
         /// Batch samples of similar length.
         group_by_length: bool = Kind::Switch;
+        /// Put samples of one dialogue into one forward pass, within each optimiser step.
+        group_by_dialogue: bool = Kind::Switch;
+        /// Whether samples of a forward pass that begin with the same tokens share the computation of these.
+        shared_prefix: SharedPrefix = Kind::Choice(SharedPrefix::NAMES);
         /// Seed of every random draw.
         seed: u64 = Kind::up_to(i64::MAX);
         /// The run directory, relative to the current directory.
@@ -74,6 +78,18 @@ choices! {
         Lora = "lora",
         /// Every weight of the base model.
         Full = "full",
+    }
+}
+
+choices! {
+    /// When what samples of a forward pass begin with is computed once for all of them.
+    SharedPrefix {
+        /// Where it changes nothing but the order in which numbers are added up: without dropout and `NEFTune`'s noise.
+        Auto = "auto",
+        /// Always; the samples then have one dropout mask and one noise on what they share.
+        Always = "always",
+        /// Every sample is computed on its own.
+        Never = "never",
     }
 }
 

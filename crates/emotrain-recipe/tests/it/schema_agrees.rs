@@ -152,6 +152,10 @@ const RULES: &[(&str, &str)] = &[
         "[curriculum]\nshuffle = false\n[train]\ngroup_by_length = false",
     ),
     (
+        "[data]\nformat = \"text\"\ntrain = \"a\"\n[eval]\nload_best_model_at_end = false\n[train]\ncompletion_only_loss = false\ngroup_by_dialogue = true",
+        "[data]\nformat = \"text\"\ntrain = \"a\"\n[eval]\nload_best_model_at_end = false\n[train]\ncompletion_only_loss = false",
+    ),
+    (
         "[curriculum]\nrestart_optimizer = true",
         "[curriculum]\nrestart_optimizer = true\nscheduler = \"baby_step\"",
     ),

@@ -2,12 +2,14 @@
 
 use emotrain_data::SplitKind;
 use emotrain_prepare::{EncodedSplit, PreparedTraining};
-use emotrain_train::{SampleOrder, validation_sample};
+use emotrain_train::{Packing, SampleOrder, validation_sample};
 
 /// Tokens of a run.
 pub(crate) struct Cost {
-    /// Of all steps.
+    /// Of all steps, those that are computed.
     training: u64,
+    /// And those that are not, because they are another sample's, too.
+    shared: u64,
     /// Evaluations during training, and what each has.
     evaluations: usize,
     samples: usize,
@@ -28,8 +30,10 @@ impl Cost {
         let tokens = |place: &usize| valid.map_or(0, |split| split.samples[*place].ids.len() as u64);
         let measured: usize = prepared.measured.iter().flat_map(lengths).sum();
         let times = if eval.baseline { 2 } else { 1 };
+        let shared = order.shared_tokens(&prepared.train.samples, Packing::of(prepared.opened.recipe));
         Self {
-            training: order.tokens(&lengths(&prepared.train)),
+            training: order.tokens(&lengths(&prepared.train)) - shared,
+            shared,
             evaluations: if valid.is_some() { order.evaluations(eval.eval_steps) } else { 0 },
             samples: places.len(),
             each: places.iter().map(tokens).sum(),
@@ -44,8 +48,11 @@ impl Cost {
 
     /// The counts for people to read.
     pub(super) fn lines(&self) -> Vec<String> {
-        let Self { training, evaluations, samples, around, .. } = self;
+        let Self { training, shared, evaluations, samples, around, .. } = self;
         let mut lines = vec![format!("{:<11} {training} in training", "tokens")];
+        if *shared > 0 {
+            lines[0] += &format!(", and {shared} that are computed with another sample's");
+        }
         if *evaluations > 0 {
             let (during, of) = (self.during(), if *evaluations == 1 { "evaluation" } else { "evaluations" });
             lines.push(format!(
@@ -80,8 +87,14 @@ mod tests {
 
     #[test]
     fn evaluations_that_outweigh_training_are_told() {
-        let plain =
-            Cost { training: 11_003_452, evaluations: 199, samples: 1109, each: 299_012, around: 1_200_000 };
+        let plain = Cost {
+            training: 11_003_452,
+            shared: 0,
+            evaluations: 199,
+            samples: 1109,
+            each: 299_012,
+            around: 1_200_000,
+        };
         expect![[r"
             tokens      11003452 in training
                         59503388 in 199 evaluations during training, 1109 samples each
@@ -95,5 +108,8 @@ mod tests {
         assert_eq!(fewer.warning(), None);
         let none = Cost { evaluations: 0, around: 0, ..fewer };
         assert_eq!(none.lines(), ["tokens      11003452 in training"]);
+        let shared = Cost { training: 3_452, shared: 11_000_000, ..none };
+        let line = "tokens      3452 in training, and 11000000 that are computed with another sample's";
+        assert_eq!(shared.lines(), [line]);
     }
 }

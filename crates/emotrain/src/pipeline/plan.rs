@@ -22,10 +22,8 @@ pub(crate) fn plan(prepared: &PreparedTraining<'_>) -> (String, Cost) {
     }
     let recipe = prepared.opened.recipe;
     let (section, schedule) = (&recipe.train, &prepared.schedule);
-    let lengths: Vec<usize> = prepared.train.samples.iter().map(|sample| sample.ids.len()).collect();
-    let samples = lengths.len();
-    let order = SampleOrder::new(section, lengths, schedule);
-    let order = order.with_sampling(recipe.data.sampling, &prepared.train.samples);
+    let samples = &prepared.train.samples;
+    let order = SampleOrder::new(section, recipe.data.sampling, samples, schedule);
     let window = section.per_device_train_batch_size * section.gradient_accumulation_steps;
     let (steps, epoch) = (order.total_steps(), order.steps_in(schedule.epochs.len() - 1));
     lines.push(format!("{:<11} {steps}, {epoch} per epoch, {window} samples each", "steps"));
@@ -36,7 +34,7 @@ pub(crate) fn plan(prepared: &PreparedTraining<'_>) -> (String, Cost) {
         lines.push("the order depends on the base model's losses, which the run measures first".to_owned());
     } else {
         let begun = epochs_begun(&order);
-        lines.extend(described(schedule, samples, begun));
+        lines.extend(described(schedule, samples.len(), begun));
         lines.extend(never_reached(schedule, begun, steps));
     }
     lines.extend(rare::line(prepared));

@@ -38,9 +38,8 @@ pub(crate) fn line(prepared: &PreparedTraining<'_>) -> Option<String> {
         return None;
     }
     let samples = &prepared.train.samples;
-    let lengths = samples.iter().map(|sample| sample.ids.len()).collect();
-    let order = SampleOrder::new(&recipe.train, lengths, &prepared.schedule);
-    let drawn = order.with_sampling(recipe.data.sampling, samples).epoch(prepared.schedule.epochs.len() - 1);
+    let order = SampleOrder::new(&recipe.train, recipe.data.sampling, samples, &prepared.schedule);
+    let drawn = order.epoch(prepared.schedule.epochs.len() - 1);
     let is = |place: usize, label: Label| {
         samples[place].task == Some(Task::Emotion) && samples[place].label == Some(label)
     };

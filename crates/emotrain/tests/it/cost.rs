@@ -65,8 +65,8 @@ fn a_device_and_type_that_are_not_there_are_found_by_check() {
     let said = bench.run(&["check", "recipe.toml"]).done();
     assert!(said.out.contains("sound"), "{}", said.out);
     // A dry run checks it too, and names the device.
-    let said = bench.run(&[&["recipe.toml", "--dry-run"][..], &bad].concat());
-    refused(&said, 3, &["model.dtype = \"bfloat16\": the CPU computes in float32", "none.jsonl"]);
+    let said = bench.run(&[&["recipe.toml", "--dry-run"][..], &full].concat());
+    refused(&said, 3, &[cpu, "none.jsonl"]);
     let said = bench.run(&["recipe.toml", "--dry-run", "--set", "model.device=cpu"]).done();
     assert!(said.out.lines().any(|line| line.starts_with("device      ")), "{}", said.out);
 }

@@ -35,6 +35,7 @@ mod resume;
 mod runs;
 mod served;
 mod server;
+mod shared_prefix;
 #[cfg(unix)]
 mod slurm;
 mod sweep;

@@ -5,10 +5,10 @@ use std::collections::hash_map::Entry;
 use std::path::Path;
 
 use emotrain_prepare::PreparedTraining;
-use emotrain_recipe::Recipe;
+use emotrain_recipe::{Recipe, SharedPrefix};
 use emotrain_runs::{RunRecord, RunState, StoredRun, TrainingRecord, find_runs};
 use emotrain_sweep::{PlannedRun, SweepFile};
-use emotrain_train::SampleOrder;
+use emotrain_train::{Packing, SampleOrder};
 
 use crate::exit::described;
 use crate::printer::duration;
@@ -63,7 +63,12 @@ pub(super) fn show(file: &SweepFile, runs: &[PlannedRun], shell: &Shell) -> anyh
 
 /// The recipe as far as steps and tokens depend on it; the rest is that of another recipe.
 fn what_counts(recipe: &Recipe, other: &Recipe) -> String {
+    let packing = Packing::of(recipe);
     let mut recipe = recipe.clone();
+    recipe.train.shared_prefix = match packing {
+        Packing::Shared => SharedPrefix::Always,
+        Packing::Apart => SharedPrefix::Never,
+    };
     recipe.lora = other.lora.clone();
     recipe.eval = other.eval.clone();
     recipe.save = other.save.clone();
@@ -91,10 +96,10 @@ fn count(run: &PlannedRun, shell: &Shell) -> anyhow::Result<(usize, u64)> {
             error.context(format!("{}: {text}", run.name))
         })?;
     let lengths: Vec<usize> = prepared.train.samples.iter().map(|sample| sample.ids.len()).collect();
-    let order = SampleOrder::new(&recipe.train, lengths.clone(), &prepared.schedule);
-    let order = order.with_sampling(recipe.data.sampling, &prepared.train.samples);
+    let samples = &prepared.train.samples;
+    let order = SampleOrder::new(&recipe.train, recipe.data.sampling, samples, &prepared.schedule);
     let steps = order.total_steps();
-    let tokens = order.tokens(&lengths);
+    let tokens = order.tokens(&lengths) - order.shared_tokens(samples, Packing::of(recipe));
     Ok((steps, tokens))
 }
 
