@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{DType, Device, Tensor};
 use emotrain_base::random::Key;
-use emotrain_model::{Batch, CausalLm, Checkpoint, Gradients, PassOptions, SafetensorsFile, Sequence};
+use emotrain_model::{
+    Batch, CausalLm, Checkpoint, Codes, FloatType, FourBitType, Gradients, PassOptions, Quantization,
+    SafetensorsFile, Sequence, Storage,
+};
 use serde_json::Value;
 
 fn golden() -> PathBuf {
@@ -68,6 +71,23 @@ fn logits_equal_those_of_transformers() {
             assert!(difference < 1e-5, "{name} {case}: {difference}");
         }
     }
+}
+
+/// NF4 with double quantisation, computed in float32 (`tests/golden/bitsandbytes/make.py`).
+#[test]
+fn a_base_in_nf4_equals_that_of_transformers_on_bitsandbytes() {
+    let folder = golden().join("bitsandbytes");
+    let codes = Codes::FourBit { quant_type: FourBitType::Nf4, double: true };
+    let quantization = Quantization { codes, compute: FloatType::F32, skip_modules: Vec::new() };
+    let storage = Storage { dtype: DType::F32, quantization: Some(quantization) };
+    let checkpoint = Checkpoint::open(&folder.join("tiny")).unwrap();
+    let load = |storage: Storage| CausalLm::load(&checkpoint, &Device::flex(), storage).unwrap();
+    let expected = Expected(fs_err::read(folder.join("logits.safetensors")).unwrap());
+    let (ids, logits) = (expected.ids("ids"), expected.floats("logits"));
+    let difference = relative(&numbers(load(storage).logits(&ids)), &logits);
+    assert!(difference < 1e-5, "{difference}");
+    let unquantised = relative(&numbers(load(DType::F32.into()).logits(&ids)), &logits);
+    assert!(unquantised > 1e-2, "{unquantised}: quantisation changes something");
 }
 
 /// `SmolLM2-135M-Instruct` from its `Q4_1` file; `tests/fixtures/fetch-models.sh` brings it.

@@ -5,10 +5,9 @@ only.
 
 * states.safetensors: for each case, under its name, `input`, the matrix; what bitsandbytes' own file format holds of it
   (`weight`, `weight.absmax`, ..., as transformers saves a quantised model); `dequantized`, the numbers again.
-* tiny: a model whose rows are whole blocks (bitsandbytes 0.50 dequantises others wrongly on the CPU); tiny_nf4: the same
-  as transformers quantises and saves it, NF4 with double quantisation; logits.safetensors: token ids, and the logits of
-  tiny_nf4 in float32.
-* qlora: ten steps of PEFT's LoRA on tiny_nf4, in the form of ../lora.
+* tiny: a model whose rows are whole blocks (bitsandbytes 0.50 dequantises others wrongly on the CPU); logits.safetensors:
+  token ids, and the logits of the same model in NF4 with double quantisation, computed in float32.
+* qlora: ten steps of PEFT's LoRA on it, in the form of ../lora.
 """
 
 import argparse
@@ -118,14 +117,12 @@ def quantised_model():
 
 def models():
     torch.manual_seed(11)
-    for name in ("tiny", "tiny_nf4", "qlora"):
+    for name in ("tiny", "qlora"):
         shutil.rmtree(HERE / name, ignore_errors=True)
     model = AutoModelForCausalLM.from_config(Qwen3Config(**TINY))
     model.save_pretrained(HERE / "tiny")
     model = quantised_model()
-    model.save_pretrained(HERE / "tiny_nf4")
-    for name in ("tiny", "tiny_nf4"):
-        (HERE / name / "generation_config.json").unlink(missing_ok=True)
+    (HERE / "tiny/generation_config.json").unlink(missing_ok=True)
     ids = torch.randint(96, (30,), generator=torch.Generator().manual_seed(5))
     with torch.no_grad():
         logits = model(input_ids=ids[None]).logits[0]
