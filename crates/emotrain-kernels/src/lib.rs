@@ -16,6 +16,7 @@ mod dot;
 mod dropout;
 mod elementwise;
 mod exp;
+mod factors;
 mod heads;
 mod integer;
 mod norm;
@@ -36,6 +37,7 @@ pub use dropout::dropout;
 pub use elementwise::{
     add_columns, add_row, add_rows, scale, select_rows, spread_rows, sum_of_squares, sum_rows,
 };
+pub use factors::{Factors, qr_factors, singular_factors};
 pub use heads::{Heads, add_key_values, head_major, token_major};
 pub use integer::{QueryCodes, product_of_rows};
 pub use norm::{

@@ -7,7 +7,7 @@ use std::fmt;
 use std::ops::ControlFlow;
 
 use emotrain_base::random::Key;
-use emotrain_recipe::{DeviceChoice, Dtype, LoraInit};
+use emotrain_recipe::{DeviceChoice, Dtype};
 
 use crate::device::{self, OpenDevice};
 use crate::{
@@ -270,14 +270,7 @@ fn decoder() -> ModelConfig {
 }
 
 fn lora() -> LoraConfig {
-    LoraConfig {
-        r: 4,
-        lora_alpha: 8.0,
-        lora_dropout: 0.0,
-        target_modules: None,
-        use_rslora: false,
-        init: LoraInit::Kaiming,
-    }
+    LoraConfig { r: 4, lora_alpha: 8.0, lora_dropout: 0.0, ..LoraConfig::default() }
 }
 
 fn encoder() -> SentenceConfig {

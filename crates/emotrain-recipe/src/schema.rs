@@ -13,7 +13,7 @@ use toml_edit::{DocumentMut, RawString, Table};
 use crate::DEFAULT_TOML;
 use crate::key::{Key, Kind};
 use crate::merge::Merged;
-use crate::section::{EXTENDS, KNOWLEDGE, SECTIONS, Section};
+use crate::section::{EXTENDS, KNOWLEDGE, LoraInit, SECTIONS, Section};
 
 /// The JSON Schema (draft 2020-12) of a recipe file, without references.
 ///
@@ -128,10 +128,26 @@ fn key_schema(key: &Key, description: &str, default: &Value) -> Value {
             let texts = json!({ "type": "array", "items": { "type": "string" }, "uniqueItems": true });
             json!({ "anyOf": [{ "const": word }, texts] })
         }
-        Kind::TrueOrWord(word) => json!({ "enum": [true, word] }),
+        Kind::LoraInit => {
+            let words: Value =
+                [json!(true)].into_iter().chain(LoraInit::NAMES.iter().map(|name| json!(name))).collect();
+            json!({ "anyOf": [{ "enum": words }, { "type": "string", "pattern": LoraInit::NITER_PATTERN }] })
+        }
         Kind::WordOrNumbers(names) => {
             let number = json!({ "type": "number", "exclusiveMinimum": 0.0, "maximum": 1e6 });
             json!({ "anyOf": [{ "enum": names }, { "type": "object", "additionalProperties": number }] })
+        }
+        Kind::CountTable(least, most) => {
+            let count = json!({ "type": "integer", "minimum": least, "maximum": most });
+            json!({ "type": "object", "additionalProperties": count })
+        }
+        Kind::NumberTable(most) => {
+            let number = json!({ "type": "number", "exclusiveMinimum": 0.0, "maximum": most });
+            json!({ "type": "object", "additionalProperties": number })
+        }
+        Kind::Counts(most) => {
+            let count = json!({ "type": "integer", "minimum": 0, "maximum": most });
+            json!({ "type": "array", "items": count, "uniqueItems": true })
         }
         Kind::TextTable => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
         Kind::TextsBy(names) => {

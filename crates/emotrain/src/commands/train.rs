@@ -75,7 +75,7 @@ fn dry_run(recipes: &[Recipe], shell: &Shell) -> anyhow::Result<Exit> {
         let prepared = PreparedTraining::new(recipe, &PreparedTraining::measured(recipe), shell.hub())?;
         prepared.opened.base.check_weights()?;
         prepared.tell(&shell.printer);
-        let (plan, cost) = pipeline::plan(&prepared);
+        let (plan, cost) = pipeline::plan(&prepared)?;
         shell.printer.result(plan)?;
         cost.warning().into_iter().for_each(|warning| shell.printer.warn(warning));
     }

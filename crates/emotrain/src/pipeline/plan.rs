@@ -3,13 +3,16 @@
 use emotrain_curriculum::{DifficultySource, source};
 use emotrain_model::{ModelConfig, tensor_shapes};
 use emotrain_prepare::{PreparedTraining, described, kinds};
-use emotrain_recipe::{Recipe, TargetModules, TrainMethod};
-use emotrain_train::{SampleOrder, init_size};
+use emotrain_recipe::{Recipe, TrainMethod};
+use emotrain_train::{SampleOrder, TrainError, fresh_size, init_size};
 
 use super::cost::Cost;
 
 /// Samples, tokens, steps and parameters for people to read, and what the run costs.
-pub(crate) fn plan(prepared: &PreparedTraining<'_>) -> (String, Cost) {
+///
+/// # Errors
+/// An adapter that does not fit the model.
+pub(crate) fn plan(prepared: &PreparedTraining<'_>) -> Result<(String, Cost), TrainError> {
     let mut lines = Vec::new();
     for split in prepared.splits() {
         lines.push(format!("{:<11} {}", split.name.as_str(), split.counted()));
@@ -33,29 +36,21 @@ pub(crate) fn plan(prepared: &PreparedTraining<'_>) -> (String, Cost) {
     } else {
         lines.extend(described(schedule, samples));
     }
-    let (all, trained) = parameters(&prepared.opened.config, recipe);
+    let (all, trained) = parameters(&prepared.opened.config, recipe)?;
     lines.push(format!("{:<11} {trained} trained, {all} in the base model", "parameters"));
     lines.push(format!("{:<11} {}", "output", section.output_dir.display()));
-    (lines.join("\n"), cost)
+    Ok((lines.join("\n"), cost))
 }
 
 /// The base model's parameters, and those that are trained.
-fn parameters(config: &ModelConfig, recipe: &Recipe) -> (usize, usize) {
+fn parameters(config: &ModelConfig, recipe: &Recipe) -> Result<(usize, usize), TrainError> {
     let shapes = tensor_shapes(config);
     let all = shapes.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
     if recipe.train.method == TrainMethod::Full {
-        return (all, all);
+        return Ok((all, all));
     }
     if let Some(folder) = &recipe.lora.init_from {
-        return (all, init_size(folder));
+        return Ok((all, init_size(folder)));
     }
-    let adapted = |name: &str| {
-        let module = name.strip_suffix(".weight").and_then(|path| path.rsplit('.').next());
-        module.is_some_and(|module| match &recipe.lora.target_modules {
-            TargetModules::AllLinear => TargetModules::NAMES.contains(&module),
-            TargetModules::List(names) => names.iter().any(|name| name == module),
-        })
-    };
-    let trained = shapes.iter().filter(|(name, _)| adapted(name));
-    (all, trained.map(|(_, shape)| recipe.lora.r * shape.iter().sum::<usize>()).sum())
+    Ok((all, fresh_size(&recipe.lora, config)?))
 }
