@@ -44,6 +44,10 @@ pub(crate) fn check(
         return Err(Complaint::usage(message).hint(format!("add {} to --format", format.name())).into());
     }
     let Some(adapter) = adapter.filter(|_| formats.contains(&ExportFormat::Peft)) else { return Ok(()) };
+    if adapter.is_dora() && wants_one_rank(server) {
+        let message = format!("--for {}: it loads no DoRA adapter", server.name());
+        return Err(Complaint::usage(message).hint("export a whole model for it: --format merged").into());
+    }
     let refuse = |message: String| {
         Err(Complaint::usage(message).hint("export a whole model for it: --format merged").into())
     };
@@ -73,7 +77,7 @@ pub(crate) fn guide(
     servers: &[Server],
     format: ExportFormat,
     base: &str,
-    rank: Option<usize>,
+    adapter: Option<&PeftAdapter>,
     contract: Option<&PromptContract>,
 ) -> String {
     let mut text =
@@ -86,10 +90,14 @@ labels as tokens, and an example as text and as token ids.\n"
         }
         ExportFormat::Gguf | ExportFormat::GgufLora => &[Server::LlamaCpp, Server::Ollama],
     };
-    let chosen = || all.iter().copied().filter(|server| servers.is_empty() || servers.contains(server));
+    let loads = |server: &Server| {
+        !(format == ExportFormat::Peft && wants_one_rank(*server)) || adapter.is_none_or(|one| !one.is_dora())
+    };
+    let chosen =
+        || all.iter().copied().filter(|one| servers.is_empty() || servers.contains(one)).filter(loads);
     for server in chosen() {
         let (name, command) = match format {
-            ExportFormat::Peft => with_adapter(server, base, rank.unwrap_or_default()),
+            ExportFormat::Peft => with_adapter(server, base, adapter.map_or(0, PeftAdapter::rank)),
             ExportFormat::Merged => whole(server),
             ExportFormat::Gguf | ExportFormat::GgufLora => llama_cpp(server, format, base),
         };

@@ -63,6 +63,12 @@ impl<'a> Export<'a> {
             let message = format!("{place}: a whole model was trained, there is no adapter");
             return Err(Complaint::usage(message).hint("export it with --format merged").into());
         }
+        if self.adapter.as_ref().is_some_and(PeftAdapter::is_dora)
+            && formats.contains(&ExportFormat::GgufLora)
+        {
+            let message = "--format gguf-lora: llama.cpp has no DoRA adapters";
+            return Err(Complaint::usage(message).hint("export a whole model: --format gguf").into());
+        }
         if formats.contains(&ExportFormat::Merged) {
             self.model_dtype()?;
         }
@@ -101,9 +107,8 @@ impl<'a> Export<'a> {
         }
         let card = card::text(self.source, self.base, self.checkpoint, format)?;
         stage.write("README.md", card.as_bytes())?;
-        let rank = adapter.map(PeftAdapter::rank);
         let (name, contract) = (self.base.named().name, self.source.prompt_contract()?);
-        let guide = serve::guide(&self.options.servers, format, name, rank, contract.as_ref());
+        let guide = serve::guide(&self.options.servers, format, name, adapter, contract.as_ref());
         stage.write("serve.md", guide.as_bytes())?;
         if let Some(modelfile) = self.modelfile(format)? {
             stage.write("Modelfile", modelfile.as_bytes())?;

@@ -16,6 +16,7 @@ mod dot;
 mod dropout;
 mod elementwise;
 mod exp;
+mod factors;
 mod frozen;
 mod heads;
 mod integer;
@@ -37,6 +38,7 @@ pub use dropout::dropout;
 pub use elementwise::{
     add_columns, add_row, add_rows, scale, select_rows, spread_rows, sum_of_squares, sum_rows,
 };
+pub use factors::{Factors, qr_factors, singular_factors};
 pub use frozen::{
     Absmax, DYNAMIC_MAP, FourBit, FourBitQuantiser, FourBitType, FrozenMatrix, Int8Rows, NestedAbsmax,
     Numbers,

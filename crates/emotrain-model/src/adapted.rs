@@ -8,7 +8,7 @@ use burn::tensor::Tensor;
 
 use crate::gradients::Gradients;
 use crate::linear::Linear;
-use crate::lora::{Dropout, LinearAdapter, Low, Saved};
+use crate::lora::{Dropout, LinearAdapter, Low, PartAt, Saved};
 
 /// A linear layer, and who adapts it.
 pub(crate) struct Adapted<'a> {
@@ -36,8 +36,8 @@ impl Adapted<'_> {
     pub(crate) fn forward(&self, x: &Tensor<2>) -> (Tensor<2>, Vec<Low>) {
         let mut y = self.linear.forward(x.clone());
         let mut lows = Vec::with_capacity(self.parts.len());
-        for AdaptedRows { rows, adapter, dropout } in &self.parts {
-            let (sum, low) = adapter.forward(&rows_of(x, rows), y, rows.start, *dropout);
+        for part in &self.parts {
+            let (sum, low) = part.adapter.forward(&rows_of(x, &part.rows), y, self.at(part));
             y = sum;
             lows.push(low);
         }
@@ -60,15 +60,20 @@ impl Adapted<'_> {
         self.linear.add_gradients(grad, &x, gradients[0]);
         let mut dx = input.then(|| {
             let parts: Vec<Range<usize>> = self.parts.iter().map(|part| part.rows.clone()).collect();
-            self.linear.weight.times_transposed(grad.clone(), &parts)
+            let scaled =
+                |grad, part: &AdaptedRows| part.adapter.base_gradient(grad, &part.rows, self.at(part));
+            self.linear.weight.times_transposed(self.parts.iter().fold(grad.clone(), scaled), &parts)
         });
         for ((part, low), gradients) in self.parts.iter().zip(low).zip(gradients) {
-            let AdaptedRows { rows, adapter, dropout } = part;
             let Some(low) = low else { continue };
-            let saved = Saved { x: rows_of(&x, rows), low, first: rows.start, dropout: *dropout };
-            dx = adapter.backward(&rows_of(grad, rows), saved, dx, gradients);
+            let saved = Saved { x: rows_of(&x, &part.rows), low, at: self.at(part) };
+            dx = part.adapter.backward(&rows_of(grad, &part.rows), saved, dx, gradients);
         }
         dx
+    }
+
+    fn at(&self, part: &AdaptedRows) -> PartAt<'_> {
+        PartAt { linear: self.linear, first: part.rows.start, dropout: part.dropout }
     }
 }
 

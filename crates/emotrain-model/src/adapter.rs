@@ -10,14 +10,13 @@ mod tests;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use emotrain_recipe::LoraInit;
-
 pub use self::config::{AdapterConfig, BaseModel};
+pub(crate) use self::targets::{Pattern, first_fit};
 use crate::config::ModelConfig;
 use crate::error::ModelError;
 use crate::files::is_gguf;
 use crate::float::FloatType;
-use crate::lora::LoraConfig;
+use crate::lora::{LoraConfig, MAGNITUDE};
 use crate::weights::{GgufAdapter, GgufLora, LinearModule, SafetensorsFile, check_pairs, linear_modules};
 
 /// What PEFT puts before the model's own names.
@@ -53,14 +52,15 @@ pub(crate) struct PeftModule {
     pub(crate) a: Vec<f32>,
     /// `[out, r]`, row-major.
     pub(crate) b: Vec<f32>,
+    /// The magnitudes of the outputs (`DoRA`), `[out]`, where they are apart.
+    pub(crate) magnitude: Option<Vec<f32>>,
 }
 
 impl PeftAdapter {
     /// Reads the adapter at `place`: a folder in PEFT's format, or a GGUF file.
     ///
     /// # Errors
-    /// A file that is missing or damaged, a variant that this crate does not compute (DoRA, biases, a base that was
-    /// changed …), a tensor that is missing, left over, not finite, or of another shape than this model needs.
+    /// A file that is missing or damaged, a variant that this crate does not compute (biases, a base that was changed …), a tensor that is missing, left over, not finite, or of another shape than this model needs.
     pub fn open(place: &Path, model: &ModelConfig) -> Result<Self, ModelError> {
         if is_gguf(place) {
             return Ok(Self::of_gguf(GgufAdapter::open(place)?.layers(model)?));
@@ -86,9 +86,11 @@ impl PeftAdapter {
         for LinearModule { path, outputs, inputs, .. } in &linears {
             let Some(lora) = config.layer(path)? else { continue };
             let [a, b] = HALVES.map(|half| format!("{prefix}{path}{half}"));
-            shapes.push((a.clone(), [lora.r, *inputs]));
-            shapes.push((b.clone(), [*outputs, lora.r]));
-            planned.push((path, lora, [a, b]));
+            shapes.push((a.clone(), vec![lora.r, *inputs]));
+            shapes.push((b.clone(), vec![*outputs, lora.r]));
+            let magnitude = lora.use_dora.then(|| format!("{prefix}{path}.{MAGNITUDE}"));
+            shapes.extend(magnitude.clone().map(|name| (name, vec![*outputs])));
+            planned.push((path, lora, [a, b], magnitude));
         }
         if planned.is_empty() {
             let mut known: Vec<String> =
@@ -100,12 +102,13 @@ impl PeftAdapter {
         let file = SafetensorsFile::open(tensors)?;
         check_pairs(file.path(), &file.names().collect(), HALVES)?;
         check_tensors(&file, &shapes)?;
-        let module = |(path, lora, [a, b]): (&String, LoraConfig, [String; 2])| {
+        let mut modules = Vec::with_capacity(planned.len());
+        for (path, lora, [a, b], magnitude) in planned {
             let (a, b) = (finite(&file, &a)?, finite(&file, &b)?);
+            let magnitude = magnitude.map(|name| finite(&file, &name)).transpose()?;
             let (r, alpha, scale) = (lora.r, lora.lora_alpha, lora.scale());
-            Ok(PeftModule { path: path.clone(), r, alpha, scale, a, b })
-        };
-        let modules = planned.into_iter().map(module).collect::<Result<_, ModelError>>()?;
+            modules.push(PeftModule { path: path.clone(), r, alpha, scale, a, b, magnitude });
+        }
         Ok(Self { lora: config.lora, modules })
     }
 }
@@ -115,19 +118,11 @@ impl PeftAdapter {
     fn of_gguf(layers: Vec<GgufLora>) -> Self {
         let module = |GgufLora { path, rank, scale, a, b }| {
             let alpha = scale * rank as f64;
-            PeftModule { path, r: rank, alpha, scale, a: a.into_owned(), b: b.into_owned() }
+            PeftModule { path, r: rank, alpha, scale, a: a.into_owned(), b: b.into_owned(), magnitude: None }
         };
         let modules: Vec<PeftModule> = layers.into_iter().map(module).collect();
         let (r, lora_alpha) = modules.first().map_or((1, 1.0), |first| (first.r, first.alpha));
-        let lora = LoraConfig {
-            r,
-            lora_alpha,
-            lora_dropout: 0.0,
-            target_modules: None,
-            use_rslora: false,
-            init: LoraInit::Kaiming,
-        };
-        Self { lora, modules }
+        Self { lora: LoraConfig { r, lora_alpha, ..LoraConfig::default() }, modules }
     }
 
     /// Whether a GGUF file says that it holds an adapter.
@@ -151,6 +146,11 @@ impl PeftAdapter {
             file.names().filter_map(|name| file.float_type(name)).map(FloatType::significand_bits).min()
         };
         Ok(bits.unwrap_or(FloatType::F32.significand_bits()))
+    }
+
+    /// Whether the outputs have magnitudes of their own (`DoRA`).
+    pub fn is_dora(&self) -> bool {
+        self.lora.use_dora
     }
 
     /// The largest rank of a module.
@@ -187,7 +187,7 @@ pub(crate) fn short(path: &str) -> &str {
 /// The file has these tensors in these shapes, and no others.
 pub(crate) fn check_tensors(
     file: &SafetensorsFile,
-    expected: &[(String, [usize; 2])],
+    expected: &[(String, Vec<usize>)],
 ) -> Result<(), ModelError> {
     let path = file.path().to_path_buf();
     let known: BTreeSet<&str> = expected.iter().map(|(name, _)| name.as_str()).collect();

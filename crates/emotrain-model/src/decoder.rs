@@ -1,5 +1,7 @@
 //! The decoder: one code for all families; what it is made of. How it is run is in `pass`.
 
+use std::collections::BTreeMap;
+
 use burn::tensor::{Device, Tensor};
 
 use crate::adapter::short;
@@ -59,7 +61,8 @@ impl CausalLm {
     /// Adds a fresh adapter to every targeted linear layer of the decoder blocks. The base stays frozen.
     ///
     /// # Errors
-    /// A name in `target_modules` that no linear layer has.
+    /// A name in `target_modules` that no linear layer has; a pattern that is no regular expression or fits no adapted
+    /// layer; a block that the model does not have.
     pub fn add_lora(&mut self, config: &LoraConfig, seed: u64) -> Result<(), ModelError> {
         if let Some(unknown) = config.target_modules.iter().flatten().find(|name| !self.has_linear(name)) {
             return Err(ModelError::UnknownTargetModule {
@@ -67,9 +70,7 @@ impl CausalLm {
                 known: self.linear_names(),
             });
         }
-        self.adapter = Some(
-            self.fresh_adapter(config, seed, &|path| config.targets(short(path)).then(|| config.clone())),
-        );
+        self.adapter = Some(self.fresh_adapter(config, seed, &config.layers(self.config())?));
         Ok(())
     }
 
@@ -78,10 +79,9 @@ impl CausalLm {
         &self,
         config: &LoraConfig,
         seed: u64,
-        settings: &dyn Fn(&str) -> Option<LoraConfig>,
+        settings: &BTreeMap<String, LoraConfig>,
     ) -> Adapter {
-        let device = self.device();
-        let linear = |linear| LinearAdapter::new(linear, settings, &device, seed);
+        let linear = |linear| LinearAdapter::new(linear, settings, seed);
         let layers = self.layers.iter().map(|Layer { q, kv, o, gate_up, down, .. }| {
             let q = q.as_ref().map_or(LinearAdapter::none(), linear);
             LayerAdapter([q, linear(kv), linear(o), linear(gate_up), linear(down)])

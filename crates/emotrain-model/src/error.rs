@@ -86,6 +86,14 @@ pub enum ModelError {
         /// The names there are.
         known: Vec<String>,
     },
+    /// A key of [`LoraConfig`](crate::LoraConfig) that does not fit the model.
+    #[error("{key}: {message}")]
+    Lora {
+        /// The key.
+        key: &'static str,
+        /// What is wrong.
+        message: String,
+    },
     /// Invalid generation parameters or prompts.
     #[error("{}", problems.join("\n"))]
     Generation {

@@ -5,18 +5,19 @@
 //! of a layer and of the head.
 
 use crate::config::ModelConfig;
-use crate::lora::LoraConfig;
 use crate::spec::{BlockSpec, DecoderSpec};
 use crate::storage::{Codes, Storage};
-use crate::weights::{BlockModule, block_modules};
+use crate::weights::{BlockModule, block_modules, tensor_shapes};
 
 /// What a training is run with.
 #[derive(Clone, Debug)]
 pub struct Workload<'a> {
     /// The form of the base.
     pub storage: &'a Storage,
-    /// The adapter; `None` where all weights are trained.
-    pub lora: Option<&'a LoraConfig>,
+    /// Numbers of the adapter; `None` where all weights are trained.
+    pub adapter: Option<usize>,
+    /// The adapter's rank.
+    pub rank: usize,
     /// Whether the CPU computes, on f32 whatever the weights are kept in.
     pub on_cpu: bool,
     /// Tokens of the largest micro-batch.
@@ -59,11 +60,11 @@ impl Footprint {
     /// The memory that a training of a model of this shape takes.
     pub fn of(config: &ModelConfig, work: &Workload) -> Self {
         let count = Count { config, work, spec: DecoderSpec::of(config) };
-        let (trained, adapted) = (count.trained(), 4);
+        let trained = count.trained();
         Self {
             base: count.base(),
             // Of all weights the first copy is the base itself.
-            trained: if work.lora.is_some() { 2 * adapted * trained } else { adapted * trained },
+            trained: if work.adapter.is_some() { 2 * 4 * trained } else { 4 * trained },
             optimizer: 2 * 4 * trained,
             activations: count.activations().max(count.evaluation()),
             temporary: count.layer().max(count.head()),
@@ -145,19 +146,9 @@ impl Count<'_> {
 
     /// Numbers that are trained.
     fn trained(&self) -> u64 {
-        let of = |module: &BlockModule| match (self.work.lora, module.inputs) {
-            (Some(lora), Some(inputs)) => {
-                let path = module.path(0);
-                let short = path.rsplit('.').next().unwrap_or_default();
-                if lora.targets(short) { (lora.r * (inputs + module.outputs)) as u64 } else { 0 }
-            }
-            (Some(_), None) => 0,
-            (None, inputs) => (inputs.unwrap_or(1) * module.outputs) as u64,
-        };
-        let blocks: u64 = self.modules().flat_map(|(_, modules)| modules).map(|module| of(&module)).sum();
-        let tables = if self.config.tie_word_embeddings { 1 } else { 2 };
-        let rest = tables * (self.config.vocab_size * self.config.hidden_size) as u64;
-        if self.work.lora.is_some() { blocks } else { blocks + rest }
+        let shapes = || tensor_shapes(self.config).into_iter().map(|(_, shape)| shape);
+        let all = || shapes().map(|shape| shape.iter().product::<usize>()).sum();
+        self.work.adapter.unwrap_or_else(all) as u64
     }
 
     /// Numbers that a row of a layer leaves for the backward pass.
@@ -165,7 +156,7 @@ impl Count<'_> {
         let Widths { hidden, inner, queries, keys_values, heads } = self.widths();
         let head_norms = if block.head_norms { queries + keys_values } else { 0 };
         let outputs = if block.output_norms { 2 * hidden } else { 0 };
-        let low = self.work.lora.map_or(0, |lora| 7 * lora.r as u64);
+        let low = self.work.adapter.map_or(0, |_| 7 * self.work.rank as u64);
         let projected = queries + keys_values;
         2 * hidden + head_norms + projected + queries + heads + 2 * inner + outputs + low
     }
@@ -216,10 +207,9 @@ mod tests {
 
     use burn::tensor::DType;
     use emotrain_kernels::FourBitType;
-    use emotrain_recipe::LoraInit;
-
+    
     use super::*;
-    use crate::FloatType;
+    use crate::{FloatType, LoraConfig};
     use crate::storage::Quantization;
 
     /// The shape of Qwen3-8B.
@@ -237,22 +227,22 @@ mod tests {
             r: 32,
             lora_alpha: 128.0,
             lora_dropout: 0.05,
-            target_modules: None,
-            use_rslora: false,
-            init: LoraInit::Kaiming,
+            ..LoraConfig::default()
         }
     }
 
     #[test]
     fn an_8b_base_takes_what_its_parameters_take() {
         let (config, lora) = (qwen3_8b(), lora());
+        let adapter = lora.trained_numbers(&config).unwrap();
         let codes = Codes::FourBit { quant_type: FourBitType::Nf4, double: true };
         let nf4 = Quantization { codes, compute: FloatType::Bf16, skip_modules: Vec::new() };
         let storages = [Storage::from(DType::BF16), Storage { dtype: DType::BF16, quantization: Some(nf4) }];
         let of = |storage, gradient_checkpointing| {
             let work = Workload {
                 storage,
-                lora: Some(&lora),
+                adapter: Some(adapter),
+                rank: lora.r,
                 on_cpu: true,
                 rows: 2048,
                 longest: 2048,

@@ -3,47 +3,29 @@
 //! An adapter is a value apart from the base that it adapts: a layer of the base knows nothing of it and is handed the
 //! part that is its own, so that one base can serve several.
 
+mod config;
+mod dora;
+mod fixed;
+mod start;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
 use std::ops::Range;
 
-use burn::tensor::{DType, Device, Tensor, TensorData};
-use emotrain_base::random::{Key, normal, uniform};
-use emotrain_recipe::LoraInit;
+use burn::tensor::{DType, Tensor, TensorData};
+use emotrain_base::random::Key;
 
+pub use self::config::LoraConfig;
+use self::dora::{Dora, row_squares};
+use self::fixed::Fixed;
+use self::start::factors;
 use crate::gradients::Gradients;
-use crate::kernels::{add_block, dropout, scale};
+use crate::kernels::{add_block, dropout, scale, sum_rows};
 use crate::linear::{Linear, Module};
 
-/// What to adapt and how; the keys of PEFT's `LoraConfig`.
-#[derive(Clone, Debug)]
-pub struct LoraConfig {
-    /// Rank.
-    pub r: usize,
-    /// Numerator of the scale.
-    pub lora_alpha: f64,
-    /// Probability of dropping an element of the adapter's input while training.
-    pub lora_dropout: f64,
-    /// Short names (`q_proj`, …) of the adapted linear layers, or `None` for all of the decoder blocks.
-    pub target_modules: Option<Vec<String>>,
-    /// Whether the scale is `alpha / √r` (Kalajdzievski 2023) and not `alpha / r`.
-    pub use_rslora: bool,
-    /// How the `A` matrices begin (`init_lora_weights`); the `B` matrices begin at zero. The formulas are those of
-    /// PEFT's `tuners/lora/layer.py`: U(-1/√in, 1/√in) for `kaiming_uniform(a = √5)`, N(0, 1/r) with a standard
-    /// deviation of 1/r for `gaussian`.
-    pub init: LoraInit,
-}
-
-impl LoraConfig {
-    /// The factor `s` of the adapter's output.
-    pub fn scale(&self) -> f64 {
-        let rank = self.r as f64;
-        self.lora_alpha / if self.use_rslora { rank.sqrt() } else { rank }
-    }
-
-    /// Whether a layer of this short name is adapted.
-    pub fn targets(&self, short: &str) -> bool {
-        self.target_modules.as_ref().is_none_or(|names| names.iter().any(|name| name == short))
-    }
-}
+/// The end of the name of an adapter's magnitudes, in PEFT's files too.
+pub(crate) const MAGNITUDE: &str = "lora_magnitude_vector";
 
 /// The adapter of one linear layer, in f32. Rank and scale are the layer's own.
 ///
@@ -57,23 +39,30 @@ pub(crate) struct Lora {
     pub(crate) alpha: f64,
     /// The factor `s` of the adapter's output.
     pub(crate) scale: f64,
+    /// The magnitudes of the outputs, where they are apart.
+    pub(crate) dora: Option<Dora>,
+    /// What the factors began with, where it is subtracted.
+    pub(crate) fixed: Option<Fixed>,
 }
 
 impl Lora {
-    /// A fresh adapter for the layer `module` of shape `[out, in]`.
-    fn new(config: &LoraConfig, module: &str, [out, input]: [usize; 2], device: &Device, seed: u64) -> Self {
-        let key = Key::new(seed).named("lora_A").named(module);
-        let count = config.r * input;
-        let a = match config.init {
-            LoraInit::Kaiming => uniform(key, count, (input as f32).sqrt().recip()),
-            LoraInit::Gaussian => normal(key, count, (config.r as f32).recip()),
-        };
-        let options = (device, DType::F32);
+    /// A fresh adapter for `module` of `linear`, without magnitudes.
+    fn new(config: &LoraConfig, module: &Module, linear: &Linear, seed: u64) -> Self {
+        let [_, input] = linear.weight.dims();
+        let out = module.columns.len();
+        let (a, b) = factors(config, module, linear, seed);
+        let device = linear.weight.device();
+        let options = (&device, DType::F32);
+        let a = Tensor::from_data(TensorData::new(a, [config.r, input]), options);
+        let begins = b.map(|b| Tensor::from_data(TensorData::new(b, [out, config.r]), options));
+        let fixed = begins.clone().map(|b| Fixed { a: a.clone(), b });
         Self {
-            a: Tensor::from_data(TensorData::new(a, [config.r, input]), options),
-            b: Tensor::zeros([out, config.r], options),
+            a,
+            b: begins.unwrap_or_else(|| Tensor::zeros([out, config.r], options)),
             alpha: config.lora_alpha,
             scale: config.scale(),
+            dora: None,
+            fixed,
         }
     }
 
@@ -136,9 +125,31 @@ pub(crate) struct AdaptedModule {
     pub(crate) lora: Lora,
 }
 
-/// What [`LinearAdapter::backward`] needs in addition to the input: `drop(x)·Aᵀ` of the adapted modules, `[N, Σ R]`; none
-/// where nothing is adapted.
-pub(crate) type Low = Option<Tensor<2>>;
+/// What [`LinearAdapter::backward`] needs in addition to the input; none where nothing is adapted.
+pub(crate) type Low = Option<ByProduct>;
+
+/// What [`LinearAdapter::forward`] computes on its way.
+pub(crate) struct ByProduct {
+    /// `drop(x)·Aᵀ` of the adapted modules, `[N, Σ R]`.
+    low: Tensor<2>,
+    /// `(W + s·BA)·drop(x)` of each adapted module that has magnitudes, `[N, out]`.
+    directions: Vec<Option<Tensor<2>>>,
+}
+
+/// What an adapter adapts in a pass.
+#[derive(Clone, Copy)]
+pub(crate) struct PartAt<'a> {
+    pub(crate) linear: &'a Linear,
+    /// The first of its rows among those of the pass.
+    pub(crate) first: usize,
+    pub(crate) dropout: Option<Dropout>,
+}
+
+impl PartAt<'_> {
+    fn drops(self) -> bool {
+        self.dropout.is_some_and(|dropout| dropout.p > 0.0)
+    }
+}
 
 impl LinearAdapter {
     /// Of a layer that is not adapted.
@@ -146,45 +157,54 @@ impl LinearAdapter {
         Self { mask: String::new(), modules: Vec::new() }
     }
 
-    /// Fresh adapters for the modules of `linear` for which there are settings.
-    pub(crate) fn new(
-        linear: &Linear,
-        settings: &dyn Fn(&str) -> Option<LoraConfig>,
-        device: &Device,
-        seed: u64,
-    ) -> Self {
-        let [_, input] = linear.weight.dims();
+    /// Fresh adapters for the modules of `linear` for which there are settings, by path.
+    pub(crate) fn new(linear: &Linear, settings: &BTreeMap<String, LoraConfig>, seed: u64) -> Self {
         let mut start = 0;
+        let mut squares = None;
         let adapted = |module: &Module| {
-            let config = settings(&module.path)?;
+            let config = settings.get(&module.path)?;
             let ranks = start..start + config.r;
             start = ranks.end;
-            let lora = Lora::new(&config, &module.path, [module.columns.len(), input], device, seed);
+            let mut lora = Lora::new(config, module, linear, seed);
+            if config.use_dora {
+                let squares = squares.get_or_insert_with(|| row_squares(linear));
+                lora.dora = Some(Dora::new(squares, &module.columns));
+            }
             Some(AdaptedModule { path: module.path.clone(), columns: module.columns.clone(), ranks, lora })
         };
         let modules = linear.modules.iter().filter_map(adapted).collect();
         Self { mask: linear.modules[0].path.clone(), modules }
     }
 
-    /// Adds the adapters' output for `x` to the rows of `y` that begin at `first`.
+    /// Adds the adapters' output for `x` to the rows of `y` that are theirs.
     ///
     /// # Shapes
     /// `x` `[N, in]`, `y` `[M, out]` → `[M, out]`.
-    pub(crate) fn forward(
-        &self,
-        x: &Tensor<2>,
-        mut y: Tensor<2>,
-        first: usize,
-        dropout: Option<Dropout>,
-    ) -> (Tensor<2>, Low) {
+    pub(crate) fn forward(&self, x: &Tensor<2>, y: Tensor<2>, at: PartAt) -> (Tensor<2>, Low) {
         let Some(a) = self.stacked_a(x.dtype()) else { return (y, None) };
-        let low = self.dropped(x.clone(), dropout).matmul(a.transpose());
+        let mut y = self.take_fixed(x, y, at);
+        let dropped = self.dropped(x.clone(), at.dropout);
+        let again = (at.drops() && self.has_magnitudes()).then(|| at.linear.weight.times(dropped.clone()));
+        let low = dropped.matmul(a.transpose());
+        let mut directions = Vec::with_capacity(self.modules.len());
         for AdaptedModule { columns, ranks, lora, .. } in &self.modules {
             let low = low.clone().narrow(1, ranks.start, ranks.len());
             let delta = low.matmul(lora.scaled_b(x.dtype()).transpose());
-            y = add_block(y, delta, [first, columns.start]);
+            let Some(gain) = lora.gain(at.linear, columns) else {
+                y = add_block(y, delta, [at.first, columns.start]);
+                directions.push(None);
+                continue;
+            };
+            let base = match &again {
+                Some(again) => again.clone().narrow(1, columns.start, columns.len()),
+                None => unbiased(&y, columns, x.dims()[0], at),
+            };
+            let direction = base.clone() + delta;
+            let change = direction.clone() * gain.factor.cast(x.dtype()) - base;
+            y = add_block(y, change, [at.first, columns.start]);
+            directions.push(Some(direction));
         }
-        (y, Some(low))
+        (y, Some(ByProduct { low, directions }))
     }
 
     /// Adds the gradients of the adapters, and their part of that of `x` to its rows of `dx` if it is wanted.
@@ -198,29 +218,73 @@ impl LinearAdapter {
         dx: Option<Tensor<2>>,
         gradients: &mut Gradients,
     ) -> Option<Tensor<2>> {
-        let Saved { x, low, first, dropout } = saved;
+        let Saved { x, low: ByProduct { low, directions }, at } = saved;
         let Some(a) = self.stacked_a(x.dtype()) else { return dx };
         let mut low_grads = Vec::new();
-        for AdaptedModule { path, columns, ranks, lora } in &self.modules {
-            let dy = grad.clone().narrow(1, columns.start, columns.len());
+        // Of the second product of the base, with what was dropped.
+        let mut again = None;
+        for (AdaptedModule { path, columns, ranks, lora }, direction) in self.modules.iter().zip(directions) {
+            let mut dy = grad.clone().narrow(1, columns.start, columns.len());
+            if let (Some(gain), Some(direction)) = (lora.gain(at.linear, columns), direction) {
+                let sums = sum_rows(dy.clone() * direction).cast(DType::F32);
+                gradients.add(&format!("{path}.{MAGNITUDE}"), sums / gain.norm);
+                let scaled = dy.clone() * gain.factor.cast(dy.dtype());
+                if at.drops() && dx.is_some() {
+                    let all = again.unwrap_or_else(|| grad.zeros_like());
+                    let place = [0..dy.dims()[0], columns.clone()];
+                    again = Some(all.slice_assign(place, scaled.clone() - dy));
+                }
+                dy = scaled;
+            }
             let db = dy.clone().transpose().matmul(low.clone().narrow(1, ranks.start, ranks.len()));
             gradients.add(&format!("{path}.lora_B.weight"), scale(db, lora.scale));
             low_grads.push(dy.matmul(lora.scaled_b(x.dtype())));
         }
         let low_grad = Tensor::cat(low_grads, 1);
-        let da = low_grad.clone().transpose().matmul(self.dropped(x, dropout));
+        let da = low_grad.clone().transpose().matmul(self.dropped(x, at.dropout));
         for AdaptedModule { path, ranks, .. } in &self.modules {
             let part = da.clone().narrow(0, ranks.start, ranks.len());
             gradients.add(&format!("{path}.lora_A.weight"), part);
         }
-        dx.map(|dx| add_block(dx, self.dropped(low_grad.matmul(a), dropout), [first, 0]))
+        let dx = self.take_fixed_backward(grad, dx?, at.first);
+        let mut through = low_grad.matmul(a);
+        if let Some(again) = again {
+            let rows = 0..again.dims()[0];
+            through = through + at.linear.weight.times_transposed(again, &[rows]);
+        }
+        Some(add_block(dx, self.dropped(through, at.dropout), [at.first, 0]))
+    }
+
+    /// The gradient of the base's output, given that of the sum: magnitudes multiply it where the adapter's input is the
+    /// base's.
+    ///
+    /// # Shapes
+    /// `grad` `[M, out]` → `[M, out]`; `rows` are this adapter's.
+    pub(crate) fn base_gradient(&self, mut grad: Tensor<2>, rows: &Range<usize>, at: PartAt) -> Tensor<2> {
+        if at.drops() {
+            return grad;
+        }
+        for AdaptedModule { columns, lora, .. } in &self.modules {
+            if let Some(gain) = lora.gain(at.linear, columns) {
+                let place = [rows.clone(), columns.clone()];
+                let scaled = grad.clone().slice(place.clone()) * gain.factor.cast(grad.dtype());
+                grad = grad.slice_assign(place, scaled);
+            }
+        }
+        grad
+    }
+
+    fn has_magnitudes(&self) -> bool {
+        self.modules.iter().any(|module| module.lora.dora.is_some())
     }
 
     /// The trained parameters by name.
     pub(crate) fn parameters(&mut self) -> impl Iterator<Item = (String, &mut Tensor<2>)> {
         self.modules.iter_mut().flat_map(|AdaptedModule { path, lora, .. }| {
-            let Lora { a, b, .. } = lora;
-            [(format!("{path}.lora_A.weight"), a), (format!("{path}.lora_B.weight"), b)]
+            let Lora { a, b, dora, .. } = lora;
+            let magnitude = dora.as_mut().map(|dora| (format!("{path}.{MAGNITUDE}"), dora.changed()));
+            let factors = [(format!("{path}.lora_A.weight"), a), (format!("{path}.lora_B.weight"), b)];
+            factors.into_iter().chain(magnitude)
         })
     }
 
@@ -238,11 +302,18 @@ impl LinearAdapter {
     }
 }
 
+/// Some columns of an adapter's rows of `y` without the base's bias, as PEFT takes it off again.
+fn unbiased(y: &Tensor<2>, columns: &Range<usize>, rows: usize, at: PartAt) -> Tensor<2> {
+    let block = y.clone().narrow(0, at.first, rows).narrow(1, columns.start, columns.len());
+    match &at.linear.bias {
+        Some(bias) => block - bias.clone().narrow(1, columns.start, columns.len()),
+        None => block,
+    }
+}
+
 /// The forward's input `[N, in]` and by-product that [`LinearAdapter::backward`] takes.
-pub(crate) struct Saved {
+pub(crate) struct Saved<'a> {
     pub(crate) x: Tensor<2>,
-    pub(crate) low: Tensor<2>,
-    /// The first of its rows among those of the pass.
-    pub(crate) first: usize,
-    pub(crate) dropout: Option<Dropout>,
+    pub(crate) low: ByProduct,
+    pub(crate) at: PartAt<'a>,
 }

@@ -5,13 +5,13 @@ use std::path::Path;
 
 use burn::tensor::{DType, Tensor, TensorData};
 
-use crate::adapter::{BaseModel, PREFIX, PeftAdapter, PeftModule, TENSORS, check_tensors};
+use crate::adapter::{BaseModel, PeftAdapter, PeftModule, check_tensors};
 use crate::decoder::CausalLm;
 use crate::error::ModelError;
 use crate::export::write_config;
 use crate::float::FloatType;
 use crate::gradients::Gradients;
-use crate::lora::{Adapter, LoraConfig};
+use crate::lora::{AdaptedModule, Adapter, Lora, LoraConfig, MAGNITUDE};
 use crate::weights::{Checkpoint, NamedTensor, SafetensorsFile, TensorSpec, write_safetensors};
 
 impl CausalLm {
@@ -24,15 +24,14 @@ impl CausalLm {
     /// If the model has no adapter.
     pub fn save_adapter(&self, folder: &Path, base: BaseModel, dtype: FloatType) -> Result<(), ModelError> {
         let adapter = self.adapter.as_ref().expect("an adapter to save");
-        let modules = adapter.modules().map(|module| PeftModule {
-            path: module.path.clone(),
-            r: module.lora.a.dims()[0],
-            alpha: module.lora.alpha,
-            scale: module.lora.scale,
-            a: values(&module.lora.a),
-            b: values(&module.lora.b),
+        let use_rslora = adapter.config.use_rslora;
+        let modules = adapter.modules().map(|AdaptedModule { path, lora, .. }| {
+            let Lora { a, b, alpha, scale, dora, .. } = lora.whole(use_rslora);
+            let magnitude = dora.map(|dora| values(&dora.magnitude));
+            let (path, r, a, b) = (path.clone(), a.dims()[0], values(&a), values(&b));
+            PeftModule { path, r, alpha, scale, a, b, magnitude }
         });
-        let adapter = PeftAdapter { lora: adapter.config.clone(), modules: modules.collect() };
+        let adapter = PeftAdapter { lora: adapter.config.whole(), modules: modules.collect() };
         adapter.save(folder, self.config(), base, dtype)
     }
 
@@ -51,17 +50,34 @@ impl CausalLm {
             (module.path.clone(), config)
         };
         let settings: BTreeMap<String, LoraConfig> = modules.iter().map(settings).collect();
-        self.adapter = Some(self.fresh_adapter(&lora, 0, &|path| settings.get(path).cloned()));
-        let mut halves = BTreeMap::new();
-        for PeftModule { path, a, b, .. } in modules {
-            halves.insert(format!("{path}.lora_A.weight"), a);
-            halves.insert(format!("{path}.lora_B.weight"), b);
+        self.adapter = Some(self.fresh_adapter(&lora, 0, &settings));
+        self.put(modules).map_err(|name| ModelError::tensor(place, &name, "belongs to another adapter"))
+    }
+
+    /// Puts the numbers of an adapter in the place of the model's own; of one that was saved with what it began with, the
+    /// trained part. The error names a tensor that is of another shape.
+    fn put(&mut self, modules: Vec<PeftModule>) -> Result<(), String> {
+        let mut numbers = BTreeMap::new();
+        for PeftModule { path, r, a, b, magnitude, .. } in modules {
+            numbers.insert(format!("{path}.lora_A.weight"), (r, a));
+            numbers.insert(format!("{path}.lora_B.weight"), (r, b));
+            numbers.extend(magnitude.map(|values| (format!("{path}.{MAGNITUDE}"), (r, values))));
         }
         let adapted = self.adapter.iter_mut().flat_map(|adapter| &mut adapter.layers);
         for (name, parameter) in adapted.flat_map(crate::lora::LayerAdapter::parameters) {
-            let values = halves.remove(&name).expect("every adapted layer was read");
+            let shape = parameter.dims();
+            let (rank, mut values) = numbers.remove(&name).ok_or_else(|| name.clone())?;
+            if name.ends_with(".lora_A.weight") {
+                values.truncate(shape[0] * shape[1]);
+            } else if name.ends_with(".lora_B.weight") {
+                values =
+                    values.chunks_exact(rank).flat_map(|row| &row[..shape[1].min(rank)]).copied().collect();
+            }
+            if values.len() != shape[0] * shape[1] {
+                return Err(name);
+            }
             let options = (&parameter.device(), parameter.dtype());
-            *parameter = Tensor::from_data(TensorData::new(values, parameter.dims()), options);
+            *parameter = Tensor::from_data(TensorData::new(values, shape), options);
         }
         Ok(())
     }
@@ -81,9 +97,10 @@ impl CausalLm {
     /// Puts back the tensors of an adapter that was saved from this model.
     ///
     /// # Errors
-    /// As [`CausalLm::load_parameters`].
+    /// As [`PeftAdapter::open`]; an adapter that is not this model's.
     pub fn reload_adapter(&mut self, folder: &Path) -> Result<(), ModelError> {
-        self.load_parameters(&folder.join(TENSORS), PREFIX)
+        let PeftAdapter { modules, .. } = PeftAdapter::open(folder, self.config())?;
+        self.put(modules).map_err(|name| ModelError::tensor(folder, &name, "belongs to another adapter"))
     }
 
     /// Puts back the weights that [`CausalLm::save_model`] has written.
@@ -104,7 +121,8 @@ impl CausalLm {
         let file = SafetensorsFile::open(path)?;
         let full = |name: &str| format!("{prefix}{name}");
         let parameters = self.parameters();
-        let shapes: Vec<_> = parameters.iter().map(|(name, tensor)| (full(name), tensor.dims())).collect();
+        let shapes: Vec<_> =
+            parameters.iter().map(|(name, tensor)| (full(name), tensor.dims().to_vec())).collect();
         check_tensors(&file, &shapes)?;
         for (name, parameter) in parameters {
             let (_, values) = file.tensor(&full(&name))?;

@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 
 use emotrain_base::random::Key;
 use emotrain_kernels::FourBitType;
-use emotrain_recipe::{DeviceChoice, Dtype, LoraInit};
+use emotrain_recipe::{DeviceChoice, Dtype};
 
 use crate::device::{self, OpenDevice};
 use crate::{
@@ -289,14 +289,7 @@ fn quantised(on: &OpenDevice) -> Storage {
 }
 
 fn lora() -> LoraConfig {
-    LoraConfig {
-        r: 4,
-        lora_alpha: 8.0,
-        lora_dropout: 0.0,
-        target_modules: None,
-        use_rslora: false,
-        init: LoraInit::Kaiming,
-    }
+    LoraConfig { r: 4, lora_alpha: 8.0, lora_dropout: 0.0, ..LoraConfig::default() }
 }
 
 fn encoder() -> SentenceConfig {

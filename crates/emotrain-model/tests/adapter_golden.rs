@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 use burn::tensor::{DType, Device};
 use emotrain_model::{BaseModel, CausalLm, Checkpoint, FloatType, Precision, SafetensorsFile, Scorer};
 
-const CASES: [(&str, &str); 6] = [
+const CASES: [(&str, &str); 7] = [
     ("pattern", "qwen2_tiny"),
     ("excluded", "qwen2_tiny"),
     ("layers", "llama3_tiny"),
     ("ranks", "qwen3_tiny"),
     ("nothing_named", "llama3_tiny"),
     ("other_words", "qwen2_tiny"),
+    ("dora", "qwen2_tiny"),
 ];
 
 fn golden() -> PathBuf {

@@ -49,6 +49,8 @@ fn a_saved_adapter_is_pefts_to_the_bit() {
         "phi3_all_linear",
         "phi4_query_key_value",
         "gemma3_all_linear",
+        "qwen2_dora",
+        "phi3_dora_loraplus",
     ] {
         let ours = tempfile::tempdir().unwrap();
         let peft = save_again(case, ours.path(), FloatType::F32);

@@ -143,6 +143,26 @@ fn lora(recipe: &Recipe, violated: &mut Violations) {
         let hint = "write method = \"lora\" under [train], or init_from = \"\" under [lora]";
         violated.add(&["lora.init_from", "train.method"], fault.hint(hint));
     }
+    if recipe.lora.use_dora && recipe.train.method == TrainMethod::Full {
+        let fault = Fault::new("method = \"full\" has no adapter for lora.use_dora");
+        let hint = "write method = \"lora\" under [train], or use_dora = false under [lora]";
+        violated.add(&["lora.use_dora", "train.method"], fault.hint(hint));
+    }
+    if recipe.lora.use_dora && recipe.lora.init_lora_weights.is_part_of_weight() {
+        let fault = Fault::new("lora.use_dora has no start that takes a part out of the weight");
+        let hint = "write init_lora_weights = true, or use_dora = false";
+        violated.add(&["lora.init_lora_weights", "lora.use_dora"], fault.hint(hint));
+    }
+    if recipe.lora.init_from.is_some() && recipe.lora.init_lora_weights.is_part_of_weight() {
+        let fault = Fault::new("lora.init_lora_weights and lora.init_from are both a start");
+        let hint = "write init_from = \"\", or init_lora_weights = true";
+        violated.add(&["lora.init_lora_weights", "lora.init_from"], fault.hint(hint));
+    }
+    if recipe.train.loraplus_lr_ratio > 1.0 && recipe.train.method == TrainMethod::Full {
+        let fault = Fault::new("method = \"full\" has no B matrices for train.loraplus_lr_ratio");
+        let hint = "write method = \"lora\", or loraplus_lr_ratio = 1.0";
+        violated.add(&["train.loraplus_lr_ratio", "train.method"], fault.hint(hint));
+    }
 }
 
 /// Demonstrations need utterances.

@@ -100,8 +100,11 @@ fn is_input(kind: Kind, text: &str) -> bool {
         | Kind::Choices(_)
         | Kind::WordOrChoices(..)
         | Kind::WordOrTexts(_)
-        | Kind::TrueOrWord(_)
+        | Kind::LoraInit
         | Kind::TextTable
+        | Kind::CountTable(..)
+        | Kind::NumberTable(_)
+        | Kind::Counts(_)
         | Kind::TextsBy(_)
         | Kind::WordOrNumbers(_) => false,
     };

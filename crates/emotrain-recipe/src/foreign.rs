@@ -22,7 +22,6 @@ const PACKING: &str =
     "rows of a batch are computed without padding and do not see each other, so nothing is left to pack";
 
 /// Names of bits that are no key here.
-const FOUR_BITS: &str = "not a key of its own: load_in_4bit and load_in_8bit say how a base model is stored";
 
 /// What training on several devices would need.
 const ONE_DEVICE: &str = "not supported: a run trains on one device";
@@ -32,6 +31,10 @@ const ATTENTION: &str = "there is one implementation of attention";
 
 /// How one file is divided.
 const PARTS: &str = "the shares of all parts, as in [0.9, 0.1]; dialogues stay whole";
+
+/// Why an adapter has no trained embedding or head.
+const WHOLE_LAYERS: &str = "an adapter has only low-rank factors: servers load no whole layers with it, and the \
+vocabulary stays the base's, so that embedding and head are not resized; train.method = \"full\" trains every layer";
 
 /// Foreign keys, in any section.
 const KEYS: &[(&str, Meaning)] = &[
@@ -71,8 +74,21 @@ const KEYS: &[(&str, Meaning)] = &[
     ("lora_target_linear", Value("lora.target_modules", "\"all-linear\"")),
     ("rslora", Key("lora.use_rslora")),
     ("peft_use_rslora", Key("lora.use_rslora")),
-    ("use_dora", Absent("DoRA is not supported: servers refuse such adapters")),
-    ("modules_to_save", Absent("an adapter has only LoRA factors: servers refuse anything else")),
+    ("peft_layers_to_transform", Key("lora.layers_to_transform")),
+    ("num_layers", Remark("lora.layers_to_transform", "a list of the blocks' numbers, the first is 0")),
+    (
+        "layers_pattern",
+        Absent("lora.layers_to_transform counts the decoder's blocks, of which there is one list"),
+    ),
+    ("dora", Key("lora.use_dora")),
+    ("peft_use_dora", Key("lora.use_dora")),
+    ("pissa_init", Value("lora.init_lora_weights", "\"pissa\"")),
+    ("pissa_iter", Remark("lora.init_lora_weights", "with the number in it, as in \"pissa_niter_16\"")),
+    ("pissa_convert", Absent("an adapter is always saved for the base as it is")),
+    ("peft_init_lora_weights", Key("lora.init_lora_weights")),
+    ("modules_to_save", Absent(WHOLE_LAYERS)),
+    ("lora_modules_to_save", Absent(WHOLE_LAYERS)),
+    ("additional_target", Absent(WHOLE_LAYERS)),
     // [data]
     ("dataset", Key("data.train")),
     ("datasets", Key("data.train")),
@@ -127,6 +143,9 @@ const KEYS: &[(&str, Meaning)] = &[
     // [train]
     ("finetuning_type", Key("train.method")),
     ("lr", Key("train.learning_rate")),
+    ("lora_plus_lr_ratio", Key("train.loraplus_lr_ratio")),
+    ("loraplus_lr_embedding", Absent("the embedding gets no adapter, so that it has no learning rate")),
+    ("loraplus_weight_decay", Key("train.weight_decay")),
     ("micro_batch_size", Key("train.per_device_train_batch_size")),
     ("batch_size", Key("train.per_device_train_batch_size")),
     ("train_batch_size", Key("train.per_device_train_batch_size")),
@@ -165,8 +184,6 @@ const KEYS: &[(&str, Meaning)] = &[
     ("dataloader_num_workers", Absent("prompts are made before training begins")),
     ("preprocessing_num_workers", Absent("prompts are made before training begins")),
     ("gradient_checkpointing_kwargs", Key("train.gradient_checkpointing")),
-    ("quantization_bit", Absent(FOUR_BITS)),
-    ("quantization_method", Absent(FOUR_BITS)),
     ("deepspeed", Absent(ONE_DEVICE)),
     ("fsdp", Absent(ONE_DEVICE)),
     ("fsdp_config", Absent(ONE_DEVICE)),
@@ -332,7 +349,7 @@ mod tests {
             let kind = Section::find(section).unwrap().key(name).unwrap().kind;
             if let Kind::Choice(names) = kind {
                 assert!(names.contains(ours) && !names.contains(foreign), "{foreign}");
-            } else if let Kind::TrueOrWord(_) = kind {
+            } else if let Kind::LoraInit = kind {
                 assert_eq!(*ours, "true");
             } else {
                 assert_eq!(kind, Kind::Device);

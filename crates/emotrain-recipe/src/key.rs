@@ -60,12 +60,18 @@ pub(crate) enum Kind {
     WordOrChoices(&'static str, &'static [&'static str]),
     /// The one word, or any texts.
     WordOrTexts(&'static str),
-    /// `true`, or the word.
-    TrueOrWord(&'static str),
+    /// `true`, or the name of a start.
+    LoraInit,
     /// Texts by text.
     TextTable,
     /// Texts by some of these words.
     TextsBy(&'static [&'static str]),
+    /// Integers, each at least the first and at most the second, by text.
+    CountTable(i64, i64),
+    /// Numbers above 0 and at most this, by text.
+    NumberTable(f64),
+    /// Integers from 0 to the limit, each at most once.
+    Counts(i64),
     /// One of these words, or numbers above 0 by text.
     WordOrNumbers(&'static [&'static str]),
 }
@@ -108,8 +114,11 @@ impl Kind {
             | Self::Choices(_)
             | Self::WordOrChoices(..)
             | Self::WordOrTexts(_)
-            | Self::TrueOrWord(_)
+            | Self::LoraInit
             | Self::TextTable
+            | Self::CountTable(..)
+            | Self::NumberTable(_)
+            | Self::Counts(_)
             | Self::TextsBy(_)
             | Self::WordOrNumbers(_) => false,
         }

@@ -10,7 +10,7 @@ use crate::foreign;
 use crate::key::{Key, Kind};
 use crate::path::is_toml;
 use crate::problem::Fault;
-use crate::section::DeviceChoice;
+use crate::section::{DeviceChoice, LoraInit};
 use crate::suggest::{did_you_mean, either, folded, nearest, quoted};
 
 /// The maximum length of a text that a message quotes in full, in characters.
@@ -55,14 +55,10 @@ pub(crate) fn check(section: &str, key: &Key, value: &Value) -> Vec<BadValue> {
             let message = || format!("{path}.{name} must be text, not {}", shown(item));
             (!item.is_str()).then(|| Fault::new(message()))
         }),
-        (Kind::WordOrNumbers(_), Value::Table(entries)) => elements(entries.iter(), |(name, item)| {
-            let message = || {
-                format!("{path}.{name} must be a number above 0, at most {MOST_WEIGHT}, not {}", shown(item))
-            };
-            let number = item.as_float().or_else(|| item.as_integer().map(|number| number as f64));
-            let is_sound = number.is_some_and(|number| within(number, Excluded(0.0), Included(MOST_WEIGHT)));
-            (!is_sound).then(|| Fault::new(message()))
-        }),
+        (Kind::WordOrNumbers(_), Value::Table(entries)) => numbers(&path, MOST_WEIGHT, entries),
+        (Kind::NumberTable(most), Value::Table(entries)) => numbers(&path, most, entries),
+        (Kind::CountTable(least, most), Value::Table(entries)) => counts_by(&path, [least, most], entries),
+        (Kind::Counts(most), Value::Array(items)) => listed_counts(&path, most, items),
         (Kind::WordOrChoices(_, names), Value::Array(items)) if items.is_empty() => {
             let fault = Fault::new(format!("{path} is an empty list"));
             whole(fault.hint(format!("name at least one of {}", either(names))))
@@ -81,8 +77,45 @@ pub(crate) fn check(section: &str, key: &Key, value: &Value) -> Vec<BadValue> {
     }
 }
 
-fn elements<I: Iterator>(items: I, fault: impl Fn(I::Item) -> Option<Fault>) -> Vec<BadValue> {
-    let faults = items.map(fault).enumerate();
+/// The problems of a table of numbers.
+fn numbers(path: &str, most: f64, entries: &toml::Table) -> Vec<BadValue> {
+    elements(entries.iter(), |(name, item)| {
+        let message =
+            || format!("{path}.{name} must be a number above 0, at most {most}, not {}", shown(item));
+        let number = item.as_float().or_else(|| item.as_integer().map(|number| number as f64));
+        let is_sound = number.is_some_and(|number| within(number, Excluded(0.0), Included(most)));
+        (!is_sound).then(|| Fault::new(message()))
+    })
+}
+
+/// The problems of a table of whole numbers.
+fn counts_by(path: &str, [least, most]: [i64; 2], entries: &toml::Table) -> Vec<BadValue> {
+    elements(entries.iter(), |(name, item)| {
+        let message = || format!("{path}.{name} must be {}, not {}", counts(least, most), shown(item));
+        let is_sound = item.as_integer().is_some_and(|count| (least..=most).contains(&count));
+        (!is_sound).then(|| Fault::new(message()))
+    })
+}
+
+/// The problems of a list of different whole numbers.
+fn listed_counts(path: &str, most: i64, items: &[Value]) -> Vec<BadValue> {
+    let mut seen = BTreeSet::new();
+    elements(items.iter(), |item| {
+        let message = || format!("every entry of {path} must be {}, not {}", counts(0, most), shown(item));
+        match item.as_integer().filter(|count| (0..=most).contains(count)) {
+            None => Some(Fault::new(message())),
+            Some(count) if !seen.insert(count) => Some(Fault::new(format!("{path} names {count} twice"))),
+            Some(_) => None,
+        }
+    })
+}
+
+fn counts(least: i64, most: i64) -> String {
+    format!("a whole number from {least} to {most}")
+}
+
+fn elements<I: Iterator>(items: I, mut fault: impl FnMut(I::Item) -> Option<Fault>) -> Vec<BadValue> {
+    let faults = items.map(&mut fault).enumerate();
     faults.filter_map(|(at, fault)| fault.map(|fault| BadValue { element: Some(at), fault })).collect()
 }
 
@@ -123,11 +156,9 @@ fn accepts(kind: Kind, value: &Value) -> bool {
         }
         (Kind::WordOrFile(names), Value::String(word)) => names.contains(&word.as_str()) || is_toml(word),
         (Kind::Device, Value::String(word)) => word.parse::<DeviceChoice>().is_ok(),
-        (
-            Kind::WordOrChoices(only, _) | Kind::WordOrTexts(only) | Kind::TrueOrWord(only),
-            Value::String(word),
-        ) => word == only,
-        (Kind::TrueOrWord(_), Value::Boolean(flag)) => *flag,
+        (Kind::WordOrChoices(only, _) | Kind::WordOrTexts(only), Value::String(word)) => word == only,
+        (Kind::LoraInit, Value::String(word)) => LoraInit::named(word).is_some(),
+        (Kind::LoraInit, Value::Boolean(flag)) => *flag,
         _ => false,
     }
 }
@@ -152,7 +183,7 @@ fn expected(kind: Kind) -> String {
     match kind {
         Kind::Switch => "true or false".to_owned(),
         Kind::Count(least, i64::MAX) => format!("a whole number of at least {least}"),
-        Kind::Count(least, most) => format!("a whole number from {least} to {most}"),
+        Kind::Count(least, most) => counts(least, most),
         Kind::CountOrShare(most) => {
             format!("a whole number from 0 to {most}, or a share of an epoch above 0.0 and at most 1.0")
         }
@@ -170,8 +201,11 @@ fn expected(kind: Kind) -> String {
         Kind::Choices(names) => format!("a list of {}", either(names)),
         Kind::WordOrChoices(word, names) => format!("{word:?} or a list of {}", either(names)),
         Kind::WordOrTexts(word) => format!("{word:?} or a list of texts"),
-        Kind::TrueOrWord(word) => format!("true or {word:?}"),
+        Kind::LoraInit => "true, \"gaussian\", \"pissa\", \"pissa_niter_4\" or \"olora\"".to_owned(),
         Kind::TextTable => "a table of texts".to_owned(),
+        Kind::CountTable(..) => "a table of whole numbers".to_owned(),
+        Kind::NumberTable(_) => "a table of numbers".to_owned(),
+        Kind::Counts(_) => "a list of whole numbers".to_owned(),
         Kind::TextsBy(names) => format!("a table of texts with the keys {}", quoted(names)),
         Kind::WordOrNumbers(names) => format!("{} or a table of numbers", quoted(names)),
     }
@@ -225,11 +259,20 @@ fn remedy(path: &str, key: &Key, value: &Value) -> Option<String> {
             whole(*number, key.kind).and_then(write)
         }
         (Kind::Count(0, _) | Kind::CountOrShare(_), Value::Integer(-1)) => write("0".to_owned()),
-        (Kind::Switch | Kind::TrueOrWord(_), Value::String(text)) => match folded(text).as_str() {
+        (Kind::Switch | Kind::LoraInit, Value::String(text)) => match folded(text).as_str() {
             "true" | "yes" | "on" => write("true".to_owned()),
             "false" | "no" | "off" if key.kind == Kind::Switch => write("false".to_owned()),
-            word => foreign::word(path, word).and_then(|ours| write(ours.to_owned())),
+            word => match foreign::word(path, word) {
+                Some(ours) => write(ours.to_owned()),
+                None if key.kind == Kind::LoraInit => {
+                    did_you_mean(&nearest(word, LoraInit::NAMES.iter().copied()))
+                }
+                None => None,
+            },
         },
+        (Kind::Counts(most), Value::Integer(count)) if (0..=most).contains(count) => {
+            write(format!("[{count}]"))
+        }
         (Kind::Switch, Value::Integer(flag @ (0 | 1))) => write((*flag == 1).to_string()),
         (Kind::Choices(_), Value::String(word)) if word == "none" => write("[]".to_owned()),
         (Kind::Choices(names), Value::String(word)) if word == "all" => write(format!("{names:?}")),

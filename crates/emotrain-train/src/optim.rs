@@ -46,6 +46,8 @@ impl LearningRate {
 /// `AdamW` with the moments of every parameter.
 pub struct AdamWOptimizer {
     rule: AdamW,
+    /// By how much faster the `B` matrices of adapters learn than the `A` matrices (LoRA+, Hayou et al. 2024).
+    b_ratio: f64,
     moments: BTreeMap<String, Moments>,
 }
 
@@ -59,14 +61,17 @@ impl AdamWOptimizer {
             epsilon: section.adam_epsilon as f32,
             weight_decay: section.weight_decay as f32,
         };
-        Self { rule, moments: BTreeMap::new() }
+        Self { rule, b_ratio: section.loraplus_lr_ratio, moments: BTreeMap::new() }
     }
 
-    /// Updates every trained parameter that has a gradient.
+    /// Updates every trained parameter that has a gradient: the `B` matrices of adapters with their own multiple of the
+    /// learning rate, which is also that of their weight decay (the groups of PEFT's `create_loraplus_optimizer`).
     pub fn step(&mut self, model: &mut CausalLm, mut gradients: Gradients, learning_rate: f64) {
         for (name, parameter) in model.parameters() {
             let Some(gradient) = gradients.remove(&name) else { continue };
             let moments = self.moments.remove(&name);
+            let learning_rate =
+                if learns_faster(&name) { learning_rate * self.b_ratio } else { learning_rate };
             parameter.inplace(|parameter| {
                 let dtype = parameter.dtype();
                 let (updated, moments) =
@@ -86,6 +91,11 @@ impl AdamWOptimizer {
     pub fn restore(&mut self, name: String, moments: Moments) {
         self.moments.insert(name, moments);
     }
+}
+
+/// Whether LoRA+ speeds a parameter up: PEFT takes `B` matrices, and what has one dimension.
+fn learns_faster(name: &str) -> bool {
+    name.ends_with(".lora_B.weight") || name.ends_with(".lora_magnitude_vector")
 }
 
 /// Scales the gradients so that their norm is at most `max_norm` (0 disables clipping), with torch's coefficient

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use emotrain_base::Complaint;
-use emotrain_model::{CausalLm, LoraConfig, SafetensorsFile};
+use emotrain_model::{CausalLm, LoraConfig, ModelConfig, SafetensorsFile};
 use emotrain_recipe::{self as recipe, LoraSection, Recipe, TargetModules, TrainMethod};
 use emotrain_runs::InitRecord;
 
@@ -52,6 +52,14 @@ pub fn init_size(folder: &Path) -> usize {
     file.names().filter_map(|name| file.shape(name)).map(|shape| shape.iter().product::<usize>()).sum()
 }
 
+/// How many numbers a fresh adapter of a model of this shape trains.
+///
+/// # Errors
+/// A pattern or a block number of `[lora]` that does not fit the model.
+pub fn fresh_size(section: &LoraSection, model: &ModelConfig) -> Result<usize, TrainError> {
+    Ok(lora_config(section).trained_numbers(model)?)
+}
+
 /// What `run.json` says of the start; nothing of one from a fresh adapter.
 ///
 /// # Errors
@@ -82,6 +90,9 @@ fn agree(model: &CausalLm, said: &LoraSection) -> Result<(), TrainError> {
     if said.lora_alpha != default.lora_alpha && said.lora_alpha as f64 != lora.lora_alpha {
         return differ("lora_alpha", said.lora_alpha.to_string(), lora.lora_alpha.to_string());
     }
+    if said.use_dora && !lora.use_dora {
+        return differ("use_dora", "true".to_owned(), "false".to_owned());
+    }
     if said.use_rslora && !lora.use_rslora {
         return differ("use_rslora", "true".to_owned(), "false".to_owned());
     }
@@ -103,6 +114,14 @@ pub fn lora_config(section: &LoraSection) -> LoraConfig {
             TargetModules::AllLinear => None,
             TargetModules::List(names) => Some(names.clone()),
         },
+        layers_to_transform: section.layers_to_transform.clone(),
+        rank_pattern: section.rank_pattern.iter().map(|(pattern, r)| (pattern.clone(), *r)).collect(),
+        alpha_pattern: section
+            .alpha_pattern
+            .iter()
+            .map(|(pattern, alpha)| (pattern.clone(), *alpha))
+            .collect(),
+        use_dora: section.use_dora,
         use_rslora: section.use_rslora,
         init: section.init_lora_weights,
     }

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{DType, Device, Tensor};
 use emotrain_model::{
-    Batch, CausalLm, Checkpoint, Codes, FloatType, FourBitType, Quantization, SafetensorsFile, Sequence,
-    Storage,
+    BaseModel, Batch, CausalLm, Checkpoint, Codes, FloatType, FourBitType, LoraConfig, Quantization,
+    SafetensorsFile, Sequence, Storage,
 };
-use emotrain_recipe::Recipe;
+use emotrain_recipe::{LoraInit, Recipe};
 use emotrain_train::{AdamWOptimizer, LearningRate, StepAt, Turn};
 use serde_json::Value;
 
@@ -23,12 +23,13 @@ fn recipe(settings: &Value) -> Recipe {
     let text = format!(
         "[model]\nmodel_name_or_path = \"tiny\"\n[data]\ntrain = \"train.jsonl\"\n[train]\nlearning_rate = {}\n\
          weight_decay = {}\nmax_grad_norm = {}\nmax_steps = {}\nwarmup_steps = {}\nwarmup_ratio = 0.0\n\
-         lr_scheduler_type = \"linear\"\n[eval]\nload_best_model_at_end = false\nbaseline = false\n",
+         loraplus_lr_ratio = {}\nlr_scheduler_type = \"linear\"\n[eval]\nload_best_model_at_end = false\nbaseline = false\n",
         settings["learning_rate"],
         float(&settings["weight_decay"]),
         settings["max_grad_norm"],
         settings["steps"],
         settings["warmup_steps"],
+        settings["loraplus_lr_ratio"].as_f64().unwrap_or(1.0),
     );
     emotrain_recipe::parse(&text, Path::new("golden.toml"), &[]).unwrap_or_else(|error| panic!("{error}"))
 }
@@ -62,6 +63,13 @@ fn check_from(case: &str, folder: &Path, initial: &Path, micro: usize) {
     } else {
         model.load_adapter(initial).unwrap();
     }
+    follow(case, &mut model, &trajectory, micro);
+    compare_final(case, &mut model, &folder.join("final.safetensors"), full);
+    assert_eq!(frozen == base_numbers(&model), !full, "{case}: the base changes exactly if it is trained");
+}
+
+/// Makes the recorded steps and compares each.
+fn follow(case: &str, model: &mut CausalLm, trajectory: &Value, micro: usize) {
     let mut section = recipe(&trajectory["settings"]).train;
     section.label_smoothing_factor = trajectory["label_smoothing_factor"].as_f64().unwrap_or(0.0);
     let steps = trajectory["steps"].as_array().unwrap();
@@ -70,7 +78,7 @@ fn check_from(case: &str, folder: &Path, initial: &Path, micro: usize) {
     for (number, expected) in steps.iter().enumerate() {
         let at = StepAt { number, learning_rate: schedule.at(number) };
         let batches = &batches(expected, micro);
-        let (section, model, optimizer) = (&section, &mut model, &mut optimizer);
+        let (section, model, optimizer) = (&section, &mut *model, &mut optimizer);
         let result = emotrain_train::step(Turn { section, model, optimizer, batches, at }).unwrap();
         for (what, ours, key, tolerance) in [
             ("loss", result.loss, "loss", 1e-4),
@@ -84,8 +92,6 @@ fn check_from(case: &str, folder: &Path, initial: &Path, micro: usize) {
             );
         }
     }
-    compare_final(case, &mut model, &folder.join("final.safetensors"), full);
-    assert_eq!(frozen == base_numbers(&model), !full, "{case}: the base changes exactly if it is trained");
 }
 
 /// A model of the goldens, and in what it is kept.
@@ -155,6 +161,9 @@ fn lora_trajectories_equal_pefts() {
         "phi3_all_linear",
         "phi4_query_key_value",
         "gemma3_all_linear",
+        "llama3_loraplus",
+        "qwen2_dora",
+        "phi3_dora_loraplus",
     ] {
         check(case, 2);
     }
@@ -189,5 +198,81 @@ fn smoothed_and_weighted_losses_equal_torchs() {
         for micro in [1, 2, 3] {
             check_from(case, &golden().join("loss").join(case), &initial, micro);
         }
+    }
+}
+
+/// `B·A` times a scale, by the names that a file has before `.lora_A.weight`.
+fn product(file: &SafetensorsFile, path: &str, scale: f32) -> Vec<f32> {
+    let half = |half: &str| file.tensor(&format!("base_model.model.{path}.lora_{half}.weight")).unwrap();
+    let ((a_shape, a), (b_shape, b)) = (half("A"), half("B"));
+    let (r, width, out) = (a_shape[0], a_shape[1], b_shape[0]);
+    let at = |row: usize, column: usize| (0..r).map(|k| b[row * r + k] * a[k * width + column]).sum::<f32>();
+    (0..out)
+        .flat_map(|row| (0..width).map(move |column| (row, column)))
+        .map(|(r, c)| scale * at(r, c))
+        .collect()
+}
+
+fn saved(model: &CausalLm) -> (tempfile::TempDir, SafetensorsFile) {
+    let folder = tempfile::tempdir().unwrap();
+    model.save_adapter(folder.path(), BaseModel { name: "tiny", revision: None }, FloatType::F32).unwrap();
+    let file = SafetensorsFile::open(&folder.path().join("adapter_model.safetensors")).unwrap();
+    (folder, file)
+}
+
+/// PiSSA and OLoRA (`tests/golden/starts/make.py`): an untrained adapter changes nothing, and what it begins with, each
+/// step, and what is saved for the base as it is are PEFT's.
+#[test]
+fn starts_that_are_a_part_of_the_weight_equal_pefts() {
+    for (case, init) in
+        [("pissa", LoraInit::Pissa), ("pissa_rslora", LoraInit::Pissa), ("olora", LoraInit::Olora)]
+    {
+        let folder = golden().join("starts").join(case);
+        let trajectory: Value =
+            serde_json::from_str(&fs_err::read_to_string(folder.join("trajectory.json")).unwrap()).unwrap();
+        let base = golden().join("decoder").join(trajectory["model"].as_str().unwrap());
+        let mut model =
+            CausalLm::load(&Checkpoint::open(&base).unwrap(), &Device::flex(), DType::F32).unwrap();
+        let bare = model.clone();
+        let use_rslora = case == "pissa_rslora";
+        let config = LoraConfig { r: 4, lora_alpha: 8.0, use_rslora, init, ..LoraConfig::default() };
+        model.add_lora(&config, 5).unwrap();
+        let logits = |model: &CausalLm| model.logits(&[1, 2, 3, 40, 50]).try_into_vec_as::<f32>().unwrap();
+        assert!(relative(&logits(&model), &logits(&bare)) < 1e-5, "{case}: a start changes nothing");
+
+        #[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
+        let scale = config.scale() as f32;
+        let start = SafetensorsFile::open(&folder.join("start.safetensors")).unwrap();
+        let update = SafetensorsFile::open(&folder.join("update.safetensors")).unwrap();
+        let parameters: Vec<_> = model.parameters().into_iter().map(|(name, t)| (name, t.clone())).collect();
+        let mut compared = 0;
+        for pair in parameters.chunks_exact(2) {
+            let path = pair[0].0.strip_suffix(".lora_A.weight").unwrap();
+            let ours = pair[1].1.clone().matmul(pair[0].1.clone()) * scale;
+            let (_, expected) = start.tensor(path).unwrap();
+            let difference = relative(&ours.try_into_vec_as().unwrap(), &expected);
+            assert!(difference < 1e-3, "{case}: {path} begins {difference} apart");
+            compared += 1;
+        }
+        assert_eq!(compared, start.names().count());
+
+        follow(case, &mut model, &trajectory, 2);
+        let (again, file) = saved(&model);
+        for path in update.names() {
+            let (_, expected) = update.tensor(path).unwrap();
+            let difference = relative(&product(&file, path, scale), &expected);
+            assert!(difference < 3e-3, "{case}: {path} ends {difference} apart");
+        }
+        let mut loaded = bare;
+        loaded.load_adapter(again.path()).unwrap();
+        assert!(relative(&logits(&loaded), &logits(&model)) < 1e-5, "{case}: saved for the base as it is");
+        assert_eq!(loaded.lora().unwrap().r, 8);
+        // The trained half alone comes back into what is trained.
+        let before = logits(&model);
+        for (_, parameter) in model.parameters() {
+            *parameter = parameter.zeros_like();
+        }
+        model.reload_adapter(again.path()).unwrap();
+        assert_eq!(logits(&model), before, "{case}");
     }
 }

@@ -1,6 +1,6 @@
 """Adapters whose configuration says in many ways which layers are adapted, and what PEFT computes with each.
 
-`make.py` writes a folder per case, in PEFT's form, and logits.safetensors: the ids and, by the name
+`make.py` writes a folder per case (with names, only those), in PEFT's form, and logits.safetensors: the ids and, by the name
 of the case, the logits after each of them. `make.py --check` writes nothing and compares.
 The models are those of ../decoder. Versions: ../requirements.txt.
 """
@@ -71,6 +71,16 @@ CASES = {
             },
         },
     ),
+    "dora": (
+        "qwen2_tiny",
+        {
+            "target_modules": ["q_proj", "v_proj", "o_proj", "gate_proj", "down_proj"],
+            "use_dora": True,
+            "use_rslora": True,
+            "rank_pattern": {r"layers\.0\.mlp\.down_proj": 5, "v_proj": 1},
+            "alpha_pattern": {"self_attn.v_proj": 1},
+        },
+    ),
 }
 
 
@@ -90,6 +100,8 @@ def write_adapter(name, arguments, folder, seed):
         for parameter, weight in model.named_parameters():
             if "lora_B" in parameter:
                 weight.copy_(0.3 * torch.randn(weight.shape))
+            if "magnitude" in parameter:
+                weight.mul_(1 + 0.2 * torch.randn(weight.shape))
     model.save_pretrained(folder)
     (folder / "README.md").unlink()
     path = folder / "adapter_config.json"
@@ -122,11 +134,17 @@ def logits_of(name, folder):
 def main():
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--check", action="store_true")
-    check = arguments.parse_args().check
+    arguments.add_argument("cases", nargs="*", metavar="CASE", help="only these")
+    arguments = arguments.parse_args()
+    check, wanted = arguments.check, arguments.cases or list(CASES)
     logging.disable_progress_bar()
     torch.set_num_threads(1)  # one order of summation
     logits = {"ids": torch.tensor(IDS, dtype=torch.float32)}
+    if wanted != list(CASES):
+        logits = load_file(HERE / "logits.safetensors")
     for seed, (case, (name, arguments)) in enumerate(CASES.items()):
+        if case not in wanted:
+            continue
         folder = HERE / case
         if not check:
             shutil.rmtree(folder, ignore_errors=True)

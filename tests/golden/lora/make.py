@@ -5,7 +5,7 @@ sum of the token NLLs of its whole window over its supervised tokens (not a mean
 clipping is torch's (coefficient max_norm / (norm + 1e-6), at most 1), AdamW is torch's, the
 learning rate is Hugging Face's linear schedule with warm-up (0 at step 0).
 
-`make.py` writes one folder per case; `make.py --check` runs again and compares with them.
+`make.py` writes one folder per case, with names only those; `make.py --check` runs again and compares with them.
 Every case also runs with f64 weights: `f64_difference` in trajectory.json is how far rounding
 alone moves each number (RMSNorm, rotary embedding and softmax stay f32 in transformers).
 Versions: ../requirements.txt.
@@ -19,6 +19,7 @@ from pathlib import Path
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
+from peft.optimizers import create_loraplus_optimizer
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, get_linear_schedule_with_warmup
 from transformers.utils import logging
@@ -54,6 +55,17 @@ CASES = {
     "gemma3_all_linear": ("gemma3_tiny", LORA, {"target_modules": LINEARS}),
     "phi3_full": ("phi3_tiny", FULL, None),
     "gemma3_full": ("gemma3_tiny", FULL, None),
+    "llama3_loraplus": (
+        "llama3_tiny",
+        LORA | {"learning_rate": 5e-4, "loraplus_lr_ratio": 16.0},
+        {"target_modules": LINEARS},
+    ),
+    "qwen2_dora": ("qwen2_tiny", LORA, {"target_modules": LINEARS, "use_dora": True}),
+    "phi3_dora_loraplus": (
+        "phi3_tiny",
+        SOMETIMES_CLIPPED | {"learning_rate": 5e-4, "loraplus_lr_ratio": 4.0},
+        {"target_modules": ["qkv_proj", "down_proj"], "use_dora": True, "use_rslora": True},
+    ),
 }
 
 
@@ -114,7 +126,7 @@ def write_initial_adapter(model_name, lora, folder, seed):
 def trainable(model, tensor_of):
     """Name in the saved file -> tensor_of(parameter); tied weights stand there once."""
     return {
-        name.replace(".default.", "."): tensor_of(weight).detach().clone().float().contiguous()
+        name.replace(".default.weight", "" if "magnitude" in name else ".weight"): tensor_of(weight).detach().clone().float().contiguous()
         for name, weight in model.named_parameters()
         if weight.requires_grad
     }
@@ -123,14 +135,23 @@ def trainable(model, tensor_of):
 def train(model, settings, plan):
     """The loop; returns per-step records, first gradients (before clipping), final weights."""
     weights = [weight for weight in model.parameters() if weight.requires_grad]
-    optimizer = torch.optim.AdamW(
-        weights,
-        lr=settings["learning_rate"],
-        betas=(0.9, 0.999),
-        eps=1e-8,
-        weight_decay=settings["weight_decay"],
-        foreach=False,
-    )
+    arguments = {"betas": (0.9, 0.999), "eps": 1e-8, "foreach": False}
+    if "loraplus_lr_ratio" in settings:
+        optimizer = create_loraplus_optimizer(
+            model,
+            torch.optim.AdamW,
+            lr=settings["learning_rate"],
+            loraplus_lr_ratio=settings["loraplus_lr_ratio"],
+            loraplus_weight_decay=settings["weight_decay"],
+            **arguments,
+        )
+    else:
+        optimizer = torch.optim.AdamW(
+            weights,
+            lr=settings["learning_rate"],
+            weight_decay=settings["weight_decay"],
+            **arguments,
+        )
     schedule = get_linear_schedule_with_warmup(
         optimizer, settings["warmup_steps"], settings["steps"]
     )
@@ -226,12 +247,16 @@ def write(case, folder, result, f64_difference):
 def main():
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--check", action="store_true")
-    check = arguments.parse_args().check
+    arguments.add_argument("cases", nargs="*", metavar="CASE", help="only these")
+    arguments = arguments.parse_args()
+    check, wanted = arguments.check, arguments.cases or list(CASES)
     logging.disable_progress_bar()
     torch.set_num_threads(1)  # one order of summation
     torch.use_deterministic_algorithms(True)
     with tempfile.TemporaryDirectory() as scratch:
         for seed, (case, (model_name, _, lora)) in enumerate(CASES.items()):
+            if case not in wanted:
+                continue
             folder = (Path(scratch) if check else HERE) / case
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()

@@ -5,10 +5,9 @@
 
 use std::path::{Path, PathBuf};
 
-use emotrain_recipe::LoraInit;
 use serde_json::{Map, Value};
 
-use super::targets::{Names, Pattern, Targets};
+use super::targets::{Names, Pattern, Targets, first_fit};
 use crate::config::{Fields, brief, is_off, problem};
 use crate::error::{ConfigProblem, ModelError};
 use crate::files::read_json;
@@ -55,7 +54,6 @@ const HARMLESS: &[&str] = &[
 
 /// Keys of variants that are not computed here: what each is, and the way out.
 const VARIANTS: &[(&str, &str, &str)] = &[
-    ("use_dora", "DoRA, which scales the rows of the adapted weights", MERGE),
     ("use_qalora", "QALoRA, which pools the adapter's input", MERGE),
     ("lora_bias", "biases inside the adapter", MERGE),
     ("modules_to_save", "whole layers that were trained besides", MERGE),
@@ -138,10 +136,12 @@ impl AdapterConfig {
             return Ok(None);
         }
         let mut lora = self.lora.clone();
-        if let Some(r) = first(&self.ranks, path).map_err(|message| slow("rank_pattern", message))? {
+        if let Some(r) = first_fit(&self.ranks, path).map_err(|message| slow("rank_pattern", message))? {
             lora.r = r;
         }
-        if let Some(alpha) = first(&self.alphas, path).map_err(|message| slow("alpha_pattern", message))? {
+        if let Some(alpha) =
+            first_fit(&self.alphas, path).map_err(|message| slow("alpha_pattern", message))?
+        {
             lora.lora_alpha = alpha;
         }
         Ok(Some(lora))
@@ -244,9 +244,9 @@ fn lora(fields: &mut Fields) -> LoraConfig {
         r: r.unwrap_or(DEFAULT_RANK),
         lora_alpha,
         lora_dropout,
-        target_modules: None,
+        use_dora: fields.flag("use_dora").unwrap_or(false),
         use_rslora: fields.flag("use_rslora").unwrap_or(false),
-        init: LoraInit::Kaiming,
+        ..LoraConfig::default()
     }
 }
 
@@ -348,15 +348,6 @@ fn patterns<T>(
         }
     }
     patterns
-}
-
-fn first<T: Copy>(patterns: &[(Pattern, T)], path: &str) -> Result<Option<T>, String> {
-    for (pattern, value) in patterns {
-        if pattern.matches(path)? {
-            return Ok(Some(*value));
-        }
-    }
-    Ok(None)
 }
 
 fn rank(value: &Value) -> Option<usize> {

@@ -106,6 +106,19 @@ impl Pattern {
     }
 }
 
+/// The value of the first pattern that fits the path of a layer.
+///
+/// # Errors
+/// A pattern that takes too long on it.
+pub(crate) fn first_fit<T: Copy>(patterns: &[(Pattern, T)], path: &str) -> Result<Option<T>, String> {
+    for (pattern, value) in patterns {
+        if pattern.matches(path)? {
+            return Ok(Some(*value));
+        }
+    }
+    Ok(None)
+}
+
 fn slow(error: &fancy_regex::Error) -> String {
     format!("cannot be matched with the names of layers: {error}")
 }

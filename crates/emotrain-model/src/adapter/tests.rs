@@ -40,8 +40,8 @@ fn lora() -> LoraConfig {
         lora_alpha: 4.0,
         lora_dropout: 0.0,
         target_modules: Some(vec!["q_proj".to_owned(), "v_proj".to_owned()]),
-        use_rslora: false,
         init: LoraInit::Gaussian,
+        ..LoraConfig::default()
     }
 }
 
@@ -96,7 +96,7 @@ fn variants_are_refused_by_name() {
     of(
         &[
             json!({"alora_invocation_tokens": [1, 745]}),
-            json!({"use_dora": true, "lora_bias": true}),
+            json!({"use_qalora": false, "lora_bias": true}),
             json!({"use_qalora": true}),
             json!({"modules_to_save": ["lm_head"]}),
             json!({"layer_replication": [[0, 2], [1, 3]]}),
@@ -110,7 +110,6 @@ fn variants_are_refused_by_name() {
         &expect![[r#"
             adapter_config.json: alora_invocation_tokens: [1,745] is not supported: an activated LoRA, which counts only from these tokens on
               hint: ask it with PEFT, or train an adapter without the key
-            adapter_config.json: use_dora: true is not supported: DoRA, which scales the rows of the adapted weights
             adapter_config.json: lora_bias: true is not supported: biases inside the adapter
               hint: merge the adapter into its base in Python (PEFT's merge_and_unload), save that model and name its folder as the base
             adapter_config.json: use_qalora: true is not supported: QALoRA, which pools the adapter's input
@@ -312,4 +311,50 @@ fn adapters_over_one_base_are_those_over_their_own() {
         assert_eq!(weight(ours), weight(&base), "one memory");
     }
     assert_ne!(logits(&together[0]), logits(&together[1]));
+}
+
+/// The ranks and scales that PEFT's rules give, and what is refused where PEFT warns or says nothing.
+#[test]
+fn patterns_and_blocks_choose_layers() {
+    let mut model = bare();
+    let stated = |pattern: &str, value: usize| (pattern.to_owned(), value);
+    let config = LoraConfig {
+        rank_pattern: vec![stated(r"layers\.1\..*q_proj", 1), stated("q_proj", 5)],
+        alpha_pattern: vec![("v_proj".to_owned(), 1.0)],
+        layers_to_transform: vec![1, 0],
+        ..lora()
+    };
+    model.add_lora(&config, 1).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    model.save_adapter(folder.path(), BaseModel { name: "tiny", revision: None }, FloatType::F32).unwrap();
+    let saved = PeftAdapter::open(folder.path(), model.config()).unwrap();
+    let found: Vec<String> = saved
+        .modules
+        .iter()
+        .map(|PeftModule { path, r, alpha, scale, .. }| format!("{path} {r} {alpha} {scale}\n"))
+        .collect();
+    expect![[r#"
+        model.layers.0.self_attn.q_proj 5 4 0.8
+        model.layers.0.self_attn.v_proj 2 1 0.5
+        model.layers.1.self_attn.q_proj 1 4 4
+        model.layers.1.self_attn.v_proj 2 1 0.5
+    "#]]
+    .assert_eq(&found.concat());
+    let numbers: usize =
+        model.parameters().iter().map(|(_, tensor)| tensor.dims().iter().product::<usize>()).sum();
+    assert_eq!(config.trained_numbers(model.config()).unwrap(), numbers);
+
+    let refused = [
+        LoraConfig { rank_pattern: vec![stated("down_proj", 2)], ..lora() },
+        LoraConfig { alpha_pattern: vec![("q_proj(".to_owned(), 2.0)], ..lora() },
+        LoraConfig { layers_to_transform: vec![0, 90], ..lora() },
+        LoraConfig { init: LoraInit::Olora, rank_pattern: vec![stated("v_proj", 4000)], ..lora() },
+    ];
+    let said = refused.map(|config| format!("{}\n", bare().add_lora(&config, 1).unwrap_err()));
+    expect![[r#"
+        rank_pattern: "down_proj" fits the path of no adapted layer
+        alpha_pattern: "q_proj(": not a regular expression: Parsing error at position 20: Opening parenthesis without closing parenthesis
+        layers_to_transform: the model has no decoder block 90 (it has 0 to 2)
+        init_lora_weights: rank 4000 is larger than that of the weight of model.layers.0.self_attn.v_proj, 20
+    "#]].assert_eq(&said.concat());
 }

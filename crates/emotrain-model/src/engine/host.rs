@@ -72,6 +72,10 @@ struct Adapted {
     ranks: Range<usize>,
     /// `s · B`, `[out, R]`.
     b: FlexTensor,
+    /// By what the outputs are multiplied, base and adapter together; `[out]`, where the adapter has magnitudes.
+    gain: Option<FlexTensor>,
+    /// The base's bias, where outputs are multiplied.
+    bias: Vec<f32>,
 }
 
 /// What the layers of one pass read and write, one after the other.
@@ -325,7 +329,14 @@ impl HostLinear {
             columns: module.columns.clone(),
             ranks: module.ranks.clone(),
             b: read(module.lora.scaled_b(DType::F32)),
+            gain: module.lora.gain(linear, &module.columns).map(|gain| read(gain.factor)),
+            bias: linear
+                .bias
+                .clone()
+                .map_or_else(Vec::new, |bias| slice(&read(bias))[module.columns.clone()].to_vec()),
         };
+        let whole = adapter.whole();
+        let adapter = &whole;
         let lora = adapter
             .stacked_a(DType::F32)
             .map(|a| HostLora { a: read(a), modules: adapter.modules.iter().map(adapted).collect() });
@@ -342,13 +353,25 @@ impl HostLinear {
         let Some(lora) = &self.lora else { return };
         let low = product(x, slice(&lora.a), self.input);
         let all = low.len() / (x.len() / self.input);
-        for Adapted { columns, ranks, b } in &lora.modules {
+        for Adapted { columns, ranks, b, gain, bias } in &lora.modules {
             let mine: Vec<f32> = low.chunks_exact(all).flat_map(|row| &row[ranks.clone()]).copied().collect();
             let delta = product(&mine, slice(b), ranks.len());
             for (row, delta) in y.chunks_exact_mut(self.output).zip(delta.chunks_exact(columns.len())) {
-                add_row(&mut row[columns.clone()], delta);
+                let row = &mut row[columns.clone()];
+                match gain {
+                    None => add_row(row, delta),
+                    Some(gain) => add_multiplied(row, delta, slice(gain), bias),
+                }
             }
         }
+    }
+}
+
+/// Adds an adapter's output to the base's and multiplies both, but not the base's bias.
+fn add_multiplied(row: &mut [f32], delta: &[f32], gain: &[f32], bias: &[f32]) {
+    for (at, ((y, delta), gain)) in row.iter_mut().zip(delta).zip(gain).enumerate() {
+        let base = *y - bias.get(at).unwrap_or(&0.0);
+        *y += (base + delta) * gain - base;
     }
 }
 

@@ -43,9 +43,8 @@ pub(crate) fn model(architecture: Architecture) -> CausalLm {
         r: 5,
         lora_alpha: 4.0,
         lora_dropout: 0.5,
-        target_modules: None,
-        use_rslora: false,
         init: LoraInit::Gaussian,
+        ..LoraConfig::default()
     };
     model.add_lora(&lora, 4).unwrap();
     for (number, (_, parameter)) in model.parameters().into_iter().enumerate() {

@@ -36,8 +36,12 @@ impl PeftAdapter {
     /// Writes the adapter to `path`, for a base of this shape.
     ///
     /// # Errors
-    /// A file that cannot be written.
+    /// An adapter with magnitudes, for which llama.cpp has no place; a file that cannot be written.
     pub fn write_gguf(&self, path: &Path, model: &ModelConfig, name: &str) -> Result<(), ModelError> {
+        if self.is_dora() {
+            let hint = "merge it into the base";
+            return Err(ModelError::file_with_hint(path, "llama.cpp has no DoRA adapters", hint));
+        }
         let layers: Vec<GgufLora> = self.modules.iter().map(lora).collect();
         write_gguf_lora(path, model, name, &layers)
     }

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use emotrain_kernels::product;
+use emotrain_kernels::{product, sum_of_squares};
 
 use crate::adapter::{PeftAdapter, PeftModule};
 use crate::config::ModelDescription;
 use crate::error::ModelError;
 use crate::weights::Checkpoint;
 
-/// The weights `W + s·B·A` (PEFT's `merge_and_unload`), in f32, by Hugging Face name.
+/// The weights `W + s·B·A` (PEFT's `merge_and_unload`), each row in its magnitude where the adapter has any, in f32, by Hugging Face name.
 pub struct Merged<'a> {
     base: &'a Checkpoint,
     /// By the name of the weight that they are added to.
@@ -58,9 +58,21 @@ impl<'a> Merged<'a> {
             for (sum, weight) in sum.iter_mut().zip(rows) {
                 *sum += weight;
             }
+            if let Some(magnitude) = &module.magnitude {
+                rescale(&mut sum, &magnitude[first..first + count]);
+            }
             visit(&sum);
             first += count;
         })
+    }
+}
+
+/// Gives each row the 2-norm that it is to have.
+fn rescale(rows: &mut [f32], norms: &[f32]) {
+    let width = rows.len() / norms.len();
+    for (row, norm) in rows.chunks_exact_mut(width).zip(norms) {
+        let factor = norm / sum_of_squares(row, width).sqrt();
+        row.iter_mut().for_each(|value| *value *= factor);
     }
 }
 

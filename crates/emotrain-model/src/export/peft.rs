@@ -11,6 +11,7 @@ use crate::adapter::{BaseModel, CONFIG, PREFIX, PeftAdapter, PeftModule, TENSORS
 use crate::config::ModelConfig;
 use crate::error::ModelError;
 use crate::float::FloatType;
+use crate::lora::MAGNITUDE;
 use crate::weights::{TensorSpec, linear_modules, write_safetensors_with};
 
 impl PeftAdapter {
@@ -26,11 +27,16 @@ impl PeftAdapter {
         dtype: FloatType,
     ) -> Result<(), ModelError> {
         let (mut specs, mut tensors) = (Vec::new(), BTreeMap::new());
-        for PeftModule { path, r, a, b, .. } in &self.modules {
+        for PeftModule { path, r, a, b, magnitude, .. } in &self.modules {
             for (half, shape, values) in [("A", [*r, a.len() / r], a), ("B", [b.len() / r, *r], b)] {
                 let name = format!("{PREFIX}{path}.lora_{half}.weight");
                 tensors.insert(name.clone(), values);
                 specs.push(TensorSpec { name, shape: shape.to_vec(), dtype });
+            }
+            if let Some(values) = magnitude {
+                let name = format!("{PREFIX}{path}.{MAGNITUDE}");
+                specs.push(TensorSpec { name: name.clone(), shape: vec![values.len()], dtype });
+                tensors.insert(name, values);
             }
         }
         write_safetensors_with(&folder.join(TENSORS), &specs, &BTreeMap::new(), |spec, visit| {
@@ -100,7 +106,7 @@ impl PeftAdapter {
             "revision": base.revision,
             "target_modules": modules,
             "task_type": "CAUSAL_LM",
-            "use_dora": false,
+            "use_dora": config.use_dora,
             "use_rslora": config.use_rslora,
         })
     }

@@ -1,6 +1,7 @@
 use std::path::Path;
 
-use burn::tensor::{DType, Device};
+use burn::tensor::{DType, Device, Tensor, TensorData};
+use emotrain_base::random::{Key, normal};
 use emotrain_recipe::LoraInit;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -9,9 +10,11 @@ use super::*;
 use crate::adapter::{BaseModel, PeftAdapter};
 use crate::config::Architecture;
 use crate::decoder::CausalLm;
+use crate::engine::Precision;
 use crate::engine::tests::model as tiny;
 use crate::float::FloatType;
 use crate::lora::LoraConfig;
+use crate::score::Scorer;
 use crate::weights::Checkpoint;
 
 const BASE: BaseModel = BaseModel { name: "tiny", revision: None };
@@ -67,6 +70,48 @@ fn a_merged_model_computes_what_base_and_adapter_compute() {
             let size = fs_err::metadata(sharded.path().join(file)).unwrap().len();
             assert!(size < 24_000, "{file} has {size} bytes");
         }
+    }
+}
+
+/// Magnitudes, and a start that is a part of the weight.
+#[test]
+fn a_merged_model_computes_what_every_kind_of_adapter_computes() {
+    let (model, base, _) = written(Architecture::Qwen2);
+    let kinds = [
+        LoraConfig { use_dora: true, use_rslora: true, ..LoraConfig::default() },
+        LoraConfig { init: LoraInit::Pissa, use_rslora: true, ..LoraConfig::default() },
+        LoraConfig { init: LoraInit::Olora, r: 2, ..LoraConfig::default() },
+    ];
+    for (number, config) in kinds.into_iter().enumerate() {
+        let mut model = model.base();
+        model.add_lora(&config, 1).unwrap();
+        assert!(
+            furthest(&logits(&model), &logits(&open(base.path()))) < 1e-5,
+            "{number}: it begins as the base"
+        );
+        for (at, (_, parameter)) in model.parameters().into_iter().enumerate() {
+            let shape = parameter.dims();
+            let change = normal(Key::new(at as u64), shape.iter().product(), 0.2);
+            let change = Tensor::from_data(TensorData::new(change, shape), (&Device::flex(), DType::F32));
+            *parameter = parameter.clone() + change;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        model.save_adapter(folder.path(), BASE, FloatType::F32).unwrap();
+        let checkpoint = Checkpoint::open(base.path()).unwrap();
+        let adapter = PeftAdapter::open(folder.path(), checkpoint.config()).unwrap();
+        let merged = Merged::new(&checkpoint, Some(&adapter));
+        let whole = tempfile::tempdir().unwrap();
+        write_model(&merged, whole.path(), FloatType::F32, usize::MAX).unwrap();
+        let difference = furthest(&logits(&open(whole.path())), &logits(&model));
+        assert!(difference < 2e-5, "{number}: {difference}");
+        assert!(furthest(&logits(&open(base.path())), &logits(&model)) > 1e-2, "the adapter does something");
+        let written = adapter.write_gguf(&folder.path().join("adapter.gguf"), model.config(), "tiny");
+        assert_eq!(written.is_err(), adapter.is_dora(), "{number}");
+        // The engine has forms of its own.
+        let answers = [vec![7, 3]];
+        let scores = |model: &CausalLm| Scorer::new(model, &answers, Precision::Full).score(&[&IDS])[0][0];
+        let (ours, theirs) = (scores(&model), scores(&open(whole.path())));
+        assert!((ours - theirs).abs() < 1e-4 * theirs.abs(), "{number}: {ours}, {theirs}");
     }
 }
 

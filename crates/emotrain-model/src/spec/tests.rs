@@ -197,9 +197,9 @@ fn adapted(base: &CausalLm, number: usize) -> CausalLm {
         r: 3,
         lora_alpha: 6.0,
         lora_dropout: [0.0, 0.3, 0.1, 0.0][number % 4],
-        target_modules: None,
-        use_rslora: false,
-        init: LoraInit::Kaiming,
+        use_dora: number % 2 == 1,
+        init: [LoraInit::Kaiming, LoraInit::Kaiming, LoraInit::PissaNiter(2), LoraInit::Kaiming][number % 4],
+        ..LoraConfig::default()
     };
     model.add_lora(&lora, number as u64).unwrap();
     for (at, (_, parameter)) in model.parameters().into_iter().enumerate() {

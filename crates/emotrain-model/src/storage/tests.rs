@@ -2,7 +2,6 @@
 
 use burn::tensor::Tensor;
 use emotrain_base::random::Key;
-use emotrain_recipe::LoraInit;
 
 use super::*;
 use crate::config::{Architecture, ModelConfig};
@@ -66,10 +65,7 @@ fn adapted(mut model: CausalLm) -> CausalLm {
     let lora = LoraConfig {
         r: 4,
         lora_alpha: 8.0,
-        lora_dropout: 0.0,
-        target_modules: None,
-        use_rslora: false,
-        init: LoraInit::Kaiming,
+        ..LoraConfig::default()
     };
     model.add_lora(&lora, 3).unwrap();
     for (name, parameter) in model.parameters() {

@@ -80,6 +80,12 @@ fn rule(when: &[Term], then: &Value, defaults: &Value) -> Value {
     json!({ "if": { "allOf": when }, "then": then })
 }
 
+/// An adapter that does not begin with a part of the weight.
+fn plain_start() -> Value {
+    let start = json!({ "enum": [true, "gaussian"] });
+    json!({ "properties": { "lora": { "properties": { "init_lora_weights": start } } } })
+}
+
 /// The rules between the keys of a recipe that extends none.
 pub(super) fn between_keys(defaults: &Value) -> Vec<Value> {
     let text = || is("data.format", "text");
@@ -103,6 +109,8 @@ pub(super) fn between_keys(defaults: &Value) -> Vec<Value> {
         (vec![text(), own_order()], is("curriculum.scheduler", "none")),
         (vec![text(), own_order()], is("curriculum.shuffle", true)),
         (vec![given("lora.init_from")], is_not("train.method", "full")),
+        (vec![is("lora.use_dora", true)], is_not("train.method", "full")),
+        (vec![is_not("train.loraplus_lr_ratio", 1.0)], is_not("train.method", "full")),
         (vec![is("model.init", "random")], is("train.method", "full")),
         (vec![is("eval.metric_for_best_model", "loss")], is("eval.greater_is_better", false)),
         (vec![is_not("eval.metric_for_best_model", "loss")], is("eval.greater_is_better", true)),
@@ -128,7 +136,10 @@ pub(super) fn between_keys(defaults: &Value) -> Vec<Value> {
         "if": { "not": { "required": ["knowledge"] } },
         "then": { "properties": { "prompt": { "properties": { "slots": own_slots } } } },
     });
+    let plain = plain_start();
     let others = [
+        rule(&[is("lora.use_dora", true)], &plain, defaults),
+        rule(&[given("lora.init_from")], &plain, defaults),
         no_other_slots,
         rule(&[is("eval.test", true)], &held_out("data.test", 3, defaults), defaults),
         rule(&[is("eval.load_best_model_at_end", true)], &held_out("data.valid", 2, defaults), defaults),

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
 use super::WrongForm;
@@ -19,10 +20,18 @@ section! {
         lora_dropout: f64 = Kind::SHARE_BELOW_ONE;
         /// The layers that get an adapter.
         target_modules: TargetModules = Kind::WordOrChoices(TargetModules::ALL_LINEAR, TargetModules::NAMES);
+        /// The decoder blocks that get an adapter, by number from 0; empty = all.
+        layers_to_transform: Vec<usize> = Kind::Counts(9_999);
+        /// Ranks of the layers that a pattern fits, by pattern; the first that fits counts.
+        rank_pattern: IndexMap<String, usize> = Kind::CountTable(1, 4096);
+        /// Numerators of the scale of the layers that a pattern fits, by pattern; the first that fits counts.
+        alpha_pattern: IndexMap<String, f64> = Kind::NumberTable(1e6);
+        /// `DoRA`: magnitudes of the adapted layers' outputs are trained apart from directions.
+        use_dora: bool = Kind::Switch;
         /// Scale by alpha/√r.
         use_rslora: bool = Kind::Switch;
-        /// Initialisation of the first factor.
-        init_lora_weights: LoraInit = Kind::TrueOrWord(LoraInit::GAUSSIAN);
+        /// Initialisation of the factors.
+        init_lora_weights: LoraInit = Kind::LoraInit;
         /// Folder of an adapter to start from, with its rank, alpha and layers; `None` = a new adapter.
         #[serde(with = "blank::path")]
         init_from: Option<PathBuf> = Kind::InputPath;
@@ -77,19 +86,50 @@ impl From<TargetModules> for toml::Value {
     }
 }
 
-/// The initialisation of an adapter's first factor; the second always starts at zero.
+/// The initialisation of an adapter's factors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "toml::Value", into = "toml::Value")]
 pub enum LoraInit {
-    /// Uniform on ±1/√inputs, written `true` (Kaiming uniform with a = √5).
+    /// The first uniform on ±1/√inputs, written `true` (Kaiming uniform with a = √5), the second zero.
     Kaiming,
-    /// Normal with a standard deviation of 1/r, written `"gaussian"`.
+    /// The first normal with a standard deviation of 1/r, written `"gaussian"`, the second zero.
     Gaussian,
+    /// The part of the weight that belongs to its largest singular values (Meng et al. 2024), written `"pissa"`.
+    Pissa,
+    /// An approximation of it by this many iterations (Halko et al. 2011), written `"pissa_niter_4"`.
+    PissaNiter(usize),
+    /// The part of the weight that its first columns span (Büyükakyüz 2024), written `"olora"`.
+    Olora,
 }
 
 impl LoraInit {
-    /// The name of [`LoraInit::Gaussian`].
-    pub const GAUSSIAN: &'static str = "gaussian";
+    /// The names of those that have one of their own, in a recipe.
+    pub const NAMES: &'static [&'static str] = &["gaussian", "pissa", "olora"];
+    /// What stands before the number of iterations.
+    const NITER: &'static str = "pissa_niter_";
+    /// The name of [`LoraInit::PissaNiter`] as a pattern.
+    pub(crate) const NITER_PATTERN: &'static str = "^pissa_niter_[1-9][0-9]?$";
+
+    /// The one of this name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        match name {
+            "gaussian" => Some(Self::Gaussian),
+            "pissa" => Some(Self::Pissa),
+            "olora" => Some(Self::Olora),
+            _ => {
+                let count = name.strip_prefix(Self::NITER).filter(|count| !count.starts_with(['0', '+']))?;
+                count.parse().ok().filter(|count| *count < 100).map(Self::PissaNiter)
+            }
+        }
+    }
+
+    /// Whether the adapter begins with a part of the weight, which is taken out of the base.
+    pub fn is_part_of_weight(self) -> bool {
+        match self {
+            Self::Kaiming | Self::Gaussian => false,
+            Self::Pissa | Self::PissaNiter(_) | Self::Olora => true,
+        }
+    }
 }
 
 impl TryFrom<toml::Value> for LoraInit {
@@ -97,12 +137,10 @@ impl TryFrom<toml::Value> for LoraInit {
 
     fn try_from(value: toml::Value) -> Result<Self, WrongForm> {
         if value.as_bool() == Some(true) {
-            Ok(Self::Kaiming)
-        } else if value.as_str() == Some(Self::GAUSSIAN) {
-            Ok(Self::Gaussian)
-        } else {
-            Err(WrongForm { expected: "true or \"gaussian\"" })
+            return Ok(Self::Kaiming);
         }
+        let expected = "true, \"gaussian\", \"pissa\", \"pissa_niter_4\" or \"olora\"";
+        value.as_str().and_then(Self::named).ok_or(WrongForm { expected })
     }
 }
 
@@ -110,7 +148,10 @@ impl From<LoraInit> for toml::Value {
     fn from(init: LoraInit) -> Self {
         match init {
             LoraInit::Kaiming => true.into(),
-            LoraInit::Gaussian => LoraInit::GAUSSIAN.into(),
+            LoraInit::Gaussian => "gaussian".into(),
+            LoraInit::Pissa => "pissa".into(),
+            LoraInit::PissaNiter(count) => format!("{}{count}", LoraInit::NITER).into(),
+            LoraInit::Olora => "olora".into(),
         }
     }
 }

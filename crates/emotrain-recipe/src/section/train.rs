@@ -18,6 +18,8 @@ section! {
         method: TrainMethod = Kind::Choice(TrainMethod::NAMES);
         /// Peak learning rate, above 0.
         learning_rate: f64 = Kind::SHARE_ABOVE_ZERO;
+        /// LoRA+: by how much faster the `B` matrices learn than the `A` matrices, at least 1.
+        loraplus_lr_ratio: f64 = Kind::Number(Included(1.0), Included(1e4));
         /// Samples per forward pass, at least 1.
         per_device_train_batch_size: usize = Kind::one_to(65_536);
         /// Forward passes per optimiser step, at least 1.

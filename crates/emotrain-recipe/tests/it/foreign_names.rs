@@ -116,8 +116,6 @@ logging_dir = "tb"
               hint: write lora_alpha = …; it is the scale times r
             erc.toml:4:1: "alpha" is another tool's name for lora.lora_alpha
               hint: write lora_alpha = …
-            erc.toml:5:1: "use_dora" is another tool's key
-              hint: DoRA is not supported: servers refuse such adapters
             erc.toml:7:1: "lr" is another tool's name for train.learning_rate
               hint: write learning_rate = …
             erc.toml:8:1: "iters" is another tool's name for train.max_steps

@@ -39,6 +39,8 @@ fn unusual_recipes_survive_being_written_and_read() {
         "[train]\nwarmup_steps = 10",
         "[train]\nmethod = \"full\"\n[model]\nmodel_name_or_path = \"../nano\"\ninit = \"random\"",
         "[lora]\ntarget_modules = [\"q_proj\", \"down_proj\"]\ninit_lora_weights = \"gaussian\"",
+        "[lora]\nrank_pattern = { q_proj = 2, \"layers.0.a\" = 9 }\nalpha_pattern = { \"z|a\" = 0.5, b = 3 }\nlayers_to_transform = [3, 1]\nuse_dora = true\n[train]\nloraplus_lr_ratio = 16",
+        "[lora]\ninit_lora_weights = \"pissa_niter_12\"",
         "[prompt]\ntemplate = \"prc_emo\"\nslots = [\"history\"]\ncausal = true",
         "[prompt]\ntemplate = \"\"\nslots = []",
         "[save]\nresume_from_checkpoint = \"latest\"\n[logging]\nreport_to = []",

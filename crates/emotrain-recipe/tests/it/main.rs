@@ -4,6 +4,7 @@
 #![expect(clippy::needless_pass_by_value, reason = "expectations are handed over, as expect-test has it")]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+mod adapters;
 mod auxiliary;
 mod curricula;
 mod disagreements;

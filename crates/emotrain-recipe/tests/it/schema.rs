@@ -125,7 +125,12 @@ fn forms_of_values() {
             r#"{"default":"all-linear","anyOf":[{"const":"all-linear"},{"type":"array","items":{"enum":["q_proj","k_proj","v_proj","o_proj","gate_proj","up_proj","down_proj","qkv_proj","gate_up_proj"]},"uniqueItems":true,"minItems":1}]}"#
         ]],
     );
-    check("lora.init_lora_weights", expect![[r#"{"default":true,"enum":[true,"gaussian"]}"#]]);
+    check(
+        "lora.init_lora_weights",
+        expect![[
+            r#"{"default":true,"anyOf":[{"enum":[true,"gaussian","pissa","olora"]},{"type":"string","pattern":"^pissa_niter_[1-9][0-9]?$"}]}"#
+        ]],
+    );
     check("data.valid", expect![[r#"{"default":"","type":"string","pattern":"^([^~]|$)"}"#]]);
     check(
         "data.label_aliases",

@@ -126,6 +126,10 @@ const RULES: &[(&str, &str)] = &[
         "[lora]\ninit_from = \"a\"\n[train]\nmethod = \"full\"",
         "[lora]\ninit_from = \"a\"\n[train]\nmethod = \"lora\"",
     ),
+    ("[lora]\nuse_dora = true\n[train]\nmethod = \"full\"", "[lora]\nuse_dora = true"),
+    ("[train]\nloraplus_lr_ratio = 2\nmethod = \"full\"", "[train]\nloraplus_lr_ratio = 2"),
+    ("[lora]\nuse_dora = true\ninit_lora_weights = \"olora\"", "[lora]\ninit_lora_weights = \"olora\""),
+    ("[lora]\ninit_from = \"a\"\ninit_lora_weights = \"pissa_niter_2\"", "[lora]\ninit_from = \"a\""),
     (
         "[model]\nmodel_name_or_path = \"a\"\ninit = \"random\"",
         "[model]\nmodel_name_or_path = \"a\"\ninit = \"random\"\n[train]\nmethod = \"full\"",

@@ -157,7 +157,7 @@ init_lora_weights = false
         expect![[r#"
             erc.toml:2:18: lora.target_modules must be "all-linear" or a list of "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj", "qkv_proj" or "gate_up_proj", not "q_proj"
               hint: write target_modules = ["q_proj"]
-            erc.toml:3:21: lora.init_lora_weights must be true or "gaussian", not false
+            erc.toml:3:21: lora.init_lora_weights must be true, "gaussian", "pissa", "pissa_niter_4" or "olora", not false
         "#]],
     );
 }
@@ -173,7 +173,6 @@ init_lora_weights = "pissa"
         expect![[r#"
             erc.toml:2:18: lora.target_modules must be "all-linear" or a list of "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj", "qkv_proj" or "gate_up_proj", not "all_linear"
               hint: did you mean "all-linear"?
-            erc.toml:3:21: lora.init_lora_weights must be true or "gaussian", not "pissa"
         "#]],
     );
 }
@@ -200,7 +199,7 @@ fn start_of_the_adapter_by_name() {
 init_lora_weights = "kaiming"
 "#,
         expect![[r#"
-            erc.toml:2:21: lora.init_lora_weights must be true or "gaussian", not "kaiming"
+            erc.toml:2:21: lora.init_lora_weights must be true, "gaussian", "pissa", "pissa_niter_4" or "olora", not "kaiming"
               hint: write init_lora_weights = true
         "#]],
     );

@@ -1,6 +1,7 @@
 //! `emotrain plan`: the memory that a recipe takes, from the model's configuration alone.
 
 use emotrain_hub::Base;
+use emotrain_train::fresh_size;
 
 use crate::cli::PlanArgs;
 use crate::exit::Exit;
@@ -18,7 +19,9 @@ pub(crate) fn run(args: &PlanArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let recipe = emotrain_recipe::load(&args.recipe, &args.set)?;
     let config = Base::find(&recipe.model, shell.hub())?.description()?.config;
     let longest = args.tokens.unwrap_or(recipe.train.max_seq_length);
-    let memory = Memory { config: &config, recipe: &recipe, lengths: Lengths { longest, targets: TARGETS } };
+    let adapter = fresh_size(&recipe.lora, &config)?;
+    let lengths = Lengths { longest, targets: TARGETS };
+    let memory = Memory { config: &config, recipe: &recipe, adapter, lengths };
     for on_cpu in [true, false] {
         for line in memory.lines(on_cpu) {
             shell.printer.result(line)?;

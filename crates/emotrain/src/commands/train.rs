@@ -82,7 +82,7 @@ fn dry_run(recipes: &[Recipe], shell: &Shell) -> anyhow::Result<Exit> {
         };
         prepared.opened.base.check_weights()?;
         prepared.tell(&shell.printer);
-        let (plan, cost) = pipeline::plan(&prepared);
+        let (plan, cost) = pipeline::plan(&prepared)?;
         shell.printer.result(plan)?;
         shell.printer.result(format_args!("{:<11} {on}", "device"))?;
         let warnings = pipeline::warnings_on_rare_labels(recipe).into_iter().chain(cost.warning());

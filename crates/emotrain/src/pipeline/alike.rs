@@ -78,6 +78,8 @@ fn shared(recipe: &Recipe) -> Map<String, Value> {
     }
     keys.insert("lora.r".to_owned(), json!(lora.r));
     keys.insert("lora.target_modules".to_owned(), json!(lora.target_modules));
+    keys.insert("lora.rank_pattern".to_owned(), json!(lora.rank_pattern));
+    keys.insert("lora.layers_to_transform".to_owned(), json!(lora.layers_to_transform));
     keys.insert("train.gradient_checkpointing".to_owned(), json!(train.gradient_checkpointing));
     keys
 }

@@ -2,7 +2,6 @@
 
 use emotrain_model::{Footprint, ModelConfig, Storage, Workload};
 use emotrain_recipe::{Recipe, TrainMethod};
-use emotrain_train::lora_config;
 
 /// The memory of customary GPUs, in GiB.
 const GPUS: [u64; 4] = [16, 24, 48, 80];
@@ -21,6 +20,8 @@ pub(crate) struct Lengths {
 pub(crate) struct Memory<'a> {
     pub(crate) config: &'a ModelConfig,
     pub(crate) recipe: &'a Recipe,
+    /// Numbers of the adapter that the recipe trains, if it trains one.
+    pub(crate) adapter: usize,
     pub(crate) lengths: Lengths,
 }
 
@@ -120,13 +121,13 @@ impl Memory<'_> {
     }
 
     fn footprint(&self, recipe: &Recipe, on_cpu: bool) -> Footprint {
-        let lora = lora_config(&recipe.lora);
         let is_lora = recipe.train.method == TrainMethod::Lora;
         let Lengths { longest, targets } = self.lengths;
         let batch = recipe.train.per_device_train_batch_size;
         let work = Workload {
             storage: &Storage::planned(recipe.model.dtype.into(), &recipe.quantization),
-            lora: is_lora.then_some(&lora),
+            adapter: is_lora.then_some(self.adapter),
+            rank: recipe.lora.r,
             on_cpu,
             rows: batch * longest,
             longest,

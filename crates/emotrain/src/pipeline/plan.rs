@@ -5,15 +5,18 @@ use std::sync::Arc;
 use emotrain_curriculum::{DifficultySource, source};
 use emotrain_model::{ModelConfig, tensor_shapes};
 use emotrain_prepare::{PreparedTraining, described, kinds};
-use emotrain_recipe::{Recipe, TargetModules, TrainMethod};
-use emotrain_train::{EpochSamples, SampleOrder, SampleSchedule, init_size};
+use emotrain_recipe::{Recipe, TrainMethod};
+use emotrain_train::{EpochSamples, SampleOrder, SampleSchedule, TrainError, fresh_size, init_size};
 
 use super::cost::Cost;
 use super::memory::{Lengths, Memory};
 use super::rare;
 
 /// Samples, tokens, steps and parameters for people to read, and what the run costs.
-pub(crate) fn plan(prepared: &PreparedTraining<'_>) -> (String, Cost) {
+///
+/// # Errors
+/// An adapter that does not fit the model.
+pub(crate) fn plan(prepared: &PreparedTraining<'_>) -> Result<(String, Cost), TrainError> {
     let mut lines = Vec::new();
     for split in prepared.splits() {
         lines.push(format!("{:<11} {}", split.name.as_str(), split.counted()));
@@ -38,20 +41,20 @@ pub(crate) fn plan(prepared: &PreparedTraining<'_>) -> (String, Cost) {
         lines.extend(never_reached(schedule, begun, steps));
     }
     lines.extend(rare::line(prepared));
-    let (all, trained) = parameters(&prepared.opened.config, recipe);
+    let (all, trained) = parameters(&prepared.opened.config, recipe)?;
     lines.push(format!("{:<11} {trained} trained, {all} in the base model", "parameters"));
-    lines.push(format!("{:<11} {}", "memory", memory(prepared).summary()));
+    lines.push(format!("{:<11} {}", "memory", memory(prepared, trained).summary()));
     lines.push(format!("{:<11} {}", "output", section.output_dir.display()));
-    (lines.join("\n"), cost)
+    Ok((lines.join("\n"), cost))
 }
 
 /// What the longest samples take.
-fn memory<'a>(prepared: &'a PreparedTraining<'_>) -> Memory<'a> {
+fn memory<'a>(prepared: &'a PreparedTraining<'_>, adapter: usize) -> Memory<'a> {
     let all = prepared.splits().flat_map(|split| &split.samples);
     let longest = all.map(|sample| sample.ids.len()).max().unwrap_or(0);
     let targets = prepared.train.samples.iter().map(|sample| sample.ids.len() - sample.prompt_len);
     let lengths = Lengths { longest, targets: targets.max().unwrap_or(0) };
-    Memory { config: &prepared.opened.config, recipe: prepared.opened.recipe, lengths }
+    Memory { config: &prepared.opened.config, recipe: prepared.opened.recipe, adapter, lengths }
 }
 
 /// Epochs of which at least one step is trained.
@@ -77,22 +80,14 @@ fn never_reached(schedule: &SampleSchedule, begun: usize, steps: usize) -> Optio
 }
 
 /// The base model's parameters, and those that are trained.
-fn parameters(config: &ModelConfig, recipe: &Recipe) -> (usize, usize) {
+fn parameters(config: &ModelConfig, recipe: &Recipe) -> Result<(usize, usize), TrainError> {
     let shapes = tensor_shapes(config);
     let all = shapes.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
     if recipe.train.method == TrainMethod::Full {
-        return (all, all);
+        return Ok((all, all));
     }
     if let Some(folder) = &recipe.lora.init_from {
-        return (all, init_size(folder));
+        return Ok((all, init_size(folder)));
     }
-    let adapted = |name: &str| {
-        let module = name.strip_suffix(".weight").and_then(|path| path.rsplit('.').next());
-        module.is_some_and(|module| match &recipe.lora.target_modules {
-            TargetModules::AllLinear => TargetModules::NAMES.contains(&module),
-            TargetModules::List(names) => names.iter().any(|name| name == module),
-        })
-    };
-    let trained = shapes.iter().filter(|(name, _)| adapted(name));
-    (all, trained.map(|(_, shape)| recipe.lora.r * shape.iter().sum::<usize>()).sum())
+    Ok((all, fresh_size(&recipe.lora, config)?))
 }

@@ -136,6 +136,63 @@ fn a_step_and_another_type_can_be_exported() {
     assert_eq!(scores(&bench, &["--adapter", "again"]), scores(&bench, &["--adapter", "half"]));
 }
 
+/// Adapters with magnitudes, which few programs load, and those that began with a part of the weight, which all do.
+#[test]
+fn other_kinds_of_adapters_answer_as_their_run_does() {
+    let bench = trained();
+    for (name, set) in [("dora", "lora.use_dora=true"), ("pissa", "lora.init_lora_weights=pissa_niter_4")] {
+        let more = ["--set", set, "--set", "train.loraplus_lr_ratio=4", "--set", "eval.baseline=false"];
+        bench.train(name, &more).done();
+        let out = format!("exported-{name}");
+        export(&bench, name, &out, &["--format", "peft,merged"]).done();
+        let expected = scores(&bench, &["--run", name]);
+        assert_ne!(expected, scores(&bench, &["--run", "run"]), "{name}");
+        assert_eq!(scores(&bench, &["--adapter", &format!("{out}/peft")]), expected, "{name}");
+        let merged = scores(&bench, &["--adapter", &format!("{out}/merged")]);
+        let furthest = merged.iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        assert!(furthest < 1e-3, "{name}: {furthest}");
+        let config = bench.json(&format!("{out}/peft/adapter_config.json"));
+        assert_eq!(
+            (config["use_dora"] == true, config["r"] == 8),
+            (name == "dora", name == "pissa"),
+            "{name}"
+        );
+        let guide = bench.read(&format!("{out}/peft/serve.md"));
+        assert!(guide.contains("## PEFT") && guide.contains("vllm serve") == (name == "pissa"), "{guide}");
+    }
+    for more in [["--format", "gguf-lora"].as_slice(), &["--format", "peft", "--for", "vllm"]] {
+        let said = export(&bench, "dora", "out", more);
+        assert!(
+            said.code == 2 && said.err.contains("DoRA") && said.err.contains("a whole model"),
+            "{}",
+            said.err
+        );
+    }
+    export(&bench, "pissa", "gguf", &["--format", "gguf-lora"]).done();
+}
+
+/// A run that stops and goes on is, to the bit, the one that does not, with every kind of adapter.
+#[test]
+fn other_kinds_of_adapters_resume() {
+    let bench = Workbench::new();
+    for set in ["lora.use_dora=true", "lora.init_lora_weights=pissa", "lora.rank_pattern={ q_proj = 2 }"] {
+        let name = set.split(['.', '=']).nth(1).unwrap();
+        let saved = ["--set", set, "--set", "save.save_steps=2", "--set", "eval.baseline=false"];
+        bench.train(name, &saved).done();
+        let part = format!("{name}-part");
+        bench.train(&part, &saved).done();
+        let from = format!("save.resume_from_checkpoint={part}/step-000002");
+        let steps = fs_err::read_dir(bench.path(&part)).unwrap();
+        let steps: Vec<_> = steps.map(|entry| entry.unwrap().file_name()).collect();
+        let said = bench.train(&part, &[&saved[..], &["--resume", "--set", &from]].concat());
+        assert_eq!(said.code, 0, "{steps:?}: {}", said.err);
+        let file = "adapter/adapter_model.safetensors";
+        let [whole, resumed] =
+            [name, &part].map(|run| fs_err::read(bench.path(&format!("{run}/{file}"))).unwrap());
+        assert!(whole == resumed, "{name}");
+    }
+}
+
 /// Source, output folder, options; exit code and parts of the message.
 type Refusal = (&'static str, &'static str, &'static [&'static str], i32, &'static [&'static str]);
 

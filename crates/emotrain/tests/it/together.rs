@@ -11,7 +11,7 @@ const RECIPES: [(&str, &str); 4] = [
     ("plain", ""),
     (
         "curriculum",
-        "[lora]\nlora_alpha = 5\nlora_dropout = 0.2\n[curriculum]\nname = \"es\"\nrestart_optimizer = true\n\
+        "[lora]\nlora_alpha = 5\nlora_dropout = 0.2\nuse_dora = true\n[curriculum]\nname = \"es\"\nrestart_optimizer = true\n\
          [train]\nseed = 7\nmax_steps = 11\nnum_train_epochs = 3\nlr_scheduler_type = \"cosine\"\n\
          neftune_noise_alpha = 5.0\n[eval]\neval_steps = 3\ntest = true\n",
     ),
@@ -23,7 +23,7 @@ const RECIPES: [(&str, &str); 4] = [
     (
         "early",
         "[train]\nmax_steps = 40\nper_device_train_batch_size = 1\nlearning_rate = 1e-9\n[eval]\neval_steps = 2\n\
-         early_stopping_patience = 2\n",
+         early_stopping_patience = 2\n[lora]\ninit_lora_weights = \"olora\"\n",
     ),
 ];
 
