@@ -1,0 +1,105 @@
+//! What predict reads, and what it refuses.
+
+use expect_test::expect;
+use serde_json::Value;
+
+use super::{piped, predict, refuses, trained};
+use crate::workbench::Said;
+
+#[test]
+fn what_is_refused_leaves_nothing_and_names_an_option() {
+    let bench = trained();
+    let words = ["--run", "run", "--output", "labels.csv"];
+    refuses(
+        &bench,
+        &predict(&bench, &[&words[..], &["--top-k", "9"]].concat()),
+        2,
+        &expect![[r"
+            error: --top-k 9: there are 3 labels
+              hint: leave it out for all of them
+        "]],
+    );
+    bench.write("input.jsonl", "");
+    refuses(
+        &bench,
+        &predict(&bench, &words),
+        3,
+        &expect![[r"
+            error: input.jsonl: there are no dialogues
+        "]],
+    );
+    let input = |name: &str, more: &[&str]| {
+        bench.run(&[&["predict", "--quiet", "--input", name], &words[..], more].concat())
+    };
+    bench.write("input.csv", "a,b,emotion\n1,Hm.,joy\n");
+    refuses(
+        &bench,
+        &input("input.csv", &[]),
+        3,
+        &expect![[r#"
+            error: input.csv:1: no column "dialogue" or "text": the columns are a, b, emotion
+              hint: name them: --set data.format=csv --set 'data.columns={ dialogue = "…", text = "…" }'
+        "#]],
+    );
+    bench.write("chats.jsonl", CHATS);
+    refuses(
+        &bench,
+        &input("chats.jsonl", &["--input-format", "jsonl"]),
+        3,
+        &expect![[r"
+            error: chats.jsonl: this looks like JSON lines of chats
+              hint: say --input-format chat
+        "]],
+    );
+    refuses(
+        &bench,
+        &input("nothing.csv", &[]),
+        3,
+        &expect![[r"
+            error: nothing.csv: no such file
+        "]],
+    );
+    let left = fs_err::read_dir(bench.path("")).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(!left.into_iter().any(|name| name.to_string_lossy().starts_with("labels.csv")));
+}
+
+const CHATS: &str = "\
+{\"id\":\"a\",\"messages\":[{\"role\":\"user\",\"name\":\"Ada\",\"content\":\"It works!\"},{\"role\":\"user\",\"name\":\"Bo\",\"content\":\"Good.\"}]}
+{\"id\":\"b\",\"messages\":[{\"role\":\"user\",\"name\":\"Cleo\",\"content\":\"The train is late again.\"}]}
+";
+
+/// The answers without what only some formats of the input say.
+fn scores(said: &Said) -> Vec<Value> {
+    let row = |line: &str| serde_json::from_str::<Value>(line).unwrap()["scores"].clone();
+    said.out.lines().map(row).collect()
+}
+
+#[test]
+fn dialogues_are_read_as_they_look_and_as_the_training_was() {
+    let bench = trained();
+    let expected = scores(&predict(&bench, &["--run", "run"]).done());
+    bench.write("new.jsonl", CHATS);
+    let input = |name: &str, more: &[&str]| {
+        bench.run(&[&["predict", "--run", "run", "--input", name], more].concat()).done()
+    };
+    assert_eq!(scores(&input("new.jsonl", &[])), expected);
+    assert_eq!(scores(&piped(&bench, &[], "new.jsonl").done()), expected);
+    // Rows that stand apart, as in training; and numbers that rows of the training had.
+    bench.write(
+        "new.csv",
+        "dialogue,speaker,text\na,Ada,It works!\nb,Cleo,The train is late again.\na,Bo,Good.\n",
+    );
+    assert_eq!(scores(&input("new.csv", &[])), expected);
+    let columns = "data.columns={ position = 'turn', label = 'emotion' }";
+    assert_eq!(scores(&input("new.csv", &["--set", "data.format=csv", "--set", columns])), expected);
+    refuses(
+        &bench,
+        &piped(&bench, &["--quiet"], "new.csv"),
+        3,
+        &expect![[r"
+            error: standard input:4: dialogue a: rows of the dialogue stand apart; others are on line 2
+              hint: sort the file by its dialogues
+              hint: answers end before it; a file named with --input is checked to its end before the first answer
+        "]],
+    );
+}
