@@ -232,6 +232,9 @@ model = AutoModelForCausalLM.from_pretrained(\".\").eval()\n```"
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use emotrain_model::ModelDescription;
     use expect_test::{Expect, expect};
 
     use super::*;
@@ -239,7 +242,10 @@ mod tests {
     /// The commands of a guide.
     #[track_caller]
     fn check(format: ExportFormat, servers: &[Server], expected: &Expect) {
-        let guide = guide(servers, format, "OWNER/BASE", Some(8), None);
+        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden");
+        let config = ModelDescription::read(&golden.join("decoder/llama3_tiny/config.json")).unwrap().config;
+        let adapter = PeftAdapter::open(&golden.join("lora/llama3_all_linear/initial"), &config).unwrap();
+        let guide = guide(servers, format, "OWNER/BASE", Some(&adapter), None);
         let (_, commands) = guide.split_once("## ").unwrap();
         let (commands, _) = commands.split_once("\n## A hub").unwrap();
         expected.assert_eq(commands);
@@ -273,13 +279,13 @@ mod tests {
         vLLM
 
         ```console
-        vllm serve OWNER/BASE --enable-lora --max-lora-rank 8 --lora-modules emotion=$PWD
+        vllm serve OWNER/BASE --enable-lora --max-lora-rank 4 --lora-modules emotion=$PWD
         ```
 
         ## SGLang
 
         ```console
-        python -m sglang.launch_server --model-path OWNER/BASE --max-lora-rank 8 --lora-paths emotion=$PWD
+        python -m sglang.launch_server --model-path OWNER/BASE --max-lora-rank 4 --lora-paths emotion=$PWD
         ```
 
         ## Checking a server

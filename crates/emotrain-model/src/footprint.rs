@@ -207,10 +207,10 @@ mod tests {
 
     use burn::tensor::DType;
     use emotrain_kernels::FourBitType;
-    
+
     use super::*;
-    use crate::{FloatType, LoraConfig};
     use crate::storage::Quantization;
+    use crate::{FloatType, LoraConfig};
 
     /// The shape of Qwen3-8B.
     fn qwen3_8b() -> ModelConfig {
@@ -223,12 +223,7 @@ mod tests {
     }
 
     fn lora() -> LoraConfig {
-        LoraConfig {
-            r: 32,
-            lora_alpha: 128.0,
-            lora_dropout: 0.05,
-            ..LoraConfig::default()
-        }
+        LoraConfig { r: 32, lora_alpha: 128.0, lora_dropout: 0.05, ..LoraConfig::default() }
     }
 
     #[test]

@@ -62,11 +62,7 @@ fn forms() -> Vec<(&'static str, Storage, f32)> {
 }
 
 fn adapted(mut model: CausalLm) -> CausalLm {
-    let lora = LoraConfig {
-        r: 4,
-        lora_alpha: 8.0,
-        ..LoraConfig::default()
-    };
+    let lora = LoraConfig { r: 4, lora_alpha: 8.0, ..LoraConfig::default() };
     model.add_lora(&lora, 3).unwrap();
     for (name, parameter) in model.parameters() {
         let seed = name.len() as u64;
