@@ -156,7 +156,7 @@ fn head_shares(
         let (targets, factors) = with_factors.filter(mine).map(|(target, factor)| (*target, factor)).unzip();
         #[expect(clippy::cast_possible_truncation, reason = "the loss is in f32")]
         let smoothing = options.label_smoothing_factor as f32;
-        HeadShare { targets, rows, factors, smoothing }
+        HeadShare { rows, targets, factors, smoothing }
     };
     shares.iter().zip(options).map(share).collect()
 }
