@@ -78,7 +78,9 @@ pub fn singular_factors(
 
 #[expect(clippy::cast_possible_truncation, reason = "matrices are f32")]
 fn scale(row: &mut [f32], factor: f64) {
-    row.iter_mut().for_each(|value| *value = (f64::from(*value) * factor) as f32);
+    for value in row {
+        *value = (f64::from(*value) * factor) as f32;
+    }
 }
 
 /// Squares of singular values within a subspace, the largest first, and their directions in its basis.
@@ -167,21 +169,24 @@ fn eigen(mut matrix: Vec<f64>, n: usize) -> (Vec<f64>, Vec<f64>) {
     ((0..n).map(|at| matrix[at * n + at]).collect(), vectors)
 }
 
-/// Rotates rows and columns `p` and `q`.
-fn rotate(matrix: &mut [f64], n: usize, [p, q]: [usize; 2], turn: [f64; 2]) {
+/// Rotates two rows and the same columns, by cosine and sine.
+fn rotate(matrix: &mut [f64], n: usize, places: [usize; 2], turn: [f64; 2]) {
+    let [p, q] = places;
     for row in matrix.chunks_exact_mut(n) {
-        let [c, s] = turn;
-        let (x, y) = (row[p], row[q]);
-        (row[p], row[q]) = (c * x - s * y, s * x + c * y);
+        [row[p], row[q]] = turned([row[p], row[q]], turn);
     }
-    rotate_rows(matrix, n, [p, q], turn);
+    rotate_rows(matrix, n, places, turn);
 }
 
-fn rotate_rows(matrix: &mut [f64], n: usize, [p, q]: [usize; 2], [c, s]: [f64; 2]) {
+fn rotate_rows(matrix: &mut [f64], n: usize, [p, q]: [usize; 2], turn: [f64; 2]) {
     for at in 0..n {
-        let (x, y) = (matrix[p * n + at], matrix[q * n + at]);
-        (matrix[p * n + at], matrix[q * n + at]) = (c * x - s * y, s * x + c * y);
+        let both = [matrix[p * n + at], matrix[q * n + at]];
+        [matrix[p * n + at], matrix[q * n + at]] = turned(both, turn);
     }
+}
+
+fn turned([x, y]: [f64; 2], [cosine, sine]: [f64; 2]) -> [f64; 2] {
+    [cosine * x - sine * y, sine * x + cosine * y]
 }
 
 /// Makes the rows orthonormal one after the other (Gram-Schmidt, twice, which is enough). A row that adds nothing to
@@ -236,6 +241,7 @@ mod tests {
     use super::*;
 
     /// Numbers between -1 and 1 from a linear congruence.
+    #[expect(clippy::cast_possible_truncation, reason = "matrices are f32")]
     fn draw(count: usize, seed: u64) -> Vec<f32> {
         let mut state = seed;
         let mut next = || {

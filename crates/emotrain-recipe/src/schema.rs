@@ -128,23 +128,13 @@ fn key_schema(key: &Key, description: &str, default: &Value) -> Value {
             let texts = json!({ "type": "array", "items": { "type": "string" }, "uniqueItems": true });
             json!({ "anyOf": [{ "const": word }, texts] })
         }
-        Kind::LoraInit => {
-            let words: Value =
-                [json!(true)].into_iter().chain(LoraInit::NAMES.iter().map(|name| json!(name))).collect();
-            json!({ "anyOf": [{ "enum": words }, { "type": "string", "pattern": LoraInit::NITER_PATTERN }] })
-        }
-        Kind::WordOrNumbers(names) => {
-            let number = json!({ "type": "number", "exclusiveMinimum": 0.0, "maximum": 1e6 });
-            json!({ "anyOf": [{ "enum": names }, { "type": "object", "additionalProperties": number }] })
-        }
+        Kind::LoraInit => start_schema(),
+        Kind::WordOrNumbers(names) => json!({ "anyOf": [{ "enum": names }, table_schema(1e6)] }),
         Kind::CountTable(least, most) => {
             let count = json!({ "type": "integer", "minimum": least, "maximum": most });
             json!({ "type": "object", "additionalProperties": count })
         }
-        Kind::NumberTable(most) => {
-            let number = json!({ "type": "number", "exclusiveMinimum": 0.0, "maximum": most });
-            json!({ "type": "object", "additionalProperties": number })
-        }
+        Kind::NumberTable(most) => table_schema(most),
         Kind::Counts(most) => {
             let count = json!({ "type": "integer", "minimum": 0, "maximum": most });
             json!({ "type": "array", "items": count, "uniqueItems": true })
@@ -159,6 +149,19 @@ fn key_schema(key: &Key, description: &str, default: &Value) -> Value {
     merge(&mut schema, form);
     merge(&mut schema, if key.required { json!({ "minLength": 1 }) } else { json!({ "default": default }) });
     schema
+}
+
+/// Numbers above 0 by text.
+fn table_schema(most: f64) -> Value {
+    let number = json!({ "type": "number", "exclusiveMinimum": 0.0, "maximum": most });
+    json!({ "type": "object", "additionalProperties": number })
+}
+
+/// `true`, or the name of a start of an adapter.
+fn start_schema() -> Value {
+    let names = LoraInit::NAMES.iter().map(|name| json!(name));
+    let words: Value = std::iter::once(json!(true)).chain(names).collect();
+    json!({ "anyOf": [{ "enum": words }, { "type": "string", "pattern": LoraInit::NITER_PATTERN }] })
 }
 
 fn number_schema(low: Bound<f64>, high: Bound<f64>) -> Value {

@@ -57,25 +57,8 @@ pub(crate) fn check(section: &str, key: &Key, value: &Value) -> Vec<BadValue> {
         }),
         (Kind::WordOrNumbers(_), Value::Table(entries)) => numbers(&path, MOST_WEIGHT, entries),
         (Kind::NumberTable(most), Value::Table(entries)) => numbers(&path, most, entries),
-        (Kind::CountTable(least, most), Value::Table(entries)) => elements(entries.iter(), |(name, item)| {
-            let message = || format!("{path}.{name} must be {}, not {}", counts(least, most), shown(item));
-            let is_sound = item.as_integer().is_some_and(|count| (least..=most).contains(&count));
-            (!is_sound).then(|| Fault::new(message()))
-        }),
-        (Kind::Counts(most), Value::Array(items)) => {
-            let mut seen = BTreeSet::new();
-            elements(items.iter(), |item| {
-                let message =
-                    || format!("every entry of {path} must be {}, not {}", counts(0, most), shown(item));
-                match item.as_integer().filter(|count| (0..=most).contains(count)) {
-                    None => Some(Fault::new(message())),
-                    Some(count) if !seen.insert(count) => {
-                        Some(Fault::new(format!("{path} names {count} twice")))
-                    }
-                    Some(_) => None,
-                }
-            })
-        }
+        (Kind::CountTable(least, most), Value::Table(entries)) => counts_by(&path, [least, most], entries),
+        (Kind::Counts(most), Value::Array(items)) => listed_counts(&path, most, items),
         (Kind::WordOrChoices(_, names), Value::Array(items)) if items.is_empty() => {
             let fault = Fault::new(format!("{path} is an empty list"));
             whole(fault.hint(format!("name at least one of {}", either(names))))
@@ -102,6 +85,28 @@ fn numbers(path: &str, most: f64, entries: &toml::Table) -> Vec<BadValue> {
         let number = item.as_float().or_else(|| item.as_integer().map(|number| number as f64));
         let is_sound = number.is_some_and(|number| within(number, Excluded(0.0), Included(most)));
         (!is_sound).then(|| Fault::new(message()))
+    })
+}
+
+/// The problems of a table of whole numbers.
+fn counts_by(path: &str, [least, most]: [i64; 2], entries: &toml::Table) -> Vec<BadValue> {
+    elements(entries.iter(), |(name, item)| {
+        let message = || format!("{path}.{name} must be {}, not {}", counts(least, most), shown(item));
+        let is_sound = item.as_integer().is_some_and(|count| (least..=most).contains(&count));
+        (!is_sound).then(|| Fault::new(message()))
+    })
+}
+
+/// The problems of a list of different whole numbers.
+fn listed_counts(path: &str, most: i64, items: &[Value]) -> Vec<BadValue> {
+    let mut seen = BTreeSet::new();
+    elements(items.iter(), |item| {
+        let message = || format!("every entry of {path} must be {}, not {}", counts(0, most), shown(item));
+        match item.as_integer().filter(|count| (0..=most).contains(count)) {
+            None => Some(Fault::new(message())),
+            Some(count) if !seen.insert(count) => Some(Fault::new(format!("{path} names {count} twice"))),
+            Some(_) => None,
+        }
     })
 }
 

@@ -80,6 +80,12 @@ fn rule(when: &[Term], then: &Value, defaults: &Value) -> Value {
     json!({ "if": { "allOf": when }, "then": then })
 }
 
+/// An adapter that does not begin with a part of the weight.
+fn plain_start() -> Value {
+    let start = json!({ "enum": [true, "gaussian"] });
+    json!({ "properties": { "lora": { "properties": { "init_lora_weights": start } } } })
+}
+
 /// The rules between the keys of a recipe that extends none.
 pub(super) fn between_keys(defaults: &Value) -> Vec<Value> {
     let text = || is("data.format", "text");
@@ -129,9 +135,7 @@ pub(super) fn between_keys(defaults: &Value) -> Vec<Value> {
         "if": { "not": { "required": ["knowledge"] } },
         "then": { "properties": { "prompt": { "properties": { "slots": own_slots } } } },
     });
-    let plain = json!({ "properties": { "lora": { "properties": { "init_lora_weights": {
-        "enum": [true, "gaussian"],
-    } } } } });
+    let plain = plain_start();
     let others = [
         rule(&[is("lora.use_dora", true)], &plain, defaults),
         rule(&[given("lora.init_from")], &plain, defaults),
