@@ -241,6 +241,7 @@ mod tests {
     use super::*;
 
     /// Numbers between -1 and 1 from a linear congruence.
+    #[expect(clippy::cast_possible_truncation, reason = "matrices are f32")]
     fn draw(count: usize, seed: u64) -> Vec<f32> {
         let mut state = seed;
         let mut next = || {

@@ -11,13 +11,14 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 pub use self::config::{AdapterConfig, BaseModel};
-pub(crate) use self::targets::{Pattern, first_fit};
 use crate::config::ModelConfig;
 use crate::error::ModelError;
 use crate::files::is_gguf;
 use crate::float::FloatType;
 use crate::lora::{LoraConfig, MAGNITUDE};
-use crate::weights::{GgufAdapter, GgufLora, LinearModule, SafetensorsFile, check_pairs, linear_modules};
+use crate::weights::{
+    GgufAdapter, GgufLora, LinearModule, SafetensorsFile, check_pairs, linear_modules, short,
+};
 
 /// What PEFT puts before the model's own names.
 pub(crate) const PREFIX: &str = "base_model.model.";
@@ -177,11 +178,6 @@ fn finite(file: &SafetensorsFile, name: &str) -> Result<Vec<f32>, ModelError> {
         Some(value) => Err(ModelError::tensor(file.path(), name, format!("holds {value}"))),
         None => Ok(values),
     }
-}
-
-/// The last part of a module's path.
-pub(crate) fn short(path: &str) -> &str {
-    path.rsplit('.').next().unwrap_or(path)
 }
 
 /// The file has these tensors in these shapes, and no others.

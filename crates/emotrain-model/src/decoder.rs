@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{Device, Tensor};
 
-use crate::adapter::short;
 use crate::config::{ModelConfig, ModelDescription};
 use crate::error::ModelError;
 use crate::layer::{Layer, Norm};
 use crate::lora::{Adapter, LayerAdapter, LinearAdapter, LoraConfig};
 use crate::spec::DecoderSpec;
 use crate::weight::Weight;
+use crate::weights::short;
 
 /// A causal language model: token ids in, losses, gradients, scores and logits out.
 #[derive(Clone, Debug)]

@@ -29,6 +29,7 @@ mod linear;
 mod lora;
 mod parameters;
 mod pass;
+mod pattern;
 mod score;
 pub mod selftest;
 mod sentence;

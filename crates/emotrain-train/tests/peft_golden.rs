@@ -220,7 +220,7 @@ fn saved(model: &CausalLm) -> (tempfile::TempDir, SafetensorsFile) {
     (folder, file)
 }
 
-/// PiSSA and OLoRA (`tests/golden/starts/make.py`): an untrained adapter changes nothing, and what it begins with, each
+/// `PiSSA` and `OLoRA` (`tests/golden/starts/make.py`): an untrained adapter changes nothing, and what it begins with, each
 /// step, and what is saved for the base as it is are PEFT's.
 #[test]
 fn starts_that_are_a_part_of_the_weight_equal_pefts() {

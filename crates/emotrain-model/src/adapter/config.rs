@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 
-use super::targets::{Names, Pattern, Targets, first_fit};
+use super::targets::{Names, Targets};
 use crate::config::{Fields, brief, is_off, problem};
 use crate::error::{ConfigProblem, ModelError};
 use crate::files::read_json;
 use crate::lora::LoraConfig;
+use crate::pattern::{Pattern, first_fit};
 
 /// Ranks beyond any that a layer could have; what is drawn or read stays far from overflow.
 const LARGEST_RANK: usize = 1 << 20;

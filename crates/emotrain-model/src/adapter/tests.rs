@@ -333,12 +333,12 @@ fn patterns_and_blocks_choose_layers() {
         .iter()
         .map(|PeftModule { path, r, alpha, scale, .. }| format!("{path} {r} {alpha} {scale}\n"))
         .collect();
-    expect![[r#"
+    expect![[r"
         model.layers.0.self_attn.q_proj 5 4 0.8
         model.layers.0.self_attn.v_proj 2 1 0.5
         model.layers.1.self_attn.q_proj 1 4 4
         model.layers.1.self_attn.v_proj 2 1 0.5
-    "#]]
+    "]]
     .assert_eq(&found.concat());
     let numbers: usize =
         model.parameters().iter().map(|(_, tensor)| tensor.dims().iter().product::<usize>()).sum();

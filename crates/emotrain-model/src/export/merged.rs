@@ -72,7 +72,9 @@ fn rescale(rows: &mut [f32], norms: &[f32]) {
     let width = rows.len() / norms.len();
     for (row, norm) in rows.chunks_exact_mut(width).zip(norms) {
         let factor = norm / sum_of_squares(row, width).sqrt();
-        row.iter_mut().for_each(|value| *value *= factor);
+        for value in row {
+            *value *= factor;
+        }
     }
 }
 

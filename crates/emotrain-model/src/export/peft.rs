@@ -7,12 +7,12 @@ use std::path::Path;
 use emotrain_base::write_atomic;
 use serde_json::{Map, Value, json};
 
-use crate::adapter::{BaseModel, CONFIG, PREFIX, PeftAdapter, PeftModule, TENSORS, short};
+use crate::adapter::{BaseModel, CONFIG, PREFIX, PeftAdapter, PeftModule, TENSORS};
 use crate::config::ModelConfig;
 use crate::error::ModelError;
 use crate::float::FloatType;
 use crate::lora::MAGNITUDE;
-use crate::weights::{TensorSpec, linear_modules, write_safetensors_with};
+use crate::weights::{TensorSpec, linear_modules, short, write_safetensors_with};
 
 impl PeftAdapter {
     /// Writes the adapter into the existing folder `folder`; `model` is the shape of its base.

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use emotrain_recipe::LoraInit;
 
-use crate::adapter::{Pattern, first_fit, short};
 use crate::config::ModelConfig;
 use crate::error::ModelError;
-use crate::weights::{LinearModule, linear_modules};
+use crate::pattern::{Pattern, first_fit};
+use crate::weights::{LinearModule, linear_modules, short};
 
 /// What to adapt and how; the keys of PEFT's `LoraConfig`.
 #[derive(Clone, Debug)]

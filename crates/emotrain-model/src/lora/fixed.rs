@@ -1,4 +1,4 @@
-//! Adapters that begin with a part of the weight (PiSSA, Meng et al. 2024; OLoRA, Büyükakyüz 2024).
+//! Adapters that begin with a part of the weight (`PiSSA`, Meng et al. 2024; `OLoRA`, Büyükakyüz 2024).
 //!
 //! PEFT takes the part out of the base, `W - s·B₀A₀`. Here the base stays as it is, for other adapters and for servers:
 //! the initial pair is kept and subtracted, `y = W·x + s·(BA - B₀A₀)·x`, which is the same. Saved, it is an adapter of

@@ -12,7 +12,7 @@ use crate::linear::{Linear, Module};
 const MORE: usize = 10;
 
 /// `A` `[r, in]` and `B` `[out, r]`, row-major; without `B` it is zero, with it `s·B·A` is a part of the weight, or for
-/// OLoRA `B·A` is.
+/// `OLoRA` `B·A` is.
 pub(super) fn factors(
     config: &LoraConfig,
     module: &Module,

@@ -99,10 +99,11 @@ fn gradients_are_those_of_finite_differences_with_the_norms_held() {
         let at = PartAt { linear: &linear, first: 0, dropout };
         let (_, low) = adapter.forward(&x, linear.forward(x.clone()), at);
         let mut gradients = Gradients::default();
-        let grad = draw(20, [6, SHAPE[0]]);
+        let (grad, rows) = (draw(20, [6, SHAPE[0]]), 0..6);
         let saved = Saved { x: x.clone(), low: low.unwrap(), at };
-        let through =
-            linear.weight.times_transposed(adapter.base_gradient(grad.clone(), &(0..6), at), &[0..6]);
+        let through = linear
+            .weight
+            .times_transposed(adapter.base_gradient(grad.clone(), &rows, at), std::slice::from_ref(&rows));
         let dx = adapter.backward(&grad, saved, Some(through), &mut gradients).unwrap();
 
         let step = |x: &Tensor<2>, direction: &Tensor<2>, size: f32| x.clone() + direction.clone() * size;

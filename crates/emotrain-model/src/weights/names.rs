@@ -122,6 +122,11 @@ pub(crate) fn block_modules(config: &ModelConfig, spec: &BlockSpec) -> Vec<Modul
     modules
 }
 
+/// The last part of a module's path.
+pub(crate) fn short(path: &str) -> &str {
+    path.rsplit('.').next().unwrap_or(path)
+}
+
 /// A linear layer of a decoder block.
 #[derive(Debug)]
 pub(crate) struct LinearModule {
