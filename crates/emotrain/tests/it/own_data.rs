@@ -91,7 +91,7 @@ fn a_bank_is_built_from_a_table() {
     refused(
         &bench.run(&[&moods[..], &columns].concat()),
         3,
-        &["unknown labels: calm × 4 (from line 2), tense × 4 (from line "],
+        &["unknown labels: calm × 4 (from line 3), tense × 4 (from line 4)"],
     );
     bench.run(&[&moods[..], &columns, &["--labels", "neutral,calm,tense"]].concat()).done();
     let parts = ["no key \"txt\"", "did you mean \"text\"?"];

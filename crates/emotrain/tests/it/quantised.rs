@@ -24,7 +24,8 @@ fn a_run_on_fewer_bits_repeats_and_answers_as_in_its_own_evaluation() {
         bench.train(&again, &[form, &["--set", "model.num_threads=1"]].concat()).done();
         assert!(adapter == fs_err::read(bench.path(&again).join(ADAPTER)).unwrap(), "{name}: threads matter");
         let answers = bench.read(&format!("{name}/predictions.valid.jsonl"));
-        let said = bench.run(&["eval", "--run", name, "--split", "valid", "--output", "again.jsonl"]).done();
+        let eval = ["eval", "recipe.toml", "--run", name, "--split", "valid", "--output", "again.jsonl"];
+        let said = bench.run(&[&eval[..], form].concat()).done();
         assert!(answers == bench.read("again.jsonl"), "{name}: other answers\n{}", said.err);
     }
 }

@@ -181,7 +181,7 @@ fn answers_in_the_models_own_words_count_only_as_labels() {
 
     // predict finds them in the same way, and says how many name no label.
     let input = material().join("valid.jsonl").display().to_string();
-    let predict = ["predict", "recipe.toml", "--adapter", "run/adapter", "--input", &input];
+    let predict = ["predict", "recipe.toml", "--overwrite", "--adapter", "run/adapter", "--input", &input];
     let said = bench.run(&[&predict[..], &own[..]].concat()).done();
     let labels = |rows: &str| -> Vec<_> { lines(rows).iter().map(|row| row["label"].clone()).collect() };
     let own_words = labels(&bench.read("own.jsonl"));
@@ -192,7 +192,7 @@ fn answers_in_the_models_own_words_count_only_as_labels() {
     assert_eq!(told, unparsed > 0, "{}", said.err);
     // A model that was hardly trained answers in other words: by likelihood every answer is a label.
     bench.train("early", &["--set", "train.max_steps=1"]).done();
-    let early = ["predict", "recipe.toml", "--adapter", "early/adapter", "--input", &input];
+    let early = ["predict", "recipe.toml", "--overwrite", "--adapter", "early/adapter", "--input", &input];
     let said = bench.run(&[&early[..], &own[..]].concat()).done();
     assert!(
         bench.read("own.jsonl").contains("\"label\":null") && said.err.contains("contain no label"),

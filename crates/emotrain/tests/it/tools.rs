@@ -133,7 +133,7 @@ fn the_cpu_passes_its_self_test() {
     let said = Workbench::new().run(&["selftest", "--device", "cpu", "--json"]).done();
     let result: Value = serde_json::from_str(&said.out).unwrap();
     assert_eq!(result["passed"], true);
-    assert_eq!(result["comparisons"].as_array().unwrap().len(), 6);
+    assert_eq!(result["comparisons"].as_array().unwrap().len(), 17);
 }
 
 #[test]
