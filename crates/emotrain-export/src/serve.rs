@@ -279,13 +279,13 @@ mod tests {
         vLLM
 
         ```console
-        vllm serve OWNER/BASE --enable-lora --max-lora-rank 4 --lora-modules emotion=$PWD
+        vllm serve OWNER/BASE --enable-lora --max-lora-rank 8 --lora-modules emotion=$PWD
         ```
 
         ## SGLang
 
         ```console
-        python -m sglang.launch_server --model-path OWNER/BASE --max-lora-rank 4 --lora-paths emotion=$PWD
+        python -m sglang.launch_server --model-path OWNER/BASE --max-lora-rank 8 --lora-paths emotion=$PWD
         ```
 
         ## Checking a server

@@ -14,6 +14,7 @@ pub(crate) struct Coded {
 }
 
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "some hundreds exist, each holding megabytes behind pointers")]
 enum Part {
     /// Numbers in the type of the activations.
     Dense(Tensor<2>),

@@ -11,7 +11,6 @@ use burn::tensor::{DType, Device};
 use emotrain_recipe::{DeviceChoice, Dtype};
 
 use crate::error::ModelError;
-use crate::storage::Storage;
 
 /// An opened device and the type in which base weights and activations are kept on it.
 #[derive(Clone, Debug)]
@@ -33,7 +32,7 @@ impl OpenDevice {
 
     /// The type of activations.
     pub fn computed(&self) -> DType {
-        Storage::from(self.dtype).computed(&self.device)
+        computed(self.dtype, &self.device)
     }
 
     /// Whether products of float32 matrices are rounded to TF32 (10 bits of mantissa), as burn's are on CUDA.
@@ -52,6 +51,12 @@ impl OpenDevice {
             None
         }
     }
+}
+
+/// The type of activations where weights are of this type: the CPU computes on f32 where they have 16 bits.
+pub(crate) fn computed(weights: DType, device: &Device) -> DType {
+    let narrow = matches!(weights, DType::BF16 | DType::F16);
+    if narrow && *device == Device::flex() { DType::F32 } else { weights }
 }
 
 /// The kernels of one kind that were launched on a GPU.

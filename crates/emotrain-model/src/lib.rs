@@ -44,7 +44,6 @@ pub use config::{
     Architecture, Llama3Scaling, LongRope, ModelConfig, ModelDescription, RopeScaling, SlidingWindow,
 };
 pub use decoder::CausalLm;
-pub use emotrain_kernels::FourBitType;
 pub use engine::Precision;
 pub use error::ModelError;
 pub use export::{Merged, write_model};

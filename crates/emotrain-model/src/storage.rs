@@ -9,7 +9,7 @@ use emotrain_recipe::{ComputeDtype, FourBitQuantType, QuantizationSection};
 use half::{bf16, f16};
 
 use crate::coded::Coded;
-use crate::device::OpenDevice;
+use crate::device::{OpenDevice, computed};
 use crate::error::ModelError;
 use crate::float::FloatType;
 use crate::weight::{Frozen, Weight};
@@ -101,17 +101,18 @@ impl Storage {
 
     /// The type of the numbers.
     pub(crate) fn float(&self) -> FloatType {
-        match self.dtype {
-            DType::BF16 => FloatType::Bf16,
-            DType::F16 => FloatType::F16,
-            _ => FloatType::F32,
+        if self.dtype == DType::BF16 {
+            FloatType::Bf16
+        } else if self.dtype == DType::F16 {
+            FloatType::F16
+        } else {
+            FloatType::F32
         }
     }
 
     /// The type of activations, biases and norms on a device.
     pub(crate) fn computed(&self, device: &Device) -> DType {
-        let narrow = matches!(self.dtype, DType::BF16 | DType::F16);
-        if narrow && *device == Device::flex() { DType::F32 } else { self.dtype }
+        computed(self.dtype, device)
     }
 
     /// Whether the matrices on this device are tensors of their type.
@@ -211,10 +212,12 @@ impl PartBuilder {
 }
 
 fn rounded(numbers: &[f32], dtype: DType) -> Vec<f32> {
-    let round: fn(f32) -> f32 = match dtype {
-        DType::BF16 => |number| bf16::from_f32(number).to_f32(),
-        DType::F16 => |number| f16::from_f32(number).to_f32(),
-        _ => |number| number,
+    let round: fn(f32) -> f32 = if dtype == DType::BF16 {
+        |number| bf16::from_f32(number).to_f32()
+    } else if dtype == DType::F16 {
+        |number| f16::from_f32(number).to_f32()
+    } else {
+        |number| number
     };
     numbers.iter().map(|number| round(*number)).collect()
 }

@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::{DType, Device, Tensor};
 use emotrain_base::random::Key;
 use emotrain_model::{
-    Batch, CausalLm, Checkpoint, Codes, FloatType, FourBitType, Gradients, PassOptions, Quantization,
-    SafetensorsFile, Sequence, Storage,
+    Batch, CausalLm, Checkpoint, FloatType, Gradients, PassOptions, SafetensorsFile, Sequence, Storage,
 };
 use serde_json::Value;
 
@@ -73,18 +72,23 @@ fn logits_equal_those_of_transformers() {
     }
 }
 
+/// NF4 with double quantisation, computed in float32.
+fn nf4() -> Storage {
+    let text = "[model]\nmodel_name_or_path = \"tiny\"\n[quantization]\nload_in_4bit = true\n[data]\ntrain = \"none\"\n\
+                [eval]\nload_best_model_at_end = false\n";
+    let recipe = emotrain_recipe::parse(text, Path::new("nf4.toml"), &[]).unwrap();
+    Storage::planned(FloatType::F32, &recipe.quantization)
+}
+
 /// NF4 with double quantisation, computed in float32 (`tests/golden/bitsandbytes/make.py`).
 #[test]
 fn a_base_in_nf4_equals_that_of_transformers_on_bitsandbytes() {
     let folder = golden().join("bitsandbytes");
-    let codes = Codes::FourBit { quant_type: FourBitType::Nf4, double: true };
-    let quantization = Quantization { codes, compute: FloatType::F32, skip_modules: Vec::new() };
-    let storage = Storage { dtype: DType::F32, quantization: Some(quantization) };
     let checkpoint = Checkpoint::open(&folder.join("tiny")).unwrap();
     let load = |storage: Storage| CausalLm::load(&checkpoint, &Device::flex(), storage).unwrap();
     let expected = Expected(fs_err::read(folder.join("logits.safetensors")).unwrap());
     let (ids, logits) = (expected.ids("ids"), expected.floats("logits"));
-    let difference = relative(&numbers(load(storage).logits(&ids)), &logits);
+    let difference = relative(&numbers(load(nf4()).logits(&ids)), &logits);
     assert!(difference < 1e-5, "{difference}");
     let unquantised = relative(&numbers(load(DType::F32.into()).logits(&ids)), &logits);
     assert!(unquantised > 1e-2, "{unquantised}: quantisation changes something");

@@ -21,8 +21,6 @@ use Meaning::{Absent, Key, Remark, Value};
 const PACKING: &str =
     "rows of a batch are computed without padding and do not see each other, so nothing is left to pack";
 
-/// Names of bits that are no key here.
-
 /// What training on several devices would need.
 const ONE_DEVICE: &str = "not supported: a run trains on one device";
 

@@ -8,8 +8,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{DType, Device, Tensor};
 use emotrain_model::{
-    BaseModel, Batch, CausalLm, Checkpoint, Codes, FloatType, FourBitType, LoraConfig, Quantization,
-    SafetensorsFile, Sequence, Storage,
+    BaseModel, Batch, CausalLm, Checkpoint, FloatType, LoraConfig, SafetensorsFile, Sequence, Storage,
 };
 use emotrain_recipe::{LoraInit, Recipe};
 use emotrain_train::{AdamWOptimizer, LearningRate, StepAt, Turn};
@@ -94,15 +93,20 @@ fn follow(case: &str, model: &mut CausalLm, trajectory: &Value, micro: usize) {
     }
 }
 
+/// NF4 with double quantisation, computed in float32.
+fn nf4() -> Storage {
+    let text = "[model]\nmodel_name_or_path = \"tiny\"\n[quantization]\nload_in_4bit = true\n[data]\ntrain = \"none\"\n\
+                [eval]\nload_best_model_at_end = false\n";
+    let recipe = emotrain_recipe::parse(text, Path::new("nf4.toml"), &[]).unwrap();
+    Storage::planned(FloatType::F32, &recipe.quantization)
+}
+
 /// A model of the goldens, and in what it is kept.
 fn base_of(case: &str, model: &str) -> (PathBuf, Storage) {
     if case != "qlora" {
         return (golden().join("decoder").join(model), DType::F32.into());
     }
-    let codes = Codes::FourBit { quant_type: FourBitType::Nf4, double: true };
-    let quantization = Quantization { codes, compute: FloatType::F32, skip_modules: Vec::new() };
-    let storage = Storage { dtype: DType::F32, quantization: Some(quantization) };
-    (golden().join("bitsandbytes").join(model), storage)
+    (golden().join("bitsandbytes").join(model), nf4())
 }
 
 /// The window of a recorded step, `micro` sequences per batch.

@@ -50,7 +50,8 @@ impl Faults {
             self.numbers.insert(label.clone(), self.unknown.len());
             let place = place();
             self.unknown.push(Unknown { problem, count: 1, line: place.line });
-            self.first.get_or_insert_with(|| (place, self.told.len()));
+            let told = self.told.len();
+            self.first.get_or_insert((place, told));
         } else if self.told.len() < TOLD {
             self.told.push(DataError::new(place(), problem));
         } else {

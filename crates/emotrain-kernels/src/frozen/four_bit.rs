@@ -260,36 +260,6 @@ impl FourBit {
         quantiser.finish()
     }
 
-    /// What was quantised elsewhere.
-    ///
-    /// # Errors
-    /// What does not fit: the number of codes or of scales.
-    pub fn from_codes(
-        quant_type: FourBitType,
-        codes: Vec<u8>,
-        len: usize,
-        blocksize: usize,
-        absmax: Absmax,
-    ) -> Result<Self, String> {
-        let blocks = len.div_ceil(blocksize.max(1));
-        let scales = match &absmax {
-            Absmax::Plain(absmax) => absmax.len(),
-            Absmax::Nested(nested) => nested.codes.len(),
-        };
-        if codes.len() != len.div_ceil(2) {
-            return Err(format!("{} bytes of codes for {len} numbers", codes.len()));
-        }
-        if blocksize < 2 || !blocksize.is_power_of_two() || scales != blocks {
-            return Err(format!("{scales} scales for {len} numbers in blocks of {blocksize}"));
-        }
-        if let Absmax::Nested(nested) = &absmax
-            && nested.absmax.len() != blocks.div_ceil(NestedAbsmax::BLOCKSIZE)
-        {
-            return Err(format!("{} scales for {blocks} scales in 8 bits", nested.absmax.len()));
-        }
-        Ok(Self { quant_type, codes, len, blocksize, absmax })
-    }
-
     /// What the codes mean.
     pub fn quant_type(&self) -> FourBitType {
         self.quant_type

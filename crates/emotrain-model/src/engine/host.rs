@@ -150,7 +150,9 @@ impl HostModel {
             self.embed.extend_by_row(*id as usize, &mut x);
         }
         let factor = self.spec.embedding_scale.unwrap_or(1.0);
-        x.iter_mut().for_each(|x| *x *= factor);
+        for x in &mut x {
+            *x *= factor;
+        }
         let mut buffers = Buffers { x, ..Buffers::default() };
         let wanted = wanted_rows(feeds);
         for (number, layer) in self.layers.iter().enumerate() {

@@ -25,9 +25,11 @@ impl HostWeight {
     /// `x` `[M, in]` → `out` `[M, out]`.
     pub(super) fn product_to(&self, out: &mut Vec<f32>, x: &[f32], precision: Precision) {
         match (self, precision) {
-            (Self::Dense { numbers, width }, Precision::Full) => product_to(out, x, slice(numbers), *width),
+            (Self::Dense { numbers, width }, Precision::Full) => {
+                product_to(out, x, slice(numbers), *width);
+            }
             (Self::Dense { numbers, width }, Precision::Bf16) => {
-                product_bf16_to(out, x, slice(numbers), *width)
+                product_bf16_to(out, x, slice(numbers), *width);
             }
             (Self::Frozen(frozen), precision) => {
                 let arithmetic = match precision {

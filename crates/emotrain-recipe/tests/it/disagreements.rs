@@ -338,7 +338,7 @@ history_window = -5
               hint: training data cannot be used for evaluation
             erc.toml:11:18: prompt.history_window must be a whole number from 0 to 100000, not -5
             erc.toml:12:2: unknown section [extra]
-              hint: the sections are [model], [lora], [data], [prompt], [retrieval], [interpret], [train], [auxiliary], [curriculum], [eval], [save], [logging], [[knowledge]]
+              hint: the sections are [model], [quantization], [lora], [data], [prompt], [retrieval], [interpret], [train], [auxiliary], [curriculum], [eval], [save], [logging], [[knowledge]]
         "#]],
     );
 }

@@ -199,17 +199,17 @@ fn a_file_that_is_not_a_recipe_is_not_quoted() {
     check(
         &files,
         expect![[r#"
-        HOME/secret:1:1: "API_KEY" is another tool's name for interpret.api_key_env
-          hint: write api_key_env = … under [interpret]; the name of an environment variable, not the key
-        HOME/secret:1:9: not valid TOML
-        HOME/secret:3:5: the text of r has no quotes
-          hint: write r = "eight"
-        HOME/secret:4:1: "API_KEY" is another tool's name for interpret.api_key_env
-          hint: write api_key_env = … under [interpret]; the name of an environment variable, not the key
-        HOME/secret:4:9: not valid TOML
-        HOME/secret:5:2: unknown section [other]
-          hint: the sections are [model], [lora], [data], [prompt], [retrieval], [interpret], [train], [auxiliary], [curriculum], [eval], [save], [logging], [[knowledge]]
-        HOME/secret:6:6: not valid TOML"#]],
+            HOME/secret:1:1: "API_KEY" is another tool's name for interpret.api_key_env
+              hint: write api_key_env = … under [interpret]; the name of an environment variable, not the key
+            HOME/secret:1:9: not valid TOML
+            HOME/secret:3:5: the text of r has no quotes
+              hint: write r = "eight"
+            HOME/secret:4:1: "API_KEY" is another tool's name for interpret.api_key_env
+              hint: write api_key_env = … under [interpret]; the name of an environment variable, not the key
+            HOME/secret:4:9: not valid TOML
+            HOME/secret:5:2: unknown section [other]
+              hint: the sections are [model], [quantization], [lora], [data], [prompt], [retrieval], [interpret], [train], [auxiliary], [curriculum], [eval], [save], [logging], [[knowledge]]
+            HOME/secret:6:6: not valid TOML"#]],
     );
     // A chain of two, and one without an end.
     let files = [

@@ -162,7 +162,7 @@ train_file = "train.jsonl"
             erc.toml:8:1: "model_max_length" is another tool's name for train.max_seq_length
               hint: write max_seq_length = …
             erc.toml:9:1: "packing" is another tool's key
-              hint: samples are not packed; train.group_by_length keeps padding low
+              hint: rows of a batch are computed without padding and do not see each other, so nothing is left to pack
             erc.toml:10:2: eval.load_best_model_at_end needs data.valid
               hint: add valid = "…" under [data], or write load_best_model_at_end = false under [eval]
             erc.toml:11:1: "eval_strategy" is another tool's name for eval.eval_steps
@@ -193,8 +193,8 @@ valid = "valid.jsonl"
         expect![[r#"
             erc.toml:1:1: "stage" is another tool's key
               hint: there is one kind of training, supervised fine-tuning (sft)
-            erc.toml:2:1: "quantization_bit" is another tool's key
-              hint: not a key of its own: load_in_4bit and load_in_8bit say how a base model is stored
+            erc.toml:2:1: "quantization_bit" is another tool's name for quantization.load_in_4bit
+              hint: write load_in_4bit = … under [quantization]; or load_in_8bit = true for 8 bits
             erc.toml:3:1: "deepspeed" is another tool's key
               hint: not supported: a run trains on one device
             erc.toml:4:1: "flash_attn" is another tool's key

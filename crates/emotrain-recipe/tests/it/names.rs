@@ -100,7 +100,7 @@ temperature = 2.0
 "#,
         expect![[r#"
             erc.toml:1:2: unknown section [distillation]
-              hint: the sections are [model], [lora], [data], [prompt], [retrieval], [interpret], [train], [auxiliary], [curriculum], [eval], [save], [logging], [[knowledge]]
+              hint: the sections are [model], [quantization], [lora], [data], [prompt], [retrieval], [interpret], [train], [auxiliary], [curriculum], [eval], [save], [logging], [[knowledge]]
         "#]],
     );
 }

@@ -16,10 +16,10 @@ Only the model's config.json is read. `emotrain recipe.toml --dry-run` counts th
 pub(crate) struct PlanArgs {
     /// The recipe
     pub(crate) recipe: PathBuf,
-    /// Set a key of the recipe, as in train.per_device_train_batch_size=1; may be repeated
+    /// Set a key of the recipe, as in model.dtype=bfloat16; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
-    /// The tokens of the longest sample [default: train.max_seq_length]
+    /// The tokens of the longest sample [default: as many as the recipe allows]
     #[arg(long, value_name = "N")]
     pub(crate) tokens: Option<usize>,
     /// Say whether it fits into this memory, in GiB

@@ -49,10 +49,12 @@ impl Cost {
     /// The counts for people to read.
     pub(super) fn lines(&self) -> Vec<String> {
         let Self { training, shared, evaluations, samples, around, .. } = self;
-        let mut lines = vec![format!("{:<11} {training} in training", "tokens")];
-        if *shared > 0 {
-            lines[0] += &format!(", and {shared} that are computed with another sample's");
-        }
+        let shared = if *shared > 0 {
+            format!(", and {shared} that are computed with another sample's")
+        } else {
+            String::new()
+        };
+        let mut lines = vec![format!("{:<11} {training} in training{shared}", "tokens")];
         if *evaluations > 0 {
             let (during, of) = (self.during(), if *evaluations == 1 { "evaluation" } else { "evaluations" });
             lines.push(format!(

@@ -66,8 +66,12 @@ impl<'r> Claimed<'r> {
         }
         let prepared = PreparedTraining::new(recipe, &PreparedTraining::measured(recipe), shell.hub())?;
         prepared.tell(&shell.printer);
-        rare::line(&prepared).into_iter().for_each(|line| shell.printer.say(line));
-        rare::warnings(recipe).into_iter().for_each(|warning| shell.printer.warn(warning));
+        if let Some(line) = rare::line(&prepared) {
+            shell.printer.say(line);
+        }
+        for warning in rare::warnings(recipe) {
+            shell.printer.warn(warning);
+        }
         let made_of = record::prepared(&prepared);
         Ok(Some(Self { run, prepared, made_of }))
     }

@@ -186,7 +186,7 @@ fn rare_labels_and_slips_are_pointed_out() {
     let recipe = bench.read("rare.toml");
     let comments = recipe.lines().skip_while(|line| !line.starts_with("[data]"));
     let comments: Vec<&str> = comments.filter(|line| line.starts_with('#')).collect();
-    expect![[r##"
+    expect![[r#"
         # Divided by whole dialogues into train, valid and test, with alike shares of each label.
         # In the file: joy × 79, neutral × 76, fear × 4, hapy × 1.
         # hapy × 1: did you mean joy?
@@ -200,7 +200,7 @@ fn rare_labels_and_slips_are_pointed_out() {
         # class_weights = "balanced"               # [train] errors on rare labels cost more
         # sampling = "sqrt"                        # [data] samples of rare labels are repeated
         # metric_for_best_model = "macro_f1"       # [eval] the best weights are chosen by it
-        # The test split is scored once, with the best weights."##]].assert_eq(&comments.join("\n"));
+        # The test split is scored once, with the best weights."#]].assert_eq(&comments.join("\n"));
     bench.run(&["check", "rare.toml"]).done();
     for key in ["class_weights = \"balanced\"", "sampling = \"sqrt\"", "metric_for_best_model = \"macro_f1\""]
     {

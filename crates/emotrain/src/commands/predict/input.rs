@@ -183,14 +183,14 @@ fn of_stream(error: DataError) -> anyhow::Error {
         "answers end before it; a file named with --input is checked to its end before the first answer";
     let is_of_input = !matches!(error.problem(), DataProblem::Read(_));
     let hint = error.hint_without_recipe(OPTIONS);
-    match error.problem() {
-        DataProblem::Several(problems) => anyhow!(Complaint::input(problems.to_string()).hint(WAY_OUT)),
-        _ if is_of_input => {
-            let hint = hint.map_or_else(|| WAY_OUT.to_owned(), |hint| format!("{hint}\n{WAY_OUT}"));
-            anyhow!(Complaint::input(error.to_string()).hint(hint))
-        }
-        _ => error.into(),
+    if let DataProblem::Several(problems) = error.problem() {
+        return anyhow!(Complaint::input(problems.to_string()).hint(WAY_OUT));
     }
+    if !is_of_input {
+        return error.into();
+    }
+    let hint = hint.map_or_else(|| WAY_OUT.to_owned(), |hint| format!("{hint}\n{WAY_OUT}"));
+    anyhow!(Complaint::input(error.to_string()).hint(hint))
 }
 
 /// The format of the training's data if JSON lines or a table may be in it, else JSON lines.

@@ -122,6 +122,7 @@ fn measured(output_dir: &Path, runs: &[PlannedRun]) -> Option<(f64, String)> {
                 same_model
                     && other.model.device == recipe.model.device
                     && other.model.dtype == recipe.model.dtype
+                    && other.quantization == recipe.quantization
                     && other.train.method == recipe.train.method
             })
     };
@@ -143,7 +144,8 @@ mod tests {
         let training = TrainingRecord { seconds: 60.0, ..TrainingRecord::default() };
         let resumed = vec![ResumptionRecord { elapsed_s: 30.0, ..ResumptionRecord::default() }];
         let record = RunRecord { elapsed_s: 70.0, resumed, ..RunRecord::default() };
-        assert_eq!(whole_seconds(&record, &training), 100.0);
-        assert_eq!(whole_seconds(&RunRecord { elapsed_s: 0.0, ..record }, &training), 60.0);
+        assert!((whole_seconds(&record, &training) - 100.0).abs() < 1e-9);
+        let unknown = RunRecord { elapsed_s: 0.0, ..record };
+        assert!((whole_seconds(&unknown, &training) - 60.0).abs() < 1e-9);
     }
 }
