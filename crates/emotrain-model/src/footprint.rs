@@ -175,10 +175,10 @@ impl Count<'_> {
         rows * numbers * self.activation()
     }
 
-    /// Keys and values of every layer, and what one layer reads and writes.
+    /// What one layer reads and writes, and on the CPU keys and values of every layer.
     fn evaluation(&self) -> u64 {
         let Widths { hidden, inner, queries, keys_values, .. } = self.widths();
-        let cache = self.spec.blocks.len() as u64 * keys_values;
+        let cache = if self.work.on_cpu { self.spec.blocks.len() as u64 * keys_values } else { 0 };
         let buffers = 3 * hidden + 2 * queries + keys_values + 3 * inner;
         self.work.eval_rows as u64 * (cache + buffers) * self.activation()
     }

@@ -60,7 +60,7 @@ mod tests {
         let packing = |set: &[&str]| {
             let text =
                 "[model]\nmodel_name_or_path = \"owner/tiny\"\n[data]\ntrain = \"/a\"\nvalid = \"/b\"\n";
-            let set: Vec<String> = set.iter().map(|set| format!("{set}")).collect();
+            let set: Vec<String> = set.iter().map(|set| (*set).to_owned()).collect();
             Packing::of(&emotrain_recipe::parse(text, Path::new("/erc.toml"), &set).unwrap())
         };
         let (dropout, noise) = ("lora.lora_dropout=0", "train.neftune_noise_alpha=5");

@@ -80,23 +80,30 @@ impl Memory<'_> {
                 return format!("fits with {}", words.join(" and "));
             }
         }
-        let smallest =
-            self.changes().pop().map_or(0, |change| self.footprint(&change.recipe, on_cpu).total());
-        format!("does not fit; all of {} leave {:.1} GiB", words.join(", "), smallest as f64 / GIB)
+        let rest = "what remains is a shorter train.max_seq_length, or a smaller model";
+        match self.changes().pop() {
+            None => format!("does not fit; {rest}"),
+            Some(Change { recipe, .. }) => {
+                let gib = self.footprint(&recipe, on_cpu).total() as f64 / GIB;
+                format!("does not fit; {} leave {gib:.1} GiB, and {rest}", words.join(" and "))
+            }
+        }
     }
 
     /// Changes from the least to the greatest, each with those before it.
     fn changes(&self) -> Vec<Change> {
         let mut recipe = self.recipe.clone();
         let mut changes = Vec::new();
-        if recipe.train.per_device_train_batch_size > 1 {
-            let factor = recipe.train.per_device_train_batch_size;
-            recipe.train.per_device_train_batch_size = 1;
-            recipe.train.gradient_accumulation_steps *= factor;
+        if recipe.eval.per_device_eval_batch_size > 1 {
             recipe.eval.per_device_eval_batch_size = 1;
+            let words = "eval.per_device_eval_batch_size = 1 (the same scores)".to_owned();
+            changes.push(Change { words, recipe: recipe.clone() });
+        }
+        if recipe.train.per_device_train_batch_size > 1 {
+            recipe.train.gradient_accumulation_steps *= recipe.train.per_device_train_batch_size;
+            recipe.train.per_device_train_batch_size = 1;
             let words = format!(
-                "train.per_device_train_batch_size = 1, eval.per_device_eval_batch_size = 1 and \
-                 train.gradient_accumulation_steps = {} (the same steps)",
+                "train.per_device_train_batch_size = 1 and train.gradient_accumulation_steps = {} (the same steps)",
                 recipe.train.gradient_accumulation_steps
             );
             changes.push(Change { words, recipe: recipe.clone() });
@@ -136,5 +143,38 @@ impl Memory<'_> {
             eval_rows: recipe.eval.per_device_eval_batch_size * longest,
         };
         Footprint::of(self.config, &work)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use emotrain_train::fresh_size;
+    use expect_test::expect;
+
+    use super::*;
+
+    #[test]
+    fn the_smallest_change_that_makes_it_fit_is_named() {
+        let text = r#"{
+            "architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3", "hidden_act": "silu", "vocab_size": 151936,
+            "hidden_size": 4096, "intermediate_size": 12288, "num_hidden_layers": 36, "num_attention_heads": 32,
+            "num_key_value_heads": 8, "head_dim": 128, "max_position_embeddings": 40960, "rms_norm_eps": 1e-6,
+            "rope_theta": 1000000, "tie_word_embeddings": false, "attention_bias": false}"#;
+        let config = ModelConfig::from_json(text, Path::new("config.json")).unwrap();
+        let text = "[model]\nmodel_name_or_path = \"a/b\"\ndtype = \"bfloat16\"\n[data]\ntrain = \"a\"\nvalid = \"b\"\n\
+                    [train]\nper_device_train_batch_size = 4\ngradient_checkpointing = false\n";
+        let recipe = emotrain_recipe::parse(text, Path::new("erc.toml"), &[]).unwrap();
+        let adapter = fresh_size(&recipe.lora, &config).unwrap();
+        let lengths = Lengths { longest: 2048, targets: 4 };
+        let memory = Memory { config: &config, recipe: &recipe, adapter, lengths };
+        let told = [8, 16, 24, 48, 80].map(|gib| format!("{gib}: {}", memory.verdict(gib << 30, false)));
+        expect![[r#"
+            8: does not fit; eval.per_device_eval_batch_size = 1 (the same scores) and train.per_device_train_batch_size = 1 and train.gradient_accumulation_steps = 16 (the same steps) and train.gradient_checkpointing = true (the same numbers, slower) and quantization.load_in_4bit = true leave 9.9 GiB, and what remains is a shorter train.max_seq_length, or a smaller model
+            16: fits with eval.per_device_eval_batch_size = 1 (the same scores) and train.per_device_train_batch_size = 1 and train.gradient_accumulation_steps = 16 (the same steps) and train.gradient_checkpointing = true (the same numbers, slower) and quantization.load_in_4bit = true
+            24: fits with eval.per_device_eval_batch_size = 1 (the same scores) and train.per_device_train_batch_size = 1 and train.gradient_accumulation_steps = 16 (the same steps) and train.gradient_checkpointing = true (the same numbers, slower)
+            48: fits
+            80: fits"#]].assert_eq(&told.join("\n"));
     }
 }
