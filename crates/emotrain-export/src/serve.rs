@@ -256,7 +256,7 @@ mod tests {
         check(
             ExportFormat::Merged,
             &[Server::Vllm],
-            &expect![[r#"
+            &expect![[r"
         vLLM
 
         ```console
@@ -270,12 +270,12 @@ mod tests {
         ```console
         emotrain verify --endpoint http://localhost:8000/v1 --model emotion --run RUN   # vLLM
         ```
-    "#]],
+    "]],
         );
         check(
             ExportFormat::Peft,
             &[Server::Vllm, Server::Sglang],
-            &expect![[r#"
+            &expect![[r"
         vLLM
 
         ```console
@@ -296,12 +296,16 @@ mod tests {
         emotrain verify --endpoint http://localhost:8000/v1 --model emotion --run RUN   # vLLM
         emotrain verify --endpoint http://localhost:30000/v1 --model emotion --run RUN   # SGLang
         ```
-    "#]],
+    "]],
         );
+    }
+
+    #[test]
+    fn so_is_one_of_gguf_files_and_what_only_loads_says_so() {
         check(
             ExportFormat::GgufLora,
             &[Server::LlamaCpp],
-            &expect![[r#"
+            &expect![[r"
         llama.cpp
 
         ```console
@@ -317,12 +321,12 @@ mod tests {
         ```console
         emotrain verify --endpoint http://localhost:8080/v1 --model emotion --run RUN   # llama.cpp
         ```
-    "#]],
+    "]],
         );
         check(
             ExportFormat::Gguf,
             &[Server::LlamaCpp, Server::Ollama],
-            &expect![[r#"
+            &expect![[r"
         llama.cpp
 
         ```console
@@ -344,7 +348,7 @@ mod tests {
         emotrain verify --endpoint http://localhost:8080/v1 --model emotion --run RUN   # llama.cpp
         emotrain verify --endpoint http://localhost:11434/v1 --model emotion --run RUN   # Ollama
         ```
-    "#]],
+    "]],
         );
         check(
             ExportFormat::Merged,

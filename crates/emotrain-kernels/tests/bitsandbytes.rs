@@ -15,7 +15,7 @@ struct Golden(Vec<u8>);
 impl Golden {
     fn open() -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/bitsandbytes");
-        Self(std::fs::read(folder.join("states.safetensors")).unwrap())
+        Self(fs_err::read(folder.join("states.safetensors")).unwrap())
     }
 
     fn bytes(&self, name: &str) -> Option<Vec<u8>> {

@@ -76,6 +76,11 @@ pub(crate) fn union(ranges: impl IntoIterator<Item = Range<usize>>) -> Vec<Range
 mod tests {
     use super::*;
 
+    /// A path of one stretch.
+    fn prompt(rows: Range<usize>) -> Arc<[Range<usize>]> {
+        std::iter::once(rows).collect()
+    }
+
     fn sees(visible: &Visible) -> Vec<usize> {
         visible.ranges().flatten().collect()
     }
@@ -85,7 +90,7 @@ mod tests {
         assert_eq!(sees(&Visible::causal(6).within(Some(3))), [4, 5, 6]);
         assert_eq!(sees(&Visible::causal(1).within(Some(3))), [0, 1]);
         // A branch of three rows behind another, on a prompt of four: its positions are 4, 5 and 6.
-        let branch = Visible::after(&[0..4].into(), 7..10);
+        let branch = Visible::after(&prompt(0..4), 7..10);
         assert_eq!(sees(&branch.within(Some(5))), [2, 3, 7, 8, 9]);
         assert_eq!(sees(&branch.within(Some(2))), [8, 9]);
         assert_eq!(branch.within(None), branch);
@@ -98,7 +103,7 @@ mod tests {
 
     #[test]
     fn what_is_seen_stays_the_same_among_fewer_keys() {
-        let twigs = [Visible::after(&[0..4, 7..10].into(), 20..22), Visible::after(&[0..4].into(), 5..6)];
+        let twigs = [Visible::after(&[0..4, 7..10].into(), 20..22), Visible::after(&prompt(0..4), 5..6)];
         let kept = union(twigs.iter().flat_map(Visible::ranges));
         assert_eq!(kept, [0..4, 5..6, 7..10, 20..22]);
         let among: Vec<Vec<usize>> = twigs.iter().map(|twig| sees(&twig.among(&kept))).collect();

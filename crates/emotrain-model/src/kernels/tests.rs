@@ -223,7 +223,7 @@ fn attention_softmax_has_one_meaning_and_sees_only_what_is_visible() {
     let visible: Vec<Visible> = (0..ROWS)
         .map(|row| match row {
             0 => Visible::causal(1).within(Some(1)),
-            _ => Visible::after(&[row / 2..row].into(), row + 1..row + 2),
+            _ => Visible::after(&std::iter::once(row / 2..row).collect(), row + 1..row + 2),
         })
         .collect();
     let raw = draw(8, [2, 3, ROWS, 9]);

@@ -157,7 +157,7 @@ fn a_base_in_few_bits_takes_few_bytes() {
         let linears = base.layers.iter().flat_map(crate::layer::Layer::linears);
         let bytes = linears.map(|linear| match &linear.weight {
             Weight::Frozen(frozen) => frozen.matrix.bytes(),
-            other => 4 * other.dims().iter().product::<usize>(),
+            Weight::Dense(_) | Weight::Coded(_) => 4 * linear.weight.dims().iter().product::<usize>(),
         });
         bytes.sum()
     };

@@ -25,10 +25,39 @@ pub(crate) struct Memory<'a> {
     pub(crate) lengths: Lengths,
 }
 
-/// A change of a recipe that leaves what is computed as it is, or nearly.
-struct Change {
-    words: String,
-    recipe: Recipe,
+/// A change of a recipe that leaves what is computed as it is, or nearly: makes it, if it is one, and says it.
+type Change = fn(&mut Recipe) -> Option<String>;
+
+/// From the least to the greatest.
+const CHANGES: [Change; 4] = [smaller_evaluation, smaller_batch, checkpointing, four_bits];
+
+fn smaller_evaluation(recipe: &mut Recipe) -> Option<String> {
+    let batch = &mut recipe.eval.per_device_eval_batch_size;
+    (std::mem::replace(batch, 1) > 1)
+        .then(|| "eval.per_device_eval_batch_size = 1 (the same scores)".to_owned())
+}
+
+fn smaller_batch(recipe: &mut Recipe) -> Option<String> {
+    let batch = std::mem::replace(&mut recipe.train.per_device_train_batch_size, 1);
+    recipe.train.gradient_accumulation_steps *= batch;
+    let steps = recipe.train.gradient_accumulation_steps;
+    let words = format!(
+        "train.per_device_train_batch_size = 1 with train.gradient_accumulation_steps = {steps} (the same steps)"
+    );
+    (batch > 1).then_some(words)
+}
+
+fn checkpointing(recipe: &mut Recipe) -> Option<String> {
+    let was = std::mem::replace(&mut recipe.train.gradient_checkpointing, true);
+    (!was).then(|| "train.gradient_checkpointing = true (the same numbers, slower)".to_owned())
+}
+
+fn four_bits(recipe: &mut Recipe) -> Option<String> {
+    if recipe.quantization.is_on() || recipe.train.method == TrainMethod::Full {
+        return None;
+    }
+    recipe.quantization.load_in_4bit = true;
+    Some("quantization.load_in_4bit = true".to_owned())
 }
 
 impl Memory<'_> {
@@ -72,55 +101,33 @@ impl Memory<'_> {
         if self.footprint(self.recipe, on_cpu).total() <= bytes {
             return "fits".to_owned();
         }
-        let mut words = Vec::new();
-        for Change { words: change, recipe } in self.changes() {
-            words.push(change);
-            let alone = self.footprint(&recipe, on_cpu).total();
-            if alone <= bytes {
-                return format!("fits with {}", words.join(" and "));
-            }
-        }
+        // As few as it takes, the greatest last; then without those that the others make needless.
+        let fits = |changes: &[Change]| self.footprint(&self.changed(changes).0, on_cpu).total() <= bytes;
         let rest = "what remains is a shorter train.max_seq_length, or a smaller model";
-        match self.changes().pop() {
-            None => format!("does not fit; {rest}"),
-            Some(Change { recipe, .. }) => {
-                let gib = self.footprint(&recipe, on_cpu).total() as f64 / GIB;
-                format!("does not fit; {} leave {gib:.1} GiB, and {rest}", words.join(" and "))
+        let Some(count) = (1..=CHANGES.len()).find(|count| fits(&CHANGES[..*count])) else {
+            let (recipe, words) = self.changed(&CHANGES);
+            if words.is_empty() {
+                return format!("does not fit; {rest}");
+            }
+            let gib = self.footprint(&recipe, on_cpu).total() as f64 / GIB;
+            return format!("does not fit; {} leave {gib:.1} GiB, and {rest}", words.join(" and "));
+        };
+        let mut changes = CHANGES[..count].to_vec();
+        for place in (0..count).rev() {
+            let mut fewer = changes.clone();
+            fewer.remove(place);
+            if fits(&fewer) {
+                changes = fewer;
             }
         }
+        format!("fits with {}", self.changed(&changes).1.join(" and "))
     }
 
-    /// Changes from the least to the greatest, each with those before it.
-    fn changes(&self) -> Vec<Change> {
+    /// The recipe with these changes, and what they are.
+    fn changed(&self, changes: &[Change]) -> (Recipe, Vec<String>) {
         let mut recipe = self.recipe.clone();
-        let mut changes = Vec::new();
-        if recipe.eval.per_device_eval_batch_size > 1 {
-            recipe.eval.per_device_eval_batch_size = 1;
-            let words = "eval.per_device_eval_batch_size = 1 (the same scores)".to_owned();
-            changes.push(Change { words, recipe: recipe.clone() });
-        }
-        if recipe.train.per_device_train_batch_size > 1 {
-            recipe.train.gradient_accumulation_steps *= recipe.train.per_device_train_batch_size;
-            recipe.train.per_device_train_batch_size = 1;
-            let words = format!(
-                "train.per_device_train_batch_size = 1 and train.gradient_accumulation_steps = {} (the same steps)",
-                recipe.train.gradient_accumulation_steps
-            );
-            changes.push(Change { words, recipe: recipe.clone() });
-        }
-        if !recipe.train.gradient_checkpointing {
-            recipe.train.gradient_checkpointing = true;
-            let words = "train.gradient_checkpointing = true (the same numbers, slower)".to_owned();
-            changes.push(Change { words, recipe: recipe.clone() });
-        }
-        if !recipe.quantization.is_on() && recipe.train.method == TrainMethod::Lora {
-            recipe.quantization.load_in_4bit = true;
-            changes.push(Change {
-                words: "quantization.load_in_4bit = true".to_owned(),
-                recipe: recipe.clone(),
-            });
-        }
-        changes
+        let words = changes.iter().filter_map(|change| change(&mut recipe)).collect();
+        (recipe, words)
     }
 
     fn batch(&self) -> usize {
@@ -170,11 +177,11 @@ mod tests {
         let lengths = Lengths { longest: 2048, targets: 4 };
         let memory = Memory { config: &config, recipe: &recipe, adapter, lengths };
         let told = [8, 16, 24, 48, 80].map(|gib| format!("{gib}: {}", memory.verdict(gib << 30, false)));
-        expect![[r#"
-            8: does not fit; eval.per_device_eval_batch_size = 1 (the same scores) and train.per_device_train_batch_size = 1 and train.gradient_accumulation_steps = 16 (the same steps) and train.gradient_checkpointing = true (the same numbers, slower) and quantization.load_in_4bit = true leave 9.9 GiB, and what remains is a shorter train.max_seq_length, or a smaller model
-            16: fits with eval.per_device_eval_batch_size = 1 (the same scores) and train.per_device_train_batch_size = 1 and train.gradient_accumulation_steps = 16 (the same steps) and train.gradient_checkpointing = true (the same numbers, slower) and quantization.load_in_4bit = true
-            24: fits with eval.per_device_eval_batch_size = 1 (the same scores) and train.per_device_train_batch_size = 1 and train.gradient_accumulation_steps = 16 (the same steps) and train.gradient_checkpointing = true (the same numbers, slower)
+        expect![[r"
+            8: does not fit; eval.per_device_eval_batch_size = 1 (the same scores) and train.per_device_train_batch_size = 1 with train.gradient_accumulation_steps = 16 (the same steps) and train.gradient_checkpointing = true (the same numbers, slower) and quantization.load_in_4bit = true leave 9.9 GiB, and what remains is a shorter train.max_seq_length, or a smaller model
+            16: fits with train.per_device_train_batch_size = 1 with train.gradient_accumulation_steps = 16 (the same steps) and quantization.load_in_4bit = true
+            24: fits with train.gradient_checkpointing = true (the same numbers, slower)
             48: fits
-            80: fits"#]].assert_eq(&told.join("\n"));
+            80: fits"]].assert_eq(&told.join("\n"));
     }
 }
