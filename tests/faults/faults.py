@@ -148,7 +148,8 @@ class Prediction:
         (folder / "labels.jsonl").write_text("those of before\n")
 
     def first(self):
-        return ["-q", "predict", "recipe.toml", "--run", "out", "--input", "input.jsonl", "--output", "labels.jsonl"]
+        files = ["--input", "input.jsonl", "--output", "labels.jsonl"]
+        return ["-q", "predict", "recipe.toml", "--run", "out", *files, "--overwrite"]
 
     again = first
 
