@@ -82,6 +82,42 @@ fn in_pieces(
     parts.into_par_iter().for_each(|(range, mut out)| work(&mut out, range));
 }
 
+/// Columns of a panel.
+const PANEL: usize = 64;
+
+/// Where a panel is in its matrix.
+struct Place {
+    /// Its lines, of all that a sum has.
+    depth: Range<usize>,
+    /// Its columns, at most [`PANEL`], of the piece of the result.
+    columns: Range<usize>,
+}
+
+/// Works on `out` panel by panel, on all cores: `lay` fills at most `DEPTH` lines `L` of a panel, which stays in a core's
+/// cache, and `multiply` adds the products of all rows with it to its columns, or begins with them. A result has as many
+/// `columns`, each number a sum over all `lines`.
+fn in_panels<L: Copy + Sync, const DEPTH: usize>(
+    out: &mut [f32],
+    [lines, columns]: [usize; 2],
+    empty: L,
+    lay: impl Fn(Range<usize>, Range<usize>, &mut [L]) + Sync,
+    multiply: impl Fn(&[L], &mut [&mut [f32]], Place) + Sync,
+) {
+    in_pieces(out, columns, lines, PANEL, |out, columns| {
+        let mut panel = vec![empty; lines.min(DEPTH)];
+        for start in columns.clone().step_by(PANEL) {
+            let end = (start + PANEL).min(columns.end);
+            for depth in (0..lines).step_by(DEPTH) {
+                let depth = depth..(depth + DEPTH).min(lines);
+                let panel = &mut panel[..depth.len()];
+                lay(depth.clone(), start..end, panel);
+                let columns = start - columns.start..end - columns.start;
+                multiply(panel, out, Place { depth, columns });
+            }
+        }
+    });
+}
+
 struct Product<'a, 'o> {
     x: &'a [f32],
     weight: &'a [f32],

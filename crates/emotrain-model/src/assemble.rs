@@ -251,13 +251,14 @@ impl Assembly<'_> {
         shape: [usize; 2],
         quantised: bool,
     ) -> Result<Weight, ModelError> {
-        if self.storage.is_dense(self.device) {
+        let names = parts.iter().map(|(name, _)| name.strip_suffix(".weight"));
+        let paths: Vec<Option<&str>> = names.map(|path| path.filter(|_| quantised)).collect();
+        if self.storage.is_dense(self.device, &paths) {
             return Ok(Weight::Dense(self.filled(parts, shape)?));
         }
         let [_, width] = shape;
         let mut built = Vec::new();
-        for (name, shape) in parts {
-            let path = name.strip_suffix(".weight").filter(|_| quantised);
+        for ((name, shape), path) in parts.iter().zip(paths) {
             let mut part = self.storage.part(path, width);
             match &mut self.numbers {
                 Numbers::Host(fetch) => fetch(name, shape, &mut |piece| part.push(piece))?,

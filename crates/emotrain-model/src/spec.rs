@@ -2,7 +2,7 @@
 //! (training, cached generation, the engine of the CPU).
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub(crate) use crate::config::Activation;
 use crate::config::{ModelConfig, RopeScaling, llama3_divisors};

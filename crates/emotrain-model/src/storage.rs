@@ -115,9 +115,11 @@ impl Storage {
         computed(self.dtype, device)
     }
 
-    /// Whether the matrices on this device are tensors of their type.
-    pub(crate) fn is_dense(&self, device: &Device) -> bool {
-        self.quantization.is_none() && self.dtype == self.computed(device)
+    /// Whether a matrix is a tensor on this device: one whose parts are not packed. They are linear layers of these paths,
+    /// embeddings or a head without one.
+    pub(crate) fn is_dense(&self, device: &Device, paths: &[Option<&str>]) -> bool {
+        let has_codes = paths.iter().flatten().any(|path| self.codes(path).is_some());
+        self.dtype == self.computed(device) && !has_codes
     }
 
     /// In what the products of the CPU multiply.

@@ -112,7 +112,8 @@ fn round(number: f32) -> f32 {
 /// With AVX512-BF16.
 #[cfg(target_arch = "x86_64")]
 mod bf16 {
-    use super::super::bf16::x86::{self, PANEL, panel_product_to};
+    use super::super::PANEL;
+    use super::super::bf16::x86::{self, panel_product_to};
     use super::FrozenMatrix;
 
     pub(super) use x86::has_dot_products;

@@ -8,10 +8,8 @@ use std::ops::Range;
 
 use pulp::{Arch, Simd, WithSimd};
 
-use super::in_pieces;
+use super::{PANEL, Place, in_panels};
 
-/// Columns of a panel.
-pub(super) const PANEL: usize = 64;
 /// Rows of a panel.
 const DEPTH: usize = 512;
 /// Rows of `x` that are multiplied together.
@@ -30,19 +28,15 @@ pub(super) fn panel_product_to(
 ) {
     out.resize(x.len() / width * columns, 0.0);
     let arch = Arch::new();
-    in_pieces(out, columns, width, PANEL, |out, columns| {
-        let mut panel = vec![[0.0; PANEL]; width.min(DEPTH)];
-        for start in columns.clone().step_by(PANEL) {
-            let end = (start + PANEL).min(columns.end);
-            for depth in (0..width).step_by(DEPTH) {
-                let depth = depth..(depth + DEPTH).min(width);
-                let panel = &mut panel[..depth.len()];
-                lay(depth.clone(), start..end, panel);
-                let columns = start - columns.start..end - columns.start;
-                arch.dispatch(RowsTimesPanel { x, width, depth, panel, columns, out });
-            }
-        }
-    });
+    in_panels::<_, DEPTH>(
+        out,
+        [width, columns],
+        [0.0; PANEL],
+        lay,
+        |panel, out, Place { depth, columns }| {
+            arch.dispatch(RowsTimesPanel { x, width, depth, panel, columns, out });
+        },
+    );
 }
 
 /// Adds the products of all rows with a panel to its columns of `out`, or begins with them.

@@ -17,7 +17,7 @@ use crate::layer::Layer;
 use crate::lora::LoraConfig;
 use crate::pass::{PassOptions, Share, forward_backward};
 
-fn config() -> ModelConfig {
+pub(crate) fn config() -> ModelConfig {
     ModelConfig {
         architecture: Architecture::Llama,
         vocab_size: 50,

@@ -1,11 +1,10 @@
 //! `emotrain plan`: the memory that a recipe takes, from the model's configuration alone.
 
 use emotrain_hub::Base;
-use emotrain_train::fresh_size;
 
 use crate::cli::PlanArgs;
 use crate::exit::Exit;
-use crate::pipeline::{Lengths, Memory};
+use crate::pipeline::{Lengths, Memory, parameters};
 use crate::shell::Shell;
 
 /// Tokens of a label and the end of its turn.
@@ -19,7 +18,7 @@ pub(crate) fn run(args: &PlanArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let recipe = emotrain_recipe::load(&args.recipe, &args.set)?;
     let config = Base::find(&recipe.model, shell.hub())?.description()?.config;
     let longest = args.tokens.unwrap_or(recipe.train.max_seq_length);
-    let adapter = fresh_size(&recipe.lora, &config)?;
+    let (_, adapter) = parameters(&config, &recipe)?;
     let lengths = Lengths { longest, targets: TARGETS };
     let memory = Memory { config: &config, recipe: &recipe, adapter, lengths };
     for on_cpu in [true, false] {

@@ -71,10 +71,12 @@ pub(crate) fn shape(recipe: &Recipe) -> String {
 
 /// The keys that recipes of one base have in common, with their values.
 fn shared(recipe: &Recipe) -> Map<String, Value> {
-    let Recipe { model, lora, train, .. } = recipe;
+    let Recipe { model, quantization, lora, train, .. } = recipe;
     let mut keys = Map::new();
-    if let Value::Object(section) = json!(model) {
-        keys.extend(section.into_iter().map(|(key, value)| (format!("model.{key}"), value)));
+    for (name, section) in [("model", json!(model)), ("quantization", json!(quantization))] {
+        if let Value::Object(section) = section {
+            keys.extend(section.into_iter().map(|(key, value)| (format!("{name}.{key}"), value)));
+        }
     }
     keys.insert("lora.r".to_owned(), json!(lora.r));
     keys.insert("lora.target_modules".to_owned(), json!(lora.target_modules));

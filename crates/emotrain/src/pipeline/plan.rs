@@ -80,7 +80,7 @@ fn never_reached(schedule: &SampleSchedule, begun: usize, steps: usize) -> Optio
 }
 
 /// The base model's parameters, and those that are trained.
-fn parameters(config: &ModelConfig, recipe: &Recipe) -> Result<(usize, usize), TrainError> {
+pub(crate) fn parameters(config: &ModelConfig, recipe: &Recipe) -> Result<(usize, usize), TrainError> {
     let shapes = tensor_shapes(config);
     let all = shapes.iter().map(|(_, shape)| shape.iter().product::<usize>()).sum();
     if recipe.train.method == TrainMethod::Full {

@@ -25,6 +25,7 @@ mod neighbours;
 mod outcome;
 mod own_data;
 mod papers;
+mod plan;
 mod predict;
 mod published;
 mod purpose;

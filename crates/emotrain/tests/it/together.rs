@@ -200,6 +200,10 @@ fn recipes_that_cannot_share_a_base_are_told_with_the_key() {
     let bench = bench();
     let differences = [
         ("[model]\nmodel_name_or_path = \"./other\"", "model.model_name_or_path is"),
+        (
+            "[quantization]\nload_in_4bit = true",
+            "quantization.load_in_4bit is false in plain and true in other",
+        ),
         ("[lora]\nr = 8", "lora.r is 4 in plain and 8 in other"),
         ("[lora]\ntarget_modules = [\"q_proj\"]", "lora.target_modules is \"all-linear\" in plain"),
         ("[model]\nnum_threads = 1", "model.num_threads is 0 in plain and 1 in other"),

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::super::in_pieces;
+use super::super::{PANEL, Place, in_panels};
 use super::upper_half;
 
 /// Two neighbours of a row, the first one in the lower half.
@@ -15,8 +15,7 @@ pub(in super::super) type Pair = u32;
 const ROWS: usize = 6;
 /// Vectors of sixteen columns that are multiplied with them: with these as many sums as the registers hold.
 const VECTORS: usize = 4;
-/// Columns of the result that are worked on together.
-pub(in super::super) const PANEL: usize = 16 * VECTORS;
+const _: () = assert!(PANEL == 16 * VECTORS, "a panel is as wide as the vectors");
 /// Pairs of a panel, which stays in a core's cache while rows pass by.
 const DEPTH: usize = 1024;
 /// Rows of `x` that are rounded as one piece of work.
@@ -63,30 +62,10 @@ pub(in super::super) fn panel_product_to(
         // SAFETY: this CPU has the instructions.
         .for_each(|(to, from)| unsafe { round_rows(from, to, width) });
     out.resize(rows * columns, 0.0);
-    in_pieces(out, columns, width, PANEL, |out, columns| {
-        let mut panel = vec![[0; PANEL]; pairs.min(DEPTH)];
-        for start in columns.clone().step_by(PANEL) {
-            let end = (start + PANEL).min(columns.end);
-            for depth in (0..pairs).step_by(DEPTH) {
-                let depth = depth..(depth + DEPTH).min(pairs);
-                let panel = &mut panel[..depth.len()];
-                lay(depth.clone(), start..end, panel);
-                let place = Place { pairs, depth, columns: start - columns.start..end - columns.start };
-                // SAFETY: as above.
-                unsafe { rows_times_panel(&rounded, panel, out, &place) }
-            }
-        }
+    in_panels::<_, DEPTH>(out, [pairs, columns], [0; PANEL], lay, |panel, out, place| {
+        // SAFETY: as above.
+        unsafe { rows_times_panel(&rounded, pairs, panel, out, &place) }
     });
-}
-
-/// Where a panel is in its matrix.
-struct Place {
-    /// The pairs of a row of `x`.
-    pairs: usize,
-    /// The panel's.
-    depth: Range<usize>,
-    /// Of the result.
-    columns: Range<usize>,
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
@@ -110,8 +89,13 @@ fn round_row(from: &[f32], to: &mut [Pair]) {
 
 /// Adds the products of all rows with a panel to its columns of `out`, or begins with them.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
-fn rows_times_panel(x: &[Pair], panel: &[[Pair; PANEL]], out: &mut [&mut [f32]], place: &Place) {
-    let pairs = place.pairs;
+fn rows_times_panel(
+    x: &[Pair],
+    pairs: usize,
+    panel: &[[Pair; PANEL]],
+    out: &mut [&mut [f32]],
+    place: &Place,
+) {
     let whole = out.len() / ROWS * ROWS;
     for (x, out) in x.chunks_exact(ROWS * pairs).zip(out.chunks_exact_mut(ROWS)) {
         multiply::<ROWS>(x, panel, out, place);
@@ -144,10 +128,10 @@ fn lay(weight: &[f32], width: usize, first: usize, panel: &mut [[Pair; PANEL]]) 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
 #[expect(unsafe_code, reason = "vectors are read from and written to arrays of their size")]
 fn multiply<const R: usize>(x: &[Pair], panel: &[[Pair; PANEL]], out: &mut [&mut [f32]], place: &Place) {
-    let Place { pairs, depth, columns } = place;
+    let (pairs, Place { depth, columns }) = (x.len() / R, place);
     // Loops: closures would be compiled without the vector instructions.
     let mut rows: [&[Pair]; R] = [&[]; R];
-    for (row, x) in rows.iter_mut().zip(x.chunks_exact(*pairs)) {
+    for (row, x) in rows.iter_mut().zip(x.chunks_exact(pairs)) {
         *row = &x[depth.clone()];
     }
     let mut sums = [[_mm512_setzero_ps(); VECTORS]; R];

@@ -45,6 +45,7 @@ impl Report<'_> {
             "model": args.model.clone().or(random),
             "device": self.device,
             "dtype": recipe.model.dtype.as_str(),
+            "quantization": recipe.quantization.is_on().then_some(&recipe.quantization),
             "threads": if threads == 0 { cores } else { threads },
             "method": recipe.train.method.as_str(),
             "r": recipe.lora.r,

@@ -34,7 +34,8 @@ pub(super) fn of(
     let weights = if files.exists() { listed(files)? } else { String::new() };
     let formats = json!([args.output_format.map(AnswerFormat::as_str), args.top_k, args.threshold]);
     let retrieval = json!([recipe.retrieval, recipe.knowledge]);
-    let settings = json!([recipe.eval.output_type, recipe.eval.bf16_full_eval, recipe.model.dtype]);
+    let numbers = json!([recipe.model.dtype, recipe.quantization]);
+    let settings = json!([recipe.eval.output_type, recipe.eval.bf16_full_eval, numbers]);
     let digest = |text: String| sha256_hex(text.as_bytes());
     let named = |name: &str, value: String| (name.to_owned(), value);
     Ok(vec![
