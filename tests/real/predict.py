@@ -1,6 +1,6 @@
 """`emotrain predict` on many utterances: an early first line, flat memory, nothing lost or repeated by kills.
 
-    python predict.py EMOTRAIN [--utterances 3000] [--first-s 20] [--kills 3]
+    python predict.py EMOTRAIN [--utterances 6000] [--first-s 20] [--kills 3]
 
 An adapter of nano is trained for some steps. Then dialogues are labelled that together have so many utterances, by the
 run alone: through pipes, where the first line has to be there in time and the process must not grow; and into a file,
@@ -30,6 +30,7 @@ TRAINING = {
 }
 MEMORY = 1.1  # the most after nine tenths, as a share of the most after one
 SLACK_KB = 8192
+SETTLED = 2000  # rows of two full parts: until then the process grows to what a part of dialogues takes
 
 
 def write_input(path, utterances):
@@ -54,7 +55,8 @@ def peak_kb(process):
 
 
 def piped(words, source, count):
-    """Rows from standard input to standard output; the seconds to the first, and the memory after one and nine tenths."""
+    """Rows from standard input to standard output; the seconds to the first, and the memory once the process has come to
+    its size (after a tenth, or after SETTLED rows if they are more) and after nine tenths."""
     begin, rows = time.monotonic(), []
     with source.open("rb") as file, subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
 
@@ -69,7 +71,7 @@ def piped(words, source, count):
         for row in process.stdout:
             first = first or time.monotonic() - begin
             rows.append(row)
-            if len(rows) == count // 10:
+            if len(rows) == max(count // 10, SETTLED):
                 early = peak_kb(process)
             if len(rows) == count * 9 // 10:
                 late = peak_kb(process)
@@ -99,7 +101,7 @@ def killed(words, output, expected, kills):
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("emotrain")
-    arguments.add_argument("--utterances", type=int, default=3000)
+    arguments.add_argument("--utterances", type=int, default=6000)
     arguments.add_argument("--first-s", type=float, default=20)
     arguments.add_argument("--kills", type=int, default=3)
     given = arguments.parse_args()
@@ -115,7 +117,7 @@ def main():
         rows, first, early, late, took = piped([*words, "--quiet"], source, len(ids))
         print(
             f"{len(ids)} utterances in {took:.0f} s, {len(ids) / took:.0f} a second; the first line after {first:.2f} s; "
-            f"at most {early} kB after a tenth, {late} kB after nine",
+            f"at most {early} kB once it has settled, {late} kB after nine tenths",
             flush=True,
         )
         assert [json.loads(row)["id"] for row in rows] == ids, "rows are lost, repeated or in another order"
