@@ -13,14 +13,17 @@
 //! ```
 
 mod card;
+mod companions;
 mod error;
 mod format;
 mod modelfile;
+mod quantise;
 mod serve;
 mod source;
 mod write;
 
 pub use error::ExportError;
 pub use format::{ExportFormat, Server};
+pub use quantise::{QuantiseOptions, quantise};
 pub use source::{Source, other_weights};
 pub use write::{Export, ExportOptions};

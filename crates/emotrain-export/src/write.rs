@@ -5,8 +5,9 @@ use std::path::Path;
 use emotrain_base::{Complaint, Listener, Silent, Stage};
 use emotrain_hub::{Base, HubError, Trained};
 use emotrain_model::{Checkpoint, FloatType, GgufType, Merged, PeftAdapter, TokenizerSource, write_model};
-use emotrain_prompt::{ChatTokenizer, PromptError, TokenizerFiles};
+use emotrain_prompt::{ChatTokenizer, TokenizerFiles};
 
+use crate::companions::{tokenizer, write_companions};
 use crate::error::ExportError;
 use crate::format::{ExportFormat, Server};
 use crate::modelfile::{self, Chat, Loaded};
@@ -135,7 +136,7 @@ impl<'a> Export<'a> {
                 adapter.write_gguf(&folder.join(Trained::GGUF_ADAPTER), model, name)?;
             }
             (ExportFormat::Gguf, _) => {
-                let tokenizer = self.tokenizer(listener)?.map(source).transpose()?;
+                let tokenizer = tokenizer(self.base, listener)?.map(source).transpose()?;
                 let kind = self.options.gguf_type;
                 merged.write_gguf(&folder.join(Trained::GGUF), name, tokenizer.as_ref(), kind)?;
             }
@@ -144,9 +145,7 @@ impl<'a> Export<'a> {
             }
             (ExportFormat::Merged, _) => {
                 write_model(&merged, folder, self.model_dtype()?, self.options.max_shard_size)?;
-                for (name, text) in self.companions(listener)? {
-                    emotrain_base::write_atomic(&folder.join(name), text.as_bytes())?;
-                }
+                write_companions(self.base, folder, listener)?;
             }
         }
         Ok(())
@@ -162,40 +161,13 @@ impl<'a> Export<'a> {
         if !self.options.servers.contains(&Server::Ollama) {
             return Ok(None);
         }
-        let files = self.tokenizer(&Silent)?;
+        let files = tokenizer(self.base, &Silent)?;
         let added = files.clone().map(source).transpose()?.and_then(|source| source.added_bos());
         let tokenizer = files.map(ChatTokenizer::new).transpose().map_err(HubError::from)?;
         let contract = self.source.prompt_contract()?;
         let chat =
             Chat { tokenizer: tokenizer.as_ref(), added: added.as_deref(), contract: contract.as_ref() };
         Ok(Some(modelfile::text(&loaded, &chat)?))
-    }
-
-    /// The base's tokenizer; a base without one is reported.
-    fn tokenizer(&self, listener: &dyn Listener) -> Result<Option<TokenizerFiles>, ExportError> {
-        match self.base.tokenizer() {
-            Err(HubError::Prompt(PromptError::NoTokenizer(origin))) => {
-                listener.warn(&format!("{origin}: has no tokenizer, so what is exported has none"));
-                Ok(None)
-            }
-            files => Ok(Some(files?)),
-        }
-    }
-
-    /// The tokenizer's files and the generation settings of the base, by name.
-    fn companions(&self, listener: &dyn Listener) -> Result<Vec<(&'static str, String)>, ExportError> {
-        let Some(files) = self.tokenizer(listener)? else { return Ok(Vec::new()) };
-        let TokenizerFiles { tokenizer_json, tokenizer_config_json, chat_template, .. } = files.clone();
-        let TokenizerFiles { special_tokens_map_json, added_tokens_json, .. } = files;
-        let files = [
-            ("tokenizer.json", Some(tokenizer_json)),
-            ("tokenizer_config.json", tokenizer_config_json),
-            ("special_tokens_map.json", special_tokens_map_json),
-            ("added_tokens.json", added_tokens_json),
-            ("chat_template.jinja", chat_template),
-            ("generation_config.json", self.base.generation_config()?),
-        ];
-        Ok(files.into_iter().filter_map(|(name, text)| Some((name, text?))).collect())
     }
 }
 

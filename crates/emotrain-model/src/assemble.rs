@@ -2,6 +2,7 @@
 
 use burn::tensor::{DType, Device, Distribution, Tensor, TensorData};
 use emotrain_base::random::{Key, normal};
+use emotrain_kernels::Numbers;
 use half::{bf16, f16};
 
 use crate::config::ModelConfig;
@@ -62,38 +63,35 @@ struct Assembly<'a> {
     spec: DecoderSpec,
     device: &'a Device,
     storage: Storage,
-    numbers: Numbers<'a>,
+    origin: Origin<'a>,
 }
 
 /// Where the numbers of tensors come from.
-enum Numbers<'a> {
-    /// From the host, the same for every device.
+enum Origin<'a> {
+    /// From files.
+    Saved(&'a Checkpoint),
+    /// Drawn on the host, the same for every device.
     Host(&'a mut Fetch<'a>),
     /// Drawn on the device: N(0, this²), norms 1, biases 0.
     Device(f64),
 }
 
 impl CausalLm {
-    /// Loads the weights of an opened checkpoint onto `device`, in the form that `storage` says.
+    /// Loads the weights of an opened checkpoint onto `device`, in the form that `storage` says. Matrices that are saved
+    /// as codes of bitsandbytes stay the codes that they are.
     ///
     /// # Errors
-    /// A missing tensor, one of another shape than the configuration says, or one that the model has no use for.
+    /// A missing tensor, one of another shape than the configuration says, or one that the model has no use for; codes
+    /// of another kind than `storage` says.
     pub fn load(
         checkpoint: &Checkpoint,
         device: &Device,
         storage: impl Into<Storage>,
     ) -> Result<Self, ModelError> {
         let config = checkpoint.config();
-        let mut fetch =
-            |name: &str, shape: &[usize], visit: &mut dyn FnMut(&[f32])| checkpoint.visit(name, shape, visit);
-        let model = Assembly {
-            config,
-            spec: DecoderSpec::of(config),
-            device,
-            storage: storage.into(),
-            numbers: Numbers::Host(&mut fetch),
-        }
-        .model()?;
+        let storage = storage.into().of_saved(checkpoint.description().codes.as_ref())?;
+        let (spec, origin) = (DecoderSpec::of(config), Origin::Saved(checkpoint));
+        let model = Assembly { config, spec, device, storage, origin }.model()?;
         checkpoint.finish()?;
         Ok(model.described_by(checkpoint.description()))
     }
@@ -128,7 +126,7 @@ impl CausalLm {
             Ok(())
         };
         let storage = storage.into();
-        let assembly = Assembly { config, spec, device, storage, numbers: Numbers::Host(&mut fetch) };
+        let assembly = Assembly { config, spec, device, storage, origin: Origin::Host(&mut fetch) };
         assembly.model().expect("random weights cannot be missing")
     }
 
@@ -144,9 +142,9 @@ impl CausalLm {
         seed: u64,
     ) -> Self {
         device.seed(seed);
-        let numbers = Numbers::Device(config.initializer_range);
+        let origin = Origin::Device(config.initializer_range);
         let (spec, storage) = (DecoderSpec::of(config), storage.into());
-        let assembly = Assembly { config, spec, device, storage, numbers };
+        let assembly = Assembly { config, spec, device, storage, origin };
         assembly.model().expect("random weights cannot be missing")
     }
 }
@@ -253,39 +251,56 @@ impl Assembly<'_> {
     ) -> Result<Weight, ModelError> {
         let names = parts.iter().map(|(name, _)| name.strip_suffix(".weight"));
         let paths: Vec<Option<&str>> = names.map(|path| path.filter(|_| quantised)).collect();
-        if self.storage.is_dense(self.device, &paths) {
+        let saved = self.saved(parts)?;
+        if self.storage.is_dense(self.device, &paths) && saved.iter().all(Option::is_none) {
             return Ok(Weight::Dense(self.filled(parts, shape)?));
         }
         let [_, width] = shape;
         let mut built = Vec::new();
-        for ((name, shape), path) in parts.iter().zip(paths) {
+        for (((name, shape), path), saved) in parts.iter().zip(paths).zip(saved) {
+            if let Some(codes) = saved {
+                built.push(codes);
+                continue;
+            }
             let mut part = self.storage.part(path, width);
-            match &mut self.numbers {
-                Numbers::Host(fetch) => fetch(name, shape, &mut |piece| part.push(piece))?,
-                Numbers::Device(std) => {
+            match &mut self.origin {
+                Origin::Saved(checkpoint) => {
+                    checkpoint.visit(name, shape, &mut |piece| part.push(piece))?;
+                }
+                Origin::Host(fetch) => fetch(name, shape, &mut |piece| part.push(piece))?,
+                Origin::Device(std) => {
                     let random = Distribution::Normal(0.0, *std);
                     let numbers = Tensor::<2>::random([shape[0], width], random, (self.device, DType::F32));
                     part.push(slice(&read(numbers)));
                 }
             }
-            built.push(part);
+            built.push(part.finish());
         }
         Ok(self.storage.weight(built, width, self.device))
+    }
+
+    /// The codes of those of `parts` that are saved as such.
+    fn saved(&self, parts: &[(String, Vec<usize>)]) -> Result<Vec<Option<Numbers>>, ModelError> {
+        let codes = |(name, shape): &(String, Vec<usize>)| match &self.origin {
+            Origin::Saved(checkpoint) => checkpoint.codes(name, shape),
+            Origin::Host(_) | Origin::Device(_) => Ok(None),
+        };
+        parts.iter().map(codes).collect()
     }
 
     /// A tensor of the numbers of `parts`, named by Hugging Face with their shapes, one behind the other.
     fn filled(&mut self, parts: &[(String, Vec<usize>)], shape: [usize; 2]) -> Result<Tensor<2>, ModelError> {
         let dtype = self.storage.computed(self.device);
         let on = (self.device, dtype);
-        match &mut self.numbers {
-            Numbers::Host(fetch) => {
-                let mut values = Filling::new(dtype, shape[0] * shape[1]);
-                for (name, shape) in parts {
-                    fetch(name, shape, &mut |piece| values.extend(piece))?;
-                }
-                Ok(Tensor::from_data(values.data(shape), on))
+        match &mut self.origin {
+            Origin::Saved(checkpoint) => {
+                let visit = |name: &str, shape: &[usize], visit: &mut dyn FnMut(&[f32])| {
+                    checkpoint.visit(name, shape, visit)
+                };
+                filled(parts, shape, self.device, dtype, visit)
             }
-            Numbers::Device(std) => Ok(match &parts[0].0 {
+            Origin::Host(fetch) => filled(parts, shape, self.device, dtype, fetch),
+            Origin::Device(std) => Ok(match &parts[0].0 {
                 name if name.ends_with("norm.weight") && !self.spec.norm_offset => Tensor::ones(shape, on),
                 name if name.ends_with("norm.weight") => Tensor::zeros(shape, on),
                 name if name.rsplit('.').next() == Some("bias") => Tensor::zeros(shape, on),
@@ -293,4 +308,19 @@ impl Assembly<'_> {
             }),
         }
     }
+}
+
+/// A tensor of the numbers that `fetch` gives, in the type that it will have.
+fn filled(
+    parts: &[(String, Vec<usize>)],
+    shape: [usize; 2],
+    device: &Device,
+    dtype: DType,
+    mut fetch: impl FnMut(&str, &[usize], &mut dyn FnMut(&[f32])) -> Result<(), ModelError>,
+) -> Result<Tensor<2>, ModelError> {
+    let mut values = Filling::new(dtype, shape[0] * shape[1]);
+    for (name, shape) in parts {
+        fetch(name, shape, &mut |piece| values.extend(piece))?;
+    }
+    Ok(Tensor::from_data(values.data(shape), (device, dtype)))
 }

@@ -9,6 +9,7 @@ mod family;
 mod fields;
 mod json;
 mod keys;
+mod quantised;
 mod rope;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
+use crate::codes::{Codes, SavedCodes};
 use crate::error::ModelError;
 use crate::files::read_text;
 use crate::float::FloatType;
@@ -158,6 +160,8 @@ pub struct ModelDescription {
     /// A line for each key of the file that this crate does not know. Those that are known to change what is computed
     /// are errors.
     pub warnings: Vec<String>,
+    /// The codes that the weights are saved as, where they are (`quantization_config`).
+    pub codes: Option<SavedCodes>,
     /// The whole file.
     pub(crate) original: Map<String, Value>,
 }
@@ -182,16 +186,16 @@ impl ModelDescription {
     }
 
     /// The text of a `config.json` that transformers 4 and 5 and [`ModelDescription::from_json`] read, for weights
-    /// stored as `dtype`.
-    pub fn to_json(&self, dtype: FloatType) -> String {
-        write::to_json(&self.config, dtype, self.original.clone())
+    /// stored as `dtype`, and those of linear layers as `codes` where there are any.
+    pub fn to_json(&self, dtype: FloatType, codes: Option<Codes>) -> String {
+        write::to_json(self, dtype, codes)
     }
 }
 
 impl From<ModelConfig> for ModelDescription {
     /// One that says nothing else.
     fn from(config: ModelConfig) -> Self {
-        Self { config, warnings: Vec::new(), original: Map::new() }
+        Self { config, warnings: Vec::new(), codes: None, original: Map::new() }
     }
 }
 

@@ -78,6 +78,14 @@ pub enum ModelError {
         /// What to do about it.
         hint: String,
     },
+    /// A form of weights that the base does not have.
+    #[error("{message}")]
+    Storage {
+        /// What is wrong.
+        message: String,
+        /// What to do about it.
+        hint: String,
+    },
     /// `target_modules` names a layer that the model does not have.
     #[error("target_modules: the model has no linear layer {name:?} (it has {})", known.join(", "))]
     UnknownTargetModule {
@@ -129,7 +137,7 @@ impl ModelError {
         if let Self::File { hint, .. } = self {
             return hint.clone();
         }
-        if let Self::Device { hint, .. } = self {
+        if let Self::Device { hint, .. } | Self::Storage { hint, .. } = self {
             return Some(hint.clone());
         }
         if let Self::MissingTensors { unknown, .. } = self {

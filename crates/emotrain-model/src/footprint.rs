@@ -4,9 +4,10 @@
 //! adapter with its gradients and moments, what each layer keeps for its backward (`Tape`), and the largest temporaries
 //! of a layer and of the head.
 
+use crate::codes::Codes;
 use crate::config::ModelConfig;
 use crate::spec::{BlockSpec, DecoderSpec};
-use crate::storage::{Codes, Storage};
+use crate::storage::Storage;
 use crate::weights::{BlockModule, block_modules, tensor_shapes};
 
 /// What a training is run with.

@@ -11,6 +11,7 @@ mod assemble;
 mod attention;
 mod batch;
 mod coded;
+mod codes;
 mod config;
 mod decoder;
 pub mod device;
@@ -40,13 +41,14 @@ mod weights;
 
 pub use adapter::{AdapterConfig, BaseModel, PeftAdapter};
 pub use batch::{Batch, Sequence, Target};
+pub use codes::{Codes, SavedCodes};
 pub use config::{
     Architecture, Llama3Scaling, LongRope, ModelConfig, ModelDescription, RopeScaling, SlidingWindow,
 };
 pub use decoder::CausalLm;
 pub use engine::Precision;
 pub use error::ModelError;
-pub use export::{Merged, write_model};
+pub use export::{Merged, write_model, write_quantised};
 pub use files::is_gguf;
 pub use float::FloatType;
 pub use footprint::{Footprint, Workload};
@@ -59,7 +61,7 @@ pub use lora::LoraConfig;
 pub use pass::{PassOptions, Share, forward_backward};
 pub use score::Scorer;
 pub use sentence::{BertConfig, Pooling, SentenceConfig, SentenceEncoder, SentenceFolder};
-pub use storage::{Codes, Quantization, Storage};
+pub use storage::{Quantization, Storage};
 pub use weights::{
     Checkpoint, GgufType, NamedTensor, SafetensorsFile, TensorSpec, TokenizerSource, tensor_shapes,
     write_safetensors, write_safetensors_with,

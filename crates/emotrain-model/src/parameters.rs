@@ -165,7 +165,7 @@ impl CausalLm {
         };
         let tensors: Vec<NamedTensor> = self.base_tensors().into_iter().map(tensor).collect();
         write_safetensors(&folder.join("model.safetensors"), &tensors, &BTreeMap::new())?;
-        write_config(&self.description, folder, dtype)
+        write_config(&self.description, folder, dtype, None)
     }
 }
 

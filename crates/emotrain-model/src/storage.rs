@@ -9,6 +9,7 @@ use emotrain_recipe::{ComputeDtype, FourBitQuantType, QuantizationSection};
 use half::{bf16, f16};
 
 use crate::coded::Coded;
+use crate::codes::{Codes, SavedCodes};
 use crate::device::{OpenDevice, computed};
 use crate::error::ModelError;
 use crate::float::FloatType;
@@ -32,20 +33,6 @@ pub struct Quantization {
     pub compute: FloatType,
     /// Linear layers that are left as they are (`llm_int8_skip_modules`): names or paths, whole or in part, between dots.
     pub skip_modules: Vec<String>,
-}
-
-/// The codes of quantised matrices.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Codes {
-    /// NF4 or FP4 (`load_in_4bit`).
-    FourBit {
-        /// `bnb_4bit_quant_type`.
-        quant_type: FourBitType,
-        /// Whether the scales are quantised too (`bnb_4bit_use_double_quant`).
-        double: bool,
-    },
-    /// 8 bits with a scale for each row (`load_in_8bit`).
-    Int8,
 }
 
 impl From<DType> for Storage {
@@ -99,6 +86,29 @@ impl Storage {
         Self { dtype, quantization }
     }
 
+    /// The same of a base that is saved as codes: it stays as it is, and a recipe may say of it what is so.
+    ///
+    /// # Errors
+    /// Codes of another kind.
+    pub fn of_saved(self, saved: Option<&SavedCodes>) -> Result<Self, ModelError> {
+        let Some(SavedCodes { codes, skip_modules }) = saved else { return Ok(self) };
+        let compute = match &self.quantization {
+            Some(stated) if stated.codes != *codes => {
+                let (stated, saved) = (stated.codes.described(), codes.described());
+                let message = format!("[quantization] says {stated}, but the base is saved in {saved}");
+                let hint =
+                    "leave the section out, and the base is taken as it is saved; or begin with a base \
+                            that is not quantised"
+                        .to_owned();
+                return Err(ModelError::Storage { message, hint });
+            }
+            Some(stated) => stated.compute,
+            None => self.float(),
+        };
+        let quantization = Some(Quantization { codes: *codes, compute, skip_modules: skip_modules.clone() });
+        Ok(Self { quantization, ..self })
+    }
+
     /// The type of the numbers.
     pub(crate) fn float(&self) -> FloatType {
         if self.dtype == DType::BF16 {
@@ -140,20 +150,16 @@ impl Storage {
     /// An empty part of a matrix, for the linear layer of this path (`None`: for embeddings or a head).
     pub(crate) fn part(&self, path: Option<&str>, width: usize) -> PartBuilder {
         let numbers = match path.and_then(|path| self.codes(path)) {
-            Some(Codes::FourBit { quant_type, double }) => {
-                Filling::FourBit(FourBitQuantiser::new(quant_type, double))
-            }
-            Some(Codes::Int8) => Filling::Int8(Int8Rows { codes: Vec::new(), absmax: Vec::new() }),
+            Some(codes) => return PartBuilder::of_codes(codes, width, self.float()),
             None if self.dtype == DType::BF16 => Filling::Bf16(Vec::new()),
             None if self.dtype == DType::F16 => Filling::F16(Vec::new()),
             None => Filling::F32(Vec::new()),
         };
-        PartBuilder { numbers, width, rounding: self.dtype }
+        PartBuilder { numbers, width, rounding: self.float() }
     }
 
     /// A matrix of these parts on a device.
-    pub(crate) fn weight(&self, parts: Vec<PartBuilder>, width: usize, device: &Device) -> Weight {
-        let parts = parts.into_iter().map(PartBuilder::finish).collect();
+    pub(crate) fn weight(&self, parts: Vec<Numbers>, width: usize, device: &Device) -> Weight {
         let matrix = FrozenMatrix::new(width, parts);
         if self.computed(device) == DType::F32 && *device == Device::flex() {
             return Weight::Frozen(Frozen { matrix: Arc::new(matrix), arithmetic: self.arithmetic() });
@@ -174,7 +180,7 @@ pub(crate) struct PartBuilder {
     numbers: Filling,
     width: usize,
     /// The type to which numbers are rounded before they become codes.
-    rounding: DType,
+    rounding: FloatType,
 }
 
 enum Filling {
@@ -186,6 +192,17 @@ enum Filling {
 }
 
 impl PartBuilder {
+    /// An empty part of a matrix of codes, whose numbers are rounded before.
+    pub(crate) fn of_codes(codes: Codes, width: usize, rounding: FloatType) -> Self {
+        let numbers = match codes {
+            Codes::FourBit { quant_type, double } => {
+                Filling::FourBit(FourBitQuantiser::new(quant_type, double))
+            }
+            Codes::Int8 => Filling::Int8(Int8Rows { codes: Vec::new(), absmax: Vec::new() }),
+        };
+        Self { numbers, width, rounding }
+    }
+
     /// Takes the next rows.
     pub(crate) fn push(&mut self, rows: &[f32]) {
         match &mut self.numbers {
@@ -202,7 +219,8 @@ impl PartBuilder {
         }
     }
 
-    fn finish(self) -> Numbers {
+    /// All rows.
+    pub(crate) fn finish(self) -> Numbers {
         match self.numbers {
             Filling::F32(numbers) => Numbers::F32(numbers),
             Filling::Bf16(bits) => Numbers::Bf16(bits),
@@ -213,13 +231,11 @@ impl PartBuilder {
     }
 }
 
-fn rounded(numbers: &[f32], dtype: DType) -> Vec<f32> {
-    let round: fn(f32) -> f32 = if dtype == DType::BF16 {
-        |number| bf16::from_f32(number).to_f32()
-    } else if dtype == DType::F16 {
-        |number| f16::from_f32(number).to_f32()
-    } else {
-        |number| number
+fn rounded(numbers: &[f32], to: FloatType) -> Vec<f32> {
+    let round: fn(f32) -> f32 = match to {
+        FloatType::Bf16 => |number| bf16::from_f32(number).to_f32(),
+        FloatType::F16 => |number| f16::from_f32(number).to_f32(),
+        FloatType::F32 => |number| number,
     };
     numbers.iter().map(|number| round(*number)).collect()
 }

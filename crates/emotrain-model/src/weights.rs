@@ -9,6 +9,7 @@
 //! them. Every length that a file states is checked before it is believed: a truncated or lying file is an
 //! error that names the file and the tensor.
 
+mod bitsandbytes;
 mod checkpoint;
 mod folder;
 mod gguf;
@@ -25,9 +26,11 @@ pub use names::tensor_shapes;
 pub use safetensors::SafetensorsFile;
 pub use write::{NamedTensor, TensorSpec, write_safetensors, write_safetensors_with};
 
+pub(crate) use bitsandbytes::{LAYOUT, ROW_SCALES, STATE};
 pub(crate) use folder::Shards;
 pub(crate) use gguf::{GgufAdapter, GgufContents, GgufLora, write_gguf, write_gguf_lora};
 pub(crate) use names::{
     EMBEDDINGS, FINAL_NORM, HEAD, LinearModule, Module as BlockModule, Part, block_modules, check_pairs,
     is_known_buffer, linear_modules, short,
 };
+pub(crate) use write::{StoredTensor, StoredType, TensorOut, write_stored};

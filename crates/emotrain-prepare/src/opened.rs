@@ -3,9 +3,9 @@
 use emotrain_base::{Complaint, Problems};
 use emotrain_data::{LabelSet, SplitKind};
 use emotrain_hub::{Base, Hub, Trained};
-use emotrain_model::ModelConfig;
+use emotrain_model::{ModelConfig, ModelDescription, ModelError, SavedCodes, Storage};
 use emotrain_prompt::{Encoder, PromptContract, TokenizerFiles};
-use emotrain_recipe::{Recipe, TrainMethod};
+use emotrain_recipe::{ModelInit, Recipe, TrainMethod};
 use emotrain_train::EvalSet;
 use serde_json::json;
 
@@ -28,6 +28,8 @@ pub struct Opened<'r> {
     pub base: Base,
     /// The base model's shape.
     pub config: ModelConfig,
+    /// The codes that the base is saved as, where it is.
+    pub codes: Option<SavedCodes>,
     /// The base model's tokenizer.
     pub tokenizer: TokenizerFiles,
     /// What makes samples of data.
@@ -52,6 +54,7 @@ impl<'r> Opened<'r> {
         let base = problems.take(Base::find(&recipe.model, hub));
         let description = base.as_ref().and_then(|base| problems.take(base.description()));
         description.iter().flat_map(|found| &found.warnings).for_each(warn);
+        let description = description.filter(|found| problems.take(check_codes(recipe, found)).is_some());
         let tokenizer = base.as_ref().and_then(|base| problems.take(base.tokenizer()));
         let maker = tokenizer.as_ref().map(|files| SampleMaker::new(recipe, &labels, files.clone()));
         let sample_maker = maker.and_then(|maker| problems.take(maker));
@@ -65,8 +68,8 @@ impl<'r> Opened<'r> {
         else {
             return Err(problems.into());
         };
-        let config = description.config;
-        Ok((Self { recipe, labels, base, config, tokenizer, sample_maker, library }, auxiliary))
+        let ModelDescription { config, codes, .. } = description;
+        Ok((Self { recipe, labels, base, config, codes, tokenizer, sample_maker, library }, auxiliary))
     }
 
     /// The samples of a data file, with what the bank and the knowledge sources have for its utterances.
@@ -186,4 +189,16 @@ impl<'r> Opened<'r> {
             }
         }
     }
+}
+
+/// A base that is saved as codes is one that the recipe can train on.
+fn check_codes(recipe: &Recipe, description: &ModelDescription) -> Result<(), ModelError> {
+    let saved = description.codes.as_ref().filter(|_| recipe.model.init == ModelInit::Pretrained);
+    if saved.is_some() && recipe.train.method == TrainMethod::Full {
+        let message =
+            "train.method = \"full\": the base is saved as codes of some bits, which are not trained";
+        let hint = "train an adapter (train.method = \"lora\"), or begin with a base that is not quantised";
+        return Err(ModelError::Storage { message: message.to_owned(), hint: hint.to_owned() });
+    }
+    Storage::planned(recipe.model.dtype.into(), &recipe.quantization).of_saved(saved).map(drop)
 }

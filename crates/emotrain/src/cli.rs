@@ -8,6 +8,7 @@ mod init;
 mod interpret;
 mod plan;
 mod predict;
+mod quantize;
 mod reflow;
 mod report;
 mod runs;
@@ -33,6 +34,7 @@ pub(crate) use self::init::InitArgs;
 pub(crate) use self::interpret::InterpretArgs;
 pub(crate) use self::plan::PlanArgs;
 pub(crate) use self::predict::{PredictArgs, format_named};
+pub(crate) use self::quantize::QuantizeArgs;
 pub(crate) use self::reflow::reflowed;
 pub(crate) use self::report::ReportArgs;
 pub(crate) use self::runs::RunsArgs;
@@ -144,6 +146,8 @@ pub(crate) enum Command {
     Predict(PredictArgs),
     /// Write what was trained in the forms that PEFT, transformers and servers load
     Export(ExportArgs),
+    /// Write a base model in 4 or 8 bits, in the form of bitsandbytes
+    Quantize(QuantizeArgs),
     /// Compare an export's answers with those of the run it came from
     Verify(VerifyArgs),
     /// Fill the knowledge sources of a recipe by asking a language model

@@ -12,6 +12,7 @@ pub(crate) mod inspect;
 pub(crate) mod interpret;
 pub(crate) mod plan;
 pub(crate) mod predict;
+pub(crate) mod quantize;
 pub(crate) mod report;
 pub(crate) mod runs;
 pub(crate) mod schema;

@@ -89,6 +89,7 @@ fn dispatch(command: &Command, shell: &Shell) -> anyhow::Result<Exit> {
         Command::Sweep { command } => commands::sweep::run(command, shell),
         Command::Predict(args) => commands::predict::run(args, shell),
         Command::Export(args) => commands::export::run(args, shell),
+        Command::Quantize(args) => commands::quantize::run(args, shell),
         Command::Verify(args) => commands::verify::run(args, shell),
         Command::Interpret(args) => commands::interpret::run(args, shell),
         Command::Bank { command } => commands::bank::run(command, shell),

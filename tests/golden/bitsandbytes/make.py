@@ -7,6 +7,7 @@ only.
   (`weight`, `weight.absmax`, ..., as transformers saves a quantised model); `dequantized`, the numbers again.
 * tiny: a model whose rows are whole blocks (bitsandbytes 0.50 dequantises others wrongly on the CPU); logits.safetensors:
   token ids, and the logits of the same model in NF4 with double quantisation, computed in float32.
+* tiny_nf4, tiny_int8: the same model as transformers saves it quantised.
 * qlora: ten steps of PEFT's LoRA on it, in the form of ../lora.
 """
 
@@ -94,6 +95,10 @@ def lora_script():
     return module
 
 
+def int8():
+    return BitsAndBytesConfig(load_in_8bit=True)
+
+
 def nf4():
     return BitsAndBytesConfig(
         load_in_4bit=True,
@@ -103,10 +108,10 @@ def nf4():
     )
 
 
-def quantised_model():
+def quantised_model(config=None):
     model = AutoModelForCausalLM.from_pretrained(
         HERE / "tiny",
-        quantization_config=nf4(),
+        quantization_config=config or nf4(),
         dtype=torch.float32,
         device_map="cpu",
         attn_implementation="eager",
@@ -127,6 +132,13 @@ def models():
     # As in training: without gradients bitsandbytes' CPU kernel for inference would multiply in bfloat16.
     logits = model(input_ids=ids[None]).logits[0].detach()
     save_file({"ids": ids, "logits": logits.contiguous()}, HERE / "logits.safetensors")
+
+
+def saved():
+    for name, config in (("tiny_nf4", nf4()), ("tiny_int8", int8())):
+        shutil.rmtree(HERE / name, ignore_errors=True)
+        quantised_model(config).save_pretrained(HERE / name)
+        (HERE / name / "generation_config.json").unlink(missing_ok=True)
 
 
 def qlora():
@@ -169,4 +181,5 @@ if __name__ == "__main__":
     else:
         save_file(make(), file)
         models()
+        saved()
         qlora()

@@ -69,6 +69,14 @@ static NF4_PAIRS: Pairs = pairs(&NF4);
 static FP4_PAIRS: Pairs = pairs(&FP4);
 
 impl FourBitType {
+    /// As bitsandbytes has it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Nf4 => "nf4",
+            Self::Fp4 => "fp4",
+        }
+    }
+
     /// The number of each code, for a block whose largest magnitude is 1.
     pub const fn numbers(self) -> &'static [f32; 16] {
         match self {
@@ -158,6 +166,17 @@ impl Absmax {
         match self {
             Self::Plain(absmax) => absmax[block],
             Self::Nested(nested) => nested.of(block),
+        }
+    }
+
+    /// Whether these are the scales of so many blocks.
+    fn fits(&self, blocks: usize) -> bool {
+        match self {
+            Self::Plain(absmax) => absmax.len() == blocks,
+            Self::Nested(nested) => {
+                let scales = nested.codes.len().div_ceil(NestedAbsmax::BLOCKSIZE);
+                nested.codes.len() == blocks && nested.absmax.len() == scales
+            }
         }
     }
 
@@ -252,6 +271,23 @@ impl FourBitQuantiser {
 impl FourBit {
     /// Numbers with the same scale, as bitsandbytes has it unless told otherwise.
     pub const BLOCKSIZE: usize = 64;
+
+    /// `len` numbers that are codes already, in blocks of `blocksize` (an even number) through all rows.
+    ///
+    /// # Panics
+    /// If there are not as many codes or scales as that takes.
+    pub fn new(
+        quant_type: FourBitType,
+        len: usize,
+        codes: Vec<u8>,
+        blocksize: usize,
+        absmax: Absmax,
+    ) -> Self {
+        assert!(blocksize > 0 && blocksize.is_multiple_of(2), "whole bytes");
+        assert_eq!(codes.len(), len.div_ceil(2), "codes");
+        assert!(absmax.fits(len.div_ceil(blocksize)), "scales");
+        Self { quant_type, codes, len, blocksize, absmax }
+    }
 
     /// Rounds numbers to codes, in blocks of [`FourBit::BLOCKSIZE`] through all rows; `nested` keeps the scales in 8 bits.
     pub fn quantise(numbers: &[f32], quant_type: FourBitType, nested: bool) -> Self {

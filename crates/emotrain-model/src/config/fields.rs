@@ -128,6 +128,13 @@ impl<'a> Fields<'a> {
         self.typed(key, "a string", |value| value.as_str().map(str::to_owned))
     }
 
+    pub(crate) fn texts(&mut self, key: &'static str) -> Option<Vec<String>> {
+        let texts = |value: &Value| -> Option<Vec<String>> {
+            value.as_array()?.iter().map(|text| text.as_str().map(str::to_owned)).collect()
+        };
+        self.typed(key, "a list of strings", texts)
+    }
+
     pub(crate) fn object(&mut self, key: &'static str) -> Option<&'a Map<String, Value>> {
         self.typed(key, "an object", Value::as_object)
     }

@@ -11,7 +11,9 @@ use super::keys::{
     ACTIVATION, FOREIGN, FOREIGN_TO_DECODERS, HARMLESS, Neutral, ONLY, Only, QUERY_KEY_NORM,
     QUERY_KEY_VALUE_BIAS, WINDOW_DETAILS,
 };
-use super::{Architecture, Family, ModelConfig, ModelDescription, SlidingWindow, WindowKeys, rope};
+use super::{
+    Architecture, Family, ModelConfig, ModelDescription, SlidingWindow, WindowKeys, quantised, rope,
+};
 use crate::error::ModelError;
 use crate::files::parse_json;
 
@@ -21,6 +23,7 @@ pub(super) fn read(text: &str, origin: &Path) -> Result<ModelDescription, ModelE
     let mut fields = Fields::new(&object, "");
     // What a model of another family says beyond its name would only hide the one thing that matters.
     let config = architecture(&mut fields).map(|architecture| model(&mut fields, architecture));
+    let codes = quantised::read(&mut fields);
     let warnings = fields.unknown(&[HARMLESS, WINDOW_DETAILS], origin);
     let mut problems = fields.problems;
     if let Some(config) = config {
@@ -28,7 +31,7 @@ pub(super) fn read(text: &str, origin: &Path) -> Result<ModelDescription, ModelE
             problems = check::problems(&config);
         }
         if problems.is_empty() {
-            return Ok(ModelDescription { config, warnings, original: object });
+            return Ok(ModelDescription { config, warnings, codes, original: object });
         }
     }
     Err(ModelError::Config { path: origin.to_path_buf(), problems })

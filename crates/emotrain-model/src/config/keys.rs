@@ -125,7 +125,6 @@ pub(super) const ONLY: &[Only] = &[
     Only { key: "add_cross_attention", neutral: Neutral::False, effect: "cross-attention" },
     Only { key: "cross_attention_hidden_size", neutral: Neutral::Number(0.0), effect: "cross-attention" },
     Only { key: "pruned_heads", neutral: Neutral::Empty, effect: "pruned attention heads" },
-    Only { key: "quantization_config", neutral: Neutral::Empty, effect: "weights quantised by another tool" },
     Only { key: "auto_map", neutral: Neutral::Empty, effect: "model code of its own" },
 ];
 

@@ -216,7 +216,7 @@ fn written_configurations_read_back() {
     let llama3 = with(llama(), &json!({"rope_scaling": scaling, "head_dim": 80}));
     for config in [llama(), llama3, qwen2(), qwen3()] {
         let config = read(&config).unwrap();
-        let text = ModelDescription::from(config.clone()).to_json(FloatType::Bf16);
+        let text = ModelDescription::from(config.clone()).to_json(FloatType::Bf16, None);
         assert_eq!(ModelConfig::from_json(&text, Path::new("written")).unwrap(), config);
     }
     expect![[r#"
@@ -248,7 +248,7 @@ fn written_configurations_read_back() {
           "vocab_size": 49152
         }
     "#]]
-    .assert_eq(&ModelDescription::from(read(&llama()).unwrap()).to_json(FloatType::F32));
+    .assert_eq(&ModelDescription::from(read(&llama()).unwrap()).to_json(FloatType::F32, None));
 }
 
 #[test]
@@ -256,7 +256,7 @@ fn an_original_keeps_what_it_says_beyond_the_model() {
     let original = with(qwen3(), &json!({"pad_token_id": 5, "unk_token_id": 7, "note": {"by": "me"}}));
     let config = read(&original).unwrap();
     let description = ModelDescription::from_json(&original.to_string(), Path::new("config.json")).unwrap();
-    let text = description.to_json(FloatType::F32);
+    let text = description.to_json(FloatType::F32, None);
     let written: Value = serde_json::from_str(&text).unwrap();
     for key in ["bos_token_id", "eos_token_id", "pad_token_id", "unk_token_id", "note"] {
         assert_eq!(written[key], original[key], "{key}");

@@ -4,7 +4,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Architecture, Llama3Scaling, ModelConfig, RopeScaling, WindowKeys};
+use super::{Architecture, Llama3Scaling, ModelConfig, ModelDescription, RopeScaling, WindowKeys, quantised};
+use crate::codes::Codes;
 use crate::float::FloatType;
 
 /// Keys of an original file that say the same as keys written here, in another spelling, or that describe
@@ -21,14 +22,20 @@ const REPLACED: &[&str] = &[
     "activation_function",
     "auto_map",
     "use_mrope",
+    "quantization_config",
 ];
 
-/// The text of a `config.json` for weights stored as `dtype`. Keys of `original` that are not part of a
-/// [`ModelConfig`], such as the ids of special tokens, are kept.
-pub(super) fn to_json(config: &ModelConfig, dtype: FloatType, mut original: Map<String, Value>) -> String {
+/// See [`ModelDescription::to_json`]. Keys of the original file that are not part of a [`ModelConfig`], such as the ids
+/// of special tokens, are kept.
+pub(super) fn to_json(description: &ModelDescription, dtype: FloatType, codes: Option<Codes>) -> String {
+    let ModelDescription { config, original, .. } = description;
+    let mut original = original.clone();
     original.retain(|key, _| !REPLACED.contains(&key.as_str()));
     for (key, value) in settings(config, dtype) {
         original.insert(key, value);
+    }
+    if let Some(codes) = codes {
+        original.insert("quantization_config".to_owned(), quantised::to_json(codes, dtype));
     }
     // Absent ids would become numbers of the Llama 1 tokenizer when transformers reads the file.
     for key in ["bos_token_id", "eos_token_id", "pad_token_id"] {

@@ -8,10 +8,11 @@ use emotrain_base::write_atomic;
 use serde_json::json;
 
 use super::merged::Merged;
+use crate::codes::Codes;
 use crate::config::ModelDescription;
 use crate::error::ModelError;
 use crate::float::FloatType;
-use crate::weights::{TensorSpec, tensor_shapes, write_safetensors_with};
+use crate::weights::{StoredTensor, StoredType, TensorOut, tensor_shapes, write_stored};
 
 const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
@@ -30,35 +31,45 @@ pub fn write_model(
     max_shard_size: usize,
 ) -> Result<(), ModelError> {
     let description = merged.description();
-    let specs = tensor_shapes(&description.config)
-        .into_iter()
-        .map(|(name, shape)| TensorSpec { name, shape, dtype })
-        .collect();
-    let shards = shards(specs, max_shard_size);
+    let stored = StoredType::Float(dtype);
+    let tensor = |(name, shape)| vec![StoredTensor { name, shape, stored }];
+    let tensors = tensor_shapes(&description.config).into_iter().map(tensor).collect();
+    write_shards(folder, tensors, max_shard_size, &mut |tensor, out| {
+        merged.visit(&tensor.name, &tensor.shape, &mut |piece| out.floats(piece))
+    })?;
+    write_config(description, folder, dtype, None)
+}
+
+/// Writes what `fill` gives into as many files as it takes, each with at most `max_shard_size` bytes or one group of
+/// tensors, and an index where there are several.
+pub(super) fn write_shards(
+    folder: &Path,
+    groups: Vec<Vec<StoredTensor>>,
+    max_shard_size: usize,
+    fill: &mut dyn FnMut(&StoredTensor, &mut TensorOut) -> Result<(), ModelError>,
+) -> Result<(), ModelError> {
+    let shards = shards(groups, max_shard_size);
     let count = shards.len();
     let mut places = BTreeMap::new();
-    let mut total = 0;
+    let (mut total, mut values) = (0, 0);
     for (number, shard) in shards.iter().enumerate() {
         let name = match count {
             1 => SINGLE.to_owned(),
             _ => format!("model-{:05}-of-{count:05}.safetensors", number + 1),
         };
-        let path = folder.join(&name);
-        write_safetensors_with(&path, shard, &BTreeMap::new(), |spec, visit| {
-            merged.visit(&spec.name, &spec.shape, visit)
-        })?;
-        total += shard.iter().map(bytes).sum::<usize>();
-        places.extend(shard.iter().map(|spec| (spec.name.clone(), name.clone())));
+        write_stored(&folder.join(&name), shard, &BTreeMap::new(), &mut *fill)?;
+        total += shard.iter().map(StoredTensor::bytes).sum::<usize>();
+        values += shard.iter().map(|tensor| tensor.shape.iter().product::<usize>()).sum::<usize>();
+        places.extend(shard.iter().map(|tensor| (tensor.name.clone(), name.clone())));
     }
     if count > 1 {
-        let parameters = total / dtype.size();
         let index = json!({
-            "metadata": { "total_parameters": parameters, "total_size": total },
+            "metadata": { "total_parameters": values, "total_size": total },
             "weight_map": places,
         });
         write_atomic(&folder.join(INDEX), format!("{index:#}\n").as_bytes())?;
     }
-    write_config(description, folder, dtype)
+    Ok(())
 }
 
 /// Writes `config.json`, which says of special tokens and the like what the base's says.
@@ -69,25 +80,23 @@ pub(crate) fn write_config(
     description: &ModelDescription,
     folder: &Path,
     dtype: FloatType,
+    codes: Option<Codes>,
 ) -> Result<(), ModelError> {
-    Ok(write_atomic(&folder.join("config.json"), description.to_json(dtype).as_bytes())?)
+    let text = description.to_json(dtype, codes);
+    Ok(write_atomic(&folder.join("config.json"), text.as_bytes())?)
 }
 
-/// Tensors file by file, in their order.
-fn shards(specs: Vec<TensorSpec>, max_shard_size: usize) -> Vec<Vec<TensorSpec>> {
+/// Tensors file by file, in their order; those of a group stay together.
+fn shards(groups: Vec<Vec<StoredTensor>>, max_shard_size: usize) -> Vec<Vec<StoredTensor>> {
     let (mut shards, mut size) = (vec![Vec::new()], 0);
-    for spec in specs {
-        let own = bytes(&spec);
+    for group in groups {
+        let own: usize = group.iter().map(StoredTensor::bytes).sum();
         if size > 0 && size + own > max_shard_size {
             shards.push(Vec::new());
             size = 0;
         }
         size += own;
-        shards.last_mut().expect("there is a first shard").push(spec);
+        shards.last_mut().expect("there is a first shard").extend(group);
     }
     shards
-}
-
-fn bytes(spec: &TensorSpec) -> usize {
-    spec.shape.iter().product::<usize>() * spec.dtype.size()
 }

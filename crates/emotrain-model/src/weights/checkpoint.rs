@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use emotrain_base::hexadecimal;
+use emotrain_kernels::Numbers;
 use sha2::{Digest, Sha256};
 
-use super::folder::{INDEX, SINGLE, Shards};
+use super::bitsandbytes::FolderWeights;
+use super::folder::{INDEX, SINGLE};
 use super::gguf::{GgufModel, TokenizerSource};
 use super::names::{EMBEDDINGS, HEAD, is_known_buffer, tensor_shapes};
 use crate::config::{ModelConfig, ModelDescription};
@@ -27,7 +29,7 @@ pub struct Checkpoint {
 
 #[derive(Debug)]
 enum Source {
-    Folder { description: ModelDescription, weights: Shards },
+    Folder { description: ModelDescription, weights: FolderWeights },
     Gguf(GgufModel),
 }
 
@@ -87,6 +89,18 @@ impl Checkpoint {
         self.pieces(name, visit)?;
         self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
         Ok(())
+    }
+
+    /// The codes of a matrix of this shape that is stored in some that a base is kept in, and notes that it was used;
+    /// `None` where it is not.
+    pub(crate) fn codes(&self, name: &str, shape: &[usize]) -> Result<Option<Numbers>, ModelError> {
+        let Source::Folder { weights, .. } = &self.source else { return Ok(None) };
+        self.check_shape(name, shape)?;
+        let codes = weights.codes(name)?;
+        if codes.is_some() {
+            self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
+        }
+        Ok(codes)
     }
 
     /// To be called when a model has taken all it needs.
@@ -160,7 +174,7 @@ impl Checkpoint {
     /// type has as many as the float whose rounding errors are as large.
     pub fn significand_bits(&self) -> i32 {
         let bits = |name: &str| match &self.source {
-            Source::Folder { weights, .. } => weights.float_type(name).map(FloatType::significand_bits),
+            Source::Folder { weights, .. } => weights.significand_bits(name),
             Source::Gguf(model) => model.significand_bits(name),
         };
         let shapes = tensor_shapes(self.config()).into_iter().filter(|(_, shape)| shape.len() > 1);
@@ -261,7 +275,13 @@ fn open_folder(folder: &Path) -> Result<Source, ModelError> {
         return Err(ModelError::file_with_hint(folder, message, hint));
     }
     let description = ModelDescription::read(&config_path)?;
-    Ok(Source::Folder { description, weights: Shards::open(folder)? })
+    let weights = FolderWeights::open(folder)?;
+    if weights.has_codes() && description.codes.is_none() {
+        let message = "its weights are codes of bitsandbytes, which quantization_config does not say";
+        let hint = "download config.json again: transformers saves it with the weights";
+        return Err(ModelError::file_with_hint(&config_path, message, hint));
+    }
+    Ok(Source::Folder { description, weights })
 }
 
 /// The `.gguf` file of a folder; more than one is an error, for nothing says which.

@@ -32,7 +32,15 @@ struct Index {
 }
 
 impl Shards {
+    /// Those of a model whose tensors are floats.
     pub(crate) fn open(folder: &Path) -> Result<Self, ModelError> {
+        let shards = Self::open_any(folder)?;
+        shards.check_floats(|_| false)?;
+        Ok(shards)
+    }
+
+    /// The same, with tensors of any type.
+    pub(super) fn open_any(folder: &Path) -> Result<Self, ModelError> {
         let single = folder.join(SINGLE);
         if lies_at(&single) {
             return Self::single(&single);
@@ -50,7 +58,7 @@ impl Shards {
     }
 
     fn single(path: &Path) -> Result<Self, ModelError> {
-        let file = SafetensorsFile::open(path)?;
+        let file = SafetensorsFile::open_any(path)?;
         let places = file.names().map(|name| (name.to_owned(), 0)).collect();
         Ok(Self { path: path.to_path_buf(), files: vec![file], places })
     }
@@ -100,6 +108,11 @@ impl Shards {
         }
     }
 
+    /// Refuses tensors that are no floats, but for buffers and those that `is_known` knows.
+    pub(super) fn check_floats(&self, is_known: impl Fn(&str) -> bool) -> Result<(), ModelError> {
+        self.files.iter().try_for_each(|file| file.check_floats(&is_known))
+    }
+
     /// The folder, or the file when there is only one.
     pub(crate) fn path(&self) -> &Path {
         &self.path
@@ -117,17 +130,27 @@ impl Shards {
         self.file_of(name).and_then(|file| file.shape(name))
     }
 
+    /// The type of a tensor as its file names it, and its bytes.
+    pub(super) fn stored(&self, name: &str) -> Option<(&str, usize)> {
+        self.file_of(name)?.stored(name)
+    }
+
+    /// The bytes of a tensor, whatever its type.
+    pub(super) fn bytes(&self, name: &str) -> Result<Vec<u8>, ModelError> {
+        self.holding(name)?.bytes(name)
+    }
+
     pub(crate) fn tensor(&self, name: &str) -> Result<(Vec<usize>, Vec<f32>), ModelError> {
-        let file =
-            self.file_of(name).ok_or_else(|| ModelError::tensor(&self.path, name, "not in any file"))?;
-        file.tensor(name)
+        self.holding(name)?.tensor(name)
     }
 
     /// Visits the values of a tensor in order, piece by piece.
     pub(crate) fn visit(&self, name: &str, visit: &mut dyn FnMut(&[f32])) -> Result<(), ModelError> {
-        let file =
-            self.file_of(name).ok_or_else(|| ModelError::tensor(&self.path, name, "not in any file"))?;
-        file.visit(name, visit)
+        self.holding(name)?.visit(name, visit)
+    }
+
+    fn holding(&self, name: &str) -> Result<&SafetensorsFile, ModelError> {
+        self.file_of(name).ok_or_else(|| ModelError::tensor(&self.path, name, "not in any file"))
     }
 
     fn file_of(&self, name: &str) -> Option<&SafetensorsFile> {
@@ -161,7 +184,7 @@ fn open_shard(folder: &Path, index_path: &Path, name: &str) -> Result<Safetensor
         let hint = format!("{} lists it; download the folder again", index_path.display());
         return Err(ModelError::file_with_hint(&path, message, hint));
     }
-    SafetensorsFile::open(&path)
+    SafetensorsFile::open_any(&path)
 }
 
 fn files_name(files: &[SafetensorsFile], place: usize) -> String {

@@ -74,7 +74,7 @@ impl GgufModel {
         };
         let config = config::from_metadata(&metadata, &facts)?;
         let original = tokenizer::special_ids(&metadata)?;
-        let description = ModelDescription { config, warnings: Vec::new(), original };
+        let description = ModelDescription { codes: None, original, ..config.into() };
         let names = tensor_names(&description.config).into_iter();
         let mut names: BTreeMap<String, String> =
             names.map(|tensor| (tensor.gguf, tensor.hugging_face)).collect();

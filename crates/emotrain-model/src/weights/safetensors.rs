@@ -20,11 +20,14 @@ use crate::float::{CHUNK, FloatType};
 /// As in the reference implementation: a larger header is a corrupt length.
 const LARGEST_HEADER: u64 = 100_000_000;
 
+/// The types of codes.
+const BYTES: [&str; 2] = ["U8", "I8"];
+
 /// The header's entry for free-form text, in place of a tensor.
 pub(super) const METADATA: &str = "__metadata__";
 
 /// An opened safetensors file with tensors of `F32`, `F16` and `BF16`. Buffers that are never read, such as saved
-/// position numbers, may be of other types.
+/// position numbers, may be of other types, and so may what bitsandbytes saves.
 #[derive(Debug)]
 pub struct SafetensorsFile {
     file: OpenedFile,
@@ -34,7 +37,9 @@ pub struct SafetensorsFile {
 
 #[derive(Debug)]
 struct Entry {
-    /// `None` for a buffer of another type, which is never read.
+    /// As the header names it.
+    dtype: String,
+    /// `None` for another type.
     float: Option<FloatType>,
     shape: Vec<usize>,
     /// Position in the file.
@@ -59,6 +64,13 @@ impl SafetensorsFile {
     /// When the file cannot be read, is truncated, contradicts itself, or holds a type other than `F32`,
     /// `F16` and `BF16`.
     pub fn open(path: &Path) -> Result<Self, ModelError> {
+        let file = Self::open_any(path)?;
+        file.check_floats(&|_| false)?;
+        Ok(file)
+    }
+
+    /// The same, with tensors of any type.
+    pub(super) fn open_any(path: &Path) -> Result<Self, ModelError> {
         let file = OpenedFile::open(path)?;
         let (header, data_start) = header(&file)?;
         let mut metadata = BTreeMap::new();
@@ -74,6 +86,17 @@ impl SafetensorsFile {
         }
         check_coverage(&file, &tensors, data_start)?;
         Ok(Self { file, metadata, tensors })
+    }
+
+    /// Refuses tensors that are no floats, but for buffers and those that `is_known` knows.
+    pub(super) fn check_floats(&self, is_known: &dyn Fn(&str) -> bool) -> Result<(), ModelError> {
+        let other = self
+            .tensors
+            .iter()
+            .find(|(name, entry)| entry.float.is_none() && !is_known_buffer(name) && !is_known(name));
+        let Some((name, Entry { dtype, .. })) = other else { return Ok(()) };
+        let message = format!("type {dtype} is not supported (supported: F32, F16, BF16)");
+        Err(ModelError::tensor(self.path(), name, message))
     }
 
     /// The file's path.
@@ -111,6 +134,21 @@ impl SafetensorsFile {
     pub(super) fn visit(&self, name: &str, visit: &mut dyn FnMut(&[f32])) -> Result<(), ModelError> {
         let (entry, float) = self.entry(name)?;
         in_pieces(&entry.shape, |rows, values| self.rows(entry, float, rows, values), visit)
+    }
+
+    /// The type of a tensor as the header names it, and its bytes; `None` when the file does not hold it.
+    pub(super) fn stored(&self, name: &str) -> Option<(&str, usize)> {
+        self.tensors.get(name).map(|entry| (entry.dtype.as_str(), entry.end - entry.start))
+    }
+
+    /// The bytes of a tensor, whatever its type.
+    pub(super) fn bytes(&self, name: &str) -> Result<Vec<u8>, ModelError> {
+        let Some(Entry { start, end, .. }) = self.tensors.get(name) else {
+            return Err(ModelError::tensor(self.path(), name, "not in the file"));
+        };
+        let mut bytes = vec![0; end - start];
+        self.file.read(*start, &mut bytes)?;
+        Ok(bytes)
     }
 
     fn entry(&self, name: &str) -> Result<(&Entry, FloatType), ModelError> {
@@ -184,24 +222,29 @@ fn entry(file: &OpenedFile, name: &str, value: Value, data_start: usize) -> Resu
     let wrong = |message: String| ModelError::tensor(file.path(), name, message);
     let stated: Stated = serde_json::from_value(value).map_err(|source| wrong(source.to_string()))?;
     let float = FloatType::from_safetensors_name(&stated.dtype);
-    if float.is_none() && !is_known_buffer(name) {
-        let message = format!("type {} is not supported (supported: F32, F16, BF16)", stated.dtype);
-        return Err(wrong(message));
-    }
     let (start, end) = stated.data_offsets;
     let available = file.len() - data_start;
     let (Some(start), Some(end)) = (within(start, available), within(end, available)) else {
         let message = format!("truncated: its data ends at byte {end} of {available}");
         return Err(wrong(message));
     };
+    if end < start {
+        return Err(wrong(format!("offsets are {start}..{end}")));
+    }
     let shape: Option<Vec<usize>> = stated.shape.iter().map(|size| usize::try_from(*size).ok()).collect();
-    let Some(float) = float else {
-        let shape = shape.unwrap_or_default();
-        return Ok(Entry { float: None, shape, start: data_start + start, end: data_start + end });
+    let place = |shape| Entry {
+        dtype: stated.dtype.clone(),
+        float,
+        shape,
+        start: data_start + start,
+        end: data_start + end,
     };
+    let size = float.map(FloatType::size).or_else(|| BYTES.contains(&stated.dtype.as_str()).then_some(1));
+    // The sizes of other types are nobody's business: they are never read.
+    let Some(size) = size else { return Ok(place(shape.unwrap_or_default())) };
     let needed = shape
         .as_deref()
-        .and_then(|shape| shape.iter().try_fold(float.size(), |bytes, size| bytes.checked_mul(*size)));
+        .and_then(|shape| shape.iter().try_fold(size, |bytes, size| bytes.checked_mul(*size)));
     let (Some(shape), Some(needed)) = (shape, needed) else {
         return Err(wrong(format!("impossible shape {:?}", stated.shape)));
     };
@@ -210,7 +253,7 @@ fn entry(file: &OpenedFile, name: &str, value: Value, data_start: usize) -> Resu
             format!("shape {shape:?} of {} needs {needed} bytes, offsets are {start}..{end}", stated.dtype);
         return Err(wrong(message));
     }
-    Ok(Entry { float: Some(float), shape, start: data_start + start, end: data_start + end })
+    Ok(place(shape))
 }
 
 fn within(offset: u64, available: usize) -> Option<usize> {

@@ -26,6 +26,78 @@ pub struct TensorSpec {
     pub dtype: FloatType,
 }
 
+/// What a tensor is stored as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StoredType {
+    Float(FloatType),
+    U8,
+    I8,
+}
+
+impl StoredType {
+    /// Bytes of one value.
+    pub(crate) fn size(self) -> usize {
+        match self {
+            Self::Float(float) => float.size(),
+            Self::U8 | Self::I8 => 1,
+        }
+    }
+
+    /// The name in a header.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Float(float) => float.safetensors_name(),
+            Self::U8 => "U8",
+            Self::I8 => "I8",
+        }
+    }
+}
+
+/// As [`TensorSpec`], of any type.
+#[derive(Debug, Clone)]
+pub(crate) struct StoredTensor {
+    pub(crate) name: String,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) stored: StoredType,
+}
+
+impl StoredTensor {
+    pub(crate) fn bytes(&self) -> usize {
+        self.shape.iter().product::<usize>() * self.stored.size()
+    }
+}
+
+/// Where the values of one tensor go.
+pub(crate) struct TensorOut<'a> {
+    out: &'a mut Output,
+    stored: StoredType,
+    /// Bytes.
+    written: usize,
+    /// A number that its type has no place for.
+    wrong: Option<f32>,
+    result: std::io::Result<()>,
+}
+
+impl TensorOut<'_> {
+    /// The next numbers of a tensor of floats.
+    ///
+    /// # Panics
+    /// If the tensor has codes.
+    pub(crate) fn floats(&mut self, piece: &[f32]) {
+        let StoredType::Float(dtype) = self.stored else { unreachable!("codes are bytes") };
+        self.wrong = self.wrong.or_else(|| dtype.overflow(piece));
+        self.bytes(&dtype.encode(piece));
+    }
+
+    /// The next bytes.
+    pub(crate) fn bytes(&mut self, piece: &[u8]) {
+        self.written += piece.len();
+        if self.result.is_ok() {
+            self.result = self.out.write_all(piece);
+        }
+    }
+}
+
 /// A tensor to be written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NamedTensor {
@@ -69,67 +141,87 @@ pub fn write_safetensors_with(
     metadata: &BTreeMap<String, String>,
     mut values: impl FnMut(&TensorSpec, &mut dyn FnMut(&[f32])) -> Result<(), ModelError>,
 ) -> Result<(), ModelError> {
+    let stored = |TensorSpec { name, shape, dtype }: &TensorSpec| StoredTensor {
+        name: name.clone(),
+        shape: shape.clone(),
+        stored: StoredType::Float(*dtype),
+    };
+    let stored: Vec<StoredTensor> = tensors.iter().map(stored).collect();
+    let by_name: BTreeMap<&str, &TensorSpec> =
+        tensors.iter().map(|spec| (spec.name.as_str(), spec)).collect();
+    write_stored(path, &stored, metadata, |tensor, out| {
+        values(by_name[tensor.name.as_str()], &mut |piece| out.floats(piece))
+    })
+}
+
+/// The same of tensors of any type: `fill` writes all values of the tensor whose turn it is.
+///
+/// # Errors
+/// As [`write_safetensors_with`].
+pub(crate) fn write_stored(
+    path: &Path,
+    tensors: &[StoredTensor],
+    metadata: &BTreeMap<String, String>,
+    mut fill: impl FnMut(&StoredTensor, &mut TensorOut) -> Result<(), ModelError>,
+) -> Result<(), ModelError> {
     let in_order = file_order(path, tensors)?;
     let header = header(&in_order, metadata);
     let mut out = Output::create(path)?;
     let failed = |error: std::io::Error| WriteError::new(path, &error);
     out.write_all(&(header.len() as u64).to_le_bytes()).map_err(failed)?;
     out.write_all(&header).map_err(failed)?;
-    for spec in in_order {
-        let (mut written, mut wrong, mut result) = (0, None, Ok(()));
-        values(spec, &mut |piece| {
-            written += piece.len();
-            wrong = wrong.or_else(|| spec.dtype.overflow(piece));
-            if result.is_ok() {
-                result = out.write_all(&spec.dtype.encode(piece));
-            }
-        })?;
+    for tensor in in_order {
+        let mut place =
+            TensorOut { out: &mut out, stored: tensor.stored, written: 0, wrong: None, result: Ok(()) };
+        fill(tensor, &mut place)?;
+        let TensorOut { written, wrong, result, .. } = place;
         result.map_err(failed)?;
-        if let Some(value) = wrong {
-            let message = format!("{value} is too large for {}", spec.dtype.torch_name());
-            return Err(ModelError::tensor(path, &spec.name, message));
+        if let (Some(value), StoredType::Float(dtype)) = (wrong, tensor.stored) {
+            let message = format!("{value} is too large for {}", dtype.torch_name());
+            return Err(ModelError::tensor(path, &tensor.name, message));
         }
-        if written != spec.shape.iter().product::<usize>() {
-            let message = format!("{written} values for shape {:?}", spec.shape);
-            return Err(ModelError::tensor(path, &spec.name, message));
+        if written != tensor.bytes() {
+            let values = written / tensor.stored.size();
+            let message = format!("{values} values for shape {:?}", tensor.shape);
+            return Err(ModelError::tensor(path, &tensor.name, message));
         }
     }
     Ok(out.finish()?)
 }
 
 /// Wider types first, so that every tensor is aligned, then by name: the reference implementation's order.
-fn file_order<'a>(path: &Path, tensors: &'a [TensorSpec]) -> Result<Vec<&'a TensorSpec>, ModelError> {
+fn file_order<'a>(path: &Path, tensors: &'a [StoredTensor]) -> Result<Vec<&'a StoredTensor>, ModelError> {
     let mut seen = BTreeSet::new();
-    for spec in tensors {
-        if spec.name == METADATA {
-            return Err(ModelError::tensor(path, &spec.name, "the name is taken by the header"));
+    for tensor in tensors {
+        if tensor.name == METADATA {
+            return Err(ModelError::tensor(path, &tensor.name, "the name is taken by the header"));
         }
-        if !seen.insert(&spec.name) {
-            return Err(ModelError::tensor(path, &spec.name, "given twice"));
+        if !seen.insert(&tensor.name) {
+            return Err(ModelError::tensor(path, &tensor.name, "given twice"));
         }
     }
-    let mut in_order: Vec<&TensorSpec> = tensors.iter().collect();
+    let mut in_order: Vec<&StoredTensor> = tensors.iter().collect();
     in_order.sort_by(|left, right| {
-        right.dtype.size().cmp(&left.dtype.size()).then_with(|| left.name.cmp(&right.name))
+        right.stored.size().cmp(&left.stored.size()).then_with(|| left.name.cmp(&right.name))
     });
     Ok(in_order)
 }
 
 /// The header's JSON, padded with spaces so that the data start on a multiple of eight bytes.
-fn header(in_order: &[&TensorSpec], metadata: &BTreeMap<String, String>) -> Vec<u8> {
+fn header(in_order: &[&StoredTensor], metadata: &BTreeMap<String, String>) -> Vec<u8> {
     let mut entries = Map::new();
     let mut notes = metadata.clone();
     notes.insert("format".to_owned(), "pt".to_owned());
     entries.insert(METADATA.to_owned(), json!(notes));
     let mut start = 0;
-    for spec in in_order {
-        let end = start + spec.shape.iter().product::<usize>() * spec.dtype.size();
+    for tensor in in_order {
+        let end = start + tensor.bytes();
         let entry = json!({
-            "dtype": spec.dtype.safetensors_name(),
-            "shape": spec.shape,
+            "dtype": tensor.stored.name(),
+            "shape": tensor.shape,
             "data_offsets": [start, end],
         });
-        entries.insert(spec.name.clone(), entry);
+        entries.insert(tensor.name.clone(), entry);
         start = end;
     }
     let mut header = Value::Object(entries).to_string().into_bytes();

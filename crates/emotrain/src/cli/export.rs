@@ -62,7 +62,7 @@ pub(super) fn named<T: Copy + Send + Sync + 'static>(
 }
 
 /// The types of weights by name.
-fn dtype() -> impl TypedValueParser<Value = FloatType> {
+pub(super) fn dtype() -> impl TypedValueParser<Value = FloatType> {
     named(&[FloatType::F32, FloatType::Bf16, FloatType::F16], FloatType::torch_name)
 }
 
@@ -71,7 +71,7 @@ fn gguf_type() -> impl TypedValueParser<Value = GgufType> {
 }
 
 /// A number of bytes, with a unit of a thousand (`GB`) or of 1,024 (`GiB`).
-fn size(text: &str) -> Result<usize, String> {
+pub(super) fn size(text: &str) -> Result<usize, String> {
     let units: [(&str, usize); 7] = [
         ("KIB", 1 << 10),
         ("MIB", 1 << 20),

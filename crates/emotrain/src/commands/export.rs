@@ -48,7 +48,7 @@ pub(crate) fn run(args: &ExportArgs, shell: &Shell) -> anyhow::Result<Exit> {
 }
 
 /// Nothing is overwritten.
-fn check_place(out: &Path) -> anyhow::Result<()> {
+pub(super) fn check_place(out: &Path) -> anyhow::Result<()> {
     let is_empty = || fs_err::read_dir(out).is_ok_and(|mut entries| entries.next().is_none());
     if out.symlink_metadata().is_err() || is_empty() {
         return Ok(());

@@ -1,6 +1,7 @@
 //! `emotrain plan`: the memory that a recipe takes, from the model's configuration alone.
 
 use emotrain_hub::Base;
+use emotrain_model::{ModelDescription, Storage};
 
 use crate::cli::PlanArgs;
 use crate::exit::Exit;
@@ -16,11 +17,12 @@ const TARGETS: usize = 4;
 /// An invalid recipe, or a model whose configuration is missing or not supported.
 pub(crate) fn run(args: &PlanArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let recipe = emotrain_recipe::load(&args.recipe, &args.set)?;
-    let config = Base::find(&recipe.model, shell.hub())?.description()?.config;
+    let ModelDescription { config, codes, .. } = Base::find(&recipe.model, shell.hub())?.description()?;
+    Storage::planned(recipe.model.dtype.into(), &recipe.quantization).of_saved(codes.as_ref())?;
     let longest = args.tokens.unwrap_or(recipe.train.max_seq_length);
     let (_, adapter) = parameters(&config, &recipe)?;
     let lengths = Lengths { longest, targets: TARGETS };
-    let memory = Memory { config: &config, recipe: &recipe, adapter, lengths };
+    let memory = Memory { config: &config, codes: codes.as_ref(), recipe: &recipe, adapter, lengths };
     for on_cpu in [true, false] {
         for line in memory.lines(on_cpu) {
             shell.printer.result(line)?;

@@ -1,6 +1,6 @@
 //! How much memory a recipe takes, where it fits, and the smallest change that makes it fit.
 
-use emotrain_model::{Footprint, ModelConfig, Storage, Workload};
+use emotrain_model::{Footprint, ModelConfig, SavedCodes, Storage, Workload};
 use emotrain_recipe::{Recipe, TrainMethod};
 
 /// The memory of customary GPUs, in GiB.
@@ -19,6 +19,8 @@ pub(crate) struct Lengths {
 /// What a recipe takes.
 pub(crate) struct Memory<'a> {
     pub(crate) config: &'a ModelConfig,
+    /// The codes that the base is saved as, where it is: those that the recipe takes it for.
+    pub(crate) codes: Option<&'a SavedCodes>,
     pub(crate) recipe: &'a Recipe,
     /// Numbers of the adapter that the recipe trains, if it trains one.
     pub(crate) adapter: usize,
@@ -104,15 +106,16 @@ impl Memory<'_> {
         // As few as it takes, the greatest last; then without those that the others make needless.
         let fits = |changes: &[Change]| self.footprint(&self.changed(changes).0, on_cpu).total() <= bytes;
         let rest = "what remains is a shorter train.max_seq_length, or a smaller model";
-        let Some(count) = (1..=CHANGES.len()).find(|count| fits(&CHANGES[..*count])) else {
-            let (recipe, words) = self.changed(&CHANGES);
+        let all = self.changes();
+        let Some(count) = (1..=all.len()).find(|count| fits(&all[..*count])) else {
+            let (recipe, words) = self.changed(all);
             if words.is_empty() {
                 return format!("does not fit; {rest}");
             }
             let gib = self.footprint(&recipe, on_cpu).total() as f64 / GIB;
             return format!("does not fit; {} leave {gib:.1} GiB, and {rest}", words.join(" and "));
         };
-        let mut changes = CHANGES[..count].to_vec();
+        let mut changes = all[..count].to_vec();
         for place in (0..count).rev() {
             let mut fewer = changes.clone();
             fewer.remove(place);
@@ -121,6 +124,11 @@ impl Memory<'_> {
             }
         }
         format!("fits with {}", self.changed(&changes).1.join(" and "))
+    }
+
+    /// Those there are: a base that is saved as codes stays what it is.
+    fn changes(&self) -> &'static [Change] {
+        if self.codes.is_some() { &CHANGES[..CHANGES.len() - 1] } else { &CHANGES }
     }
 
     /// The recipe with these changes, and what they are.
@@ -138,8 +146,9 @@ impl Memory<'_> {
         let is_lora = recipe.train.method == TrainMethod::Lora;
         let Lengths { longest, targets } = self.lengths;
         let batch = recipe.train.per_device_train_batch_size;
+        let planned = Storage::planned(recipe.model.dtype.into(), &recipe.quantization);
         let work = Workload {
-            storage: &Storage::planned(recipe.model.dtype.into(), &recipe.quantization),
+            storage: &planned.clone().of_saved(self.codes).unwrap_or(planned),
             adapter: is_lora.then_some(self.adapter),
             rank: recipe.lora.r,
             on_cpu,
@@ -175,7 +184,7 @@ mod tests {
         let recipe = emotrain_recipe::parse(text, Path::new("erc.toml"), &[]).unwrap();
         let adapter = fresh_size(&recipe.lora, &config).unwrap();
         let lengths = Lengths { longest: 2048, targets: 4 };
-        let memory = Memory { config: &config, recipe: &recipe, adapter, lengths };
+        let memory = Memory { config: &config, codes: None, recipe: &recipe, adapter, lengths };
         let told = [8, 16, 24, 48, 80].map(|gib| format!("{gib}: {}", memory.verdict(gib << 30, false)));
         expect![[r"
             8: does not fit; eval.per_device_eval_batch_size = 1 (the same scores) and train.per_device_train_batch_size = 1 with train.gradient_accumulation_steps = 16 (the same steps) and train.gradient_checkpointing = true (the same numbers, slower) and quantization.load_in_4bit = true leave 9.9 GiB, and what remains is a shorter train.max_seq_length, or a smaller model

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use emotrain_curriculum::{DifficultySource, source};
 use emotrain_model::{ModelConfig, tensor_shapes};
-use emotrain_prepare::{PreparedTraining, described, kinds};
+use emotrain_prepare::{Opened, PreparedTraining, described, kinds};
 use emotrain_recipe::{Recipe, TrainMethod};
 use emotrain_train::{EpochSamples, SampleOrder, SampleSchedule, TrainError, fresh_size, init_size};
 
@@ -54,7 +54,8 @@ fn memory<'a>(prepared: &'a PreparedTraining<'_>, adapter: usize) -> Memory<'a> 
     let longest = all.map(|sample| sample.ids.len()).max().unwrap_or(0);
     let targets = prepared.train.samples.iter().map(|sample| sample.ids.len() - sample.prompt_len);
     let lengths = Lengths { longest, targets: targets.max().unwrap_or(0) };
-    Memory { config: &prepared.opened.config, recipe: prepared.opened.recipe, adapter, lengths }
+    let Opened { config, codes, recipe, .. } = &prepared.opened;
+    Memory { config, codes: codes.as_ref(), recipe, adapter, lengths }
 }
 
 /// Epochs of which at least one step is trained.

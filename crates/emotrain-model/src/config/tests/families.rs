@@ -119,7 +119,7 @@ fn every_family_survives_being_written() {
     for config in [llama(), qwen2(), qwen3(), mistral(), phi3(), gemma3()] {
         let description = ModelDescription::from_json(&config.to_string(), Path::new("original")).unwrap();
         assert_eq!(description.warnings, Vec::<String>::new());
-        let text = description.to_json(FloatType::F32);
+        let text = description.to_json(FloatType::F32, None);
         let again = ModelDescription::from_json(&text, Path::new("written")).unwrap();
         assert_eq!(again.config, description.config);
         assert_eq!(again.warnings, Vec::<String>::new());
@@ -128,7 +128,7 @@ fn every_family_survives_being_written() {
     for name in ["mistral_tiny", "phi3_tiny", "phi4_tiny", "gemma3_tiny"] {
         let description = ModelDescription::read(&folder.join(name).join("config.json")).unwrap();
         assert_eq!(description.warnings, Vec::<String>::new());
-        let text = description.to_json(FloatType::F32);
+        let text = description.to_json(FloatType::F32, None);
         assert_eq!(
             ModelConfig::from_json(&text, Path::new("written")).unwrap(),
             description.config,

@@ -47,7 +47,6 @@ fn unsupported_settings_are_refused_by_name() {
             json!({"sliding_window": 4096}),
             json!({"layer_types": ["full_attention", "sliding_attention"]}),
             json!({"rope_interleaved": true}),
-            json!({"quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": true}}),
             json!({"auto_map": {"AutoModelForCausalLM": "modeling_mine.MyModel"}}),
             json!({"final_logit_softcapping": 30.0}),
             json!({"num_local_experts": 8, "num_experts_per_tok": 2}),
@@ -66,7 +65,6 @@ fn unsupported_settings_are_refused_by_name() {
             config.json: sliding_window: 4096: sliding-window attention is not supported
             config.json: layer_types: "sliding_attention" is not supported (only "full_attention")
             config.json: rope_interleaved: true is not supported: interleaved rotary pairs (must be false)
-            config.json: quantization_config: {"quant_method":"bitsandbytes","load_in_4bit":true} is not supported: weights quantised by another tool (must be absent)
             config.json: auto_map: {"AutoModelForCausalLM":"modeling_mine.MyModel"} is not supported: model code of its own (must be absent)
             config.json: final_logit_softcapping: 30.0 is not supported: capped logits (must be absent)
             config.json: num_local_experts: 8 is not supported: a mixture of experts (must be absent)
@@ -94,6 +92,31 @@ fn unsupported_settings_are_refused_by_name() {
             config.json: attention_bias: true is not supported for model_type "qwen3"
             config.json: layer_types: 1 entries for num_hidden_layers = 2
         "#]],
+    );
+}
+
+#[test]
+fn weights_quantised_by_other_tools_are_refused_by_name() {
+    let settings = [
+        json!({"quant_method": "gptq", "bits": 4}),
+        json!({"load_in_4bit": true, "load_in_8bit": true}),
+        json!({"load_in_4bit": true, "bnb_4bit_quant_type": "nf3", "llm_int8_skip_modules": 3}),
+        json!({"load_in_8bit": true, "llm_int8_has_fp16_weight": true}),
+        json!("nf4"),
+    ];
+    let patches = settings.map(|setting| json!({"quantization_config": setting}));
+    check_refusals(
+        &llama(),
+        &patches,
+        &expect![[r#"
+        config.json: quantization_config.quant_method: "gptq" is not supported ("bitsandbytes" is)
+          hint: begin with the model's own weights in 16 bits: [quantization] of the recipe quantises them while they are read
+        config.json: quantization_config.load_in_4bit: either this or load_in_8bit must be true
+        config.json: quantization_config.bnb_4bit_quant_type: "nf3" is not supported ("nf4" and "fp4" are)
+        config.json: quantization_config.llm_int8_skip_modules: expected a list of strings, found 3
+        config.json: quantization_config.llm_int8_has_fp16_weight: true: weights in 16 bits are not those of a frozen base
+        config.json: quantization_config: expected an object, found "nf4"
+    "#]],
     );
 }
 

@@ -72,7 +72,7 @@ fn models_are_read_as_transformers_reads_them() {
 #[test]
 fn a_written_configuration_is_that_of_the_file() {
     let checkpoint = Checkpoint::open(&golden("gguf/qwen3.gguf")).unwrap();
-    let text = checkpoint.description().to_json(crate::float::FloatType::F32);
+    let text = checkpoint.description().to_json(crate::float::FloatType::F32, None);
     assert_eq!(ModelConfig::from_json(&text, Path::new("written")).unwrap(), *checkpoint.config());
     assert_eq!((checkpoint.config().head_dim, checkpoint.config().rope_theta), (16, 75_000.0));
     // 1e-5 was stored as an f32.
@@ -260,7 +260,7 @@ fn smollm2_configuration() {
           "vocab_size": 49152
         }
     "#]]
-    .assert_eq(&checkpoint.description().to_json(crate::float::FloatType::F32));
+    .assert_eq(&checkpoint.description().to_json(crate::float::FloatType::F32, None));
     expect!["b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"]
         .assert_eq(&checkpoint.sha256().unwrap());
 }

@@ -89,3 +89,19 @@ fn safetensors_files() {
         Ok(())
     });
 }
+
+#[test]
+fn codes_of_bitsandbytes() {
+    for name in ["tiny_nf4", "tiny_int8"] {
+        let config = fs_err::read(golden("bitsandbytes").join(name).join("config.json")).unwrap();
+        check(&format!("bitsandbytes/{name}/model.safetensors"), "model.safetensors", |path| {
+            let folder = path.parent().unwrap();
+            fs_err::write(folder.join("config.json"), &config).unwrap();
+            let checkpoint = Checkpoint::open(folder)?;
+            for name in checkpoint.names() {
+                checkpoint.tensor(name)?;
+            }
+            checkpoint.finish()
+        });
+    }
+}

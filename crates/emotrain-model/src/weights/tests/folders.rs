@@ -265,7 +265,7 @@ fn tensors_that_nobody_read() {
 #[test]
 fn the_configuration_of_a_folder_keeps_its_special_tokens() {
     let checkpoint = Checkpoint::open(&golden("decoder/llama3_tiny")).unwrap();
-    let text = checkpoint.description().to_json(FloatType::F16);
+    let text = checkpoint.description().to_json(FloatType::F16, None);
     let written: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!((&written["eos_token_id"], &written["torch_dtype"]), (&1.into(), &"float16".into()));
     let read_back = crate::ModelConfig::from_json(&text, Path::new("written")).unwrap();
