@@ -1,5 +1,10 @@
 //! `AdamW` (Loshchilov and Hutter 2019), the update of one parameter.
 
+use rayon::prelude::*;
+
+use crate::dynamic::{
+    DYNAMIC_BLOCKSIZE, DYNAMIC_MAP, DynamicCodes, UNSIGNED_DYNAMIC_MAP, quantise_block, read_block,
+};
 use crate::rows::for_rows;
 
 /// The scalars of one update.
@@ -43,5 +48,34 @@ impl AdamWStep {
                 *p = *p * keep - delta * learning_rate;
             }
         });
+    }
+
+    /// The same with moments in 8 bits, block by block: turned into numbers, updated, and rounded again once the parameter
+    /// has moved (bitsandbytes' `optimizer_update_8bit_blockwise`). The second moment has codes of numbers from 0 up.
+    ///
+    /// # Panics
+    /// If there are not as many codes as numbers.
+    pub fn update_8bit(
+        self,
+        parameter: &mut [f32],
+        gradient: &[f32],
+        first: &mut DynamicCodes,
+        second: &mut DynamicCodes,
+    ) {
+        assert!([&first.codes, &second.codes].iter().all(|codes| codes.len() == parameter.len()), "codes");
+        let blocks = first.codes.par_chunks_mut(DYNAMIC_BLOCKSIZE).zip(&mut first.absmax);
+        let others = second.codes.par_chunks_mut(DYNAMIC_BLOCKSIZE).zip(&mut second.absmax);
+        let numbers = parameter.par_chunks_mut(DYNAMIC_BLOCKSIZE).zip(gradient.par_chunks(DYNAMIC_BLOCKSIZE));
+        numbers.zip(blocks.zip(others)).for_each(
+            |((parameter, gradient), ((first, first_scale), (second, second_scale)))| {
+                let [mut m, mut v] = [[0.0; DYNAMIC_BLOCKSIZE]; 2];
+                let (m, v) = (&mut m[..parameter.len()], &mut v[..parameter.len()]);
+                read_block(first, *first_scale, &DYNAMIC_MAP, m);
+                read_block(second, *second_scale, &UNSIGNED_DYNAMIC_MAP, v);
+                self.update(parameter, gradient, [m, v], gradient.len());
+                *first_scale = quantise_block(m, &DYNAMIC_MAP, first);
+                *second_scale = quantise_block(v, &UNSIGNED_DYNAMIC_MAP, second);
+            },
+        );
     }
 }

@@ -3,14 +3,12 @@
 //! A product reads a tile of rows at a time and turns it into the numbers that it multiplies; a whole matrix is never
 //! made.
 
-mod dynamic;
 mod four_bit;
 mod half_bits;
 mod int8;
 #[cfg(test)]
 mod tests;
 
-pub use dynamic::DYNAMIC_MAP;
 pub use four_bit::{Absmax, FourBit, FourBitQuantiser, FourBitType, NestedAbsmax};
 pub(crate) use half_bits::{bf16_bits, widen_bf16, widen_f16};
 pub use int8::Int8Rows;

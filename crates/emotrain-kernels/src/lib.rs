@@ -14,6 +14,7 @@ mod activation;
 mod adamw;
 mod dot;
 mod dropout;
+mod dynamic;
 mod elementwise;
 mod exp;
 mod factors;
@@ -35,13 +36,13 @@ pub use activation::{
 };
 pub use adamw::AdamWStep;
 pub use dropout::dropout;
+pub use dynamic::{DYNAMIC_BLOCKSIZE, DYNAMIC_MAP, DynamicCodes, UNSIGNED_DYNAMIC_MAP};
 pub use elementwise::{
     add_columns, add_row, add_rows, scale, select_rows, spread_rows, sum_of_squares, sum_rows,
 };
 pub use factors::{Factors, qr_factors, singular_factors};
 pub use frozen::{
-    Absmax, DYNAMIC_MAP, FourBit, FourBitQuantiser, FourBitType, FrozenMatrix, Int8Rows, NestedAbsmax,
-    Numbers,
+    Absmax, FourBit, FourBitQuantiser, FourBitType, FrozenMatrix, Int8Rows, NestedAbsmax, Numbers,
 };
 pub use heads::{Heads, add_key_values, head_major, token_major};
 pub use integer::{QueryCodes, product_of_rows};

@@ -4,6 +4,8 @@
 //! adapter with its gradients and moments, what each layer keeps for its backward (`Tape`), and the largest temporaries
 //! of a layer and of the head.
 
+use emotrain_kernels::DYNAMIC_BLOCKSIZE;
+
 use crate::codes::Codes;
 use crate::config::ModelConfig;
 use crate::spec::{BlockSpec, DecoderSpec};
@@ -21,6 +23,8 @@ pub struct Workload<'a> {
     pub rank: usize,
     /// Whether the CPU computes, on f32 whatever the weights are kept in.
     pub on_cpu: bool,
+    /// Whether the optimizer's moments are in 8 bits, and in the host's memory.
+    pub eight_bit_moments: bool,
     /// Tokens of the largest micro-batch.
     pub rows: usize,
     /// Tokens of its longest sample.
@@ -66,7 +70,11 @@ impl Footprint {
             base: count.base(),
             // Of all weights the first copy is the base itself.
             trained: if work.adapter.is_some() { 2 * 4 * trained } else { 4 * trained },
-            optimizer: 2 * 4 * trained,
+            optimizer: match (work.eight_bit_moments, work.on_cpu) {
+                (false, _) => 2 * 4 * trained,
+                (true, true) => 2 * (trained + 4 * trained.div_ceil(DYNAMIC_BLOCKSIZE as u64)),
+                (true, false) => 0,
+            },
             activations: count.activations().max(count.evaluation()),
             temporary: count.layer().max(count.head()),
             program: if work.on_cpu { PROGRAM } else { CONTEXT },
@@ -240,6 +248,7 @@ mod tests {
                 adapter: Some(adapter),
                 rank: lora.r,
                 on_cpu: true,
+                eight_bit_moments: false,
                 rows: 2048,
                 longest: 2048,
                 targets: 4,

@@ -24,7 +24,7 @@ mod softmax;
 #[cfg(test)]
 mod tests;
 
-pub use adamw::{AdamW, Moments};
+pub use adamw::{AdamW, EightBitMoments, Moments};
 pub(crate) use cross_entropy::{LossTerms, cross_entropy, target_log_probabilities};
 pub(crate) use dropout::dropout;
 pub(crate) use elementwise::{add, add_block, scale, sum_of_squares, sum_rows};

@@ -56,13 +56,13 @@ pub use generate::{
     Finish, Generated, Generation, GenerationConfig, Generator, NewToken, Sampling, TokenPrompt,
 };
 pub use gradients::Gradients;
-pub use kernels::{AdamW, Moments};
+pub use kernels::{AdamW, EightBitMoments, Moments};
 pub use lora::LoraConfig;
 pub use pass::{PassOptions, Share, forward_backward};
 pub use score::Scorer;
 pub use sentence::{BertConfig, Pooling, SentenceConfig, SentenceEncoder, SentenceFolder};
 pub use storage::{Quantization, Storage};
 pub use weights::{
-    Checkpoint, GgufType, NamedTensor, SafetensorsFile, TensorSpec, TokenizerSource, tensor_shapes,
-    write_safetensors, write_safetensors_with,
+    Checkpoint, GgufType, NamedTensor, SafetensorsFile, StoredTensor, StoredType, TensorOut, TensorSpec,
+    TokenizerSource, tensor_shapes, write_safetensors, write_safetensors_with, write_stored,
 };

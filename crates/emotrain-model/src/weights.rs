@@ -24,7 +24,10 @@ pub use checkpoint::Checkpoint;
 pub use gguf::{GgufType, TokenizerSource};
 pub use names::tensor_shapes;
 pub use safetensors::SafetensorsFile;
-pub use write::{NamedTensor, TensorSpec, write_safetensors, write_safetensors_with};
+pub use write::{
+    NamedTensor, StoredTensor, StoredType, TensorOut, TensorSpec, write_safetensors, write_safetensors_with,
+    write_stored,
+};
 
 pub(crate) use bitsandbytes::{LAYOUT, ROW_SCALES, STATE};
 pub(crate) use folder::Shards;
@@ -33,4 +36,3 @@ pub(crate) use names::{
     EMBEDDINGS, FINAL_NORM, HEAD, LinearModule, Module as BlockModule, Part, block_modules, check_pairs,
     is_known_buffer, linear_modules, short,
 };
-pub(crate) use write::{StoredTensor, StoredType, TensorOut, write_stored};

@@ -1,17 +1,16 @@
 //! A saved step: everything a resumed run needs to equal the uninterrupted one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use burn::tensor::{DType, Tensor, TensorData};
+use burn::tensor::{DType, Tensor};
 use emotrain_base::{Stage, limits, verify};
-use emotrain_model::{
-    CausalLm, FloatType, Moments, NamedTensor, SafetensorsFile, TensorSpec, write_safetensors,
-};
+use emotrain_model::{CausalLm, FloatType, NamedTensor, TensorSpec, write_safetensors};
 use emotrain_runs::{RunDir, RunError, step_number, way_back};
 use serde::{Deserialize, Serialize};
 
 use crate::error::TrainError;
+use crate::moments;
 use crate::optim::AdamWOptimizer;
 
 /// The version of a saved step.
@@ -58,14 +57,7 @@ pub(crate) fn save(
         let parameters: Vec<NamedTensor> =
             model.parameters().into_iter().map(|(name, tensor)| named(name, tensor)).collect();
         write_safetensors(&folder.join(PARAMETERS), &parameters, &BTreeMap::new())?;
-        let mut updates = 0;
-        let mut moments = Vec::new();
-        for (name, Moments { first, second, time }) in optimizer.moments() {
-            updates = *time;
-            moments.push(named(format!("{name}.exp_avg"), first));
-            moments.push(named(format!("{name}.exp_avg_sq"), second));
-        }
-        write_safetensors(&folder.join(OPTIMIZER), &moments, &BTreeMap::new())?;
+        let updates = moments::write(&folder.join(OPTIMIZER), optimizer)?;
         let state = State { format_version: FORMAT_VERSION, updates, ..state.clone() };
         let text = serde_json::to_string_pretty(&state).map_err(std::io::Error::from)?;
         Ok(stage.write(STATE, text.as_bytes())?)
@@ -113,36 +105,19 @@ pub(crate) fn load(
         return Err(unfit(STATE, format!("is of step {}", state.step)));
     }
     model.load_parameters(&path.join(PARAMETERS), "")?;
-    let moments = read_moments(&path.join(OPTIMIZER), model, state.updates)?;
-    if moments.is_empty() || state.updates == 0 {
+    let read = moments::read(&path.join(OPTIMIZER), model, state.updates)?;
+    if read.is_empty() || state.updates == 0 {
         return Err(unfit(OPTIMIZER, "has no optimizer moments".to_owned()));
     }
     let parameters: BTreeMap<String, [usize; 2]> =
         model.parameters().into_iter().map(|(name, tensor)| (name, tensor.dims())).collect();
-    for (name, moments) in moments {
-        if [&moments.first, &moments.second].iter().any(|one| parameters.get(&name) != Some(&one.dims())) {
+    for (name, moments) in read {
+        if !parameters.get(&name).is_some_and(|shape| moments::fit(&moments, *shape)) {
             return Err(unfit(OPTIMIZER, format!("its moments of {name} belong to another model")));
         }
         optimizer.restore(name, moments);
     }
     Ok(state)
-}
-
-/// The moments in a file, by parameter.
-fn read_moments(path: &Path, model: &CausalLm, time: usize) -> Result<Vec<(String, Moments)>, TrainError> {
-    let file = SafetensorsFile::open(path)?;
-    let names: BTreeSet<String> =
-        file.names().filter_map(|n| n.strip_suffix(".exp_avg")).map(str::to_owned).collect();
-    let device = model.device();
-    let moments = |name: String| {
-        let read = |which: &str| -> Result<Tensor<2>, TrainError> {
-            let (shape, values) = file.tensor(&format!("{name}.{which}"))?;
-            Ok(Tensor::from_data(TensorData::new(values, shape), (&device, DType::F32)))
-        };
-        let moments = Moments { first: read("exp_avg")?, second: read("exp_avg_sq")?, time };
-        Ok((name, moments))
-    };
-    names.into_iter().map(moments).collect()
 }
 
 fn named(name: String, tensor: &Tensor<2>) -> NamedTensor {

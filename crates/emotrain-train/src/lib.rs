@@ -21,6 +21,7 @@ mod label_draw;
 mod loss_trace;
 mod metrics_log;
 mod micro_batches;
+mod moments;
 mod optim;
 mod order;
 mod packing;

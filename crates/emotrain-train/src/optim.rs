@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use burn::tensor::DType;
-use emotrain_model::{AdamW, CausalLm, Gradients, Moments};
-use emotrain_recipe::{Scheduler, TrainSection};
+use burn::tensor::{DType, Tensor};
+use emotrain_model::{AdamW, CausalLm, EightBitMoments, Gradients, Moments};
+use emotrain_recipe::{Optimizer, Scheduler, TrainSection};
 
 /// The learning rate by step, as Hugging Face's `get_{linear,cosine,constant}_schedule_with_warmup`
 /// (`transformers/optimization.py`).
@@ -43,12 +43,24 @@ impl LearningRate {
     }
 }
 
+/// The moments of one parameter, in one of their forms.
+#[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "some hundreds exist, each holding megabytes behind pointers")]
+pub enum ParameterMoments {
+    /// In f32, on the device.
+    Full(Moments),
+    /// In 8 bits, on the host.
+    EightBit(EightBitMoments),
+}
+
 /// `AdamW` with the moments of every parameter.
 pub struct AdamWOptimizer {
     rule: AdamW,
+    /// Whether the moments of large parameters are in 8 bits.
+    eight_bit: bool,
     /// By how much faster the `B` matrices of adapters learn than the `A` matrices (LoRA+, Hayou et al. 2024).
     b_ratio: f64,
-    moments: BTreeMap<String, Moments>,
+    moments: BTreeMap<String, ParameterMoments>,
 }
 
 impl AdamWOptimizer {
@@ -61,7 +73,8 @@ impl AdamWOptimizer {
             epsilon: section.adam_epsilon as f32,
             weight_decay: section.weight_decay as f32,
         };
-        Self { rule, b_ratio: section.loraplus_lr_ratio, moments: BTreeMap::new() }
+        let eight_bit = section.optim == Optimizer::AdamW8bit;
+        Self { rule, eight_bit, b_ratio: section.loraplus_lr_ratio, moments: BTreeMap::new() }
     }
 
     /// Updates every trained parameter that has a gradient: the `B` matrices of adapters with their own multiple of the
@@ -73,22 +86,55 @@ impl AdamWOptimizer {
             let learning_rate =
                 if learns_faster(&name) { learning_rate * self.b_ratio } else { learning_rate };
             parameter.inplace(|parameter| {
-                let dtype = parameter.dtype();
-                let (updated, moments) =
-                    self.rule.update(parameter.cast(DType::F32), gradient, moments, learning_rate);
+                let (dtype, parameter) = (parameter.dtype(), parameter.cast(DType::F32));
+                let (updated, moments) = self.update(parameter, gradient, moments, learning_rate);
                 self.moments.insert(name, moments);
                 updated.cast(dtype)
             });
         }
     }
 
+    /// Updates a parameter. Its moments stay in the form in which they are.
+    fn update(
+        &self,
+        parameter: Tensor<2>,
+        gradient: Tensor<2>,
+        moments: Option<ParameterMoments>,
+        learning_rate: f64,
+    ) -> (Tensor<2>, ParameterMoments) {
+        let is_large = parameter.shape().num_elements() >= EightBitMoments::SMALLEST;
+        let full = match moments {
+            Some(ParameterMoments::Full(moments)) => Some(moments),
+            Some(ParameterMoments::EightBit(moments)) => {
+                return self.update_8bit(parameter, gradient, Some(moments), learning_rate);
+            }
+            None if self.eight_bit && is_large => {
+                return self.update_8bit(parameter, gradient, None, learning_rate);
+            }
+            None => None,
+        };
+        let (updated, moments) = self.rule.update(parameter, gradient, full, learning_rate);
+        (updated, ParameterMoments::Full(moments))
+    }
+
+    fn update_8bit(
+        &self,
+        parameter: Tensor<2>,
+        gradient: Tensor<2>,
+        moments: Option<EightBitMoments>,
+        learning_rate: f64,
+    ) -> (Tensor<2>, ParameterMoments) {
+        let (updated, moments) = self.rule.update_8bit(parameter, gradient, moments, learning_rate);
+        (updated, ParameterMoments::EightBit(moments))
+    }
+
     /// The moments by parameter name.
-    pub fn moments(&self) -> impl Iterator<Item = (&str, &Moments)> {
+    pub fn moments(&self) -> impl Iterator<Item = (&str, &ParameterMoments)> {
         self.moments.iter().map(|(name, moments)| (name.as_str(), moments))
     }
 
     /// Restores the moments of one parameter.
-    pub fn restore(&mut self, name: String, moments: Moments) {
+    pub fn restore(&mut self, name: String, moments: ParameterMoments) {
         self.moments.insert(name, moments);
     }
 }

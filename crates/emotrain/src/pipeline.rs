@@ -15,6 +15,7 @@ mod plan;
 mod rare;
 mod ready;
 mod record;
+mod speed;
 
 use std::ops::ControlFlow;
 
@@ -38,6 +39,7 @@ pub(crate) use self::memory::{Lengths, Memory};
 pub(crate) use self::plan::{parameters, plan};
 pub(crate) use self::rare::warnings as warnings_on_rare_labels;
 use self::ready::{Claimed, Common};
+pub(crate) use self::speed::Speed;
 
 /// Watches nothing.
 pub(crate) fn unwatched(_: usize, _: &Event) -> ControlFlow<()> {

@@ -8,6 +8,8 @@ only.
 * tiny: a model whose rows are whole blocks (bitsandbytes 0.50 dequantises others wrongly on the CPU); logits.safetensors:
   token ids, and the logits of the same model in NF4 with double quantisation, computed in float32.
 * tiny_nf4, tiny_int8: the same model as transformers saves it quantised.
+* adamw_8bit.safetensors: ten updates of AdamW with states in 8 bits, from `parameter` with `gradient.1` to `gradient.10`:
+  `parameter.1`, `parameter.5` and `parameter.10`, the codes and scales of both moments at the end, the map of the second one's.
 * qlora: ten steps of PEFT's LoRA on it, in the form of ../lora.
 """
 
@@ -19,7 +21,7 @@ import sys
 from pathlib import Path
 
 import torch
-from bitsandbytes import functional
+from bitsandbytes import functional, optim
 from bitsandbytes.backends.default.ops import _dequantize_4bit_compute
 from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors.torch import load_file, save_file
@@ -84,6 +86,27 @@ def make():
     for seed, (name, case) in enumerate(CASES.items()):
         tensors |= four_bit(name, *case, seed)
     return tensors | eight_bit("int8", len(CASES))
+
+
+def adamw_8bit():
+    """Gradients of very different sizes, so that codes of all sizes occur; 17 blocks, the last one short."""
+    generator = torch.Generator().manual_seed(21)
+    parameter = torch.nn.Parameter(torch.randn(17, 255, generator=generator))
+    tensors = {"parameter": parameter.detach().clone()}
+    optimizer = optim.AdamW(
+        [parameter], lr=1e-2, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.01, optim_bits=8
+    )
+    sizes = 10 ** torch.linspace(-4, 0, 17)[:, None]
+    for step in range(1, 11):
+        parameter.grad = torch.randn(17, 255, generator=generator) * sizes
+        tensors[f"gradient.{step}"] = parameter.grad.clone()
+        optimizer.step()
+        if step in (1, 5, 10):
+            tensors[f"parameter.{step}"] = parameter.detach().clone()
+    state = optimizer.state[parameter]
+    assert state["state1"].dtype == torch.uint8
+    tensors |= {name: state[name].clone() for name in ("state1", "state2", "absmax1", "absmax2")}
+    return tensors | {"udynamic": state["qmap2"].clone()}
 
 
 def lora_script():
@@ -177,9 +200,12 @@ if __name__ == "__main__":
         known, found = load_file(file), make()
         assert known.keys() == found.keys()
         assert all(torch.equal(known[name], found[name]) for name in known)
-        print(f"{len(known)} tensors are the same")
+        steps, again = load_file(HERE / "adamw_8bit.safetensors"), adamw_8bit()
+        assert all(torch.equal(steps[name], again[name]) for name in steps)
+        print(f"{len(known) + len(steps)} tensors are the same")
     else:
         save_file(make(), file)
+        save_file(adamw_8bit(), HERE / "adamw_8bit.safetensors")
         models()
         saved()
         qlora()

@@ -3,7 +3,7 @@
 
 use rayon::prelude::*;
 
-use super::dynamic::{DYNAMIC_MAP, nearest};
+use crate::dynamic::{DYNAMIC_BLOCKSIZE, DYNAMIC_MAP, DynamicCodes, scaled};
 
 /// What the 16 codes mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -122,41 +122,32 @@ pub enum Absmax {
     Nested(NestedAbsmax),
 }
 
-/// Largest magnitudes as 8-bit codes: each is the code's number times the scale of its block of blocks, plus the offset.
+/// Largest magnitudes as 8-bit codes of [`DYNAMIC_MAP`]: each is what its code says, plus the offset.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NestedAbsmax {
-    /// A code for each block.
-    pub codes: Vec<u8>,
-    /// A scale for each 256 codes.
-    pub absmax: Vec<f32>,
+    /// A code for each block, a scale for each 256 codes.
+    pub scales: DynamicCodes,
     /// The mean of the largest magnitudes.
     pub offset: f32,
 }
 
 impl NestedAbsmax {
-    /// Codes with one scale.
-    pub const BLOCKSIZE: usize = 256;
-
     #[expect(clippy::cast_possible_truncation, reason = "a mean of f32")]
     fn quantise(absmax: &[f32]) -> Self {
         let offset =
             (absmax.iter().map(|one| f64::from(*one)).sum::<f64>() / absmax.len().max(1) as f64) as f32;
-        let (mut codes, mut scales) = (Vec::with_capacity(absmax.len()), Vec::new());
-        for block in absmax.chunks(Self::BLOCKSIZE) {
-            let largest = block.iter().fold(0.0_f32, |most, one| most.max((one - offset).abs()));
-            codes.extend(block.iter().map(|one| nearest(scaled(one - offset, largest))));
-            scales.push(largest);
-        }
-        Self { codes, absmax: scales, offset }
+        let differences: Vec<f32> = absmax.iter().map(|one| one - offset).collect();
+        Self { scales: DynamicCodes::quantise(&differences, &DYNAMIC_MAP), offset }
     }
 
     /// The scale of each block.
     pub fn to_vec(&self) -> Vec<f32> {
-        (0..self.codes.len()).map(|block| self.of(block)).collect()
+        (0..self.scales.codes.len()).map(|block| self.of(block)).collect()
     }
 
     fn of(&self, block: usize) -> f32 {
-        DYNAMIC_MAP[usize::from(self.codes[block])] * self.absmax[block / Self::BLOCKSIZE] + self.offset
+        let DynamicCodes { codes, absmax } = &self.scales;
+        DYNAMIC_MAP[usize::from(codes[block])] * absmax[block / DYNAMIC_BLOCKSIZE] + self.offset
     }
 }
 
@@ -173,24 +164,18 @@ impl Absmax {
     fn fits(&self, blocks: usize) -> bool {
         match self {
             Self::Plain(absmax) => absmax.len() == blocks,
-            Self::Nested(nested) => {
-                let scales = nested.codes.len().div_ceil(NestedAbsmax::BLOCKSIZE);
-                nested.codes.len() == blocks && nested.absmax.len() == scales
-            }
+            Self::Nested(nested) => nested.scales.fits(blocks),
         }
     }
 
     fn bytes(&self) -> usize {
         match self {
             Self::Plain(absmax) => size_of_val(absmax.as_slice()),
-            Self::Nested(nested) => nested.codes.len() + size_of_val(nested.absmax.as_slice()),
+            Self::Nested(NestedAbsmax { scales, .. }) => {
+                scales.codes.len() + size_of_val(scales.absmax.as_slice())
+            }
         }
     }
-}
-
-/// A number of a block between -1 and 1.
-fn scaled(number: f32, largest: f32) -> f32 {
-    (number * (1.0 / largest.max(1e-38))).clamp(-1.0, 1.0)
 }
 
 /// Quantises numbers that come piece by piece.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use emotrain_kernels::{Absmax, DYNAMIC_MAP, FourBit, FourBitType, NestedAbsmax, Numbers};
+use emotrain_kernels::{Absmax, DYNAMIC_BLOCKSIZE, DYNAMIC_MAP, FourBit, FourBitType, Numbers};
 use serde_json::json;
 
 use super::hugging_face::{write_config, write_shards};
@@ -92,7 +92,7 @@ impl Quantiser<'_> {
                     part(state, &[STATE_BYTES], StoredType::U8),
                 ];
                 if double {
-                    let nested = blocks.div_ceil(NestedAbsmax::BLOCKSIZE);
+                    let nested = blocks.div_ceil(DYNAMIC_BLOCKSIZE);
                     parts.push(part(format!("{name}.nested_absmax"), &[nested], float));
                     parts.push(part(format!("{name}.nested_quant_map"), &[DYNAMIC_MAP.len()], float));
                 }
@@ -139,8 +139,8 @@ fn four_bit(matrix: &FourBit, part: &str, out: &mut TensorOut, state: impl FnOnc
     match (part, matrix.absmax()) {
         ("", _) => out.bytes(matrix.codes()),
         (".absmax", Absmax::Plain(absmax)) => out.floats(absmax),
-        (".absmax", Absmax::Nested(nested)) => out.bytes(&nested.codes),
-        (".nested_absmax", Absmax::Nested(nested)) => out.floats(&nested.absmax),
+        (".absmax", Absmax::Nested(nested)) => out.bytes(&nested.scales.codes),
+        (".nested_absmax", Absmax::Nested(nested)) => out.floats(&nested.scales.absmax),
         (".quant_map", _) => out.floats(matrix.quant_type().numbers()),
         (".nested_quant_map", _) => out.floats(&*DYNAMIC_MAP),
         _ => out.bytes(&state()),
@@ -157,7 +157,7 @@ fn state(matrix: &FourBit, dtype: FloatType, shape: &[usize]) -> Vec<u8> {
         "shape": shape,
     });
     if let Absmax::Nested(nested) = matrix.absmax() {
-        state["nested_blocksize"] = json!(NestedAbsmax::BLOCKSIZE);
+        state["nested_blocksize"] = json!(DYNAMIC_BLOCKSIZE);
         state["nested_dtype"] = json!(FloatType::F32.torch_name());
         state["nested_offset"] = json!(f64::from(nested.offset));
     }

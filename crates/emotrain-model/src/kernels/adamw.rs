@@ -1,8 +1,8 @@
 //! `AdamW` (Loshchilov and Hutter 2019, Algorithm 2, with the schedule's learning rate as its multiplier), the update
 //! rule of one parameter.
 
-use burn::tensor::Tensor;
-use emotrain_kernels::AdamWStep;
+use burn::tensor::{DType, Tensor, TensorData};
+use emotrain_kernels::{AdamWStep, DYNAMIC_MAP, DynamicCodes, UNSIGNED_DYNAMIC_MAP};
 
 use super::Form;
 use super::host::{read, restore, slice, write};
@@ -31,6 +31,63 @@ pub struct Moments {
     pub time: usize,
 }
 
+/// The moments of one parameter in 8 bits (Dettmers et al. 2022), in the memory of the host whatever the device: a GPU
+/// keeps none of them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EightBitMoments {
+    /// Codes of numbers of both signs.
+    first: DynamicCodes,
+    /// Codes of numbers from 0 up.
+    second: DynamicCodes,
+    /// Updates so far.
+    time: usize,
+}
+
+impl EightBitMoments {
+    /// Parameters of fewer numbers keep moments in f32 (bitsandbytes' `min_8bit_size`).
+    pub const SMALLEST: usize = 4096;
+
+    /// The first and the second moment as codes with the scale of each 256, after so many updates.
+    pub fn new(codes: [Vec<u8>; 2], scales: [Vec<f32>; 2], time: usize) -> Self {
+        let ([first, second], [first_scales, second_scales]) = (codes, scales);
+        Self {
+            first: DynamicCodes { codes: first, absmax: first_scales },
+            second: DynamicCodes { codes: second, absmax: second_scales },
+            time,
+        }
+    }
+
+    /// The codes of both.
+    pub fn codes(&self) -> [&[u8]; 2] {
+        [&self.first.codes, &self.second.codes]
+    }
+
+    /// The scales of both.
+    pub fn scales(&self) -> [&[f32]; 2] {
+        [&self.first.absmax, &self.second.absmax]
+    }
+
+    /// Updates so far.
+    pub fn time(&self) -> usize {
+        self.time
+    }
+
+    /// Whether these are the moments of so many numbers.
+    pub fn fits(&self, numbers: usize) -> bool {
+        [&self.first, &self.second].iter().all(|one| one.fits(numbers))
+    }
+
+    /// Those before the first update of so many numbers.
+    fn zeros(numbers: usize) -> Self {
+        let codes = |map: &[f32; 256]| DynamicCodes::quantise(&vec![0.0; numbers], map);
+        Self { first: codes(&DYNAMIC_MAP), second: codes(&UNSIGNED_DYNAMIC_MAP), time: 0 }
+    }
+}
+
+fn values(tensor: Tensor<2>) -> Vec<f32> {
+    tensor.try_into_vec_as().expect("a device that can be read")
+}
+
 impl AdamW {
     /// One update: the new parameter and the new moments. Without moments they begin at zero.
     ///
@@ -48,22 +105,58 @@ impl AdamW {
         let Moments { first, second, time } =
             moments.unwrap_or_else(|| Moments { first: zeros(), second: zeros(), time: 0 });
         let time = time + 1;
-        let power = i32::try_from(time).unwrap_or(i32::MAX);
-        #[expect(clippy::cast_possible_truncation, reason = "the rule is computed in f32")]
-        let step = AdamWStep {
-            beta_1: self.beta_1,
-            beta_2: self.beta_2,
-            epsilon: self.epsilon,
-            keep: (1.0 - learning_rate * f64::from(self.weight_decay)) as f32,
-            learning_rate: learning_rate as f32,
-            corrections: [1.0 - self.beta_1.powi(power), 1.0 - self.beta_2.powi(power)],
-        };
+        let step = self.at(time, learning_rate);
         let form = match Form::of(&parameter) {
             Form::Host => in_memory,
             Form::Fused | Form::Tensor => in_tensors,
         };
         let [parameter, first, second] = form(parameter, gradient, [first, second], step);
         (parameter, Moments { first, second, time })
+    }
+
+    /// The same with moments in 8 bits. On a GPU the update is made on the host.
+    ///
+    /// # Shapes
+    /// `parameter` and `gradient` `[N, D]`, both in f32 → `[N, D]`.
+    ///
+    /// # Panics
+    /// If the moments are of a parameter with other numbers; if the device cannot be read.
+    #[must_use]
+    pub fn update_8bit(
+        self,
+        parameter: Tensor<2>,
+        gradient: Tensor<2>,
+        moments: Option<EightBitMoments>,
+        learning_rate: f64,
+    ) -> (Tensor<2>, EightBitMoments) {
+        let begin = || EightBitMoments::zeros(parameter.shape().num_elements());
+        let EightBitMoments { mut first, mut second, time } = moments.unwrap_or_else(begin);
+        let step = self.at(time + 1, learning_rate);
+        let parameter = if Form::of(&parameter) == Form::Host {
+            let (mut parameter, gradient) = (write(parameter), read(gradient));
+            step.update_8bit(parameter.storage_mut(), slice(&gradient), &mut first, &mut second);
+            restore(parameter)
+        } else {
+            let (device, shape) = (parameter.device(), parameter.dims());
+            let [mut numbers, gradient] = [parameter, gradient].map(values);
+            step.update_8bit(&mut numbers, &gradient, &mut first, &mut second);
+            Tensor::from_data(TensorData::new(numbers, shape), (&device, DType::F32))
+        };
+        (parameter, EightBitMoments { first, second, time: time + 1 })
+    }
+
+    /// The scalars of an update, the first of which has number 1.
+    fn at(self, time: usize, learning_rate: f64) -> AdamWStep {
+        let power = i32::try_from(time).unwrap_or(i32::MAX);
+        #[expect(clippy::cast_possible_truncation, reason = "the rule is computed in f32")]
+        AdamWStep {
+            beta_1: self.beta_1,
+            beta_2: self.beta_2,
+            epsilon: self.epsilon,
+            keep: (1.0 - learning_rate * f64::from(self.weight_decay)) as f32,
+            learning_rate: learning_rate as f32,
+            corrections: [1.0 - self.beta_1.powi(power), 1.0 - self.beta_2.powi(power)],
+        }
     }
 }
 

@@ -185,6 +185,25 @@ fn adamw_has_one_meaning() {
     }
 }
 
+/// On the host wherever the parameter is, and near to moments in f32: the first moment of a first step is the gradient.
+#[test]
+fn adamw_in_eight_bits_has_one_meaning() {
+    let rule = AdamW { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-8, weight_decay: 0.1 };
+    let start = draw(1, [ROWS, 900]);
+    let (mut ours, mut reference, mut full) = ((start.clone(), None), (wide(&start), None), (start, None));
+    for step in 0..3 {
+        let gradient = draw(10 + step, [ROWS, 900]);
+        let (parameter, moments) = rule.update_8bit(ours.0, gradient.clone(), ours.1, 1e-2);
+        let (elsewhere, same) = rule.update_8bit(reference.0, wide(&gradient), reference.1, 1e-2);
+        assert_close(parameter.clone(), wide(&elsewhere), 0.0);
+        assert_eq!(moments, same);
+        let (exact, exact_moments) = rule.update(full.0, gradient, full.1, 1e-2);
+        assert_close(parameter.clone(), wide(&exact), 5e-3);
+        (ours, reference, full) =
+            ((parameter, Some(moments)), (wide(&elsewhere), Some(same)), (exact, Some(exact_moments)));
+    }
+}
+
 #[test]
 fn gated_activations_have_one_meaning() {
     for kind in [Activation::Silu, Activation::GeluTanh] {

@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use emotrain_kernels::{
-    Absmax, DYNAMIC_MAP, FourBit, FourBitType, FrozenMatrix, Int8Rows, NestedAbsmax, Numbers,
+    Absmax, DYNAMIC_BLOCKSIZE, DYNAMIC_MAP, DynamicCodes, FourBit, FourBitType, FrozenMatrix, Int8Rows,
+    NestedAbsmax, Numbers,
 };
 use serde::Deserialize;
 
@@ -108,7 +109,7 @@ impl FolderWeights {
         if !(blocksize.is_power_of_two() && (32..=4096).contains(&blocksize)) {
             return wrong(format!("blocks of {blocksize} numbers"));
         }
-        if nested_blocksize.is_some_and(|size| size != NestedAbsmax::BLOCKSIZE) {
+        if nested_blocksize.is_some_and(|size| size != DYNAMIC_BLOCKSIZE) {
             return wrong(format!("blocks of {} scales", nested_blocksize.unwrap_or_default()));
         }
         let blocks = numbers.div_ceil(blocksize);
@@ -117,7 +118,7 @@ impl FolderWeights {
         let mut parts = vec![state_name.clone(), part("absmax"), part("quant_map")];
         if nested_offset.is_some() {
             self.check_bytes(&part("absmax"), Some("U8"), blocks)?;
-            let scales = blocks.div_ceil(NestedAbsmax::BLOCKSIZE);
+            let scales = blocks.div_ceil(DYNAMIC_BLOCKSIZE);
             self.check_bytes(&part("nested_absmax"), Some("F32"), 4 * scales)?;
             self.check_map(&part("nested_quant_map"), &*DYNAMIC_MAP)?;
             parts.extend([part("nested_absmax"), part("nested_quant_map")]);
@@ -202,7 +203,8 @@ impl FolderWeights {
         let absmax = format!("{name}.absmax");
         let Some(offset) = offset else { return Ok(Absmax::Plain(self.scales(&absmax)?)) };
         let nested = self.scales(&format!("{name}.nested_absmax"))?;
-        Ok(Absmax::Nested(NestedAbsmax { codes: self.shards.bytes(&absmax)?, absmax: nested, offset }))
+        let scales = DynamicCodes { codes: self.shards.bytes(&absmax)?, absmax: nested };
+        Ok(Absmax::Nested(NestedAbsmax { scales, offset }))
     }
 
     /// Scales, which are numbers.

@@ -70,7 +70,11 @@ impl SafetensorsFile {
     }
 
     /// The same, with tensors of any type.
-    pub(super) fn open_any(path: &Path) -> Result<Self, ModelError> {
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, is truncated or contradicts itself.
+    pub fn open_any(path: &Path) -> Result<Self, ModelError> {
         let file = OpenedFile::open(path)?;
         let (header, data_start) = header(&file)?;
         let mut metadata = BTreeMap::new();
@@ -142,7 +146,11 @@ impl SafetensorsFile {
     }
 
     /// The bytes of a tensor, whatever its type.
-    pub(super) fn bytes(&self, name: &str) -> Result<Vec<u8>, ModelError> {
+    ///
+    /// # Errors
+    ///
+    /// When the file does not hold the tensor, or cannot be read.
+    pub fn bytes(&self, name: &str) -> Result<Vec<u8>, ModelError> {
         let Some(Entry { start, end, .. }) = self.tensors.get(name) else {
             return Err(ModelError::tensor(self.path(), name, "not in the file"));
         };

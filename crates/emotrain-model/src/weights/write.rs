@@ -28,15 +28,18 @@ pub struct TensorSpec {
 
 /// What a tensor is stored as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum StoredType {
+pub enum StoredType {
+    /// Floats.
     Float(FloatType),
+    /// Bytes.
     U8,
+    /// Bytes with a sign.
     I8,
 }
 
 impl StoredType {
     /// Bytes of one value.
-    pub(crate) fn size(self) -> usize {
+    fn size(self) -> usize {
         match self {
             Self::Float(float) => float.size(),
             Self::U8 | Self::I8 => 1,
@@ -55,10 +58,13 @@ impl StoredType {
 
 /// As [`TensorSpec`], of any type.
 #[derive(Debug, Clone)]
-pub(crate) struct StoredTensor {
-    pub(crate) name: String,
-    pub(crate) shape: Vec<usize>,
-    pub(crate) stored: StoredType,
+pub struct StoredTensor {
+    /// The name.
+    pub name: String,
+    /// Rows first.
+    pub shape: Vec<usize>,
+    /// The type it is stored as.
+    pub stored: StoredType,
 }
 
 impl StoredTensor {
@@ -68,7 +74,7 @@ impl StoredTensor {
 }
 
 /// Where the values of one tensor go.
-pub(crate) struct TensorOut<'a> {
+pub struct TensorOut<'a> {
     out: &'a mut Output,
     stored: StoredType,
     /// Bytes.
@@ -83,14 +89,14 @@ impl TensorOut<'_> {
     ///
     /// # Panics
     /// If the tensor has codes.
-    pub(crate) fn floats(&mut self, piece: &[f32]) {
+    pub fn floats(&mut self, piece: &[f32]) {
         let StoredType::Float(dtype) = self.stored else { unreachable!("codes are bytes") };
         self.wrong = self.wrong.or_else(|| dtype.overflow(piece));
         self.bytes(&dtype.encode(piece));
     }
 
     /// The next bytes.
-    pub(crate) fn bytes(&mut self, piece: &[u8]) {
+    pub fn bytes(&mut self, piece: &[u8]) {
         self.written += piece.len();
         if self.result.is_ok() {
             self.result = self.out.write_all(piece);
@@ -158,7 +164,7 @@ pub fn write_safetensors_with(
 ///
 /// # Errors
 /// As [`write_safetensors_with`].
-pub(crate) fn write_stored(
+pub fn write_stored(
     path: &Path,
     tensors: &[StoredTensor],
     metadata: &BTreeMap<String, String>,

@@ -100,6 +100,8 @@ choices! {
     Optimizer {
         /// AdamW with decoupled weight decay.
         AdamW = "adamw_torch",
+        /// The same with moments in 8 bits.
+        AdamW8bit = "adamw_8bit",
     }
 }
 

@@ -45,7 +45,7 @@ dtype = "bf16"
         expect![[r#"
             erc.toml:2:10: train.method must be "lora" or "full", not "qlora"
               hint: did you mean "lora"?
-            erc.toml:3:9: train.optim must be "adamw_torch", not "paged_adamw_32bit"
+            erc.toml:3:9: train.optim must be "adamw_torch" or "adamw_8bit", not "paged_adamw_32bit"
             erc.toml:4:21: train.lr_scheduler_type must be "linear", "cosine" or "constant", not "constant_with_warmup"
               hint: did you mean "constant"?
             erc.toml:6:25: eval.metric_for_best_model must be "weighted_f1", "macro_f1", "accuracy" or "loss", not "eval_f1"

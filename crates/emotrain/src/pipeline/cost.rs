@@ -41,6 +41,11 @@ impl Cost {
         }
     }
 
+    /// Of all steps.
+    pub(super) fn training(&self) -> u64 {
+        self.training
+    }
+
     /// Of all evaluations during training.
     fn during(&self) -> u64 {
         self.evaluations as u64 * self.each

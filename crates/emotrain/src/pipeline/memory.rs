@@ -1,7 +1,7 @@
 //! How much memory a recipe takes, where it fits, and the smallest change that makes it fit.
 
 use emotrain_model::{Footprint, ModelConfig, SavedCodes, Storage, Workload};
-use emotrain_recipe::{Recipe, TrainMethod};
+use emotrain_recipe::{Optimizer, Recipe, TrainMethod};
 
 /// The memory of customary GPUs, in GiB.
 const GPUS: [u64; 4] = [16, 24, 48, 80];
@@ -31,7 +31,7 @@ pub(crate) struct Memory<'a> {
 type Change = fn(&mut Recipe) -> Option<String>;
 
 /// From the least to the greatest.
-const CHANGES: [Change; 4] = [smaller_evaluation, smaller_batch, checkpointing, four_bits];
+const CHANGES: [Change; 5] = [smaller_evaluation, smaller_batch, checkpointing, eight_bit_moments, four_bits];
 
 fn smaller_evaluation(recipe: &mut Recipe) -> Option<String> {
     let batch = &mut recipe.eval.per_device_eval_batch_size;
@@ -52,6 +52,11 @@ fn smaller_batch(recipe: &mut Recipe) -> Option<String> {
 fn checkpointing(recipe: &mut Recipe) -> Option<String> {
     let was = std::mem::replace(&mut recipe.train.gradient_checkpointing, true);
     (!was).then(|| "train.gradient_checkpointing = true (the same numbers, slower)".to_owned())
+}
+
+fn eight_bit_moments(recipe: &mut Recipe) -> Option<String> {
+    let was = std::mem::replace(&mut recipe.train.optim, Optimizer::AdamW8bit);
+    (was != Optimizer::AdamW8bit).then(|| "train.optim = \"adamw_8bit\"".to_owned())
 }
 
 fn four_bits(recipe: &mut Recipe) -> Option<String> {
@@ -152,6 +157,7 @@ impl Memory<'_> {
             adapter: is_lora.then_some(self.adapter),
             rank: recipe.lora.r,
             on_cpu,
+            eight_bit_moments: recipe.train.optim == Optimizer::AdamW8bit,
             rows: batch * longest,
             longest,
             targets: batch * targets,
@@ -186,11 +192,11 @@ mod tests {
         let lengths = Lengths { longest: 2048, targets: 4 };
         let memory = Memory { config: &config, codes: None, recipe: &recipe, adapter, lengths };
         let told = [8, 16, 24, 48, 80].map(|gib| format!("{gib}: {}", memory.verdict(gib << 30, false)));
-        expect![[r"
-            8: does not fit; eval.per_device_eval_batch_size = 1 (the same scores) and train.per_device_train_batch_size = 1 with train.gradient_accumulation_steps = 16 (the same steps) and train.gradient_checkpointing = true (the same numbers, slower) and quantization.load_in_4bit = true leave 9.9 GiB, and what remains is a shorter train.max_seq_length, or a smaller model
+        expect![[r#"
+            8: does not fit; eval.per_device_eval_batch_size = 1 (the same scores) and train.per_device_train_batch_size = 1 with train.gradient_accumulation_steps = 16 (the same steps) and train.gradient_checkpointing = true (the same numbers, slower) and train.optim = "adamw_8bit" and quantization.load_in_4bit = true leave 9.2 GiB, and what remains is a shorter train.max_seq_length, or a smaller model
             16: fits with train.per_device_train_batch_size = 1 with train.gradient_accumulation_steps = 16 (the same steps) and quantization.load_in_4bit = true
             24: fits with train.gradient_checkpointing = true (the same numbers, slower)
             48: fits
-            80: fits"]].assert_eq(&told.join("\n"));
+            80: fits"#]].assert_eq(&told.join("\n"));
     }
 }

@@ -11,6 +11,7 @@ use emotrain_train::{EpochSamples, SampleOrder, SampleSchedule, TrainError, fres
 use super::cost::Cost;
 use super::memory::{Lengths, Memory};
 use super::rare;
+use super::speed::Speed;
 
 /// Samples, tokens, steps and parameters for people to read, and what the run costs.
 ///
@@ -44,6 +45,9 @@ pub(crate) fn plan(prepared: &PreparedTraining<'_>) -> Result<(String, Cost), Tr
     let (all, trained) = parameters(&prepared.opened.config, recipe)?;
     lines.push(format!("{:<11} {trained} trained, {all} in the base model", "parameters"));
     lines.push(format!("{:<11} {}", "memory", memory(prepared, trained).summary()));
+    if let Some(speed) = Speed::measured(&section.output_dir, recipe) {
+        lines.push(format!("{:<11} {}", "time", speed.estimate(cost.training())));
+    }
     lines.push(format!("{:<11} {}", "output", section.output_dir.display()));
     Ok((lines.join("\n"), cost))
 }

@@ -10,6 +10,7 @@ mod complaints;
 mod cost;
 mod curriculum;
 mod durability;
+mod eight_bit;
 mod encoder;
 mod export;
 mod fuzz;
