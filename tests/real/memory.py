@@ -86,8 +86,8 @@ def tensors(shape):
         yield {"lm_head.weight": [VOCABULARY, hidden]}
 
 
-def write_zeros(path, shapes, dtype):
-    """A safetensors file of zeros that takes no room on the disk."""
+def write_tensors(path, shapes, dtype, numbers=None):
+    """A safetensors file of zeros that takes no room on the disk, or of bytes that are repeated."""
     header, end = {"__metadata__": {"format": "pt"}}, 0
     for name, shape in shapes.items():
         start, end = end, end + shape[0] * (shape[1:] or [1])[0] * {"BF16": 2, "F32": 4}[dtype]
@@ -95,18 +95,20 @@ def write_zeros(path, shapes, dtype):
     text = json.dumps(header).encode()
     with open(path, "wb") as file:
         file.write(len(text).to_bytes(8, "little") + text)
+        for begin in range(0, end if numbers else 0, len(numbers or [0])):
+            file.write(numbers[: end - begin])
         file.truncate(8 + len(text) + end)
 
 
-def write_model(shape, folder, shards):
-    """A model in shards, with Qwen's tokenizer where tests/fixtures/fetch-models.sh has put it."""
+def write_model(shape, folder, shards, numbers=None):
+    """A model in shards of zeros, or of bytes that are repeated, with Qwen's tokenizer where tests/fixtures/fetch-models.sh has put it."""
     folder.mkdir()
     (folder / "config.json").write_text(json.dumps(shape | COMMON))
     parts, places = list(tensors(shape)), {}
     for number in range(shards):
         part = {name: size for part in parts[number::shards] for name, size in part.items()}
         name = f"model-{number + 1:05}-of-{shards:05}.safetensors"
-        write_zeros(folder / name, part, "BF16")
+        write_tensors(folder / name, part, "BF16", numbers)
         places |= dict.fromkeys(part, name)
     (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": places}))
     cache = Path(os.environ.get("EMOTRAIN_TEST_MODELS") or Path.home() / ".cache/emotrain-test-models")
@@ -123,7 +125,7 @@ def write_adapter(shape, folder):
         for name, out, width in linears(shape):
             path = f"base_model.model.model.layers.{layer}.{name}.lora"
             sizes |= {f"{path}_A.weight": [RANK, width], f"{path}_B.weight": [out, RANK]}
-    write_zeros(folder / "adapter_model.safetensors", sizes, "F32")
+    write_tensors(folder / "adapter_model.safetensors", sizes, "F32")
 
 
 def export(program, place, options, limit):

@@ -95,6 +95,7 @@ pub(crate) fn read_block(codes: &[u8], absmax: f32, map: &[f32; 256], numbers: &
 }
 
 /// A number of a block between -1 and 1.
+#[inline(always)]
 pub(crate) fn scaled(number: f32, largest: f32) -> f32 {
     (number * (1.0 / largest.max(1e-38))).clamp(-1.0, 1.0)
 }

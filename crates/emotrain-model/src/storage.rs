@@ -7,12 +7,13 @@ use burn::tensor::{DType, Device};
 use emotrain_kernels::{Arithmetic, FourBitQuantiser, FourBitType, FrozenMatrix, Int8Rows, Numbers};
 use emotrain_recipe::{ComputeDtype, FourBitQuantType, QuantizationSection};
 use half::{bf16, f16};
+use rayon::prelude::*;
 
 use crate::coded::Coded;
 use crate::codes::{Codes, SavedCodes};
 use crate::device::{OpenDevice, computed};
 use crate::error::ModelError;
-use crate::float::FloatType;
+use crate::float::{CHUNK, FloatType};
 use crate::weight::{Frozen, Weight};
 
 /// How the matrices of a base are kept.
@@ -207,8 +208,8 @@ impl PartBuilder {
     pub(crate) fn push(&mut self, rows: &[f32]) {
         match &mut self.numbers {
             Filling::F32(numbers) => numbers.extend_from_slice(rows),
-            Filling::Bf16(bits) => bits.extend(rows.iter().map(|number| bf16::from_f32(*number).to_bits())),
-            Filling::F16(bits) => bits.extend(rows.iter().map(|number| f16::from_f32(*number).to_bits())),
+            Filling::Bf16(bits) => extend(bits, rows, |number| bf16::from_f32(number).to_bits()),
+            Filling::F16(bits) => extend(bits, rows, |number| f16::from_f32(number).to_bits()),
             Filling::FourBit(quantiser) => quantiser.push(&rounded(rows, self.rounding)),
             Filling::Int8(all) => {
                 let Int8Rows { codes, absmax } =
@@ -231,13 +232,26 @@ impl PartBuilder {
     }
 }
 
+/// Appends what `of` makes of each number, on all cores.
+fn extend<T: Copy + Default + Send>(all: &mut Vec<T>, numbers: &[f32], of: impl Fn(f32) -> T + Sync) {
+    let start = all.len();
+    all.resize(start + numbers.len(), T::default());
+    let chunks = all[start..].par_chunks_mut(CHUNK).zip(numbers.par_chunks(CHUNK));
+    chunks.for_each(|(all, numbers)| {
+        for (one, number) in all.iter_mut().zip(numbers) {
+            *one = of(*number);
+        }
+    });
+}
+
 fn rounded(numbers: &[f32], to: FloatType) -> Vec<f32> {
-    let round: fn(f32) -> f32 = match to {
-        FloatType::Bf16 => |number| bf16::from_f32(number).to_f32(),
-        FloatType::F16 => |number| f16::from_f32(number).to_f32(),
-        FloatType::F32 => |number| number,
-    };
-    numbers.iter().map(|number| round(*number)).collect()
+    let mut rounded = Vec::new();
+    match to {
+        FloatType::Bf16 => extend(&mut rounded, numbers, |number| bf16::from_f32(number).to_f32()),
+        FloatType::F16 => extend(&mut rounded, numbers, |number| f16::from_f32(number).to_f32()),
+        FloatType::F32 => extend(&mut rounded, numbers, |number| number),
+    }
+    rounded
 }
 
 #[cfg(test)]

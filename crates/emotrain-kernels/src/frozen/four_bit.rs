@@ -1,6 +1,7 @@
 //! NF4 and FP4: 4-bit codes with the largest magnitude of each block, which may be kept in 8 bits in turn (Dettmers et
 //! al. 2023, `QLoRA`, section 3; codes and layout as in bitsandbytes' `quantize_4bit`).
 
+use pulp::Arch;
 use rayon::prelude::*;
 
 use crate::dynamic::{DYNAMIC_BLOCKSIZE, DYNAMIC_MAP, DynamicCodes, scaled};
@@ -231,26 +232,42 @@ impl FourBitQuantiser {
         self.codes.resize(codes + numbers.len().div_ceil(2), 0);
         self.absmax.resize(blocks + numbers.len().div_ceil(FourBit::BLOCKSIZE), 0.0);
         let (order, bounds) = self.quant_type.ordered();
-        let code = |number: f32| {
-            let place: usize = bounds.iter().map(|bound| usize::from(*bound < number)).sum();
-            order[place]
-        };
+        let arch = Arch::new();
         self.codes[codes..]
             .par_chunks_mut(Self::PIECE / 2)
             .zip(self.absmax[blocks..].par_chunks_mut(Self::PIECE / FourBit::BLOCKSIZE))
             .zip(numbers.par_chunks(Self::PIECE))
             .for_each(|((codes, absmax), numbers)| {
-                let blocks = codes.chunks_mut(FourBit::BLOCKSIZE / 2).zip(absmax);
-                for ((codes, absmax), numbers) in blocks.zip(numbers.chunks(FourBit::BLOCKSIZE)) {
-                    let largest = numbers.iter().fold(0.0_f32, |most, number| most.max(number.abs()));
-                    *absmax = largest;
-                    for (byte, pair) in codes.iter_mut().zip(numbers.chunks(2)) {
-                        let second = pair.get(1).copied().unwrap_or(0.0);
-                        *byte = code(scaled(pair[0], largest)) << 4 | code(scaled(second, largest));
+                arch.dispatch(|| {
+                    let blocks = codes.chunks_mut(FourBit::BLOCKSIZE / 2).zip(absmax);
+                    for ((codes, absmax), numbers) in blocks.zip(numbers.chunks(FourBit::BLOCKSIZE)) {
+                        *absmax = quantise_block(numbers, &order, &bounds, codes);
                     }
-                }
+                });
             });
     }
+}
+
+/// Writes the codes of a block, two in a byte, and returns its largest magnitude. A loop over all numbers for each bound,
+/// so that it vectorises.
+#[inline(always)]
+fn quantise_block(numbers: &[f32], order: &[u8; 16], bounds: &[f32; 15], codes: &mut [u8]) -> f32 {
+    let largest = numbers.iter().fold(0.0_f32, |most, number| most.max(number.abs()));
+    let mut parts = [0.0_f32; FourBit::BLOCKSIZE];
+    for (part, number) in parts.iter_mut().zip(numbers) {
+        *part = scaled(*number, largest);
+    }
+    let mut places = [0_u32; FourBit::BLOCKSIZE];
+    for bound in bounds {
+        for (place, part) in places.iter_mut().zip(&parts) {
+            *place += u32::from(*bound < *part);
+        }
+    }
+    // Behind the last number of a short block stand zeros.
+    for (byte, [first, second]) in codes.iter_mut().zip(places.as_chunks::<2>().0) {
+        *byte = order[*first as usize] << 4 | order[*second as usize];
+    }
+    largest
 }
 
 impl FourBit {

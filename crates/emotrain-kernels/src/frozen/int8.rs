@@ -1,6 +1,8 @@
 //! 8-bit codes with a scale for each row: the weights of `LLM.int8()` (Dettmers et al. 2022, section 2.1), without its
 //! treatment of the inputs: they stay as they are.
 
+use rayon::prelude::*;
+
 /// Rows of codes. A number is `code · absmax / 127`, as in bitsandbytes' `int8_vectorwise_dequant`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Int8Rows {
@@ -21,15 +23,16 @@ impl Int8Rows {
     #[expect(clippy::cast_possible_truncation, reason = "magnitudes up to 127")]
     pub fn quantise(numbers: &[f32], width: usize) -> Self {
         let mut codes = vec![0; numbers.len()];
-        let mut absmax = Vec::with_capacity(numbers.len() / width);
-        for (row, codes) in numbers.chunks_exact(width).zip(codes.chunks_exact_mut(width)) {
+        let rows = numbers.par_chunks_exact(width).zip(codes.par_chunks_exact_mut(width));
+        let quantised = rows.map(|(row, codes)| {
             let largest = row.iter().fold(0.0_f32, |most, number| most.max(number.abs()));
             let scale = if largest > 0.0 { 127.0 / largest } else { 0.0 };
             for (code, number) in codes.iter_mut().zip(row) {
                 *code = (number * scale).round_ties_even() as i8;
             }
-            absmax.push(largest);
-        }
+            largest
+        });
+        let absmax = quantised.collect();
         Self { codes, absmax }
     }
 
