@@ -82,7 +82,8 @@ def main():
                 f"{less / MB:.0f} MB at most",
                 flush=True,
             )
-            assert max(memory, less) < whole, "a quantised base takes less than its files in bfloat16"
+            # Beside the base a step has an adapter with its gradients and moments, 0.3 GB for the small shape.
+            assert less < whole, "a quantised base takes less than its files in bfloat16"
             assert saving < 0.6 * whole, "a base is quantised matrix by matrix"
             if large and form == "nf4":
                 assert max(memory, less, saving) < 12e9, "12 GB"

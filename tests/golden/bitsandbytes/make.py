@@ -1,7 +1,8 @@
 """What bitsandbytes makes of matrices: codes, scales and the numbers that they stand for.
 
-`make.py` writes all of it; `make.py --check` computes the tensors again and compares. Versions: ../requirements.txt. CPU
-only.
+`make.py` writes all of it; `make.py --check` computes the tensors again and compares; `make.py --load FOLDER` loads what
+`emotrain quantize tiny --out FOLDER` has written and compares its logits with those of the same as transformers has
+saved it. Versions: ../requirements.txt. CPU only.
 
 * states.safetensors: for each case, under its name, `input`, the matrix; what bitsandbytes' own file format holds of it
   (`weight`, `weight.absmax`, ..., as transformers saves a quantised model); `dequantized`, the numbers again.
@@ -151,10 +152,34 @@ def models():
     model.save_pretrained(HERE / "tiny")
     model = quantised_model()
     (HERE / "tiny/generation_config.json").unlink(missing_ok=True)
+    ids, found = logits(model)
+    save_file({"ids": ids, "logits": found.contiguous()}, HERE / "logits.safetensors")
+
+
+def logits(model):
     ids = torch.randint(96, (30,), generator=torch.Generator().manual_seed(5))
     # As in training: without gradients bitsandbytes' CPU kernel for inference would multiply in bfloat16.
-    logits = model(input_ids=ids[None]).logits[0].detach()
-    save_file({"ids": ids, "logits": logits.contiguous()}, HERE / "logits.safetensors")
+    return ids, model(input_ids=ids[None]).logits[0].detach()
+
+
+def opened(folder):
+    model = AutoModelForCausalLM.from_pretrained(
+        folder, dtype=torch.float32, device_map="cpu", attn_implementation="eager"
+    )
+    model.get_input_embeddings().padding_idx = None
+    return model
+
+
+def load(folder):
+    """In 4 bits the mean of scales ends in other bits, in 8 bits codes are of numbers that bitsandbytes rounds to float16."""
+    model = opened(folder)
+    kinds = {type(module).__name__ for module in model.modules()}
+    form, bound = ("nf4", 1e-5) if "Linear4bit" in kinds else ("int8", 2e-2)
+    assert form == "nf4" or "Linear8bitLt" in kinds, kinds
+    (_, ours), (_, expected) = logits(model), logits(opened(HERE / f"tiny_{form}"))
+    difference = ((ours - expected).abs().max() / expected.abs().max()).item()
+    print(f"{form}: logits differ by {difference:.1e} of the largest")
+    assert difference < bound
 
 
 def saved():
@@ -194,9 +219,13 @@ def qlora():
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true")
+    parser.add_argument("--load", type=Path, metavar="FOLDER")
     file = HERE / "states.safetensors"
     torch.set_num_threads(1)
-    if parser.parse_args().check:
+    given = parser.parse_args()
+    if given.load:
+        load(given.load)
+    elif given.check:
         known, found = load_file(file), make()
         assert known.keys() == found.keys()
         assert all(torch.equal(known[name], found[name]) for name in known)
