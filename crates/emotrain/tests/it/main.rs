@@ -22,6 +22,7 @@ mod knowledge;
 mod losses;
 mod models;
 mod neighbours;
+mod newcomer;
 mod outcome;
 mod own_data;
 mod papers;
