@@ -41,6 +41,12 @@ pub(super) fn other(text: &str, given: DataLayout<'_>) -> Option<DataProblem> {
         return Some(problem);
     }
     let format = if head.starts_with('{') { json(head) } else { lines(head, given.format) }?;
+    if format == DataFormat::Chat
+        && given.format != format
+        && let Some(problem) = other_rows::of_chats(head)
+    {
+        return Some(problem);
+    }
     // Columns that are named are meant to be read.
     let is_meant = given.format.has_columns() && !given.columns.is_empty() && format == DataFormat::MeldCsv;
     (format != given.format && !is_meant)

@@ -36,6 +36,7 @@ pub(super) fn of_list(head: &str) -> DataProblem {
     let items = head.trim_start().strip_prefix('[').unwrap_or_default();
     match serde_json::Deserializer::from_str(items).into_iter::<Value>().next() {
         Some(Ok(Value::Array(_))) => DataProblem::OtherRows(OtherRows::Lists),
+        Some(Ok(chat)) if is_answered(&chat) => CHATS,
         Some(Ok(item)) => of_row(&item).unwrap_or(DataProblem::JsonList),
         _ => DataProblem::JsonList,
     }
@@ -45,6 +46,27 @@ pub(super) fn of_list(head: &str) -> DataProblem {
 pub(super) fn of_lines(head: &str) -> Option<DataProblem> {
     let first = serde_json::Deserializer::from_str(head).into_iter::<Value>().next()?;
     of_row(&first.ok()?)
+}
+
+/// What is wrong with chats that begin like this, if each ends with a short answer of the model.
+pub(super) fn of_chats(head: &str) -> Option<DataProblem> {
+    // What is cut off at the end is none.
+    let mut chats =
+        serde_json::Deserializer::from_str(head).into_iter::<Value>().map_while(Result::ok).peekable();
+    (chats.peek().is_some() && chats.all(|chat| is_answered(&chat))).then_some(CHATS)
+}
+
+/// Whether a chat has no label and its last turn is a short answer of the model.
+fn is_answered(chat: &Value) -> bool {
+    let turns = ["messages", "conversations"].into_iter().find_map(|key| chat.get(key)?.as_array());
+    let text = |turn: &Value, keys: [&str; 2]| -> Option<String> {
+        keys.into_iter().find_map(|key| turn.get(key)?.as_str().map(str::to_owned))
+    };
+    let Some([.., question, answer]) = turns.map(Vec::as_slice) else { return false };
+    let is_labelled = [question, answer].into_iter().any(|turn| turn.get("label").is_some());
+    let is_model = text(answer, ["role", "from"]).is_some_and(|role| MODELS.contains(&role.as_str()));
+    let is_short = text(answer, ["content", "value"]).is_some_and(|answer| answer.len() <= LABEL);
+    is_model && is_short && !is_labelled
 }
 
 /// What is wrong with a row.

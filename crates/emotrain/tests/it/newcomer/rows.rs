@@ -26,24 +26,17 @@ fn prompts_with_answers_are_recognised_by_every_command() {
         bench.write("rows.json", &format!("[\n  {row},\n  {other}\n]\n"));
         for file in ["rows.jsonl", "rows.json"] {
             let set = format!("data.train={file}");
-            let format =
-                if row.starts_with("{\"messages") || row.starts_with("{\"conv") { "chat" } else { "jsonl" };
-            let format = format!("data.format={format}");
             let held = ["--set", "data.valid=", "--set", "eval.load_best_model_at_end=false"];
-            let check = ["check", "recipe.toml", "--set", &set, "--set", &format];
+            let check = ["check", "recipe.toml", "--set", &set];
             for words in [
                 &["init", file][..],
                 &[&check[..], &held].concat(),
                 &["predict", "--run", "run", "--input", file],
             ] {
                 let said = error(&bench, words);
-                // A list of chats is one of chats as lines, too.
-                let is_list =
-                    said.contains("is a JSON list") && file == "rows.json" && row.starts_with("{\"messages");
-                let is_list = is_list || (file == "rows.json" && row.starts_with("{\"conv"));
                 let is_told = said.contains("each row is a prompt with its answer")
                     && said.contains("recipes/coming_from.md");
-                assert!(is_told || is_list, "{words:?}: {row}: {said}");
+                assert!(is_told, "{words:?}: {row}: {said}");
             }
         }
     }
