@@ -79,23 +79,24 @@ fn the_columns_that_are_proposed_have_speaker_and_position() {
     let bench = Workbench::new();
     bench.write("chats.csv", &shuffled("seq", |turn| turn).replace("conv,", "k,").replace(",said,", ",x,"));
     expect![[r#"
-        error: chats.csv:1: no column "dialogue", "text" or "label": the columns are k, author, x, mood, seq
-          hint: name them: --columns dialogue=…,position=seq,speaker=author,text=…,label=…
+        error: chats.csv:1: no column "dialogue" or "text": the columns are k, author, x, mood, seq
+          hint: name them: --columns dialogue=…,position=seq,speaker=author,text=…,label=mood
     "#]]
     .assert_eq(&error(&bench, &["init", "chats.csv"]));
 }
 
 #[test]
 fn labels_have_one_order_whatever_their_numbers() {
-    let labels = |moods: [&str; 2]| {
+    let labels = |often: &str| {
         let bench = Workbench::new();
-        let table = shuffled("seq", |turn| turn).replace("tense", moods[0]).replace("calm", moods[1]);
-        bench.write("chats.csv", &(table + "c0,ada,Once more.,Wry,3\n"));
+        let more = (3..23).map(|turn| format!("c0,ada,Turn {turn}.,{often},{turn}\n"));
+        let rare = "c0,ada,Once more.,Wry,23\n";
+        bench.write("chats.csv", &(shuffled("seq", |turn| turn) + &more.collect::<String>() + rare));
         bench.run(&["init", "chats.csv", "--base", &base()]).done();
         bench.read("chats.toml").lines().find(|line| line.starts_with("labels")).unwrap().to_owned()
     };
-    assert_eq!(labels(["tense", "calm"]), "labels = [\"calm\", \"tense\", \"Wry\"]");
-    assert_eq!(labels(["calm", "tense"]), labels(["tense", "calm"]));
+    assert_eq!(labels("tense"), "labels = [\"calm\", \"tense\", \"Wry\"]");
+    assert_eq!(labels("calm"), labels("tense"));
 }
 
 #[test]
@@ -119,8 +120,10 @@ fn unknown_labels_come_with_the_line_to_write() {
     bench.write("train.csv", &shuffled("seq", |turn| turn));
     bench.write("valid.csv", &shuffled("seq", |turn| turn).replace("calm", "calmm"));
     expect![[r#"
-        error: train.csv:1: no column "text" or "label": the columns are conv, author, said, mood, seq
-          hint: name them: --columns dialogue=conv,position=seq,speaker=author,text=…,label=…
+        error: valid.csv:14: unknown labels: calmm × 9
+          hint: did you mean calm? data.label_aliases = { calmm = "calm" } reads them so
+          hint: data.labels lists other labels; both keys are for data.label_set = "custom"
+          hint: write that in the recipe that is made without --valid and --test
     "#]]
     .assert_eq(&error(&bench, &["init", "train.csv", "--valid", "valid.csv", "--base", &base()]));
 }
