@@ -257,13 +257,13 @@ mod tests {
               hint: did you mean grid?
             sweep.toml:7: unknown key "train"
               hint: keys of the recipe go under [set] or [grid], as in "train.…" = …
-            sweep.toml:7: [grid] train.learning_rate: a key with a dot needs quotes
+            sweep.toml:10: [grid] train.learning_rate: a key with a dot needs quotes
               hint: write "train.learning_rate" = [0.0001, 0.001]
             sweep.toml:11: [grid] lora.r: a key with a dot needs quotes
               hint: write "lora.r" = [8]
             sweep.toml:12: grid."lora.lora_alpha" = 16: expected a list of values
               hint: write "lora.lora_alpha" = [16], or put it under [set]
-            sweep.toml:7: [set] train.max_steps: a key with a dot needs quotes
+            sweep.toml:14: [set] train.max_steps: a key with a dot needs quotes
               hint: write "train.max_steps" = 6
             sweep.toml:16: random.samples = "many": expected a whole number
               hint: write samples = 10

@@ -90,7 +90,7 @@ fn faults_of_a_stream_have_their_lines() {
     expect![].assert_eq(&stream("format = \"csv\"", ""));
     expect![[r#"
         standard input:1: no column "dialogue" or "text": the columns are conv, utt
-        hint: Some("write columns = { dialogue = \"conv\", position = \"utt\", text = \"…\" } under [data]")
+        hint: Some("write columns = { dialogue = \"conv\", text = \"utt\" } under [data]")
     "#]]
     .assert_eq(&stream("format = \"csv\"", "conv,utt\na,Hi.\n"));
     expect![[r#"
