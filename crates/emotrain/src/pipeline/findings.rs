@@ -173,9 +173,9 @@ mod tests {
             &recipe("test = true\n[lora]\ninit_from = \"first\""),
             vec![result("valid", RIGHT)],
             vec![result("valid", WRONG)],
-            &expect![[r#"
+            &expect![[r"
                 valid: worse than the adapter that it started from: weighted F1 40.00, 100.00 before
-                valid: worse than always the most frequent label: weighted F1 40.00, that label alone 45.00"#]],
+                valid: worse than always the most frequent label: weighted F1 40.00, that label alone 45.00"]],
         );
     }
 
