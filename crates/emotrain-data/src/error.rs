@@ -2,6 +2,7 @@
 
 mod hint;
 mod missing_columns;
+mod other_rows;
 mod unknown_labels;
 
 use std::fmt;
@@ -14,6 +15,7 @@ use crate::split_kind::SplitKind;
 
 pub use self::hint::{ColumnsOption, DataOptions};
 pub use self::missing_columns::MissingColumns;
+pub use self::other_rows::OtherRows;
 pub use self::unknown_labels::{UnknownLabel, UnknownLabels};
 
 /// A problem with a file or its contents. Displayed as `path:line: subject: problem`; [`DataError::hint`] says how to
@@ -103,6 +105,9 @@ pub enum DataProblem {
     /// One large list instead of one value per line.
     #[error("is a JSON list, not JSON lines")]
     JsonList,
+    /// Rows that are no dialogues.
+    #[error("{0}")]
+    OtherRows(OtherRows),
     /// A value that spans several lines instead of one.
     #[error("a JSON value spans several lines")]
     JsonOverLines,

@@ -217,14 +217,17 @@ impl LabelSet {
         (0..self.names.len()).map(Label::from_index)
     }
 
-    /// The label whose name or alias is most similar to a misspelling, if any is similar; for hints.
+    /// The label whose name or alias is most similar to a misspelling, or that is the same emotion, if there is one; for
+    /// hints.
     pub fn nearest(&self, misspelling: &str) -> Option<&str> {
         let wrong = normalise(misspelling);
         let mut known: Vec<(Label, &str)> =
             self.spellings.iter().map(|(spelling, label)| (*label, spelling.as_str())).collect();
         known.sort_unstable();
-        let near = emotrain_base::nearest(&wrong, known.iter().map(|(_, spelling)| *spelling))?;
-        Some(self.name(self.spellings[near]))
+        let near = emotrain_base::nearest(&wrong, known.iter().map(|(_, spelling)| *spelling));
+        let emotion = emotion_of(misspelling);
+        let same = || self.names.iter().map(String::as_str).find(|name| emotion_of(name) == emotion);
+        near.map(|near| self.name(self.spellings[near])).or_else(same)
     }
 }
 

@@ -26,6 +26,8 @@ pub struct Split {
     pub damaged: usize,
     /// Messages that are no turns and were left out.
     pub left_out: usize,
+    /// A column of a table that is read without positions, which gives the rows of dialogues another order.
+    pub other_order: Option<String>,
     /// Which part of the file it is, where `data.split` divides it.
     pub part: Option<SplitKind>,
 }
@@ -33,7 +35,8 @@ pub struct Split {
 impl Split {
     /// Dialogues as they are, which no file is vouched for by: `path` is what messages call their source.
     pub fn of(path: PathBuf, dialogues: Vec<Dialogue>) -> Self {
-        Self { path, sha256: String::new(), dialogues, mended: 0, damaged: 0, left_out: 0, part: None }
+        let (sha256, part, other_order) = (String::new(), None, None);
+        Self { path, sha256, dialogues, mended: 0, damaged: 0, left_out: 0, other_order, part }
     }
 
     /// The number of utterances in all dialogues.

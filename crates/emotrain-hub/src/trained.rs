@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use emotrain_base::{Complaint, Listener, MANIFEST, limits, verify};
 use emotrain_model::{AdapterConfig, CausalLm, PeftAdapter, is_gguf};
 use emotrain_prompt::PromptContract;
-use emotrain_recipe::{ModelInit, ModelSection};
+use emotrain_recipe::{ModelInit, ModelSection, run_of_recipe};
 
 use crate::error::HubError;
 
@@ -36,6 +36,11 @@ impl Trained {
     /// # Errors
     /// A folder that holds nothing trained, or a file in it that is not as it was written.
     pub fn of_run(run: &Path) -> Result<Self, HubError> {
+        if !run.is_dir() {
+            return Err(
+                no_folder(run, "name the run directory of a training; paths are relative to here").into()
+            );
+        }
         let places = [run.join(ADAPTER), run.join(MODEL)];
         // A training may have been killed while it put a better result in the place of this one.
         places.iter().try_for_each(|folder| emotrain_base::recover(folder))?;
@@ -54,18 +59,15 @@ impl Trained {
     /// A place that holds neither an adapter nor a model, or a file in it that is not as it was written.
     pub fn find(place: &Path) -> Result<Self, HubError> {
         if !place.exists() {
-            let complaint = Complaint::input(format!("{}: no such folder", place.display()));
-            return Err(complaint
-                .hint("name a folder with an adapter or a model, or a .gguf file; paths are relative to here")
-                .into());
+            let hint =
+                "name a folder with an adapter or a model, or a .gguf file; paths are relative to here";
+            return Err(no_folder(place, hint).into());
         }
         if let Some(found) = Self::at(place)? {
             return found.checked();
         }
         if place.is_file() {
-            let complaint =
-                Complaint::input(format!("{}: neither a folder nor a .gguf file", place.display()));
-            return Err(complaint.hint("name the folder that the file is in").into());
+            return Err(no_folder(place, "name the folder that the file is in").into());
         }
         let (gguf, adapter) = (Self::GGUF, Self::GGUF_ADAPTER);
         let message =
@@ -206,4 +208,15 @@ impl Trained {
         }
         Ok(())
     }
+}
+
+/// What is wrong with a place that is no folder; a recipe is taken for its run.
+fn no_folder(place: &Path, hint: &str) -> Complaint {
+    let name = place.display();
+    if let Some(run) = run_of_recipe(place) {
+        let complaint = Complaint::input(format!("{name}: is a recipe, not what was trained"));
+        return complaint.hint(format!("name the folder of its run: {}", run.display()));
+    }
+    let what = if place.exists() { "neither a folder nor a .gguf file" } else { "no such folder" };
+    Complaint::input(format!("{name}: {what}")).hint(hint)
 }

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use emotrain_base::{Complaint, Listener, Problems};
 use emotrain_data::{
-    LabelSet, SharedDialogue, Split, SplitKind, TextSplit, Utterance, UtteranceId, check_disjoint, load_text,
-    read_split,
+    LabelSet, OtherOrder, SharedDialogue, Split, SplitKind, TextSplit, Utterance, UtteranceId,
+    check_disjoint, load_text, read_split,
 };
 use emotrain_recipe::{DataFormat, DataSection};
 
@@ -113,7 +113,15 @@ pub(crate) fn read_all(
         Content::Dialogues(split) => Some(split),
         Content::Documents(_) => None,
     });
-    let shared = check_disjoint(&splits.collect::<Vec<_>>(), section.format, section.shared_dialogues);
+    let splits: Vec<&Split> = splits.collect();
+    for split in &splits {
+        if let Some(column) = &split.other_order {
+            let order = OtherOrder { path: &split.path, column };
+            let table = order.table(&section.columns);
+            listener.warn(&format!("{order}\n  hint: write columns = {table} under [data]"));
+        }
+    }
+    let shared = check_disjoint(&splits, section.format, section.shared_dialogues);
     let shared = problems.take(shared);
     problems.finish()?;
     warn_of(&shared.unwrap_or_default(), listener);

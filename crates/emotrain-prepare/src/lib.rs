@@ -31,6 +31,7 @@ mod purpose;
 mod questioner;
 mod sample_maker;
 mod sample_schedule;
+mod start;
 
 pub use auxiliary::{Auxiliary, kinds};
 pub use content::Content;

@@ -18,6 +18,7 @@ use crate::knowledge::known;
 use crate::opened::Opened;
 use crate::purpose::{Purpose, Selection};
 use crate::sample_schedule::Ordered;
+use crate::start;
 
 /// What is asked of a model.
 pub struct Prepared<'r> {
@@ -148,7 +149,10 @@ impl<'r> Read<'r> {
             problems.take(Ordered::new(recipe, &labels).check());
         }
         let opened = problems.take(Opened::new(recipe, labels, trains == Trains::Yes, hub));
-        problems.take(check_init(recipe));
+        let start = problems.take(check_init(recipe));
+        if let (Some(()), Some((opened, _)), Trains::Yes) = (start, &opened, trains) {
+            problems.take(start::check(opened, hub.listener()));
+        }
         let (Some(contents), Some((opened, auxiliary))) = (contents, opened) else {
             return Err(problems.into());
         };

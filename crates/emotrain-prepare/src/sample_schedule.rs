@@ -155,7 +155,8 @@ pub fn losses(
     {
         return Ok(Some(kept));
     }
-    listener.say("measuring the untrained model's loss on every dialogue");
+    let start = if recipe.lora.init_from.is_some() { "adapter of lora.init_from" } else { "untrained model" };
+    listener.say(&format!("measuring the loss of the {start} on every dialogue"));
     let samples: Vec<Sample> =
         samples.iter().filter(|sample| sample.task == Some(Task::Emotion)).cloned().collect();
     let losses = sample_losses(model, &samples, recipe.eval.per_device_eval_batch_size);

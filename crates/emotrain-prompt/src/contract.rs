@@ -1,5 +1,7 @@
 //! The prompt contract: saved with an adapter so that prompts later equal those of its training.
 
+use std::collections::BTreeSet;
+
 use emotrain_base::sha256_hex;
 use serde::{Deserialize, Serialize};
 
@@ -168,7 +170,7 @@ impl PromptContract {
                 &present.system_before_user,
             ),
             differs("train.max_seq_length", &self.max_seq_length, &present.max_seq_length),
-            differs("the label set", &listed(&self.labels), &listed(&present.labels)),
+            self.other_labels(present),
         ];
         let mut differences: Vec<String> = differences.into_iter().flatten().collect();
         let found_by = present.found_by.clone();
@@ -176,6 +178,21 @@ impl PromptContract {
             differences.push("the tokenizer gives different tokens for the example".to_owned());
         }
         if differences.is_empty() { Ok(()) } else { Err(PromptError::ContractMismatch(differences)) }
+    }
+
+    /// How the labels differ, if they do: their order is the prompt's, too.
+    fn other_labels(&self, present: &Self) -> Option<String> {
+        let sorted = |labels: &[String]| labels.iter().cloned().collect::<BTreeSet<_>>();
+        if self.labels == present.labels {
+            return None;
+        }
+        if sorted(&self.labels) == sorted(&present.labels) {
+            let labels = &self.labels;
+            return Some(format!(
+                "the same labels are in another order: write label_set = \"custom\" and labels = {labels:?} under [data]"
+            ));
+        }
+        Some(format!("the label set was {} and is {}", listed(&self.labels), listed(&present.labels)))
     }
 }
 

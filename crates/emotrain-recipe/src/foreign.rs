@@ -24,6 +24,9 @@ const PACKING: &str =
 /// What training on several devices would need.
 const ONE_DEVICE: &str = "not supported: a run trains on one device";
 
+/// What becomes of a result.
+const NO_UPLOAD: &str = "nothing is uploaded; emotrain export writes what others load";
+
 /// What attention is computed by.
 const ATTENTION: &str = "there is one implementation of attention";
 
@@ -49,6 +52,9 @@ const KEYS: &[(&str, Meaning)] = &[
     ("bf16", Value("model.dtype", "\"bfloat16\"")),
     ("fp16", Value("model.dtype", "\"float16\"")),
     ("device_map", Key("model.device")),
+    ("tokenizer_name_or_path", Absent("the tokenizer is that of the model")),
+    ("use_fast_tokenizer", Absent("there is one implementation of tokenizers")),
+    ("tf32", Absent("model.dtype is what is computed in, on every device")),
     ("use_cpu", Value("model.device", "\"cpu\"")),
     // [quantization]
     ("quantization_bit", Remark("quantization.load_in_4bit", "or load_in_8bit = true for 8 bits")),
@@ -58,8 +64,14 @@ const KEYS: &[(&str, Meaning)] = &[
     ("quantization_type", Key("quantization.bnb_4bit_quant_type")),
     ("double_quantization", Key("quantization.bnb_4bit_use_double_quant")),
     ("use_nested_quant", Key("quantization.bnb_4bit_use_double_quant")),
+    (
+        "bnb_config_kwargs",
+        Remark("quantization.bnb_4bit_quant_type", "and its other keys under [quantization]"),
+    ),
     ("quantization_method", Absent("bitsandbytes' NF4, FP4 and int8 are what there is: see [quantization]")),
     // [lora]
+    ("adapter_name_or_path", Key("lora.init_from")),
+    ("lora_model_dir", Key("lora.init_from")),
     ("lora_rank", Key("lora.r")),
     ("lora_r", Key("lora.r")),
     ("rank", Key("lora.r")),
@@ -92,12 +104,17 @@ const KEYS: &[(&str, Meaning)] = &[
     ("datasets", Key("data.train")),
     ("dataset_path", Key("data.train")),
     ("train_file", Key("data.train")),
+    ("train_dataset", Key("data.train")),
+    ("dataset_dir", Remark("data.train", "the path of a file")),
+    ("dataset_text_field", Remark("data.columns", "as in { text = \"said\" }, for tables of utterances")),
     ("train_data", Key("data.train")),
     ("validation_file", Key("data.valid")),
     ("valid_file", Key("data.valid")),
     ("val_file", Key("data.valid")),
     ("eval_dataset", Key("data.valid")),
     ("test_file", Key("data.test")),
+    ("test_dataset", Key("data.test")),
+    ("test_datasets", Key("data.test")),
     ("val_set_size", Remark("data.split", PARTS)),
     ("val_size", Remark("data.split", PARTS)),
     ("test_size", Remark("data.split", PARTS)),
@@ -140,6 +157,17 @@ const KEYS: &[(&str, Meaning)] = &[
     ("max_completion_tokens", Key("interpret.max_tokens")),
     // [train]
     ("finetuning_type", Key("train.method")),
+    ("adapter", Remark("train.method", "QLoRA is load_in_4bit = true under [quantization]")),
+    ("is_trainable", Absent("lora.init_from names an adapter, which is trained on")),
+    ("run_name", Remark("train.output_dir", "a run has the name of its folder")),
+    ("hub_model_id", Absent(NO_UPLOAD)),
+    ("push_to_hub", Absent(NO_UPLOAD)),
+    ("neftune_alpha", Key("train.neftune_noise_alpha")),
+    ("assistant_only_loss", Key("train.completion_only_loss")),
+    ("pad_to_sequence_len", Absent(PACKING)),
+    ("torch_compile", Absent("there is one implementation of the model")),
+    ("use_liger_kernel", Absent("there is one implementation of the model")),
+    ("dataset_num_proc", Absent("prompts are made before training begins")),
     ("lr", Key("train.learning_rate")),
     ("lora_plus_lr_ratio", Key("train.loraplus_lr_ratio")),
     ("loraplus_lr_embedding", Absent("the embedding gets no adapter, so that it has no learning rate")),
@@ -237,6 +265,14 @@ const KEYS: &[(&str, Meaning)] = &[
     ("steps_per_report", Key("logging.logging_steps")),
     ("log_every_n_steps", Key("logging.logging_steps")),
     ("use_wandb", Key("logging.report_to")),
+    (
+        "wandb_project",
+        Remark("logging.report_to", "recipes/tracking.md of the project says how curves get there"),
+    ),
+    (
+        "wandb_name",
+        Remark("logging.report_to", "recipes/tracking.md of the project says how curves get there"),
+    ),
     ("logger", Key("logging.report_to")),
 ];
 
@@ -309,50 +345,4 @@ pub(crate) fn word(key: &str, name: &str) -> Option<&'static str> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::{KEYS, Meaning, SECTIONS, WORDS};
-    use crate::key::Kind;
-    use crate::section::{Section, sections_with};
-
-    #[test]
-    fn every_foreign_key_leads_to_a_key_and_is_none_itself() {
-        let mut seen = BTreeSet::new();
-        for (foreign, meaning) in KEYS {
-            assert!(seen.insert(foreign), "{foreign} is listed twice");
-            // [curriculum] has a scheduler of its own, [interpret] a model; elsewhere the names mean the learning
-            // rate's scheduler and the trained model.
-            let is_homonym = ["scheduler", "model"].contains(foreign);
-            assert!(sections_with(foreign).is_empty() || is_homonym, "{foreign} is ours");
-            let (Meaning::Key(ours) | Meaning::Value(ours, _) | Meaning::Remark(ours, _)) = meaning else {
-                continue;
-            };
-            let (section, key) = ours.split_once('.').unwrap();
-            assert!(Section::find(section).unwrap().key(key).is_some(), "{ours} is no key");
-        }
-    }
-
-    #[test]
-    fn every_foreign_section_leads_to_a_section_and_is_none_itself() {
-        for (foreign, ours) in SECTIONS {
-            assert!(Section::find(foreign).is_none() && Section::find(ours).is_some(), "{foreign}");
-        }
-    }
-
-    #[test]
-    fn every_foreign_word_leads_to_a_choice() {
-        for (key, foreign, ours) in WORDS {
-            let (section, name) = key.split_once('.').unwrap();
-            let kind = Section::find(section).unwrap().key(name).unwrap().kind;
-            if let Kind::Choice(names) = kind {
-                assert!(names.contains(ours) && !names.contains(foreign), "{foreign}");
-            } else if let Kind::LoraInit = kind {
-                assert_eq!(*ours, "true");
-            } else {
-                assert_eq!(kind, Kind::Device);
-                assert!(ours.parse::<crate::DeviceChoice>().is_ok(), "{ours}");
-            }
-        }
-    }
-}
+mod tests;

@@ -37,12 +37,14 @@ mod foreign;
 mod key;
 mod load;
 mod merge;
+mod other_file;
 mod overrides;
 mod path;
 mod places;
 mod problem;
 mod raw;
 mod recipe;
+mod run_folder;
 mod schema;
 mod section;
 mod stand_in;
@@ -55,6 +57,7 @@ pub use difference::KeyDifference;
 pub use load::{load, load_in, parse};
 pub use problem::{OVERRIDE_FILE, Problem, RecipeError};
 pub use recipe::Recipe;
+pub use run_folder::run_of_recipe;
 pub use schema::json_schema;
 pub use section::{
     AuxiliarySection, Availability, Balance, CURRICULA, ClassWeights, ColumnRole, ComputeDtype,

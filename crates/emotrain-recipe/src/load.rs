@@ -8,6 +8,7 @@ use toml::Value;
 use crate::check;
 use crate::extends::Layers;
 use crate::merge::Merged;
+use crate::other_file;
 use crate::places::Places;
 use crate::problem::{Fault, Findings, Origin, Position, RecipeError};
 use crate::recipe::Recipe;
@@ -31,6 +32,9 @@ pub fn load(path: &Path, overrides: &[String]) -> Result<Recipe, RecipeError> {
 ///
 /// As [`load`].
 pub fn load_in(path: &Path, overrides: &[String], working: &Path) -> Result<Recipe, RecipeError> {
+    if let Some(problem) = other_file::place(path) {
+        return Err(RecipeError::Problems(vec![problem]));
+    }
     let bytes = emotrain_base::read(path, limits::RECIPE)?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let (recipe, working) = (fs_err::canonicalize(folder)?, fs_err::canonicalize(working)?);
@@ -54,6 +58,9 @@ pub fn load_in(path: &Path, overrides: &[String], working: &Path) -> Result<Reci
         );
     }
     let text = String::from_utf8_lossy(&bytes);
+    if let Some(problem) = other_file::text(path, &text) {
+        return Err(RecipeError::Problems(vec![problem]));
+    }
     read(Source { text: &text, file: path, places }, overrides, findings)
 }
 

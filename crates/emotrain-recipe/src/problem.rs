@@ -67,8 +67,15 @@ impl Advice for RecipeError {
     }
 }
 
+/// At most this many problems are told one by one.
+const TOLD: usize = 20;
+
 fn listed(problems: &[Problem]) -> String {
-    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    let mut told: Vec<String> = problems.iter().take(TOLD).map(ToString::to_string).collect();
+    if let Some(first) = problems.get(TOLD) {
+        told.push(format!("{}: {} more problems", first.file.display(), problems.len() - TOLD));
+    }
+    told.join("\n")
 }
 
 /// A place in a recipe file, both numbers from 1; columns count characters.

@@ -164,6 +164,7 @@ pub(crate) fn split(dialogues: &[(&str, &[&str])]) -> Split {
         mended: 0,
         damaged: 0,
         left_out: 0,
+        other_order: None,
         part: None,
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use emotrain_base::{Complaint, Lock, limits};
 use emotrain_data::{JsonlReader, SplitKind, TextFile};
 use emotrain_eval::{EvalError, EvalReport, Prediction};
-use emotrain_recipe::Recipe;
+use emotrain_recipe::{Recipe, run_of_recipe};
 
 use crate::error::RunError;
 use crate::metrics_line::MetricsLine;
@@ -48,6 +48,23 @@ pub struct StoredRun {
     pub state: RunState,
 }
 
+/// What is wrong with a place that has no run.
+fn no_run(folder: &Path) -> Complaint {
+    let name = folder.display();
+    if let Some(run) = run_of_recipe(folder) {
+        let complaint = Complaint::input(format!("{name}: is a recipe, not a run"));
+        return complaint.hint(format!("name the folder of its run: {}", run.display()));
+    }
+    let complaint = Complaint::input(if folder.is_dir() {
+        format!("{}: there is no such file", folder.join(RunRecord::FILE).display())
+    } else if folder.exists() {
+        format!("{name}: is a file, not the folder of a run")
+    } else {
+        format!("{name}: no such folder")
+    });
+    complaint.hint("name the run directory of a training")
+}
+
 impl StoredRun {
     /// Whether a folder is that of a run that has begun.
     pub fn is_in(folder: &Path) -> bool {
@@ -60,9 +77,7 @@ impl StoredRun {
     /// A folder that has no run; a record that is damaged or of a later version.
     pub fn open(folder: &Path) -> Result<Self, RunError> {
         if !Self::is_in(folder) {
-            let file = folder.join(RunRecord::FILE);
-            let complaint = Complaint::input(format!("{}: there is no such file", file.display()));
-            return Err(complaint.hint("name the run directory of a training").into());
+            return Err(no_run(folder).into());
         }
         let record = RunRecord::read(&folder.join(RunRecord::FILE))?;
         let report = folder.join(RunReport::FILE);

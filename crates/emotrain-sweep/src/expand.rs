@@ -6,6 +6,7 @@ use std::path::Path;
 use emotrain_base::random::Key;
 use emotrain_base::{Advice, Complaint, Problems, sha256_hex};
 use emotrain_recipe::{EvalSteps, Recipe, RecipeError};
+use indexmap::IndexMap;
 
 use crate::digests::Digests;
 use crate::error::SweepError;
@@ -51,7 +52,7 @@ pub fn expand(file: &SweepFile, folder: &Path) -> Result<Vec<PlannedRun>, SweepE
         return Err(Complaint::usage(message).hint("raise max_runs, or remove values or seeds").into());
     }
     let mut problems = Problems::default();
-    let mut digests = Digests::default();
+    let (mut digests, mut wrong) = (Digests::default(), WrongRecipes::default());
     let mut runs = Vec::with_capacity(count);
     for point in points {
         let name = point.name(file);
@@ -72,9 +73,10 @@ pub fn expand(file: &SweepFile, folder: &Path) -> Result<Vec<PlannedRun>, SweepE
                     runs.push(PlannedRun { id, name, seed, settings, recipe });
                 }
             }
-            Err(error) => problems.add(complaint(file, &name, &error)),
+            Err(error) => wrong.add(&name, &error),
         }
     }
+    problems.add(wrong.told(file, count / file.seeds.len().max(1)));
     let mut known: HashMap<&str, &PlannedRun> = HashMap::new();
     for run in &runs {
         if let Some(earlier) = known.insert(&run.id, run) {
@@ -172,12 +174,37 @@ fn fits_halving(file: &SweepFile, name: &str, recipe: &Recipe) -> Result<(), Com
     Ok(())
 }
 
-/// A recipe's problems as those of a sweep file.
-fn complaint(file: &SweepFile, name: &str, error: &RecipeError) -> Complaint {
-    let text = error.to_string().replace(emotrain_recipe::OVERRIDE_FILE, &file.place.display().to_string());
-    let complaint = Complaint::usage(format!("{name}: {text}"));
-    match error.hint() {
-        Some(hint) => complaint.hint(hint),
-        None => complaint,
+/// The problems of recipes, each with the names of those that have it.
+#[derive(Default)]
+struct WrongRecipes(IndexMap<(String, Option<String>), Vec<String>>);
+
+impl WrongRecipes {
+    fn add(&mut self, name: &str, error: &RecipeError) {
+        let all: Vec<(String, Option<String>)> = match error {
+            RecipeError::Problems(problems) => problems.iter().map(|one| (one.to_string(), None)).collect(),
+            RecipeError::Read(_) => vec![(error.to_string(), error.hint())],
+        };
+        for problem in all {
+            self.0.entry(problem).or_default().push(name.to_owned());
+        }
+    }
+
+    /// Each once, as those of a sweep file with so many recipes.
+    fn told(self, file: &SweepFile, recipes: usize) -> Problems {
+        let mut problems = Problems::default();
+        for ((text, hint), names) in self.0 {
+            let text = text.replace(emotrain_recipe::OVERRIDE_FILE, &file.place.display().to_string());
+            let more = if names.len() > 1 { format!(" and {} more", names.len() - 1) } else { String::new() };
+            // What all have in common is the sweep file's or the base's.
+            let complaint = Complaint::usage(match names.first() {
+                Some(first) if names.len() < recipes => format!("{first}{more}: {text}"),
+                _ => text,
+            });
+            problems.add(match hint {
+                Some(hint) => complaint.hint(hint),
+                None => complaint,
+            });
+        }
+        problems
     }
 }

@@ -14,6 +14,7 @@ mod error;
 mod expand;
 mod halving;
 mod settings;
+mod shape;
 mod slurm;
 mod status;
 mod sweep_dir;

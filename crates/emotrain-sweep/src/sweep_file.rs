@@ -11,6 +11,7 @@ use toml::Value;
 
 use crate::distribution::Distribution;
 use crate::error::SweepError;
+use crate::shape;
 use crate::slurm::SlurmSection;
 
 /// A sweep as it is written.
@@ -122,6 +123,8 @@ impl SweepFile {
     /// A file that cannot be read, is not TOML or has unknown keys; all values that are out of bounds.
     pub fn read(path: &Path) -> Result<Self, SweepError> {
         let text = emotrain_base::read_to_string(path, limits::RECIPE)?;
+        let table = text.parse::<toml::Table>().map_err(|error| misread(path, &text, &error))?;
+        shape::check(path, &text, &table)?;
         let mut file: Self = toml::from_str(&text).map_err(|error| misread(path, &text, &error))?;
         path.clone_into(&mut file.place);
         if file.output_dir.as_os_str().is_empty() {

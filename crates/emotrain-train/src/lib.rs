@@ -48,7 +48,9 @@ pub use optim::{AdamWOptimizer, LearningRate};
 pub use order::SampleOrder;
 pub use packing::Packing;
 pub use sample_schedule::{EpochSamples, SamplePlace, SampleSchedule};
-pub use start::{check_init, fresh_size, init_record, init_size, lora_config, make_trainable};
+pub use start::{
+    check_init, check_init_fits, fresh_size, init_record, init_size, lora_config, make_trainable,
+};
 pub use step::{StepAt, StepResult, Turn, step};
 pub use together::Together;
 pub use trainer::{Outcome, Training};

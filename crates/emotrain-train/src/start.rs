@@ -3,27 +3,29 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use emotrain_base::Complaint;
-use emotrain_model::{CausalLm, LoraConfig, ModelConfig, SafetensorsFile};
+use emotrain_base::{Complaint, limits};
+use emotrain_model::{CausalLm, LoraConfig, ModelConfig, PeftAdapter, SafetensorsFile};
 use emotrain_recipe::{self as recipe, LoraSection, Recipe, TargetModules, TrainMethod};
 use emotrain_runs::InitRecord;
+use serde_json::Value;
 
 use crate::error::TrainError;
 
 const CONFIG: &str = "adapter_config.json";
 const TENSORS: &str = "adapter_model.safetensors";
 
+/// PEFT's rank and alpha, where a file leaves them out.
+const PEFT_DEFAULT: f64 = 8.0;
+
 /// Sets up what the recipe trains: a fresh adapter, the one that `lora.init_from` names, or all weights.
 ///
 /// # Errors
-/// A target module that the model does not have; an adapter that is damaged, for another model, or not what the recipe
-/// says.
+/// A target module that the model does not have; an adapter that is damaged or for another model.
 pub fn make_trainable(model: &mut CausalLm, recipe: &Recipe) -> Result<(), TrainError> {
     match (recipe.train.method, &recipe.lora.init_from) {
         (TrainMethod::Lora, None) => model.add_lora(&lora_config(&recipe.lora), recipe.train.seed)?,
         (TrainMethod::Lora, Some(folder)) => {
             model.load_adapter(folder).map_err(TrainError::Init)?;
-            agree(model, &recipe.lora)?;
             model.set_lora_dropout(recipe.lora.lora_dropout);
         }
         (TrainMethod::Full, _) => model.train_all(),
@@ -44,6 +46,43 @@ pub fn check_init(recipe: &Recipe) -> Result<(), TrainError> {
     }
     SafetensorsFile::open(&folder.join(TENSORS))?;
     Ok(())
+}
+
+/// Looks whether the adapter is what the recipe says and fits a model of this shape, before any weight of it is loaded.
+///
+/// # Errors
+/// An adapter that is damaged, for another model, or not what the recipe says.
+pub fn check_init_fits(recipe: &Recipe, model: &ModelConfig) -> Result<(), TrainError> {
+    let Some(folder) = &recipe.lora.init_from else { return Ok(()) };
+    let adapter = PeftAdapter::open(folder, model).map_err(TrainError::Init)?;
+    let settings = Settings::read(&folder.join(CONFIG))?;
+    agree(&settings, &adapter.target_names(), &recipe.lora)
+}
+
+/// What an adapter's configuration says of its factors; a key that is left out is PEFT's default.
+struct Settings {
+    r: usize,
+    lora_alpha: f64,
+    use_dora: bool,
+    use_rslora: bool,
+}
+
+impl Settings {
+    fn read(path: &Path) -> Result<Self, TrainError> {
+        let text = emotrain_base::read_to_string(path, limits::CONFIG)?;
+        let object: Value = serde_json::from_str(&text)
+            .map_err(|error| Complaint::input(format!("{}: {error}", path.display())))?;
+        let number = |key: &str| object.get(key).and_then(Value::as_f64).unwrap_or(PEFT_DEFAULT);
+        let flag = |key: &str| object.get(key).and_then(Value::as_bool).unwrap_or(false);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "the rank was read before"
+        )]
+        let r = number("r") as usize;
+        let (lora_alpha, use_dora, use_rslora) = (number("lora_alpha"), flag("use_dora"), flag("use_rslora"));
+        Ok(Self { r, lora_alpha, use_dora, use_rslora })
+    }
 }
 
 /// How many numbers the adapter has.
@@ -73,31 +112,29 @@ pub fn init_record(recipe: &Recipe) -> Result<Option<InitRecord>, TrainError> {
 
 /// What the recipe says of the adapter is what the adapter is. A key at its default says nothing, since a saved recipe
 /// has every key.
-fn agree(model: &CausalLm, said: &LoraSection) -> Result<(), TrainError> {
+fn agree(is: &Settings, modules: &BTreeSet<String>, said: &LoraSection) -> Result<(), TrainError> {
     let least = "[model]\nmodel_name_or_path = \"-\"\n[data]\ntrain = \"-\"\n[eval]\nload_best_model_at_end = false\n";
     let default = recipe::parse(least, Path::new("default.toml"), &[])?.lora;
-    let Some(lora) = model.lora() else { return Ok(()) };
-    let modules: BTreeSet<&str> = model.adapted().iter().filter_map(|path| path.rsplit('.').next()).collect();
     let differ = |key: &str, said: String, is: String| {
         let message = format!("lora.{key} = {said}, but the adapter of lora.init_from has {is}");
         let hint = "leave the key out: rank, alpha and layers are the adapter's";
         Err(Complaint::usage(message).hint(hint).into())
     };
-    if said.r != default.r && said.r != lora.r {
-        return differ("r", said.r.to_string(), lora.r.to_string());
+    if said.r != default.r && said.r != is.r {
+        return differ("r", said.r.to_string(), is.r.to_string());
     }
     #[expect(clippy::float_cmp, reason = "both were whole numbers in a file")]
-    if said.lora_alpha != default.lora_alpha && said.lora_alpha as f64 != lora.lora_alpha {
-        return differ("lora_alpha", said.lora_alpha.to_string(), lora.lora_alpha.to_string());
+    if said.lora_alpha != default.lora_alpha && said.lora_alpha as f64 != is.lora_alpha {
+        return differ("lora_alpha", said.lora_alpha.to_string(), is.lora_alpha.to_string());
     }
-    if said.use_dora && !lora.use_dora {
+    if said.use_dora && !is.use_dora {
         return differ("use_dora", "true".to_owned(), "false".to_owned());
     }
-    if said.use_rslora && !lora.use_rslora {
+    if said.use_rslora && !is.use_rslora {
         return differ("use_rslora", "true".to_owned(), "false".to_owned());
     }
     if let TargetModules::List(names) = &said.target_modules
-        && names.iter().map(String::as_str).collect::<BTreeSet<_>>() != modules
+        && names.iter().collect::<BTreeSet<_>>() != modules.iter().collect()
     {
         return differ("target_modules", format!("{names:?}"), format!("{modules:?}"));
     }

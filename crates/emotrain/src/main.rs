@@ -118,23 +118,34 @@ fn parse(mut words: Vec<OsString>) -> Result<Cli, clap::Error> {
         }
         words.insert(1, "train".into());
     }
-    start_sweep(&program, &mut words);
+    start_sweep(&mut program, &mut words)?;
     let mut program = reflowed(program);
     let matches = program.try_get_matches_from_mut(words)?;
     Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut program))
 }
 
 /// `emotrain sweep FILE` means `emotrain sweep start FILE`.
-fn start_sweep(program: &clap::Command, words: &mut Vec<OsString>) {
+fn start_sweep(program: &mut clap::Command, words: &mut Vec<OsString>) -> Result<(), clap::Error> {
     let plain = |word: &OsString| !word.to_string_lossy().starts_with('-');
     let mut plain = words.iter().enumerate().skip(1).filter(|(_, word)| plain(word));
-    let Some((at, _)) = plain.next().filter(|(_, word)| *word == "sweep") else { return };
-    let Some((_, next)) = plain.next() else { return };
+    let Some((at, _)) = plain.next().filter(|(_, word)| *word == "sweep") else { return Ok(()) };
+    let Some((_, next)) = plain.next() else { return Ok(()) };
     let sweep = program.get_subcommands().find(|command| command.get_name() == "sweep");
-    let mut commands = sweep.into_iter().flat_map(clap::Command::get_subcommands);
-    if next != "help" && !commands.any(|command| next == command.get_name()) {
-        words.insert(at + 1, "start".into());
+    let commands = sweep.into_iter().flat_map(clap::Command::get_subcommands);
+    let commands: Vec<&str> = commands.map(clap::Command::get_name).collect();
+    if next == "help" || commands.iter().any(|command| next == command) {
+        return Ok(());
     }
+    let written = next.to_string_lossy();
+    let meant = emotrain_base::nearest(&written, commands.iter().copied());
+    if let Some(meant) = meant.filter(|_| !Path::new(next).exists()) {
+        let message = format!(
+            "no command and no sweep file '{written}'\n\n  tip: a similar command exists: 'sweep {meant}'"
+        );
+        return Err(program.error(ErrorKind::InvalidSubcommand, message));
+    }
+    words.insert(at + 1, "start".into());
+    Ok(())
 }
 
 fn apology(panic: &PanicHookInfo) -> String {
@@ -167,6 +178,8 @@ mod tests {
         assert!(matches!(parsed("emotrain -q check r.toml").unwrap(), Command::Check(_)));
         assert_eq!(parsed("emotrain --version").unwrap_err(), ErrorKind::DisplayVersion);
         assert_eq!(parsed("emotrain schemas").unwrap_err(), ErrorKind::InvalidSubcommand);
+        assert_eq!(parsed("emotrain sweep stauts s.toml").unwrap_err(), ErrorKind::InvalidSubcommand);
+        assert!(matches!(parsed("emotrain sweep s.toml").unwrap(), Command::Sweep { .. }));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use emotrain_base::{Advice, Fault, Problems};
 
+use super::unknown_labels::ways_out;
 use super::{DataError, DataProblem};
 
 impl DataError {
@@ -9,14 +10,14 @@ impl DataError {
     pub fn hint(&self) -> Option<String> {
         #[expect(clippy::wildcard_enum_match_arm, reason = "the others have a hint without particulars, or none")]
         match &*self.problem {
-            DataProblem::UnknownLabel { nearest: Some(name), .. }
-            | DataProblem::MissingColumn { nearest: Some(name), .. } => {
+            DataProblem::MissingColumn { nearest: Some(name), .. } => {
                 Some(format!("did you mean \"{name}\"?"))
             }
-            DataProblem::UnknownLabel { known, label, .. } => Some(format!(
-                "the labels are {known}; data.context_labels = [{label:?}] shows such utterances without labelling \
-                 them"
-            )),
+            DataProblem::UnknownLabel { nearest, known, label } => Some(match nearest {
+                Some(name) => ways_out(&format!("\"{name}\""), &[(label.as_str(), name.as_str())], &[], known),
+                None => ways_out("", &[], &[label.as_str()], known),
+            }),
+            DataProblem::OtherRows(rows) => Some(rows.hint().to_owned()),
             DataProblem::UnknownKey { near, .. } => Some(format!("did you mean `{near}`?")),
             DataProblem::NoLabels { instead: Some(key) } => Some(format!("rename `{key}` to `label`")),
             DataProblem::MissingColumns(columns) => Some(columns.hint()),
@@ -76,6 +77,12 @@ impl DataError {
                     format!("name them: --set data.format=csv --set 'data.columns={}'", columns.table())
                 }
             }),
+            DataProblem::UnknownLabel { .. } | DataProblem::UnknownLabels(_)
+                if options.columns == ColumnsOption::Columns && options.format.is_none() =>
+            {
+                let hint = self.hint().unwrap_or_default();
+                Some(format!("{hint}\nwrite that in the recipe that is made without --valid and --test"))
+            }
             DataProblem::Empty(_) => Some("name a file with at least one".to_owned()),
             DataProblem::EmptyUtterance => {
                 Some("leave the utterance out, or write what was heard".to_owned())
@@ -154,6 +161,7 @@ impl DataProblem {
             Self::InvalidJson(_)
                 | Self::JsonList
                 | Self::JsonOverLines
+                | Self::OtherRows(_)
                 | Self::WrongForm(_)
                 | Self::UnknownKey { .. }
                 | Self::InvalidCsv(_)

@@ -30,22 +30,43 @@ pub struct UnknownLabels {
 impl UnknownLabels {
     pub(super) fn hint(&self) -> String {
         let listed = || self.labels.iter().take(LISTED);
-        let near = || listed().filter_map(|one| Some((&one.label, one.nearest.as_deref()?)));
-        let far = listed().filter(|one| one.nearest.is_none());
-        let far: Vec<String> = far.map(|one| format!("{:?}", one.label)).collect();
-        if far.is_empty() {
-            let names: Vec<&str> = near().map(|(_, nearest)| nearest).collect();
-            return format!("did you mean {}?", names.join(", "));
-        }
-        let others = format!(
-            "the labels are {}; label_set = \"custom\" has others, and data.context_labels = [{}] shows such \
-             utterances without labelling them",
-            self.known,
-            far.join(", ")
-        );
-        let pairs: Vec<String> = near().map(|(label, nearest)| format!("{nearest} for {label}")).collect();
-        if pairs.is_empty() { others } else { format!("did you mean {}? {others}", pairs.join(", ")) }
+        let near = listed().filter_map(|one| Some((one.label.as_str(), one.nearest.as_deref()?)));
+        let near: Vec<(&str, &str)> = near.collect();
+        let far: Vec<&str> =
+            listed().filter(|one| one.nearest.is_none()).map(|one| one.label.as_str()).collect();
+        let meant = |(label, nearest): &(&str, &str)| {
+            if far.is_empty() { (*nearest).to_owned() } else { format!("{nearest} for {label}") }
+        };
+        ways_out(&near.iter().map(meant).collect::<Vec<_>>().join(", "), &near, &far, &self.known)
     }
+}
+
+/// What can be done about labels that are not in the set: those `near` to a label, and the others.
+pub(super) fn ways_out(meant: &str, near: &[(&str, &str)], far: &[&str], known: &str) -> String {
+    let name = |label: &str| {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+        if label.chars().all(is_plain) { label.to_owned() } else { format!("{label:?}") }
+    };
+    let mut lines = Vec::new();
+    if !near.is_empty() {
+        let pairs: Vec<String> =
+            near.iter().map(|(label, nearest)| format!("{} = {nearest:?}", name(label))).collect();
+        let aliases = pairs.join(", ");
+        lines.push(format!("did you mean {meant}? data.label_aliases = {{ {aliases} }} reads them so"));
+    }
+    if let Some(first) = far.first() {
+        let all: Vec<String> = far.iter().map(|label| format!("{label:?}")).collect();
+        lines.push(format!(
+            "the labels are {known}; data.context_labels = [{}] shows such utterances without labelling them",
+            all.join(", ")
+        ));
+        let aliases = format!("data.label_aliases = {{ {} = \"…\" }} reads it as one of these", name(first));
+        lines.push(format!("data.labels lists others, and {aliases}; both with data.label_set = \"custom\""));
+    } else {
+        lines
+            .push("data.labels lists other labels; both keys are for data.label_set = \"custom\"".to_owned());
+    }
+    lines.join("\n")
 }
 
 impl fmt::Display for UnknownLabels {

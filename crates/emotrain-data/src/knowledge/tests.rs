@@ -25,6 +25,7 @@ fn split() -> Split {
         mended: 0,
         damaged: 0,
         left_out: 0,
+        other_order: None,
         part: None,
     }
 }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use emotrain_base::limits;
+use emotrain_recipe::DataFormat;
 
 use crate::dialogue::{Dialogue, Utterance};
 use crate::error::{DataError, DataProblem, Place};
@@ -13,7 +14,9 @@ use crate::load::LabelPolicy;
 use crate::load::faults::Faults;
 use crate::load::layout::DataLayout;
 use crate::load::looks;
+use crate::load::order::Order;
 use crate::load::other_names::means_label;
+use crate::load::other_rows;
 use crate::mend::{Mended, clean};
 use crate::metadata::Metadata;
 use crate::split::Split;
@@ -206,13 +209,25 @@ pub(super) struct Assembler<'a> {
     offsets: HashMap<String, usize>,
     flaws: Flaws,
     faults: Faults,
+    /// A column of a table that is not read and may be the position.
+    order: Option<Order>,
 }
 
 impl<'a> Assembler<'a> {
     pub(super) fn new(file: &'a TextFile, labels: &'a LabelSet, policy: LabelPolicy) -> Self {
         let (dialogues, offsets) = (Vec::new(), HashMap::new());
         let (flaws, faults) = (Flaws::default(), Faults::default());
-        Self { file, rules: Rules { labels, policy }, dialogues, offsets, flaws, faults }
+        Self { file, rules: Rules { labels, policy }, dialogues, offsets, flaws, faults, order: None }
+    }
+
+    /// Keeps what may be the position.
+    pub(super) fn order(&mut self, found: Option<Order>) {
+        self.order = found;
+    }
+
+    /// The column that is the position, as far as that shows.
+    pub(super) fn position(&self) -> Option<&str> {
+        self.order.as_ref().filter(|order| order.is_sure).map(|order| order.column.as_str())
     }
 
     pub(super) fn labels(&self) -> &'a LabelSet {
@@ -318,12 +333,23 @@ impl<'a> Assembler<'a> {
         if self.dialogues.is_empty() {
             return Err(DataError::new(Place::file(&path), DataProblem::Empty("dialogues")));
         }
+        let is_chat = given.format == DataFormat::Chat;
+        let first = self.dialogues.first().filter(|_| is_chat && !self.needs_labels());
+        if let Some(problem) = first.and_then(|first| other_rows::of_chat(first, self.rules.labels)) {
+            return Err(DataError::new(Place::file(&path), problem));
+        }
         let mut utterances = self.dialogues.iter().flat_map(|dialogue| &dialogue.utterances);
         if self.needs_labels() && utterances.all(|utterance| utterance.label.is_none()) {
             let instead = self.label_key();
+            let prompts = (is_chat && instead.is_none()).then(|| other_rows::of_unlabelled(&self.dialogues));
+            if let Some(problem) = prompts.flatten() {
+                return Err(DataError::new(Place::file(&path), problem));
+            }
             return Err(DataError::new(Place::file(&path), DataProblem::NoLabels { instead }));
         }
         let Flaws { mended, damaged, left_out } = self.flaws;
-        Ok(Split { path, sha256, dialogues: self.dialogues, mended, damaged, left_out, part: None })
+        let order = self.order.filter(|order| order.is_other);
+        let (dialogues, other_order, part) = (self.dialogues, order.map(|order| order.column), None);
+        Ok(Split { path, sha256, dialogues, mended, damaged, left_out, other_order, part })
     }
 }

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::layout::DataLayout;
 use super::other_names::others_of;
+use super::other_rows;
 use crate::error::{DataError, DataProblem};
 use crate::io::LineReader;
 
@@ -24,13 +25,28 @@ const PUBLISHED: [&str; 6] = ["utterance", "speaker", "emotion", "dialogue_id", 
 pub(super) fn other(text: &str, given: DataLayout<'_>) -> Option<DataProblem> {
     let head = beginning(text);
     if head.starts_with('[') {
+        let problem = other_rows::of_list(head);
+        if problem != DataProblem::JsonList {
+            return Some(problem);
+        }
         // Readers of JSON lines say so themselves.
         let is_told = matches!(given.format, DataFormat::Jsonl | DataFormat::Chat);
         let is_document = matches!(given.format, DataFormat::PrcJson | DataFormat::Emorynlp);
         let is_known = !is_document || LISTS_OF_LINES.iter().any(|key| head.contains(key));
-        return (is_known && !is_told).then_some(DataProblem::JsonList);
+        return (is_known && !is_told).then_some(problem);
+    }
+    if head.starts_with('{')
+        && let Some(problem) = other_rows::of_lines(head)
+    {
+        return Some(problem);
     }
     let format = if head.starts_with('{') { json(head) } else { lines(head, given.format) }?;
+    if format == DataFormat::Chat
+        && given.format != format
+        && let Some(problem) = other_rows::of_chats(head)
+    {
+        return Some(problem);
+    }
     // Columns that are named are meant to be read.
     let is_meant = given.format.has_columns() && !given.columns.is_empty() && format == DataFormat::MeldCsv;
     (format != given.format && !is_meant)
@@ -44,9 +60,18 @@ pub(super) fn other(text: &str, given: DataLayout<'_>) -> Option<DataProblem> {
 pub(super) fn format(text: &str) -> Result<DataFormat, DataProblem> {
     let head = beginning(text);
     if head.starts_with('[') {
-        return Err(DataProblem::JsonList);
+        return Err(other_rows::of_list(head));
     }
-    let format = if head.starts_with('{') { json(head) } else { lines(head, DataFormat::Csv) };
+    let is_json = head.starts_with('{');
+    let header = header(head);
+    let has_dialogues = header.iter().any(|name| {
+        name == ColumnRole::Dialogue.as_str() || others_of(ColumnRole::Dialogue).contains(&name.as_str())
+    });
+    let rows = if is_json { other_rows::of_lines(head) } else { other_rows::of_keys(&header) };
+    if let Some(problem) = rows.filter(|_| is_json || !has_dialogues) {
+        return Err(problem);
+    }
+    let format = if is_json { json(head) } else { lines(head, DataFormat::Csv) };
     format.ok_or_else(|| separator(head).map_or(DataProblem::LooksLikeNothing, DataProblem::OtherSeparator))
 }
 
@@ -68,6 +93,12 @@ pub fn format_of(path: &Path) -> Result<Option<DataFormat>, DataError> {
         head.push_str(line);
     }
     Ok(looks_like(&head))
+}
+
+/// The names in the first line of a table, folded.
+fn header(head: &str) -> Vec<String> {
+    let line = head.lines().next().unwrap_or_default();
+    line.split([',', '\t', ';']).map(|name| folded(name.trim_matches(['"', ' ']))).collect()
 }
 
 /// What separates the cells of a table that is separated by neither commas nor tabs.

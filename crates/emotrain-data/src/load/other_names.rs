@@ -25,7 +25,29 @@ const OTHER_NAMES: &[(ColumnRole, &[&str])] = &[
     ),
     (
         ColumnRole::Position,
-        &["utterance_id", "turn", "turn_id", "turn_number", "index", "order", "line", "utterance_number"],
+        &[
+            "utterance_id",
+            "turn",
+            "turn_id",
+            "turn_number",
+            "turn_index",
+            "turn_idx",
+            "turn_no",
+            "utterance_number",
+            "utterance_index",
+            "utterance_idx",
+            "utterance_no",
+            "utt_id",
+            "utt_no",
+            "utt_idx",
+            "index",
+            "idx",
+            "order",
+            "seq",
+            "sequence",
+            "step",
+            "line",
+        ],
     ),
     (
         ColumnRole::Speaker,
@@ -42,12 +64,23 @@ const OTHER_NAMES: &[(ColumnRole, &[&str])] = &[
             "transcript",
             "transcription",
             "body",
+            "said",
             "value",
         ],
     ),
     (
         ColumnRole::Label,
-        &["emotion", "emotions", "emotion_label", "sentiment", "class", "target", "category"],
+        &[
+            "emotion",
+            "emotions",
+            "emotion_label",
+            "sentiment",
+            "class",
+            "target",
+            "category",
+            "mood",
+            "feeling",
+        ],
     ),
 ];
 
@@ -59,4 +92,37 @@ pub(super) fn others_of(role: ColumnRole) -> &'static [&'static str] {
 /// Whether a key or column of this name may hold labels.
 pub(super) fn means_label(name: &str) -> bool {
     others_of(ColumnRole::Label).contains(&folded(name).as_str())
+}
+
+/// Words of names that number utterances.
+const NUMBERING: [&str; 18] = [
+    "position",
+    "pos",
+    "order",
+    "ord",
+    "index",
+    "idx",
+    "seq",
+    "sequence",
+    "turn",
+    "step",
+    "line",
+    "row",
+    "no",
+    "nr",
+    "num",
+    "number",
+    "utt",
+    "utterance",
+];
+
+/// Words of names that measure them instead.
+const MEASURES: [&str; 8] = ["length", "len", "count", "total", "words", "chars", "tokens", "duration"];
+
+/// Whether a column of this name may number the utterances of a dialogue: `turn_idx`, `Msg No`, `turnIndex`.
+pub(super) fn means_position(name: &str) -> bool {
+    let name = folded(name);
+    let has = |words: &[&str]| name.split('_').any(|word| words.contains(&word));
+    let is_joined = ["turn", "index", "idx", "order", "seq"].iter().any(|word| name.contains(word));
+    (is_joined || has(&NUMBERING)) && !has(&MEASURES)
 }

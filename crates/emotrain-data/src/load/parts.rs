@@ -63,6 +63,7 @@ fn part_of(
         mended: once(whole.mended),
         left_out: once(whole.left_out),
         damaged,
+        other_order: whole.other_order.filter(|_| kind == SplitKind::Train),
         part: Some(kind),
         dialogues,
     })

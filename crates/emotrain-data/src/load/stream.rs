@@ -15,6 +15,7 @@ use super::json_lines::{Parse, Spot};
 use super::jsonl;
 use super::layout::DataLayout;
 use super::looks;
+use super::other_rows;
 use super::table::TableStream;
 use crate::dialogue::Dialogue;
 use crate::error::{DataError, DataProblem, Place};
@@ -96,6 +97,14 @@ impl<'a> DialogueReader<'a> {
         Ok(Self { rules, layout, source, seen: HashMap::new(), is_over: false })
     }
 
+    /// A column of a table that is read without positions, which gives the rows read so far another order.
+    pub fn other_order(&self) -> Option<String> {
+        match &self.source {
+            Source::Table(table) => table.other_order(),
+            Source::Json(..) => None,
+        }
+    }
+
     /// The dialogue, unless its id was seen before or something is wrong with it.
     fn check(
         &mut self,
@@ -141,8 +150,19 @@ impl<'a> DialogueReader<'a> {
                 let Some(line) = lines.next_line()?.map(str::to_owned) else { return Ok(None) };
                 let place = lines.place();
                 let number = place.line.unwrap_or(0);
+                let is_first = self.seen.is_empty();
                 Some(match parse(&line, Spot { line: number, offset: number }) {
-                    Ok(raw) => self.check(raw, Faults::default(), &place.path),
+                    Ok(raw) => {
+                        let checked = self.check(raw, Faults::default(), &place.path);
+                        let chat = checked.as_ref().ok();
+                        let chat = chat.filter(|_| is_first && self.layout.format == DataFormat::Chat);
+                        if let Some(problem) =
+                            chat.and_then(|chat| other_rows::of_chat(chat, self.rules.labels))
+                        {
+                            return Err(DataError::new(Place::file(&place.path), problem));
+                        }
+                        checked
+                    }
                     Err(problem) => {
                         let is_other = self.seen.is_empty() && problem.is_of_form();
                         if let Some(other) = is_other.then(|| looks::other(&line, self.layout)).flatten() {

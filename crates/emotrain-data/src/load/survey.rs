@@ -21,12 +21,12 @@ pub struct Survey {
     /// In a table of one's own, the columns that are not called like their roles.
     pub columns: BTreeMap<ColumnRole, String>,
     /// The words for labels and how often each occurs, the most frequent first; spellings that differ in case alone
-    /// count as one. Empty where labels are numbers of a published set.
+    /// count as one, the one with small letters. Empty where labels are numbers of a published set.
     pub labels: Vec<(String, usize)>,
 }
 
 /// Looks at a file, or at the folder of a split of DailyDialog. Everything that is wrong with it, except for labels, is
-/// found. Columns that are not `given` are guessed.
+/// found. Columns that are not `given` are guessed: by their names, and that of the position by its numbers, too.
 ///
 /// # Errors
 /// A file that cannot be read, that looks like no format, or that has faults; one without any label.
@@ -45,7 +45,7 @@ pub fn survey(path: &Path, given: &BTreeMap<ColumnRole, String>) -> Result<Surve
     if matches!(format, DataFormat::PrcJson | DataFormat::Dailydialog) {
         return Ok(published(format));
     }
-    let columns = if format.has_columns() {
+    let mut columns = if format.has_columns() {
         table::suggested_columns(&file.text, format, given)
     } else {
         BTreeMap::new()
@@ -57,7 +57,9 @@ pub fn survey(path: &Path, given: &BTreeMap<ColumnRole, String>) -> Result<Surve
     let layout = DataLayout { format, columns: &columns };
     let mut assembler = Assembler::new(&file, &none, LabelPolicy::Context);
     let ended = read(&file, layout, &mut assembler);
+    let position = assembler.position().map(str::to_owned);
     let labels = merged(assembler.into_words(ended, layout)?);
+    columns.extend(position.map(|column| (ColumnRole::Position, column)));
     Ok(Survey { format, columns, labels })
 }
 
@@ -69,9 +71,9 @@ fn has_all_of_melds(text: &str) -> bool {
         .all(|name| header.contains(name))
 }
 
-/// Spellings of one word under the most frequent of them.
+/// Spellings of one word under one of them, whatever their numbers: the last, so that small letters go first.
 fn merged(mut words: Vec<(String, usize)>) -> Vec<(String, usize)> {
-    words.sort_by(|(word, count), (other, others)| others.cmp(count).then_with(|| word.cmp(other)));
+    words.sort_by(|(word, _), (other, _)| other.cmp(word));
     let (mut places, mut labels) = (HashMap::new(), Vec::<(String, usize)>::new());
     for (word, count) in words {
         let place = *places.entry(folded(&word)).or_insert(labels.len());
@@ -80,6 +82,6 @@ fn merged(mut words: Vec<(String, usize)>) -> Vec<(String, usize)> {
             None => labels.push((word, count)),
         }
     }
-    labels.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    labels.sort_by(|(word, count), (other, others)| others.cmp(count).then_with(|| word.cmp(other)));
     labels
 }

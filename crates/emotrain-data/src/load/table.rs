@@ -1,6 +1,7 @@
 //! Tables with one utterance per row. The rows of a dialogue are sorted by the utterance's number, if they have one;
 //! dialogues are in the order of their first row.
 
+mod order;
 mod own;
 mod published;
 mod quotes;
@@ -18,6 +19,7 @@ use crate::io::TextFile;
 use crate::label::LabelSet;
 use crate::metadata::Metadata;
 
+use self::order::OrderSearch;
 pub(super) use self::own::{OwnTable, suggested_columns};
 pub(super) use self::published::Published;
 use self::quotes::{Mark, Quotes};
@@ -65,6 +67,15 @@ struct Row {
     utterance: RawUtterance<'static>,
 }
 
+impl Row {
+    /// The whole number in a column that is kept.
+    fn number_in(&self, column: &str) -> Option<u64> {
+        let mut kept = self.utterance.metadata.iter();
+        let cell = kept.find(|(name, _)| *name == column)?.1.as_str()?;
+        whole(cell.trim()).parse().ok()
+    }
+}
+
 /// Reads the table's dialogues.
 pub(super) fn read(
     file: &TextFile,
@@ -104,6 +115,12 @@ pub(super) fn read(
         });
         groups[group].push(row);
     }
+    if let Some(mut search) = columns.order_search() {
+        for rows in &groups {
+            search.see(rows);
+        }
+        assembler.order(search.found());
+    }
     for (id, rows) in ids.into_iter().zip(groups) {
         let (raw, repeated) = dialogue(id, rows);
         for Repeated { number, first_offset, offset } in repeated {
@@ -138,6 +155,12 @@ fn dialogue(id: String, mut rows: Vec<Row>) -> (RawDialogue<'static>, Vec<Repeat
 }
 
 impl Columns {
+    /// What looks for the position, where none is read.
+    fn order_search(&self) -> Option<OrderSearch> {
+        let names = self.others.iter().map(|(_, name)| name.as_str());
+        self.number.is_none().then(|| OrderSearch::new(names))
+    }
+
     /// What quotation marks may not do in such a table.
     fn quotes<'l>(&self, form: &impl Form, labels: &'l LabelSet) -> Quotes<'l> {
         let number = self.number.as_ref().map(|(column, _)| (*column, Mark::Number));

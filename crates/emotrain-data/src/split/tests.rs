@@ -27,6 +27,7 @@ fn split(path: &str, dialogues: &[(&str, &[&str])]) -> Split {
         mended: 0,
         damaged: 0,
         left_out: 0,
+        other_order: None,
         part: None,
     }
 }

@@ -85,4 +85,9 @@ fn differences_are_named() {
         the prompt differs from the one the adapter was trained with: what prompts show of [retrieval] was k = 2, order = "most_similar_first" with their scores and is no demonstrations; the knowledge in the prompt was mood and is nothing; what prompt.slots removes was note, history and is nothing; the date in the chat was 2024-07-26 and is none
         use the recipe and the base model of the training"#]].assert_eq(&error(&shows, &contract(5, 2048)));
     by(None).check(&by(Some("lexical"))).unwrap();
+    let mut other = contract(5, 2048);
+    other.labels.reverse();
+    expect![[r#"
+        the prompt differs from the one the adapter was trained with: the same labels are in another order: write label_set = "custom" and labels = ["anger", "disgust", "joy", "sadness", "fear", "surprise", "neutral"] under [data]
+        use the recipe and the base model of the training"#]].assert_eq(&error(&other, &contract(5, 2048)));
 }

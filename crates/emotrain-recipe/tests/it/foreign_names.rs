@@ -208,3 +208,36 @@ valid = "valid.jsonl"
         "#]],
     );
 }
+
+/// The names in the table of keys of `recipes/coming_from.md`, without those that are also ours.
+fn names_of_the_table() -> Vec<String> {
+    let page =
+        fs_err::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../recipes/coming_from.md")).unwrap();
+    let table = page.lines().skip_while(|line| !line.starts_with("| emotrain")).skip(2);
+    let rows = table.take_while(|line| line.starts_with('|'));
+    let cells = rows.flat_map(|row| row.split('|').skip(2).map(str::to_owned).collect::<Vec<_>>());
+    let quoted = |cell: String| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
+    // `train_on_prompt: false`, `target_modules="all-linear"`, `from_pretrained(…, is_trainable=True)`
+    let key = |text: String| {
+        let inside = text.rsplit(", ").next().unwrap_or_default();
+        inside.split([':', '=', '(']).next().unwrap_or_default().trim().to_owned()
+    };
+    let is_key = |name: &String| name.chars().next().is_some_and(char::is_alphabetic);
+    let is_ours = |name: &String| {
+        emotrain_recipe::DEFAULT_TOML.lines().any(|line| line.starts_with(&format!("{name} =")))
+    };
+    cells.flat_map(quoted).map(key).filter(is_key).filter(|name| !is_ours(name)).collect()
+}
+
+#[test]
+fn every_name_of_the_table_is_answered() {
+    let names = names_of_the_table();
+    assert!(names.len() > 20 && names.iter().any(|name| name == "lora_model_dir"), "{names:?}");
+    for name in names {
+        let text = format!(
+            "[model]\nmodel_name_or_path = \"tiny\"\n[data]\ntrain = \"a\"\nvalid = \"b\"\n[train]\n{name} = 1\n"
+        );
+        let error = emotrain_recipe::parse(&text, "erc.toml".as_ref(), &[]).unwrap_err().to_string();
+        assert!(error.contains(&format!("{name:?} is another tool's")), "{name}: {error}");
+    }
+}

@@ -38,9 +38,9 @@ pub(crate) struct ExportArgs {
     /// The type of the weights [default: of an adapter float32, of a model that of the base]
     #[arg(long, value_name = "DTYPE", value_parser = dtype())]
     pub(crate) dtype: Option<FloatType>,
-    /// The type of a GGUF model's matrices; embeddings and head have at least 8 bits
-    #[arg(long, value_name = "TYPE", default_value = "f16", value_parser = gguf_type())]
-    pub(crate) gguf_type: GgufType,
+    /// The type of a GGUF model's matrices; embeddings and head have at least 8 bits [default: f16]
+    #[arg(long, value_name = "TYPE", value_parser = gguf_type())]
+    pub(crate) gguf_type: Option<GgufType>,
     /// Bytes of tensors in one file of a model
     #[arg(long, value_name = "BYTES", default_value = "5GB", value_parser = size)]
     pub(crate) max_shard_size: usize,

@@ -8,6 +8,8 @@ Examples:
   emotrain plan recipe.toml --tokens 600          for samples of 600 tokens
   emotrain plan recipe.toml --memory 12           whether it fits into 12 GiB, and the smallest change that makes it
 
+Whether it fits is in the text: the exit code is 0 either way.
+
 Only the model's config.json is read. `emotrain recipe.toml --dry-run` counts the tokens of the data.";
 
 /// How much memory recipes take.
@@ -23,6 +25,18 @@ pub(crate) struct PlanArgs {
     #[arg(long, value_name = "N")]
     pub(crate) tokens: Option<usize>,
     /// Say whether it fits into this memory, in GiB
-    #[arg(long, value_name = "GIB")]
+    #[arg(long, value_name = "GIB", value_parser = gib)]
     pub(crate) memory: Option<f64>,
+}
+
+/// A number of GiB.
+fn gib(text: &str) -> Result<f64, String> {
+    let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic()).trim_end();
+    match text.parse() {
+        Ok(gib) if f64::is_finite(gib) => Ok(gib),
+        _ if number.parse::<f64>().is_ok() => {
+            Err(format!("expected GiB without a unit: write --memory {number}"))
+        }
+        _ => Err("expected a number of GiB, as in --memory 24".to_owned()),
+    }
 }

@@ -25,7 +25,11 @@ pub(crate) fn run(args: &CheckArgs, shell: &Shell) -> anyhow::Result<Exit> {
         for warning in pipeline::warnings_on_rare_labels(&recipe) {
             shell.printer.warn(format_args!("{path}: {warning}"));
         }
-        let summary = found.take(check(&recipe, shell));
+        let checked = found.take(check(&recipe, shell));
+        for warning in checked.iter().flat_map(|checked| &checked.missing_labels) {
+            shell.printer.warn(format_args!("{path}: {warning}"));
+        }
+        let summary = checked.map(|checked| checked.summary);
         match (summary, found.finish()) {
             (Some(summary), Ok(())) => shell.printer.result(format_args!("{path}: {summary}"))?,
             (_, Err(found)) => problems.add(found.about(&path)),
@@ -46,11 +50,19 @@ pub(super) fn check_device(recipe: &Recipe) -> Result<String, Problems> {
     Ok(on.name)
 }
 
-/// A line on what a recipe names.
+/// What was found of a recipe that is sound.
+pub(super) struct Checked {
+    /// A line on what it names.
+    summary: String,
+    /// A line for each split that lacks labels.
+    missing_labels: Vec<String>,
+}
+
+/// Looks at all that a recipe names.
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub(super) fn check(recipe: &Recipe, shell: &Shell) -> Result<String, PrepareError> {
+pub(super) fn check(recipe: &Recipe, shell: &Shell) -> Result<Checked, PrepareError> {
     let measured = [SplitKind::Valid, SplitKind::Test].into_iter();
     let named: Vec<SplitKind> = measured.filter(|split| split.file(&recipe.data).is_some()).collect();
     let prepared = PreparedTraining::new(recipe, &named, shell.hub())?;
@@ -64,5 +76,6 @@ pub(super) fn check(recipe: &Recipe, shell: &Shell) -> Result<String, PrepareErr
         let told = if told.is_empty() { String::new() } else { format!(" ({})", told.join(", ")) };
         format!("{} {}{kinds}{told}{shortened}", split.name.as_str(), split.samples.len())
     });
-    Ok(format!("sound; samples: {}", counts.collect::<Vec<_>>().join(", ")))
+    let summary = format!("sound; samples: {}", counts.collect::<Vec<_>>().join(", "));
+    Ok(Checked { summary, missing_labels: pipeline::missing_labels(&prepared) })
 }

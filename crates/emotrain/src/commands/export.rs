@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use emotrain_base::Complaint;
-use emotrain_export::{Export, ExportOptions, Source};
+use emotrain_export::{Export, ExportFormat, ExportOptions, Source};
 use emotrain_hub::Base;
+use emotrain_model::GgufType;
 
 use crate::cli::ExportArgs;
 use crate::exit::Exit;
@@ -17,6 +18,10 @@ use crate::shell::Shell;
 /// cannot be written.
 pub(crate) fn run(args: &ExportArgs, shell: &Shell) -> anyhow::Result<Exit> {
     check_place(&args.out)?;
+    if args.gguf_type.is_some() && !args.format.contains(&ExportFormat::Gguf) {
+        let complaint = Complaint::usage("--gguf-type is for models in GGUF, and --format names none");
+        return Err(complaint.hint("add gguf to --format, or leave --gguf-type out").into());
+    }
     let source = Source::find(&args.source, args.base.as_deref())?;
     let base = Base::find(source.base(), shell.hub())?;
     let checkpoint = base.checkpoint(shell.hub())?;
@@ -31,7 +36,7 @@ pub(crate) fn run(args: &ExportArgs, shell: &Shell) -> anyhow::Result<Exit> {
         formats,
         servers: args.servers.clone(),
         dtype: args.dtype,
-        gguf_type: args.gguf_type,
+        gguf_type: args.gguf_type.unwrap_or(GgufType::F16),
         max_shard_size: args.max_shard_size,
     };
     let export = Export::new(&options, &source, &base, &checkpoint)?;

@@ -7,7 +7,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use emotrain_base::{Complaint, create_folder, write_atomic};
-use emotrain_data::{ColumnsOption, DataError, DataLayout, DataOptions, LabelPolicy, load_split, survey};
+use emotrain_data::{
+    ColumnsOption, DataError, DataLayout, DataOptions, Label, LabelPolicy, LabelSet, OtherOrder, Split,
+    load_split, survey,
+};
 use emotrain_recipe::ColumnRole;
 
 use self::labels::Labels;
@@ -33,7 +36,13 @@ pub(crate) fn run(args: &InitArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let load = |path: &Path| load_split(path, layout, &labels.set, LabelPolicy::Context).map_err(told);
     let split = load(&args.data)?;
     for other in [&args.valid, &args.test].into_iter().flatten() {
-        load(other)?;
+        let missing = missing(&load(other)?, &labels.set);
+        if !missing.is_empty() {
+            let (other, missing) = (other.display(), missing.join(" or "));
+            shell
+                .printer
+                .warn(format_args!("{other}: no utterance is labelled {missing}: it is not measured"));
+        }
     }
     let draft = Draft {
         name: &out,
@@ -46,11 +55,27 @@ pub(crate) fn run(args: &InitArgs, shell: &Shell) -> anyhow::Result<Exit> {
     write_atomic(&out, draft.to_toml().as_bytes())?;
     let name = out.display();
     shell.printer.say(split.summary(&labels.set));
+    if let Some(column) = found.columns.get(&ColumnRole::Position) {
+        shell.printer.say(format_args!("the rows of a dialogue are in the order of {column:?}"));
+    }
+    if let Some(column) = &split.other_order {
+        let order = OtherOrder { path: &args.data, column };
+        let table = order.table(&found.columns);
+        shell.printer.warn(format_args!("{order}\n  hint: write columns = {table} under [data] if it is"));
+    }
     labels.slips.iter().for_each(|slip| shell.printer.warn(slip));
     shell
         .printer
         .say(format_args!("{name}: a recipe for {}; next: emotrain check {name}", args.data.display()));
     Ok(Exit::Done)
+}
+
+/// The labels that no utterance of a split has.
+fn missing<'l>(split: &Split, labels: &'l LabelSet) -> Vec<&'l str> {
+    let utterances = split.dialogues.iter().flat_map(|dialogue| &dialogue.utterances);
+    let is_there = |label: &Label| utterances.clone().any(|one| one.label == Some(*label));
+    let missing = labels.iter().filter(|label| !is_there(label));
+    missing.map(|label| labels.name(label)).collect()
 }
 
 /// What `--columns` says.

@@ -45,6 +45,7 @@ pub(crate) fn run(args: &PredictArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let terms = args.terms();
     terms.check(&opened.labels)?;
     let (mut input, mut questioner) = questioner(args, &opened, shell)?;
+    input.warn_of_order(&source.recipe.data, &shell.printer);
     let mut sink = Sink::open(args, origin::of(&source, &opened, contract.as_ref(), args)?, shell)?;
     let (dialogues, samples, model) = match begin(&mut input, &mut questioner, &mut sink, shell)
         .and_then(|(dialogues, samples)| Ok((dialogues, samples, model(&source, &opened, args, shell)?)))

@@ -17,7 +17,12 @@ pub(super) fn claim(recipe: &Recipe, shell: &Shell) -> anyhow::Result<RunDir> {
         ));
     }
     for KeyDifference { key, here, there } in run.longer() {
-        let [here, there] = [here, there].map(|value| value.clone().unwrap_or_default());
+        let words = |value: &Option<String>| match value.as_deref() {
+            // Without a number of steps the epochs decide.
+            None | Some("0") => "no limit".to_owned(),
+            Some(value) => value.to_owned(),
+        };
+        let [here, there] = [here, there].map(words);
         shell.printer.say(format_args!(
             "{folder}: {key} was {here} and is {there} now: the learning rate follows the new plan from here on"
         ));

@@ -21,7 +21,7 @@ impl Findings {
         for after in report.iter().flat_map(|report| &report.after) {
             let before = report.iter().flat_map(|report| &report.before);
             let before = before.into_iter().find(|before| before.split == after.split);
-            found.judge(before, after, recipe.eval.metric_for_best_model);
+            found.judge(before, after, recipe);
         }
         if let Some(LossRise { before, after }) = rise {
             found.warnings.push(format!(
@@ -39,28 +39,27 @@ impl Findings {
         found
     }
 
-    fn judge(&mut self, before: Option<&EvalResult>, after: &EvalResult, metric: Metric) {
+    fn judge(&mut self, before: Option<&EvalResult>, after: &EvalResult, recipe: &Recipe) {
         let split = &after.split;
+        let start = start(recipe);
         let Some(report) = &after.report else {
             if let Some(before) = before.filter(|before| after.loss > before.loss) {
                 let (now, then) = (after.loss, before.loss);
-                self.warnings
-                    .push(format!("{split}: worse than the base model: loss {now:.4}, {then:.4} before"));
+                self.warnings.push(format!("{split}: worse than {start}: loss {now:.4}, {then:.4} before"));
             }
             return;
         };
         if let Some(label) = only_answer(report) {
             self.warnings.push(format!("{split}: the model answers {label:?} to everything"));
         }
-        let (name, value) = score(metric);
+        let (name, value) = score(recipe.eval.metric_for_best_model);
         let percent = |headline: &Headline| 100.0 * value(headline);
         let now = value(&report.scores);
         if let Some(earlier) = before.and_then(|before| before.report.as_ref())
             && now < value(&earlier.scores)
         {
             let (now, then) = (percent(&report.scores), percent(&earlier.scores));
-            self.warnings
-                .push(format!("{split}: worse than the base model: {name} {now:.2}, {then:.2} before"));
+            self.warnings.push(format!("{split}: worse than {start}: {name} {now:.2}, {then:.2} before"));
         }
         if now < value(&report.majority) {
             let (now, most) = (percent(&report.scores), percent(&report.majority));
@@ -69,6 +68,11 @@ impl Findings {
             ));
         }
     }
+}
+
+/// What the training of a recipe starts from.
+fn start(recipe: &Recipe) -> &'static str {
+    if recipe.lora.init_from.is_some() { "the adapter that it started from" } else { "the base model" }
 }
 
 /// The label of all answers, where there are several labels to be found.
@@ -160,6 +164,18 @@ mod tests {
             the training loss rose at the end: 0.7500 on average in the last tenth of the steps, 0.5000 in the tenth before
               hint: a lower train.learning_rate, or fewer steps, may do better
             data.test was not scored, since eval.test = false; emotrain eval with --run and --split test scores it"]],
+        );
+    }
+
+    #[test]
+    fn a_run_from_an_adapter_is_compared_with_it() {
+        check(
+            &recipe("test = true\n[lora]\ninit_from = \"first\""),
+            vec![result("valid", RIGHT)],
+            vec![result("valid", WRONG)],
+            &expect![[r"
+                valid: worse than the adapter that it started from: weighted F1 40.00, 100.00 before
+                valid: worse than always the most frequent label: weighted F1 40.00, that label alone 45.00"]],
         );
     }
 

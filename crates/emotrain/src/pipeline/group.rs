@@ -143,7 +143,8 @@ fn conclude(
     let mut report = None;
     if !sets.is_empty() {
         let context = EvalContext { section: &recipe.eval, labels: &opened.labels, listener: &shell.printer };
-        let evaluation = FinalEvaluation { sets, before, context, printer: &shell.printer };
+        let init_from = recipe.lora.init_from.as_deref();
+        let evaluation = FinalEvaluation { sets, before, init_from, context, printer: &shell.printer };
         report = Some(evaluation.report(&trained.model, run)?);
     }
     record_result(run, recipe, report.as_ref(), trained.state.step, env::now())?;

@@ -1,5 +1,7 @@
 //! What came of a training, for people and for `report.json`.
 
+use std::path::Path;
+
 use emotrain_eval::write_predictions;
 use emotrain_model::CausalLm;
 use emotrain_recipe::Recipe;
@@ -11,8 +13,10 @@ use crate::printer::{Printer, duration};
 /// What a trained model is evaluated on and compared with.
 pub(crate) struct FinalEvaluation<'a> {
     pub(crate) sets: &'a [EvalSet],
-    /// The untrained model's scores.
+    /// The scores of what it started from.
     pub(crate) before: Vec<EvalResult>,
+    /// The adapter that this was, if it was not the base alone.
+    pub(crate) init_from: Option<&'a Path>,
     pub(crate) context: EvalContext<'a>,
     pub(crate) printer: &'a Printer,
 }
@@ -35,6 +39,10 @@ impl FinalEvaluation<'_> {
             let gap = if number > 0 { "\n" } else { "" };
             self.printer.result(format_args!("{gap}{}", comparison(earlier, &measure)?))?;
             after.push(measure);
+        }
+        if let Some(folder) = self.init_from.filter(|_| !self.before.is_empty()) {
+            self.printer
+                .result(format_args!("before: the adapter of lora.init_from, {}", folder.display()))?;
         }
         let report = RunReport::new(self.before, after);
         report.write(run)?;

@@ -35,7 +35,8 @@ pub(crate) fn plan(prepared: &PreparedTraining<'_>) -> Result<(String, Cost), Tr
     lines.extend(cost.lines());
     lines.push(format!("{:<11} {}", "curriculum", recipe.curriculum.name));
     if source(&recipe.curriculum) == DifficultySource::Loss {
-        lines.push("the order depends on the base model's losses, which the run measures first".to_owned());
+        let start = if recipe.lora.init_from.is_some() { "adapter of lora.init_from" } else { "base model" };
+        lines.push(format!("the order depends on the losses of the {start}, which the run measures first"));
     } else {
         let begun = epochs_begun(&order);
         lines.extend(described(schedule, samples.len(), begun));

@@ -1,7 +1,7 @@
 //! What a recipe does for rare emotions: what it comes to, and what of it has no effect or too much.
 
-use emotrain_data::Label;
-use emotrain_prepare::PreparedTraining;
+use emotrain_data::{Label, SplitKind};
+use emotrain_prepare::{EncodedSplit, PreparedTraining};
 use emotrain_prompt::Task;
 use emotrain_recipe::{ClassWeights, LabelSampling, Recipe};
 use emotrain_train::SampleOrder;
@@ -28,6 +28,26 @@ pub(crate) fn warnings(recipe: &Recipe) -> Vec<String> {
         ));
     }
     found
+}
+
+/// Labels that no sample of a split has: what is not trained on is not learned, and what is not asked is not measured.
+pub(crate) fn missing(prepared: &PreparedTraining<'_>) -> Vec<String> {
+    let labels = &prepared.opened.labels;
+    if prepared.opened.encoder().is_none() {
+        return Vec::new();
+    }
+    let of = |split: &EncodedSplit| {
+        let is_there = |label: &Label| {
+            split.samples.iter().any(|one| one.task == Some(Task::Emotion) && one.label == Some(*label))
+        };
+        let missing: Vec<&str> =
+            labels.iter().filter(|label| !is_there(label)).map(|label| labels.name(label)).collect();
+        (!missing.is_empty()).then(|| {
+            let so = if split.name == SplitKind::Train { "not learned" } else { "not measured" };
+            format!("{}: no utterance is labelled {}: what that is is {so}", split.name, missing.join(" or "))
+        })
+    };
+    prepared.splits().filter_map(of).collect()
 }
 
 /// The weight of each label and how often its samples are drawn in the last epoch, where a recipe sets either.

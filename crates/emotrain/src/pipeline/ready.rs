@@ -44,7 +44,7 @@ pub(super) struct Ready<'r> {
 pub(super) struct Account {
     pub(super) model: CausalLm,
     pub(super) log: RunLog,
-    /// The untrained model's scores.
+    /// The scores of what it starts from.
     pub(super) before: Vec<EvalResult>,
 }
 
@@ -101,8 +101,7 @@ impl<'r> Claimed<'r> {
         let PreparedTraining { opened, train, weights, measured, .. } = prepared;
         let sets: Vec<EvalSet> = measured.into_iter().map(|split| opened.eval_set(split)).collect();
         let terms = EvalContext { section: &recipe.eval, labels: &opened.labels, listener: &shell.printer };
-        let resume = recipe.save.resume_from_checkpoint.is_some();
-        let before = baseline(&model, &sets, &run, resume, terms)?;
+        let before = baseline(&model, &sets, &run, recipe, terms)?;
         let losses = losses(&model, &train.samples, &run, recipe, &shell.printer)?;
         log.keep(&run, &[BASELINE, LOSSES], env::now())?;
         let schedule = Ordered::new(recipe, &opened.labels).schedule(&train, losses.as_ref())?;

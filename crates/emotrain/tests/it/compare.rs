@@ -60,7 +60,7 @@ fn what_cannot_be_compared_is_refused() {
     refused(&compare(&bench, &["a"]), 2, &["GROUP"]);
     refused(&compare(&bench, &["a,", "a"]), 2, &["joined by commas"]);
     refused(&compare(&bench, &["a,same", "a"]), 2, &["a and same", "same seed, 1", "hint:"]);
-    refused(&compare(&bench, &["a", "nowhere"]), 3, &["nowhere/run.json", "hint:"]);
+    refused(&compare(&bench, &["a", "nowhere"]), 3, &["nowhere: no such folder", "hint:"]);
     refused(&compare(&bench, &["a", "same", "--split", "train"]), 3, &["no scores of train", "hint:"]);
 
     let whole = bench.read("same/predictions.test.jsonl");

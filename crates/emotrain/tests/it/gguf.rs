@@ -160,5 +160,9 @@ fn an_adapter_of_something_else_is_told_by_file_and_key() {
     let said = verify(&bench, "damaged.gguf", &[]);
     assert!(said.code == 3 && said.err.contains("holds NaN"), "{}", said.err);
     let said = bench.run(&["eval", "recipe.toml", "--adapter", "recipe.toml"]);
-    assert!(said.code == 3 && said.err.contains("neither a folder nor a .gguf file"), "{}", said.err);
+    assert!(
+        said.code == 3 && said.err.contains("recipe.toml: is a recipe, not what was trained"),
+        "{}",
+        said.err
+    );
 }

@@ -23,6 +23,7 @@ mod knowledge;
 mod losses;
 mod models;
 mod neighbours;
+mod newcomer;
 mod outcome;
 mod own_data;
 mod papers;

@@ -74,9 +74,9 @@ fn what_cannot_be_reported_is_refused_and_nothing_is_written() {
     let bench = Workbench::new();
     bench.train("a", &BRIEF).done();
     let report = |args: &[&str]| bench.run(&[&["report"], args].concat());
-    refused(&report(&["nowhere"]), 3, &["nowhere/run.json", "hint:"]);
+    refused(&report(&["nowhere"]), 3, &["nowhere: no such folder", "hint:"]);
     refused(&report(&["a", "--split", "train"]), 3, &["no scores of train", "valid, test"]);
-    refused(&report(&["a", "--against", "nowhere"]), 3, &["nowhere/run.json", "hint:"]);
+    refused(&report(&["a", "--against", "nowhere"]), 3, &["nowhere: no such folder", "hint:"]);
     refused(&report(&["a", "--out", "no/such/folder/a.html"]), 5, &["no/such/folder/a.html"]);
 
     let (scores, answers) = (bench.read("a/report.json"), bench.read("a/predictions.test.jsonl"));

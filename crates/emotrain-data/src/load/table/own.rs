@@ -8,11 +8,14 @@ use emotrain_recipe::{ColumnRole, DataFormat, folded};
 use super::{Columns, Form};
 use crate::error::{DataProblem, MissingColumns};
 use crate::load::layout::DataLayout;
-use crate::load::other_names::others_of;
+use crate::load::other_names::{means_position, others_of};
 
 /// All that columns are read for.
 const ROLES: [ColumnRole; 5] =
     [ColumnRole::Dialogue, ColumnRole::Position, ColumnRole::Speaker, ColumnRole::Text, ColumnRole::Label];
+
+/// No names of columns.
+static NONE: BTreeMap<ColumnRole, String> = BTreeMap::new();
 
 /// A table whose columns a recipe names.
 pub(in crate::load) struct OwnTable<'a> {
@@ -49,7 +52,12 @@ impl Form for OwnTable<'_> {
                 ColumnRole::Label => needs_labels,
                 ColumnRole::Position | ColumnRole::Speaker => false,
             };
-            match self.find(&header, role)? {
+            let mut column = self.find(&header, role)?;
+            if column.is_none() && !needs_labels && role != ColumnRole::Label {
+                // Other columns than those of the training may be called like their roles.
+                column = OwnTable { names: &NONE, ..*self }.find(&header, role)?;
+            }
+            match column {
                 Some(column) => drop(found.insert(role, column)),
                 // What is to be labelled has no labels, whatever they are called where the model was trained; and where
                 // rows have no numbers they keep their order.
@@ -117,11 +125,24 @@ impl OwnTable<'_> {
     /// The problem with a header that lacks columns, with a line that would name all of them.
     fn missing(&self, header: &[&str], missing: &[ColumnRole]) -> DataProblem {
         let mut line = self.names.clone();
-        for &role in missing {
+        let own = |role: ColumnRole| header.iter().any(|column| column.eq_ignore_ascii_case(role.as_str()));
+        let others = ROLES.into_iter().filter(|role| !missing.contains(role));
+        let others = others.filter(|role| !own(*role) && !self.names.contains_key(role));
+        for role in missing.iter().copied().chain(others) {
+            let is_missing = missing.contains(&role);
             let written = self.names.get(&role).map(String::as_str);
             let taken: Vec<&str> = line.values().map(String::as_str).collect();
-            let free = header.iter().copied().filter(|column| !taken.contains(column));
-            line.insert(role, guess(role, written, free).unwrap_or("…").to_owned());
+            let free: Vec<&str> = header.iter().copied().filter(|column| !taken.contains(column)).collect();
+            let meant = if is_missing {
+                Some(guess(role, written, free.iter().copied()).unwrap_or("…"))
+            } else {
+                // What a table need not have is named where it seems to be there.
+                let numbers = || free.iter().copied().find(|name| means_position(name));
+                named(role, &free).or_else(|| numbers().filter(|_| role == ColumnRole::Position))
+            };
+            if let Some(column) = meant {
+                line.insert(role, column.to_owned());
+            }
         }
         let quoted = |role: &ColumnRole| match self.names.get(role) {
             Some(name) => format!("{name:?} for {role}"),
@@ -157,13 +178,19 @@ pub(in crate::load) fn suggested_columns(
         };
         let free: Vec<&str> = header.iter().copied().filter(|name| !taken(name)).collect();
         let is_needed = !matches!(role, ColumnRole::Position | ColumnRole::Speaker);
-        let others = others_of(role);
-        let named = others.iter().find_map(|other| free.iter().copied().find(|name| folded(name) == *other));
-        if let Some(name) = named.or_else(|| guess(role, None, free.iter().copied()).filter(|_| is_needed)) {
+        let guessed = || guess(role, None, free.iter().copied()).filter(|_| is_needed);
+        if let Some(name) = named(role, &free).or_else(guessed) {
             columns.insert(role, name.to_owned());
         }
     }
+    // Its numbers show whether it is one.
+    columns.retain(|role, _| *role != ColumnRole::Position || given.contains_key(role));
     columns
+}
+
+/// The first of the names that others give it which is there.
+fn named<'h>(role: ColumnRole, free: &[&'h str]) -> Option<&'h str> {
+    others_of(role).iter().find_map(|other| free.iter().copied().find(|name| folded(name) == *other))
 }
 
 /// The column that may be meant.

@@ -5,6 +5,7 @@ use std::path::Path;
 use csv::StringRecord;
 use emotrain_base::limits;
 
+use super::order::OrderSearch;
 use super::own::OwnTable;
 use super::quotes::NEVER_CLOSED;
 use super::{Columns, Form, Repeated, Row, dialogue};
@@ -25,6 +26,8 @@ pub(in crate::load) struct TableStream<'a> {
     form: OwnTable<'a>,
     columns: Columns,
     rules: Rules<'a>,
+    /// What looks for the position, where none is read.
+    order: Option<OrderSearch>,
     /// The first row of the next dialogue.
     ahead: Option<(String, Row)>,
     /// The lines of a record; kept to reuse the memory.
@@ -41,7 +44,7 @@ impl<'a> TableStream<'a> {
     ) -> Result<Self, DataError> {
         let (columns, form) = (Columns::default(), OwnTable::of(layout));
         let (text, record) = (String::new(), StringRecord::new());
-        let mut stream = Self { lines, form, columns, rules, ahead: None, text, record };
+        let mut stream = Self { lines, form, columns, rules, order: None, ahead: None, text, record };
         stream.read_header().map_err(|error| {
             let is_other = error.problem().is_of_form();
             match is_other.then(|| looks::other(&stream.text, layout)).flatten() {
@@ -57,12 +60,19 @@ impl<'a> TableStream<'a> {
             let needs_labels = self.rules.policy != LabelPolicy::Optional;
             let found = self.form.columns(&self.record, needs_labels);
             self.columns = found.map_err(|problem| DataError::new(self.lines.place(), problem))?;
+            self.order = self.columns.order_search();
         }
         Ok(())
     }
 
     pub(in crate::load) fn path(&self) -> &Path {
         self.lines.path()
+    }
+
+    /// A column that gives the rows read so far another order.
+    pub(in crate::load) fn other_order(&self) -> Option<String> {
+        let found = self.order.as_ref()?.found()?;
+        found.is_other.then_some(found.column)
     }
 
     /// Reads the next record; returns its first line.
@@ -124,6 +134,9 @@ impl<'a> TableStream<'a> {
         let Some(id) = current else {
             return faults.into_error(self.path()).map_or(Ok(None), Err);
         };
+        if let Some(order) = &mut self.order {
+            order.see(&rows);
+        }
         let (raw, repeated) = dialogue(id, rows);
         for Repeated { number, first_offset: first_line, offset } in repeated {
             let problem = DataProblem::DuplicateUtterance { id: number.to_string(), first_line };

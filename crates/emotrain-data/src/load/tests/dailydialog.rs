@@ -78,7 +78,8 @@ fn the_numbers_are_the_releases_own_whatever_the_label_set() {
         ("dialogues_test.txt", LabelPolicy::Required),
         &expect![[r#"
             dialogues_emotion_test.txt:1: unknown labels: fear × 1 (line 1), surprise × 1 (line 2)
-            hint: the labels are happy, sad, neutral, angry, excited, frustrated; label_set = "custom" has others, and data.context_labels = ["fear", "surprise"] shows such utterances without labelling them
+            hint: the labels are happy, sad, neutral, angry, excited, frustrated; data.context_labels = ["fear", "surprise"] shows such utterances without labelling them
+            data.labels lists others, and data.label_aliases = { fear = "…" } reads it as one of these; both with data.label_set = "custom"
         "#]],
     );
 }

@@ -94,7 +94,8 @@ fn errors_name_the_line_of_the_utterance() {
         "Powerfull",
         &expect![[r#"
             file:18: utterance s91_e02_c01#0: unknown label "Powerfull"
-            hint: did you mean "powerful"?
+            hint: did you mean "powerful"? data.label_aliases = { Powerfull = "powerful" } reads them so
+            data.labels lists other labels; both keys are for data.label_set = "custom"
         "#]],
     );
     check_with(

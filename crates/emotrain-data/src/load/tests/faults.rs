@@ -12,7 +12,8 @@ fn unknown_labels_are_summed_up_with_their_numbers() {
         &rows,
         &expect![[r#"
             file:2: unknown labels: angr × 5 (from line 2), sadnes × 2 (from line 3)
-            hint: did you mean anger, sadness?
+            hint: did you mean anger, sadness? data.label_aliases = { angr = "anger", sadnes = "sadness" } reads them so
+            data.labels lists other labels; both keys are for data.label_set = "custom"
         "#]],
     );
     check_section(
@@ -20,7 +21,9 @@ fn unknown_labels_are_summed_up_with_their_numbers() {
         &rows.replace("sadnes", "calm"),
         &expect![[r#"
             file:2: unknown labels: angr × 5 (from line 2), calm × 2 (from line 3)
-            hint: did you mean anger for angr? the labels are neutral, surprise, fear, sadness, joy, disgust, anger; label_set = "custom" has others, and data.context_labels = ["calm"] shows such utterances without labelling them
+            hint: did you mean anger for angr? data.label_aliases = { angr = "anger" } reads them so
+            the labels are neutral, surprise, fear, sadness, joy, disgust, anger; data.context_labels = ["calm"] shows such utterances without labelling them
+            data.labels lists others, and data.label_aliases = { calm = "…" } reads it as one of these; both with data.label_set = "custom"
         "#]],
     );
     check_section(
@@ -28,7 +31,8 @@ fn unknown_labels_are_summed_up_with_their_numbers() {
         &rows.replace("sadnes", "calm").replace("angr", "\"tense, bored\""),
         &expect![[r#"
             file:2: unknown labels: tense, bored × 5 (from line 2), calm × 2 (from line 3)
-            hint: the labels are neutral, surprise, fear, sadness, joy, disgust, anger; label_set = "custom" has others, and data.context_labels = ["tense, bored", "calm"] shows such utterances without labelling them
+            hint: the labels are neutral, surprise, fear, sadness, joy, disgust, anger; data.context_labels = ["tense, bored", "calm"] shows such utterances without labelling them
+            data.labels lists others, and data.label_aliases = { "tense, bored" = "…" } reads it as one of these; both with data.label_set = "custom"
         "#]],
     );
 }
@@ -50,7 +54,8 @@ fn all_faults_are_told_the_first_twenty_with_their_places() {
             file:1: utterance d0#0: the utterance is empty
             file:1: utterance d0#1: the speaker's name is empty
             file:1: unknown labels: glee × 16
-              hint: the labels are neutral, surprise, fear, sadness, joy, disgust, anger; label_set = "custom" has others, and data.context_labels = ["glee"] shows such utterances without labelling them
+              hint: the labels are neutral, surprise, fear, sadness, joy, disgust, anger; data.context_labels = ["glee"] shows such utterances without labelling them
+              hint: data.labels lists others, and data.label_aliases = { glee = "…" } reads it as one of these; both with data.label_set = "custom"
             file:3: utterance d1#0: the utterance is empty
             file:3: utterance d1#1: the speaker's name is empty
             file:4: invalid JSON: EOF while parsing an object
@@ -82,7 +87,8 @@ fn faults_of_all_formats_are_told_in_one_go() {
         "Utterance,Speaker,Emotion,Dialogue_ID,Utterance_ID\nHi.,Ada,joyy,0,0\nHo.,Ada,joy,0\n,Bo,joyy,0,2\n",
         &expect![[r#"
             file:2: unknown labels: joyy × 2
-              hint: did you mean joy?
+              hint: did you mean joy? data.label_aliases = { joyy = "joy" } reads them so
+              hint: data.labels lists other labels; both keys are for data.label_set = "custom"
             file:3: invalid CSV: the row has 4 cells, the header 5
             file:4: utterance 0#1: the utterance is empty
         "#]],

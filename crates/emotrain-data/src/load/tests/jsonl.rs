@@ -67,6 +67,7 @@ fn labels_may_be_absent_only_where_they_are_not_required() {
         &expect![[r#"
             file:1: utterance a#0: unknown label "bliss"
             hint: the labels are neutral, surprise, fear, sadness, joy, disgust, anger; data.context_labels = ["bliss"] shows such utterances without labelling them
+            data.labels lists others, and data.label_aliases = { bliss = "…" } reads it as one of these; both with data.label_set = "custom"
         "#]],
     );
 }
@@ -161,7 +162,8 @@ fn errors_name_the_utterance() {
         r#"{"speaker":"Tom","text":"So.","label":"joyy"}"#,
         &expect![[r#"
             file:1: utterance a#1: unknown label "joyy"
-            hint: did you mean "joy"?
+            hint: did you mean "joy"? data.label_aliases = { joyy = "joy" } reads them so
+            data.labels lists other labels; both keys are for data.label_set = "custom"
         "#]],
     );
     check_second(
@@ -169,6 +171,7 @@ fn errors_name_the_utterance() {
         &expect![[r#"
             file:1: utterance a#1: unknown label "bored"
             hint: the labels are neutral, surprise, fear, sadness, joy, disgust, anger; data.context_labels = ["bored"] shows such utterances without labelling them
+            data.labels lists others, and data.label_aliases = { bored = "…" } reads it as one of these; both with data.label_set = "custom"
         "#]],
     );
     check_second(

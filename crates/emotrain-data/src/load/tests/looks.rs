@@ -107,7 +107,7 @@ fn a_fault_of_a_sound_file_is_told_and_not_its_format() {
         "Utterance,Speaker,Emotion,Dialogue_ID,Utterance_ID\nHi.,A,joy,0,0\n",
         &expect![[r#"
             file:1: no column "Utterence" for text: the columns are Utterance, Speaker, Emotion, Dialogue_ID, Utterance_ID
-            hint: write columns = { dialogue = "Dialogue_ID", text = "Utterance", label = "Emotion" } under [data]
+            hint: write columns = { dialogue = "Dialogue_ID", position = "Utterance_ID", text = "Utterance", label = "Emotion" } under [data]
         "#]],
     );
     check_section(

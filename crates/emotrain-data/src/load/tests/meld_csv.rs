@@ -137,7 +137,8 @@ fn errors_name_the_row() {
         "5,Hello.,Ann,joyy,positive,9,0,1,3,a,b",
         &expect![[r#"
             file:7: utterance 9#0: unknown label "joyy"
-            hint: did you mean "joy"?
+            hint: did you mean "joy"? data.label_aliases = { joyy = "joy" } reads them so
+            data.labels lists other labels; both keys are for data.label_set = "custom"
         "#]],
     );
     check_last(

@@ -54,7 +54,7 @@ fn missing_columns_are_told_with_those_of_the_file_and_the_line_to_write() {
         "conv_id,turn,who,utt,emotion\n1,1,Ada,Hi.,joy\n",
         &expect![[r#"
             file:1: no column "dialogue", "text" or "label": the columns are conv_id, turn, who, utt, emotion
-            hint: write columns = { dialogue = "conv_id", text = "utt", label = "emotion" } under [data]
+            hint: write columns = { dialogue = "conv_id", position = "turn", speaker = "who", text = "utt", label = "emotion" } under [data]
         "#]],
     );
     table(
@@ -62,7 +62,7 @@ fn missing_columns_are_told_with_those_of_the_file_and_the_line_to_write() {
         "conv_id,turn,who,utt,emotion\n1,1,Ada,Hi.,joy\n",
         &expect![[r#"
             file:1: no column "trn" for position, "ut" for text or "label": the columns are conv_id, turn, who, utt, emotion
-            hint: write columns = { dialogue = "conv_id", position = "turn", text = "utt", label = "emotion" } under [data]
+            hint: write columns = { dialogue = "conv_id", position = "turn", speaker = "who", text = "utt", label = "emotion" } under [data]
         "#]],
     );
     table(

@@ -194,7 +194,8 @@ fn labels_must_be_of_the_set() {
         r#"["angr"]"#,
         &expect![[r#"
             file:8: utterance 7#0: unknown label "angr"
-            hint: did you mean "anger"?
+            hint: did you mean "anger"? data.label_aliases = { angr = "anger" } reads them so
+            data.labels lists other labels; both keys are for data.label_set = "custom"
         "#]],
     );
     check_with(

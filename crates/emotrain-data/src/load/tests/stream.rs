@@ -97,7 +97,8 @@ fn faults_of_a_stream_have_their_lines() {
         standard input:5: position should be a whole number, not "one"
         hint: None
         standard input:6: unknown labels: joyy × 2
-          hint: did you mean joy?
+          hint: did you mean joy? data.label_aliases = { joyy = "joy" } reads them so
+          hint: data.labels lists other labels; both keys are for data.label_set = "custom"
         standard input:7: invalid CSV: the row has 2 cells, the header 4
         standard input:8: dialogue b: utterance id 1 is used twice, first on line 6
         standard input:8: utterance b#1: the utterance is empty

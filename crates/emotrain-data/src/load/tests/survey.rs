@@ -35,7 +35,7 @@ fn columns_of_other_names_are_guessed_and_labels_counted() {
     let expected =
         [(Dialogue, "conv_id"), (Position, "turn"), (Speaker, "who"), (Text, "utt"), (Label, "emotion")];
     assert_eq!(columns(&found), expected);
-    assert_eq!(labels(&found), [("Calm", 2), ("tense", 1)]);
+    assert_eq!(labels(&found), [("calm", 2), ("tense", 1)]);
     let tabs = of("chats.txt", &"dialogue\tspeaker\ttext\tlabel\nd,Ada,Hello,calm\n".replace(',', "\t"));
     assert_eq!((tabs.format, columns(&tabs), labels(&tabs)), (DataFormat::Tsv, vec![], vec![("calm", 1)]));
 }

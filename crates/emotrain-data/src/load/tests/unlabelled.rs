@@ -32,6 +32,7 @@ fn utterances_without_an_agreed_label_are_context() {
         &expect![[r#"
             file:1: utterance Ses02M_script01#0: unknown label "sur"
             hint: the labels are happy, sad, neutral, angry, excited, frustrated; data.context_labels = ["sur"] shows such utterances without labelling them
+            data.labels lists others, and data.label_aliases = { sur = "…" } reads it as one of these; both with data.label_set = "custom"
         "#]],
     );
     check_section(

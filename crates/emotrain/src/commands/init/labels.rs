@@ -26,12 +26,14 @@ const SLIP: usize = 2;
 const MEANT: usize = 5;
 
 impl Labels {
-    /// A built-in set of which every label occurs, or else the words of the file, the most frequent first.
+    /// A built-in set of which every label occurs, or else the words of the file by the alphabet: another file with the
+    /// same labels has the same prompt.
     ///
     /// # Errors
     /// Fewer than two labels, or more than a set can have.
     pub(super) fn of(found: &Survey, path: &Path) -> anyhow::Result<Self> {
-        let words: Vec<&str> = found.labels.iter().map(|(word, _)| word.as_str()).collect();
+        let mut words: Vec<&str> = found.labels.iter().map(|(word, _)| word.as_str()).collect();
+        words.sort_by_key(|word| word.to_lowercase());
         let (name, set) = match builtin(found, &words, path) {
             Some(builtin) => builtin,
             None => (LabelSetName::Custom, custom(&words, path)?),

@@ -8,12 +8,13 @@ use anyhow::anyhow;
 use emotrain_base::Complaint;
 use emotrain_data::{
     ColumnsOption, DataError, DataInput, DataLayout, DataOptions, DataProblem, Dialogue, DialogueReader,
-    LabelPolicy, LabelSet, Split, load_split, looks_like, sha256_file,
+    LabelPolicy, LabelSet, OtherOrder, Split, load_split, looks_like, sha256_file,
 };
 use emotrain_recipe::{DataFormat, DataSection};
 
 use crate::cli::{PredictArgs, format_named};
 use crate::commands::table_columns::without_recipe;
+use crate::printer::Printer;
 
 /// What messages call standard input.
 const STDIN: &str = "standard input";
@@ -36,6 +37,8 @@ pub(super) struct Input<'a> {
     pub(super) path: PathBuf,
     /// Whether it can be read again.
     pub(super) is_file: bool,
+    /// A column of a table without positions, which gives its rows another order.
+    other_order: Option<String>,
     dialogues: Dialogues<'a>,
 }
 
@@ -58,7 +61,10 @@ fn coming(
         let mut head = Vec::new();
         // What cannot be read is told by whoever reads on.
         let _ = stdin().lock().take(HEAD).read_until(b'\n', &mut head);
-        let looks = looks_like(&String::from_utf8_lossy(&head)).filter(|looks| DialogueReader::reads(*looks));
+        let text = String::from_utf8_lossy(&head);
+        let looks = looks_like(&text).filter(|looks| DialogueReader::reads(*looks));
+        // What is wrong with other JSON is told by the reader of lines.
+        let looks = looks.or_else(|| text.trim_start().starts_with(['{', '[']).then(|| json(own)));
         let format = format.or(looks).unwrap_or_else(|| own_or_lines(own));
         let input = DataInput::Stream { name: STDIN, from: Box::new(Cursor::new(head).chain(stdin())) };
         let layout = DataLayout { format, columns: &columns };
@@ -94,25 +100,36 @@ impl<'a> Input<'a> {
                 return Err(complaint.hint("name a file with --input FILE, or send JSON lines").into());
             }
             let dialogues = Dialogues::Coming(coming(args.input_format, section, labels.clone()));
-            return Ok(Self { path: STDIN.into(), is_file: false, dialogues });
+            return Ok(Self { path: STDIN.into(), is_file: false, other_order: None, dialogues });
         };
         let format = format_of(args, path, section.format);
         let layout = DataLayout { format, columns: &section.columns };
         let is_file = path.is_file();
-        let read_at_once = || load_split(path, layout, labels, policy).map_err(told);
         let stream = || DialogueReader::open(DataInput::File(path), layout, labels, policy);
-        let dialogues: Box<dyn Iterator<Item = _> + 'a> = if !DialogueReader::reads(format) {
-            Box::new(read_at_once()?.dialogues.into_iter().map(Ok))
-        } else if is_file && let Err(fault) = check(stream()) {
-            // Rows of dialogues that stand apart are none: they are put together as in training.
-            if fs_err::metadata(path)?.len() > WHOLE {
-                return Err(told(fault));
+        let checked = if DialogueReader::reads(format) && is_file { check(stream()) } else { Ok(None) };
+        let is_large = || fs_err::metadata(path).is_ok_and(|about| about.len() > WHOLE);
+        let (other_order, dialogues) = match checked {
+            Ok(order) if DialogueReader::reads(format) => {
+                (order, Dialogues::There(Box::new(stream().map_err(told)?)))
             }
-            Box::new(read_at_once()?.dialogues.into_iter().map(Ok))
-        } else {
-            Box::new(stream().map_err(told)?)
+            Err(fault) if is_large() => return Err(told(fault)),
+            // Rows of dialogues that stand apart are none: they are put together as in training.
+            Ok(_) | Err(_) => {
+                let split = load_split(path, layout, labels, policy).map_err(told)?;
+                (split.other_order, Dialogues::There(Box::new(split.dialogues.into_iter().map(Ok))))
+            }
         };
-        Ok(Self { path: path.to_owned(), is_file, dialogues: Dialogues::There(dialogues) })
+        Ok(Self { path: path.to_owned(), is_file, other_order, dialogues })
+    }
+
+    /// Says that the rows of a table stand in another order than a column gives them, if they do.
+    pub(super) fn warn_of_order(&self, section: &DataSection, printer: &Printer) {
+        let Some(column) = &self.other_order else { return };
+        let order = OtherOrder { path: &self.path, column };
+        let table = order.table(&section.columns);
+        printer.warn(format_args!(
+            "{order}\n  hint: if it is, say --set data.format=csv --set 'data.columns={table}'"
+        ));
     }
 
     /// All dialogues at once.
@@ -120,14 +137,14 @@ impl<'a> Input<'a> {
     /// # Errors
     /// Those of the dialogues.
     pub(super) fn whole(self) -> anyhow::Result<(Self, Split)> {
-        let Self { path, is_file, dialogues } = self;
+        let Self { path, is_file, other_order, dialogues } = self;
         let dialogues = match dialogues {
             Dialogues::There(dialogues) => dialogues.collect::<Result<Vec<_>, _>>().map_err(told)?,
             Dialogues::Coming(dialogues) => dialogues.iter().collect::<Result<_, _>>().map_err(of_stream)?,
         };
         let again = Dialogues::There(Box::new(dialogues.clone().into_iter().map(Ok)));
         let split = Split::of(path.clone(), dialogues);
-        Ok((Self { path, is_file, dialogues: again }, split))
+        Ok((Self { path, is_file, other_order, dialogues: again }, split))
     }
 
     /// The digest of the file, if it is one.
@@ -167,9 +184,11 @@ impl<'a> Input<'a> {
     }
 }
 
-/// Reads a file to its end, for its first fault.
-fn check(dialogues: Result<DialogueReader<'_>, DataError>) -> Result<(), DataError> {
-    dialogues?.try_for_each(|dialogue| dialogue.map(drop))
+/// Reads a file to its end, for its first fault; returns a column that gives the rows of a table another order.
+fn check(dialogues: Result<DialogueReader<'_>, DataError>) -> Result<Option<String>, DataError> {
+    let mut dialogues = dialogues?;
+    dialogues.try_for_each(|dialogue| dialogue.map(drop))?;
+    Ok(dialogues.other_order())
 }
 
 /// A fault of a file.
@@ -191,6 +210,11 @@ fn of_stream(error: DataError) -> anyhow::Error {
     }
     let hint = hint.map_or_else(|| WAY_OUT.to_owned(), |hint| format!("{hint}\n{WAY_OUT}"));
     anyhow!(Complaint::input(error.to_string()).hint(hint))
+}
+
+/// The format of the training's data if it is JSON, else JSON lines.
+fn json(own: DataFormat) -> DataFormat {
+    if own == DataFormat::Chat { own } else { DataFormat::Jsonl }
 }
 
 /// The format of the training's data if JSON lines or a table may be in it, else JSON lines.

@@ -9,6 +9,9 @@ use emotrain_eval::{AnswerFormat, AnswerWriter};
 use crate::cli::PredictArgs;
 use crate::shell::Shell;
 
+/// Endings of files that answers are not written as.
+const OTHER_KINDS: [&str; 9] = ["xlsx", "xls", "ods", "parquet", "html", "pdf", "sqlite", "feather", "arrow"];
+
 /// Where rows are written as they come.
 pub(super) struct Sink<'s> {
     /// Makes them.
@@ -31,7 +34,7 @@ impl<'s> Sink<'s> {
     /// # Errors
     /// A file that is there already, was begun by another command, or cannot be written.
     pub(super) fn open(args: &PredictArgs, origin: FileOrigin, shell: &'s Shell) -> anyhow::Result<Self> {
-        let writer = AnswerWriter::new(format_of(args), args.terms());
+        let writer = AnswerWriter::new(format_of(args)?, args.terms());
         check_is_free(args)?;
         let to = match &args.output {
             None => To::Stdout,
@@ -134,9 +137,19 @@ fn check_is_free(args: &PredictArgs) -> Result<(), Complaint> {
 }
 
 /// As the command line says, or as the file's name ends.
-fn format_of(args: &PredictArgs) -> AnswerFormat {
-    let ending = args.output.as_deref().and_then(|path| path.extension()).unwrap_or_default();
+///
+/// # Errors
+/// A name that ends like a file of another kind.
+fn format_of(args: &PredictArgs) -> Result<AnswerFormat, Complaint> {
+    let path = args.output.as_deref().filter(|path| path.is_file() || !path.exists());
+    let ending = path.and_then(|path| path.extension()).unwrap_or_default();
     let ending = ending.to_string_lossy().to_lowercase();
     let named = AnswerFormat::ALL.into_iter().find(|format| format.as_str() == ending);
-    args.output_format.or(named).unwrap_or(AnswerFormat::Jsonl)
+    let is_other = args.output_format.is_none() && OTHER_KINDS.contains(&ending.as_str());
+    if let Some(path) = path.filter(|_| is_other) {
+        let complaint = Complaint::usage(format!("--output {}: .{ending} is not written", path.display()));
+        let known = AnswerFormat::ALL.map(|format| format!(".{}", format.as_str())).join(", ");
+        return Err(complaint.hint(format!("name a file that ends in one of {known}")));
+    }
+    Ok(args.output_format.or(named).unwrap_or(AnswerFormat::Jsonl))
 }

@@ -6,6 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use emotrain_base::Complaint;
 use emotrain_data::SplitKind;
 use emotrain_eval::{Bootstrap, ComparisonTerms, GroupRun, Prediction, RunComparison, RunGroup, TestSet};
+use emotrain_recipe::run_of_recipe;
 use emotrain_report::SweepFacts;
 use emotrain_runs::StoredRun;
 use emotrain_sweep::{Board, SweepDir, SweepFile, SweepState, SweepStatus};
@@ -25,7 +26,7 @@ pub(super) const REPORT: &str = "report.html";
 
 /// Whether the path is a sweep's folder, or a sweep file.
 pub(super) fn is_sweep(path: &Path) -> bool {
-    path.is_file() || path.join("runs.jsonl").is_file()
+    (path.is_file() && run_of_recipe(path).is_none()) || path.join("runs.jsonl").is_file()
 }
 
 /// What there is to see of a sweep.

@@ -38,7 +38,7 @@ fn what_is_refused_leaves_nothing_and_names_an_option() {
         3,
         &expect![[r#"
             error: input.csv:1: no column "dialogue" or "text": the columns are a, b, emotion
-              hint: name them: --set data.format=csv --set 'data.columns={ dialogue = "…", text = "…" }'
+              hint: name them: --set data.format=csv --set 'data.columns={ dialogue = "…", text = "…", label = "emotion" }'
         "#]],
     );
     bench.write("chats.jsonl", CHATS);

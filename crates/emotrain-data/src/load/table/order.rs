@@ -1,0 +1,96 @@
+//! The order of a dialogue's rows in a table whose position is not named: a column that numbers them, found by its
+//! values.
+
+use emotrain_recipe::{ColumnRole, folded};
+
+use super::Row;
+use crate::load::order::Order;
+use crate::load::other_names::{means_position, others_of};
+
+/// Words of names that hold times, which order utterances too.
+const TIMES: [&str; 8] = ["time", "timestamp", "start", "begin", "onset", "offset", "ms", "seconds"];
+
+/// So many rows that count on are no chance.
+const ROWS: usize = 3;
+
+/// Looks for the column, dialogue by dialogue.
+#[derive(Debug, Default)]
+pub(super) struct OrderSearch(Vec<Candidate>);
+
+/// A column of whole numbers so far.
+#[derive(Debug)]
+struct Candidate {
+    name: String,
+    /// Whether the numbers of each dialogue are the next ones of one another.
+    counts_on: bool,
+    /// Whether a number occurs twice in a dialogue.
+    repeats: bool,
+    /// Whether the rows of a dialogue have another order.
+    is_other: bool,
+    /// Rows of the longest dialogue.
+    longest: usize,
+}
+
+impl OrderSearch {
+    /// Looks among these columns.
+    pub(super) fn new<'n>(names: impl Iterator<Item = &'n str>) -> Self {
+        let roles = [ColumnRole::Dialogue, ColumnRole::Speaker, ColumnRole::Text, ColumnRole::Label];
+        let is_free =
+            |name: &&str| !roles.iter().any(|role| others_of(*role).contains(&folded(name).as_str()));
+        Self(names.filter(is_free).map(Candidate::new).collect())
+    }
+
+    /// Looks at the rows of a dialogue, in the order of the file.
+    pub(super) fn see(&mut self, rows: &[Row]) {
+        self.0.retain_mut(|candidate| candidate.fits(rows));
+    }
+
+    /// The likeliest of the columns that still fit.
+    pub(super) fn found(&self) -> Option<Order> {
+        let ranked = self.0.iter().filter_map(|one| Some((one.rank()?, one)));
+        let (rank, best) = ranked.min_by_key(|(rank, one)| (*rank, !one.counts_on, one.place()))?;
+        Some(Order { column: best.name.clone(), is_sure: rank < 3, is_other: best.is_other && rank != 2 })
+    }
+}
+
+impl Candidate {
+    fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), counts_on: true, repeats: false, is_other: false, longest: 0 }
+    }
+
+    /// Whether the name says that it is a position or a time.
+    fn is_named(&self) -> bool {
+        let is_time = || folded(&self.name).split('_').any(|word| TIMES.contains(&word));
+        means_position(&self.name) || is_time()
+    }
+
+    /// Whether the rows have whole numbers in it.
+    fn fits(&mut self, rows: &[Row]) -> bool {
+        let numbers: Option<Vec<u64>> = rows.iter().map(|row| row.number_in(&self.name)).collect();
+        let Some(mut numbers) = numbers else { return false };
+        self.longest = self.longest.max(numbers.len());
+        self.is_other |= !numbers.is_sorted();
+        numbers.sort_unstable();
+        self.repeats |= numbers.windows(2).any(|pair| pair[0] == pair[1]);
+        self.counts_on &= numbers.windows(2).all(|pair| pair[1] - pair[0] == 1);
+        true
+    }
+
+    /// The less, the likelier; `None` where nothing speaks for it, or nothing depends on it.
+    fn rank(&self) -> Option<u8> {
+        match (self.is_named(), self.repeats) {
+            (true, false) => Some(0),
+            (false, false) if self.counts_on && self.longest >= ROWS => Some(1),
+            // The repeated numbers are then told as faults.
+            (true, true) => Some(2),
+            (false, false) if self.is_other => Some(3),
+            (false, _) => None,
+        }
+    }
+
+    /// Where its name stands among those that are known.
+    fn place(&self) -> usize {
+        let names = others_of(ColumnRole::Position);
+        names.iter().position(|name| *name == folded(&self.name)).unwrap_or(names.len())
+    }
+}

@@ -1,0 +1,45 @@
+use std::collections::BTreeSet;
+
+use super::{KEYS, Meaning, SECTIONS, WORDS};
+use crate::key::Kind;
+use crate::section::{Section, sections_with};
+
+#[test]
+fn every_foreign_key_leads_to_a_key_and_is_none_itself() {
+    let mut seen = BTreeSet::new();
+    for (foreign, meaning) in KEYS {
+        assert!(seen.insert(foreign), "{foreign} is listed twice");
+        // [curriculum] has a scheduler of its own, [interpret] a model; elsewhere the names mean the learning
+        // rate's scheduler and the trained model.
+        let is_homonym = ["scheduler", "model"].contains(foreign);
+        assert!(sections_with(foreign).is_empty() || is_homonym, "{foreign} is ours");
+        let (Meaning::Key(ours) | Meaning::Value(ours, _) | Meaning::Remark(ours, _)) = meaning else {
+            continue;
+        };
+        let (section, key) = ours.split_once('.').unwrap();
+        assert!(Section::find(section).unwrap().key(key).is_some(), "{ours} is no key");
+    }
+}
+
+#[test]
+fn every_foreign_section_leads_to_a_section_and_is_none_itself() {
+    for (foreign, ours) in SECTIONS {
+        assert!(Section::find(foreign).is_none() && Section::find(ours).is_some(), "{foreign}");
+    }
+}
+
+#[test]
+fn every_foreign_word_leads_to_a_choice() {
+    for (key, foreign, ours) in WORDS {
+        let (section, name) = key.split_once('.').unwrap();
+        let kind = Section::find(section).unwrap().key(name).unwrap().kind;
+        if let Kind::Choice(names) = kind {
+            assert!(names.contains(ours) && !names.contains(foreign), "{foreign}");
+        } else if let Kind::LoraInit = kind {
+            assert_eq!(*ours, "true");
+        } else {
+            assert_eq!(kind, Kind::Device);
+            assert!(ours.parse::<crate::DeviceChoice>().is_ok(), "{ours}");
+        }
+    }
+}

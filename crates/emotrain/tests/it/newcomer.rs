@@ -1,0 +1,153 @@
+//! What somebody does who comes to the program for the first time, and what it says.
+
+#![expect(clippy::needless_raw_string_hashes, reason = "expect-test writes them")]
+
+use std::fmt::Write as _;
+
+use expect_test::expect;
+
+use crate::workbench::{Said, Workbench, material, refused};
+
+mod files;
+mod rows;
+mod start;
+
+fn base() -> String {
+    material().join("base").display().to_string()
+}
+
+/// What went wrong, without the folder.
+fn error(bench: &Workbench, args: &[&str]) -> String {
+    let said = bench.run(args);
+    assert_ne!(said.code, 0, "{}{}", said.out, said.err);
+    told(bench, &said)
+}
+
+fn told(bench: &Workbench, said: &Said) -> String {
+    said.err.replace(&bench.path("").display().to_string(), "").replace(&base(), "BASE")
+}
+
+/// A table whose rows are in no order, with a column that numbers them.
+fn shuffled(column: &str, number: impl Fn(usize) -> usize) -> String {
+    let mut table = format!("conv,author,said,mood,{column}\n");
+    for turn in [2, 0, 1] {
+        for dialogue in 0..6 {
+            let (author, mood) = (["ada", "bo"][turn % 2], ["tense", "calm"][(turn + dialogue) % 2]);
+            writeln!(table, "c{dialogue},{author},Turn {turn} of {dialogue}.,{mood},{}", number(turn))
+                .unwrap();
+        }
+    }
+    table
+}
+
+#[test]
+fn a_column_that_numbers_rows_is_the_position() {
+    for (column, number) in [
+        ("seq", (|turn| turn) as fn(usize) -> usize),
+        ("turn_idx", |turn| 10 * turn),
+        ("zug", |turn| turn + 1),
+        ("start_ms", |turn| 700 * turn + 5),
+    ] {
+        let bench = Workbench::new();
+        bench.write("chats.csv", &shuffled(column, number));
+        let said = bench.run(&["init", "chats.csv", "--base", &base()]).done();
+        let line = format!("the rows of a dialogue are in the order of {column:?}");
+        assert!(said.err.contains(&line), "{column}: {}", said.err);
+        assert!(bench.read("chats.toml").contains(&format!("position = {column:?}")), "{column}");
+        // Without it rows keep their order, which is told.
+        let columns = "data.columns={ dialogue = 'conv', speaker = 'author', text = 'said', label = 'mood' }";
+        let said = bench.run(&["check", "chats.toml", "--set", columns]).done();
+        let part = format!("\"{column}\" looks like their position and gives another");
+        assert!(said.err.contains(&part), "{column}: {}", said.err);
+    }
+}
+
+#[test]
+fn numbers_that_are_no_positions_are_left_alone() {
+    for (column, number) in
+        [("age", (|turn| [31, 40, 31][turn]) as fn(usize) -> usize), ("likes", |turn| [9, 4, 70][turn])]
+    {
+        let bench = Workbench::new();
+        bench.write("chats.csv", &shuffled(column, number));
+        bench.run(&["init", "chats.csv", "--base", &base()]).done();
+        assert!(!bench.read("chats.toml").contains("position"), "{column}: {}", bench.read("chats.toml"));
+    }
+}
+
+#[test]
+fn the_columns_that_are_proposed_have_speaker_and_position() {
+    let bench = Workbench::new();
+    bench.write("chats.csv", &shuffled("seq", |turn| turn).replace("conv,", "k,").replace(",said,", ",x,"));
+    expect![[r#"
+        error: chats.csv:1: no column "dialogue" or "text": the columns are k, author, x, mood, seq
+          hint: name them: --columns dialogue=…,position=seq,speaker=author,text=…,label=mood
+    "#]]
+    .assert_eq(&error(&bench, &["init", "chats.csv"]));
+}
+
+#[test]
+fn labels_have_one_order_whatever_their_numbers() {
+    let labels = |often: &str| {
+        let bench = Workbench::new();
+        let more = (3..23).map(|turn| format!("c0,ada,Turn {turn}.,{often},{turn}\n"));
+        let rare = "c0,ada,Once more.,Wry,23\n";
+        bench.write("chats.csv", &(shuffled("seq", |turn| turn) + &more.collect::<String>() + rare));
+        bench.run(&["init", "chats.csv", "--base", &base()]).done();
+        bench.read("chats.toml").lines().find(|line| line.starts_with("labels")).unwrap().to_owned()
+    };
+    assert_eq!(labels("tense"), "labels = [\"calm\", \"tense\", \"Wry\"]");
+    assert_eq!(labels("calm"), labels("tense"));
+}
+
+#[test]
+fn unknown_labels_come_with_the_line_to_write() {
+    let bench = Workbench::new();
+    let train = fs_err::read_to_string(material().join("train.jsonl")).unwrap();
+    bench.write("one.jsonl", &train.replacen("\"anger\"", "\"angry\"", 1));
+    bench.write("two.jsonl", &train.replace("\"anger\"", "\"angry\"").replace("\"joy\"", "\"relief\""));
+    expect![[r#"
+        error: recipe.toml: one.jsonl:1: utterance train-0#2: unknown label "angry"
+          hint: did you mean "anger"? data.label_aliases = { angry = "anger" } reads them so
+          hint: data.labels lists other labels; both keys are for data.label_set = "custom"
+    "#]]
+    .assert_eq(&error(&bench, &["check", "recipe.toml", "--set", "data.train=one.jsonl"]));
+    expect![[r#"
+        error: recipe.toml: two.jsonl:1: unknown labels: relief × 12 (from line 1), angry × 12 (from line 1)
+          hint: did you mean anger for angry? data.label_aliases = { angry = "anger" } reads them so
+          hint: the labels are neutral, joy, anger; data.context_labels = ["relief"] shows such utterances without labelling them
+          hint: data.labels lists others, and data.label_aliases = { relief = "…" } reads it as one of these; both with data.label_set = "custom"
+    "#]].assert_eq(&error(&bench, &["check", "recipe.toml", "--set", "data.train=two.jsonl"]));
+    bench.write("train.csv", &shuffled("seq", |turn| turn));
+    bench.write("valid.csv", &shuffled("seq", |turn| turn).replace("calm", "calmm"));
+    expect![[r#"
+        error: valid.csv:14: unknown labels: calmm × 9
+          hint: did you mean calm? data.label_aliases = { calmm = "calm" } reads them so
+          hint: data.labels lists other labels; both keys are for data.label_set = "custom"
+          hint: write that in the recipe that is made without --valid and --test
+    "#]]
+    .assert_eq(&error(&bench, &["init", "train.csv", "--valid", "valid.csv", "--base", &base()]));
+}
+
+#[test]
+fn a_label_that_a_split_lacks_is_told() {
+    let bench = Workbench::new();
+    let valid = fs_err::read_to_string(material().join("valid.jsonl")).unwrap();
+    bench.write("valid.jsonl", &valid.replace("\"anger\"", "\"joy\""));
+    let said = bench.run(&["check", "recipe.toml", "--set", "data.valid=valid.jsonl"]).done();
+    expect![[r#"
+        warning: recipe.toml: valid: no utterance is labelled anger: what that is is not measured
+    "#]]
+    .assert_eq(&said.err);
+}
+
+#[test]
+fn columns_that_are_misspelt_are_those_of_the_option() {
+    let bench = Workbench::new();
+    bench.write("chats.csv", &shuffled("seq", |turn| turn));
+    expect![[r#"
+        error: --columns dialog=conv: there is no key "dialog"
+          hint: did you mean "dialogue"?
+    "#]]
+    .assert_eq(&error(&bench, &["init", "chats.csv", "--columns", "dialog=conv"]));
+    refused(&bench.run(&["init", "chats.csv", "--columns", "who=author"]), 2, &["the keys are dialogue"]);
+}
