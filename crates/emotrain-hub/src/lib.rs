@@ -14,7 +14,7 @@
 //! assert!(encoder_for_new_vectors(None, "lexical", hub)?.is_none());
 //!
 //! let error = Trained::of_run("runs/nowhere".as_ref()).unwrap_err();
-//! assert_eq!(error.to_string(), "runs/nowhere: holds nothing trained");
+//! assert_eq!(error.to_string(), "runs/nowhere: no such folder");
 //! # Ok::<(), emotrain_hub::HubError>(())
 //! ```
 

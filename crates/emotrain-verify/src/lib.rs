@@ -16,7 +16,7 @@
 //!     run: "runs/nowhere".as_ref(), set: &[], base: None, samples: 100, tolerance: 1e-3, dtype: None, device: None,
 //! };
 //! let error = verify_export("exported".as_ref(), &options, context).err().expect("there is no run");
-//! assert_eq!(error.to_string(), "runs/nowhere: holds nothing trained");
+//! assert_eq!(error.to_string(), "runs/nowhere: no such folder");
 //! ```
 
 mod asked;
