@@ -244,6 +244,14 @@ pub fn emotion_of(word: &str) -> String {
     row.and_then(|row| row.first()).map_or(word, |name| (*name).to_owned())
 }
 
+/// Whether a built-in set has an emotion of this name.
+pub(crate) fn is_emotion(word: &str) -> bool {
+    let word = normalise(word);
+    let builtin = [MELD, IEMOCAP, EMORYNLP, DAILYDIALOG];
+    let is_same = SAME_EMOTION.iter().any(|row| row.contains(&word.as_str()));
+    is_same || builtin.iter().any(|set| set.contains(&word.as_str()))
+}
+
 /// The other names in the row of `name`.
 fn synonyms(name: &'static str) -> impl Iterator<Item = &'static str> {
     let row = SAME_EMOTION.iter().find(|row| row.contains(&name)).copied().unwrap_or_default();

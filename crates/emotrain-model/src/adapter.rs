@@ -154,6 +154,11 @@ impl PeftAdapter {
         self.lora.use_dora
     }
 
+    /// Rank, scale and kind, as its configuration says.
+    pub fn lora(&self) -> &LoraConfig {
+        &self.lora
+    }
+
     /// The largest rank of a module.
     pub fn rank(&self) -> usize {
         self.modules.iter().map(|module| module.r).max().unwrap_or(self.lora.r)

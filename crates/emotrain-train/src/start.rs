@@ -3,19 +3,15 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use emotrain_base::{Complaint, limits};
+use emotrain_base::Complaint;
 use emotrain_model::{CausalLm, LoraConfig, ModelConfig, PeftAdapter, SafetensorsFile};
 use emotrain_recipe::{self as recipe, LoraSection, Recipe, TargetModules, TrainMethod};
 use emotrain_runs::InitRecord;
-use serde_json::Value;
 
 use crate::error::TrainError;
 
 const CONFIG: &str = "adapter_config.json";
 const TENSORS: &str = "adapter_model.safetensors";
-
-/// PEFT's rank and alpha, where a file leaves them out.
-const PEFT_DEFAULT: f64 = 8.0;
 
 /// Sets up what the recipe trains: a fresh adapter, the one that `lora.init_from` names, or all weights.
 ///
@@ -55,34 +51,7 @@ pub fn check_init(recipe: &Recipe) -> Result<(), TrainError> {
 pub fn check_init_fits(recipe: &Recipe, model: &ModelConfig) -> Result<(), TrainError> {
     let Some(folder) = &recipe.lora.init_from else { return Ok(()) };
     let adapter = PeftAdapter::open(folder, model).map_err(TrainError::Init)?;
-    let settings = Settings::read(&folder.join(CONFIG))?;
-    agree(&settings, &adapter.target_names(), &recipe.lora)
-}
-
-/// What an adapter's configuration says of its factors; a key that is left out is PEFT's default.
-struct Settings {
-    r: usize,
-    lora_alpha: f64,
-    use_dora: bool,
-    use_rslora: bool,
-}
-
-impl Settings {
-    fn read(path: &Path) -> Result<Self, TrainError> {
-        let text = emotrain_base::read_to_string(path, limits::CONFIG)?;
-        let object: Value = serde_json::from_str(&text)
-            .map_err(|error| Complaint::input(format!("{}: {error}", path.display())))?;
-        let number = |key: &str| object.get(key).and_then(Value::as_f64).unwrap_or(PEFT_DEFAULT);
-        let flag = |key: &str| object.get(key).and_then(Value::as_bool).unwrap_or(false);
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "the rank was read before"
-        )]
-        let r = number("r") as usize;
-        let (lora_alpha, use_dora, use_rslora) = (number("lora_alpha"), flag("use_dora"), flag("use_rslora"));
-        Ok(Self { r, lora_alpha, use_dora, use_rslora })
-    }
+    agree(adapter.lora(), &adapter.target_names(), &recipe.lora)
 }
 
 /// How many numbers the adapter has.
@@ -112,7 +81,7 @@ pub fn init_record(recipe: &Recipe) -> Result<Option<InitRecord>, TrainError> {
 
 /// What the recipe says of the adapter is what the adapter is. A key at its default says nothing, since a saved recipe
 /// has every key.
-fn agree(is: &Settings, modules: &BTreeSet<String>, said: &LoraSection) -> Result<(), TrainError> {
+fn agree(is: &LoraConfig, modules: &BTreeSet<String>, said: &LoraSection) -> Result<(), TrainError> {
     let least = "[model]\nmodel_name_or_path = \"-\"\n[data]\ntrain = \"-\"\n[eval]\nload_best_model_at_end = false\n";
     let default = recipe::parse(least, Path::new("default.toml"), &[])?.lora;
     let differ = |key: &str, said: String, is: String| {

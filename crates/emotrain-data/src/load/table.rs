@@ -1,6 +1,7 @@
 //! Tables with one utterance per row. The rows of a dialogue are sorted by the utterance's number, if they have one;
 //! dialogues are in the order of their first row.
 
+mod contents;
 mod order;
 mod own;
 mod published;

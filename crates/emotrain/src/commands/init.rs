@@ -55,6 +55,11 @@ pub(crate) fn run(args: &InitArgs, shell: &Shell) -> anyhow::Result<Exit> {
     write_atomic(&out, draft.to_toml().as_bytes())?;
     let name = out.display();
     shell.printer.say(split.summary(&labels.set));
+    if !found.columns.is_empty() {
+        let pairs = found.columns.iter().map(|(role, column)| format!("{role} = {column:?}"));
+        let read = pairs.collect::<Vec<_>>().join(", ");
+        shell.printer.say(format_args!("columns read: {read}; --columns names others"));
+    }
     if let Some(column) = found.columns.get(&ColumnRole::Position) {
         shell.printer.say(format_args!("the rows of a dialogue are in the order of {column:?}"));
     }

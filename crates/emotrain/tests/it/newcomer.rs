@@ -63,6 +63,26 @@ fn a_column_that_numbers_rows_is_the_position() {
 }
 
 #[test]
+fn columns_of_any_name_are_recognised_by_what_is_in_them() {
+    let bench = Workbench::new();
+    let mut table = "ticket,seq,author,message,verdict,channel\n".to_owned();
+    for ticket in 0..12 {
+        for turn in 0..4 {
+            let (author, verdict) =
+                (["Ada", "Bo"][turn % 2], ["joy", "anger", "neutral"][(ticket + turn) % 3]);
+            let channel = ["web", "phone"][turn / 2];
+            writeln!(table, "t{ticket},{turn},{author},This is turn {turn} of {ticket}.,{verdict},{channel}")
+                .unwrap();
+        }
+    }
+    bench.write("chats.csv", &table);
+    let said = bench.run(&["init", "chats.csv", "--base", &base()]).done();
+    let read = "columns read: dialogue = \"ticket\", position = \"seq\", speaker = \"author\", text = \"message\", label = \"verdict\"; --columns names others";
+    assert!(said.err.contains(read), "{}", said.err);
+    bench.run(&["check", "chats.toml"]).done();
+}
+
+#[test]
 fn numbers_that_are_no_positions_are_left_alone() {
     for (column, number) in
         [("age", (|turn| [31, 40, 31][turn]) as fn(usize) -> usize), ("likes", |turn| [9, 4, 70][turn])]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use csv::StringRecord;
 use emotrain_recipe::{ColumnRole, DataFormat, folded};
 
+use super::contents::Contents;
 use super::{Columns, Form};
 use crate::error::{DataProblem, MissingColumns};
 use crate::load::layout::DataLayout;
@@ -156,8 +157,8 @@ impl OwnTable<'_> {
     }
 }
 
-/// The columns of a table that seem to be meant, where they are not called like their roles; those that are `given` are
-/// meant.
+/// The columns of a table that seem to be meant, where they are not called like their roles: by other names, or by what
+/// is in them. Those that are `given` are meant.
 pub(in crate::load) fn suggested_columns(
     text: &str,
     format: DataFormat,
@@ -166,25 +167,37 @@ pub(in crate::load) fn suggested_columns(
     let separator = if format == DataFormat::Tsv { b'\t' } else { b',' };
     let mut reader = csv::ReaderBuilder::new();
     let reader = reader.has_headers(false).flexible(true).delimiter(separator);
-    let header =
-        reader.from_reader(text.as_bytes()).records().next().and_then(Result::ok).unwrap_or_default();
+    let mut records = reader.from_reader(text.as_bytes()).into_records().map_while(Result::ok);
+    let header = records.next().unwrap_or_default();
     let header: Vec<&str> = header.iter().map(|name| name.trim().trim_start_matches('\u{feff}')).collect();
     let own = |role: ColumnRole| header.iter().find(|name| name.eq_ignore_ascii_case(role.as_str())).copied();
+    let is_open = |role: &ColumnRole| own(*role).is_none() && !given.contains_key(role);
     let mut columns = given.clone();
-    for role in ROLES.into_iter().filter(|role| own(*role).is_none() && !given.contains_key(role)) {
-        let taken = |name: &&str| {
+    let free = |columns: &BTreeMap<ColumnRole, String>| -> Vec<usize> {
+        let taken = |name: &str| {
             columns.values().any(|other| other == name)
-                || ROLES.into_iter().any(|role| own(role) == Some(*name))
+                || ROLES.into_iter().any(|role| own(role) == Some(name))
         };
-        let free: Vec<&str> = header.iter().copied().filter(|name| !taken(name)).collect();
+        (0..header.len()).filter(|place| !taken(header[*place])).collect()
+    };
+    for role in ROLES.into_iter().filter(is_open) {
+        let names: Vec<&str> = free(&columns).into_iter().map(|place| header[place]).collect();
         let is_needed = !matches!(role, ColumnRole::Position | ColumnRole::Speaker);
-        let guessed = || guess(role, None, free.iter().copied()).filter(|_| is_needed);
-        if let Some(name) = named(role, &free).or_else(guessed) {
+        let guessed = || guess(role, None, names.iter().copied()).filter(|_| is_needed);
+        if let Some(name) = named(role, &names).or_else(guessed) {
             columns.insert(role, name.to_owned());
         }
     }
     // Its numbers show whether it is one.
     columns.retain(|role, _| *role != ColumnRole::Position || given.contains_key(role));
+    let unnamed: Vec<ColumnRole> =
+        ROLES.into_iter().filter(is_open).filter(|role| !columns.contains_key(role)).collect();
+    let contents = Contents::new(records.take(if unnamed.is_empty() { 0 } else { Contents::ROWS }).collect());
+    for role in unnamed {
+        if let Some(place) = contents.column(role, &free(&columns)) {
+            columns.insert(role, header[place].to_owned());
+        }
+    }
     columns
 }
 

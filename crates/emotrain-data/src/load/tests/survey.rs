@@ -41,6 +41,18 @@ fn columns_of_other_names_are_guessed_and_labels_counted() {
 }
 
 #[test]
+fn columns_are_recognised_by_what_is_in_them() {
+    let rows = "t1,1,Ada,\"Hello there, my friend\",joy,web\nt1,2,Bo,What do you want now?,anger,web\n\
+                t2,1,Ada,This is the last one.,sadness,phone\nt2,2,Bo,Nobody told me about it.,Neutral,phone\n\
+                t3,1,Ada,Where have you been?,fear,phone\nt3,2,Bo,At home all day.,bored,phone\n";
+    let found = of("chats.csv", &format!("ticket,seq,author,message,verdict,channel\n{rows}"));
+    let expected =
+        [(Dialogue, "ticket"), (Position, "seq"), (Speaker, "author"), (Text, "message"), (Label, "verdict")];
+    // The channel has stretches, too, but fewer.
+    assert_eq!(columns(&found), expected);
+}
+
+#[test]
 fn json_lines_chats_and_published_tables_are_told_apart() {
     let lines =
         "{\"id\": 1, \"utterances\": [{\"speaker\": \"A\", \"text\": \"Hm\", \"label\": \"calm\"}]}\n";
