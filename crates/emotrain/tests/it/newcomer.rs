@@ -99,8 +99,8 @@ fn the_columns_that_are_proposed_have_speaker_and_position() {
     let bench = Workbench::new();
     bench.write("chats.csv", &shuffled("seq", |turn| turn).replace("conv,", "k,").replace(",said,", ",x,"));
     expect![[r#"
-        error: chats.csv:1: no column "dialogue" or "text": the columns are k, author, x, mood, seq
-          hint: name them: --columns dialogue=…,position=seq,speaker=author,text=…,label=mood
+        error: chats.csv:1: no column "dialogue": the columns are k, author, x, mood, seq
+          hint: name them: --columns dialogue=…,position=seq,speaker=author,text=x,label=mood
     "#]]
     .assert_eq(&error(&bench, &["init", "chats.csv"]));
 }

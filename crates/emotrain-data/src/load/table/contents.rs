@@ -51,7 +51,8 @@ impl Contents {
         (known >= 2 && 2 * known >= words.len()).then_some(known)
     }
 
-    /// Stretches of rows with the same in a column, which never comes again; several rows long as a rule.
+    /// Stretches of rows with the same in a column, which never comes again: several rows long as a rule, and more of them
+    /// than each has rows, for a table may also be sorted by positions.
     fn stretches(&self, column: usize) -> Option<usize> {
         let (mut seen, mut last) = (HashSet::new(), None);
         for cell in self.cells(column) {
@@ -60,7 +61,8 @@ impl Contents {
             }
             last = Some(cell);
         }
-        (seen.len() > 1 && 2 * seen.len() <= self.rows.len()).then_some(seen.len())
+        let (stretches, rows) = (seen.len(), self.rows.len());
+        (stretches > 1 && 2 * stretches <= rows && stretches * stretches >= rows).then_some(stretches)
     }
 
     /// Words of a column, three in a cell and more as a rule.
