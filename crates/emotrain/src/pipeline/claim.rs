@@ -1,6 +1,6 @@
 //! The folder of a run, before anything is written to it.
 
-use emotrain_base::verify;
+use emotrain_base::{Complaint, verify};
 use emotrain_prepare::PreparedTraining;
 use emotrain_recipe::{KeyDifference, Recipe, ResumeFrom, TrainMethod};
 use emotrain_runs::{RunDir, RunRecord, RunReport, step_number};
@@ -11,6 +11,7 @@ use crate::shell::Shell;
 pub(super) fn claim(recipe: &Recipe, shell: &Shell) -> anyhow::Result<RunDir> {
     let run = RunDir::claim(recipe)?;
     let folder = run.path().display();
+    check_length(&run, recipe)?;
     if !run.is_locked() {
         shell.printer.warn(format_args!(
             "{folder}: the file system has no locks: make sure that no other process uses the folder"
@@ -42,6 +43,27 @@ pub(super) fn claim(recipe: &Recipe, shell: &Shell) -> anyhow::Result<RunDir> {
         }
     }
     Ok(run)
+}
+
+/// Refuses fewer steps than are done, before the run is told that it has so many.
+fn check_length(run: &RunDir, recipe: &Recipe) -> anyhow::Result<()> {
+    let from = match &recipe.save.resume_from_checkpoint {
+        None => None,
+        Some(ResumeFrom::Latest) => run.latest_step()?,
+        Some(ResumeFrom::Step(path)) => Some(path.clone()),
+    };
+    let Some((most, done)) = recipe.train.max_steps.zip(from.as_deref().and_then(step_number)) else {
+        return Ok(());
+    };
+    if done <= most {
+        return Ok(());
+    }
+    let folder = run.path().display();
+    let complaint = Complaint::usage(format!("{folder}: train.max_steps = {most}, but step {done} is done"));
+    let hint = format!(
+        "train.max_steps may be {done} and more, or 0; save.resume_from_checkpoint names an earlier step"
+    );
+    Err(complaint.hint(hint).into())
 }
 
 /// Whether a run that is to be resumed from its latest step is done: its record says so, and nothing of it is missing.

@@ -65,7 +65,7 @@ fn a_column_that_numbers_rows_is_the_position() {
 #[test]
 fn columns_of_any_name_are_recognised_by_what_is_in_them() {
     let bench = Workbench::new();
-    let mut table = "ticket,seq,author,message,verdict,channel\n".to_owned();
+    let mut table = "ticket_no,seq,author,message,verdict,channel\n".to_owned();
     for ticket in 0..12 {
         for turn in 0..4 {
             let (author, verdict) =
@@ -77,7 +77,7 @@ fn columns_of_any_name_are_recognised_by_what_is_in_them() {
     }
     bench.write("chats.csv", &table);
     let said = bench.run(&["init", "chats.csv", "--base", &base()]).done();
-    let read = "columns read: dialogue = \"ticket\", position = \"seq\", speaker = \"author\", text = \"message\", label = \"verdict\"; --columns names others";
+    let read = "columns read: dialogue = \"ticket_no\", position = \"seq\", speaker = \"author\", text = \"message\", label = \"verdict\"; --columns names others";
     assert!(said.err.contains(read), "{}", said.err);
     bench.run(&["check", "chats.toml"]).done();
 }

@@ -224,3 +224,14 @@ fn all_that_differs_in_a_recipe_is_told_before_anything_is_read() {
     bench.train("run", &["--set", "eval.test=true", "--set", "interpret.model=other", "--resume"]).done();
     assert!(bench.path("run/predictions.test.jsonl").exists());
 }
+
+#[test]
+fn fewer_steps_than_are_done_are_refused_and_leave_the_run_as_it_is() {
+    let bench = Workbench::new();
+    let epoch = ["--set", "train.num_train_epochs=1"];
+    bench.train("run", &[&epoch[..], &["--set", "train.max_steps=0"]].concat()).done();
+    let recipe = bench.read("run/recipe.toml");
+    let said = bench.train("run", &[&epoch[..], &["--resume", "--set", "train.max_steps=1"]].concat());
+    refused(&said, 2, &["run: train.max_steps = 1, but step ", "is done", "hint: train.max_steps may be "]);
+    assert_eq!(bench.read("run/recipe.toml"), recipe);
+}

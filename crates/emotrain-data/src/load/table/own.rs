@@ -194,9 +194,7 @@ pub(in crate::load) fn suggested_columns(
         ROLES.into_iter().filter(is_open).filter(|role| !columns.contains_key(role)).collect();
     let contents = Contents::new(records.take(if unnamed.is_empty() { 0 } else { Contents::ROWS }).collect());
     for role in unnamed {
-        let mut free = free(&columns);
-        free.retain(|place| !means_position(header[*place]));
-        if let Some(place) = contents.column(role, &free) {
+        if let Some(place) = contents.column(role, &free(&columns)) {
             columns.insert(role, header[place].to_owned());
         }
     }
