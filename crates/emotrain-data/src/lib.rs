@@ -42,8 +42,8 @@ pub use io::{JsonlReader, JsonlWriter, TextFile, sha256_file, write_jsonl};
 pub use knowledge::{Coverage, Knowledge, load_knowledge};
 pub use label::{Label, LabelSet, LabelSetError, emotion_of};
 pub use load::{
-    DataInput, DataLayout, DialogueReader, LabelPolicy, OtherOrder, Survey, format_of, load_split, load_text,
-    looks_like, read_split, survey,
+    DataInput, DataLayout, DialogueReader, LabelPolicy, OtherOrder, SPEAKER, Survey, format_of, load_split,
+    load_text, looks_like, read_split, survey,
 };
 pub use mend::mended;
 pub use metadata::Metadata;

@@ -40,6 +40,7 @@ pub use self::parts::read_split;
 pub use self::stream::{DataInput, DialogueReader};
 pub use self::survey::{Survey, survey};
 use self::table::OwnTable;
+pub use self::table::SPEAKER;
 pub use self::text::load_text;
 
 /// Which utterances of a file must have a label. A label that is present must always be in the set.

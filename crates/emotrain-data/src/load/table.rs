@@ -59,7 +59,7 @@ pub(super) struct Columns {
 }
 
 /// Everyone's name in a table without speakers.
-const SPEAKER: &str = "Speaker";
+pub const SPEAKER: &str = "Speaker";
 
 /// A row as read.
 struct Row {

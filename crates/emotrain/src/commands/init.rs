@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use emotrain_base::{Complaint, create_folder, write_atomic};
 use emotrain_data::{
-    ColumnsOption, DataError, DataLayout, DataOptions, Label, LabelPolicy, LabelSet, OtherOrder, Split,
-    load_split, survey,
+    ColumnsOption, DataError, DataLayout, DataOptions, Label, LabelPolicy, LabelSet, OtherOrder, SPEAKER,
+    Split, format_of, load_split, survey,
 };
 use emotrain_recipe::ColumnRole;
 
@@ -30,7 +30,13 @@ const TWO_PARTS: usize = 5;
 /// A file that cannot be read as dialogues with labels; a recipe that exists.
 pub(crate) fn run(args: &InitArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let out = out(args)?;
-    let found = survey(&args.data, &columns(args)?).map_err(told)?;
+    let given = columns(args)?;
+    if !given.is_empty() && format_of(&args.data).map_err(told)?.is_some_and(|looks| !looks.has_columns()) {
+        let message = format!("--columns: {} is no table, and has no columns", args.data.display());
+        let hint = "rename its keys: utterances have speaker, text and label, the messages of chats role, content and label";
+        return Err(Complaint::usage(message).hint(hint).into());
+    }
+    let found = survey(&args.data, &given).map_err(told)?;
     let labels = Labels::of(&found, &args.data)?;
     let layout = DataLayout { format: found.format, columns: &found.columns };
     let load = |path: &Path| load_split(path, layout, &labels.set, LabelPolicy::Context).map_err(told);
@@ -60,6 +66,11 @@ pub(crate) fn run(args: &InitArgs, shell: &Shell) -> anyhow::Result<Exit> {
         let read = pairs.collect::<Vec<_>>().join(", ");
         shell.printer.say(format_args!("columns read: {read}; --columns names others"));
     }
+    if found.format.has_columns() && !has_speakers(&split) {
+        shell.printer.warn(
+            format_args!("no column of speakers was found: prompts say {SPEAKER:?} of everyone\n  hint: --columns speaker=… names it"),
+        );
+    }
     if let Some(column) = found.columns.get(&ColumnRole::Position) {
         shell.printer.say(format_args!("the rows of a dialogue are in the order of {column:?}"));
     }
@@ -81,6 +92,11 @@ fn missing<'l>(split: &Split, labels: &'l LabelSet) -> Vec<&'l str> {
     let is_there = |label: &Label| utterances.clone().any(|one| one.label == Some(*label));
     let missing = labels.iter().filter(|label| !is_there(label));
     missing.map(|label| labels.name(label)).collect()
+}
+
+/// Whether an utterance has a speaker of its own.
+fn has_speakers(split: &Split) -> bool {
+    split.dialogues.iter().flat_map(|dialogue| &dialogue.utterances).any(|one| one.speaker != SPEAKER)
 }
 
 /// What `--columns` says.

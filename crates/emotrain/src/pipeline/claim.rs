@@ -3,7 +3,8 @@
 use emotrain_base::{Complaint, verify};
 use emotrain_prepare::PreparedTraining;
 use emotrain_recipe::{KeyDifference, Recipe, ResumeFrom, TrainMethod};
-use emotrain_runs::{RunDir, RunRecord, RunReport, step_number};
+use emotrain_runs::{RunDir, RunRecord, RunReport, step_number, way_back};
+use emotrain_train::TrainError;
 
 use crate::shell::Shell;
 
@@ -11,7 +12,7 @@ use crate::shell::Shell;
 pub(super) fn claim(recipe: &Recipe, shell: &Shell) -> anyhow::Result<RunDir> {
     let run = RunDir::claim(recipe)?;
     let folder = run.path().display();
-    check_length(&run, recipe)?;
+    check_start(&run, recipe)?;
     if !run.is_locked() {
         shell.printer.warn(format_args!(
             "{folder}: the file system has no locks: make sure that no other process uses the folder"
@@ -45,25 +46,28 @@ pub(super) fn claim(recipe: &Recipe, shell: &Shell) -> anyhow::Result<RunDir> {
     Ok(run)
 }
 
-/// Refuses fewer steps than are done, before the run is told that it has so many.
-fn check_length(run: &RunDir, recipe: &Recipe) -> anyhow::Result<()> {
+/// Refuses a step that the recipe cannot go on from, before the run is told of a recipe that has become longer: it would
+/// not take the earlier one again.
+fn check_start(run: &RunDir, recipe: &Recipe) -> anyhow::Result<()> {
     let from = match &recipe.save.resume_from_checkpoint {
         None => None,
         Some(ResumeFrom::Latest) => run.latest_step()?,
         Some(ResumeFrom::Step(path)) => Some(path.clone()),
     };
-    let Some((most, done)) = recipe.train.max_steps.zip(from.as_deref().and_then(step_number)) else {
-        return Ok(());
-    };
-    if done <= most {
-        return Ok(());
+    let Some(from) = from.filter(|_| !run.longer().is_empty()) else { return Ok(()) };
+    if let (Some(most), Some(done)) = (recipe.train.max_steps, step_number(&from))
+        && done > most
+    {
+        let folder = run.path().display();
+        let complaint =
+            Complaint::usage(format!("{folder}: train.max_steps = {most}, but step {done} is done"));
+        let hint = format!(
+            "train.max_steps may be {done} and more, or 0; save.resume_from_checkpoint names an earlier step"
+        );
+        return Err(complaint.hint(hint).into());
     }
-    let folder = run.path().display();
-    let complaint = Complaint::usage(format!("{folder}: train.max_steps = {most}, but step {done} is done"));
-    let hint = format!(
-        "train.max_steps may be {done} and more, or 0; save.resume_from_checkpoint names an earlier step"
-    );
-    Err(complaint.hint(hint).into())
+    let damaged = verify(&from).err();
+    damaged.map_or(Ok(()), |damaged| Err(TrainError::Damaged { damaged, hint: Some(way_back(&from)) }.into()))
 }
 
 /// Whether a run that is to be resumed from its latest step is done: its record says so, and nothing of it is missing.

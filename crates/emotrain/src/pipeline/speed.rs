@@ -7,9 +7,6 @@ use emotrain_runs::{RunRecord, RunState, StoredRun, TrainingRecord, find_runs};
 
 use crate::printer::duration;
 
-/// Runs are looked for this many folders deep.
-const DEPTH: usize = 4;
-
 /// Tokens trained in a second of a finished run. Its seconds are all that it took: loading, evaluations before, during
 /// and after training, and writing.
 pub(crate) struct Speed {
@@ -18,11 +15,11 @@ pub(crate) struct Speed {
 }
 
 impl Speed {
-    /// Of the newest finished run of the same base model, method and device beside a folder of runs; `None` where there
-    /// is none.
-    pub(crate) fn measured(output_dir: &Path, recipe: &Recipe) -> Option<Self> {
+    /// Of the newest finished run of the same base model, method and device beside a folder, so many folders deep; `None`
+    /// where there is none.
+    pub(crate) fn measured(output_dir: &Path, depth: usize, recipe: &Recipe) -> Option<Self> {
         let near = output_dir.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let folders = find_runs(near.unwrap_or(Path::new(".")), DEPTH).ok()?;
+        let folders = find_runs(near.unwrap_or(Path::new(".")), depth).ok()?;
         let fits = |run: &StoredRun| {
             run.state == RunState::Finished
                 && run.recipe().is_ok_and(|other| {

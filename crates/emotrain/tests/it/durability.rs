@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::workbench::{Workbench, material};
+use crate::workbench::{Workbench, material, refused};
 
 const SHORT: [&str; 4] = ["--set", "train.max_steps=4", "--set", "eval.eval_steps=2"];
 const ADAPTER: &str = "adapter/adapter_model.safetensors";
@@ -250,4 +250,19 @@ fn output_goes_where_it_was_sent() {
     assert_eq!(said.code, 5, "{}", said.err);
     let said = eval("/dev/stdout").done();
     assert_eq!(said.out.lines().filter(|line| line.starts_with("{\"id\"")).count(), 12, "{}", said.out);
+}
+
+#[test]
+fn a_longer_recipe_that_cannot_go_on_leaves_the_run_its_own() {
+    let bench = bench();
+    let recipe = bench.read("whole/recipe.toml");
+    flip(&bench.path("whole/step-000004/optimizer.safetensors"), 102);
+    let longer = ["--set", "train.max_steps=6", "--set", "eval.eval_steps=2", "--resume"];
+    let said = bench.train("whole", &longer);
+    refused(
+        &said,
+        3,
+        &["step-000004", "optimizer.safetensors", "save.resume_from_checkpoint=whole/step-000002"],
+    );
+    assert_eq!(bench.read("whole/recipe.toml"), recipe);
 }

@@ -83,6 +83,22 @@ fn columns_of_any_name_are_recognised_by_what_is_in_them() {
 }
 
 #[test]
+fn speakers_that_are_not_found_and_columns_of_chats_are_told() {
+    let bench = Workbench::new();
+    bench.write("chats.csv", &shuffled("seq", |turn| turn).replace(",author,", ",von,"));
+    let said = bench.run(&["init", "chats.csv", "--base", &base()]).done();
+    let warning = "warning: no column of speakers was found: prompts say \"Speaker\" of everyone\n  hint: --columns speaker=… names it";
+    assert!(said.err.contains(warning), "{}", said.err);
+    let chat = r#"{"messages": [{"role": "user", "content": "No.", "mood": "calm"}, {"role": "user", "content": "So.", "mood": "wry"}]}"#;
+    bench.write("chats.jsonl", &format!("{chat}\n").repeat(4));
+    expect![[r#"
+        error: --columns: chats.jsonl is no table, and has no columns
+          hint: rename its keys: utterances have speaker, text and label, the messages of chats role, content and label
+    "#]]
+    .assert_eq(&error(&bench, &["init", "chats.jsonl", "--columns", "label=mood", "--out", "other.toml"]));
+}
+
+#[test]
 fn numbers_that_are_no_positions_are_left_alone() {
     for (column, number) in
         [("age", (|turn| [31, 40, 31][turn]) as fn(usize) -> usize), ("likes", |turn| [9, 4, 70][turn])]

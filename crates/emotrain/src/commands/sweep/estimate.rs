@@ -12,6 +12,9 @@ use crate::exit::described;
 use crate::pipeline::Speed;
 use crate::shell::Shell;
 
+/// Runs with measured speed are looked for this many folders deep: those of other sweeps, too.
+const DEPTH: usize = 4;
+
 /// A recipe of the sweep, counted once for all its seeds.
 struct Counted<'r> {
     first: &'r PlannedRun,
@@ -46,7 +49,7 @@ pub(super) fn show(file: &SweepFile, runs: &[PlannedRun], shell: &Shell) -> anyh
     let steps: usize = counted.iter().map(|one| one.seeds * one.steps).sum();
     let tokens: u64 = counted.iter().map(|one| one.seeds as u64 * one.tokens).sum();
     lines.push(format!("\n{} runs, {steps} steps, {tokens} tokens", runs.len()));
-    let speed = runs.first().and_then(|run| Speed::measured(&file.output_dir, &run.recipe));
+    let speed = runs.first().and_then(|run| Speed::measured(&file.output_dir, DEPTH, &run.recipe));
     lines.push(match speed {
         Some(speed) => format!("in one process {}", speed.estimate(tokens)),
         None => "how long it takes is not known: no finished run of this model and device is near".to_owned(),
