@@ -1,5 +1,6 @@
 //! `AdamW` (Loshchilov and Hutter 2019), the update of one parameter.
 
+use pulp::Arch;
 use rayon::prelude::*;
 
 use crate::dynamic::{
@@ -28,26 +29,36 @@ impl AdamWStep {
     /// Updates the moments, the first and the second, and then the parameter, all `[N, width]`, in place. Three loops,
     /// each over the one buffer that it changes.
     pub fn update(self, parameter: &mut [f32], gradient: &[f32], moments: [&mut [f32]; 2], width: usize) {
-        let Self { beta_1, beta_2, epsilon, keep, learning_rate, corrections } = self;
         let [first, second] = moments;
-        for_rows(first, width, |row, first| {
-            for (m, g) in first.iter_mut().zip(&gradient[row * width..]) {
-                *m = *m * beta_1 + g * (1.0 - beta_1);
-            }
-        });
-        for_rows(second, width, |row, second| {
-            for (v, g) in second.iter_mut().zip(&gradient[row * width..]) {
-                *v = *v * beta_2 + g * g * (1.0 - beta_2);
-            }
-        });
+        for_rows(first, width, |row, first| self.first(first, &gradient[row * width..]));
+        for_rows(second, width, |row, second| self.second(second, &gradient[row * width..]));
         let (first, second) = (&*first, &*second);
         for_rows(parameter, width, |row, parameter| {
-            let moments = first[row * width..].iter().zip(&second[row * width..]);
-            for (p, (m, v)) in parameter.iter_mut().zip(moments) {
-                let delta = m / corrections[0] / ((v / corrections[1]).sqrt() + epsilon);
-                *p = *p * keep - delta * learning_rate;
-            }
+            self.parameter(parameter, &first[row * width..], &second[row * width..]);
         });
+    }
+
+    #[inline(always)]
+    fn first(self, first: &mut [f32], gradient: &[f32]) {
+        for (m, g) in first.iter_mut().zip(gradient) {
+            *m = *m * self.beta_1 + g * (1.0 - self.beta_1);
+        }
+    }
+
+    #[inline(always)]
+    fn second(self, second: &mut [f32], gradient: &[f32]) {
+        for (v, g) in second.iter_mut().zip(gradient) {
+            *v = *v * self.beta_2 + g * g * (1.0 - self.beta_2);
+        }
+    }
+
+    #[inline(always)]
+    fn parameter(self, parameter: &mut [f32], first: &[f32], second: &[f32]) {
+        let Self { epsilon, keep, learning_rate, corrections, .. } = self;
+        for (p, (m, v)) in parameter.iter_mut().zip(first.iter().zip(second)) {
+            let delta = m / corrections[0] / ((v / corrections[1]).sqrt() + epsilon);
+            *p = *p * keep - delta * learning_rate;
+        }
     }
 
     /// The same with moments in 8 bits, block by block: turned into numbers, updated, and rounded again once the parameter
@@ -63,18 +74,23 @@ impl AdamWStep {
         second: &mut DynamicCodes,
     ) {
         assert!([&first.codes, &second.codes].iter().all(|codes| codes.len() == parameter.len()), "codes");
+        let (first_map, second_map, arch) = (&*DYNAMIC_MAP, &*UNSIGNED_DYNAMIC_MAP, Arch::new());
         let blocks = first.codes.par_chunks_mut(DYNAMIC_BLOCKSIZE).zip(&mut first.absmax);
         let others = second.codes.par_chunks_mut(DYNAMIC_BLOCKSIZE).zip(&mut second.absmax);
         let numbers = parameter.par_chunks_mut(DYNAMIC_BLOCKSIZE).zip(gradient.par_chunks(DYNAMIC_BLOCKSIZE));
         numbers.zip(blocks.zip(others)).for_each(
             |((parameter, gradient), ((first, first_scale), (second, second_scale)))| {
-                let [mut m, mut v] = [[0.0; DYNAMIC_BLOCKSIZE]; 2];
-                let (m, v) = (&mut m[..parameter.len()], &mut v[..parameter.len()]);
-                read_block(first, *first_scale, &DYNAMIC_MAP, m);
-                read_block(second, *second_scale, &UNSIGNED_DYNAMIC_MAP, v);
-                self.update(parameter, gradient, [m, v], gradient.len());
-                *first_scale = quantise_block(m, &DYNAMIC_MAP, first);
-                *second_scale = quantise_block(v, &UNSIGNED_DYNAMIC_MAP, second);
+                arch.dispatch(|| {
+                    let [mut m, mut v] = [[0.0; DYNAMIC_BLOCKSIZE]; 2];
+                    let (m, v) = (&mut m[..parameter.len()], &mut v[..parameter.len()]);
+                    read_block(first, *first_scale, first_map, m);
+                    read_block(second, *second_scale, second_map, v);
+                    self.first(m, gradient);
+                    self.second(v, gradient);
+                    self.parameter(parameter, m, v);
+                    *first_scale = quantise_block(m, first_map, first);
+                    *second_scale = quantise_block(v, second_map, second);
+                });
             },
         );
     }

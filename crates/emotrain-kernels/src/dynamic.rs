@@ -5,14 +5,60 @@ use std::sync::LazyLock;
 
 use rayon::prelude::*;
 
-/// The 256 numbers of codes, in ascending order: of numbers of both signs.
-pub static DYNAMIC_MAP: LazyLock<[f32; 256]> = LazyLock::new(|| map(true));
+/// Codes of numbers of both signs.
+pub static DYNAMIC_MAP: LazyLock<DynamicMap> = LazyLock::new(|| DynamicMap::new(&map(true)));
 
-/// The same of numbers from 0 up.
-pub static UNSIGNED_DYNAMIC_MAP: LazyLock<[f32; 256]> = LazyLock::new(|| map(false));
+/// Codes of numbers from 0 up.
+pub static UNSIGNED_DYNAMIC_MAP: LazyLock<DynamicMap> = LazyLock::new(|| DynamicMap::new(&map(false)));
 
 /// Numbers with one scale.
 pub const DYNAMIC_BLOCKSIZE: usize = 256;
+
+/// What 256 codes mean, and what finds the nearest one.
+pub struct DynamicMap {
+    numbers: [f32; 256],
+    /// The least number that has each code; the first has all that are less.
+    least: [f32; 256],
+    /// By the upper half of a number's bits: the code of the least number with that half. None of them has more than two
+    /// codes.
+    codes: Vec<u8>,
+}
+
+impl DynamicMap {
+    fn new(numbers: &[f32; 256]) -> Self {
+        let mut least = [f32::NEG_INFINITY; 256];
+        for (after, least) in least.iter_mut().enumerate().skip(1) {
+            let (mut below, mut above) = (numbers[after - 1], numbers[after]);
+            while below.next_up() < above {
+                let middle = f32::midpoint(below, above);
+                // As far from the one as from the other is the upper one's.
+                let is_lower = middle - numbers[after - 1] < numbers[after] - middle;
+                *(if is_lower { &mut below } else { &mut above }) = middle;
+            }
+            *least = above;
+        }
+        let code = |half: u16| {
+            // Of a negative number the largest magnitude is the least.
+            let lower = if half >> 15 == 1 { 0xffff } else { 0 };
+            let number = f32::from_bits(u32::from(half) << 16 | lower);
+            let code = least.partition_point(|least| *least <= number).max(1) - 1;
+            u8::try_from(code).unwrap_or(u8::MAX)
+        };
+        Self { numbers: *numbers, least, codes: (0..=u16::MAX).map(code).collect() }
+    }
+
+    /// The numbers of the codes, in ascending order.
+    pub fn numbers(&self) -> &[f32; 256] {
+        &self.numbers
+    }
+
+    /// The code whose number is nearest to `number`, which lies between -1 and 1.
+    #[inline(always)]
+    fn nearest(&self, number: f32) -> u8 {
+        let code = self.codes[(number.to_bits() >> 16) as usize];
+        code + u8::from(code < u8::MAX && number >= self.least[usize::from(code) + 1])
+    }
+}
 
 fn map(signed: bool) -> [f32; 256] {
     let mut numbers = vec![0.0, 1.0];
@@ -57,7 +103,7 @@ impl DynamicCodes {
     }
 
     /// Rounds numbers to the codes of a map.
-    pub fn quantise(numbers: &[f32], map: &[f32; 256]) -> Self {
+    pub fn quantise(numbers: &[f32], map: &DynamicMap) -> Self {
         let mut codes = vec![0; numbers.len()];
         let mut absmax = vec![0.0; numbers.len().div_ceil(DYNAMIC_BLOCKSIZE)];
         let blocks = codes.par_chunks_mut(DYNAMIC_BLOCKSIZE).zip(&mut absmax);
@@ -68,7 +114,7 @@ impl DynamicCodes {
     }
 
     /// The numbers of the codes.
-    pub fn to_vec(&self, map: &[f32; 256]) -> Vec<f32> {
+    pub fn to_vec(&self, map: &DynamicMap) -> Vec<f32> {
         let mut numbers = vec![0.0; self.codes.len()];
         let blocks = numbers.par_chunks_mut(DYNAMIC_BLOCKSIZE).zip(self.codes.par_chunks(DYNAMIC_BLOCKSIZE));
         blocks.zip(&self.absmax).for_each(|((numbers, codes), absmax)| {
@@ -79,18 +125,20 @@ impl DynamicCodes {
 }
 
 /// Writes the codes of a block and returns its scale.
-pub(crate) fn quantise_block(numbers: &[f32], map: &[f32; 256], codes: &mut [u8]) -> f32 {
+#[inline(always)]
+pub(crate) fn quantise_block(numbers: &[f32], map: &DynamicMap, codes: &mut [u8]) -> f32 {
     let largest = numbers.iter().fold(0.0_f32, |most, number| most.max(number.abs()));
     for (code, number) in codes.iter_mut().zip(numbers) {
-        *code = nearest(scaled(*number, largest), map);
+        *code = map.nearest(scaled(*number, largest));
     }
     largest
 }
 
 /// The numbers of a block.
-pub(crate) fn read_block(codes: &[u8], absmax: f32, map: &[f32; 256], numbers: &mut [f32]) {
+#[inline(always)]
+pub(crate) fn read_block(codes: &[u8], absmax: f32, map: &DynamicMap, numbers: &mut [f32]) {
     for (number, code) in numbers.iter_mut().zip(codes) {
-        *number = map[usize::from(*code)] * absmax;
+        *number = map.numbers[usize::from(*code)] * absmax;
     }
 }
 
@@ -100,10 +148,30 @@ pub(crate) fn scaled(number: f32, largest: f32) -> f32 {
     (number * (1.0 / largest.max(1e-38))).clamp(-1.0, 1.0)
 }
 
-/// The code whose number is nearest to `number`, which lies between -1 and 1.
-fn nearest(number: f32, map: &[f32; 256]) -> u8 {
-    let after = map.partition_point(|known| *known < number).min(255);
-    let before = after.saturating_sub(1);
-    let code = if number - map[before] < map[after] - number { before } else { after };
-    u8::try_from(code).expect("256 numbers")
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// By distance alone.
+    fn by_search(number: f32, numbers: &[f32; 256]) -> u8 {
+        let after = numbers.partition_point(|known| *known < number).min(255);
+        let before = after.saturating_sub(1);
+        let is_before = number - numbers[before] < numbers[after] - number;
+        u8::try_from(if is_before { before } else { after }).unwrap()
+    }
+
+    #[test]
+    fn the_code_that_is_found_is_the_nearest() {
+        for map in [&*DYNAMIC_MAP, &*UNSIGNED_DYNAMIC_MAP] {
+            let between = map.numbers.windows(2).map(|pair| f32::midpoint(pair[0], pair[1]));
+            let edges = between.flat_map(|edge| [edge.next_down(), edge, edge.next_up()]);
+            // Every 997th number between 0 and 1.
+            let spread = (0..=1.0_f32.to_bits()).step_by(997).map(f32::from_bits);
+            for number in edges.chain(spread).chain([0.0, 1.0]).chain(map.numbers) {
+                for number in [number, -number] {
+                    assert_eq!(map.nearest(number), by_search(number, &map.numbers), "{number:e}");
+                }
+            }
+        }
+    }
 }

@@ -36,7 +36,7 @@ pub use activation::{
 };
 pub use adamw::AdamWStep;
 pub use dropout::dropout;
-pub use dynamic::{DYNAMIC_BLOCKSIZE, DYNAMIC_MAP, DynamicCodes, UNSIGNED_DYNAMIC_MAP};
+pub use dynamic::{DYNAMIC_BLOCKSIZE, DYNAMIC_MAP, DynamicCodes, DynamicMap, UNSIGNED_DYNAMIC_MAP};
 pub use elementwise::{
     add_columns, add_row, add_rows, scale, select_rows, spread_rows, sum_of_squares, sum_rows,
 };

@@ -148,7 +148,7 @@ impl NestedAbsmax {
 
     fn of(&self, block: usize) -> f32 {
         let DynamicCodes { codes, absmax } = &self.scales;
-        DYNAMIC_MAP[usize::from(codes[block])] * absmax[block / DYNAMIC_BLOCKSIZE] + self.offset
+        DYNAMIC_MAP.numbers()[usize::from(codes[block])] * absmax[block / DYNAMIC_BLOCKSIZE] + self.offset
     }
 }
 

@@ -94,7 +94,11 @@ impl Quantiser<'_> {
                 if double {
                     let nested = blocks.div_ceil(DYNAMIC_BLOCKSIZE);
                     parts.push(part(format!("{name}.nested_absmax"), &[nested], float));
-                    parts.push(part(format!("{name}.nested_quant_map"), &[DYNAMIC_MAP.len()], float));
+                    parts.push(part(
+                        format!("{name}.nested_quant_map"),
+                        &[DYNAMIC_MAP.numbers().len()],
+                        float,
+                    ));
                 }
                 parts
             }
@@ -142,7 +146,7 @@ fn four_bit(matrix: &FourBit, part: &str, out: &mut TensorOut, state: impl FnOnc
         (".absmax", Absmax::Nested(nested)) => out.bytes(&nested.scales.codes),
         (".nested_absmax", Absmax::Nested(nested)) => out.floats(&nested.scales.absmax),
         (".quant_map", _) => out.floats(matrix.quant_type().numbers()),
-        (".nested_quant_map", _) => out.floats(&*DYNAMIC_MAP),
+        (".nested_quant_map", _) => out.floats(DYNAMIC_MAP.numbers()),
         _ => out.bytes(&state()),
     }
 }

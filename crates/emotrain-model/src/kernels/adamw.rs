@@ -2,7 +2,7 @@
 //! rule of one parameter.
 
 use burn::tensor::{DType, Tensor, TensorData};
-use emotrain_kernels::{AdamWStep, DYNAMIC_MAP, DynamicCodes, UNSIGNED_DYNAMIC_MAP};
+use emotrain_kernels::{AdamWStep, DYNAMIC_MAP, DynamicCodes, DynamicMap, UNSIGNED_DYNAMIC_MAP};
 
 use super::Form;
 use super::host::{read, restore, slice, write};
@@ -79,7 +79,7 @@ impl EightBitMoments {
 
     /// Those before the first update of so many numbers.
     fn zeros(numbers: usize) -> Self {
-        let codes = |map: &[f32; 256]| DynamicCodes::quantise(&vec![0.0; numbers], map);
+        let codes = |map: &DynamicMap| DynamicCodes::quantise(&vec![0.0; numbers], map);
         Self { first: codes(&DYNAMIC_MAP), second: codes(&UNSIGNED_DYNAMIC_MAP), time: 0 }
     }
 }

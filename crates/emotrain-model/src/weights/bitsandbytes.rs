@@ -120,7 +120,7 @@ impl FolderWeights {
             self.check_bytes(&part("absmax"), Some("U8"), blocks)?;
             let scales = blocks.div_ceil(DYNAMIC_BLOCKSIZE);
             self.check_bytes(&part("nested_absmax"), Some("F32"), 4 * scales)?;
-            self.check_map(&part("nested_quant_map"), &*DYNAMIC_MAP)?;
+            self.check_map(&part("nested_quant_map"), DYNAMIC_MAP.numbers())?;
             parts.extend([part("nested_absmax"), part("nested_quant_map")]);
         } else {
             self.check_bytes(&part("absmax"), Some("F32"), 4 * blocks)?;
