@@ -92,6 +92,21 @@ def check_endpoint(program, place):
         print(f"verify --endpoint, {name}: exit code {code}, {words!r}")
 
 
+def check_client(place):
+    """The client in serve.md asks the contract's example and prints what the server answers: a label."""
+    for export in (place / "f32", place / "lora"):
+        text = (export / "serve.md").read_text(encoding="utf-8")
+        code = text.split("## Asking a server")[1].split("```python\n")[1].split("```")[0]
+        adapter = export / "adapter.gguf"
+        server = serve(place / "base/model.gguf", adapter) if adapter.exists() else serve(export / "model.gguf")
+        code = code.replace("http://localhost:8080", server.listening_address)
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=export)
+        answer = done.stdout.strip()
+        labels = json.loads((export / "prompt_contract.json").read_text(encoding="utf-8"))["labels"]
+        assert answer in labels, (answer, done.stderr)
+        print(f"the client of {export.name}/serve.md: {answer!r}")
+
+
 def prompts(tokenizer):
     lines = (ROOT / "recipes/quickstart/test.jsonl").read_text(encoding="utf-8").splitlines()
     turns = [turn for line in lines for turn in json.loads(line)["utterances"]]
@@ -144,6 +159,7 @@ def main():
         without = compare("F32 base alone", of(place / "base/model.gguf"), expected, None)
         assert without > 0.5, "the adapter does something"
         check_endpoint(program, place)
+        check_client(place)
 
 
 if __name__ == "__main__":

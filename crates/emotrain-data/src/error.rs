@@ -1,6 +1,7 @@
 //! Errors in data, with their place.
 
 mod hint;
+mod knowledge_gap;
 mod missing_columns;
 mod other_rows;
 mod unknown_labels;
@@ -14,6 +15,7 @@ use emotrain_recipe::StandIn;
 use crate::split_kind::SplitKind;
 
 pub use self::hint::{ColumnsOption, DataOptions};
+pub use self::knowledge_gap::KnowledgeGap;
 pub use self::missing_columns::MissingColumns;
 pub use self::other_rows::OtherRows;
 pub use self::unknown_labels::{UnknownLabel, UnknownLabels};
@@ -198,6 +200,16 @@ pub enum DataProblem {
     NoLabels {
         /// A key of the file that may mean it.
         instead: Option<String>,
+        /// The keys of its utterances that mean nothing here.
+        keys: Vec<String>,
+    },
+    /// A line without a key that its form has.
+    #[error("{message}")]
+    MissingKey {
+        /// Which, and where.
+        message: String,
+        /// What the key is read for, as `data.columns` calls it.
+        role: &'static str,
     },
     /// An utterance of implausible length.
     #[error("the utterance is longer than {0} KiB")]
@@ -338,33 +350,6 @@ pub struct FileKind {
 impl fmt::Display for FileKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name)
-    }
-}
-
-/// What a required knowledge source lacks.
-#[derive(Debug, PartialEq, Eq)]
-pub struct KnowledgeGap {
-    /// The source.
-    pub source: String,
-    /// What its texts belong to: utterances, speakers or dialogues.
-    pub things: &'static str,
-    /// The data file.
-    pub data: PathBuf,
-    /// The number of missing texts.
-    pub missing: usize,
-    /// The number of required texts.
-    pub wanted: usize,
-    /// The number of texts for other data.
-    pub extra: usize,
-    /// The first of the missing ones.
-    pub listed: String,
-}
-
-impl fmt::Display for KnowledgeGap {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { source, things, data, missing, wanted, listed, .. } = self;
-        let data = data.display();
-        write!(f, "knowledge.{source} has no text for {missing} of the {wanted} {things} of {data}: {listed}")
     }
 }
 

@@ -8,6 +8,7 @@ mod emorynlp;
 mod faults;
 mod json_lines;
 mod jsonl;
+mod keys;
 mod layout;
 mod looks;
 mod meld_csv;
@@ -33,6 +34,7 @@ use crate::label::LabelSet;
 use crate::split::Split;
 
 use self::assemble::Assembler;
+use self::keys::Lines;
 pub use self::layout::DataLayout;
 pub use self::looks::{format_of, looks_like};
 pub use self::order::OtherOrder;
@@ -91,8 +93,7 @@ pub fn load_split<'a>(
 
 fn read(file: &TextFile, layout: DataLayout<'_>, assembler: &mut Assembler<'_>) -> Result<(), DataError> {
     match layout.format {
-        DataFormat::Jsonl => json_lines::read(file, assembler, jsonl::dialogue),
-        DataFormat::Chat => json_lines::read(file, assembler, chat::dialogue),
+        DataFormat::Jsonl | DataFormat::Chat => json_lines::read(file, assembler, Lines(layout)),
         DataFormat::Csv | DataFormat::Tsv => table::read(file, assembler, &OwnTable::of(layout)),
         DataFormat::MeldCsv => meld_csv::read(file, assembler),
         DataFormat::PrcJson => prc_json::read(file, assembler),

@@ -22,6 +22,11 @@ impl Metadata {
         self.0.iter().map(|(key, value)| (key.as_str(), value))
     }
 
+    /// The keys, to be called otherwise.
+    pub(crate) fn keys_mut(&mut self) -> impl Iterator<Item = &mut String> {
+        self.0.iter_mut().map(|(key, _)| key)
+    }
+
     pub(crate) fn push(&mut self, key: impl Into<String>, value: Value) {
         self.0.push((key.into(), value));
     }

@@ -6,7 +6,7 @@ use emotrain_data::Label;
 
 use crate::bootstrap::{Bootstrap, Interval, SplitMix64, percentile_interval};
 use crate::error::EvalError;
-use crate::tally::{HeadlineScore, Tally};
+use crate::tally::{HeadlineScore, ScoreTally};
 
 /// An answer to an utterance of a dialogue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,17 +61,17 @@ impl ScoreIntervals {
         if answers.is_empty() {
             return Err(EvalError::NoUtterances);
         }
-        let mut by_dialogue: BTreeMap<&str, Tally> = BTreeMap::new();
+        let mut by_dialogue: BTreeMap<&str, ScoreTally> = BTreeMap::new();
         for answer in answers {
             let named = [Some(answer.truth), answer.predicted];
             if let Some(label) = named.into_iter().flatten().find(|label| label.index() >= labels) {
                 return Err(EvalError::LabelOutOfRange { label: label.index(), labels });
             }
-            let tally = by_dialogue.entry(answer.dialogue).or_insert_with(|| Tally::empty(labels));
+            let tally = by_dialogue.entry(answer.dialogue).or_insert_with(|| ScoreTally::empty(labels));
             tally.count(answer.truth, answer.predicted);
         }
-        let dialogues: Vec<Tally> = by_dialogue.into_values().collect();
-        let mut total = Tally::empty(labels);
+        let dialogues: Vec<ScoreTally> = by_dialogue.into_values().collect();
+        let mut total = ScoreTally::empty(labels);
         for dialogue in &dialogues {
             total.add(dialogue, 1);
         }
@@ -80,7 +80,7 @@ impl ScoreIntervals {
         if dialogues.len() > 1 {
             let mut random = SplitMix64::new(bootstrap.seed);
             for _ in 0..bootstrap.samples {
-                let mut drawn = Tally::empty(labels);
+                let mut drawn = ScoreTally::empty(labels);
                 for _ in &dialogues {
                     drawn.add(&dialogues[random.below(dialogues.len())], 1);
                 }
@@ -102,7 +102,7 @@ impl ScoreIntervals {
 }
 
 /// The headline scores, then F1 by label.
-fn all_scores(tally: &Tally, labels: usize) -> Vec<f64> {
+fn all_scores(tally: &ScoreTally, labels: usize) -> Vec<f64> {
     let headline = HeadlineScore::ALL.into_iter().map(|score| tally.score(score));
     headline.chain((0..labels).map(|label| tally.f1(Label::from_index(label)))).collect()
 }

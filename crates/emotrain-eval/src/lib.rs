@@ -54,5 +54,5 @@ pub use predictions::{Prediction, write_predictions};
 pub use report::{EvalReport, Headline, LabelRow, MacroF1, comparison_table};
 pub use resampling::{DialogueBootstrap, Randomisation};
 pub use statistics::{McNemar, SeedSummary, SignedRank, TTest};
-pub use tally::HeadlineScore;
+pub use tally::{HeadlineScore, ScoreTally};
 pub use test_set::{RunAnswers, TestSet};

@@ -165,7 +165,7 @@ impl fmt::Display for EvalReport {
         if let Some(interval) = self.weighted_f1_interval {
             let (low, high) = (percent(interval.low), percent(interval.high));
             let level = 100.0 * interval.level;
-            write!(f, "\n{level:.0} % bootstrap interval of weighted F1: {low} to {high}")?;
+            write!(f, "\n{level:.0} % bootstrap interval of weighted F1, over utterances: {low} to {high}")?;
         }
         if let Some(macro_f1) = self.macro_f1 {
             write!(f, "\n{macro_f1}")?;

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::bootstrap::{Bootstrap, Interval, SplitMix64, percentile_interval};
-use crate::tally::{HeadlineScore, Tally};
+use crate::tally::{HeadlineScore, ScoreTally};
 use crate::test_set::RunAnswers;
 
 /// Differences closer than this are equal: scores are sums of fractions, rounded in the order of their terms.
@@ -122,16 +122,16 @@ impl Randomisation {
 struct Exchange {
     score: HeadlineScore,
     /// The totals of each pair: the baseline's and the other's.
-    totals: Vec<[Tally; 2]>,
+    totals: Vec<[ScoreTally; 2]>,
     /// What exchanging a dialogue adds to each pair's baseline, and takes from the other run.
-    dialogues: Vec<Vec<Tally>>,
+    dialogues: Vec<Vec<ScoreTally>>,
 }
 
 impl Exchange {
     fn of(pairs: &[RunPair], score: HeadlineScore) -> Self {
         let totals = pairs.iter().map(|pair| [pair.baseline.total(), pair.other.total()]).collect();
         let count = pairs.first().map_or(0, |pair| pair.baseline.dialogues.len());
-        let moves = |dialogue: usize| -> Vec<Tally> {
+        let moves = |dialogue: usize| -> Vec<ScoreTally> {
             let of_pair = |pair: &RunPair| {
                 let mut moved = pair.other.dialogues[dialogue].clone();
                 moved.add(&pair.baseline.dialogues[dialogue], -1);
@@ -139,13 +139,14 @@ impl Exchange {
             };
             pairs.iter().map(of_pair).collect()
         };
-        let dialogues = (0..count).map(moves).filter(|moved| !moved.iter().all(Tally::is_zero)).collect();
+        let dialogues =
+            (0..count).map(moves).filter(|moved| !moved.iter().all(ScoreTally::is_zero)).collect();
         Self { score, totals, dialogues }
     }
 
     /// The mean difference over the pairs with these dialogues exchanged.
     fn difference(&self, exchanged: &[bool]) -> f64 {
-        let of_pair = |(pair, totals): (usize, &[Tally; 2])| {
+        let of_pair = |(pair, totals): (usize, &[ScoreTally; 2])| {
             let [mut baseline, mut other] = totals.clone();
             for (dialogue, _) in self.dialogues.iter().zip(exchanged).filter(|(_, exchanged)| **exchanged) {
                 baseline.add(&dialogue[pair], 1);

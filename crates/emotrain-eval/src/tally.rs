@@ -57,18 +57,19 @@ impl fmt::Display for HeadlineScore {
 /// How often each label was right, was predicted and was true. Tallies of dialogues add up to that of a test set; a
 /// difference of two may be negative.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Tally {
+pub struct ScoreTally {
     /// Right, predicted and true of the first label, then of the next.
     cells: Vec<i64>,
 }
 
-impl Tally {
-    pub(crate) fn empty(labels: usize) -> Self {
+impl ScoreTally {
+    /// Of no utterance yet, for a set of this many labels.
+    pub fn empty(labels: usize) -> Self {
         Self { cells: vec![0; 3 * labels] }
     }
 
     /// One more utterance.
-    pub(crate) fn count(&mut self, truth: Label, predicted: Option<Label>) {
+    pub fn count(&mut self, truth: Label, predicted: Option<Label>) {
         self.cells[3 * truth.index() + 2] += 1;
         if let Some(predicted) = predicted {
             self.cells[3 * predicted.index() + 1] += 1;
@@ -94,11 +95,16 @@ impl Tally {
         ratio(2 * self.cells[at], self.cells[at + 1] + self.cells[at + 2])
     }
 
+    /// How many utterances it counts.
+    pub fn utterances(&self) -> i64 {
+        self.cells.iter().skip(2).step_by(3).sum()
+    }
+
     /// As [`score`](crate::score) has it, to the bit.
-    pub(crate) fn score(&self, score: HeadlineScore) -> f64 {
+    pub fn score(&self, score: HeadlineScore) -> f64 {
         let labels = || self.cells.as_chunks::<3>().0.iter();
         let f1 = |&[right, predicted, support]: &[i64; 3]| ratio(2 * right, predicted + support);
-        let total: i64 = labels().map(|[_, _, support]| support).sum();
+        let total = self.utterances();
         match score {
             HeadlineScore::WeightedF1 => {
                 labels().map(|label| f1(label) * label[2] as f64).sum::<f64>() / total as f64
@@ -131,9 +137,9 @@ mod tests {
             let predicted: Vec<Option<Label>> =
                 answers.iter().map(|(_, one)| (*one < 5).then(|| Label::from_index(*one))).collect();
             let expected = score(&truth, &predicted, 5).unwrap();
-            let mut sum = Tally::empty(5);
+            let mut sum = ScoreTally::empty(5);
             for part in 0..parts {
-                let mut tally = Tally::empty(5);
+                let mut tally = ScoreTally::empty(5);
                 for at in (part..truth.len()).step_by(parts) {
                     tally.count(truth[at], predicted[at]);
                 }

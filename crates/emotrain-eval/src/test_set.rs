@@ -5,7 +5,7 @@ use indexmap::IndexMap;
 
 use crate::error::EvalError;
 use crate::predictions::Prediction;
-use crate::tally::{HeadlineScore, Tally};
+use crate::tally::{HeadlineScore, ScoreTally};
 
 /// The labelled utterances of a test set, in dialogues.
 #[derive(Clone, Debug)]
@@ -28,7 +28,7 @@ pub struct RunAnswers {
     /// Which utterances were answered rightly, in the order of the test set.
     pub(crate) right: Vec<bool>,
     /// By dialogue, in the order of the test set.
-    pub(crate) dialogues: Vec<Tally>,
+    pub(crate) dialogues: Vec<ScoreTally>,
     /// The number of labels.
     pub(crate) labels: usize,
 }
@@ -62,7 +62,7 @@ impl TestSet {
     /// lacks.
     pub fn answers(&self, predictions: &[Prediction]) -> Result<RunAnswers, EvalError> {
         let mut right: Vec<Option<bool>> = vec![None; self.utterances.len()];
-        let mut dialogues = vec![Tally::empty(self.labels.len()); self.dialogues];
+        let mut dialogues = vec![ScoreTally::empty(self.labels.len()); self.dialogues];
         for prediction in predictions {
             let Some(truth) = &prediction.truth else { continue };
             let id = || prediction.id.clone();
@@ -102,13 +102,13 @@ impl RunAnswers {
     }
 
     /// All dialogues together.
-    pub(crate) fn total(&self) -> Tally {
+    pub(crate) fn total(&self) -> ScoreTally {
         self.drawn(&vec![1; self.dialogues.len()])
     }
 
     /// Every dialogue as often as it was drawn.
-    pub(crate) fn drawn(&self, times: &[i64]) -> Tally {
-        let mut sum = Tally::empty(self.labels);
+    pub(crate) fn drawn(&self, times: &[i64]) -> ScoreTally {
+        let mut sum = ScoreTally::empty(self.labels);
         for (dialogue, &times) in self.dialogues.iter().zip(times).filter(|(_, times)| **times != 0) {
             sum.add(dialogue, times);
         }

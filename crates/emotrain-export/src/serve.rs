@@ -111,6 +111,11 @@ template knows of reasoning. ",
             contract.enable_thinking
         )
     });
+    // The others take no token ids.
+    let takes_ids = |server: &Server| matches!(server, Server::Vllm | Server::Sglang | Server::LlamaCpp);
+    if let (Some(server), Some(_)) = (chosen().find(takes_ids), contract) {
+        let _ = write!(text, "\n## Asking a server\n\n{}", client(server));
+    }
     let checks: Vec<String> = chosen().filter_map(verify_command).collect();
     if !checks.is_empty() {
         let _ = write!(
@@ -140,17 +145,35 @@ fn named(server: Server) -> &'static str {
     }
 }
 
-/// The command that compares a server, started as above, with the run. Each listens on its own port by default.
+/// Where it listens, started as above: each on its own port by default.
+fn port(server: Server) -> Option<u16> {
+    match server {
+        Server::Peft => None,
+        Server::Vllm => Some(8000),
+        Server::Sglang => Some(30000),
+        Server::Tgi => Some(3000),
+        Server::LlamaCpp => Some(8080),
+        Server::Ollama => Some(11434),
+    }
+}
+
+/// A client that asks the contract's example as token ids, so that no template comes in between.
+fn client(server: Server) -> String {
+    let (name, port) = (named(server), port(server).unwrap_or_default());
+    format!(
+        "The contract's example, which {name} answers with a label:\n\n```python\nimport json, urllib.request\n\n\
+example = json.load(open(\"prompt_contract.json\"))[\"golden\"]\n\
+body = {{\"model\": \"emotion\", \"prompt\": example[\"ids\"][: example[\"prompt_len\"]], \"max_tokens\": 8, \"temperature\": 0}}\n\
+url, kind = \"http://localhost:{port}/v1/completions\", {{\"Content-Type\": \"application/json\"}}\n\
+answer = urllib.request.urlopen(urllib.request.Request(url, json.dumps(body).encode(), kind))\n\
+print(json.load(answer)[\"choices\"][0][\"text\"])\n```\n\n\
+`prompt_ids` of emotrain_reader.py makes the token ids of other utterances.\n"
+    )
+}
+
+/// The command that compares a server, started as above, with the run.
 fn verify_command(server: Server) -> Option<String> {
-    let port = match server {
-        Server::Peft => return None,
-        Server::Vllm => 8000,
-        Server::Sglang => 30000,
-        Server::Tgi => 3000,
-        Server::LlamaCpp => 8080,
-        Server::Ollama => 11434,
-    };
-    let name = named(server);
+    let (name, port) = (named(server), port(server)?);
     Some(format!(
         "emotrain verify --endpoint http://localhost:{port}/v1 --model emotion --run RUN   # {name}"
     ))

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use emotrain_data::SplitKind;
 use emotrain_eval::{Bootstrap, EvalReport, HeadlineScore, SeedSummary};
+use indexmap::IndexMap;
 use serde::Serialize;
 use serde_json::json;
 
@@ -155,7 +156,29 @@ impl Board {
             }
             text = format!("{text}\n\n{}", rest.plain());
         }
+        if !by_run && let Some(names) = self.alike() {
+            text = format!("{text}\n\nthe same score with every seed: {names}");
+        }
         text
+    }
+
+    /// Recipes whose scores are those of another one, seed by seed.
+    fn alike(&self) -> Option<String> {
+        let scores = |group: &BoardGroup| -> Option<Vec<(u64, u64)>> {
+            let of = |run: &BoardRun| Some((run.seed, run.score?.to_bits()));
+            let mut scores: Vec<_> = group.runs.iter().map(of).collect::<Option<_>>()?;
+            scores.sort_unstable();
+            Some(scores)
+        };
+        let mut sets: IndexMap<Vec<(u64, u64)>, Vec<&str>> = IndexMap::new();
+        for group in &self.groups {
+            if let Some(scores) = scores(group) {
+                sets.entry(scores).or_default().push(&group.name);
+            }
+        }
+        let several = sets.values().filter(|names| names.len() > 1);
+        let lists: Vec<String> = several.map(|names| names.join(" and ")).collect();
+        (!lists.is_empty()).then(|| lists.join("; "))
     }
 }
 
@@ -190,4 +213,36 @@ impl BoardRun {
 
 fn percent(share: f64) -> String {
     format!("{:.2}", 100.0 * share)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn recipes_with_the_same_score_with_every_seed_are_told() {
+        let run = |name: &str, seed: u64, score: Option<f64>| BoardRun {
+            id: format!("{name}-{seed}"),
+            name: name.to_owned(),
+            seed,
+            state: SweepState::Finished,
+            score,
+            message: None,
+        };
+        let group = |name: &str, scores: [Option<f64>; 2]| BoardGroup {
+            name: name.to_owned(),
+            runs: vec![run(name, 2, scores[1]), run(name, 1, scores[0])],
+            summary: None,
+        };
+        let told = |groups: Vec<BoardGroup>| {
+            let (score, split) = (HeadlineScore::Accuracy, "test".to_owned());
+            Board { score, split, groups, without_score: Vec::new() }.alike()
+        };
+        let one = group("none", [Some(0.5), Some(0.25)]);
+        let same = group("wes", [Some(0.5), Some(0.25)]);
+        assert_eq!(told(vec![one.clone(), same.clone()]).as_deref(), Some("none and wes"));
+        let turned = group("es", [Some(0.25), Some(0.5)]);
+        let unfinished = group("prc_emo", [Some(0.5), None]);
+        assert_eq!(told(vec![one, turned, unfinished.clone(), unfinished]), None);
+    }
 }

@@ -19,7 +19,12 @@ impl DataError {
             }),
             DataProblem::OtherRows(rows) => Some(rows.hint().to_owned()),
             DataProblem::UnknownKey { near, .. } => Some(format!("did you mean `{near}`?")),
-            DataProblem::NoLabels { instead: Some(key) } => Some(format!("rename `{key}` to `label`")),
+            DataProblem::NoLabels { instead: Some(key), .. } => {
+                Some(format!("write columns = {{ label = {key:?} }} under [data]"))
+            }
+            DataProblem::MissingKey { role, .. } => {
+                Some(format!("columns = {{ {role} = \"…\" }} under [data] names the key that has it"))
+            }
             DataProblem::MissingColumns(columns) => Some(columns.hint()),
             DataProblem::UnknownLabels(labels) => Some(labels.hint()),
             DataProblem::Write(error) => error.hint().map(str::to_owned),
@@ -75,6 +80,21 @@ impl DataError {
                 ColumnsOption::Columns => format!("name them: --columns {}", columns.pairs()),
                 ColumnsOption::Set => {
                     format!("name them: --set data.format=csv --set 'data.columns={}'", columns.table())
+                }
+            }),
+            DataProblem::NoLabels { instead, keys } if options.columns == ColumnsOption::Columns => {
+                let key = instead.as_deref().unwrap_or("…");
+                let others = if instead.is_some() || keys.is_empty() {
+                    String::new()
+                } else {
+                    format!("; there are {}", keys.join(", "))
+                };
+                Some(format!("name the key that has them: --columns label={key}{others}"))
+            }
+            DataProblem::MissingKey { role, .. } => Some(match options.columns {
+                ColumnsOption::Columns => format!("name the key that has it: --columns {role}=…"),
+                ColumnsOption::Set => {
+                    format!("name the key that has it: --set 'data.columns={{ {role} = \"…\" }}'")
                 }
             }),
             DataProblem::UnknownLabel { .. } | DataProblem::UnknownLabels(_)
@@ -163,6 +183,7 @@ impl DataProblem {
                 | Self::JsonOverLines
                 | Self::OtherRows(_)
                 | Self::WrongForm(_)
+                | Self::MissingKey { .. }
                 | Self::UnknownKey { .. }
                 | Self::InvalidCsv(_)
                 | Self::OpenQuote(_)

@@ -11,6 +11,8 @@ pub enum OtherRows {
     Utterances,
     /// A list of utterances each.
     Lists,
+    /// A dialogue each, whose list of utterances has a name of its own.
+    Turns,
 }
 
 impl OtherRows {
@@ -26,6 +28,9 @@ impl OtherRows {
                  csv.DictWriter(sys.stdout, list(rows[0]), extrasaction='ignore'); out.writeheader(); \
                  out.writerows(rows)\" < FILE > table.csv"
             }
+            Self::Turns => {
+                "call that list `utterances`; data.columns names the keys of a dialogue and of its utterances"
+            }
             Self::Lists => {
                 "write one dialogue a line: jq -c 'to_entries[] | {id: .key, utterances: .value}' FILE > dialogues.jsonl"
             }
@@ -38,6 +43,9 @@ impl fmt::Display for OtherRows {
         match self {
             Self::Prompts(form) => write!(f, "this looks like {form}: each row is a prompt with its answer"),
             Self::Utterances => f.write_str("each row is one utterance, as JSON"),
+            Self::Turns => {
+                f.write_str("each row seems to be a dialogue, and has neither `utterances` nor `messages`")
+            }
             Self::Lists => f.write_str("is a JSON list of lists, not JSON lines"),
         }
     }

@@ -39,6 +39,15 @@ impl<'a> RawDialogue<'a> {
     }
 }
 
+/// Where a line is.
+#[derive(Clone, Copy)]
+pub(super) struct Spot {
+    /// Counted from 1.
+    pub(super) line: usize,
+    /// What a dialogue takes for its offset.
+    pub(super) offset: usize,
+}
+
 /// An utterance as read.
 pub(super) struct RawUtterance<'a> {
     pub(super) speaker: Cow<'a, str>,
@@ -200,6 +209,9 @@ impl Rules<'_> {
     }
 }
 
+/// So many keys are named at most.
+const LISTED: usize = 20;
+
 /// Collects the dialogues of one file.
 pub(super) struct Assembler<'a> {
     file: &'a TextFile,
@@ -289,11 +301,16 @@ impl<'a> Assembler<'a> {
         DataError::new(Place { path: self.file.path.clone(), line, subject }, problem)
     }
 
-    /// A key of the first utterances that may mean their labels.
-    fn label_key(&self) -> Option<String> {
+    /// The keys of the first utterances that mean nothing here.
+    fn other_keys(&self) -> Vec<String> {
         let utterances = self.dialogues.iter().flat_map(|dialogue| &dialogue.utterances).take(100);
-        let mut keys = utterances.flat_map(|utterance| utterance.metadata.iter());
-        keys.find(|(key, _)| means_label(key)).map(|(key, _)| key.to_owned())
+        let mut keys = Vec::new();
+        for (key, _) in utterances.flat_map(|utterance| utterance.metadata.iter()) {
+            if keys.len() < LISTED && !keys.iter().any(|known| known == key) {
+                keys.push(key.to_owned());
+            }
+        }
+        keys
     }
 
     /// The words for labels that are not in the set, unless something else is wrong with the file.
@@ -340,12 +357,13 @@ impl<'a> Assembler<'a> {
         }
         let mut utterances = self.dialogues.iter().flat_map(|dialogue| &dialogue.utterances);
         if self.needs_labels() && utterances.all(|utterance| utterance.label.is_none()) {
-            let instead = self.label_key();
+            let keys = self.other_keys();
+            let instead = keys.iter().find(|key| means_label(key)).cloned();
             let prompts = (is_chat && instead.is_none()).then(|| other_rows::of_unlabelled(&self.dialogues));
             if let Some(problem) = prompts.flatten() {
                 return Err(DataError::new(Place::file(&path), problem));
             }
-            return Err(DataError::new(Place::file(&path), DataProblem::NoLabels { instead }));
+            return Err(DataError::new(Place::file(&path), DataProblem::NoLabels { instead, keys }));
         }
         let Flaws { mended, damaged, left_out } = self.flaws;
         let order = self.order.filter(|order| order.is_other);

@@ -8,9 +8,8 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::assemble::{RawDialogue, RawUtterance};
+use super::assemble::{RawDialogue, RawUtterance, Spot};
 use super::cell::Cell;
-use super::json_lines::Spot;
 use super::slips;
 use crate::error::DataProblem;
 use crate::io::line_problem;
@@ -82,10 +81,8 @@ impl<'a> Message<'a> {
             self.metadata.misspelt(keys).map(|(key, near)| slips::unknown_key(place, key, near))
         };
         let missing = |key: &str| DataProblem::WrongForm(format!("{place}missing field `{key}`"));
-        let Some(role) = self.role.take() else {
-            return Err(misspelt(&["role", "from"]).unwrap_or_else(|| missing("role")));
-        };
-        if INSTRUCTIONS.contains(&role.as_str()) {
+        let role = self.role.take();
+        if role.as_deref().is_some_and(|role| INSTRUCTIONS.contains(&role)) {
             return Ok(None);
         }
         let Some(content) = self.content.take() else {
@@ -97,12 +94,15 @@ impl<'a> Message<'a> {
             return Err(problem);
         }
         let text = Cow::Owned(text(content, place)?);
-        let speaker = match self.name {
-            Some(name) => {
-                self.metadata.push("role", Value::String(role));
+        let speaker = match (self.name, role) {
+            (Some(name), role) => {
+                if let Some(role) = role {
+                    self.metadata.push("role", Value::String(role));
+                }
                 name.into_text()
             }
-            None => Cow::Owned(role),
+            (None, Some(role)) => Cow::Owned(role),
+            (None, None) => return Err(misspelt(&["role", "from"]).unwrap_or_else(|| missing("role"))),
         };
         let label = self.label.into();
         Ok(Some(RawUtterance { speaker, text, label, offset, metadata: self.metadata }))

@@ -1,30 +1,24 @@
 //! Files with one dialogue per line, as JSON.
 
-use super::assemble::{Assembler, RawDialogue};
+use super::assemble::{Assembler, Spot};
+use super::keys::Lines;
 use crate::error::{DataError, DataProblem, Place};
 use crate::io::TextFile;
 
 /// A file that begins with this many lines that are no JSON is read no further.
 const NOT_JSON: usize = 3;
 
-/// Where a line is.
-#[derive(Clone, Copy)]
-pub(super) struct Spot {
-    /// Counted from 1.
-    pub(super) line: usize,
-    /// What a [`RawDialogue`] takes for its offset.
-    pub(super) offset: usize,
-}
-
-/// Reads the dialogue of a line.
-pub(super) type Parse = for<'l> fn(&'l str, Spot) -> Result<RawDialogue<'l>, DataProblem>;
-
-pub(super) fn read(file: &TextFile, assembler: &mut Assembler<'_>, parse: Parse) -> Result<(), DataError> {
+pub(super) fn read(
+    file: &TextFile,
+    assembler: &mut Assembler<'_>,
+    lines: Lines<'_>,
+) -> Result<(), DataError> {
     let (mut offsets, mut broken) = (LineOffsets::new(&file.text), 0);
     for (index, text) in file.text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let line = index + 1;
-        match parse(text, Spot { line, offset: offsets.of(line) }) {
-            Ok(raw) => assembler.push(raw),
+        let spot = Spot { line, offset: offsets.of(line) };
+        match lines.read(text, spot, |raw| assembler.push(raw)) {
+            Ok(()) => {}
             Err(problem) => {
                 broken += usize::from(matches!(problem, DataProblem::InvalidJson(_)));
                 // What holds for the whole file is told once.

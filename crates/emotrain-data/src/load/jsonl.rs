@@ -5,9 +5,8 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use super::assemble::{RawDialogue, RawLabel, RawUtterance};
+use super::assemble::{RawDialogue, RawLabel, RawUtterance, Spot};
 use super::cell::Cell;
-use super::json_lines::Spot;
 use super::slips;
 use crate::error::DataProblem;
 use crate::metadata::Metadata;

@@ -12,7 +12,7 @@ static ROLES: BTreeMap<ColumnRole, String> = BTreeMap::new();
 pub struct DataLayout<'a> {
     /// Its format.
     pub format: DataFormat,
-    /// In a table of one's own, the columns that are not called like their roles.
+    /// The columns of a table of one's own, or keys of JSON lines, that are not called like their roles.
     pub columns: &'a BTreeMap<ColumnRole, String>,
 }
 
@@ -25,5 +25,17 @@ impl From<DataFormat> for DataLayout<'_> {
 impl<'a> From<&'a DataSection> for DataLayout<'a> {
     fn from(section: &'a DataSection) -> Self {
         Self { format: section.format, columns: &section.columns }
+    }
+}
+
+impl<'a> DataLayout<'a> {
+    /// A file of a format with the columns that were named for files of another one. Those of tables say nothing of JSON.
+    pub fn with_columns(
+        format: DataFormat,
+        of: DataFormat,
+        columns: &'a BTreeMap<ColumnRole, String>,
+    ) -> Self {
+        let columns = if format.is_json_lines() == of.is_json_lines() { columns } else { &ROLES };
+        Self { format, columns }
     }
 }

@@ -20,6 +20,9 @@ const PROMPTS: [(&[&str], &str); 8] = [
     (&["messages", "chosen", "rejected"], "rows of preferences (messages, chosen, rejected)"),
 ];
 
+/// The lists that rows of formats which are read have.
+const KNOWN_LISTS: [&str; 5] = ["utterances", "messages", "conversations", "episodes", "sentences"];
+
 /// What a model calls itself in chats.
 const MODELS: [&str; 4] = ["assistant", "gpt", "model", "bot"];
 
@@ -89,7 +92,22 @@ fn of_row(row: &Value) -> Option<DataProblem> {
     };
     let others = [ColumnRole::Dialogue, ColumnRole::Speaker, ColumnRole::Label];
     let is_utterance = has(ColumnRole::Text) && others.into_iter().any(has);
-    is_utterance.then_some(DataProblem::OtherRows(OtherRows::Utterances))
+    if is_utterance {
+        return Some(DataProblem::OtherRows(OtherRows::Utterances));
+    }
+    let has_turns =
+        row.values().any(is_list_of_turns) && !KNOWN_LISTS.iter().any(|list| row.contains_key(*list));
+    has_turns.then_some(DataProblem::OtherRows(OtherRows::Turns))
+}
+
+/// Whether it is a list of objects that have a text.
+fn is_list_of_turns(value: &Value) -> bool {
+    let first = value.as_array().and_then(|list| list.first()?.as_object());
+    let is_text = |key: &String| {
+        let key = folded(key);
+        key == ColumnRole::Text.as_str() || others_of(ColumnRole::Text).contains(&key.as_str())
+    };
+    first.is_some_and(|turn| turn.keys().any(is_text))
 }
 
 /// What is wrong with rows of these keys or columns, folded.

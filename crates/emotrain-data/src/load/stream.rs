@@ -8,11 +8,9 @@ use std::path::Path;
 use emotrain_recipe::DataFormat;
 
 use super::LabelPolicy;
-use super::assemble::{RawDialogue, Refused, Rules};
-use super::chat;
+use super::assemble::{RawDialogue, Refused, Rules, Spot};
 use super::faults::Faults;
-use super::json_lines::{Parse, Spot};
-use super::jsonl;
+use super::keys::Lines;
 use super::layout::DataLayout;
 use super::looks;
 use super::other_rows;
@@ -52,7 +50,7 @@ pub struct DialogueReader<'a> {
 
 /// Where raw dialogues come from.
 enum Source<'a> {
-    Json(LineReader, Parse),
+    Json(LineReader),
     Table(Box<TableStream<'a>>),
 }
 
@@ -80,8 +78,7 @@ impl<'a> DialogueReader<'a> {
         };
         let rules = Rules { labels, policy };
         let source = match layout.format {
-            DataFormat::Jsonl => Source::Json(lines, jsonl::dialogue),
-            DataFormat::Chat => Source::Json(lines, chat::dialogue),
+            DataFormat::Jsonl | DataFormat::Chat => Source::Json(lines),
             DataFormat::Csv | DataFormat::Tsv => {
                 Source::Table(Box::new(TableStream::open(lines, layout, rules)?))
             }
@@ -101,7 +98,7 @@ impl<'a> DialogueReader<'a> {
     pub fn other_order(&self) -> Option<String> {
         match &self.source {
             Source::Table(table) => table.other_order(),
-            Source::Json(..) => None,
+            Source::Json(_) => None,
         }
     }
 
@@ -121,7 +118,7 @@ impl<'a> DialogueReader<'a> {
             Some(first_line) => {
                 let problem = match self.source {
                     Source::Table(_) => DataProblem::ScatteredDialogue { first_line },
-                    Source::Json(..) => DataProblem::DuplicateDialogue { first_line },
+                    Source::Json(_) => DataProblem::DuplicateDialogue { first_line },
                 };
                 add(Refused::dialogue(raw.id.trim(), raw.offset, problem));
                 None
@@ -146,14 +143,16 @@ impl<'a> DialogueReader<'a> {
     /// What makes the rest unreadable.
     fn read(&mut self) -> Result<Option<Result<Dialogue, DataError>>, DataError> {
         Ok(match &mut self.source {
-            Source::Json(lines, parse) => {
+            Source::Json(lines) => {
                 let Some(line) = lines.next_line()?.map(str::to_owned) else { return Ok(None) };
                 let place = lines.place();
                 let number = place.line.unwrap_or(0);
                 let is_first = self.seen.is_empty();
-                Some(match parse(&line, Spot { line: number, offset: number }) {
-                    Ok(raw) => {
-                        let checked = self.check(raw, Faults::default(), &place.path);
+                let spot = Spot { line: number, offset: number };
+                let parsed = Lines(self.layout)
+                    .read(&line, spot, |raw| self.check(raw, Faults::default(), &place.path));
+                Some(match parsed {
+                    Ok(checked) => {
                         let chat = checked.as_ref().ok();
                         let chat = chat.filter(|_| is_first && self.layout.format == DataFormat::Chat);
                         if let Some(problem) =

@@ -7,6 +7,7 @@ use emotrain_base::limits;
 use emotrain_recipe::{ColumnRole, DataFormat, folded};
 
 use super::assemble::Assembler;
+use super::keys::suggested_keys;
 use super::layout::DataLayout;
 use super::{LabelPolicy, looks, read, table};
 use crate::error::{DataError, Place};
@@ -18,7 +19,7 @@ use crate::label::LabelSet;
 pub struct Survey {
     /// Its format.
     pub format: DataFormat,
-    /// In a table of one's own, the columns that are not called like their roles.
+    /// The columns of a table of one's own, or keys of JSON lines, that are not called like their roles.
     pub columns: BTreeMap<ColumnRole, String>,
     /// The words for labels and how often each occurs, the most frequent first; spellings that differ in case alone
     /// count as one, the one with small letters. Empty where labels are numbers of a published set.
@@ -26,7 +27,7 @@ pub struct Survey {
 }
 
 /// Looks at a file, or at the folder of a split of DailyDialog. Everything that is wrong with it, except for labels, is
-/// found. Columns that are not `given` are guessed: by their names, and that of the position by its numbers, too.
+/// found. Columns and keys that are not `given` are guessed: by their names, and that of the position by its numbers, too.
 ///
 /// # Errors
 /// A file that cannot be read, that looks like no format, or that has faults; one without any label.
@@ -47,6 +48,8 @@ pub fn survey(path: &Path, given: &BTreeMap<ColumnRole, String>) -> Result<Surve
     }
     let mut columns = if format.has_columns() {
         table::suggested_columns(&file.text, format, given)
+    } else if format.is_json_lines() {
+        suggested_keys(&file.text, format, given)
     } else {
         BTreeMap::new()
     };

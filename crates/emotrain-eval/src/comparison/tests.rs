@@ -2,13 +2,13 @@ use emotrain_data::Label;
 use expect_test::expect;
 
 use super::*;
-use crate::tally::Tally;
+use crate::tally::ScoreTally;
 
 /// A run that answers rightly where a dialogue has a plus; true labels take turns.
 fn run(seed: u64, dialogues: &str) -> GroupRun {
     let mut answers = RunAnswers { right: Vec::new(), dialogues: Vec::new(), labels: 2 };
     for dialogue in dialogues.split(' ') {
-        let mut tally = Tally::empty(2);
+        let mut tally = ScoreTally::empty(2);
         for (at, mark) in dialogue.bytes().enumerate() {
             let truth = at % 2;
             let answer = if mark == b'+' { truth } else { 1 - truth };

@@ -55,7 +55,7 @@ fn a_report_is_a_table_in_percent() {
         accuracy                         87.50        8
         macro F1                         82.22        8
         weighted F1                      86.67        8
-        95 % bootstrap interval of weighted F1: 61.00 to 93.46
+        95 % bootstrap interval of weighted F1, over utterances: 61.00 to 93.46
         macro F1 is the mean over all 3 labels
         always the most frequent label: accuracy 50.00, macro F1 22.22, weighted F1 33.33
         loss 0.1235"#]]

@@ -42,7 +42,7 @@ impl Case {
     fn run(&self, answers: &[Vec<i64>]) -> RunAnswers {
         let mut run = RunAnswers { right: Vec::new(), dialogues: Vec::new(), labels: self.labels };
         for (truth, answers) in self.truth.iter().zip(answers) {
-            let mut tally = Tally::empty(self.labels);
+            let mut tally = ScoreTally::empty(self.labels);
             for (truth, answer) in truth.iter().zip(answers) {
                 let (truth, answer) =
                     (Label::from_index(*truth), usize::try_from(*answer).ok().map(Label::from_index));
@@ -103,7 +103,7 @@ fn differences_over_dialogues_are_scipys() {
 /// A run that answers rightly where there is a plus; the truth of every utterance is the first of two labels.
 fn run(dialogues: &[&str]) -> RunAnswers {
     let tally = |dialogue: &&str| {
-        let mut tally = Tally::empty(2);
+        let mut tally = ScoreTally::empty(2);
         for mark in dialogue.bytes() {
             tally.count(Label::from_index(0), Some(Label::from_index(usize::from(mark != b'+'))));
         }

@@ -13,7 +13,7 @@ section! {
     DataSection = "data" {
         /// Format of all files of this section.
         format: DataFormat = Kind::Choice(DataFormat::NAMES);
-        /// The names of the columns in tables of one's own, where they differ from the roles' names; else empty.
+        /// The names of columns and of keys in data of one's own, where they differ from the roles' names; else empty.
         columns: BTreeMap<ColumnRole, String> = Kind::TextsBy(ColumnRole::NAMES);
         /// Training split.
         train: PathBuf = Kind::InputPath, required;
@@ -141,6 +141,11 @@ impl DataFormat {
     pub fn has_columns(self) -> bool {
         matches!(self, Self::Csv | Self::Tsv)
     }
+
+    /// Whether it has one dialogue a line, whose keys `data.columns` names.
+    pub fn is_json_lines(self) -> bool {
+        matches!(self, Self::Jsonl | Self::Chat)
+    }
 }
 
 choices! {
@@ -194,14 +199,23 @@ impl DataSection {
         }
     }
 
-    /// Columns are for tables, and each is read for one thing.
+    /// Columns are for data of one's own, and each is read for one thing.
     pub(crate) fn check_columns(&self, violated: &mut Violations) {
         let keys = ["data.columns", "data.format"];
-        if !self.columns.is_empty() && !self.format.has_columns() {
-            let fault = Fault::new(format!("data.columns has no effect with format = \"{}\"", self.format));
-            violated
-                .add(&keys, fault.hint("write format = \"csv\" or format = \"tsv\" for a table of your own"));
+        let effect = |what: &str| format!("{what} has no effect with format = \"{}\"", self.format);
+        if !self.columns.is_empty() && !self.format.is_own() {
+            let fault = Fault::new(effect("data.columns"));
+            violated.add(
+                &keys,
+                fault.hint(
+                    "columns are for data of your own: format = \"csv\", \"tsv\", \"jsonl\" or \"chat\"",
+                ),
+            );
             return;
+        }
+        if self.format.is_json_lines() && self.columns.contains_key(&ColumnRole::Position) {
+            let fault = Fault::new(effect("data.columns.position"));
+            violated.add(&keys, fault.hint("leave it out: utterances are in the order of their list"));
         }
         let mut roles: BTreeMap<&str, ColumnRole> = BTreeMap::new();
         for (role, column) in &self.columns {

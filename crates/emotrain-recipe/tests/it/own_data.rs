@@ -40,11 +40,24 @@ columns = { dialogue = "id", text = "id", label = " " }
 [data]
 train = "train.jsonl"
 valid = "valid.jsonl"
+columns = { dialogue = "id", position = "turn" }
+"#,
+        expect![[r#"
+            erc.toml:4:11: data.columns.position has no effect with format = "jsonl"
+              hint: leave it out: utterances are in the order of their list
+        "#]],
+    );
+    check(
+        r#"
+[data]
+train = "train.csv"
+valid = "valid.csv"
+format = "meld_csv"
 columns = { dialogue = "id" }
 "#,
         expect![[r#"
-            erc.toml:4:11: data.columns has no effect with format = "jsonl"
-              hint: write format = "csv" or format = "tsv" for a table of your own
+            erc.toml:5:11: data.columns has no effect with format = "meld_csv"
+              hint: columns are for data of your own: format = "csv", "tsv", "jsonl" or "chat"
         "#]],
     );
 }

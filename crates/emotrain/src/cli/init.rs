@@ -20,7 +20,7 @@ pub(crate) struct InitArgs {
     /// The dialogues with their labels: a table, JSON lines, chats, or a published data set
     #[arg(value_name = "DATA")]
     pub(crate) data: PathBuf,
-    /// The columns of a table that are not recognised: `dialogue=conv_id,text=said`
+    /// The columns of a table, or keys of JSON lines, that are not recognised: `dialogue=conv_id,text=said`
     #[arg(long, value_name = "ROLE=COLUMN,...")]
     pub(crate) columns: Option<String>,
     /// The base model: a Hub id, a folder, or a .gguf file

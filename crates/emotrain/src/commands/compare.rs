@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use emotrain_base::Complaint;
-use emotrain_data::SplitKind;
+use emotrain_data::{SplitKind, UtteranceId};
 use emotrain_eval::{
     Bootstrap, ComparisonTerms, EvalError, GroupRun, Prediction, RunComparison, RunGroup, TestSet,
 };
@@ -26,6 +26,7 @@ pub(crate) fn run(args: &CompareArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let found = Found::all(args)?;
     let groups: Vec<Vec<SplitRun>> =
         found.iter().map(|group| read(group, args, shell)).collect::<Result<_, _>>()?;
+    let same: Vec<bool> = groups.iter().map(|group| is_same(&groups[0], group)).collect();
     let groups = answers(&found, &groups)?;
     let bootstrap = Bootstrap { samples: args.samples, level: CONFIDENCE, seed: 0 };
     let comparison = RunComparison::of(&groups, ComparisonTerms { score: args.metric, bootstrap })?;
@@ -33,6 +34,12 @@ pub(crate) fn run(args: &CompareArgs, shell: &Shell) -> anyhow::Result<Exit> {
         shell.printer.result(format!("{:#}", json!(comparison)))?;
     } else {
         shell.printer.result(&comparison)?;
+    }
+    for (group, is_same) in groups.iter().zip(same).skip(1) {
+        if is_same {
+            let (name, baseline) = (&group.name, &groups[0].name);
+            shell.printer.warn(format!("{name}: its runs give the answers of {baseline} to every utterance"));
+        }
     }
     for (one, group) in comparison.comparisons.iter().zip(&groups[1..]) {
         let left_out = groups[0].runs.len().max(group.runs.len()) - one.pairs;
@@ -148,6 +155,21 @@ fn read(group: &Found, args: &CompareArgs, shell: &Shell) -> anyhow::Result<Vec<
         runs.push(run);
     }
     Ok(runs)
+}
+
+/// Whether the runs of two groups have the same seeds, and with each of them the same answers.
+fn is_same(one: &[SplitRun], other: &[SplitRun]) -> bool {
+    let answers = |run: &SplitRun| -> Vec<(UtteranceId, Option<String>)> {
+        let mut answers: Vec<_> =
+            run.predictions.iter().map(|one| (one.id.clone(), one.label.clone())).collect();
+        answers.sort();
+        answers
+    };
+    let has_like = |run: &SplitRun| {
+        let of_seed = other.iter().find(|other| other.run.record.seed == run.run.record.seed);
+        of_seed.is_some_and(|other| answers(run) == answers(other))
+    };
+    one.len() == other.len() && one.iter().all(has_like)
 }
 
 /// Runs of a group are seeds of one recipe.

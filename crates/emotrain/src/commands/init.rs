@@ -11,7 +11,7 @@ use emotrain_data::{
     ColumnsOption, DataError, DataLayout, DataOptions, Label, LabelPolicy, LabelSet, OtherOrder, SPEAKER,
     Split, format_of, load_split, survey,
 };
-use emotrain_recipe::ColumnRole;
+use emotrain_recipe::{ColumnRole, DataFormat};
 
 use self::labels::Labels;
 use self::text::{Draft, Splits};
@@ -31,10 +31,8 @@ const TWO_PARTS: usize = 5;
 pub(crate) fn run(args: &InitArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let out = out(args)?;
     let given = columns(args)?;
-    if !given.is_empty() && format_of(&args.data).map_err(told)?.is_some_and(|looks| !looks.has_columns()) {
-        let message = format!("--columns: {} is no table, and has no columns", args.data.display());
-        let hint = "rename its keys: utterances have speaker, text and label, the messages of chats role, content and label";
-        return Err(Complaint::usage(message).hint(hint).into());
+    if !given.is_empty() {
+        check_columns(&args.data, &given)?;
     }
     let found = survey(&args.data, &given).map_err(told)?;
     let labels = Labels::of(&found, &args.data)?;
@@ -64,7 +62,8 @@ pub(crate) fn run(args: &InitArgs, shell: &Shell) -> anyhow::Result<Exit> {
     if !found.columns.is_empty() {
         let pairs = found.columns.iter().map(|(role, column)| format!("{role} = {column:?}"));
         let read = pairs.collect::<Vec<_>>().join(", ");
-        shell.printer.say(format_args!("columns read: {read}; --columns names others"));
+        let what = if found.format.has_columns() { "columns" } else { "keys" };
+        shell.printer.say(format_args!("{what} read: {read}; --columns names others"));
     }
     if found.format.has_columns() && !has_speakers(&split) {
         shell.printer.warn(
@@ -107,6 +106,21 @@ fn columns(args: &InitArgs) -> anyhow::Result<BTreeMap<ColumnRole, String>> {
     let Some(columns) = columns_table(args.columns.as_deref())? else { return Ok(BTreeMap::new()) };
     let set = ["data.format=csv".to_owned(), format!("data.columns={columns}")];
     Ok(super::bank::recipe(&set)?.data.columns)
+}
+
+/// Refuses columns that a file of this form does not have.
+fn check_columns(data: &Path, given: &BTreeMap<ColumnRole, String>) -> anyhow::Result<()> {
+    let Some(format) = format_of(data).map_err(told)? else { return Ok(()) };
+    // Other tables may have some of MELD's columns.
+    if !format.is_own() && format != DataFormat::MeldCsv {
+        let complaint = Complaint::usage(format!("--columns: {} is a published data set", data.display()));
+        return Err(complaint.hint("its columns are known: leave --columns out").into());
+    }
+    if format.is_json_lines() && given.contains_key(&ColumnRole::Position) {
+        let message = "--columns position=…: the utterances of JSON are in the order of their list";
+        return Err(Complaint::usage(message).hint("leave it out").into());
+    }
+    Ok(())
 }
 
 /// What is wrong with a data file.

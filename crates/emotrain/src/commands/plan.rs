@@ -23,6 +23,12 @@ pub(crate) fn run(args: &PlanArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let (_, adapter) = parameters(&config, &recipe)?;
     let lengths = Lengths { longest, targets: TARGETS };
     let memory = Memory { config: &config, codes: codes.as_ref(), recipe: &recipe, adapter, lengths };
+    if args.tokens.is_none() {
+        shell.printer.say(format_args!(
+            "for samples of {longest} tokens, train.max_seq_length; --tokens N counts shorter ones, and emotrain RECIPE --dry-run \
+             those of the data"
+        ));
+    }
     for on_cpu in [true, false] {
         for line in memory.lines(on_cpu) {
             shell.printer.result(line)?;

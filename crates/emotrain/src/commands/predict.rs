@@ -6,8 +6,8 @@ mod sink;
 mod source;
 
 use emotrain_base::{Advice, Complaint, Fault, Problems, Silent};
-use emotrain_data::{Dialogue, SplitKind};
-use emotrain_eval::{AnswerRow, AnswerTerms, UNCERTAIN};
+use emotrain_data::{Dialogue, LabelSet, SplitKind};
+use emotrain_eval::{AnswerRow, AnswerTerms, HeadlineScore, Prediction, ScoreTally, UNCERTAIN};
 use emotrain_export::other_weights;
 use emotrain_hub::Trained;
 use emotrain_model::{CausalLm, device};
@@ -165,12 +165,40 @@ struct Labelling<'a> {
 }
 
 /// What was answered, in numbers.
-#[derive(Default)]
 struct Counts {
     dialogues: usize,
     utterances: usize,
     unparsed: usize,
     uncertain: usize,
+    /// Of those whose label the input has.
+    labelled: ScoreTally,
+}
+
+impl Counts {
+    fn new(labels: &LabelSet) -> Self {
+        Self {
+            dialogues: 0,
+            utterances: 0,
+            unparsed: 0,
+            uncertain: 0,
+            labelled: ScoreTally::empty(labels.len()),
+        }
+    }
+
+    fn count(&mut self, prediction: &Prediction, labels: &LabelSet) {
+        let named = |name: &Option<String>| name.as_deref().and_then(|name| labels.resolve(name));
+        if let Some(truth) = named(&prediction.truth) {
+            self.labelled.count(truth, named(&prediction.label));
+        }
+    }
+
+    /// How well the labels of the input were found.
+    fn scores(&self) -> Option<String> {
+        let count = self.labelled.utterances();
+        let score = |score| format!("{score} {:.2}", 100.0 * self.labelled.score(score));
+        let scores = HeadlineScore::ALL.map(score).join(", ");
+        (count > 0).then(|| format!("of {count} utterances the input has the label: {scores}"))
+    }
 }
 
 impl Labelling<'_> {
@@ -184,7 +212,7 @@ impl Labelling<'_> {
         let size = BATCHES * self.recipe.eval.per_device_eval_batch_size;
         let printer = &self.shell.printer;
         let (mut counts, mut rate) =
-            (Counts::default(), Rate::new(printer, "labelled", !self.sink.is_stdout()));
+            (Counts::new(&self.opened.labels), Rate::new(printer, "labelled", !self.sink.is_stdout()));
         let reader = AnswerReader::new(self.encoder);
         let Part { mut dialogues, mut samples } = first;
         while !dialogues.is_empty() {
@@ -193,8 +221,12 @@ impl Labelling<'_> {
             let next = input.next(size)?;
             (dialogues, samples) = questioner.ask(&input.path, next)?;
         }
-        let Counts { dialogues, utterances, unparsed, uncertain } = counts;
+        let scores = counts.scores();
+        let Counts { dialogues, utterances, unparsed, uncertain, .. } = counts;
         rate.finish(format_args!("{utterances} utterances of {dialogues} dialogues"));
+        if let Some(scores) = scores {
+            printer.say(scores);
+        }
         self.sink.writer.lost().iter().for_each(|lost| printer.warn(lost));
         if uncertain > 0 {
             printer.say(format_args!("{uncertain} of {utterances} answers are \"{UNCERTAIN}\""));
@@ -228,6 +260,7 @@ impl Labelling<'_> {
         let mut rows = if is_first { self.sink.writer.head()? } else { Vec::new() };
         for (prediction, dialogue) in predictions.iter().zip(of) {
             let row = AnswerRow::new(prediction, dialogue, self.terms);
+            counts.count(prediction, labels);
             counts.unparsed += usize::from(row.label.is_none());
             counts.uncertain += usize::from(row.label == Some(UNCERTAIN) && self.terms.threshold.is_some());
             rows.extend(self.sink.writer.row(&row)?);

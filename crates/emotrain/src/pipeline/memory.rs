@@ -1,7 +1,7 @@
 //! How much memory a recipe takes, where it fits, and the smallest change that makes it fit.
 
 use emotrain_model::{Footprint, ModelConfig, SavedCodes, Storage, Workload};
-use emotrain_recipe::{Optimizer, Recipe, TrainMethod};
+use emotrain_recipe::{Dtype, Optimizer, Recipe, TrainMethod};
 
 /// The memory of customary GPUs, in GiB.
 const GPUS: [u64; 4] = [16, 24, 48, 80];
@@ -31,7 +31,8 @@ pub(crate) struct Memory<'a> {
 type Change = fn(&mut Recipe) -> Option<String>;
 
 /// From the least to the greatest.
-const CHANGES: [Change; 5] = [smaller_evaluation, smaller_batch, checkpointing, eight_bit_moments, four_bits];
+const CHANGES: [Change; 6] =
+    [smaller_evaluation, smaller_batch, checkpointing, sixteen_bits, eight_bit_moments, four_bits];
 
 fn smaller_evaluation(recipe: &mut Recipe) -> Option<String> {
     let batch = &mut recipe.eval.per_device_eval_batch_size;
@@ -52,6 +53,14 @@ fn smaller_batch(recipe: &mut Recipe) -> Option<String> {
 fn checkpointing(recipe: &mut Recipe) -> Option<String> {
     let was = std::mem::replace(&mut recipe.train.gradient_checkpointing, true);
     (!was).then(|| "train.gradient_checkpointing = true (the same numbers, slower)".to_owned())
+}
+
+fn sixteen_bits(recipe: &mut Recipe) -> Option<String> {
+    if recipe.model.dtype != Dtype::Float32 || recipe.train.method == TrainMethod::Full {
+        return None;
+    }
+    recipe.model.dtype = Dtype::Bfloat16;
+    Some("model.dtype = \"bfloat16\"".to_owned())
 }
 
 fn eight_bit_moments(recipe: &mut Recipe) -> Option<String> {

@@ -31,6 +31,7 @@ pub(crate) fn plan(prepared: &PreparedTraining<'_>) -> Result<(String, Cost), Tr
     let window = section.per_device_train_batch_size * section.gradient_accumulation_steps;
     let (steps, epoch) = (order.total_steps(), order.steps_in(schedule.epochs.len() - 1));
     lines.push(format!("{:<11} {steps}, {epoch} per epoch, {window} samples each", "steps"));
+    lines.extend(ended_early(&order, schedule).map(|text| format!("{:<11} {text}", "")));
     let cost = Cost::of(prepared, &order);
     lines.extend(cost.lines());
     lines.push(format!("{:<11} {}", "curriculum", recipe.curriculum.name));
@@ -38,9 +39,8 @@ pub(crate) fn plan(prepared: &PreparedTraining<'_>) -> Result<(String, Cost), Tr
         let start = if recipe.lora.init_from.is_some() { "adapter of lora.init_from" } else { "base model" };
         lines.push(format!("the order depends on the losses of the {start}, which the run measures first"));
     } else {
-        let begun = epochs_begun(&order);
-        lines.extend(described(schedule, samples.len(), begun));
-        lines.extend(never_reached(schedule, begun, steps));
+        lines.extend(described(schedule, samples.len(), epochs_begun(&order)));
+        lines.extend(never_reached(&order, schedule).map(|text| format!("{:<11} {text}", "")));
     }
     lines.extend(rare::line(prepared));
     let (all, trained) = parameters(&prepared.opened.config, recipe)?;
@@ -70,8 +70,28 @@ fn epochs_begun(order: &SampleOrder) -> usize {
     begun
 }
 
+/// What a run of `max_steps` leaves out, to be said before it begins: epochs, and phases of the curriculum.
+pub(super) fn left_out(prepared: &PreparedTraining<'_>) -> (Option<String>, Option<String>) {
+    let recipe = prepared.opened.recipe;
+    let schedule = &prepared.schedule;
+    let order = SampleOrder::new(&recipe.train, recipe.data.sampling, &prepared.train.samples, schedule);
+    let is_known = source(&recipe.curriculum) != DifficultySource::Loss;
+    (ended_early(&order, schedule), is_known.then(|| never_reached(&order, schedule)).flatten())
+}
+
+/// Says that the last step comes before the last epoch ends, if it does.
+fn ended_early(order: &SampleOrder, schedule: &SampleSchedule) -> Option<String> {
+    let (steps, epochs) = (order.total_steps(), schedule.epochs.len());
+    let is_early = steps < (0..epochs).map(|epoch| order.steps_in(epoch)).sum();
+    is_early.then(|| {
+        let begun = epochs_begun(order);
+        format!("train.max_steps = {steps} ends in epoch {begun} of {epochs}")
+    })
+}
+
 /// Says that phases of the curriculum come after the last step, if any do.
-fn never_reached(schedule: &SampleSchedule, begun: usize, steps: usize) -> Option<String> {
+fn never_reached(order: &SampleOrder, schedule: &SampleSchedule) -> Option<String> {
+    let begun = epochs_begun(order);
     let last = |epochs: &[Arc<EpochSamples>]| epochs.last().map_or(0, |epoch| epoch.phase + 1);
     let reached = last(&schedule.epochs[..begun.min(schedule.epochs.len())]);
     let all = last(&schedule.epochs);
@@ -81,7 +101,7 @@ fn never_reached(schedule: &SampleSchedule, begun: usize, steps: usize) -> Optio
         } else {
             format!("phases {} to {all} are", reached + 1)
         };
-        format!("{:<11} {missed} never reached: train.max_steps = {steps} ends in epoch {begun}", "")
+        format!("{missed} never reached: train.max_steps = {} ends in epoch {begun}", order.total_steps())
     })
 }
 

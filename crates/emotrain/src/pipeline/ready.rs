@@ -15,6 +15,7 @@ use emotrain_train::{
 };
 
 use super::claim::{claim, is_finished};
+use super::plan::left_out;
 use super::{rare, record};
 use crate::env;
 use crate::shell::Shell;
@@ -69,7 +70,11 @@ impl<'r> Claimed<'r> {
         if let Some(line) = rare::line(&prepared) {
             shell.printer.say(line);
         }
-        for warning in rare::warnings(recipe) {
+        let (epochs, phases) = left_out(&prepared);
+        if let Some(line) = epochs {
+            shell.printer.say(line);
+        }
+        for warning in rare::warnings(recipe).into_iter().chain(phases) {
             shell.printer.warn(warning);
         }
         let made_of = record::prepared(&prepared);

@@ -33,6 +33,17 @@ fn runs_are_compared_over_dialogues_and_seeds() {
         assert!(said.out.contains(part), "{part} is not in\n{}", said.out);
     }
     assert_eq!(compare(&bench, &["a-1,a-2", "b-1,b-2", "a-1,a-2"]).done().out, said.out);
+    assert!(
+        said.err.contains("a-1 + 1: its runs give the answers of a-1 + 1 to every utterance"),
+        "{}",
+        said.err
+    );
+    let labels = |run: &str| -> Vec<Value> {
+        let rows = bench.read(&format!("{run}/predictions.test.jsonl"));
+        rows.lines().map(|row| serde_json::from_str::<Value>(row).unwrap()["label"].clone()).collect()
+    };
+    let is_same = ["1", "2"].iter().all(|seed| labels(&format!("a-{seed}")) == labels(&format!("b-{seed}")));
+    assert_eq!(said.err.contains("b-1 + 1: its runs give the answers"), is_same, "{}", said.err);
 
     let said = compare(&bench, &["a-1,a-2", "b-2,b-1", "--json", "--metric", "accuracy"]).done();
     let found: Value = serde_json::from_str(&said.out).unwrap();

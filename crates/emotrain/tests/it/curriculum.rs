@@ -103,6 +103,15 @@ fn a_curriculum_can_be_seen_before_training() {
     ] {
         assert!(plan.out.contains(part), "{part} is not in\n{}", plan.out);
     }
+    // The training itself says so, too.
+    let trained =
+        bench.train("short", &[&SHIFTS[..], &EPOCHS, &["--set", "train.max_steps=4"]].concat()).done();
+    for part in [
+        "train.max_steps = 4 ends in epoch 1 of 3\n",
+        "warning: phase 2 is never reached: train.max_steps = 4 ends in epoch 1\n",
+    ] {
+        assert!(trained.err.contains(part), "{part} is not in\n{}", trained.err);
+    }
 
     let said = bench.run(&["curriculum", "show", "recipe.toml", "--set", "curriculum.name=prc_emo"]);
     assert_eq!(said.code, 0, "{}", said.err);

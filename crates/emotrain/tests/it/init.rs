@@ -146,11 +146,11 @@ fn what_no_recipe_can_be_written_for_is_told() {
           hint: only commas and tabs are read: python3 -c "import csv, sys; csv.writer(sys.stdout).writerows(csv.reader(sys.stdin, delimiter=';'))" < FILE > commas.csv
     "#]]
     .assert_eq(&said.err);
-    let chat = "{\"messages\":[{\"role\":\"user\",\"content\":\"Hm\",\"emotion\":\"calm\"}]}\n";
+    let chat = "{\"messages\":[{\"role\":\"user\",\"content\":\"Hm\",\"gefuehl\":\"calm\"}]}\n";
     bench.write("chats.jsonl", chat);
     expect![[r"
         error: chats.jsonl: no utterance has a label
-          hint: rename `emotion` to `label`
+          hint: name the key that has them: --columns label=…; there are gefuehl
     "]]
     .assert_eq(&bench.run(&["init", "chats.jsonl"]).err);
 }

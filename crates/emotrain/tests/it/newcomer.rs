@@ -89,13 +89,72 @@ fn speakers_that_are_not_found_and_columns_of_chats_are_told() {
     let said = bench.run(&["init", "chats.csv", "--base", &base()]).done();
     let warning = "warning: no column of speakers was found: prompts say \"Speaker\" of everyone\n  hint: --columns speaker=… names it";
     assert!(said.err.contains(warning), "{}", said.err);
-    let chat = r#"{"messages": [{"role": "user", "content": "No.", "mood": "calm"}, {"role": "user", "content": "So.", "mood": "wry"}]}"#;
-    bench.write("chats.jsonl", &format!("{chat}\n").repeat(4));
+}
+
+/// Chats of a help desk, whose keys have other names.
+fn tickets(rows: usize) -> String {
+    let row = |row: usize| {
+        format!(
+            r#"{{"ticket":"t{row}","queue":"web","messages":[{{"from":"Ada","said":"It broke again, {row}.","gefuehl":"angry","text":"raw"}},{{"from":"Bo","said":"It works!","gefuehl":"happy","text":"raw"}}]}}"#
+        ) + "\n"
+    };
+    (0..rows).map(row).collect()
+}
+
+#[test]
+fn keys_of_chats_may_have_other_names() {
+    let bench = Workbench::new();
+    bench.write("desk.jsonl", &tickets(8));
+    let init = |columns: &'static [&'static str]| [&["init", "desk.jsonl"], columns].concat();
     expect![[r#"
-        error: --columns: chats.jsonl is no table, and has no columns
-          hint: rename its keys: utterances have speaker, text and label, the messages of chats role, content and label
+        error: desk.jsonl: no utterance has a label
+          hint: name the key that has them: --columns label=…; there are said, gefuehl
     "#]]
-    .assert_eq(&error(&bench, &["init", "chats.jsonl", "--columns", "label=mood", "--out", "other.toml"]));
+    .assert_eq(&error(&bench, &init(&[])));
+    expect![[r#"
+        error: desk.jsonl: no utterance has a label
+          hint: name the key that has them: --columns label=…; there are gefuehl, text
+    "#]]
+    .assert_eq(&error(&bench, &init(&["--columns", "text=said"])));
+    let base = base();
+    let columns = ["--columns", "text=said,label=gefuehl", "--base", &base];
+    let said = bench.run(&[&["init", "desk.jsonl"], &columns[..]].concat()).done();
+    assert!(said.err.contains("keys read: "), "{}", said.err);
+    let recipe = bench.read("desk.toml");
+    let wanted = r#"columns = { dialogue = "ticket", text = "said", label = "gefuehl" }"#;
+    assert!(recipe.contains(wanted), "{recipe}");
+    let steps = ["--set", "train.max_steps=2", "--set", "eval.eval_steps=2"];
+    bench.run(&[&["desk.toml"], &steps[..]].concat()).done();
+    // Answered as they came, whatever names the keys of another file have.
+    bench
+        .run(&["predict", "--run", "checkpoints/desk", "--input", "desk.jsonl", "--output", "answers.jsonl"])
+        .done();
+    let answers = bench.read("answers.jsonl");
+    let first: serde_json::Value = serde_json::from_str(answers.lines().next().unwrap()).unwrap();
+    let read = [&first["dialogue"], &first["text"], &first["truth"], &first["dialogue_metadata"]["queue"]];
+    assert_eq!(read, ["t0", "It broke again, 0.", "angry", "web"], "{first}");
+    bench.write("table.csv", "dialogue,text\na,It works!\n");
+    bench
+        .run(&["predict", "--run", "checkpoints/desk", "--input", "table.csv", "--output", "table.jsonl"])
+        .done();
+    bench.write("broken.jsonl", &tickets(2).replacen("ticket", "tikket", 1));
+    let broken =
+        ["predict", "--run", "checkpoints/desk", "--input", "broken.jsonl", "--output", "none.jsonl"];
+    expect![[r#"
+        error: broken.jsonl:1: no key `ticket`, which data.columns names as the dialogue
+    "#]]
+    .assert_eq(&error(&bench, &broken));
+    expect![[r#"
+        error: --columns position=…: the utterances of JSON are in the order of their list
+          hint: leave it out
+    "#]]
+    .assert_eq(&error(&bench, &["init", "desk.jsonl", "--columns", "position=said", "--out", "a.toml"]));
+    bench.write("turns.jsonl", &tickets(2).replace("messages", "turns"));
+    expect![[r#"
+        error: turns.jsonl: each row seems to be a dialogue, and has neither `utterances` nor `messages`
+          hint: call that list `utterances`; data.columns names the keys of a dialogue and of its utterances
+    "#]]
+    .assert_eq(&error(&bench, &["init", "turns.jsonl"]));
 }
 
 #[test]

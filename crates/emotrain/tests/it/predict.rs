@@ -55,6 +55,24 @@ fn exported(bench: &Workbench) {
 }
 
 #[test]
+fn labels_of_the_input_are_scored_as_by_an_evaluation() {
+    let bench = Workbench::new();
+    bench.train("run", &[&SHORT[..], &["--set", "eval.test=true"]].concat()).done();
+    let input = material().join("test.jsonl").display().to_string();
+    let said = bench.run(&["predict", "--run", "run", "--input", &input, "--output", "a.jsonl"]).done();
+    let scores = &bench.json("run/report.json")["after"][1]["report"]["scores"];
+    let [weighted, macro_f1, accuracy] = ["weighted_f1", "macro_f1", "accuracy"]
+        .map(|name| format!("{:.2}", 100.0 * scores[name].as_f64().unwrap()));
+    let line = format!(
+        "of 12 utterances the input has the label: weighted F1 {weighted}, macro F1 {macro_f1}, accuracy {accuracy}\n"
+    );
+    assert!(said.err.contains(&line), "{line} is not in {}", said.err);
+    bench.write("input.jsonl", INPUT);
+    let said = predict(&bench, &["--run", "run"]).done();
+    assert!(!said.err.contains("has the label"), "{}", said.err);
+}
+
+#[test]
 fn a_run_or_its_adapter_needs_no_recipe() {
     let bench = trained();
     let expected = predict(&bench, &["recipe.toml", "--run", "run"]).done().out;

@@ -81,6 +81,14 @@ fn a_sweep_trains_every_run_once_and_as_it_would_alone() {
     let all: Vec<&Value> = groups.iter().flat_map(|group| group["runs"].as_array().unwrap()).collect();
     assert!(all.iter().any(|run| run["id"] == runs[3]["id"] && run["score"] == *score), "{board}");
 
+    let shown = sweep(&bench, &["board", "sweep.toml"]).done();
+    let means: Vec<&Value> = groups.iter().map(|group| &group["runs"]).collect();
+    let of = |group: &Value| -> Vec<Value> {
+        group.as_array().unwrap().iter().map(|run| run["score"].clone()).collect()
+    };
+    let is_same = of(means[0]) == of(means[1]);
+    assert_eq!(shown.out.contains("the same score with every seed: "), is_same, "{}", shown.out);
+
     let names = ["train.learning_rate=0.0001", "train.learning_rate=0.001"];
     let said = bench.run(&["compare", "--in", "sweep", names[0], names[1]]).done();
     assert!(said.out.contains(names[1]) && said.out.contains("detectable"), "{}", said.out);

@@ -73,9 +73,11 @@ fn what_is_no_chat_is_named() {
 fn what_is_no_message_is_named() {
     expect![[r#"
         file:1: message 0: missing field `role`
+        hint: columns = { speaker = "…" } under [data] names the key that has it
         file:1: message 0: unknown field `contents`
         hint: did you mean `content`?
         file:1: message 0: missing field `content`
+        hint: columns = { text = "…" } under [data] names the key that has it
         file:1: message 0: `content` should be text, not an object
         file:1: message 0: a part of `content` is "image_url", and only text is read
         file:1: message 0: unknown field `lable`
@@ -84,7 +86,7 @@ fn what_is_no_message_is_named() {
         file: no utterance has a label
         hint: training and evaluation need labels; emotrain predict finds them
         file: no utterance has a label
-        hint: rename `emotion` to `label`
+        hint: write columns = { label = "emotion" } under [data]
     "#]]
     .assert_eq(&named(&[
         r#"{"messages":[{"content":"Hi."}]}"#,
@@ -97,4 +99,49 @@ fn what_is_no_message_is_named() {
         r#"{"messages":[{"role":"user","content":"Hi."}]}"#,
         r#"{"messages":[{"role":"user","content":"Hi.","emotion":"joy"}]}"#,
     ]));
+}
+
+#[test]
+fn keys_that_are_named_are_read_and_the_others_kept() {
+    let keys = |columns: &str, text: &str, expected: &Expect| {
+        check_section(&format!("format = \"chat\"\ncolumns = {{ {columns} }}"), text, expected);
+    };
+    let row = r#"{"ticket":7,"id":"other","messages":[{"from":"Ada","name":"A.","said":"Hm.","content":"raw","mood":"joy","label":"none"},{"from":"Bo","said":"No.","content":""}]}"#;
+    keys(
+        r#"dialogue = "ticket", speaker = "from", text = "said", label = "mood""#,
+        row,
+        &expect![[r#"
+        7
+          Ada: Hm. [joy]
+          Bo: No. [-]
+        mended 0
+    "#]],
+    );
+    keys(
+        r#"dialogue = "number""#,
+        row,
+        &expect![[r#"
+        file:1: no key `number`, which data.columns names as the dialogue
+    "#]],
+    );
+    keys(
+        r#"text = "said", speaker = "who""#,
+        row,
+        &expect![[r#"
+        file:1: message 0: no key `who`, which data.columns names as the speaker
+    "#]],
+    );
+    keys(
+        r#"text = "said""#,
+        &row.replace("\"Hm.\"", "[1]"),
+        &expect![[r#"
+        file:1: message 0: a part of `said` has no text
+    "#]],
+    );
+    let section = section("format = \"chat\"\ncolumns = { text = \"said\", label = \"mood\" }");
+    let labels = LabelSet::from_section(&section).unwrap();
+    let folder = folder(&[("file", row.as_bytes())]);
+    let split = load_split(&folder.path().join("file"), &section, &labels, LabelPolicy::Context).unwrap();
+    let metadata = serde_json::to_string(&split.dialogues[0].utterances[0].metadata).unwrap();
+    expect![[r#"{"content":"raw","label":"none","role":"Ada"}"#]].assert_eq(&metadata);
 }

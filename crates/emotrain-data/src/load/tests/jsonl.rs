@@ -204,6 +204,7 @@ fn errors_name_the_utterance() {
         r#"{"speaker":"Tom","label":"joy"}"#,
         &expect![[r#"
             file:1: missing field `text`
+            hint: columns = { text = "…" } under [data] names the key that has it
         "#]],
     );
 }

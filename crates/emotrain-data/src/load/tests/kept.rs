@@ -90,14 +90,15 @@ fn keys_near_to_one_that_is_missing_are_refused() {
         (
             r#"{"id":"a","turns":[{"speaker":"A","text":"Hi.","label":"joy"}]}"#,
             expect![[r#"
-            file:1: missing field `utterances`
-        "#]],
+                file: each row seems to be a dialogue, and has neither `utterances` nor `messages`
+                hint: call that list `utterances`; data.columns names the keys of a dialogue and of its utterances
+            "#]],
         ),
         (
             r#"{"id":"a","utterances":[{"speaker":"A","text":"Hi.","emotion":"joy"}]}"#,
             expect![[r#"
                 file: no utterance has a label
-                hint: rename `emotion` to `label`
+                hint: write columns = { label = "emotion" } under [data]
             "#]],
         ),
     ] {

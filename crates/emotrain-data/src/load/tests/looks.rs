@@ -114,8 +114,9 @@ fn a_fault_of_a_sound_file_is_told_and_not_its_format() {
         "",
         "{\"id\":\"a\",\"utterances\":[{\"speaker\":\"A\"}]}",
         &expect![[r#"
-        file:1: missing field `text`
-    "#]],
+            file:1: missing field `text`
+            hint: columns = { text = "…" } under [data] names the key that has it
+        "#]],
     );
     check_section(
         "",

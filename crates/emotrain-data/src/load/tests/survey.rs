@@ -96,10 +96,10 @@ fn said(text: &str) -> String {
 
 #[test]
 fn what_is_called_otherwise_is_recognised() {
-    let chat = "{\"messages\": [{\"role\": \"user\", \"content\": \"Hm\", \"emotion\": \"calm\"}]}\n";
+    let chat = "{\"messages\": [{\"role\": \"user\", \"content\": \"Hm\", \"gefuehl\": \"calm\"}]}\n";
     expect![[r#"
         file: no utterance has a label
-        hint: rename `emotion` to `label`
+        hint: name the key that has them: --columns label=…; there are gefuehl
     "#]]
     .assert_eq(&said(chat));
     expect![[r#"
@@ -123,4 +123,39 @@ fn columns_that_are_given_are_not_guessed() {
     let found = survey(&file, &given).unwrap();
     assert_eq!(columns(&found), [(Dialogue, "a"), (Text, "b"), (Label, "emotion")]);
     assert_eq!(format_of(&file).unwrap(), Some(DataFormat::Csv));
+}
+
+#[test]
+fn keys_of_json_lines_are_recognised() {
+    let surveyed = |text: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file.jsonl");
+        fs_err::write(&file, text).unwrap();
+        columns(&survey(&file, &BTreeMap::new()).unwrap())
+            .iter()
+            .map(|(role, key)| (*role, (*key).to_owned()))
+            .collect::<Vec<_>>()
+    };
+    let own = |pairs: &[(ColumnRole, &str)]| {
+        pairs.iter().map(|(role, key)| (*role, (*key).to_owned())).collect::<Vec<_>>()
+    };
+    let row = |id: &str| {
+        format!(
+            r#"{{"ticket":"{id}","queue":"web","messages":[{{"from":"Ada","text":"Hm.","mood":"calm"}}]}}"#
+        )
+    };
+    // What is another one in each line is the id.
+    let found = surveyed(&format!("{}\n{}\n", row("a"), row("b")));
+    assert_eq!(found, own(&[(Dialogue, "ticket"), (Text, "text"), (Label, "mood")]));
+    let row =
+        |id: u8| format!(r#"{{"conv_id":{id},"utterances":[{{"who":"Ada","utt":"Hm.","emotion":"calm"}}]}}"#);
+    let found = surveyed(&format!("{}\n{}\n", row(1), row(2)));
+    assert_eq!(
+        found,
+        own(&[(Dialogue, "conv_id"), (ColumnRole::Speaker, "who"), (Text, "utt"), (Label, "emotion")])
+    );
+    // Nothing is guessed where keys are those of the format.
+    let known =
+        r#"{"id":"a","n":1,"messages":[{"role":"user","content":"Hm.","label":"calm","emotion":"joy"}]}"#;
+    assert_eq!(surveyed(known), own(&[]));
 }

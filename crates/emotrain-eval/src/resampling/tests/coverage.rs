@@ -51,7 +51,7 @@ fn drawn(random: &mut SplitMix64, dialogues: usize) -> [RunAnswers; 2] {
     let mut runs = [(); 2].map(|()| RunAnswers { right: Vec::new(), dialogues: Vec::new(), labels: LABELS });
     for _ in 0..dialogues {
         let hard = random.below(2);
-        let mut tallies = [Tally::empty(LABELS), Tally::empty(LABELS)];
+        let mut tallies = [ScoreTally::empty(LABELS), ScoreTally::empty(LABELS)];
         for _ in 0..4 + random.below(9) {
             let at = random.below(10);
             let truth = usize::from(at >= PRIOR[0]) + usize::from(at >= PRIOR[0] + PRIOR[1]);

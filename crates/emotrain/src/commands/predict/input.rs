@@ -67,7 +67,7 @@ fn coming(
         let looks = looks.or_else(|| text.trim_start().starts_with(['{', '[']).then(|| json(own)));
         let format = format.or(looks).unwrap_or_else(|| own_or_lines(own));
         let input = DataInput::Stream { name: STDIN, from: Box::new(Cursor::new(head).chain(stdin())) };
-        let layout = DataLayout { format, columns: &columns };
+        let layout = DataLayout::with_columns(format, own, &columns);
         // Whether the other end is still there shows at the next dialogue.
         let _ = match DialogueReader::open(input, layout, &labels, LabelPolicy::Optional) {
             Ok(mut dialogues) => dialogues.try_for_each(|dialogue| sender.send(dialogue)),
@@ -103,7 +103,7 @@ impl<'a> Input<'a> {
             return Ok(Self { path: STDIN.into(), is_file: false, other_order: None, dialogues });
         };
         let format = format_of(args, path, section.format);
-        let layout = DataLayout { format, columns: &section.columns };
+        let layout = DataLayout::with_columns(format, section.format, &section.columns);
         let is_file = path.is_file();
         let stream = || DialogueReader::open(DataInput::File(path), layout, labels, policy);
         let checked = if DialogueReader::reads(format) && is_file { check(stream()) } else { Ok(None) };
