@@ -1,5 +1,8 @@
 //! One pass through the decoder: forward and backward of a micro-batch, and the scores and logits of a batch.
 
+#[cfg(test)]
+mod gpu_tests;
+
 use std::ops::Range;
 
 use burn::tensor::{DType, Tensor, TensorData};

@@ -1,0 +1,145 @@
+//! How many kernels a decoder block launches on a GPU, a software one included: what a step costs beside its products.
+
+use burn::tensor::DType;
+use emotrain_recipe::{DeviceChoice, Dtype};
+use expect_test::expect;
+
+use super::*;
+use crate::batch::Sequence;
+use crate::config::{Architecture, ModelConfig};
+use crate::device::{self, OpenDevice, Profile};
+use crate::kernels::AdamW;
+use crate::lora::LoraConfig;
+
+/// A Qwen3 of three small blocks: norms of queries and keys, grouped heads.
+fn model(on: &OpenDevice) -> CausalLm {
+    let config = ModelConfig {
+        architecture: Architecture::Qwen3,
+        vocab_size: 64,
+        hidden_size: 64,
+        intermediate_size: 96,
+        num_hidden_layers: 3,
+        num_attention_heads: 4,
+        num_key_value_heads: 2,
+        head_dim: 16,
+        rms_norm_eps: 1e-6,
+        rope_theta: 10_000.0,
+        rotary_dim: 16,
+        rope_scaling: None,
+        sliding_window: None,
+        query_pre_attn_scalar: None,
+        max_position_embeddings: 128,
+        tie_word_embeddings: true,
+        attention_bias: false,
+        initializer_range: 0.02,
+    };
+    let mut model = CausalLm::random(&config, &on.device, on.dtype, 3);
+    let lora = LoraConfig { r: 8, lora_alpha: 16.0, lora_dropout: 0.1, ..LoraConfig::default() };
+    model.add_lora(&lora, 3).unwrap();
+    model
+}
+
+/// Two sequences of 24 tokens.
+fn batch() -> Batch {
+    let ids: Vec<Vec<u32>> = (0..2).map(|n| (0..25).map(|i| (7 * i + 11 * n) % 64).collect()).collect();
+    let sequences: Vec<Sequence> = ids.iter().map(|ids| Sequence { ids, supervised_from: 0 }).collect();
+    Batch::sequences(&sequences)
+}
+
+/// The number of launches, then the kernels by name.
+fn counted(what: &str, profile: &Profile) -> String {
+    let kinds: Vec<String> =
+        profile.iter().map(|(name, launches)| format!("{} {name}", launches.count)).collect();
+    let all: usize = profile.values().map(|launches| launches.count).sum();
+    format!("{what}: {all}\n  {}\n", kinds.join("\n  "))
+}
+
+/// The middle block of three forward and backward, and the norm and the update of its adapters' gradients.
+fn launches(on: &OpenDevice) -> String {
+    let (model, batch) = (model(on), batch());
+    let dropout = model.dropout(Key::new(1));
+    let shares = vec![ShareRows { dropout, ..ShareRows::all(batch.rows()) }];
+    let ((passes, x), start) = device::profiled(|| {
+        let passes = Passes::new(vec![&model], &batch, None, shares);
+        (passes, model.embedded(batch.ids.iter().copied()).0)
+    });
+    let (layer, run) = (&model.layers[1], passes.of(1));
+    let ((out, tape), forward) = device::profiled(|| layer.forward(x, &run));
+    let mut gradients = Gradients::default();
+    let (_, backward) = device::profiled(|| layer.backward(&out, tape, &run, &mut [&mut gradients]).unwrap());
+    let (norm, norms) = device::profiled(|| gradients.norm());
+    assert!(norm.is_finite() && norm > 0.0, "{norm}");
+    let rule = AdamW { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-8, weight_decay: 0.01 };
+    let count = gradients.names().count();
+    let (_, update) = device::profiled(|| {
+        let mut adapter = model.layer_adapter(1).clone();
+        for (name, parameter) in adapter.parameters() {
+            let gradient = gradients.remove(&name).unwrap();
+            let _ = rule.update(parameter.clone(), gradient, None, 1e-3);
+        }
+    });
+    [
+        counted("once a batch", &start),
+        counted("forward", &forward),
+        counted("backward", &backward),
+        counted(&format!("norm of {count} gradients"), &norms),
+        counted(&format!("update of {count} parameters"), &update),
+    ]
+    .concat()
+}
+
+#[test]
+fn a_block_takes_few_launches_on_a_gpu() {
+    if !device::compiled().contains(&"wgpu") {
+        println!("skipped: built without the wgpu feature");
+        return;
+    }
+    let open = |dtype| device::open(&DeviceChoice::Wgpu(None), dtype);
+    let on =
+        open(Dtype::Bfloat16).or_else(|_| open(Dtype::Float16)).or_else(|_| open(Dtype::Float32)).unwrap();
+    assert_eq!(on.dtype, DType::F16, "the counts are those of a device with float16");
+    expect![[r#"
+        once a batch: 1
+          1 SelectKernel
+        forward: 174
+          24 CastElement
+          15 CopyKernel
+          33 KernelBinop
+          19 KernelScalarBinop
+          10 KernelScalarCmp
+          5 MaskFillKernel
+          21 MatmulEntry
+          5 PrngKernel
+          4 ReduceKernel
+          4 RmsNormForward
+          21 SliceAssignKernel
+          4 SliceKernel
+          9 UnaryFloat
+        backward: 334
+          50 CastElement
+          30 CopyKernel
+          1 FullKernel
+          68 KernelBinop
+          42 KernelScalarBinop
+          20 KernelScalarCmp
+          10 MaskFillKernel
+          39 MatmulEntry
+          10 PrngKernel
+          10 ReduceKernel
+          2 RmsNormForward
+          32 SliceAssignKernel
+          4 SliceKernel
+          16 UnaryFloat
+        norm of 14 gradients: 58
+          15 FullKernel
+          14 KernelBinop
+          15 SharedSumKernel
+          14 SliceAssignKernel
+        update of 14 parameters: 238
+          28 FullKernel
+          70 KernelBinop
+          126 KernelScalarBinop
+          14 UnaryFloat
+    "#]]
+    .assert_eq(&launches(&on));
+}
