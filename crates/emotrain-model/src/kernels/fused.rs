@@ -5,6 +5,8 @@
 //! only ones that know which GPU back ends were compiled in.
 
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod gated;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod gpu;
 #[cfg(feature = "cuda")]
 #[cfg(test)]
@@ -15,6 +17,8 @@ mod rms_norm;
 mod tests;
 
 use burn::tensor::Tensor;
+
+use crate::spec::Activation;
 
 /// Whether the tensor is on a GPU that kernels of our own are compiled for.
 pub(super) fn takes<const D: usize>(tensor: &Tensor<D>) -> bool {
@@ -29,18 +33,40 @@ pub(super) fn takes<const D: usize>(tensor: &Tensor<D>) -> bool {
     }
 }
 
-/// `w · x / √(mean(x²) + ε)` per row in one launch, where the tensor operations take nine.
-///
-/// # Shapes
-/// `x` `[N, D]`, `weight` `[1, D]`, both of one type → `[N, D]`.
-pub(super) fn rms_norm(x: &Tensor<2>, weight: &Tensor<2>, epsilon: f32) -> Option<Tensor<2>> {
-    #[cfg(any(feature = "wgpu", feature = "cuda"))]
-    {
-        rms_norm::launch(x, weight, epsilon)
-    }
-    #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
-    {
-        let _ = (x, weight, epsilon);
-        None
-    }
+/// Functions that call those of their kernels' modules; without a GPU back end they apply to nothing.
+macro_rules! launches {
+    ($($(#[$doc:meta])* fn $name:ident($($given:ident: $type:ty),+) -> $result:ty, $module:ident::$launch:ident;)+) => {$(
+        $(#[$doc])*
+        pub(super) fn $name($($given: $type),+) -> Option<$result> {
+            #[cfg(any(feature = "wgpu", feature = "cuda"))]
+            {
+                $module::$launch($($given),+)
+            }
+            #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
+            {
+                let _ = ($($given),+);
+                None
+            }
+        }
+    )+};
+}
+
+launches! {
+    /// `w · x / √(mean(x²) + ε)` per row in one launch, where the tensor operations take nine.
+    ///
+    /// # Shapes
+    /// `x` `[N, D]`, `weight` `[1, D]`, both of one type → `[N, D]`.
+    fn rms_norm(x: &Tensor<2>, weight: &Tensor<2>, epsilon: f32) -> Tensor<2>, rms_norm::launch;
+
+    /// `act(gate) · up` in one launch, where the tensor operations take nine.
+    ///
+    /// # Shapes
+    /// `gate_up` `[N, 2·I]`, gate first → `[N, I]`.
+    fn gated(gate_up: &Tensor<2>, kind: Activation) -> Tensor<2>, gated::forward;
+
+    /// Its backward in one launch, where the tensor operations take twenty.
+    ///
+    /// # Shapes
+    /// `grad` `[N, I]`, `gate_up` `[N, 2·I]` → `[N, 2·I]`.
+    fn gated_backward(grad: &Tensor<2>, gate_up: &Tensor<2>, kind: Activation) -> Tensor<2>, gated::backward;
 }

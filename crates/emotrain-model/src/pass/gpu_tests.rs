@@ -101,11 +101,12 @@ fn a_block_takes_few_launches_on_a_gpu() {
     expect![[r#"
         once a batch: 1
           1 SelectKernel
-        forward: 174
-          24 CastElement
+        forward: 165
+          22 CastElement
           15 CopyKernel
-          33 KernelBinop
-          19 KernelScalarBinop
+          1 GatedForward
+          31 KernelBinop
+          16 KernelScalarBinop
           10 KernelScalarCmp
           5 MaskFillKernel
           21 MatmulEntry
@@ -114,22 +115,24 @@ fn a_block_takes_few_launches_on_a_gpu() {
           4 RmsNormForward
           21 SliceAssignKernel
           4 SliceKernel
-          9 UnaryFloat
-        backward: 334
-          50 CastElement
+          6 UnaryFloat
+        backward: 308
+          46 CastElement
           30 CopyKernel
           1 FullKernel
-          68 KernelBinop
-          42 KernelScalarBinop
+          1 GatedBackward
+          1 GatedForward
+          60 KernelBinop
+          34 KernelScalarBinop
           20 KernelScalarCmp
           10 MaskFillKernel
           39 MatmulEntry
           10 PrngKernel
           10 ReduceKernel
           2 RmsNormForward
-          32 SliceAssignKernel
+          30 SliceAssignKernel
           4 SliceKernel
-          16 UnaryFloat
+          10 UnaryFloat
         norm of 14 gradients: 58
           15 FullKernel
           14 KernelBinop

@@ -2,10 +2,10 @@
 
 use burn::tensor::Tensor;
 use burn_cubecl::Cube;
-use cubecl::ir::{ElemType, FloatKind};
+use cubecl::ir::ElemType;
 use cubecl::prelude::*;
 
-use super::gpu::{contiguous, one_cube_a_row, vector_size};
+use super::gpu::{contiguous, elem_type, empty, one_cube_a_row, vector_size};
 
 /// Threads of a cube at most: enough to hide memory's latency, few enough to add up quickly.
 const MOST_UNITS: usize = 256;
@@ -75,7 +75,7 @@ pub(super) fn launch(x: &Tensor<2>, weight: &Tensor<2>, epsilon: f32) -> Option<
         return None;
     }
     let (source, weight) = (contiguous(x)?, contiguous(weight)?);
-    let out = contiguous(&Tensor::<2>::empty([rows, width], (&x.device(), dtype)))?;
+    let out = empty([rows, width], x)?;
     let size = vector_size(width, dtype.size());
     let units = units(width / size);
     rms_norm_forward::launch(
@@ -97,14 +97,4 @@ pub(super) fn launch(x: &Tensor<2>, weight: &Tensor<2>, epsilon: f32) -> Option<
 /// A power of two of threads for a row of this many vectors.
 pub(super) fn units(vectors: usize) -> usize {
     vectors.next_power_of_two().clamp(32, MOST_UNITS)
-}
-
-fn elem_type(dtype: burn::tensor::DType) -> Option<ElemType> {
-    use burn::tensor::DType::{BF16, F16, F32};
-    match dtype {
-        F32 => Some(ElemType::Float(FloatKind::F32)),
-        F16 => Some(ElemType::Float(FloatKind::F16)),
-        BF16 => Some(ElemType::Float(FloatKind::BF16)),
-        _ => None,
-    }
 }

@@ -5,51 +5,91 @@ use emotrain_base::random::{Key, normal};
 use emotrain_recipe::{DeviceChoice, Dtype};
 
 use crate::device;
-use crate::kernels::rms_norm::in_tensors;
+use crate::kernels::{gated, rms_norm};
+use crate::spec::Activation;
 
-/// The types that the machine's GPU computes in, with the rounding error of each.
-fn types() -> Vec<(Device, DType, f32)> {
+/// A type that the machine's GPU computes in.
+struct On {
+    device: Device,
+    dtype: DType,
+    /// The rounding error of numbers about 1.
+    rounding: f32,
+}
+
+impl On {
+    fn draw<const D: usize>(&self, purpose: u64, shape: [usize; D]) -> Tensor<D> {
+        let numbers = normal(Key::new(3).with(purpose), shape.iter().product(), 1.0);
+        Tensor::from_data(TensorData::new(numbers, shape), (&self.device, self.dtype))
+    }
+
+    /// The result of a kernel, in f32 within so many roundings of what tensor operations give in f32.
+    fn check<const D: usize>(&self, fused: &Tensor<D>, reference: Tensor<D>, roundings: f32) {
+        assert_eq!(fused.dims(), reference.dims());
+        let difference = (fused.clone().cast(DType::F32) - reference.cast(DType::F32)).abs().max();
+        let (difference, most) = (difference.into_scalar::<f32>(), self.rounding * roundings);
+        assert!(difference <= most, "{:?} {:?}: {difference} > {most}", self.dtype, fused.dims());
+    }
+}
+
+fn wide<const D: usize>(x: &Tensor<D>) -> Tensor<D> {
+    x.clone().cast(DType::F32)
+}
+
+/// The types that the machine's GPU computes in; none in a build without one.
+fn types() -> Vec<On> {
     let all = [(Dtype::Float32, 2e-6), (Dtype::Float16, 2e-3), (Dtype::Bfloat16, 1.6e-2)];
     let opened = |(dtype, rounding)| {
         let open = device::open(&DeviceChoice::Wgpu(None), dtype).ok()?;
-        Some((open.device, open.dtype, rounding))
+        Some(On { device: open.device, dtype: open.dtype, rounding })
     };
-    all.into_iter().filter_map(opened).collect()
-}
-
-fn draw(purpose: u64, shape: [usize; 2], (device, dtype): (&Device, DType)) -> Tensor<2> {
-    let numbers = normal(Key::new(3).with(purpose), shape[0] * shape[1], 1.0);
-    Tensor::from_data(TensorData::new(numbers, shape), (device, dtype))
+    let types: Vec<On> = all.into_iter().filter_map(opened).collect();
+    if device::compiled().contains(&"wgpu") {
+        assert!(!types.is_empty(), "a build with wgpu is tested where there is a device");
+    } else {
+        println!("skipped: built without the wgpu feature");
+    }
+    types
 }
 
 #[test]
 fn rms_norm_on_a_gpu_is_that_of_tensor_operations() {
-    let types = types();
-    if !device::compiled().contains(&"wgpu") {
-        println!("skipped: built without the wgpu feature");
-        return;
-    }
-    assert!(!types.is_empty(), "a build with wgpu is tested where there is a device");
-    for (device, dtype, rounding) in types {
+    for on in types() {
         for [rows, width] in [[1, 1], [5, 7], [3, 64], [9, 100], [4, 576], [2, 4096], [70_000, 8]] {
-            let on = (&device, dtype);
-            let (x, weight) = (draw(1, [rows, width], on), draw(2, [1, width], on));
+            let (x, weight) = (on.draw(1, [rows, width]), on.draw(2, [1, width]));
             let fused = super::rms_norm(&x, &weight, 1e-5).expect("a kernel for every width");
-            assert_eq!((fused.dims(), fused.dtype()), ([rows, width], dtype));
-            let difference = (fused - in_tensors(x, &weight, 1e-5)).cast(DType::F32).abs().max();
-            let difference = difference.into_scalar::<f32>();
-            assert!(difference <= rounding * 5.0, "{dtype:?} [{rows}, {width}]: {difference}");
+            assert_eq!(fused.dtype(), on.dtype);
+            on.check(&fused, rms_norm::in_tensors(x, &weight, 1e-5), 5.0);
         }
     }
 }
 
 #[test]
 fn a_strided_view_is_normalised_in_its_own_order() {
-    for (device, dtype, rounding) in types() {
-        let (x, weight) = (draw(1, [6, 4], (&device, dtype)), draw(2, [1, 6], (&device, dtype)));
+    for on in types() {
+        let (x, weight) = (on.draw(1, [6, 4]), on.draw(2, [1, 6]));
         let turned = x.transpose();
         let fused = super::rms_norm(&turned, &weight, 1e-5).expect("a kernel for every width");
-        let difference = (fused - in_tensors(turned, &weight, 1e-5)).cast(DType::F32).abs().max();
-        assert!(difference.into_scalar::<f32>() <= rounding * 5.0);
+        on.check(&fused, rms_norm::in_tensors(turned, &weight, 1e-5), 5.0);
+    }
+}
+
+#[test]
+fn gated_activations_on_a_gpu_are_those_of_tensor_operations() {
+    for on in types() {
+        for kind in [Activation::Silu, Activation::GeluTanh] {
+            for [rows, width] in [[1, 1], [5, 7], [3, 64], [9, 100], [4, 1536], [70_000, 2]] {
+                let (x, grad) = (on.draw(1, [rows, 2 * width]) * 2.0, on.draw(2, [rows, width]));
+                let fused = super::gated(&x, kind).expect("a kernel for every width");
+                assert_eq!(fused.dtype(), on.dtype);
+                on.check(&fused, gated::in_tensors(wide(&x), kind), 20.0);
+                let fused = super::gated_backward(&grad, &x, kind).expect("a kernel for every width");
+                on.check(&fused, gated::backward_in_tensors(wide(&grad), wide(&x), kind), 20.0);
+            }
+            // Far out the gate is closed or open.
+            let far = Tensor::from_data([[-1e4, 1e4, 1.0, 1.0]], (&on.device, on.dtype));
+            let fused = super::gated(&far, kind).expect("a kernel for every width");
+            let numbers = fused.cast(DType::F32).try_into_vec_as::<f32>().unwrap();
+            assert!(numbers[0].abs() < 1e-6 && (numbers[1] / 1e4 - 1.0).abs() < 1e-2, "{numbers:?}");
+        }
     }
 }
