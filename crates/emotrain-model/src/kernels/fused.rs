@@ -13,10 +13,13 @@ mod gpu;
 mod ptx_tests;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod rms_norm;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod sum;
 #[cfg(test)]
 mod tests;
 
 use burn::tensor::Tensor;
+use emotrain_kernels::HeadRows;
 
 use crate::spec::Activation;
 
@@ -52,11 +55,23 @@ macro_rules! launches {
 }
 
 launches! {
-    /// `w · x / √(mean(x²) + ε)` per row in one launch, where the tensor operations take nine.
+    /// `w · x / √(mean(x²) + ε)` of each of the first heads of a row in one launch, where the tensor operations take nine;
+    /// with one head as wide as a row, of rows.
     ///
     /// # Shapes
-    /// `x` `[N, D]`, `weight` `[1, D]`, both of one type → `[N, D]`.
-    fn rms_norm(x: &Tensor<2>, weight: &Tensor<2>, epsilon: f32) -> Tensor<2>, rms_norm::launch;
+    /// `x` `[N, W]`, `weight` `[1, d]` → `[N, W]`.
+    fn head_norm(x: &Tensor<2>, layout: HeadRows, weight: &Tensor<2>, epsilon: f32) -> Tensor<2>, rms_norm::forward;
+
+    /// Its backward in one launch, where the tensor operations take fifteen: of the gradient, given `x`.
+    ///
+    /// # Shapes
+    /// Gradient and `x` `[N, W]`, `weight` `[1, d]` → `[N, W]`.
+    fn head_norm_backward(
+        both: [&Tensor<2>; 2],
+        layout: HeadRows,
+        weight: &Tensor<2>,
+        epsilon: f32
+    ) -> Tensor<2>, rms_norm::backward;
 
     /// `act(gate) · up` in one launch, where the tensor operations take nine.
     ///

@@ -101,9 +101,9 @@ fn a_block_takes_few_launches_on_a_gpu() {
     expect![[r#"
         once a batch: 1
           1 SelectKernel
-        forward: 165
+        forward: 162
           22 CastElement
-          15 CopyKernel
+          14 CopyKernel
           1 GatedForward
           31 KernelBinop
           16 KernelScalarBinop
@@ -113,26 +113,27 @@ fn a_block_takes_few_launches_on_a_gpu() {
           5 PrngKernel
           4 ReduceKernel
           4 RmsNormForward
-          21 SliceAssignKernel
+          19 SliceAssignKernel
           4 SliceKernel
           6 UnaryFloat
-        backward: 308
-          46 CastElement
-          30 CopyKernel
+        backward: 248
+          34 CastElement
+          28 CopyKernel
           1 FullKernel
           1 GatedBackward
           1 GatedForward
-          60 KernelBinop
-          34 KernelScalarBinop
+          32 KernelBinop
+          30 KernelScalarBinop
           20 KernelScalarCmp
           10 MaskFillKernel
           39 MatmulEntry
           10 PrngKernel
-          10 ReduceKernel
+          2 ReduceKernel
+          4 RmsNormBackward
           2 RmsNormForward
-          30 SliceAssignKernel
+          28 SliceAssignKernel
           4 SliceKernel
-          10 UnaryFloat
+          2 UnaryFloat
         norm of 14 gradients: 58
           15 FullKernel
           14 KernelBinop

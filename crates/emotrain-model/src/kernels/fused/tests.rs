@@ -2,6 +2,7 @@
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use emotrain_base::random::{Key, normal};
+use emotrain_kernels::HeadRows;
 use emotrain_recipe::{DeviceChoice, Dtype};
 
 use crate::device;
@@ -51,25 +52,53 @@ fn types() -> Vec<On> {
     types
 }
 
+/// Both ways, against tensor operations in f32.
+fn check_head_norm(on: &On, [grad, x]: [&Tensor<2>; 2], layout: HeadRows, weight: &Tensor<2>) {
+    let fused = super::head_norm(x, layout, weight, 1e-5).expect("a kernel for rows of heads");
+    assert_eq!(fused.dtype(), on.dtype);
+    on.check(&fused, rms_norm::heads_in_tensors(wide(x), layout, &wide(weight), 1e-5), 10.0);
+    let fused =
+        super::head_norm_backward([grad, x], layout, weight, 1e-5).expect("a kernel for rows of heads");
+    let both = [wide(grad), wide(x)];
+    on.check(&fused, rms_norm::backward_in_tensors(both, layout, &wide(weight), 1e-5), 20.0);
+}
+
 #[test]
-fn rms_norm_on_a_gpu_is_that_of_tensor_operations() {
+fn norms_on_a_gpu_are_those_of_tensor_operations() {
     for on in types() {
         for [rows, width] in [[1, 1], [5, 7], [3, 64], [9, 100], [4, 576], [2, 4096], [70_000, 8]] {
-            let (x, weight) = (on.draw(1, [rows, width]), on.draw(2, [1, width]));
-            let fused = super::rms_norm(&x, &weight, 1e-5).expect("a kernel for every width");
-            assert_eq!(fused.dtype(), on.dtype);
-            on.check(&fused, rms_norm::in_tensors(x, &weight, 1e-5), 5.0);
+            let (x, grad, weight) =
+                (on.draw(1, [rows, width]), on.draw(2, [rows, width]), on.draw(3, [1, width]));
+            let layout = HeadRows { width, heads: 1, dim: width };
+            check_head_norm(&on, [&grad, &x], layout, &weight);
+            // A weight in f32, of a norm that adds 1 to it.
+            check_head_norm(&on, [&grad, &x], layout, &wide(&weight));
         }
+    }
+}
+
+#[test]
+fn norms_of_heads_on_a_gpu_leave_the_other_heads() {
+    for on in types() {
+        for (rows, heads, normed, dim) in [(1, 2, 1, 8), (5, 3, 2, 7), (9, 4, 4, 16), (3, 8, 4, 128)] {
+            let width = heads * dim;
+            let (x, grad, weight) =
+                (on.draw(1, [rows, width]), on.draw(2, [rows, width]), on.draw(3, [1, dim]));
+            let layout = HeadRows { width, heads: normed, dim };
+            check_head_norm(&on, [&grad, &x], layout, &weight);
+        }
+        let (x, weight) = (on.draw(1, [2, 7]), on.draw(2, [1, 3]));
+        let layout = HeadRows { width: 7, heads: 2, dim: 3 };
+        assert!(super::head_norm(&x, layout, &weight, 1e-5).is_none(), "no rows of heads");
     }
 }
 
 #[test]
 fn a_strided_view_is_normalised_in_its_own_order() {
     for on in types() {
-        let (x, weight) = (on.draw(1, [6, 4]), on.draw(2, [1, 6]));
-        let turned = x.transpose();
-        let fused = super::rms_norm(&turned, &weight, 1e-5).expect("a kernel for every width");
-        on.check(&fused, rms_norm::in_tensors(turned, &weight, 1e-5), 5.0);
+        let (x, grad, weight) = (on.draw(1, [6, 4]), on.draw(2, [4, 6]), on.draw(3, [1, 6]));
+        let layout = HeadRows { width: 6, heads: 1, dim: 6 };
+        check_head_norm(&on, [&grad, &x.transpose()], layout, &weight);
     }
 }
 
