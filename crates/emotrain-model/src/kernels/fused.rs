@@ -5,6 +5,8 @@
 //! only ones that know which GPU back ends were compiled in.
 
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod dropout;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod gated;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod gpu;
@@ -14,12 +16,14 @@ mod ptx_tests;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod rms_norm;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod rope;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod sum;
 #[cfg(test)]
 mod tests;
 
 use burn::tensor::Tensor;
-use emotrain_kernels::HeadRows;
+use emotrain_kernels::{DropoutMask, HeadRows};
 
 use crate::spec::Activation;
 
@@ -84,4 +88,17 @@ launches! {
     /// # Shapes
     /// `grad` `[N, I]`, `gate_up` `[N, 2·I]` → `[N, 2·I]`.
     fn gated_backward(grad: &Tensor<2>, gate_up: &Tensor<2>, kind: Activation) -> Tensor<2>, gated::backward;
+
+    /// The rotation of the first `heads` heads, each `dim` wide, by angles with these cosines and sines times `sign`, in
+    /// one launch, where the tensor operations take twelve.
+    ///
+    /// # Shapes
+    /// `x` `[N, W]`, `[heads, dim]` with `heads · dim <= W`, angles `[N, r/2]` in f32 → `[N, W]`.
+    fn rotate(x: &Tensor<2>, heads: [usize; 2], angles: [&Tensor<2>; 2], sign: f32) -> Tensor<2>, rope::launch;
+
+    /// Dropout in one launch, where the tensor operations need a mask of the host's.
+    ///
+    /// # Shapes
+    /// `[N, D]` → `[N, D]`.
+    fn dropout(x: &Tensor<2>, mask: DropoutMask) -> Tensor<2>, dropout::launch;
 }

@@ -275,6 +275,7 @@ fn dropout_drops_its_share_scales_the_rest_and_repeats() {
     let key = Key::new(3).named("dropout");
     let dropped = dropout(x.clone(), 0.2, key);
     assert_close(dropped.clone(), dropout(x.clone(), 0.2, key), 0.0);
+    assert_close(dropped.clone(), dropout(wide(&x), 0.2, key), 1e-6);
     let numbers = dropped.try_into_vec_as::<f32>().unwrap();
     let zeros = numbers.iter().filter(|&&v| v == 0.0).count() as f64 / numbers.len() as f64;
     assert!((zeros - 0.2).abs() < 0.01, "{zeros}");

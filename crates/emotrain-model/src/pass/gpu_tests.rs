@@ -101,37 +101,35 @@ fn a_block_takes_few_launches_on_a_gpu() {
     expect![[r#"
         once a batch: 1
           1 SelectKernel
-        forward: 162
-          22 CastElement
+        forward: 122
+          18 CastElement
           14 CopyKernel
+          5 DropNumbers
           1 GatedForward
-          31 KernelBinop
-          16 KernelScalarBinop
-          10 KernelScalarCmp
-          5 MaskFillKernel
+          19 KernelBinop
+          11 KernelScalarBinop
           21 MatmulEntry
-          5 PrngKernel
           4 ReduceKernel
           4 RmsNormForward
-          19 SliceAssignKernel
+          2 RotateHeads
+          13 SliceAssignKernel
           4 SliceKernel
           6 UnaryFloat
-        backward: 248
-          34 CastElement
+        backward: 186
+          30 CastElement
           28 CopyKernel
+          10 DropNumbers
           1 FullKernel
           1 GatedBackward
           1 GatedForward
-          32 KernelBinop
-          30 KernelScalarBinop
-          20 KernelScalarCmp
-          10 MaskFillKernel
+          20 KernelBinop
+          18 KernelScalarBinop
           39 MatmulEntry
-          10 PrngKernel
           2 ReduceKernel
           4 RmsNormBackward
           2 RmsNormForward
-          28 SliceAssignKernel
+          2 RotateHeads
+          22 SliceAssignKernel
           4 SliceKernel
           2 UnaryFloat
         norm of 14 gradients: 58

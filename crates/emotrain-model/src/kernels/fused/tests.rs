@@ -2,12 +2,12 @@
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use emotrain_base::random::{Key, normal};
-use emotrain_kernels::HeadRows;
+use emotrain_kernels::{DropoutMask, HeadRows};
 use emotrain_recipe::{DeviceChoice, Dtype};
 
 use crate::device;
-use crate::kernels::{gated, rms_norm};
-use crate::spec::Activation;
+use crate::kernels::{Rotation, dropout, gated, rms_norm, rope};
+use crate::spec::{Activation, Rope};
 
 /// A type that the machine's GPU computes in.
 struct On {
@@ -119,6 +119,53 @@ fn gated_activations_on_a_gpu_are_those_of_tensor_operations() {
             let fused = super::gated(&far, kind).expect("a kernel for every width");
             let numbers = fused.cast(DType::F32).try_into_vec_as::<f32>().unwrap();
             assert!(numbers[0].abs() < 1e-6 && (numbers[1] / 1e4 - 1.0).abs() < 1e-2, "{numbers:?}");
+        }
+    }
+}
+
+#[test]
+fn rotations_on_a_gpu_are_those_of_tensor_operations() {
+    let frequencies = |half: usize| (0..half).map(|i| 0.5_f32.powi(i32::try_from(i).unwrap())).collect();
+    for on in types() {
+        for (rows, [heads, dim], half, width) in [
+            (1, [1, 2], 1, 2),
+            (5, [3, 6], 3, 18),
+            (7, [2, 6], 2, 17),
+            (4, [4, 128], 64, 1024),
+            (3, [2, 16], 4, 48),
+        ] {
+            let x = on.draw(1, [rows, width]);
+            let positions: Vec<u32> = (0..rows).map(|row| u32::try_from(row * 3).unwrap()).collect();
+            let rope = Rope { frequencies: frequencies(half), factor: 1.2 };
+            let rotation = Rotation::new(&positions, &rope, &on.device);
+            for rotation in [rotation.inverse(), rotation] {
+                let fused = rope::rotate(x.clone(), heads, dim, &rotation);
+                assert_eq!(fused.dtype(), on.dtype);
+                on.check(&fused, rope::rotate_in_tensors(wide(&x), heads, dim, &rotation), 5.0);
+            }
+        }
+    }
+}
+
+/// Of ones, what is kept is the scale: the mask is the CPU's to the bit.
+#[test]
+fn dropout_on_a_gpu_has_the_masks_of_the_cpu() {
+    for on in types() {
+        for ([rows, width], p) in
+            [([1, 1], 0.5), ([5, 7], 0.1), ([64, 96], 0.05), ([3, 4096], 0.9), ([70_000, 3], 0.3)]
+        {
+            let key = Key::new(8).named("mask");
+            let mask = DropoutMask::new(p, key.bits());
+            let ones = Tensor::<2>::ones([rows, width], (&on.device, on.dtype));
+            let kept = super::dropout(&ones, mask).expect("a kernel for every shape");
+            assert_eq!(kept.dtype(), on.dtype);
+            let kept = kept.cast(DType::F32).try_into_vec_as::<f32>().unwrap();
+            let mut cpu = vec![1.0; rows * width];
+            emotrain_kernels::dropout(&mut cpu, width, p, key.bits());
+            assert!(kept.iter().zip(&cpu).all(|(a, b)| (*a == 0.0) == (*b == 0.0)), "{rows} {width}");
+            let x = on.draw(1, [rows, width]);
+            let fused = super::dropout(&x, mask).expect("a kernel for every shape");
+            on.check(&fused, dropout::in_tensors(wide(&x), p, key), 30.0);
         }
     }
 }
