@@ -4,14 +4,14 @@
 //! than half its square, and a branch of a tree nothing for the other branches. Nothing of size queries × keys is kept for the backward pass: it stores one
 //! log-sum-exp per query and head and computes the probabilities again (Rabe and Staats 2021; Dao et al. 2022).
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use burn::tensor::Tensor;
 
 use crate::batch::{Batch, Visible, union};
 use crate::kernels::{
-    Scores, add_key_values, attention_probabilities, attention_scores_backward, head_major, log_sum_exp,
-    token_major,
+    Scores, Seen, add_key_values, attention_softmax, attention_softmax_backward, head_major, token_major,
 };
 use crate::spec::{AttentionSpec, Heads};
 
@@ -24,12 +24,12 @@ pub(crate) struct Block {
     queries: Range<usize>,
     /// Ascending.
     keys: Vec<Range<usize>>,
-    /// Of the keys, which are behind one another.
-    visible: Vec<Visible>,
+    /// By each window of the decoder's attentions, of the keys, which are behind one another.
+    seen: BTreeMap<Option<usize>, Seen>,
 }
 
-/// The blocks of a batch whose queries are `rows` (ascending; `None` for all rows).
-pub(crate) fn blocks(batch: &Batch, rows: Option<&[usize]>) -> Vec<Block> {
+/// The blocks of a batch whose queries are `rows` (ascending; `None` for all rows), for attentions with these windows.
+pub(crate) fn blocks(batch: &Batch, rows: Option<&[usize]>, windows: &BTreeSet<Option<usize>>) -> Vec<Block> {
     let all: Vec<usize>;
     let rows = if let Some(rows) = rows {
         rows
@@ -45,9 +45,9 @@ pub(crate) fn blocks(batch: &Batch, rows: Option<&[usize]>) -> Vec<Block> {
             let queries = start..(start + BLOCK).min(end);
             let visible = rows[queries.clone()].iter().map(|&row| &batch.visible[row]);
             let seen = union(visible.clone().flat_map(Visible::ranges));
-            let visible = visible.map(|visible| visible.among(&seen)).collect();
+            let visible: Vec<Visible> = visible.map(|visible| visible.among(&seen)).collect();
             let keys = seen.iter().map(|keys| segment.start + keys.start..segment.start + keys.end);
-            blocks.push(Block { queries, keys: keys.collect(), visible });
+            blocks.push(Block::new(queries, keys.collect(), &visible, windows));
         }
         next = end;
     }
@@ -55,11 +55,24 @@ pub(crate) fn blocks(batch: &Batch, rows: Option<&[usize]>) -> Vec<Block> {
 }
 
 impl Block {
-    /// Queries that continue after `past` keys: all rows of a tensor of queries, which see the past and each other
-    /// causally; of the `rows` new rows the queries are the last.
-    pub(crate) fn after(past: usize, rows: usize, queries: usize) -> Self {
-        let visible = (rows - queries..rows).map(|row| Visible::causal(past + row)).collect();
-        Self { queries: 0..queries, keys: std::iter::once(0..past + rows).collect(), visible }
+    fn new(
+        queries: Range<usize>,
+        keys: Vec<Range<usize>>,
+        visible: &[Visible],
+        windows: &BTreeSet<Option<usize>>,
+    ) -> Self {
+        let within = |&window: &Option<usize>| {
+            let visible = visible.iter().map(|visible| visible.within(window));
+            (window, Seen::new(visible.collect()))
+        };
+        Self { queries, keys, seen: windows.iter().map(within).collect() }
+    }
+
+    /// New rows that continue after `past` keys: all rows of a tensor of queries, which see the past and each other
+    /// causally.
+    pub(crate) fn after(past: usize, rows: usize, windows: &BTreeSet<Option<usize>>) -> Self {
+        let visible: Vec<Visible> = (0..rows).map(|row| Visible::causal(past + row)).collect();
+        Self::new(0..rows, std::iter::once(0..past + rows).collect(), &visible, windows)
     }
 
     /// The rows of its keys, `[N, 2·kv·d]` → `[T, 2·kv·d]`.
@@ -124,8 +137,7 @@ impl AttentionSpec {
         for block in blocks {
             let rows = block.keys_of(kv);
             let scores = self.scores(q, &rows, block);
-            let log_sum = log_sum_exp(&scores);
-            let probabilities = attention_probabilities(scores, &log_sum);
+            let [probabilities, log_sum] = attention_softmax(scores);
             let values = key_block(self.heads, &rows, 1);
             outputs.push(token_major(self.heads, probabilities.matmul(values)));
             log_sums.push(log_sum);
@@ -149,13 +161,13 @@ impl AttentionSpec {
         let mut kv_grad = Tensor::zeros(kv.dims(), (&kv.device(), kv.dtype()));
         for (block, log_sum) in blocks.iter().zip(log_sums) {
             let rows = block.keys_of(kv);
-            let probabilities = attention_probabilities(self.scores(q, &rows, block), log_sum);
             let out_grad = query_block(self.heads, grad, &block.queries);
             let values = key_block(self.heads, &rows, 1);
             let probability_grad = out_grad.matmul(values.transpose());
+            let scores = self.scores(q, &rows, block);
+            let [probabilities, score_grad] = attention_softmax_backward(scores, log_sum, probability_grad);
             let out_grad = head_major(self.heads, grad, &block.queries);
-            let value_grad = grouped(self.heads, probabilities.clone()).transpose().matmul(out_grad);
-            let score_grad = attention_scores_backward(probabilities, probability_grad, self.scale);
+            let value_grad = grouped(self.heads, probabilities).transpose().matmul(out_grad);
             let keys = key_block(self.heads, &rows, 0);
             query_grads.push(token_major(self.heads, score_grad.clone().matmul(keys)));
             let queries = head_major(self.heads, q, &block.queries);
@@ -166,10 +178,9 @@ impl AttentionSpec {
     }
 
     /// Given the rows of the block's keys.
-    fn scores(self, q: &Tensor<2>, rows: &Tensor<2>, block: &Block) -> Scores {
+    fn scores<'a>(self, q: &Tensor<2>, rows: &Tensor<2>, block: &'a Block) -> Scores<'a> {
         let keys = key_block(self.heads, rows, 0);
         let raw = query_block(self.heads, q, &block.queries).matmul(keys.transpose());
-        let visible = block.visible.iter().map(|visible| visible.within(self.window)).collect();
-        Scores { raw, visible, scale: self.scale }
+        Scores { raw, seen: &block.seen[&self.window], scale: self.scale }
     }
 }

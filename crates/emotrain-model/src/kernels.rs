@@ -39,4 +39,4 @@ pub(crate) use rms_norm::{head_norm, head_norm_backward, norm_weight_gradient, r
 pub(crate) use rope::{Rotation, rotate};
 pub(crate) use rows::Rows;
 pub(crate) use self_attention::{Projected, self_attention};
-pub(crate) use softmax::{Scores, attention_probabilities, attention_scores_backward, log_sum_exp};
+pub(crate) use softmax::{Scores, Seen, attention_softmax, attention_softmax_backward};

@@ -14,15 +14,17 @@ mod gpu;
 #[cfg(test)]
 mod ptx_tests;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod reduce;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod rms_norm;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod rope;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
-mod sum;
+mod softmax;
 #[cfg(test)]
 mod tests;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Int, Tensor};
 use emotrain_kernels::{DropoutMask, HeadRows};
 
 use crate::spec::Activation;
@@ -101,4 +103,22 @@ launches! {
     /// # Shapes
     /// `[N, D]` → `[N, D]`.
     fn dropout(x: &Tensor<2>, mask: DropoutMask) -> Tensor<2>, dropout::launch;
+
+    /// Softmax probabilities of raw scores, 0 for what is not visible, and the log-sum-exps, in one launch. `bounds` are
+    /// the start and the end of each range of keys that a query sees.
+    ///
+    /// # Shapes
+    /// `raw` `[K, G, Q, T]`, `bounds` `[Q, 2·ranges]` → like `raw`, and `[K, G, Q, 1]` in f32.
+    fn softmax(raw: &Tensor<4>, bounds: &Tensor<2, Int>, scale: f32) -> [Tensor<4>; 2], softmax::forward;
+
+    /// The probabilities of raw scores again, and the gradient of these given that of the probabilities, in one launch.
+    ///
+    /// # Shapes
+    /// Raw scores and gradient `[K, G, Q, T]`, `log_sums` `[K, G, Q, 1]` → two like the first.
+    fn softmax_backward(
+        both: [&Tensor<4>; 2],
+        log_sums: &Tensor<4>,
+        bounds: &Tensor<2, Int>,
+        scale: f32
+    ) -> [Tensor<4>; 2], softmax::backward;
 }

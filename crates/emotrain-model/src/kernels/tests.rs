@@ -5,6 +5,7 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use emotrain_base::random::{Key, normal};
 use emotrain_kernels::{Heads, product, product_bf16_to};
 
+use super::softmax::{attention_probabilities, attention_scores_backward, log_sum_exp};
 use super::*;
 use crate::batch::{Target, Visible};
 use crate::spec::{Activation, Rope};
@@ -239,14 +240,15 @@ fn rotation_has_one_meaning_and_its_inverse_undoes_it() {
 
 #[test]
 fn attention_softmax_has_one_meaning_and_sees_only_what_is_visible() {
-    let visible: Vec<Visible> = (0..ROWS)
+    let visible = (0..ROWS)
         .map(|row| match row {
             0 => Visible::causal(1).within(Some(1)),
             _ => Visible::after(&std::iter::once(row / 2..row).collect(), row + 1..row + 2),
         })
         .collect();
+    let seen = Seen::new(visible);
     let raw = draw(8, [2, 3, ROWS, 9]);
-    let scores = |raw: Tensor<4>| Scores { raw, visible: visible.clone(), scale: 0.7 };
+    let scores = |raw: Tensor<4>| Scores { raw, seen: &seen, scale: 0.7 };
     let sums = log_sum_exp(&scores(raw.clone()));
     let wide_sums = log_sum_exp(&scores(wide(&raw)));
     assert_close(sums.clone(), wide_sums.clone(), 1e-5);

@@ -101,37 +101,35 @@ fn a_block_takes_few_launches_on_a_gpu() {
     expect![[r#"
         once a batch: 1
           1 SelectKernel
-        forward: 122
-          18 CastElement
+        forward: 94
+          12 CastElement
           14 CopyKernel
           5 DropNumbers
           1 GatedForward
-          19 KernelBinop
-          11 KernelScalarBinop
+          9 KernelBinop
+          7 KernelScalarBinop
           21 MatmulEntry
-          4 ReduceKernel
           4 RmsNormForward
           2 RotateHeads
           13 SliceAssignKernel
           4 SliceKernel
-          6 UnaryFloat
-        backward: 186
-          30 CastElement
+          2 SoftmaxForward
+        backward: 166
+          26 CastElement
           28 CopyKernel
           10 DropNumbers
           1 FullKernel
           1 GatedBackward
           1 GatedForward
-          20 KernelBinop
-          18 KernelScalarBinop
+          10 KernelBinop
+          14 KernelScalarBinop
           39 MatmulEntry
-          2 ReduceKernel
           4 RmsNormBackward
           2 RmsNormForward
           2 RotateHeads
           22 SliceAssignKernel
           4 SliceKernel
-          2 UnaryFloat
+          2 SoftmaxBackward
         norm of 14 gradients: 58
           15 FullKernel
           14 KernelBinop

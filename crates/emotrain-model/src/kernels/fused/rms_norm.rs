@@ -8,7 +8,7 @@ use cubecl::prelude::*;
 use emotrain_kernels::HeadRows;
 
 use super::gpu::{contiguous, elem_type, empty, one_cube_a_row, vector_size};
-use super::sum;
+use super::reduce;
 
 /// How a kernel goes over rows of heads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,7 +49,7 @@ pub(super) fn rms_norm_forward<F: Float, W: Float, N: Size>(
             squares += value * value;
         }
     }
-    let squares = sum::of_units(sum::of_lanes::<N>(squares), plan.units);
+    let squares = reduce::sum_of_units(reduce::sum_of_lanes::<N>(squares), plan.units);
     let width = plan.vectors * N::value();
     let inverse = (squares / f32::cast_from(width) + epsilon).inverse_sqrt();
     for step in 0..steps {
@@ -96,8 +96,8 @@ pub(super) fn rms_norm_backward<F: Float, W: Float, N: Size>(
             products += value * scaled;
         }
     }
-    let squares = sum::of_units(sum::of_lanes::<N>(squares), plan.units);
-    let products = sum::of_units(sum::of_lanes::<N>(products), plan.units);
+    let squares = reduce::sum_of_units(reduce::sum_of_lanes::<N>(squares), plan.units);
+    let products = reduce::sum_of_units(reduce::sum_of_lanes::<N>(products), plan.units);
     let width = f32::cast_from(plan.vectors * N::value());
     let inverse = (squares / width + epsilon).inverse_sqrt();
     let along = inverse * inverse * products / width;
@@ -189,7 +189,7 @@ impl Launch {
         let dtypes = [elem_type(dtype)?, elem_type(weight)?];
         let (heads, size) = (width / dim, vector_size(dim, dtype.size().max(weight.size())));
         let vectors = dim / size;
-        let units = sum::units(vectors);
+        let units = reduce::units(vectors);
         let plan = Plan { vectors, heads, normed, units, rounds: dtype == weight };
         let units = CubeDim::new_1d(u32::try_from(units).ok()?);
         Some(Self { cubes: one_cube_a_row(rows * heads), units, size, plan, dtypes })

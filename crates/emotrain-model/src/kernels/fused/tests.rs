@@ -5,8 +5,12 @@ use emotrain_base::random::{Key, normal};
 use emotrain_kernels::{DropoutMask, HeadRows};
 use emotrain_recipe::{DeviceChoice, Dtype};
 
+use crate::batch::Visible;
 use crate::device;
-use crate::kernels::{Rotation, dropout, gated, rms_norm, rope};
+use crate::kernels::{
+    Rotation, Scores, Seen, attention_softmax, attention_softmax_backward, dropout, gated, rms_norm, rope,
+    softmax,
+};
 use crate::spec::{Activation, Rope};
 
 /// A type that the machine's GPU computes in.
@@ -166,6 +170,49 @@ fn dropout_on_a_gpu_has_the_masks_of_the_cpu() {
             let x = on.draw(1, [rows, width]);
             let fused = super::dropout(&x, mask).expect("a kernel for every shape");
             on.check(&fused, dropout::in_tensors(wide(&x), p, key), 30.0);
+        }
+    }
+}
+
+/// A causal row, one with a window, and rows of trees, over and over.
+fn visible(queries: usize, keys: usize) -> Seen {
+    let row = |row: usize| {
+        let last = keys - queries + row;
+        match row % 4 {
+            1 => Visible::causal(last).within(Some(2)),
+            2 if last > 4 => Visible::after(&[0..1, 2..3].into(), last / 2 + 2..last + 1),
+            3 if last > 3 => Visible::after(&std::iter::once(1..2).collect(), last..last + 1),
+            _ => Visible::causal(last),
+        }
+    };
+    Seen::new((0..queries).map(row).collect())
+}
+
+#[test]
+fn attention_softmax_on_a_gpu_is_that_of_tensor_operations() {
+    for on in types() {
+        for shape in
+            [[1, 1, 1, 1], [2, 3, 5, 7], [1, 2, 9, 64], [2, 2, 3, 100], [1, 1, 130, 2_500], [3, 1, 6, 6]]
+        {
+            let [kv_heads, group, queries, keys] = shape;
+            let seen = visible(queries, keys);
+            let (raw, grad) = (on.draw(1, shape) * 3.0, on.draw(2, shape));
+            let scores = |raw: &Tensor<4>| Scores { raw: raw.clone(), seen: &seen, scale: 0.7 };
+            let [probabilities, log_sums] = attention_softmax(scores(&raw));
+            assert_eq!((probabilities.dtype(), log_sums.dtype()), (on.dtype, DType::F32));
+            assert_eq!(log_sums.dims(), [kv_heads, group, queries, 1]);
+            let expected_sums = softmax::log_sum_exp(&scores(&wide(&raw)));
+            let difference = (log_sums.clone() - expected_sums.clone()).abs().max().into_scalar::<f32>();
+            assert!(difference < 1e-5, "{shape:?}: {difference}");
+            let expected = softmax::attention_probabilities(scores(&wide(&raw)), &expected_sums);
+            on.check(&probabilities, expected.clone(), 2.0);
+            let hidden = expected.clone().equal_scalar(0.0);
+            let leaked = wide(&probabilities).mask_fill(hidden.bool_not(), 0.0).abs().max();
+            assert_eq!(leaked.into_scalar::<f32>(), 0.0, "{shape:?}: a hidden key is seen");
+
+            let [again, score_grad] = attention_softmax_backward(scores(&raw), &log_sums, grad.clone());
+            on.check(&again, wide(&probabilities), 1.0);
+            on.check(&score_grad, softmax::attention_scores_backward(expected, wide(&grad), 0.7), 10.0);
         }
     }
 }
