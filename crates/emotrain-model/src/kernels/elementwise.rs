@@ -2,8 +2,8 @@
 
 use burn::tensor::{DType, Tensor};
 
-use super::Form;
 use super::host::{read, restore, slice, tensor, write};
+use super::{Form, fused};
 
 /// `to + from`, in place of `to` where it is not shared.
 ///
@@ -79,11 +79,23 @@ pub(crate) fn sum_rows(x: Tensor<2>) -> Tensor<2> {
     }
 }
 
-/// The sum of the squares of all numbers, `[1]` in f32. NaN or infinite if any number is.
+/// Numbers that add up to the sum of the squares of all numbers of the tensors, in f32. NaN or infinite if any number is.
 ///
 /// # Shapes
-/// `[N, D]` → `[1]`.
-pub(crate) fn sum_of_squares(x: &Tensor<2>) -> Tensor<1> {
+/// Each `[N, D]` → `[M]`.
+///
+/// # Panics
+/// If there is no tensor.
+pub(crate) fn squares(tensors: &[&Tensor<2>]) -> Tensor<1> {
+    let of_each = || Tensor::cat(tensors.iter().map(|tensor| sum_of_squares(tensor)).collect(), 0);
+    match Form::of(tensors[0]) {
+        Form::Fused => fused::squares(tensors).unwrap_or_else(of_each),
+        Form::Host | Form::Tensor => of_each(),
+    }
+}
+
+/// The sum of the squares of all numbers, `[1]` in f32.
+pub(super) fn sum_of_squares(x: &Tensor<2>) -> Tensor<1> {
     match Form::of(x) {
         Form::Host => {
             let [_, width] = x.dims();

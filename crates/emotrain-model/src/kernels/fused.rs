@@ -5,6 +5,8 @@
 //! only ones that know which GPU back ends were compiled in.
 
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod adamw;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod dropout;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod gated;
@@ -25,7 +27,7 @@ mod softmax;
 mod tests;
 
 use burn::tensor::{Int, Tensor};
-use emotrain_kernels::{DropoutMask, HeadRows};
+use emotrain_kernels::{AdamWStep, DropoutMask, HeadRows};
 
 use crate::spec::Activation;
 
@@ -121,4 +123,11 @@ launches! {
         bounds: &Tensor<2, Int>,
         scale: f32
     ) -> [Tensor<4>; 2], softmax::backward;
+
+    /// A parameter, its gradient and its two moments, all of one shape in f32 → the new parameter and the new moments, in
+    /// one launch, where the tensor operations take fifteen.
+    fn adamw(tensors: [&Tensor<2>; 4], step: AdamWStep) -> [Tensor<2>; 3], adamw::update;
+
+    /// Numbers in f32 that add up to the sum of all squares, in one launch for each tensor.
+    fn squares(tensors: &[&Tensor<2>]) -> Tensor<1>, adamw::sums_of_squares;
 }

@@ -5,6 +5,7 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use emotrain_base::random::{Key, normal};
 use emotrain_kernels::{Heads, product, product_bf16_to};
 
+use super::elementwise::sum_of_squares;
 use super::softmax::{attention_probabilities, attention_scores_backward, log_sum_exp};
 use super::*;
 use crate::batch::{Target, Visible};

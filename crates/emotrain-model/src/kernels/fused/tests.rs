@@ -8,8 +8,8 @@ use emotrain_recipe::{DeviceChoice, Dtype};
 use crate::batch::Visible;
 use crate::device;
 use crate::kernels::{
-    Rotation, Scores, Seen, attention_softmax, attention_softmax_backward, dropout, gated, rms_norm, rope,
-    softmax,
+    AdamW, Rotation, Scores, Seen, adamw, attention_softmax, attention_softmax_backward, dropout, gated,
+    rms_norm, rope, softmax,
 };
 use crate::spec::{Activation, Rope};
 
@@ -214,5 +214,33 @@ fn attention_softmax_on_a_gpu_is_that_of_tensor_operations() {
             on.check(&again, wide(&probabilities), 1.0);
             on.check(&score_grad, softmax::attention_scores_backward(expected, wide(&grad), 0.7), 10.0);
         }
+    }
+}
+
+/// In f32 always.
+#[test]
+fn adamw_and_squares_on_a_gpu_are_those_of_tensor_operations() {
+    let rule = AdamW { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-8, weight_decay: 0.1 };
+    for on in types() {
+        let mut all = Vec::new();
+        for (number, shape) in [[1, 1], [5, 7], [64, 96], [300, 1000], [1, 3]].into_iter().enumerate() {
+            let draw = |purpose| wide(&on.draw(10 * number as u64 + purpose, shape));
+            let tensors = [draw(1), draw(2), draw(3), draw(4).square()];
+            let step = rule.at(3, 1e-2);
+            let updated = super::adamw(tensors.each_ref(), step).expect("a kernel for every shape");
+            let [parameter, gradient, first, second] = tensors;
+            all.push(gradient.clone());
+            let expected = adamw::in_tensors(parameter, gradient, [first, second], step);
+            for (ours, theirs) in updated.into_iter().zip(expected) {
+                let difference = (ours - theirs).abs().max().into_scalar::<f32>();
+                assert!(difference < 2e-6, "{shape:?}: {difference}");
+            }
+        }
+        let sum = |tensors: &[&Tensor<2>]| super::squares(tensors).unwrap().sum().into_scalar::<f32>();
+        let each: Vec<&Tensor<2>> = all.iter().collect();
+        let expected: f32 = all.iter().map(|x| x.clone().square().sum().into_scalar::<f32>()).sum();
+        assert!((sum(&each) / expected - 1.0).abs() < 1e-5, "{} {expected}", sum(&each));
+        let nan = Tensor::<2>::full([3, 5], f32::NAN, (&on.device, DType::F32));
+        assert!(sum(&[each[0], &nan]).is_nan());
     }
 }
