@@ -72,7 +72,7 @@ fn launches(on: &OpenDevice) -> String {
     let rule = AdamW { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-8, weight_decay: 0.01 };
     let count = gradients.names().count();
     let mut adapter = model.layer_adapter(1).clone();
-    let mut update = |name: &str, parameter: &Tensor<2>, moments| {
+    let update = |name: &str, parameter: &Tensor<2>, moments| {
         rule.update(parameter.clone(), gradients.get(name).unwrap().clone(), moments, 1e-3)
     };
     // The first update has no moments yet.

@@ -20,13 +20,13 @@ const VECTORS: usize = 4;
 /// [`AdamWStep`] on the device.
 #[derive(CubeLaunch, CubeType, Clone, Copy)]
 pub(super) struct Step {
-    beta_1: f32,
-    beta_2: f32,
-    epsilon: f32,
-    keep: f32,
-    learning_rate: f32,
-    first_correction: f32,
-    second_correction: f32,
+    pub(super) beta_1: f32,
+    pub(super) beta_2: f32,
+    pub(super) epsilon: f32,
+    pub(super) keep: f32,
+    pub(super) learning_rate: f32,
+    pub(super) first_correction: f32,
+    pub(super) second_correction: f32,
 }
 
 /// The parameter, its gradient and its two moments → the new parameter and moments.

@@ -16,13 +16,13 @@ const LOWEST: f32 = -3.0e38;
 #[derive(CubeLaunch, CubeType, Clone, Copy)]
 pub(super) struct Shape {
     /// Vectors of a row of keys.
-    vectors: u32,
+    pub(super) vectors: u32,
     /// Rows of a head.
-    queries: u32,
+    pub(super) queries: u32,
     /// Of each query, in `bounds`.
-    ranges: u32,
+    pub(super) ranges: u32,
     /// What scores are multiplied by.
-    scale: f32,
+    pub(super) scale: f32,
 }
 
 /// Which keys of the vector at `at` a query sees: those in one of its ranges, each a start and an end in `bounds`.
@@ -200,7 +200,8 @@ impl Launch {
             return None;
         }
         let bounds = bounds.clone().try_into_primitive::<Cube>().ok()?;
-        let size = vector_size(keys, dtype.size());
+        // Four at once at most: with eight there are more numbers than registers.
+        let size = vector_size(keys, DType::F32.size());
         let number = |count: usize| u32::try_from(count).ok();
         let shape = ShapeLaunch::new(number(keys / size)?, number(queries)?, number(doubled / 2)?, scale);
         let (units, element) = (reduce::units(keys / size), elem_type(dtype)?);
