@@ -27,7 +27,7 @@ mod tests;
 pub use adamw::{AdamW, EightBitMoments, Moments};
 pub(crate) use cross_entropy::{LossTerms, cross_entropy, target_log_probabilities};
 pub(crate) use dropout::dropout;
-pub(crate) use elementwise::{add, add_block, scale, squares, sum_rows};
+pub(crate) use elementwise::{add, add_block, scale, scaled_to, squares, stacked, sum_rows};
 pub(crate) use form::Form;
 pub(crate) use gated::{gated, gated_backward, gated_rows};
 pub(crate) use gelu::bias_gelu;

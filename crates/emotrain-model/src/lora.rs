@@ -21,7 +21,7 @@ use self::dora::{Dora, row_squares};
 use self::fixed::Fixed;
 use self::start::factors;
 use crate::gradients::Gradients;
-use crate::kernels::{add_block, dropout, scale, sum_rows};
+use crate::kernels::{add_block, dropout, scaled_to, stacked, sum_rows};
 use crate::linear::{Linear, Module};
 
 /// The end of the name of an adapter's magnitudes, in PEFT's files too.
@@ -68,7 +68,7 @@ impl Lora {
 
     /// `s · B`, `[out, R]`.
     pub(crate) fn scaled_b(&self, dtype: DType) -> Tensor<2> {
-        scale(self.b.clone(), self.scale).cast(dtype)
+        scaled_to(self.b.clone(), self.scale, dtype)
     }
 }
 
@@ -237,7 +237,7 @@ impl LinearAdapter {
                 dy = scaled;
             }
             let db = dy.clone().transpose().matmul(low.clone().narrow(1, ranks.start, ranks.len()));
-            gradients.add(&format!("{path}.lora_B.weight"), scale(db, lora.scale));
+            gradients.add(&format!("{path}.lora_B.weight"), scaled_to(db, lora.scale, DType::F32));
             low_grads.push(dy.matmul(lora.scaled_b(x.dtype())));
         }
         let low_grad = Tensor::cat(low_grads, 1);
@@ -290,8 +290,8 @@ impl LinearAdapter {
 
     /// The `A` matrices one below the other, `[Σ R, in]`.
     pub(crate) fn stacked_a(&self, dtype: DType) -> Option<Tensor<2>> {
-        let all: Vec<Tensor<2>> = self.modules.iter().map(|module| module.lora.a.clone()).collect();
-        (!all.is_empty()).then(|| Tensor::cat(all, 0).cast(dtype))
+        let all: Vec<&Tensor<2>> = self.modules.iter().map(|module| &module.lora.a).collect();
+        (!all.is_empty()).then(|| stacked(&all, dtype))
     }
 
     fn dropped(&self, x: Tensor<2>, drop: Option<Dropout>) -> Tensor<2> {

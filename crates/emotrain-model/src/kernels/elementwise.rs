@@ -1,5 +1,7 @@
 //! Sums and products number by number, and sums over all rows.
 
+use std::ops::Range;
+
 use burn::tensor::{DType, Tensor};
 
 use super::host::{read, restore, slice, tensor, write};
@@ -39,12 +41,21 @@ pub(crate) fn add_block(to: Tensor<2>, delta: Tensor<2>, [row, column]: [usize; 
             emotrain_kernels::add_columns(block, width, slice(&delta), &columns);
             restore(to)
         }
-        Form::Fused | Form::Tensor => {
-            let place = [row..row + height, columns];
-            let sum = to.clone().slice(place.clone()) + delta;
-            to.slice_assign(place, sum)
+        Form::Fused => {
+            let mut to = to;
+            match fused::add_block(&mut to, &delta, [row, column]) {
+                Some(()) => to,
+                None => block_in_tensors(to, delta, [row..row + height, columns]),
+            }
         }
+        Form::Tensor => block_in_tensors(to, delta, [row..row + height, columns]),
     }
+}
+
+/// The form of [`add_block`] in tensor operations.
+pub(super) fn block_in_tensors(to: Tensor<2>, delta: Tensor<2>, place: [Range<usize>; 2]) -> Tensor<2> {
+    let sum = to.clone().slice(place.clone()) + delta;
+    to.slice_assign(place, sum)
 }
 
 /// `x · factor`, in place where it is not shared.
@@ -62,6 +73,34 @@ pub(crate) fn scale(x: Tensor<2>, factor: f64) -> Tensor<2> {
             restore(x)
         }
         Form::Fused | Form::Tensor => x * factor,
+    }
+}
+
+/// `x · factor` in this type.
+///
+/// # Shapes
+/// `[N, D]` → `[N, D]`.
+pub(crate) fn scaled_to(x: Tensor<2>, factor: f64, dtype: DType) -> Tensor<2> {
+    #[expect(clippy::cast_possible_truncation, reason = "the numbers are f32 at most")]
+    let narrow = factor as f32;
+    match Form::of(&x) {
+        Form::Fused => fused::stacked(&[&x], narrow, dtype).unwrap_or_else(|| scale(x, factor).cast(dtype)),
+        Form::Host | Form::Tensor => scale(x, factor).cast(dtype),
+    }
+}
+
+/// Matrices below one another in this type.
+///
+/// # Shapes
+/// Each `[R, D]` → `[Σ R, D]`.
+///
+/// # Panics
+/// If there is none.
+pub(crate) fn stacked(parts: &[&Tensor<2>], dtype: DType) -> Tensor<2> {
+    let in_tensors = || Tensor::cat(parts.iter().map(|&part| part.clone()).collect(), 0).cast(dtype);
+    match Form::of(parts[0]) {
+        Form::Fused => fused::stacked(parts, 1.0, dtype).unwrap_or_else(in_tensors),
+        Form::Host | Form::Tensor => in_tensors(),
     }
 }
 

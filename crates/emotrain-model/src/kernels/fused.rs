@@ -7,6 +7,8 @@
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod adamw;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod blocks;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod dropout;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod gated;
@@ -26,7 +28,7 @@ mod softmax;
 #[cfg(test)]
 mod tests;
 
-use burn::tensor::{Int, Tensor};
+use burn::tensor::{DType, Int, Tensor};
 use emotrain_kernels::{AdamWStep, DropoutMask, HeadRows};
 
 use crate::spec::Activation;
@@ -130,4 +132,17 @@ launches! {
 
     /// Numbers in f32 that add up to the sum of all squares, in one launch for each tensor.
     fn squares(tensors: &[&Tensor<2>]) -> Tensor<1>, adamw::sums_of_squares;
+
+    /// Adds `delta` to the block of `to` that begins at this row and column in one launch, in place where no other tensor
+    /// has the buffer.
+    ///
+    /// # Shapes
+    /// `to` `[N, W]`, `delta` `[n, w]` with `row + n <= N` and `column + w <= W`.
+    fn add_block(to: &mut Tensor<2>, delta: &Tensor<2>, place: [usize; 2]) -> (), blocks::add;
+
+    /// Matrices below one another, times `factor`, in another type, in one launch for each.
+    ///
+    /// # Shapes
+    /// Each `[R, D]` → `[Σ R, D]`.
+    fn stacked(parts: &[&Tensor<2>], factor: f32, dtype: DType) -> Tensor<2>, blocks::stack;
 }

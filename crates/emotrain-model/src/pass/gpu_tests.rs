@@ -105,33 +105,33 @@ fn a_block_takes_few_launches_on_a_gpu() {
     expect![[r#"
         once a batch: 1
           1 SelectKernel
-        forward: 94
-          12 CastElement
+        forward: 78
+          4 AddToBlock
+          14 Convert
           14 CopyKernel
           5 DropNumbers
           1 GatedForward
-          9 KernelBinop
-          7 KernelScalarBinop
+          5 KernelBinop
           21 MatmulEntry
           4 RmsNormForward
           2 RotateHeads
-          13 SliceAssignKernel
+          2 SliceAssignKernel
           4 SliceKernel
           2 SoftmaxForward
-        backward: 166
-          26 CastElement
+        backward: 147
+          7 CastElement
+          21 Convert
           28 CopyKernel
           10 DropNumbers
           1 FullKernel
           1 GatedBackward
           1 GatedForward
           10 KernelBinop
-          14 KernelScalarBinop
           39 MatmulEntry
           4 RmsNormBackward
           2 RmsNormForward
           2 RotateHeads
-          22 SliceAssignKernel
+          15 SliceAssignKernel
           4 SliceKernel
           2 SoftmaxBackward
         norm of 14 gradients: 16

@@ -23,6 +23,12 @@ pub(super) fn contiguous<const D: usize>(tensor: &Tensor<D>) -> Option<CubeTenso
     Some(burn_cubecl::kernel::into_contiguous(tensor))
 }
 
+/// The tensor's buffer, contiguous and no other tensor's: to be written.
+pub(super) fn owned<const D: usize>(tensor: Tensor<D>) -> Option<CubeTensor> {
+    let tensor = burn_cubecl::kernel::into_contiguous(tensor.try_into_primitive::<Cube>().ok()?);
+    Some(if tensor.can_mut() { tensor } else { tensor.copy() })
+}
+
 /// A buffer for a result, on the device and of the type of another tensor.
 pub(super) fn empty<const D: usize, const E: usize>(
     shape: [usize; D],

@@ -18,7 +18,7 @@ use cubecl::{Compiler, CubeKernel};
 use cudarc::nvrtc::{CompileOptions, compile_ptx_with_opts};
 use expect_test::expect;
 
-use super::{adamw, dropout, gated, reduce, rms_norm, rope, softmax};
+use super::{adamw, blocks, dropout, gated, reduce, rms_norm, rope, softmax};
 use crate::spec::Activation;
 
 /// The properties of an NVIDIA GPU that kernels query.
@@ -83,7 +83,7 @@ const STEP: adamw::StepCompilationArg = adamw::StepCompilationArg {
 };
 
 /// The kernels by name, in the shapes of Qwen3-8B.
-const KERNELS: [(&str, Defined); 10] = [
+const KERNELS: [(&str, Defined); 12] = [
     ("rms_norm_forward", |float, size| {
         let (plan, dtypes) = (norm_plan(size), [ElemType::Float(float); 2]);
         type Kernel = rms_norm::rms_norm_forward::RmsNormForward;
@@ -141,6 +141,16 @@ const KERNELS: [(&str, Defined); 10] = [
     ("adamw_update", |_, _| {
         type Kernel = adamw::adamw_update::AdamwUpdate;
         defined!(Kernel, 256, buffer(), buffer(), buffer(), buffer(), buffer(), buffer(), buffer(), STEP, 4)
+    }),
+    ("add_to_block", |float, size| {
+        let dtype = ElemType::Float(float);
+        type Kernel = blocks::add_to_block::AddToBlock;
+        defined!(Kernel, 256, buffer(), buffer(), (), (), (), size, dtype)
+    }),
+    ("convert", |float, size| {
+        let dtypes = [FloatKind::F32, float].map(ElemType::Float);
+        type Kernel = blocks::convert::Convert;
+        defined!(Kernel, 256, buffer(), buffer(), (), (), size.min(4), dtypes)
     }),
     ("squares", |float, size| {
         let dtype = ElemType::Float(float);
@@ -260,5 +270,6 @@ fn kernels_assemble_without_spills() {
         squares sm_80 llvm: F32 20, F16 28, BF16 29
         squares sm_80 nvrtc: F32 20, F16 28, BF16 26
         squares sm_90a llvm: F32 22, F16 28, BF16 29
-        squares sm_90a nvrtc: F32 22, F16 30, BF16 31"#]].assert_eq(&lines.join("\n"));
+        squares sm_90a nvrtc: F32 22, F16 30, BF16 31"#]]
+    .assert_eq(&lines.join("\n"));
 }

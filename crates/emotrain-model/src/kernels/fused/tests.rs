@@ -8,8 +8,8 @@ use emotrain_recipe::{DeviceChoice, Dtype};
 use crate::batch::Visible;
 use crate::device;
 use crate::kernels::{
-    AdamW, Rotation, Scores, Seen, adamw, attention_softmax, attention_softmax_backward, dropout, gated,
-    rms_norm, rope, softmax,
+    AdamW, Rotation, Scores, Seen, adamw, attention_softmax, attention_softmax_backward, dropout,
+    elementwise, gated, rms_norm, rope, softmax,
 };
 use crate::spec::{Activation, Rope};
 
@@ -242,5 +242,38 @@ fn adamw_and_squares_on_a_gpu_are_those_of_tensor_operations() {
         assert!((sum(&each) / expected - 1.0).abs() < 1e-5, "{} {expected}", sum(&each));
         let nan = Tensor::<2>::full([3, 5], f32::NAN, (&on.device, DType::F32));
         assert!(sum(&[each[0], &nan]).is_nan());
+    }
+}
+
+#[test]
+fn blocks_on_a_gpu_are_added_in_place_and_stacked() {
+    for on in types() {
+        for ([rows, width], [height, count], [row, column]) in [
+            ([1, 1], [1, 1], [0, 0]),
+            ([5, 12], [5, 4], [0, 3]),
+            ([9, 64], [4, 32], [5, 32]),
+            ([7, 9], [2, 9], [4, 0]),
+            ([6, 24], [6, 8], [0, 4]),
+        ] {
+            let (before, delta) = (on.draw(1, [rows, width]), on.draw(2, [height, count]));
+            let place = [row..row + height, column..column + count];
+            let expected = elementwise::block_in_tensors(wide(&before), wide(&delta), place);
+            // Another tensor has the buffer at first, and keeps its numbers.
+            let mut to = before.clone();
+            super::add_block(&mut to, &delta, [row, column]).expect("a kernel for every block");
+            on.check(&to, expected.clone(), 4.0);
+            on.check(&before, wide(&on.draw(1, [rows, width])), 0.0);
+            drop(before);
+            super::add_block(&mut to, &(delta.clone() * -1.0), [row, column])
+                .expect("a kernel for every block");
+            on.check(&to, wide(&on.draw(1, [rows, width])), 4.0);
+
+            let parts = [wide(&delta), wide(&on.draw(3, [2, count]))];
+            let stacked = super::stacked(&parts.each_ref(), 0.5, on.dtype).expect("a kernel for all parts");
+            assert_eq!(stacked.dtype(), on.dtype);
+            on.check(&stacked, Tensor::cat(parts.to_vec(), 0) * 0.5, 2.0);
+            let back = super::stacked(&[&delta], 2.0, DType::F32).expect("a kernel for all parts");
+            on.check(&back, wide(&delta) * 2.0, 0.0);
+        }
     }
 }
