@@ -11,7 +11,8 @@ use burn::tensor::Tensor;
 
 use crate::batch::{Batch, Visible, union};
 use crate::kernels::{
-    Scores, Seen, add_key_values, attention_softmax, attention_softmax_backward, head_major, token_major,
+    Scores, Seen, add_key_values, attention_softmax, attention_softmax_backward, grouped_heads,
+    key_value_heads, query_heads, token_major,
 };
 use crate::spec::{AttentionSpec, Heads};
 
@@ -75,12 +76,25 @@ impl Block {
         Self::new(0..rows, std::iter::once(0..past + rows).collect(), &visible, windows)
     }
 
-    /// The rows of its keys, `[N, 2·kv·d]` → `[T, 2·kv·d]`.
-    fn keys_of(&self, kv: &Tensor<2>) -> Tensor<2> {
-        let part = |rows: &Range<usize>| kv.clone().narrow(0, rows.start, rows.len());
-        match self.keys.as_slice() {
-            [rows] => part(rows),
-            several => Tensor::cat(several.iter().map(part).collect(), 0),
+    /// Its keys and its values, each `[K, 1, T, d]`.
+    fn keys_of(&self, heads: Heads, kv: &KeyValues) -> [Tensor<4>; 2] {
+        match kv {
+            KeyValues::Rows(kv) => {
+                let part = |rows: &Range<usize>| (*kv).clone().narrow(0, rows.start, rows.len());
+                let rows = match self.keys.as_slice() {
+                    [rows] => part(rows),
+                    several => Tensor::cat(several.iter().map(part).collect(), 0),
+                };
+                [0, 1].map(|which| key_block(heads, &rows, which))
+            }
+            KeyValues::Heads(all) => {
+                let part = |rows: &Range<usize>| all.clone().narrow(2, rows.start, rows.len());
+                let rows = match self.keys.as_slice() {
+                    [rows] => part(rows),
+                    several => Tensor::cat(several.iter().map(part).collect(), 2),
+                };
+                [0, 1].map(|which| rows.clone().narrow(0, which, 1).swap_dims(0, 1))
+            }
         }
     }
 
@@ -99,10 +113,18 @@ impl Block {
     }
 }
 
-/// Rows of a `[N, kv·group·d]` tensor as `[K, G, Q, d]`.
-fn query_block(heads: Heads, q: &Tensor<2>, rows: &Range<usize>) -> Tensor<4> {
-    let block = q.clone().narrow(0, rows.start, rows.len());
-    block.reshape([rows.len(), heads.kv, heads.group, heads.dim]).permute([1, 2, 0, 3])
+/// Keys and values of all rows, as products of this device read them.
+enum KeyValues<'a> {
+    /// `[N, 2·kv·d]`.
+    Rows(&'a Tensor<2>),
+    /// `[2, K, N, d]`.
+    Heads(Tensor<4>),
+}
+
+impl<'a> KeyValues<'a> {
+    fn new(heads: Heads, kv: &'a Tensor<2>) -> Self {
+        key_value_heads(heads, kv).map_or(Self::Rows(kv), Self::Heads)
+    }
 }
 
 /// The keys (`which` 0) or values (1) of rows `[T, 2·kv·d]` as `[K, 1, T, d]`.
@@ -133,16 +155,16 @@ impl AttentionSpec {
         kv: &Tensor<2>,
         blocks: &[Block],
     ) -> (Tensor<2>, Vec<Tensor<4>>) {
+        let kv = KeyValues::new(self.heads, kv);
         let (mut outputs, mut log_sums) = (Vec::new(), Vec::new());
         for block in blocks {
-            let rows = block.keys_of(kv);
-            let scores = self.scores(q, &rows, block);
-            let [probabilities, log_sum] = attention_softmax(scores);
-            let values = key_block(self.heads, &rows, 1);
-            outputs.push(token_major(self.heads, probabilities.matmul(values)));
+            let [keys, values] = block.keys_of(self.heads, &kv);
+            let queries = query_heads(self.heads, q, &block.queries);
+            let [probabilities, log_sum] = attention_softmax(self.scores(queries, keys, block));
+            outputs.push(probabilities.matmul(values));
             log_sums.push(log_sum);
         }
-        (Tensor::cat(outputs, 0), log_sums)
+        (token_major(self.heads, outputs), log_sums)
     }
 
     /// The gradients of queries, keys and values, given that of the output.
@@ -156,31 +178,30 @@ impl AttentionSpec {
         blocks: &[Block],
         log_sums: &[Tensor<4>],
     ) -> Projected {
-        let Projected { q, kv } = projected;
+        let (heads, Projected { q, kv }) = (self.heads, projected);
         let mut query_grads = Vec::new();
         let mut kv_grad = Tensor::zeros(kv.dims(), (&kv.device(), kv.dtype()));
+        let kv = KeyValues::new(heads, kv);
         for (block, log_sum) in blocks.iter().zip(log_sums) {
-            let rows = block.keys_of(kv);
-            let out_grad = query_block(self.heads, grad, &block.queries);
-            let values = key_block(self.heads, &rows, 1);
-            let probability_grad = out_grad.matmul(values.transpose());
-            let scores = self.scores(q, &rows, block);
+            let [keys, values] = block.keys_of(heads, &kv);
+            let out_grad = query_heads(heads, grad, &block.queries);
+            let probability_grad = out_grad.clone().matmul(values.transpose());
+            let queries = query_heads(heads, q, &block.queries);
+            let scores = self.scores(queries.clone(), keys.clone(), block);
             let [probabilities, score_grad] = attention_softmax_backward(scores, log_sum, probability_grad);
-            let out_grad = head_major(self.heads, grad, &block.queries);
-            let value_grad = grouped(self.heads, probabilities).transpose().matmul(out_grad);
-            let keys = key_block(self.heads, &rows, 0);
-            query_grads.push(token_major(self.heads, score_grad.clone().matmul(keys)));
-            let queries = head_major(self.heads, q, &block.queries);
-            let key_grad = grouped(self.heads, score_grad).transpose().matmul(queries);
-            kv_grad = block.add_to(self.heads, kv_grad, [key_grad, value_grad]);
+            let out_grad = grouped_heads(heads, out_grad, grad, &block.queries);
+            let value_grad = grouped(heads, probabilities).transpose().matmul(out_grad);
+            query_grads.push(score_grad.clone().matmul(keys));
+            let queries = grouped_heads(heads, queries, q, &block.queries);
+            let key_grad = grouped(heads, score_grad).transpose().matmul(queries);
+            kv_grad = block.add_to(heads, kv_grad, [key_grad, value_grad]);
         }
-        Projected { q: Tensor::cat(query_grads, 0), kv: kv_grad }
+        Projected { q: token_major(heads, query_grads), kv: kv_grad }
     }
 
-    /// Given the rows of the block's keys.
-    fn scores<'a>(self, q: &Tensor<2>, rows: &Tensor<2>, block: &'a Block) -> Scores<'a> {
-        let keys = key_block(self.heads, rows, 0);
-        let raw = query_block(self.heads, q, &block.queries).matmul(keys.transpose());
+    /// Of queries `[K, G, Q, d]` and keys `[K, 1, T, d]`.
+    fn scores(self, queries: Tensor<4>, keys: Tensor<4>, block: &Block) -> Scores<'_> {
+        let raw = queries.matmul(keys.transpose());
         Scores { raw, seen: &block.seen[&self.window], scale: self.scale }
     }
 }

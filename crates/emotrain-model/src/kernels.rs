@@ -31,7 +31,7 @@ pub(crate) use elementwise::{add, add_block, scale, scaled_to, squares, stacked,
 pub(crate) use form::Form;
 pub(crate) use gated::{gated, gated_backward, gated_rows};
 pub(crate) use gelu::bias_gelu;
-pub(crate) use head_rows::{add_key_values, head_major, token_major};
+pub(crate) use head_rows::{add_key_values, grouped_heads, key_value_heads, query_heads, token_major};
 pub(crate) use host::{read, slice, tensor as from_host};
 pub(crate) use layer_norm::{LayerNorm, add_layer_norm};
 pub(crate) use linear::{linear, linear_backward};

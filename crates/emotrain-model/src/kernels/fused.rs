@@ -14,6 +14,8 @@ mod dropout;
 mod gated;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod gpu;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod heads;
 #[cfg(feature = "cuda")]
 #[cfg(test)]
 mod ptx_tests;
@@ -27,6 +29,8 @@ mod rope;
 mod softmax;
 #[cfg(test)]
 mod tests;
+
+use std::ops::Range;
 
 use burn::tensor::{DType, Int, Tensor};
 use emotrain_kernels::{AdamWStep, DropoutMask, HeadRows};
@@ -145,4 +149,22 @@ launches! {
     /// # Shapes
     /// Each `[R, D]` → `[Σ R, D]`.
     fn stacked(parts: &[&Tensor<2>], factor: f32, dtype: DType) -> Tensor<2>, blocks::stack;
+
+    /// Some rows head by head in one launch.
+    ///
+    /// # Shapes
+    /// `x` `[N, heads·d]`, `Q` rows → `[heads, Q, d]`.
+    fn head_major(x: &Tensor<2>, heads: usize, rows: &Range<usize>) -> Tensor<3>, heads::head_major;
+
+    /// Its inverse, of blocks of rows behind one another, in one launch for each.
+    ///
+    /// # Shapes
+    /// Each `[kv, group, Q, d]` → `[Σ Q, kv·group·d]`.
+    fn token_major(blocks: &[Tensor<4>]) -> Tensor<2>, heads::token_major;
+
+    /// Adds to the keys and values of rows from `first` on in one launch, in place where no other tensor has the buffer.
+    ///
+    /// # Shapes
+    /// `to` `[N, 2·kv·d]`, `parts`, of keys and values, `[kv, T, d]`.
+    fn add_key_values(to: &mut Tensor<2>, parts: &[Tensor<3>; 2], first: usize) -> (), heads::add_key_values;
 }

@@ -6,6 +6,7 @@ use emotrain_base::random::{Key, normal};
 use emotrain_kernels::{Heads, product, product_bf16_to};
 
 use super::elementwise::sum_of_squares;
+use super::head_rows::head_major;
 use super::softmax::{attention_probabilities, attention_scores_backward, log_sum_exp};
 use super::*;
 use crate::batch::{Target, Visible};
@@ -145,7 +146,7 @@ fn heads_are_laid_out_alike() {
     let x = draw(1, [9, 24]);
     let block = head_major(heads, &x, &(2..8));
     assert_close(block.clone(), head_major(heads, &wide(&x), &(2..8)), 0.0);
-    let back = token_major(heads, block.reshape([2, 3, 6, 4]));
+    let back = token_major(heads, vec![block.reshape([2, 3, 6, 4])]);
     assert_close(back, x.clone().narrow(0, 2, 6), 0.0);
     let (to, parts) = (draw(2, [9, 16]), [draw(3, [2, 5, 4]), draw(4, [2, 5, 4])]);
     let sum = add_key_values(heads, to.clone(), parts.clone(), &(3..8));

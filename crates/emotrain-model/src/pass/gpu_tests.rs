@@ -105,33 +105,35 @@ fn a_block_takes_few_launches_on_a_gpu() {
     expect![[r#"
         once a batch: 1
           1 SelectKernel
-        forward: 78
+        forward: 67
           4 AddToBlock
           14 Convert
-          14 CopyKernel
           5 DropNumbers
           1 GatedForward
+          3 HeadsOfRows
           5 KernelBinop
           21 MatmulEntry
           4 RmsNormForward
           2 RotateHeads
-          2 SliceAssignKernel
+          2 RowsOfHeads
           4 SliceKernel
           2 SoftmaxForward
-        backward: 147
+        backward: 118
+          2 AddKeysAndValues
           7 CastElement
           21 Convert
-          28 CopyKernel
           10 DropNumbers
           1 FullKernel
           1 GatedBackward
           1 GatedForward
-          10 KernelBinop
+          5 HeadsOfRows
+          8 KernelBinop
           39 MatmulEntry
           4 RmsNormBackward
           2 RmsNormForward
           2 RotateHeads
-          15 SliceAssignKernel
+          2 RowsOfHeads
+          7 SliceAssignKernel
           4 SliceKernel
           2 SoftmaxBackward
         norm of 14 gradients: 16

@@ -55,7 +55,8 @@ pub(super) fn add(to: &mut Tensor<2>, delta: &Tensor<2>, [row, column]: [usize; 
     let Spread { cubes, units } = spread(height * count / size)?;
     let number = |numbers: usize| u32::try_from(numbers / size).ok();
     let (first, stride, vectors) = (number(row * width + column)?, number(width)?, number(count)?);
-    let sum = owned(std::mem::replace(to, delta.clone()))?;
+    let placeholder = Tensor::empty([0, 0], (&to.device(), dtype));
+    let sum = owned(std::mem::replace(to, placeholder))?;
     add_to_block::launch(
         &source.client.clone(),
         cubes,

@@ -18,7 +18,7 @@ use cubecl::{Compiler, CubeKernel};
 use cudarc::nvrtc::{CompileOptions, compile_ptx_with_opts};
 use expect_test::expect;
 
-use super::{adamw, blocks, dropout, gated, reduce, rms_norm, rope, softmax};
+use super::{adamw, blocks, dropout, gated, heads, reduce, rms_norm, rope, softmax};
 use crate::spec::Activation;
 
 /// The properties of an NVIDIA GPU that kernels query.
@@ -69,6 +69,11 @@ fn norm_plan(size: VectorSize) -> rms_norm::Plan {
     rms_norm::Plan { vectors, heads: 1, normed: 1, units: reduce::units(vectors), rounds: true }
 }
 
+/// 16 heads of 128.
+fn head_plan(size: VectorSize) -> heads::Plan {
+    heads::Plan { heads: 16, vectors: 128 / size }
+}
+
 const SHAPE: softmax::ShapeCompilationArg =
     softmax::ShapeCompilationArg { vectors: (), queries: (), ranges: (), scale: () };
 
@@ -83,7 +88,7 @@ const STEP: adamw::StepCompilationArg = adamw::StepCompilationArg {
 };
 
 /// The kernels by name, in the shapes of Qwen3-8B.
-const KERNELS: [(&str, Defined); 12] = [
+const KERNELS: [(&str, Defined); 15] = [
     ("rms_norm_forward", |float, size| {
         let (plan, dtypes) = (norm_plan(size), [ElemType::Float(float); 2]);
         type Kernel = rms_norm::rms_norm_forward::RmsNormForward;
@@ -151,6 +156,21 @@ const KERNELS: [(&str, Defined); 12] = [
         let dtypes = [FloatKind::F32, float].map(ElemType::Float);
         type Kernel = blocks::convert::Convert;
         defined!(Kernel, 256, buffer(), buffer(), (), (), size.min(4), dtypes)
+    }),
+    ("heads_of_rows", |float, size| {
+        let (plan, dtype) = (head_plan(size), ElemType::Float(float));
+        type Kernel = heads::heads_of_rows::HeadsOfRows;
+        defined!(Kernel, 256, buffer(), buffer(), (), (), size, plan, dtype)
+    }),
+    ("rows_of_heads", |float, size| {
+        let (plan, dtype) = (head_plan(size), ElemType::Float(float));
+        type Kernel = heads::rows_of_heads::RowsOfHeads;
+        defined!(Kernel, 256, buffer(), buffer(), (), (), size, plan, dtype)
+    }),
+    ("add_keys_and_values", |float, size| {
+        let (plan, dtype) = (head_plan(size), ElemType::Float(float));
+        type Kernel = heads::add_keys_and_values::AddKeysAndValues;
+        defined!(Kernel, 256, buffer(), buffer(), buffer(), (), (), size, plan, dtype)
     }),
     ("squares", |float, size| {
         let dtype = ElemType::Float(float);

@@ -2,14 +2,14 @@
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use emotrain_base::random::{Key, normal};
-use emotrain_kernels::{DropoutMask, HeadRows};
+use emotrain_kernels::{DropoutMask, HeadRows, Heads};
 use emotrain_recipe::{DeviceChoice, Dtype};
 
 use crate::batch::Visible;
 use crate::device;
 use crate::kernels::{
     AdamW, Rotation, Scores, Seen, adamw, attention_softmax, attention_softmax_backward, dropout,
-    elementwise, gated, rms_norm, rope, softmax,
+    elementwise, gated, head_rows, rms_norm, rope, softmax,
 };
 use crate::spec::{Activation, Rope};
 
@@ -274,6 +274,36 @@ fn blocks_on_a_gpu_are_added_in_place_and_stacked() {
             on.check(&stacked, Tensor::cat(parts.to_vec(), 0) * 0.5, 2.0);
             let back = super::stacked(&[&delta], 2.0, DType::F32).expect("a kernel for all parts");
             on.check(&back, wide(&delta) * 2.0, 0.0);
+        }
+    }
+}
+
+/// Moved numbers stay as they are; what is added is rounded once.
+#[test]
+fn heads_on_a_gpu_are_laid_out_as_by_tensor_operations() {
+    for on in types() {
+        for (heads, total, rows) in [
+            (Heads { kv: 1, group: 1, dim: 1 }, 1, 0..1),
+            (Heads { kv: 2, group: 3, dim: 5 }, 9, 2..8),
+            (Heads { kv: 2, group: 2, dim: 16 }, 33, 1..32),
+            (Heads { kv: 8, group: 4, dim: 128 }, 5, 3..5),
+        ] {
+            let Heads { kv, group, dim } = heads;
+            let x = on.draw(1, [total, kv * group * dim]);
+            let block = head_rows::query_heads(heads, &x, &rows);
+            on.check(&block, head_rows::head_view(heads, &wide(&x), &rows), 0.0);
+            let both = super::token_major(&[block.clone(), block]).expect("a kernel for every shape");
+            let back = x.clone().narrow(0, rows.start, rows.len());
+            on.check(&both, Tensor::cat(vec![wide(&back), wide(&back)], 0), 0.0);
+
+            let to = on.draw(2, [total, 2 * kv * dim]);
+            let parts = [on.draw(3, [kv, rows.len(), dim]), on.draw(4, [kv, rows.len(), dim])];
+            let expected =
+                head_rows::key_values_in_tensors(heads, wide(&to), parts.each_ref().map(wide), &rows);
+            let mut sum = to.clone();
+            super::add_key_values(&mut sum, &parts, rows.start).expect("a kernel for every shape");
+            on.check(&sum, expected, 4.0);
+            on.check(&to, wide(&on.draw(2, [total, 2 * kv * dim])), 0.0);
         }
     }
 }
