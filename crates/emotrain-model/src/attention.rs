@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 
 use crate::batch::{Batch, Visible, union};
 use crate::kernels::{
@@ -16,8 +16,11 @@ use crate::kernels::{
 };
 use crate::spec::{AttentionSpec, Heads};
 
-/// Queries per block.
-const BLOCK: usize = 128;
+/// Queries per block: on the CPU as many as leave their scores in its caches, on a GPU so many that a block keeps it
+/// busy for longer than its launches take.
+fn queries_per_block(device: &Device) -> usize {
+    if *device == Device::flex() { 128 } else { 512 }
+}
 
 /// Queries of one segment, the keys that some of them see, and which of those each sees.
 #[derive(Clone, Debug)]
@@ -29,8 +32,15 @@ pub(crate) struct Block {
     seen: BTreeMap<Option<usize>, Seen>,
 }
 
-/// The blocks of a batch whose queries are `rows` (ascending; `None` for all rows), for attentions with these windows.
-pub(crate) fn blocks(batch: &Batch, rows: Option<&[usize]>, windows: &BTreeSet<Option<usize>>) -> Vec<Block> {
+/// The blocks of a batch whose queries are `rows` (ascending; `None` for all rows), for attentions with these windows on
+/// this device.
+pub(crate) fn blocks(
+    batch: &Batch,
+    rows: Option<&[usize]>,
+    windows: &BTreeSet<Option<usize>>,
+    device: &Device,
+) -> Vec<Block> {
+    let most = queries_per_block(device);
     let all: Vec<usize>;
     let rows = if let Some(rows) = rows {
         rows
@@ -42,8 +52,8 @@ pub(crate) fn blocks(batch: &Batch, rows: Option<&[usize]>, windows: &BTreeSet<O
     let mut next = 0;
     for segment in &batch.segments {
         let end = next + rows[next..].iter().take_while(|&&row| row < segment.end).count();
-        for start in (next..end).step_by(BLOCK) {
-            let queries = start..(start + BLOCK).min(end);
+        for start in (next..end).step_by(most) {
+            let queries = start..(start + most).min(end);
             let visible = rows[queries.clone()].iter().map(|&row| &batch.visible[row]);
             let seen = union(visible.clone().flat_map(Visible::ranges));
             let visible: Vec<Visible> = visible.map(|visible| visible.among(&seen)).collect();

@@ -54,8 +54,8 @@ pub struct Footprint {
     pub program: u64,
 }
 
-/// Queries whose scores exist at a time (`attention.rs`) and rows whose logits do (`head.rs`).
-const QUERIES: u64 = 128;
+/// Queries whose scores exist at a time (`attention.rs`), on the CPU and on a GPU, and rows whose logits do (`head.rs`).
+const QUERIES: [u64; 2] = [128, 512];
 const LOGITS: u64 = 256;
 /// Of a process on the CPU, and what CUDA's context takes beside it.
 const PROGRAM: u64 = 48 << 20;
@@ -196,12 +196,16 @@ impl Count<'_> {
     fn layer(&self) -> u64 {
         let Widths { hidden, inner, heads, .. } = self.widths();
         let gradients = self.work.rows as u64 * (4 * inner + 4 * hidden) * self.activation();
-        let scores = heads * QUERIES.min(self.work.longest as u64) * self.work.longest as u64;
+        let longest = self.work.longest as u64;
+        // On the CPU three f32 of each, on a GPU scores and probabilities with their gradients.
+        let (queries, bytes) =
+            if self.work.on_cpu { (QUERIES[0], 3 * 4) } else { (QUERIES[1], 4 * self.activation()) };
+        let scores = heads * queries.min(longest) * longest * bytes;
         let whole = self.config.hidden_size.max(self.config.intermediate_size * 2) * self.config.hidden_size;
         // On a GPU the numbers of a quantised matrix exist while it is multiplied.
         let numbers =
             if self.work.on_cpu || self.work.storage.quantization.is_none() { 0 } else { 10 * whole };
-        gradients + 3 * 4 * scores + numbers as u64
+        gradients + scores + numbers as u64
     }
 
     /// Logits and their gradient.

@@ -285,19 +285,19 @@ struct Passes<'a> {
 impl<'a> Passes<'a> {
     fn new(models: Vec<&'a CausalLm>, batch: &Batch, rows: Option<&[usize]>, shares: Vec<ShareRows>) -> Self {
         let base = models[0];
-        let (rotations, windows) = (base.rotations(&batch.positions), base.windows());
+        let (rotations, windows, device) = (base.rotations(&batch.positions), base.windows(), base.device());
         let last = rows.map(|rows| {
-            let index = Rows::new(rows.to_vec(), &base.device());
+            let index = Rows::new(rows.to_vec(), &device);
             let of_rows = |all: Rotations| Rotations { queries: all.queries.select(&index), keys: all.keys };
             Pass {
-                blocks: blocks(batch, Some(rows), &windows),
+                blocks: blocks(batch, Some(rows), &windows, &device),
                 rotations: rotations.iter().cloned().map(of_rows).collect(),
                 rows: Some(index),
                 shares: shares.clone(),
             }
         });
         let shares = shares.into_iter().map(|share| ShareRows { kept: share.all.clone(), ..share }).collect();
-        let inner = Pass { blocks: blocks(batch, None, &windows), rotations, rows: None, shares };
+        let inner = Pass { blocks: blocks(batch, None, &windows, &device), rotations, rows: None, shares };
         Self { models, inner, last }
     }
 

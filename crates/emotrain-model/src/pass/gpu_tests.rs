@@ -46,6 +46,39 @@ fn batch() -> Batch {
     Batch::sequences(&sequences)
 }
 
+/// A sequence of several blocks of queries, and a tree of sequences, whose rows see several ranges.
+fn long_batches() -> [Batch; 2] {
+    let ids = |length: u32, turn: u32| -> Vec<u32> { (0..length).map(|i| (i * i + turn) % 64).collect() };
+    let long = ids(600, 5);
+    let start = ids(40, 1);
+    let branch = |turn: u32| [start.clone(), ids(20 + turn, turn)].concat();
+    let (one, two, three) = (branch(2), branch(7), [branch(7), ids(9, 3)].concat());
+    let tree = [&one, &two, &three].map(|ids| Sequence { ids, supervised_from: 30 });
+    [Batch::sequences(&[Sequence { ids: &long, supervised_from: 0 }]), Batch::trees(&tree)]
+}
+
+/// The gradients of an adapter for a batch by name, after a step that leaves no factor zero; in f32.
+fn gradients(on: &OpenDevice, batch: &Batch) -> Vec<(String, Vec<f32>)> {
+    let options = PassOptions {
+        factor: 1.0 / batch.targets().len() as f64,
+        random: Key::new(4),
+        neftune_noise_alpha: 0.0,
+        label_smoothing_factor: 0.0,
+        gradient_checkpointing: false,
+    };
+    let mut model = model(on);
+    let mut first = Gradients::default();
+    model.forward_backward(batch, options, &mut first);
+    for (name, parameter) in model.parameters() {
+        *parameter = parameter.clone() - first.remove(&name).unwrap();
+    }
+    let mut second = Gradients::default();
+    model.forward_backward(batch, options, &mut second);
+    let names: Vec<String> = second.names().map(str::to_owned).collect();
+    let numbers = |name: &String| second.remove(name).unwrap().try_into_vec_as::<f32>().unwrap();
+    names.iter().map(numbers).zip(&names).map(|(numbers, name)| (name.clone(), numbers)).collect()
+}
+
 /// The number of launches, then the kernels by name.
 fn counted(what: &str, profile: &Profile) -> String {
     let kinds: Vec<String> =
@@ -90,6 +123,25 @@ fn launches(on: &OpenDevice) -> String {
         counted(&format!("update of {count} parameters"), &update),
     ]
     .concat()
+}
+
+#[test]
+fn a_gpu_gives_the_gradients_of_the_cpu_over_long_sequences_and_trees() {
+    if !device::compiled().contains(&"wgpu") {
+        println!("skipped: built without the wgpu feature");
+        return;
+    }
+    let open = |choice| device::open(&choice, Dtype::Float32).unwrap();
+    let (gpu, cpu) = (open(DeviceChoice::Wgpu(None)), open(DeviceChoice::Cpu));
+    for batch in long_batches() {
+        for ((name, ours), (_, reference)) in gradients(&gpu, &batch).into_iter().zip(gradients(&cpu, &batch))
+        {
+            let largest = reference.iter().fold(0.0_f32, |largest, x| largest.max(x.abs()));
+            let difference =
+                ours.iter().zip(&reference).fold(0.0_f32, |largest, (a, b)| largest.max((a - b).abs()));
+            assert!(largest > 0.0 && difference <= 1e-3 * largest, "{name}: {difference} of {largest}");
+        }
+    }
 }
 
 #[test]
