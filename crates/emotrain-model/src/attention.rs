@@ -90,7 +90,7 @@ impl Block {
     fn keys_of(&self, heads: Heads, kv: &KeyValues) -> [Tensor<4>; 2] {
         match kv {
             KeyValues::Rows(kv) => {
-                let part = |rows: &Range<usize>| (*kv).clone().narrow(0, rows.start, rows.len());
+                let part = |rows: &Range<usize>| kv.clone().narrow(0, rows.start, rows.len());
                 let rows = match self.keys.as_slice() {
                     [rows] => part(rows),
                     several => Tensor::cat(several.iter().map(part).collect(), 0),
@@ -124,16 +124,16 @@ impl Block {
 }
 
 /// Keys and values of all rows, as products of this device read them.
-enum KeyValues<'a> {
+enum KeyValues {
     /// `[N, 2·kv·d]`.
-    Rows(&'a Tensor<2>),
+    Rows(Tensor<2>),
     /// `[2, K, N, d]`.
     Heads(Tensor<4>),
 }
 
-impl<'a> KeyValues<'a> {
-    fn new(heads: Heads, kv: &'a Tensor<2>) -> Self {
-        key_value_heads(heads, kv).map_or(Self::Rows(kv), Self::Heads)
+impl KeyValues {
+    fn new(heads: Heads, kv: &Tensor<2>) -> Self {
+        key_value_heads(heads, kv).map_or_else(|| Self::Rows(kv.clone()), Self::Heads)
     }
 }
 

@@ -4,6 +4,14 @@
 //! of another dtype), and the caller falls back to tensor operations. This file and `device.rs` are the
 //! only ones that know which GPU back ends were compiled in.
 
+#![cfg_attr(
+    any(feature = "wgpu", feature = "cuda"),
+    expect(
+        clippy::used_underscore_binding,
+        reason = "the types of a kernel's numbers are for its launch alone"
+    )
+)]
+
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod adamw;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]

@@ -111,10 +111,10 @@ pub(crate) fn add_key_values(
             let mut to = to;
             match fused::add_key_values(&mut to, &parts, rows.start) {
                 Some(()) => to,
-                None => key_values_in_tensors(heads, to, parts, rows),
+                None => key_values_in_tensors(heads, to, &parts, rows),
             }
         }
-        Form::Tensor => key_values_in_tensors(heads, to, parts, rows),
+        Form::Tensor => key_values_in_tensors(heads, to, &parts, rows),
     }
 }
 
@@ -122,7 +122,7 @@ pub(crate) fn add_key_values(
 pub(super) fn key_values_in_tensors(
     heads: Heads,
     to: Tensor<2>,
-    parts: [Tensor<3>; 2],
+    parts: &[Tensor<3>; 2],
     rows: &Range<usize>,
 ) -> Tensor<2> {
     let both = Tensor::stack::<4>(parts.to_vec(), 0).permute([2, 0, 1, 3]);

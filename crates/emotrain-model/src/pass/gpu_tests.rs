@@ -110,7 +110,7 @@ fn launches(on: &OpenDevice) -> String {
     };
     // The first update has no moments yet.
     let mut begun: Vec<_> = adapter.parameters().map(|(name, p)| (update(&name, p, None), name)).collect();
-    let (_, update) = device::profiled(|| {
+    let ((), update) = device::profiled(|| {
         for ((parameter, moments), name) in begun.drain(..) {
             let _ = update(&name, &parameter, Some(moments));
         }
@@ -154,7 +154,7 @@ fn a_block_takes_few_launches_on_a_gpu() {
     let on =
         open(Dtype::Bfloat16).or_else(|_| open(Dtype::Float16)).or_else(|_| open(Dtype::Float32)).unwrap();
     assert_eq!(on.dtype, DType::F16, "the counts are those of a device with float16");
-    expect![[r#"
+    expect![[r"
         once a batch: 1
           1 SelectKernel
         forward: 67
@@ -194,6 +194,6 @@ fn a_block_takes_few_launches_on_a_gpu() {
           14 Squares
         update of 14 parameters: 14
           14 AdamwUpdate
-    "#]]
+    "]]
     .assert_eq(&launches(&on));
 }

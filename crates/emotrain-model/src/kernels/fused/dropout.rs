@@ -11,7 +11,7 @@ use super::gpu::{Spread, contiguous, elem_type, empty, spread, vector_size};
 /// Two keyed rounds of Murmur3's finaliser, of each counter.
 #[cube]
 fn hash<N: Size>(counter: Vector<u32, N>, low: u32, high: u32) -> Vector<u32, N> {
-    let mut h = counter * Vector::new(0x9e37_79b9u32) ^ Vector::new(low);
+    let mut h = (counter * Vector::new(0x9e37_79b9u32)) ^ Vector::new(low);
     h = (h ^ (h >> Vector::new(16u32))) * Vector::new(0x85eb_ca6bu32);
     h = (h ^ (h >> Vector::new(13u32))) * Vector::new(0xc2b2_ae35u32) + Vector::new(high);
     h = (h ^ (h >> Vector::new(16u32))) * Vector::new(0x7feb_352du32);

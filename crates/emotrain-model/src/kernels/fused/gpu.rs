@@ -39,12 +39,8 @@ pub(super) fn empty<const D: usize, const E: usize>(
 
 /// The type in a kernel.
 pub(super) fn elem_type(dtype: DType) -> Option<ElemType> {
-    let kind = match dtype {
-        DType::F32 => FloatKind::F32,
-        DType::F16 => FloatKind::F16,
-        DType::BF16 => FloatKind::BF16,
-        _ => return None,
-    };
+    let kinds = [(DType::F32, FloatKind::F32), (DType::F16, FloatKind::F16), (DType::BF16, FloatKind::BF16)];
+    let (_, kind) = kinds.into_iter().find(|(known, _)| *known == dtype)?;
     Some(ElemType::Float(kind))
 }
 

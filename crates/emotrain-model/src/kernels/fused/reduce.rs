@@ -44,7 +44,7 @@ pub(super) fn sum_of_units(own: f32, #[comptime] units: usize) -> f32 {
     for round in 0..rounds {
         let half = comptime!(units >> (round + 1));
         if unit < half {
-            sums[unit] = sums[unit] + sums[unit + half];
+            sums[unit] += sums[unit + half];
         }
         sync_cube();
     }

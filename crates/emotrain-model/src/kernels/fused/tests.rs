@@ -208,7 +208,7 @@ fn attention_softmax_on_a_gpu_is_that_of_tensor_operations() {
             on.check(&probabilities, expected.clone(), 2.0);
             let hidden = expected.clone().equal_scalar(0.0);
             let leaked = wide(&probabilities).mask_fill(hidden.bool_not(), 0.0).abs().max();
-            assert_eq!(leaked.into_scalar::<f32>(), 0.0, "{shape:?}: a hidden key is seen");
+            assert!(leaked.into_scalar::<f32>() < f32::MIN_POSITIVE, "{shape:?}: a hidden key is seen");
 
             let [again, score_grad] = attention_softmax_backward(scores(&raw), &log_sums, grad.clone());
             on.check(&again, wide(&probabilities), 1.0);
@@ -299,7 +299,7 @@ fn heads_on_a_gpu_are_laid_out_as_by_tensor_operations() {
             let to = on.draw(2, [total, 2 * kv * dim]);
             let parts = [on.draw(3, [kv, rows.len(), dim]), on.draw(4, [kv, rows.len(), dim])];
             let expected =
-                head_rows::key_values_in_tensors(heads, wide(&to), parts.each_ref().map(wide), &rows);
+                head_rows::key_values_in_tensors(heads, wide(&to), &parts.each_ref().map(wide), &rows);
             let mut sum = to.clone();
             super::add_key_values(&mut sum, &parts, rows.start).expect("a kernel for every shape");
             on.check(&sum, expected, 4.0);
