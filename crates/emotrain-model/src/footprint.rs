@@ -204,8 +204,8 @@ impl Count<'_> {
         let whole = self.config.hidden_size.max(self.config.intermediate_size * 2) * self.config.hidden_size;
         // On a GPU the numbers of a quantised matrix exist while it is multiplied.
         let numbers =
-            if self.work.on_cpu || self.work.storage.quantization.is_none() { 0 } else { 10 * whole };
-        gradients + scores + numbers as u64
+            if self.work.on_cpu || self.work.storage.quantization.is_none() { 0 } else { whole as u64 };
+        gradients + scores + numbers * self.activation()
     }
 
     /// Logits and their gradient.

@@ -6,6 +6,7 @@
 
 mod adamw;
 mod cross_entropy;
+mod decode;
 mod dropout;
 mod elementwise;
 mod form;
@@ -26,7 +27,8 @@ mod tests;
 
 pub use adamw::{AdamW, EightBitMoments, Moments};
 pub(crate) use cross_entropy::{LossTerms, cross_entropy, target_log_probabilities};
-pub(crate) use dropout::dropout;
+pub(crate) use decode::{CodedNumbers, decode};
+pub(crate) use dropout::{add_dropped, dropout};
 pub(crate) use elementwise::{add, add_block, scale, scaled_to, squares, stacked, sum_rows};
 pub(crate) use form::Form;
 pub(crate) use gated::{gated, gated_backward, gated_rows};

@@ -21,7 +21,7 @@ use self::dora::{Dora, row_squares};
 use self::fixed::Fixed;
 use self::start::factors;
 use crate::gradients::Gradients;
-use crate::kernels::{add_block, dropout, scaled_to, stacked, sum_rows};
+use crate::kernels::{add_block, add_dropped, dropout, scaled_to, stacked, sum_rows};
 use crate::linear::{Linear, Module};
 
 /// The end of the name of an adapter's magnitudes, in PEFT's files too.
@@ -240,7 +240,7 @@ impl LinearAdapter {
             gradients.add(&format!("{path}.lora_B.weight"), scaled_to(db, lora.scale, DType::F32));
             low_grads.push(dy.matmul(lora.scaled_b(x.dtype())));
         }
-        let low_grad = Tensor::cat(low_grads, 1);
+        let low_grad = if low_grads.len() == 1 { low_grads.remove(0) } else { Tensor::cat(low_grads, 1) };
         let da = low_grad.clone().transpose().matmul(self.dropped(x, at.dropout));
         for AdaptedModule { path, ranks, .. } in &self.modules {
             let part = da.clone().narrow(0, ranks.start, ranks.len());
@@ -252,7 +252,12 @@ impl LinearAdapter {
             let rows = 0..again.dims()[0];
             through = through + at.linear.weight.times_transposed(again, &[rows]);
         }
-        Some(add_block(dx, self.dropped(through, at.dropout), [at.first, 0]))
+        Some(match at.dropout {
+            Some(Dropout { p, key }) if at.drops() => {
+                add_dropped(dx, through, at.first, p, key.named(&self.mask))
+            }
+            _ => add_block(dx, through, [at.first, 0]),
+        })
     }
 
     /// The gradient of the base's output, given that of the sum: magnitudes multiply it where the adapter's input is the

@@ -5,7 +5,7 @@ use emotrain_base::random::Key;
 use emotrain_kernels::DropoutMask;
 
 use super::host::{restore, write};
-use super::{Form, fused};
+use super::{Form, add_block, fused};
 
 /// Zeroes each element with probability `p` and scales the rest by `1 / (1 - p)`.
 ///
@@ -26,6 +26,19 @@ pub(crate) fn dropout(x: Tensor<2>, p: f32, key: Key) -> Tensor<2> {
         }
         Form::Tensor => in_tensors(x, p, key),
     }
+}
+
+/// Adds what [`dropout`] leaves of `x` to the rows of `to` from `row` on.
+///
+/// # Shapes
+/// `to` `[N, D]`, `x` `[n, D]` with `row + n <= N`.
+pub(crate) fn add_dropped(mut to: Tensor<2>, x: Tensor<2>, row: usize, p: f32, key: Key) -> Tensor<2> {
+    if Form::of(&to) == Form::Fused
+        && fused::add_dropped(&mut to, &x, row, DropoutMask::new(p, key.bits())).is_some()
+    {
+        return to;
+    }
+    add_block(to, dropout(x, p, key), [row, 0])
 }
 
 /// The form in tensor operations: the mask is made on the host.

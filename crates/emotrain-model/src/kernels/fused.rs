@@ -17,6 +17,8 @@ mod adamw;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod blocks;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod decode;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod dropout;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod gated;
@@ -44,6 +46,21 @@ use burn::tensor::{DType, Int, Tensor};
 use emotrain_kernels::{AdamWStep, DropoutMask, HeadRows};
 
 use crate::spec::Activation;
+
+/// Codes of 4 or 8 bits, and what they stand for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Codes<'a> {
+    /// `32 / bits` codes a word, `[words]`, the first code in the lowest bits.
+    pub(crate) words: &'a Tensor<1, Int>,
+    /// The number of each code, `[2^bits]`.
+    pub(crate) table: &'a Tensor<1>,
+    /// What the numbers of each block are multiplied by, `[blocks, 1]`.
+    pub(crate) scales: &'a Tensor<2>,
+    /// Bits of a code.
+    pub(crate) bits: usize,
+    /// Numbers of a block.
+    pub(crate) block: usize,
+}
 
 /// Whether the tensor is on a GPU that kernels of our own are compiled for.
 pub(super) fn takes<const D: usize>(tensor: &Tensor<D>) -> bool {
@@ -120,6 +137,13 @@ launches! {
     /// `[N, D]` → `[N, D]`.
     fn dropout(x: &Tensor<2>, mask: DropoutMask) -> Tensor<2>, dropout::launch;
 
+    /// Adds what dropout leaves of `x` to the rows of `to` from `row` on in one launch, in place where no other tensor has
+    /// the buffer.
+    ///
+    /// # Shapes
+    /// `to` `[N, D]`, `x` `[n, D]` with `row + n <= N`.
+    fn add_dropped(to: &mut Tensor<2>, x: &Tensor<2>, row: usize, mask: DropoutMask) -> (), dropout::add;
+
     /// Softmax probabilities of raw scores, 0 for what is not visible, and the log-sum-exps, in one launch. `bounds` are
     /// the start and the end of each range of keys that a query sees.
     ///
@@ -175,4 +199,10 @@ launches! {
     /// # Shapes
     /// `to` `[N, 2·kv·d]`, `parts`, of keys and values, `[kv, T, d]`.
     fn add_key_values(to: &mut Tensor<2>, parts: &[Tensor<3>; 2], first: usize) -> (), heads::add_key_values;
+
+    /// The numbers of codes in one launch, where the tensor operations take ten.
+    ///
+    /// # Shapes
+    /// → `[rows, width]`.
+    fn decode(codes: &Codes, shape: [usize; 2], dtype: DType) -> Tensor<2>, decode::launch;
 }

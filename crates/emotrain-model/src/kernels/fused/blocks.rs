@@ -5,7 +5,7 @@ use burn_cubecl::Cube;
 use cubecl::ir::ElemType;
 use cubecl::prelude::*;
 
-use super::gpu::{Spread, contiguous, elem_type, owned, spread, vector_size};
+use super::gpu::{Spread, contiguous, elem_type, spread, taken, vector_size};
 
 /// Adds `delta`, `vectors` to a row, to the rows of `to`, `stride` vectors long, from vector `first` on.
 #[cube(launch)]
@@ -55,8 +55,7 @@ pub(super) fn add(to: &mut Tensor<2>, delta: &Tensor<2>, [row, column]: [usize; 
     let Spread { cubes, units } = spread(height * count / size)?;
     let number = |numbers: usize| u32::try_from(numbers / size).ok();
     let (first, stride, vectors) = (number(row * width + column)?, number(width)?, number(count)?);
-    let placeholder = Tensor::empty([0, 0], (&to.device(), dtype));
-    let sum = owned(std::mem::replace(to, placeholder))?;
+    let sum = taken(to)?;
     add_to_block::launch(
         &source.client.clone(),
         cubes,

@@ -23,9 +23,11 @@ pub(super) fn contiguous<const D: usize>(tensor: &Tensor<D>) -> Option<CubeTenso
     Some(burn_cubecl::kernel::into_contiguous(tensor))
 }
 
-/// The tensor's buffer, contiguous and no other tensor's: to be written.
-pub(super) fn owned<const D: usize>(tensor: Tensor<D>) -> Option<CubeTensor> {
-    let tensor = burn_cubecl::kernel::into_contiguous(tensor.try_into_primitive::<Cube>().ok()?);
+/// The tensor's buffer, contiguous and no other tensor's, to be written; the tensor is empty then.
+pub(super) fn taken<const D: usize>(tensor: &mut Tensor<D>) -> Option<CubeTensor> {
+    let empty = Tensor::empty([0; D], (&tensor.device(), tensor.dtype()));
+    let tensor = std::mem::replace(tensor, empty).try_into_primitive::<Cube>().ok()?;
+    let tensor = burn_cubecl::kernel::into_contiguous(tensor);
     Some(if tensor.can_mut() { tensor } else { tensor.copy() })
 }
 

@@ -7,7 +7,7 @@ use burn_cubecl::Cube;
 use cubecl::ir::ElemType;
 use cubecl::prelude::*;
 
-use super::gpu::{Spread, contiguous, elem_type, empty, owned, spread, vector_size};
+use super::gpu::{Spread, contiguous, elem_type, empty, spread, taken, vector_size};
 
 /// Rows of heads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -141,8 +141,7 @@ pub(super) fn add_key_values(to: &mut Tensor<2>, parts: &[Tensor<3>; 2], first: 
     let Spread { cubes, units } = spread(kv_heads * rows * dim / size)?;
     let (keys, values) = (contiguous(&parts[0])?, contiguous(&parts[1])?);
     let (first, rows) = (u32::try_from(first).ok()?, u32::try_from(rows).ok()?);
-    let placeholder = Tensor::empty([0, 0], (&to.device(), dtype));
-    let sum = owned(std::mem::replace(to, placeholder))?;
+    let sum = taken(to)?;
     add_keys_and_values::launch(
         &keys.client.clone(),
         cubes,

@@ -18,7 +18,7 @@ use cubecl::{Compiler, CubeKernel};
 use cudarc::nvrtc::{CompileOptions, compile_ptx_with_opts};
 use expect_test::expect;
 
-use super::{adamw, blocks, dropout, gated, heads, reduce, rms_norm, rope, softmax};
+use super::{adamw, blocks, decode, dropout, gated, heads, reduce, rms_norm, rope, softmax};
 use crate::spec::Activation;
 
 /// The properties of an NVIDIA GPU that kernels query.
@@ -74,6 +74,9 @@ fn head_plan(size: VectorSize) -> heads::Plan {
     heads::Plan { heads: 16, vectors: 128 / size }
 }
 
+const MASK: dropout::MaskCompilationArg =
+    dropout::MaskCompilationArg { scale: (), threshold: (), low: (), high: () };
+
 const SHAPE: softmax::ShapeCompilationArg =
     softmax::ShapeCompilationArg { vectors: (), queries: (), ranges: (), scale: () };
 
@@ -88,7 +91,7 @@ const STEP: adamw::StepCompilationArg = adamw::StepCompilationArg {
 };
 
 /// The kernels by name, in the shapes of Qwen3-8B.
-const KERNELS: [(&str, Defined); 15] = [
+const KERNELS: [(&str, Defined); 17] = [
     ("rms_norm_forward", |float, size| {
         let (plan, dtypes) = (norm_plan(size), [ElemType::Float(float); 2]);
         type Kernel = rms_norm::rms_norm_forward::RmsNormForward;
@@ -118,7 +121,12 @@ const KERNELS: [(&str, Defined); 15] = [
     ("drop_numbers", |float, size| {
         let dtype = ElemType::Float(float);
         type Kernel = dropout::drop_numbers::DropNumbers;
-        defined!(Kernel, 256, buffer(), buffer(), (), (), (), (), size, dtype)
+        defined!(Kernel, 256, buffer(), buffer(), MASK, size, dtype)
+    }),
+    ("add_kept_numbers", |float, size| {
+        let dtype = ElemType::Float(float);
+        type Kernel = dropout::add_kept_numbers::AddKeptNumbers;
+        defined!(Kernel, 256, buffer(), buffer(), (), MASK, size, dtype)
     }),
     ("softmax_forward", |float, _| {
         let dtype = ElemType::Float(float);
@@ -156,6 +164,11 @@ const KERNELS: [(&str, Defined); 15] = [
         let dtypes = [FloatKind::F32, float].map(ElemType::Float);
         type Kernel = blocks::convert::Convert;
         defined!(Kernel, 256, buffer(), buffer(), (), (), size.min(4), dtypes)
+    }),
+    ("decode_words", |float, _| {
+        let dtype = ElemType::Float(float);
+        type Kernel = decode::decode_words::DecodeWords;
+        defined!(Kernel, 256, buffer(), buffer(), buffer(), buffer(), 8, 4, 64, dtype)
     }),
     ("heads_of_rows", |float, size| {
         let (plan, dtype) = (head_plan(size), ElemType::Float(float));

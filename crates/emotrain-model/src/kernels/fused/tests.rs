@@ -169,7 +169,13 @@ fn dropout_on_a_gpu_has_the_masks_of_the_cpu() {
             assert!(kept.iter().zip(&cpu).all(|(a, b)| (*a == 0.0) == (*b == 0.0)), "{rows} {width}");
             let x = on.draw(1, [rows, width]);
             let fused = super::dropout(&x, mask).expect("a kernel for every shape");
-            on.check(&fused, dropout::in_tensors(wide(&x), p, key), 30.0);
+            let expected = dropout::in_tensors(wide(&x), p, key);
+            on.check(&fused, expected.clone(), 30.0);
+            let mut sum = on.draw(2, [rows + 2, width]);
+            let zeros = Tensor::zeros([1, width], (&on.device, DType::F32));
+            let expected = wide(&sum) + Tensor::cat(vec![zeros.clone(), expected, zeros], 0);
+            super::add_dropped(&mut sum, &x, 1, mask).expect("a kernel for every shape");
+            on.check(&sum, expected, 30.0);
         }
     }
 }
