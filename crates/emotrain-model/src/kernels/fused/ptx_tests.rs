@@ -271,11 +271,11 @@ fn kernels_assemble_without_spills() {
             }
         }
     }
-    expect![[r#"
+    expect![[r"
         rms_norm_forward sm_80 llvm: F32 31, F16 32, BF16 30
         rms_norm_forward sm_80 nvrtc: F32 32, F16 28, BF16 29
         rms_norm_forward sm_90a llvm: F32 31, F16 31, BF16 32
-        rms_norm_forward sm_90a nvrtc: F32 32, F16 30, BF16 28
+        rms_norm_forward sm_90a nvrtc: F32 39, F16 30, BF16 28
         rms_norm_backward sm_80 llvm: F32 64, F16 64, BF16 40
         rms_norm_backward sm_80 nvrtc: F32 62, F16 48, BF16 48
         rms_norm_backward sm_90a llvm: F32 64, F16 64, BF16 64
@@ -288,10 +288,14 @@ fn kernels_assemble_without_spills() {
         rotate_heads sm_80 nvrtc: F32 28, F16 24, BF16 24
         rotate_heads sm_90a llvm: F32 25, F16 24, BF16 24
         rotate_heads sm_90a nvrtc: F32 26, F16 26, BF16 24
-        drop_numbers sm_80 llvm: F32 22, F16 28, BF16 30
+        drop_numbers sm_80 llvm: F32 22, F16 29, BF16 30
         drop_numbers sm_80 nvrtc: F32 22, F16 30, BF16 30
         drop_numbers sm_90a llvm: F32 21, F16 28, BF16 28
         drop_numbers sm_90a nvrtc: F32 21, F16 29, BF16 29
+        add_kept_numbers sm_80 llvm: F32 25, F16 32, BF16 32
+        add_kept_numbers sm_80 nvrtc: F32 25, F16 32, BF16 32
+        add_kept_numbers sm_90a llvm: F32 24, F16 32, BF16 32
+        add_kept_numbers sm_90a nvrtc: F32 26, F16 32, BF16 32
         softmax_forward sm_80 nvrtc: F32 32, F16 32, BF16 32
         softmax_forward sm_90a nvrtc: F32 32, F16 32, BF16 32
         softmax_backward sm_80 nvrtc: F32 40, F16 40, BF16 40
@@ -300,9 +304,33 @@ fn kernels_assemble_without_spills() {
         adamw_update sm_80 nvrtc: F32 38, F16 38, BF16 38
         adamw_update sm_90a llvm: F32 32, F16 32, BF16 32
         adamw_update sm_90a nvrtc: F32 37, F16 37, BF16 37
+        add_to_block sm_80 llvm: F32 14, F16 14, BF16 14
+        add_to_block sm_80 nvrtc: F32 14, F16 24, BF16 24
+        add_to_block sm_90a llvm: F32 14, F16 14, BF16 14
+        add_to_block sm_90a nvrtc: F32 14, F16 24, BF16 26
+        convert sm_80 llvm: F32 15, F16 16, BF16 16
+        convert sm_80 nvrtc: F32 15, F16 16, BF16 16
+        convert sm_90a llvm: F32 18, F16 16, BF16 16
+        convert sm_90a nvrtc: F32 18, F16 18, BF16 18
+        decode_words sm_80 llvm: F32 23, F16 22, BF16 22
+        decode_words sm_80 nvrtc: F32 24, F16 20, BF16 20
+        decode_words sm_90a llvm: F32 30, F16 25, BF16 25
+        decode_words sm_90a nvrtc: F32 26, F16 24, BF16 24
+        heads_of_rows sm_80 llvm: F32 14, F16 14, BF16 14
+        heads_of_rows sm_80 nvrtc: F32 14, F16 14, BF16 14
+        heads_of_rows sm_90a llvm: F32 15, F16 15, BF16 15
+        heads_of_rows sm_90a nvrtc: F32 14, F16 14, BF16 14
+        rows_of_heads sm_80 llvm: F32 18, F16 18, BF16 18
+        rows_of_heads sm_80 nvrtc: F32 18, F16 18, BF16 18
+        rows_of_heads sm_90a llvm: F32 18, F16 18, BF16 18
+        rows_of_heads sm_90a nvrtc: F32 18, F16 18, BF16 18
+        add_keys_and_values sm_80 llvm: F32 22, F16 22, BF16 22
+        add_keys_and_values sm_80 nvrtc: F32 22, F16 26, BF16 26
+        add_keys_and_values sm_90a llvm: F32 22, F16 22, BF16 22
+        add_keys_and_values sm_90a nvrtc: F32 22, F16 32, BF16 31
         squares sm_80 llvm: F32 20, F16 28, BF16 29
         squares sm_80 nvrtc: F32 20, F16 28, BF16 26
         squares sm_90a llvm: F32 22, F16 28, BF16 29
-        squares sm_90a nvrtc: F32 22, F16 30, BF16 31"#]]
+        squares sm_90a nvrtc: F32 22, F16 30, BF16 31"]]
     .assert_eq(&lines.join("\n"));
 }
