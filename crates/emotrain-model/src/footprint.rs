@@ -69,7 +69,12 @@ impl Footprint {
         Self {
             base: count.base(),
             // Of all weights the first copy is the base itself.
-            trained: if work.adapter.is_some() { 2 * 4 * trained } else { 4 * trained },
+            trained: match (work.adapter.is_some(), work.on_cpu) {
+                (true, true) => 2 * 4 * trained,
+                // A GPU keeps a copy in the type of the activations.
+                (true, false) => (2 * 4 + count.activation()) * trained,
+                (false, _) => 4 * trained,
+            },
             optimizer: match (work.eight_bit_moments, work.on_cpu) {
                 (false, _) => 2 * 4 * trained,
                 (true, true) => 2 * (trained + 4 * trained.div_ceil(DYNAMIC_BLOCKSIZE as u64)),

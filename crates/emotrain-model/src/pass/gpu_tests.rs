@@ -170,11 +170,11 @@ fn a_block_takes_few_launches_on_a_gpu() {
           2 RowsOfHeads
           4 SliceKernel
           2 SoftmaxForward
-        backward: 110
+        backward: 96
           5 AddKeptNumbers
           2 AddKeysAndValues
           7 CastElement
-          21 Convert
+          7 Convert
           5 DropNumbers
           1 FullKernel
           1 GatedBackward
