@@ -49,6 +49,10 @@ use crate::spec::Activation;
 
 /// Codes of 4 or 8 bits, and what they stand for.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(
+    not(any(feature = "wgpu", feature = "cuda")),
+    expect(dead_code, reason = "without a GPU back end nobody reads them")
+)]
 pub(crate) struct Codes<'a> {
     /// `32 / bits` codes a word, `[words]`, the first code in the lowest bits.
     pub(crate) words: &'a Tensor<1, Int>,
