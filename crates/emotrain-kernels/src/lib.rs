@@ -35,7 +35,7 @@ pub use activation::{
     GELU_CUBIC, GELU_SLOPE, bias_gelu, gelu_tanh_gate, gelu_tanh_gate_backward, silu_gate, silu_gate_backward,
 };
 pub use adamw::AdamWStep;
-pub use dropout::dropout;
+pub use dropout::{DropoutMask, dropout};
 pub use dynamic::{DYNAMIC_BLOCKSIZE, DYNAMIC_MAP, DynamicCodes, DynamicMap, UNSIGNED_DYNAMIC_MAP};
 pub use elementwise::{
     add_columns, add_row, add_rows, scale, select_rows, spread_rows, sum_of_squares, sum_rows,

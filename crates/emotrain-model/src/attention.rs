@@ -4,19 +4,23 @@
 //! than half its square, and a branch of a tree nothing for the other branches. Nothing of size queries × keys is kept for the backward pass: it stores one
 //! log-sum-exp per query and head and computes the probabilities again (Rabe and Staats 2021; Dao et al. 2022).
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 
 use crate::batch::{Batch, Visible, union};
 use crate::kernels::{
-    Scores, add_key_values, attention_probabilities, attention_scores_backward, head_major, log_sum_exp,
-    token_major,
+    Scores, Seen, add_key_values, attention_softmax, attention_softmax_backward, grouped_heads,
+    key_value_heads, query_heads, token_major,
 };
 use crate::spec::{AttentionSpec, Heads};
 
-/// Queries per block.
-const BLOCK: usize = 128;
+/// Queries per block: on the CPU as many as leave their scores in its caches, on a GPU so many that a block keeps it
+/// busy for longer than its launches take.
+fn queries_per_block(device: &Device) -> usize {
+    if *device == Device::flex() { 128 } else { 512 }
+}
 
 /// Queries of one segment, the keys that some of them see, and which of those each sees.
 #[derive(Clone, Debug)]
@@ -24,12 +28,19 @@ pub(crate) struct Block {
     queries: Range<usize>,
     /// Ascending.
     keys: Vec<Range<usize>>,
-    /// Of the keys, which are behind one another.
-    visible: Vec<Visible>,
+    /// By each window of the decoder's attentions, of the keys, which are behind one another.
+    seen: BTreeMap<Option<usize>, Seen>,
 }
 
-/// The blocks of a batch whose queries are `rows` (ascending; `None` for all rows).
-pub(crate) fn blocks(batch: &Batch, rows: Option<&[usize]>) -> Vec<Block> {
+/// The blocks of a batch whose queries are `rows` (ascending; `None` for all rows), for attentions with these windows on
+/// this device.
+pub(crate) fn blocks(
+    batch: &Batch,
+    rows: Option<&[usize]>,
+    windows: &BTreeSet<Option<usize>>,
+    device: &Device,
+) -> Vec<Block> {
+    let most = queries_per_block(device);
     let all: Vec<usize>;
     let rows = if let Some(rows) = rows {
         rows
@@ -41,13 +52,13 @@ pub(crate) fn blocks(batch: &Batch, rows: Option<&[usize]>) -> Vec<Block> {
     let mut next = 0;
     for segment in &batch.segments {
         let end = next + rows[next..].iter().take_while(|&&row| row < segment.end).count();
-        for start in (next..end).step_by(BLOCK) {
-            let queries = start..(start + BLOCK).min(end);
+        for start in (next..end).step_by(most) {
+            let queries = start..(start + most).min(end);
             let visible = rows[queries.clone()].iter().map(|&row| &batch.visible[row]);
             let seen = union(visible.clone().flat_map(Visible::ranges));
-            let visible = visible.map(|visible| visible.among(&seen)).collect();
+            let visible: Vec<Visible> = visible.map(|visible| visible.among(&seen)).collect();
             let keys = seen.iter().map(|keys| segment.start + keys.start..segment.start + keys.end);
-            blocks.push(Block { queries, keys: keys.collect(), visible });
+            blocks.push(Block::new(queries, keys.collect(), &visible, windows));
         }
         next = end;
     }
@@ -55,19 +66,45 @@ pub(crate) fn blocks(batch: &Batch, rows: Option<&[usize]>) -> Vec<Block> {
 }
 
 impl Block {
-    /// Queries that continue after `past` keys: all rows of a tensor of queries, which see the past and each other
-    /// causally; of the `rows` new rows the queries are the last.
-    pub(crate) fn after(past: usize, rows: usize, queries: usize) -> Self {
-        let visible = (rows - queries..rows).map(|row| Visible::causal(past + row)).collect();
-        Self { queries: 0..queries, keys: std::iter::once(0..past + rows).collect(), visible }
+    fn new(
+        queries: Range<usize>,
+        keys: Vec<Range<usize>>,
+        visible: &[Visible],
+        windows: &BTreeSet<Option<usize>>,
+    ) -> Self {
+        let within = |&window: &Option<usize>| {
+            let visible = visible.iter().map(|visible| visible.within(window));
+            (window, Seen::new(visible.collect()))
+        };
+        Self { queries, keys, seen: windows.iter().map(within).collect() }
     }
 
-    /// The rows of its keys, `[N, 2·kv·d]` → `[T, 2·kv·d]`.
-    fn keys_of(&self, kv: &Tensor<2>) -> Tensor<2> {
-        let part = |rows: &Range<usize>| kv.clone().narrow(0, rows.start, rows.len());
-        match self.keys.as_slice() {
-            [rows] => part(rows),
-            several => Tensor::cat(several.iter().map(part).collect(), 0),
+    /// New rows that continue after `past` keys: all rows of a tensor of queries, which see the past and each other
+    /// causally.
+    pub(crate) fn after(past: usize, rows: usize, windows: &BTreeSet<Option<usize>>) -> Self {
+        let visible: Vec<Visible> = (0..rows).map(|row| Visible::causal(past + row)).collect();
+        Self::new(0..rows, std::iter::once(0..past + rows).collect(), &visible, windows)
+    }
+
+    /// Its keys and its values, each `[K, 1, T, d]`.
+    fn keys_of(&self, heads: Heads, kv: &KeyValues) -> [Tensor<4>; 2] {
+        match kv {
+            KeyValues::Rows(kv) => {
+                let part = |rows: &Range<usize>| kv.clone().narrow(0, rows.start, rows.len());
+                let rows = match self.keys.as_slice() {
+                    [rows] => part(rows),
+                    several => Tensor::cat(several.iter().map(part).collect(), 0),
+                };
+                [0, 1].map(|which| key_block(heads, &rows, which))
+            }
+            KeyValues::Heads(all) => {
+                let part = |rows: &Range<usize>| all.clone().narrow(2, rows.start, rows.len());
+                let rows = match self.keys.as_slice() {
+                    [rows] => part(rows),
+                    several => Tensor::cat(several.iter().map(part).collect(), 2),
+                };
+                [0, 1].map(|which| rows.clone().narrow(0, which, 1).swap_dims(0, 1))
+            }
         }
     }
 
@@ -86,10 +123,18 @@ impl Block {
     }
 }
 
-/// Rows of a `[N, kv·group·d]` tensor as `[K, G, Q, d]`.
-fn query_block(heads: Heads, q: &Tensor<2>, rows: &Range<usize>) -> Tensor<4> {
-    let block = q.clone().narrow(0, rows.start, rows.len());
-    block.reshape([rows.len(), heads.kv, heads.group, heads.dim]).permute([1, 2, 0, 3])
+/// Keys and values of all rows, as products of this device read them.
+enum KeyValues {
+    /// `[N, 2·kv·d]`.
+    Rows(Tensor<2>),
+    /// `[2, K, N, d]`.
+    Heads(Tensor<4>),
+}
+
+impl KeyValues {
+    fn new(heads: Heads, kv: &Tensor<2>) -> Self {
+        key_value_heads(heads, kv).map_or_else(|| Self::Rows(kv.clone()), Self::Heads)
+    }
 }
 
 /// The keys (`which` 0) or values (1) of rows `[T, 2·kv·d]` as `[K, 1, T, d]`.
@@ -120,17 +165,16 @@ impl AttentionSpec {
         kv: &Tensor<2>,
         blocks: &[Block],
     ) -> (Tensor<2>, Vec<Tensor<4>>) {
+        let kv = KeyValues::new(self.heads, kv);
         let (mut outputs, mut log_sums) = (Vec::new(), Vec::new());
         for block in blocks {
-            let rows = block.keys_of(kv);
-            let scores = self.scores(q, &rows, block);
-            let log_sum = log_sum_exp(&scores);
-            let probabilities = attention_probabilities(scores, &log_sum);
-            let values = key_block(self.heads, &rows, 1);
-            outputs.push(token_major(self.heads, probabilities.matmul(values)));
+            let [keys, values] = block.keys_of(self.heads, &kv);
+            let queries = query_heads(self.heads, q, &block.queries);
+            let [probabilities, log_sum] = attention_softmax(self.scores(queries, keys, block));
+            outputs.push(probabilities.matmul(values));
             log_sums.push(log_sum);
         }
-        (Tensor::cat(outputs, 0), log_sums)
+        (token_major(self.heads, outputs), log_sums)
     }
 
     /// The gradients of queries, keys and values, given that of the output.
@@ -144,32 +188,30 @@ impl AttentionSpec {
         blocks: &[Block],
         log_sums: &[Tensor<4>],
     ) -> Projected {
-        let Projected { q, kv } = projected;
+        let (heads, Projected { q, kv }) = (self.heads, projected);
         let mut query_grads = Vec::new();
         let mut kv_grad = Tensor::zeros(kv.dims(), (&kv.device(), kv.dtype()));
+        let kv = KeyValues::new(heads, kv);
         for (block, log_sum) in blocks.iter().zip(log_sums) {
-            let rows = block.keys_of(kv);
-            let probabilities = attention_probabilities(self.scores(q, &rows, block), log_sum);
-            let out_grad = query_block(self.heads, grad, &block.queries);
-            let values = key_block(self.heads, &rows, 1);
-            let probability_grad = out_grad.matmul(values.transpose());
-            let out_grad = head_major(self.heads, grad, &block.queries);
-            let value_grad = grouped(self.heads, probabilities.clone()).transpose().matmul(out_grad);
-            let score_grad = attention_scores_backward(probabilities, probability_grad, self.scale);
-            let keys = key_block(self.heads, &rows, 0);
-            query_grads.push(token_major(self.heads, score_grad.clone().matmul(keys)));
-            let queries = head_major(self.heads, q, &block.queries);
-            let key_grad = grouped(self.heads, score_grad).transpose().matmul(queries);
-            kv_grad = block.add_to(self.heads, kv_grad, [key_grad, value_grad]);
+            let [keys, values] = block.keys_of(heads, &kv);
+            let out_grad = query_heads(heads, grad, &block.queries);
+            let probability_grad = out_grad.clone().matmul(values.transpose());
+            let queries = query_heads(heads, q, &block.queries);
+            let scores = self.scores(queries.clone(), keys.clone(), block);
+            let [probabilities, score_grad] = attention_softmax_backward(scores, log_sum, probability_grad);
+            let out_grad = grouped_heads(heads, out_grad, grad, &block.queries);
+            let value_grad = grouped(heads, probabilities).transpose().matmul(out_grad);
+            query_grads.push(score_grad.clone().matmul(keys));
+            let queries = grouped_heads(heads, queries, q, &block.queries);
+            let key_grad = grouped(heads, score_grad).transpose().matmul(queries);
+            kv_grad = block.add_to(heads, kv_grad, [key_grad, value_grad]);
         }
-        Projected { q: Tensor::cat(query_grads, 0), kv: kv_grad }
+        Projected { q: token_major(heads, query_grads), kv: kv_grad }
     }
 
-    /// Given the rows of the block's keys.
-    fn scores(self, q: &Tensor<2>, rows: &Tensor<2>, block: &Block) -> Scores {
-        let keys = key_block(self.heads, rows, 0);
-        let raw = query_block(self.heads, q, &block.queries).matmul(keys.transpose());
-        let visible = block.visible.iter().map(|visible| visible.within(self.window)).collect();
-        Scores { raw, visible, scale: self.scale }
+    /// Of queries `[K, G, Q, d]` and keys `[K, 1, T, d]`.
+    fn scores(self, queries: Tensor<4>, keys: Tensor<4>, block: &Block) -> Scores<'_> {
+        let raw = queries.matmul(keys.transpose());
+        Scores { raw, seen: &block.seen[&self.window], scale: self.scale }
     }
 }

@@ -1,8 +1,10 @@
-//! A frozen matrix as codes in tensors, for GPUs: what a product needs of it is turned into numbers by tensor operations
-//! and is there while the product is.
+//! A frozen matrix as codes in tensors, for GPUs: what a product needs of it is turned into numbers, by a kernel of our
+//! own or by tensor operations, and is there while the product is.
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use emotrain_kernels::{Absmax, FourBit, FrozenMatrix, Int8Rows, Numbers};
+
+use crate::kernels::{CodedNumbers, decode};
 
 /// `[rows, width]`: parts one below the other.
 #[derive(Clone, Debug)]
@@ -79,7 +81,7 @@ impl Coded {
         let [_, width] = self.dims;
         let part = |part: &Part| match part {
             Part::Dense(numbers) => numbers.clone(),
-            Part::Codes(codes) => codes.numbers(width).cast(self.dtype),
+            Part::Codes(codes) => codes.numbers(width, self.dtype),
         };
         let mut parts: Vec<Tensor<2>> = self.parts.iter().map(part).collect();
         if parts.len() == 1 { parts.swap_remove(0) } else { Tensor::cat(parts, 0) }
@@ -87,8 +89,15 @@ impl Coded {
 }
 
 impl Codes {
-    /// `[rows, width]` in f32.
-    fn numbers(&self, width: usize) -> Tensor<2> {
+    /// `[rows, width]` in this type.
+    fn numbers(&self, width: usize, dtype: DType) -> Tensor<2> {
+        let Self { words, table, scales, bits, block, rows, .. } = self;
+        let codes = CodedNumbers { words, table, scales, bits: *bits, block: *block };
+        decode(&codes, [*rows, width], dtype).unwrap_or_else(|| self.in_tensors(width).cast(dtype))
+    }
+
+    /// The form in tensor operations, in f32.
+    fn in_tensors(&self, width: usize) -> Tensor<2> {
         let [words] = self.words.dims();
         let [_, per_word] = self.shifts.dims();
         let [blocks, _] = self.scales.dims();
@@ -156,5 +165,47 @@ fn int8(matrix: &Int8Rows, device: &Device) -> Codes {
         bits: 8,
         block: matrix.codes.len() / rows,
         rows,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use emotrain_base::random::{Key, uniform};
+    use emotrain_recipe::{DeviceChoice, Dtype};
+
+    use super::*;
+    use crate::device;
+
+    /// On a GPU the kernel's numbers are those of tensor operations, rounded once; whole words or not.
+    #[test]
+    fn codes_on_a_gpu_are_the_same_numbers_in_both_forms() {
+        let Ok(on) = device::open(&DeviceChoice::Wgpu(None), Dtype::Float16) else {
+            println!("skipped: no wgpu device with float16");
+            return;
+        };
+        for (bits, block, rows, width) in
+            [(4, 64, 3, 64), (4, 64, 5, 24), (4, 32, 3, 7), (8, 12, 5, 12), (8, 7, 2, 7)]
+        {
+            let numbers: usize = rows * width;
+            let blocks = numbers.div_ceil(block);
+            let codes: Vec<u8> =
+                (0..blocks * block).map(|at| (at * 7 % (1 << bits)).try_into().unwrap()).collect();
+            let draw = |purpose, count| uniform(Key::new(purpose), count, 1.0);
+            let codes = Codes {
+                words: words(&codes, bits, &on.device),
+                shifts: shifts(bits, &on.device),
+                table: floats(draw(1, 1 << bits), [1 << bits], &on.device),
+                scales: floats(draw(2, blocks), [blocks, 1], &on.device),
+                bits,
+                block,
+                rows,
+            };
+            for dtype in [DType::F32, DType::F16] {
+                let ours = codes.numbers(width, dtype);
+                assert_eq!((ours.dims(), ours.dtype()), ([rows, width], dtype));
+                let difference = (ours - codes.in_tensors(width).cast(dtype)).abs().max();
+                assert!(difference.into_scalar::<f32>() < f32::MIN_POSITIVE, "{bits} {block} {rows} {width}");
+            }
+        }
     }
 }

@@ -54,8 +54,8 @@ pub struct Footprint {
     pub program: u64,
 }
 
-/// Queries whose scores exist at a time (`attention.rs`) and rows whose logits do (`head.rs`).
-const QUERIES: u64 = 128;
+/// Queries whose scores exist at a time (`attention.rs`), on the CPU and on a GPU, and rows whose logits do (`head.rs`).
+const QUERIES: [u64; 2] = [128, 512];
 const LOGITS: u64 = 256;
 /// Of a process on the CPU, and what CUDA's context takes beside it.
 const PROGRAM: u64 = 48 << 20;
@@ -69,7 +69,12 @@ impl Footprint {
         Self {
             base: count.base(),
             // Of all weights the first copy is the base itself.
-            trained: if work.adapter.is_some() { 2 * 4 * trained } else { 4 * trained },
+            trained: match (work.adapter.is_some(), work.on_cpu) {
+                (true, true) => 2 * 4 * trained,
+                // A GPU keeps a copy in the type of the activations.
+                (true, false) => (2 * 4 + count.activation()) * trained,
+                (false, _) => 4 * trained,
+            },
             optimizer: match (work.eight_bit_moments, work.on_cpu) {
                 (false, _) => 2 * 4 * trained,
                 (true, true) => 2 * (trained + 4 * trained.div_ceil(DYNAMIC_BLOCKSIZE as u64)),
@@ -196,12 +201,16 @@ impl Count<'_> {
     fn layer(&self) -> u64 {
         let Widths { hidden, inner, heads, .. } = self.widths();
         let gradients = self.work.rows as u64 * (4 * inner + 4 * hidden) * self.activation();
-        let scores = heads * QUERIES.min(self.work.longest as u64) * self.work.longest as u64;
+        let longest = self.work.longest as u64;
+        // On the CPU three f32 of each, on a GPU scores and probabilities with their gradients.
+        let (queries, bytes) =
+            if self.work.on_cpu { (QUERIES[0], 3 * 4) } else { (QUERIES[1], 4 * self.activation()) };
+        let scores = heads * queries.min(longest) * longest * bytes;
         let whole = self.config.hidden_size.max(self.config.intermediate_size * 2) * self.config.hidden_size;
         // On a GPU the numbers of a quantised matrix exist while it is multiplied.
         let numbers =
-            if self.work.on_cpu || self.work.storage.quantization.is_none() { 0 } else { 10 * whole };
-        gradients + 3 * 4 * scores + numbers as u64
+            if self.work.on_cpu || self.work.storage.quantization.is_none() { 0 } else { whole as u64 };
+        gradients + scores + numbers * self.activation()
     }
 
     /// Logits and their gradient.

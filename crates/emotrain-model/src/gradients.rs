@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{DType, Tensor};
 
-use crate::kernels::{add, scale, sum_of_squares};
+use crate::kernels::{add, scale, squares};
 
 /// Sums of gradients by parameter name, in f32.
 #[derive(Debug, Default)]
@@ -38,11 +38,11 @@ impl Gradients {
 
     /// The 2-norm over all gradients; reads one number back from the device. NaN or infinite if any gradient is.
     pub fn norm(&self) -> f64 {
-        let squares: Vec<Tensor<1>> = self.0.values().map(sum_of_squares).collect();
-        if squares.is_empty() {
+        let all: Vec<&Tensor<2>> = self.0.values().collect();
+        if all.is_empty() {
             return 0.0;
         }
-        f64::from(Tensor::cat(squares, 0).sum().into_scalar::<f32>()).sqrt()
+        f64::from(squares(&all).sum().into_scalar::<f32>()).sqrt()
     }
 
     /// Multiplies all gradients by `factor`.

@@ -6,6 +6,7 @@
 
 mod adamw;
 mod cross_entropy;
+mod decode;
 mod dropout;
 mod elementwise;
 mod form;
@@ -26,12 +27,13 @@ mod tests;
 
 pub use adamw::{AdamW, EightBitMoments, Moments};
 pub(crate) use cross_entropy::{LossTerms, cross_entropy, target_log_probabilities};
-pub(crate) use dropout::dropout;
-pub(crate) use elementwise::{add, add_block, scale, sum_of_squares, sum_rows};
+pub(crate) use decode::{CodedNumbers, decode};
+pub(crate) use dropout::{add_dropped, dropout};
+pub(crate) use elementwise::{add, add_block, scale, scaled_to, squares, stacked, sum_rows};
 pub(crate) use form::Form;
 pub(crate) use gated::{gated, gated_backward, gated_rows};
 pub(crate) use gelu::bias_gelu;
-pub(crate) use head_rows::{add_key_values, head_major, token_major};
+pub(crate) use head_rows::{add_key_values, grouped_heads, key_value_heads, query_heads, token_major};
 pub(crate) use host::{read, slice, tensor as from_host};
 pub(crate) use layer_norm::{LayerNorm, add_layer_norm};
 pub(crate) use linear::{linear, linear_backward};
@@ -39,4 +41,4 @@ pub(crate) use rms_norm::{head_norm, head_norm_backward, norm_weight_gradient, r
 pub(crate) use rope::{Rotation, rotate};
 pub(crate) use rows::Rows;
 pub(crate) use self_attention::{Projected, self_attention};
-pub(crate) use softmax::{Scores, attention_probabilities, attention_scores_backward, log_sum_exp};
+pub(crate) use softmax::{Scores, Seen, attention_softmax, attention_softmax_backward};

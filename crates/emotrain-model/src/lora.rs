@@ -5,6 +5,7 @@
 
 mod config;
 mod dora;
+mod factors;
 mod fixed;
 mod start;
 #[cfg(test)]
@@ -18,10 +19,11 @@ use emotrain_base::random::Key;
 
 pub use self::config::LoraConfig;
 use self::dora::{Dora, row_squares};
+use self::factors::Factors;
 use self::fixed::Fixed;
 use self::start::factors;
 use crate::gradients::Gradients;
-use crate::kernels::{add_block, dropout, scale, sum_rows};
+use crate::kernels::{add_block, add_dropped, dropout, scaled_to, sum_rows};
 use crate::linear::{Linear, Module};
 
 /// The end of the name of an adapter's magnitudes, in PEFT's files too.
@@ -68,7 +70,7 @@ impl Lora {
 
     /// `s · B`, `[out, R]`.
     pub(crate) fn scaled_b(&self, dtype: DType) -> Tensor<2> {
-        scale(self.b.clone(), self.scale).cast(dtype)
+        scaled_to(self.b.clone(), self.scale, dtype)
     }
 }
 
@@ -111,6 +113,8 @@ pub(crate) struct LinearAdapter {
     /// The path of the first stacked module, adapted or not: the modules share the dropout mask that has its name.
     mask: String,
     pub(crate) modules: Vec<AdaptedModule>,
+    /// Of the modules, until they change.
+    factors: Factors,
 }
 
 /// One adapted module.
@@ -154,7 +158,7 @@ impl PartAt<'_> {
 impl LinearAdapter {
     /// Of a layer that is not adapted.
     pub(crate) const fn none() -> Self {
-        Self { mask: String::new(), modules: Vec::new() }
+        Self { mask: String::new(), modules: Vec::new(), factors: Factors::unknown() }
     }
 
     /// Fresh adapters for the modules of `linear` for which there are settings, by path.
@@ -173,7 +177,7 @@ impl LinearAdapter {
             Some(AdaptedModule { path: module.path.clone(), columns: module.columns.clone(), ranks, lora })
         };
         let modules = linear.modules.iter().filter_map(adapted).collect();
-        Self { mask: linear.modules[0].path.clone(), modules }
+        Self { mask: linear.modules[0].path.clone(), modules, factors: Factors::unknown() }
     }
 
     /// Adds the adapters' output for `x` to the rows of `y` that are theirs.
@@ -181,15 +185,15 @@ impl LinearAdapter {
     /// # Shapes
     /// `x` `[N, in]`, `y` `[M, out]` → `[M, out]`.
     pub(crate) fn forward(&self, x: &Tensor<2>, y: Tensor<2>, at: PartAt) -> (Tensor<2>, Low) {
-        let Some(a) = self.stacked_a(x.dtype()) else { return (y, None) };
+        let Some(a) = self.factor_a(x.dtype()) else { return (y, None) };
         let mut y = self.take_fixed(x, y, at);
         let dropped = self.dropped(x.clone(), at.dropout);
         let again = (at.drops() && self.has_magnitudes()).then(|| at.linear.weight.times(dropped.clone()));
         let low = dropped.matmul(a.transpose());
         let mut directions = Vec::with_capacity(self.modules.len());
-        for AdaptedModule { columns, ranks, lora, .. } in &self.modules {
+        for (number, AdaptedModule { columns, ranks, lora, .. }) in self.modules.iter().enumerate() {
             let low = low.clone().narrow(1, ranks.start, ranks.len());
-            let delta = low.matmul(lora.scaled_b(x.dtype()).transpose());
+            let delta = low.matmul(self.factor_b(number, x.dtype()).transpose());
             let Some(gain) = lora.gain(at.linear, columns) else {
                 y = add_block(y, delta, [at.first, columns.start]);
                 directions.push(None);
@@ -219,11 +223,12 @@ impl LinearAdapter {
         gradients: &mut Gradients,
     ) -> Option<Tensor<2>> {
         let Saved { x, low: ByProduct { low, directions }, at } = saved;
-        let Some(a) = self.stacked_a(x.dtype()) else { return dx };
+        let Some(a) = self.factor_a(x.dtype()) else { return dx };
         let mut low_grads = Vec::new();
         // Of the second product of the base, with what was dropped.
         let mut again = None;
-        for (AdaptedModule { path, columns, ranks, lora }, direction) in self.modules.iter().zip(directions) {
+        for (number, (module, direction)) in self.modules.iter().zip(directions).enumerate() {
+            let AdaptedModule { path, columns, ranks, lora } = module;
             let mut dy = grad.clone().narrow(1, columns.start, columns.len());
             if let (Some(gain), Some(direction)) = (lora.gain(at.linear, columns), direction) {
                 let sums = sum_rows(dy.clone() * direction).cast(DType::F32);
@@ -237,10 +242,10 @@ impl LinearAdapter {
                 dy = scaled;
             }
             let db = dy.clone().transpose().matmul(low.clone().narrow(1, ranks.start, ranks.len()));
-            gradients.add(&format!("{path}.lora_B.weight"), scale(db, lora.scale));
-            low_grads.push(dy.matmul(lora.scaled_b(x.dtype())));
+            gradients.add(&format!("{path}.lora_B.weight"), scaled_to(db, lora.scale, DType::F32));
+            low_grads.push(dy.matmul(self.factor_b(number, x.dtype())));
         }
-        let low_grad = Tensor::cat(low_grads, 1);
+        let low_grad = if low_grads.len() == 1 { low_grads.remove(0) } else { Tensor::cat(low_grads, 1) };
         let da = low_grad.clone().transpose().matmul(self.dropped(x, at.dropout));
         for AdaptedModule { path, ranks, .. } in &self.modules {
             let part = da.clone().narrow(0, ranks.start, ranks.len());
@@ -252,7 +257,12 @@ impl LinearAdapter {
             let rows = 0..again.dims()[0];
             through = through + at.linear.weight.times_transposed(again, &[rows]);
         }
-        Some(add_block(dx, self.dropped(through, at.dropout), [at.first, 0]))
+        Some(match at.dropout {
+            Some(Dropout { p, key }) if at.drops() => {
+                add_dropped(dx, through, at.first, p, key.named(&self.mask))
+            }
+            _ => add_block(dx, through, [at.first, 0]),
+        })
     }
 
     /// The gradient of the base's output, given that of the sum: magnitudes multiply it where the adapter's input is the
@@ -280,18 +290,13 @@ impl LinearAdapter {
 
     /// The trained parameters by name.
     pub(crate) fn parameters(&mut self) -> impl Iterator<Item = (String, &mut Tensor<2>)> {
+        self.factors = Factors::unknown();
         self.modules.iter_mut().flat_map(|AdaptedModule { path, lora, .. }| {
             let Lora { a, b, dora, .. } = lora;
             let magnitude = dora.as_mut().map(|dora| (format!("{path}.{MAGNITUDE}"), dora.changed()));
             let factors = [(format!("{path}.lora_A.weight"), a), (format!("{path}.lora_B.weight"), b)];
             factors.into_iter().chain(magnitude)
         })
-    }
-
-    /// The `A` matrices one below the other, `[Σ R, in]`.
-    pub(crate) fn stacked_a(&self, dtype: DType) -> Option<Tensor<2>> {
-        let all: Vec<Tensor<2>> = self.modules.iter().map(|module| module.lora.a.clone()).collect();
-        (!all.is_empty()).then(|| Tensor::cat(all, 0).cast(dtype))
     }
 
     fn dropped(&self, x: Tensor<2>, drop: Option<Dropout>) -> Tensor<2> {

@@ -1,5 +1,9 @@
 //! One pass through the decoder: forward and backward of a micro-batch, and the scores and logits of a batch.
 
+#[cfg(test)]
+mod gpu_tests;
+
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use burn::tensor::{DType, Tensor, TensorData};
@@ -235,6 +239,11 @@ impl CausalLm {
         let both = |keys: Rotation| Rotations { queries: keys.clone(), keys };
         self.spec.ropes.iter().map(rotation).map(both).collect()
     }
+
+    /// The windows of the layers' attentions.
+    pub(crate) fn windows(&self) -> BTreeSet<Option<usize>> {
+        self.layers.iter().map(|layer| layer.spec.attention.window).collect()
+    }
 }
 
 /// Embeddings with the noise of `NEFTune` on the rows of one share, from `first` on: uniform within `alpha / √(L·D)`, `L` being the
@@ -276,19 +285,20 @@ struct Passes<'a> {
 impl<'a> Passes<'a> {
     fn new(models: Vec<&'a CausalLm>, batch: &Batch, rows: Option<&[usize]>, shares: Vec<ShareRows>) -> Self {
         let base = models[0];
-        let rotations = base.rotations(&batch.positions);
+        let (rotations, windows, device) = (base.rotations(&batch.positions), base.windows(), base.device());
         let last = rows.map(|rows| {
-            let index = Rows::new(rows.to_vec(), &base.device());
+            let index = Rows::new(rows.to_vec(), &device);
             let of_rows = |all: Rotations| Rotations { queries: all.queries.select(&index), keys: all.keys };
             Pass {
-                blocks: blocks(batch, Some(rows)),
+                blocks: blocks(batch, Some(rows), &windows, &device),
                 rotations: rotations.iter().cloned().map(of_rows).collect(),
                 rows: Some(index),
                 shares: shares.clone(),
             }
         });
         let shares = shares.into_iter().map(|share| ShareRows { kept: share.all.clone(), ..share }).collect();
-        Self { models, inner: Pass { blocks: blocks(batch, None), rotations, rows: None, shares }, last }
+        let inner = Pass { blocks: blocks(batch, None, &windows, &device), rotations, rows: None, shares };
+        Self { models, inner, last }
     }
 
     fn of(&self, layer: usize) -> LayerRun<'_> {

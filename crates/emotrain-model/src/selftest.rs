@@ -17,11 +17,12 @@ use crate::{
     SentenceEncoder, Sequence, Share, Storage, TokenPrompt, forward_backward,
 };
 
-/// Steps of gradient descent, every second one with gradient checkpointing.
+/// Steps of gradient descent with dropout, whose masks are the same on every device; every second one with gradient
+/// checkpointing.
 const STEPS: usize = 4;
 const SEED: u64 = 5;
 /// The losses of the training as a CPU with AVX-512 gave them.
-const LOSSES: [f32; STEPS] = [42.103_165, 32.165_91, 21.571_205, 18.172_268];
+const LOSSES: [f32; STEPS] = [42.103_16, 36.286_022, 31.786_19, 28.245_19];
 
 /// What is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -199,7 +200,7 @@ fn train(models: &mut [CausalLm], batches: &[Batch]) -> (Vec<f32>, Vec<f32>) {
         let shares = models.iter().zip(batches).zip(&mut gradients).map(|((model, batch), gradients)| {
             let options = PassOptions {
                 factor: 1.0 / batch.targets().len() as f64,
-                random: Key::new(0),
+                random: Key::new(SEED).with(step as u64),
                 neftune_noise_alpha: 0.0,
                 label_smoothing_factor: 0.0,
                 gradient_checkpointing: step % 2 == 1,
@@ -213,7 +214,7 @@ fn train(models: &mut [CausalLm], batches: &[Batch]) -> (Vec<f32>, Vec<f32>) {
             norms.push(gradients.norm() as f32);
             for (name, parameter) in model.parameters() {
                 if let Some(gradient) = gradients.remove(&name) {
-                    *parameter = parameter.clone() - gradient * 0.5;
+                    *parameter = parameter.clone() - gradient * 0.1;
                 }
             }
         }
@@ -289,7 +290,7 @@ fn quantised(on: &OpenDevice) -> Storage {
 }
 
 fn lora() -> LoraConfig {
-    LoraConfig { r: 4, lora_alpha: 8.0, lora_dropout: 0.0, ..LoraConfig::default() }
+    LoraConfig { r: 4, lora_alpha: 8.0, lora_dropout: 0.1, ..LoraConfig::default() }
 }
 
 fn encoder() -> SentenceConfig {

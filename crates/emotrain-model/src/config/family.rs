@@ -1,7 +1,7 @@
 //! The decoder families: all share one block, and differ in what a row of this table says.
 
 /// The activation of the gate in the feed-forward network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Activation {
     /// `x · σ(x)` (`silu`).
     Silu,

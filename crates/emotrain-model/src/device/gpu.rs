@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, ThreadId};
 
 use burn::tensor::{Device, Tensor};
 use burn_cubecl::Cube;
@@ -16,9 +17,9 @@ pub(super) fn reserved_bytes(device: &Device) -> Option<u64> {
     Some(report.usage().bytes_reserved)
 }
 
-/// Calls `work` while every kernel launch of the process is counted and timed, one kernel at a time.
+/// Calls `work` while every kernel launch of this thread is counted and timed, one kernel at a time.
 pub(super) fn profiled<T>(work: impl FnOnce() -> T) -> (T, Profile) {
-    let watch = Arc::new(Watch::default());
+    let watch = Arc::new(Watch { thread: thread::current().id(), kinds: Mutex::default() });
     let observation = LaunchObservation::new(watch.clone());
     let result = work();
     drop(observation);
@@ -39,13 +40,16 @@ fn short(type_name: &str) -> String {
     before_types.rsplit("::").next().unwrap_or(before_types).to_owned()
 }
 
-#[derive(Default)]
 struct Watch {
+    thread: ThreadId,
     kinds: Mutex<BTreeMap<&'static str, Launches>>,
 }
 
 impl Watch {
     fn update(&self, kernel: &'static str, change: impl FnOnce(&mut Launches)) {
+        if thread::current().id() != self.thread {
+            return;
+        }
         let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
         change(kinds.entry(kernel).or_default());
     }

@@ -31,10 +31,13 @@ pub(super) fn forward(model: &CausalLm, feeds: &mut [Feed]) -> Vec<f32> {
         .collect();
     let shares = vec![ShareRows::all(positions.len())];
     let pass = Pass { blocks: Vec::new(), rotations: model.rotations(&positions), rows: None, shares };
+    let windows = model.windows();
+    let attended = feeds.iter().zip(&pasts).map(|(feed, &past)| Block::after(past, feed.ids.len(), &windows));
+    let blocks: Vec<Block> = attended.collect();
     let (mut x, _) = model.embedded(feeds.iter().flat_map(|feed| feed.ids).copied());
     for (number, layer) in model.layers.iter().enumerate() {
         let run = LayerRun { pass: &pass, adapters: vec![model.layer_adapter(number)], input: false };
-        let mut caches = LayerCaches { number, feeds, pasts: &pasts };
+        let mut caches = LayerCaches { number, feeds, pasts: &pasts, blocks: &blocks };
         let mut attend =
             |q: &Tensor<2>, kv: &Tensor<2>| (caches.attend(layer.spec.attention, q, kv), Vec::new());
         x = layer.forward_with(x, &run, &mut attend).0;
@@ -60,6 +63,8 @@ struct LayerCaches<'a, 'f> {
     feeds: &'a mut [Feed<'f>],
     /// Tokens before each feed's own.
     pasts: &'a [usize],
+    /// Each feed's new rows.
+    blocks: &'a [Block],
 }
 
 impl LayerCaches<'_, '_> {
@@ -75,7 +80,7 @@ impl LayerCaches<'_, '_> {
             let (q, new) = (q.clone().narrow(0, start, rows), kv.clone().narrow(0, start, rows));
             let kept = appended(before, past, new);
             let seen = kept.clone().narrow(0, 0, past + rows);
-            attended.push(spec.attend(&q, &seen, &[Block::after(past, rows, rows)]).0);
+            attended.push(spec.attend(&q, &seen, &self.blocks[at..=at]).0);
             put(layers(&mut self.feeds[at].cache), self.number, kept);
             start += rows;
         }

@@ -4,8 +4,8 @@
 use burn::tensor::{DType, Tensor, TensorData};
 use emotrain_kernels::{AdamWStep, DYNAMIC_MAP, DynamicCodes, DynamicMap, UNSIGNED_DYNAMIC_MAP};
 
-use super::Form;
 use super::host::{read, restore, slice, write};
+use super::{Form, fused};
 
 /// The constants of the rule, as PyTorch names them.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -106,11 +106,12 @@ impl AdamW {
             moments.unwrap_or_else(|| Moments { first: zeros(), second: zeros(), time: 0 });
         let time = time + 1;
         let step = self.at(time, learning_rate);
-        let form = match Form::of(&parameter) {
-            Form::Host => in_memory,
-            Form::Fused | Form::Tensor => in_tensors,
+        let [parameter, first, second] = match Form::of(&parameter) {
+            Form::Host => in_memory(parameter, gradient, [first, second], step),
+            Form::Fused => fused::adamw([&parameter, &gradient, &first, &second], step)
+                .unwrap_or_else(|| in_tensors(parameter, gradient, [first, second], step)),
+            Form::Tensor => in_tensors(parameter, gradient, [first, second], step),
         };
-        let [parameter, first, second] = form(parameter, gradient, [first, second], step);
         (parameter, Moments { first, second, time })
     }
 
@@ -146,7 +147,7 @@ impl AdamW {
     }
 
     /// The scalars of an update, the first of which has number 1.
-    fn at(self, time: usize, learning_rate: f64) -> AdamWStep {
+    pub(super) fn at(self, time: usize, learning_rate: f64) -> AdamWStep {
         let power = i32::try_from(time).unwrap_or(i32::MAX);
         #[expect(clippy::cast_possible_truncation, reason = "the rule is computed in f32")]
         AdamWStep {
@@ -161,7 +162,7 @@ impl AdamW {
 }
 
 /// The form in tensor operations.
-fn in_tensors(
+pub(super) fn in_tensors(
     parameter: Tensor<2>,
     gradient: Tensor<2>,
     moments: [Tensor<2>; 2],

@@ -1,33 +1,52 @@
 //! Inverted dropout whose mask is a function of a key, so that the backward pass needs no stored mask.
 
-use burn::tensor::{Distribution, Tensor};
+use burn::tensor::{Tensor, TensorData};
 use emotrain_base::random::Key;
+use emotrain_kernels::DropoutMask;
 
-use super::Form;
 use super::host::{restore, write};
+use super::{Form, add_block, fused};
 
 /// Zeroes each element with probability `p` and scales the rest by `1 / (1 - p)`.
 ///
-/// The same key and shape give the same mask: applied to a gradient this is its own backward. The mask
-/// differs between kinds of device.
+/// The same key and shape give the same mask, on every device: applied to a gradient this is its own backward.
 ///
 /// # Shapes
 /// `[N, D]` → `[N, D]`.
 pub(crate) fn dropout(x: Tensor<2>, p: f32, key: Key) -> Tensor<2> {
-    let [rows, width] = x.dims();
     match Form::of(&x) {
         Form::Host => {
+            let [_, width] = x.dims();
             let mut x = write(x);
             emotrain_kernels::dropout(x.storage_mut(), width, p, key.bits());
             restore(x)
         }
-        Form::Fused | Form::Tensor => {
-            let (device, scale) = (x.device(), 1.0 / (1.0 - p));
-            device.seed(key.bits());
-            let uniform = Distribution::Uniform(0.0, 1.0);
-            let draw = Tensor::<2>::random([rows, width], uniform, (&device, x.dtype()));
-            let keep = draw.greater_equal_scalar(p);
-            (x * scale).mask_fill(keep.bool_not(), 0.0)
+        Form::Fused => {
+            fused::dropout(&x, DropoutMask::new(p, key.bits())).unwrap_or_else(|| in_tensors(x, p, key))
         }
+        Form::Tensor => in_tensors(x, p, key),
     }
+}
+
+/// Adds what [`dropout`] leaves of `x` to the rows of `to` from `row` on.
+///
+/// # Shapes
+/// `to` `[N, D]`, `x` `[n, D]` with `row + n <= N`.
+pub(crate) fn add_dropped(mut to: Tensor<2>, x: Tensor<2>, row: usize, p: f32, key: Key) -> Tensor<2> {
+    if Form::of(&to) == Form::Fused
+        && fused::add_dropped(&mut to, &x, row, DropoutMask::new(p, key.bits())).is_some()
+    {
+        return to;
+    }
+    add_block(to, dropout(x, p, key), [row, 0])
+}
+
+/// The form in tensor operations: the mask is made on the host.
+pub(super) fn in_tensors(x: Tensor<2>, p: f32, key: Key) -> Tensor<2> {
+    let [rows, width] = x.dims();
+    let mut mask = vec![1.0; rows * width];
+    emotrain_kernels::dropout(&mut mask, width, p, key.bits());
+    let mask = TensorData::new(mask, [rows, width]);
+    let options = (&x.device(), x.dtype());
+    x * Tensor::from_data(mask, options)
 }

@@ -1,9 +1,11 @@
 //! Sums and products number by number, and sums over all rows.
 
+use std::ops::Range;
+
 use burn::tensor::{DType, Tensor};
 
-use super::Form;
 use super::host::{read, restore, slice, tensor, write};
+use super::{Form, fused};
 
 /// `to + from`, in place of `to` where it is not shared.
 ///
@@ -39,12 +41,21 @@ pub(crate) fn add_block(to: Tensor<2>, delta: Tensor<2>, [row, column]: [usize; 
             emotrain_kernels::add_columns(block, width, slice(&delta), &columns);
             restore(to)
         }
-        Form::Fused | Form::Tensor => {
-            let place = [row..row + height, columns];
-            let sum = to.clone().slice(place.clone()) + delta;
-            to.slice_assign(place, sum)
+        Form::Fused => {
+            let mut to = to;
+            match fused::add_block(&mut to, &delta, [row, column]) {
+                Some(()) => to,
+                None => block_in_tensors(to, delta, [row..row + height, columns]),
+            }
         }
+        Form::Tensor => block_in_tensors(to, delta, [row..row + height, columns]),
     }
+}
+
+/// The form of [`add_block`] in tensor operations.
+pub(super) fn block_in_tensors(to: Tensor<2>, delta: Tensor<2>, place: [Range<usize>; 2]) -> Tensor<2> {
+    let sum = to.clone().slice(place.clone()) + delta;
+    to.slice_assign(place, sum)
 }
 
 /// `x · factor`, in place where it is not shared.
@@ -65,6 +76,34 @@ pub(crate) fn scale(x: Tensor<2>, factor: f64) -> Tensor<2> {
     }
 }
 
+/// `x · factor` in this type.
+///
+/// # Shapes
+/// `[N, D]` → `[N, D]`.
+pub(crate) fn scaled_to(x: Tensor<2>, factor: f64, dtype: DType) -> Tensor<2> {
+    #[expect(clippy::cast_possible_truncation, reason = "the numbers are f32 at most")]
+    let narrow = factor as f32;
+    match Form::of(&x) {
+        Form::Fused => fused::stacked(&[&x], narrow, dtype).unwrap_or_else(|| scale(x, factor).cast(dtype)),
+        Form::Host | Form::Tensor => scale(x, factor).cast(dtype),
+    }
+}
+
+/// Matrices below one another in this type.
+///
+/// # Shapes
+/// Each `[R, D]` → `[Σ R, D]`.
+///
+/// # Panics
+/// If there is none.
+pub(crate) fn stacked(parts: &[&Tensor<2>], dtype: DType) -> Tensor<2> {
+    let in_tensors = || Tensor::cat(parts.iter().map(|&part| part.clone()).collect(), 0).cast(dtype);
+    match Form::of(parts[0]) {
+        Form::Fused => fused::stacked(parts, 1.0, dtype).unwrap_or_else(in_tensors),
+        Form::Host | Form::Tensor => in_tensors(),
+    }
+}
+
 /// The sum of the rows.
 ///
 /// # Shapes
@@ -79,11 +118,23 @@ pub(crate) fn sum_rows(x: Tensor<2>) -> Tensor<2> {
     }
 }
 
-/// The sum of the squares of all numbers, `[1]` in f32. NaN or infinite if any number is.
+/// Numbers that add up to the sum of the squares of all numbers of the tensors, in f32. NaN or infinite if any number is.
 ///
 /// # Shapes
-/// `[N, D]` → `[1]`.
-pub(crate) fn sum_of_squares(x: &Tensor<2>) -> Tensor<1> {
+/// Each `[N, D]` → `[M]`.
+///
+/// # Panics
+/// If there is no tensor.
+pub(crate) fn squares(tensors: &[&Tensor<2>]) -> Tensor<1> {
+    let of_each = || Tensor::cat(tensors.iter().map(|tensor| sum_of_squares(tensor)).collect(), 0);
+    match Form::of(tensors[0]) {
+        Form::Fused => fused::squares(tensors).unwrap_or_else(of_each),
+        Form::Host | Form::Tensor => of_each(),
+    }
+}
+
+/// The sum of the squares of all numbers, `[1]` in f32.
+pub(super) fn sum_of_squares(x: &Tensor<2>) -> Tensor<1> {
     match Form::of(x) {
         Form::Host => {
             let [_, width] = x.dims();

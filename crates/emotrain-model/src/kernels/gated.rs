@@ -5,8 +5,8 @@ use emotrain_kernels::{
     GELU_CUBIC, GELU_SLOPE, for_rows, gelu_tanh_gate, gelu_tanh_gate_backward, silu_gate, silu_gate_backward,
 };
 
-use super::Form;
 use super::host::{read, slice, tensor};
+use super::{Form, fused};
 use crate::spec::Activation;
 
 /// # Shapes
@@ -20,10 +20,8 @@ pub(crate) fn gated(gate_up: Tensor<2>, kind: Activation) -> Tensor<2> {
             gated_rows(slice(&gate_up), &mut out, double / 2, kind);
             tensor(out, [rows, double / 2])
         }
-        Form::Fused | Form::Tensor => {
-            let (gate, up) = halves(gate_up);
-            gate.clone() * activation::sigmoid(inner_tensor(gate, kind)) * up
-        }
+        Form::Fused => fused::gated(&gate_up, kind).unwrap_or_else(|| in_tensors(gate_up, kind)),
+        Form::Tensor => in_tensors(gate_up, kind),
     }
 }
 
@@ -46,7 +44,9 @@ pub(crate) fn gated_rows(gate_up: &[f32], out: &mut [f32], width: usize, kind: A
 pub(crate) fn gated_backward(grad: Tensor<2>, gate_up: Tensor<2>, kind: Activation) -> Tensor<2> {
     match Form::of(&gate_up) {
         Form::Host => backward_in_memory(grad, gate_up, kind),
-        Form::Fused | Form::Tensor => backward_in_tensors(grad, gate_up, kind),
+        Form::Fused => fused::gated_backward(&grad, &gate_up, kind)
+            .unwrap_or_else(|| backward_in_tensors(grad, gate_up, kind)),
+        Form::Tensor => backward_in_tensors(grad, gate_up, kind),
     }
 }
 
@@ -66,7 +66,14 @@ fn backward_in_memory(grad: Tensor<2>, gate_up: Tensor<2>, kind: Activation) -> 
     tensor(out, [rows, double])
 }
 
-fn backward_in_tensors(grad: Tensor<2>, gate_up: Tensor<2>, kind: Activation) -> Tensor<2> {
+/// The form of [`gated`] in tensor operations.
+pub(super) fn in_tensors(gate_up: Tensor<2>, kind: Activation) -> Tensor<2> {
+    let (gate, up) = halves(gate_up);
+    gate.clone() * activation::sigmoid(inner_tensor(gate, kind)) * up
+}
+
+/// The form of [`gated_backward`] in tensor operations.
+pub(super) fn backward_in_tensors(grad: Tensor<2>, gate_up: Tensor<2>, kind: Activation) -> Tensor<2> {
     let (gate, up) = halves(gate_up);
     let sigmoid = activation::sigmoid(inner_tensor(gate.clone(), kind));
     let active = gate.clone() * sigmoid.clone();

@@ -18,7 +18,8 @@ pub(crate) fn rms_norm(x: Tensor<2>, weight: &Tensor<2>, epsilon: f32) -> Tensor
             rms_norm_to(&mut out, slice(&x), slice(&weight), epsilon);
             tensor(out, shape)
         }
-        Form::Fused => fused::rms_norm(&x, weight, epsilon).unwrap_or_else(|| in_tensors(x, weight, epsilon)),
+        Form::Fused => fused::head_norm(&x, head_rows(&x, 1, weight), weight, epsilon)
+            .unwrap_or_else(|| in_tensors(x, weight, epsilon)),
         Form::Tensor => in_tensors(x, weight, epsilon),
     }
 }
@@ -35,7 +36,9 @@ pub(crate) fn head_norm(x: Tensor<2>, heads: usize, weight: &Tensor<2>, epsilon:
             emotrain_kernels::head_norm(x.storage_mut(), layout, slice(&weight), epsilon);
             restore(x)
         }
-        Form::Fused | Form::Tensor => over_heads([x], layout, |[x]| rms_norm(x, weight, epsilon)),
+        Form::Fused => fused::head_norm(&x, layout, weight, epsilon)
+            .unwrap_or_else(|| heads_in_tensors(x, layout, weight, epsilon)),
+        Form::Tensor => heads_in_tensors(x, layout, weight, epsilon),
     }
 }
 
@@ -58,14 +61,9 @@ pub(crate) fn head_norm_backward(
             emotrain_kernels::head_norm_backward(grad.storage_mut(), x, layout, weight, epsilon);
             restore(grad)
         }
-        Form::Fused | Form::Tensor => over_heads([grad, x], layout, |[grad, x]| {
-            let dtype = x.dtype();
-            let (x, scaled) = (x.cast(DType::F32), weighted(grad, weight).cast(DType::F32));
-            let inverse = inverse_rms(&x, epsilon);
-            let normal = x * inverse.clone();
-            let mean = (scaled.clone() * normal.clone()).mean_dim(1);
-            ((scaled - normal * mean) * inverse).cast(dtype)
-        }),
+        Form::Fused => fused::head_norm_backward([&grad, &x], layout, weight, epsilon)
+            .unwrap_or_else(|| backward_in_tensors([grad, x], layout, weight, epsilon)),
+        Form::Tensor => backward_in_tensors([grad, x], layout, weight, epsilon),
     }
 }
 
@@ -112,6 +110,33 @@ pub(super) fn in_tensors(x: Tensor<2>, weight: &Tensor<2>, epsilon: f32) -> Tens
     } else {
         weighted(normal, weight).cast(dtype)
     }
+}
+
+/// The form of [`head_norm`] in tensor operations.
+pub(super) fn heads_in_tensors(
+    x: Tensor<2>,
+    layout: HeadRows,
+    weight: &Tensor<2>,
+    epsilon: f32,
+) -> Tensor<2> {
+    over_heads([x], layout, |[x]| in_tensors(x, weight, epsilon))
+}
+
+/// The form of [`head_norm_backward`] in tensor operations, given the gradient and `x`.
+pub(super) fn backward_in_tensors(
+    both: [Tensor<2>; 2],
+    layout: HeadRows,
+    weight: &Tensor<2>,
+    epsilon: f32,
+) -> Tensor<2> {
+    over_heads(both, layout, |[grad, x]| {
+        let dtype = x.dtype();
+        let (x, scaled) = (x.cast(DType::F32), weighted(grad, weight).cast(DType::F32));
+        let inverse = inverse_rms(&x, epsilon);
+        let normal = x * inverse.clone();
+        let mean = (scaled.clone() * normal.clone()).mean_dim(1);
+        ((scaled - normal * mean) * inverse).cast(dtype)
+    })
 }
 
 /// `x · weight`, in f32 where the weight is.

@@ -5,7 +5,7 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use emotrain_kernels::{for_rows, rotate_head, rotate_head_back};
 
 use super::host::{read, restore, slice, write};
-use super::{Form, Rows};
+use super::{Form, Rows, fused};
 use crate::spec::Rope;
 
 /// The angles of a batch's rows: cosine and sine times the embedding's factor, each `[N, r/2]` in f32.
@@ -44,7 +44,12 @@ impl Rotation {
 pub(crate) fn rotate(x: Tensor<2>, heads: usize, dim: usize, rotation: &Rotation) -> Tensor<2> {
     match Form::of(&x) {
         Form::Host => rotate_in_memory(x, heads, dim, rotation),
-        Form::Fused | Form::Tensor => rotate_in_tensors(x, heads, dim, rotation),
+        Form::Fused => {
+            let (angles, sign) = ([&rotation.cos, &rotation.sin], if rotation.inverse { -1.0 } else { 1.0 });
+            fused::rotate(&x, [heads, dim], angles, sign)
+                .unwrap_or_else(|| rotate_in_tensors(x, heads, dim, rotation))
+        }
+        Form::Tensor => rotate_in_tensors(x, heads, dim, rotation),
     }
 }
 
@@ -66,7 +71,8 @@ fn rotate_in_memory(x: Tensor<2>, heads: usize, dim: usize, rotation: &Rotation)
     restore(x)
 }
 
-fn rotate_in_tensors(x: Tensor<2>, heads: usize, dim: usize, rotation: &Rotation) -> Tensor<2> {
+/// The form of [`rotate`] in tensor operations.
+pub(super) fn rotate_in_tensors(x: Tensor<2>, heads: usize, dim: usize, rotation: &Rotation) -> Tensor<2> {
     let ([rows, width], [_, half]) = (x.dims(), rotation.cos.dims());
     let (dtype, turned) = (x.dtype(), heads * dim);
     let kept = (turned < width).then(|| x.clone().narrow(1, turned, width - turned));

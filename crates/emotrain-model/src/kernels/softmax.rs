@@ -1,29 +1,61 @@
 //! Softmax over the attention scores of one block of queries, with what each query may see.
 
-use burn::tensor::{DType, Tensor, TensorData};
+use std::sync::OnceLock;
+
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use emotrain_kernels::for_rows;
 
-use super::Form;
 use super::host::{read, restore, slice, tensor, write};
+use super::{Form, fused};
 use crate::batch::Visible;
 
 /// What is added to a score that a query does not see, in tensor operations: its probability is 0 in every dtype.
 pub(super) const HIDDEN: f32 = -30_000.0;
 
+/// What each of `Q` queries sees of `T` keys, for the host and, from its first use there, for a device.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    visible: Vec<Visible>,
+    bounds: OnceLock<Tensor<2, Int>>,
+}
+
+impl Seen {
+    pub(crate) fn new(visible: Vec<Visible>) -> Self {
+        Self { visible, bounds: OnceLock::new() }
+    }
+
+    /// The start and the end of each range that a query sees, `[Q, 2·ranges]`; empty ones behind those of queries that
+    /// see fewer.
+    fn bounds(&self, device: &Device) -> &Tensor<2, Int> {
+        self.bounds.get_or_init(|| {
+            let ranges = self.visible.iter().map(|visible| visible.ranges().count()).max().unwrap_or(0);
+            let mut bounds = vec![0_i32; self.visible.len() * 2 * ranges];
+            for (bounds, visible) in bounds.chunks_exact_mut(2 * ranges).zip(&self.visible) {
+                let ends = visible.ranges().flat_map(|range| [range.start, range.end]);
+                for (bound, end) in bounds.iter_mut().zip(ends) {
+                    *bound = i32::try_from(end).expect("row numbers fit i32");
+                }
+            }
+            let data = TensorData::new(bounds, [self.visible.len(), 2 * ranges]);
+            Tensor::from_data(data, (device, DType::I32))
+        })
+    }
+}
+
 /// Raw scores `q·kᵀ` of a block, `[K, G, Q, T]` (kv-heads, query heads per kv-head, queries, keys), and
 /// what each of the `Q` queries sees of the `T` keys.
-pub(crate) struct Scores {
+pub(crate) struct Scores<'a> {
     pub(crate) raw: Tensor<4>,
-    pub(crate) visible: Vec<Visible>,
+    pub(crate) seen: &'a Seen,
     pub(crate) scale: f32,
 }
 
-impl Scores {
+impl Scores<'_> {
     /// 0 where a query sees a key, a large negative number where it does not, `[1, 1, Q, T]`.
     fn mask(&self) -> Tensor<4> {
         let [_, _, queries, keys] = self.raw.dims();
         let mut values = vec![HIDDEN; queries * keys];
-        for (row, visible) in values.chunks_exact_mut(keys).zip(&self.visible) {
+        for (row, visible) in values.chunks_exact_mut(keys).zip(&self.seen.visible) {
             visible.ranges().for_each(|range| row[range].fill(0.0));
         }
         let data = TensorData::new(values, [1, 1, queries, keys]);
@@ -33,10 +65,47 @@ impl Scores {
     fn masked(&self) -> Tensor<4> {
         self.raw.clone().cast(DType::F32) * self.scale + self.mask()
     }
+
+    fn bounds(&self) -> &Tensor<2, Int> {
+        self.seen.bounds(&self.raw.device())
+    }
+}
+
+/// Softmax probabilities, 0 for what is not visible, and `log Σ exp(scale · score)` over the visible keys.
+///
+/// # Shapes
+/// `[K, G, Q, T]` → `[K, G, Q, T]`, and `[K, G, Q, 1]` in f32.
+pub(crate) fn attention_softmax(scores: Scores) -> [Tensor<4>; 2] {
+    if Form::of(&scores.raw) == Form::Fused
+        && let Some(both) = fused::softmax(&scores.raw, scores.bounds(), scores.scale)
+    {
+        return both;
+    }
+    let log_sums = log_sum_exp(&scores);
+    [attention_probabilities(scores, &log_sums), log_sums]
+}
+
+/// The probabilities again, and the gradient of the raw scores given that of the probabilities.
+///
+/// # Shapes
+/// `log_sums` `[K, G, Q, 1]`, `grad` `[K, G, Q, T]` → two of `[K, G, Q, T]`.
+pub(crate) fn attention_softmax_backward(
+    scores: Scores,
+    log_sums: &Tensor<4>,
+    grad: Tensor<4>,
+) -> [Tensor<4>; 2] {
+    let scale = scores.scale;
+    if Form::of(&scores.raw) == Form::Fused
+        && let Some(both) = fused::softmax_backward([&scores.raw, &grad], log_sums, scores.bounds(), scale)
+    {
+        return both;
+    }
+    let probabilities = attention_probabilities(scores, log_sums);
+    [probabilities.clone(), attention_scores_backward(probabilities, grad, scale)]
 }
 
 /// `log Σ exp(scale · score)` over the visible keys, `[K, G, Q, 1]` in f32.
-pub(crate) fn log_sum_exp(scores: &Scores) -> Tensor<4> {
+pub(super) fn log_sum_exp(scores: &Scores) -> Tensor<4> {
     let [kv_heads, group, queries, keys] = scores.raw.dims();
     match Form::of(&scores.raw) {
         Form::Host => {
@@ -44,7 +113,7 @@ pub(crate) fn log_sum_exp(scores: &Scores) -> Tensor<4> {
             let raw = slice(&raw);
             let mut out = vec![0.0; kv_heads * group * queries];
             for_rows(&mut out, 1, |row, out| {
-                let seen = scores.visible[row % queries].ranges();
+                let seen = scores.seen.visible[row % queries].ranges();
                 out[0] =
                     emotrain_kernels::log_sum_exp(&raw[row * keys..(row + 1) * keys], seen, scores.scale);
             });
@@ -62,15 +131,15 @@ pub(crate) fn log_sum_exp(scores: &Scores) -> Tensor<4> {
 ///
 /// # Shapes
 /// `[K, G, Q, T]` → `[K, G, Q, T]`.
-pub(crate) fn attention_probabilities(scores: Scores, log_sum_exp: &Tensor<4>) -> Tensor<4> {
+pub(super) fn attention_probabilities(scores: Scores, log_sum_exp: &Tensor<4>) -> Tensor<4> {
     let [_, _, queries, keys] = scores.raw.dims();
     match Form::of(&scores.raw) {
         Form::Host => {
-            let Scores { raw, visible, scale } = scores;
+            let Scores { raw, seen, scale } = scores;
             let (mut raw, log_sums) = (write(raw), read(log_sum_exp.clone()));
             let log_sums = slice(&log_sums);
             for_rows(raw.storage_mut(), keys, |row, score| {
-                let seen = visible[row % queries].ranges();
+                let seen = seen.visible[row % queries].ranges();
                 emotrain_kernels::attention_probabilities(score, seen, scale, log_sums[row]);
             });
             restore(raw)
@@ -86,7 +155,7 @@ pub(crate) fn attention_probabilities(scores: Scores, log_sum_exp: &Tensor<4>) -
 ///
 /// # Shapes
 /// `probabilities` and `grad` `[K, G, Q, T]` → `[K, G, Q, T]`.
-pub(crate) fn attention_scores_backward(probabilities: Tensor<4>, grad: Tensor<4>, scale: f32) -> Tensor<4> {
+pub(super) fn attention_scores_backward(probabilities: Tensor<4>, grad: Tensor<4>, scale: f32) -> Tensor<4> {
     match Form::of(&grad) {
         Form::Host => {
             let [_, _, _, keys] = grad.dims();

@@ -5,6 +5,9 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use emotrain_base::random::{Key, normal};
 use emotrain_kernels::{Heads, product, product_bf16_to};
 
+use super::elementwise::sum_of_squares;
+use super::head_rows::head_major;
+use super::softmax::{attention_probabilities, attention_scores_backward, log_sum_exp};
 use super::*;
 use crate::batch::{Target, Visible};
 use crate::spec::{Activation, Rope};
@@ -143,7 +146,7 @@ fn heads_are_laid_out_alike() {
     let x = draw(1, [9, 24]);
     let block = head_major(heads, &x, &(2..8));
     assert_close(block.clone(), head_major(heads, &wide(&x), &(2..8)), 0.0);
-    let back = token_major(heads, block.reshape([2, 3, 6, 4]));
+    let back = token_major(heads, vec![block.reshape([2, 3, 6, 4])]);
     assert_close(back, x.clone().narrow(0, 2, 6), 0.0);
     let (to, parts) = (draw(2, [9, 16]), [draw(3, [2, 5, 4]), draw(4, [2, 5, 4])]);
     let sum = add_key_values(heads, to.clone(), parts.clone(), &(3..8));
@@ -239,14 +242,15 @@ fn rotation_has_one_meaning_and_its_inverse_undoes_it() {
 
 #[test]
 fn attention_softmax_has_one_meaning_and_sees_only_what_is_visible() {
-    let visible: Vec<Visible> = (0..ROWS)
+    let visible = (0..ROWS)
         .map(|row| match row {
             0 => Visible::causal(1).within(Some(1)),
             _ => Visible::after(&std::iter::once(row / 2..row).collect(), row + 1..row + 2),
         })
         .collect();
+    let seen = Seen::new(visible);
     let raw = draw(8, [2, 3, ROWS, 9]);
-    let scores = |raw: Tensor<4>| Scores { raw, visible: visible.clone(), scale: 0.7 };
+    let scores = |raw: Tensor<4>| Scores { raw, seen: &seen, scale: 0.7 };
     let sums = log_sum_exp(&scores(raw.clone()));
     let wide_sums = log_sum_exp(&scores(wide(&raw)));
     assert_close(sums.clone(), wide_sums.clone(), 1e-5);
@@ -275,6 +279,7 @@ fn dropout_drops_its_share_scales_the_rest_and_repeats() {
     let key = Key::new(3).named("dropout");
     let dropped = dropout(x.clone(), 0.2, key);
     assert_close(dropped.clone(), dropout(x.clone(), 0.2, key), 0.0);
+    assert_close(dropped.clone(), dropout(wide(&x), 0.2, key), 1e-6);
     let numbers = dropped.try_into_vec_as::<f32>().unwrap();
     let zeros = numbers.iter().filter(|&&v| v == 0.0).count() as f64 / numbers.len() as f64;
     assert!((zeros - 0.2).abs() < 0.01, "{zeros}");

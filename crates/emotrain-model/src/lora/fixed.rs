@@ -6,6 +6,7 @@
 
 use burn::tensor::{DType, Tensor};
 
+use super::factors::Factors;
 use super::{AdaptedModule, LinearAdapter, Lora, PartAt};
 use crate::kernels::{add_block, scale};
 
@@ -42,7 +43,7 @@ impl Lora {
 impl LinearAdapter {
     /// The same without fixed parts, for what does not train it.
     pub(crate) fn whole(&self) -> Self {
-        let mut whole = self.clone();
+        let mut whole = Self { factors: Factors::unknown(), ..self.clone() };
         let mut start = 0;
         for AdaptedModule { ranks, lora, .. } in &mut whole.modules {
             // The numerator of the scale is not asked for.

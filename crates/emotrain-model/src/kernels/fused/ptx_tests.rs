@@ -1,7 +1,7 @@
 //! Every kernel as NVIDIA's assembler sees it: registers and spills, without a card.
 //!
-//! Kernels go through both of cubecl's compilers, LLVM to PTX and CUDA C++ to NVRTC, for an A100 (sm_80) and an H100
-//! (sm_90a). `EMOTRAIN_CUDA_TOOLS` names the folder that `tests/gpu/toolkit.sh` fills with `ptxas`, NVRTC and the
+//! Kernels go through cubecl's compilers, CUDA C++ to NVRTC and, without exponentials, LLVM to PTX, for an A100 (sm_80)
+//! and an H100 (sm_90a). `EMOTRAIN_CUDA_TOOLS` names the folder that `tests/gpu/toolkit.sh` fills with `ptxas`, NVRTC and the
 //! headers; without it nothing is assembled.
 
 use std::path::{Path, PathBuf};
@@ -18,7 +18,8 @@ use cubecl::{Compiler, CubeKernel};
 use cudarc::nvrtc::{CompileOptions, compile_ptx_with_opts};
 use expect_test::expect;
 
-use super::rms_norm::{rms_norm_forward, units};
+use super::{adamw, blocks, decode, dropout, gated, heads, reduce, rms_norm, rope, softmax};
+use crate::spec::Activation;
 
 /// The properties of an NVIDIA GPU that kernels query.
 fn properties() -> Arc<DeviceProperties> {
@@ -45,26 +46,158 @@ fn properties() -> Arc<DeviceProperties> {
     Arc::new(DeviceProperties::new(Features::default(), memory, hardware, TimingMethod::Device, identity))
 }
 
-/// RMSNorm over rows of 4,096, Qwen3-8B's width.
-fn rms_norm(float: FloatKind, size: VectorSize) -> impl CubeKernel {
-    let (vectors, float) = (4096 / size, ElemType::Float(float));
-    let units = units(vectors);
-    let dim = CubeDim::new_1d(u32::try_from(units).unwrap());
-    let settings = KernelSettings::new(*dim, ExecutionMode::Checked, AddressType::U32);
-    let buffer = || BufferCompilationArg { inplace: None };
-    rms_norm_forward::RmsNormForward::new(
-        settings,
-        properties(),
-        Arc::new(TargetProperties::default()),
-        buffer(),
-        buffer(),
-        buffer(),
-        (),
-        size,
-        vectors,
-        units,
-        float,
-    )
+/// A kernel as cubecl's compilers take it, on numbers of a type, so many to a vector.
+type Defined = fn(FloatKind, VectorSize) -> KernelDefinition;
+
+/// A kernel for cubes of so many threads, given what it is compiled for: its arguments, the vectors' size, what is known
+/// before it runs, its types.
+macro_rules! defined {
+    ($kernel:path, $units:expr, $($given:expr),+) => {{
+        let dim = CubeDim::new_1d(u32::try_from($units).unwrap());
+        let settings = KernelSettings::new(*dim, ExecutionMode::Checked, AddressType::U32);
+        <$kernel>::new(settings, properties(), Arc::new(TargetProperties::default()), $($given),+).define()
+    }};
+}
+
+fn buffer() -> BufferCompilationArg {
+    BufferCompilationArg { inplace: None }
+}
+
+/// Rows of 4,096, Qwen3-8B's width.
+fn norm_plan(size: VectorSize) -> rms_norm::Plan {
+    let vectors = 4096 / size;
+    rms_norm::Plan { vectors, heads: 1, normed: 1, units: reduce::units(vectors), rounds: true }
+}
+
+/// 16 heads of 128.
+fn head_plan(size: VectorSize) -> heads::Plan {
+    heads::Plan { heads: 16, vectors: 128 / size }
+}
+
+const MASK: dropout::MaskCompilationArg =
+    dropout::MaskCompilationArg { scale: (), threshold: (), low: (), high: () };
+
+const SHAPE: softmax::ShapeCompilationArg =
+    softmax::ShapeCompilationArg { vectors: (), queries: (), ranges: (), scale: () };
+
+const STEP: adamw::StepCompilationArg = adamw::StepCompilationArg {
+    beta_1: (),
+    beta_2: (),
+    epsilon: (),
+    keep: (),
+    learning_rate: (),
+    first_correction: (),
+    second_correction: (),
+};
+
+/// The kernels by name, in the shapes of Qwen3-8B.
+const KERNELS: [(&str, Defined); 17] = [
+    ("rms_norm_forward", |float, size| {
+        let (plan, dtypes) = (norm_plan(size), [ElemType::Float(float); 2]);
+        type Kernel = rms_norm::rms_norm_forward::RmsNormForward;
+        defined!(Kernel, plan.units, buffer(), buffer(), buffer(), (), size, plan, dtypes)
+    }),
+    ("rms_norm_backward", |float, size| {
+        let (plan, dtypes) = (norm_plan(size), [ElemType::Float(float); 2]);
+        type Kernel = rms_norm::rms_norm_backward::RmsNormBackward;
+        defined!(Kernel, plan.units, buffer(), buffer(), buffer(), buffer(), (), size, plan, dtypes)
+    }),
+    ("gated_forward", |float, size| {
+        let (kind, dtype) = (Activation::GeluTanh, ElemType::Float(float));
+        type Kernel = gated::gated_forward::GatedForward;
+        defined!(Kernel, 256, buffer(), buffer(), size, 12_288 / size, kind, dtype)
+    }),
+    ("gated_backward", |float, size| {
+        let (kind, dtype) = (Activation::GeluTanh, ElemType::Float(float));
+        type Kernel = gated::gated_backward::GatedBackward;
+        defined!(Kernel, 256, buffer(), buffer(), buffer(), size, 12_288 / size, kind, dtype)
+    }),
+    ("rotate_heads", |float, _| {
+        let (plan, dtype) =
+            (rope::Plan { row: 1024, turned: 1024, head: 32, half: 16 }, ElemType::Float(float));
+        type Kernel = rope::rotate_heads::RotateHeads;
+        defined!(Kernel, 256, buffer(), buffer(), buffer(), buffer(), (), 4, plan, dtype)
+    }),
+    ("drop_numbers", |float, size| {
+        let dtype = ElemType::Float(float);
+        type Kernel = dropout::drop_numbers::DropNumbers;
+        defined!(Kernel, 256, buffer(), buffer(), MASK, size, dtype)
+    }),
+    ("add_kept_numbers", |float, size| {
+        let dtype = ElemType::Float(float);
+        type Kernel = dropout::add_kept_numbers::AddKeptNumbers;
+        defined!(Kernel, 256, buffer(), buffer(), (), MASK, size, dtype)
+    }),
+    ("softmax_forward", |float, _| {
+        let dtype = ElemType::Float(float);
+        type Kernel = softmax::softmax_forward::SoftmaxForward;
+        defined!(Kernel, 256, buffer(), buffer(), buffer(), buffer(), SHAPE, 4, 256, dtype)
+    }),
+    ("softmax_backward", |float, _| {
+        let dtype = ElemType::Float(float);
+        type Kernel = softmax::softmax_backward::SoftmaxBackward;
+        defined!(
+            Kernel,
+            256,
+            buffer(),
+            buffer(),
+            buffer(),
+            buffer(),
+            buffer(),
+            buffer(),
+            SHAPE,
+            4,
+            256,
+            dtype
+        )
+    }),
+    ("adamw_update", |_, _| {
+        type Kernel = adamw::adamw_update::AdamwUpdate;
+        defined!(Kernel, 256, buffer(), buffer(), buffer(), buffer(), buffer(), buffer(), buffer(), STEP, 4)
+    }),
+    ("add_to_block", |float, size| {
+        let dtype = ElemType::Float(float);
+        type Kernel = blocks::add_to_block::AddToBlock;
+        defined!(Kernel, 256, buffer(), buffer(), (), (), (), size, dtype)
+    }),
+    ("convert", |float, size| {
+        let dtypes = [FloatKind::F32, float].map(ElemType::Float);
+        type Kernel = blocks::convert::Convert;
+        defined!(Kernel, 256, buffer(), buffer(), (), (), size.min(4), dtypes)
+    }),
+    ("decode_words", |float, _| {
+        let dtype = ElemType::Float(float);
+        type Kernel = decode::decode_words::DecodeWords;
+        defined!(Kernel, 256, buffer(), buffer(), buffer(), buffer(), 8, 4, 64, dtype)
+    }),
+    ("heads_of_rows", |float, size| {
+        let (plan, dtype) = (head_plan(size), ElemType::Float(float));
+        type Kernel = heads::heads_of_rows::HeadsOfRows;
+        defined!(Kernel, 256, buffer(), buffer(), (), (), size, plan, dtype)
+    }),
+    ("rows_of_heads", |float, size| {
+        let (plan, dtype) = (head_plan(size), ElemType::Float(float));
+        type Kernel = heads::rows_of_heads::RowsOfHeads;
+        defined!(Kernel, 256, buffer(), buffer(), (), (), size, plan, dtype)
+    }),
+    ("add_keys_and_values", |float, size| {
+        let (plan, dtype) = (head_plan(size), ElemType::Float(float));
+        type Kernel = heads::add_keys_and_values::AddKeysAndValues;
+        defined!(Kernel, 256, buffer(), buffer(), buffer(), (), (), size, plan, dtype)
+    }),
+    ("squares", |float, size| {
+        let dtype = ElemType::Float(float);
+        type Kernel = adamw::squares::Squares;
+        defined!(Kernel, adamw::UNITS, buffer(), buffer(), (), size, adamw::UNITS, dtype)
+    }),
+];
+
+/// The compilers that a kernel goes through. What it takes from CUDA's libdevice only NVRTC has, with which kernels run.
+fn compilers(kernel: &str) -> &'static [&'static str] {
+    match kernel {
+        "gated_forward" | "gated_backward" | "softmax_forward" | "softmax_backward" => &["nvrtc"],
+        _ => &["llvm", "nvrtc"],
+    }
 }
 
 /// The folder of `tests/gpu/toolkit.sh`.
@@ -73,11 +206,11 @@ fn tools() -> Option<PathBuf> {
 }
 
 /// The kernel as PTX by cubecl's compiler through LLVM.
-fn by_llvm(kernel: &impl CubeKernel, arch: u32) -> String {
+fn by_llvm(kernel: KernelDefinition, arch: u32) -> String {
     let mut compiler = CudaCompiler::new(CudaBackend::Llvm);
     let arch = Some(SmArch::new(arch, arch == 90));
     let options = CudaCompilationOptions { arch, ..Default::default() };
-    let CudaRepresentation::Llvm(module) = compiler.compile(kernel.define(), &options).unwrap() else {
+    let CudaRepresentation::Llvm(module) = compiler.compile(kernel, &options).unwrap() else {
         panic!("LLVM was asked for")
     };
     let bytes = module.ptx.iter().map(|&byte| byte.cast_unsigned()).take_while(|&byte| byte != 0);
@@ -85,17 +218,17 @@ fn by_llvm(kernel: &impl CubeKernel, arch: u32) -> String {
 }
 
 /// The kernel as PTX by NVRTC, as on a machine with a card.
-fn by_nvrtc(kernel: &impl CubeKernel, (arch, tools): (&'static str, &Path)) -> String {
+fn by_nvrtc(kernel: KernelDefinition, (arch, tools): (&'static str, &Path)) -> String {
     let mut compiler = CudaCompiler::new(CudaBackend::Cpp);
-    let source = compiler.compile(kernel.define(), &CudaCompilationOptions::default()).unwrap();
+    let source = compiler.compile(kernel, &CudaCompilationOptions::default()).unwrap();
     let include = tools.join("include").display().to_string();
     let options =
         CompileOptions { arch: Some(arch), include_paths: vec![include], ..CompileOptions::default() };
     compile_ptx_with_opts(source.to_string(), options).unwrap().to_src()
 }
 
-/// "N registers, N bytes spilled", as the assembler says.
-fn assembled(ptx: &str, (arch, tools): (&str, &Path)) -> String {
+/// Registers of a thread and the bytes that it spills, as the assembler says.
+fn assembled(ptx: &str, (arch, tools): (&str, &Path)) -> (String, String) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("kernel.ptx");
     fs_err::write(&file, ptx).unwrap();
@@ -109,11 +242,10 @@ fn assembled(ptx: &str, (arch, tools): (&str, &Path)) -> String {
         let (_, rest) = said.split_once(after).unwrap();
         rest.split_once(before).unwrap().0.trim().to_owned()
     };
-    let (registers, spilled) =
-        (number("Used", "registers"), number("bytes stack frame,", "bytes spill stores"));
-    format!("{registers} registers, {spilled} bytes spilled")
+    (number("Used", "registers"), number("bytes stack frame,", "bytes spill stores"))
 }
 
+/// One line a kernel, architecture and compiler: the registers for numbers of each type.
 #[test]
 fn kernels_assemble_without_spills() {
     let Some(tools) = tools() else {
@@ -121,30 +253,84 @@ fn kernels_assemble_without_spills() {
         return;
     };
     let mut lines = Vec::new();
-    for (arch, name) in [(80, "sm_80"), (90, "sm_90a")] {
-        for (float, size) in [(FloatKind::F32, 4), (FloatKind::F16, 8), (FloatKind::BF16, 8)] {
-            let kernel = rms_norm(float, size);
-            for (compiler, ptx) in
-                [("llvm", by_llvm(&kernel, arch)), ("nvrtc", by_nvrtc(&kernel, (name, &tools)))]
-            {
-                let found = assembled(&ptx, (name, &tools));
-                assert!(found.ends_with(" 0 bytes spilled"), "{float:?} {name} {compiler}: {found}");
-                lines.push(format!("rms_norm_forward {float:?} {name} {compiler}: {found}"));
+    for (kernel, defined) in KERNELS {
+        for (arch, name) in [(80, "sm_80"), (90, "sm_90a")] {
+            for &compiler in compilers(kernel) {
+                let registers =
+                    [(FloatKind::F32, 4), (FloatKind::F16, 8), (FloatKind::BF16, 8)].map(|(float, size)| {
+                        let definition = defined(float, size);
+                        let ptx = match compiler {
+                            "llvm" => by_llvm(definition, arch),
+                            _ => by_nvrtc(definition, (name, &tools)),
+                        };
+                        let (registers, spilled) = assembled(&ptx, (name, &tools));
+                        assert_eq!(spilled, "0", "{kernel} {float:?} {name} {compiler}: bytes spilled");
+                        format!("{float:?} {registers}")
+                    });
+                lines.push(format!("{kernel} {name} {compiler}: {}", registers.join(", ")));
             }
         }
     }
-    expect![[r#"
-        rms_norm_forward F32 sm_80 llvm: 31 registers, 0 bytes spilled
-        rms_norm_forward F32 sm_80 nvrtc: 32 registers, 0 bytes spilled
-        rms_norm_forward F16 sm_80 llvm: 32 registers, 0 bytes spilled
-        rms_norm_forward F16 sm_80 nvrtc: 31 registers, 0 bytes spilled
-        rms_norm_forward BF16 sm_80 llvm: 30 registers, 0 bytes spilled
-        rms_norm_forward BF16 sm_80 nvrtc: 31 registers, 0 bytes spilled
-        rms_norm_forward F32 sm_90a llvm: 31 registers, 0 bytes spilled
-        rms_norm_forward F32 sm_90a nvrtc: 32 registers, 0 bytes spilled
-        rms_norm_forward F16 sm_90a llvm: 31 registers, 0 bytes spilled
-        rms_norm_forward F16 sm_90a nvrtc: 32 registers, 0 bytes spilled
-        rms_norm_forward BF16 sm_90a llvm: 32 registers, 0 bytes spilled
-        rms_norm_forward BF16 sm_90a nvrtc: 30 registers, 0 bytes spilled"#]]
+    expect![[r"
+        rms_norm_forward sm_80 llvm: F32 31, F16 32, BF16 30
+        rms_norm_forward sm_80 nvrtc: F32 32, F16 28, BF16 29
+        rms_norm_forward sm_90a llvm: F32 31, F16 31, BF16 32
+        rms_norm_forward sm_90a nvrtc: F32 39, F16 30, BF16 28
+        rms_norm_backward sm_80 llvm: F32 64, F16 64, BF16 40
+        rms_norm_backward sm_80 nvrtc: F32 62, F16 48, BF16 48
+        rms_norm_backward sm_90a llvm: F32 64, F16 64, BF16 64
+        rms_norm_backward sm_90a nvrtc: F32 55, F16 48, BF16 48
+        gated_forward sm_80 nvrtc: F32 24, F16 32, BF16 32
+        gated_forward sm_90a nvrtc: F32 25, F16 32, BF16 32
+        gated_backward sm_80 nvrtc: F32 30, F16 40, BF16 40
+        gated_backward sm_90a nvrtc: F32 32, F16 40, BF16 40
+        rotate_heads sm_80 llvm: F32 26, F16 24, BF16 23
+        rotate_heads sm_80 nvrtc: F32 28, F16 24, BF16 24
+        rotate_heads sm_90a llvm: F32 25, F16 24, BF16 24
+        rotate_heads sm_90a nvrtc: F32 26, F16 26, BF16 24
+        drop_numbers sm_80 llvm: F32 22, F16 29, BF16 30
+        drop_numbers sm_80 nvrtc: F32 22, F16 30, BF16 30
+        drop_numbers sm_90a llvm: F32 21, F16 28, BF16 28
+        drop_numbers sm_90a nvrtc: F32 21, F16 29, BF16 29
+        add_kept_numbers sm_80 llvm: F32 25, F16 32, BF16 32
+        add_kept_numbers sm_80 nvrtc: F32 25, F16 32, BF16 32
+        add_kept_numbers sm_90a llvm: F32 24, F16 32, BF16 32
+        add_kept_numbers sm_90a nvrtc: F32 26, F16 32, BF16 32
+        softmax_forward sm_80 nvrtc: F32 32, F16 32, BF16 32
+        softmax_forward sm_90a nvrtc: F32 32, F16 32, BF16 32
+        softmax_backward sm_80 nvrtc: F32 40, F16 40, BF16 40
+        softmax_backward sm_90a nvrtc: F32 40, F16 40, BF16 40
+        adamw_update sm_80 llvm: F32 32, F16 32, BF16 32
+        adamw_update sm_80 nvrtc: F32 38, F16 38, BF16 38
+        adamw_update sm_90a llvm: F32 32, F16 32, BF16 32
+        adamw_update sm_90a nvrtc: F32 37, F16 37, BF16 37
+        add_to_block sm_80 llvm: F32 14, F16 14, BF16 14
+        add_to_block sm_80 nvrtc: F32 14, F16 24, BF16 24
+        add_to_block sm_90a llvm: F32 14, F16 14, BF16 14
+        add_to_block sm_90a nvrtc: F32 14, F16 24, BF16 26
+        convert sm_80 llvm: F32 15, F16 16, BF16 16
+        convert sm_80 nvrtc: F32 15, F16 16, BF16 16
+        convert sm_90a llvm: F32 18, F16 16, BF16 16
+        convert sm_90a nvrtc: F32 18, F16 18, BF16 18
+        decode_words sm_80 llvm: F32 23, F16 22, BF16 22
+        decode_words sm_80 nvrtc: F32 24, F16 20, BF16 20
+        decode_words sm_90a llvm: F32 30, F16 25, BF16 25
+        decode_words sm_90a nvrtc: F32 26, F16 24, BF16 24
+        heads_of_rows sm_80 llvm: F32 14, F16 14, BF16 14
+        heads_of_rows sm_80 nvrtc: F32 14, F16 14, BF16 14
+        heads_of_rows sm_90a llvm: F32 15, F16 15, BF16 15
+        heads_of_rows sm_90a nvrtc: F32 14, F16 14, BF16 14
+        rows_of_heads sm_80 llvm: F32 18, F16 18, BF16 18
+        rows_of_heads sm_80 nvrtc: F32 18, F16 18, BF16 18
+        rows_of_heads sm_90a llvm: F32 18, F16 18, BF16 18
+        rows_of_heads sm_90a nvrtc: F32 18, F16 18, BF16 18
+        add_keys_and_values sm_80 llvm: F32 22, F16 22, BF16 22
+        add_keys_and_values sm_80 nvrtc: F32 22, F16 26, BF16 26
+        add_keys_and_values sm_90a llvm: F32 22, F16 22, BF16 22
+        add_keys_and_values sm_90a nvrtc: F32 22, F16 32, BF16 31
+        squares sm_80 llvm: F32 20, F16 28, BF16 29
+        squares sm_80 nvrtc: F32 20, F16 28, BF16 26
+        squares sm_90a llvm: F32 22, F16 28, BF16 29
+        squares sm_90a nvrtc: F32 22, F16 30, BF16 31"]]
     .assert_eq(&lines.join("\n"));
 }

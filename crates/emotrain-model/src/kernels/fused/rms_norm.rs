@@ -1,110 +1,197 @@
-//! Root-mean-square normalisation forward: a row is read, summed and written by one cube.
+//! Root-mean-square normalisation, forward and backward, of rows or of the first heads of each: one cube reads, sums and
+//! writes a head, and copies one that stays as it is.
 
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor};
 use burn_cubecl::Cube;
-use cubecl::ir::{ElemType, FloatKind};
+use cubecl::ir::ElemType;
 use cubecl::prelude::*;
+use emotrain_kernels::HeadRows;
 
-use super::gpu::{contiguous, one_cube_a_row, vector_size};
+use super::gpu::{contiguous, elem_type, empty, one_cube_a_row, vector_size};
+use super::reduce;
 
-/// Threads of a cube at most: enough to hide memory's latency, few enough to add up quickly.
-const MOST_UNITS: usize = 256;
+/// How a kernel goes over rows of heads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Plan {
+    /// Vectors of a head.
+    pub(super) vectors: usize,
+    /// Heads of a row.
+    pub(super) heads: usize,
+    /// Those that are normalised, the first.
+    pub(super) normed: usize,
+    /// Threads of a cube.
+    pub(super) units: usize,
+    /// Whether normalised numbers are rounded before they are multiplied with the weight: where both have one type.
+    pub(super) rounds: bool,
+}
 
 /// Sums are formed in f32 whatever `F` is, as in the other forms.
 #[cube(launch)]
-pub(super) fn rms_norm_forward<F: Float, N: Size>(
+pub(super) fn rms_norm_forward<F: Float, W: Float, N: Size>(
     x: &[Vector<F, N>],
-    weight: &[Vector<F, N>],
+    weight: &[Vector<W, N>],
     out: &mut [Vector<F, N>],
     epsilon: f32,
-    #[comptime] vectors: usize,
-    #[comptime] units: usize,
-    #[define(F)] _dtype: ElemType,
+    #[comptime] plan: Plan,
+    #[define(F, W)] _dtypes: [ElemType; 2],
 ) {
-    let row = CUBE_POS;
-    let start = row * vectors;
+    let start = CUBE_POS * plan.vectors;
     if start >= out.len() {
         terminate!();
     }
     let unit = UNIT_POS as usize;
-    let steps = comptime!(vectors.div_ceil(units));
-
+    let steps = comptime!(plan.vectors.div_ceil(plan.units));
     let mut squares = Vector::<f32, N>::new(0.0f32);
     for step in 0..steps {
-        let at = step * units + unit;
-        if at < vectors {
+        let at = step * plan.units + unit;
+        if at < plan.vectors {
             let value = Vector::<f32, N>::cast_from(x[start + at]);
             squares += value * value;
         }
     }
-    let mut sum = 0.0f32;
-    #[unroll]
-    for lane in 0..N::value() {
-        sum += squares.extract(lane);
-    }
-
-    let mut sums = Shared::<[f32]>::new_slice(units);
-    sums[unit] = sum;
-    sync_cube();
-    let rounds = comptime!(units.ilog2());
-    #[unroll]
-    for round in 0..rounds {
-        let half = comptime!(units >> (round + 1));
-        if unit < half {
-            sums[unit] = sums[unit] + sums[unit + half];
-        }
-        sync_cube();
-    }
-
-    let width = comptime!(vectors) * N::value();
-    let inverse = (sums[0] / f32::cast_from(width) + epsilon).inverse_sqrt();
+    let squares = reduce::sum_of_units(reduce::sum_of_lanes::<N>(squares), plan.units);
+    let width = plan.vectors * N::value();
+    let inverse = (squares / f32::cast_from(width) + epsilon).inverse_sqrt();
     for step in 0..steps {
-        let at = step * units + unit;
-        if at < vectors {
-            let value = Vector::<f32, N>::cast_from(x[start + at]) * Vector::new(inverse);
-            out[start + at] = Vector::<F, N>::cast_from(value) * weight[at];
+        let at = step * plan.units + unit;
+        if at < plan.vectors {
+            if CUBE_POS % plan.heads < plan.normed {
+                let mut normal = Vector::<f32, N>::cast_from(x[start + at]) * Vector::new(inverse);
+                if comptime!(plan.rounds) {
+                    normal = Vector::cast_from(Vector::<F, N>::cast_from(normal));
+                }
+                out[start + at] = Vector::cast_from(normal * Vector::cast_from(weight[at]));
+            } else {
+                out[start + at] = x[start + at];
+            }
         }
     }
 }
 
-/// See [`super::rms_norm`].
-pub(super) fn launch(x: &Tensor<2>, weight: &Tensor<2>, epsilon: f32) -> Option<Tensor<2>> {
-    let [rows, width] = x.dims();
-    let dtype = x.dtype();
-    if weight.dtype() != dtype || rows == 0 {
-        return None;
+/// With `n = x / rms(x)` and `g = grad · w`: `(g - n · mean(g · n)) / rms(x)`.
+#[cube(launch)]
+pub(super) fn rms_norm_backward<F: Float, W: Float, N: Size>(
+    grad: &[Vector<F, N>],
+    x: &[Vector<F, N>],
+    weight: &[Vector<W, N>],
+    out: &mut [Vector<F, N>],
+    epsilon: f32,
+    #[comptime] plan: Plan,
+    #[define(F, W)] _dtypes: [ElemType; 2],
+) {
+    let start = CUBE_POS * plan.vectors;
+    if start >= out.len() {
+        terminate!();
     }
-    let (source, weight) = (contiguous(x)?, contiguous(weight)?);
-    let out = contiguous(&Tensor::<2>::empty([rows, width], (&x.device(), dtype)))?;
-    let size = vector_size(width, dtype.size());
-    let units = units(width / size);
+    let unit = UNIT_POS as usize;
+    let steps = comptime!(plan.vectors.div_ceil(plan.units));
+    let mut squares = Vector::<f32, N>::new(0.0f32);
+    let mut products = Vector::<f32, N>::new(0.0f32);
+    for step in 0..steps {
+        let at = step * plan.units + unit;
+        if at < plan.vectors {
+            let value = Vector::<f32, N>::cast_from(x[start + at]);
+            let scaled = Vector::<f32, N>::cast_from(grad[start + at]) * Vector::cast_from(weight[at]);
+            squares += value * value;
+            products += value * scaled;
+        }
+    }
+    let squares = reduce::sum_of_units(reduce::sum_of_lanes::<N>(squares), plan.units);
+    let products = reduce::sum_of_units(reduce::sum_of_lanes::<N>(products), plan.units);
+    let width = f32::cast_from(plan.vectors * N::value());
+    let inverse = (squares / width + epsilon).inverse_sqrt();
+    let along = inverse * inverse * products / width;
+    for step in 0..steps {
+        let at = step * plan.units + unit;
+        if at < plan.vectors {
+            if CUBE_POS % plan.heads < plan.normed {
+                let value = Vector::<f32, N>::cast_from(x[start + at]);
+                let scaled = Vector::<f32, N>::cast_from(grad[start + at]) * Vector::cast_from(weight[at]);
+                out[start + at] =
+                    Vector::cast_from((scaled - value * Vector::new(along)) * Vector::new(inverse));
+            } else {
+                out[start + at] = grad[start + at];
+            }
+        }
+    }
+}
+
+/// See [`super::head_norm`].
+pub(super) fn forward(
+    x: &Tensor<2>,
+    layout: HeadRows,
+    weight: &Tensor<2>,
+    epsilon: f32,
+) -> Option<Tensor<2>> {
+    let Launch { cubes, units, size, plan, dtypes } = Launch::new(x, layout, weight.dtype())?;
+    let (source, weight, out) = (contiguous(x)?, contiguous(weight)?, empty(x.dims(), x)?);
     rms_norm_forward::launch(
         &source.client.clone(),
-        one_cube_a_row(rows),
-        CubeDim::new_1d(u32::try_from(units).expect("at most MOST_UNITS")),
+        cubes,
+        units,
         size,
         source.into_buffer_arg(),
         weight.into_buffer_arg(),
         out.clone().into_buffer_arg(),
         epsilon,
-        width / size,
-        units,
-        elem_type(dtype)?,
+        plan,
+        dtypes,
     );
     Some(Tensor::from_primitive::<Cube>(out))
 }
 
-/// A power of two of threads for a row of this many vectors.
-pub(super) fn units(vectors: usize) -> usize {
-    vectors.next_power_of_two().clamp(32, MOST_UNITS)
+/// See [`super::head_norm_backward`].
+pub(super) fn backward(
+    [grad, x]: [&Tensor<2>; 2],
+    layout: HeadRows,
+    weight: &Tensor<2>,
+    epsilon: f32,
+) -> Option<Tensor<2>> {
+    let Launch { cubes, units, size, plan, dtypes } = Launch::new(x, layout, weight.dtype())?;
+    if grad.dtype() != x.dtype() {
+        return None;
+    }
+    let (grad, source, weight) = (contiguous(grad)?, contiguous(x)?, contiguous(weight)?);
+    let out = empty(x.dims(), x)?;
+    rms_norm_backward::launch(
+        &source.client.clone(),
+        cubes,
+        units,
+        size,
+        grad.into_buffer_arg(),
+        source.into_buffer_arg(),
+        weight.into_buffer_arg(),
+        out.clone().into_buffer_arg(),
+        epsilon,
+        plan,
+        dtypes,
+    );
+    Some(Tensor::from_primitive::<Cube>(out))
 }
 
-fn elem_type(dtype: burn::tensor::DType) -> Option<ElemType> {
-    use burn::tensor::DType::{BF16, F16, F32};
-    match dtype {
-        F32 => Some(ElemType::Float(FloatKind::F32)),
-        F16 => Some(ElemType::Float(FloatKind::F16)),
-        BF16 => Some(ElemType::Float(FloatKind::BF16)),
-        _ => None,
+/// What both launches have in common.
+struct Launch {
+    cubes: CubeCount,
+    units: CubeDim,
+    size: VectorSize,
+    plan: Plan,
+    dtypes: [ElemType; 2],
+}
+
+impl Launch {
+    /// `None` where rows are not rows of heads, or there are none.
+    fn new(x: &Tensor<2>, layout: HeadRows, weight: DType) -> Option<Self> {
+        let ([rows, width], dtype) = (x.dims(), x.dtype());
+        let HeadRows { heads: normed, dim, .. } = layout;
+        if rows == 0 || !width.is_multiple_of(dim) {
+            return None;
+        }
+        let dtypes = [elem_type(dtype)?, elem_type(weight)?];
+        let (heads, size) = (width / dim, vector_size(dim, dtype.size().max(weight.size())));
+        let vectors = dim / size;
+        let units = reduce::units(vectors);
+        let plan = Plan { vectors, heads, normed, units, rounds: dtype == weight };
+        let units = CubeDim::new_1d(u32::try_from(units).ok()?);
+        Some(Self { cubes: one_cube_a_row(rows * heads), units, size, plan, dtypes })
     }
 }
