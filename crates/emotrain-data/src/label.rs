@@ -92,6 +92,8 @@ pub struct LabelSet {
     spellings: HashMap<String, Label>,
     /// The recipe's words for unlabelled utterances, normalised.
     context: Vec<String>,
+    /// Whether what data sets write for "no label" is such a mark here.
+    has_marks: bool,
 }
 
 impl LabelSet {
@@ -132,7 +134,8 @@ impl LabelSet {
         if names.len() > MOST_LABELS {
             return Err(LabelSetError::TooMany(names.len()));
         }
-        let mut set = Self { names: Vec::new(), spellings: HashMap::new(), context: Vec::new() };
+        let mut set =
+            Self { names: Vec::new(), spellings: HashMap::new(), context: Vec::new(), has_marks: true };
         for (index, name) in names.iter().enumerate() {
             set.add_spelling(name, Label::from_index(index))?;
         }
@@ -147,6 +150,19 @@ impl LabelSet {
         }
         set.names = names;
         Ok(set)
+    }
+
+    /// A set that knows no label and no mark of data sets: every word and every number of a file is unknown to it.
+    pub(crate) fn unknowing() -> Self {
+        let Ok(set) = Self::custom(["\u{f0000}", "\u{f0001}"], []) else {
+            unreachable!("two labels are a set")
+        };
+        Self { has_marks: false, ..set }
+    }
+
+    /// Whether numbers are places of labels: not in a set that knows none.
+    pub(crate) fn counts(&self) -> bool {
+        self.has_marks
     }
 
     /// The label set of a recipe's `[data]` section.
@@ -190,7 +206,8 @@ impl LabelSet {
     /// Whether a spelling that is no label means "no label": nothing at all, the marks of published data sets (`xxx`,
     /// `oth`, -1), or a word of `data.context_labels`.
     pub fn is_unlabelled(&self, spelling: &str) -> bool {
-        is_unlabelled(spelling) || self.context.contains(&normalise(spelling))
+        let is_mark = if self.has_marks { is_unlabelled(spelling) } else { normalise(spelling).is_empty() };
+        is_mark || self.context.contains(&normalise(spelling))
     }
 
     /// The label's name.

@@ -28,10 +28,18 @@ pub(crate) fn nearest<'c>(written: &str, candidates: impl IntoIterator<Item = &'
     found
 }
 
-/// The normalised spelling of a name: lower case, words joined by one `_`, Unicode NFC.
+/// The normalised spelling of a name: lower case, words joined by one `_`, Unicode NFC. A hyphen joins words; where none
+/// follows or comes before it is a sign and stays: `-1` and `B-` are not `1` and `B`.
 pub fn folded(name: &str) -> String {
     let name = composed(name);
-    let words = name.split(|c: char| c.is_whitespace() || c == '_' || c == '-');
+    let name = name.trim();
+    let joins = |at: usize| {
+        let is_word = |c: Option<char>| c.is_some_and(|c| !c.is_whitespace() && c != '-' && c != '_');
+        is_word(name[..at].chars().next_back()) && is_word(name[at + 1..].chars().next())
+    };
+    let words: String =
+        name.char_indices().map(|(at, c)| if c == '-' && joins(at) { ' ' } else { c }).collect();
+    let words = words.split(|c: char| c.is_whitespace() || c == '_');
     composed(&words.filter(|word| !word.is_empty()).map(str::to_lowercase).collect::<Vec<_>>().join("_"))
 }
 

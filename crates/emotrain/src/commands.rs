@@ -13,6 +13,7 @@ pub(crate) mod interpret;
 pub(crate) mod plan;
 pub(crate) mod predict;
 pub(crate) mod quantize;
+mod replaced;
 pub(crate) mod report;
 pub(crate) mod runs;
 pub(crate) mod schema;

@@ -2,7 +2,7 @@
 
 /// IEMOCAP's marks for utterances whose annotators disagreed (`xxx`) or saw another emotion (`oth`), and what programs
 /// write for missing values. A label with such a name is still a label.
-const MARKS: &[&str] = &["xxx", "oth", "other", "-1", "-1.0", "nan", "null"];
+const MARKS: &[&str] = &["xxx", "oth", "other", "-1", "-1.0", "-", "--", "nan", "null"];
 
 /// Whether the word is one of them, ignoring case.
 pub(super) fn is_mark(word: &str) -> bool {

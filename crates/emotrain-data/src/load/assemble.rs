@@ -77,9 +77,15 @@ impl<'a> RawLabel<'a> {
 
     fn resolve(&self, labels: &LabelSet) -> Result<Option<Label>, DataProblem> {
         match self {
-            Self::Absent | Self::Index(UNLABELLED) => Ok(None),
+            Self::Absent => Ok(None),
             Self::Name(name) => label_named(labels, name),
-            Self::Index(index) => label_at(labels, *index).map(Some),
+            // A number is the name of a label, if there is one, or else its place.
+            Self::Index(index) => match labels.resolve(&index.to_string()) {
+                Some(label) => Ok(Some(label)),
+                None if !labels.counts() => label_named(labels, &index.to_string()),
+                None if *index == UNLABELLED => Ok(None),
+                None => label_at(labels, *index).map(Some),
+            },
             Self::Known(label) => Ok(Some(*label)),
         }
     }

@@ -12,7 +12,7 @@ use super::layout::DataLayout;
 use super::{LabelPolicy, looks, read, table};
 use crate::error::{DataError, Place};
 use crate::io::TextFile;
-use crate::label::LabelSet;
+use crate::label::{LabelSet, is_unlabelled};
 
 /// What a file of labelled dialogues looks like.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,15 +53,12 @@ pub fn survey(path: &Path, given: &BTreeMap<ColumnRole, String>) -> Result<Surve
     } else {
         BTreeMap::new()
     };
-    // No word is a label of this set, so all of them are found.
-    let Ok(none) = LabelSet::custom(["\u{f0000}", "\u{f0001}"], []) else {
-        unreachable!("two labels are a set")
-    };
+    let none = LabelSet::unknowing();
     let layout = DataLayout { format, columns: &columns };
     let mut assembler = Assembler::new(&file, &none, LabelPolicy::Context);
     let ended = read(&file, layout, &mut assembler);
     let position = assembler.position().map(str::to_owned);
-    let labels = merged(assembler.into_words(ended, layout)?);
+    let labels = meant(merged(assembler.into_words(ended, layout)?));
     columns.extend(position.map(|column| (ColumnRole::Position, column)));
     Ok(Survey { format, columns, labels })
 }
@@ -72,6 +69,24 @@ fn has_all_of_melds(text: &str) -> bool {
     ["Dialogue_ID", "Utterance_ID", "Speaker", "Utterance", "Emotion"]
         .iter()
         .all(|name| header.contains(name))
+}
+
+/// Without what stands for no label. Of the marks of data sets, `other` is a label of data of one's own, and -1 is one
+/// beside nothing but 0 and 1: bad, neither, good.
+fn meant(mut labels: Vec<(String, usize)>) -> Vec<(String, usize)> {
+    let is_minus = |word: &str| matches!(word.trim(), "-1" | "-1.0");
+    let is_sign = |word: &str| matches!(word.trim(), "0" | "1" | "+1" | "0.0" | "1.0");
+    let are_signs = labels.iter().all(|(word, _)| is_minus(word) || is_sign(word));
+    let has_plus = labels.iter().any(|(word, _)| word.trim() == "+");
+    labels.retain(|(word, _)| {
+        let is_kept = match folded(word).as_str() {
+            "-" => has_plus,
+            "oth" | "other" => true,
+            _ => is_minus(word) && are_signs,
+        };
+        is_kept || !is_unlabelled(word)
+    });
+    labels
 }
 
 /// Spellings of one word under one of them, whatever their numbers: the last, so that small letters go first.

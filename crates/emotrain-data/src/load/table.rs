@@ -2,6 +2,7 @@
 //! dialogues are in the order of their first row.
 
 mod contents;
+mod moment;
 mod order;
 mod own;
 mod published;
@@ -69,11 +70,11 @@ struct Row {
 }
 
 impl Row {
-    /// The whole number in a column that is kept.
+    /// The whole number, or the time, in a column that is kept.
     fn number_in(&self, column: &str) -> Option<u64> {
         let mut kept = self.utterance.metadata.iter();
         let cell = kept.find(|(name, _)| *name == column)?.1.as_str()?;
-        whole(cell.trim()).parse().ok()
+        moment::place(cell.trim())
     }
 }
 
@@ -187,7 +188,7 @@ impl Columns {
             Some((column, name)) => {
                 let cell = record[*column].trim();
                 let not = || DataProblem::NotANumber { what: name.clone(), value: cell.to_owned() };
-                Some(whole(cell).parse().map_err(|_| not())?)
+                Some(moment::place(cell).ok_or_else(not)?)
             }
             None => None,
         };

@@ -218,3 +218,23 @@ template = "éé" x
         "#]],
     );
 }
+
+#[test]
+fn other_languages_are_named() {
+    let told = |text: &str| {
+        let problems =
+            emotrain_recipe::parse(text, std::path::Path::new("erc.toml"), &[]).unwrap_err().to_string();
+        problems.lines().take(2).collect::<Vec<_>>().join("\n")
+    };
+    expect![[r#"
+        erc.toml:1:21: not valid TOML: key with no value, expected `=`
+          hint: this is YAML: a recipe is TOML, key = value; recipes/coming_from.md has the keys of other trainers"#]].assert_eq(&told("model_name_or_path: Qwen/Qwen3-8B\nlora_rank: 8\n"));
+    expect![[r#"
+        erc.toml:1:1: not valid TOML: invalid key-value pair, expected key
+          hint: this is JSON: a recipe is TOML, key = value under [sections]"#]]
+    .assert_eq(&told("{\"model\": {}}\n"));
+    expect![[r#"
+        erc.toml:1:11: not valid TOML: key with no value, expected `=`
+          hint: this is no recipe: a recipe is TOML, key = value under [sections]"#]]
+    .assert_eq(&told("<!DOCTYPE html>\n"));
+}

@@ -18,6 +18,7 @@ use emotrain_train::{AdamWOptimizer, StepAt, Turn, make_trainable};
 
 use self::product::tflops;
 use self::report::{Measured, Report};
+use super::replaced::check_is_own;
 use crate::cli::BenchArgs;
 use crate::env;
 use crate::exit::Exit;
@@ -30,6 +31,9 @@ use crate::shell::Shell;
 pub(crate) fn run(args: &BenchArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let recipe = recipe(args)?;
     check(args)?;
+    if let Some(path) = &args.gradients {
+        check_is_own(path, "safetensors file", &["\"dtype\":"])?;
+    }
     if args.gradients.is_some() && recipe.lora.lora_dropout > 0.0 {
         let message = "--gradients with dropout: another trainer draws other masks";
         return Err(Complaint::usage(message).hint("add --set lora.lora_dropout=0").into());

@@ -8,6 +8,7 @@ use emotrain_data::{DataInput, DialogueReader, JsonlWriter, LabelPolicy, LabelSe
 use emotrain_prepare::{Content, Ordered, kept_losses};
 use emotrain_recipe::{DataFormat, LabelSetName, Recipe};
 
+use super::replaced::check_is_own;
 use crate::cli::{CurriculumCommand, ScoreArgs, ShowArgs};
 use crate::exit::Exit;
 use crate::shell::Shell;
@@ -57,6 +58,7 @@ fn score(args: &ScoreArgs, shell: &Shell) -> anyhow::Result<Exit> {
         let message = "curriculum.difficulty = \"loss\": there is no model here to measure the loss of";
         return Err(Complaint::usage(message).hint("name another curriculum").into());
     }
+    check_is_own(&args.out, "file of scores", &["\"dif\":"])?;
     let mut to = JsonlWriter::create(&args.out)?;
     let ordered = Ordered::new(&recipe, &labels);
     let count = if DialogueReader::reads(recipe.data.format) {

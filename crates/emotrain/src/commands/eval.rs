@@ -8,6 +8,7 @@ use emotrain_model::device;
 use emotrain_prepare::Prepared;
 use emotrain_train::{EvalContext, comparison};
 
+use super::replaced::check_is_own;
 use crate::cli::{EvalArgs, TrainedArgs};
 use crate::exit::Exit;
 use crate::pipeline::load;
@@ -19,6 +20,9 @@ use crate::shell::Shell;
 /// An invalid recipe, file or model; a prompt that differs from the training prompt.
 pub(crate) fn run(args: &EvalArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let mut recipe = emotrain_recipe::load(&args.recipe.recipe, &args.recipe.set)?;
+    if let Some(output) = &args.output {
+        check_is_own(output, "file of predictions", &["{\"id\":"])?;
+    }
     let trained = trained(&args.trained)?;
     match &trained {
         Some(trained) => trained.settle(&mut recipe.model),

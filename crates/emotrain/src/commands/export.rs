@@ -17,7 +17,7 @@ use crate::shell::Shell;
 /// A source that holds nothing trained, a base that is not there, an adapter that a server cannot load, a folder that
 /// cannot be written.
 pub(crate) fn run(args: &ExportArgs, shell: &Shell) -> anyhow::Result<Exit> {
-    check_place(&args.out)?;
+    check_place("--out", &args.out)?;
     if args.gguf_type.is_some() && !args.format.contains(&ExportFormat::Gguf) {
         let complaint = Complaint::usage("--gguf-type is for models in GGUF, and --format names none");
         return Err(complaint.hint("add gguf to --format, or leave --gguf-type out").into());
@@ -53,11 +53,11 @@ pub(crate) fn run(args: &ExportArgs, shell: &Shell) -> anyhow::Result<Exit> {
 }
 
 /// Nothing is overwritten.
-pub(super) fn check_place(out: &Path) -> anyhow::Result<()> {
+pub(super) fn check_place(option: &str, out: &Path) -> anyhow::Result<()> {
     let is_empty = || fs_err::read_dir(out).is_ok_and(|mut entries| entries.next().is_none());
     if out.symlink_metadata().is_err() || is_empty() {
         return Ok(());
     }
-    let complaint = Complaint::usage(format!("--out {}: is already there", out.display()));
+    let complaint = Complaint::usage(format!("{option} {}: is already there", out.display()));
     Err(complaint.hint("name a folder that does not exist yet, or remove it").into())
 }

@@ -197,7 +197,7 @@ impl Counts {
         let count = self.labelled.utterances();
         let score = |score| format!("{score} {:.2}", 100.0 * self.labelled.score(score));
         let scores = HeadlineScore::ALL.map(score).join(", ");
-        (count > 0).then(|| format!("of {count} utterances the input has the label: {scores}"))
+        (count > 0).then(|| format!("of {count} utterances the input has the label; the likeliest: {scores}"))
     }
 }
 

@@ -16,7 +16,7 @@ use crate::shell::Shell;
 /// # Errors
 /// A model that is not there, not supported or quantised already; a folder that cannot be written.
 pub(crate) fn run(args: &QuantizeArgs, shell: &Shell) -> anyhow::Result<Exit> {
-    check_place(&args.out)?;
+    check_place("--out", &args.out)?;
     let codes = Codes::named(&args.quant_type, !args.no_double_quant);
     let codes = codes.ok_or_else(|| Complaint::usage(format!("--quant-type {}", args.quant_type)))?;
     let section = ModelSection {

@@ -10,6 +10,7 @@ use tokenizers::normalizers::NormalizerWrapper;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::{AddedToken, DecoderWrapper, PostProcessorWrapper, TokenizerBuilder};
 
+use super::export::check_place;
 use crate::cli::TokenizerArgs;
 use crate::exit::Exit;
 use crate::shell::Shell;
@@ -38,6 +39,7 @@ pub(crate) fn run(args: &TokenizerArgs, shell: &Shell) -> anyhow::Result<Exit> {
         let complaint = Complaint::usage(format!("--vocab-size {}: too small", args.vocab_size));
         return Err(complaint.hint(format!("the bytes and the special tokens need at least {LEAST}")).into());
     }
+    check_place("--output", &args.output)?;
     let texts: Vec<TextFile> =
         args.files.iter().map(|file| TextFile::read(file)).collect::<Result<_, _>>()?;
     let (tokenizer_json, size) = train(&texts, args.vocab_size)?;

@@ -202,7 +202,7 @@ mod tests {
         let memory = Memory { config: &config, codes: None, recipe: &recipe, adapter, lengths };
         let told = [8, 16, 24, 48, 80].map(|gib| format!("{gib}: {}", memory.verdict(gib << 30, false)));
         expect![[r#"
-            8: does not fit; eval.per_device_eval_batch_size = 1 (the same scores) and train.per_device_train_batch_size = 1 with train.gradient_accumulation_steps = 16 (the same steps) and train.gradient_checkpointing = true (the same numbers, slower) and train.optim = "adamw_8bit" and quantization.load_in_4bit = true leave 9.2 GiB, and what remains is a shorter train.max_seq_length, or a smaller model
+            8: does not fit; eval.per_device_eval_batch_size = 1 (the same scores) and train.per_device_train_batch_size = 1 with train.gradient_accumulation_steps = 16 (the same steps) and train.gradient_checkpointing = true (the same numbers, slower) and train.optim = "adamw_8bit" and quantization.load_in_4bit = true leave 8.8 GiB, and what remains is a shorter train.max_seq_length, or a smaller model
             16: fits with train.per_device_train_batch_size = 1 with train.gradient_accumulation_steps = 16 (the same steps) and quantization.load_in_4bit = true
             24: fits with train.gradient_checkpointing = true (the same numbers, slower)
             48: fits

@@ -46,9 +46,14 @@ pub(crate) fn plan(prepared: &PreparedTraining<'_>) -> Result<(String, Cost), Tr
     let (all, trained) = parameters(&prepared.opened.config, recipe)?;
     lines.push(format!("{:<11} {trained} trained, {all} in the base model", "parameters"));
     lines.push(format!("{:<11} {}", "memory", memory(prepared, trained).summary()));
-    if let Some(speed) = Speed::measured(&section.output_dir, 1, recipe) {
-        lines.push(format!("{:<11} {}", "time", speed.estimate(cost.training())));
-    }
+    let time = Speed::measured(&section.output_dir, 1, recipe).map_or_else(
+        || {
+            "not known: no run like this has finished here; emotrain bench measures tokens a second"
+                .to_owned()
+        },
+        |speed| speed.estimate(cost.training()),
+    );
+    lines.push(format!("{:<11} {time}", "time"));
     lines.push(format!("{:<11} {}", "output", section.output_dir.display()));
     Ok((lines.join("\n"), cost))
 }

@@ -240,7 +240,8 @@ fn a_log_that_cannot_be_written_ends_the_run_with_code_5() {
 fn output_goes_where_it_was_sent() {
     let bench = Workbench::new();
     fs_err::create_dir(bench.path("kept")).unwrap();
-    bench.write("kept/old.jsonl", "old");
+    bench.write("kept/old.jsonl", "{\"id\":\"old#0\"}\n");
+    bench.write("notes.txt", "what matters");
     std::os::unix::fs::symlink("kept/old.jsonl", bench.path("link.jsonl")).unwrap();
     let eval = |output: &str| bench.run(&["eval", "recipe.toml", "--output", output]);
     eval("link.jsonl").done();
@@ -248,6 +249,15 @@ fn output_goes_where_it_was_sent() {
     assert_eq!(bench.read("kept/old.jsonl").lines().count(), 12);
     let said = eval("/dev/full");
     assert_eq!(said.code, 5, "{}", said.err);
+    // What is no output of this kind is left alone.
+    refused(&eval("notes.txt"), 2, &["notes.txt: is there already, and is no file of predictions", "hint:"]);
+    refused(&bench.run(&["report", "kept", "--out", "recipe.toml"]), 2, &["recipe.toml: is there already"]);
+    bench.train("run", &SHORT).done();
+    bench.write("kept/in.jsonl", "{\"id\":\"a\",\"utterances\":[{\"speaker\":\"Ada\",\"text\":\"Hm.\"}]}\n");
+    std::os::unix::fs::symlink("kept/in.jsonl", bench.path("same.jsonl")).unwrap();
+    let onto_itself = ["--run", "run", "--input", "same.jsonl", "--output", "kept/in.jsonl", "--overwrite"];
+    let said = bench.run(&[&["predict"], &onto_itself[..]].concat());
+    refused(&said, 2, &["--output kept/in.jsonl: is the input"]);
     let said = eval("/dev/stdout").done();
     assert_eq!(said.out.lines().filter(|line| line.starts_with("{\"id\"")).count(), 12, "{}", said.out);
 }

@@ -64,7 +64,7 @@ fn labels_of_the_input_are_scored_as_by_an_evaluation() {
     let [weighted, macro_f1, accuracy] = ["weighted_f1", "macro_f1", "accuracy"]
         .map(|name| format!("{:.2}", 100.0 * scores[name].as_f64().unwrap()));
     let line = format!(
-        "of 12 utterances the input has the label: weighted F1 {weighted}, macro F1 {macro_f1}, accuracy {accuracy}\n"
+        "of 12 utterances the input has the label; the likeliest: weighted F1 {weighted}, macro F1 {macro_f1}, accuracy {accuracy}\n"
     );
     assert!(said.err.contains(&line), "{line} is not in {}", said.err);
     bench.write("input.jsonl", INPUT);

@@ -8,7 +8,20 @@ use crate::load::order::Order;
 use crate::load::other_names::{means_position, others_of};
 
 /// Words of names that hold times, which order utterances too.
-const TIMES: [&str; 8] = ["time", "timestamp", "start", "begin", "onset", "offset", "ms", "seconds"];
+const TIMES: [&str; 12] = [
+    "time",
+    "timestamp",
+    "start",
+    "begin",
+    "onset",
+    "offset",
+    "ms",
+    "seconds",
+    "date",
+    "at",
+    "sent",
+    "created",
+];
 
 /// So many rows that count on are no chance.
 const ROWS: usize = 3;

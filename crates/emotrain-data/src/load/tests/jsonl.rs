@@ -295,3 +295,18 @@ fn the_stream_reads_what_the_whole_file_holds() {
     let missing = missing.err().unwrap();
     assert_eq!(missing.to_string(), "nowhere.jsonl: no such file");
 }
+
+#[test]
+fn numbers_are_names_of_labels_before_they_are_their_places() {
+    check_section(
+        "label_set = \"custom\"\nlabels = [\"-1\", \"1\", \"2\"]",
+        r#"{"id":"a","utterances":[{"speaker":"A","text":"Hm.","label":1},{"speaker":"A","text":"Ho.","label":-1},{"speaker":"A","text":"He.","label":2}]}"#,
+        &expect![[r#"
+            a
+              A: Hm. [1]
+              A: Ho. [-1]
+              A: He. [2]
+            mended 0
+        "#]],
+    );
+}

@@ -140,3 +140,18 @@ fn quotation_marks_of_texts_are_told_from_those_of_cells() {
     "#]],
     );
 }
+
+#[test]
+fn times_are_positions() {
+    check_section(
+        "format = \"csv\"\nlabel_set = \"meld\"\ncolumns = { position = \"at\" }",
+        "dialogue,at,text,label\na,2024-05-01T10:05:00Z,third,joy\na,2024-05-01T11:01:00+02:00,first,fear\na,2024-05-01 10:02,second,joy\n",
+        &expect![[r#"
+            a
+              Speaker: first [fear]
+              Speaker: second [joy]
+              Speaker: third [joy]
+            mended 0
+        "#]],
+    );
+}

@@ -159,3 +159,34 @@ fn keys_of_json_lines_are_recognised() {
         r#"{"id":"a","n":1,"messages":[{"role":"user","content":"Hm.","label":"calm","emotion":"joy"}]}"#;
     assert_eq!(surveyed(known), own(&[]));
 }
+
+#[test]
+fn signs_and_marks_are_labels_where_they_are_meant() {
+    let table = |words: &[&str]| {
+        let rows = words.iter().enumerate().map(|(row, word)| format!("d{},Ada,Hm {row}.,{word}\n", row / 2));
+        "dialogue,speaker,text,label\n".to_owned() + &rows.collect::<String>()
+    };
+    let found = |words: &[&str]| {
+        let survey = of("a.csv", &table(words));
+        let mut labels: Vec<String> = survey.labels.into_iter().map(|(word, _)| word).collect();
+        labels.sort();
+        labels
+    };
+    assert_eq!(found(&["-1", "0", "1", "-1"]), ["-1", "0", "1"]);
+    assert_eq!(found(&["B", "B-", "C", "B-"]), ["B", "B-", "C"]);
+    assert_eq!(found(&["+", "-", "+", "-"]), ["+", "-"]);
+    assert_eq!(found(&["other", "calm", "none", "oth"]), ["calm", "none", "oth", "other"]);
+    // Beside other labels they say that there is none.
+    assert_eq!(found(&["-1", "0", "1", "2"]), ["0", "1", "2"]);
+    assert_eq!(found(&["-", "calm", "tense", "xxx"]), ["calm", "tense"]);
+    let lines = |labels: [&str; 3]| {
+        let turns =
+            labels.map(|label| format!(r#"{{"speaker":"A","text":"Hm.","label":{label}}}"#)).join(",");
+        of("a.jsonl", &format!("{{\"id\":1,\"utterances\":[{turns}]}}\n"))
+    };
+    let numbers = lines(["3", "1", "2"]);
+    let mut words: Vec<&str> = numbers.labels.iter().map(|(word, _)| word.as_str()).collect();
+    words.sort_unstable();
+    assert_eq!(words, ["1", "2", "3"]);
+    assert_eq!(lines(["-1", "0", "1"]).labels.len(), 3);
+}

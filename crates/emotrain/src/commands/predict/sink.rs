@@ -1,6 +1,7 @@
 //! Where answers go: standard output, a file that goes on where it was, or a pipe.
 
 use std::io::Write;
+use std::path::Path;
 
 use emotrain_base::{Complaint, FileOrigin, Growing, Output, WriteError, sha256_hex};
 use emotrain_data::Dialogue;
@@ -128,6 +129,13 @@ impl<'s> Sink<'s> {
 
 /// Refuses to put answers in the place of a file that is there.
 fn check_is_free(args: &PredictArgs) -> Result<(), Complaint> {
+    let real = |path: &Path| fs_err::canonicalize(path).ok().filter(|path| path.is_file());
+    if let (Some(input), Some(output)) = (&args.input, &args.output)
+        && real(input).is_some_and(|input| real(output) == Some(input))
+    {
+        let complaint = Complaint::usage(format!("--output {}: is the input", output.display()));
+        return Err(complaint.hint("name another file"));
+    }
     let Some(path) = args.output.as_deref().filter(|path| path.is_file() && !args.overwrite) else {
         return Ok(());
     };
