@@ -10,8 +10,7 @@ both from the same PEFT adapter.
 
 PyTorch does it as TRL and PEFT do: each sample is padded to the longest of its step, logits are formed of every token, the
 loss is that of the answers' tokens. Prints, as a JSON line for each round, samples per second of both and the ratio, and
-the largest relative difference of a step's losses, which must be below 2e-2 (float32) or 1e-1 (bfloat16): the losses of the
-first step agree to 1e-4, then AdamW makes steps of the learning rate of what is rounding in small gradients.
+the largest relative difference of a step's losses, which must be below 1e-3 (float32) or 5e-2 (bfloat16).
 """
 
 import argparse
@@ -37,6 +36,7 @@ device = "cpu"
 dtype = "{dtype}"
 [lora]
 init_from = "{adapter}"
+lora_dropout = 0.0
 [data]
 format = "prc_json"
 label_set = "meld"
@@ -89,7 +89,7 @@ logging_steps = 1
 report_to = ["jsonl"]
 """
 HEADER = re.compile(r"^(\S+#\d+): (\d+) tokens, (\d+) supervised", re.M)
-WITHIN = {"float32": 2e-2, "bfloat16": 1e-1}
+WITHIN = {"float32": 1e-3, "bfloat16": 5e-2}
 
 
 def samples(args, recipe, tokenizer, count):
