@@ -92,8 +92,8 @@ pub struct LabelSet {
     spellings: HashMap<String, Label>,
     /// The recipe's words for unlabelled utterances, normalised.
     context: Vec<String>,
-    /// Whether what data sets write for "no label" is such a mark here.
-    has_marks: bool,
+    /// Whether it is the set that knows no label.
+    is_unknowing: bool,
 }
 
 impl LabelSet {
@@ -135,7 +135,7 @@ impl LabelSet {
             return Err(LabelSetError::TooMany(names.len()));
         }
         let mut set =
-            Self { names: Vec::new(), spellings: HashMap::new(), context: Vec::new(), has_marks: true };
+            Self { names: Vec::new(), spellings: HashMap::new(), context: Vec::new(), is_unknowing: false };
         for (index, name) in names.iter().enumerate() {
             set.add_spelling(name, Label::from_index(index))?;
         }
@@ -157,12 +157,12 @@ impl LabelSet {
         let Ok(set) = Self::custom(["\u{f0000}", "\u{f0001}"], []) else {
             unreachable!("two labels are a set")
         };
-        Self { has_marks: false, ..set }
+        Self { is_unknowing: true, ..set }
     }
 
-    /// Whether numbers are places of labels: not in a set that knows none.
-    pub(crate) fn counts(&self) -> bool {
-        self.has_marks
+    /// Whether it is that set.
+    pub(crate) fn is_unknowing(&self) -> bool {
+        self.is_unknowing
     }
 
     /// The label set of a recipe's `[data]` section.
@@ -206,7 +206,8 @@ impl LabelSet {
     /// Whether a spelling that is no label means "no label": nothing at all, the marks of published data sets (`xxx`,
     /// `oth`, -1), or a word of `data.context_labels`.
     pub fn is_unlabelled(&self, spelling: &str) -> bool {
-        let is_mark = if self.has_marks { is_unlabelled(spelling) } else { normalise(spelling).is_empty() };
+        let is_mark =
+            if self.is_unknowing { normalise(spelling).is_empty() } else { is_unlabelled(spelling) };
         is_mark || self.context.contains(&normalise(spelling))
     }
 

@@ -82,7 +82,7 @@ impl<'a> RawLabel<'a> {
             // A number is the name of a label, if there is one, or else its place.
             Self::Index(index) => match labels.resolve(&index.to_string()) {
                 Some(label) => Ok(Some(label)),
-                None if !labels.counts() => label_named(labels, &index.to_string()),
+                None if labels.is_unknowing() => label_named(labels, &index.to_string()),
                 None if *index == UNLABELLED => Ok(None),
                 None => label_at(labels, *index).map(Some),
             },

@@ -30,7 +30,7 @@ const ROWS: usize = 3;
 #[derive(Debug, Default)]
 pub(super) struct OrderSearch(Vec<Candidate>);
 
-/// A column of whole numbers so far.
+/// A column of whole numbers or times so far.
 #[derive(Debug)]
 struct Candidate {
     name: String,
@@ -71,13 +71,12 @@ impl Candidate {
         Self { name: name.to_owned(), counts_on: true, repeats: false, is_other: false, longest: 0 }
     }
 
-    /// Whether the name says that it is a position or a time.
-    fn is_named(&self) -> bool {
-        let is_time = || folded(&self.name).split('_').any(|word| TIMES.contains(&word));
-        means_position(&self.name) || is_time()
+    /// Whether the name says that it is a time.
+    fn is_time(&self) -> bool {
+        folded(&self.name).split('_').any(|word| TIMES.contains(&word))
     }
 
-    /// Whether the rows have whole numbers in it.
+    /// Whether the rows have whole numbers or times in it.
     fn fits(&mut self, rows: &[Row]) -> bool {
         let numbers: Option<Vec<u64>> = rows.iter().map(|row| row.number_in(&self.name)).collect();
         let Some(mut numbers) = numbers else { return false };
@@ -91,13 +90,13 @@ impl Candidate {
 
     /// The less, the likelier; `None` where nothing speaks for it, or nothing depends on it.
     fn rank(&self) -> Option<u8> {
-        match (self.is_named(), self.repeats) {
+        let is_position = means_position(&self.name);
+        match (is_position || self.is_time(), self.repeats) {
             (true, false) => Some(0),
             (false, false) if self.counts_on && self.longest >= ROWS => Some(1),
-            // The repeated numbers are then told as faults.
-            (true, true) => Some(2),
-            (false, false) if self.is_other => Some(3),
-            (false, _) => None,
+            // The repeated numbers are then told as faults; times may repeat, such as that of the whole dialogue.
+            (true, true) if is_position => Some(2),
+            (is_time, repeats) => (self.is_other && (is_time || !repeats)).then_some(3),
         }
     }
 

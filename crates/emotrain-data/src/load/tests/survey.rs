@@ -190,3 +190,20 @@ fn signs_and_marks_are_labels_where_they_are_meant() {
     assert_eq!(words, ["1", "2", "3"]);
     assert_eq!(lines(["-1", "0", "1"]).labels.len(), 3);
 }
+
+#[test]
+fn times_order_rows_unless_they_repeat() {
+    let table = |times: [&str; 3]| {
+        let rows = times
+            .iter()
+            .zip(["calm", "tense", "calm"])
+            .map(|(time, label)| format!("a,{time},Hm.,{label}\n"));
+        "dialogue,created_at,text,label\n".to_owned() + &rows.collect::<String>()
+    };
+    let position = |times| columns(&of("a.csv", &table(times))).iter().any(|(role, _)| *role == Position);
+    assert!(position(["2024-05-01T10:05:00Z", "2024-05-01T10:01:00Z", "2024-05-01 10:03"]));
+    // That of the whole dialogue, and one to the minute.
+    assert!(!position(["2024-05-01T10:05:00Z"; 3]));
+    assert!(!position(["2024-05-01 10:05", "2024-05-01 10:01", "2024-05-01 10:05"]));
+    assert!(!position(["2024-05-01", "2024-05-02", "2024-05-03"]));
+}

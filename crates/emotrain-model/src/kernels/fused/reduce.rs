@@ -32,40 +32,44 @@ pub(super) fn max_of_lanes<N: Size>(vector: Vector<f32, N>) -> f32 {
     largest
 }
 
+/// What is made of the numbers of a cube's threads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Fold {
+    Sum,
+    Largest,
+}
+
 /// The sum over the cube's threads, a power of two, of what each brings; every thread gets it.
 #[cube]
 pub(super) fn sum_of_units(own: f32, #[comptime] units: usize) -> f32 {
-    let unit = UNIT_POS as usize;
-    let mut sums = Shared::<[f32]>::new_slice(units);
-    sums[unit] = own;
-    sync_cube();
-    let rounds = comptime!(units.ilog2());
-    #[unroll]
-    for round in 0..rounds {
-        let half = comptime!(units >> (round + 1));
-        if unit < half {
-            sums[unit] += sums[unit + half];
-        }
-        sync_cube();
-    }
-    sums[0]
+    of_units(own, units, Fold::Sum)
 }
 
 /// The largest over the cube's threads, a power of two, of what each brings; every thread gets it.
 #[cube]
 pub(super) fn max_of_units(own: f32, #[comptime] units: usize) -> f32 {
+    of_units(own, units, Fold::Largest)
+}
+
+#[cube]
+fn of_units(own: f32, #[comptime] units: usize, #[comptime] fold: Fold) -> f32 {
     let unit = UNIT_POS as usize;
-    let mut largest = Shared::<[f32]>::new_slice(units);
-    largest[unit] = own;
+    let mut folded = Shared::<[f32]>::new_slice(units);
+    folded[unit] = own;
     sync_cube();
     let rounds = comptime!(units.ilog2());
     #[unroll]
     for round in 0..rounds {
         let half = comptime!(units >> (round + 1));
         if unit < half {
-            largest[unit] = max(largest[unit], largest[unit + half]);
+            let other = folded[unit + half];
+            if comptime!(fold == Fold::Sum) {
+                folded[unit] += other;
+            } else {
+                folded[unit] = max(folded[unit], other);
+            }
         }
         sync_cube();
     }
-    largest[0]
+    folded[0]
 }
