@@ -10,6 +10,7 @@ use crate::places::Places;
 use crate::problem::{Fault, Findings, Origin, Position};
 use crate::raw::{RawKey, RawRecipe, RawValue};
 use crate::section::EXTENDS;
+use crate::syntax;
 
 /// A recipe and those it extends, the recipe itself first.
 #[derive(Debug)]
@@ -64,6 +65,10 @@ impl Layers {
     /// Adds a recipe and returns the path of the one below it.
     fn push(&mut self, text: &str, findings: &mut Findings) -> Option<RawKey> {
         let mut raw = RawRecipe::parse(text);
+        if let Some(told) = other_language(&raw, text).filter(|_| self.recipes.is_empty()) {
+            // Once, in the place of what each line lacks.
+            raw = RawRecipe { syntax: vec![told], ..RawRecipe::default() };
+        }
         for (at, fault) in std::mem::take(&mut raw.syntax) {
             self.are_whole = false;
             // Another file's contents may be private.
@@ -75,6 +80,13 @@ impl Layers {
         self.recipes.push(raw);
         extends
     }
+}
+
+/// The first line that shows that a text is of another language, and which.
+fn other_language(raw: &RawRecipe, text: &str) -> Option<(Position, Fault)> {
+    let told =
+        |(at, _): &(Position, Fault)| Some((*at, syntax::other_language(text.lines().nth(at.line - 1)?)?));
+    raw.is_foreign().then(|| raw.syntax.iter().find_map(told)).flatten()
 }
 
 /// A recipe of the chain.

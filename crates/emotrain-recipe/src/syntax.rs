@@ -9,9 +9,6 @@ pub(crate) fn fault(message: &str, found: &str, line: &str) -> Fault {
         return Fault::new(format!("{found:?} is given twice")).hint("keep one of them");
     }
     let Some((name, value)) = line.split_once('=') else {
-        if let Some(other) = other_language(line) {
-            return plain.hint(other);
-        }
         return match line.trim().split_once(' ') {
             Some((name, value)) if message.starts_with("key with no value") => {
                 plain.hint(format!("write {name} = {}", value.trim()))
@@ -37,19 +34,23 @@ pub(crate) fn fault(message: &str, found: &str, line: &str) -> Fault {
     }
 }
 
-/// What a line that is no TOML is, where that shows.
-fn other_language(line: &str) -> Option<&'static str> {
+/// A line of another language, where that shows.
+pub(crate) fn other_language(line: &str) -> Option<Fault> {
     let line = line.trim();
     let key = line.split_once(':').map(|(key, _)| key.trim_start_matches("- ").trim());
     let is_key = |key: &str| !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || "_-.".contains(c));
-    if key.is_some_and(is_key) {
-        return Some(
-            "this is YAML: a recipe is TOML, key = value; recipes/coming_from.md has the keys of other trainers",
-        );
-    }
     let is_json = line == "{" || line.starts_with("{\"") || (line.starts_with('"') && line.contains("\":"));
-    if is_json {
-        return Some("this is JSON: a recipe is TOML, key = value under [sections]");
-    }
-    line.starts_with('<').then_some("this is no recipe: a recipe is TOML, key = value under [sections]")
+    let name = if line.contains('=') && !line.starts_with('<') {
+        return None;
+    } else if key.is_some_and(is_key) {
+        "YAML"
+    } else if is_json {
+        "JSON"
+    } else if line.starts_with('<') {
+        "HTML"
+    } else {
+        return None;
+    };
+    let hint = "a recipe is TOML, key = value under [sections]; recipes/coming_from.md has the keys of other trainers";
+    Some(Fault::new(format!("this is {name}, not TOML")).hint(hint))
 }
