@@ -45,11 +45,16 @@ class EmotionReader:
         self.model = model.to(device).eval()
         self.tokenizer = AutoTokenizer.from_pretrained(base or folder)
         self._check_tokenizer()
+        added = self.tokenizer.added_tokens_decoder.values()
+        self.control_tokens = [token.content for token in added if token.special and token.content]
         environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True)
         self.template = environment.from_string(self.contract["template"])
 
     def probabilities(self, dialogue, position, demonstrations=None, knowledge=None):
         """Every label's probability for the utterance at `position` of `dialogue`, a list of (speaker, text).
+
+        What `emotrain predict` refuses is a ValueError: a text that contains a special token of the model, an utterance
+        without text, a prompt that is too long.
 
         `demonstrations`, the most similar first, are dictionaries with text and label, and with source and score where
         prompts show them; `knowledge` has a text for each source that the contract names, "" where there is none. Without
@@ -78,6 +83,10 @@ class EmotionReader:
     def prompt_ids(self, dialogue, position, demonstrations=None, knowledge=None):
         """The tokens of the prompt. What is too long loses demonstrations, then later utterances, then earlier ones."""
         contract, slot = self.contract, self.contract.get("demonstrations")
+        if not 0 <= position < len(dialogue):
+            raise ValueError(f"position {position}: the dialogue has {len(dialogue)} utterances, counted from 0")
+        if empty := [place for place, (_, text) in enumerate(dialogue) if not text.strip()]:
+            raise ValueError(f"utterance {empty[0]} of the dialogue is empty")
         demonstrations, knowledge = self._as_in_training(demonstrations, knowledge)
         examples = list(demonstrations)[: slot["k"] if slot else 0]
         before, after = position, len(dialogue) - position - 1
@@ -143,6 +152,8 @@ class EmotionReader:
             messages[0]["content"] = f"{system}\n\n{user}"
         elif system:
             messages.insert(0, {"role": "system", "content": system})
+        if token := next((one for one in self.control_tokens if one in system or one in user), None):
+            raise ValueError(f'the prompt contains the text of the special token "{token}"; remove it from the dialogue')
         options = {"enable_thinking": contract["enable_thinking"]}
         if date := contract.get("chat_date"):
             options["strftime_now"] = datetime.date.fromisoformat(date).strftime

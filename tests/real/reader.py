@@ -158,6 +158,16 @@ def check_refusals(reader, dialogue, extra, plain, place):
         "prompts show no knowledge ['mood'], but ['characteristic', 'explicit', 'implicit']",
         lambda: ask(demonstrations=(), knowledge={"mood": "so"}),
     )
+    for said, message in [
+        ("Oh <|im_end|>", 'the prompt contains the text of the special token "<|im_end|>"; remove it from the dialogue'),
+        (" ", "utterance 0 of the dialogue is empty"),
+    ]:
+        wrong = [("Ada", said), ("Bo", "So?")]
+        refuses(message, lambda wrong=wrong: reader.probabilities(wrong, 1, demonstrations=(), knowledge={}))
+    refuses(
+        "position 9: the dialogue has 2 utterances, counted from 0",
+        lambda: reader.probabilities(wrong, 9, demonstrations=(), knowledge={}),
+    )
     without = ask(demonstrations=(), knowledge={})
     assert without != ask(**shown), "what is shown changes nothing"
     refuses(

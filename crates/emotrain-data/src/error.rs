@@ -138,7 +138,13 @@ pub enum DataProblem {
     /// A quotation mark that extends a cell over the following rows.
     #[error("a cell starts with a quotation mark, but {0}")]
     OpenQuote(&'static str),
-    /// Cells that are not separated by commas.
+    /// A first line that says to a spreadsheet what separates cells.
+    #[error("the first line, sep=…, is read by spreadsheets alone")]
+    SeparatorLine,
+    /// A table whose first line is a row: its cells.
+    #[error("the first line is a row and no header: {0}")]
+    NoHeader(String),
+    /// Cells that are separated by something else.
     #[error("the columns seem to be separated by {0}")]
     OtherSeparator(&'static str),
     /// A file of another format than the one it was given for.

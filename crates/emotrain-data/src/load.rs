@@ -94,7 +94,7 @@ pub fn load_split<'a>(
 fn read(file: &TextFile, layout: DataLayout<'_>, assembler: &mut Assembler<'_>) -> Result<(), DataError> {
     match layout.format {
         DataFormat::Jsonl | DataFormat::Chat => json_lines::read(file, assembler, Lines(layout)),
-        DataFormat::Csv | DataFormat::Tsv => table::read(file, assembler, &OwnTable::of(layout)),
+        DataFormat::Csv | DataFormat::Tsv => table::read(file, assembler, &OwnTable::of(layout, &file.text)),
         DataFormat::MeldCsv => meld_csv::read(file, assembler),
         DataFormat::PrcJson => prc_json::read(file, assembler),
         DataFormat::Emorynlp => emorynlp::read(file, assembler),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use emotrain_data::{Dialogue, Split, SplitKind};
+use emotrain_data::{Dialogue, ShownDemonstration, Split, SplitKind};
 use emotrain_prompt::Sample;
 use emotrain_retrieval::DialogueSearch;
 
@@ -60,6 +60,32 @@ impl Questioner<'_> {
         self.search.iter_mut().for_each(|search| search.announce(dialogue));
     }
 
+    /// As [`Questioner::ask`], dialogue by dialogue: what cannot be asked about is given to `skipped` and back, and has no
+    /// questions.
+    ///
+    /// # Errors
+    /// A search that fails.
+    pub fn ask_each(
+        &mut self,
+        path: &Path,
+        dialogues: Vec<Dialogue>,
+        mut skipped: impl FnMut(&Dialogue, PrepareError),
+    ) -> Result<(Vec<Dialogue>, Vec<Sample>), PrepareError> {
+        let (mut given, mut samples) = (Vec::new(), Vec::new());
+        for dialogue in dialogues {
+            let found = self.found(std::slice::from_ref(&dialogue))?;
+            let content = Content::Dialogues(Split::of(path.to_owned(), vec![dialogue]));
+            let asked = self.samples(&content, &found);
+            let dialogue = dialogues_of(content).remove(0);
+            match asked {
+                Ok(asked) => samples.extend(asked),
+                Err(error) => skipped(&dialogue, error),
+            }
+            given.push(dialogue);
+        }
+        Ok((given, samples))
+    }
+
     /// The questions about the next dialogues, which are given back.
     ///
     /// # Errors
@@ -69,19 +95,38 @@ impl Questioner<'_> {
         path: &Path,
         dialogues: Vec<Dialogue>,
     ) -> Result<(Vec<Dialogue>, Vec<Sample>), PrepareError> {
-        let opened = self.opened;
+        let found = self.found(&dialogues)?;
+        let content = Content::Dialogues(Split::of(path.to_owned(), dialogues));
+        let samples = self.samples(&content, &found)?;
+        Ok((dialogues_of(content), samples))
+    }
+
+    /// What prompts show of the bank, by utterance.
+    fn found(&mut self, dialogues: &[Dialogue]) -> Result<Vec<Vec<ShownDemonstration>>, PrepareError> {
         let mut found = Vec::new();
         if let Some(search) = &mut self.search {
-            for dialogue in &dialogues {
-                found.extend(search.find(dialogue, &opened.labels)?);
+            for dialogue in dialogues {
+                found.extend(search.find(dialogue, &self.opened.labels)?);
             }
         }
-        let content = Content::Dialogues(Split::of(path.to_owned(), dialogues));
+        Ok(found)
+    }
+
+    /// The questions about all utterances.
+    fn samples(
+        &self,
+        content: &Content,
+        found: &[Vec<ShownDemonstration>],
+    ) -> Result<Vec<Sample>, PrepareError> {
+        let opened = self.opened;
         let answering = Selection::new(opened.recipe, SplitKind::Test, Purpose::Answering, &[]);
         let all = Selection { labelled_only: false, limit: None, ..answering };
-        let shown = Shown { found: self.search.is_some().then_some(&found[..]), known: &self.known };
-        let samples = opened.sample_maker.encode(&content, shown, all)?;
-        let Content::Dialogues(split) = content else { unreachable!("these are dialogues") };
-        Ok((split.dialogues, samples))
+        let shown = Shown { found: self.search.is_some().then_some(found), known: &self.known };
+        opened.sample_maker.encode(content, shown, all)
     }
+}
+
+fn dialogues_of(content: Content) -> Vec<Dialogue> {
+    let Content::Dialogues(split) = content else { unreachable!("these are dialogues") };
+    split.dialogues
 }

@@ -31,6 +31,13 @@ pub(crate) fn check(opened: &Opened<'_>, listener: &dyn Listener) -> Result<(), 
         listener
             .warn(&format!("{place}: the adapter of lora.init_from was trained on {other}, not on {named}"));
     }
+    let before = trained.adapter_config()?.map(|config| config.lora_dropout());
+    let now = recipe.lora.lora_dropout;
+    if let Some(before) = before.filter(|before| before.total_cmp(&now).is_ne()) {
+        listener.say(&format!(
+            "the adapter of lora.init_from had lora_dropout = {before}; this training has {now}"
+        ));
+    }
     let (Some(then), Some(now)) = (trained.contract()?, opened.contract()?) else { return Ok(()) };
     match then.check(&now) {
         Ok(()) => Ok(()),

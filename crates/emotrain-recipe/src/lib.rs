@@ -22,7 +22,7 @@
 //! let error = emotrain_recipe::parse(text, "erc.toml".as_ref(), &[]).unwrap_err();
 //! assert_eq!(
 //!     error.to_string(),
-//!     "erc.toml:8:5: \"lora_rank\" is another tool's name for lora.r\n  hint: write r = … under [lora]"
+//!     "erc.toml:8:5: \"lora_rank\" is another tool's name for lora.r\n  hint: write r = 8 under [lora]"
 //! );
 //! ```
 

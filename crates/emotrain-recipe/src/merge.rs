@@ -159,7 +159,12 @@ impl Merged {
     fn lay_recipe(&mut self, recipe: RawRecipe, number: usize, findings: &mut Findings) {
         let origin = |at| Origin::of(number, at);
         for stray in recipe.strays {
-            self.refuse(origin(stray.at), &stray.name, unknown::stray(&stray.name), findings);
+            self.refuse(
+                origin(stray.at),
+                &stray.name,
+                unknown::stray(&stray.name, stray.value.plain()),
+                findings,
+            );
         }
         for raw in recipe.sections {
             match Section::find(&raw.name) {
@@ -195,7 +200,12 @@ impl Merged {
             findings.add(origin(at), None, fault);
         }
         for stray in raw.strays.into_iter().chain(raw.extends) {
-            self.refuse(origin(stray.at), &stray.name, unknown::stray(&stray.name), findings);
+            self.refuse(
+                origin(stray.at),
+                &stray.name,
+                unknown::stray(&stray.name, stray.value.plain()),
+                findings,
+            );
         }
         for RawSection { name, at, keys } in raw.sections {
             match Section::find(&name) {
@@ -228,7 +238,7 @@ impl Merged {
     ) {
         let path = format!("{}.{}", home.path, raw.name);
         let Some(entry) = self.entries.get_mut(&path) else {
-            let mut unknown = unknown::key(home.section, &raw.name);
+            let mut unknown = unknown::key(home.section, &raw.name, raw.value.plain());
             for meant in &mut unknown.meant {
                 *meant = meant.replacen(home.section.name, &home.path, 1);
             }

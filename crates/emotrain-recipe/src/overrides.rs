@@ -46,7 +46,8 @@ pub(crate) fn parse(argument: &str) -> Result<Override, Unknown> {
         return Err(unknown::section(section));
     };
     let Some(key) = section.key(name) else {
-        return Err(unknown::key(section, name));
+        let value = value(Kind::Switch, written.trim()).ok();
+        return Err(unknown::key(section, name, value.as_ref()));
     };
     read(path, key.kind, written.trim())
 }
@@ -75,7 +76,7 @@ fn source(path: &str, written: &str) -> Result<Override, Unknown> {
         ),
         [_, _, name] => match KNOWLEDGE.key(name) {
             Some(key) => read(path, key.kind, written),
-            None => Err(unknown::key(KNOWLEDGE, name)),
+            None => Err(unknown::key(KNOWLEDGE, name, None)),
         },
         _ => refused(
             format!("{path:?} names no key of a knowledge source"),

@@ -61,6 +61,16 @@ pub(crate) enum RawValue {
     Damaged,
 }
 
+impl RawValue {
+    /// The value, if it could be read.
+    pub(crate) fn plain(&self) -> Option<&Value> {
+        match self {
+            Self::Plain(value) => Some(value),
+            Self::Unfit(_) | Self::Damaged => None,
+        }
+    }
+}
+
 impl RawRecipe {
     /// Reads as much of `text` as is valid TOML.
     pub(crate) fn parse(text: &str) -> Self {

@@ -2,10 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use toml::Value;
+
 use crate::foreign::{self, Meaning};
 use crate::problem::Fault;
 use crate::section::{EXTENDS, KNOWLEDGE, SECTIONS, Section, sections_with};
 use crate::suggest::{did_you_mean, folded, nearest};
+use crate::values;
 
 /// An unknown name and the probable intention.
 #[derive(Debug)]
@@ -38,10 +41,10 @@ fn all_sections() -> impl Iterator<Item = &'static Section> {
     SECTIONS.iter().chain([KNOWLEDGE])
 }
 
-/// A key that `section` does not have.
-pub(crate) fn key(section: &Section, name: &str) -> Unknown {
+/// A key that `section` does not have, with the value that it was given, if that could be read.
+pub(crate) fn key(section: &Section, name: &str, value: Option<&Value>) -> Unknown {
     if let Some(meaning) = foreign::key(&folded(name)) {
-        return translated(Some(section.name), name, meaning);
+        return translated(Some(section.name), name, meaning, value);
     }
     let homes = sections_with(name);
     if !homes.is_empty() {
@@ -60,7 +63,7 @@ pub(crate) fn key(section: &Section, name: &str) -> Unknown {
 }
 
 /// A value before the first section.
-pub(crate) fn stray(name: &str) -> Unknown {
+pub(crate) fn stray(name: &str, value: Option<&Value>) -> Unknown {
     let near = nearest(name, [KNOWLEDGE.name]);
     if !near.is_empty() {
         let fault = Fault::new(format!("{name:?} must be a list of tables")).hint(format!(
@@ -82,7 +85,7 @@ pub(crate) fn stray(name: &str) -> Unknown {
         return Unknown { fault: fault.hint(hint), meant: Vec::new() };
     }
     if let Some(meaning) = foreign::key(&folded(name)) {
-        return translated(None, name, meaning);
+        return translated(None, name, meaning, value);
     }
     let fault = Fault::new(format!("{name:?} is outside any section"));
     let homes = sections_with(name);
@@ -108,20 +111,22 @@ pub(crate) fn near_anywhere(name: &str) -> Vec<String> {
     nearest(name, keys).iter().flat_map(|key| in_each(&sections_with(key), key)).collect()
 }
 
-/// Another tool's name, written in the section `inside`.
-fn translated(inside: Option<&str>, name: &str, meaning: Meaning) -> Unknown {
-    let (ours, value, remark) = match meaning {
-        Meaning::Key(ours) => (ours, "", ""),
-        Meaning::Value(ours, value) => (ours, value, ""),
-        Meaning::Remark(ours, remark) => (ours, "", remark),
-        Meaning::Absent(reason) => {
+/// Another tool's name, written in the section `inside` with this value.
+fn translated(inside: Option<&str>, name: &str, meaning: Meaning, value: Option<&Value>) -> Unknown {
+    let valued = value.and_then(|value| foreign::valued(&folded(name), &folded(&text(value))));
+    let (ours, written, remark) = match (valued, meaning) {
+        (Some((ours, written)), _) => (ours, Some(written.to_owned()), ""),
+        (None, Meaning::Key(ours)) => (ours, value.and_then(|value| values::taken(ours, value)), ""),
+        (None, Meaning::Value(ours, written)) => (ours, Some(written.to_owned()), ""),
+        (None, Meaning::Remark(ours, remark)) => (ours, None, remark),
+        (None, Meaning::Absent(reason)) => {
             let fault = Fault::new(format!("{name:?} is another tool's key")).hint(reason);
             return Unknown { fault, meant: Vec::new() };
         }
     };
     let fault = Fault::new(format!("{name:?} is another tool's name for {ours}"));
     let (section, key) = ours.split_once('.').unwrap_or(("", ours));
-    let mut hint = format!("write {key} = {}", if value.is_empty() { "…" } else { value });
+    let mut hint = format!("write {key} = {}", written.as_deref().unwrap_or("…"));
     if inside != Some(section) {
         hint = format!("{hint} under [{section}]");
     }
@@ -129,6 +134,11 @@ fn translated(inside: Option<&str>, name: &str, meaning: Meaning) -> Unknown {
         hint = format!("{hint}; {remark}");
     }
     Unknown { fault: fault.hint(hint), meant: vec![ours.to_owned()] }
+}
+
+/// A value as other tools' lists of words have it.
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 fn in_each(sections: &[&str], key: &str) -> Vec<String> {

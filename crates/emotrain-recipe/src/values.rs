@@ -10,7 +10,7 @@ use crate::foreign;
 use crate::key::{Key, Kind};
 use crate::path::is_toml;
 use crate::problem::Fault;
-use crate::section::{DeviceChoice, LoraInit};
+use crate::section::{DeviceChoice, LoraInit, Section};
 use crate::suggest::{did_you_mean, either, folded, nearest, quoted};
 
 /// The maximum length of a text that a message quotes in full, in characters.
@@ -26,6 +26,9 @@ pub(crate) struct BadValue {
     pub(crate) element: Option<usize>,
     pub(crate) fault: Fault,
 }
+
+/// The key that says where curves go.
+const REPORT_TO: &str = "logging.report_to";
 
 /// All problems of `value` as the value of `key` in `section`.
 pub(crate) fn check(section: &str, key: &Key, value: &Value) -> Vec<BadValue> {
@@ -127,7 +130,10 @@ fn listed_choices(path: &str, names: &[&str], items: &[Value]) -> Vec<BadValue> 
         let fault = if !names.contains(&word) {
             let message =
                 format!("every entry of {path} must be one of {}, not {}", either(names), shown(item));
-            Fault::new(message).maybe_hint(did_you_mean(&nearest(word, names.iter().copied())))
+            let tracker =
+                (path == REPORT_TO && foreign::is_tracker(&folded(word))).then_some(foreign::TRACKING);
+            let near = || did_you_mean(&nearest(word, names.iter().copied()));
+            Fault::new(message).maybe_hint(tracker.map(str::to_owned).or_else(near))
         } else if !seen.insert(word) {
             Fault::new(format!("{path} names {word:?} twice"))
         } else {
@@ -239,6 +245,21 @@ fn shown(value: &Value) -> String {
     }
 }
 
+/// What to write for a value of another tool's name of this key (`section.key`): the same if the key takes it, or our
+/// word for it. `None` where it is neither, and for lists and tables, which messages do not show.
+pub(crate) fn taken(path: &str, value: &Value) -> Option<String> {
+    let (section, name) = path.split_once('.')?;
+    let kind = Section::find(section)?.key(name)?.kind;
+    let word = value.as_str().and_then(|word| foreign::word(path, &folded(word)));
+    let value = word.map_or_else(|| value.clone(), Value::from);
+    let is_shown = match &value {
+        Value::String(text) => text.chars().count() <= QUOTED,
+        Value::Integer(_) | Value::Float(_) | Value::Boolean(_) => true,
+        Value::Datetime(_) | Value::Array(_) | Value::Table(_) => false,
+    };
+    (is_shown && accepts(kind, &value)).then(|| value.to_string())
+}
+
 /// What to write instead of a value of the wrong type or range.
 fn remedy(path: &str, key: &Key, value: &Value) -> Option<String> {
     let write = |text: String| Some(format!("write {} = {text}", key.name));
@@ -274,6 +295,11 @@ fn remedy(path: &str, key: &Key, value: &Value) -> Option<String> {
             write(format!("[{count}]"))
         }
         (Kind::Switch, Value::Integer(flag @ (0 | 1))) => write((*flag == 1).to_string()),
+        (Kind::Choices(_), Value::String(word))
+            if path == REPORT_TO && foreign::is_tracker(&folded(word)) =>
+        {
+            Some(foreign::TRACKING.to_owned())
+        }
         (Kind::Choices(_), Value::String(word)) if word == "none" => write("[]".to_owned()),
         (Kind::Choices(names), Value::String(word)) if word == "all" => write(format!("{names:?}")),
         (Kind::Choices(names) | Kind::WordOrChoices(_, names), Value::String(word))

@@ -32,7 +32,7 @@ impl DataError {
             DataProblem::OtherKind(kind) => Some(kind.hint.to_owned()),
             DataProblem::OtherFormat { format, .. } => Some(format!("write data.format = \"{format}\"")),
             DataProblem::OtherSeparator(separator) => Some(format!(
-                "only commas and tabs are read: python3 -c \"import csv, sys; csv.writer(sys.stdout).writerows(csv.reader(\
+                "write it with commas: python3 -c \"import csv, sys; csv.writer(sys.stdout).writerows(csv.reader(\
                  sys.stdin, delimiter='{separator}'))\" < FILE > commas.csv"
             )),
             DataProblem::KnowledgeLevel { found, .. } => {
@@ -161,6 +161,10 @@ impl DataProblem {
             }
             Self::ScatteredDialogue { .. } => "sort the file by its dialogues",
             Self::NotStreamed(_) => "give it as \"jsonl\", \"csv\" or \"tsv\"",
+            Self::SeparatorLine => "remove that line",
+            Self::NoHeader(_) => {
+                "write a line with the names of the columns above it, as in dialogue,speaker,text,label"
+            }
             Self::LooksLikeNothing => {
                 "a table has a header and a column each for the dialogue's id, the text and the label; data.format in \
                  recipes/default.toml lists all formats"

@@ -12,7 +12,6 @@ use super::assemble::{RawDialogue, RawUtterance, Spot};
 use super::cell::Cell;
 use super::slips;
 use crate::error::DataProblem;
-use crate::io::line_problem;
 use crate::metadata::Metadata;
 
 /// Roles that instruct a model and say nothing in the conversation.
@@ -48,7 +47,7 @@ struct Message<'a> {
 
 /// The dialogue of a line.
 pub(super) fn dialogue(line: &str, spot: Spot) -> Result<RawDialogue<'_>, DataProblem> {
-    let chat: Chat<'_> = serde_json::from_str(line).map_err(|error| line_problem(&error, line))?;
+    let chat: Chat<'_> = serde_json::from_str(line).map_err(|error| slips::chat_problem(&error, line))?;
     let messages = match (chat.messages, chat.conversations) {
         (Some(messages), None) | (None, Some(messages)) => messages,
         (Some(_), Some(_)) => {

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::layout::DataLayout;
 use super::other_names::others_of;
 use super::other_rows;
+use super::table::separator;
 use crate::error::{DataError, DataProblem};
 use crate::io::LineReader;
 
@@ -72,7 +73,7 @@ pub(super) fn format(text: &str) -> Result<DataFormat, DataProblem> {
         return Err(problem);
     }
     let format = if is_json { json(head) } else { lines(head, DataFormat::Csv) };
-    format.ok_or_else(|| separator(head).map_or(DataProblem::LooksLikeNothing, DataProblem::OtherSeparator))
+    format.ok_or_else(|| unread(head))
 }
 
 /// The format of own dialogues that a text which begins like this is in, as far as that shows.
@@ -101,19 +102,14 @@ fn header(head: &str) -> Vec<String> {
     line.split([',', '\t', ';']).map(|name| folded(name.trim_matches(['"', ' ']))).collect()
 }
 
-/// What separates the cells of a table that is separated by neither commas nor tabs.
-fn separator(head: &str) -> Option<&'static str> {
-    let mut lines = head.lines();
-    let (header, row) = (lines.next()?, lines.next()?);
-    [";", "|"].into_iter().find(|separator| {
-        let count = |line: &str| line.matches(separator).count();
-        let is_named = |name: &str| {
-            let name = folded(name);
-            let is = |role: ColumnRole| name == role.as_str() || others_of(role).contains(&name.as_str());
-            [ColumnRole::Text, ColumnRole::Dialogue, ColumnRole::Label].into_iter().any(is)
-        };
-        count(header) > 0 && count(row) > 0 && (count(header) > 1 || header.split(separator).any(is_named))
-    })
+/// Why a text that looks like no format is not read.
+fn unread(head: &str) -> DataProblem {
+    if head.starts_with("sep=") {
+        return DataProblem::SeparatorLine;
+    }
+    let mut lines = head.lines().map(|line| line.matches('|').count());
+    let are_barred = lines.next().is_some_and(|header| header > 0) && lines.next().is_some_and(|row| row > 0);
+    if are_barred { DataProblem::OtherSeparator("|") } else { DataProblem::LooksLikeNothing }
 }
 
 /// What of a file is looked at.
@@ -162,10 +158,9 @@ fn lines(head: &str, given: DataFormat) -> Option<DataFormat> {
     if first.contains("__eou__") {
         return Some(DataFormat::Dailydialog);
     }
-    let (separator, format) =
-        if first.contains('\t') { (b'\t', DataFormat::Tsv) } else { (b',', DataFormat::Csv) };
+    let format = if first.contains('\t') { DataFormat::Tsv } else { DataFormat::Csv };
     let mut reader = csv::ReaderBuilder::new();
-    let reader = reader.has_headers(false).flexible(true).delimiter(separator);
+    let reader = reader.has_headers(false).flexible(true).delimiter(separator(format, first));
     let rows: Vec<StringRecord> =
         reader.from_reader(head.as_bytes()).records().take(3).filter_map(Result::ok).collect();
     let header = rows.first().filter(|header| header.len() > 1)?;

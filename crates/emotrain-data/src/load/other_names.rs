@@ -94,6 +94,44 @@ pub(super) fn means_label(name: &str) -> bool {
     others_of(ColumnRole::Label).contains(&folded(name).as_str())
 }
 
+/// Words of names that tell conversations apart.
+const CONVERSATIONS: [&str; 28] = [
+    "dialogue",
+    "dialog",
+    "conversation",
+    "conv",
+    "session",
+    "thread",
+    "chat",
+    "scene",
+    "ticket",
+    "case",
+    "call",
+    "room",
+    "episode",
+    "meeting",
+    "interview",
+    "interaction",
+    "issue",
+    "incident",
+    "request",
+    "contact",
+    "discussion",
+    "transcript",
+    "recording",
+    "video",
+    "clip",
+    "story",
+    "group",
+    "document",
+];
+
+/// Whether a column of this name may tell the dialogues apart: `ticket`, `call_id`, `Case No`.
+pub(super) fn means_dialogue(name: &str) -> bool {
+    let name = folded(name);
+    name.split('_').any(|word| CONVERSATIONS.contains(&word))
+}
+
 /// Words of names that number utterances.
 const NUMBERING: [&str; 18] = [
     "position",

@@ -12,9 +12,16 @@ pub(super) fn problem(error: &serde_json::Error, line: &str) -> DataProblem {
     let wrong = if message.starts_with("missing field") {
         misspelt(line)
     } else {
-        wrong_value(line).map(DataProblem::WrongForm)
+        wrong_value(line, &UTTERANCES).map(DataProblem::WrongForm)
     };
     wrong.unwrap_or(problem)
+}
+
+/// The same for a chat, whose missing and misspelt keys its reader finds.
+pub(super) fn chat_problem(error: &serde_json::Error, line: &str) -> DataProblem {
+    let problem = line_problem(error, line);
+    let DataProblem::WrongForm(_) = &problem else { return problem };
+    wrong_value(line, &MESSAGES).map_or(problem, DataProblem::WrongForm)
 }
 
 /// A key that takes the place of one that is known.
@@ -45,30 +52,67 @@ fn misspelt(line: &str) -> Option<DataProblem> {
     })
 }
 
+/// What a key takes.
+struct Taken {
+    key: &'static str,
+    fits: fn(&Value) -> bool,
+    wanted: &'static str,
+}
+
+const LABEL: Taken = Taken {
+    key: "label",
+    fits: |value| value.is_null() || is_cell(value),
+    wanted: "the name or the number of a label",
+};
+
+/// The lists of turns that a line may have, and what is in them.
+struct Turns {
+    lists: &'static [&'static str],
+    word: &'static str,
+    /// The keys of a turn, in words.
+    has: &'static str,
+    keys: &'static [Taken],
+}
+
+const UTTERANCES: Turns = Turns {
+    lists: &["utterances"],
+    word: "utterance",
+    has: "`speaker`, `text` and `label`",
+    keys: &[
+        Taken { key: "speaker", fits: is_cell, wanted: "text" },
+        Taken { key: "text", fits: Value::is_string, wanted: "text" },
+        LABEL,
+    ],
+};
+
+const MESSAGES: Turns = Turns {
+    lists: &["messages", "conversations"],
+    word: "message",
+    has: "`role` and `content`, or `from` and `value`",
+    keys: &[
+        Taken { key: "role", fits: |value| value.is_null() || value.is_string(), wanted: "text" },
+        Taken { key: "from", fits: |value| value.is_null() || value.is_string(), wanted: "text" },
+        Taken { key: "name", fits: |value| value.is_null() || is_cell(value), wanted: "text" },
+        LABEL,
+    ],
+};
+
 /// The first key whose value has the wrong type.
-fn wrong_value(line: &str) -> Option<String> {
+fn wrong_value(line: &str, turns: &Turns) -> Option<String> {
     let row: Value = serde_json::from_str(line).ok()?;
     if let Some(id) = row.get("id").filter(|id| !is_cell(id)) {
         return Some(message("", "id", "text", id));
     }
-    let utterances = row.get("utterances")?;
-    let Some(utterances) = utterances.as_array() else {
-        return Some(message("", "utterances", "a list", utterances));
-    };
-    utterances.iter().enumerate().find_map(|(position, utterance)| {
-        let place = format!("utterance {position}: ");
-        if !utterance.is_object() {
-            return Some(format!(
-                "{place}expected an object with `speaker`, `text` and `label`, not {}",
-                kind(utterance)
-            ));
+    let (list, found) = turns.lists.iter().find_map(|list| Some((list, row.get(list)?)))?;
+    let Some(found) = found.as_array() else { return Some(message("", list, "a list", found)) };
+    found.iter().enumerate().find_map(|(position, turn)| {
+        let place = format!("{} {position}: ", turns.word);
+        if !turn.is_object() {
+            return Some(format!("{place}expected an object with {}, not {}", turns.has, kind(turn)));
         }
-        let key = |name: &str, fits: fn(&Value) -> bool, wanted: &str| {
-            let value = utterance.get(name).filter(|value| !fits(value))?;
-            Some(message(&place, name, wanted, value))
-        };
-        key("speaker", is_cell, "text").or_else(|| key("text", Value::is_string, "text")).or_else(|| {
-            key("label", |label| label.is_null() || is_cell(label), "the name or the number of a label")
+        turns.keys.iter().find_map(|Taken { key, fits, wanted }| {
+            let value = turn.get(key).filter(|value| !fits(value))?;
+            Some(message(&place, key, wanted, value))
         })
     })
 }

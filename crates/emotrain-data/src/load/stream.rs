@@ -94,6 +94,11 @@ impl<'a> DialogueReader<'a> {
         Ok(Self { rules, layout, source, seen: HashMap::new(), is_over: false })
     }
 
+    /// Whether the last item was the end: an error after which nothing can be read.
+    pub fn is_over(&self) -> bool {
+        self.is_over
+    }
+
     /// A column of a table that is read without positions, which gives the rows read so far another order.
     pub fn other_order(&self) -> Option<String> {
         match &self.source {

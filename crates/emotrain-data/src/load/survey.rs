@@ -10,7 +10,7 @@ use super::assemble::Assembler;
 use super::keys::suggested_keys;
 use super::layout::DataLayout;
 use super::{LabelPolicy, looks, read, table};
-use crate::error::{DataError, Place};
+use crate::error::{DataError, DataProblem, Place};
 use crate::io::TextFile;
 use crate::label::{LabelSet, is_unlabelled};
 
@@ -45,6 +45,12 @@ pub fn survey(path: &Path, given: &BTreeMap<ColumnRole, String>) -> Result<Surve
     }
     if matches!(format, DataFormat::PrcJson | DataFormat::Dailydialog) {
         return Ok(published(format));
+    }
+    if format.has_columns()
+        && given.is_empty()
+        && let Some(row) = table::row_for_header(&file.text, format)
+    {
+        return Err(DataError::new(Place::line(path, 1), DataProblem::NoHeader(row)));
     }
     let mut columns = if format.has_columns() {
         table::suggested_columns(&file.text, format, given)

@@ -7,6 +7,7 @@ mod order;
 mod own;
 mod published;
 mod quotes;
+mod separator;
 mod stream;
 
 use std::borrow::Cow;
@@ -22,14 +23,15 @@ use crate::label::LabelSet;
 use crate::metadata::Metadata;
 
 use self::order::OrderSearch;
-pub(super) use self::own::{OwnTable, suggested_columns};
+pub(super) use self::own::{OwnTable, row_for_header, suggested_columns};
 pub(super) use self::published::Published;
 use self::quotes::{Mark, Quotes};
+pub(super) use self::separator::separator;
 pub(super) use self::stream::TableStream;
 
 /// How a kind of tables is read.
 pub(super) trait Form {
-    /// Between cells: a comma or a tab.
+    /// Between cells: a comma, a semicolon or a tab.
     fn separator(&self) -> u8;
 
     /// The columns of a header.
@@ -102,6 +104,9 @@ pub(super) fn read(
     let mut group_of: HashMap<String, usize> = HashMap::new();
     let mut record = StringRecord::new();
     while reader.read_record(&mut record).map_err(|error| csv_error(file, &error))? {
+        if is_blank(&record) {
+            continue;
+        }
         let offset = row_offset(file, &record);
         let (id, row) = match columns.row(&record, offset, form) {
             Ok(row) => row,
@@ -209,6 +214,11 @@ impl Columns {
         let id = if key.iter().all(|cell| cell.is_empty()) { String::new() } else { form.id(&key) };
         Ok((id, Row { number, utterance }))
     }
+}
+
+/// Whether nothing is in a row: spreadsheets write such rows behind the last one.
+fn is_blank(record: &StringRecord) -> bool {
+    record.iter().all(|cell| cell.trim().is_empty())
 }
 
 /// An integer without the fraction that spreadsheets and pandas add: `3` for `3.0`.

@@ -127,6 +127,11 @@ impl AdapterConfig {
         Some(BaseModel { name, revision: self.revision.as_deref() })
     }
 
+    /// The dropout that it was trained with.
+    pub fn lora_dropout(&self) -> f64 {
+        self.lora.lora_dropout
+    }
+
     /// How the layer of this path is adapted, if it is.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use super::{KEYS, Meaning, SECTIONS, WORDS};
+use super::{KEYS, Meaning, SECTIONS, VALUED, WORDS};
 use crate::key::Kind;
 use crate::section::{Section, sections_with};
 
@@ -35,11 +35,23 @@ fn every_foreign_word_leads_to_a_choice() {
         let kind = Section::find(section).unwrap().key(name).unwrap().kind;
         if let Kind::Choice(names) = kind {
             assert!(names.contains(ours) && !names.contains(foreign), "{foreign}");
+        } else if let Kind::WordOrChoices(only, _) = kind {
+            assert_eq!(ours, &only);
         } else if let Kind::LoraInit = kind {
             assert_eq!(*ours, "true");
         } else {
             assert_eq!(kind, Kind::Device);
             assert!(ours.parse::<crate::DeviceChoice>().is_ok(), "{ours}");
         }
+    }
+}
+
+#[test]
+fn every_foreign_value_leads_to_a_value_that_its_key_takes() {
+    for (foreign, value, ours, written) in VALUED {
+        assert!(KEYS.iter().any(|(key, _)| key == foreign), "{foreign} is no foreign key");
+        let written: toml::Value =
+            toml::from_str::<toml::Table>(&format!("x = {written}")).unwrap()["x"].clone();
+        assert_eq!(crate::values::taken(ours, &written), Some(written.to_string()), "{foreign} = {value}");
     }
 }

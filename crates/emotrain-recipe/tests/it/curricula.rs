@@ -243,17 +243,17 @@ fn names_of_other_tools() {
         "[curriculum]\nn_buckets = 3\nanti_curriculum = true\ndisable_shuffling = true\npacing = \"sqrt\"\nscheduler = \"babystep\"\n[train]\nscheduler = \"linear\"\n",
         expect![[r#"
             erc.toml:2:1: "n_buckets" is another tool's name for curriculum.num_buckets
-              hint: write num_buckets = …
+              hint: write num_buckets = 3
             erc.toml:3:1: "anti_curriculum" is another tool's name for curriculum.direction
               hint: write direction = "hard_to_easy"
             erc.toml:4:1: "disable_shuffling" is another tool's name for curriculum.shuffle
-              hint: write shuffle = …; with the opposite meaning
+              hint: write shuffle = false
             erc.toml:5:10: curriculum.pacing must be "linear" or "root", not "sqrt"
               hint: did you mean "root"?
             erc.toml:6:13: curriculum.scheduler must be "none", "baby_step", "one_pass" or "competence", not "babystep"
               hint: did you mean "baby_step"?
             erc.toml:8:1: "scheduler" is another tool's name for train.lr_scheduler_type
-              hint: write lr_scheduler_type = …
+              hint: write lr_scheduler_type = "linear"
         "#]],
     );
 }

@@ -329,7 +329,7 @@ history_window = -5
             erc.toml:2:10: train.method must be "lora" or "full", not "lroa"
               hint: did you mean "lora"?
             erc.toml:3:1: "lora_rank" is another tool's name for lora.r
-              hint: write r = … under [lora]
+              hint: write r = 8 under [lora]
             erc.toml:5:27: eval.early_stopping_patience needs several evaluations, and eval_steps = 0 makes one
               hint: write eval_steps = 0.5 or so, or early_stopping_patience = 0
             erc.toml:6:14: eval.load_best_model_at_end needs several evaluations, and eval_steps = 0 makes one

@@ -28,17 +28,17 @@ val_size = 0.1
             erc.toml:3:1: "trust_remote_code" is another tool's key
               hint: no code of a model is run
             erc.toml:5:1: "lora_rank" is another tool's name for lora.r
-              hint: write r = …
+              hint: write r = 8
             erc.toml:6:1: "lora_target" is another tool's name for lora.target_modules
-              hint: write target_modules = …
+              hint: write target_modules = "all-linear"
             erc.toml:8:1: "finetuning_type" is another tool's name for train.method
-              hint: write method = …
+              hint: write method = "lora"
             erc.toml:9:1: "cutoff_len" is another tool's name for train.max_seq_length
-              hint: write max_seq_length = …
+              hint: write max_seq_length = 2048
             erc.toml:10:1: "num_epochs" is another tool's name for train.num_train_epochs
-              hint: write num_train_epochs = …
+              hint: write num_train_epochs = 3
             erc.toml:14:1: "dataset" is another tool's name for data.train
-              hint: write train = …
+              hint: write train = "meld"
             erc.toml:15:1: "val_size" is another tool's name for data.split
               hint: write split = …; the shares of all parts, as in [0.9, 0.1]; dialogues stay whole
         "#]],
@@ -68,23 +68,23 @@ val_set_size = 0.05
 "#,
         expect![[r#"
             erc.toml:2:1: "base_model" is another tool's name for model.model_name_or_path
-              hint: write model_name_or_path = …
+              hint: write model_name_or_path = "tiny"
             erc.toml:3:1: "bf16" is another tool's name for model.dtype
               hint: write dtype = "bfloat16"
             erc.toml:5:1: "lora_r" is another tool's name for lora.r
-              hint: write r = …
+              hint: write r = 8
             erc.toml:6:1: "lora_target_modules" is another tool's name for lora.target_modules
               hint: write target_modules = …
             erc.toml:7:1: "lora_target_linear" is another tool's name for lora.target_modules
               hint: write target_modules = "all-linear"
             erc.toml:9:1: "micro_batch_size" is another tool's name for train.per_device_train_batch_size
-              hint: write per_device_train_batch_size = …
+              hint: write per_device_train_batch_size = 2
             erc.toml:10:1: "sequence_len" is another tool's name for train.max_seq_length
-              hint: write max_seq_length = …
+              hint: write max_seq_length = 2048
             erc.toml:11:1: "sample_packing" is another tool's key
               hint: rows of a batch are computed without padding and do not see each other, so nothing is left to pack
             erc.toml:12:1: "train_on_inputs" is another tool's name for train.completion_only_loss
-              hint: write completion_only_loss = …; with the opposite meaning
+              hint: write completion_only_loss = true
             erc.toml:16:1: "val_set_size" is another tool's name for data.split
               hint: write split = …; the shares of all parts, as in [0.9, 0.1]; dialogues stay whole
         "#]],
@@ -111,21 +111,21 @@ logging_dir = "tb"
 "#,
         expect![[r#"
             erc.toml:2:1: "rank" is another tool's name for lora.r
-              hint: write r = …
+              hint: write r = 8
             erc.toml:3:1: "scale" is another tool's name for lora.lora_alpha
               hint: write lora_alpha = …; it is the scale times r
             erc.toml:4:1: "alpha" is another tool's name for lora.lora_alpha
-              hint: write lora_alpha = …
+              hint: write lora_alpha = 16
             erc.toml:7:1: "lr" is another tool's name for train.learning_rate
-              hint: write learning_rate = …
+              hint: write learning_rate = 0.0001
             erc.toml:8:1: "iters" is another tool's name for train.max_steps
               hint: write max_steps = …; counted in optimiser steps
             erc.toml:9:1: "batch_size" is another tool's name for train.per_device_train_batch_size
-              hint: write per_device_train_batch_size = …
+              hint: write per_device_train_batch_size = 4
             erc.toml:10:1: "epochs" is another tool's name for train.num_train_epochs
-              hint: write num_train_epochs = …
+              hint: write num_train_epochs = 3
             erc.toml:11:1: "clip_grad_norm" is another tool's name for train.max_grad_norm
-              hint: write max_grad_norm = …
+              hint: write max_grad_norm = 1.0
             erc.toml:13:1: "logging_dir" is another tool's name for train.output_dir
               hint: write output_dir = … under [train]; TensorBoard files are written to tb/ inside it
         "#]],
@@ -152,15 +152,15 @@ train_file = "train.jsonl"
 "#,
         expect![[r#"
             erc.toml:3:1: "torch_dtype" is another tool's name for model.dtype
-              hint: write dtype = …
+              hint: write dtype = "bfloat16"
             erc.toml:5:1: "gradient_clipping" is another tool's name for train.max_grad_norm
-              hint: write max_grad_norm = …
+              hint: write max_grad_norm = 1.0
             erc.toml:6:1: "max_gradient_norm" is another tool's name for train.max_grad_norm
-              hint: write max_grad_norm = …
+              hint: write max_grad_norm = 1.0
             erc.toml:7:1: "max_length" is another tool's name for train.max_seq_length
-              hint: write max_seq_length = …
+              hint: write max_seq_length = 512
             erc.toml:8:1: "model_max_length" is another tool's name for train.max_seq_length
-              hint: write max_seq_length = …
+              hint: write max_seq_length = 512
             erc.toml:9:1: "packing" is another tool's key
               hint: rows of a batch are computed without padding and do not see each other, so nothing is left to pack
             erc.toml:10:2: eval.load_best_model_at_end needs data.valid
@@ -168,7 +168,7 @@ train_file = "train.jsonl"
             erc.toml:11:1: "eval_strategy" is another tool's name for eval.eval_steps
               hint: write eval_steps = …; 1.0 = once per epoch, 0 = only at the end
             erc.toml:13:1: "train_file" is another tool's name for data.train
-              hint: write train = …
+              hint: write train = "train.jsonl"
         "#]],
     );
 }
@@ -194,7 +194,7 @@ valid = "valid.jsonl"
             erc.toml:1:1: "stage" is another tool's key
               hint: there is one kind of training, supervised fine-tuning (sft)
             erc.toml:2:1: "quantization_bit" is another tool's name for quantization.load_in_4bit
-              hint: write load_in_4bit = … under [quantization]; or load_in_8bit = true for 8 bits
+              hint: write load_in_4bit = true under [quantization]
             erc.toml:3:1: "deepspeed" is another tool's key
               hint: not supported: a run trains on one device
             erc.toml:4:1: "flash_attn" is another tool's key

@@ -184,7 +184,7 @@ save_step = 1
             erc.toml:2:1: "test" is outside any section
               hint: put it under [data] or [eval]
             erc.toml:3:1: "lora_rank" is another tool's name for lora.r
-              hint: write r = … under [lora]
+              hint: write r = 8 under [lora]
             erc.toml:4:1: "nonsense" is outside any section
               hint: every key belongs under its [section]
             erc.toml:5:1: "save_step" is outside any section

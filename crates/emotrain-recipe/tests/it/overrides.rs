@@ -13,7 +13,7 @@ fn typo_of_a_required_key_beside_a_bad_list() {
         &["model.model_name=tiny", r#"data.valid="x"#],
         expect![[r#"
             --set: "model_name" is another tool's name for model.model_name_or_path
-              hint: write model_name_or_path = …
+              hint: write model_name_or_path = "tiny"
             --set: data.valid: not valid TOML: invalid basic string, expected `"`
         "#]],
     );
@@ -30,7 +30,7 @@ fn unknown_names() {
             --set: unknown section [trian]
               hint: did you mean [train]?
             --set: "lora_rank" is another tool's name for lora.r
-              hint: write r = … under [lora]
+              hint: write r = 8 under [lora]
             --set: "r" does not belong in [train]
               hint: it is a key of [lora]
         "#]],

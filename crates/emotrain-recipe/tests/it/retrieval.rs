@@ -81,7 +81,7 @@ top_k = 3
             erc.toml:6:9: retrieval.order must be "most_similar_first" or "most_similar_last", not "ascending"
               hint: did you mean "most_similar_last"?
             erc.toml:7:1: "top_k" is another tool's name for retrieval.k
-              hint: write k = …
+              hint: write k = 3
         "#]],
     );
 }

@@ -215,6 +215,7 @@ logging_steps = 0
 "#,
         expect![[r#"
             erc.toml:2:23: every entry of logging.report_to must be one of "jsonl" or "tensorboard", not "wandb"
+              hint: recipes/tracking.md of the project says how W&B and MLflow take curves in
             erc.toml:2:32: logging.report_to names "jsonl" twice
             erc.toml:3:17: logging.logging_steps must be a whole number from 1 to 1000000000, not 0
         "#]],

@@ -63,6 +63,9 @@ pub(crate) struct PredictArgs {
     /// The form of answers; by default, by the file's ending, else jsonl
     #[arg(long, value_name = "FORMAT", value_parser = named(&AnswerFormat::ALL, AnswerFormat::as_str))]
     pub(crate) output_format: Option<AnswerFormat>,
+    /// Pass over dialogues that cannot be read or asked about, each with a warning, instead of ending at the first
+    #[arg(long)]
+    pub(crate) skip_errors: bool,
     /// Give the K likeliest labels with their probabilities, the likeliest first
     #[arg(long, value_name = "K", value_parser = number(1, 1_000))]
     pub(crate) top_k: Option<usize>,

@@ -27,6 +27,9 @@ pub(crate) fn run(args: &CompareArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let groups: Vec<Vec<SplitRun>> =
         found.iter().map(|group| read(group, args, shell)).collect::<Result<_, _>>()?;
     let same: Vec<bool> = groups.iter().map(|group| is_same(&groups[0], group)).collect();
+    let trained: Vec<Option<usize>> =
+        groups.iter().map(|group| trained_samples(&group[0])).collect::<Result<_, _>>()?;
+    let trained_first = trained[0];
     let groups = answers(&found, &groups)?;
     let bootstrap = Bootstrap { samples: args.samples, level: CONFIDENCE, seed: 0 };
     let comparison = RunComparison::of(&groups, ComparisonTerms { score: args.metric, bootstrap })?;
@@ -35,7 +38,15 @@ pub(crate) fn run(args: &CompareArgs, shell: &Shell) -> anyhow::Result<Exit> {
     } else {
         shell.printer.result(&comparison)?;
     }
-    for (group, is_same) in groups.iter().zip(same).skip(1) {
+    for ((group, trained), is_same) in groups.iter().zip(&trained).zip(same).skip(1) {
+        if let (Some(own), Some(baselines)) = (trained, trained_first)
+            && *own != baselines
+        {
+            let (name, baseline) = (&group.name, &groups[0].name);
+            shell.printer.warn(format!(
+                "{name}: trained on {own} samples, {baseline} on {baselines}: the difference may come from that"
+            ));
+        }
         if is_same {
             let (name, baseline) = (&group.name, &groups[0].name);
             shell.printer.warn(format!("{name}: its runs give the answers of {baseline} to every utterance"));
@@ -155,6 +166,13 @@ fn read(group: &Found, args: &CompareArgs, shell: &Shell) -> anyhow::Result<Vec<
         runs.push(run);
     }
     Ok(runs)
+}
+
+/// The samples of all steps of a run, repeated ones counted again; `None` where it has no record of its end.
+fn trained_samples(run: &SplitRun) -> anyhow::Result<Option<usize>> {
+    let recipe = run.run.recipe()?.train;
+    let batch = recipe.per_device_train_batch_size * recipe.gradient_accumulation_steps;
+    Ok(run.run.record.training.as_ref().map(|training| training.steps * batch))
 }
 
 /// Whether the runs of two groups have the same seeds, and with each of them the same answers.

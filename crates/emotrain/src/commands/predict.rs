@@ -5,6 +5,8 @@ mod origin;
 mod sink;
 mod source;
 
+use std::collections::HashMap;
+
 use emotrain_base::{Advice, Complaint, Fault, Problems, Silent};
 use emotrain_data::{Dialogue, LabelSet, SplitKind};
 use emotrain_eval::{AnswerRow, AnswerTerms, HeadlineScore, Prediction, ScoreTally, UNCERTAIN};
@@ -20,7 +22,7 @@ use self::input::Input;
 use self::sink::Sink;
 use self::source::Source;
 use crate::cli::PredictArgs;
-use crate::exit::Exit;
+use crate::exit::{Exit, described};
 use crate::pipeline::load;
 use crate::printer::Rate;
 use crate::shell::Shell;
@@ -75,8 +77,7 @@ fn begin(
     shell: &Shell,
 ) -> anyhow::Result<(Vec<Dialogue>, Vec<Sample>)> {
     pass_over(input, sink, shell)?;
-    let first = input.next(1)?;
-    let (dialogues, samples) = questioner.ask(&input.path, first)?;
+    let (dialogues, samples) = next(1, input, questioner, shell)?;
     if dialogues.is_empty() && sink.reached().0 == 0 {
         let complaint = Complaint::input(format!("{}: there are no dialogues", input.path.display()));
         return Err(complaint.into());
@@ -84,14 +85,34 @@ fn begin(
     Ok((dialogues, samples))
 }
 
+/// The next dialogues, and the questions about them. Of those that are passed over there is none.
+fn next(
+    utterances: usize,
+    input: &mut Input<'_>,
+    questioner: &mut Questioner<'_>,
+    shell: &Shell,
+) -> anyhow::Result<(Vec<Dialogue>, Vec<Sample>)> {
+    let dialogues = input.next(utterances)?;
+    if !input.skips() {
+        return Ok(questioner.ask(&input.path, dialogues)?);
+    }
+    let mut skipped = 0;
+    let asked = questioner.ask_each(&input.path, dialogues, |dialogue, error| {
+        skipped += 1;
+        shell.printer.warn(format_args!("dialogue {}: {}", dialogue.id, described(&error.into())));
+    })?;
+    input.skipped += skipped;
+    Ok(asked)
+}
+
 /// The dialogues, and what asks about them. Those of a file are read once before, where prompts show demonstrations: none
 /// of them is one.
 fn questioner<'o>(
     args: &PredictArgs,
     opened: &'o Opened<'o>,
-    shell: &Shell,
+    shell: &'o Shell,
 ) -> anyhow::Result<(Input<'o>, Questioner<'o>)> {
-    let mut input = Input::open(args, &opened.recipe.data, &opened.labels)?;
+    let mut input = Input::open(args, &opened.recipe.data, &opened.labels, &shell.printer)?;
     let sha256 = if opened.shows_demonstrations() { input.sha256()? } else { None };
     let mut split = input.nothing();
     if opened.shows_knowledge() {
@@ -102,7 +123,7 @@ fn questioner<'o>(
     let texts = texts.map_err(|error| of_input(error, opened.recipe))?;
     let mut questioner = opened.questioner(texts, sha256)?;
     if opened.shows_demonstrations() && input.is_file {
-        let mut again = Input::open(args, &opened.recipe.data, &opened.labels)?;
+        let mut again = Input::open(args, &opened.recipe.data, &opened.labels, &Silent)?;
         while let [dialogue] = &again.next(1)?[..] {
             questioner.announce(dialogue);
         }
@@ -218,8 +239,7 @@ impl Labelling<'_> {
         while !dialogues.is_empty() {
             self.some(&dialogues, samples, &reader, &mut counts)?;
             rate.set(counts.utterances);
-            let next = input.next(size)?;
-            (dialogues, samples) = questioner.ask(&input.path, next)?;
+            (dialogues, samples) = next(size, input, questioner, self.shell)?;
         }
         let scores = counts.scores();
         let Counts { dialogues, utterances, unparsed, uncertain, .. } = counts;
@@ -231,11 +251,26 @@ impl Labelling<'_> {
         if uncertain > 0 {
             printer.say(format_args!("{uncertain} of {utterances} answers are \"{UNCERTAIN}\""));
         }
+        if input.skipped > 0 {
+            printer.warn(format_args!("{} dialogues were passed over: they have no answers", input.skipped));
+        }
         if unparsed > 0 {
             let message = format!("{unparsed} of {utterances} answers contain no label: their label is null");
             printer.warn(message);
         }
         Ok(())
+    }
+
+    /// The answers to these questions.
+    fn answered(&self, samples: Vec<Sample>, reader: &AnswerReader) -> anyhow::Result<Vec<Prediction>> {
+        if samples.is_empty() {
+            return Ok(Vec::new());
+        }
+        let questions = Questions { samples, completions: self.encoder.label_completions().to_vec() };
+        let labels = &self.opened.labels;
+        let context = EvalContext { section: &self.recipe.eval, labels, listener: &Silent };
+        let (scored, answers) = ask(&self.model, &questions, Some(reader), "labelling", context)?;
+        Ok(predictions(scored, &answers, labels)?)
     }
 
     /// Labels dialogues and writes their rows.
@@ -246,19 +281,18 @@ impl Labelling<'_> {
         reader: &AnswerReader,
         counts: &mut Counts,
     ) -> anyhow::Result<()> {
-        let questions = Questions { samples, completions: self.encoder.label_completions().to_vec() };
         let labels = &self.opened.labels;
-        let context = EvalContext { section: &self.recipe.eval, labels, listener: &Silent };
-        let (scored, answers) = ask(&self.model, &questions, Some(reader), "labelling", context)?;
-        let predictions = predictions(scored, &answers, labels)?;
-        let of = dialogues.iter().flat_map(|dialogue| dialogue.utterances.iter().map(move |_| dialogue));
+        let predictions = self.answered(samples, reader)?;
+        let named: HashMap<&str, &Dialogue> =
+            dialogues.iter().map(|dialogue| (dialogue.id.as_str(), dialogue)).collect();
         for dialogue in dialogues {
             self.sink.count(dialogue);
         }
         // A table's head comes with its first rows, so that it is there once.
         let is_first = counts.dialogues == 0 && self.sink.reached().0 == 0;
         let mut rows = if is_first { self.sink.writer.head()? } else { Vec::new() };
-        for (prediction, dialogue) in predictions.iter().zip(of) {
+        for prediction in &predictions {
+            let dialogue = named[prediction.id.dialogue.as_str()];
             let row = AnswerRow::new(prediction, dialogue, self.terms);
             counts.count(prediction, labels);
             counts.unparsed += usize::from(row.label.is_none());

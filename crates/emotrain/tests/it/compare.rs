@@ -59,6 +59,12 @@ fn runs_are_compared_over_dialogues_and_seeds() {
     assert_eq!(found["groups"][0]["scores"][0], of("a-1"));
     assert_eq!(one["randomisation"]["exact"], true);
 
+    assert!(!said.err.contains("samples"), "{}", said.err);
+    train(&bench, "longer", 1, &["--set", "train.max_steps=3"]);
+    let said = compare(&bench, &["a-1", "longer"]).done();
+    let line = "warning: longer: trained on 12 samples, a-1 on 16: the difference may come from that\n";
+    assert!(said.err.contains(line), "{}", said.err);
+
     let said = compare(&bench, &["a-1,a-2", "b-1", "--split", "valid", "--samples", "100"]).done();
     assert!(said.err.contains("warning") && said.err.contains("1 of its runs"), "{}", said.err);
 }

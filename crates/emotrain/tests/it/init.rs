@@ -139,11 +139,11 @@ fn what_no_recipe_can_be_written_for_is_told() {
     refused(&bench.run(&["init", "diary.txt"]), 3, &["diary.txt: does not look like dialogues"]);
     let said = bench.run(&["init", "nothing.csv"]);
     assert_eq!((said.code, said.err.as_str()), (3, "error: nothing.csv: no such file\n"));
-    bench.write("semi.csv", &table("c", 4, &["calm", "tense"]).replace(',', ";"));
-    let said = bench.run(&["init", "semi.csv"]);
+    bench.write("bars.csv", &table("c", 4, &["calm", "tense"]).replace(',', "|"));
+    let said = bench.run(&["init", "bars.csv"]);
     expect![[r#"
-        error: semi.csv: the columns seem to be separated by ;
-          hint: only commas and tabs are read: python3 -c "import csv, sys; csv.writer(sys.stdout).writerows(csv.reader(sys.stdin, delimiter=';'))" < FILE > commas.csv
+        error: bars.csv: the columns seem to be separated by |
+          hint: write it with commas: python3 -c "import csv, sys; csv.writer(sys.stdout).writerows(csv.reader(sys.stdin, delimiter='|'))" < FILE > commas.csv
     "#]]
     .assert_eq(&said.err);
     let chat = "{\"messages\":[{\"role\":\"user\",\"content\":\"Hm\",\"gefuehl\":\"calm\"}]}\n";
@@ -159,13 +159,14 @@ fn what_no_recipe_can_be_written_for_is_told() {
 fn columns_that_cannot_be_guessed_are_named() {
     let bench = Workbench::new();
     let table = table("c", 8, &["calm", "tense"]).replace("conv_id", "a").replace("utt,", "b,");
-    // Sorted by turns, so that no column has a dialogue's rows on end.
+    // Sorted by turns, so that no column has a dialogue's rows on end, and two have the same.
     let (header, rows) = table.split_once('\n').unwrap();
-    let mut rows: Vec<&str> = rows.lines().collect();
-    rows.sort_by_key(|row| row.split(',').nth(1).unwrap());
-    bench.write("own.csv", &format!("{header}\n{}\n", rows.join("\n")));
+    let mut rows: Vec<String> =
+        rows.lines().map(|row| format!("{row},{}", row.split(',').next().unwrap())).collect();
+    rows.sort_by_key(|row| row.split(',').nth(1).unwrap().to_owned());
+    bench.write("own.csv", &format!("{header},z\n{}\n", rows.join("\n")));
     expect![[r#"
-        error: own.csv:1: no column "dialogue": the columns are a, turn, who, b, emotion
+        error: own.csv:1: no column "dialogue": the columns are a, turn, who, b, emotion, z
           hint: name them: --columns dialogue=…,position=turn,speaker=who,text=b,label=emotion
     "#]]
     .assert_eq(&bench.run(&["init", "own.csv"]).err);

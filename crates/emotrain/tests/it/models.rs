@@ -132,6 +132,11 @@ fn training_starts_from_an_adapter_that_is_there() {
     let still = ["--set", "train.learning_rate=1e-30"];
     let said = bench.train("second", &[&few[..], &from, &still].concat()).done();
     assert!(said.err.contains("starts from") && said.err.contains("r = 4, lora_alpha = 8"), "{}", said.err);
+    assert!(!said.err.contains("lora_dropout"), "{}", said.err);
+    let other = ["--set", "lora.lora_dropout=0.25", "--dry-run"];
+    let said = bench.train("other", &[&few[..], &from, &other].concat()).done();
+    let line = "the adapter of lora.init_from had lora_dropout = 0.05; this training has 0.25\n";
+    assert!(said.err.contains(line), "{}", said.err);
     let [first, second] = ["first", "second"].map(|run| bench.path(run).join("adapter"));
     assert_eq!(values(&first, "lora_B"), values(&second, "lora_B"));
     assert!(values(&second, "lora_B").iter().any(|value| *value != 0.0));

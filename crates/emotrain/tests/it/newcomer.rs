@@ -172,9 +172,12 @@ fn numbers_that_are_no_positions_are_left_alone() {
 #[test]
 fn the_columns_that_are_proposed_have_speaker_and_position() {
     let bench = Workbench::new();
-    bench.write("chats.csv", &shuffled("seq", |turn| turn).replace("conv,", "k,").replace(",said,", ",x,"));
+    let table = shuffled("seq", |turn| turn).replace("conv,", "k,").replace(",said,", ",x,");
+    // Two columns that could be the dialogue's.
+    let twice = |row: &str| format!("{row},{}\n", row.split(',').next().unwrap());
+    bench.write("chats.csv", &table.lines().map(twice).collect::<String>().replacen(",k\n", ",z\n", 1));
     expect![[r#"
-        error: chats.csv:1: no column "dialogue": the columns are k, author, x, mood, seq
+        error: chats.csv:1: no column "dialogue": the columns are k, author, x, mood, seq, z
           hint: name them: --columns dialogue=…,position=seq,speaker=author,text=x,label=mood
     "#]]
     .assert_eq(&error(&bench, &["init", "chats.csv"]));

@@ -6,6 +6,7 @@ use csv::StringRecord;
 use emotrain_recipe::ColumnRole;
 
 use crate::label::{is_emotion, is_unlabelled};
+use crate::load::other_names::{means_dialogue, means_position};
 
 /// The first rows of a table, of which columns are recognised.
 pub(super) struct Contents {
@@ -20,19 +21,28 @@ impl Contents {
         Self { rows }
     }
 
-    /// The one of the free columns, given by their places, that has most of what this role has; `None` where no column
-    /// has any, or several as much.
-    pub(super) fn column(&self, role: ColumnRole, free: &[usize]) -> Option<usize> {
-        let share = |column: usize| match role {
-            ColumnRole::Label => self.emotions(column),
-            ColumnRole::Dialogue => self.stretches(column),
-            ColumnRole::Text => self.words(column),
+    /// The one of the free columns, given by their places and names, that has most of what this role has; `None` where no
+    /// column has any, or several as much.
+    pub(super) fn column(&self, role: ColumnRole, free: &[(usize, &str)]) -> Option<usize> {
+        match role {
+            ColumnRole::Label => most(free, |(column, _)| self.emotions(column)),
+            ColumnRole::Text => most(free, |(column, _)| self.words(column)),
+            ColumnRole::Dialogue => self.dialogue(free),
             ColumnRole::Position | ColumnRole::Speaker => None,
-        };
-        let fitting: Vec<(usize, usize)> =
-            free.iter().filter_map(|column| Some((share(*column)?, *column))).collect();
-        let (most, best) = fitting.iter().copied().max()?;
-        (fitting.iter().filter(|(share, _)| *share == most).count() == 1).then_some(best)
+        }
+    }
+
+    /// The column of the dialogue: one whose rows stand together, or, where the rows of a dialogue are spread over the
+    /// table, one that many rows share. Among several, those that are called like one.
+    fn dialogue(&self, free: &[(usize, &str)]) -> Option<usize> {
+        let named: Vec<(usize, &str)> =
+            free.iter().copied().filter(|(_, name)| means_dialogue(name)).collect();
+        let others: Vec<(usize, &str)> =
+            free.iter().copied().filter(|(_, name)| !means_position(name)).collect();
+        most(&named, |(column, _)| self.stretches(column))
+            .or_else(|| most(&named, |(column, _)| self.groups(column)))
+            .or_else(|| most(free, |(column, _)| self.stretches(column)))
+            .or_else(|| only(&others, |(column, _)| self.groups(column)))
     }
 
     fn cells(&self, column: usize) -> impl Iterator<Item = &str> {
@@ -65,9 +75,31 @@ impl Contents {
         (stretches > 1 && 2 * stretches <= rows && stretches * stretches >= rows).then_some(stretches)
     }
 
+    /// Different values of a column, each of several rows as a rule, and more of them than each has rows.
+    fn groups(&self, column: usize) -> Option<usize> {
+        let values: BTreeSet<&str> = self.cells(column).collect();
+        let (groups, rows) = (values.len(), self.rows.len());
+        let is_fit = groups > 1 && 2 * groups <= rows && groups * groups >= rows && !values.contains("");
+        is_fit.then_some(groups)
+    }
+
     /// Words of a column, three in a cell and more as a rule.
     fn words(&self, column: usize) -> Option<usize> {
         let words: usize = self.cells(column).map(|cell| cell.split_whitespace().count()).sum();
         (words > 0 && words >= 3 * self.rows.len()).then_some(words)
     }
+}
+
+/// The place of the column with the greatest measure; `None` where no column has one, or several the greatest.
+fn most(columns: &[(usize, &str)], measure: impl Fn((usize, &str)) -> Option<usize>) -> Option<usize> {
+    let fitting: Vec<(usize, usize)> =
+        columns.iter().filter_map(|column| Some((measure(*column)?, column.0))).collect();
+    let (most, best) = fitting.iter().copied().max()?;
+    (fitting.iter().filter(|(share, _)| *share == most).count() == 1).then_some(best)
+}
+
+/// The place of the only column with a measure.
+fn only(columns: &[(usize, &str)], measure: impl Fn((usize, &str)) -> Option<usize>) -> Option<usize> {
+    let mut fitting = columns.iter().filter(|column| measure(**column).is_some());
+    fitting.next().filter(|_| fitting.next().is_none()).map(|(place, _)| *place)
 }

@@ -1,4 +1,4 @@
-//! Tables of one's own: comma- or tab-separated, with the columns that `data.columns` names.
+//! Tables of one's own: separated by commas, semicolons or tabs, with the columns that `data.columns` names.
 
 use std::collections::BTreeMap;
 
@@ -6,6 +6,7 @@ use csv::StringRecord;
 use emotrain_recipe::{ColumnRole, DataFormat, folded};
 
 use super::contents::Contents;
+use super::separator::separator;
 use super::{Columns, Form};
 use crate::error::{DataProblem, MissingColumns};
 use crate::load::layout::DataLayout;
@@ -26,10 +27,9 @@ pub(in crate::load) struct OwnTable<'a> {
 }
 
 impl<'a> OwnTable<'a> {
-    /// The table of a layout that has columns.
-    pub(in crate::load) fn of(layout: DataLayout<'a>) -> Self {
-        let separator = if layout.format == DataFormat::Tsv { b'\t' } else { b',' };
-        Self { separator, names: layout.columns }
+    /// The table of a layout that has columns, whose text begins like this.
+    pub(in crate::load) fn of(layout: DataLayout<'a>, beginning: &str) -> Self {
+        Self { separator: separator(layout.format, beginning), names: layout.columns }
     }
 }
 
@@ -40,10 +40,13 @@ impl Form for OwnTable<'_> {
 
     fn columns(&self, header: &StringRecord, needs_labels: bool) -> Result<Columns, DataProblem> {
         let header: Vec<&str> = header.iter().map(str::trim).collect();
+        if header.first().is_some_and(|first| first.starts_with("sep=")) {
+            return Err(DataProblem::SeparatorLine);
+        }
         if let [only] = header[..]
-            && let Some(separator) = [";", "|"].into_iter().find(|separator| only.contains(separator))
+            && only.contains('|')
         {
-            return Err(DataProblem::OtherSeparator(separator));
+            return Err(DataProblem::OtherSeparator("|"));
         }
         let mut found = BTreeMap::new();
         let mut missing = Vec::new();
@@ -164,10 +167,7 @@ pub(in crate::load) fn suggested_columns(
     format: DataFormat,
     given: &BTreeMap<ColumnRole, String>,
 ) -> BTreeMap<ColumnRole, String> {
-    let separator = if format == DataFormat::Tsv { b'\t' } else { b',' };
-    let mut reader = csv::ReaderBuilder::new();
-    let reader = reader.has_headers(false).flexible(true).delimiter(separator);
-    let mut records = reader.from_reader(text.as_bytes()).into_records().map_while(Result::ok);
+    let mut records = records(text, format);
     let header = records.next().unwrap_or_default();
     let header: Vec<&str> = header.iter().map(|name| name.trim().trim_start_matches('\u{feff}')).collect();
     let own = |role: ColumnRole| header.iter().find(|name| name.eq_ignore_ascii_case(role.as_str())).copied();
@@ -194,11 +194,34 @@ pub(in crate::load) fn suggested_columns(
         ROLES.into_iter().filter(is_open).filter(|role| !columns.contains_key(role)).collect();
     let contents = Contents::new(records.take(if unnamed.is_empty() { 0 } else { Contents::ROWS }).collect());
     for role in unnamed {
-        if let Some(place) = contents.column(role, &free(&columns)) {
+        let free: Vec<(usize, &str)> =
+            free(&columns).into_iter().map(|place| (place, header[place])).collect();
+        if let Some(place) = contents.column(role, &free) {
             columns.insert(role, header[place].to_owned());
         }
     }
     columns
+}
+
+/// The first row of a table without a header: two of its cells or more stand again beneath themselves. `None` where it may
+/// be a header.
+pub(in crate::load) fn row_for_header(text: &str, format: DataFormat) -> Option<String> {
+    let mut records = records(text, format);
+    let first = records.next()?;
+    // A header that stands between rows too is one.
+    let rows: Vec<StringRecord> = records.take(Contents::ROWS).filter(|row| *row != first).collect();
+    let stands_again = |&(column, cell): &(usize, &str)| {
+        !cell.trim().is_empty() && rows.iter().any(|row| row.get(column) == Some(cell))
+    };
+    let again = first.iter().enumerate().filter(stands_again).count();
+    (again > 1).then(|| first.iter().collect::<Vec<_>>().join(", "))
+}
+
+/// The rows of a table, the header first, up to one that is none.
+fn records(text: &str, format: DataFormat) -> impl Iterator<Item = StringRecord> {
+    let mut reader = csv::ReaderBuilder::new();
+    let reader = reader.has_headers(false).flexible(true).delimiter(separator(format, text));
+    reader.from_reader(text.as_bytes()).into_records().map_while(Result::ok)
 }
 
 /// The first of the names that others give it which is there.

@@ -71,10 +71,10 @@ impl Quotes<'_> {
     }
 
     fn unfollowed(&self) -> &'static str {
-        if self.separator == b'\t' {
-            "the next one is not followed by a tab"
-        } else {
-            "the next one is not followed by a comma"
+        match self.separator {
+            b'\t' => "the next one is not followed by a tab",
+            b';' => "the next one is not followed by a semicolon",
+            _ => "the next one is not followed by a comma",
         }
     }
 

@@ -8,7 +8,7 @@ use emotrain_base::limits;
 use super::order::OrderSearch;
 use super::own::OwnTable;
 use super::quotes::NEVER_CLOSED;
-use super::{Columns, Form, Repeated, Row, dialogue};
+use super::{Columns, Form, Repeated, Row, dialogue, is_blank};
 use crate::error::{DataError, DataProblem, Place};
 use crate::io::LineReader;
 use crate::load::LabelPolicy;
@@ -23,6 +23,7 @@ const RECORD_BYTES: usize = 2 * limits::UTTERANCE_BYTES;
 /// Reads one dialogue at a time. Offsets are lines here, counted from 1.
 pub(in crate::load) struct TableStream<'a> {
     lines: LineReader,
+    layout: DataLayout<'a>,
     form: OwnTable<'a>,
     columns: Columns,
     rules: Rules<'a>,
@@ -42,9 +43,9 @@ impl<'a> TableStream<'a> {
         layout: DataLayout<'a>,
         rules: Rules<'a>,
     ) -> Result<Self, DataError> {
-        let (columns, form) = (Columns::default(), OwnTable::of(layout));
+        let (columns, form) = (Columns::default(), OwnTable::of(layout, ""));
         let (text, record) = (String::new(), StringRecord::new());
-        let mut stream = Self { lines, form, columns, rules, order: None, ahead: None, text, record };
+        let mut stream = Self { lines, layout, form, columns, rules, order: None, ahead: None, text, record };
         stream.read_header().map_err(|error| {
             let is_other = error.problem().is_of_form();
             match is_other.then(|| looks::other(&stream.text, layout)).flatten() {
@@ -83,6 +84,9 @@ impl<'a> TableStream<'a> {
             if begin.is_none() && line.trim().is_empty() {
                 continue;
             }
+            if begin.is_none() && self.columns.width == 0 {
+                self.form = OwnTable::of(self.layout, line);
+            }
             self.text.push_str(line);
             let line = *begin.get_or_insert_with(|| self.lines.place().line.unwrap_or(0));
             let quotes = self.columns.quotes(&self.form, self.rules.labels);
@@ -119,6 +123,9 @@ impl<'a> TableStream<'a> {
             id
         });
         while let Some(line) = self.next_record()? {
+            if is_blank(&self.record) {
+                continue;
+            }
             match self.columns.row(&self.record, line, &self.form) {
                 Ok((id, row)) if current.as_ref().is_none_or(|current| *current == id) => {
                     current = Some(id);

@@ -58,7 +58,11 @@ fn what_is_no_chat_is_named() {
         hint: did you mean `messages`?
         file:1: has both `messages` and `conversations`
         file:1: dialogue 1: the dialogue has no utterances
-        file:1: invalid type: map, expected a sequence
+        file:1: `messages` should be a list, not an object
+        file:1: `id` should be text, not a list
+        file:1: message 0: expected an object with `role` and `content`, or `from` and `value`, not text
+        file:1: message 0: `from` should be text, not an object
+        file:1: message 0: `label` should be the name or the number of a label, not a list
     "#]]
     .assert_eq(&named(&[
         r#"{"id":1}"#,
@@ -66,6 +70,10 @@ fn what_is_no_chat_is_named() {
         r#"{"messages":[],"conversations":[]}"#,
         r#"{"messages":[{"role":"system","content":"Be kind."}]}"#,
         r#"{"messages":{"role":"user"}}"#,
+        r#"{"id":[1],"messages":[]}"#,
+        r#"{"messages":["Hi."]}"#,
+        r#"{"conversations":[{"from":{"name":"Ada"},"value":"Hi."}]}"#,
+        r#"{"messages":[{"role":"user","content":"Hi.","label":["joy"]}]}"#,
     ]));
 }
 

@@ -75,17 +75,59 @@ fn missing_columns_are_told_with_those_of_the_file_and_the_line_to_write() {
     );
     table(
         "format = \"csv\"",
-        "dialogue;text;label\n1;Hi.;joy\n",
+        "dialogue|text|label\n1|Hi.|joy\n",
         &expect![[r#"
-            file:1: the columns seem to be separated by ;
-            hint: only commas and tabs are read: python3 -c "import csv, sys; csv.writer(sys.stdout).writerows(csv.reader(sys.stdin, delimiter=';'))" < FILE > commas.csv
+            file:1: the columns seem to be separated by |
+            hint: write it with commas: python3 -c "import csv, sys; csv.writer(sys.stdout).writerows(csv.reader(sys.stdin, delimiter='|'))" < FILE > commas.csv
         "#]],
+    );
+    table(
+        "format = \"csv\"",
+        "sep=;\ndialogue;text;label\n1;Hi.;joy\n",
+        &expect![[r#"
+        file:1: the first line, sep=…, is read by spreadsheets alone
+        hint: remove that line
+    "#]],
     );
     table(
         "format = \"csv\"",
         "dialogue,text,label,Text\n1,Hi.,joy,x\n",
         &expect![[r#"
         file:1: invalid CSV: the header has "text" 2 times
+    "#]],
+    );
+}
+
+#[test]
+fn semicolons_separate_and_rows_of_nothing_are_passed_over() {
+    let text = "dialogue;speaker;text;label\n1;Ada;Hi, you.;joy\n;;;\n1;Bo;\"Well; so.\";\n; ;;\n;\n";
+    table(
+        "format = \"csv\"",
+        text,
+        &expect![[r#"
+        1
+          Ada: Hi, you. [joy]
+          Bo: Well; so. [-]
+        mended 0
+    "#]],
+    );
+    table(
+        "format = \"csv\"",
+        "dialogue;text;label\n1;\"Hi\" there.;joy\n",
+        &expect![[r#"
+        file:2: a cell starts with a quotation mark, but the next one is not followed by a semicolon
+        hint: put the whole cell in quotation marks and write those within it twice, or leave it out
+    "#]],
+    );
+    // A header may have some of the other in a name.
+    let text = "dialogue,text,\"label; of joy\"\n1,Hi;ho;hu;,joy\n";
+    table(
+        "format = \"csv\"\ncolumns = { label = \"label; of joy\" }",
+        text,
+        &expect![[r#"
+        1
+          Speaker: Hi;ho;hu; [joy]
+        mended 0
     "#]],
     );
 }

@@ -32,6 +32,8 @@ fn a_stream_gives_what_the_file_gives() {
         ("csv", table.to_owned()),
         ("csv", table.replace('\n', "\r\n")),
         ("csv", format!("\u{feff}{table}")),
+        ("csv", table.replace(',', ";")),
+        ("csv", format!("{table},,,\n,,\n")),
         ("tsv", table.replace(',', "\t")),
         ("jsonl", lines.to_owned()),
     ] {

@@ -53,6 +53,30 @@ fn columns_are_recognised_by_what_is_in_them() {
 }
 
 #[test]
+fn the_dialogue_is_recognised_where_its_rows_stand_apart() {
+    let texts =
+        ["Hello there my friend.", "What do you want?", "This is the last one.", "Nobody told me that."];
+    let row = |at: usize| {
+        let (dialogue, turn) = (at % 8, at / 8);
+        let channel = ["web", "phone"][dialogue % 2];
+        format!("{dialogue},{channel},{turn},a{},{},{}\n", turn % 2, texts[turn], ["joy", "fear"][at % 2])
+    };
+    let rows: String = (0..32).map(row).collect();
+    let found = |header: &str, rows: &str| {
+        let found = of("chats.csv", &format!("{header},who,said,mood\n{rows}"));
+        found.columns.get(&Dialogue).cloned()
+    };
+    // By its name where there is another such column, else as the only one that so many rows share.
+    assert_eq!(found("ticket,channel,turn", &rows).as_deref(), Some("ticket"));
+    assert_eq!(found("foo,channel,turn", &rows).as_deref(), Some("foo"));
+    let twice: String = rows.lines().map(|row| format!("{},{row}\n", &row[..1])).collect();
+    assert_eq!(found("customer,Call No,channel,turn", &twice).as_deref(), Some("Call No"));
+    let semicolons = rows.replace(',', ";");
+    let found = of("chats.csv", &format!("case_ref;channel;turn;who;said;mood\n{semicolons}"));
+    assert_eq!(found.columns.get(&Dialogue).map(String::as_str), Some("case_ref"));
+}
+
+#[test]
 fn json_lines_chats_and_published_tables_are_told_apart() {
     let lines =
         "{\"id\": 1, \"utterances\": [{\"speaker\": \"A\", \"text\": \"Hm\", \"label\": \"calm\"}]}\n";
@@ -103,10 +127,20 @@ fn what_is_called_otherwise_is_recognised() {
     "#]]
     .assert_eq(&said(chat));
     expect![[r#"
-        file: the columns seem to be separated by ;
-        hint: only commas and tabs are read: python3 -c "import csv, sys; csv.writer(sys.stdout).writerows(csv.reader(sys.stdin, delimiter=';'))" < FILE > commas.csv
+        file: the columns seem to be separated by |
+        hint: write it with commas: python3 -c "import csv, sys; csv.writer(sys.stdout).writerows(csv.reader(sys.stdin, delimiter='|'))" < FILE > commas.csv
     "#]]
-    .assert_eq(&said("conv_id;utt;emotion\na;Hm, so.;calm\n"));
+    .assert_eq(&said("conv_id|utt|emotion\na|Hm, so.|calm\n"));
+    expect![[r#"
+        file: the first line, sep=…, is read by spreadsheets alone
+        hint: remove that line
+    "#]]
+    .assert_eq(&said("sep=,\nconv_id,utt,emotion\na,Hm.,calm\n"));
+    expect![[r#"
+        file:1: the first line is a row and no header: a, Hm so., calm
+        hint: write a line with the names of the columns above it, as in dialogue,speaker,text,label
+    "#]]
+    .assert_eq(&said("a,Hm so.,calm\na,Well.,tense\nb,No.,calm\nb,Yes.,tense\n"));
     expect![[r#"
         file:1: no column "dialogue" or "text": the columns are a, b, emotion
         hint: name them: --columns dialogue=…,text=…,label=emotion

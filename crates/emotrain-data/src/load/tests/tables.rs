@@ -53,8 +53,8 @@ fn a_table_of_another_data_set_is_named() {
     emory(
         "utterance;speaker\n",
         &expect![[r#"
-            file:1: the columns seem to be separated by ;
-            hint: only commas and tabs are read: python3 -c "import csv, sys; csv.writer(sys.stdout).writerows(csv.reader(sys.stdin, delimiter=';'))" < FILE > commas.csv
+            file: this looks like CSV
+            hint: write data.format = "csv"
         "#]],
     );
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, sync_channel};
 
 use anyhow::anyhow;
-use emotrain_base::Complaint;
+use emotrain_base::{Complaint, Listener};
 use emotrain_data::{
     ColumnsOption, DataError, DataInput, DataLayout, DataOptions, DataProblem, Dialogue, DialogueReader,
     LabelPolicy, LabelSet, OtherOrder, Split, load_split, looks_like, sha256_file,
@@ -14,6 +14,7 @@ use emotrain_recipe::{DataFormat, DataSection};
 
 use crate::cli::{PredictArgs, format_named};
 use crate::commands::table_columns::without_recipe;
+use crate::exit::described;
 use crate::printer::Printer;
 
 /// What messages call standard input.
@@ -40,21 +41,41 @@ pub(super) struct Input<'a> {
     /// A column of a table without positions, which gives its rows another order.
     other_order: Option<String>,
     dialogues: Dialogues<'a>,
+    /// What is told of the dialogues that are passed over; `None` where the first one is an error.
+    skips: Option<&'a dyn Listener>,
+    /// Dialogues that were passed over.
+    pub(super) skipped: usize,
 }
 
 enum Dialogues<'a> {
     /// They can be read at once.
-    There(Box<dyn Iterator<Item = Result<Dialogue, DataError>> + 'a>),
+    There(Box<dyn Iterator<Item = Item> + 'a>),
     /// They come when they come.
-    Coming(Receiver<Result<Dialogue, DataError>>),
+    Coming(Receiver<Item>),
+}
+
+/// A dialogue, or what is wrong with it.
+struct Item {
+    dialogue: Result<Dialogue, DataError>,
+    /// Whether nothing can be read behind it.
+    is_end: bool,
+}
+
+impl Item {
+    fn whole(dialogue: Dialogue) -> Self {
+        Self { dialogue: Ok(dialogue), is_end: false }
+    }
+
+    fn all(mut reader: DialogueReader<'_>) -> impl Iterator<Item = Self> + '_ {
+        std::iter::from_fn(move || {
+            let dialogue = reader.next()?;
+            Some(Self { dialogue, is_end: reader.is_over() })
+        })
+    }
 }
 
 /// Reads standard input ahead.
-fn coming(
-    format: Option<DataFormat>,
-    section: &DataSection,
-    labels: LabelSet,
-) -> Receiver<Result<Dialogue, DataError>> {
+fn coming(format: Option<DataFormat>, section: &DataSection, labels: LabelSet) -> Receiver<Item> {
     let (sender, receiver) = sync_channel(AHEAD);
     let (columns, own) = (section.columns.clone(), section.format);
     std::thread::spawn(move || {
@@ -70,8 +91,8 @@ fn coming(
         let layout = DataLayout::with_columns(format, own, &columns);
         // Whether the other end is still there shows at the next dialogue.
         let _ = match DialogueReader::open(input, layout, &labels, LabelPolicy::Optional) {
-            Ok(mut dialogues) => dialogues.try_for_each(|dialogue| sender.send(dialogue)),
-            Err(error) => sender.send(Err(error)),
+            Ok(dialogues) => Item::all(dialogues).try_for_each(|read| sender.send(read)),
+            Err(error) => sender.send(Item { dialogue: Err(error), is_end: true }),
         };
     });
     receiver
@@ -86,7 +107,9 @@ impl<'a> Input<'a> {
         args: &PredictArgs,
         section: &'a DataSection,
         labels: &'a LabelSet,
+        listener: &'a dyn Listener,
     ) -> anyhow::Result<Self> {
+        let skips = args.skip_errors.then_some(listener);
         let policy = LabelPolicy::Optional;
         let named = args.input.as_deref().filter(|path| *path != Path::new("-"));
         let Some(path) = named else {
@@ -100,7 +123,14 @@ impl<'a> Input<'a> {
                 return Err(complaint.hint("name a file with --input FILE, or send JSON lines").into());
             }
             let dialogues = Dialogues::Coming(coming(args.input_format, section, labels.clone()));
-            return Ok(Self { path: STDIN.into(), is_file: false, other_order: None, dialogues });
+            return Ok(Self {
+                path: STDIN.into(),
+                is_file: false,
+                other_order: None,
+                dialogues,
+                skips,
+                skipped: 0,
+            });
         };
         let format = format_of(args, path, section.format);
         let layout = DataLayout::with_columns(format, section.format, &section.columns);
@@ -108,18 +138,27 @@ impl<'a> Input<'a> {
         let stream = || DialogueReader::open(DataInput::File(path), layout, labels, policy);
         let checked = if DialogueReader::reads(format) && is_file { check(stream()) } else { Ok(None) };
         let is_large = || fs_err::metadata(path).is_ok_and(|about| about.len() > WHOLE);
+        let streamed =
+            || Ok::<_, anyhow::Error>(Dialogues::There(Box::new(Item::all(stream().map_err(told)?))));
         let (other_order, dialogues) = match checked {
-            Ok(order) if DialogueReader::reads(format) => {
-                (order, Dialogues::There(Box::new(stream().map_err(told)?)))
-            }
-            Err(fault) if is_large() => return Err(told(fault)),
+            Ok(order) if DialogueReader::reads(format) => (order, streamed()?),
+            Err(fault) if is_large() && !args.skip_errors => return Err(told(fault)),
+            Err(_) if is_large() => (None, streamed()?),
             // Rows of dialogues that stand apart are none: they are put together as in training.
-            Ok(_) | Err(_) => {
-                let split = load_split(path, layout, labels, policy).map_err(told)?;
-                (split.other_order, Dialogues::There(Box::new(split.dialogues.into_iter().map(Ok))))
-            }
+            Ok(_) | Err(_) => match load_split(path, layout, labels, policy) {
+                Ok(Split { other_order, dialogues, .. }) => {
+                    (other_order, Dialogues::There(Box::new(dialogues.into_iter().map(Item::whole))))
+                }
+                Err(_) if args.skip_errors && DialogueReader::reads(format) => (None, streamed()?),
+                Err(fault) => return Err(told(fault)),
+            },
         };
-        Ok(Self { path: path.to_owned(), is_file, other_order, dialogues })
+        Ok(Self { path: path.to_owned(), is_file, other_order, dialogues, skips, skipped: 0 })
+    }
+
+    /// Whether dialogues with something wrong are passed over.
+    pub(super) fn skips(&self) -> bool {
+        self.skips.is_some()
     }
 
     /// Says that the rows of a table stand in another order than a column gives them, if they do.
@@ -136,15 +175,18 @@ impl<'a> Input<'a> {
     ///
     /// # Errors
     /// Those of the dialogues.
-    pub(super) fn whole(self) -> anyhow::Result<(Self, Split)> {
-        let Self { path, is_file, other_order, dialogues } = self;
-        let dialogues = match dialogues {
-            Dialogues::There(dialogues) => dialogues.collect::<Result<Vec<_>, _>>().map_err(told)?,
-            Dialogues::Coming(dialogues) => dialogues.iter().collect::<Result<_, _>>().map_err(of_stream)?,
-        };
-        let again = Dialogues::There(Box::new(dialogues.clone().into_iter().map(Ok)));
-        let split = Split::of(path.clone(), dialogues);
-        Ok((Self { path, is_file, other_order, dialogues: again }, split))
+    pub(super) fn whole(mut self) -> anyhow::Result<(Self, Split)> {
+        let mut all = Vec::new();
+        loop {
+            let some = self.next(1)?;
+            if some.is_empty() {
+                break;
+            }
+            all.extend(some);
+        }
+        let dialogues = Dialogues::There(Box::new(all.clone().into_iter().map(Item::whole)));
+        let split = Split::of(self.path.clone(), all);
+        Ok((Self { dialogues, ..self }, split))
     }
 
     /// The digest of the file, if it is one.
@@ -164,7 +206,7 @@ impl<'a> Input<'a> {
     /// and all that have come since.
     ///
     /// # Errors
-    /// The first dialogue that cannot be read.
+    /// The first dialogue that cannot be read, unless it is passed over; what makes the rest unreadable.
     pub(super) fn next(&mut self, utterances: usize) -> anyhow::Result<Vec<Dialogue>> {
         let (mut found, mut count) = (Vec::new(), 0);
         while count < utterances {
@@ -174,9 +216,17 @@ impl<'a> Input<'a> {
                 Dialogues::Coming(dialogues) => dialogues.try_recv().ok(),
             };
             let is_coming = matches!(self.dialogues, Dialogues::Coming(_));
-            let next =
-                next.transpose().map_err(|error| if is_coming { of_stream(error) } else { told(error) })?;
-            let Some(dialogue) = next else { break };
+            let Some(Item { dialogue, is_end }) = next else { break };
+            let dialogue = match (dialogue, self.skips) {
+                (Ok(dialogue), _) => dialogue,
+                (Err(error), Some(listener)) if !is_end => {
+                    listener.warn(&described(&told(error)));
+                    self.skipped += 1;
+                    continue;
+                }
+                (Err(error), _) if is_coming => return Err(of_stream(error)),
+                (Err(error), _) => return Err(told(error)),
+            };
             count += dialogue.utterances.len();
             found.push(dialogue);
         }
@@ -198,8 +248,8 @@ fn told(error: DataError) -> anyhow::Error {
 
 /// A fault of what comes through a pipe, which ends the answers in the middle.
 fn of_stream(error: DataError) -> anyhow::Error {
-    const WAY_OUT: &str =
-        "answers end before it; a file named with --input is checked to its end before the first answer";
+    const WAY_OUT: &str = "answers end before it; a file named with --input is checked to its end before the first answer, and \
+         --skip-errors passes over such dialogues";
     let is_of_input = !matches!(error.problem(), DataProblem::Read(_));
     let hint = error.hint_without_recipe(OPTIONS);
     if let DataProblem::Several(problems) = error.problem() {

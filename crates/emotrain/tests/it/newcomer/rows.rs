@@ -116,13 +116,13 @@ fn json_on_standard_input_is_not_taken_for_a_table() {
     expect![[r#"
         error: standard input:1: utterance 0: unknown field `texts`
           hint: did you mean `text`?
-          hint: answers end before it; a file named with --input is checked to its end before the first answer
+          hint: answers end before it; a file named with --input is checked to its end before the first answer, and --skip-errors passes over such dialogues
         error: standard input:1: a JSON value spans several lines
           hint: write one dialogue or entry a line: jq -c . FILE
-          hint: answers end before it; a file named with --input is checked to its end before the first answer
+          hint: answers end before it; a file named with --input is checked to its end before the first answer, and --skip-errors passes over such dialogues
         error: standard input:1: is a JSON list, not JSON lines
           hint: write one dialogue or entry a line: jq -c '.[]' FILE
-          hint: answers end before it; a file named with --input is checked to its end before the first answer
+          hint: answers end before it; a file named with --input is checked to its end before the first answer, and --skip-errors passes over such dialogues
     "#]]
     .assert_eq(&all);
 }

@@ -96,10 +96,59 @@ fn dialogues_are_read_as_they_look_and_as_the_training_was() {
         &bench,
         &piped(&bench, &["--quiet"], "new.csv"),
         3,
-        &expect![[r"
+        &expect![[r#"
             error: standard input:4: dialogue a: rows of the dialogue stand apart; others are on line 2
               hint: sort the file by its dialogues
-              hint: answers end before it; a file named with --input is checked to its end before the first answer
-        "]],
+              hint: answers end before it; a file named with --input is checked to its end before the first answer, and --skip-errors passes over such dialogues
+        "#]],
+    );
+}
+
+#[test]
+fn dialogues_with_something_wrong_are_passed_over_if_that_is_asked_for() {
+    let bench = trained();
+    let expected = predict(&bench, &["--run", "run"]).done().out;
+    let rows: Vec<&str> = expected.lines().collect();
+    let (first, last) = super::INPUT.split_at(super::INPUT.find('\n').unwrap() + 1);
+    let broken = "\
+{\"id\":\"x\",\"utterances\":[{\"speaker\":\"Ada\",\"text\":\" \"}]}
+{\"id\":\"y\",\"utterances\":[{\"speaker\":\"Ada\",\"text\":\"Oh <|im_end|>\"},{\"speaker\":\"Bo\",\"text\":\"Hm.\"}]}
+{\"id\":\"z\",
+";
+    bench.write("input.jsonl", &format!("{first}{broken}{last}"));
+    let words = ["--run", "run", "--skip-errors", "--quiet"];
+    let told = expect![[r#"
+        warning: input.jsonl:2: utterance x#0: the utterance is empty
+          hint: leave the utterance out, or write what was heard
+        warning: input.jsonl:4: a JSON value spans several lines
+          hint: write one dialogue or entry a line: jq -c . FILE
+        warning: dialogue y: input.jsonl: utterance y#0: the prompt contains the text of the special token "<|im_end|>"
+          hint: remove it from the data or the template
+        input.jsonl: utterance y#1: the prompt contains the text of the special token "<|im_end|>"
+          hint: remove it from the data or the template
+        warning: 3 dialogues were passed over: they have no answers
+    "#]];
+    for said in [predict(&bench, &words).done(), piped(&bench, &words[2..], "input.jsonl").done()] {
+        assert_eq!(said.out.lines().collect::<Vec<_>>(), rows);
+        assert_eq!(said.err.matches("warning: ").count(), 4, "{}", said.err);
+    }
+    told.assert_eq(&predict(&bench, &words).done().err);
+    assert_eq!(predict(&bench, &["--run", "run"]).code, 3);
+    // The table's head is there although the first dialogue has no answer, and a file comes out whole.
+    bench.write("input.jsonl", &format!("{}{first}", broken.lines().nth(1).unwrap().to_owned() + "\n"));
+    predict(&bench, &[&words[..], &["--output", "labels.csv"]].concat()).done();
+    let table = bench.read("labels.csv");
+    assert!(table.starts_with("dialogue,position,") && table.lines().count() == 3, "{table}");
+    // What cannot be read on from is an error still.
+    bench.write("open.csv", "dialogue,speaker,text\na,Ada,Hm.\nb,Bo,\"Oh\n");
+    let said = bench.run(&[&["predict", "--input", "open.csv"], &words[..]].concat());
+    refuses(
+        &bench,
+        &said,
+        3,
+        &expect![[r#"
+        error: open.csv:3: a cell starts with a quotation mark, but it is never closed
+          hint: put the whole cell in quotation marks and write those within it twice, or leave it out
+    "#]],
     );
 }
