@@ -43,7 +43,7 @@ pub use knowledge::{Coverage, Knowledge, load_knowledge};
 pub use label::{Label, LabelSet, LabelSetError, emotion_of};
 pub use load::{
     DataInput, DataLayout, DialogueReader, LabelPolicy, OtherOrder, SPEAKER, Survey, format_of, load_split,
-    load_text, looks_like, read_split, survey,
+    load_text, looks_like, read_split, recognised, survey,
 };
 pub use mend::mended;
 pub use metadata::Metadata;

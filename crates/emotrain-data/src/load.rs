@@ -40,7 +40,7 @@ pub use self::looks::{format_of, looks_like};
 pub use self::order::OtherOrder;
 pub use self::parts::read_split;
 pub use self::stream::{DataInput, DialogueReader};
-pub use self::survey::{Survey, survey};
+pub use self::survey::{Survey, recognised, survey};
 use self::table::OwnTable;
 pub use self::table::SPEAKER;
 pub use self::text::load_text;

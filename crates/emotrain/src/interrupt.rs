@@ -130,6 +130,15 @@ impl Interrupt {
     }
 }
 
+/// A file that grows beyond the limit of the process (`ulimit -f`) is an error of the write and not its end.
+pub(crate) fn outlive_file_limits() {
+    #[cfg(unix)]
+    {
+        // Where there can be no handler, the write ends the process as before.
+        let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, Arc::default());
+    }
+}
+
 /// Handles the signals of schedulers and terminals other than Ctrl-C.
 #[cfg(unix)]
 fn listen(interrupt: Interrupt) -> std::io::Result<()> {

@@ -60,6 +60,7 @@ fn run() -> Exit {
             return if error.use_stderr() { Exit::Usage } else { Exit::Done };
         }
     };
+    interrupt::outlive_file_limits();
     let env = Env::read();
     let printer = Printer::new(cli.talk, &env);
     let shell = Shell { env, printer };

@@ -86,6 +86,14 @@ pub fn looks_like(beginning: &str) -> Option<DataFormat> {
 /// # Errors
 /// A file that cannot be read as text.
 pub fn format_of(path: &Path) -> Result<Option<DataFormat>, DataError> {
+    Ok(looks_like(&head(path)?))
+}
+
+/// The lines at the beginning of a file.
+///
+/// # Errors
+/// A file that cannot be read as text.
+pub(super) fn head(path: &Path) -> Result<String, DataError> {
     let mut lines = LineReader::open(path)?;
     let mut head = String::new();
     while head.len() < HEAD
@@ -93,7 +101,7 @@ pub fn format_of(path: &Path) -> Result<Option<DataFormat>, DataError> {
     {
         head.push_str(line);
     }
-    Ok(looks_like(&head))
+    Ok(head)
 }
 
 /// The names in the first line of a table, folded.

@@ -52,13 +52,7 @@ pub fn survey(path: &Path, given: &BTreeMap<ColumnRole, String>) -> Result<Surve
     {
         return Err(DataError::new(Place::line(path, 1), DataProblem::NoHeader(row)));
     }
-    let mut columns = if format.has_columns() {
-        table::suggested_columns(&file.text, format, given)
-    } else if format.is_json_lines() {
-        suggested_keys(&file.text, format, given)
-    } else {
-        BTreeMap::new()
-    };
+    let mut columns = suggested(&file.text, format, given);
     let none = LabelSet::unknowing();
     let layout = DataLayout { format, columns: &columns };
     let mut assembler = Assembler::new(&file, &none, LabelPolicy::Context);
@@ -67,6 +61,36 @@ pub fn survey(path: &Path, given: &BTreeMap<ColumnRole, String>) -> Result<Surve
     let labels = meant(merged(assembler.into_words(ended, layout)?));
     columns.extend(position.map(|column| (ColumnRole::Position, column)));
     Ok(Survey { format, columns, labels })
+}
+
+/// How dialogues without a recipe are read: their format, and the columns or keys that seem to be meant. Those of labels
+/// are left out: they are no part of what is asked. `None` where the beginning of the file looks like no dialogues.
+///
+/// # Errors
+/// A file that cannot be read as text.
+pub fn recognised(path: &Path) -> Result<Option<(DataFormat, BTreeMap<ColumnRole, String>)>, DataError> {
+    let head = looks::head(path)?;
+    let Ok(format) = looks::format(&head) else { return Ok(None) };
+    let format =
+        if format == DataFormat::MeldCsv && !has_all_of_melds(&head) { DataFormat::Csv } else { format };
+    let mut columns = suggested(&head, format, &BTreeMap::new());
+    columns.remove(&ColumnRole::Label);
+    Ok(Some((format, columns)))
+}
+
+/// The columns or keys that seem to be meant, where they are not called like their roles.
+fn suggested(
+    text: &str,
+    format: DataFormat,
+    given: &BTreeMap<ColumnRole, String>,
+) -> BTreeMap<ColumnRole, String> {
+    if format.has_columns() {
+        table::suggested_columns(text, format, given)
+    } else if format.is_json_lines() {
+        suggested_keys(text, format, given)
+    } else {
+        BTreeMap::new()
+    }
 }
 
 /// Whether a table with some of MELD's columns has all that its reader needs.

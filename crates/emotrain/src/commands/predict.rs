@@ -35,7 +35,7 @@ const BATCHES: usize = 8;
 /// # Errors
 /// An invalid recipe, input or model; a prompt that differs from the training prompt.
 pub(crate) fn run(args: &PredictArgs, shell: &Shell) -> anyhow::Result<Exit> {
-    let source = Source::find(args)?;
+    let source = Source::find(args, &shell.printer)?;
     let opened = Opened::open(&source.recipe, shell.hub())?;
     let Some(encoder) = opened.encoder() else {
         return Err(Complaint::usage("data.format = \"text\" has no labels to predict").into());

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use emotrain_base::Complaint;
 use emotrain_data::SplitKind;
-use emotrain_recipe::{KeyDifference, Recipe};
+use emotrain_recipe::{KeyDifference, Metric, Recipe};
 use emotrain_runs::{StoredRun, find_runs};
 use emotrain_sweep::TextTable;
 use serde::Serialize;
@@ -26,7 +26,9 @@ struct Listed {
     begun_unix_s: f64,
     seed: u64,
     steps: Option<usize>,
-    /// The best evaluation: its step, and its value.
+    /// The metric that chooses the best evaluation, by its key in a recipe.
+    metric: &'static str,
+    /// The best evaluation: its step, and its value; scores are fractions of 1.
     best: Option<(usize, f64)>,
     /// The split of the score, and weighted F1 as a fraction of 1.
     score: Option<(SplitKind, f64)>,
@@ -82,6 +84,7 @@ fn list(folder: &Path, within: &Path, other: Option<&Recipe>) -> anyhow::Result<
         begun_unix_s: run.record.begun_unix_s,
         seed: run.record.seed,
         steps,
+        metric: run.recipe()?.eval.metric_for_best_model.as_str(),
         best: training.and_then(|training| training.best).map(|best| (best.step, best.value)),
         score,
         seconds: training.map(|training| training.seconds),
@@ -98,7 +101,10 @@ fn table(runs: &[Listed]) -> String {
     let mut table = TextTable::new(header);
     for run in runs {
         let steps = run.steps.map_or(String::new(), |steps| steps.to_string());
-        let best = run.best.map_or(String::new(), |(step, value)| format!("{value:.4} at {step}"));
+        let is_share = run.metric != Metric::Loss.as_str();
+        let value =
+            |value: f64| if is_share { format!("{:.2}", 100.0 * value) } else { format!("{value:.4}") };
+        let best = run.best.map_or(String::new(), |(step, best)| format!("{} at {step}", value(best)));
         let score = run.score.map_or(String::new(), |(split, score)| format!("{:.2} {split}", 100.0 * score));
         let time = run.seconds.map_or(String::new(), duration);
         let mut row =

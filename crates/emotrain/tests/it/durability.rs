@@ -1,10 +1,11 @@
 //! What was saved is read as it was saved, or told to be damaged; a run is never in a state from which nothing works.
 
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::Value;
 
-use crate::workbench::{Workbench, material, refused};
+use crate::workbench::{Said, Workbench, material, refused};
 
 const SHORT: [&str; 4] = ["--set", "train.max_steps=4", "--set", "eval.eval_steps=2"];
 const ADAPTER: &str = "adapter/adapter_model.safetensors";
@@ -233,6 +234,19 @@ fn a_log_that_cannot_be_written_ends_the_run_with_code_5() {
         assert_eq!(said.code, 5, "{}", said.err);
         assert!(said.err.contains(file) && said.err.contains("free some disk space"), "{}", said.err);
     }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_limit_of_file_sizes_is_an_error() {
+    let bench = Workbench::new();
+    // Blocks of 1,024 bytes: the model's adapter is larger.
+    let script = "ulimit -f 4; exec \"$0\" recipe.toml --set train.output_dir=run --set train.max_steps=1";
+    let mut limited = Command::new("bash");
+    limited.args(["-c", script, env!("CARGO_BIN_EXE_emotrain")]).current_dir(bench.path(""));
+    let said = Said::of(&limited.output().unwrap());
+    assert_eq!(said.code, 5, "{}", said.err);
+    assert!(said.err.contains("free some disk space"), "{}", said.err);
 }
 
 #[cfg(target_os = "linux")]

@@ -43,6 +43,7 @@ impl Contents {
             .or_else(|| most(&named, |(column, _)| self.groups(column)))
             .or_else(|| most(free, |(column, _)| self.stretches(column)))
             .or_else(|| only(&others, |(column, _)| self.groups(column)))
+            .or_else(|| only(&named, |(column, _)| self.shared(column)))
     }
 
     fn cells(&self, column: usize) -> impl Iterator<Item = &str> {
@@ -81,6 +82,12 @@ impl Contents {
         let (groups, rows) = (values.len(), self.rows.len());
         let is_fit = groups > 1 && 2 * groups <= rows && groups * groups >= rows && !values.contains("");
         is_fit.then_some(groups)
+    }
+
+    /// Different values of a column that some rows share.
+    fn shared(&self, column: usize) -> Option<usize> {
+        let values: BTreeSet<&str> = self.cells(column).collect();
+        (values.len() < self.rows.len() && !values.contains("")).then_some(values.len())
     }
 
     /// Words of a column, three in a cell and more as a rule.

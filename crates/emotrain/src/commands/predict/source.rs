@@ -3,14 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use emotrain_base::Complaint;
-use emotrain_data::LabelSet;
+use emotrain_data::{LabelSet, recognised};
 use emotrain_hub::Trained;
 use emotrain_model::{AdapterConfig, BaseModel};
 use emotrain_prompt::PromptContract;
-use emotrain_recipe::{LabelSetName, ModelInit, PromptSlots, PromptTemplate, Recipe};
+use emotrain_recipe::{DataSection, LabelSetName, ModelInit, PromptSlots, PromptTemplate, Recipe};
 use serde_json::{Value, json};
 
 use crate::cli::PredictArgs;
+use crate::printer::Printer;
 
 const RECIPE: &str = "recipe.toml";
 
@@ -27,7 +28,7 @@ impl Source {
     ///
     /// # Errors
     /// Nothing trained, a recipe that is wrong or missing, a base that is not where it was.
-    pub(super) fn find(args: &PredictArgs) -> anyhow::Result<Self> {
+    pub(super) fn find(args: &PredictArgs, printer: &Printer) -> anyhow::Result<Self> {
         let set = set(args)?;
         if let Some(file) = &args.recipe {
             check_is_recipe(file)?;
@@ -40,7 +41,11 @@ impl Source {
         let mut recipe = match (&args.recipe, &run) {
             (Some(file), _) => emotrain_recipe::load(file, &set)?,
             (None, Some(run)) if run.join(RECIPE).is_file() => of_run(run, &trained, &set)?,
-            (None, _) => of_contract(&trained, args.base.as_deref(), &set)?,
+            (None, _) => {
+                let mut recipe = of_contract(&trained, args.base.as_deref(), &set)?;
+                recognise(&mut recipe.data, args, printer)?;
+                recipe
+            }
         };
         match (&args.base, &trained) {
             (Some(_), Trained::Model(place)) => {
@@ -130,6 +135,22 @@ fn of_contract(trained: &Trained, base: Option<&str>, set: &[String]) -> anyhow:
     recipe.model.init = ModelInit::Pretrained;
     recipe.prompt.template = PromptTemplate::File(path);
     Ok(recipe)
+}
+
+/// Columns of the input, which only a recipe names: those that seem to be meant, as for a new recipe.
+fn recognise(data: &mut DataSection, args: &PredictArgs, printer: &Printer) -> anyhow::Result<()> {
+    let file = args.input.as_deref().filter(|path| path.is_file());
+    let Some(file) = file.filter(|_| data.columns.is_empty() && args.input_format.is_none()) else {
+        return Ok(());
+    };
+    let Ok(Some((format, columns))) = recognised(file) else { return Ok(()) };
+    if !columns.is_empty() {
+        let pairs: Vec<String> = columns.iter().map(|(role, name)| format!("{role} = {name:?}")).collect();
+        let pairs = pairs.join(", ");
+        printer.say(format_args!("read from the input: {pairs}; --set 'data.columns={{ … }}' names others"));
+        (data.format, data.columns) = (format, columns);
+    }
+    Ok(())
 }
 
 /// What prompts show besides dialogues is not in a contract.

@@ -104,6 +104,28 @@ fn dialogues_are_read_as_they_look_and_as_the_training_was() {
     );
 }
 
+/// An exported adapter has no recipe that names columns.
+#[test]
+fn columns_are_recognised_where_no_recipe_names_them() {
+    let bench = trained();
+    let expected = scores(&predict(&bench, &["--run", "run"]).done());
+    super::exported(&bench);
+    bench.write(
+        "t.csv",
+        "ticket;who;utt;emotion\na;Ada;It works!;?\na;Bo;Good.;\nb;Cleo;The train is late again.;\n",
+    );
+    let said = bench.run(&["predict", "--adapter", "exported", "--input", "t.csv"]).done();
+    assert_eq!(scores(&said), expected);
+    let line = r#"read from the input: dialogue = "ticket", speaker = "who", text = "utt"; --set"#;
+    assert!(said.err.contains(line), "{}", said.err);
+    let chats = CHATS.replace("\"id\"", "\"ticket\"").replace("\"content\"", "\"said\"");
+    bench.write("t.jsonl", &chats);
+    assert_eq!(
+        scores(&bench.run(&["predict", "--adapter", "exported", "--input", "t.jsonl"]).done()),
+        expected
+    );
+}
+
 #[test]
 fn dialogues_with_something_wrong_are_passed_over_if_that_is_asked_for() {
     let bench = trained();
