@@ -31,7 +31,7 @@ pub(crate) struct CompareArgs {
     #[arg(required = true, num_args = 2.., value_name = "GROUP", value_parser = group)]
     pub(crate) groups: Vec<String>,
     /// Where the runs are: groups are names of run directories in this folder, or recipes of this sweep
-    #[arg(long = "in", value_name = "FOLDER")]
+    #[arg(long = "in", value_name = "FOLDER_OR_SWEEP")]
     pub(crate) within: Option<PathBuf>,
     /// The split whose predictions are compared
     #[arg(long, value_parser = split(), default_value_t = SplitKind::Test)]

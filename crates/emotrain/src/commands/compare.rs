@@ -75,14 +75,14 @@ struct Found {
 impl Found {
     /// The groups, by path or by name.
     fn all(args: &CompareArgs) -> anyhow::Result<Vec<Self>> {
-        let sweep = args.within.as_deref().filter(|folder| SweepDir::is_in(folder));
-        let plans = sweep.map(|folder| SweepDir::new(folder).plans()).transpose()?;
-        let within = args.within.as_deref().unwrap_or(Path::new(""));
-        let group = |text: &String| match (sweep, &plans) {
-            (Some(folder), Some(plans)) => Self::of_sweep(text, &SweepDir::new(folder), plans),
-            _ => Ok(Self::of_folders(text, within)),
+        let is_sweep = |path: &&Path| path.is_file() || SweepDir::is_in(path);
+        let Some(sweep) = args.within.as_deref().filter(is_sweep) else {
+            let within = args.within.as_deref().unwrap_or(Path::new(""));
+            return Ok(args.groups.iter().map(|text| Self::of_folders(text, within)).collect());
         };
-        args.groups.iter().map(group).collect()
+        let sweep = SweepDir::find(sweep)?;
+        let plans = sweep.plans()?;
+        args.groups.iter().map(|text| Self::of_sweep(text, &sweep, &plans)).collect()
     }
 
     fn of_folders(text: &str, within: &Path) -> Self {

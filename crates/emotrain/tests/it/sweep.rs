@@ -92,6 +92,7 @@ fn a_sweep_trains_every_run_once_and_as_it_would_alone() {
     let names = ["train.learning_rate=0.0001", "train.learning_rate=0.001"];
     let said = bench.run(&["compare", "--in", "sweep", names[0], names[1]]).done();
     assert!(said.out.contains(names[1]) && said.out.contains("detectable"), "{}", said.out);
+    assert_eq!(bench.run(&["compare", "--in", "sweep.toml", names[0], names[1]]).done().out, said.out);
     let said = bench.run(&["compare", "--in", "sweep", names[0], "wes"]);
     assert!(
         said.code == 2 && said.err.contains("no recipe \"wes\"") && said.err.contains(names[1]),

@@ -47,6 +47,10 @@ impl Launch<'_> {
             shell.printer.say(format_args!("resume with: emotrain sweep {}", self.named.display()));
             interrupt.exit()
         } else if status.runs.iter().all(|run| run.state.is_over()) {
+            let (named, folder) = (self.named.display(), self.sweep.path().display());
+            shell
+                .printer
+                .say(format_args!("runs are in {folder}/runs; emotrain sweep board {named} ranks them"));
             Exit::Done
         } else {
             Exit::Input
