@@ -17,6 +17,7 @@ mod other_names;
 mod other_rows;
 mod parts;
 mod prc_json;
+mod separator;
 mod slips;
 mod stream;
 mod survey;

@@ -115,9 +115,10 @@ pub(crate) fn near_anywhere(name: &str) -> Vec<String> {
 fn translated(inside: Option<&str>, name: &str, meaning: Meaning, value: Option<&Value>) -> Unknown {
     let valued = value.and_then(|value| foreign::valued(&folded(name), &folded(&text(value))));
     let (ours, written, remark) = match (valued, meaning) {
-        (Some((ours, written)), _) => (ours, Some(written.to_owned()), ""),
+        (Some((ours, written)), _) | (None, Meaning::Value(ours, written)) => {
+            (ours, Some(written.to_owned()), "")
+        }
         (None, Meaning::Key(ours)) => (ours, value.and_then(|value| values::taken(ours, value)), ""),
-        (None, Meaning::Value(ours, written)) => (ours, Some(written.to_owned()), ""),
         (None, Meaning::Remark(ours, remark)) => (ours, None, remark),
         (None, Meaning::Absent(reason)) => {
             let fault = Fault::new(format!("{name:?} is another tool's key")).hint(reason);

@@ -36,7 +36,7 @@ use crate::shell::Shell;
 pub(crate) use self::alike::{check as check_alike, names, shape};
 use self::group::Group;
 pub(crate) use self::memory::{Lengths, Memory};
-pub(crate) use self::plan::{parameters, plan};
+pub(crate) use self::plan::{counted, memory as memory_of_data, parameters, plan};
 pub(crate) use self::rare::{missing as missing_labels, warnings as warnings_on_rare_labels};
 use self::ready::{Claimed, Common};
 pub(crate) use self::speed::Speed;

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::layout::DataLayout;
 use super::other_names::others_of;
 use super::other_rows;
-use super::table::separator;
+use super::separator::separator;
 use crate::error::{DataError, DataProblem};
 use crate::io::LineReader;
 

@@ -63,19 +63,19 @@ pub fn survey(path: &Path, given: &BTreeMap<ColumnRole, String>) -> Result<Surve
     Ok(Survey { format, columns, labels })
 }
 
-/// How dialogues without a recipe are read: their format, and the columns or keys that seem to be meant. Those of labels
-/// are left out: they are no part of what is asked. `None` where the beginning of the file looks like no dialogues.
+/// How dialogues without a recipe are read, which need no labels: none is counted, and no column or key is proposed for
+/// them. `None` where the beginning of the file looks like no dialogues.
 ///
 /// # Errors
 /// A file that cannot be read as text.
-pub fn recognised(path: &Path) -> Result<Option<(DataFormat, BTreeMap<ColumnRole, String>)>, DataError> {
+pub fn recognised(path: &Path) -> Result<Option<Survey>, DataError> {
     let head = looks::head(path)?;
     let Ok(format) = looks::format(&head) else { return Ok(None) };
     let format =
         if format == DataFormat::MeldCsv && !has_all_of_melds(&head) { DataFormat::Csv } else { format };
     let mut columns = suggested(&head, format, &BTreeMap::new());
     columns.remove(&ColumnRole::Label);
-    Ok(Some((format, columns)))
+    Ok(Some(Survey { format, columns, labels: Vec::new() }))
 }
 
 /// The columns or keys that seem to be meant, where they are not called like their roles.

@@ -7,7 +7,6 @@ mod order;
 mod own;
 mod published;
 mod quotes;
-mod separator;
 mod stream;
 
 use std::borrow::Cow;
@@ -26,7 +25,6 @@ use self::order::OrderSearch;
 pub(super) use self::own::{OwnTable, row_for_header, suggested_columns};
 pub(super) use self::published::Published;
 use self::quotes::{Mark, Quotes};
-pub(super) use self::separator::separator;
 pub(super) use self::stream::TableStream;
 
 /// How a kind of tables is read.

@@ -4,13 +4,14 @@ use clap::Args;
 
 const EXAMPLES: &str = "\
 Examples:
-  emotrain plan recipe.toml                       memory on the CPU and on GPUs, for the longest samples that it allows
+  emotrain plan recipe.toml                       memory on the CPU and on GPUs, and steps, tokens and time
   emotrain plan recipe.toml --tokens 600          for samples of 600 tokens
   emotrain plan recipe.toml --memory 12           whether it fits into 12 GiB, and the smallest change that makes it
 
 Whether it fits is in the text: the exit code is 0 either way.
 
-Only the model's config.json is read. `emotrain recipe.toml --dry-run` counts the tokens of the data.";
+The model's config.json is enough: where data and tokenizer are not at hand, or a sentence encoder would have to find
+demonstrations, samples are as long as train.max_seq_length allows. `emotrain recipe.toml --dry-run` counts all.";
 
 /// How much memory recipes take.
 #[derive(Args, Debug)]
@@ -21,7 +22,7 @@ pub(crate) struct PlanArgs {
     /// Set a key of the recipe, as in model.dtype=bfloat16; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub(crate) set: Vec<String>,
-    /// The tokens of the longest sample [default: as many as the recipe allows]
+    /// The tokens of the longest sample [default: those of the data, else as many as the recipe allows]
     #[arg(long, value_name = "N")]
     pub(crate) tokens: Option<usize>,
     /// Say whether it fits into this memory, in GiB

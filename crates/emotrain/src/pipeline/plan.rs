@@ -25,15 +25,11 @@ pub(crate) fn plan(prepared: &PreparedTraining<'_>) -> Result<(String, Cost), Tr
         lines.extend(split.known.summary().into_iter().map(|line| format!("{:<11} {line}", "")));
     }
     let recipe = prepared.opened.recipe;
-    let (section, schedule) = (&recipe.train, &prepared.schedule);
+    let schedule = &prepared.schedule;
     let samples = &prepared.train.samples;
-    let order = SampleOrder::new(section, recipe.data.sampling, samples, schedule);
-    let window = section.per_device_train_batch_size * section.gradient_accumulation_steps;
-    let (steps, epoch) = (order.total_steps(), order.steps_in(schedule.epochs.len() - 1));
-    lines.push(format!("{:<11} {steps}, {epoch} per epoch, {window} samples each", "steps"));
-    lines.extend(ended_early(&order, schedule).map(|text| format!("{:<11} {text}", "")));
+    let order = SampleOrder::new(&recipe.train, recipe.data.sampling, samples, schedule);
     let cost = Cost::of(prepared, &order);
-    lines.extend(cost.lines());
+    lines.extend(steps(prepared, &order, &cost));
     lines.push(format!("{:<11} {}", "curriculum", recipe.curriculum.name));
     if source(&recipe.curriculum) == DifficultySource::Loss {
         let start = if recipe.lora.init_from.is_some() { "adapter of lora.init_from" } else { "base model" };
@@ -46,20 +42,44 @@ pub(crate) fn plan(prepared: &PreparedTraining<'_>) -> Result<(String, Cost), Tr
     let (all, trained) = parameters(&prepared.opened.config, recipe)?;
     lines.push(format!("{:<11} {trained} trained, {all} in the base model", "parameters"));
     lines.push(format!("{:<11} {}", "memory", memory(prepared, trained).summary()));
-    let time = Speed::measured(&section.output_dir, 1, recipe).map_or_else(
-        || {
-            "not known: no run like this has finished here; emotrain bench measures tokens a second"
-                .to_owned()
-        },
-        |speed| speed.estimate(cost.training()),
-    );
-    lines.push(format!("{:<11} {time}", "time"));
-    lines.push(format!("{:<11} {}", "output", section.output_dir.display()));
+    lines.push(time(recipe, &cost));
+    lines.push(format!("{:<11} {}", "output", recipe.train.output_dir.display()));
     Ok((lines.join("\n"), cost))
 }
 
+/// Steps, tokens and time of a training for people to read, a line each.
+pub(crate) fn counted(prepared: &PreparedTraining<'_>) -> Vec<String> {
+    let recipe = prepared.opened.recipe;
+    let samples = &prepared.train.samples;
+    let order = SampleOrder::new(&recipe.train, recipe.data.sampling, samples, &prepared.schedule);
+    let cost = Cost::of(prepared, &order);
+    let mut lines = steps(prepared, &order, &cost);
+    lines.push(time(recipe, &cost));
+    lines
+}
+
+/// The lines on steps and tokens.
+fn steps(prepared: &PreparedTraining<'_>, order: &SampleOrder, cost: &Cost) -> Vec<String> {
+    let (section, schedule) = (&prepared.opened.recipe.train, &prepared.schedule);
+    let window = section.per_device_train_batch_size * section.gradient_accumulation_steps;
+    let (steps, epoch) = (order.total_steps(), order.steps_in(schedule.epochs.len() - 1));
+    let mut lines = vec![format!("{:<11} {steps}, {epoch} per epoch, {window} samples each", "steps")];
+    lines.extend(ended_early(order, schedule).map(|text| format!("{:<11} {text}", "")));
+    lines.extend(cost.lines());
+    lines
+}
+
+/// The line on time.
+fn time(recipe: &Recipe, cost: &Cost) -> String {
+    const NOT_KNOWN: &str =
+        "not known: no run like this has finished here; emotrain bench measures tokens a second";
+    let speed = Speed::measured(&recipe.train.output_dir, 1, recipe);
+    let time = speed.map_or_else(|| NOT_KNOWN.to_owned(), |speed| speed.estimate(cost.training()));
+    format!("{:<11} {time}", "time")
+}
+
 /// What the longest samples take.
-fn memory<'a>(prepared: &'a PreparedTraining<'_>, adapter: usize) -> Memory<'a> {
+pub(crate) fn memory<'a>(prepared: &'a PreparedTraining<'_>, adapter: usize) -> Memory<'a> {
     let all = prepared.splits().flat_map(|split| &split.samples);
     let longest = all.map(|sample| sample.ids.len()).max().unwrap_or(0);
     let targets = prepared.train.samples.iter().map(|sample| sample.ids.len() - sample.prompt_len);

@@ -381,11 +381,11 @@ fn what_is_wrong_in_the_middle_leaves_what_was_answered() {
         &bench,
         &piped(&bench, &[&words[..], &["--quiet"]].concat(), "input.jsonl"),
         3,
-        &expect![[r#"
+        &expect![[r"
             error: standard input:61: utterance a#1: the utterance is empty
               hint: leave the utterance out, or write what was heard
               hint: answers end before it; a file named with --input is checked to its end before the first answer, and --skip-errors passes over such dialogues
-        "#]],
+        "]],
     );
     bench.write("input.jsonl", &format!("{good}{INPUT}"));
     let said = piped(&bench, &words, "input.jsonl").done();

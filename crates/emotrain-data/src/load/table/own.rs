@@ -6,11 +6,11 @@ use csv::StringRecord;
 use emotrain_recipe::{ColumnRole, DataFormat, folded};
 
 use super::contents::Contents;
-use super::separator::separator;
 use super::{Columns, Form};
 use crate::error::{DataProblem, MissingColumns};
 use crate::load::layout::DataLayout;
 use crate::load::other_names::{means_position, others_of};
+use crate::load::separator::separator;
 
 /// All that columns are read for.
 const ROLES: [ColumnRole; 5] =

@@ -69,8 +69,8 @@ fn the_dialogue_is_recognised_where_its_rows_stand_apart() {
     // By its name where there is another such column, else as the only one that so many rows share.
     assert_eq!(found("ticket,channel,turn", &rows).as_deref(), Some("ticket"));
     assert_eq!(found("foo,channel,turn", &rows).as_deref(), Some("foo"));
-    let twice: String = rows.lines().map(|row| format!("{},{row}\n", &row[..1])).collect();
-    assert_eq!(found("customer,Call No,channel,turn", &twice).as_deref(), Some("Call No"));
+    let twice: Vec<String> = rows.lines().map(|row| format!("{},{row}\n", &row[..1])).collect();
+    assert_eq!(found("customer,Call No,channel,turn", &twice.concat()).as_deref(), Some("Call No"));
     let semicolons = rows.replace(',', ";");
     let found = of("chats.csv", &format!("case_ref;channel;turn;who;said;mood\n{semicolons}"));
     assert_eq!(found.columns.get(&Dialogue).map(String::as_str), Some("case_ref"));

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use emotrain_base::Complaint;
-use emotrain_data::{LabelSet, recognised};
+use emotrain_data::{LabelSet, Survey, recognised};
 use emotrain_hub::Trained;
 use emotrain_model::{AdapterConfig, BaseModel};
 use emotrain_prompt::PromptContract;
@@ -43,7 +43,7 @@ impl Source {
             (None, Some(run)) if run.join(RECIPE).is_file() => of_run(run, &trained, &set)?,
             (None, _) => {
                 let mut recipe = of_contract(&trained, args.base.as_deref(), &set)?;
-                recognise(&mut recipe.data, args, printer)?;
+                recognise(&mut recipe.data, args, printer);
                 recipe
             }
         };
@@ -138,19 +138,17 @@ fn of_contract(trained: &Trained, base: Option<&str>, set: &[String]) -> anyhow:
 }
 
 /// Columns of the input, which only a recipe names: those that seem to be meant, as for a new recipe.
-fn recognise(data: &mut DataSection, args: &PredictArgs, printer: &Printer) -> anyhow::Result<()> {
+fn recognise(data: &mut DataSection, args: &PredictArgs, printer: &Printer) {
     let file = args.input.as_deref().filter(|path| path.is_file());
-    let Some(file) = file.filter(|_| data.columns.is_empty() && args.input_format.is_none()) else {
-        return Ok(());
-    };
-    let Ok(Some((format, columns))) = recognised(file) else { return Ok(()) };
+    let Some(file) = file.filter(|_| data.columns.is_empty() && args.input_format.is_none()) else { return };
+    // What cannot be read is told by whoever reads it.
+    let Ok(Some(Survey { format, columns, .. })) = recognised(file) else { return };
     if !columns.is_empty() {
         let pairs: Vec<String> = columns.iter().map(|(role, name)| format!("{role} = {name:?}")).collect();
         let pairs = pairs.join(", ");
         printer.say(format_args!("read from the input: {pairs}; --set 'data.columns={{ … }}' names others"));
         (data.format, data.columns) = (format, columns);
     }
-    Ok(())
 }
 
 /// What prompts show besides dialogues is not in a contract.

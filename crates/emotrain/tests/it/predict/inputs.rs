@@ -96,11 +96,11 @@ fn dialogues_are_read_as_they_look_and_as_the_training_was() {
         &bench,
         &piped(&bench, &["--quiet"], "new.csv"),
         3,
-        &expect![[r#"
+        &expect![[r"
             error: standard input:4: dialogue a: rows of the dialogue stand apart; others are on line 2
               hint: sort the file by its dialogues
               hint: answers end before it; a file named with --input is checked to its end before the first answer, and --skip-errors passes over such dialogues
-        "#]],
+        "]],
     );
 }
 
@@ -168,9 +168,9 @@ fn dialogues_with_something_wrong_are_passed_over_if_that_is_asked_for() {
         &bench,
         &said,
         3,
-        &expect![[r#"
+        &expect![[r"
         error: open.csv:3: a cell starts with a quotation mark, but it is never closed
           hint: put the whole cell in quotation marks and write those within it twice, or leave it out
-    "#]],
+    "]],
     );
 }

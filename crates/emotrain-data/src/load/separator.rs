@@ -4,7 +4,7 @@ use emotrain_recipe::DataFormat;
 
 /// The separator of a table that begins like this: a tab in TSV; in CSV a comma, or the semicolon that spreadsheets write
 /// where the comma is the decimal sign, whichever the header has more of.
-pub(in crate::load) fn separator(format: DataFormat, beginning: &str) -> u8 {
+pub(super) fn separator(format: DataFormat, beginning: &str) -> u8 {
     if format == DataFormat::Tsv {
         return b'\t';
     }
