@@ -3,18 +3,22 @@
 use burn::tensor::{DType, Device, Distribution, Tensor, TensorData};
 use emotrain_base::random::{Key, normal};
 use emotrain_kernels::Numbers;
+use half::vec::HalfBitsVecExt;
 use half::{bf16, f16};
 
 use crate::config::ModelConfig;
 use crate::decoder::CausalLm;
 use crate::error::ModelError;
+use crate::float::FloatType;
 use crate::kernels::{read, slice};
 use crate::layer::{HeadNorms, Layer, Norm, OutputNorms};
 use crate::linear::{Linear, Module};
 use crate::spec::DecoderSpec;
 use crate::storage::Storage;
 use crate::weight::Weight;
-use crate::weights::{BlockModule, Checkpoint, EMBEDDINGS, FINAL_NORM, HEAD, Part, block_modules};
+use crate::weights::{
+    BlockModule, Checkpoint, EMBEDDINGS, FINAL_NORM, HEAD, Part, TensorSpec, block_modules,
+};
 
 /// A module of a block with its path.
 type NamedModule = (String, BlockModule);
@@ -25,16 +29,16 @@ type Fetch<'a> = dyn FnMut(&str, &[usize], &mut dyn FnMut(&[f32])) -> Result<(),
 /// The numbers of a tensor that is being put together, in the type that it will have and nowhere else.
 enum Filling {
     F32(Vec<f32>),
-    F16(Vec<f16>),
-    Bf16(Vec<bf16>),
+    /// Bits of float16 or bfloat16.
+    Half(FloatType, Vec<u16>),
 }
 
 impl Filling {
     fn new(dtype: DType, count: usize) -> Self {
         if dtype == DType::F16 {
-            Self::F16(Vec::with_capacity(count))
+            Self::Half(FloatType::F16, Vec::with_capacity(count))
         } else if dtype == DType::BF16 {
-            Self::Bf16(Vec::with_capacity(count))
+            Self::Half(FloatType::Bf16, Vec::with_capacity(count))
         } else {
             Self::F32(Vec::with_capacity(count))
         }
@@ -43,16 +47,18 @@ impl Filling {
     fn extend(&mut self, values: &[f32]) {
         match self {
             Self::F32(numbers) => numbers.extend_from_slice(values),
-            Self::F16(numbers) => numbers.extend(values.iter().map(|value| f16::from_f32(*value))),
-            Self::Bf16(numbers) => numbers.extend(values.iter().map(|value| bf16::from_f32(*value))),
+            Self::Half(FloatType::F16, bits) => {
+                bits.extend(values.iter().map(|value| f16::from_f32(*value).to_bits()));
+            }
+            Self::Half(_, bits) => bits.extend(values.iter().map(|value| bf16::from_f32(*value).to_bits())),
         }
     }
 
     fn data(self, shape: [usize; 2]) -> TensorData {
         match self {
             Self::F32(numbers) => TensorData::new(numbers, shape),
-            Self::F16(numbers) => TensorData::new(numbers, shape),
-            Self::Bf16(numbers) => TensorData::new(numbers, shape),
+            Self::Half(FloatType::F16, bits) => TensorData::new(bits.reinterpret_into::<f16>(), shape),
+            Self::Half(_, bits) => TensorData::new(bits.reinterpret_into::<bf16>(), shape),
         }
     }
 }
@@ -265,7 +271,9 @@ impl Assembly<'_> {
             let mut part = self.storage.part(path, width);
             match &mut self.origin {
                 Origin::Saved(checkpoint) => {
-                    checkpoint.visit(name, shape, &mut |piece| part.push(piece))?;
+                    if !read_bits(checkpoint, name, shape, part.half())? {
+                        checkpoint.visit(name, shape, &mut |piece| part.push(piece))?;
+                    }
                 }
                 Origin::Host(fetch) => fetch(name, shape, &mut |piece| part.push(piece))?,
                 Origin::Device(std) => {
@@ -294,12 +302,21 @@ impl Assembly<'_> {
         let on = (self.device, dtype);
         match &mut self.origin {
             Origin::Saved(checkpoint) => {
-                let visit = |name: &str, shape: &[usize], visit: &mut dyn FnMut(&[f32])| {
-                    checkpoint.visit(name, shape, visit)
+                let fill = |name: &str, shape: &[usize], values: &mut Filling| {
+                    let half = match values {
+                        Filling::Half(float, bits) => Some((*float, bits)),
+                        Filling::F32(_) => None,
+                    };
+                    if read_bits(checkpoint, name, shape, half)? {
+                        return Ok(());
+                    }
+                    checkpoint.visit(name, shape, &mut |piece| values.extend(piece))
                 };
-                filled(parts, shape, self.device, dtype, visit)
+                filled(parts, shape, self.device, dtype, fill)
             }
-            Origin::Host(fetch) => filled(parts, shape, self.device, dtype, fetch),
+            Origin::Host(fetch) => filled(parts, shape, self.device, dtype, |name, shape, values| {
+                fetch(name, shape, &mut |piece| values.extend(piece))
+            }),
             Origin::Device(std) => Ok(match &parts[0].0 {
                 name if name.ends_with("norm.weight") && !self.spec.norm_offset => Tensor::ones(shape, on),
                 name if name.ends_with("norm.weight") => Tensor::zeros(shape, on),
@@ -310,17 +327,29 @@ impl Assembly<'_> {
     }
 }
 
-/// A tensor of the numbers that `fetch` gives, in the type that it will have.
+/// Appends the bits of a tensor that is saved in the type in which it is kept; `false` where it is not.
+fn read_bits(
+    checkpoint: &Checkpoint,
+    name: &str,
+    shape: &[usize],
+    half: Option<(FloatType, &mut Vec<u16>)>,
+) -> Result<bool, ModelError> {
+    let Some((dtype, bits)) = half else { return Ok(false) };
+    let spec = TensorSpec { name: name.to_owned(), shape: shape.to_vec(), dtype };
+    checkpoint.read_bits(&spec, bits)
+}
+
+/// A tensor of the numbers that `fill` gives, in the type that it will have.
 fn filled(
     parts: &[(String, Vec<usize>)],
     shape: [usize; 2],
     device: &Device,
     dtype: DType,
-    mut fetch: impl FnMut(&str, &[usize], &mut dyn FnMut(&[f32])) -> Result<(), ModelError>,
+    mut fill: impl FnMut(&str, &[usize], &mut Filling) -> Result<(), ModelError>,
 ) -> Result<Tensor<2>, ModelError> {
     let mut values = Filling::new(dtype, shape[0] * shape[1]);
     for (name, shape) in parts {
-        fetch(name, shape, &mut |piece| values.extend(piece))?;
+        fill(name, shape, &mut values)?;
     }
     Ok(Tensor::from_data(values.data(shape), (device, dtype)))
 }

@@ -3,7 +3,9 @@
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use emotrain_kernels::{Absmax, FourBit, FrozenMatrix, Int8Rows, Numbers};
+use rayon::prelude::*;
 
+use crate::float::CHUNK;
 use crate::kernels::{CodedNumbers, decode};
 
 /// `[rows, width]`: parts one below the other.
@@ -112,13 +114,16 @@ impl Codes {
     }
 }
 
-/// Words of `32 / bits` codes each; the last one is filled with zeros.
-fn words(codes: &[u8], bits: usize, device: &Device) -> Tensor<1, Int> {
-    let word = |codes: &[u8]| {
-        let parts = codes.iter().enumerate().map(|(place, code)| u32::from(*code) << (place * bits));
-        parts.fold(0, |word, part| word | part).cast_signed()
-    };
-    let words: Vec<i32> = codes.chunks(32 / bits).map(word).collect();
+/// Words of four bytes each, `of` every one of `codes`, the first in the lowest bits; zeros fill up to `count` bytes.
+fn words<T: Copy + Sync>(codes: &[T], count: usize, of: fn(T) -> u8, device: &Device) -> Tensor<1, Int> {
+    let mut words = vec![0; count.div_ceil(4)];
+    words.par_iter_mut().zip(codes.par_chunks(4)).with_min_len(CHUNK).for_each(|(word, codes)| {
+        let mut all = [0; 4];
+        for (byte, code) in all.iter_mut().zip(codes) {
+            *byte = of(*code);
+        }
+        *word = i32::from_le_bytes(all);
+    });
     let shape = [words.len()];
     Tensor::from_data(TensorData::new(words, shape), (device, DType::I32))
 }
@@ -135,14 +140,13 @@ fn floats<const D: usize>(numbers: Vec<f32>, shape: [usize; D], device: &Device)
 
 fn four_bit(matrix: &FourBit, rows: usize, device: &Device) -> Codes {
     let blocks = matrix.len().div_ceil(matrix.blocksize());
-    let mut codes: Vec<u8> = matrix.codes().iter().flat_map(|byte| [byte >> 4, byte & 15]).collect();
-    codes.resize(blocks * matrix.blocksize(), 0);
     let scales = match matrix.absmax() {
         Absmax::Plain(absmax) => absmax.clone(),
         Absmax::Nested(nested) => nested.to_vec(),
     };
     Codes {
-        words: words(&codes, 4, device),
+        // bitsandbytes has the first of two codes in the upper half of a byte.
+        words: words(matrix.codes(), blocks * matrix.blocksize() / 2, |byte| byte.rotate_left(4), device),
         shifts: shifts(4, device),
         table: floats(matrix.quant_type().numbers().to_vec(), [16], device),
         scales: floats(scales, [blocks, 1], device),
@@ -156,9 +160,8 @@ fn four_bit(matrix: &FourBit, rows: usize, device: &Device) -> Codes {
 fn int8(matrix: &Int8Rows, device: &Device) -> Codes {
     let rows = matrix.absmax.len();
     let table = (0..=u8::MAX).map(|code| f32::from(code.cast_signed()) / 127.0).collect();
-    let codes: Vec<u8> = matrix.codes.iter().map(|code| code.cast_unsigned()).collect();
     Codes {
-        words: words(&codes, 8, device),
+        words: words(&matrix.codes, matrix.codes.len(), i8::cast_unsigned, device),
         shifts: shifts(8, device),
         table: floats(table, [256], device),
         scales: floats(matrix.absmax.clone(), [rows, 1], device),
@@ -190,9 +193,18 @@ mod tests {
             let blocks = numbers.div_ceil(block);
             let codes: Vec<u8> =
                 (0..blocks * block).map(|at| (at * 7 % (1 << bits)).try_into().unwrap()).collect();
+            // Two codes of four bits are a byte, the first in the upper half.
+            let packed = |pair: &[u8]| pair[0] << 4 | pair.get(1).copied().unwrap_or(0);
+            let words = match bits {
+                4 => {
+                    let bytes: Vec<u8> = codes.chunks(2).map(packed).collect();
+                    words(&bytes, bytes.len(), |byte| byte.rotate_left(4), &on.device)
+                }
+                _ => words(&codes, codes.len(), |code| code, &on.device),
+            };
             let draw = |purpose, count| uniform(Key::new(purpose), count, 1.0);
             let codes = Codes {
-                words: words(&codes, bits, &on.device),
+                words,
                 shifts: shifts(bits, &on.device),
                 table: floats(draw(1, 1 << bits), [1 << bits], &on.device),
                 scales: floats(draw(2, blocks), [blocks, 1], &on.device),

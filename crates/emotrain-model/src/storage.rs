@@ -220,6 +220,15 @@ impl PartBuilder {
         }
     }
 
+    /// The bits of the rows and their type, where they are kept in 16 bits; more may be appended.
+    pub(crate) fn half(&mut self) -> Option<(FloatType, &mut Vec<u16>)> {
+        match &mut self.numbers {
+            Filling::Bf16(bits) => Some((FloatType::Bf16, bits)),
+            Filling::F16(bits) => Some((FloatType::F16, bits)),
+            Filling::F32(_) | Filling::FourBit(_) | Filling::Int8(_) => None,
+        }
+    }
+
     /// All rows.
     pub(crate) fn finish(self) -> Numbers {
         match self.numbers {

@@ -257,6 +257,16 @@ impl FolderWeights {
         in_pieces(shape, rows, visit)
     }
 
+    /// Appends the bits of a tensor of this type; `false` where it is of another one.
+    pub(super) fn read_bits(
+        &self,
+        name: &str,
+        float: FloatType,
+        bits: &mut Vec<u16>,
+    ) -> Result<bool, ModelError> {
+        if self.coded.contains_key(name) { Ok(false) } else { self.shards.read_bits(name, float, bits) }
+    }
+
     pub(super) fn tensor(&self, name: &str) -> Result<(Vec<usize>, Vec<f32>), ModelError> {
         if !self.coded.contains_key(name) {
             return self.shards.tensor(name);

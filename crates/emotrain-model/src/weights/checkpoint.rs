@@ -12,6 +12,7 @@ use super::bitsandbytes::FolderWeights;
 use super::folder::{INDEX, SINGLE};
 use super::gguf::{GgufModel, TokenizerSource};
 use super::names::{EMBEDDINGS, HEAD, is_known_buffer, tensor_shapes};
+use super::write::TensorSpec;
 use crate::config::{ModelConfig, ModelDescription};
 use crate::error::ModelError;
 use crate::files::{check_present, is_gguf, lies_at};
@@ -89,6 +90,19 @@ impl Checkpoint {
         self.pieces(name, visit)?;
         self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
         Ok(())
+    }
+
+    /// Appends the bits of a tensor of this shape that a folder has in this type of 16 bits, which need no detour through
+    /// `f32`, and notes that it was used; `false` where it is of another type.
+    pub(crate) fn read_bits(&self, spec: &TensorSpec, bits: &mut Vec<u16>) -> Result<bool, ModelError> {
+        let Source::Folder { weights, .. } = &self.source else { return Ok(false) };
+        let TensorSpec { name, shape, dtype } = spec;
+        self.check_shape(name, shape)?;
+        let is_read = weights.read_bits(name, *dtype, bits)?;
+        if is_read {
+            self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone());
+        }
+        Ok(is_read)
     }
 
     /// The codes of a matrix of this shape that is stored in some that a base is kept in, and notes that it was used;

@@ -149,6 +149,16 @@ impl Shards {
         self.holding(name)?.visit(name, visit)
     }
 
+    /// Appends the bits of a tensor of this type; `false` where it is of another one.
+    pub(super) fn read_bits(
+        &self,
+        name: &str,
+        float: FloatType,
+        bits: &mut Vec<u16>,
+    ) -> Result<bool, ModelError> {
+        self.holding(name)?.read_bits(name, float, bits)
+    }
+
     fn holding(&self, name: &str) -> Result<&SafetensorsFile, ModelError> {
         self.file_of(name).ok_or_else(|| ModelError::tensor(&self.path, name, "not in any file"))
     }

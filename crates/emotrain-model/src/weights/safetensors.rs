@@ -140,6 +140,24 @@ impl SafetensorsFile {
         in_pieces(&entry.shape, |rows, values| self.rows(entry, float, rows, values), visit)
     }
 
+    /// Appends the bits of a tensor; `false` where it is not of this type of 16 bits.
+    pub(super) fn read_bits(
+        &self,
+        name: &str,
+        float: FloatType,
+        bits: &mut Vec<u16>,
+    ) -> Result<bool, ModelError> {
+        let (Entry { start, end, .. }, stored) = self.entry(name)?;
+        if stored != float || float.size() != 2 {
+            return Ok(false);
+        }
+        let first = bits.len();
+        bits.resize(first + (end - start) / 2, 0);
+        self.file.read(*start, bytemuck::cast_slice_mut(&mut bits[first..]))?;
+        bits[first..].iter_mut().for_each(|bits| *bits = u16::from_le(*bits));
+        Ok(true)
+    }
+
     /// The type of a tensor as the header names it, and its bytes; `None` when the file does not hold it.
     pub(super) fn stored(&self, name: &str) -> Option<(&str, usize)> {
         self.tensors.get(name).map(|entry| (entry.dtype.as_str(), entry.end - entry.start))

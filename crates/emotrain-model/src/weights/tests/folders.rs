@@ -1,5 +1,6 @@
 //! Hugging Face folders, as transformers wrote them and spoiled in many ways.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use expect_test::expect;
@@ -69,6 +70,25 @@ fn bf16_is_the_upper_half_of_f32() {
     assert_eq!(shape, narrow_shape);
     let rounded: Vec<f32> = wide.iter().map(|value| half::bf16::from_f32(*value).to_f32()).collect();
     assert_eq!(rounded, narrow);
+}
+
+/// Of every tensor of a folder in bfloat16.
+#[test]
+fn bits_are_those_of_the_values() {
+    let narrow = Checkpoint::open(&golden("decoder/llama3_tiny_bf16")).unwrap();
+    for (name, shape) in tensor_shapes(narrow.config()) {
+        let spec = |dtype| TensorSpec { name: name.clone(), shape: shape.clone(), dtype };
+        let mut bits = vec![7];
+        assert!(narrow.read_bits(&spec(FloatType::Bf16), &mut bits).unwrap());
+        let values = whole(&narrow, &name, &shape).unwrap();
+        let of_values: Vec<u16> = values.iter().map(|one| half::bf16::from_f32(*one).to_bits()).collect();
+        assert_eq!((bits[0], &bits[1..]), (7, &of_values[..]), "{name}");
+        for other in [FloatType::F16, FloatType::F32] {
+            assert!(!narrow.read_bits(&spec(other), &mut bits).unwrap());
+        }
+        assert_eq!(bits.len(), 1 + of_values.len());
+    }
+    narrow.finish().unwrap();
 }
 
 #[test]
@@ -217,7 +237,7 @@ fn with_extra(name: &str, shape: &[usize], values: &[f32]) -> String {
         let mut tensors = tensors("qwen2_tiny");
         let spec = TensorSpec { name: name.to_owned(), shape: shape.to_vec(), dtype: FloatType::F32 };
         tensors.push(NamedTensor { spec, values: values.to_vec() });
-        write_safetensors(&folder.join(SINGLE), &tensors, &std::collections::BTreeMap::default()).unwrap();
+        write_safetensors(&folder.join(SINGLE), &tensors, &BTreeMap::default()).unwrap();
     })
 }
 
