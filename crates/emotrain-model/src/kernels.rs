@@ -17,6 +17,7 @@ mod head_rows;
 mod host;
 mod layer_norm;
 mod linear;
+mod product;
 mod rms_norm;
 mod rope;
 mod rows;
@@ -37,6 +38,7 @@ pub(crate) use head_rows::{add_key_values, grouped_heads, key_value_heads, query
 pub(crate) use host::{read, slice, tensor as from_host};
 pub(crate) use layer_norm::{LayerNorm, add_layer_norm};
 pub(crate) use linear::{linear, linear_backward};
+pub(crate) use product::{Beside, add_product, in_tensors as product_in_tensors, product, sum_product};
 pub(crate) use rms_norm::{head_norm, head_norm_backward, norm_weight_gradient, rms_norm};
 pub(crate) use rope::{Rotation, rotate};
 pub(crate) use rows::Rows;
