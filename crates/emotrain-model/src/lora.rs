@@ -6,6 +6,8 @@
 mod config;
 mod dora;
 mod factors;
+#[cfg(test)]
+mod fake_card;
 mod fixed;
 mod start;
 #[cfg(test)]
