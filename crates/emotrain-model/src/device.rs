@@ -75,9 +75,19 @@ pub struct Launches {
 /// Kernel launches by the name of the kernel's function.
 pub type Profile = BTreeMap<String, Launches>;
 
+/// Under this name products of cuBLASLt are counted.
+#[cfg(feature = "cuda")]
+const PRODUCT: &str = "CublasLtMatmul";
+
 /// Calls `work` and counts and times the kernels that it launches on GPUs, one at a time; the CPU launches none.
 pub fn profiled<T>(work: impl FnOnce() -> T) -> (T, Profile) {
-    #[cfg(any(feature = "wgpu", feature = "cuda"))]
+    #[cfg(feature = "cuda")]
+    {
+        let ((result, products), mut profile) = gpu::profiled(|| cuda::counted::counted(work));
+        profile.extend((products.count > 0).then(|| (PRODUCT.to_owned(), products)));
+        (result, profile)
+    }
+    #[cfg(all(feature = "wgpu", not(feature = "cuda")))]
     {
         gpu::profiled(work)
     }

@@ -5,6 +5,7 @@
 //! them, through the system's list and `LD_LIBRARY_PATH`; the headers through `CUDA_PATH`, else in `/usr/local/cuda`
 //! or `/opt/cuda`. A third is used where it is there: cuBLASLt, for matrix products.
 
+pub(super) mod counted;
 mod door;
 mod library;
 pub(super) mod products;

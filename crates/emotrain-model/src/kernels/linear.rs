@@ -10,9 +10,11 @@ use super::host::{read, slice, tensor};
 use super::product::product;
 use crate::device::Side;
 
+/// `x · Wᵀ`.
+///
 /// # Shapes
 /// `x` `[M, in]`, `weight` `[out, in]` → `[M, out]`.
-pub(crate) fn linear(x: Tensor<2>, weight: &Tensor<2>) -> Tensor<2> {
+pub fn linear(x: Tensor<2>, weight: &Tensor<2>) -> Tensor<2> {
     match Form::of(&x) {
         Form::Host => {
             let ([rows, width], [columns, _]) = (x.dims(), weight.dims());

@@ -8,6 +8,7 @@ use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 use burn_cubecl::tensor::CubeTensor;
 
+use super::counted::timed;
 use super::door::{self, Buffers};
 use super::library::{self, Memory};
 use crate::device::plan::{Asked, Block, Factor, plan};
@@ -133,11 +134,12 @@ fn launch(sides: [Operand; 2], out: &CubeTensor, shape: [usize; 2], written: Wri
         writes: vec![out.handle.clone(), client.empty(workspace_bytes)],
         updates: adds,
     };
-    door::submit(client, buffers, move |stream, addresses| {
+    let multiply = move |stream, addresses: &[u64]| {
         let &[a, b, d, workspace] = addresses else { unreachable!("an address for each of four buffers") };
         let memory = Memory { matrices: [a, b, d], workspace, workspace_bytes };
         library::launch(&plan, memory, device, stream)
-    });
+    };
+    timed(client, || door::submit(client, buffers, multiply));
     Some(())
 }
 

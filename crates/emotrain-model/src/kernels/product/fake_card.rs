@@ -211,6 +211,16 @@ fn a_tensor_of_another_thread_is_waited_for() {
 }
 
 #[test]
+fn a_profile_counts_and_times_products() {
+    let Some(on) = card("library") else { return };
+    let [x, w] = [1, 2].map(|turn| Side::of(&Host::drawn([4, 4], turn).on(&on.device, DType::F32)));
+    let (_, launches) = device::profiled(|| [product(&x, &w), product(&w, &x)]);
+    let products = launches["CublasLtMatmul"];
+    // The clock of the fake driver: a millisecond from one event to the other.
+    assert!(products.count == 2 && (products.seconds - 2e-3).abs() < 1e-9, "{launches:?}");
+}
+
+#[test]
 fn a_refused_product_is_an_error_of_who_reads_it() {
     let Some(on) = card("library") else { return };
     let up = |shape, turn| Side::of(&Host::drawn(shape, turn).on(&on.device, DType::F32));
@@ -239,6 +249,7 @@ fn without_the_library_burn_multiplies() {
     assert_eq!(sum_product(&mut none, [&Side::of(&x).transposed(), &Side::of(&w)], 1.0), None);
     assert!(none.is_none());
     let (product, launches) = device::profiled(|| product(&Side::of(&x), &Side::of(&w).transposed()));
+    assert!(!launches.contains_key("CublasLtMatmul"), "{launches:?}");
     assert_eq!(product.dims(), [8, 8]);
     assert!(launches.keys().any(|name| name.contains("Matmul")), "{launches:?}");
 }
