@@ -136,7 +136,7 @@ else
   echo "no torch with peft here: PEFT is not measured"
 fi
 
-# 4. Matrix products, ours and PyTorch's.
+# 4. Matrix products as layers make them, burn's and PyTorch's.
 measured products 90 "${bench[@]}" --tokens 32 --steps 1 --warmup 0 --products "$products" --set "lora.r=8"
 if ((has_peft)); then
   measured products_torch 40 python3 - "$products" "$torch" "$torch_dtype" <<'PYTHON'

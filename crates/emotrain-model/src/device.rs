@@ -39,7 +39,8 @@ impl OpenDevice {
         computed(self.dtype, &self.device)
     }
 
-    /// Whether products of float32 matrices are rounded to TF32 (10 bits of mantissa), as burn's are on CUDA.
+    /// Whether products of float32 matrices are rounded to TF32 (10 bits of mantissa), as burn's are on CUDA: attention's
+    /// always, those of linear layers where cuBLASLt is missing.
     pub fn rounds_products(&self) -> bool {
         self.name.starts_with("cuda")
     }
