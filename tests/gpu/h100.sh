@@ -90,6 +90,9 @@ done
 for folder in "${CUDA_PATH:-}/lib64" "${CUDA_PATH:-}/lib" "$site/cu13/lib" "$site/cuda_nvrtc/lib"; do
   compgen -G "$folder/libnvrtc.so*" >/dev/null && { export LD_LIBRARY_PATH="$folder:${LD_LIBRARY_PATH:-}"; break; }
 done
+for folder in "${CUDA_PATH:-}/lib64" "${CUDA_PATH:-}/lib" "$site/cu13/lib" "$site/cublas/lib"; do
+  compgen -G "$folder/libcublasLt.so*" >/dev/null && { export LD_LIBRARY_PATH="$folder:${LD_LIBRARY_PATH:-}"; break; }
+done
 # Where the choices of matrix products are kept, so that they come back with the results.
 mkdir -p "$out/work"
 printf '[environment]\npath = { directory = "%s" }\n\n[compilation]\ncache = true\n' "$out/cache" >"$out/work/cubecl.toml"

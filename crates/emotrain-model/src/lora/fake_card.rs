@@ -71,7 +71,8 @@ fn passes(device: &Device) -> Vec<(String, Vec<f32>)> {
         let dx = Some(draw(device, [ROWS[0], INPUT], 13 + pass));
         let saved = Saved { x, low: low.unwrap(), at };
         all.push((format!("dx {pass}"), adapter.backward(&grad, saved, dx, &mut gradients).unwrap()));
-        let whole = linear.weight.times_transposed(grad, &[0..ROWS[1]]);
+        let rows = 0..ROWS[1];
+        let whole = linear.weight.times_transposed(grad, &[rows]);
         all.push((format!("dy·W {pass}"), whole.clone()));
         all.push((format!("x·Wᵀ {pass}"), linear.forward(whole)));
     }

@@ -111,7 +111,9 @@ fn multiplied(to: &mut Tensor<2>, sides: [&Side; 2], written: Written) -> Option
 /// A matrix that nobody else has, row-major, to be written.
 fn owned(matrix: CubeTensor) -> CubeTensor {
     let matrix = if Strides::of(&matrix).is_row_major() { matrix } else { into_contiguous(matrix) };
-    if matrix.can_mut() { matrix } else { matrix.copy() }
+    let matrix = if matrix.can_mut() { matrix } else { matrix.copy() };
+    assert!(Strides::of(&matrix).is_row_major(), "a matrix to be written has rows: {matrix:?}");
+    matrix
 }
 
 /// Multiplies two sides into the block of this shape of a row-major matrix.
