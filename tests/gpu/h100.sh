@@ -90,6 +90,9 @@ done
 for folder in "${CUDA_PATH:-}/lib64" "${CUDA_PATH:-}/lib" "$site/cu13/lib" "$site/cuda_nvrtc/lib"; do
   compgen -G "$folder/libnvrtc.so*" >/dev/null && { export LD_LIBRARY_PATH="$folder:${LD_LIBRARY_PATH:-}"; break; }
 done
+for folder in "${CUDA_PATH:-}/lib64" "${CUDA_PATH:-}/lib" "$site/cu13/lib" "$site/cublas/lib"; do
+  compgen -G "$folder/libcublasLt.so*" >/dev/null && { export LD_LIBRARY_PATH="$folder:${LD_LIBRARY_PATH:-}"; break; }
+done
 # Where the choices of matrix products are kept, so that they come back with the results.
 mkdir -p "$out/work"
 printf '[environment]\npath = { directory = "%s" }\n\n[compilation]\ncache = true\n' "$out/cache" >"$out/work/cubecl.toml"
@@ -136,7 +139,7 @@ else
   echo "no torch with peft here: PEFT is not measured"
 fi
 
-# 4. Matrix products, ours and PyTorch's.
+# 4. Matrix products as layers make them, burn's and PyTorch's.
 measured products 90 "${bench[@]}" --tokens 32 --steps 1 --warmup 0 --products "$products" --set "lora.r=8"
 if ((has_peft)); then
   measured products_torch 40 python3 - "$products" "$torch" "$torch_dtype" <<'PYTHON'

@@ -15,8 +15,9 @@ def main():
             cells.append(f"{run['device_mib']:.0f}" if run.get("device_mib") else "")
             widths = (7, 11, 9, 9, 12)
             print(f"{line['step']:<20}" + "".join(f"{cell:>{width}}" for cell, width in zip(cells, widths)))
-        for product, tflops in line.get("products_tflops", {}).items():
-            print(f"{line['step']:<20}{product:>25} {tflops:.2f} TFLOP/s")
+        for key, by in (("products_tflops", ""), ("burn_products_tflops", ", burn's own product")):
+            for product, tflops in line.get(key, {}).items():
+                print(f"{line['step']:<20}{product:>25} {tflops:.2f} TFLOP/s{by}")
         for key in ("passed", "card_peak_mib", "failed", "gradients_to_peft_f32", "peft_bf16_gradients_to_peft_f32"):
             if key in line:
                 print(f"{line['step']:<20}{key}: {line[key]}")

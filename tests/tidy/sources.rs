@@ -13,6 +13,20 @@ const MOST_LINES: usize = 400;
 /// The files that use `cfg(feature)`: devices, and GPU kernels.
 const FEATURES: [&str; 2] =
     ["crates/emotrain-model/src/device.rs", "crates/emotrain-model/src/kernels/fused.rs"];
+/// The files that step outside what the compiler or cubecl promises, by the word for it.
+const DOORS: [(&str, &[&str]); 2] = [
+    ("cubecl_server", &["crates/emotrain-model/src/device/cuda/door.rs"]),
+    (
+        "unsafe",
+        &[
+            "crates/emotrain-kernels/src/product/bf16/x86.rs",
+            "crates/emotrain-model/src/device/cuda.rs",
+            "crates/emotrain-model/src/device/cuda/library.rs",
+            "crates/emotrain-retrieval/src/mapped.rs",
+            "crates/emotrain-retrieval/src/search/graph.rs",
+        ],
+    ),
+];
 /// The one table of emotions.
 const LABELS: &str = "crates/emotrain-data/src/label.rs";
 /// The one file that reads the environment.
@@ -56,6 +70,16 @@ fn two_files_know_the_features() {
     let found: Vec<String> =
         files_with("rs").into_iter().filter(|file| asks_for_a_feature(file)).map(|f| shown(&f)).collect();
     assert_eq!(found, FEATURES, "files with cfg(feature): ask emotrain_model::device::compiled() instead");
+}
+
+#[test]
+fn few_files_call_c_or_open_cubecl() {
+    for (word, doors) in DOORS {
+        let named = |file: &PathBuf| words(&RustSource::of(file).code, word).next().is_some();
+        let found: BTreeSet<String> =
+            files_with("rs").iter().filter(|file| named(file)).map(|f| shown(f)).collect();
+        assert_eq!(found, doors.iter().map(|&door| door.to_owned()).collect(), "files with `{word}`");
+    }
 }
 
 fn asks_for_a_feature(file: &Path) -> bool {

@@ -4,12 +4,16 @@
 mod cuda;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod gpu;
+#[cfg(any(feature = "cuda", test))]
+mod plan;
+mod side;
 
 use std::collections::BTreeMap;
 
-use burn::tensor::{DType, Device};
+use burn::tensor::{DType, Device, Tensor};
 use emotrain_recipe::{DeviceChoice, Dtype};
 
+pub(crate) use self::side::Side;
 use crate::error::ModelError;
 
 /// An opened device and the type in which base weights and activations are kept on it.
@@ -35,7 +39,8 @@ impl OpenDevice {
         computed(self.dtype, &self.device)
     }
 
-    /// Whether products of float32 matrices are rounded to TF32 (10 bits of mantissa), as burn's are on CUDA.
+    /// Whether products of float32 matrices are rounded to TF32 (10 bits of mantissa), as burn's are on CUDA: attention's
+    /// always, those of linear layers where cuBLASLt is missing.
     pub fn rounds_products(&self) -> bool {
         self.name.starts_with("cuda")
     }
@@ -71,15 +76,84 @@ pub struct Launches {
 /// Kernel launches by the name of the kernel's function.
 pub type Profile = BTreeMap<String, Launches>;
 
+/// Under this name products of cuBLASLt are counted.
+#[cfg(feature = "cuda")]
+const PRODUCT: &str = "CublasLtMatmul";
+
 /// Calls `work` and counts and times the kernels that it launches on GPUs, one at a time; the CPU launches none.
 pub fn profiled<T>(work: impl FnOnce() -> T) -> (T, Profile) {
-    #[cfg(any(feature = "wgpu", feature = "cuda"))]
+    #[cfg(feature = "cuda")]
+    {
+        let ((result, products), mut profile) = gpu::profiled(|| cuda::counted::counted(work));
+        profile.extend((products.count > 0).then(|| (PRODUCT.to_owned(), products)));
+        (result, profile)
+    }
+    #[cfg(all(feature = "wgpu", not(feature = "cuda")))]
     {
         gpu::profiled(work)
     }
     #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
     {
         (work(), Profile::new())
+    }
+}
+
+/// How a product is written into a block of a matrix.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(
+    not(feature = "cuda"),
+    expect(dead_code, reason = "only the CUDA build has a library that writes")
+)]
+pub(crate) struct Written {
+    /// The first row and column of the block.
+    pub(crate) place: [usize; 2],
+    /// What the product is multiplied by.
+    pub(crate) factor: f32,
+    /// Whether it is added to what is there.
+    pub(crate) adds: bool,
+}
+
+/// Whether products of this tensor go through a library that writes them where they belong: see [`multiply`].
+pub(crate) fn multiplies(tensor: &Tensor<2>) -> bool {
+    #[cfg(feature = "cuda")]
+    {
+        cuda::products::multiplies(tensor)
+    }
+    #[cfg(not(feature = "cuda"))]
+    {
+        let _ = tensor;
+        false
+    }
+}
+
+/// Writes the product of two sides into a block of `to`, in place where no other tensor has the buffer. `None` where there
+/// is no library for it, or nothing to multiply; a product that the library refuses is an error of whoever reads `to`.
+///
+/// # Shapes
+/// `[n, k]` and `[k, w]`; `to` `[N, W]`, with the block at its place of `n` rows and `w` columns.
+pub(crate) fn multiply(to: &mut Tensor<2>, sides: [&Side; 2], written: Written) -> Option<()> {
+    #[cfg(feature = "cuda")]
+    {
+        cuda::products::multiply(to, sides, written)
+    }
+    #[cfg(not(feature = "cuda"))]
+    {
+        let _ = (to, sides, written);
+        None
+    }
+}
+
+/// A matrix for [`multiply`] to write, on the device of another, whose numbers may be anything; `None` where there is no
+/// library.
+pub(crate) fn unwritten(shape: [usize; 2], like: &Tensor<2>, dtype: DType) -> Option<Tensor<2>> {
+    #[cfg(feature = "cuda")]
+    {
+        cuda::products::unwritten(shape, like, dtype)
+    }
+    #[cfg(not(feature = "cuda"))]
+    {
+        let _ = (shape, like, dtype);
+        None
     }
 }
 
@@ -184,7 +258,19 @@ fn pick(
             "set model.dtype = \"float32\" or \"float16\"",
         ));
     }
+    let name = format!("{kind}:{index} ({device:?}{})", multiplier(kind, &device));
     Ok(OpenDevice { device, dtype: wanted, name })
+}
+
+/// What multiplies matrices on a device of this kind, if it is not always the same.
+#[cfg(feature = "cuda")]
+fn multiplier(kind: &str, device: &Device) -> String {
+    if kind == "cuda" { format!(", {}", cuda::products::multiplier(device)) } else { String::new() }
+}
+
+#[cfg(not(feature = "cuda"))]
+fn multiplier(_kind: &str, _device: &Device) -> &'static str {
+    ""
 }
 
 fn problem(message: String, hint: &str) -> ModelError {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{DType, Tensor};
 
-use crate::kernels::{add, scale, squares};
+use crate::device::Side;
+use crate::kernels::{add, product_in_tensors, scale, scaled_to, squares, sum_product};
 
 /// Sums of gradients by parameter name, in f32.
 #[derive(Debug, Default)]
@@ -19,6 +20,21 @@ impl Gradients {
             None => gradient,
         };
         self.0.insert(name.to_owned(), sum);
+    }
+
+    /// Adds `factor · left · right` to the sum of one parameter.
+    ///
+    /// # Shapes
+    /// `[n, k]` and `[k, w]`, of a parameter `[n, w]`.
+    pub(crate) fn add_product(&mut self, name: &str, sides: [&Side; 2], factor: f64) {
+        let mut sum = self.0.remove(name);
+        let done = sum_product(&mut sum, sides, factor);
+        self.0.extend(sum.map(|sum| (name.to_owned(), sum)));
+        if done.is_none() {
+            let product = product_in_tensors(sides[0], sides[1]);
+            let unscaled = factor.to_bits() == 1.0_f64.to_bits();
+            self.add(name, if unscaled { product } else { scaled_to(product, factor, DType::F32) });
+        }
     }
 
     /// The gradient of a parameter, if the window has touched it.

@@ -6,7 +6,8 @@ use std::ops::Range;
 use burn::tensor::{Int, Tensor, TensorData};
 
 use crate::batch::Target;
-use crate::kernels::{self, LossTerms, add, cross_entropy};
+use crate::device::Side;
+use crate::kernels::{self, LossTerms, add, cross_entropy, product, sum_product};
 use crate::weight::Weight;
 
 /// Rows whose logits exist at one time.
@@ -52,11 +53,14 @@ pub(crate) fn head_loss(
         let (piece_losses, grad) = cross_entropy(logits, &targets, &terms);
         losses.push(piece_losses);
         if train_weight {
-            let piece_grad = grad.clone().transpose().matmul(piece);
-            weight_grad = Some(match weight_grad {
-                Some(sum) => add(sum, &piece_grad),
-                None => piece_grad,
-            });
+            let sides = [&Side::of(&grad).transposed(), &Side::of(&piece)];
+            if sum_product(&mut weight_grad, sides, 1.0).is_none() {
+                let piece_grad = product(sides[0], sides[1]);
+                weight_grad = Some(match weight_grad {
+                    Some(sum) => add(sum, &piece_grad),
+                    None => piece_grad,
+                });
+            }
         }
         grads.push(weight.times_transposed(grad, &parts));
     }

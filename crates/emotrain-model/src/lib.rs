@@ -56,7 +56,7 @@ pub use generate::{
     Finish, Generated, Generation, GenerationConfig, Generator, NewToken, Sampling, TokenPrompt,
 };
 pub use gradients::Gradients;
-pub use kernels::{AdamW, EightBitMoments, Moments};
+pub use kernels::{AdamW, EightBitMoments, Moments, linear as linear_product};
 pub use lora::LoraConfig;
 pub use pass::{PassOptions, Share, forward_backward};
 pub use score::Scorer;

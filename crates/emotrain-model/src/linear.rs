@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use burn::tensor::Tensor;
 
+use crate::device::Side;
 use crate::gradients::Gradients;
 use crate::kernels::{add, sum_rows};
 use crate::weight::Weight;
@@ -47,7 +48,8 @@ impl Linear {
     /// `grad` `[N, out]`, `x` `[N, in]`.
     pub(crate) fn add_gradients(&self, grad: &Tensor<2>, x: &Tensor<2>, gradients: &mut Gradients) {
         if self.trained {
-            gradients.add(&self.weight_name(), grad.clone().transpose().matmul(x.clone()));
+            let sides = [&Side::of(grad).transposed(), &Side::of(x)];
+            gradients.add_product(&self.weight_name(), sides, 1.0);
             if self.bias.is_some() {
                 gradients.add(&self.bias_name(), sum_rows(grad.clone()));
             }

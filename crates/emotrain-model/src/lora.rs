@@ -6,6 +6,8 @@
 mod config;
 mod dora;
 mod factors;
+#[cfg(test)]
+mod fake_card;
 mod fixed;
 mod start;
 #[cfg(test)]
@@ -22,8 +24,9 @@ use self::dora::{Dora, row_squares};
 use self::factors::Factors;
 use self::fixed::Fixed;
 use self::start::factors;
+use crate::device::{Side, multiplies};
 use crate::gradients::Gradients;
-use crate::kernels::{add_block, add_dropped, dropout, scaled_to, sum_rows};
+use crate::kernels::{Beside, add_block, add_dropped, add_product, dropout, product, scaled_to, sum_rows};
 use crate::linear::{Linear, Module};
 
 /// The end of the name of an adapter's magnitudes, in PEFT's files too.
@@ -189,23 +192,24 @@ impl LinearAdapter {
         let mut y = self.take_fixed(x, y, at);
         let dropped = self.dropped(x.clone(), at.dropout);
         let again = (at.drops() && self.has_magnitudes()).then(|| at.linear.weight.times(dropped.clone()));
-        let low = dropped.matmul(a.transpose());
+        let low = product(&Side::of(&dropped), &Side::of(&a).transposed());
         let mut directions = Vec::with_capacity(self.modules.len());
         for (number, AdaptedModule { columns, ranks, lora, .. }) in self.modules.iter().enumerate() {
-            let low = low.clone().narrow(1, ranks.start, ranks.len());
-            let delta = low.matmul(self.factor_b(number, x.dtype()).transpose());
+            let (place, low) = ([at.first, columns.start], Side::columns(&low, ranks));
+            let b = Side::of(&self.factor_b(number, x.dtype())).transposed();
             let Some(gain) = lora.gain(at.linear, columns) else {
-                y = add_block(y, delta, [at.first, columns.start]);
+                y = add_product(y, place, &low, &b);
                 directions.push(None);
                 continue;
             };
+            let delta = product(&low, &b);
             let base = match &again {
                 Some(again) => again.clone().narrow(1, columns.start, columns.len()),
                 None => unbiased(&y, columns, x.dims()[0], at),
             };
             let direction = base.clone() + delta;
             let change = direction.clone() * gain.factor.cast(x.dtype()) - base;
-            y = add_block(y, change, [at.first, columns.start]);
+            y = add_block(y, change, place);
             directions.push(Some(direction));
         }
         (y, Some(ByProduct { low, directions }))
@@ -224,13 +228,14 @@ impl LinearAdapter {
     ) -> Option<Tensor<2>> {
         let Saved { x, low: ByProduct { low, directions }, at } = saved;
         let Some(a) = self.factor_a(x.dtype()) else { return dx };
-        let mut low_grads = Vec::new();
+        let mut low_grads = Beside::new(low.dims(), &low);
         // Of the second product of the base, with what was dropped.
         let mut again = None;
         for (number, (module, direction)) in self.modules.iter().zip(directions).enumerate() {
             let AdaptedModule { path, columns, ranks, lora } = module;
-            let mut dy = grad.clone().narrow(1, columns.start, columns.len());
+            let mut side = Side::columns(grad, columns);
             if let (Some(gain), Some(direction)) = (lora.gain(at.linear, columns), direction) {
+                let dy = side.tensor();
                 let sums = sum_rows(dy.clone() * direction).cast(DType::F32);
                 gradients.add(&format!("{path}.{MAGNITUDE}"), sums / gain.norm);
                 let scaled = dy.clone() * gain.factor.cast(dy.dtype());
@@ -239,30 +244,44 @@ impl LinearAdapter {
                     let place = [0..dy.dims()[0], columns.clone()];
                     again = Some(all.slice_assign(place, scaled.clone() - dy));
                 }
-                dy = scaled;
+                side = Side::of(&scaled);
             }
-            let db = dy.clone().transpose().matmul(low.clone().narrow(1, ranks.start, ranks.len()));
-            gradients.add(&format!("{path}.lora_B.weight"), scaled_to(db, lora.scale, DType::F32));
-            low_grads.push(dy.matmul(self.factor_b(number, x.dtype())));
+            let sides = [&side.transposed(), &Side::columns(&low, ranks)];
+            gradients.add_product(&format!("{path}.lora_B.weight"), sides, lora.scale);
+            low_grads.push(&side, &Side::of(&self.factor_b(number, x.dtype())));
         }
-        let low_grad = if low_grads.len() == 1 { low_grads.remove(0) } else { Tensor::cat(low_grads, 1) };
-        let da = low_grad.clone().transpose().matmul(self.dropped(x, at.dropout));
-        for AdaptedModule { path, ranks, .. } in &self.modules {
-            let part = da.clone().narrow(0, ranks.start, ranks.len());
-            gradients.add(&format!("{path}.lora_A.weight"), part);
-        }
+        let low_grad = low_grads.whole();
+        self.add_gradients_of_a(&low_grad, &self.dropped(x, at.dropout), gradients);
         let dx = self.take_fixed_backward(grad, dx?, at.first);
-        let mut through = low_grad.matmul(a);
+        let (low_grad, a) = (Side::of(&low_grad), Side::of(&a));
+        let Some(Dropout { p, key }) = at.dropout.filter(|_| at.drops()) else {
+            return Some(add_product(dx, [at.first, 0], &low_grad, &a));
+        };
+        let mut through = product(&low_grad, &a);
         if let Some(again) = again {
             let rows = 0..again.dims()[0];
             through = through + at.linear.weight.times_transposed(again, &[rows]);
         }
-        Some(match at.dropout {
-            Some(Dropout { p, key }) if at.drops() => {
-                add_dropped(dx, through, at.first, p, key.named(&self.mask))
+        Some(add_dropped(dx, through, at.first, p, key.named(&self.mask)))
+    }
+
+    /// Adds the gradient of each `A`, given that of the low-rank product, and what was multiplied by `A`.
+    ///
+    /// # Shapes
+    /// `low_grad` `[N, Σ R]`, `dropped` `[N, in]`.
+    fn add_gradients_of_a(&self, low_grad: &Tensor<2>, dropped: &Tensor<2>, gradients: &mut Gradients) {
+        let name = |path: &str| format!("{path}.lora_A.weight");
+        if multiplies(low_grad) {
+            for AdaptedModule { path, ranks, .. } in &self.modules {
+                let part = Side::columns(low_grad, ranks).transposed();
+                gradients.add_product(&name(path), [&part, &Side::of(dropped)], 1.0);
             }
-            _ => add_block(dx, through, [at.first, 0]),
-        })
+            return;
+        }
+        let all = product(&Side::of(low_grad).transposed(), &Side::of(dropped));
+        for AdaptedModule { path, ranks, .. } in &self.modules {
+            gradients.add(&name(path), all.clone().narrow(0, ranks.start, ranks.len()));
+        }
     }
 
     /// The gradient of the base's output, given that of the sum: magnitudes multiply it where the adapter's input is the

@@ -79,7 +79,7 @@ impl Weight {
     /// `grad` `[N, out]` → `[N, in]`.
     pub(crate) fn times_transposed(&self, grad: Tensor<2>, parts: &[Range<usize>]) -> Tensor<2> {
         match self {
-            Self::Dense(weight) => linear_backward(grad, weight, parts),
+            Self::Dense(weight) => linear_backward(&grad, weight, parts),
             Self::Frozen(Frozen { matrix, arithmetic }) => {
                 let rows = grad.dims()[0];
                 from_host(
@@ -87,7 +87,7 @@ impl Weight {
                     [rows, matrix.width()],
                 )
             }
-            Self::Coded(coded) => linear_backward(grad, &coded.numbers(), parts),
+            Self::Coded(coded) => linear_backward(&grad, &coded.numbers(), parts),
         }
     }
 

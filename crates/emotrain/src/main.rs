@@ -14,9 +14,10 @@ mod printer;
 mod shell;
 mod slurm;
 
+use std::any::Any;
 use std::ffi::OsString;
 use std::io::Write;
-use std::panic::PanicHookInfo;
+use std::panic::Location;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -36,11 +37,13 @@ fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
         // A library's panic over a file is reported as the file's fault.
         if !emotrain_base::is_caught() {
+            let message = panic.payload_as_str().unwrap_or("no message");
+            let told = device_failure(message).unwrap_or_else(|| apology(message, panic.location()));
             // There is nowhere else to complain to.
-            let _ = write!(std::io::stderr().lock(), "{}", apology(panic));
+            let _ = write!(std::io::stderr().lock(), "{told}");
         }
     }));
-    let exit = on_a_large_stack(|| std::panic::catch_unwind(run).unwrap_or(Exit::Defect));
+    let exit = on_a_large_stack(|| std::panic::catch_unwind(run).unwrap_or_else(|panic| exit_of(&*panic)));
     ExitCode::from(exit as u8)
 }
 
@@ -149,13 +152,29 @@ fn start_sweep(program: &mut clap::Command, words: &mut Vec<OsString>) -> Result
     Ok(())
 }
 
-fn apology(panic: &PanicHookInfo) -> String {
-    let message = panic.payload_as_str().unwrap_or("no message");
-    let place = panic.location().map_or(String::new(), |place| format!(" ({place})"));
+fn apology(message: &str, place: Option<&Location>) -> String {
+    let place = place.map_or(String::new(), |place| format!(" ({place})"));
     format!(
         "\nemotrain failed because of a bug, sorry: {message}{place}\n\
          Please report it to the project's issue tracker, with the command, the recipe and this text.\n"
     )
+}
+
+/// What a GPU could not do, where a panic is about that: burn has no errors for it where numbers are read, which is where
+/// they show.
+fn device_failure(message: &str) -> Option<String> {
+    let (_, causes) = message.split_once("An error happened during execution\nCaused by:\n")?;
+    let cause = causes.rsplit("Caused by:\n").next().unwrap_or(causes);
+    let cause = cause.lines().next().unwrap_or_default().trim();
+    Some(format!(
+        "error: the device failed: {cause}\n  hint: `emotrain selftest` compares the device with the CPU; the last saved \
+         state is intact\n"
+    ))
+}
+
+fn exit_of(panic: &(dyn Any + Send)) -> Exit {
+    let message = panic.downcast_ref::<String>().map(String::as_str);
+    message.and_then(device_failure).map_or(Exit::Defect, |_| Exit::Input)
 }
 
 #[cfg(test)]
@@ -200,5 +219,18 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_a_device_could_not_do_is_no_bug() {
+        let message = "f32 on every device: Execution(An error happened during execution\nCaused by:\n  Several failures at \
+                       once\nCaused by:\n  An error happened during execution\nCaused by:\n  cuBLASLt refuses the product \
+                       [6, 13] · [13, 10] of f32 into f32: CUBLAS_STATUS_NOT_SUPPORTED\nBacktrace:\nNo backtrace available)";
+        let told = device_failure(message).unwrap();
+        let first = "error: the device failed: cuBLASLt refuses the product [6, 13] · [13, 10] of f32 into f32: \
+                     CUBLAS_STATUS_NOT_SUPPORTED\n  hint: ";
+        assert!(told.starts_with(first), "{told}");
+        assert_eq!(exit_of(&message.to_owned()), Exit::Input);
+        assert_eq!(exit_of(&"index out of bounds".to_owned()), Exit::Defect);
     }
 }

@@ -3,7 +3,12 @@
 //! Two things are needed at run time: NVIDIA's driver (`libcuda.so.1`), and of the CUDA toolkit its run-time compiler
 //! (NVRTC, `libnvrtc.so`) with the headers that kernels include. Both libraries are found as every program finds
 //! them, through the system's list and `LD_LIBRARY_PATH`; the headers through `CUDA_PATH`, else in `/usr/local/cuda`
-//! or `/opt/cuda`.
+//! or `/opt/cuda`. A third is used where it is there: cuBLASLt, for matrix products.
+
+pub(super) mod counted;
+mod door;
+mod library;
+pub(super) mod products;
 
 use std::path::{Path, PathBuf};
 

@@ -4,21 +4,24 @@
 use std::ops::Range;
 
 use burn::tensor::Tensor;
-use emotrain_kernels::product;
 
 use super::Form;
 use super::host::{read, slice, tensor};
+use super::product::product;
+use crate::device::Side;
 
+/// `x · Wᵀ`.
+///
 /// # Shapes
 /// `x` `[M, in]`, `weight` `[out, in]` → `[M, out]`.
-pub(crate) fn linear(x: Tensor<2>, weight: &Tensor<2>) -> Tensor<2> {
+pub fn linear(x: Tensor<2>, weight: &Tensor<2>) -> Tensor<2> {
     match Form::of(&x) {
         Form::Host => {
             let ([rows, width], [columns, _]) = (x.dims(), weight.dims());
             let (x, weight) = (read(x), read(weight.clone()));
-            tensor(product(slice(&x), slice(&weight), width), [rows, columns])
+            tensor(emotrain_kernels::product(slice(&x), slice(&weight), width), [rows, columns])
         }
-        Form::Fused | Form::Tensor => x.matmul(weight.clone().transpose()),
+        Form::Fused | Form::Tensor => product(&Side::of(&x), &Side::of(weight).transposed()),
     }
 }
 
@@ -27,16 +30,16 @@ pub(crate) fn linear(x: Tensor<2>, weight: &Tensor<2>) -> Tensor<2> {
 ///
 /// # Shapes
 /// `grad` `[M, out]`, `weight` `[out, in]` → `[M, in]`.
-pub(crate) fn linear_backward(grad: Tensor<2>, weight: &Tensor<2>, parts: &[Range<usize>]) -> Tensor<2> {
-    let groups = match Form::of(&grad) {
+pub(crate) fn linear_backward(grad: &Tensor<2>, weight: &Tensor<2>, parts: &[Range<usize>]) -> Tensor<2> {
+    let groups = match Form::of(grad) {
         Form::Host => alike(parts, weight.dims()),
         Form::Fused | Form::Tensor => Vec::new(),
     };
     if groups.len() < 2 {
-        return grad.matmul(weight.clone());
+        return product(&Side::of(grad), &Side::of(weight));
     }
-    let product = |rows: Range<usize>| grad.clone().narrow(0, rows.start, rows.len()).matmul(weight.clone());
-    Tensor::cat(groups.into_iter().map(product).collect(), 0)
+    let of_group = |rows: Range<usize>| grad.clone().narrow(0, rows.start, rows.len()).matmul(weight.clone());
+    Tensor::cat(groups.into_iter().map(of_group).collect(), 0)
 }
 
 /// How the matrix product of the CPU (`gemm` 0.19, `gemm_basic_generic`) adds up a row of the result: an order that its
@@ -120,7 +123,7 @@ mod tests {
             let alone = |rows: &Range<usize>| {
                 bits(grad.clone().narrow(0, rows.start, rows.len()).matmul(weights.clone()))
             };
-            let together = bits(linear_backward(grad.clone(), &weights, &parts));
+            let together = bits(linear_backward(&grad, &weights, &parts));
             let forward = bits(linear(grad.clone(), &weights.clone().transpose()));
             for rows in &parts {
                 let [_, columns] = weight;

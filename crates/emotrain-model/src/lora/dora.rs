@@ -8,6 +8,8 @@ use std::sync::OnceLock;
 use burn::tensor::{DType, Tensor};
 
 use super::Lora;
+use crate::device::Side;
+use crate::kernels::product;
 use crate::linear::Linear;
 
 /// The magnitudes of an adapter, in f32.
@@ -56,9 +58,10 @@ impl Lora {
         let products = linear.weight.times(self.a.clone().cast(linear.weight.dtype()));
         let products = products.narrow(1, columns.start, columns.len()).cast(DType::F32);
         let b = self.b.clone().transpose();
-        let gram = self.a.clone().matmul(self.a.clone().transpose());
+        let (a, b_side) = (Side::of(&self.a), Side::of(&self.b).transposed());
+        let gram = product(&a, &a.transposed());
         let mixed = (products * b.clone()).sum_dim(0) * (2.0 * self.scale);
-        let own = (gram.matmul(b.clone()) * b).sum_dim(0) * (self.scale * self.scale);
+        let own = (product(&Side::of(&gram), &b_side) * b).sum_dim(0) * (self.scale * self.scale);
         (squares.clone() + mixed + own).sqrt()
     }
 }

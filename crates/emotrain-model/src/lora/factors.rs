@@ -16,6 +16,12 @@ impl Factors {
     pub(super) const fn unknown() -> Self {
         Self(OnceLock::new())
     }
+
+    /// These: the `A` matrices below one another, and `s · B` of each module.
+    #[cfg(test)]
+    pub(super) fn given(a: Tensor<2>, b: Vec<Tensor<2>>) -> Self {
+        Self(OnceLock::from(Converted { a, b }))
+    }
 }
 
 #[derive(Clone, Debug)]

@@ -8,7 +8,8 @@ use burn::tensor::{DType, Tensor};
 
 use super::factors::Factors;
 use super::{AdaptedModule, LinearAdapter, Lora, PartAt};
-use crate::kernels::{add_block, scale};
+use crate::device::Side;
+use crate::kernels::{add_product, product, scale};
 
 /// The factors that an adapter began with, in f32; they are not trained.
 ///
@@ -61,8 +62,9 @@ impl LinearAdapter {
     pub(super) fn take_fixed(&self, x: &Tensor<2>, mut y: Tensor<2>, at: PartAt) -> Tensor<2> {
         for AdaptedModule { columns, lora, .. } in &self.modules {
             if let Some([a, b]) = lora.taken(x.dtype()) {
-                let delta = x.clone().matmul(a.transpose()).matmul(b.transpose());
-                y = add_block(y, delta, [at.first, columns.start]);
+                let low = product(&Side::of(x), &Side::of(&a).transposed());
+                let place = [at.first, columns.start];
+                y = add_product(y, place, &Side::of(&low), &Side::of(&b).transposed());
             }
         }
         y
@@ -75,8 +77,8 @@ impl LinearAdapter {
     pub(super) fn take_fixed_backward(&self, grad: &Tensor<2>, mut dx: Tensor<2>, first: usize) -> Tensor<2> {
         for AdaptedModule { columns, lora, .. } in &self.modules {
             if let Some([a, b]) = lora.taken(grad.dtype()) {
-                let dy = grad.clone().narrow(1, columns.start, columns.len());
-                dx = add_block(dx, dy.matmul(b).matmul(a), [first, 0]);
+                let low = product(&Side::columns(grad, columns), &Side::of(&b));
+                dx = add_product(dx, [first, 0], &Side::of(&low), &Side::of(&a));
             }
         }
         dx

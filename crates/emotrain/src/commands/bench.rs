@@ -16,7 +16,7 @@ use emotrain_model::{Batch, CausalLm, ModelConfig, Sequence, Storage};
 use emotrain_recipe::{Recipe, TrainMethod};
 use emotrain_train::{AdamWOptimizer, StepAt, Turn, make_trainable};
 
-use self::product::tflops;
+use self::product::measured;
 use self::report::{Measured, Report};
 use super::replaced::check_is_own;
 use crate::cli::BenchArgs;
@@ -77,7 +77,7 @@ pub(crate) fn run(args: &BenchArgs, shell: &Shell) -> anyhow::Result<Exit> {
         flops_per_token: flops_per_token(model.config(), recipe.train.method),
         peak_rss_mib: env::peak_memory_mib(),
         runs,
-        products: args.products.iter().map(|product| (*product, tflops(*product, &on))).collect(),
+        products: args.products.iter().map(|product| measured(*product, &on)).collect(),
     };
     shell.printer.result(if args.json { format!("{:#}", report.as_json()) } else { report.table() })?;
     Ok(Exit::Done)

@@ -4,14 +4,32 @@ use std::time::Instant;
 
 use burn::tensor::{Distribution, Tensor};
 use emotrain_model::device::OpenDevice;
+use emotrain_model::linear_product;
 
 use crate::cli::Product;
 
 /// Products measured, after as many that are not.
 const TIMES: usize = 10;
 
-/// TFLOP/s of the product in the device's dtype, both sides drawn at random, the second transposed as weights are.
-pub(super) fn tflops(product: Product, on: &OpenDevice) -> f64 {
+/// A product, and the TFLOP/s of it.
+pub(super) struct MeasuredProduct {
+    pub(super) product: Product,
+    /// As the layers of a model multiply.
+    pub(super) tflops: f64,
+    /// By burn's own product.
+    pub(super) burn_tflops: f64,
+}
+
+/// The product in the device's dtype, both sides drawn at random, the second transposed as weights are.
+pub(super) fn measured(product: Product, on: &OpenDevice) -> MeasuredProduct {
+    MeasuredProduct {
+        product,
+        tflops: tflops(product, on, &|a, b| linear_product(a.clone(), b)),
+        burn_tflops: tflops(product, on, &|a, b| a.clone().matmul(b.clone().transpose())),
+    }
+}
+
+fn tflops(product: Product, on: &OpenDevice, multiply: &dyn Fn(&Tensor<2>, &Tensor<2>) -> Tensor<2>) -> f64 {
     let Product { m, k, n } = product;
     let draw = |shape: [usize; 2]| {
         Tensor::<2>::random(shape, Distribution::Normal(0.0, 1.0), (&on.device, on.computed()))
@@ -21,7 +39,7 @@ pub(super) fn tflops(product: Product, on: &OpenDevice) -> f64 {
         let begin = Instant::now();
         let mut last = None;
         for _ in 0..TIMES {
-            last = Some(a.clone().matmul(b.clone().transpose()));
+            last = Some(multiply(&a, &b));
         }
         // Reading one number waits for all that was launched before.
         last.map(|product| product.slice([0..1, 0..1]).into_scalar::<f32>());
@@ -41,7 +59,9 @@ mod tests {
     #[test]
     fn a_product_takes_time() {
         let cpu = device::open(&DeviceChoice::Cpu, Dtype::Float32).unwrap();
-        let tflops = tflops(Product { m: 64, k: 64, n: 64 }, &cpu);
-        assert!(tflops > 0.0 && tflops.is_finite(), "{tflops}");
+        let MeasuredProduct { tflops, burn_tflops, .. } = measured(Product { m: 64, k: 64, n: 64 }, &cpu);
+        for tflops in [tflops, burn_tflops] {
+            assert!(tflops > 0.0 && tflops.is_finite(), "{tflops}");
+        }
     }
 }

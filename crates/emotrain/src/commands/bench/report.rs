@@ -4,7 +4,8 @@ use emotrain_model::device::Profile;
 use emotrain_recipe::Recipe;
 use serde_json::{Value, json};
 
-use crate::cli::{BenchArgs, Product};
+use super::product::MeasuredProduct;
+use crate::cli::BenchArgs;
 
 /// Kernels that are shown by name; the others are added up.
 const MOST_KERNELS: usize = 20;
@@ -30,8 +31,8 @@ pub(super) struct Report<'a> {
     pub(super) flops_per_token: f64,
     pub(super) peak_rss_mib: Option<f64>,
     pub(super) runs: Vec<Measured>,
-    /// Plain matrix products with their TFLOP/s.
-    pub(super) products: Vec<(Product, f64)>,
+    /// Plain matrix products.
+    pub(super) products: Vec<MeasuredProduct>,
 }
 
 impl Report<'_> {
@@ -57,8 +58,11 @@ impl Report<'_> {
             "runs": self.runs.iter().map(|run| self.run(run)).collect::<Vec<_>>(),
         });
         if !self.products.is_empty() {
-            let tflops = |(product, tflops): &(Product, f64)| (product.to_string(), json!(tflops));
-            object["products_tflops"] = self.products.iter().map(tflops).collect();
+            let by_product = |tflops: fn(&MeasuredProduct) -> f64| -> Value {
+                self.products.iter().map(|one| (one.product.to_string(), json!(tflops(one)))).collect()
+            };
+            object["products_tflops"] = by_product(|one| one.tflops);
+            object["burn_products_tflops"] = by_product(|one| one.burn_tflops);
         }
         object
     }

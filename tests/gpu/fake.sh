@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# The CUDA build on a driver, a run-time compiler and a cuBLASLt of the project's own, without a card: matrix products
+# through the library, products that it refuses, and burn's products where there is no library.
+#
+#   bash tests/gpu/fake.sh CUDA_PROGRAM    where and how cargo builds is given by the environment, as in .ci/run
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+program="${1:?usage: fake.sh CUDA_PROGRAM}"
+fake="$PWD/target/fake"
+bash tests/gpu/fake/build.sh "$fake"
+work="$(mktemp -d)"
+trap 'rm -rf "$work"' EXIT
+
+fail() { echo "fake.sh: $*" >&2; exit 1; }
+
+if compgen -G '/dev/nvidia[0-9]*' >/dev/null; then
+  echo "a card is here: its own driver is used"
+  exit 0
+fi
+
+# The environment in which the program finds what is there: `library`, one that refuses a type (`refusal`), or the `driver`
+# and the run-time compiler alone.
+set_there() {
+  local path="$fake/driver"
+  [[ "$1" == driver ]] || path="$fake/library:$path"
+  there=("EMOTRAIN_FAKE_CUDA=$1" "CUDA_PATH=$fake" "LD_LIBRARY_PATH=$path")
+}
+
+declare -A said=([library]="cuBLASLt 13.0.2" [refusal]="burn: cuBLASLt refuses" [driver]="burn: libcublasLt.so.13 is missing")
+for what in library refusal driver; do
+  set_there "$what"
+  # Not in cargo's own environment, where what depends on CUDA_PATH would be built anew. One test at a time, since a
+  # library that counts cannot tell who asked.
+  runner="$(printf "'%s', " env "${there[@]}")"
+  cargo --config "target.'cfg(unix)'.runner = [$runner]" \
+    test -p emotrain -p emotrain-model --features emotrain/cuda --lib -- fake_card --test-threads 1
+  # What multiplies is said once.
+  env "${there[@]}" "$program" recipes/quickstart.toml --dry-run --set model.device=cuda >"$work/out" 2>&1 ||
+    { cat "$work/out"; fail "a plan ended with an error"; }
+  grep "products by" "$work/out"
+  (($(grep -c "products by ${said[$what]}" "$work/out") == 1)) || fail "what multiplies is not said once"
+done
+
+# A product that is refused in the middle of the work is an error with the product's shape and no defect of the program.
+set_there library
+status=0
+env "${there[@]}" EMOTRAIN_FAKE_ZEROS=1 "$program" bench checkpoints/nano --products 8x13x8 --tokens 24 --completion 4 \
+  --steps 1 --warmup 0 --set model.device=cuda --set lora.r=8 >"$work/out" 2>"$work/err" || status=$?
+tail -n 2 "$work/err"
+((status == 3)) || fail "exit code $status where 3 is right"
+grep -q "^error: the device failed: cuBLASLt refuses the product \[8, 13\]" "$work/err" || fail "no error with the product"

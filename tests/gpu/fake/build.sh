@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Builds the driver, the run-time compiler and the cuBLASLt of this folder, which need no card.
+#
+#   bash tests/gpu/fake/build.sh DIR    DIR/driver has libcuda.so and libnvrtc.so, DIR/library libcublasLt.so, and DIR is a
+#                                       toolkit for CUDA_PATH
+set -euo pipefail
+
+here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+to="${1:?usage: build.sh DIR, the folder to fill}"
+mkdir -p "$to/driver" "$to/library" "$to/include"
+# A toolkit is one that has this header.
+touch "$to/include/cuda_fp16.h"
+flags=(-std=gnu11 -O2 -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Werror -shared -fPIC)
+cc "${flags[@]}" -o "$to/driver/libcuda.so" "$here/cuda.c" -lpthread
+cc "${flags[@]}" -o "$to/driver/libnvrtc.so" "$here/nvrtc.c"
+cc "${flags[@]}" -o "$to/library/libcublasLt.so" "$here/cublaslt.c" -L"$to/driver" -lcuda

@@ -1,0 +1,236 @@
+// A driver without a card, for tests: `libcuda.so` with the functions that cubecl calls.
+//
+// The device's memory is the host's. A stream is a queue whose work is done only when somebody waits for it, so that
+// work that should have waited for another stream's, and did not, finds old numbers. Kernels do nothing.
+//
+// Names and types are those of NVIDIA's driver API, as far as they are used.
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef int CUresult;
+typedef uint64_t CUdeviceptr;
+typedef struct stream stream;
+
+// A piece of a stream's work: a function of the host, or waiting for another stream's first `position` pieces.
+typedef struct {
+  void (*call)(void *);
+  void *data;
+  stream *other;
+  size_t position;
+} work;
+
+struct stream {
+  work *works;
+  size_t count, done, room;
+  stream *next;
+};
+
+typedef struct {
+  stream *of;
+  size_t position;
+} event;
+
+static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+static stream first_stream;
+static stream *streams = &first_stream;
+
+static stream *queue(stream *s) { return s ? s : &first_stream; }
+
+static void append(stream *s, work w) {
+  s = queue(s);
+  if (s->count == s->room) {
+    s->room = s->room ? 2 * s->room : 64;
+    s->works = realloc(s->works, s->room * sizeof(work));
+  }
+  s->works[s->count++] = w;
+}
+
+static void run(stream *s, size_t position) {
+  while (s->done < position) {
+    work w = s->works[s->done++];
+    if (w.other) run(w.other, w.position);
+    else w.call(w.data);
+  }
+}
+
+static void run_all(void) {
+  for (stream *s = streams; s; s = s->next) run(s, s->count);
+}
+
+#define LOCKED(body)             \
+  do {                           \
+    pthread_mutex_lock(&lock);   \
+    body;                        \
+    pthread_mutex_unlock(&lock); \
+    return 0;                    \
+  } while (0)
+
+// The device: one, of compute capability 9.9.
+
+CUresult cuInit(unsigned flags) { return 0; }
+CUresult cuDriverGetVersion(int *version) { return *version = 13000, 0; }
+CUresult cuDeviceGetCount(int *count) { return *count = 1, 0; }
+CUresult cuDeviceGet(int *device, int number) { return *device = number, number ? 101 : 0; }
+CUresult cuDeviceTotalMem_v2(size_t *bytes, int device) { return *bytes = (size_t)4 << 30, 0; }
+
+CUresult cuDeviceGetName(char *name, int length, int device) {
+  snprintf(name, length, "no card");
+  return 0;
+}
+
+CUresult cuDeviceGetPCIBusId(char *id, int length, int device) {
+  snprintf(id, length, "0000:00:00.0");
+  return 0;
+}
+
+CUresult cuDeviceGetUuid_v2(char *uuid, int device) { return memset(uuid, 1, 16), 0; }
+
+CUresult cuDeviceGetAttribute(int *value, int attribute, int device) {
+  switch (attribute) {
+    case 1: *value = 1024; break;          // threads of a block
+    case 2: case 3: *value = 1024; break;  // its x and y
+    case 4: *value = 64; break;            // and z
+    case 5: *value = 0x7fffffff; break;    // blocks along x
+    case 6: case 7: *value = 65535; break; // along y and z
+    case 10: *value = 32; break;           // threads of a warp
+    case 16: *value = 132; break;          // multiprocessors
+    case 75: *value = 9; break;            // compute capability, major
+    case 76: *value = 9; break;            // and minor: no card has it, so that nothing kept for it is used on one
+    case 97: *value = 232448; break;       // shared memory of a block, at most
+    default: *value = 1; break;
+  }
+  return 0;
+}
+
+CUresult cuDevicePrimaryCtxRetain(void **context, int device) { return *context = &first_stream, 0; }
+CUresult cuDevicePrimaryCtxRelease_v2(int device) { return 0; }
+CUresult cuCtxSetCurrent(void *context) { return 0; }
+CUresult cuCtxGetCurrent(void **context) { return *context = &first_stream, 0; }
+CUresult cuCtxSynchronize(void) { LOCKED(run_all()); }
+
+CUresult cuGetErrorName(CUresult error, const char **name) { return *name = "error", 0; }
+CUresult cuGetErrorString(CUresult error, const char **text) { return *text = "an error of the fake driver", 0; }
+
+// Memory.
+
+static void *allocated(size_t bytes) {
+  void *memory = aligned_alloc(512, (bytes + 511) / 512 * 512);
+  // Numbers that nobody wrote are seen: NaN in every type, unless the program is to go on with what kernels did not do.
+  memset(memory, getenv("EMOTRAIN_FAKE_ZEROS") ? 0 : 0xff, bytes);
+  return memory;
+}
+
+CUresult cuMemAlloc_v2(CUdeviceptr *at, size_t bytes) { return *at = (CUdeviceptr)allocated(bytes), 0; }
+CUresult cuMemAllocAsync(CUdeviceptr *at, size_t bytes, stream *s) { return cuMemAlloc_v2(at, bytes); }
+CUresult cuMemAllocHost_v2(void **at, size_t bytes) { return *at = allocated(bytes), 0; }
+CUresult cuMemFree_v2(CUdeviceptr at) { LOCKED(run_all(); free((void *)at)); }
+CUresult cuMemFreeHost(void *at) { return cuMemFree_v2((CUdeviceptr)at); }
+CUresult cuMemFreeAsync(CUdeviceptr at, stream *s) { LOCKED(append(s, (work){free, (void *)at})); }
+
+// A copy of rows; those of the host are read when the copy is asked for.
+typedef struct {
+  char *to;
+  const char *from;
+  size_t to_pitch, from_pitch, width, height;
+  char *kept;
+} copy;
+
+static void copy_rows(void *data) {
+  copy *c = data;
+  for (size_t row = 0; row < c->height; row++)
+    memmove(c->to + row * c->to_pitch, c->from + row * c->from_pitch, c->width);
+  free(c->kept);
+  free(c);
+}
+
+static CUresult copied(copy c, int from_host, stream *s) {
+  copy *made = malloc(sizeof c);
+  if (from_host && c.height) {
+    size_t bytes = (c.height - 1) * c.from_pitch + c.width;
+    c.kept = malloc(bytes);
+    memcpy(c.kept, c.from, bytes);
+    c.from = c.kept;
+  }
+  *made = c;
+  LOCKED(append(s, (work){copy_rows, made}));
+}
+
+CUresult cuMemcpyHtoDAsync_v2(CUdeviceptr to, const void *from, size_t bytes, stream *s) {
+  return copied((copy){(char *)to, from, bytes, bytes, bytes, 1}, 1, s);
+}
+
+CUresult cuMemcpyDtoHAsync_v2(void *to, CUdeviceptr from, size_t bytes, stream *s) {
+  return copied((copy){to, (const char *)from, bytes, bytes, bytes, 1}, 0, s);
+}
+
+CUresult cuMemcpyDtoDAsync_v2(CUdeviceptr to, CUdeviceptr from, size_t bytes, stream *s) {
+  return copied((copy){(char *)to, (const char *)from, bytes, bytes, bytes, 1}, 0, s);
+}
+
+// A side of a copy of rows, as CUDA_MEMCPY2D lays it out; `kind` is 1 for the host.
+typedef struct {
+  size_t x, y;
+  int kind;
+  char *host;
+  CUdeviceptr device;
+  void *array;
+  size_t pitch;
+} side;
+
+typedef struct {
+  side from, to;
+  size_t width, height;
+} CUDA_MEMCPY2D;
+
+static char *start(const side *s) { return (s->kind == 1 ? s->host : (char *)s->device) + s->y * s->pitch + s->x; }
+
+CUresult cuMemcpy2DAsync_v2(const CUDA_MEMCPY2D *c, stream *s) {
+  copy rows = {start(&c->to), start(&c->from), c->to.pitch, c->from.pitch, c->width, c->height};
+  return copied(rows, c->from.kind == 1, s);
+}
+
+// Streams and events.
+
+static CUresult new_stream(stream **made) {
+  *made = calloc(1, sizeof **made);
+  LOCKED((*made)->next = streams; streams = *made);
+}
+
+CUresult cuStreamCreate(stream **made, unsigned flags) { return new_stream(made); }
+CUresult cuStreamCreateWithPriority(stream **made, unsigned flags, int priority) { return new_stream(made); }
+CUresult cuStreamDestroy_v2(stream *s) { LOCKED(run(s, s->count)); }
+CUresult cuStreamSynchronize(stream *s) { LOCKED(run(queue(s), queue(s)->count)); }
+CUresult cuEventCreate(event **made, unsigned flags) { return *made = calloc(1, sizeof **made), 0; }
+CUresult cuEventDestroy_v2(event *e) { return free(e), 0; }
+CUresult cuEventRecord(event *e, stream *s) { LOCKED(*e = ((event){queue(s), queue(s)->count})); }
+CUresult cuEventSynchronize(event *e) { LOCKED(if (e->of) run(e->of, e->position)); }
+CUresult cuEventQuery(event *e) { return cuEventSynchronize(e); }
+CUresult cuEventElapsedTime_v2(float *ms, event *from, event *to) { return *ms = 1, 0; }
+
+CUresult cuStreamWaitEvent(stream *s, event *e, unsigned flags) {
+  LOCKED(if (e->of) append(s, (work){.other = e->of, .position = e->position}));
+}
+
+CUresult cuLaunchHostFunc(stream *s, void (*call)(void *), void *data) { LOCKED(append(s, (work){call, data})); }
+
+// Kernels.
+
+CUresult cuTensorMapEncodeTiled(void *map, int type, unsigned rank, void *at, const uint64_t *dims,
+                                const uint64_t *strides, const unsigned *box, const unsigned *steps, int interleave,
+                                int swizzle, int promotion, int fill) {
+  return 0;
+}
+
+CUresult cuModuleLoadData(void **module, const void *image) { return *module = &first_stream, 0; }
+CUresult cuModuleUnload(void *module) { return 0; }
+CUresult cuModuleGetFunction(void **function, void *module, const char *name) { return *function = module, 0; }
+CUresult cuFuncSetAttribute(void *function, int attribute, int value) { return 0; }
+
+CUresult cuLaunchKernel(void *function, unsigned x, unsigned y, unsigned z, unsigned bx, unsigned by, unsigned bz,
+                        unsigned shared, stream *s, void **arguments, void **extra) {
+  return 0;
+}
