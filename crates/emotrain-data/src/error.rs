@@ -138,6 +138,14 @@ pub enum DataProblem {
     /// A quotation mark that extends a cell over the following rows.
     #[error("a cell starts with a quotation mark, but {0}")]
     OpenQuote(&'static str),
+    /// A cell of the position that is neither a number nor a time.
+    #[error("{column} should be a number or a time, not {value:?}")]
+    NotAPosition {
+        /// The column.
+        column: String,
+        /// The cell.
+        value: String,
+    },
     /// A first line that says to a spreadsheet what separates cells.
     #[error("the first line, sep=…, is read by spreadsheets alone")]
     SeparatorLine,

@@ -2,6 +2,10 @@
 //!
 //! They are refused with the right name instead of accepted: an alias that works silently becomes a second spelling.
 
+mod words;
+
+pub(crate) use self::words::{TRACKING, is_tracker, valued, word};
+
 /// The meaning of a foreign name.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Meaning {
@@ -29,6 +33,9 @@ const NO_UPLOAD: &str = "nothing is uploaded; emotrain export writes what others
 
 /// What attention is computed by.
 const ATTENTION: &str = "there is one implementation of attention";
+
+/// Why no chat template is named.
+const CHAT_TEMPLATE: &str = "the chat template is the one that comes with the tokenizer";
 
 /// How one file is divided.
 const PARTS: &str = "the shares of all parts, as in [0.9, 0.1]; dialogues stay whole";
@@ -123,7 +130,7 @@ const KEYS: &[(&str, Meaning)] = &[
     ("max_predict_samples", Key("data.max_test_samples")),
     // [prompt]
     ("prompt_template", Key("prompt.template")),
-    ("chat_template", Remark("prompt.template", "the chat template itself comes with the tokenizer")),
+    ("chat_template", Absent(CHAT_TEMPLATE)),
     ("window", Key("prompt.history_window")),
     ("window_size", Key("prompt.history_window")),
     ("context_window", Key("prompt.history_window")),
@@ -207,6 +214,12 @@ const KEYS: &[(&str, Meaning)] = &[
     ("sample_packing", Absent(PACKING)),
     ("packing", Absent(PACKING)),
     ("neat_packing", Absent(PACKING)),
+    ("overwrite_cache", Absent("prompts are made anew for each run")),
+    ("plot_loss", Absent("emotrain report RUN draws the curves")),
+    ("use_peft", Value("train.method", "\"lora\"")),
+    ("task_type", Absent("every model here is a causal language model")),
+    ("lora_task_type", Absent("every model here is a causal language model")),
+    ("bias", Absent("an adapter has only low-rank factors: biases are the base's")),
     ("dataloader_num_workers", Absent("prompts are made before training begins")),
     ("preprocessing_num_workers", Absent("prompts are made before training begins")),
     ("gradient_checkpointing_kwargs", Key("train.gradient_checkpointing")),
@@ -245,6 +258,8 @@ const KEYS: &[(&str, Meaning)] = &[
     // [eval]
     ("eval_batch_size", Key("eval.per_device_eval_batch_size")),
     ("steps_per_eval", Key("eval.eval_steps")),
+    ("evals_per_epoch", Remark("eval.eval_steps", "a share of an epoch, such as 0.25 for four of them")),
+    ("saves_per_epoch", Remark("save.save_steps", "counted in optimiser steps")),
     ("evaluation_strategy", Remark("eval.eval_steps", "1.0 = once per epoch, 0 = only at the end")),
     ("eval_strategy", Remark("eval.eval_steps", "1.0 = once per epoch, 0 = only at the end")),
     ("do_eval", Remark("data.valid", "a run with a validation split is evaluated")),
@@ -270,6 +285,16 @@ const KEYS: &[(&str, Meaning)] = &[
     ("logger", Key("logging.report_to")),
 ];
 
+/// Foreign keys that are keys of other sections here and mean something else: section, key, meaning.
+const HOMONYMS: &[(&str, &str, Meaning)] = &[
+    ("data", "dataset_name", Remark("data.train", "the path of a file")),
+    ("data", "max_samples", Key("data.max_train_samples")),
+    ("train", "max_samples", Key("data.max_train_samples")),
+    ("data", "template", Absent(CHAT_TEMPLATE)),
+    ("model", "template", Absent(CHAT_TEMPLATE)),
+    ("train", "template", Absent(CHAT_TEMPLATE)),
+];
+
 /// Foreign section names.
 const SECTIONS: &[(&str, &str)] = &[
     ("adapter", "lora"),
@@ -282,6 +307,13 @@ const SECTIONS: &[(&str, &str)] = &[
     ("demonstrations", "retrieval"),
     ("training", "train"),
     ("trainer", "train"),
+    ("training_arguments", "train"),
+    ("training_args", "train"),
+    ("sft_config", "train"),
+    ("method", "train"),
+    ("output", "train"),
+    ("model_arguments", "model"),
+    ("data_arguments", "data"),
     ("optimizer", "train"),
     ("optim", "train"),
     ("scheduler", "train"),
@@ -293,90 +325,21 @@ const SECTIONS: &[(&str, &str)] = &[
     ("log", "logging"),
 ];
 
-/// Foreign names of values.
-const WORDS: &[(&str, &str, &str)] = &[
-    ("model.dtype", "bf16", "bfloat16"),
-    ("model.dtype", "fp16", "float16"),
-    ("model.dtype", "f16", "float16"),
-    ("model.dtype", "half", "float16"),
-    ("model.dtype", "fp32", "float32"),
-    ("model.dtype", "f32", "float32"),
-    ("model.dtype", "float", "float32"),
-    ("model.device", "metal", "wgpu"),
-    ("model.device", "mps", "wgpu"),
-    ("model.device", "vulkan", "wgpu"),
-    ("lora.init_lora_weights", "kaiming", "true"),
-    ("lora.init_lora_weights", "kaiming_uniform", "true"),
-    ("lora.init_lora_weights", "default", "true"),
-    ("lora.target_modules", "all", "all-linear"),
-    ("curriculum.difficulty", "dif", "prc_emo"),
-    ("curriculum.difficulty", "emotion_shift", "es"),
-    ("curriculum.difficulty", "weighted_emotion_shift", "wes"),
-    ("curriculum.direction", "ascending", "easy_to_hard"),
-    ("curriculum.direction", "descending", "hard_to_easy"),
-    ("curriculum.pacing", "fixed_linear", "linear"),
-    ("curriculum.pacing", "fixed_root", "root"),
-    ("curriculum.pacing", "sqrt", "root"),
-    ("retrieval.order", "ascending", "most_similar_last"),
-    ("retrieval.order", "descending", "most_similar_first"),
-    ("eval.metric_for_best_model", "wf1", "weighted_f1"),
-    ("eval.metric_for_best_model", "acc", "accuracy"),
-    ("eval.metric_for_best_model", "perplexity", "loss"),
-];
-
-/// Foreign keys whose values choose between keys, or are words of their own: key and value, our key and its value.
-const VALUED: &[(&str, &str, &str, &str)] = &[
-    ("quantization_bit", "4", "quantization.load_in_4bit", "true"),
-    ("quantization_bit", "8", "quantization.load_in_8bit", "true"),
-    ("lora_target", "all", "lora.target_modules", "\"all-linear\""),
-    ("lora_target_modules", "all", "lora.target_modules", "\"all-linear\""),
-    ("adapter", "lora", "train.method", "\"lora\""),
-    ("adapter", "qlora", "quantization.load_in_4bit", "true"),
-    ("adapter", "dora", "lora.use_dora", "true"),
-    ("eval_strategy", "epoch", "eval.eval_steps", "1.0"),
-    ("eval_strategy", "no", "eval.eval_steps", "0"),
-    ("evaluation_strategy", "epoch", "eval.eval_steps", "1.0"),
-    ("evaluation_strategy", "no", "eval.eval_steps", "0"),
-    ("save_strategy", "no", "save.save_steps", "0"),
-    ("train_on_inputs", "false", "train.completion_only_loss", "true"),
-    ("train_on_inputs", "true", "train.completion_only_loss", "false"),
-    ("train_on_prompt", "false", "train.completion_only_loss", "true"),
-    ("train_on_prompt", "true", "train.completion_only_loss", "false"),
-    ("disable_shuffling", "true", "curriculum.shuffle", "false"),
-    ("disable_shuffling", "false", "curriculum.shuffle", "true"),
-];
-
-/// Where the curves of other trackers are dealt with.
-const TRACKERS: [&str; 9] =
-    ["wandb", "mlflow", "comet_ml", "comet", "neptune", "clearml", "swanlab", "trackio", "aim"];
-
-/// The hint at another tracker.
-pub(crate) const TRACKING: &str = "recipes/tracking.md of the project says how W&B and MLflow take curves in";
-
 /// The meaning of another tool's key; `name` in folded spelling.
 pub(crate) fn key(name: &str) -> Option<Meaning> {
     KEYS.iter().find(|(foreign, _)| *foreign == name).map(|(_, meaning)| *meaning)
 }
 
+/// The meaning of another tool's key in a section of ours, where other sections of ours have a key of its name; both in
+/// folded spelling.
+pub(crate) fn homonym(section: &str, name: &str) -> Option<Meaning> {
+    let found = HOMONYMS.iter().find(|(of, foreign, _)| *of == section && *foreign == name);
+    found.map(|(.., meaning)| *meaning)
+}
+
 /// Our name of another tool's section; `name` in folded spelling.
 pub(crate) fn section(name: &str) -> Option<&'static str> {
     SECTIONS.iter().find(|(foreign, _)| *foreign == name).map(|(_, ours)| *ours)
-}
-
-/// Our name for another tool's value of `key` (`section.key`); `name` in folded spelling.
-pub(crate) fn word(key: &str, name: &str) -> Option<&'static str> {
-    WORDS.iter().find(|(of, foreign, _)| *of == key && *foreign == name).map(|(_, _, ours)| *ours)
-}
-
-/// Our key (`section.key`) and its value for another tool's key with this value; both in folded spelling.
-pub(crate) fn valued(name: &str, value: &str) -> Option<(&'static str, &'static str)> {
-    let found = VALUED.iter().find(|(foreign, given, ..)| *foreign == name && *given == value);
-    found.map(|(.., ours, written)| (*ours, *written))
-}
-
-/// Whether this is another tracker; `name` in folded spelling.
-pub(crate) fn is_tracker(name: &str) -> bool {
-    TRACKERS.contains(&name)
 }
 
 #[cfg(test)]

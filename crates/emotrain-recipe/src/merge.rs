@@ -167,13 +167,18 @@ impl Merged {
             );
         }
         for raw in recipe.sections {
-            match Section::find(&raw.name) {
-                Some(section) => {
-                    self.headers.insert(section.name.to_owned(), origin(raw.at));
-                    let home = Home::section(section);
-                    raw.keys.into_iter().for_each(|key| self.write(&home, key, origin, findings));
+            if let Some(section) = Section::find(&raw.name) {
+                self.headers.insert(section.name.to_owned(), origin(raw.at));
+                let home = Home::section(section);
+                raw.keys.into_iter().for_each(|key| self.write(&home, key, origin, findings));
+                continue;
+            }
+            self.refuse(origin(raw.at), &raw.name, unknown::section(&raw.name), findings);
+            for key in raw.keys {
+                let unknown = unknown::key_of_unknown_section(&key.name, key.value.plain());
+                if let Some(unknown) = unknown {
+                    self.refuse(origin(key.at), &key.name, unknown, findings);
                 }
-                None => self.refuse(origin(raw.at), &raw.name, unknown::section(&raw.name), findings),
             }
         }
         if recipe.cleared.is_some() {

@@ -37,13 +37,20 @@ pub(crate) fn section(name: &str) -> Unknown {
     Unknown { fault, meant: meant.collect() }
 }
 
+/// Another tool's key below a section that there is not; `None` of others, which are found when it has its right name.
+pub(crate) fn key_of_unknown_section(name: &str, value: Option<&Value>) -> Option<Unknown> {
+    let meaning = foreign::key(&folded(name))?;
+    Some(translated(None, name, meaning, value))
+}
+
 fn all_sections() -> impl Iterator<Item = &'static Section> {
     SECTIONS.iter().chain([KNOWLEDGE])
 }
 
 /// A key that `section` does not have, with the value that it was given, if that could be read.
 pub(crate) fn key(section: &Section, name: &str, value: Option<&Value>) -> Unknown {
-    if let Some(meaning) = foreign::key(&folded(name)) {
+    let homonym = foreign::homonym(section.name, &folded(name));
+    if let Some(meaning) = homonym.or_else(|| foreign::key(&folded(name))) {
         return translated(Some(section.name), name, meaning, value);
     }
     let homes = sections_with(name);

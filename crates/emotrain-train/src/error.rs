@@ -39,7 +39,7 @@ pub enum TrainError {
     /// A loss, gradient or score is NaN or infinite. Nothing was saved after the last good state.
     #[error("step {step}: the {what} is not a finite number ({value})")]
     NonFinite {
-        /// The step, counted from 1.
+        /// The step, counted from 1; 0 where none was trained.
         step: usize,
         /// What was not finite.
         what: &'static str,
@@ -74,6 +74,11 @@ impl TrainError {
             Self::Prompt(error) => error.hint(),
             Self::Run(error) => error.hint(),
             Self::Damaged { hint, .. } => hint.clone(),
+            Self::NonFinite { step: 0, .. } => Some(
+                "no step was trained: the base's weights, or the adapter's, hold NaN or numbers too large for model.dtype; \
+                 download or export them again, or write dtype = \"float32\" under [model]"
+                    .to_owned(),
+            ),
             Self::NonFinite { .. } => Some(
                 "lower train.learning_rate or train.max_grad_norm; the last saved state is intact".to_owned(),
             ),

@@ -35,6 +35,11 @@ pub fn make_trainable(model: &mut CausalLm, recipe: &Recipe) -> Result<(), Train
 /// A folder that holds none.
 pub fn check_init(recipe: &Recipe) -> Result<(), TrainError> {
     let Some(folder) = &recipe.lora.init_from else { return Ok(()) };
+    if folder.symlink_metadata().is_err() {
+        let complaint =
+            Complaint::input(format!("lora.init_from = \"{}\": no such folder", folder.display()));
+        return Err(complaint.hint("name a folder in PEFT's format, such as RUN/adapter").into());
+    }
     if folder.join(CONFIG).symlink_metadata().is_err() {
         let complaint =
             Complaint::input(format!("lora.init_from = \"{}\": contains no {CONFIG}", folder.display()));

@@ -72,7 +72,7 @@ fn complaint(place: &Path, contract: &Contract, agreement: &Agreement) -> Option
 of {utterances} labels are the same",
                     to_run.log_probs.map_or(f64::NAN, |apart| apart.largest), to_run.same_labels
                 ))
-                .hint("it is of another run or step, was merged onto another base, or its weights were changed: export the run again"),
+                .hint("it is of another run or step, was merged onto another base, its weights were changed, or it has so few bits that it answers otherwise: export the run again, or with q8_0 in the place of a type of fewer bits"),
             ),
             (Finding::Agrees, Contract::Different { .. }) => Some(
                 Complaint::input(format!("{folder}: its prompt contract is not that of the run"))

@@ -30,3 +30,9 @@ impl Shell {
         AskContext { hub: self.hub(), stop: interrupt.stop(), variable: env::variable }
     }
 }
+
+/// A word as a shell takes it.
+pub(crate) fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "-_./=:,+".contains(c);
+    if word.chars().all(is_plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}

@@ -161,6 +161,10 @@ impl DataProblem {
             }
             Self::ScatteredDialogue { .. } => "sort the file by its dialogues",
             Self::NotStreamed(_) => "give it as \"jsonl\", \"csv\" or \"tsv\"",
+            Self::NotAPosition { .. } => {
+                "times are read as 2024-05-01 10:01, 2024-05-01T10:01:30Z or 01.05.2024 10:01; without a position rows keep \
+                 their order"
+            }
             Self::SeparatorLine => "remove that line",
             Self::NoHeader(_) => {
                 "write a line with the names of the columns above it, as in dialogue,speaker,text,label"

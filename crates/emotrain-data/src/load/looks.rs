@@ -96,10 +96,14 @@ pub fn format_of(path: &Path) -> Result<Option<DataFormat>, DataError> {
 pub(super) fn head(path: &Path) -> Result<String, DataError> {
     let mut lines = LineReader::open(path)?;
     let mut head = String::new();
-    while head.len() < HEAD
-        && let Some(line) = lines.next_raw()?
-    {
-        head.push_str(line);
+    while head.len() < HEAD {
+        match lines.next_raw() {
+            Ok(Some(line)) => head.push_str(line),
+            Ok(None) => break,
+            // Whoever reads it tells so.
+            Err(_) if !head.is_empty() => break,
+            Err(error) => return Err(error),
+        }
     }
     Ok(head)
 }

@@ -149,7 +149,14 @@ impl<'a> DialogueReader<'a> {
     fn read(&mut self) -> Result<Option<Result<Dialogue, DataError>>, DataError> {
         Ok(match &mut self.source {
             Source::Json(lines) => {
-                let Some(line) = lines.next_line()?.map(str::to_owned) else { return Ok(None) };
+                let line = match lines.next_line() {
+                    Ok(Some(line)) => line.to_owned(),
+                    Ok(None) => return Ok(None),
+                    Err(error) if matches!(error.problem(), DataProblem::NotUtf8(_)) => {
+                        return Ok(Some(Err(error)));
+                    }
+                    Err(error) => return Err(error),
+                };
                 let place = lines.place();
                 let number = place.line.unwrap_or(0);
                 let is_first = self.seen.is_empty();

@@ -24,6 +24,8 @@ pub struct Survey {
     /// The words for labels and how often each occurs, the most frequent first; spellings that differ in case alone
     /// count as one, the one with small letters. Empty where labels are numbers of a published set.
     pub labels: Vec<(String, usize)>,
+    /// A column of a table without positions whose cells look like times and are none that is read.
+    pub unread_time: Option<String>,
 }
 
 /// Looks at a file, or at the folder of a split of DailyDialog. Everything that is wrong with it, except for labels, is
@@ -32,7 +34,8 @@ pub struct Survey {
 /// # Errors
 /// A file that cannot be read, that looks like no format, or that has faults; one without any label.
 pub fn survey(path: &Path, given: &BTreeMap<ColumnRole, String>) -> Result<Survey, DataError> {
-    let published = |format| Survey { format, columns: BTreeMap::new(), labels: Vec::new() };
+    let published =
+        |format| Survey { format, columns: BTreeMap::new(), labels: Vec::new(), unread_time: None };
     if path.is_dir() {
         return Ok(published(DataFormat::Dailydialog));
     }
@@ -60,7 +63,9 @@ pub fn survey(path: &Path, given: &BTreeMap<ColumnRole, String>) -> Result<Surve
     let position = assembler.position().map(str::to_owned);
     let labels = meant(merged(assembler.into_words(ended, layout)?));
     columns.extend(position.map(|column| (ColumnRole::Position, column)));
-    Ok(Survey { format, columns, labels })
+    let has_position = !format.has_columns() || columns.contains_key(&ColumnRole::Position);
+    let unread_time = if has_position { None } else { table::unread_time(&file.text, format) };
+    Ok(Survey { format, columns, labels, unread_time })
 }
 
 /// How dialogues without a recipe are read, which need no labels: none is counted, and no column or key is proposed for
@@ -75,7 +80,7 @@ pub fn recognised(path: &Path) -> Result<Option<Survey>, DataError> {
         if format == DataFormat::MeldCsv && !has_all_of_melds(&head) { DataFormat::Csv } else { format };
     let mut columns = suggested(&head, format, &BTreeMap::new());
     columns.remove(&ColumnRole::Label);
-    Ok(Some(Survey { format, columns, labels: Vec::new() }))
+    Ok(Some(Survey { format, columns, labels: Vec::new(), unread_time: None }))
 }
 
 /// The columns or keys that seem to be meant, where they are not called like their roles.

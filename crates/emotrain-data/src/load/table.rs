@@ -21,8 +21,9 @@ use crate::io::TextFile;
 use crate::label::LabelSet;
 use crate::metadata::Metadata;
 
+use self::moment::Moment;
 use self::order::OrderSearch;
-pub(super) use self::own::{OwnTable, row_for_header, suggested_columns};
+pub(super) use self::own::{OwnTable, row_for_header, suggested_columns, unread_time};
 pub(super) use self::published::Published;
 use self::quotes::{Mark, Quotes};
 pub(super) use self::stream::TableStream;
@@ -53,6 +54,8 @@ pub(super) struct Columns {
     label: Option<usize>,
     /// The column of the utterance's number, with its name for messages.
     number: Option<(usize, String)>,
+    /// Whether a time may be there, too.
+    takes_times: bool,
     /// The columns that together identify the dialogue.
     key: Vec<usize>,
     /// The columns that are kept as metadata, with their names.
@@ -64,14 +67,14 @@ pub const SPEAKER: &str = "Speaker";
 
 /// A row as read.
 struct Row {
-    /// The utterance's number in its dialogue, in a table with numbers.
-    number: Option<u64>,
+    /// The utterance's place in its dialogue, in a table with positions.
+    number: Option<Moment>,
     utterance: RawUtterance<'static>,
 }
 
 impl Row {
     /// The whole number, or the time, in a column that is kept.
-    fn number_in(&self, column: &str) -> Option<u64> {
+    fn number_in(&self, column: &str) -> Option<Moment> {
         let mut kept = self.utterance.metadata.iter();
         let cell = kept.find(|(name, _)| *name == column)?.1.as_str()?;
         moment::place(cell.trim())
@@ -150,8 +153,8 @@ fn dialogue(id: String, mut rows: Vec<Row>) -> (RawDialogue<'static>, Vec<Repeat
     rows.sort_by_key(|row| row.number);
     let repeated = |pair: &[Row]| {
         let (first_offset, offset) = (pair[0].utterance.offset, pair[1].utterance.offset);
-        let number = pair[1].number.filter(|_| pair[0].number == pair[1].number)?;
-        Some(Repeated { number, first_offset, offset })
+        let number = pair[1].number.filter(|number| !number.is_time && pair[0].number == Some(*number))?;
+        Some(Repeated { number: number.millionths / Moment::ONE, first_offset, offset })
     };
     let repeated = rows.windows(2).filter_map(repeated).collect();
     let offset = rows[0].utterance.offset;
@@ -190,8 +193,16 @@ impl Columns {
         let number = match &self.number {
             Some((column, name)) => {
                 let cell = record[*column].trim();
-                let not = || DataProblem::NotANumber { what: name.clone(), value: cell.to_owned() };
-                Some(moment::place(cell).ok_or_else(not)?)
+                let not = || {
+                    let (name, value) = (name.clone(), cell.to_owned());
+                    if self.takes_times {
+                        DataProblem::NotAPosition { column: name, value }
+                    } else {
+                        DataProblem::NotANumber { what: name, value }
+                    }
+                };
+                let place = moment::place(cell).filter(|place| self.takes_times || !place.is_time);
+                Some(place.ok_or_else(not)?)
             }
             None => None,
         };

@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
-use super::{KEYS, Meaning, SECTIONS, VALUED, WORDS};
+use super::words::{VALUED, WORDS};
+use super::{HOMONYMS, KEYS, Meaning, SECTIONS};
 use crate::key::Kind;
 use crate::section::{Section, sections_with};
 
@@ -18,6 +19,18 @@ fn every_foreign_key_leads_to_a_key_and_is_none_itself() {
         };
         let (section, key) = ours.split_once('.').unwrap();
         assert!(Section::find(section).unwrap().key(key).is_some(), "{ours} is no key");
+    }
+}
+
+#[test]
+fn every_homonym_is_a_key_elsewhere_and_leads_to_another() {
+    for (section, foreign, meaning) in HOMONYMS {
+        assert!(Section::find(section).unwrap().key(foreign).is_none(), "{section}.{foreign} is ours");
+        assert!(!sections_with(foreign).is_empty(), "{foreign} is no key of any section");
+        if let Meaning::Key(ours) | Meaning::Remark(ours, _) = meaning {
+            let (section, key) = ours.split_once('.').unwrap();
+            assert!(Section::find(section).unwrap().key(key).is_some(), "{ours} is no key");
+        }
     }
 }
 

@@ -241,3 +241,47 @@ fn every_name_of_the_table_is_answered() {
         assert!(error.contains(&format!("{name:?} is another tool's")), "{name}: {error}");
     }
 }
+
+/// Of a section that there is not the keys are told, too, and words that are keys of other sections here.
+#[test]
+fn names_in_sections_of_others() {
+    check(
+        r#"
+[model]
+model_name_or_path = "tiny"
+template = "qwen"
+[peft]
+lora_rank = 8
+task_type = "CAUSAL_LM"
+something = 1
+[training_arguments]
+optimizer = "adamw_bnb_8bit"
+evals_per_epoch = 4
+[data]
+train = "train.jsonl"
+valid = "valid.jsonl"
+dataset_name = "chats.jsonl"
+max_samples = 1000
+"#,
+        expect![[r#"
+            erc.toml:3:1: "template" is another tool's key
+              hint: the chat template is the one that comes with the tokenizer
+            erc.toml:4:2: unknown section [peft]
+              hint: did you mean [lora]?
+            erc.toml:5:1: "lora_rank" is another tool's name for lora.r
+              hint: write r = 8 under [lora]
+            erc.toml:6:1: "task_type" is another tool's key
+              hint: every model here is a causal language model
+            erc.toml:8:2: unknown section [training_arguments]
+              hint: did you mean [train]?
+            erc.toml:9:1: "optimizer" is another tool's name for train.optim
+              hint: write optim = "adamw_8bit" under [train]
+            erc.toml:10:1: "evals_per_epoch" is another tool's name for eval.eval_steps
+              hint: write eval_steps = … under [eval]; a share of an epoch, such as 0.25 for four of them
+            erc.toml:14:1: "dataset_name" is another tool's name for data.train
+              hint: write train = …; the path of a file
+            erc.toml:15:1: "max_samples" is another tool's name for data.max_train_samples
+              hint: write max_train_samples = 1000
+        "#]],
+    );
+}

@@ -46,6 +46,7 @@ dtype = "bf16"
             erc.toml:2:10: train.method must be "lora" or "full", not "qlora"
               hint: did you mean "lora"?
             erc.toml:3:9: train.optim must be "adamw_torch" or "adamw_8bit", not "paged_adamw_32bit"
+              hint: did you mean "adamw_torch"?
             erc.toml:4:21: train.lr_scheduler_type must be "linear", "cosine" or "constant", not "constant_with_warmup"
               hint: did you mean "constant"?
             erc.toml:6:25: eval.metric_for_best_model must be "weighted_f1", "macro_f1", "accuracy" or "loss", not "eval_f1"
@@ -89,7 +90,7 @@ device = "gpu"
 "#,
         expect![[r#"
             erc.toml:3:10: model.device must be "auto", "cpu", "wgpu" or "cuda" ("cuda:1" for the second GPU), not "gpu"
-              hint: did you mean "cpu" or "wgpu"?
+              hint: did you mean "cuda"?
         "#]],
     );
 }

@@ -67,6 +67,7 @@ pub(super) fn check(recipe: &Recipe, shell: &Shell) -> Result<Checked, PrepareEr
     let named: Vec<SplitKind> = measured.filter(|split| split.file(&recipe.data).is_some()).collect();
     let prepared = PreparedTraining::new(recipe, &named, shell.hub())?;
     prepared.opened.base.check_weights()?;
+    pipeline::parameters(&prepared.opened.config, recipe)?;
     let counts = prepared.splits().map(|split| {
         let dropped = split.counts().shortened;
         let shortened = if dropped > 0 { format!(" ({dropped} shortened to fit)") } else { String::new() };

@@ -18,7 +18,7 @@ use self::text::{Draft, Splits};
 use super::table_columns::{columns_table, without_recipe};
 use crate::cli::InitArgs;
 use crate::exit::Exit;
-use crate::shell::Shell;
+use crate::shell::{Shell, quoted};
 
 /// Fewer dialogues are divided into two parts, and fewer still are not divided.
 const THREE_PARTS: usize = 30;
@@ -57,6 +57,13 @@ pub(crate) fn run(args: &InitArgs, shell: &Shell) -> anyhow::Result<Exit> {
         splits: splits(args, split.dialogues.len(), &out)?,
     };
     write_atomic(&out, draft.to_toml().as_bytes())?;
+    tell(args, &out, &draft, shell);
+    Ok(Exit::Done)
+}
+
+/// Says what was found, what is doubtful of it, and what comes next.
+fn tell(args: &InitArgs, out: &Path, draft: &Draft<'_>, shell: &Shell) {
+    let Draft { found, labels, split, .. } = draft;
     let name = out.display();
     shell.printer.say(split.summary(&labels.set));
     if !found.columns.is_empty() {
@@ -65,7 +72,7 @@ pub(crate) fn run(args: &InitArgs, shell: &Shell) -> anyhow::Result<Exit> {
         let what = if found.format.has_columns() { "columns" } else { "keys" };
         shell.printer.say(format_args!("{what} read: {read}; --columns names others"));
     }
-    if found.format.has_columns() && !has_speakers(&split) {
+    if found.format.has_columns() && !has_speakers(split) {
         shell.printer.warn(
             format_args!("no column of speakers was found: prompts say {SPEAKER:?} of everyone\n  hint: --columns speaker=… names it"),
         );
@@ -78,11 +85,19 @@ pub(crate) fn run(args: &InitArgs, shell: &Shell) -> anyhow::Result<Exit> {
         let table = order.table(&found.columns);
         shell.printer.warn(format_args!("{order}\n  hint: write columns = {table} under [data] if it is"));
     }
+    if let Some(column) = &found.unread_time {
+        shell.printer.warn(format_args!(
+            "{column:?} looks like a time that is not read: the rows of a dialogue keep their order in the file\n  hint: if \
+             they are in another order, write times as 2024-05-01 10:01 or 01.05.2024 10:01"
+        ));
+    }
+    labels.unmeant.iter().for_each(|unmeant| shell.printer.warn(unmeant));
     labels.slips.iter().for_each(|slip| shell.printer.warn(slip));
-    shell
-        .printer
-        .say(format_args!("{name}: a recipe for {}; next: emotrain check {name}", args.data.display()));
-    Ok(Exit::Done)
+    shell.printer.say(format_args!(
+        "{name}: a recipe for {}; next: emotrain check {}",
+        args.data.display(),
+        quoted(&name.to_string())
+    ));
 }
 
 /// The labels that no utterance of a split has.

@@ -6,6 +6,7 @@ mod sink;
 mod source;
 
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 
 use emotrain_base::{Advice, Complaint, Fault, Problems, Silent};
 use emotrain_data::{Dialogue, LabelSet, SplitKind};
@@ -117,6 +118,9 @@ fn questioner<'o>(
     let mut split = input.nothing();
     if opened.shows_knowledge() {
         (input, split) = input.whole()?;
+    }
+    if let Some(warning) = texts_of_training(args, opened.recipe, &input)? {
+        shell.printer.warn(warning);
     }
     let content = Content::Dialogues(split);
     let texts = known(opened.recipe, &content, SplitKind::Test);
@@ -303,6 +307,33 @@ impl Labelling<'_> {
         counts.dialogues += dialogues.len();
         self.sink.write(&rows, dialogues.len() as u64)
     }
+}
+
+/// The knowledge texts of a training are those of its own dialogues, whatever ids others have.
+fn texts_of_training(
+    args: &PredictArgs,
+    recipe: &Recipe,
+    input: &Input<'_>,
+) -> anyhow::Result<Option<String>> {
+    let is_given = |name: &str| args.knowledge.iter().any(|given| given.split('=').next() == Some(name));
+    let shown = recipe.knowledge.iter().filter(|source| recipe.prompt.slots.has(&source.name));
+    let taken: Vec<&str> = shown.map(|source| source.name.as_str()).filter(|name| !is_given(name)).collect();
+    let data = &recipe.data;
+    let files: Vec<&Path> = [Some(&data.train), data.valid.as_ref(), data.test.as_ref()]
+        .into_iter()
+        .flatten()
+        .map(PathBuf::as_path)
+        .collect();
+    if taken.is_empty() || input.is_one_of(&files)? {
+        return Ok(None);
+    }
+    let options: Vec<String> = taken.iter().map(|name| format!("--knowledge {name}=FILE")).collect();
+    Ok(Some(format!(
+        "{}: the knowledge texts are those of the training's recipe, which a dialogue with an id of the training gets\n  hint: \
+         give those of the input: {}",
+        input.path.display(),
+        options.join(" ")
+    )))
 }
 
 /// The recipe's texts are for its own data; new dialogues need texts of their own.

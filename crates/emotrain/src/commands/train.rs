@@ -12,7 +12,7 @@ use crate::cli::TrainArgs;
 use crate::exit::{self, Exit};
 use crate::interrupt::Interrupt;
 use crate::pipeline::{self, Terms};
-use crate::shell::Shell;
+use crate::shell::{Shell, quoted};
 
 /// Runs the command.
 ///
@@ -97,11 +97,6 @@ fn how_to_resume(recipes: &[PathBuf], set: &[String]) -> String {
     let set = set.iter().flat_map(|set| ["--set".to_owned(), quoted(set)]);
     let words = ["emotrain".to_owned()].into_iter().chain(recipes);
     words.chain(set).chain(["--resume".to_owned()]).collect::<Vec<_>>().join(" ")
-}
-
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || "-_./=:,+".contains(c);
-    if word.chars().all(is_plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
 #[cfg(test)]

@@ -110,6 +110,16 @@ fn a_run_shows_its_knowledge_and_says_what_its_scores_were_made_with() {
     bench.write("m.jsonl", &moods.replace("test-", "new-"));
     bench.write("t.json", &traits.replace("test-", "new-"));
     let said = predict(&["--knowledge", "mood=m.jsonl", "--knowledge", "trait=t.json"]).done();
+    assert!(!said.err.contains("of the training's recipe"), "{}", said.err);
+    // Other dialogues with ids of the training.
+    bench.write(
+        "same.jsonl",
+        &lines.concat().replace("new-", "test-").replacen("\"text\":\"", "\"text\":\"So. ", 1),
+    );
+    let said = bench.run(&["predict", "recipe.toml", "--run", "run", "--input", "same.jsonl"]).done();
+    let line = "same.jsonl: the knowledge texts are those of the training's recipe, which a dialogue with an id of the training gets";
+    assert!(said.err.contains(line), "{}", said.err);
+    let said = predict(&["--knowledge", "mood=m.jsonl", "--knowledge", "trait=t.json"]).done();
     assert_eq!(said.out.lines().count(), 12, "{}", said.out);
     assert_eq!(predict(&["--knowledge", "mood"]).code, 2);
 }

@@ -161,7 +161,10 @@ fn training_starts_from_an_adapter_that_is_there() {
             said.err
         );
     }
+    let said = bench.run(&["check", "recipe.toml", "--set", "lora.layers_to_transform=[99]"]);
+    assert!(said.code != 0 && said.err.contains("layers_to_transform"), "{}{}", said.out, said.err);
     let said = bench.train("other", &["--dry-run", "--set", "lora.init_from=nowhere"]);
+    assert!(said.err.contains("no such folder"), "{}", said.err);
     assert!(said.code != 0 && said.err.contains("nowhere"), "{}", said.err);
     let said = bench.train("other", &[&from[..], &["--set", "train.method=full"]].concat());
     assert!(said.code == 2 && said.err.contains("init_from = \"\" under [lora]"), "{}", said.err);

@@ -249,3 +249,47 @@ fn columns_that_are_misspelt_are_those_of_the_option() {
     .assert_eq(&error(&bench, &["init", "chats.csv", "--columns", "dialog=conv"]));
     refused(&bench.run(&["init", "chats.csv", "--columns", "who=author"]), 2, &["the keys are dialogue"]);
 }
+
+#[test]
+fn times_that_are_not_read_are_told() {
+    let bench = Workbench::new();
+    let times = |form: &dyn Fn(usize) -> String| {
+        let plain = shuffled("sent_at", |turn| turn);
+        let row = |row: &str| match row.rsplit_once(',') {
+            Some((rest, turn)) if turn != "sent_at" => format!("{rest},{}\n", form(turn.parse().unwrap())),
+            _ => format!("{row}\n"),
+        };
+        plain.lines().map(row).collect::<Vec<_>>().concat()
+    };
+    bench.write("us.csv", &times(&|turn: usize| format!("03/05/2026 14:{:02}", 20 + turn)));
+    let said = bench.run(&["init", "us.csv", "--base", &base()]).done();
+    let part = "warning: \"sent_at\" looks like a time that is not read: the rows of a dialogue keep their order in the file";
+    assert!(said.err.contains(part), "{}", said.err);
+    for (name, form) in [
+        ("dotted", (&|turn: usize| format!("05.03.2026 14:{:02}", 20 + turn)) as &dyn Fn(usize) -> String),
+        ("slack", &|turn: usize| format!("1772721{}.662001", 100 + turn)),
+    ] {
+        bench.write(&format!("{name}.csv"), &times(form));
+        let said = bench.run(&["init", &format!("{name}.csv"), "--base", &base()]).done();
+        assert!(said.err.contains("the rows of a dialogue are in the order of \"sent_at\""), "{}", said.err);
+    }
+}
+
+#[test]
+fn labels_that_stand_for_none_or_several_are_pointed_out() {
+    let bench = Workbench::new();
+    let table = shuffled("seq", |turn| turn);
+    let table = table
+        .replacen(",calm,", ",N/A,", 3)
+        .replacen(",tense,", ",calm|tense,", 2)
+        .replacen(",tense,", ",?,", 1);
+    bench.write("my chats.csv", &table);
+    let said = bench.run(&["init", "my chats.csv", "--base", &base()]).done();
+    for line in [
+        "warning: N/A × 3, ? × 1: if that stands for no label, take it out of labels and write context_labels = [\"N/A\", \"?\"] under [data]\n",
+        "warning: calm|tense × 2: several labels at once are one of their own; an utterance has one\n",
+        "next: emotrain check 'my chats.toml'\n",
+    ] {
+        assert!(said.err.contains(line), "{line} is not in {}", said.err);
+    }
+}

@@ -4,6 +4,7 @@
 use emotrain_recipe::{ColumnRole, folded};
 
 use super::Row;
+use super::moment::Moment;
 use crate::load::order::Order;
 use crate::load::other_names::{means_position, others_of};
 
@@ -78,13 +79,14 @@ impl Candidate {
 
     /// Whether the rows have whole numbers or times in it.
     fn fits(&mut self, rows: &[Row]) -> bool {
-        let numbers: Option<Vec<u64>> = rows.iter().map(|row| row.number_in(&self.name)).collect();
+        let numbers: Option<Vec<u64>> =
+            rows.iter().map(|row| Some(row.number_in(&self.name)?.millionths)).collect();
         let Some(mut numbers) = numbers else { return false };
         self.longest = self.longest.max(numbers.len());
         self.is_other |= !numbers.is_sorted();
         numbers.sort_unstable();
         self.repeats |= numbers.windows(2).any(|pair| pair[0] == pair[1]);
-        self.counts_on &= numbers.windows(2).all(|pair| pair[1] - pair[0] == 1);
+        self.counts_on &= numbers.windows(2).all(|pair| pair[1] - pair[0] == Moment::ONE);
         true
     }
 

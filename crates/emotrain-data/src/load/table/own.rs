@@ -6,6 +6,7 @@ use csv::StringRecord;
 use emotrain_recipe::{ColumnRole, DataFormat, folded};
 
 use super::contents::Contents;
+use super::moment::{looks_like_a_time, place};
 use super::{Columns, Form};
 use crate::error::{DataProblem, MissingColumns};
 use crate::load::layout::DataLayout;
@@ -89,6 +90,7 @@ impl Form for OwnTable<'_> {
             speaker: found.get(&ColumnRole::Speaker).copied(),
             label: found.get(&ColumnRole::Label).copied(),
             number: found.get(&ColumnRole::Position).map(|&column| (column, header[column].to_owned())),
+            takes_times: true,
             others: others.map(|column| (column, header[column].to_owned())).collect(),
         })
     }
@@ -215,6 +217,21 @@ pub(in crate::load) fn row_for_header(text: &str, format: DataFormat) -> Option<
     };
     let again = first.iter().enumerate().filter(stands_again).count();
     (again > 1).then(|| first.iter().collect::<Vec<_>>().join(", "))
+}
+
+/// The first column whose cells all look like times that are not read.
+pub(in crate::load) fn unread_time(text: &str, format: DataFormat) -> Option<String> {
+    let mut records = records(text, format);
+    let header = records.next()?;
+    if header.iter().any(|name| name.trim().eq_ignore_ascii_case(ColumnRole::Position.as_str())) {
+        return None;
+    }
+    let rows: Vec<StringRecord> = records.take(Contents::ROWS).collect();
+    let is_unread = |column: &usize| {
+        let mut cells = rows.iter().map(|row| row.get(*column).unwrap_or_default().trim());
+        !rows.is_empty() && cells.all(|cell| looks_like_a_time(cell) && place(cell).is_none())
+    };
+    (0..header.len()).find(is_unread).map(|column| header[column].trim().to_owned())
 }
 
 /// The rows of a table, the header first, up to one that is none.

@@ -43,6 +43,7 @@ impl Form for Published {
             speaker: Some(find(SPEAKER)?),
             label,
             number: Some((find(NUMBER)?, NUMBER.to_owned())),
+            takes_times: false,
             others: Vec::new(),
         })
     }

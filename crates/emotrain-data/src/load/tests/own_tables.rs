@@ -138,10 +138,34 @@ fn positions_are_whole_numbers_once_in_a_dialogue() {
         "format = \"csv\"",
         "dialogue,position,text,label\n1,0,Hi.,joy\n1,first,Ho.,joy\n1,0,He.,joy\n2,0,Ha.,joy\n",
         &expect![[r#"
-            file:3: position should be a whole number, not "first"
+            file:3: position should be a number or a time, not "first"
+              hint: times are read as 2024-05-01 10:01, 2024-05-01T10:01:30Z or 01.05.2024 10:01; without a position rows keep their order
             file:4: dialogue 1: utterance id 0 is used twice, first on line 2
         "#]],
     );
+}
+
+/// At one time several things may be said: they keep their order.
+#[test]
+fn positions_are_times() {
+    let times = ["05.03.2026 14:31", "05.03.2026 14:21", "05.03.2026 14:31", "28.02.2026 23:59"];
+    let seconds = ["1772721.662001", "1772721.5", "1772721.662001", "1772720"];
+    for cells in [times, seconds] {
+        let row = |(number, cell): (usize, &&str)| format!("1,{cell},{number},joy\n");
+        let rows: String = cells.iter().enumerate().map(row).collect::<Vec<_>>().concat();
+        table(
+            "format = \"csv\"\ncolumns = { position = \"at\" }",
+            &format!("dialogue,at,text,label\n{rows}"),
+            &expect![[r#"
+                1
+                  Speaker: 3 [joy]
+                  Speaker: 1 [joy]
+                  Speaker: 0 [joy]
+                  Speaker: 2 [joy]
+                mended 0
+            "#]],
+        );
+    }
 }
 
 #[test]

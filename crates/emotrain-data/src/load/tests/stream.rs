@@ -96,8 +96,8 @@ fn faults_of_a_stream_have_their_lines() {
     "#]]
     .assert_eq(&stream("format = \"csv\"", "conv,utt\na,Hi.\n"));
     expect![[r#"
-        standard input:5: position should be a whole number, not "one"
-        hint: None
+        standard input:5: position should be a number or a time, not "one"
+        hint: Some("times are read as 2024-05-01 10:01, 2024-05-01T10:01:30Z or 01.05.2024 10:01; without a position rows keep their order")
         standard input:6: unknown labels: joyy × 2
           hint: did you mean joy? data.label_aliases = { joyy = "joy" } reads them so
           hint: data.labels lists other labels; both keys are for data.label_set = "custom"

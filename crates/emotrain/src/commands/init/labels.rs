@@ -17,7 +17,16 @@ pub(super) struct Labels {
     pub(super) off_wheel: Option<String>,
     /// Labels that may be misspelt: `hapy × 1: did you mean joy?`
     pub(super) slips: Vec<String>,
+    /// Labels that may stand for none, and those that seem to be several.
+    pub(super) unmeant: Vec<String>,
 }
+
+/// Words that often stand for no label, folded.
+const NO_LABEL: [&str; 12] =
+    ["n/a", "#n/a", "na", "?", "??", "unknown", "unclear", "unsure", "undefined", "tbd", "todo", "skip"];
+
+/// What separates labels of one cell.
+const BETWEEN: [char; 5] = [',', ';', '|', '/', '+'];
 
 /// A label that occurs at most so often may be a slip.
 const SLIP: usize = 2;
@@ -44,8 +53,37 @@ impl Labels {
             Err(error) => return Err(error.into()),
         };
         let slips = if name == LabelSetName::Custom { slips(found) } else { Vec::new() };
-        Ok(Self { name, set, off_wheel, slips })
+        Ok(Self { name, set, off_wheel, slips, unmeant: unmeant(found) })
     }
+}
+
+/// What is to be said of labels that are none, or several.
+fn unmeant(found: &Survey) -> Vec<String> {
+    let words = || found.labels.iter().map(|(word, _)| word.as_str());
+    let counted = |chosen: &dyn Fn(&str) -> bool| -> (Vec<String>, Vec<String>) {
+        let chosen = found.labels.iter().filter(|(word, _)| chosen(word));
+        chosen.map(|(word, count)| (format!("{word} × {count}"), format!("{word:?}"))).unzip()
+    };
+    let is_none = |word: &str| NO_LABEL.contains(&word.trim().to_lowercase().as_str());
+    let is_label = |part: &str| words().any(|word| word.to_lowercase() == part.trim().to_lowercase());
+    let is_several = |word: &str| word.contains(BETWEEN) && word.split(BETWEEN).all(is_label);
+    let mut told = Vec::new();
+    let (counts, names) = counted(&is_none);
+    if !counts.is_empty() {
+        told.push(format!(
+            "{}: if that stands for no label, take it out of labels and write context_labels = [{}] under [data]",
+            counts.join(", "),
+            names.join(", ")
+        ));
+    }
+    let (counts, _) = counted(&is_several);
+    if !counts.is_empty() {
+        told.push(format!(
+            "{}: several labels at once are one of their own; an utterance has one",
+            counts.join(", ")
+        ));
+    }
+    told
 }
 
 /// Labels that hardly occur beside a frequent one of a near name.

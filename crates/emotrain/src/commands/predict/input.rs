@@ -43,6 +43,8 @@ pub(super) struct Input<'a> {
     dialogues: Dialogues<'a>,
     /// What is told of the dialogues that are passed over; `None` where the first one is an error.
     skips: Option<&'a dyn Listener>,
+    /// An error that comes behind dialogues that are not answered yet.
+    ahead: Option<anyhow::Error>,
     /// Dialogues that were passed over.
     pub(super) skipped: usize,
 }
@@ -129,6 +131,7 @@ impl<'a> Input<'a> {
                 other_order: None,
                 dialogues,
                 skips,
+                ahead: None,
                 skipped: 0,
             });
         };
@@ -153,7 +156,7 @@ impl<'a> Input<'a> {
                 Err(fault) => return Err(told(fault)),
             },
         };
-        Ok(Self { path: path.to_owned(), is_file, other_order, dialogues, skips, skipped: 0 })
+        Ok(Self { path: path.to_owned(), is_file, other_order, dialogues, skips, ahead: None, skipped: 0 })
     }
 
     /// Whether dialogues with something wrong are passed over.
@@ -202,6 +205,18 @@ impl<'a> Input<'a> {
         Split::of(self.path.clone(), Vec::new())
     }
 
+    /// Whether the input is one of these files.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub(super) fn is_one_of(&self, files: &[&Path]) -> Result<bool, DataError> {
+        let Some(own) = self.sha256()? else { return Ok(false) };
+        Ok(files
+            .iter()
+            .filter(|file| file.is_file())
+            .any(|file| sha256_file(file).is_ok_and(|other| other == own)))
+    }
+
     /// The next dialogues, with at least this many utterances if there are so many; of those that are still to come, one
     /// and all that have come since.
     ///
@@ -209,6 +224,9 @@ impl<'a> Input<'a> {
     /// The first dialogue that cannot be read, unless it is passed over; what makes the rest unreadable.
     pub(super) fn next(&mut self, utterances: usize) -> anyhow::Result<Vec<Dialogue>> {
         let (mut found, mut count) = (Vec::new(), 0);
+        if let Some(error) = self.ahead.take() {
+            return Err(error);
+        }
         while count < utterances {
             let next = match &mut self.dialogues {
                 Dialogues::There(dialogues) => dialogues.next(),
@@ -224,8 +242,15 @@ impl<'a> Input<'a> {
                     self.skipped += 1;
                     continue;
                 }
-                (Err(error), _) if is_coming => return Err(of_stream(error)),
-                (Err(error), _) => return Err(told(error)),
+                (Err(error), skips) => {
+                    let error = if is_coming { of_stream(error, skips.is_some()) } else { told(error) };
+                    if found.is_empty() {
+                        return Err(error);
+                    }
+                    // What came before is answered first.
+                    self.ahead = Some(error);
+                    break;
+                }
             };
             count += dialogue.utterances.len();
             found.push(dialogue);
@@ -247,18 +272,22 @@ fn told(error: DataError) -> anyhow::Error {
 }
 
 /// A fault of what comes through a pipe, which ends the answers in the middle.
-fn of_stream(error: DataError) -> anyhow::Error {
-    const WAY_OUT: &str = "answers end before it; a file named with --input is checked to its end before the first answer, and \
-         --skip-errors passes over such dialogues";
+fn of_stream(error: DataError, skips: bool) -> anyhow::Error {
+    let way_out = if skips {
+        "answers end before it: what comes behind it cannot be told apart"
+    } else {
+        "answers end before it; a file named with --input is checked to its end before the first answer, and \
+         --skip-errors passes over such dialogues"
+    };
     let is_of_input = !matches!(error.problem(), DataProblem::Read(_));
     let hint = error.hint_without_recipe(OPTIONS);
     if let DataProblem::Several(problems) = error.problem() {
-        return anyhow!(Complaint::input(problems.to_string()).hint(WAY_OUT));
+        return anyhow!(Complaint::input(problems.to_string()).hint(way_out));
     }
     if !is_of_input {
         return error.into();
     }
-    let hint = hint.map_or_else(|| WAY_OUT.to_owned(), |hint| format!("{hint}\n{WAY_OUT}"));
+    let hint = hint.map_or_else(|| way_out.to_owned(), |hint| format!("{hint}\n{way_out}"));
     anyhow!(Complaint::input(error.to_string()).hint(hint))
 }
 

@@ -156,6 +156,22 @@ fn dialogues_with_something_wrong_are_passed_over_if_that_is_asked_for() {
     }
     told.assert_eq(&predict(&bench, &words).done().err);
     assert_eq!(predict(&bench, &["--run", "run"]).code, 3);
+    // A byte that is no text, behind a dialogue that is.
+    let bytes = [first.as_bytes(), b"{\"id\":\"\xff\"}\n", last.as_bytes()].concat();
+    fs_err::write(bench.path("bytes.jsonl"), &bytes).unwrap();
+    let input = ["predict", "--input", "bytes.jsonl"];
+    for said in
+        [bench.run(&[&input[..], &words].concat()).done(), piped(&bench, &words[2..], "bytes.jsonl").done()]
+    {
+        assert_eq!(said.out.lines().collect::<Vec<_>>(), rows);
+        assert!(
+            said.err.contains("bytes.jsonl:2: ") || said.err.contains("standard input:2: "),
+            "{}",
+            said.err
+        );
+    }
+    let said = piped(&bench, &["--quiet"], "bytes.jsonl");
+    assert!(said.code == 3 && said.out.lines().count() == 2, "{}{}", said.out, said.err);
     // The table's head is there although the first dialogue has no answer, and a file comes out whole.
     bench.write("input.jsonl", &format!("{}{first}", broken.lines().nth(1).unwrap().to_owned() + "\n"));
     predict(&bench, &[&words[..], &["--output", "labels.csv"]].concat()).done();
