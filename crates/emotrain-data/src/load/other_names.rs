@@ -84,6 +84,72 @@ const OTHER_NAMES: &[(ColumnRole, &[&str])] = &[
     ),
 ];
 
+/// Words of names that say what a column holds where no name is known: `gold_emotion`, `Sentiment Tag`, `Sprecher`.
+const WORDS: &[(ColumnRole, &[&str])] = &[
+    (
+        ColumnRole::Speaker,
+        &[
+            "speaker",
+            "author",
+            "sender",
+            "character",
+            "sprecher",
+            "sprecherin",
+            "absender",
+            "autor",
+            "locuteur",
+            "hablante",
+        ],
+    ),
+    (
+        ColumnRole::Text,
+        &[
+            "text",
+            "utterance",
+            "message",
+            "msg",
+            "transcript",
+            "nachricht",
+            "äußerung",
+            "texte",
+            "texto",
+            "mensaje",
+        ],
+    ),
+    (
+        ColumnRole::Label,
+        &[
+            "emotion",
+            "emotions",
+            "label",
+            "labels",
+            "sentiment",
+            "mood",
+            "feeling",
+            "affect",
+            "gefühl",
+            "gefuehl",
+            "stimmung",
+            "émotion",
+            "humeur",
+            "emoción",
+            "emocion",
+            "sentimiento",
+        ],
+    ),
+];
+
+/// Whether a word of the name says that this is there.
+pub(super) fn says(role: ColumnRole, name: &str) -> bool {
+    let name = folded(name);
+    let words = WORDS.iter().find(|(other, _)| *other == role).map_or(&[][..], |(_, words)| *words);
+    // What counts, measures or numbers is something else.
+    let has = |words: &[&str]| name.split('_').any(|word| words.contains(&word));
+    has(words)
+        && !has(&MEASURES)
+        && !has(&["id", "no", "nr", "time", "date", "at", "ts", "score", "confidence"])
+}
+
 /// What others call this, folded.
 pub(super) fn others_of(role: ColumnRole) -> &'static [&'static str] {
     OTHER_NAMES.iter().find(|(other, _)| *other == role).map_or(&[], |(_, names)| *names)

@@ -36,7 +36,7 @@ pub(crate) enum BankCommand {
 #[command(after_help = "Examples:
   emotrain bank build retrieval_bank/mine meld.train.json --dataset meld
   emotrain bank build retrieval_bank/mine more.jsonl --dataset ours --domain workplace
-  emotrain bank build retrieval_bank/mine own.csv --format csv --columns dialogue=conv_id,text=utt,label=emotion
+  emotrain bank build retrieval_bank/mine own.csv --columns dialogue=conv_id,text=utt,label=emotion
   emotrain bank build retrieval_bank/mine more.jsonl --encoder sentence-transformers/all-MiniLM-L6-v2
   emotrain bank build retrieval_bank/mine --index hnsw")]
 pub(crate) struct BuildArgs {

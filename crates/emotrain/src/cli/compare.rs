@@ -33,9 +33,9 @@ pub(crate) struct CompareArgs {
     /// Where the runs are: groups are names of run directories in this folder, or recipes of this sweep
     #[arg(long = "in", value_name = "FOLDER_OR_SWEEP")]
     pub(crate) within: Option<PathBuf>,
-    /// The split whose predictions are compared
-    #[arg(long, value_parser = split(), default_value_t = SplitKind::Test)]
-    pub(crate) split: SplitKind,
+    /// The split whose predictions are compared [default: that of the sweep's board, else test]
+    #[arg(long, value_parser = split())]
+    pub(crate) split: Option<SplitKind>,
     /// The score that is compared
     #[arg(long, value_parser = score(), default_value = "weighted_f1")]
     pub(crate) metric: HeadlineScore,

@@ -192,7 +192,14 @@ fn format(args: &BuildArgs, path: &Path) -> Format {
         ];
         formats.into_iter().find(|format| format.as_str() == name)
     });
-    match named.unwrap_or_else(|| format_of(path)) {
+    // A table or a chat of one's own, as it looks.
+    let looks = || {
+        let looks = emotrain_data::format_of(path).ok().flatten();
+        looks.filter(|looks| matches!(looks, DataFormat::Csv | DataFormat::Tsv | DataFormat::Chat))
+    };
+    match named.or_else(looks).unwrap_or_else(|| format_of(path)) {
+        // Dialogues whose keys are named are no lines of a bank.
+        DataFormat::Jsonl if args.columns.is_some() => Format::Of(DataFormat::Jsonl),
         DataFormat::Jsonl | DataFormat::Text => Format::Lines,
         DataFormat::PrcJson if is_list(path) => Format::List,
         format @ (DataFormat::Csv

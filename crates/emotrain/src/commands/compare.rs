@@ -23,9 +23,15 @@ const CONFIDENCE: f64 = 0.95;
 /// # Errors
 /// A run directory that is incomplete or damaged; runs with other test sets or labels.
 pub(crate) fn run(args: &CompareArgs, shell: &Shell) -> anyhow::Result<Exit> {
-    let found = Found::all(args)?;
+    let sweep = sweep(args)?;
+    let found = Found::all(args, sweep.as_ref())?;
+    let split = match (args.split, &sweep) {
+        (Some(split), _) => split,
+        (None, Some(sweep)) => sweep.file()?.split,
+        (None, None) => SplitKind::Test,
+    };
     let groups: Vec<Vec<SplitRun>> =
-        found.iter().map(|group| read(group, args, shell)).collect::<Result<_, _>>()?;
+        found.iter().map(|group| read(group, split, shell)).collect::<Result<_, _>>()?;
     let same: Vec<bool> = groups.iter().map(|group| is_same(&groups[0], group)).collect();
     let trained: Vec<Option<usize>> =
         groups.iter().map(|group| trained_samples(&group[0])).collect::<Result<_, _>>()?;
@@ -65,6 +71,12 @@ alone"
     Ok(Exit::Done)
 }
 
+/// The sweep that the groups are recipes of, if they are.
+fn sweep(args: &CompareArgs) -> anyhow::Result<Option<SweepDir>> {
+    let is_sweep = |path: &&Path| path.is_file() || SweepDir::is_in(path);
+    Ok(args.within.as_deref().filter(is_sweep).map(SweepDir::find).transpose()?)
+}
+
 /// The run directories of a group.
 struct Found {
     /// Its name in tables.
@@ -74,15 +86,13 @@ struct Found {
 
 impl Found {
     /// The groups, by path or by name.
-    fn all(args: &CompareArgs) -> anyhow::Result<Vec<Self>> {
-        let is_sweep = |path: &&Path| path.is_file() || SweepDir::is_in(path);
-        let Some(sweep) = args.within.as_deref().filter(is_sweep) else {
+    fn all(args: &CompareArgs, sweep: Option<&SweepDir>) -> anyhow::Result<Vec<Self>> {
+        let Some(sweep) = sweep else {
             let within = args.within.as_deref().unwrap_or(Path::new(""));
             return Ok(args.groups.iter().map(|text| Self::of_folders(text, within)).collect());
         };
-        let sweep = SweepDir::find(sweep)?;
         let plans = sweep.plans()?;
-        args.groups.iter().map(|text| Self::of_sweep(text, &sweep, &plans)).collect()
+        args.groups.iter().map(|text| Self::of_sweep(text, sweep, &plans)).collect()
     }
 
     fn of_folders(text: &str, within: &Path) -> Self {
@@ -147,10 +157,10 @@ impl SplitRun {
 ///
 /// # Errors
 /// A run directory that is incomplete or damaged; two runs with the same seed.
-fn read(group: &Found, args: &CompareArgs, shell: &Shell) -> anyhow::Result<Vec<SplitRun>> {
+fn read(group: &Found, split: SplitKind, shell: &Shell) -> anyhow::Result<Vec<SplitRun>> {
     let mut runs: Vec<SplitRun> = Vec::new();
     for folder in &group.folders {
-        let run = SplitRun::read(folder, args.split)?;
+        let run = SplitRun::read(folder, split)?;
         if let Some(earlier) = runs.iter().find(|earlier| earlier.run.record.seed == run.run.record.seed) {
             let (first, second, seed) = (earlier.run.folder.display(), folder.display(), run.run.record.seed);
             let complaint = Complaint::usage(format!(

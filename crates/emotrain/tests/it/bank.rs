@@ -70,6 +70,30 @@ fn a_bank_grows_and_refuses_what_is_held_out() {
     assert!(said.err.contains("demonstrations.jsonl"), "{}", said.err);
 }
 
+/// As a recipe's: by their own keys and columns, and a table or a chat without a word on its format.
+#[test]
+fn files_of_ones_own_are_taken_as_a_recipe_takes_them() {
+    let bench = Workbench::new();
+    let line = json!({ "ticket": 7, "utterances": [{ "who": "Ada", "said": "It works!", "mood": "joy" }] });
+    bench.write("own.jsonl", &format!("{line}\n"));
+    bench.write("own.csv", "dialogue;speaker;text;label\n1;Ada;Hooray!;joy\n1;Bo;Hm.;neutral\n");
+    let chat = json!({ "messages": [{ "role": "user", "content": "Oh no.", "label": "sadness" }] });
+    bench.write("chats.jsonl", &format!("{chat}\n"));
+    let labels = ["--labels", "joy,neutral,sadness"];
+    let build = |file: &str, more: &[&str]| {
+        bench
+            .run(&[&["bank", "build", "bank", file, "--encoder", "lexical"], &labels[..], more].concat())
+            .done()
+    };
+    let columns = ["--columns", "dialogue=ticket,speaker=who,text=said,label=mood"];
+    assert!(build("own.jsonl", &columns).err.contains("1 demonstrations added as own"));
+    assert!(build("own.csv", &[]).err.contains("2 demonstrations added as own"));
+    assert!(build("chats.jsonl", &[]).err.contains("1 demonstrations added as chats"));
+    let texts = lines(&bench.read("bank/demonstrations.jsonl"));
+    let texts: Vec<&str> = texts.iter().filter_map(|row| row["text"].as_str()).collect();
+    assert_eq!(texts, ["It works!", "Hooray!", "Hm.", "Oh no."]);
+}
+
 #[test]
 fn damaged_banks_are_refused_with_place_and_mend() {
     let bench = Workbench::new();

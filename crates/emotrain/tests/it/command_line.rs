@@ -29,7 +29,7 @@ fn examples_can_be_copied() {
           emotrain bank build retrieval_bank/mine meld.train.json --dataset meld
           emotrain bank build retrieval_bank/mine more.jsonl --dataset ours --domain \
             workplace
-          emotrain bank build retrieval_bank/mine own.csv --format csv --columns \
+          emotrain bank build retrieval_bank/mine own.csv --columns \
             dialogue=conv_id,text=utt,label=emotion
           emotrain bank build retrieval_bank/mine more.jsonl --encoder \
             sentence-transformers/all-MiniLM-L6-v2

@@ -93,6 +93,9 @@ fn a_sweep_trains_every_run_once_and_as_it_would_alone() {
     let said = bench.run(&["compare", "--in", "sweep", names[0], names[1]]).done();
     assert!(said.out.contains(names[1]) && said.out.contains("detectable"), "{}", said.out);
     assert_eq!(bench.run(&["compare", "--in", "sweep.toml", names[0], names[1]]).done().out, said.out);
+    // The split is the board's, unless another is named.
+    let at_test = ["compare", "--in", "sweep.toml", names[0], names[1], "--split", "test"];
+    assert_eq!(bench.run(&at_test).done().out, said.out);
     let said = bench.run(&["compare", "--in", "sweep", names[0], "wes"]);
     assert!(
         said.code == 2 && said.err.contains("no recipe \"wes\"") && said.err.contains(names[1]),

@@ -10,7 +10,7 @@ use super::moment::{looks_like_a_time, place};
 use super::{Columns, Form};
 use crate::error::{DataProblem, MissingColumns};
 use crate::load::layout::DataLayout;
-use crate::load::other_names::{means_position, others_of};
+use crate::load::other_names::{means_position, others_of, says};
 use crate::load::separator::separator;
 
 /// All that columns are read for.
@@ -187,6 +187,14 @@ pub(in crate::load) fn suggested_columns(
         let is_needed = !matches!(role, ColumnRole::Position | ColumnRole::Speaker);
         let guessed = || guess(role, None, names.iter().copied()).filter(|_| is_needed);
         if let Some(name) = named(role, &names).or_else(guessed) {
+            columns.insert(role, name.to_owned());
+        }
+    }
+    for role in ROLES.into_iter().filter(is_open) {
+        let names = free(&columns).into_iter().map(|place| header[place]);
+        let mut saying = names.filter(|name| says(role, name));
+        // Of several none is more likely.
+        if let (Some(name), None, false) = (saying.next(), saying.next(), columns.contains_key(&role)) {
             columns.insert(role, name.to_owned());
         }
     }

@@ -53,6 +53,25 @@ fn columns_are_recognised_by_what_is_in_them() {
 }
 
 #[test]
+fn columns_are_recognised_by_a_word_of_their_names() {
+    let columns_of = |header: &str| {
+        let row = |number: usize| {
+            let cells = ["g1", "2", "Ada", "Guten Tag.", ["froh", "traurig"][number % 2], "x"];
+            cells.join(";") + "\n"
+        };
+        let found = of("chats.csv", &format!("{header}\n{}", (0..4).map(row).collect::<Vec<_>>().concat()));
+        found.columns
+    };
+    let found = columns_of("Dialog;Zeile;Sprecher;Nachricht;Stimmung;Stimmung_Score");
+    let expected = [(Dialogue, "Dialog"), (Speaker, "Sprecher"), (Text, "Nachricht"), (Label, "Stimmung")];
+    assert_eq!(found, expected.map(|(role, name)| (role, name.to_owned())).into());
+    let found = columns_of("conv_id;channel;Message Author;msg_body;gold_emotion;emotion_confidence");
+    let expected =
+        [(Dialogue, "conv_id"), (Speaker, "Message Author"), (Text, "msg_body"), (Label, "gold_emotion")];
+    assert_eq!(found, expected.map(|(role, name)| (role, name.to_owned())).into());
+}
+
+#[test]
 fn the_dialogue_is_recognised_where_its_rows_stand_apart() {
     let texts =
         ["Hello there my friend.", "What do you want?", "This is the last one.", "Nobody told me that."];

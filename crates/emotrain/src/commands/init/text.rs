@@ -145,6 +145,12 @@ impl Draft<'_> {
     }
 
     fn curriculum(&self) -> String {
+        if self.split.dialogues.len() < 2 {
+            return "[curriculum]\n\
+                    # One dialogue has no order.\n\
+                    name = \"none\"\n"
+                .to_owned();
+        }
         match &self.labels.off_wheel {
             None => "[curriculum]\n\
                      # Dialogues with few and small emotional shifts first; \"none\" = all, shuffled. curriculum/README.md of\n\
