@@ -201,8 +201,8 @@ impl Columns {
                         DataProblem::NotANumber { what: name, value }
                     }
                 };
-                let place = moment::place(cell).filter(|place| self.takes_times || !place.is_time);
-                Some(place.ok_or_else(not)?)
+                let is_taken = |_: &Moment| self.takes_times || whole(cell).parse::<u64>().is_ok();
+                Some(moment::place(cell).filter(is_taken).ok_or_else(not)?)
             }
             None => None,
         };

@@ -11,9 +11,13 @@ use super::whole;
 pub(super) struct Moment {
     /// Millionths: of a number, or microseconds after the earliest time that there is.
     pub(super) millionths: u64,
-    /// Whether it is a time, at which several things may be said: a date with a time, or a number with a fraction.
+    /// Whether it is a time, at which several things may be said: a date with a time, a number with a fraction, or one
+    /// that counts the seconds since 1970, or parts of them.
     pub(super) is_time: bool,
 }
+
+/// Numbers from here on count seconds since 1970, the first of them in 1973.
+const SECONDS: u64 = 100_000_000;
 
 impl Moment {
     /// Between a whole number and the next one.
@@ -26,7 +30,7 @@ impl Moment {
 pub(super) fn place(cell: &str) -> Option<Moment> {
     let number = |text: &str| text.parse::<u64>().ok()?.checked_mul(Moment::ONE);
     if let Some(millionths) = number(whole(cell)) {
-        return Some(Moment { millionths, is_time: false });
+        return Some(Moment { millionths, is_time: millionths >= SECONDS * Moment::ONE });
     }
     let millionths = decimal(cell).or_else(|| time(cell).filter(|_| cell.contains(':')))?;
     Some(Moment { millionths, is_time: true })
@@ -101,6 +105,7 @@ mod tests {
         assert!(numbers.is_sorted_by(|one, other| one.millionths < other.millionths), "{numbers:?}");
         let seven = Moment { millionths: 7_000_000, is_time: false };
         assert_eq!((place("7"), place("7.0")), (Some(seven), Some(seven)));
+        assert!(place("1716902819").is_some_and(|place| place.is_time));
         // Of two numbers it is not known which one is the month.
         let others = [
             "",

@@ -9,7 +9,14 @@ use crate::load::order::Order;
 use crate::load::other_names::{means_position, others_of};
 
 /// Words of names that hold times, which order utterances too.
-const TIMES: [&str; 12] = [
+const TIMES: [&str; 19] = [
+    "ts",
+    "datetime",
+    "zeit",
+    "uhrzeit",
+    "zeitpunkt",
+    "heure",
+    "hora",
     "time",
     "timestamp",
     "start",
@@ -79,13 +86,17 @@ impl Candidate {
 
     /// Whether the rows have whole numbers or times in it.
     fn fits(&mut self, rows: &[Row]) -> bool {
-        let numbers: Option<Vec<u64>> =
-            rows.iter().map(|row| Some(row.number_in(&self.name)?.millionths)).collect();
-        let Some(mut numbers) = numbers else { return false };
+        let moments: Option<Vec<Moment>> = rows.iter().map(|row| row.number_in(&self.name)).collect();
+        let Some(moments) = moments else { return false };
+        let mut numbers: Vec<u64> = moments.iter().map(|moment| moment.millionths).collect();
         self.longest = self.longest.max(numbers.len());
         self.is_other |= !numbers.is_sorted();
         numbers.sort_unstable();
-        self.repeats |= numbers.windows(2).any(|pair| pair[0] == pair[1]);
+        // At one time several things may be said, but a time that all of a dialogue has is that of the whole.
+        let is_time = moments.iter().all(|moment| moment.is_time);
+        let mut pairs = numbers.windows(2).map(|pair| pair[0] == pair[1]);
+        self.repeats |=
+            if is_time { pairs.len() > 0 && pairs.all(|same| same) } else { pairs.any(|same| same) };
         self.counts_on &= numbers.windows(2).all(|pair| pair[1] - pair[0] == Moment::ONE);
         true
     }
