@@ -8,7 +8,7 @@ use burn::tensor::Tensor;
 
 use crate::gradients::Gradients;
 use crate::linear::Linear;
-use crate::lora::{Dropout, LinearAdapter, Low, PartAt, Saved};
+use crate::lora::{Dropout, Input, LinearAdapter, Low, PartAt, Saved};
 
 /// A linear layer, and who adapts it.
 pub(crate) struct Adapted<'a> {
@@ -26,18 +26,20 @@ pub(crate) struct AdaptedRows<'a> {
 
 /// What the backward of a layer needs of its forward: the input, and each part's by-product.
 pub(crate) struct LinearTape {
-    pub(crate) x: Tensor<2>,
+    pub(crate) input: Input,
     pub(crate) low: Vec<Low>,
 }
 
 impl Adapted<'_> {
     /// # Shapes
-    /// `x` `[N, in]` → `[N, out]`.
-    pub(crate) fn forward(&self, x: &Tensor<2>) -> (Tensor<2>, Vec<Low>) {
+    /// `[N, in]` → `[N, out]`.
+    pub(crate) fn forward(&self, input: &Input) -> (Tensor<2>, Vec<Low>) {
+        let Input { x, dropped } = input;
         let mut y = self.linear.forward(x.clone());
         let mut lows = Vec::with_capacity(self.parts.len());
         for part in &self.parts {
-            let (sum, low) = part.adapter.forward(&rows_of(x, &part.rows), y, self.at(part));
+            let own = Input { x: rows_of(x, &part.rows), dropped: dropped.clone() };
+            let (sum, low) = part.adapter.forward(&own, y, self.at(part));
             y = sum;
             lows.push(low);
         }
@@ -45,7 +47,7 @@ impl Adapted<'_> {
     }
 
     /// Adds each part's gradients to its own, those of the base to the first, and returns that of the input unless
-    /// `input` is false.
+    /// it is not `wanted`.
     ///
     /// # Shapes
     /// `grad` `[N, out]` → `[N, in]`.
@@ -53,12 +55,12 @@ impl Adapted<'_> {
         &self,
         grad: &Tensor<2>,
         tape: LinearTape,
-        input: bool,
+        wanted: bool,
         gradients: &mut [&mut Gradients],
     ) -> Option<Tensor<2>> {
-        let LinearTape { x, low } = tape;
+        let LinearTape { input: Input { x, dropped }, low } = tape;
         self.linear.add_gradients(grad, &x, gradients[0]);
-        let mut dx = input.then(|| {
+        let mut dx = wanted.then(|| {
             let parts: Vec<Range<usize>> = self.parts.iter().map(|part| part.rows.clone()).collect();
             let scaled =
                 |grad, part: &AdaptedRows| part.adapter.base_gradient(grad, &part.rows, self.at(part));
@@ -66,7 +68,8 @@ impl Adapted<'_> {
         });
         for ((part, low), gradients) in self.parts.iter().zip(low).zip(gradients) {
             let Some(low) = low else { continue };
-            let saved = Saved { x: rows_of(&x, &part.rows), low, at: self.at(part) };
+            let input = Input { x: rows_of(&x, &part.rows), dropped: dropped.clone() };
+            let saved = Saved { input, low, at: self.at(part) };
             dx = part.adapter.backward(&rows_of(grad, &part.rows), saved, dx, gradients);
         }
         dx

@@ -4,16 +4,18 @@
 //! than half its square, and a branch of a tree nothing for the other branches. Nothing of size queries × keys is kept for the backward pass: it stores one
 //! log-sum-exp per query and head and computes the probabilities again (Rabe and Staats 2021; Dao et al. 2022).
 
+mod ready;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::sync::OnceLock;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use emotrain_kernels::DropoutMask;
 
+pub(crate) use self::ready::Ready;
 use crate::batch::{Batch, Visible, union};
-use crate::kernels::{
-    Scores, Seen, add_key_values, attention_softmax, attention_softmax_backward, grouped_heads,
-    key_value_heads, query_heads, token_major,
-};
+use crate::kernels::{Scores, Seen, attention_softmax, attention_softmax_backward, matmul};
 use crate::spec::{AttentionSpec, Heads};
 
 /// Queries per block: on the CPU as many as leave their scores in its caches, on a GPU so many that a block keeps it
@@ -32,6 +34,58 @@ pub(crate) struct Block {
     seen: BTreeMap<Option<usize>, Seen>,
 }
 
+/// The blocks of a batch.
+#[derive(Clone, Debug)]
+pub(crate) struct Blocks {
+    /// In the order of their queries, which are all there are.
+    all: Vec<Block>,
+    /// Whether no key is in two blocks, and each in one.
+    apart: bool,
+    /// The first row and the number of rows of each query's block, from the first use on.
+    spans: OnceLock<Tensor<2, Int>>,
+}
+
+impl Blocks {
+    /// Of these blocks, whose keys are among so many rows.
+    pub(crate) fn new(blocks: Vec<Block>, rows: usize) -> Self {
+        let mut keys: Vec<&Range<usize>> = blocks.iter().flat_map(|block| &block.keys).collect();
+        keys.sort_unstable_by_key(|keys| keys.start);
+        let end = keys.iter().try_fold(0, |end, keys| (keys.start == end).then_some(keys.end));
+        Self { all: blocks, apart: end == Some(rows), spans: OnceLock::new() }
+    }
+
+    /// For attentions whose blocks their caller has.
+    pub(crate) fn none() -> Self {
+        Self::new(Vec::new(), 0)
+    }
+
+    /// New rows that continue after `past` keys: all rows of a tensor of queries, which see the past and each other
+    /// causally.
+    pub(crate) fn after(past: usize, rows: usize, windows: &BTreeSet<Option<usize>>) -> Self {
+        let visible: Vec<Visible> = (0..rows).map(|row| Visible::causal(past + row)).collect();
+        let block = Block::new(0..rows, std::iter::once(0..past + rows).collect(), &visible, windows);
+        Self::new(vec![block], past + rows)
+    }
+
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    /// See the field, `[Q, 2]`.
+    pub(crate) fn spans(&self, device: &Device) -> &Tensor<2, Int> {
+        self.spans.get_or_init(|| {
+            let number = |number: usize| i32::try_from(number).expect("row numbers fit i32");
+            let of_block = |Block { queries, .. }: &Block| {
+                std::iter::repeat_n([number(queries.start), number(queries.len())], queries.len())
+            };
+            let spans: Vec<i32> = self.all.iter().flat_map(of_block).flatten().collect();
+            let shape = [spans.len() / 2, 2];
+            Tensor::from_data(TensorData::new(spans, shape), (device, DType::I32))
+        })
+    }
+}
+
 /// The blocks of a batch whose queries are `rows` (ascending; `None` for all rows), for attentions with these windows on
 /// this device.
 pub(crate) fn blocks(
@@ -39,7 +93,7 @@ pub(crate) fn blocks(
     rows: Option<&[usize]>,
     windows: &BTreeSet<Option<usize>>,
     device: &Device,
-) -> Vec<Block> {
+) -> Blocks {
     let most = queries_per_block(device);
     let all: Vec<usize>;
     let rows = if let Some(rows) = rows {
@@ -62,7 +116,7 @@ pub(crate) fn blocks(
         }
         next = end;
     }
-    blocks
+    Blocks::new(blocks, batch.rows())
 }
 
 impl Block {
@@ -78,75 +132,6 @@ impl Block {
         };
         Self { queries, keys, seen: windows.iter().map(within).collect() }
     }
-
-    /// New rows that continue after `past` keys: all rows of a tensor of queries, which see the past and each other
-    /// causally.
-    pub(crate) fn after(past: usize, rows: usize, windows: &BTreeSet<Option<usize>>) -> Self {
-        let visible: Vec<Visible> = (0..rows).map(|row| Visible::causal(past + row)).collect();
-        Self::new(0..rows, std::iter::once(0..past + rows).collect(), &visible, windows)
-    }
-
-    /// Its keys and its values, each `[K, 1, T, d]`.
-    fn keys_of(&self, heads: Heads, kv: &KeyValues) -> [Tensor<4>; 2] {
-        match kv {
-            KeyValues::Rows(kv) => {
-                let part = |rows: &Range<usize>| kv.clone().narrow(0, rows.start, rows.len());
-                let rows = match self.keys.as_slice() {
-                    [rows] => part(rows),
-                    several => Tensor::cat(several.iter().map(part).collect(), 0),
-                };
-                [0, 1].map(|which| key_block(heads, &rows, which))
-            }
-            KeyValues::Heads(all) => {
-                let part = |rows: &Range<usize>| all.clone().narrow(2, rows.start, rows.len());
-                let rows = match self.keys.as_slice() {
-                    [rows] => part(rows),
-                    several => Tensor::cat(several.iter().map(part).collect(), 2),
-                };
-                [0, 1].map(|which| rows.clone().narrow(0, which, 1).swap_dims(0, 1))
-            }
-        }
-    }
-
-    /// Adds what it says about its keys and values, each `[K, T, d]`, to their rows of `to` `[N, 2·kv·d]`.
-    fn add_to(&self, heads: Heads, mut to: Tensor<2>, parts: [Tensor<3>; 2]) -> Tensor<2> {
-        if let [rows] = self.keys.as_slice() {
-            return add_key_values(heads, to, parts, rows);
-        }
-        let mut start = 0;
-        for rows in &self.keys {
-            let piece = parts.clone().map(|part| part.narrow(1, start, rows.len()));
-            to = add_key_values(heads, to, piece, rows);
-            start += rows.len();
-        }
-        to
-    }
-}
-
-/// Keys and values of all rows, as products of this device read them.
-enum KeyValues {
-    /// `[N, 2·kv·d]`.
-    Rows(Tensor<2>),
-    /// `[2, K, N, d]`.
-    Heads(Tensor<4>),
-}
-
-impl KeyValues {
-    fn new(heads: Heads, kv: &Tensor<2>) -> Self {
-        key_value_heads(heads, kv).map_or_else(|| Self::Rows(kv.clone()), Self::Heads)
-    }
-}
-
-/// The keys (`which` 0) or values (1) of rows `[T, 2·kv·d]` as `[K, 1, T, d]`.
-fn key_block(heads: Heads, rows: &Tensor<2>, which: usize) -> Tensor<4> {
-    let block = rows.clone().reshape([rows.dims()[0], 2, heads.kv, heads.dim]);
-    block.narrow(1, which, 1).permute([2, 1, 0, 3])
-}
-
-/// `[K, G, Q, T]` as `[K, G·Q, T]`: the heads of a group below one another.
-fn grouped(heads: Heads, block: Tensor<4>) -> Tensor<3> {
-    let [_, _, queries, width] = block.dims();
-    block.reshape([heads.kv, heads.group * queries, width])
 }
 
 /// Queries `[Q, kv·group·d]`, and keys and values `[N, 2·kv·d]`.
@@ -156,25 +141,53 @@ pub(crate) struct Projected {
     pub(crate) kv: Tensor<2>,
 }
 
+/// What attention gives.
+pub(crate) struct Attended {
+    /// `[Q, kv·group·d]`.
+    pub(crate) rows: Tensor<2>,
+    /// What dropout leaves of them, if it was asked for and made on the way.
+    pub(crate) dropped: Option<Tensor<2>>,
+    /// Of each block, `[K, G, Q, 1]`.
+    pub(crate) log_sums: Vec<Tensor<4>>,
+}
+
+/// What the products of a block's backward are of.
+struct Inside {
+    queries: Sides,
+    out_grad: Sides,
+    keys: Tensor<4>,
+    values: Tensor<4>,
+}
+
+/// Queries, or the gradient of what they gave.
+struct Sides {
+    /// `[K, G, Q, d]`.
+    heads: Tensor<4>,
+    /// `[K, G·Q, d]`.
+    grouped: Tensor<3>,
+}
+
+/// `[K, G, Q, T]` as `[K, G·Q, T]`: the heads of a group below one another.
+fn grouped(heads: Heads, block: Tensor<4>) -> Tensor<3> {
+    let [_, _, queries, width] = block.dims();
+    block.reshape([heads.kv, heads.group * queries, width])
+}
+
 impl AttentionSpec {
-    /// # Shapes
-    /// `q` `[Q, kv·group·d]`, `kv` `[N, 2·kv·d]` → output like `q`, and a log-sum-exp `[K, G, Q, 1]` per block.
-    pub(crate) fn attend(
-        self,
-        q: &Tensor<2>,
-        kv: &Tensor<2>,
-        blocks: &[Block],
-    ) -> (Tensor<2>, Vec<Tensor<4>>) {
-        let kv = KeyValues::new(self.heads, kv);
-        let (mut outputs, mut log_sums) = (Vec::new(), Vec::new());
-        for block in blocks {
-            let [keys, values] = block.keys_of(self.heads, &kv);
-            let queries = query_heads(self.heads, q, &block.queries);
+    /// Attention over blocks, and what dropout leaves of its rows where that comes without another launch.
+    pub(crate) fn attend(self, ready: &Ready, blocks: &Blocks, mask: Option<DropoutMask>) -> Attended {
+        let kv = ready.key_values(self.heads);
+        let mut outputs = ready.outputs(self.heads);
+        let mut log_sums = Vec::new();
+        for block in &blocks.all {
+            let [keys, values] = kv.of(self.heads, &block.keys);
+            let queries = ready.queries(self.heads, &block.queries);
             let [probabilities, log_sum] = attention_softmax(self.scores(queries, keys, block));
-            outputs.push(probabilities.matmul(values));
+            outputs.put(self.heads, &block.queries, [&probabilities, &values]);
             log_sums.push(log_sum);
         }
-        (token_major(self.heads, outputs), log_sums)
+        let (rows, dropped) = outputs.rows(self.heads, blocks, mask);
+        Attended { rows, dropped, log_sums }
     }
 
     /// The gradients of queries, keys and values, given that of the output.
@@ -184,34 +197,44 @@ impl AttentionSpec {
     pub(crate) fn attend_backward(
         self,
         grad: &Tensor<2>,
-        projected: &Projected,
-        blocks: &[Block],
+        ready: &Ready,
+        blocks: &Blocks,
         log_sums: &[Tensor<4>],
-    ) -> Projected {
-        let (heads, Projected { q, kv }) = (self.heads, projected);
-        let mut query_grads = Vec::new();
-        let mut kv_grad = Tensor::zeros(kv.dims(), (&kv.device(), kv.dtype()));
-        let kv = KeyValues::new(heads, kv);
-        for (block, log_sum) in blocks.iter().zip(log_sums) {
-            let [keys, values] = block.keys_of(heads, &kv);
-            let out_grad = query_heads(heads, grad, &block.queries);
-            let probability_grad = out_grad.clone().matmul(values.transpose());
-            let queries = query_heads(heads, q, &block.queries);
-            let scores = self.scores(queries.clone(), keys.clone(), block);
-            let [probabilities, score_grad] = attention_softmax_backward(scores, log_sum, probability_grad);
-            let out_grad = grouped_heads(heads, out_grad, grad, &block.queries);
-            let value_grad = grouped(heads, probabilities).transpose().matmul(out_grad);
-            query_grads.push(score_grad.clone().matmul(keys));
-            let queries = grouped_heads(heads, queries, q, &block.queries);
-            let key_grad = grouped(heads, score_grad).transpose().matmul(queries);
-            kv_grad = block.add_to(heads, kv_grad, [key_grad, value_grad]);
+    ) -> Ready {
+        let heads = self.heads;
+        let kv = ready.key_values(heads);
+        let (out_grad, mut query_grads) = (ready.like(heads, grad, blocks), ready.outputs(heads));
+        let mut kv_grad = kv.empty(blocks.apart);
+        for (block, log_sum) in blocks.all.iter().zip(log_sums) {
+            let [keys, values] = kv.of(heads, &block.keys);
+            let [queries, out_grad] = [ready, &out_grad].map(|of| of.sides(heads, &block.queries));
+            let inside = Inside { queries, out_grad, keys: keys.clone(), values };
+            let (score_grad, parts) = self.block_backward(inside, block, log_sum);
+            query_grads.put(heads, &block.queries, [&score_grad, &keys]);
+            kv_grad.put(heads, &block.keys, &parts, !blocks.apart);
         }
-        Projected { q: token_major(heads, query_grads), kv: kv_grad }
+        query_grads.with(heads, kv_grad)
+    }
+
+    /// The gradients of a block's raw scores, `[K, G, Q, T]`, and of its keys and values, `[K, T, d]`.
+    fn block_backward(
+        self,
+        inside: Inside,
+        block: &Block,
+        log_sum: &Tensor<4>,
+    ) -> (Tensor<4>, [Tensor<3>; 2]) {
+        let Inside { queries, out_grad, keys, values } = inside;
+        let probability_grad = matmul(out_grad.heads, values.transpose());
+        let scores = self.scores(queries.heads, keys, block);
+        let [probabilities, score_grad] = attention_softmax_backward(scores, log_sum, probability_grad);
+        let value_grad = matmul(grouped(self.heads, probabilities).transpose(), out_grad.grouped);
+        let key_grad = matmul(grouped(self.heads, score_grad.clone()).transpose(), queries.grouped);
+        (score_grad, [key_grad, value_grad])
     }
 
     /// Of queries `[K, G, Q, d]` and keys `[K, 1, T, d]`.
     fn scores(self, queries: Tensor<4>, keys: Tensor<4>, block: &Block) -> Scores<'_> {
-        let raw = queries.matmul(keys.transpose());
+        let raw = matmul(queries, keys.transpose());
         Scores { raw, seen: &block.seen[&self.window], scale: self.scale }
     }
 }

@@ -6,8 +6,9 @@ use burn::tensor::{Device, Tensor};
 
 use crate::config::{ModelConfig, ModelDescription};
 use crate::error::ModelError;
-use crate::layer::{Layer, Norm};
+use crate::layer::Layer;
 use crate::lora::{Adapter, LayerAdapter, LinearAdapter, LoraConfig};
+use crate::norm::Norm;
 use crate::spec::DecoderSpec;
 use crate::weight::Weight;
 use crate::weights::short;
@@ -86,7 +87,7 @@ impl CausalLm {
             let q = q.as_ref().map_or(LinearAdapter::none(), linear);
             LayerAdapter([q, linear(kv), linear(o), linear(gate_up), linear(down)])
         });
-        Adapter { config: config.clone(), layers: layers.collect() }
+        Adapter::new(config.clone(), layers.collect())
     }
 
     /// The same base without an adapter; its memory is shared, not copied.
@@ -133,8 +134,7 @@ impl CausalLm {
                 visit("lm_head.weight".to_owned(), head.trained());
             }
         }
-        let adapted = adapter.iter_mut().flat_map(|adapter| &mut adapter.layers);
-        parameters.extend(adapted.flat_map(LayerAdapter::parameters));
+        parameters.extend(adapter.iter_mut().flat_map(Adapter::parameters));
         parameters
     }
 

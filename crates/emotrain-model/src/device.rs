@@ -7,6 +7,7 @@ mod gpu;
 #[cfg(any(feature = "cuda", test))]
 mod plan;
 mod side;
+mod traffic;
 
 use std::collections::BTreeMap;
 
@@ -14,6 +15,7 @@ use burn::tensor::{DType, Device, Tensor};
 use emotrain_recipe::{DeviceChoice, Dtype};
 
 pub(crate) use self::side::Side;
+pub(crate) use self::traffic::moves;
 use crate::error::ModelError;
 
 /// An opened device and the type in which base weights and activations are kept on it.
@@ -73,8 +75,15 @@ pub struct Launches {
     pub seconds: f64,
 }
 
-/// Kernel launches by the name of the kernel's function.
-pub type Profile = BTreeMap<String, Launches>;
+/// What work launches on GPUs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Profile {
+    /// Kernel launches by the name of the kernel's function.
+    pub kernels: BTreeMap<String, Launches>,
+    /// Bytes that decoder blocks, their gradients and their update read and write, each tensor of a launch once: what goes
+    /// through the device's memory where no cache has it.
+    pub bytes: u64,
+}
 
 /// Under this name products of cuBLASLt are counted.
 #[cfg(feature = "cuda")]
@@ -82,11 +91,16 @@ const PRODUCT: &str = "CublasLtMatmul";
 
 /// Calls `work` and counts and times the kernels that it launches on GPUs, one at a time; the CPU launches none.
 pub fn profiled<T>(work: impl FnOnce() -> T) -> (T, Profile) {
+    let ((result, kernels), bytes) = traffic::counted(|| watched(work));
+    (result, Profile { kernels, bytes })
+}
+
+fn watched<T>(work: impl FnOnce() -> T) -> (T, BTreeMap<String, Launches>) {
     #[cfg(feature = "cuda")]
     {
-        let ((result, products), mut profile) = gpu::profiled(|| cuda::counted::counted(work));
-        profile.extend((products.count > 0).then(|| (PRODUCT.to_owned(), products)));
-        (result, profile)
+        let ((result, products), mut kernels) = gpu::profiled(|| cuda::counted::counted(work));
+        kernels.extend((products.count > 0).then(|| (PRODUCT.to_owned(), products)));
+        (result, kernels)
     }
     #[cfg(all(feature = "wgpu", not(feature = "cuda")))]
     {
@@ -94,7 +108,7 @@ pub fn profiled<T>(work: impl FnOnce() -> T) -> (T, Profile) {
     }
     #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
     {
-        (work(), Profile::new())
+        (work(), BTreeMap::new())
     }
 }
 
@@ -107,6 +121,9 @@ pub fn profiled<T>(work: impl FnOnce() -> T) -> (T, Profile) {
 pub(crate) struct Written {
     /// The first row and column of the block.
     pub(crate) place: [usize; 2],
+    /// The numbers from one of its rows to the next, where they are not those of the matrix: one of one row, in which the
+    /// rows of the block are behind one another.
+    pub(crate) width: Option<usize>,
     /// What the product is multiplied by.
     pub(crate) factor: f32,
     /// Whether it is added to what is there.

@@ -13,6 +13,7 @@ mod form;
 mod fused;
 mod gated;
 mod gelu;
+mod head_blocks;
 mod head_rows;
 mod host;
 mod layer_norm;
@@ -29,18 +30,29 @@ mod tests;
 pub use adamw::{AdamW, EightBitMoments, Moments};
 pub(crate) use cross_entropy::{LossTerms, cross_entropy, target_log_probabilities};
 pub(crate) use decode::{CodedNumbers, decode};
-pub(crate) use dropout::{add_dropped, dropout};
-pub(crate) use elementwise::{add, add_block, scale, scaled_to, squares, stacked, sum_rows};
+pub(crate) use dropout::{Inputs, add_dropped, dropout};
+pub(crate) use elementwise::{
+    add, add_block, add_part, scale, scaled_to, spread, squares, stacked, sum_rows,
+};
 pub(crate) use form::Form;
-pub(crate) use gated::{gated, gated_backward, gated_rows};
+pub(crate) use fused::{Columns, Part, Turn};
+pub(crate) use gated::{gated_backward, gated_inputs, gated_rows};
 pub(crate) use gelu::bias_gelu;
+pub(crate) use head_blocks::{
+    blocks_of_rows, product_into, put_key_values, rows_of_blocks, turned_heads, turned_heads_backward,
+};
 pub(crate) use head_rows::{add_key_values, grouped_heads, key_value_heads, query_heads, token_major};
 pub(crate) use host::{read, slice, tensor as from_host};
 pub(crate) use layer_norm::{LayerNorm, add_layer_norm};
 pub use linear::linear;
 pub(crate) use linear::linear_backward;
-pub(crate) use product::{Beside, add_product, in_tensors as product_in_tensors, product, sum_product};
-pub(crate) use rms_norm::{head_norm, head_norm_backward, norm_weight_gradient, rms_norm};
+pub(crate) use product::{
+    Beside, add_dropped_product, add_product, add_product_at, matmul, product, sum_product, wide_product,
+};
+pub(crate) use rms_norm::{
+    head_norm, head_norm_backward, norm_backward_beside, norm_weight_gradient, normed_inputs, rms_norm,
+    sum_normed_inputs,
+};
 pub(crate) use rope::{Rotation, rotate};
 pub(crate) use rows::Rows;
 pub(crate) use self_attention::{Projected, self_attention};

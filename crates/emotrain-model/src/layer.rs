@@ -4,80 +4,21 @@
 //! base weight, no stored copy of what can be computed again cheaply (normalised inputs, the activation,
 //! attention probabilities, dropout masks), and no graph. The tests hold it against PyTorch's gradients.
 
+mod ready;
+
 use std::ops::Range;
 
-use burn::tensor::{DType, Tensor};
+use burn::tensor::Tensor;
+use emotrain_kernels::DropoutMask;
 
 use crate::adapted::{Adapted, AdaptedRows, LinearTape};
-use crate::attention::{Block, Projected};
+use crate::attention::{Attended, Blocks, Projected, Ready};
 use crate::gradients::Gradients;
-use crate::kernels::{
-    Rotation, Rows, add, gated, gated_backward, head_norm, head_norm_backward, norm_weight_gradient,
-    rms_norm, rotate,
-};
+use crate::kernels::{Inputs, Rotation, Rows, add, gated_backward, gated_inputs};
 use crate::linear::Linear;
-use crate::lora::{Dropout, LayerAdapter, Low};
+use crate::lora::{Dropout, Input, LayerAdapter, Low};
+use crate::norm::{HeadNorms, Norm, OutputNorms};
 use crate::spec::{BlockSpec, Heads};
-
-/// A root-mean-square norm: weight `[1, D]`, and its name.
-#[derive(Clone, Debug)]
-pub(crate) struct Norm {
-    pub(crate) path: String,
-    pub(crate) weight: Tensor<2>,
-    pub(crate) epsilon: f32,
-    /// Whether the rows are multiplied by the weight and 1.
-    pub(crate) offset: bool,
-    pub(crate) trained: bool,
-}
-
-impl Norm {
-    /// What the rows are multiplied by, `[1, D]`; in f32 where it is a sum, as transformers adds it up.
-    pub(crate) fn factor(&self) -> Tensor<2> {
-        if self.offset { self.weight.clone().cast(DType::F32) + 1.0 } else { self.weight.clone() }
-    }
-
-    pub(crate) fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        rms_norm(x, &self.factor(), self.epsilon)
-    }
-
-    pub(crate) fn backward(&self, grad: Tensor<2>, x: Tensor<2>, gradients: &mut Gradients) -> Tensor<2> {
-        self.heads_backward(grad, x, 1, gradients)
-    }
-
-    /// The norm of each of the first `heads` heads of a row on its own.
-    fn heads(&self, x: Tensor<2>, heads: usize) -> Tensor<2> {
-        head_norm(x, heads, &self.factor(), self.epsilon)
-    }
-
-    fn heads_backward(
-        &self,
-        grad: Tensor<2>,
-        x: Tensor<2>,
-        heads: usize,
-        gradients: &mut Gradients,
-    ) -> Tensor<2> {
-        if self.trained {
-            let [_, dim] = self.weight.dims();
-            let weight = norm_weight_gradient(&grad, &x, [heads, dim], self.epsilon);
-            gradients.add(&format!("{}.weight", self.path), weight);
-        }
-        head_norm_backward(grad, x, heads, &self.factor(), self.epsilon)
-    }
-}
-
-/// The norms of queries and keys before the rotation (Qwen3).
-#[derive(Clone, Debug)]
-pub(crate) struct HeadNorms {
-    pub(crate) q: Norm,
-    pub(crate) k: Norm,
-}
-
-/// The norms of what attention and feed-forward network add to the residual stream (Gemma).
-#[derive(Clone, Debug)]
-pub(crate) struct OutputNorms {
-    pub(crate) attention: Norm,
-    pub(crate) feed_forward: Norm,
-}
 
 /// One decoder block.
 #[derive(Clone, Debug)]
@@ -107,7 +48,7 @@ pub(crate) struct Rotations {
 
 /// What all layers of one pass share; the last layer's differs in that it answers for some rows only.
 pub(crate) struct Pass {
-    pub(crate) blocks: Vec<Block>,
+    pub(crate) blocks: Blocks,
     /// The angles of each of the decoder's frequencies.
     pub(crate) rotations: Vec<Rotations>,
     /// The rows that continue after this layer, `None` for all.
@@ -160,18 +101,26 @@ impl LayerRun<'_> {
         });
         Adapted { linear, parts: parts.collect() }
     }
+
+    /// The mask of a linear layer's input, where one adapter takes all rows.
+    fn mask(&self, place: Place) -> Option<DropoutMask> {
+        let ([LayerAdapter(adapters)], [share]) = (self.adapters.as_slice(), self.pass.shares.as_slice())
+        else {
+            return None;
+        };
+        adapters[place as usize].mask(share.dropout)
+    }
 }
 
-/// Attention of queries to keys and values, `[Q, kv·group·d]` and `[N, 2·kv·d]` → like the queries, with the
-/// log-sum-exps that its backward needs.
-pub(crate) type Attend<'a> = dyn FnMut(&Tensor<2>, &Tensor<2>) -> (Tensor<2>, Vec<Tensor<4>>) + 'a;
+/// Attention of queries to keys and values.
+pub(crate) type Attend<'a> = dyn FnMut(&Ready) -> Attended + 'a;
 
 /// What [`Layer::backward`] needs of a forward pass.
 pub(crate) struct Tape {
     x: Tensor<2>,
     /// Before the head norms, where there are any.
     unnormed: Option<Projected>,
-    projected: Projected,
+    ready: Ready,
     attended: Tensor<2>,
     log_sums: Vec<Tensor<4>>,
     middle: Tensor<2>,
@@ -187,7 +136,8 @@ impl Layer {
     /// # Shapes
     /// `x` `[N, D]` → `[N, D]`, or `[rows, D]` where the pass names rows.
     pub(crate) fn forward(&self, x: Tensor<2>, run: &LayerRun) -> (Tensor<2>, Tape) {
-        self.forward_with(x, run, &mut |q, kv| self.spec.attention.attend(q, kv, &run.pass.blocks))
+        let mask = run.mask(Place::O);
+        self.forward_with(x, run, &mut |ready| self.spec.attention.attend(ready, &run.pass.blocks, mask))
     }
 
     /// The same with an attention of the caller's, who may keep keys and values.
@@ -198,30 +148,31 @@ impl Layer {
         attend: &mut Attend,
     ) -> (Tensor<2>, Tape) {
         let pass = run.pass;
-        let project = |linear, place, x: &Tensor<2>| run.adapted(linear, place).forward(x);
-        let normed = self.input_norm.forward(x.clone());
-        let (kv, kv_low) = project(&self.kv, Place::Kv, &normed);
+        let project = |linear, place, input: &Input| run.adapted(linear, place).forward(input);
+        let inputs = self.projection_inputs(x.clone(), run);
+        let (kv, kv_low) = project(&self.kv, Place::Kv, &Input::of(&inputs, 1));
         let ((q, q_low), kv) = match &self.q {
-            Some(q) => (project(q, Place::Q, &select(normed, pass)), kv),
+            Some(q) => (project(q, Place::Q, &selected(&inputs, pass)), kv),
             None => self.split(kv, pass),
         };
         let projected = Projected { q, kv };
-        let unnormed = self.head_norms.is_some().then(|| projected.clone());
-        let projected = self.rotated(projected, pass);
+        let ready = self.ready(&projected, pass);
+        let unnormed = self.head_norms.is_some().then_some(projected);
 
-        let (attended, log_sums) = attend(&projected.q, &projected.kv);
-        let (out, o_low) = project(&self.o, Place::O, &attended);
+        let Attended { rows: attended, dropped, log_sums } = attend(&ready);
+        let (out, o_low) = project(&self.o, Place::O, &Input { x: attended.clone(), dropped });
         let (update, attention_out) = self.output(out, |norms| &norms.attention);
-        let middle = add(update, &select(x.clone(), pass));
+        let direct = select(x.clone(), pass);
+        let (middle, inputs) = self.post_norm.of_sum([update, direct], &[run.mask(Place::GateUp)]);
 
-        let normed = self.post_norm.forward(middle.clone());
-        let (gate_up, gate_up_low) = project(&self.gate_up, Place::GateUp, &normed);
-        let (down, down_low) = project(&self.down, Place::Down, &self.gated(gate_up.clone()));
+        let (gate_up, gate_up_low) = project(&self.gate_up, Place::GateUp, &Input::of(&inputs, 0));
+        let active = self.gated(gate_up.clone(), run);
+        let (down, down_low) = project(&self.down, Place::Down, &Input::of(&active, 0));
         let (update, feed_forward_out) = self.output(down, |norms| &norms.feed_forward);
         let out = add(update, &middle);
         let low = [q_low, kv_low, o_low, gate_up_low, down_low];
         let outputs = [attention_out, feed_forward_out];
-        (out, Tape { x, unnormed, projected, attended, log_sums, middle, gate_up, low, outputs })
+        (out, Tape { x, unnormed, ready, attended, log_sums, middle, gate_up, low, outputs })
     }
 
     /// Adds the gradients of what is trained and returns that of the input, if it is wanted.
@@ -235,45 +186,53 @@ impl Layer {
         run: &LayerRun,
         gradients: &mut [&mut Gradients],
     ) -> Option<Tensor<2>> {
-        let Tape { x, unnormed, projected, attended, log_sums, middle, gate_up, low, outputs } = tape;
+        let Tape { x, unnormed, ready, attended, log_sums, middle, gate_up, low, outputs } = tape;
         let [attention_out, feed_forward_out] = outputs;
         let [q_low, kv_low, o_low, gate_up_low, down_low] = low;
         let pass = run.pass;
-        let back = |(linear, place), grad: &Tensor<2>, x, low, gradients: &mut [&mut Gradients]| {
+        let back = |(linear, place), grad: &Tensor<2>, input, low, gradients: &mut [&mut Gradients]| {
             run.adapted(linear, place)
-                .backward(grad, LinearTape { x, low }, true, gradients)
+                .backward(grad, LinearTape { input, low }, true, gradients)
                 .expect("the gradient of an input that was asked for")
         };
 
         let down_grad =
             self.output_backward(grad.clone(), feed_forward_out, gradients[0], |n| &n.feed_forward);
-        let active = self.gated(gate_up.clone());
+        let active = Input::of(&self.gated(gate_up.clone(), run), 0);
         let active_grad = back((&self.down, Place::Down), &down_grad, active, down_low, gradients);
         let gate_up_grad = gated_backward(active_grad, gate_up, self.spec.activation);
-        let normed = self.post_norm.forward(middle.clone());
+        let normed = Input::of(&self.post_norm.inputs(middle.clone(), &[run.mask(Place::GateUp)]), 0);
         let normed_grad = back((&self.gate_up, Place::GateUp), &gate_up_grad, normed, gate_up_low, gradients);
-        let middle_grad = add(self.post_norm.backward(normed_grad, middle, gradients[0]), grad);
+        let middle_grad = self.post_norm.backward_beside([normed_grad, middle], grad, gradients[0]);
 
         let o_grad = self.output_backward(middle_grad.clone(), attention_out, gradients[0], |n| &n.attention);
+        let attended = Input::plain(attended);
         let attended_grad = back((&self.o, Place::O), &o_grad, attended, o_low, gradients);
-        let grads = self.spec.attention.attend_backward(&attended_grad, &projected, &pass.blocks, &log_sums);
-        let grads = self.rotated_backward(grads, unnormed, pass, gradients[0]);
+        let grads = self.spec.attention.attend_backward(&attended_grad, &ready, &pass.blocks, &log_sums);
+        let grads = self.ready_backward(grads, unnormed, pass, gradients[0]);
         let Projected { q: q_grad, kv: kv_grad } = grads;
 
-        let normed = self.input_norm.forward(x.clone());
-        let mut project_back = |linear, place, grad: &Tensor<2>, x, low| {
-            run.adapted(linear, place).backward(grad, LinearTape { x, low }, run.input, gradients)
+        let inputs = self.projection_inputs(x.clone(), run);
+        let mut project_back = |linear, place, grad: &Tensor<2>, input, low| {
+            run.adapted(linear, place).backward(grad, LinearTape { input, low }, run.input, gradients)
         };
         let normed_grad = if let Some(q) = &self.q {
-            let from_q = project_back(q, Place::Q, &q_grad, select(normed.clone(), pass), q_low);
-            let from_kv = project_back(&self.kv, Place::Kv, &kv_grad, normed, kv_low);
+            let from_q = project_back(q, Place::Q, &q_grad, selected(&inputs, pass), q_low);
+            let from_kv = project_back(&self.kv, Place::Kv, &kv_grad, Input::of(&inputs, 1), kv_low);
             add(from_kv?, &spread(from_q?, &x, pass))
         } else {
             let grad = Tensor::cat(vec![spread(q_grad, &x, pass), kv_grad], 1);
-            project_back(&self.kv, Place::Kv, &grad, normed, kv_low)?
+            project_back(&self.kv, Place::Kv, &grad, Input::of(&inputs, 1), kv_low)?
         };
         let direct = spread(middle_grad, &x, pass);
-        Some(add(self.input_norm.backward(normed_grad, x, gradients[0]), &direct))
+        Some(self.input_norm.backward_beside([normed_grad, x], &direct, gradients[0]))
+    }
+
+    /// What queries, and keys and values, are projected of.
+    fn projection_inputs(&self, x: Tensor<2>, run: &LayerRun) -> Inputs {
+        let all = run.pass.rows.is_none() && self.q.is_some();
+        let queries = run.mask(Place::Q).filter(|_| all);
+        self.input_norm.inputs(x, &[queries, run.mask(Place::Kv)])
     }
 
     /// Queries of the rows that continue, and keys and values of all, of rows that have all three.
@@ -284,8 +243,8 @@ impl Layer {
         ((q, Vec::new()), rows.narrow(1, queries, others))
     }
 
-    fn gated(&self, gate_up: Tensor<2>) -> Tensor<2> {
-        gated(gate_up, self.spec.activation)
+    fn gated(&self, gate_up: Tensor<2>, run: &LayerRun) -> Inputs {
+        gated_inputs(gate_up, self.spec.activation, run.mask(Place::Down))
     }
 
     /// What is added to the residual stream, and what it was before its own norm.
@@ -307,33 +266,6 @@ impl Layer {
             (Some(norms), Some(out)) => norm(norms).backward(grad, out, gradients),
             _ => grad,
         }
-    }
-
-    fn rotated(&self, projected: Projected, pass: &Pass) -> Projected {
-        let Projected { mut q, mut kv } = projected;
-        let Heads { kv: kv_heads, group, dim } = self.spec.attention.heads;
-        let Rotations { keys, queries } = &pass.rotations[self.spec.rope];
-        if let Some(norms) = &self.head_norms {
-            q = norms.q.heads(q, kv_heads * group);
-            kv = norms.k.heads(kv, kv_heads);
-        }
-        Projected { q: rotate(q, kv_heads * group, dim, queries), kv: rotate(kv, kv_heads, dim, keys) }
-    }
-
-    fn rotated_backward(
-        &self,
-        grads: Projected,
-        unnormed: Option<Projected>,
-        pass: &Pass,
-        gradients: &mut Gradients,
-    ) -> Projected {
-        let Heads { kv: kv_heads, group, dim } = self.spec.attention.heads;
-        let Rotations { keys, queries } = &pass.rotations[self.spec.rope];
-        let q = rotate(grads.q, kv_heads * group, dim, &queries.inverse());
-        let kv = rotate(grads.kv, kv_heads, dim, &keys.inverse());
-        let (Some(norms), Some(raw)) = (&self.head_norms, unnormed) else { return Projected { q, kv } };
-        let kv = norms.k.heads_backward(kv, raw.kv, kv_heads, gradients);
-        Projected { q: norms.q.heads_backward(q, raw.q, kv_heads * group, gradients), kv }
     }
 
     /// The linear layers.
@@ -383,6 +315,14 @@ fn select(x: Tensor<2>, pass: &Pass) -> Tensor<2> {
     match &pass.rows {
         Some(rows) => rows.of(&x),
         None => x,
+    }
+}
+
+/// What queries are projected of: of the rows that continue.
+fn selected(inputs: &Inputs, pass: &Pass) -> Input {
+    match &pass.rows {
+        Some(_) => Input::plain(select(inputs.rows.clone(), pass)),
+        None => Input::of(inputs, 0),
     }
 }
 

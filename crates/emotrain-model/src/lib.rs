@@ -24,10 +24,13 @@ mod footprint;
 mod generate;
 mod gradients;
 mod head;
+mod joint;
 mod kernels;
 mod layer;
+mod layout;
 mod linear;
 mod lora;
+mod norm;
 mod parameters;
 mod pass;
 mod pattern;
@@ -56,6 +59,7 @@ pub use generate::{
     Finish, Generated, Generation, GenerationConfig, Generator, NewToken, Sampling, TokenPrompt,
 };
 pub use gradients::Gradients;
+pub use joint::JointMoments;
 pub use kernels::{AdamW, EightBitMoments, Moments, linear as linear_product};
 pub use lora::LoraConfig;
 pub use pass::{PassOptions, Share, forward_backward};

@@ -63,8 +63,7 @@ impl CausalLm {
             numbers.insert(format!("{path}.lora_B.weight"), (r, b));
             numbers.extend(magnitude.map(|values| (format!("{path}.{MAGNITUDE}"), (r, values))));
         }
-        let adapted = self.adapter.iter_mut().flat_map(|adapter| &mut adapter.layers);
-        for (name, parameter) in adapted.flat_map(crate::lora::LayerAdapter::parameters) {
+        for (name, parameter) in self.adapter.iter_mut().flat_map(Adapter::parameters) {
             let shape = parameter.dims();
             let (rank, mut values) = numbers.remove(&name).ok_or_else(|| name.clone())?;
             if name.ends_with(".lora_A.weight") {
@@ -148,7 +147,7 @@ impl CausalLm {
                 }
             }
         }
-        let names: Vec<String> = gradients.names().map(str::to_owned).collect();
+        let names = gradients.names();
         split.extend(names.into_iter().filter_map(|name| gradients.remove(&name).map(|g| (name, g))));
         split
     }

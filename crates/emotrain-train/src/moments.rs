@@ -42,9 +42,10 @@ impl<'a> Contents<'a> {
 
 /// Writes the moments of all parameters to a file and returns the number of updates that they have seen.
 pub(crate) fn write(path: &Path, optimizer: &AdamWOptimizer) -> Result<usize, TrainError> {
+    let all = optimizer.moments();
     let (mut updates, mut contents) = (0, Contents::default());
-    for (name, moments) in optimizer.moments() {
-        match moments {
+    for (name, moments) in &all {
+        match moments.as_ref() {
             ParameterMoments::Full(Moments { first, second, time }) => {
                 updates = *time;
                 for (kind, tensor) in [(FIRST, first), (SECOND, second)] {

@@ -1,9 +1,10 @@
 //! The optimizer and its learning rate schedule: `AdamW` on named parameters.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use burn::tensor::{DType, Tensor};
-use emotrain_model::{AdamW, CausalLm, EightBitMoments, Gradients, Moments};
+use emotrain_model::{AdamW, CausalLm, EightBitMoments, Gradients, JointMoments, Moments};
 use emotrain_recipe::{Optimizer, Scheduler, TrainSection};
 
 /// The learning rate by step, as Hugging Face's `get_{linear,cosine,constant}_schedule_with_warmup`
@@ -61,6 +62,8 @@ pub struct AdamWOptimizer {
     /// By how much faster the `B` matrices of adapters learn than the `A` matrices (LoRA+, Hayou et al. 2024).
     b_ratio: f64,
     moments: BTreeMap<String, ParameterMoments>,
+    /// In the place of these, those of an adapter that is updated jointly.
+    joint: Option<JointMoments>,
 }
 
 impl AdamWOptimizer {
@@ -74,12 +77,18 @@ impl AdamWOptimizer {
             weight_decay: section.weight_decay as f32,
         };
         let eight_bit = section.optim == Optimizer::AdamW8bit;
-        Self { rule, eight_bit, b_ratio: section.loraplus_lr_ratio, moments: BTreeMap::new() }
+        Self { rule, eight_bit, b_ratio: section.loraplus_lr_ratio, moments: BTreeMap::new(), joint: None }
     }
 
     /// Updates every trained parameter that has a gradient: the `B` matrices of adapters with their own multiple of the
     /// learning rate, which is also that of their weight decay (the groups of PEFT's `create_loraplus_optimizer`).
     pub fn step(&mut self, model: &mut CausalLm, mut gradients: Gradients, learning_rate: f64) {
+        if let Some(mut moments) = self.joint_moments(model) {
+            let rates = [learning_rate, learning_rate * self.b_ratio];
+            model.update_jointly(self.rule, gradients, &mut moments, rates);
+            self.joint = Some(moments);
+            return;
+        }
         for (name, parameter) in model.parameters() {
             let Some(gradient) = gradients.remove(&name) else { continue };
             let moments = self.moments.remove(&name);
@@ -92,6 +101,21 @@ impl AdamWOptimizer {
                 updated.cast(dtype)
             });
         }
+    }
+
+    /// The moments of an adapter that is updated jointly, as those of a GPU are: where its moments are in f32.
+    fn joint_moments(&mut self, model: &CausalLm) -> Option<JointMoments> {
+        if self.joint.is_some() || self.eight_bit {
+            return self.joint.take();
+        }
+        let mut full: BTreeMap<&str, &Moments> = BTreeMap::new();
+        for (name, moments) in &self.moments {
+            let ParameterMoments::Full(moments) = moments else { return None };
+            full.insert(name, moments);
+        }
+        let joint = JointMoments::of(model, &full)?;
+        self.moments.clear();
+        Some(joint)
     }
 
     /// Updates a parameter. Its moments stay in the form in which they are.
@@ -129,8 +153,12 @@ impl AdamWOptimizer {
     }
 
     /// The moments by parameter name.
-    pub fn moments(&self) -> impl Iterator<Item = (&str, &ParameterMoments)> {
-        self.moments.iter().map(|(name, moments)| (name.as_str(), moments))
+    pub fn moments(&self) -> BTreeMap<String, Cow<'_, ParameterMoments>> {
+        let named = self.moments.iter().map(|(name, moments)| (name.clone(), Cow::Borrowed(moments)));
+        let joint = self.joint.iter().flat_map(JointMoments::split);
+        named
+            .chain(joint.map(|(name, moments)| (name, Cow::Owned(ParameterMoments::Full(moments)))))
+            .collect()
     }
 
     /// Restores the moments of one parameter.

@@ -126,7 +126,7 @@ impl Sum {
             supervised: counts.sum(),
             weight: turn.batches.iter().map(weight).sum(),
             random: Key::new(turn.section.seed).named("dropout").with(turn.at.number as u64),
-            gradients: Gradients::default(),
+            gradients: turn.model.gradients(),
             losses: Vec::new(),
         }
     }

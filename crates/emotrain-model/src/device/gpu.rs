@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor};
 use burn_cubecl::Cube;
 use cubecl::logging::{Duration, LaunchObservation, LaunchObserver, TimingMethod, TimingRequest};
 
-use super::{Launches, Profile};
+use super::Launches;
 
 /// Bytes that this process has reserved on the device: what other programs cannot have.
 pub(super) fn reserved_bytes(device: &Device) -> Option<u64> {
@@ -18,14 +18,14 @@ pub(super) fn reserved_bytes(device: &Device) -> Option<u64> {
 }
 
 /// Calls `work` while every kernel launch of this thread is counted and timed, one kernel at a time.
-pub(super) fn profiled<T>(work: impl FnOnce() -> T) -> (T, Profile) {
+pub(super) fn profiled<T>(work: impl FnOnce() -> T) -> (T, BTreeMap<String, Launches>) {
     let watch = Arc::new(Watch { thread: thread::current().id(), kinds: Mutex::default() });
     let observation = LaunchObservation::new(watch.clone());
     let result = work();
     drop(observation);
     let kinds = std::mem::take(&mut *watch.kinds.lock().unwrap_or_else(PoisonError::into_inner));
     // Kernels that differ in their types alone are one kind.
-    let mut profile = Profile::new();
+    let mut profile: BTreeMap<String, Launches> = BTreeMap::new();
     for (name, launches) in kinds {
         let kind = profile.entry(short(name)).or_default();
         kind.count += launches.count;

@@ -35,6 +35,11 @@ impl Side {
         Self { transposed: !self.transposed, ..self.clone() }
     }
 
+    /// Whether the product takes it transposed.
+    pub(crate) fn is_transposed(&self) -> bool {
+        self.transposed
+    }
+
     /// The matrix that it is of.
     pub(crate) fn matrix(&self) -> &Tensor<2> {
         &self.matrix

@@ -13,9 +13,10 @@ use super::host_weight::HostWeight;
 use super::{Cache, Feed, Layers, Precision, wanted_rows};
 use crate::decoder::CausalLm;
 use crate::kernels::{gated_rows, read, slice};
-use crate::layer::{Layer, Norm};
+use crate::layer::Layer;
 use crate::linear::Linear;
 use crate::lora::{AdaptedModule, LayerAdapter, LinearAdapter};
+use crate::norm::Norm;
 use crate::spec::{AttentionSpec, BlockSpec, DecoderSpec, Heads, Rope};
 
 /// The weights as memory, shared with the model's tensors.

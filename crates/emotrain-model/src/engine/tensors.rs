@@ -4,7 +4,7 @@
 use burn::tensor::{DType, Tensor, TensorData};
 
 use super::{Cache, Feed, Layers, wanted_rows};
-use crate::attention::Block;
+use crate::attention::{Attended, Blocks, Projected, Ready};
 use crate::decoder::CausalLm;
 use crate::kernels::Rows;
 use crate::layer::{LayerRun, Pass, ShareRows};
@@ -30,16 +30,19 @@ pub(super) fn forward(model: &CausalLm, feeds: &mut [Feed]) -> Vec<f32> {
         .map(|position| u32::try_from(position).expect("positions fit u32"))
         .collect();
     let shares = vec![ShareRows::all(positions.len())];
-    let pass = Pass { blocks: Vec::new(), rotations: model.rotations(&positions), rows: None, shares };
+    let pass = Pass { blocks: Blocks::none(), rotations: model.rotations(&positions), rows: None, shares };
     let windows = model.windows();
-    let attended = feeds.iter().zip(&pasts).map(|(feed, &past)| Block::after(past, feed.ids.len(), &windows));
-    let blocks: Vec<Block> = attended.collect();
+    let attended =
+        feeds.iter().zip(&pasts).map(|(feed, &past)| Blocks::after(past, feed.ids.len(), &windows));
+    let blocks: Vec<Blocks> = attended.collect();
     let (mut x, _) = model.embedded(feeds.iter().flat_map(|feed| feed.ids).copied());
     for (number, layer) in model.layers.iter().enumerate() {
         let run = LayerRun { pass: &pass, adapters: vec![model.layer_adapter(number)], input: false };
         let mut caches = LayerCaches { number, feeds, pasts: &pasts, blocks: &blocks };
-        let mut attend =
-            |q: &Tensor<2>, kv: &Tensor<2>| (caches.attend(layer.spec.attention, q, kv), Vec::new());
+        let mut attend = |ready: &Ready| match ready {
+            Ready::Rows(projected) => caches.attend(layer.spec.attention, projected),
+            Ready::Heads { .. } => unreachable!("a pass without blocks has rows"),
+        };
         x = layer.forward_with(x, &run, &mut attend).0;
     }
     if wanted.is_empty() {
@@ -64,12 +67,13 @@ struct LayerCaches<'a, 'f> {
     /// Tokens before each feed's own.
     pasts: &'a [usize],
     /// Each feed's new rows.
-    blocks: &'a [Block],
+    blocks: &'a [Blocks],
 }
 
 impl LayerCaches<'_, '_> {
     /// Attention of each feed's new rows to what it was fed, and keeps their keys and values.
-    fn attend(&mut self, spec: AttentionSpec, q: &Tensor<2>, kv: &Tensor<2>) -> Tensor<2> {
+    fn attend(&mut self, spec: AttentionSpec, projected: &Projected) -> Attended {
+        let Projected { q, kv } = projected;
         let (mut start, mut attended) = (0, Vec::new());
         for at in 0..self.feeds.len() {
             let (rows, past) = (self.feeds[at].ids.len(), self.pasts[at]);
@@ -80,11 +84,12 @@ impl LayerCaches<'_, '_> {
             let (q, new) = (q.clone().narrow(0, start, rows), kv.clone().narrow(0, start, rows));
             let kept = appended(before, past, new);
             let seen = kept.clone().narrow(0, 0, past + rows);
-            attended.push(spec.attend(&q, &seen, &self.blocks[at..=at]).0);
+            let ready = Ready::Rows(Projected { q, kv: seen });
+            attended.push(spec.attend(&ready, &self.blocks[at], None).rows);
             put(layers(&mut self.feeds[at].cache), self.number, kept);
             start += rows;
         }
-        Tensor::cat(attended, 0)
+        Attended { rows: Tensor::cat(attended, 0), dropped: None, log_sums: Vec::new() }
     }
 }
 

@@ -1,6 +1,8 @@
 //! `AdamW` (Loshchilov and Hutter 2019, Algorithm 2, with the schedule's learning rate as its multiplier), the update
 //! rule of one parameter.
 
+use std::ops::Range;
+
 use burn::tensor::{DType, Tensor, TensorData};
 use emotrain_kernels::{AdamWStep, DYNAMIC_MAP, DynamicCodes, DynamicMap, UNSIGNED_DYNAMIC_MAP};
 
@@ -108,9 +110,12 @@ impl AdamW {
         let step = self.at(time, learning_rate);
         let [parameter, first, second] = match Form::of(&parameter) {
             Form::Host => in_memory(parameter, gradient, [first, second], step),
-            Form::Fused => fused::adamw([&parameter, &gradient, &first, &second], step)
-                .unwrap_or_else(|| in_tensors(parameter, gradient, [first, second], step)),
-            Form::Tensor => in_tensors(parameter, gradient, [first, second], step),
+            Form::Fused | Form::Tensor => {
+                let mut updated = [parameter, first, second];
+                let all = 0..gradient.shape().num_elements();
+                Self::update_part(updated.each_mut(), &gradient, &all, step);
+                updated
+            }
         };
         (parameter, Moments { first, second, time })
     }
@@ -146,8 +151,33 @@ impl AdamW {
         (parameter, EightBitMoments { first, second, time: time + 1 })
     }
 
+    /// Updates some of the numbers of parameters and of their two moments, on a device that is not the CPU.
+    ///
+    /// # Shapes
+    /// All `[N, D]` in f32.
+    pub(crate) fn update_part(
+        updated: [&mut Tensor<2>; 3],
+        gradients: &Tensor<2>,
+        numbers: &Range<usize>,
+        step: AdamWStep,
+    ) {
+        let [parameters, first, second] = updated;
+        if fused::adamw([&mut *parameters, &mut *first, &mut *second], gradients, numbers, step).is_some() {
+            return;
+        }
+        let shape = gradients.dims();
+        let flat =
+            |tensor: &Tensor<2>| tensor.clone().reshape([shape[0] * shape[1]]).slice([numbers.clone()]);
+        let [parameter, gradient, one, two] = [&*parameters, gradients, &*first, &*second].map(flat);
+        let parts = in_tensors(parameter, gradient, [one, two], step);
+        for (whole, part) in [parameters, first, second].into_iter().zip(parts) {
+            let flat: Tensor<1> = whole.clone().reshape([shape[0] * shape[1]]);
+            *whole = flat.slice_assign([numbers.clone()], part).reshape(shape);
+        }
+    }
+
     /// The scalars of an update, the first of which has number 1.
-    pub(super) fn at(self, time: usize, learning_rate: f64) -> AdamWStep {
+    pub(crate) fn at(self, time: usize, learning_rate: f64) -> AdamWStep {
         let power = i32::try_from(time).unwrap_or(i32::MAX);
         #[expect(clippy::cast_possible_truncation, reason = "the rule is computed in f32")]
         AdamWStep {
@@ -162,12 +192,12 @@ impl AdamW {
 }
 
 /// The form in tensor operations.
-pub(super) fn in_tensors(
-    parameter: Tensor<2>,
-    gradient: Tensor<2>,
-    moments: [Tensor<2>; 2],
+pub(super) fn in_tensors<const D: usize>(
+    parameter: Tensor<D>,
+    gradient: Tensor<D>,
+    moments: [Tensor<D>; 2],
     step: AdamWStep,
-) -> [Tensor<2>; 3] {
+) -> [Tensor<D>; 3] {
     let AdamWStep { beta_1, beta_2, epsilon, keep, learning_rate, corrections } = step;
     let [first, second] = moments;
     let first = first * beta_1 + gradient.clone() * (1.0 - beta_1);

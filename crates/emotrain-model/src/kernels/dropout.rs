@@ -7,6 +7,35 @@ use emotrain_kernels::DropoutMask;
 use super::host::{restore, write};
 use super::{Form, add_block, fused};
 
+/// Rows that linear layers take, and what the dropout of each of these leaves of them, where that came with the rows: a
+/// kernel that makes rows on a GPU drops them, too.
+#[derive(Clone, Debug)]
+pub(crate) struct Inputs {
+    /// `[N, D]`.
+    pub(crate) rows: Tensor<2>,
+    /// For each mask, `[N, D]`; `None` where it is still to be made.
+    pub(crate) dropped: Vec<Option<Tensor<2>>>,
+}
+
+impl Inputs {
+    /// Rows of which nothing is dropped yet.
+    pub(crate) fn plain(rows: Tensor<2>, masks: usize) -> Self {
+        Self { rows, dropped: vec![None; masks] }
+    }
+
+    /// Rows with what the masks that there are leave of them, behind one another.
+    pub(super) fn with(rows: Tensor<2>, copies: &Tensor<2>, masks: &[Option<DropoutMask>]) -> Self {
+        let ([count, _], mut first) = (rows.dims(), 0);
+        let copy = |mask: &Option<DropoutMask>| {
+            let copy = mask.map(|_| copies.clone().narrow(0, first, count));
+            first += if mask.is_some() { count } else { 0 };
+            copy
+        };
+        let dropped = masks.iter().map(copy).collect();
+        Self { rows, dropped }
+    }
+}
+
 /// Zeroes each element with probability `p` and scales the rest by `1 / (1 - p)`.
 ///
 /// The same key and shape give the same mask, on every device: applied to a gradient this is its own backward.

@@ -4,8 +4,10 @@ use std::ops::Range;
 
 use burn::tensor::{DType, Tensor};
 
+use super::fused::{Columns, Part};
 use super::host::{read, restore, slice, tensor, write};
 use super::{Form, fused};
+use crate::device::moves;
 
 /// `to + from`, in place of `to` where it is not shared.
 ///
@@ -20,7 +22,11 @@ pub(crate) fn add(to: Tensor<2>, from: &Tensor<2>) -> Tensor<2> {
             emotrain_kernels::add_rows(to.storage_mut(), slice(&from), width);
             restore(to)
         }
-        Form::Fused | Form::Tensor => to + from.clone(),
+        Form::Fused | Form::Tensor => {
+            moves(&to, 2);
+            moves(from, 1);
+            to + from.clone()
+        }
     }
 }
 
@@ -43,7 +49,9 @@ pub(crate) fn add_block(to: Tensor<2>, delta: Tensor<2>, [row, column]: [usize; 
         }
         Form::Fused => {
             let mut to = to;
-            match fused::add_block(&mut to, &delta, [row, column]) {
+            let (first, shape) = (row * width + column, delta.dims());
+            let part = Part { first, stride: width, from: [0, 0], shape, factor: 1.0 };
+            match fused::add_part(&mut to, &delta, part) {
                 Some(()) => to,
                 None => block_in_tensors(to, delta, [row..row + height, columns]),
             }
@@ -56,6 +64,34 @@ pub(crate) fn add_block(to: Tensor<2>, delta: Tensor<2>, [row, column]: [usize; 
 pub(super) fn block_in_tensors(to: Tensor<2>, delta: Tensor<2>, place: [Range<usize>; 2]) -> Tensor<2> {
     let sum = to.clone().slice(place.clone()) + delta;
     to.slice_assign(place, sum)
+}
+
+/// Adds a part of `delta` to numbers that are behind one another.
+///
+/// # Shapes
+/// `to` `[1, N]`, `delta` `[n, w]`; the part's rows are behind one another in `to`, too.
+pub(crate) fn add_part(mut to: Tensor<2>, delta: &Tensor<2>, part: Part) -> Tensor<2> {
+    match fused::add_part(&mut to, delta, part) {
+        Some(()) => to,
+        None => part_in_tensors(to, delta, part),
+    }
+}
+
+/// The form of [`add_part`] in tensor operations.
+pub(super) fn part_in_tensors(to: Tensor<2>, delta: &Tensor<2>, part: Part) -> Tensor<2> {
+    let Part { first, from: [row, column], shape: [rows, columns], factor, .. } = part;
+    let numbers = rows * columns;
+    let added = delta.clone().slice([row..row + rows, column..column + columns]).cast(to.dtype());
+    block_in_tensors(to, (added * factor).reshape([1, numbers]), [0..1, first..first + numbers])
+}
+
+/// Matrices that stand behind one another in `x`, in the columns that are theirs, zeros elsewhere; `None` where there is no
+/// kernel for it, as on the CPU.
+///
+/// # Shapes
+/// `x` `[1, X]` in f32 → `[1, numbers]`.
+pub(crate) fn spread(x: &Tensor<2>, columns: &Columns, dtype: DType) -> Option<Tensor<2>> {
+    fused::spread(x, columns, dtype)
 }
 
 /// `x · factor`, in place where it is not shared.

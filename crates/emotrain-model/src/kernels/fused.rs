@@ -26,6 +26,10 @@ mod gated;
 mod gpu;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod heads;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod low_rank;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod product;
 #[cfg(feature = "cuda")]
 #[cfg(test)]
 mod ptx_tests;
@@ -39,6 +43,8 @@ mod rope;
 mod softmax;
 #[cfg(test)]
 mod tests;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod turn;
 
 use std::ops::Range;
 
@@ -64,6 +70,77 @@ pub(crate) struct Codes<'a> {
     pub(crate) bits: usize,
     /// Numbers of a block.
     pub(crate) block: usize,
+}
+
+/// A part of a matrix, and where in another it is added.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(
+    not(any(feature = "wgpu", feature = "cuda")),
+    expect(dead_code, reason = "without a GPU back end nobody reads it")
+)]
+pub(crate) struct Part {
+    /// Numbers of the other before the first.
+    pub(crate) first: usize,
+    /// Numbers of the other from a row to the next.
+    pub(crate) stride: usize,
+    /// The part's first row and column.
+    pub(crate) from: [usize; 2],
+    /// Its rows and columns.
+    pub(crate) shape: [usize; 2],
+    /// What it is multiplied by.
+    pub(crate) factor: f32,
+}
+
+/// What is done to the first heads of rows: their norm, if they have one, then the rotation by their angles.
+#[derive(Clone, Debug)]
+#[cfg_attr(
+    not(any(feature = "wgpu", feature = "cuda")),
+    expect(dead_code, reason = "without a GPU back end nobody reads it")
+)]
+pub(crate) struct Turn {
+    /// How many.
+    pub(crate) heads: usize,
+    /// Numbers of a head.
+    pub(crate) dim: usize,
+    /// The norm's weight `[1, d]` and epsilon.
+    pub(crate) norm: Option<(Tensor<2>, f32)>,
+    /// Cosines and sines, each `[N, r/2]` in f32.
+    pub(crate) angles: [Tensor<2>; 2],
+}
+
+/// A product whose sums are short, and where it is added.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(
+    not(any(feature = "wgpu", feature = "cuda")),
+    expect(dead_code, reason = "without a GPU back end nobody reads it")
+)]
+pub(crate) struct LowProduct {
+    /// The first row and column that it is added to.
+    pub(crate) place: [usize; 2],
+    /// Whether the right side is given with its columns as rows.
+    pub(crate) turned: bool,
+    /// What of the product is dropped, if anything is.
+    pub(crate) mask: Option<DropoutMask>,
+}
+
+/// Where matrices that stand behind one another go.
+#[derive(Clone, Debug)]
+#[cfg_attr(
+    not(any(feature = "wgpu", feature = "cuda")),
+    expect(dead_code, reason = "without a GPU back end nobody reads them")
+)]
+pub(crate) struct Columns {
+    /// Of each matrix, in vectors: where it begins and ends, its columns, the numbers from a row of it to the next where
+    /// it goes, and before its first there, `[matrices, 5]`.
+    pub(crate) table: Tensor<2, Int>,
+    /// What each is multiplied by, `[1, matrices]`.
+    pub(crate) factors: Tensor<2>,
+    /// Numbers of a vector.
+    pub(crate) size: usize,
+    /// Numbers before the first matrix.
+    pub(crate) first: usize,
+    /// Numbers of all places together.
+    pub(crate) numbers: usize,
 }
 
 /// Whether the tensor is on a GPU that kernels of our own are compiled for.
@@ -105,22 +182,47 @@ launches! {
     /// `x` `[N, W]`, `weight` `[1, d]` → `[N, W]`.
     fn head_norm(x: &Tensor<2>, layout: HeadRows, weight: &Tensor<2>, epsilon: f32) -> Tensor<2>, rms_norm::forward;
 
-    /// Its backward in one launch, where the tensor operations take fifteen: of the gradient, given `x`.
+    /// The same of rows, and what each of up to two masks leaves of the result, behind one another, in one launch.
     ///
     /// # Shapes
-    /// Gradient and `x` `[N, W]`, `weight` `[1, d]` → `[N, W]`.
+    /// `x` `[N, D]`, `weight` `[1, D]` → `[N, D]`, `[masks·N, D]`.
+    fn dropped_norm(
+        x: &Tensor<2>,
+        weight: &Tensor<2>,
+        epsilon: f32,
+        masks: &[DropoutMask]
+    ) -> [Tensor<2>; 2], rms_norm::dropped;
+
+    /// The sum of two, and of that the same.
+    ///
+    /// # Shapes
+    /// Both `[N, D]`, `weight` `[1, D]` → sum and norm `[N, D]`, `[masks·N, D]`.
+    fn sum_norm(
+        both: [&Tensor<2>; 2],
+        weight: &Tensor<2>,
+        epsilon: f32,
+        masks: &[DropoutMask]
+    ) -> [Tensor<2>; 3], rms_norm::of_sum;
+
+    /// The backward of [`head_norm`] in one launch, where the tensor operations take fifteen: of the gradient, given `x`;
+    /// with something else that is added to it, if there is anything.
+    ///
+    /// # Shapes
+    /// Gradient and `x` `[N, W]`, `weight` `[1, d]`, `other` `[N, W]` → `[N, W]`.
     fn head_norm_backward(
         both: [&Tensor<2>; 2],
         layout: HeadRows,
         weight: &Tensor<2>,
-        epsilon: f32
+        epsilon: f32,
+        other: Option<&Tensor<2>>
     ) -> Tensor<2>, rms_norm::backward;
 
-    /// `act(gate) · up` in one launch, where the tensor operations take nine.
+    /// `act(gate) · up` in one launch, where the tensor operations take nine; and what dropout leaves of it, if there is a
+    /// mask.
     ///
     /// # Shapes
-    /// `gate_up` `[N, 2·I]`, gate first → `[N, I]`.
-    fn gated(gate_up: &Tensor<2>, kind: Activation) -> Tensor<2>, gated::forward;
+    /// `gate_up` `[N, 2·I]`, gate first → `[N, I]`, twice.
+    fn gated(gate_up: &Tensor<2>, kind: Activation, mask: Option<DropoutMask>) -> [Tensor<2>; 2], gated::forward;
 
     /// Its backward in one launch, where the tensor operations take twenty.
     ///
@@ -166,19 +268,42 @@ launches! {
         scale: f32
     ) -> [Tensor<4>; 2], softmax::backward;
 
-    /// A parameter, its gradient and its two moments, all of one shape in f32 → the new parameter and the new moments, in
-    /// one launch, where the tensor operations take fifteen.
-    fn adamw(tensors: [&Tensor<2>; 4], step: AdamWStep) -> [Tensor<2>; 3], adamw::update;
+    /// Some of the numbers of parameters and of their first and second moments, updated in place in one launch, where the
+    /// tensor operations take fifteen. All are of one shape, in f32.
+    fn adamw(
+        updated: [&mut Tensor<2>; 3],
+        gradients: &Tensor<2>,
+        numbers: &Range<usize>,
+        step: AdamWStep
+    ) -> (), adamw::update;
 
     /// Numbers in f32 that add up to the sum of all squares, in one launch for each tensor.
     fn squares(tensors: &[&Tensor<2>]) -> Tensor<1>, adamw::sums_of_squares;
 
-    /// Adds `delta` to the block of `to` that begins at this row and column in one launch, in place where no other tensor
-    /// has the buffer.
+    /// Adds a part of `delta` to `to` in one launch, in place where no other tensor has the buffer.
     ///
     /// # Shapes
-    /// `to` `[N, W]`, `delta` `[n, w]` with `row + n <= N` and `column + w <= W`.
-    fn add_block(to: &mut Tensor<2>, delta: &Tensor<2>, place: [usize; 2]) -> (), blocks::add;
+    /// `to` `[N, W]`, `delta` `[n, w]`, each with the numbers that the part names.
+    fn add_part(to: &mut Tensor<2>, delta: &Tensor<2>, part: Part) -> (), blocks::add;
+
+    /// Adds what dropout leaves of `left · right` in one launch, in place where no other tensor has the buffer; `None`, too,
+    /// where sums are long.
+    ///
+    /// # Shapes
+    /// `to` `[N, W]`, `[n, k]` and `[k, w]`, or `[w, k]` if it is turned.
+    fn add_low_product(to: &mut Tensor<2>, sides: [&Tensor<2>; 2], product: LowProduct) -> (), low_rank::add;
+
+    /// Matrices that stand behind one another in `x`, in the columns that are theirs, zeros elsewhere, in two launches.
+    ///
+    /// # Shapes
+    /// `x` `[1, X]` in f32 → `[1, numbers]`.
+    fn spread(x: &Tensor<2>, columns: &Columns, dtype: DType) -> Tensor<2>, blocks::spread_over;
+
+    /// `left · right` in f32, whatever the type of both.
+    ///
+    /// # Shapes
+    /// `[n, k]` and `[k, w]` → `[n, w]`.
+    fn wide_product(left: &Tensor<2>, right: &Tensor<2>) -> Tensor<2>, product::wide;
 
     /// Matrices below one another, times `factor`, in another type, in one launch for each.
     ///
@@ -186,23 +311,65 @@ launches! {
     /// Each `[R, D]` → `[Σ R, D]`.
     fn stacked(parts: &[&Tensor<2>], factor: f32, dtype: DType) -> Tensor<2>, blocks::stack;
 
-    /// Some rows head by head in one launch.
+    /// Some rows in blocks, in each of which a head's rows are behind one another, in one launch. `spans` are the first row
+    /// and the number of rows of each row's block; without them all rows are one block.
     ///
     /// # Shapes
-    /// `x` `[N, heads·d]`, `Q` rows → `[heads, Q, d]`.
-    fn head_major(x: &Tensor<2>, heads: usize, rows: &Range<usize>) -> Tensor<3>, heads::head_major;
+    /// `x` `[N, heads·d]`, `Q` rows, `spans` `[Q, 2]` → `[1, Q·heads·d]`: blocks of `[heads, rows, d]`.
+    fn head_major(
+        x: &Tensor<2>,
+        heads: usize,
+        rows: &Range<usize>,
+        spans: Option<&Tensor<2, Int>>
+    ) -> Tensor<2>, heads::head_major;
 
-    /// Its inverse, of blocks of rows behind one another, in one launch for each.
+    /// Its inverse in one launch, with `heads` of this width; and what dropout leaves of the rows, if there is a mask.
+    ///
+    /// # Shapes
+    /// Blocks `[1, Q·heads·d]` → two of `[Q, heads·d]`.
+    fn token_major(
+        blocks: &Tensor<2>,
+        heads: [usize; 2],
+        spans: Option<&Tensor<2, Int>>,
+        mask: Option<DropoutMask>
+    ) -> [Tensor<2>; 2], heads::token_major;
+
+    /// The same of blocks in memory of their own, in one launch for each.
     ///
     /// # Shapes
     /// Each `[kv, group, Q, d]` → `[Σ Q, kv·group·d]`.
-    fn token_major(blocks: &[Tensor<4>]) -> Tensor<2>, heads::token_major;
+    fn joined_rows(blocks: &[Tensor<4>]) -> Tensor<2>, heads::joined_rows;
 
-    /// Adds to the keys and values of rows from `first` on in one launch, in place where no other tensor has the buffer.
+    /// Keys and values of rows from `first` on in one launch, in place where no other tensor has the buffer: instead of what
+    /// is there, or added to it.
     ///
     /// # Shapes
-    /// `to` `[N, 2·kv·d]`, `parts`, of keys and values, `[kv, T, d]`.
-    fn add_key_values(to: &mut Tensor<2>, parts: &[Tensor<3>; 2], first: usize) -> (), heads::add_key_values;
+    /// `to` `[2, kv, N, d]`, `parts`, of keys and values, `[kv, T, d]`.
+    fn put_key_values(to: &mut Tensor<4>, parts: &[Tensor<3>; 2], first: usize, adds: bool) -> (), heads::put_key_values;
+
+    /// Rows in blocks, as [`head_major`], with the first heads of each row normalised and rotated on their way, in one
+    /// launch.
+    ///
+    /// # Shapes
+    /// `x` `[N, W]` → `[1, N·W]`.
+    fn turned_heads(x: &Tensor<2>, turn: &Turn, spans: Option<&Tensor<2, Int>>) -> Tensor<2>, turn::forward;
+
+    /// The gradient of the rows, given that of the blocks, in one launch. Only where there is a norm `x` is read.
+    ///
+    /// # Shapes
+    /// `grad` `[1, N·W]`, `x` `[N, W]` → `[N, W]`.
+    fn turned_heads_backward(
+        grad: &Tensor<2>,
+        x: &Tensor<2>,
+        turn: &Turn,
+        spans: Option<&Tensor<2, Int>>
+    ) -> Tensor<2>, turn::backward;
+
+    /// `left · right`, written into numbers that are behind one another, from `first` on.
+    ///
+    /// # Shapes
+    /// `to` `[1, N]`, `[b, c, n, k]` and `[b, 1, k, w]`.
+    fn product_into(to: &Tensor<2>, first: usize, left: &Tensor<4>, right: &Tensor<4>) -> (), product::into;
 
     /// The numbers of codes in one launch, where the tensor operations take ten.
     ///

@@ -2,11 +2,12 @@
 
 use burn::tensor::{Tensor, activation};
 use emotrain_kernels::{
-    GELU_CUBIC, GELU_SLOPE, for_rows, gelu_tanh_gate, gelu_tanh_gate_backward, silu_gate, silu_gate_backward,
+    DropoutMask, GELU_CUBIC, GELU_SLOPE, for_rows, gelu_tanh_gate, gelu_tanh_gate_backward, silu_gate,
+    silu_gate_backward,
 };
 
 use super::host::{read, slice, tensor};
-use super::{Form, fused};
+use super::{Form, Inputs, fused};
 use crate::spec::Activation;
 
 /// # Shapes
@@ -20,9 +21,25 @@ pub(crate) fn gated(gate_up: Tensor<2>, kind: Activation) -> Tensor<2> {
             gated_rows(slice(&gate_up), &mut out, double / 2, kind);
             tensor(out, [rows, double / 2])
         }
-        Form::Fused => fused::gated(&gate_up, kind).unwrap_or_else(|| in_tensors(gate_up, kind)),
+        Form::Fused => match fused::gated(&gate_up, kind, None) {
+            Some([active, _]) => active,
+            None => in_tensors(gate_up, kind),
+        },
         Form::Tensor => in_tensors(gate_up, kind),
     }
+}
+
+/// The same, for a linear layer with this mask.
+///
+/// # Shapes
+/// As [`gated`].
+pub(crate) fn gated_inputs(gate_up: Tensor<2>, kind: Activation, mask: Option<DropoutMask>) -> Inputs {
+    if Form::of(&gate_up) == Form::Fused
+        && let Some([rows, dropped]) = fused::gated(&gate_up, kind, mask)
+    {
+        return Inputs::with(rows, &dropped, &[mask]);
+    }
+    Inputs::plain(gated(gate_up, kind), 1)
 }
 
 /// [`gated`] of memory, for the CPU.

@@ -22,7 +22,7 @@ pub(crate) fn head_major(heads: Heads, x: &Tensor<2>, rows: &Range<usize>) -> Te
             let x = &slice(&x)[rows.start * width..rows.end * width];
             tensor(emotrain_kernels::head_major(heads, x), shape)
         }
-        Form::Fused => match fused::head_major(x, kv * group, rows) {
+        Form::Fused => match fused::head_major(x, kv * group, rows, None) {
             Some(block) => block.reshape(shape),
             None => head_view(heads, x, rows).reshape(shape),
         },
@@ -59,7 +59,9 @@ pub(crate) fn grouped_heads(heads: Heads, block: Tensor<4>, x: &Tensor<2>, rows:
 pub(crate) fn key_value_heads(heads: Heads, x: &Tensor<2>) -> Option<Tensor<4>> {
     let ([rows, _], Heads { kv, dim, .. }) = (x.dims(), heads);
     match Form::of(x) {
-        Form::Fused => fused::head_major(x, 2 * kv, &(0..rows)).map(|all| all.reshape([2, kv, rows, dim])),
+        Form::Fused => {
+            fused::head_major(x, 2 * kv, &(0..rows), None).map(|all| all.reshape([2, kv, rows, dim]))
+        }
         Form::Host | Form::Tensor => None,
     }
 }
@@ -76,7 +78,7 @@ pub(super) fn head_view(heads: Heads, x: &Tensor<2>, rows: &Range<usize>) -> Ten
 /// Each `[kv, group, Q, d]` → `[Σ Q, kv·group·d]`.
 pub(crate) fn token_major(heads: Heads, blocks: Vec<Tensor<4>>) -> Tensor<2> {
     if Form::of(&blocks[0]) == Form::Fused
-        && let Some(rows) = fused::token_major(&blocks)
+        && let Some(rows) = fused::joined_rows(&blocks)
     {
         return rows;
     }
@@ -107,14 +109,7 @@ pub(crate) fn add_key_values(
             emotrain_kernels::add_key_values(heads, to.storage_mut(), slice(&keys), slice(&values), rows);
             restore(to)
         }
-        Form::Fused => {
-            let mut to = to;
-            match fused::add_key_values(&mut to, &parts, rows.start) {
-                Some(()) => to,
-                None => key_values_in_tensors(heads, to, &parts, rows),
-            }
-        }
-        Form::Tensor => key_values_in_tensors(heads, to, &parts, rows),
+        Form::Fused | Form::Tensor => key_values_in_tensors(heads, to, &parts, rows),
     }
 }
 

@@ -2,10 +2,10 @@
 //! of the first `heads` heads of a row on its own, behind which the row stays as it is.
 
 use burn::tensor::{DType, Tensor};
-use emotrain_kernels::{HeadRows, rms_norm_to};
+use emotrain_kernels::{DropoutMask, HeadRows, rms_norm_to};
 
 use super::host::{read, restore, slice, tensor, write};
-use super::{Form, fused};
+use super::{Form, Inputs, add, fused};
 
 /// # Shapes
 /// `x` `[N, D]`, `weight` `[1, D]` → `[N, D]`.
@@ -22,6 +22,45 @@ pub(crate) fn rms_norm(x: Tensor<2>, weight: &Tensor<2>, epsilon: f32) -> Tensor
             .unwrap_or_else(|| in_tensors(x, weight, epsilon)),
         Form::Tensor => in_tensors(x, weight, epsilon),
     }
+}
+
+/// The same, for linear layers with these masks.
+///
+/// # Shapes
+/// As [`rms_norm`].
+pub(crate) fn normed_inputs(
+    x: Tensor<2>,
+    weight: &Tensor<2>,
+    epsilon: f32,
+    masks: &[Option<DropoutMask>],
+) -> Inputs {
+    let given: Vec<DropoutMask> = masks.iter().flatten().copied().collect();
+    if Form::of(&x) == Form::Fused
+        && let Some([rows, copies]) = fused::dropped_norm(&x, weight, epsilon, &given)
+    {
+        return Inputs::with(rows, &copies, masks);
+    }
+    Inputs::plain(rms_norm(x, weight, epsilon), masks.len())
+}
+
+/// The sum of an update and of what it is added to, and the same of that sum.
+///
+/// # Shapes
+/// `update` and `x` `[N, D]`, `weight` `[1, D]` → `[N, D]`, twice.
+pub(crate) fn sum_normed_inputs(
+    [update, x]: [Tensor<2>; 2],
+    weight: &Tensor<2>,
+    epsilon: f32,
+    masks: &[Option<DropoutMask>],
+) -> (Tensor<2>, Inputs) {
+    let given: Vec<DropoutMask> = masks.iter().flatten().copied().collect();
+    if Form::of(&x) == Form::Fused
+        && let Some([sum, rows, copies]) = fused::sum_norm([&x, &update], weight, epsilon, &given)
+    {
+        return (sum, Inputs::with(rows, &copies, masks));
+    }
+    let sum = add(update, &x);
+    (sum.clone(), Inputs::plain(rms_norm(sum, weight, epsilon), masks.len()))
 }
 
 /// The same of each of the first `heads` heads.
@@ -61,10 +100,29 @@ pub(crate) fn head_norm_backward(
             emotrain_kernels::head_norm_backward(grad.storage_mut(), x, layout, weight, epsilon);
             restore(grad)
         }
-        Form::Fused => fused::head_norm_backward([&grad, &x], layout, weight, epsilon)
+        Form::Fused => fused::head_norm_backward([&grad, &x], layout, weight, epsilon, None)
             .unwrap_or_else(|| backward_in_tensors([grad, x], layout, weight, epsilon)),
         Form::Tensor => backward_in_tensors([grad, x], layout, weight, epsilon),
     }
+}
+
+/// The gradient for `x` of [`rms_norm`], and beside it another.
+///
+/// # Shapes
+/// `grad`, `x` and `other` `[N, D]`, `weight` `[1, D]` → `[N, D]`.
+pub(crate) fn norm_backward_beside(
+    [grad, x]: [Tensor<2>; 2],
+    weight: &Tensor<2>,
+    epsilon: f32,
+    other: &Tensor<2>,
+) -> Tensor<2> {
+    let layout = head_rows(&x, 1, weight);
+    if Form::of(&x) == Form::Fused
+        && let Some(both) = fused::head_norm_backward([&grad, &x], layout, weight, epsilon, Some(other))
+    {
+        return both;
+    }
+    add(head_norm_backward(grad, x, 1, weight, epsilon), other)
 }
 
 /// The gradient for `weight` of [`head_norm`]: the sum over rows and heads of `grad · x / rms(x)`.

@@ -31,6 +31,11 @@ impl Rotation {
         Self { inverse: !self.inverse, ..self.clone() }
     }
 
+    /// Cosines and sines.
+    pub(crate) fn angles(&self) -> [Tensor<2>; 2] {
+        [self.cos.clone(), self.sin.clone()]
+    }
+
     /// The angles of some of the rows.
     pub(crate) fn select(&self, rows: &Rows) -> Self {
         Self { cos: rows.of(&self.cos), sin: rows.of(&self.sin), inverse: self.inverse }

@@ -212,12 +212,12 @@ fn gated_activations_have_one_meaning() {
     for kind in [Activation::Silu, Activation::GeluTanh] {
         for width in [2, 14, 128] {
             let (x, grad) = (draw(1, [ROWS, width]), draw(2, [ROWS, width / 2]));
-            assert_close(gated(x.clone(), kind), gated(wide(&x), kind), 1e-5);
+            assert_close(gated::gated(x.clone(), kind), gated::gated(wide(&x), kind), 1e-5);
             let backward = gated_backward(grad.clone(), x.clone(), kind);
             assert_close(backward, gated_backward(wide(&grad), wide(&x), kind), 1e-5);
         }
         let x = draw(1, [ROWS, 8]);
-        let f = |x: Tensor<2>| Tensor::cat(vec![gated(x.clone(), kind), x.narrow(1, 0, 4) * 0.0], 1);
+        let f = |x: Tensor<2>| Tensor::cat(vec![gated::gated(x.clone(), kind), x.narrow(1, 0, 4) * 0.0], 1);
         assert_gradient(&x, f, |grad| gated_backward(grad.narrow(1, 0, 4), x.clone(), kind));
     }
 }

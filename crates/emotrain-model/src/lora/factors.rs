@@ -1,11 +1,12 @@
 //! The factors of an adapter as products take them: scaled, stacked, in the type of the activations.
 
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use burn::tensor::{DType, Tensor};
 
 use super::{AdaptedModule, LinearAdapter};
-use crate::kernels::{Form, stacked};
+use crate::kernels::{Form, add_block, stacked};
 
 /// What is made of the factors on a GPU, until they may have changed.
 #[derive(Clone, Debug)]
@@ -17,10 +18,9 @@ impl Factors {
         Self(OnceLock::new())
     }
 
-    /// These: the `A` matrices below one another, and `s · B` of each module.
-    #[cfg(test)]
-    pub(super) fn given(a: Tensor<2>, b: Vec<Tensor<2>>) -> Self {
-        Self(OnceLock::from(Converted { a, b }))
+    /// These: the `A` matrices below one another, and the `s · B` in one matrix.
+    pub(super) fn given(a: Tensor<2>, b: Tensor<2>) -> Self {
+        Self(OnceLock::from(Converted { a, b: Some(b) }))
     }
 }
 
@@ -28,8 +28,9 @@ impl Factors {
 struct Converted {
     /// `[Σ R, in]`.
     a: Tensor<2>,
-    /// `s · B` of each module, `[out, R]`.
-    b: Vec<Tensor<2>>,
+    /// `s · B` of all modules in one matrix, each in its rows and columns, zeros elsewhere, `[out, Σ R]`; none where there
+    /// are magnitudes, which come between the modules' products and their sum.
+    b: Option<Tensor<2>>,
 }
 
 impl LinearAdapter {
@@ -41,12 +42,26 @@ impl LinearAdapter {
         }
     }
 
-    /// `s · B` of a module, `[out, R]`.
-    pub(super) fn factor_b(&self, number: usize, dtype: DType) -> Tensor<2> {
-        match self.converted(dtype) {
-            Some(converted) => converted.b[number].clone(),
-            None => self.modules[number].lora.scaled_b(dtype),
-        }
+    /// On a GPU, `s · B` of all modules as one matrix, `[columns, Σ R]`; `None` where each is multiplied on its own.
+    pub(super) fn factor_b(&self, dtype: DType) -> Option<Tensor<2>> {
+        self.converted(dtype)?.b.clone()
+    }
+
+    /// The type of what is known of the factors.
+    pub(super) fn taken_in(&self) -> Option<DType> {
+        self.factors.0.get().map(|converted| converted.a.dtype())
+    }
+
+    /// The columns of the output from the first that is adapted to the last.
+    pub(super) fn columns(&self) -> Range<usize> {
+        let [first, last] = [self.modules.first(), self.modules.last()];
+        let [first, last] = [first, last].map(|module| module.map_or(0..0, |module| module.columns.clone()));
+        first.start..last.end
+    }
+
+    /// Columns of the low-rank product.
+    pub(super) fn rank(&self) -> usize {
+        self.modules.last().map_or(0, |module| module.ranks.end)
     }
 
     /// On the CPU factors are read as they are, and nothing is kept.
@@ -57,10 +72,25 @@ impl LinearAdapter {
         }
         let convert = || Converted {
             a: self.stacked_a(dtype).expect("an adapted module"),
-            b: self.modules.iter().map(|module| module.lora.scaled_b(dtype)).collect(),
+            b: (!self.has_magnitudes()).then(|| self.joined_b(dtype)),
         };
         let converted = self.factors.0.get_or_init(convert);
         (converted.a.dtype() == dtype).then_some(converted)
+    }
+
+    /// `s · B` of all modules in one matrix, `[columns, Σ R]`.
+    fn joined_b(&self, dtype: DType) -> Tensor<2> {
+        let scaled = |module: &AdaptedModule| module.lora.scaled_b(dtype);
+        if let [module] = self.modules.as_slice() {
+            return scaled(module);
+        }
+        let columns = self.columns();
+        let device = self.modules[0].lora.b.device();
+        let zeros = Tensor::zeros([columns.len(), self.rank()], (&device, dtype));
+        let put = |joined, module: &AdaptedModule| {
+            add_block(joined, scaled(module), [module.columns.start - columns.start, module.ranks.start])
+        };
+        self.modules.iter().fold(zeros, put)
     }
 
     /// The `A` matrices one below the other, `[Σ R, in]`.

@@ -5,6 +5,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use emotrain_recipe::{DeviceChoice, Dtype};
 
 use super::*;
+use crate::gradients::Gradients;
 use crate::weight::Weight;
 
 /// Rows of all shares, and of the one of the adapter.
@@ -46,9 +47,11 @@ fn adapter(linear: &Linear, device: &Device) -> LinearAdapter {
     }
     let cpu = Device::flex();
     let a = Tensor::cat((0..2).map(|number| draw(&cpu, [RANK, INPUT], 2 + number)).collect(), 0);
-    let b = [0, 2].into_iter().enumerate();
-    let b = b.map(|(number, of)| draw(&cpu, [MODULES[of].len(), RANK], 4 + number) * SCALE);
-    adapter.factors = Factors::given(moved(a, device), b.map(|b| moved(b, device)).collect());
+    let b = [0, 2].into_iter().enumerate().fold(Tensor::zeros([OUT, 2 * RANK], &cpu), |b, (number, of)| {
+        let place = [MODULES[of].clone(), number * RANK..(number + 1) * RANK];
+        b.slice_assign(place, draw(&cpu, [MODULES[of].len(), RANK], 4 + number) * SCALE)
+    });
+    adapter.factors = Factors::given(moved(a, device), moved(b, device));
     adapter
 }
 
@@ -64,19 +67,20 @@ fn passes(device: &Device) -> Vec<(String, Vec<f32>)> {
     let at = PartAt { linear: &linear, first: FIRST, dropout: None };
     for pass in 0..2 {
         let x = draw(device, [ROWS[1], INPUT], 7 + pass);
-        let (y, low) = adapter.forward(&x, draw(device, [ROWS[0], OUT], 9 + pass), at);
+        let input = Input::plain(x.clone());
+        let (y, low) = adapter.forward(&input, draw(device, [ROWS[0], OUT], 9 + pass), at);
         all.push((format!("y {pass}"), y));
         let grad = draw(device, [ROWS[1], OUT], 11 + pass);
         linear.add_gradients(&grad, &x, &mut gradients);
         let dx = Some(draw(device, [ROWS[0], INPUT], 13 + pass));
-        let saved = Saved { x, low: low.unwrap(), at };
+        let saved = Saved { input, low: low.unwrap(), at };
         all.push((format!("dx {pass}"), adapter.backward(&grad, saved, dx, &mut gradients).unwrap()));
         let rows = 0..ROWS[1];
         let whole = linear.weight.times_transposed(grad, &[rows]);
         all.push((format!("dy·W {pass}"), whole.clone()));
         all.push((format!("x·Wᵀ {pass}"), linear.forward(whole)));
     }
-    let names: Vec<String> = gradients.names().map(str::to_owned).collect();
+    let names = gradients.names();
     all.extend(names.into_iter().map(|name| (name.clone(), gradients.remove(&name).unwrap())));
     all.into_iter().map(|(name, tensor)| (name, tensor.try_into_vec_as::<f32>().unwrap())).collect()
 }

@@ -4,6 +4,7 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use emotrain_base::random::{Key, normal};
 
 use super::*;
+use crate::gradients::Gradients;
 use crate::weight::Weight;
 
 const SHAPE: [usize; 2] = [7, 5];
@@ -64,8 +65,8 @@ fn magnitudes_multiply_what_was_dropped_as_in_peft() {
         let dropout = Some(Dropout { p, key: Key::new(9) });
         let at = PartAt { linear: &linear, first: 1, dropout };
         let above = Tensor::cat(vec![draw(4, [1, SHAPE[1]]), x.clone()], 0);
-        let (y, _) = adapter.forward(&x, linear.forward(above.clone()), at);
-        let dropped = adapter.dropped(x.clone(), dropout);
+        let (y, _) = adapter.forward(&Input::plain(x.clone()), linear.forward(above.clone()), at);
+        let dropped = adapter.dropped(Input::plain(x.clone()), dropout);
         let AdaptedModule { columns, lora, .. } = &adapter.modules[0];
         let factor = lora.gain(&linear, columns).unwrap().factor;
         let again = linear.weight.times(dropped.clone()).narrow(1, 0, 4);
@@ -83,7 +84,7 @@ fn magnitudes_multiply_what_was_dropped_as_in_peft() {
 /// The sum of the outputs times `weights`, through the pass of a layer.
 fn loss(linear: &Linear, adapter: &LinearAdapter, x: &Tensor<2>, dropout: Option<Dropout>) -> f64 {
     let at = PartAt { linear, first: 0, dropout };
-    let (y, _) = adapter.forward(x, linear.forward(x.clone()), at);
+    let (y, _) = adapter.forward(&Input::plain(x.clone()), linear.forward(x.clone()), at);
     let products = numbers(&(y * draw(20, [6, SHAPE[0]])));
     products.into_iter().map(f64::from).sum()
 }
@@ -97,10 +98,10 @@ fn gradients_are_those_of_finite_differences_with_the_norms_held() {
         let dropout = Some(Dropout { p, key: Key::new(9) });
         let adapter = adapter(&linear);
         let at = PartAt { linear: &linear, first: 0, dropout };
-        let (_, low) = adapter.forward(&x, linear.forward(x.clone()), at);
+        let (_, low) = adapter.forward(&Input::plain(x.clone()), linear.forward(x.clone()), at);
         let mut gradients = Gradients::default();
         let (grad, rows) = (draw(20, [6, SHAPE[0]]), 0..6);
-        let saved = Saved { x: x.clone(), low: low.unwrap(), at };
+        let saved = Saved { input: Input::plain(x.clone()), low: low.unwrap(), at };
         let through = linear
             .weight
             .times_transposed(adapter.base_gradient(grad.clone(), &rows, at), std::slice::from_ref(&rows));
@@ -132,7 +133,7 @@ fn gradients_are_those_of_finite_differences_with_the_norms_held() {
                 of(&mut changed, size);
                 loss(&linear, &changed, &x, dropout)
             });
-            let computed = along(gradients.get(&format!("a.q_proj.{name}")).unwrap(), &direction);
+            let computed = along(&gradients.get(&format!("a.q_proj.{name}")).unwrap(), &direction);
             assert!((measured - computed).abs() < 1e-2, "{name}, {p}: {measured}, not {computed}");
         }
     }

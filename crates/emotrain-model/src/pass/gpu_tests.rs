@@ -1,5 +1,7 @@
 //! How many kernels a decoder block launches on a GPU, a software one included: what a step costs beside its products.
 
+use std::collections::BTreeMap;
+
 use burn::tensor::DType;
 use emotrain_recipe::{DeviceChoice, Dtype};
 use expect_test::expect;
@@ -8,40 +10,56 @@ use super::*;
 use crate::batch::Sequence;
 use crate::config::{Architecture, ModelConfig};
 use crate::device::{self, OpenDevice, Profile};
-use crate::kernels::AdamW;
+use crate::joint::JointMoments;
+use crate::kernels::{AdamW, Moments};
 use crate::lora::LoraConfig;
+
+/// The widths of a block.
+#[derive(Clone, Copy)]
+struct Widths {
+    hidden: usize,
+    inner: usize,
+    heads: [usize; 2],
+    head: usize,
+    rank: usize,
+}
 
 /// A Qwen3 of three small blocks: norms of queries and keys, grouped heads.
 fn model(on: &OpenDevice) -> CausalLm {
+    model_of(on, Widths { hidden: 64, inner: 96, heads: [4, 2], head: 16, rank: 8 })
+}
+
+fn model_of(on: &OpenDevice, widths: Widths) -> CausalLm {
     let config = ModelConfig {
         architecture: Architecture::Qwen3,
         vocab_size: 64,
-        hidden_size: 64,
-        intermediate_size: 96,
+        hidden_size: widths.hidden,
+        intermediate_size: widths.inner,
         num_hidden_layers: 3,
-        num_attention_heads: 4,
-        num_key_value_heads: 2,
-        head_dim: 16,
+        num_attention_heads: widths.heads[0],
+        num_key_value_heads: widths.heads[1],
+        head_dim: widths.head,
         rms_norm_eps: 1e-6,
         rope_theta: 10_000.0,
-        rotary_dim: 16,
+        rotary_dim: widths.head,
         rope_scaling: None,
         sliding_window: None,
         query_pre_attn_scalar: None,
-        max_position_embeddings: 128,
+        max_position_embeddings: 1024,
         tie_word_embeddings: true,
         attention_bias: false,
         initializer_range: 0.02,
     };
     let mut model = CausalLm::random(&config, &on.device, on.dtype, 3);
-    let lora = LoraConfig { r: 8, lora_alpha: 16.0, lora_dropout: 0.1, ..LoraConfig::default() };
+    let lora = LoraConfig { r: widths.rank, lora_alpha: 16.0, lora_dropout: 0.1, ..LoraConfig::default() };
     model.add_lora(&lora, 3).unwrap();
     model
 }
 
-/// Two sequences of 24 tokens.
-fn batch() -> Batch {
-    let ids: Vec<Vec<u32>> = (0..2).map(|n| (0..25).map(|i| (7 * i + 11 * n) % 64).collect()).collect();
+/// Sequences of so many tokens.
+fn batch(sequences: u32, tokens: u32) -> Batch {
+    let ids = |n: u32| (0..=tokens).map(|i| (7 * i + 11 * n) % 64).collect();
+    let ids: Vec<Vec<u32>> = (0..sequences).map(ids).collect();
     let sequences: Vec<Sequence> = ids.iter().map(|ids| Sequence { ids, supervised_from: 0 }).collect();
     Batch::sequences(&sequences)
 }
@@ -74,7 +92,7 @@ fn gradients(on: &OpenDevice, batch: &Batch) -> Vec<(String, Vec<f32>)> {
     }
     let mut second = Gradients::default();
     model.forward_backward(batch, options, &mut second);
-    let names: Vec<String> = second.names().map(str::to_owned).collect();
+    let names = second.names();
     let numbers = |name: &String| second.remove(name).unwrap().try_into_vec_as::<f32>().unwrap();
     names.iter().map(numbers).zip(&names).map(|(numbers, name)| (name.clone(), numbers)).collect()
 }
@@ -82,47 +100,60 @@ fn gradients(on: &OpenDevice, batch: &Batch) -> Vec<(String, Vec<f32>)> {
 /// The number of launches, then the kernels by name.
 fn counted(what: &str, profile: &Profile) -> String {
     let kinds: Vec<String> =
-        profile.iter().map(|(name, launches)| format!("{} {name}", launches.count)).collect();
-    let all: usize = profile.values().map(|launches| launches.count).sum();
+        profile.kernels.iter().map(|(name, launches)| format!("{} {name}", launches.count)).collect();
+    let all: usize = profile.kernels.values().map(|launches| launches.count).sum();
     format!("{what}: {all}\n  {}\n", kinds.join("\n  "))
 }
 
-/// The middle block of three forward and backward, and the norm and the update of its adapters' gradients.
-fn launches(on: &OpenDevice) -> String {
-    let (model, batch) = (model(on), batch());
+const RULE: AdamW = AdamW { beta_1: 0.9, beta_2: 0.99, epsilon: 1e-3, weight_decay: 0.1 };
+
+/// What the work of a step launches: the middle block of three, the gradients' norm and the update of all.
+struct Step {
+    start: Profile,
+    forward: Profile,
+    backward: Profile,
+    norm: Profile,
+    update: Profile,
+    parameters: usize,
+}
+
+/// After an update, which gathers the parameters, and makes the factors that a pass has asked for.
+fn step(mut model: CausalLm, batch: &Batch) -> Step {
+    let mut moments = JointMoments::of(&model, &BTreeMap::new()).unwrap();
+    model.log_probabilities(batch);
+    model.update_jointly(RULE, model.gradients(), &mut moments, [1e-3, 1e-3]);
     let dropout = model.dropout(Key::new(1));
     let shares = vec![ShareRows { dropout, ..ShareRows::all(batch.rows()) }];
     let ((passes, x), start) = device::profiled(|| {
-        let passes = Passes::new(vec![&model], &batch, None, shares);
+        let passes = Passes::new(vec![&model], batch, None, shares);
         (passes, model.embedded(batch.ids.iter().copied()).0)
     });
     let (layer, run) = (&model.layers[1], passes.of(1));
     let ((out, tape), forward) = device::profiled(|| layer.forward(x, &run));
-    let mut gradients = Gradients::default();
+    let mut gradients = model.gradients();
     let (_, backward) = device::profiled(|| layer.backward(&out, tape, &run, &mut [&mut gradients]).unwrap());
-    let (norm, norms) = device::profiled(|| gradients.norm());
-    assert!(norm.is_finite() && norm > 0.0, "{norm}");
-    let rule = AdamW { beta_1: 0.9, beta_2: 0.999, epsilon: 1e-8, weight_decay: 0.01 };
-    let count = gradients.names().count();
-    let mut adapter = model.layer_adapter(1).clone();
-    let update = |name: &str, parameter: &Tensor<2>, moments| {
-        rule.update(parameter.clone(), gradients.get(name).unwrap().clone(), moments, 1e-3)
-    };
-    // The first update has no moments yet.
-    let mut begun: Vec<_> = adapter.parameters().map(|(name, p)| (update(&name, p, None), name)).collect();
-    let ((), update) = device::profiled(|| {
-        for ((parameter, moments), name) in begun.drain(..) {
-            let _ = update(&name, &parameter, Some(moments));
-        }
-    });
-    [
-        counted("once a batch", &start),
-        counted("forward", &forward),
-        counted("backward", &backward),
-        counted(&format!("norm of {count} gradients"), &norms),
-        counted(&format!("update of {count} parameters"), &update),
-    ]
-    .concat()
+    let (size, norm) = device::profiled(|| gradients.norm());
+    assert!(size.is_finite() && size > 0.0, "{size}");
+    let parameters = gradients.names().len();
+    let ((), update) = device::profiled(|| model.update_jointly(RULE, gradients, &mut moments, [1e-3, 1e-3]));
+    Step { start, forward, backward, norm, update, parameters }
+}
+
+fn launches(profiles: &[&Profile]) -> usize {
+    profiles.iter().flat_map(|profile| profile.kernels.values()).map(|launches| launches.count).sum()
+}
+
+/// With 16 bits a number if there is one.
+fn narrow_gpu() -> Option<OpenDevice> {
+    if !device::compiled().contains(&"wgpu") {
+        println!("skipped: built without the wgpu feature");
+        return None;
+    }
+    let open = |dtype| device::open(&DeviceChoice::Wgpu(None), dtype);
+    let on =
+        open(Dtype::Bfloat16).or_else(|_| open(Dtype::Float16)).or_else(|_| open(Dtype::Float32)).unwrap();
+    assert_eq!(on.dtype, DType::F16, "the counts are those of a device with float16");
+    Some(on)
 }
 
 #[test]
@@ -146,55 +177,156 @@ fn a_gpu_gives_the_gradients_of_the_cpu_over_long_sequences_and_trees() {
 
 #[test]
 fn a_block_takes_few_launches_on_a_gpu() {
+    let Some(on) = narrow_gpu() else { return };
+    let step = step(model(&on), &batch(2, 24));
+    let Step { start, forward, backward, norm, update, parameters } = &step;
+    assert!(launches(&[forward, backward]) <= 100, "a block is few launches");
+    assert!(launches(&[norm, update]) <= 60, "so is the update of all adapters");
+    let told = [
+        counted("once a batch", start),
+        counted("forward", forward),
+        counted("backward", backward),
+        counted(&format!("norm of the gradients of {parameters} parameters"), norm),
+        counted(&format!("update of {parameters} parameters"), update),
+    ];
+    expect![[r"
+        once a batch: 1
+          1 SelectKernel
+        forward: 28
+          5 AddLowProduct
+          1 GatedForward
+          1 KernelBinop
+          14 MatmulEntry
+          2 RmsNormForward
+          1 RowsOfBlocks
+          2 SoftmaxForward
+          2 TurnHeads
+        backward: 62
+          5 AddLowProduct
+          12 AddToBlock
+          1 BlocksOfRows
+          1 DropNumbers
+          1 GatedBackward
+          1 GatedForward
+          1 KernelBinop
+          30 MatmulEntry
+          2 PutKeysAndValues
+          2 RmsNormBackward
+          2 RmsNormForward
+          2 SoftmaxBackward
+          2 TurnHeadsBack
+        norm of the gradients of 42 parameters: 3
+          1 FullKernel
+          1 SharedSumKernel
+          1 Squares
+        update of 42 parameters: 4
+          1 AdamwUpdate
+          1 Convert
+          1 FullKernel
+          1 SpreadColumns
+    "]]
+    .assert_eq(&told.concat());
+}
+
+/// Of a block of Qwen3-8B with adapters of rank 32 and 2,048 tokens, from one an eighth as wide and long: of a tensor that
+/// depends on no sequence both sides are eight times as long there, of scores heads, queries and keys. What scores take
+/// is known from the same tokens in two sequences.
+#[test]
+fn a_block_moves_few_bytes_on_a_gpu() {
+    let Some(on) = narrow_gpu() else { return };
+    let widths = Widths { hidden: 512, inner: 1536, heads: [4, 1], head: 128, rank: 4 };
+    let bytes = |sequences, tokens| {
+        let Step { forward, backward, .. } = step(model_of(&on, widths), &batch(sequences, tokens));
+        (forward.bytes + backward.bytes) as f64
+    };
+    let (one, two) = (bytes(1, 256), bytes(2, 128));
+    let of_score = (one - two) / f64::from(256 * 256 - 2 * 128 * 128);
+    let others = one - of_score * f64::from(256 * 256);
+    // Blocks of 512 queries, each with the keys up to its last.
+    let scores = |tokens: usize| -> usize {
+        (0..tokens).step_by(512).map(|start| (tokens - start).min(512) * (start + 512).min(tokens)).sum()
+    };
+    let whole = |lengths: &[usize]| {
+        let scores: usize = lengths.iter().map(|&length| scores(length)).sum();
+        (64.0 * others + 8.0 * of_score * scores as f64) / 1e9
+    };
+    let gigabytes = [whole(&[683, 683, 682]), whole(&[2048])];
+    println!("{gigabytes:.2?} GB, of them {:.2} beside scores", 64.0 * others / 1e9);
+    assert!(gigabytes[0] > 1.0 && gigabytes[0] <= 5.8, "{gigabytes:?}");
+}
+
+/// A step by the gradients of a batch: of an adapter on a GPU in one buffer, of one on the CPU parameter by parameter.
+fn updated(on: &OpenDevice, config: &LoraConfig, steps: usize) -> Vec<(String, Vec<f32>)> {
+    let (mut model, rates) = (model(on), [1e-2, 4e-2]);
+    model.add_lora(config, 3).unwrap();
+    let mut moments: BTreeMap<String, Moments> = BTreeMap::new();
+    for _ in 0..steps {
+        let mut gradients = model.gradients();
+        for batch in [batch(2, 24), batch(1, 24)] {
+            let options = PassOptions {
+                factor: 1e-2,
+                random: Key::new(4),
+                neftune_noise_alpha: 0.0,
+                label_smoothing_factor: 0.0,
+                gradient_checkpointing: false,
+            };
+            model.forward_backward(&batch, options, &mut gradients);
+        }
+        gradients.scale(0.5);
+        let given = moments.iter().map(|(name, moments)| (name.as_str(), moments)).collect();
+        if let Some(mut joint) = JointMoments::of(&model, &given) {
+            model.update_jointly(RULE, gradients, &mut joint, rates);
+            moments = joint.split().collect();
+            continue;
+        }
+        for (name, parameter) in model.parameters() {
+            let rate = rates[usize::from(!name.ends_with("lora_A.weight"))];
+            let gradient = gradients.get(&name).unwrap();
+            let (new, kept) = RULE.update(parameter.clone(), gradient, moments.remove(&name), rate);
+            *parameter = new;
+            moments.insert(name, kept);
+        }
+    }
+    let loss = model.forward_backward(
+        &batch(2, 24),
+        PassOptions {
+            factor: 1.0,
+            random: Key::new(4),
+            neftune_noise_alpha: 0.0,
+            label_smoothing_factor: 0.0,
+            gradient_checkpointing: false,
+        },
+        &mut model.gradients(),
+    );
+    let numbers = |tensor: Tensor<2>| tensor.try_into_vec_as::<f32>().unwrap();
+    let losses = ("losses".to_owned(), loss.try_into_vec_as::<f32>().unwrap());
+    let parameters = model.parameters().into_iter().map(|(name, tensor)| (name, numbers(tensor.clone())));
+    parameters.chain([losses]).collect()
+}
+
+/// With ranks of several widths, layers that are not adapted, and magnitudes.
+#[test]
+fn a_gpu_updates_an_adapter_in_one_buffer_as_the_cpu_does_by_matrix() {
     if !device::compiled().contains(&"wgpu") {
         println!("skipped: built without the wgpu feature");
         return;
     }
-    let open = |dtype| device::open(&DeviceChoice::Wgpu(None), dtype);
-    let on =
-        open(Dtype::Bfloat16).or_else(|_| open(Dtype::Float16)).or_else(|_| open(Dtype::Float32)).unwrap();
-    assert_eq!(on.dtype, DType::F16, "the counts are those of a device with float16");
-    expect![[r"
-        once a batch: 1
-          1 SelectKernel
-        forward: 67
-          4 AddToBlock
-          14 Convert
-          5 DropNumbers
-          1 GatedForward
-          3 HeadsOfRows
-          5 KernelBinop
-          21 MatmulEntry
-          4 RmsNormForward
-          2 RotateHeads
-          2 RowsOfHeads
-          4 SliceKernel
-          2 SoftmaxForward
-        backward: 96
-          5 AddKeptNumbers
-          2 AddKeysAndValues
-          7 CastElement
-          7 Convert
-          5 DropNumbers
-          1 FullKernel
-          1 GatedBackward
-          1 GatedForward
-          5 HeadsOfRows
-          3 KernelBinop
-          39 MatmulEntry
-          4 RmsNormBackward
-          2 RmsNormForward
-          2 RotateHeads
-          2 RowsOfHeads
-          4 SliceAssignKernel
-          4 SliceKernel
-          2 SoftmaxBackward
-        norm of 14 gradients: 16
-          1 FullKernel
-          1 SharedSumKernel
-          14 Squares
-        update of 14 parameters: 14
-          14 AdamwUpdate
-    "]]
-    .assert_eq(&launches(&on));
+    let open = |choice| device::open(&choice, Dtype::Float32).unwrap();
+    let (gpu, cpu) = (open(DeviceChoice::Wgpu(None)), open(DeviceChoice::Cpu));
+    let plain = LoraConfig { r: 6, lora_alpha: 9.0, lora_dropout: 0.1, ..LoraConfig::default() };
+    let some = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect());
+    let configs = [
+        LoraConfig { rank_pattern: vec![("v_proj".to_owned(), 3)], ..plain.clone() },
+        LoraConfig { target_modules: some(&["v_proj", "up_proj"]), ..plain.clone() },
+        LoraConfig { use_dora: true, target_modules: some(&["q_proj", "gate_proj", "up_proj"]), ..plain },
+    ];
+    for config in configs {
+        let (ours, theirs) = (updated(&gpu, &config, 3), updated(&cpu, &config, 3));
+        assert_eq!(ours.len(), theirs.len());
+        for ((name, ours), (other, theirs)) in ours.into_iter().zip(theirs) {
+            assert_eq!((&name, ours.len()), (&other, theirs.len()));
+            let apart = ours.iter().zip(&theirs).fold(0.0_f32, |most, (a, b)| most.max((a - b).abs()));
+            assert!(apart < 2e-4, "{name}: {apart}");
+        }
+    }
 }

@@ -159,7 +159,7 @@ fn the_backward_of_every_field_is_that_of_its_forward() {
         for (number, (path, parameter)) in exact.parameters().into_iter().enumerate() {
             let gradient = gradients.get(&path).unwrap_or_else(|| panic!("{name}: a gradient of {path}"));
             let flat = |x: &Tensor<2>| x.clone().cast(DType::F32).try_into_vec_as::<f32>().unwrap();
-            let apart = furthest(&flat(on_cpu.get(&path).unwrap()), &flat(gradient));
+            let apart = furthest(&flat(&on_cpu.get(&path).unwrap()), &flat(&gradient));
             assert!(apart < 1e-3, "{name}: {path} on the CPU: {apart}");
             let direction = draw(100 + number, parameter.dims(), 1.0).cast(DType::F64);
             slope += (gradient.clone().cast(DType::F64) * direction.clone()).sum().into_scalar::<f64>();
@@ -213,7 +213,8 @@ type Taken = (Vec<f32>, Vec<(String, Vec<f32>)>);
 
 fn taken(losses: Tensor<1>, gradients: &Gradients) -> Taken {
     let numbers = |x: &Tensor<2>| x.clone().cast(DType::F32).try_into_vec_as::<f32>().unwrap();
-    let gradients = gradients.names().map(|name| (name.to_owned(), numbers(gradients.get(name).unwrap())));
+    let gradients =
+        gradients.names().into_iter().map(|name| (name.clone(), numbers(&gradients.get(&name).unwrap())));
     (losses.cast(DType::F32).try_into_vec_as().unwrap(), gradients.collect())
 }
 

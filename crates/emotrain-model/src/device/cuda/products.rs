@@ -12,6 +12,7 @@ use super::counted::timed;
 use super::door::{self, Buffers};
 use super::library::{self, Memory};
 use crate::device::plan::{Asked, Block, Factor, plan};
+use crate::device::traffic::moves_numbers;
 use crate::device::{Side, Written};
 
 /// The library's version, or why it is not used; unknown until a device is opened.
@@ -47,7 +48,7 @@ fn tried(device: &Device) -> Result<(), String> {
                 if turned { side.transposed() } else { side }
             });
             let mut sum = ones(*out);
-            let written = Written { place: [0, 0], factor: 0.5, adds: true };
+            let written = Written { place: [0, 0], width: None, factor: 0.5, adds: true };
             multiplied(&mut sum, [&left, &right], written).ok_or("no product of the device's tensors")?;
             sums.push(sum);
         }
@@ -119,16 +120,23 @@ fn owned(matrix: CubeTensor) -> CubeTensor {
 /// Multiplies two sides into the block of this shape of a row-major matrix.
 fn launch(sides: [Operand; 2], out: &CubeTensor, shape: [usize; 2], written: Written) -> Option<()> {
     let ([left, right], [rows, columns]) = (sides, shape);
-    let (Written { place: [row, column], factor, adds }, Strides { stride, .. }) =
-        (written, Strides::of(out));
+    let Written { place: [row, column], width, factor, adds } = written;
+    let Strides { stride: all, .. } = Strides::of(out);
+    let stride = width.unwrap_or(all);
     let asked = Asked {
         left: left.factor,
         right: right.factor,
-        out: Block { rows, columns, stride, first: row * stride + column, dtype: out.dtype },
+        out: Block { rows, columns, stride, first: row * all + column, dtype: out.dtype },
         alpha: factor,
         beta: if adds { 1.0 } else { 0.0 },
     };
     let plan = plan(&asked)?;
+    let read_again = adds.then_some(asked.out);
+    for Block { rows, columns, dtype, .. } in
+        [asked.left.block, asked.right.block, asked.out].into_iter().chain(read_again)
+    {
+        moves_numbers(rows * columns, dtype);
+    }
     let (client, device) = (&out.client, out.client.service_id().device.index_id);
     let workspace_bytes = library::workspace_bytes(device);
     let buffers = Buffers {
@@ -228,7 +236,7 @@ mod tests {
             let before = library::algorithms_asked_for();
             let left = Side::columns(&left, &(column..column + 64));
             let mut out = unwritten([8, 4], &right, DType::F32).unwrap();
-            let written = Written { place: [0, 0], factor: 1.0, adds: false };
+            let written = Written { place: [0, 0], width: None, factor: 1.0, adds: false };
             multiply(&mut out, [&left, &Side::of(&right)], written).unwrap();
             assert_eq!(out.try_into_vec_as::<f32>().unwrap(), [64.0; 32]);
             library::algorithms_asked_for() - before

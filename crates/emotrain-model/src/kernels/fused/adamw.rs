@@ -1,5 +1,7 @@
 //! What the optimizer does with each number: its update, and the square for the norm.
 
+use std::ops::Range;
+
 use burn::tensor::{DType, Tensor};
 use burn_cubecl::Cube;
 use burn_cubecl::tensor::CubeTensor;
@@ -7,13 +9,13 @@ use cubecl::ir::ElemType;
 use cubecl::prelude::*;
 use emotrain_kernels::AdamWStep;
 
-use super::gpu::{Spread, contiguous, elem_type, empty, one_cube_a_row, spread, vector_size};
+use super::gpu::{Spread, contiguous, elem_type, one_cube_a_row, spread, taken, vector_size};
 use super::reduce;
 
 /// Threads of a cube that adds up squares.
 pub(super) const UNITS: usize = 256;
 /// Cubes for the squares of one tensor at most.
-const MOST_CUBES: usize = 64;
+const MOST_CUBES: usize = 1024;
 /// Vectors that a thread should have to square.
 const VECTORS: usize = 4;
 
@@ -29,30 +31,30 @@ pub(super) struct Step {
     pub(super) second_correction: f32,
 }
 
-/// The parameter, its gradient and its two moments → the new parameter and moments.
+/// Parameters and their two moments, in place, from vector `first` on: `count` of them.
 #[cube(launch)]
 pub(super) fn adamw_update<N: Size>(
-    parameter: &[Vector<f32, N>],
-    gradient: &[Vector<f32, N>],
-    first: &[Vector<f32, N>],
-    second: &[Vector<f32, N>],
-    new_parameter: &mut [Vector<f32, N>],
-    new_first: &mut [Vector<f32, N>],
-    new_second: &mut [Vector<f32, N>],
+    parameters: &mut [Vector<f32, N>],
+    first_moments: &mut [Vector<f32, N>],
+    second_moments: &mut [Vector<f32, N>],
+    gradients: &[Vector<f32, N>],
     step: &Step,
+    first: u32,
+    count: u32,
 ) {
-    let at = ABSOLUTE_POS;
-    if at >= parameter.len() {
+    if ABSOLUTE_POS >= count as usize {
         terminate!();
     }
-    let gradient = gradient[at];
-    let first = first[at] * Vector::new(step.beta_1) + gradient * Vector::new(1.0 - step.beta_1);
-    let second = second[at] * Vector::new(step.beta_2) + gradient * gradient * Vector::new(1.0 - step.beta_2);
-    let spread = (second / Vector::new(step.second_correction)).sqrt() + Vector::new(step.epsilon);
-    let delta = first / Vector::new(step.first_correction) / spread;
-    new_parameter[at] = parameter[at] * Vector::new(step.keep) - delta * Vector::new(step.learning_rate);
-    new_first[at] = first;
-    new_second[at] = second;
+    let at = ABSOLUTE_POS + first as usize;
+    let gradient = gradients[at];
+    let mean = first_moments[at] * Vector::new(step.beta_1) + gradient * Vector::new(1.0 - step.beta_1);
+    let square =
+        second_moments[at] * Vector::new(step.beta_2) + gradient * gradient * Vector::new(1.0 - step.beta_2);
+    let spread = (square / Vector::new(step.second_correction)).sqrt() + Vector::new(step.epsilon);
+    let delta = mean / Vector::new(step.first_correction) / spread;
+    parameters[at] = parameters[at] * Vector::new(step.keep) - delta * Vector::new(step.learning_rate);
+    first_moments[at] = mean;
+    second_moments[at] = square;
 }
 
 /// The sum of the squares that each cube meets, at its place from `first` on.
@@ -76,33 +78,40 @@ pub(super) fn squares<F: Float, N: Size>(
 }
 
 /// See [`super::adamw`].
-pub(super) fn update(tensors: [&Tensor<2>; 4], step: AdamWStep) -> Option<[Tensor<2>; 3]> {
-    let [rows, width] = tensors[0].dims();
-    if tensors.iter().any(|tensor| tensor.dtype() != DType::F32 || tensor.dims() != [rows, width]) {
+pub(super) fn update(
+    updated: [&mut Tensor<2>; 3],
+    gradients: &Tensor<2>,
+    numbers: &Range<usize>,
+    step: AdamWStep,
+) -> Option<()> {
+    let shape = gradients.dims();
+    let fits = |tensor: &Tensor<2>| tensor.dtype() == DType::F32 && tensor.dims() == shape;
+    if !fits(gradients) || !updated.iter().all(|tensor| fits(tensor)) {
         return None;
     }
-    let size = vector_size(rows * width, DType::F32.size());
-    let Spread { cubes, units } = spread(rows * width / size)?;
-    let new = || empty([rows, width], tensors[0]);
-    let new = [new()?, new()?, new()?];
-    let [parameter, gradient, first, second] = tensors.map(contiguous);
-    let [new_parameter, new_first, new_second] = new.clone().map(CubeTensor::into_buffer_arg);
+    let sizes = [numbers.start, numbers.len()].map(|numbers| vector_size(numbers, DType::F32.size()));
+    let size = sizes.into_iter().min()?;
+    let Spread { cubes, units } = spread(numbers.len() / size)?;
+    let gradients = contiguous(gradients)?;
+    let [parameters, first, second] = updated;
+    let taken = [taken(parameters)?, taken(first)?, taken(second)?];
+    let [new_parameters, new_first, new_second] = taken.clone().map(CubeTensor::into_buffer_arg);
     let AdamWStep { beta_1, beta_2, epsilon, keep, learning_rate, corrections } = step;
     adamw_update::launch(
-        &new[0].client,
+        &gradients.client.clone(),
         cubes,
         units,
         size,
-        parameter?.into_buffer_arg(),
-        gradient?.into_buffer_arg(),
-        first?.into_buffer_arg(),
-        second?.into_buffer_arg(),
-        new_parameter,
+        new_parameters,
         new_first,
         new_second,
+        gradients.into_buffer_arg(),
         StepLaunch::new(beta_1, beta_2, epsilon, keep, learning_rate, corrections[0], corrections[1]),
+        u32::try_from(numbers.start / size).ok()?,
+        u32::try_from(numbers.len() / size).ok()?,
     );
-    Some(new.map(Tensor::from_primitive::<Cube>))
+    [*parameters, *first, *second] = taken.map(Tensor::from_primitive::<Cube>);
+    Some(())
 }
 
 /// See [`super::squares`].

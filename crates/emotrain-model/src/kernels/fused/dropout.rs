@@ -32,7 +32,7 @@ pub(super) struct Mask {
 
 /// What is kept of vector `at`.
 #[cube]
-fn kept<N: Size>(numbers: Vector<f32, N>, at: usize, mask: &Mask) -> Vector<f32, N> {
+pub(super) fn kept<N: Size>(numbers: Vector<f32, N>, at: usize, mask: &Mask) -> Vector<f32, N> {
     let mut counter = Vector::<u32, N>::new(u32::cast_from(at * N::value()));
     #[unroll]
     for lane in 0..N::value() {
@@ -89,7 +89,7 @@ pub(super) fn launch(x: &Tensor<2>, mask: DropoutMask) -> Option<Tensor<2>> {
         size,
         source.into_buffer_arg(),
         out.clone().into_buffer_arg(),
-        on_device(mask),
+        on_device(Some(mask)),
         element,
     );
     Some(Tensor::from_primitive::<Cube>(out))
@@ -113,14 +113,16 @@ pub(super) fn add(to: &mut Tensor<2>, x: &Tensor<2>, row: usize, mask: DropoutMa
         sum.clone().into_buffer_arg(),
         source.into_buffer_arg(),
         first,
-        on_device(mask),
+        on_device(Some(mask)),
         element,
     );
     *to = Tensor::from_primitive::<Cube>(sum);
     Some(())
 }
 
-fn on_device(mask: DropoutMask) -> MaskLaunch {
-    let DropoutMask { scale, threshold, low, high } = mask;
+/// The mask of a kernel, or where it drops nothing numbers that are not read.
+pub(super) fn on_device(mask: Option<DropoutMask>) -> MaskLaunch {
+    let none = DropoutMask { scale: 1.0, threshold: 0, low: 0, high: 0 };
+    let DropoutMask { scale, threshold, low, high } = mask.unwrap_or(none);
     MaskLaunch::new(scale, threshold, low, high)
 }

@@ -4,9 +4,10 @@ use burn::tensor::Tensor;
 use burn_cubecl::Cube;
 use cubecl::ir::ElemType;
 use cubecl::prelude::*;
-use emotrain_kernels::{GELU_CUBIC, GELU_SLOPE};
+use emotrain_kernels::{DropoutMask, GELU_CUBIC, GELU_SLOPE};
 
-use super::gpu::{Spread, contiguous, elem_type, empty, spread, vector_size};
+use super::dropout::{Mask, kept, on_device};
+use super::gpu::{Spread, contiguous, elem_type, empty, empty_if, spread, vector_size};
 use crate::spec::Activation;
 
 /// One of `act(x) = x · σ(g(x))`, and its slope `σ + x · σ · (1 - σ) · g'(x)`, in f32.
@@ -25,11 +26,14 @@ fn activated<N: Size>(x: Vector<f32, N>, #[comptime] kind: Activation) -> (Vecto
     (active, sigmoid + active * (one - sigmoid) * inner_slope)
 }
 
-/// `[N, 2·I]` → `[N, I]`, `vectors` to a row of the result.
+/// `[N, 2·I]` → `[N, I]`, `vectors` to a row of the result; and where it is wanted what dropout leaves of it.
 #[cube(launch)]
 pub(super) fn gated_forward<F: Float, N: Size>(
     gate_up: &[Vector<F, N>],
     out: &mut [Vector<F, N>],
+    dropped: &mut [Vector<F, N>],
+    mask: &Mask,
+    #[comptime] drops: bool,
     #[comptime] vectors: usize,
     #[comptime] kind: Activation,
     #[define(F)] _dtype: ElemType,
@@ -41,7 +45,11 @@ pub(super) fn gated_forward<F: Float, N: Size>(
     let gate_at = at + at / vectors * vectors;
     let (active, _) = activated::<N>(Vector::cast_from(gate_up[gate_at]), kind);
     let up = Vector::<f32, N>::cast_from(gate_up[gate_at + vectors]);
-    out[at] = Vector::cast_from(active * up);
+    let number = Vector::<F, N>::cast_from(active * up);
+    out[at] = number;
+    if comptime!(drops) {
+        dropped[at] = Vector::cast_from(kept::<N>(Vector::cast_from(number), at, mask));
+    }
 }
 
 /// `[N, I]` and `[N, 2·I]` → `[N, 2·I]`, `vectors` to a row of the first.
@@ -67,13 +75,18 @@ pub(super) fn gated_backward<F: Float, N: Size>(
 }
 
 /// See [`super::gated`].
-pub(super) fn forward(gate_up: &Tensor<2>, kind: Activation) -> Option<Tensor<2>> {
+pub(super) fn forward(
+    gate_up: &Tensor<2>,
+    kind: Activation,
+    mask: Option<DropoutMask>,
+) -> Option<[Tensor<2>; 2]> {
     let [rows, double] = gate_up.dims();
     let (width, dtype) = (double / 2, gate_up.dtype());
     let (element, source) = (elem_type(dtype)?, contiguous(gate_up)?);
     let size = vector_size(width, dtype.size());
     let Spread { cubes, units } = spread(rows * width / size)?;
     let out = empty([rows, width], gate_up)?;
+    let dropped = empty_if(mask.is_some(), [rows, width], gate_up)?;
     gated_forward::launch(
         &source.client.clone(),
         cubes,
@@ -81,11 +94,14 @@ pub(super) fn forward(gate_up: &Tensor<2>, kind: Activation) -> Option<Tensor<2>
         size,
         source.into_buffer_arg(),
         out.clone().into_buffer_arg(),
+        dropped.clone().into_buffer_arg(),
+        on_device(mask),
+        mask.is_some(),
         width / size,
         kind,
         element,
     );
-    Some(Tensor::from_primitive::<Cube>(out))
+    Some([out, dropped].map(Tensor::from_primitive::<Cube>))
 }
 
 /// See [`super::gated_backward`].

@@ -1,10 +1,12 @@
 //! A tensor's buffer on a GPU, and how a kernel is spread over its numbers.
 
-use burn::tensor::{DType, Tensor};
+use burn::tensor::{DType, Int, Tensor};
 use burn_cubecl::Cube;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::ir::{ElemType, FloatKind};
 use cubecl::prelude::{CubeCount, CubeDim, VectorSize};
+
+use crate::device::moves;
 
 /// The widest row of cubes that every GPU interface takes.
 const MOST_CUBES: usize = 65_535;
@@ -19,12 +21,20 @@ pub(super) fn takes<const D: usize>(tensor: &Tensor<D>) -> bool {
 
 /// The tensor's buffer, contiguous; `None` where it is not on a GPU.
 pub(super) fn contiguous<const D: usize>(tensor: &Tensor<D>) -> Option<CubeTensor> {
+    moves(tensor, 1);
+    let tensor = tensor.clone().try_into_primitive::<Cube>().ok()?;
+    Some(burn_cubecl::kernel::into_contiguous(tensor))
+}
+
+/// The buffer of whole numbers, contiguous; `None` where they are not on a GPU.
+pub(super) fn integers<const D: usize>(tensor: &Tensor<D, Int>) -> Option<CubeTensor> {
     let tensor = tensor.clone().try_into_primitive::<Cube>().ok()?;
     Some(burn_cubecl::kernel::into_contiguous(tensor))
 }
 
 /// The tensor's buffer, contiguous and no other tensor's, to be written; the tensor is empty then.
 pub(super) fn taken<const D: usize>(tensor: &mut Tensor<D>) -> Option<CubeTensor> {
+    moves(tensor, 2);
     let empty = Tensor::empty([0; D], (&tensor.device(), tensor.dtype()));
     let tensor = std::mem::replace(tensor, empty).try_into_primitive::<Cube>().ok()?;
     let tensor = burn_cubecl::kernel::into_contiguous(tensor);
@@ -37,6 +47,16 @@ pub(super) fn empty<const D: usize, const E: usize>(
     like: &Tensor<E>,
 ) -> Option<CubeTensor> {
     contiguous(&Tensor::<D>::empty(shape, (&like.device(), like.dtype())))
+}
+
+/// A buffer of this shape, or where a kernel does not touch it one as large as the widest vector.
+pub(super) fn empty_if<const E: usize>(
+    touched: bool,
+    shape: [usize; 2],
+    like: &Tensor<E>,
+) -> Option<CubeTensor> {
+    let unread = || Tensor::<2>::empty([1, 16], (&like.device(), like.dtype()));
+    if touched { empty(shape, like) } else { unread().try_into_primitive::<Cube>().ok() }
 }
 
 /// The type in a kernel.

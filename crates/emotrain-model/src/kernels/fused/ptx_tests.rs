@@ -16,9 +16,9 @@ use cubecl::prelude::*;
 use cubecl::profile::TimingMethod;
 use cubecl::{Compiler, CubeKernel};
 use cudarc::nvrtc::{CompileOptions, compile_ptx_with_opts};
-use expect_test::expect;
+use expect_test::expect_file;
 
-use super::{adamw, blocks, decode, dropout, gated, heads, reduce, rms_norm, rope, softmax};
+use super::{adamw, blocks, decode, dropout, gated, heads, low_rank, reduce, rms_norm, rope, softmax, turn};
 use crate::spec::Activation;
 
 /// The properties of an NVIDIA GPU that kernels query.
@@ -71,7 +71,12 @@ fn norm_plan(size: VectorSize) -> rms_norm::Plan {
 
 /// 16 heads of 128.
 fn head_plan(size: VectorSize) -> heads::Plan {
-    heads::Plan { heads: 16, vectors: 128 / size }
+    heads::Plan { heads: 16, vectors: 128 / size, whole: false }
+}
+
+/// The same, all of them normalised and rotated.
+fn turn_plan() -> turn::Plan {
+    turn::Plan { heads: head_plan(4), turned: 16, half: 16, normed: true, units: 32 }
 }
 
 const MASK: dropout::MaskCompilationArg =
@@ -80,6 +85,8 @@ const MASK: dropout::MaskCompilationArg =
 const SHAPE: softmax::ShapeCompilationArg =
     softmax::ShapeCompilationArg { vectors: (), queries: (), ranges: (), scale: () };
 
+const PLACES: blocks::PlacesCompilationArg =
+    blocks::PlacesCompilationArg { first: (), stride: (), from: (), from_stride: (), vectors: (), count: () };
 const STEP: adamw::StepCompilationArg = adamw::StepCompilationArg {
     beta_1: (),
     beta_2: (),
@@ -91,21 +98,36 @@ const STEP: adamw::StepCompilationArg = adamw::StepCompilationArg {
 };
 
 /// The kernels by name, in the shapes of Qwen3-8B.
-const KERNELS: [(&str, Defined); 17] = [
+const KERNELS: [(&str, Defined); 21] = [
     ("rms_norm_forward", |float, size| {
         let (plan, dtypes) = (norm_plan(size), [ElemType::Float(float); 2]);
         type Kernel = rms_norm::rms_norm_forward::RmsNormForward;
-        defined!(Kernel, plan.units, buffer(), buffer(), buffer(), (), size, plan, dtypes)
+        defined!(
+            Kernel,
+            plan.units,
+            buffer(),
+            buffer(),
+            buffer(),
+            buffer(),
+            buffer(),
+            buffer(),
+            (),
+            MASK,
+            MASK,
+            size,
+            plan,
+            dtypes
+        )
     }),
     ("rms_norm_backward", |float, size| {
         let (plan, dtypes) = (norm_plan(size), [ElemType::Float(float); 2]);
         type Kernel = rms_norm::rms_norm_backward::RmsNormBackward;
-        defined!(Kernel, plan.units, buffer(), buffer(), buffer(), buffer(), (), size, plan, dtypes)
+        defined!(Kernel, plan.units, buffer(), buffer(), buffer(), buffer(), buffer(), (), size, plan, dtypes)
     }),
     ("gated_forward", |float, size| {
         let (kind, dtype) = (Activation::GeluTanh, ElemType::Float(float));
         type Kernel = gated::gated_forward::GatedForward;
-        defined!(Kernel, 256, buffer(), buffer(), size, 12_288 / size, kind, dtype)
+        defined!(Kernel, 256, buffer(), buffer(), buffer(), MASK, size, true, 12_288 / size, kind, dtype)
     }),
     ("gated_backward", |float, size| {
         let (kind, dtype) = (Activation::GeluTanh, ElemType::Float(float));
@@ -153,12 +175,17 @@ const KERNELS: [(&str, Defined); 17] = [
     }),
     ("adamw_update", |_, _| {
         type Kernel = adamw::adamw_update::AdamwUpdate;
-        defined!(Kernel, 256, buffer(), buffer(), buffer(), buffer(), buffer(), buffer(), buffer(), STEP, 4)
+        defined!(Kernel, 256, buffer(), buffer(), buffer(), buffer(), STEP, (), (), 4)
     }),
     ("add_to_block", |float, size| {
-        let dtype = ElemType::Float(float);
+        let dtypes = [FloatKind::F32, float].map(ElemType::Float);
         type Kernel = blocks::add_to_block::AddToBlock;
-        defined!(Kernel, 256, buffer(), buffer(), (), (), (), size, dtype)
+        defined!(Kernel, 256, buffer(), buffer(), PLACES, (), size.min(4), dtypes)
+    }),
+    ("spread_columns", |float, size| {
+        let dtype = ElemType::Float(float);
+        type Kernel = blocks::spread_columns::SpreadColumns;
+        defined!(Kernel, 256, buffer(), buffer(), buffer(), buffer(), (), (), size.min(4), 8, dtype)
     }),
     ("convert", |float, size| {
         let dtypes = [FloatKind::F32, float].map(ElemType::Float);
@@ -170,20 +197,65 @@ const KERNELS: [(&str, Defined); 17] = [
         type Kernel = decode::decode_words::DecodeWords;
         defined!(Kernel, 256, buffer(), buffer(), buffer(), buffer(), 8, 4, 64, dtype)
     }),
-    ("heads_of_rows", |float, size| {
+    ("blocks_of_rows", |float, size| {
         let (plan, dtype) = (head_plan(size), ElemType::Float(float));
-        type Kernel = heads::heads_of_rows::HeadsOfRows;
-        defined!(Kernel, 256, buffer(), buffer(), (), (), size, plan, dtype)
-    }),
-    ("rows_of_heads", |float, size| {
-        let (plan, dtype) = (head_plan(size), ElemType::Float(float));
-        type Kernel = heads::rows_of_heads::RowsOfHeads;
-        defined!(Kernel, 256, buffer(), buffer(), (), (), size, plan, dtype)
-    }),
-    ("add_keys_and_values", |float, size| {
-        let (plan, dtype) = (head_plan(size), ElemType::Float(float));
-        type Kernel = heads::add_keys_and_values::AddKeysAndValues;
+        type Kernel = heads::blocks_of_rows::BlocksOfRows;
         defined!(Kernel, 256, buffer(), buffer(), buffer(), (), (), size, plan, dtype)
+    }),
+    ("rows_of_blocks", |float, size| {
+        let (plan, dtype) = (head_plan(size), ElemType::Float(float));
+        type Kernel = heads::rows_of_blocks::RowsOfBlocks;
+        defined!(Kernel, 256, buffer(), buffer(), buffer(), buffer(), (), (), MASK, size, true, plan, dtype)
+    }),
+    ("put_keys_and_values", |float, size| {
+        let (plan, dtype) = (head_plan(size), ElemType::Float(float));
+        type Kernel = heads::put_keys_and_values::PutKeysAndValues;
+        defined!(Kernel, 256, buffer(), buffer(), buffer(), (), (), (), size, true, plan, dtype)
+    }),
+    ("turn_heads", |float, _| {
+        let (plan, dtypes) = (turn_plan(), [ElemType::Float(float); 2]);
+        type Kernel = turn::turn_heads::TurnHeads;
+        defined!(
+            Kernel,
+            plan.units,
+            buffer(),
+            buffer(),
+            buffer(),
+            buffer(),
+            buffer(),
+            buffer(),
+            (),
+            (),
+            4,
+            plan,
+            dtypes
+        )
+    }),
+    ("turn_heads_back", |float, _| {
+        let (plan, dtypes) = (turn_plan(), [ElemType::Float(float); 2]);
+        type Kernel = turn::turn_heads_back::TurnHeadsBack;
+        defined!(
+            Kernel,
+            plan.units,
+            buffer(),
+            buffer(),
+            buffer(),
+            buffer(),
+            buffer(),
+            buffer(),
+            buffer(),
+            (),
+            (),
+            4,
+            plan,
+            dtypes
+        )
+    }),
+    ("add_low_product", |float, _| {
+        let (plan, dtype) = (low_rank::Plan { depth: 32, turned: true, drops: true }, ElemType::Float(float));
+        type Kernel = low_rank::add_low_product::AddLowProduct;
+        let target = low_rank::TargetCompilationArg { rows: (), columns: (), first: (), stride: () };
+        defined!(Kernel, 256, buffer(), buffer(), buffer(), target, MASK, 4, plan, dtype)
     }),
     ("squares", |float, size| {
         let dtype = ElemType::Float(float);
@@ -271,66 +343,5 @@ fn kernels_assemble_without_spills() {
             }
         }
     }
-    expect![[r"
-        rms_norm_forward sm_80 llvm: F32 31, F16 32, BF16 30
-        rms_norm_forward sm_80 nvrtc: F32 32, F16 28, BF16 29
-        rms_norm_forward sm_90a llvm: F32 31, F16 31, BF16 32
-        rms_norm_forward sm_90a nvrtc: F32 39, F16 30, BF16 28
-        rms_norm_backward sm_80 llvm: F32 64, F16 64, BF16 40
-        rms_norm_backward sm_80 nvrtc: F32 62, F16 48, BF16 48
-        rms_norm_backward sm_90a llvm: F32 64, F16 64, BF16 64
-        rms_norm_backward sm_90a nvrtc: F32 55, F16 48, BF16 48
-        gated_forward sm_80 nvrtc: F32 24, F16 32, BF16 32
-        gated_forward sm_90a nvrtc: F32 25, F16 32, BF16 32
-        gated_backward sm_80 nvrtc: F32 30, F16 40, BF16 40
-        gated_backward sm_90a nvrtc: F32 32, F16 40, BF16 40
-        rotate_heads sm_80 llvm: F32 26, F16 24, BF16 23
-        rotate_heads sm_80 nvrtc: F32 28, F16 24, BF16 24
-        rotate_heads sm_90a llvm: F32 25, F16 24, BF16 24
-        rotate_heads sm_90a nvrtc: F32 26, F16 26, BF16 24
-        drop_numbers sm_80 llvm: F32 22, F16 29, BF16 30
-        drop_numbers sm_80 nvrtc: F32 22, F16 30, BF16 30
-        drop_numbers sm_90a llvm: F32 21, F16 28, BF16 28
-        drop_numbers sm_90a nvrtc: F32 21, F16 29, BF16 29
-        add_kept_numbers sm_80 llvm: F32 25, F16 32, BF16 32
-        add_kept_numbers sm_80 nvrtc: F32 25, F16 32, BF16 32
-        add_kept_numbers sm_90a llvm: F32 24, F16 32, BF16 32
-        add_kept_numbers sm_90a nvrtc: F32 26, F16 32, BF16 32
-        softmax_forward sm_80 nvrtc: F32 32, F16 32, BF16 32
-        softmax_forward sm_90a nvrtc: F32 32, F16 32, BF16 32
-        softmax_backward sm_80 nvrtc: F32 40, F16 40, BF16 40
-        softmax_backward sm_90a nvrtc: F32 40, F16 40, BF16 40
-        adamw_update sm_80 llvm: F32 32, F16 32, BF16 32
-        adamw_update sm_80 nvrtc: F32 38, F16 38, BF16 38
-        adamw_update sm_90a llvm: F32 32, F16 32, BF16 32
-        adamw_update sm_90a nvrtc: F32 37, F16 37, BF16 37
-        add_to_block sm_80 llvm: F32 14, F16 14, BF16 14
-        add_to_block sm_80 nvrtc: F32 14, F16 24, BF16 24
-        add_to_block sm_90a llvm: F32 14, F16 14, BF16 14
-        add_to_block sm_90a nvrtc: F32 14, F16 24, BF16 26
-        convert sm_80 llvm: F32 15, F16 16, BF16 16
-        convert sm_80 nvrtc: F32 15, F16 16, BF16 16
-        convert sm_90a llvm: F32 18, F16 16, BF16 16
-        convert sm_90a nvrtc: F32 18, F16 18, BF16 18
-        decode_words sm_80 llvm: F32 23, F16 22, BF16 22
-        decode_words sm_80 nvrtc: F32 24, F16 20, BF16 20
-        decode_words sm_90a llvm: F32 30, F16 25, BF16 25
-        decode_words sm_90a nvrtc: F32 26, F16 24, BF16 24
-        heads_of_rows sm_80 llvm: F32 14, F16 14, BF16 14
-        heads_of_rows sm_80 nvrtc: F32 14, F16 14, BF16 14
-        heads_of_rows sm_90a llvm: F32 15, F16 15, BF16 15
-        heads_of_rows sm_90a nvrtc: F32 14, F16 14, BF16 14
-        rows_of_heads sm_80 llvm: F32 18, F16 18, BF16 18
-        rows_of_heads sm_80 nvrtc: F32 18, F16 18, BF16 18
-        rows_of_heads sm_90a llvm: F32 18, F16 18, BF16 18
-        rows_of_heads sm_90a nvrtc: F32 18, F16 18, BF16 18
-        add_keys_and_values sm_80 llvm: F32 22, F16 22, BF16 22
-        add_keys_and_values sm_80 nvrtc: F32 22, F16 26, BF16 26
-        add_keys_and_values sm_90a llvm: F32 22, F16 22, BF16 22
-        add_keys_and_values sm_90a nvrtc: F32 22, F16 32, BF16 31
-        squares sm_80 llvm: F32 20, F16 28, BF16 29
-        squares sm_80 nvrtc: F32 20, F16 28, BF16 26
-        squares sm_90a llvm: F32 22, F16 28, BF16 29
-        squares sm_90a nvrtc: F32 22, F16 30, BF16 31"]]
-    .assert_eq(&lines.join("\n"));
+    expect_file!["ptx_registers.txt"].assert_eq(&(lines.join("\n") + "\n"));
 }

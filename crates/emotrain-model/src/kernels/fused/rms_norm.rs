@@ -5,9 +5,10 @@ use burn::tensor::{DType, Tensor};
 use burn_cubecl::Cube;
 use cubecl::ir::ElemType;
 use cubecl::prelude::*;
-use emotrain_kernels::HeadRows;
+use emotrain_kernels::{DropoutMask, HeadRows};
 
-use super::gpu::{contiguous, elem_type, empty, one_cube_a_row, vector_size};
+use super::dropout::{Mask, kept, on_device};
+use super::gpu::{contiguous, elem_type, empty, empty_if, one_cube_a_row, vector_size};
 use super::reduce;
 
 /// How a kernel goes over rows of heads.
@@ -21,17 +22,27 @@ pub(super) struct Plan {
     pub(super) normed: usize,
     /// Threads of a cube.
     pub(super) units: usize,
+    /// Whether something is added: to the rows before they are normalised, to the gradient after.
+    pub(super) adds: bool,
+    /// Copies of the result with dropout.
+    pub(super) copies: usize,
     /// Whether normalised numbers are rounded before they are multiplied with the weight: where both have one type.
     pub(super) rounds: bool,
 }
 
-/// Sums are formed in f32 whatever `F` is, as in the other forms.
+/// Sums are formed in f32 whatever `F` is, as in the other forms. `update` is added to `x` first if the plan adds, and
+/// `sum` is what that gives; `dropped` has the copies behind one another.
 #[cube(launch)]
 pub(super) fn rms_norm_forward<F: Float, W: Float, N: Size>(
     x: &[Vector<F, N>],
+    update: &[Vector<F, N>],
     weight: &[Vector<W, N>],
+    sum: &mut [Vector<F, N>],
     out: &mut [Vector<F, N>],
+    dropped: &mut [Vector<F, N>],
     epsilon: f32,
+    first: &Mask,
+    second: &Mask,
     #[comptime] plan: Plan,
     #[define(F, W)] _dtypes: [ElemType; 2],
 ) {
@@ -45,7 +56,12 @@ pub(super) fn rms_norm_forward<F: Float, W: Float, N: Size>(
     for step in 0..steps {
         let at = step * plan.units + unit;
         if at < plan.vectors {
-            let value = Vector::<f32, N>::cast_from(x[start + at]);
+            let mut value = Vector::<f32, N>::cast_from(x[start + at]);
+            if comptime!(plan.adds) {
+                let whole = Vector::<F, N>::cast_from(value + Vector::cast_from(update[start + at]));
+                sum[start + at] = whole;
+                value = Vector::cast_from(whole);
+            }
             squares += value * value;
         }
     }
@@ -55,24 +71,38 @@ pub(super) fn rms_norm_forward<F: Float, W: Float, N: Size>(
     for step in 0..steps {
         let at = step * plan.units + unit;
         if at < plan.vectors {
+            let place = start + at;
             if CUBE_POS % plan.heads < plan.normed {
-                let mut normal = Vector::<f32, N>::cast_from(x[start + at]) * Vector::new(inverse);
+                let mut value = Vector::<f32, N>::cast_from(x[place]);
+                if comptime!(plan.adds) {
+                    value = Vector::cast_from(sum[place]);
+                }
+                let mut normal = value * Vector::new(inverse);
                 if comptime!(plan.rounds) {
                     normal = Vector::cast_from(Vector::<F, N>::cast_from(normal));
                 }
-                out[start + at] = Vector::cast_from(normal * Vector::cast_from(weight[at]));
+                let normed = Vector::<F, N>::cast_from(normal * Vector::cast_from(weight[at]));
+                out[place] = normed;
+                if comptime!(plan.copies > 0) {
+                    dropped[place] = Vector::cast_from(kept::<N>(Vector::cast_from(normed), place, first));
+                }
+                if comptime!(plan.copies > 1) {
+                    let number = kept::<N>(Vector::cast_from(normed), place, second);
+                    dropped[out.len() + place] = Vector::cast_from(number);
+                }
             } else {
-                out[start + at] = x[start + at];
+                out[place] = x[place];
             }
         }
     }
 }
 
-/// With `n = x / rms(x)` and `g = grad · w`: `(g - n · mean(g · n)) / rms(x)`.
+/// With `n = x / rms(x)` and `g = grad · w`: `(g - n · mean(g · n)) / rms(x)`, and `other` beside it if the plan adds.
 #[cube(launch)]
 pub(super) fn rms_norm_backward<F: Float, W: Float, N: Size>(
     grad: &[Vector<F, N>],
     x: &[Vector<F, N>],
+    other: &[Vector<F, N>],
     weight: &[Vector<W, N>],
     out: &mut [Vector<F, N>],
     epsilon: f32,
@@ -107,8 +137,11 @@ pub(super) fn rms_norm_backward<F: Float, W: Float, N: Size>(
             if CUBE_POS % plan.heads < plan.normed {
                 let value = Vector::<f32, N>::cast_from(x[start + at]);
                 let scaled = Vector::<f32, N>::cast_from(grad[start + at]) * Vector::cast_from(weight[at]);
-                out[start + at] =
-                    Vector::cast_from((scaled - value * Vector::new(along)) * Vector::new(inverse));
+                let mut change = (scaled - value * Vector::new(along)) * Vector::new(inverse);
+                if comptime!(plan.adds) {
+                    change += Vector::cast_from(other[start + at]);
+                }
+                out[start + at] = Vector::cast_from(change);
             } else {
                 out[start + at] = grad[start + at];
             }
@@ -123,21 +156,34 @@ pub(super) fn forward(
     weight: &Tensor<2>,
     epsilon: f32,
 ) -> Option<Tensor<2>> {
-    let Launch { cubes, units, size, plan, dtypes } = Launch::new(x, layout, weight.dtype())?;
-    let (source, weight, out) = (contiguous(x)?, contiguous(weight)?, empty(x.dims(), x)?);
-    rms_norm_forward::launch(
-        &source.client.clone(),
-        cubes,
-        units,
-        size,
-        source.into_buffer_arg(),
-        weight.into_buffer_arg(),
-        out.clone().into_buffer_arg(),
-        epsilon,
-        plan,
-        dtypes,
-    );
-    Some(Tensor::from_primitive::<Cube>(out))
+    let launch = Launch::new(x, layout, weight.dtype())?;
+    launch.forward([x, x], weight, epsilon, &[]).map(|[_, out, _]| out)
+}
+
+/// See [`super::sum_norm`].
+pub(super) fn of_sum(
+    [x, update]: [&Tensor<2>; 2],
+    weight: &Tensor<2>,
+    epsilon: f32,
+    masks: &[DropoutMask],
+) -> Option<[Tensor<2>; 3]> {
+    let [_, width] = x.dims();
+    let mut launch = Launch::new(x, HeadRows { width, heads: 1, dim: width }, weight.dtype())?;
+    launch.plan.adds = true;
+    (update.dims() == x.dims() && update.dtype() == x.dtype()).then_some(())?;
+    launch.forward([x, update], weight, epsilon, masks)
+}
+
+/// See [`super::dropped_norm`].
+pub(super) fn dropped(
+    x: &Tensor<2>,
+    weight: &Tensor<2>,
+    epsilon: f32,
+    masks: &[DropoutMask],
+) -> Option<[Tensor<2>; 2]> {
+    let [_, width] = x.dims();
+    let launch = Launch::new(x, HeadRows { width, heads: 1, dim: width }, weight.dtype())?;
+    launch.forward([x, x], weight, epsilon, masks).map(|[_, out, dropped]| [out, dropped])
 }
 
 /// See [`super::head_norm_backward`].
@@ -146,13 +192,15 @@ pub(super) fn backward(
     layout: HeadRows,
     weight: &Tensor<2>,
     epsilon: f32,
+    other: Option<&Tensor<2>>,
 ) -> Option<Tensor<2>> {
-    let Launch { cubes, units, size, plan, dtypes } = Launch::new(x, layout, weight.dtype())?;
-    if grad.dtype() != x.dtype() {
+    let Launch { cubes, units, size, mut plan, dtypes } = Launch::new(x, layout, weight.dtype())?;
+    if grad.dtype() != x.dtype() || other.is_some_and(|other| other.dtype() != x.dtype()) {
         return None;
     }
+    plan.adds = other.is_some();
     let (grad, source, weight) = (contiguous(grad)?, contiguous(x)?, contiguous(weight)?);
-    let out = empty(x.dims(), x)?;
+    let (other, out) = (contiguous(other.unwrap_or(x))?, empty(x.dims(), x)?);
     rms_norm_backward::launch(
         &source.client.clone(),
         cubes,
@@ -160,6 +208,7 @@ pub(super) fn backward(
         size,
         grad.into_buffer_arg(),
         source.into_buffer_arg(),
+        other.into_buffer_arg(),
         weight.into_buffer_arg(),
         out.clone().into_buffer_arg(),
         epsilon,
@@ -179,6 +228,41 @@ struct Launch {
 }
 
 impl Launch {
+    /// The sum, if there is one, its norm, and the copies of that behind one another, if there are masks.
+    fn forward(
+        self,
+        [x, update]: [&Tensor<2>; 2],
+        weight: &Tensor<2>,
+        epsilon: f32,
+        masks: &[DropoutMask],
+    ) -> Option<[Tensor<2>; 3]> {
+        let Self { cubes, units, size, mut plan, dtypes } = self;
+        let [rows, width] = x.dims();
+        plan.copies = masks.len();
+        let mask = |number: usize| on_device(masks.get(number).copied());
+        let sum = empty_if(plan.adds, [rows, width], x)?;
+        let dropped = empty_if(!masks.is_empty(), [masks.len() * rows, width], x)?;
+        let (source, weight, out) = (contiguous(x)?, contiguous(weight)?, empty([rows, width], x)?);
+        rms_norm_forward::launch(
+            &source.client.clone(),
+            cubes,
+            units,
+            size,
+            source.into_buffer_arg(),
+            contiguous(update)?.into_buffer_arg(),
+            weight.into_buffer_arg(),
+            sum.clone().into_buffer_arg(),
+            out.clone().into_buffer_arg(),
+            dropped.clone().into_buffer_arg(),
+            epsilon,
+            mask(0),
+            mask(1),
+            plan,
+            dtypes,
+        );
+        Some([sum, out, dropped].map(Tensor::from_primitive::<Cube>))
+    }
+
     /// `None` where rows are not rows of heads, or there are none.
     fn new(x: &Tensor<2>, layout: HeadRows, weight: DType) -> Option<Self> {
         let ([rows, width], dtype) = (x.dims(), x.dtype());
@@ -190,7 +274,8 @@ impl Launch {
         let (heads, size) = (width / dim, vector_size(dim, dtype.size().max(weight.size())));
         let vectors = dim / size;
         let units = reduce::units(vectors);
-        let plan = Plan { vectors, heads, normed, units, rounds: dtype == weight };
+        let (adds, copies) = (false, 0);
+        let plan = Plan { vectors, heads, normed, units, adds, copies, rounds: dtype == weight };
         let units = CubeDim::new_1d(u32::try_from(units).ok()?);
         Some(Self { cubes: one_cube_a_row(rows * heads), units, size, plan, dtypes })
     }

@@ -1,14 +1,17 @@
 //! Each kernel against its form in tensor operations, on the first GPU of this machine, a software one included.
 
+mod heads;
+mod products;
+
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use emotrain_base::random::{Key, normal};
-use emotrain_kernels::{DropoutMask, HeadRows, Heads};
+use emotrain_kernels::{DropoutMask, HeadRows};
 use emotrain_recipe::{DeviceChoice, Dtype};
 
 use crate::batch::Visible;
 use crate::device;
 use crate::kernels::{
-    AdamW, Rotation, Scores, Seen, adamw, attention_softmax, attention_softmax_backward, dropout,
+    AdamW, Part, Rotation, Scores, Seen, adamw, attention_softmax, attention_softmax_backward, dropout,
     elementwise, gated, head_rows, rms_norm, rope, softmax,
 };
 use crate::spec::{Activation, Rope};
@@ -62,7 +65,7 @@ fn check_head_norm(on: &On, [grad, x]: [&Tensor<2>; 2], layout: HeadRows, weight
     assert_eq!(fused.dtype(), on.dtype);
     on.check(&fused, rms_norm::heads_in_tensors(wide(x), layout, &wide(weight), 1e-5), 10.0);
     let fused =
-        super::head_norm_backward([grad, x], layout, weight, 1e-5).expect("a kernel for rows of heads");
+        super::head_norm_backward([grad, x], layout, weight, 1e-5, None).expect("a kernel for rows of heads");
     let both = [wide(grad), wide(x)];
     on.check(&fused, rms_norm::backward_in_tensors(both, layout, &wide(weight), 1e-5), 20.0);
 }
@@ -97,6 +100,33 @@ fn norms_of_heads_on_a_gpu_leave_the_other_heads() {
     }
 }
 
+/// As one after the other: the sum, its norm, what each mask leaves of that; the gradient, and another beside it.
+#[test]
+fn norms_on_a_gpu_take_sums_and_give_what_dropout_leaves() {
+    for on in types() {
+        for [rows, width] in [[1, 1], [5, 7], [3, 64], [2, 4096], [300, 8]] {
+            let draw = |turn| on.draw(turn, [rows, width]);
+            let (x, update, weight) = (draw(1), draw(2), on.draw(3, [1, width]));
+            let masks = [DropoutMask::new(0.1, 5), DropoutMask::new(0.6, 9)];
+            let [sum, normed, copies] =
+                super::sum_norm([&x, &update], &weight, 1e-5, &masks).expect("a kernel for rows");
+            on.check(&sum, wide(&x) + wide(&update), 4.0);
+            let layout = HeadRows { width, heads: 1, dim: width };
+            on.check(&normed, wide(&super::head_norm(&sum, layout, &weight, 1e-5).unwrap()), 0.0);
+            let each = masks.map(|mask| wide(&super::dropout(&normed, mask).unwrap()));
+            on.check(&copies, Tensor::cat(each.to_vec(), 0), 0.0);
+            let [again, one] = super::dropped_norm(&sum, &weight, 1e-5, &masks[..1]).unwrap();
+            on.check(&again, wide(&normed), 0.0);
+            on.check(&one, each[0].clone(), 0.0);
+
+            let (grad, other) = (draw(4), draw(5));
+            let both = super::head_norm_backward([&grad, &x], layout, &weight, 1e-5, Some(&other)).unwrap();
+            let alone = rms_norm::backward_in_tensors([wide(&grad), wide(&x)], layout, &wide(&weight), 1e-5);
+            on.check(&both, alone + wide(&other), 20.0);
+        }
+    }
+}
+
 #[test]
 fn a_strided_view_is_normalised_in_its_own_order() {
     for on in types() {
@@ -112,7 +142,9 @@ fn gated_activations_on_a_gpu_are_those_of_tensor_operations() {
         for kind in [Activation::Silu, Activation::GeluTanh] {
             for [rows, width] in [[1, 1], [5, 7], [3, 64], [9, 100], [4, 1536], [70_000, 2]] {
                 let (x, grad) = (on.draw(1, [rows, 2 * width]) * 2.0, on.draw(2, [rows, width]));
-                let fused = super::gated(&x, kind).expect("a kernel for every width");
+                let mask = DropoutMask::new(0.2, 7);
+                let [fused, dropped] = super::gated(&x, kind, Some(mask)).expect("a kernel for every width");
+                on.check(&dropped, super::dropout(&fused, mask).unwrap(), 0.0);
                 assert_eq!(fused.dtype(), on.dtype);
                 on.check(&fused, gated::in_tensors(wide(&x), kind), 20.0);
                 let fused = super::gated_backward(&grad, &x, kind).expect("a kernel for every width");
@@ -120,7 +152,7 @@ fn gated_activations_on_a_gpu_are_those_of_tensor_operations() {
             }
             // Far out the gate is closed or open.
             let far = Tensor::from_data([[-1e4, 1e4, 1.0, 1.0]], (&on.device, on.dtype));
-            let fused = super::gated(&far, kind).expect("a kernel for every width");
+            let [fused, _] = super::gated(&far, kind, None).expect("a kernel for every width");
             let numbers = fused.cast(DType::F32).try_into_vec_as::<f32>().unwrap();
             assert!(numbers[0].abs() < 1e-6 && (numbers[1] / 1e4 - 1.0).abs() < 1e-2, "{numbers:?}");
         }
@@ -233,11 +265,20 @@ fn adamw_and_squares_on_a_gpu_are_those_of_tensor_operations() {
             let draw = |purpose| wide(&on.draw(10 * number as u64 + purpose, shape));
             let tensors = [draw(1), draw(2), draw(3), draw(4).square()];
             let step = rule.at(3, 1e-2);
-            let updated = super::adamw(tensors.each_ref(), step).expect("a kernel for every shape");
             let [parameter, gradient, first, second] = tensors;
             all.push(gradient.clone());
+            // Other tensors have the buffers at first, and keep their numbers.
+            let mut updated = [parameter.clone(), first.clone(), second.clone()];
+            let numbers = 0..shape[0] * shape[1];
+            super::adamw(updated.each_mut(), &gradient, &numbers, step).expect("a kernel for every shape");
+            let mut parts = [parameter.clone(), first.clone(), second.clone()];
+            for part in [0..numbers.end / 3, numbers.end / 3..numbers.end].iter().filter(|p| !p.is_empty()) {
+                AdamW::update_part(parts.each_mut(), &gradient, part, step);
+            }
             let expected = adamw::in_tensors(parameter, gradient, [first, second], step);
-            for (ours, theirs) in updated.into_iter().zip(expected) {
+            for (ours, theirs) in
+                updated.into_iter().chain(parts).zip(expected.clone().into_iter().chain(expected))
+            {
                 let difference = (ours - theirs).abs().max().into_scalar::<f32>();
                 assert!(difference < 2e-6, "{shape:?}: {difference}");
             }
@@ -266,11 +307,18 @@ fn blocks_on_a_gpu_are_added_in_place_and_stacked() {
             let expected = elementwise::block_in_tensors(wide(&before), wide(&delta), place);
             // Another tensor has the buffer at first, and keeps its numbers.
             let mut to = before.clone();
-            super::add_block(&mut to, &delta, [row, column]).expect("a kernel for every block");
+            let part = Part {
+                first: row * width + column,
+                stride: width,
+                from: [0, 0],
+                shape: [height, count],
+                factor: 1.0,
+            };
+            super::add_part(&mut to, &delta, part).expect("a kernel for every block");
             on.check(&to, expected.clone(), 4.0);
             on.check(&before, wide(&on.draw(1, [rows, width])), 0.0);
             drop(before);
-            super::add_block(&mut to, &(delta.clone() * -1.0), [row, column])
+            super::add_part(&mut to, &delta, Part { factor: -1.0, ..part })
                 .expect("a kernel for every block");
             on.check(&to, wide(&on.draw(1, [rows, width])), 4.0);
 
@@ -284,32 +332,23 @@ fn blocks_on_a_gpu_are_added_in_place_and_stacked() {
     }
 }
 
-/// Moved numbers stay as they are; what is added is rounded once.
 #[test]
-fn heads_on_a_gpu_are_laid_out_as_by_tensor_operations() {
+fn parts_on_a_gpu_are_added_to_one_buffer() {
     for on in types() {
-        for (heads, total, rows) in [
-            (Heads { kv: 1, group: 1, dim: 1 }, 1, 0..1),
-            (Heads { kv: 2, group: 3, dim: 5 }, 9, 2..8),
-            (Heads { kv: 2, group: 2, dim: 16 }, 33, 1..32),
-            (Heads { kv: 8, group: 4, dim: 128 }, 5, 3..5),
+        for (numbers, first, [rows, width], from, shape) in [
+            (64, 0, [4, 8], [0, 0], [4, 8]),
+            (200, 64, [5, 12], [1, 4], [3, 8]),
+            (50, 7, [5, 9], [2, 1], [3, 5]),
+            (300, 128, [70, 3], [69, 1], [1, 2]),
         ] {
-            let Heads { kv, group, dim } = heads;
-            let x = on.draw(1, [total, kv * group * dim]);
-            let block = head_rows::query_heads(heads, &x, &rows);
-            on.check(&block, head_rows::head_view(heads, &wide(&x), &rows), 0.0);
-            let both = super::token_major(&[block.clone(), block]).expect("a kernel for every shape");
-            let back = x.clone().narrow(0, rows.start, rows.len());
-            on.check(&both, Tensor::cat(vec![wide(&back), wide(&back)], 0), 0.0);
-
-            let to = on.draw(2, [total, 2 * kv * dim]);
-            let parts = [on.draw(3, [kv, rows.len(), dim]), on.draw(4, [kv, rows.len(), dim])];
-            let expected =
-                head_rows::key_values_in_tensors(heads, wide(&to), &parts.each_ref().map(wide), &rows);
-            let mut sum = to.clone();
-            super::add_key_values(&mut sum, &parts, rows.start).expect("a kernel for every shape");
-            on.check(&sum, expected, 4.0);
-            on.check(&to, wide(&on.draw(2, [total, 2 * kv * dim])), 0.0);
+            let (sums, delta) = (wide(&on.draw(1, [1, numbers])), on.draw(2, [rows, width]));
+            let part = Part { first, stride: shape[1], from, shape, factor: -0.5 };
+            let expected = elementwise::part_in_tensors(sums.clone(), &wide(&delta), part);
+            let mut ours = sums;
+            super::add_part(&mut ours, &delta, part).expect("a kernel for every part");
+            assert_eq!(ours.dtype(), DType::F32);
+            let difference = (ours - expected).abs().max().into_scalar::<f32>();
+            assert!(difference < 1e-6, "{shape:?}: {difference}");
         }
     }
 }

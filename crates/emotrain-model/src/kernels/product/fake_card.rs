@@ -215,9 +215,11 @@ fn a_profile_counts_and_times_products() {
     let Some(on) = card("library") else { return };
     let [x, w] = [1, 2].map(|turn| Side::of(&Host::drawn([4, 4], turn).on(&on.device, DType::F32)));
     let (_, launches) = device::profiled(|| [product(&x, &w), product(&w, &x)]);
-    let products = launches["CublasLtMatmul"];
+    let products = launches.kernels["CublasLtMatmul"];
     // The clock of the fake driver: a millisecond from one event to the other.
     assert!(products.count == 2 && (products.seconds - 2e-3).abs() < 1e-9, "{launches:?}");
+    // Two sides and what is written, each of 4 x 4 numbers of four bytes.
+    assert_eq!(launches.bytes, 2 * 3 * 4 * 4 * 4);
 }
 
 #[test]
@@ -249,7 +251,7 @@ fn without_the_library_burn_multiplies() {
     assert_eq!(sum_product(&mut none, [&Side::of(&x).transposed(), &Side::of(&w)], 1.0), None);
     assert!(none.is_none());
     let (product, launches) = device::profiled(|| product(&Side::of(&x), &Side::of(&w).transposed()));
-    assert!(!launches.contains_key("CublasLtMatmul"), "{launches:?}");
+    assert!(!launches.kernels.contains_key("CublasLtMatmul"), "{launches:?}");
     assert_eq!(product.dims(), [8, 8]);
-    assert!(launches.keys().any(|name| name.contains("Matmul")), "{launches:?}");
+    assert!(launches.kernels.keys().any(|name| name.contains("Matmul")), "{launches:?}");
 }

@@ -98,14 +98,15 @@ impl Report<'_> {
 
 /// The launches of one step: all, and by kernel, the longest first.
 fn kernels(profile: &Profile) -> Value {
-    let mut kinds: Vec<_> = profile.iter().collect();
+    let mut kinds: Vec<_> = profile.kernels.iter().collect();
     kinds.sort_by(|a, b| b.1.seconds.total_cmp(&a.1.seconds).then_with(|| a.0.cmp(b.0)));
     let count: usize = kinds.iter().map(|(_, launches)| launches.count).sum();
     let seconds: f64 = kinds.iter().map(|(_, launches)| launches.seconds).sum();
     let shown = kinds.iter().take(MOST_KERNELS).map(
         |(name, launches)| json!({"kernel": name, "launches": launches.count, "ms": launches.seconds * 1e3}),
     );
-    json!({"launches": count, "ms": seconds * 1e3, "kinds": shown.collect::<Vec<_>>()})
+    let moved = profile.bytes as f64 / 1e9;
+    json!({"launches": count, "ms": seconds * 1e3, "gb_moved": moved, "kinds": shown.collect::<Vec<_>>()})
 }
 
 fn rows(lines: &mut Vec<String>, value: &Value, indent: &str) {
@@ -147,11 +148,11 @@ mod tests {
 
     #[test]
     fn kernels_are_told_with_the_longest_first() {
-        let profile: Profile = [
+        let kernels_by_name = [
             ("cast".to_owned(), Launches { count: 3, seconds: 0.001 }),
             ("matmul".to_owned(), Launches { count: 2, seconds: 0.25 }),
-        ]
-        .into();
+        ];
+        let profile = Profile { kernels: kernels_by_name.into(), bytes: 1_500_000_000 };
         let mut lines = Vec::new();
         rows(&mut lines, &json!({"tokens": 16, "kernels": kernels(&profile)}), "");
         assert_eq!(
@@ -160,6 +161,7 @@ mod tests {
                 "tokens                  16",
                 "kernels",
                 "  launches              5",
+                "  gb_moved              1.500",
                 "  ms                    251.0",
                 "       250.0 ms       2 x matmul",
                 "         1.0 ms       3 x cast",
