@@ -24,7 +24,9 @@ def main():
         for run in line.get("runs", []):
             if "kernels" in run:
                 kernels = run["kernels"]
-                print(f"{line['step']:<20}{kernels['launches']} launches, {kernels['ms']:.1f} ms")
+                moved = kernels["gb_moved"]
+                rate = 1e3 * moved / max(kernels["ms"], 1e-9)
+                print(f"{line['step']:<20}{kernels['launches']} launches, {kernels['ms']:.1f} ms, {moved:.1f} GB, {rate:.0f} GB/s")
                 for kind in kernels["kinds"]:
                     print(f"{'':<22}{kind['ms']:>9.2f} ms {kind['launches']:>7} x {kind['kernel']}")
 

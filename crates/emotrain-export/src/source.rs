@@ -197,6 +197,7 @@ fn model(name: &str, revision: &str) -> ModelSection {
         init: ModelInit::Pretrained,
         dtype: Dtype::Float32,
         device: DeviceChoice::Cpu,
+        num_devices: 1,
         num_threads: 0,
     }
 }

@@ -209,6 +209,26 @@ pub fn open(choice: &DeviceChoice, dtype: Dtype) -> Result<OpenDevice, ModelErro
     }
 }
 
+/// Opens this device and the ones after it of its kind, so many in all.
+///
+/// # Errors
+/// As [`open`]; several of what is one device, or of no kind in particular.
+pub fn open_all(choice: &DeviceChoice, count: usize, dtype: Dtype) -> Result<Vec<OpenDevice>, ModelError> {
+    let at = |first: Option<usize>, number: usize| Some(first.unwrap_or(0) + number);
+    let one = |number: usize| match choice {
+        _ if count < 2 => open(choice, dtype),
+        DeviceChoice::Wgpu(first) => open(&DeviceChoice::Wgpu(at(*first, number)), dtype),
+        DeviceChoice::Cuda(first) => open(&DeviceChoice::Cuda(at(*first, number)), dtype),
+        DeviceChoice::Cpu | DeviceChoice::Auto => Err(problem(
+            format!(
+                "model.num_devices = {count} with model.device = \"{choice}\": these are GPUs of one kind"
+            ),
+            "set model.device = \"cuda\" or \"wgpu\", or model.num_devices = 1",
+        )),
+    };
+    (0..count.max(1)).map(one).collect()
+}
+
 /// Of each thread; what is not used costs nothing. Templates of others run on these threads, too.
 const STACK_BYTES: usize = 64 << 20;
 
@@ -321,6 +341,19 @@ fn not_compiled(kind: &str) -> ModelError {
         format!("model.device = \"{kind}\": this program was built without {kind}"),
         &format!("build with `cargo build --release --features {kind}`, or set model.device = \"cpu\""),
     )
+}
+
+/// Another device of wgpu's than those that are enumerated, with memory of its own, on the same hardware.
+#[cfg(test)]
+pub(crate) fn another() -> Option<Device> {
+    #[cfg(feature = "wgpu")]
+    {
+        Some(Device::wgpu(burn::tensor::DeviceKind::DefaultDevice))
+    }
+    #[cfg(not(feature = "wgpu"))]
+    {
+        None
+    }
 }
 
 #[cfg(test)]

@@ -88,6 +88,22 @@ impl Gradients {
         }
     }
 
+    /// Adds the sums of the same model on another device to those on this one.
+    pub fn add_all(&mut self, other: Self, device: &Device) {
+        let Self { named, joint } = other;
+        for (name, gradient) in named {
+            self.add(&name, gradient.to_device(device));
+        }
+        match (&mut self.joint, joint) {
+            (Some(own), Some(Joint { sums, .. })) => {
+                let sums = sums.to_device(device);
+                own.sums.inplace(|own| add(own, &sums));
+            }
+            (None, Some(other)) => self.joint = Some(Joint { sums: other.sums.to_device(device), ..other }),
+            (_, None) => {}
+        }
+    }
+
     /// The buffer that has a parameter's gradient, and its place in it.
     fn among(&mut self, name: &str) -> Option<(&mut Joint, Place)> {
         let joint = self.joint.as_mut()?;

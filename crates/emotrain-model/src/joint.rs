@@ -60,6 +60,18 @@ impl CausalLm {
         }
     }
 
+    /// Takes the adapter of a model with the same base, which may be on another device.
+    pub fn follow(&mut self, other: &Self) {
+        let device = self.device();
+        let taken = match (&mut self.adapter, &other.adapter) {
+            (Some(own), Some(adapter)) => own.take_numbers(adapter, &device),
+            _ => None,
+        };
+        if taken.is_none() {
+            self.adapter = other.adapter.as_ref().map(|adapter| adapter.on(&device));
+        }
+    }
+
     /// Where the parameters are, if the only ones are those of an adapter on a GPU.
     pub(crate) fn joint_layout(&self) -> Option<Arc<Layout>> {
         let adapter = self.adapter.as_ref().filter(|_| !self.trained)?;

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use burn::tensor::{DType, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use emotrain_base::random::Key;
 
 pub use self::config::LoraConfig;
@@ -71,6 +71,14 @@ impl Lora {
             scale: config.scale(),
             dora: None,
             fixed,
+        }
+    }
+
+    fn move_to(&mut self, device: &Device) {
+        let Self { a, b, dora, fixed, .. } = self;
+        let moved = dora.iter_mut().flat_map(Dora::tensors).chain(fixed.iter_mut().flat_map(Fixed::tensors));
+        for tensor in moved.chain([a, b]) {
+            tensor.inplace(|tensor| tensor.to_device(device));
         }
     }
 

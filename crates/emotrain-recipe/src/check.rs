@@ -11,7 +11,7 @@ use crate::merge::Merged;
 use crate::problem::{Fault, Findings, Origin, Violations};
 use crate::recipe::Recipe;
 use crate::section::{
-    Availability, ClassWeights, DataFormat, KnowledgeSection, LabelSampling, Metric, ModelInit,
+    Availability, ClassWeights, DataFormat, DeviceChoice, KnowledgeSection, LabelSampling, Metric, ModelInit,
     PhaseScheduler, PromptSlots, TrainMethod,
 };
 use crate::suggest::{did_you_mean, nearest, quoted};
@@ -53,6 +53,7 @@ fn violated(recipe: &Recipe) -> Violations {
     order(recipe, &mut violated);
     recipe.eval.check_direction(&mut violated);
     low_precision(recipe, &mut violated);
+    several_devices(recipe, &mut violated);
     selection(recipe, &mut violated);
     violated
 }
@@ -306,6 +307,34 @@ fn low_precision(recipe: &Recipe, violated: &mut Violations) {
         let fault = Fault::new("format = \"text\" has no labels to score in bfloat16");
         let hint = "write bf16_full_eval = false under [eval]";
         violated.add(&["eval.bf16_full_eval", "data.format"], fault.hint(hint));
+    }
+}
+
+/// Several devices have something to do in every step, and an adapter to pass on.
+fn several_devices(recipe: &Recipe, violated: &mut Violations) {
+    let (devices, steps) = (recipe.model.num_devices, recipe.train.gradient_accumulation_steps);
+    if devices < 2 {
+        return;
+    }
+    if devices > steps {
+        let fault = Fault::new(format!(
+            "num_devices = {devices}, but a step has gradient_accumulation_steps = {steps} micro-batches to deal"
+        ));
+        let hint = format!("write gradient_accumulation_steps = {devices} or more under [train]");
+        violated.add(&["model.num_devices", "train.gradient_accumulation_steps"], fault.hint(hint));
+    }
+    if recipe.train.method == TrainMethod::Full {
+        let fault =
+            Fault::new(format!("num_devices = {devices} trains adapters, and method = \"full\" none"));
+        let hint = "write num_devices = 1 under [model], or method = \"lora\" under [train]";
+        violated.add(&["model.num_devices", "train.method"], fault.hint(hint));
+    }
+    if recipe.model.device == DeviceChoice::Cpu {
+        let fault = Fault::new(format!("num_devices = {devices} with device = \"cpu\", which is one"));
+        violated.add(
+            &["model.num_devices", "model.device"],
+            fault.hint("write num_devices = 1 under [model]; the CPU uses all its cores"),
+        );
     }
 }
 

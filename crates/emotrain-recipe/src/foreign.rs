@@ -25,8 +25,13 @@ use Meaning::{Absent, Key, Remark, Value};
 const PACKING: &str =
     "rows of a batch are computed without padding and do not see each other, so nothing is left to pack";
 
-/// What training on several devices would need.
-const ONE_DEVICE: &str = "not supported: a run trains on one device";
+/// What dividing a model among devices would need.
+const ONE_DEVICE: &str = "not supported: each device has the whole base; model.num_devices deals the micro-batches of a \
+                          step to several GPUs of a machine";
+
+/// What training on several machines would need.
+const ONE_MACHINE: &str = "not supported: a run trains on one machine, on model.num_devices of its GPUs; emotrain sweep \
+                           has a run on each of many";
 
 /// What becomes of a result.
 const NO_UPLOAD: &str = "nothing is uploaded; emotrain export writes what others load";
@@ -227,6 +232,15 @@ const KEYS: &[(&str, Meaning)] = &[
     ("fsdp", Absent(ONE_DEVICE)),
     ("fsdp_config", Absent(ONE_DEVICE)),
     ("ddp_timeout", Absent(ONE_DEVICE)),
+    ("num_gpus", Key("model.num_devices")),
+    ("n_gpu", Key("model.num_devices")),
+    ("devices", Key("model.num_devices")),
+    ("num_processes", Key("model.num_devices")),
+    ("nproc_per_node", Key("model.num_devices")),
+    ("world_size", Key("model.num_devices")),
+    ("num_nodes", Absent(ONE_MACHINE)),
+    ("nnodes", Absent(ONE_MACHINE)),
+    ("num_machines", Absent(ONE_MACHINE)),
     ("flash_attn", Absent(ATTENTION)),
     ("flash_attention", Absent(ATTENTION)),
     ("attn_implementation", Absent(ATTENTION)),

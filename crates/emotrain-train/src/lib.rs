@@ -53,6 +53,6 @@ pub use start::{
 };
 pub use step::{StepAt, StepResult, Turn, step};
 pub use together::Together;
-pub use trainer::{Outcome, Training};
+pub use trainer::{Models, Outcome, Training};
 pub use validate::{Questions, Scored, Validation, evaluate, label_loss, sample_losses, sequence_loss};
 pub use validation_sample::validation_sample;

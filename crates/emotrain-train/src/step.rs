@@ -41,6 +41,9 @@ pub struct Turn<'a> {
     pub section: &'a TrainSection,
     /// Its model; the turns of a step have one frozen base.
     pub model: &'a mut CausalLm,
+    /// The same model on other devices, none of them if there are several turns. The micro-batches are dealt to all devices;
+    /// their gradients are added up and the adapter is updated on the model's own, and the others follow it.
+    pub replicas: &'a mut [CausalLm],
     /// Its optimizer.
     pub optimizer: &'a mut AdamWOptimizer,
     /// The micro-batches of its window; the loss is normalised by the supervised tokens of all of them, so the split into
@@ -114,7 +117,8 @@ struct Sum {
     /// The sum of the weights of the supervised tokens: their number if all weigh 1.
     weight: f64,
     random: Key,
-    gradients: Gradients,
+    /// Of each device, the model's own first.
+    gradients: Vec<Gradients>,
     losses: Vec<Tensor<1>>,
 }
 
@@ -126,7 +130,7 @@ impl Sum {
             supervised: counts.sum(),
             weight: turn.batches.iter().map(weight).sum(),
             random: Key::new(turn.section.seed).named("dropout").with(turn.at.number as u64),
-            gradients: turn.model.gradients(),
+            gradients: models(turn).map(CausalLm::gradients).collect(),
             losses: Vec::new(),
         }
     }
@@ -141,16 +145,23 @@ impl Sum {
             label_smoothing_factor: turn.section.label_smoothing_factor,
             gradient_checkpointing: turn.section.gradient_checkpointing,
         };
-        Share { model: turn.model, batch: &turn.batches[micro], options, gradients: &mut self.gradients }
+        let device = round % self.gradients.len();
+        let model = models(turn).nth(device).expect("as many models as gradients");
+        Share { model, batch: &turn.batches[micro], options, gradients: &mut self.gradients[device] }
     }
 
     /// The update, if all numbers are finite.
     fn finish(self, turn: Turn) -> Result<StepResult, TrainError> {
-        let Self { micro, supervised, weight, mut gradients, losses, .. } = self;
-        let Turn { section, model, optimizer, batches, at } = turn;
+        let Self { micro, supervised, weight, gradients, losses, .. } = self;
+        let Turn { section, model, replicas, optimizer, batches, at } = turn;
         if supervised == 0 {
             return Err(TrainError::NothingToTrain);
         }
+        let device = model.device();
+        let mut all = gradients.into_iter();
+        let mut gradients = all.next().expect("the gradients of the model's own device");
+        all.for_each(|others| gradients.add_all(others, &device));
+        let losses: Vec<Tensor<1>> = losses.into_iter().map(|losses| losses.to_device(&device)).collect();
         let losses = Tensor::cat(losses, 0).try_into_vec_as::<f32>().expect("a device that can be read");
         let weights = micro.iter().flat_map(|&at| weights(&batches[at]));
         let loss =
@@ -163,9 +174,17 @@ impl Sum {
         }
         clip_grad_norm(&mut gradients, grad_norm, section.max_grad_norm);
         optimizer.step(model, gradients, at.learning_rate);
+        for replica in replicas {
+            replica.follow(model);
+        }
         let tokens = batches.iter().map(|batch| batch.rows() as u64).sum();
         Ok(StepResult { loss, grad_norm, learning_rate: at.learning_rate, tokens, losses })
     }
+}
+
+/// The model and its replicas.
+fn models<'a>(turn: &'a Turn) -> impl Iterator<Item = &'a CausalLm> {
+    std::iter::once(&*turn.model).chain(&*turn.replicas)
 }
 
 /// The weights of a batch's targets.

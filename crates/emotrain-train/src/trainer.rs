@@ -52,6 +52,7 @@ impl Outcome {
 pub struct Training<'a> {
     job: &'a Job<'a>,
     model: CausalLm,
+    replicas: Vec<CausalLm>,
     data: TrainData<'a>,
     events: &'a mut dyn FnMut(&Event),
     order: SampleOrder,
@@ -66,6 +67,14 @@ pub struct Training<'a> {
     end: End,
 }
 
+/// The model that is trained.
+pub struct Models {
+    /// On the device of its optimizer, evaluations and files.
+    pub model: CausalLm,
+    /// Its base on other devices, among which each step's micro-batches are dealt, too.
+    pub replicas: Vec<CausalLm>,
+}
+
 /// What a step is made of.
 pub(crate) struct Window {
     /// The samples, micro-batch by micro-batch.
@@ -75,20 +84,24 @@ pub(crate) struct Window {
 }
 
 impl<'a> Training<'a> {
-    /// Starts or resumes the training of `model`, whose trainable parameters are set up.
+    /// Starts or resumes the training of models whose trainable parameters are set up.
     ///
     /// # Errors
     /// A saved step that cannot be used, a log that cannot be written.
     pub fn start(
         job: &'a Job<'a>,
-        mut model: CausalLm,
+        models: Models,
         data: TrainData<'a>,
         events: &'a mut dyn FnMut(&Event),
     ) -> Result<Self, TrainError> {
         let section = &job.recipe.train;
         let order = SampleOrder::new(section, job.recipe.data.sampling, data.train, data.schedule);
         let mut optimizer = AdamWOptimizer::new(section);
+        let Models { mut model, mut replicas } = models;
         let (state, last_checkpoint) = start(job, &order, &mut model, &mut optimizer)?;
+        for replica in &mut replicas {
+            replica.follow(&model);
+        }
         let diary = Diary::open(job, data, &state)?;
         events(&Event::Started { total_steps: order.total_steps(), start_step: state.step });
         let (saves, end) = (job.saves.load(Ordering::Relaxed), End::Completed);
@@ -96,6 +109,7 @@ impl<'a> Training<'a> {
         Ok(Self {
             job,
             model,
+            replicas,
             data,
             events,
             order,
@@ -147,6 +161,7 @@ impl<'a> Training<'a> {
         Turn {
             section: &self.job.recipe.train,
             model: &mut self.model,
+            replicas: &mut self.replicas,
             optimizer: &mut self.optimizer,
             batches: &window.batches,
             at: window.at,

@@ -67,8 +67,20 @@ fn check_from(case: &str, folder: &Path, initial: &Path, micro: usize) {
     assert_eq!(frozen == base_numbers(&model), !full, "{case}: the base changes exactly if it is trained");
 }
 
+/// The model that is trained, and the same on other devices.
+struct Models<'a> {
+    model: &'a mut CausalLm,
+    replicas: &'a mut [CausalLm],
+}
+
 /// Makes the recorded steps and compares each.
 fn follow(case: &str, model: &mut CausalLm, trajectory: &Value, micro: usize) {
+    follow_on(case, Models { model, replicas: &mut [] }, trajectory, micro);
+}
+
+/// The same with replicas on other devices.
+fn follow_on(case: &str, models: Models, trajectory: &Value, micro: usize) {
+    let Models { model, replicas } = models;
     let mut section = recipe(&trajectory["settings"]).train;
     section.label_smoothing_factor = trajectory["label_smoothing_factor"].as_f64().unwrap_or(0.0);
     let steps = trajectory["steps"].as_array().unwrap();
@@ -78,7 +90,8 @@ fn follow(case: &str, model: &mut CausalLm, trajectory: &Value, micro: usize) {
         let at = StepAt { number, learning_rate: schedule.at(number) };
         let batches = &batches(expected, micro);
         let (section, model, optimizer) = (&section, &mut *model, &mut optimizer);
-        let result = emotrain_train::step(Turn { section, model, optimizer, batches, at }).unwrap();
+        let replicas = &mut *replicas;
+        let result = emotrain_train::step(Turn { section, model, replicas, optimizer, batches, at }).unwrap();
         for (what, ours, key, tolerance) in [
             ("loss", result.loss, "loss", 1e-4),
             ("gradient norm", result.grad_norm, "grad_norm", 1e-4),
@@ -152,6 +165,31 @@ fn base_numbers(model: &CausalLm) -> Vec<Vec<u32>> {
     let bits =
         |tensor: Tensor<2>| tensor.try_into_vec_as::<f32>().unwrap().into_iter().map(f32::to_bits).collect();
     model.base_tensors().into_iter().map(|(_, _, tensor)| bits(tensor)).collect()
+}
+
+/// Micro-batches are dealt to three devices, each of which is the CPU here: four, or two, and one has nothing to do.
+#[test]
+fn steps_that_several_devices_make_equal_pefts() {
+    for (case, micro) in
+        [("llama3_all_linear", 1), ("llama3_loraplus", 2), ("qwen2_dora", 1), ("qwen3_all_linear", 1)]
+    {
+        let folder = golden().join("lora").join(case);
+        let trajectory: Value =
+            serde_json::from_str(&fs_err::read_to_string(folder.join("trajectory.json")).unwrap()).unwrap();
+        let (base, storage) = base_of(case, trajectory["model"].as_str().unwrap());
+        let mut model = CausalLm::load(&Checkpoint::open(&base).unwrap(), &Device::flex(), storage).unwrap();
+        let mut replicas = vec![model.clone(), model.clone()];
+        model.load_adapter(&folder.join("initial")).unwrap();
+        for replica in &mut replicas {
+            replica.follow(&model);
+        }
+        let models = Models { model: &mut model, replicas: &mut replicas };
+        follow_on(case, models, &trajectory, micro);
+        compare_final(case, &mut model, &folder.join("final.safetensors"), false);
+        for replica in &mut replicas {
+            compare_final(case, replica, &folder.join("final.safetensors"), false);
+        }
+    }
 }
 
 #[test]

@@ -120,8 +120,14 @@ pub(crate) fn train(
     let Some((_, first)) = claimed.first() else { return Ok(group.ends()) };
 
     let opened = &first.prepared.opened;
-    let on = device::open(&opened.recipe.model.device, opened.recipe.model.dtype)?;
+    let section = &opened.recipe.model;
+    let mut devices = device::open_all(&section.device, section.num_devices, section.dtype)?.into_iter();
+    let on = devices.next().expect("one device at least");
     let (model, checkpoint) = load(opened, &on, shell)?;
+    let mut replicas = Vec::new();
+    for other in devices {
+        replicas.push(load(opened, &other, shell)?.0);
+    }
     let base = record::model(opened, checkpoint.as_ref())?;
     let common = Common { on: &on, base: &base, on_difference };
     // The last takes the model itself: what is trained whole is in memory once.
@@ -132,6 +138,6 @@ pub(crate) fn train(
         let model = model.expect("as many models as runs");
         claimed.ready(model, common, shell)
     });
-    group.train(ready, watch, interrupt);
+    group.train(ready, replicas, watch, interrupt);
     Ok(group.ends())
 }

@@ -30,6 +30,12 @@ impl Dora {
         Self { magnitude: squares.clone().sqrt(), squares, norm: OnceLock::new() }
     }
 
+    /// All tensors, to be replaced by the same numbers.
+    pub(super) fn tensors(&mut self) -> [&mut Tensor<2>; 2] {
+        self.norm = OnceLock::new();
+        [&mut self.magnitude, &mut self.squares]
+    }
+
     /// The magnitudes, to be changed together with `A` and `B`.
     pub(super) fn changed(&mut self) -> &mut Tensor<2> {
         self.norm = OnceLock::new();

@@ -21,6 +21,13 @@ pub(crate) struct Fixed {
     pub(super) b: Tensor<2>,
 }
 
+impl Fixed {
+    /// All tensors, to be replaced by the same numbers.
+    pub(super) fn tensors(&mut self) -> [&mut Tensor<2>; 2] {
+        [&mut self.a, &mut self.b]
+    }
+}
+
 impl Lora {
     /// The same without a fixed part: of twice the rank where it has one.
     pub(crate) fn whole(&self, use_rslora: bool) -> Self {

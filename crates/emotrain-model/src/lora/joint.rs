@@ -2,6 +2,7 @@
 //! are made of all of it at once.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use burn::tensor::{DType, Device, Tensor};
 
@@ -51,6 +52,28 @@ fn put_outputs(layout: &mut Layout, number: usize, linear: &LinearAdapter) {
 }
 
 impl Adapter {
+    /// The same numbers on another device.
+    pub(crate) fn on(&self, device: &Device) -> Self {
+        let mut moved = Self { joint: None, ..self.clone() };
+        let modules = moved.layers.iter_mut().flat_map(|LayerAdapter(linears)| linears);
+        for linear in modules {
+            linear.factors = Factors::unknown();
+            linear.modules.iter_mut().for_each(|module| module.lora.move_to(device));
+        }
+        // A layout has tables on its device.
+        moved.layout = Arc::new(layout(&moved.layers));
+        moved
+    }
+
+    /// Takes the numbers of the same adapter on another device, in one piece where they are in one buffer there. `None`, and
+    /// nothing taken, where they are not.
+    pub(crate) fn take_numbers(&mut self, other: &Self, device: &Device) -> Option<()> {
+        let numbers = other.joint.clone()?;
+        let (_, dtype) = self.taken(device);
+        self.put(numbers.to_device(device), dtype);
+        Some(())
+    }
+
     /// All numbers, `[1, N]`, which nobody else has afterwards, and the type of the factors that products took last.
     pub(crate) fn taken(&mut self, device: &Device) -> (Tensor<2>, Option<DType>) {
         let dtype =

@@ -330,3 +330,49 @@ fn a_gpu_updates_an_adapter_in_one_buffer_as_the_cpu_does_by_matrix() {
         }
     }
 }
+
+/// The parameters after two steps of two micro-batches, on one GPU or dealt to two.
+fn dealt(models: &mut [CausalLm]) -> Vec<Vec<f32>> {
+    let mut moments = JointMoments::of(&models[0], &BTreeMap::new()).unwrap();
+    for number in 0..2 {
+        let mut gradients: Vec<Gradients> = models.iter().map(CausalLm::gradients).collect();
+        for (micro, batch) in [batch(2, 24), batch(1, 24)].iter().enumerate() {
+            let options = PassOptions {
+                factor: 1.0 / 72.0,
+                random: Key::new(number).with(micro as u64),
+                neftune_noise_alpha: 0.0,
+                label_smoothing_factor: 0.0,
+                gradient_checkpointing: false,
+            };
+            let of = micro % models.len();
+            models[of].forward_backward(batch, options, &mut gradients[of]);
+        }
+        let mut all = gradients.into_iter();
+        let (mut sum, device) = (all.next().unwrap(), models[0].device());
+        all.for_each(|others| sum.add_all(others, &device));
+        let (first, others) = models.split_first_mut().unwrap();
+        first.update_jointly(RULE, sum, &mut moments, [1e-2, 1e-2]);
+        for other in others {
+            other.follow(first);
+        }
+    }
+    let last = models.last_mut().unwrap();
+    last.parameters().into_iter().map(|(_, tensor)| tensor.clone().try_into_vec_as().unwrap()).collect()
+}
+
+#[test]
+fn two_gpus_make_the_steps_of_one() {
+    let (Some(on), Some(other)) = (narrow_gpu(), device::another()) else { return };
+    let one = OpenDevice { dtype: DType::F32, ..on.clone() };
+    let two = OpenDevice { device: other, ..one.clone() };
+    assert!(one.device != two.device);
+    let alone = dealt(&mut [model(&one)]);
+    let (first, mut second) = (model(&one), model(&two).base());
+    second.follow(&first);
+    let together = dealt(&mut [first, second]);
+    assert_eq!(alone.len(), together.len());
+    for (ours, reference) in together.iter().zip(&alone) {
+        let apart = ours.iter().zip(reference).fold(0.0_f32, |most, (a, b)| most.max((a - b).abs()));
+        assert!(apart < 1e-5, "{apart}");
+    }
+}

@@ -20,6 +20,8 @@ section! {
         dtype: Dtype = Kind::Choice(Dtype::NAMES);
         /// The device of all tensors.
         device: DeviceChoice = Kind::Device;
+        /// GPUs among which the micro-batches of a step are dealt, from `device` on.
+        num_devices: usize = Kind::one_to(64);
         /// Threads of the CPU backend; 0 = all cores.
         num_threads: usize = Kind::up_to(1024);
     }

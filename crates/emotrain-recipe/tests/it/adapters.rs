@@ -70,3 +70,21 @@ loraplus_lr_ratio = 16
         "#]],
     );
 }
+
+#[test]
+fn several_devices_that_have_nothing_to_do_or_cannot() {
+    let text = "[model]\nmodel_name_or_path = \"x/y\"\ndevice = \"cpu\"\nnum_devices = 4\n[data]\n\
+                train = \"train.jsonl\"\n[train]\nmethod = \"full\"\ngradient_accumulation_steps = 2\n[eval]\n\
+                load_best_model_at_end = false";
+    check(
+        text,
+        expect![[r#"
+        erc.toml:4:15: num_devices = 4, but a step has gradient_accumulation_steps = 2 micro-batches to deal
+          hint: write gradient_accumulation_steps = 4 or more under [train]
+        erc.toml:4:15: num_devices = 4 trains adapters, and method = "full" none
+          hint: write num_devices = 1 under [model], or method = "lora" under [train]
+        erc.toml:4:15: num_devices = 4 with device = "cpu", which is one
+          hint: write num_devices = 1 under [model]; the CPU uses all its cores
+    "#]],
+    );
+}

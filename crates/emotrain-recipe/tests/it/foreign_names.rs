@@ -196,7 +196,7 @@ valid = "valid.jsonl"
             erc.toml:2:1: "quantization_bit" is another tool's name for quantization.load_in_4bit
               hint: write load_in_4bit = true under [quantization]
             erc.toml:3:1: "deepspeed" is another tool's key
-              hint: not supported: a run trains on one device
+              hint: not supported: each device has the whole base; model.num_devices deals the micro-batches of a step to several GPUs of a machine
             erc.toml:4:1: "flash_attn" is another tool's key
               hint: there is one implementation of attention
             erc.toml:5:1: "packing" is another tool's key

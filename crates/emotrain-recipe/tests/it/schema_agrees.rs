@@ -70,8 +70,10 @@ fn every_key_with_every_value() {
             }
         }
     }
-    // What JSON Schema cannot say: what is inside a text, and what is the same but for its spelling.
+    // What JSON Schema cannot say: what keys ask of one another, what is inside a text, and what is the same but for its
+    // spelling.
     expect![[r#"
+        model.num_devices = 7
         data.split_seed = 1000000000000.0
         interpret.seed = 1000000000000.0
         interpret.extra_body = ""

@@ -147,7 +147,7 @@ impl Steps<'_> {
         let batch = Batch::sequences(&[Sequence { ids: &ids, supervised_from: tokens - completion }]);
         let at = StepAt { number, learning_rate: recipe.train.learning_rate };
         let (section, model, optimizer) = (&recipe.train, &mut *self.model, &mut *self.optimizer);
-        emotrain_train::step(Turn { section, model, optimizer, batches: &[batch], at })?;
+        emotrain_train::step(Turn { section, model, replicas: &mut [], optimizer, batches: &[batch], at })?;
         Ok(())
     }
 

@@ -25,6 +25,7 @@ pub(crate) fn run(args: &QuantizeArgs, shell: &Shell) -> anyhow::Result<Exit> {
         init: ModelInit::Pretrained,
         dtype: Dtype::Float32,
         device: DeviceChoice::Cpu,
+        num_devices: 1,
         num_threads: 0,
     };
     let base = Base::find(&section, shell.hub())?;

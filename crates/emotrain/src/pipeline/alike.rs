@@ -37,6 +37,12 @@ pub(crate) fn check(recipes: &[Recipe], names: &[String]) -> anyhow::Result<()> 
         problems
             .add(Complaint::usage(message).hint("a base that is trained belongs to one run: train it alone"));
     }
+    if let Some(at) = recipes.iter().position(|recipe| recipe.model.num_devices > 1) {
+        let (devices, name) = (recipes[at].model.num_devices, &names[at]);
+        let message =
+            format!("{name} cannot train together with others: it has model.num_devices = {devices}");
+        problems.add(Complaint::usage(message).hint("set model.num_devices = 1, or train it alone"));
+    }
     let expected = shared(first);
     for (recipe, name) in others.iter().zip(&names[1..]) {
         for ((key, one), (_, other)) in

@@ -3,9 +3,12 @@
 use std::cell::{Cell, RefCell};
 use std::ops::ControlFlow;
 
+use emotrain_model::CausalLm;
 use emotrain_recipe::Recipe;
 use emotrain_runs::{EvalResult, RunLog};
-use emotrain_train::{End, EvalContext, Event, Job, Outcome, Together, TrainError, Training, record_result};
+use emotrain_train::{
+    End, EvalContext, Event, Job, Models, Outcome, Together, TrainError, Training, record_result,
+};
 
 use super::claim::result_folder;
 use super::findings::Findings;
@@ -63,10 +66,11 @@ impl<'s> Group<'s> {
         self.ends[number] = end;
     }
 
-    /// Trains the runs, and does for each what is left to do as it ends.
+    /// Trains the runs, one of them with replicas on other devices if there are any, and does for each what is left to do as it ends.
     pub(super) fn train(
         &mut self,
         runs: Vec<(usize, (Ready, Account))>,
+        mut replicas: Vec<CausalLm>,
         watch: &mut dyn FnMut(usize, &Event) -> ControlFlow<()>,
         interrupt: &Interrupt,
     ) {
@@ -95,7 +99,8 @@ impl<'s> Group<'s> {
             let mut started = Vec::new();
             for (at, (account, events)) in accounts.into_iter().zip(&mut observers).enumerate() {
                 let Account { model, log, before } = account;
-                match Training::start(&jobs[at], model, ready[at].data(), events) {
+                let models = Models { model, replicas: std::mem::take(&mut replicas) };
+                match Training::start(&jobs[at], models, ready[at].data(), events) {
                     Ok(training) => started.push((at, training)),
                     Err(error) => self.end(numbers[at], Err(error.into())),
                 }

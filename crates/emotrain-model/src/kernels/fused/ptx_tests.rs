@@ -66,7 +66,8 @@ fn buffer() -> BufferCompilationArg {
 /// Rows of 4,096, Qwen3-8B's width.
 fn norm_plan(size: VectorSize) -> rms_norm::Plan {
     let vectors = 4096 / size;
-    rms_norm::Plan { vectors, heads: 1, normed: 1, units: reduce::units(vectors), rounds: true }
+    let units = reduce::units(vectors);
+    rms_norm::Plan { vectors, heads: 1, normed: 1, units, adds: true, copies: 2, rounds: true }
 }
 
 /// 16 heads of 128.

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use emotrain_base::random::Key;
-use emotrain_model::{
-    Batch, CausalLm, FloatType, Gradients, NamedTensor, PassOptions, TensorSpec, write_safetensors,
-};
+use emotrain_model::{Batch, CausalLm, FloatType, NamedTensor, PassOptions, TensorSpec, write_safetensors};
 
 /// Writes `ids`, `completion`, `scale` and `loss`, every parameter by its name, and its gradient by the name with
 /// `.grad` behind it, all in float32. Nothing is updated.
@@ -23,7 +21,7 @@ pub(super) fn write(model: &mut CausalLm, ids: &[u32], completion: usize, path: 
         label_smoothing_factor: 0.0,
         gradient_checkpointing: false,
     };
-    let mut gradients = Gradients::default();
+    let mut gradients = model.gradients();
     let loss = model.forward_backward(&batch, options, &mut gradients).mean().into_scalar::<f32>();
     let scale = model.lora().map_or(1.0, |lora| lora.lora_alpha / lora.r as f64);
     #[expect(clippy::cast_precision_loss, reason = "token ids and counts are far below 2^24")]
