@@ -6,6 +6,7 @@
 
 use emotrain_kernels::DYNAMIC_BLOCKSIZE;
 
+use crate::checkpointing::Checkpointing;
 use crate::codes::Codes;
 use crate::config::ModelConfig;
 use crate::spec::{BlockSpec, DecoderSpec};
@@ -31,8 +32,8 @@ pub struct Workload<'a> {
     pub longest: usize,
     /// Tokens of it that are predicted.
     pub targets: usize,
-    /// Whether layers keep their input alone.
-    pub gradient_checkpointing: bool,
+    /// Which layers are computed again in the backward pass.
+    pub gradient_checkpointing: Checkpointing,
     /// Tokens of the largest batch of an evaluation.
     pub eval_rows: usize,
 }
@@ -179,14 +180,21 @@ impl Count<'_> {
         let rows = self.work.rows as u64;
         // The last layer answers for the targets alone.
         let layers = &self.spec.blocks[..self.spec.blocks.len().saturating_sub(1)];
-        let each = layers.iter().map(|block| self.tape(block));
-        let numbers = if self.work.gradient_checkpointing {
-            let inputs = layers.len() as u64 * self.config.hidden_size as u64;
-            inputs + each.max().unwrap_or(0)
-        } else {
-            each.sum()
-        };
-        rows * numbers * self.activation()
+        let (mut kept, mut most) = (0, 0);
+        for (number, block) in layers.iter().enumerate() {
+            // In its backward a layer has its tape, formed again or not, and those before it what they keep.
+            let tape = self.tape(block);
+            most = most.max(kept + tape);
+            let repeats = self.work.gradient_checkpointing.repeats(number, self.spec.blocks.len());
+            kept += if repeats { self.start() } else { tape };
+        }
+        rows * most * self.activation()
+    }
+
+    /// Numbers that a row of a layer leaves that is computed again: its input, and attention's output and log-sum-exps.
+    fn start(&self) -> u64 {
+        let Widths { hidden, queries, heads, .. } = self.widths();
+        hidden + queries + heads
     }
 
     /// What one layer reads and writes, and on the CPU keys and values of every layer.
@@ -266,13 +274,13 @@ mod tests {
             };
             Footprint::of(&config, &work)
         };
-        let [whole, quantised] = storages.each_ref().map(|storage| of(storage, false));
+        let [whole, quantised] = storages.each_ref().map(|storage| of(storage, Checkpointing::Off));
         // 8,190,735,360 parameters (Qwen3-8B's card says 8.2 billion).
         let (linears, tables, norms) = (6_945_767_424, 1_244_659_712, 304_128);
         assert_eq!(whole.base, 2 * (linears + tables) + 4 * norms);
         assert_eq!(quantised.base, 2 * tables + linears / 2 + linears / 64 + 4 * norms);
         // 87,293,952 parameters of an adapter of rank 32, with gradient, and two moments.
         assert_eq!((whole.trained, whole.optimizer), (8 * 87_293_952, 8 * 87_293_952));
-        assert!(of(&storages[0], true).activations * 5 < whole.activations);
+        assert!(of(&storages[0], Checkpointing::Every(1)).activations * 5 < whole.activations);
     }
 }

@@ -168,12 +168,12 @@ pub(crate) type Attend<'a> = dyn FnMut(&Tensor<2>, &Tensor<2>) -> (Tensor<2>, Ve
 
 /// What [`Layer::backward`] needs of a forward pass.
 pub(crate) struct Tape {
-    x: Tensor<2>,
+    pub(crate) x: Tensor<2>,
     /// Before the head norms, where there are any.
     unnormed: Option<Projected>,
     projected: Projected,
-    attended: Tensor<2>,
-    log_sums: Vec<Tensor<4>>,
+    pub(crate) attended: Tensor<2>,
+    pub(crate) log_sums: Vec<Tensor<4>>,
     middle: Tensor<2>,
     gate_up: Tensor<2>,
     low: [Vec<Low>; 5],

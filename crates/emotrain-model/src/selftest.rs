@@ -12,9 +12,9 @@ use emotrain_recipe::{DeviceChoice, Dtype};
 
 use crate::device::{self, OpenDevice};
 use crate::{
-    Architecture, Batch, BertConfig, CausalLm, Codes, GenerationConfig, Generator, Gradients, LoraConfig,
-    ModelConfig, ModelError, PassOptions, Pooling, Precision, Quantization, Sampling, Scorer, SentenceConfig,
-    SentenceEncoder, Sequence, Share, Storage, TokenPrompt, forward_backward,
+    Architecture, Batch, BertConfig, CausalLm, Checkpointing, Codes, GenerationConfig, Generator, Gradients,
+    LoraConfig, ModelConfig, ModelError, PassOptions, Pooling, Precision, Quantization, Sampling, Scorer,
+    SentenceConfig, SentenceEncoder, Sequence, Share, Storage, TokenPrompt, forward_backward,
 };
 
 /// Steps of gradient descent with dropout, whose masks are the same on every device; every second one with gradient
@@ -203,7 +203,7 @@ fn train(models: &mut [CausalLm], batches: &[Batch]) -> (Vec<f32>, Vec<f32>) {
                 random: Key::new(SEED).with(step as u64),
                 neftune_noise_alpha: 0.0,
                 label_smoothing_factor: 0.0,
-                gradient_checkpointing: step % 2 == 1,
+                gradient_checkpointing: [Checkpointing::Off, Checkpointing::Every(1)][step % 2],
             };
             Share { model, batch, options, gradients }
         });

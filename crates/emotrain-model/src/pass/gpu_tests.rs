@@ -64,7 +64,7 @@ fn gradients(on: &OpenDevice, batch: &Batch) -> Vec<(String, Vec<f32>)> {
         random: Key::new(4),
         neftune_noise_alpha: 0.0,
         label_smoothing_factor: 0.0,
-        gradient_checkpointing: false,
+        gradient_checkpointing: Checkpointing::Off,
     };
     let mut model = model(on);
     let mut first = Gradients::default();

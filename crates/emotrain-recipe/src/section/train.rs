@@ -57,8 +57,10 @@ section! {
         label_smoothing_factor: f64 = Kind::SHARE_BELOW_ONE;
         /// What the loss of a sample is multiplied by.
         class_weights: ClassWeights = Kind::WordOrNumbers(ClassWeights::NAMES);
-        /// Recompute each layer in the backward pass.
+        /// Recompute layers in the backward pass.
         gradient_checkpointing: bool = Kind::Switch;
+        /// With it, recompute the first layer and every so manieth after it, at least 1.
+        gradient_checkpointing_every: usize = Kind::one_to(1000);
         /// Batch samples of similar length.
         group_by_length: bool = Kind::Switch;
         /// Put samples of one dialogue into one forward pass, within each optimiser step.
@@ -172,6 +174,18 @@ impl TrainSection {
         if self.warmup_steps > 0 && self.warmup_ratio > 0.0 {
             let fault = Fault::new("train.warmup_steps and train.warmup_ratio are both set");
             violated.add(&["train.warmup_steps", "train.warmup_ratio"], fault.hint("keep one of them"));
+        }
+    }
+
+    /// What says which layers are recomputed needs layers that are.
+    pub(crate) fn check_checkpointing(&self, violated: &mut Violations) {
+        if self.gradient_checkpointing_every != 1 && !self.gradient_checkpointing {
+            let fault =
+                Fault::new("train.gradient_checkpointing_every needs train.gradient_checkpointing = true");
+            let hint =
+                "write gradient_checkpointing = true under [train], or gradient_checkpointing_every = 1";
+            let keys = ["train.gradient_checkpointing_every", "train.gradient_checkpointing"];
+            violated.add(&keys, fault.hint(hint));
         }
     }
 }

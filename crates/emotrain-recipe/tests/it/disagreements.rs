@@ -57,6 +57,20 @@ warmup_steps = 100
 }
 
 #[test]
+fn every_second_layer_of_none() {
+    check(
+        r#"
+[train]
+gradient_checkpointing_every = 2
+"#,
+        expect![[r#"
+            erc.toml:2:32: train.gradient_checkpointing_every needs train.gradient_checkpointing = true
+              hint: write gradient_checkpointing = true under [train], or gradient_checkpointing_every = 1
+        "#]],
+    );
+}
+
+#[test]
 fn loss_that_should_grow() {
     check(
         r#"

@@ -170,7 +170,7 @@ impl Memory<'_> {
             rows: batch * longest,
             longest,
             targets: batch * targets,
-            gradient_checkpointing: recipe.train.gradient_checkpointing,
+            gradient_checkpointing: (&recipe.train).into(),
             eval_rows: recipe.eval.per_device_eval_batch_size * longest,
         };
         Footprint::of(self.config, &work)

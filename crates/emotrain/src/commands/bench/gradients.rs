@@ -5,7 +5,8 @@ use std::path::Path;
 
 use emotrain_base::random::Key;
 use emotrain_model::{
-    Batch, CausalLm, FloatType, Gradients, NamedTensor, PassOptions, TensorSpec, write_safetensors,
+    Batch, CausalLm, Checkpointing, FloatType, Gradients, NamedTensor, PassOptions, TensorSpec,
+    write_safetensors,
 };
 
 /// Writes `ids`, `completion`, `scale` and `loss`, every parameter by its name, and its gradient by the name with
@@ -21,7 +22,7 @@ pub(super) fn write(model: &mut CausalLm, ids: &[u32], completion: usize, path: 
         random: Key::new(0),
         neftune_noise_alpha: 0.0,
         label_smoothing_factor: 0.0,
-        gradient_checkpointing: false,
+        gradient_checkpointing: Checkpointing::Off,
     };
     let mut gradients = Gradients::default();
     let loss = model.forward_backward(&batch, options, &mut gradients).mean().into_scalar::<f32>();
