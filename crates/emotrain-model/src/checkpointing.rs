@@ -1,10 +1,10 @@
 //! Gradient checkpointing (Chen et al. 2016): layers that keep, instead of their tape, what the backward forms it from
-//! again.
+//! again; on the device, or in the memory of the host.
 //!
 //! That is a layer's input and what attention gave, which is all that the products before and after attention are
 //! computed from: attention itself, whose cost grows with the square of a sequence, is computed once.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor, TensorData, Transaction};
 use emotrain_recipe::TrainSection;
 
 use crate::layer::{Layer, LayerRun, Tape};
@@ -18,14 +18,17 @@ pub enum Checkpointing {
     /// The first and every so manieth after it, without the last: its backward comes first, so that its tape would be
     /// formed again at once.
     Every(usize),
+    /// The same layers, with what they keep in the host's memory from their forward to their backward.
+    Offloaded(usize),
 }
 
 impl From<&TrainSection> for Checkpointing {
     fn from(section: &TrainSection) -> Self {
-        if section.gradient_checkpointing {
-            Self::Every(section.gradient_checkpointing_every)
-        } else {
-            Self::Off
+        let every = section.gradient_checkpointing_every;
+        match (section.gradient_checkpointing, section.activation_offloading) {
+            (false, _) => Self::Off,
+            (true, false) => Self::Every(every),
+            (true, true) => Self::Offloaded(every),
         }
     }
 }
@@ -35,7 +38,20 @@ impl Checkpointing {
     pub(crate) fn repeats(self, layer: usize, layers: usize) -> bool {
         match self {
             Self::Off => false,
-            Self::Every(every) => layer.is_multiple_of(every) && layer + 1 < layers,
+            Self::Every(every) | Self::Offloaded(every) => layer.is_multiple_of(every) && layer + 1 < layers,
+        }
+    }
+
+    /// What stays of the tape of this layer.
+    pub(crate) fn keep(self, tape: Tape, layer: usize, layers: usize) -> Kept {
+        if !self.repeats(layer, layers) {
+            return Kept::Tape(tape);
+        }
+        let Tape { x, attended, log_sums, .. } = tape;
+        let start = Start { x, attended, log_sums };
+        match self {
+            Self::Offloaded(_) => Kept::OnHost(OnHost::of(start)),
+            Self::Off | Self::Every(_) => Kept::Start(start),
         }
     }
 }
@@ -48,6 +64,18 @@ impl Checkpointing {
 pub(crate) enum Kept {
     Tape(Tape),
     Start(Start),
+    OnHost(OnHost),
+}
+
+impl Kept {
+    /// The tape, of a layer that is run as it was.
+    pub(crate) fn tape(self, layer: &Layer, run: &LayerRun) -> Tape {
+        match self {
+            Self::Tape(tape) => tape,
+            Self::Start(start) => start.tape(layer, run),
+            Self::OnHost(start) => start.back().tape(layer, run),
+        }
+    }
 }
 
 /// What a tape is formed from again.
@@ -59,25 +87,42 @@ pub(crate) struct Start {
     log_sums: Vec<Tensor<4>>,
 }
 
-impl Kept {
-    /// What stays of a tape.
-    pub(crate) fn of(tape: Tape, repeats: bool) -> Self {
-        if repeats {
-            let Tape { x, attended, log_sums, .. } = tape;
-            Self::Start(Start { x, attended, log_sums })
-        } else {
-            Self::Tape(tape)
-        }
+impl Start {
+    fn tape(self, layer: &Layer, run: &LayerRun) -> Tape {
+        let mut given = Some((self.attended, self.log_sums));
+        layer.forward_with(self.x, run, &mut |_, _| given.take().expect("one attention in a layer")).1
+    }
+}
+
+/// A [`Start`] in the memory of the host: its tensors in order, each in its own type.
+pub(crate) struct OnHost {
+    device: Device,
+    tensors: Vec<TensorData>,
+}
+
+impl OnHost {
+    /// Waits until the device has computed and copied it, and leaves nothing of it there.
+    ///
+    /// # Panics
+    /// If the device cannot be read.
+    fn of(Start { x, attended, log_sums }: Start) -> Self {
+        let device = x.device();
+        // The data of a tensor that is read alone would hold the device's memory.
+        let reading = Transaction::default().register(x).register(attended);
+        let reading = log_sums.into_iter().fold(reading, Transaction::register);
+        Self { device, tensors: reading.try_execute().expect("a device that can be read") }
     }
 
-    /// The tape, of a layer that is run as it was.
-    pub(crate) fn tape(self, layer: &Layer, run: &LayerRun) -> Tape {
-        match self {
-            Self::Tape(tape) => tape,
-            Self::Start(Start { x, attended, log_sums }) => {
-                let mut given = Some((attended, log_sums));
-                layer.forward_with(x, run, &mut |_, _| given.take().expect("one attention in a layer")).1
-            }
-        }
+    fn back(self) -> Start {
+        let Self { device, tensors } = self;
+        let mut tensors = tensors.into_iter();
+        let [x, attended] = [(); 2].map(|()| on(&device, tensors.next().expect("input and output")));
+        Start { x, attended, log_sums: tensors.map(|data| on(&device, data)).collect() }
     }
+}
+
+/// These numbers on a device, in their type.
+fn on<const D: usize>(device: &Device, data: TensorData) -> Tensor<D> {
+    let dtype = data.dtype();
+    Tensor::from_data(data, (device, dtype))
 }

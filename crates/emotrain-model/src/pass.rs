@@ -1,6 +1,8 @@
 //! One pass through the decoder: forward and backward of a micro-batch, and the scores and logits of a batch.
 
 #[cfg(test)]
+mod checkpointing_gpu_tests;
+#[cfg(test)]
 mod gpu_tests;
 
 use std::collections::BTreeSet;
@@ -12,7 +14,7 @@ use half::{bf16, f16};
 
 use crate::attention::blocks;
 use crate::batch::{Batch, Target};
-use crate::checkpointing::{Checkpointing, Kept};
+use crate::checkpointing::Checkpointing;
 use crate::decoder::CausalLm;
 use crate::gradients::Gradients;
 use crate::head::{HeadShare, head_loss, target_log_probabilities};
@@ -102,7 +104,7 @@ pub fn forward_backward(shares: Vec<Share>) -> Vec<Tensor<1>> {
     let mut kept = Vec::with_capacity(layers);
     for (number, layer) in base.layers.iter().enumerate() {
         let (out, tape) = layer.forward(x, &passes.of(number));
-        kept.push(Kept::of(tape, checkpointing.repeats(number, layers)));
+        kept.push(checkpointing.keep(tape, number, layers));
         x = out;
     }
 

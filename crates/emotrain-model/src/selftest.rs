@@ -17,9 +17,11 @@ use crate::{
     SentenceConfig, SentenceEncoder, Sequence, Share, Storage, TokenPrompt, forward_backward,
 };
 
-/// Steps of gradient descent with dropout, whose masks are the same on every device; every second one with gradient
-/// checkpointing.
+/// Steps of gradient descent with dropout, whose masks are the same on every device.
 const STEPS: usize = 4;
+/// Of the steps: without, with what layers keep on the device, and in the host's memory.
+const CHECKPOINTING: [Checkpointing; STEPS] =
+    [Checkpointing::Off, Checkpointing::Every(1), Checkpointing::Off, Checkpointing::Offloaded(1)];
 const SEED: u64 = 5;
 /// The losses of the training as a CPU with AVX-512 gave them.
 const LOSSES: [f32; STEPS] = [42.103_16, 36.286_022, 31.786_19, 28.245_19];
@@ -195,7 +197,7 @@ fn batch(sequences: &[Vec<u32>]) -> Batch {
 /// Losses and gradient norms of steps of plain gradient descent, of models that share their passes.
 fn train(models: &mut [CausalLm], batches: &[Batch]) -> (Vec<f32>, Vec<f32>) {
     let (mut losses, mut norms) = (Vec::new(), Vec::new());
-    for step in 0..STEPS {
+    for (step, gradient_checkpointing) in CHECKPOINTING.into_iter().enumerate() {
         let mut gradients: Vec<Gradients> = models.iter().map(|_| Gradients::default()).collect();
         let shares = models.iter().zip(batches).zip(&mut gradients).map(|((model, batch), gradients)| {
             let options = PassOptions {
@@ -203,7 +205,7 @@ fn train(models: &mut [CausalLm], batches: &[Batch]) -> (Vec<f32>, Vec<f32>) {
                 random: Key::new(SEED).with(step as u64),
                 neftune_noise_alpha: 0.0,
                 label_smoothing_factor: 0.0,
-                gradient_checkpointing: [Checkpointing::Off, Checkpointing::Every(1)][step % 2],
+                gradient_checkpointing,
             };
             Share { model, batch, options, gradients }
         });

@@ -92,6 +92,23 @@ pub(crate) fn check_precision(recipe: &Recipe, on: &OpenDevice) -> Result<(), Co
     Ok(())
 }
 
+/// Refuses to train with what only a GPU can.
+///
+/// # Errors
+/// Activations that the host is to keep for the device, where the device is the host.
+pub(crate) fn check_offloading(recipe: &Recipe, on: &OpenDevice) -> Result<(), Complaint> {
+    if !recipe.train.activation_offloading || !on.is_cpu() {
+        return Ok(());
+    }
+    let complaint = Complaint::usage(format!(
+        "train.activation_offloading = true moves what layers keep from a GPU to the host's memory, and {} computes in that memory",
+        on.name
+    ));
+    Err(complaint.hint(
+        "write activation_offloading = false under [train], or device = \"cuda\" or \"wgpu\" under [model]",
+    ))
+}
+
 /// Trains what the recipes say, several of them together on one base, and returns how each ended: an error of one is not
 /// one of the others, and with several it has been printed. A run that the watch broke off ends as an interrupted one.
 ///
@@ -121,6 +138,7 @@ pub(crate) fn train(
 
     let opened = &first.prepared.opened;
     let on = device::open(&opened.recipe.model.device, opened.recipe.model.dtype)?;
+    check_offloading(opened.recipe, &on)?;
     let (model, checkpoint) = load(opened, &on, shell)?;
     let base = record::model(opened, checkpoint.as_ref())?;
     let common = Common { on: &on, base: &base, on_difference };

@@ -12,7 +12,7 @@ use crate::kernels::AdamW;
 use crate::lora::LoraConfig;
 
 /// A Qwen3 of three small blocks: norms of queries and keys, grouped heads.
-fn model(on: &OpenDevice) -> CausalLm {
+pub(super) fn model(on: &OpenDevice) -> CausalLm {
     let config = ModelConfig {
         architecture: Architecture::Qwen3,
         vocab_size: 64,
@@ -47,7 +47,7 @@ fn batch() -> Batch {
 }
 
 /// A sequence of several blocks of queries, and a tree of sequences, whose rows see several ranges.
-fn long_batches() -> [Batch; 2] {
+pub(super) fn long_batches() -> [Batch; 2] {
     let ids = |length: u32, turn: u32| -> Vec<u32> { (0..length).map(|i| (i * i + turn) % 64).collect() };
     let long = ids(600, 5);
     let start = ids(40, 1);

@@ -10,7 +10,7 @@ use emotrain_recipe::LoraInit;
 
 use super::*;
 use crate::batch::{Batch, Sequence};
-use crate::checkpointing::{Checkpointing, Kept};
+use crate::checkpointing::Checkpointing;
 use crate::config::Architecture;
 use crate::decoder::CausalLm;
 use crate::engine::{Cache, Engine, Feed, Precision};

@@ -119,6 +119,7 @@ fn of_training() -> Vec<Implied> {
     let own_order = || is("curriculum.name", "none");
     vec![
         (vec![is_not("train.gradient_checkpointing_every", 1)], is("train.gradient_checkpointing", true)),
+        (vec![is("train.activation_offloading", true)], is("train.gradient_checkpointing", true)),
         (vec![given("lora.init_from")], is_not("train.method", "full")),
         (vec![is("lora.use_dora", true)], is_not("train.method", "full")),
         (vec![is_not("train.loraplus_lr_ratio", 1.0)], is_not("train.method", "full")),

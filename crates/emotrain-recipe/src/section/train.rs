@@ -61,6 +61,8 @@ section! {
         gradient_checkpointing: bool = Kind::Switch;
         /// With it, recompute the first layer and every so manieth after it, at least 1.
         gradient_checkpointing_every: usize = Kind::one_to(1000);
+        /// With it, keep what recomputed layers need in the host's memory.
+        activation_offloading: bool = Kind::Switch;
         /// Batch samples of similar length.
         group_by_length: bool = Kind::Switch;
         /// Put samples of one dialogue into one forward pass, within each optimiser step.
@@ -177,15 +179,19 @@ impl TrainSection {
         }
     }
 
-    /// What says which layers are recomputed needs layers that are.
+    /// What is said of recomputed layers needs some.
     pub(crate) fn check_checkpointing(&self, violated: &mut Violations) {
-        if self.gradient_checkpointing_every != 1 && !self.gradient_checkpointing {
-            let fault =
-                Fault::new("train.gradient_checkpointing_every needs train.gradient_checkpointing = true");
-            let hint =
-                "write gradient_checkpointing = true under [train], or gradient_checkpointing_every = 1";
-            let keys = ["train.gradient_checkpointing_every", "train.gradient_checkpointing"];
-            violated.add(&keys, fault.hint(hint));
+        let asked = [
+            ("gradient_checkpointing_every", self.gradient_checkpointing_every != 1, "1"),
+            ("activation_offloading", self.activation_offloading, "false"),
+        ];
+        for (key, _, instead) in asked.into_iter().filter(|(_, is_asked, _)| *is_asked) {
+            if !self.gradient_checkpointing {
+                let path = format!("train.{key}");
+                let fault = Fault::new(format!("{path} needs train.gradient_checkpointing = true"));
+                let hint = format!("write gradient_checkpointing = true under [train], or {key} = {instead}");
+                violated.add(&[&path, "train.gradient_checkpointing"], fault.hint(hint));
+            }
         }
     }
 }

@@ -85,5 +85,6 @@ fn shared(recipe: &Recipe) -> Map<String, Value> {
     keys.insert("train.gradient_checkpointing".to_owned(), json!(train.gradient_checkpointing));
     let every = json!(train.gradient_checkpointing_every);
     keys.insert("train.gradient_checkpointing_every".to_owned(), every);
+    keys.insert("train.activation_offloading".to_owned(), json!(train.activation_offloading));
     keys
 }

@@ -37,8 +37,10 @@ fn layers_computed_again_give_the_same_bits() {
         for batch in [&tree, &apart] {
             let kept = pass(&model, batch, Checkpointing::Off);
             for every in [1, 2, 3] {
-                let again = pass(&model, batch, Checkpointing::Every(every));
-                assert!(again == kept, "{name}: every {every}");
+                for checkpointing in [Checkpointing::Every(every), Checkpointing::Offloaded(every)] {
+                    let again = pass(&model, batch, checkpointing);
+                    assert!(again == kept, "{name}: {checkpointing:?}");
+                }
             }
         }
     }
@@ -53,6 +55,7 @@ fn every_kth_layer_is_computed_again_without_the_last() {
     assert_eq!(repeated(Checkpointing::Every(1), 4), [0, 1, 2]);
     assert_eq!(repeated(Checkpointing::Every(2), 7), [0, 2, 4]);
     assert_eq!(repeated(Checkpointing::Every(3), 7), [0, 3]);
+    assert_eq!(repeated(Checkpointing::Offloaded(3), 7), [0, 3]);
     assert_eq!(repeated(Checkpointing::Every(100), 7), [0]);
     assert!(repeated(Checkpointing::Every(1), 1).is_empty());
 }
@@ -67,9 +70,11 @@ fn attention_is_not_computed_again() {
     let (layer, run) = (&model.layers[1], passes.of(1));
     let numbers = |x: &Tensor<2>| x.clone().try_into_vec_as::<f32>().unwrap();
     let (x, _) = model.embedded(batch.ids.iter().copied());
-    let (_, mut tape) = layer.forward(x, &run);
-    let attended = tape.attended.clone() + 3.0;
-    tape.attended = attended.clone();
-    let again = Kept::of(tape, true).tape(layer, &run);
-    assert_eq!(numbers(&again.attended), numbers(&attended));
+    for checkpointing in [Checkpointing::Every(1), Checkpointing::Offloaded(1)] {
+        let (_, mut tape) = layer.forward(x.clone(), &run);
+        let attended = tape.attended.clone() + 3.0;
+        tape.attended = attended.clone();
+        let again = checkpointing.keep(tape, 1, 7).tape(layer, &run);
+        assert_eq!(numbers(&again.attended), numbers(&attended));
+    }
 }
