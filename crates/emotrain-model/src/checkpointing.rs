@@ -2,12 +2,15 @@
 //! again; on the device, or in the memory of the host.
 //!
 //! That is a layer's input and what attention gave, which is all that the products before and after attention are
-//! computed from: attention itself, whose cost grows with the square of a sequence, is computed once.
+//! computed from: attention itself, whose cost grows with the square of a sequence, is computed once. So is a layer's last
+//! product, whose output the backward does not need, unless a norm comes behind it; the low-rank product of its adapters is
+//! kept.
 
 use burn::tensor::{Device, Tensor, TensorData, Transaction};
 use emotrain_recipe::TrainSection;
 
 use crate::layer::{Layer, LayerRun, Tape};
+use crate::lora::{ByProduct, Low};
 
 /// Which layers are computed again in the backward pass.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,8 +50,7 @@ impl Checkpointing {
         if !self.repeats(layer, layers) {
             return Kept::Tape(tape);
         }
-        let Tape { x, attended, log_sums, .. } = tape;
-        let start = Start { x, attended, log_sums };
+        let start = Start::of(tape);
         match self {
             Self::Offloaded(_) => Kept::OnHost(OnHost::of(start)),
             Self::Off | Self::Every(_) => Kept::Start(start),
@@ -85,19 +87,35 @@ pub(crate) struct Start {
     /// What attention gave.
     attended: Tensor<2>,
     log_sums: Vec<Tensor<4>>,
+    /// What the adapters of the last product computed, if that is all that its backward needs of it.
+    down_low: Option<Vec<Low>>,
 }
 
 impl Start {
+    fn of(tape: Tape) -> Self {
+        let Tape { x, attended, log_sums, low: [.., down_low], outputs: [_, normed], .. } = tape;
+        let is_all = normed.is_none() && down_low.iter().flatten().all(ByProduct::is_narrow);
+        Self { x, attended, log_sums, down_low: is_all.then_some(down_low) }
+    }
+
     fn tape(self, layer: &Layer, run: &LayerRun) -> Tape {
-        let mut given = Some((self.attended, self.log_sums));
-        layer.forward_with(self.x, run, &mut |_, _| given.take().expect("one attention in a layer")).1
+        let Self { x, attended, log_sums, down_low } = self;
+        let mut given = Some((attended, log_sums));
+        let mut attend = |_: &Tensor<2>, _: &Tensor<2>| given.take().expect("one attention in a layer");
+        let Some(down_low) = down_low else { return layer.forward_with(x, run, &mut attend).1 };
+        let mut tape = layer.before_down(x, run, &mut attend);
+        let [.., low] = &mut tape.low;
+        *low = down_low;
+        tape
     }
 }
 
-/// A [`Start`] in the memory of the host: its tensors in order, each in its own type.
+/// A [`Start`] in the memory of the host: its tensors in order, each in its own type. The low-rank product, a hundredth of
+/// it, stays on the device.
 pub(crate) struct OnHost {
     device: Device,
     tensors: Vec<TensorData>,
+    down_low: Option<Vec<Low>>,
 }
 
 impl OnHost {
@@ -105,19 +123,21 @@ impl OnHost {
     ///
     /// # Panics
     /// If the device cannot be read.
-    fn of(Start { x, attended, log_sums }: Start) -> Self {
+    fn of(start: Start) -> Self {
+        let Start { x, attended, log_sums, down_low } = start;
         let device = x.device();
         // The data of a tensor that is read alone would hold the device's memory.
         let reading = Transaction::default().register(x).register(attended);
         let reading = log_sums.into_iter().fold(reading, Transaction::register);
-        Self { device, tensors: reading.try_execute().expect("a device that can be read") }
+        Self { device, tensors: reading.try_execute().expect("a device that can be read"), down_low }
     }
 
     fn back(self) -> Start {
-        let Self { device, tensors } = self;
+        let Self { device, tensors, down_low } = self;
         let mut tensors = tensors.into_iter();
         let [x, attended] = [(); 2].map(|()| on(&device, tensors.next().expect("input and output")));
-        Start { x, attended, log_sums: tensors.map(|data| on(&device, data)).collect() }
+        let log_sums = tensors.map(|data| on(&device, data)).collect();
+        Start { x, attended, log_sums, down_low }
     }
 }
 

@@ -196,11 +196,19 @@ impl Count<'_> {
             most = most.max(kept + tape);
             match (checkpointing.repeats(number, self.spec.blocks.len()), offloads) {
                 (false, _) => kept += tape,
-                (true, false) => kept += self.start(),
-                (true, true) => away += self.start(),
+                (true, false) => kept += self.start() + self.low(),
+                (true, true) => {
+                    kept += self.low();
+                    away += self.start();
+                }
             }
         }
         [row * most, row * away]
+    }
+
+    /// Numbers that a row of an adapter's low-rank product has.
+    fn low(&self) -> u64 {
+        self.work.adapter.map_or(0, |_| self.work.rank as u64)
     }
 
     /// Numbers that a row of a layer leaves that is computed again: its input, and attention's output and log-sum-exps.
@@ -310,10 +318,12 @@ mod tests {
         // The input, and attention's output with a log-sum-exp for each of 32 heads, in 16 bits.
         let start = 2048 * (2 * 4096 + 32) * 2;
         let tape = tapes.activations / 35;
-        assert_eq!((every.activations, every.host), (34 * start + tape, 0));
-        assert_eq!((away.activations, away.host), (tape, 35 * start));
+        // Of rank 32.
+        let low = 2048 * 32 * 2;
+        assert_eq!((every.activations, every.host), (34 * (start + low) + tape, 0));
+        assert_eq!((away.activations, away.host), (34 * low + tape, 35 * start));
         // Of 36 layers 18 are computed again, the last but one among them, and the last answers for the targets alone.
-        assert_eq!(second.activations, 17 * start + 18 * tape);
-        assert_eq!((second_away.activations, second_away.host), (18 * tape, 18 * start));
+        assert_eq!(second.activations, 17 * (start + low) + 18 * tape);
+        assert_eq!((second_away.activations, second_away.host), (17 * low + 18 * tape, 18 * start));
     }
 }

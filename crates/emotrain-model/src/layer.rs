@@ -176,9 +176,9 @@ pub(crate) struct Tape {
     pub(crate) log_sums: Vec<Tensor<4>>,
     middle: Tensor<2>,
     gate_up: Tensor<2>,
-    low: [Vec<Low>; 5],
+    pub(crate) low: [Vec<Low>; 5],
     /// What attention and feed-forward network gave before their own norms, where there are any.
-    outputs: [Option<Tensor<2>>; 2],
+    pub(crate) outputs: [Option<Tensor<2>>; 2],
 }
 
 impl Layer {
@@ -197,6 +197,16 @@ impl Layer {
         run: &LayerRun,
         attend: &mut Attend,
     ) -> (Tensor<2>, Tape) {
+        let mut tape = self.before_down(x, run, attend);
+        let active = self.gated(tape.gate_up.clone());
+        let (down, low) = run.adapted(&self.down, Place::Down).forward(&active);
+        let (update, out) = self.output(down, |norms| &norms.feed_forward);
+        (tape.low[Place::Down as usize], tape.outputs[1]) = (low, out);
+        (add(update, &tape.middle), tape)
+    }
+
+    /// The tape without what the last product leaves in it.
+    pub(crate) fn before_down(&self, x: Tensor<2>, run: &LayerRun, attend: &mut Attend) -> Tape {
         let pass = run.pass;
         let project = |linear, place, x: &Tensor<2>| run.adapted(linear, place).forward(x);
         let normed = self.input_norm.forward(x.clone());
@@ -216,12 +226,8 @@ impl Layer {
 
         let normed = self.post_norm.forward(middle.clone());
         let (gate_up, gate_up_low) = project(&self.gate_up, Place::GateUp, &normed);
-        let (down, down_low) = project(&self.down, Place::Down, &self.gated(gate_up.clone()));
-        let (update, feed_forward_out) = self.output(down, |norms| &norms.feed_forward);
-        let out = add(update, &middle);
-        let low = [q_low, kv_low, o_low, gate_up_low, down_low];
-        let outputs = [attention_out, feed_forward_out];
-        (out, Tape { x, unnormed, projected, attended, log_sums, middle, gate_up, low, outputs })
+        let (low, outputs) = ([q_low, kv_low, o_low, gate_up_low, Vec::new()], [attention_out, None]);
+        Tape { x, unnormed, projected, attended, log_sums, middle, gate_up, low, outputs }
     }
 
     /// Adds the gradients of what is trained and returns that of the input, if it is wanted.
@@ -350,10 +356,8 @@ impl Layer {
 
     /// Makes every weight trainable.
     pub(crate) fn train(&mut self) {
-        for linear in self.q.iter_mut().chain([&mut self.kv, &mut self.o, &mut self.gate_up, &mut self.down])
-        {
-            linear.trained = true;
-        }
+        let linears = [&mut self.kv, &mut self.o, &mut self.gate_up, &mut self.down];
+        self.q.iter_mut().chain(linears).for_each(|linear| linear.trained = true);
         let heads = self.head_norms.iter_mut().flat_map(|norms| [&mut norms.q, &mut norms.k]);
         let outputs = self.output_norms.iter_mut();
         let outputs = outputs.flat_map(|norms| [&mut norms.attention, &mut norms.feed_forward]);

@@ -266,14 +266,15 @@ mod tests {
         let adapter = fresh_size(&recipe.lora, &config).unwrap();
         let lengths = Lengths { longest: 2048, targets: 4 };
         let memory = Memory { config: &config, codes: None, recipe: &recipe, adapter, lengths };
-        let told =
-            [8, 9, 16, 20, 21, 24, 48, 80].map(|gib| format!("{gib}: {}", memory.verdict(gib << 30, false)));
+        let told = [8, 9, 16, 20, 22, 23, 24, 48, 80]
+            .map(|gib| format!("{gib}: {}", memory.verdict(gib << 30, false)));
         expect![[r#"
             8: does not fit; eval.per_device_eval_batch_size = 1 (the same scores) and train.per_device_train_batch_size = 1 with train.gradient_accumulation_steps = 16 (the same steps) and train.gradient_checkpointing = true (the same numbers, slower) and train.activation_offloading = true (the same numbers, slower) and train.optim = "adamw_8bit" and quantization.load_in_4bit = true leave 8.3 GiB, and what remains is a shorter train.max_seq_length, or a smaller model
             9: fits with eval.per_device_eval_batch_size = 1 (the same scores) and train.per_device_train_batch_size = 1 with train.gradient_accumulation_steps = 16 (the same steps) and train.gradient_checkpointing = true (the same numbers, slower) and train.activation_offloading = true (the same numbers, slower) and quantization.load_in_4bit = true
             16: fits with train.per_device_train_batch_size = 1 with train.gradient_accumulation_steps = 16 (the same steps) and quantization.load_in_4bit = true
             20: fits with train.per_device_train_batch_size = 1 with train.gradient_accumulation_steps = 16 (the same steps) and train.gradient_checkpointing = true (the same numbers, slower)
-            21: fits with train.per_device_train_batch_size = 1 with train.gradient_accumulation_steps = 16 (the same steps) and train.gradient_checkpointing = true (the same numbers, slower)
+            22: fits with train.per_device_train_batch_size = 1 with train.gradient_accumulation_steps = 16 (the same steps) and train.gradient_checkpointing = true with train.gradient_checkpointing_every = 2 (the same numbers, slower)
+            23: fits with train.per_device_train_batch_size = 1 with train.gradient_accumulation_steps = 16 (the same steps) and train.gradient_checkpointing = true with train.gradient_checkpointing_every = 4 (the same numbers, slower)
             24: fits with train.gradient_checkpointing = true (the same numbers, slower)
             48: fits
             80: fits"#]].assert_eq(&told.join("\n"));
