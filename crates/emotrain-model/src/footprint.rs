@@ -6,6 +6,7 @@
 
 use emotrain_kernels::DYNAMIC_BLOCKSIZE;
 
+use crate::checkpointing::Checkpointing;
 use crate::codes::Codes;
 use crate::config::ModelConfig;
 use crate::spec::{BlockSpec, DecoderSpec};
@@ -31,8 +32,8 @@ pub struct Workload<'a> {
     pub longest: usize,
     /// Tokens of it that are predicted.
     pub targets: usize,
-    /// Whether layers keep their input alone.
-    pub gradient_checkpointing: bool,
+    /// Which layers are computed again in the backward pass.
+    pub gradient_checkpointing: Checkpointing,
     /// Tokens of the largest batch of an evaluation.
     pub eval_rows: usize,
 }
@@ -52,6 +53,9 @@ pub struct Footprint {
     pub temporary: u64,
     /// The program, the tokenizer and the device's driver.
     pub program: u64,
+    /// Of a training on a GPU, in the host's memory instead of the GPU's: moments in 8 bits, and what layers keep that
+    /// are offloaded. Not a part of the sum.
+    pub host: u64,
 }
 
 /// Queries whose scores exist at a time (`attention.rs`), on the CPU and on a GPU, and rows whose logits do (`head.rs`).
@@ -66,6 +70,8 @@ impl Footprint {
     pub fn of(config: &ModelConfig, work: &Workload) -> Self {
         let count = Count { config, work, spec: DecoderSpec::of(config) };
         let trained = count.trained();
+        let moments = 2 * (trained + 4 * trained.div_ceil(DYNAMIC_BLOCKSIZE as u64));
+        let [activations, offloaded] = count.activations();
         Self {
             base: count.base(),
             // Of all weights the first copy is the base itself.
@@ -77,18 +83,19 @@ impl Footprint {
             },
             optimizer: match (work.eight_bit_moments, work.on_cpu) {
                 (false, _) => 2 * 4 * trained,
-                (true, true) => 2 * (trained + 4 * trained.div_ceil(DYNAMIC_BLOCKSIZE as u64)),
+                (true, true) => moments,
                 (true, false) => 0,
             },
-            activations: count.activations().max(count.evaluation()),
+            activations: activations.max(count.evaluation()),
             temporary: count.layer().max(count.head()),
             program: if work.on_cpu { PROGRAM } else { CONTEXT },
+            host: offloaded + if work.eight_bit_moments && !work.on_cpu { moments } else { 0 },
         }
     }
 
-    /// All of it.
+    /// All of it on the device.
     pub fn total(&self) -> u64 {
-        let Self { base, trained, optimizer, activations, temporary, program } = self;
+        let Self { base, trained, optimizer, activations, temporary, program, host: _ } = self;
         base + trained + optimizer + activations + temporary + program
     }
 }
@@ -175,18 +182,39 @@ impl Count<'_> {
         2 * hidden + head_norms + projected + queries + heads + 2 * inner + outputs + low
     }
 
-    fn activations(&self) -> u64 {
-        let rows = self.work.rows as u64;
+    /// Bytes that layers keep on the device, and in the host's memory instead.
+    fn activations(&self) -> [u64; 2] {
+        let row = self.work.rows as u64 * self.activation();
+        let checkpointing = self.work.gradient_checkpointing;
+        let offloads = matches!(checkpointing, Checkpointing::Offloaded(_)) && !self.work.on_cpu;
         // The last layer answers for the targets alone.
         let layers = &self.spec.blocks[..self.spec.blocks.len().saturating_sub(1)];
-        let each = layers.iter().map(|block| self.tape(block));
-        let numbers = if self.work.gradient_checkpointing {
-            let inputs = layers.len() as u64 * self.config.hidden_size as u64;
-            inputs + each.max().unwrap_or(0)
-        } else {
-            each.sum()
-        };
-        rows * numbers * self.activation()
+        let (mut kept, mut most, mut away) = (0, 0, 0);
+        for (number, block) in layers.iter().enumerate() {
+            // In its backward a layer has its tape, formed again or not, and those before it what they keep.
+            let tape = self.tape(block);
+            most = most.max(kept + tape);
+            match (checkpointing.repeats(number, self.spec.blocks.len()), offloads) {
+                (false, _) => kept += tape,
+                (true, false) => kept += self.start() + self.low(),
+                (true, true) => {
+                    kept += self.low();
+                    away += self.start();
+                }
+            }
+        }
+        [row * most, row * away]
+    }
+
+    /// Numbers that a row of an adapter's low-rank product has.
+    fn low(&self) -> u64 {
+        self.work.adapter.map_or(0, |_| self.work.rank as u64)
+    }
+
+    /// Numbers that a row of a layer leaves that is computed again: its input, and attention's output and log-sum-exps.
+    fn start(&self) -> u64 {
+        let Widths { hidden, queries, heads, .. } = self.widths();
+        hidden + queries + heads
     }
 
     /// What one layer reads and writes, and on the CPU keys and values of every layer.
@@ -251,28 +279,51 @@ mod tests {
         let codes = Codes::FourBit { quant_type: FourBitType::Nf4, double: true };
         let nf4 = Quantization { codes, compute: FloatType::Bf16, skip_modules: Vec::new() };
         let storages = [Storage::from(DType::BF16), Storage { dtype: DType::BF16, quantization: Some(nf4) }];
-        let of = |storage, gradient_checkpointing| {
+        let on = |on_cpu, storage, gradient_checkpointing| {
             let work = Workload {
                 storage,
                 adapter: Some(adapter),
                 rank: lora.r,
-                on_cpu: true,
+                on_cpu,
                 eight_bit_moments: false,
                 rows: 2048,
                 longest: 2048,
                 targets: 4,
                 gradient_checkpointing,
-                eval_rows: 2048,
+                eval_rows: 1,
             };
             Footprint::of(&config, &work)
         };
-        let [whole, quantised] = storages.each_ref().map(|storage| of(storage, false));
+        let of = |storage, checkpointing| on(true, storage, checkpointing);
+        let [whole, quantised] = storages.each_ref().map(|storage| of(storage, Checkpointing::Off));
         // 8,190,735,360 parameters (Qwen3-8B's card says 8.2 billion).
         let (linears, tables, norms) = (6_945_767_424, 1_244_659_712, 304_128);
         assert_eq!(whole.base, 2 * (linears + tables) + 4 * norms);
         assert_eq!(quantised.base, 2 * tables + linears / 2 + linears / 64 + 4 * norms);
         // 87,293,952 parameters of an adapter of rank 32, with gradient, and two moments.
         assert_eq!((whole.trained, whole.optimizer), (8 * 87_293_952, 8 * 87_293_952));
-        assert!(of(&storages[0], true).activations * 5 < whole.activations);
+        assert!(of(&storages[0], Checkpointing::Every(1)).activations * 5 < whole.activations);
+        // A CPU's memory is the host's.
+        assert_eq!(of(&storages[0], Checkpointing::Offloaded(1)), of(&storages[0], Checkpointing::Every(1)));
+
+        let on_gpu = |checkpointing| on(false, &storages[0], checkpointing);
+        let [tapes, every, second, away, second_away] = [
+            Checkpointing::Off,
+            Checkpointing::Every(1),
+            Checkpointing::Every(2),
+            Checkpointing::Offloaded(1),
+            Checkpointing::Offloaded(2),
+        ]
+        .map(on_gpu);
+        // The input, and attention's output with a log-sum-exp for each of 32 heads, in 16 bits.
+        let start = 2048 * (2 * 4096 + 32) * 2;
+        let tape = tapes.activations / 35;
+        // Of rank 32.
+        let low = 2048 * 32 * 2;
+        assert_eq!((every.activations, every.host), (34 * (start + low) + tape, 0));
+        assert_eq!((away.activations, away.host), (34 * low + tape, 35 * start));
+        // Of 36 layers 18 are computed again, the last but one among them, and the last answers for the targets alone.
+        assert_eq!(second.activations, 17 * (start + low) + 18 * tape);
+        assert_eq!((second_away.activations, second_away.host), (17 * low + 18 * tape, 18 * start));
     }
 }

@@ -117,17 +117,17 @@ pub(crate) type Attend<'a> = dyn FnMut(&Ready) -> Attended + 'a;
 
 /// What [`Layer::backward`] needs of a forward pass.
 pub(crate) struct Tape {
-    x: Tensor<2>,
+    pub(crate) x: Tensor<2>,
     /// Before the head norms, where there are any.
     unnormed: Option<Projected>,
     ready: Ready,
-    attended: Tensor<2>,
-    log_sums: Vec<Tensor<4>>,
+    pub(crate) attended: Tensor<2>,
+    pub(crate) log_sums: Vec<Tensor<4>>,
     middle: Tensor<2>,
     gate_up: Tensor<2>,
-    low: [Vec<Low>; 5],
+    pub(crate) low: [Vec<Low>; 5],
     /// What attention and feed-forward network gave before their own norms, where there are any.
-    outputs: [Option<Tensor<2>>; 2],
+    pub(crate) outputs: [Option<Tensor<2>>; 2],
 }
 
 impl Layer {
@@ -147,6 +147,16 @@ impl Layer {
         run: &LayerRun,
         attend: &mut Attend,
     ) -> (Tensor<2>, Tape) {
+        let mut tape = self.before_down(x, run, attend);
+        let active = Input::of(&self.gated(tape.gate_up.clone(), run), 0);
+        let (down, low) = run.adapted(&self.down, Place::Down).forward(&active);
+        let (update, out) = self.output(down, |norms| &norms.feed_forward);
+        (tape.low[Place::Down as usize], tape.outputs[1]) = (low, out);
+        (add(update, &tape.middle), tape)
+    }
+
+    /// The tape without what the last product leaves in it.
+    pub(crate) fn before_down(&self, x: Tensor<2>, run: &LayerRun, attend: &mut Attend) -> Tape {
         let pass = run.pass;
         let project = |linear, place, input: &Input| run.adapted(linear, place).forward(input);
         let inputs = self.projection_inputs(x.clone(), run);
@@ -166,13 +176,8 @@ impl Layer {
         let (middle, inputs) = self.post_norm.of_sum([update, direct], &[run.mask(Place::GateUp)]);
 
         let (gate_up, gate_up_low) = project(&self.gate_up, Place::GateUp, &Input::of(&inputs, 0));
-        let active = self.gated(gate_up.clone(), run);
-        let (down, down_low) = project(&self.down, Place::Down, &Input::of(&active, 0));
-        let (update, feed_forward_out) = self.output(down, |norms| &norms.feed_forward);
-        let out = add(update, &middle);
-        let low = [q_low, kv_low, o_low, gate_up_low, down_low];
-        let outputs = [attention_out, feed_forward_out];
-        (out, Tape { x, unnormed, ready, attended, log_sums, middle, gate_up, low, outputs })
+        let (low, outputs) = ([q_low, kv_low, o_low, gate_up_low, Vec::new()], [attention_out, None]);
+        Tape { x, unnormed, ready, attended, log_sums, middle, gate_up, low, outputs }
     }
 
     /// Adds the gradients of what is trained and returns that of the input, if it is wanted.
@@ -282,10 +287,8 @@ impl Layer {
 
     /// Makes every weight trainable.
     pub(crate) fn train(&mut self) {
-        for linear in self.q.iter_mut().chain([&mut self.kv, &mut self.o, &mut self.gate_up, &mut self.down])
-        {
-            linear.trained = true;
-        }
+        let linears = [&mut self.kv, &mut self.o, &mut self.gate_up, &mut self.down];
+        self.q.iter_mut().chain(linears).for_each(|linear| linear.trained = true);
         let heads = self.head_norms.iter_mut().flat_map(|norms| [&mut norms.q, &mut norms.k]);
         let outputs = self.output_norms.iter_mut();
         let outputs = outputs.flat_map(|norms| [&mut norms.attention, &mut norms.feed_forward]);

@@ -10,6 +10,7 @@ mod adapter;
 mod assemble;
 mod attention;
 mod batch;
+mod checkpointing;
 mod coded;
 mod codes;
 mod config;
@@ -44,6 +45,7 @@ mod weights;
 
 pub use adapter::{AdapterConfig, BaseModel, PeftAdapter};
 pub use batch::{Batch, Sequence, Target};
+pub use checkpointing::Checkpointing;
 pub use codes::{Codes, SavedCodes};
 pub use config::{
     Architecture, Llama3Scaling, LongRope, ModelConfig, ModelDescription, RopeScaling, SlidingWindow,

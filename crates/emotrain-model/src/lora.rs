@@ -26,7 +26,7 @@ pub use self::config::LoraConfig;
 use self::dora::{Dora, row_squares};
 use self::factors::Factors;
 use self::fixed::Fixed;
-pub(crate) use self::pass::{Input, Low, PartAt, Saved};
+pub(crate) use self::pass::{ByProduct, Input, Low, PartAt, Saved};
 use self::start::factors;
 use crate::kernels::scaled_to;
 use crate::layout::Layout;

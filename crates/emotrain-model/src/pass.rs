@@ -1,6 +1,8 @@
 //! One pass through the decoder: forward and backward of a micro-batch, and the scores and logits of a batch.
 
 #[cfg(test)]
+mod checkpointing_gpu_tests;
+#[cfg(test)]
 mod gpu_tests;
 
 use std::collections::BTreeSet;
@@ -12,11 +14,12 @@ use half::{bf16, f16};
 
 use crate::attention::blocks;
 use crate::batch::{Batch, Target};
+use crate::checkpointing::Checkpointing;
 use crate::decoder::CausalLm;
 use crate::gradients::Gradients;
 use crate::head::{HeadShare, head_loss, target_log_probabilities};
 use crate::kernels::{Rotation, Rows, add_block, scale};
-use crate::layer::{LayerRun, Pass, Rotations, ShareRows, Tape};
+use crate::layer::{LayerRun, Pass, Rotations, ShareRows};
 use crate::lora::Dropout;
 use crate::spec::Rope;
 use crate::weight::Weight;
@@ -33,8 +36,8 @@ pub struct PassOptions {
     pub neftune_noise_alpha: f64,
     /// How much of each target's loss is the mean over the vocabulary, as in the head; 0 for none.
     pub label_smoothing_factor: f64,
-    /// Whether layers keep their input alone and are computed again in the backward pass.
-    pub gradient_checkpointing: bool,
+    /// Which layers are computed again in the backward pass.
+    pub gradient_checkpointing: Checkpointing,
 }
 
 /// What one training has in a pass: its adapter, its micro-batch, and its gradients.
@@ -96,15 +99,12 @@ pub fn forward_backward(shares: Vec<Share>) -> Vec<Tensor<1>> {
     let shares: Vec<ShareRows> = rows.into_iter().zip(drops).map(share_rows(&target_rows)).collect();
     let heads: Vec<HeadShare> = head_shares(&batch, &target_rows, &shares, &options);
     let passes = Passes::new(models, &batch, Some(&target_rows), shares);
-    let checkpoints = options[0].gradient_checkpointing;
-    let mut tapes = Vec::with_capacity(base.layers.len());
+    let checkpointing = options[0].gradient_checkpointing;
+    let layers = base.layers.len();
+    let mut kept = Vec::with_capacity(layers);
     for (number, layer) in base.layers.iter().enumerate() {
-        let input = checkpoints.then(|| x.clone());
         let (out, tape) = layer.forward(x, &passes.of(number));
-        tapes.push(match input {
-            Some(input) => Kept::Input(input),
-            None => Kept::Tape(tape),
-        });
+        kept.push(checkpointing.keep(tape, number, layers));
         x = out;
     }
 
@@ -115,13 +115,9 @@ pub fn forward_backward(shares: Vec<Share>) -> Vec<Tensor<1>> {
         gradients[0].add(name, weight);
     }
     let mut grad = base.norm.backward(head.hidden, x, gradients[0]);
-    for (number, (layer, kept)) in base.layers.iter().zip(tapes).enumerate().rev() {
+    for (number, (layer, kept)) in base.layers.iter().zip(kept).enumerate().rev() {
         let run = passes.of(number);
-        let tape = match kept {
-            Kept::Tape(tape) => tape,
-            Kept::Input(x) => layer.forward(x, &run).1,
-        };
-        match layer.backward(&grad, tape, &run, gradients) {
+        match layer.backward(&grad, kept.tape(layer, &run), &run, gradients) {
             Some(input) => grad = input,
             None => return head.losses,
         }
@@ -173,7 +169,7 @@ impl CausalLm {
     }
 
     /// The dropout of a pass with this key.
-    fn dropout(&self, key: Key) -> Option<Dropout> {
+    pub(crate) fn dropout(&self, key: Key) -> Option<Dropout> {
         let p = self.lora().map_or(0.0, |lora| lora.lora_dropout);
         #[expect(clippy::cast_possible_truncation, reason = "a probability")]
         (p > 0.0).then_some(Dropout { p: p as f32, key })
@@ -264,18 +260,8 @@ fn neftune(x: Tensor<2>, batch: &Batch, first: usize, options: PassOptions) -> T
     add_block(x, noise, [first, 0])
 }
 
-/// What a layer leaves behind for its backward.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a handful exist at a time, each holding megabytes behind pointers"
-)]
-enum Kept {
-    Tape(Tape),
-    Input(Tensor<2>),
-}
-
 /// The pass of all layers but the last, and that of the last, which answers for the target rows only.
-struct Passes<'a> {
+pub(crate) struct Passes<'a> {
     /// Of each share.
     models: Vec<&'a CausalLm>,
     inner: Pass,
@@ -283,7 +269,12 @@ struct Passes<'a> {
 }
 
 impl<'a> Passes<'a> {
-    fn new(models: Vec<&'a CausalLm>, batch: &Batch, rows: Option<&[usize]>, shares: Vec<ShareRows>) -> Self {
+    pub(crate) fn new(
+        models: Vec<&'a CausalLm>,
+        batch: &Batch,
+        rows: Option<&[usize]>,
+        shares: Vec<ShareRows>,
+    ) -> Self {
         let base = models[0];
         let (rotations, windows, device) = (base.rotations(&batch.positions), base.windows(), base.device());
         let last = rows.map(|rows| {
@@ -301,7 +292,7 @@ impl<'a> Passes<'a> {
         Self { models, inner, last }
     }
 
-    fn of(&self, layer: usize) -> LayerRun<'_> {
+    pub(crate) fn of(&self, layer: usize) -> LayerRun<'_> {
         let base = self.models[0];
         let is_last = layer + 1 == base.layers.len();
         let pass = self.last.as_ref().filter(|_| is_last).unwrap_or(&self.inner);

@@ -13,16 +13,18 @@ use emotrain_recipe::{DeviceChoice, Dtype};
 
 use crate::device::{self, OpenDevice};
 use crate::{
-    AdamW, Architecture, Batch, BertConfig, CausalLm, Codes, GenerationConfig, Generator, Gradients,
-    JointMoments, LoraConfig, ModelConfig, ModelError, Moments, PassOptions, Pooling, Precision,
+    AdamW, Architecture, Batch, BertConfig, CausalLm, Checkpointing, Codes, GenerationConfig, Generator,
+    Gradients, JointMoments, LoraConfig, ModelConfig, ModelError, Moments, PassOptions, Pooling, Precision,
     Quantization, Sampling, Scorer, SentenceConfig, SentenceEncoder, Sequence, Share, Storage, TokenPrompt,
     forward_backward,
 };
 
-/// Steps of gradient descent with dropout, whose masks are the same on every device; every second one with gradient
-/// checkpointing.
+/// Steps of gradient descent with dropout, whose masks are the same on every device.
 const STEPS: usize = 4;
 const LEARNING_RATE: f64 = 0.1;
+/// Of the steps: without, with what layers keep on the device, and in the host's memory.
+const CHECKPOINTING: [Checkpointing; STEPS] =
+    [Checkpointing::Off, Checkpointing::Every(1), Checkpointing::Off, Checkpointing::Offloaded(1)];
 const SEED: u64 = 5;
 /// The losses of the training as a CPU with AVX-512 gave them.
 const LOSSES: [f32; STEPS] = [42.103_16, 36.744_595, 33.041_527, 29.821_669];
@@ -199,7 +201,7 @@ fn batch(sequences: &[Vec<u32>]) -> Batch {
 fn train(models: &mut [CausalLm], batches: &[Batch]) -> (Vec<f32>, Vec<f32>) {
     let (mut losses, mut norms) = (Vec::new(), Vec::new());
     let mut moments: Vec<BTreeMap<String, Moments>> = models.iter().map(|_| BTreeMap::new()).collect();
-    for step in 0..STEPS {
+    for (step, gradient_checkpointing) in CHECKPOINTING.into_iter().enumerate() {
         let mut gradients: Vec<Gradients> = models.iter().map(CausalLm::gradients).collect();
         let shares = models.iter().zip(batches).zip(&mut gradients).map(|((model, batch), gradients)| {
             let options = PassOptions {
@@ -207,7 +209,7 @@ fn train(models: &mut [CausalLm], batches: &[Batch]) -> (Vec<f32>, Vec<f32>) {
                 random: Key::new(SEED).with(step as u64),
                 neftune_noise_alpha: 0.0,
                 label_smoothing_factor: 0.0,
-                gradient_checkpointing: step % 2 == 1,
+                gradient_checkpointing,
             };
             Share { model, batch, options, gradients }
         });

@@ -46,6 +46,7 @@ fn violated(recipe: &Recipe) -> Violations {
     causality(recipe, &mut violated);
     random_model(recipe, &mut violated);
     recipe.train.check_warmup(&mut violated);
+    recipe.train.check_checkpointing(&mut violated);
     auxiliary(recipe, &mut violated);
     recipe.curriculum.check_difficulty(&mut violated);
     epochs(recipe, &mut violated);

@@ -143,7 +143,7 @@ impl Sum {
             random: self.random.with(micro as u64),
             neftune_noise_alpha: turn.section.neftune_noise_alpha,
             label_smoothing_factor: turn.section.label_smoothing_factor,
-            gradient_checkpointing: turn.section.gradient_checkpointing,
+            gradient_checkpointing: turn.section.into(),
         };
         let device = round % self.gradients.len();
         let model = models(turn).nth(device).expect("as many models as gradients");

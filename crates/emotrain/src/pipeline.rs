@@ -92,6 +92,23 @@ pub(crate) fn check_precision(recipe: &Recipe, on: &OpenDevice) -> Result<(), Co
     Ok(())
 }
 
+/// Refuses to train with what only a GPU can.
+///
+/// # Errors
+/// Activations that the host is to keep for the device, where the device is the host.
+pub(crate) fn check_offloading(recipe: &Recipe, on: &OpenDevice) -> Result<(), Complaint> {
+    if !recipe.train.activation_offloading || !on.is_cpu() {
+        return Ok(());
+    }
+    let complaint = Complaint::usage(format!(
+        "train.activation_offloading = true moves what layers keep from a GPU to the host's memory, and {} computes in that memory",
+        on.name
+    ));
+    Err(complaint.hint(
+        "write activation_offloading = false under [train], or device = \"cuda\" or \"wgpu\" under [model]",
+    ))
+}
+
 /// Trains what the recipes say, several of them together on one base, and returns how each ended: an error of one is not
 /// one of the others, and with several it has been printed. A run that the watch broke off ends as an interrupted one.
 ///
@@ -123,6 +140,7 @@ pub(crate) fn train(
     let section = &opened.recipe.model;
     let mut devices = device::open_all(&section.device, section.num_devices, section.dtype)?.into_iter();
     let on = devices.next().expect("one device at least");
+    check_offloading(opened.recipe, &on)?;
     let (model, checkpoint) = load(opened, &on, shell)?;
     let mut replicas = Vec::new();
     for other in devices {

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::*;
 use crate::batch::{Batch, Sequence};
+use crate::checkpointing::Checkpointing;
 use crate::config::Architecture;
 use crate::decoder::CausalLm;
 use crate::engine::tests::model as tiny;
@@ -280,7 +281,7 @@ fn adapters_over_one_base_are_those_over_their_own() {
             random: Key::new(1),
             neftune_noise_alpha: 0.0,
             label_smoothing_factor: 0.0,
-            gradient_checkpointing: false,
+            gradient_checkpointing: Checkpointing::Off,
         };
         let mut gradients = Gradients::default();
         model.forward_backward(&batch, options, &mut gradients);

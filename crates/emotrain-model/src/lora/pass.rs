@@ -46,6 +46,13 @@ pub(crate) struct ByProduct {
     directions: Vec<Option<Tensor<2>>>,
 }
 
+impl ByProduct {
+    /// Whether a row of it has the width of the rank alone.
+    pub(crate) fn is_narrow(&self) -> bool {
+        self.directions.iter().all(Option::is_none)
+    }
+}
+
 /// What an adapter adapts in a pass.
 #[derive(Clone, Copy)]
 pub(crate) struct PartAt<'a> {

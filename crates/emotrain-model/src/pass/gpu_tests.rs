@@ -25,7 +25,7 @@ struct Widths {
 }
 
 /// A Qwen3 of three small blocks: norms of queries and keys, grouped heads.
-fn model(on: &OpenDevice) -> CausalLm {
+pub(super) fn model(on: &OpenDevice) -> CausalLm {
     model_of(on, Widths { hidden: 64, inner: 96, heads: [4, 2], head: 16, rank: 8 })
 }
 
@@ -65,7 +65,7 @@ fn batch(sequences: u32, tokens: u32) -> Batch {
 }
 
 /// A sequence of several blocks of queries, and a tree of sequences, whose rows see several ranges.
-fn long_batches() -> [Batch; 2] {
+pub(super) fn long_batches() -> [Batch; 2] {
     let ids = |length: u32, turn: u32| -> Vec<u32> { (0..length).map(|i| (i * i + turn) % 64).collect() };
     let long = ids(600, 5);
     let start = ids(40, 1);
@@ -82,7 +82,7 @@ fn gradients(on: &OpenDevice, batch: &Batch) -> Vec<(String, Vec<f32>)> {
         random: Key::new(4),
         neftune_noise_alpha: 0.0,
         label_smoothing_factor: 0.0,
-        gradient_checkpointing: false,
+        gradient_checkpointing: Checkpointing::Off,
     };
     let mut model = model(on);
     let mut first = Gradients::default();
@@ -268,7 +268,7 @@ fn updated(on: &OpenDevice, config: &LoraConfig, steps: usize) -> Vec<(String, V
                 random: Key::new(4),
                 neftune_noise_alpha: 0.0,
                 label_smoothing_factor: 0.0,
-                gradient_checkpointing: false,
+                gradient_checkpointing: Checkpointing::Off,
             };
             model.forward_backward(&batch, options, &mut gradients);
         }
@@ -294,7 +294,7 @@ fn updated(on: &OpenDevice, config: &LoraConfig, steps: usize) -> Vec<(String, V
             random: Key::new(4),
             neftune_noise_alpha: 0.0,
             label_smoothing_factor: 0.0,
-            gradient_checkpointing: false,
+            gradient_checkpointing: Checkpointing::Off,
         },
         &mut model.gradients(),
     );
@@ -342,7 +342,7 @@ fn dealt(models: &mut [CausalLm]) -> Vec<Vec<f32>> {
                 random: Key::new(number).with(micro as u64),
                 neftune_noise_alpha: 0.0,
                 label_smoothing_factor: 0.0,
-                gradient_checkpointing: false,
+                gradient_checkpointing: Checkpointing::Off,
             };
             let of = micro % models.len();
             models[of].forward_backward(batch, options, &mut gradients[of]);

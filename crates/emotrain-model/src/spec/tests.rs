@@ -1,6 +1,7 @@
 //! Each field of a specification over every form of a block: training on the CPU and in tensor operations, the engine's
 //! two forms; and its backward against finite differences of the loss.
 
+mod checkpointing;
 mod shared_prefix;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
@@ -9,13 +10,14 @@ use emotrain_recipe::LoraInit;
 
 use super::*;
 use crate::batch::{Batch, Sequence};
+use crate::checkpointing::Checkpointing;
 use crate::config::Architecture;
 use crate::decoder::CausalLm;
 use crate::engine::{Cache, Engine, Feed, Precision};
 use crate::gradients::Gradients;
-use crate::layer::Layer;
+use crate::layer::{Layer, ShareRows};
 use crate::lora::LoraConfig;
-use crate::pass::{PassOptions, Share, forward_backward};
+use crate::pass::{PassOptions, Passes, Share, forward_backward};
 
 pub(crate) fn config() -> ModelConfig {
     ModelConfig {
@@ -142,7 +144,7 @@ fn the_backward_of_every_field_is_that_of_its_forward() {
         random: Key::new(1),
         neftune_noise_alpha: 0.0,
         label_smoothing_factor: 0.0,
-        gradient_checkpointing: false,
+        gradient_checkpointing: Checkpointing::Off,
     };
     let run = |model: &CausalLm| {
         let mut gradients = Gradients::default();
@@ -231,7 +233,7 @@ fn micro_batches() -> Vec<(Batch, PassOptions)> {
             random: Key::new(number as u64),
             neftune_noise_alpha: [0.0, 5.0][number % 2],
             label_smoothing_factor: [0.0, 0.0, 0.2][number % 3],
-            gradient_checkpointing: false,
+            gradient_checkpointing: Checkpointing::Off,
         };
         let batch = Batch::sequences(&sequences.collect::<Vec<_>>());
         let weights = (0..batch.targets().len()).map(|target| 0.5 + target as f32).collect();
@@ -241,7 +243,7 @@ fn micro_batches() -> Vec<(Batch, PassOptions)> {
 }
 
 /// Passes of each micro-batch alone, and of all together, with these models.
-fn alone_and_together(models: &[CausalLm], checkpointing: bool) -> [Vec<Taken>; 2] {
+fn alone_and_together(models: &[CausalLm], checkpointing: Checkpointing) -> [Vec<Taken>; 2] {
     let batches = micro_batches();
     let shared = models.iter().zip(&batches).map(|(model, (batch, options))| {
         let options = PassOptions { gradient_checkpointing: checkpointing, ..*options };
@@ -267,7 +269,10 @@ fn trainings_that_share_a_pass_get_what_they_get_alone() {
         for dtype in [DType::F32, DType::F64] {
             let base = frozen(model(&spec, dtype));
             let models: Vec<CausalLm> = (0..4).map(|number| adapted(&base, number)).collect();
-            let [alone, together] = alone_and_together(&models, name == "all");
+            let [alone, together] = alone_and_together(
+                &models,
+                if name == "all" { Checkpointing::Every(1) } else { Checkpointing::Off },
+            );
             for (number, (alone, together)) in alone.iter().zip(&together).enumerate() {
                 if dtype == DType::F32 {
                     assert!(alone == together, "{name}: share {number}");
@@ -291,7 +296,7 @@ fn a_training_that_fails_leaves_the_others_of_its_pass_as_they_are() {
     for (_, parameter) in models[1].parameters() {
         *parameter = parameter.clone() * f32::NAN;
     }
-    let [alone, together] = alone_and_together(&models, false);
+    let [alone, together] = alone_and_together(&models, Checkpointing::Off);
     assert!(together[1].0.iter().all(|loss| loss.is_nan()));
     for number in [0, 2, 3] {
         assert!(alone[number] == together[number], "share {number}");

@@ -8,7 +8,7 @@ use crate::config::{Architecture, ModelConfig};
 use crate::engine::{Engine, Feed, Precision};
 use crate::kernels::{read, slice};
 use crate::spec;
-use crate::{Batch, CausalLm, Checkpoint, Gradients, LoraConfig, PassOptions, Sequence};
+use crate::{Batch, CausalLm, Checkpoint, Checkpointing, Gradients, LoraConfig, PassOptions, Sequence};
 
 /// Rows of 24 and 40 numbers, so that blocks of 64 and words go over their ends.
 fn config() -> ModelConfig {
@@ -93,7 +93,7 @@ fn pass(model: &CausalLm) -> (Vec<f32>, Vec<(String, Vec<f32>)>) {
         random: Key::new(1),
         neftune_noise_alpha: 0.0,
         label_smoothing_factor: 0.0,
-        gradient_checkpointing: false,
+        gradient_checkpointing: Checkpointing::Off,
     };
     let mut gradients = Gradients::default();
     let losses = model.forward_backward(&batch, options, &mut gradients).try_into_vec_as().unwrap();

@@ -9,6 +9,8 @@ pub(super) const WORDS: &[(&str, &str, &str)] = &[
     ("model.dtype", "fp32", "float32"),
     ("model.dtype", "f32", "float32"),
     ("model.dtype", "float", "float32"),
+    ("train.gradient_checkpointing", "offload", "true, with activation_offloading = true"),
+    ("train.gradient_checkpointing", "unsloth", "true, with activation_offloading = true"),
     ("train.optim", "adamw", "adamw_torch"),
     ("train.optim", "adamw_hf", "adamw_torch"),
     ("train.optim", "adamw_torch_fused", "adamw_torch"),
@@ -56,6 +58,7 @@ pub(super) const VALUED: &[(&str, &str, &str, &str)] = &[
     ("train_on_inputs", "true", "train.completion_only_loss", "false"),
     ("train_on_prompt", "false", "train.completion_only_loss", "true"),
     ("train_on_prompt", "true", "train.completion_only_loss", "false"),
+    ("use_gradient_checkpointing", "unsloth", "train.activation_offloading", "true"),
     ("disable_shuffling", "true", "curriculum.shuffle", "false"),
     ("disable_shuffling", "false", "curriculum.shuffle", "true"),
 ];

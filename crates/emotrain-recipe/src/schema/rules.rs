@@ -86,11 +86,14 @@ fn plain_start() -> Value {
     json!({ "properties": { "lora": { "properties": { "init_lora_weights": start } } } })
 }
 
-/// The rules between the keys of a recipe that extends none.
-pub(super) fn between_keys(defaults: &Value) -> Vec<Value> {
+/// Terms of which each, if the first hold, makes the last hold.
+type Implied = (Vec<Term>, Term);
+
+/// Of the data: label sets, splits, and text without labels.
+fn of_data() -> Vec<Implied> {
     let text = || is("data.format", "text");
     let own_order = || is("curriculum.name", "none");
-    let terms: Vec<(Vec<Term>, Term)> = vec![
+    vec![
         (vec![is_not("data.label_set", "custom")], is("data.labels", json!([]))),
         (vec![is_not("data.label_set", "custom")], is("data.label_aliases", json!({}))),
         (vec![is("data.label_set", "custom")], Term("data.labels", Form::AtLeast(2))),
@@ -108,6 +111,15 @@ pub(super) fn between_keys(defaults: &Value) -> Vec<Value> {
         (vec![text()], is("train.group_by_dialogue", false)),
         (vec![text(), own_order()], is("curriculum.scheduler", "none")),
         (vec![text(), own_order()], is("curriculum.shuffle", true)),
+    ]
+}
+
+/// Of the training.
+fn of_training() -> Vec<Implied> {
+    let own_order = || is("curriculum.name", "none");
+    vec![
+        (vec![is_not("train.gradient_checkpointing_every", 1)], is("train.gradient_checkpointing", true)),
+        (vec![is("train.activation_offloading", true)], is("train.gradient_checkpointing", true)),
         (vec![given("lora.init_from")], is_not("train.method", "full")),
         (vec![is("lora.use_dora", true)], is_not("train.method", "full")),
         (vec![is_not("train.loraplus_lr_ratio", 1.0)], is_not("train.method", "full")),
@@ -123,8 +135,13 @@ pub(super) fn between_keys(defaults: &Value) -> Vec<Value> {
         (vec![own_order(), is("curriculum.scheduler", "none")], is("curriculum.restart_lr_scheduler", false)),
         (vec![own_order(), is("curriculum.scheduler", "none")], is("curriculum.restart_optimizer", false)),
         (vec![is("prompt.causal", true), is("prompt.slots", "all")], is("prompt.future_window", 0)),
-    ];
-    let rules = terms.iter().map(|(when, then)| rule(when, &then.schema(defaults), defaults));
+    ]
+}
+
+/// The rules between the keys of a recipe that extends none.
+pub(super) fn between_keys(defaults: &Value) -> Vec<Value> {
+    let terms = of_data().into_iter().chain(of_training());
+    let rules = terms.map(|(when, then)| rule(&when, &then.schema(defaults), defaults));
     let no_sources = json!({ "properties": { "knowledge": { "maxItems": 0 } } });
     let online = json!({ "not": { "const": "offline" } });
     let all_online =
@@ -144,7 +161,7 @@ pub(super) fn between_keys(defaults: &Value) -> Vec<Value> {
         rule(&[is("eval.test", true)], &held_out("data.test", 3, defaults), defaults),
         rule(&[is("eval.load_best_model_at_end", true)], &held_out("data.valid", 2, defaults), defaults),
         rule(&[is_not("eval.early_stopping_patience", 0)], &held_out("data.valid", 2, defaults), defaults),
-        rule(&[text()], &no_sources, defaults),
+        rule(&[is("data.format", "text")], &no_sources, defaults),
         rule(&[is("prompt.causal", true), is("prompt.slots", "all")], &all_online, defaults),
         rule(&[is_not("train.warmup_steps", 0)], &no_ratio, defaults),
     ];

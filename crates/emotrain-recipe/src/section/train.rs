@@ -57,8 +57,12 @@ section! {
         label_smoothing_factor: f64 = Kind::SHARE_BELOW_ONE;
         /// What the loss of a sample is multiplied by.
         class_weights: ClassWeights = Kind::WordOrNumbers(ClassWeights::NAMES);
-        /// Recompute each layer in the backward pass.
+        /// Recompute layers in the backward pass.
         gradient_checkpointing: bool = Kind::Switch;
+        /// With it, recompute the first layer and every so manieth after it, at least 1.
+        gradient_checkpointing_every: usize = Kind::one_to(1000);
+        /// With it, keep what recomputed layers need in the host's memory.
+        activation_offloading: bool = Kind::Switch;
         /// Batch samples of similar length.
         group_by_length: bool = Kind::Switch;
         /// Put samples of one dialogue into one forward pass, within each optimiser step.
@@ -172,6 +176,22 @@ impl TrainSection {
         if self.warmup_steps > 0 && self.warmup_ratio > 0.0 {
             let fault = Fault::new("train.warmup_steps and train.warmup_ratio are both set");
             violated.add(&["train.warmup_steps", "train.warmup_ratio"], fault.hint("keep one of them"));
+        }
+    }
+
+    /// What is said of recomputed layers needs some.
+    pub(crate) fn check_checkpointing(&self, violated: &mut Violations) {
+        let asked = [
+            ("gradient_checkpointing_every", self.gradient_checkpointing_every != 1, "1"),
+            ("activation_offloading", self.activation_offloading, "false"),
+        ];
+        for (key, _, instead) in asked.into_iter().filter(|(_, is_asked, _)| *is_asked) {
+            if !self.gradient_checkpointing {
+                let path = format!("train.{key}");
+                let fault = Fault::new(format!("{path} needs train.gradient_checkpointing = true"));
+                let hint = format!("write gradient_checkpointing = true under [train], or {key} = {instead}");
+                violated.add(&[&path, "train.gradient_checkpointing"], fault.hint(hint));
+            }
         }
     }
 }

@@ -57,6 +57,23 @@ warmup_steps = 100
 }
 
 #[test]
+fn recomputed_layers_of_none() {
+    check(
+        r#"
+[train]
+gradient_checkpointing_every = 2
+activation_offloading = true
+"#,
+        expect![[r#"
+            erc.toml:2:32: train.gradient_checkpointing_every needs train.gradient_checkpointing = true
+              hint: write gradient_checkpointing = true under [train], or gradient_checkpointing_every = 1
+            erc.toml:3:25: train.activation_offloading needs train.gradient_checkpointing = true
+              hint: write gradient_checkpointing = true under [train], or activation_offloading = false
+        "#]],
+    );
+}
+
+#[test]
 fn loss_that_should_grow() {
     check(
         r#"

@@ -174,6 +174,37 @@ train_file = "train.jsonl"
 }
 
 #[test]
+fn names_of_activation_checkpointing() {
+    check(
+        r#"
+[model]
+model_name_or_path = "tiny"
+[train]
+gradient_checkpointing = "offload"
+use_gradient_checkpointing = "unsloth"
+enable_activation_checkpointing = true
+enable_activation_offloading = true
+selective_ac_option = "2"
+[data]
+train = "train.jsonl"
+valid = "valid.jsonl"
+"#,
+        expect![[r#"
+            erc.toml:4:26: train.gradient_checkpointing must be true or false, not "offload"
+              hint: write gradient_checkpointing = true, with activation_offloading = true
+            erc.toml:5:1: "use_gradient_checkpointing" is another tool's name for train.activation_offloading
+              hint: write activation_offloading = true
+            erc.toml:6:1: "enable_activation_checkpointing" is another tool's name for train.gradient_checkpointing
+              hint: write gradient_checkpointing = true
+            erc.toml:7:1: "enable_activation_offloading" is another tool's name for train.activation_offloading
+              hint: write activation_offloading = true
+            erc.toml:8:1: "selective_ac_option" is another tool's name for train.gradient_checkpointing_every
+              hint: write gradient_checkpointing_every = …; a number of layers
+        "#]],
+    );
+}
+
+#[test]
 fn keys_without_a_section_are_answered() {
     check(
         r#"

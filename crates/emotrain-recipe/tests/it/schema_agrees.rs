@@ -170,6 +170,14 @@ const RULES: &[(&str, &str)] = &[
         "[prompt]\ncausal = true\n[[knowledge]]\nname = \"a\"\npath = \"b\"\navailability = \"offline\"",
         "[prompt]\ncausal = true\n[[knowledge]]\nname = \"a\"\npath = \"b\"\navailability = \"online\"",
     ),
+    (
+        "[train]\ngradient_checkpointing_every = 2",
+        "[train]\ngradient_checkpointing_every = 2\ngradient_checkpointing = true",
+    ),
+    (
+        "[train]\nactivation_offloading = true",
+        "[train]\nactivation_offloading = true\ngradient_checkpointing = true",
+    ),
     ("[train]\nwarmup_steps = 5\nwarmup_ratio = 0.1", "[train]\nwarmup_steps = 5"),
     ("[prompt]\nslots = [\"a\"]", "[prompt]\nslots = [\"a\"]\n[[knowledge]]\nname = \"a\"\npath = \"b\""),
     ("[[knowledge]]\nname = \"A\"\npath = \"b\"", "[[knowledge]]\nname = \"a\"\npath = \"b\""),

@@ -22,6 +22,7 @@ use super::replaced::check_is_own;
 use crate::cli::BenchArgs;
 use crate::env;
 use crate::exit::Exit;
+use crate::pipeline::check_offloading;
 use crate::shell::Shell;
 
 /// Runs the command: optimizer steps of one sequence each, as the recipe that `--set` describes would make them.
@@ -43,6 +44,7 @@ pub(crate) fn run(args: &BenchArgs, shell: &Shell) -> anyhow::Result<Exit> {
     if args.profile && on.is_cpu() {
         return Err(Complaint::usage("--profile counts kernels of a GPU; the device is the CPU").into());
     }
+    check_offloading(&recipe, &on)?;
     let begin = Instant::now();
     let mut model = load(args, &recipe, &on, shell)?;
     let load_seconds = begin.elapsed().as_secs_f64();

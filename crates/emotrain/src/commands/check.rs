@@ -47,6 +47,7 @@ pub(crate) fn run(args: &CheckArgs, shell: &Shell) -> anyhow::Result<Exit> {
 pub(super) fn check_device(recipe: &Recipe) -> Result<String, Problems> {
     let on = device::open(&recipe.model.device, recipe.model.dtype)?;
     pipeline::check_precision(recipe, &on)?;
+    pipeline::check_offloading(recipe, &on)?;
     Ok(on.name)
 }
 

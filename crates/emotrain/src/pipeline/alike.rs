@@ -89,5 +89,8 @@ fn shared(recipe: &Recipe) -> Map<String, Value> {
     keys.insert("lora.rank_pattern".to_owned(), json!(lora.rank_pattern));
     keys.insert("lora.layers_to_transform".to_owned(), json!(lora.layers_to_transform));
     keys.insert("train.gradient_checkpointing".to_owned(), json!(train.gradient_checkpointing));
+    let every = json!(train.gradient_checkpointing_every);
+    keys.insert("train.gradient_checkpointing_every".to_owned(), every);
+    keys.insert("train.activation_offloading".to_owned(), json!(train.activation_offloading));
     keys
 }

@@ -27,17 +27,60 @@ pub(crate) struct Memory<'a> {
     pub(crate) lengths: Lengths,
 }
 
-/// A change of a recipe that leaves what is computed as it is, or nearly: makes it, if it is one, and says it.
-type Change = fn(&mut Recipe) -> Option<String>;
+/// A change of a recipe that leaves what is computed as it is, or nearly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Change {
+    SmallerEvaluation,
+    SmallerBatch,
+    /// Every so manieth layer is computed again.
+    Checkpointing(usize),
+    Offloading,
+    SixteenBits,
+    EightBitMoments,
+    FourBits,
+}
 
 /// From the least to the greatest.
-const CHANGES: [Change; 6] =
-    [smaller_evaluation, smaller_batch, checkpointing, sixteen_bits, eight_bit_moments, four_bits];
+const CHANGES: [Change; 7] = [
+    Change::SmallerEvaluation,
+    Change::SmallerBatch,
+    Change::Checkpointing(1),
+    Change::Offloading,
+    Change::SixteenBits,
+    Change::EightBitMoments,
+    Change::FourBits,
+];
+/// Less than each layer that is computed again, the least first.
+const FEWER_LAYERS: [Change; 3] =
+    [Change::Checkpointing(4), Change::Checkpointing(3), Change::Checkpointing(2)];
 
-fn smaller_evaluation(recipe: &mut Recipe) -> Option<String> {
-    let batch = &mut recipe.eval.per_device_eval_batch_size;
-    (std::mem::replace(batch, 1) > 1)
-        .then(|| "eval.per_device_eval_batch_size = 1 (the same scores)".to_owned())
+impl Change {
+    /// Makes the change, if it is one, and says it.
+    fn make(self, recipe: &mut Recipe) -> Option<String> {
+        let is_lora = recipe.train.method == TrainMethod::Lora;
+        match self {
+            Self::SmallerEvaluation => {
+                let batch = &mut recipe.eval.per_device_eval_batch_size;
+                (std::mem::replace(batch, 1) > 1)
+                    .then(|| "eval.per_device_eval_batch_size = 1 (the same scores)".to_owned())
+            }
+            Self::SmallerBatch => smaller_batch(recipe),
+            Self::Checkpointing(every) => checkpointing(recipe, every),
+            Self::Offloading => offloading(recipe),
+            Self::SixteenBits => (is_lora && recipe.model.dtype == Dtype::Float32).then(|| {
+                recipe.model.dtype = Dtype::Bfloat16;
+                "model.dtype = \"bfloat16\"".to_owned()
+            }),
+            Self::EightBitMoments => {
+                let was = std::mem::replace(&mut recipe.train.optim, Optimizer::AdamW8bit);
+                (was != Optimizer::AdamW8bit).then(|| "train.optim = \"adamw_8bit\"".to_owned())
+            }
+            Self::FourBits => (is_lora && !recipe.quantization.is_on()).then(|| {
+                recipe.quantization.load_in_4bit = true;
+                "quantization.load_in_4bit = true".to_owned()
+            }),
+        }
+    }
 }
 
 fn smaller_batch(recipe: &mut Recipe) -> Option<String> {
@@ -50,41 +93,64 @@ fn smaller_batch(recipe: &mut Recipe) -> Option<String> {
     (batch > 1).then_some(words)
 }
 
-fn checkpointing(recipe: &mut Recipe) -> Option<String> {
-    let was = std::mem::replace(&mut recipe.train.gradient_checkpointing, true);
-    (!was).then(|| "train.gradient_checkpointing = true (the same numbers, slower)".to_owned())
-}
-
-fn sixteen_bits(recipe: &mut Recipe) -> Option<String> {
-    if recipe.model.dtype != Dtype::Float32 || recipe.train.method == TrainMethod::Full {
+/// Unless as many layers are computed again already.
+fn checkpointing(recipe: &mut Recipe, every: usize) -> Option<String> {
+    let train = &mut recipe.train;
+    let was_on = std::mem::replace(&mut train.gradient_checkpointing, true);
+    if was_on && train.gradient_checkpointing_every <= every {
         return None;
     }
-    recipe.model.dtype = Dtype::Bfloat16;
-    Some("model.dtype = \"bfloat16\"".to_owned())
+    let was = std::mem::replace(&mut train.gradient_checkpointing_every, every);
+    let on = "train.gradient_checkpointing = true";
+    let words = match (was_on, was == every) {
+        (true, _) => format!("train.gradient_checkpointing_every = {every}"),
+        (false, true) => on.to_owned(),
+        (false, false) => format!("{on} with train.gradient_checkpointing_every = {every}"),
+    };
+    Some(format!("{words} (the same numbers, slower)"))
 }
 
-fn eight_bit_moments(recipe: &mut Recipe) -> Option<String> {
-    let was = std::mem::replace(&mut recipe.train.optim, Optimizer::AdamW8bit);
-    (was != Optimizer::AdamW8bit).then(|| "train.optim = \"adamw_8bit\"".to_owned())
-}
-
-fn four_bits(recipe: &mut Recipe) -> Option<String> {
-    if recipe.quantization.is_on() || recipe.train.method == TrainMethod::Full {
+/// Of layers that are computed again.
+fn offloading(recipe: &mut Recipe) -> Option<String> {
+    if !recipe.train.gradient_checkpointing {
         return None;
     }
-    recipe.quantization.load_in_4bit = true;
-    Some("quantization.load_in_4bit = true".to_owned())
+    let was = std::mem::replace(&mut recipe.train.activation_offloading, true);
+    (!was).then(|| "train.activation_offloading = true (the same numbers, slower)".to_owned())
+}
+
+/// The changes without those, the greatest first, that the others make needless, and with as few layers computed again as
+/// is enough.
+fn needed(changes: &[Change], is_enough: impl Fn(&[Change]) -> bool) -> Vec<Change> {
+    let mut changes = changes.to_vec();
+    for place in (0..changes.len()).rev() {
+        let mut fewer = changes.clone();
+        fewer.remove(place);
+        if is_enough(&fewer) {
+            changes = fewer;
+        }
+    }
+    let with = |less: Change| {
+        changes.iter().map(|&one| if one == Change::Checkpointing(1) { less } else { one }).collect()
+    };
+    let weaker: Option<Vec<Change>> =
+        FEWER_LAYERS.into_iter().map(with).find(|weaker: &Vec<Change>| is_enough(weaker));
+    weaker.unwrap_or(changes)
 }
 
 impl Memory<'_> {
     /// The parts and the sum on a device, a line each.
     pub(crate) fn lines(&self, on_cpu: bool) -> Vec<String> {
         let footprint = self.footprint(self.recipe, on_cpu);
-        let Footprint { base, trained, optimizer, activations, temporary, program } = footprint;
+        let Footprint { base, trained, optimizer, activations, temporary, program, host } = footprint;
         let line = |name: &str, bytes: u64| format!("  {name:<28}{:>9.2} GiB", bytes as f64 / GIB);
-        let device = if on_cpu { "CPU" } else { "GPU (wgpu or CUDA)" };
+        let device = match (on_cpu, self.recipe.train.activation_offloading) {
+            (true, false) => "CPU",
+            (true, true) => "CPU, without train.activation_offloading, which needs a GPU",
+            (false, _) => "GPU (wgpu or CUDA)",
+        };
         let method = self.recipe.train.method == TrainMethod::Full;
-        vec![
+        let mut lines = vec![
             format!("on a {device}, batches of {} × {} tokens", self.batch(), self.lengths.longest),
             line("base model", base),
             line(if method { "gradients" } else { "adapter, with gradients" }, trained),
@@ -93,7 +159,9 @@ impl Memory<'_> {
             line("temporaries", temporary),
             line("program and driver", program),
             line("peak", footprint.total()),
-        ]
+        ];
+        lines.extend((host > 0).then(|| line("beside it, on the host", host)));
+        lines
     }
 
     /// The sums in a line.
@@ -118,37 +186,35 @@ impl Memory<'_> {
             return "fits".to_owned();
         }
         // As few as it takes, the greatest last; then without those that the others make needless.
-        let fits = |changes: &[Change]| self.footprint(&self.changed(changes).0, on_cpu).total() <= bytes;
+        let taken = |changes: &[Change]| self.footprint(&self.changed(changes).0, on_cpu).total();
         let rest = "what remains is a shorter train.max_seq_length, or a smaller model";
-        let all = self.changes();
-        let Some(count) = (1..=all.len()).find(|count| fits(&all[..*count])) else {
-            let (recipe, words) = self.changed(all);
+        let all = self.changes(on_cpu);
+        let Some(count) = (1..=all.len()).find(|count| taken(&all[..*count]) <= bytes) else {
+            let least = taken(&all);
+            let (_, words) = self.changed(&needed(&all, |changes| taken(changes) <= least));
             if words.is_empty() {
                 return format!("does not fit; {rest}");
             }
-            let gib = self.footprint(&recipe, on_cpu).total() as f64 / GIB;
+            let gib = least as f64 / GIB;
             return format!("does not fit; {} leave {gib:.1} GiB, and {rest}", words.join(" and "));
         };
-        let mut changes = all[..count].to_vec();
-        for place in (0..count).rev() {
-            let mut fewer = changes.clone();
-            fewer.remove(place);
-            if fits(&fewer) {
-                changes = fewer;
-            }
-        }
+        let changes = needed(&all[..count], |changes| taken(changes) <= bytes);
         format!("fits with {}", self.changed(&changes).1.join(" and "))
     }
 
-    /// Those there are: a base that is saved as codes stays what it is.
-    fn changes(&self) -> &'static [Change] {
-        if self.codes.is_some() { &CHANGES[..CHANGES.len() - 1] } else { &CHANGES }
+    /// Those there are: a base that is saved as codes stays what it is, and a CPU's memory is the host's.
+    fn changes(&self, on_cpu: bool) -> Vec<Change> {
+        let is_there = |change: &Change| {
+            (*change != Change::FourBits || self.codes.is_none())
+                && (*change != Change::Offloading || !on_cpu)
+        };
+        CHANGES.into_iter().filter(is_there).collect()
     }
 
     /// The recipe with these changes, and what they are.
     fn changed(&self, changes: &[Change]) -> (Recipe, Vec<String>) {
         let mut recipe = self.recipe.clone();
-        let words = changes.iter().filter_map(|change| change(&mut recipe)).collect();
+        let words = changes.iter().filter_map(|change| change.make(&mut recipe)).collect();
         (recipe, words)
     }
 
@@ -170,7 +236,7 @@ impl Memory<'_> {
             rows: batch * longest,
             longest,
             targets: batch * targets,
-            gradient_checkpointing: recipe.train.gradient_checkpointing,
+            gradient_checkpointing: (&recipe.train).into(),
             eval_rows: recipe.eval.per_device_eval_batch_size * longest,
         };
         Footprint::of(self.config, &work)
@@ -200,10 +266,15 @@ mod tests {
         let adapter = fresh_size(&recipe.lora, &config).unwrap();
         let lengths = Lengths { longest: 2048, targets: 4 };
         let memory = Memory { config: &config, codes: None, recipe: &recipe, adapter, lengths };
-        let told = [8, 16, 24, 48, 80].map(|gib| format!("{gib}: {}", memory.verdict(gib << 30, false)));
+        let told = [8, 9, 16, 20, 22, 23, 24, 48, 80]
+            .map(|gib| format!("{gib}: {}", memory.verdict(gib << 30, false)));
         expect![[r#"
-            8: does not fit; eval.per_device_eval_batch_size = 1 (the same scores) and train.per_device_train_batch_size = 1 with train.gradient_accumulation_steps = 16 (the same steps) and train.gradient_checkpointing = true (the same numbers, slower) and train.optim = "adamw_8bit" and quantization.load_in_4bit = true leave 8.8 GiB, and what remains is a shorter train.max_seq_length, or a smaller model
+            8: does not fit; eval.per_device_eval_batch_size = 1 (the same scores) and train.per_device_train_batch_size = 1 with train.gradient_accumulation_steps = 16 (the same steps) and train.gradient_checkpointing = true (the same numbers, slower) and train.activation_offloading = true (the same numbers, slower) and train.optim = "adamw_8bit" and quantization.load_in_4bit = true leave 8.3 GiB, and what remains is a shorter train.max_seq_length, or a smaller model
+            9: fits with eval.per_device_eval_batch_size = 1 (the same scores) and train.per_device_train_batch_size = 1 with train.gradient_accumulation_steps = 16 (the same steps) and train.gradient_checkpointing = true (the same numbers, slower) and train.activation_offloading = true (the same numbers, slower) and quantization.load_in_4bit = true
             16: fits with train.per_device_train_batch_size = 1 with train.gradient_accumulation_steps = 16 (the same steps) and quantization.load_in_4bit = true
+            20: fits with train.per_device_train_batch_size = 1 with train.gradient_accumulation_steps = 16 (the same steps) and train.gradient_checkpointing = true (the same numbers, slower)
+            22: fits with train.per_device_train_batch_size = 1 with train.gradient_accumulation_steps = 16 (the same steps) and train.gradient_checkpointing = true with train.gradient_checkpointing_every = 2 (the same numbers, slower)
+            23: fits with train.per_device_train_batch_size = 1 with train.gradient_accumulation_steps = 16 (the same steps) and train.gradient_checkpointing = true with train.gradient_checkpointing_every = 4 (the same numbers, slower)
             24: fits with train.gradient_checkpointing = true (the same numbers, slower)
             48: fits
             80: fits"#]].assert_eq(&told.join("\n"));

@@ -4,6 +4,7 @@
 
 mod auxiliary;
 mod bank;
+mod checkpointing;
 mod command_line;
 mod compare;
 mod complaints;

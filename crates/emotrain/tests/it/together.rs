@@ -208,6 +208,10 @@ fn recipes_that_cannot_share_a_base_are_told_with_the_key() {
         ("[lora]\ntarget_modules = [\"q_proj\"]", "lora.target_modules is \"all-linear\" in plain"),
         ("[model]\nnum_threads = 1", "model.num_threads is 0 in plain and 1 in other"),
         ("[train]\ngradient_checkpointing = true", "train.gradient_checkpointing is false in plain"),
+        (
+            "[train]\ngradient_checkpointing = true\ngradient_checkpointing_every = 2",
+            "train.gradient_checkpointing_every is 1 in plain and 2 in other",
+        ),
         ("[train]\nmethod = \"full\"", "other has train.method = \"full\""),
         ("[train]\noutput_dir = \"checkpoints/plain\"", "both have train.output_dir"),
     ];

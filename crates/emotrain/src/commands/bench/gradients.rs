@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use emotrain_base::random::Key;
-use emotrain_model::{Batch, CausalLm, FloatType, NamedTensor, PassOptions, TensorSpec, write_safetensors};
+use emotrain_model::{
+    Batch, CausalLm, Checkpointing, FloatType, NamedTensor, PassOptions, TensorSpec, write_safetensors,
+};
 
 /// Writes `ids`, `completion`, `scale` and `loss`, every parameter by its name, and its gradient by the name with
 /// `.grad` behind it, all in float32. Nothing is updated.
@@ -19,7 +21,7 @@ pub(super) fn write(model: &mut CausalLm, ids: &[u32], completion: usize, path: 
         random: Key::new(0),
         neftune_noise_alpha: 0.0,
         label_smoothing_factor: 0.0,
-        gradient_checkpointing: false,
+        gradient_checkpointing: Checkpointing::Off,
     };
     let mut gradients = model.gradients();
     let loss = model.forward_backward(&batch, options, &mut gradients).mean().into_scalar::<f32>();

@@ -51,6 +51,8 @@ impl Report<'_> {
             "method": recipe.train.method.as_str(),
             "r": recipe.lora.r,
             "gradient_checkpointing": recipe.train.gradient_checkpointing,
+            "gradient_checkpointing_every": recipe.train.gradient_checkpointing_every,
+            "activation_offloading": recipe.train.activation_offloading,
             "completion": args.completion,
             "steps": args.steps,
             "load_seconds": self.load_seconds,
