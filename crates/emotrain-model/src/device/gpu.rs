@@ -17,8 +17,13 @@ pub(super) fn reserved_bytes(device: &Device) -> Option<u64> {
     Some(report.usage().bytes_reserved)
 }
 
-/// Calls `work` while every kernel launch of this thread is counted and timed, one kernel at a time.
+/// cubecl tells one observer at a time.
+static ONE: Mutex<()> = Mutex::new(());
+
+/// Calls `work` while every kernel launch of this thread is counted and timed, one kernel at a time. Other threads that ask
+/// for the same wait.
 pub(super) fn profiled<T>(work: impl FnOnce() -> T) -> (T, BTreeMap<String, Launches>) {
+    let _one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
     let watch = Arc::new(Watch { thread: thread::current().id(), kinds: Mutex::default() });
     let observation = LaunchObservation::new(watch.clone());
     let result = work();
