@@ -2,18 +2,13 @@
 
 use emotrain_recipe::{DeviceChoice, Dtype};
 
-use super::gpu_tests::{long_batches, model};
+use super::gpu_tests::{long_batches, model, options};
 use super::*;
 use crate::device::{self, OpenDevice};
 
 fn pass(model: &CausalLm, batch: &Batch, gradient_checkpointing: Checkpointing) -> Gradients {
-    let options = PassOptions {
-        factor: 1.0 / batch.targets().len() as f64,
-        random: Key::new(4),
-        neftune_noise_alpha: 0.0,
-        label_smoothing_factor: 0.0,
-        gradient_checkpointing,
-    };
+    let factor = 1.0 / batch.targets().len() as f64;
+    let options = options(factor, Key::new(4), gradient_checkpointing);
     let mut gradients = Gradients::default();
     model.forward_backward(batch, options, &mut gradients);
     gradients

@@ -56,6 +56,16 @@ fn model_of(on: &OpenDevice, widths: Widths) -> CausalLm {
     model
 }
 
+pub(super) fn options(factor: f64, random: Key, gradient_checkpointing: Checkpointing) -> PassOptions {
+    PassOptions {
+        factor,
+        random,
+        neftune_noise_alpha: 0.0,
+        label_smoothing_factor: 0.0,
+        gradient_checkpointing,
+    }
+}
+
 /// Sequences of so many tokens.
 fn batch(sequences: u32, tokens: u32) -> Batch {
     let ids = |n: u32| (0..=tokens).map(|i| (7 * i + 11 * n) % 64).collect();
@@ -77,13 +87,7 @@ pub(super) fn long_batches() -> [Batch; 2] {
 
 /// The gradients of an adapter for a batch by name, after a step that leaves no factor zero; in f32.
 fn gradients(on: &OpenDevice, batch: &Batch) -> Vec<(String, Vec<f32>)> {
-    let options = PassOptions {
-        factor: 1.0 / batch.targets().len() as f64,
-        random: Key::new(4),
-        neftune_noise_alpha: 0.0,
-        label_smoothing_factor: 0.0,
-        gradient_checkpointing: Checkpointing::Off,
-    };
+    let options = options(1.0 / batch.targets().len() as f64, Key::new(4), Checkpointing::Off);
     let mut model = model(on);
     let mut first = Gradients::default();
     model.forward_backward(batch, options, &mut first);
@@ -263,13 +267,7 @@ fn updated(on: &OpenDevice, config: &LoraConfig, steps: usize) -> Vec<(String, V
     for _ in 0..steps {
         let mut gradients = model.gradients();
         for batch in [batch(2, 24), batch(1, 24)] {
-            let options = PassOptions {
-                factor: 1e-2,
-                random: Key::new(4),
-                neftune_noise_alpha: 0.0,
-                label_smoothing_factor: 0.0,
-                gradient_checkpointing: Checkpointing::Off,
-            };
+            let options = options(1e-2, Key::new(4), Checkpointing::Off);
             model.forward_backward(&batch, options, &mut gradients);
         }
         gradients.scale(0.5);
@@ -289,13 +287,7 @@ fn updated(on: &OpenDevice, config: &LoraConfig, steps: usize) -> Vec<(String, V
     }
     let loss = model.forward_backward(
         &batch(2, 24),
-        PassOptions {
-            factor: 1.0,
-            random: Key::new(4),
-            neftune_noise_alpha: 0.0,
-            label_smoothing_factor: 0.0,
-            gradient_checkpointing: Checkpointing::Off,
-        },
+        options(1.0, Key::new(4), Checkpointing::Off),
         &mut model.gradients(),
     );
     let numbers = |tensor: Tensor<2>| tensor.try_into_vec_as::<f32>().unwrap();
@@ -337,13 +329,7 @@ fn dealt(models: &mut [CausalLm]) -> Vec<Vec<f32>> {
     for number in 0..2 {
         let mut gradients: Vec<Gradients> = models.iter().map(CausalLm::gradients).collect();
         for (micro, batch) in [batch(2, 24), batch(1, 24)].iter().enumerate() {
-            let options = PassOptions {
-                factor: 1.0 / 72.0,
-                random: Key::new(number).with(micro as u64),
-                neftune_noise_alpha: 0.0,
-                label_smoothing_factor: 0.0,
-                gradient_checkpointing: Checkpointing::Off,
-            };
+            let options = options(1.0 / 72.0, Key::new(number).with(micro as u64), Checkpointing::Off);
             let of = micro % models.len();
             models[of].forward_backward(batch, options, &mut gradients[of]);
         }

@@ -163,8 +163,8 @@ mod tests {
                 "tokens                  16",
                 "kernels",
                 "  launches              5",
-                "  gb_moved              1.500",
                 "  ms                    251.0",
+                "  gb_moved              1.500",
                 "       250.0 ms       2 x matmul",
                 "         1.0 ms       3 x cast",
             ]
