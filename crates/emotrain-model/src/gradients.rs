@@ -136,14 +136,17 @@ impl Gradients {
         self.joint.map(|joint| joint.sums)
     }
 
-    /// The 2-norm over all gradients; reads one number back from the device. NaN or infinite if any gradient is.
-    pub fn norm(&self) -> f64 {
+    /// The square of the 2-norm over all gradients, `[1]` in f32, without waiting for it. NaN or infinite if any gradient
+    /// is; `None` where there is no gradient.
+    pub fn squared_norm(&self) -> Option<Tensor<1>> {
         let joint = self.joint.iter().map(|joint| &joint.sums);
         let all: Vec<&Tensor<2>> = self.named.values().chain(joint).collect();
-        if all.is_empty() {
-            return 0.0;
-        }
-        f64::from(squares(&all).sum().into_scalar::<f32>()).sqrt()
+        (!all.is_empty()).then(|| squares(&all).sum())
+    }
+
+    /// The 2-norm over all gradients; reads one number back from the device.
+    pub fn norm(&self) -> f64 {
+        self.squared_norm().map_or(0.0, |squared| f64::from(squared.into_scalar::<f32>()).sqrt())
     }
 
     /// Multiplies all gradients by `factor`.

@@ -161,12 +161,15 @@ impl Sum {
         let mut all = gradients.into_iter();
         let mut gradients = all.next().expect("the gradients of the model's own device");
         all.for_each(|others| gradients.add_all(others, &device));
-        let losses: Vec<Tensor<1>> = losses.into_iter().map(|losses| losses.to_device(&device)).collect();
-        let losses = Tensor::cat(losses, 0).try_into_vec_as::<f32>().expect("a device that can be read");
+        // The device is waited for once.
+        let mut read: Vec<Tensor<1>> = losses.into_iter().map(|losses| losses.to_device(&device)).collect();
+        read.extend(gradients.squared_norm());
+        let mut losses = Tensor::cat(read, 0).try_into_vec_as::<f32>().expect("a device that can be read");
+        let squared_norm = losses.split_off(supervised);
+        let grad_norm = squared_norm.first().map_or(0.0, |squared| f64::from(*squared).sqrt());
         let weights = micro.iter().flat_map(|&at| weights(&batches[at]));
         let loss =
             losses.iter().zip(weights).map(|(&loss, weight)| weight * f64::from(loss)).sum::<f64>() / weight;
-        let grad_norm = gradients.norm();
         for (what, value) in [("loss", loss), ("gradient norm", grad_norm)] {
             if !value.is_finite() {
                 return Err(TrainError::NonFinite { step: at.number + 1, what, value });
