@@ -57,8 +57,8 @@ pub(crate) struct Layout {
     scales: Vec<f32>,
     /// Numbers of all matrices that they are put into.
     blocks: usize,
-    /// The same on the device.
-    columns: OnceLock<Columns>,
+    /// The same on the device, if there is any.
+    columns: OnceLock<Option<Columns>>,
 }
 
 impl Layout {
@@ -134,26 +134,22 @@ impl Layout {
         })
     }
 
-    /// Where the `B` matrices go on this device.
-    pub(crate) fn columns(&self, device: &Device) -> &Columns {
-        self.columns.get_or_init(|| {
+    /// Where the `B` matrices go on this device; `None` where none goes anywhere, or a kernel could not count so far.
+    pub(crate) fn columns(&self, device: &Device) -> Option<&Columns> {
+        let columns = || {
             let divides = |size: &usize| self.matrices.iter().all(|[_, _, rank, ..]| rank % size == 0);
             let size = [4, 2, 1].into_iter().find(divides).unwrap_or(1);
-            let vectors = self.matrices.iter().flatten().map(|number| number / size);
-            let table: Vec<i32> =
-                vectors.map(|number| i32::try_from(number).expect("an adapter of fewer numbers")).collect();
-            let count = self.matrices.len();
-            let table = TensorData::new(table, [count, 5]);
-            Columns {
-                table: Tensor::<2, Int>::from_data(table, (device, DType::I32)),
-                factors: Tensor::from_data(
-                    TensorData::new(self.scales.clone(), [1, count]),
-                    (device, DType::F32),
-                ),
+            let vectors = self.matrices.iter().flatten().map(|number| i32::try_from(number / size));
+            let (table, count) = (vectors.collect::<Result<Vec<i32>, _>>().ok()?, self.matrices.len());
+            let scales = TensorData::new(self.scales.clone(), [1, count]);
+            (count > 0).then(|| Columns {
+                table: Tensor::<2, Int>::from_data(TensorData::new(table, [count, 5]), (device, DType::I32)),
+                factors: Tensor::from_data(scales, (device, DType::F32)),
                 size,
                 first: self.slow,
                 numbers: self.blocks,
-            }
-        })
+            })
+        };
+        self.columns.get_or_init(columns).as_ref()
     }
 }

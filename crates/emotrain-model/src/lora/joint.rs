@@ -102,9 +102,10 @@ impl Adapter {
     /// The factors of all linear layers, in a few launches.
     fn convert(&mut self, numbers: &Tensor<2>, dtype: DType) {
         let layout = &self.layout;
+        let Some(columns) = layout.columns(&numbers.device()) else { return };
+        let Some(b) = spread(numbers, columns, dtype) else { return };
         let a = numbers.clone().narrow(1, 0, layout.slow);
         let a = if dtype == DType::F32 { a } else { stacked(&[&a], dtype) };
-        let Some(b) = spread(numbers, layout.columns(&numbers.device()), dtype) else { return };
         let linears = self.layers.iter_mut().flat_map(|LayerAdapter(linears)| linears);
         for (linear, places) in linears.filter(|linear| linear.is_adapted()).zip(&layout.factors) {
             let FactorPlaces { a: place, b: Some(block) } = places else { continue };
