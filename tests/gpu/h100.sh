@@ -162,10 +162,13 @@ print(json.dumps({"products_tflops": found}))
 PYTHON
 fi
 
-# 5. Training steps, without and with gradient checkpointing, and the kernels of a step.
+# 5. Training steps, without and with gradient checkpointing, on the card and in the host's memory, and the kernels of a
+# step.
 with_peak steps 150 "${bench[@]}" --tokens "$lengths" --warmup "$warmup" "${peak[@]}"
 with_peak steps_checkpointed 90 "${bench[@]}" --tokens "$lengths" --warmup "$warmup" "${peak[@]}" \
   --set train.gradient_checkpointing=true
+[[ "$device" == cpu ]] || with_peak steps_offloaded 60 "${bench[@]}" --tokens "${lengths%,*}" --warmup "$warmup" "${peak[@]}" \
+  --set train.gradient_checkpointing=true --set train.activation_offloading=true
 [[ "$device" == cpu ]] || measured kernels 90 "${bench[@]}" --tokens "${lengths%,*}" --steps 1 --warmup 2 --profile
 
 # 6. PEFT on the same card and shapes.
