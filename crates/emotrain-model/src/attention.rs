@@ -177,7 +177,7 @@ impl AttentionSpec {
     /// Attention over blocks, and what dropout leaves of its rows where that comes without another launch.
     pub(crate) fn attend(self, ready: &Ready, blocks: &Blocks, mask: Option<DropoutMask>) -> Attended {
         let kv = ready.key_values(self.heads);
-        let mut outputs = ready.outputs(self.heads);
+        let mut outputs = ready.outputs();
         let mut log_sums = Vec::new();
         for block in &blocks.all {
             let [keys, values] = kv.of(self.heads, &block.keys);
@@ -203,7 +203,7 @@ impl AttentionSpec {
     ) -> Ready {
         let heads = self.heads;
         let kv = ready.key_values(heads);
-        let (out_grad, mut query_grads) = (ready.like(heads, grad, blocks), ready.outputs(heads));
+        let (out_grad, mut query_grads) = (ready.like(heads, grad, blocks), ready.outputs());
         let mut kv_grad = kv.empty(blocks.apart);
         for (block, log_sum) in blocks.all.iter().zip(log_sums) {
             let [keys, values] = kv.of(heads, &block.keys);

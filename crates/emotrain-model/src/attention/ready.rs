@@ -66,12 +66,9 @@ impl Ready {
     }
 
     /// Nothing yet of what has the queries' shape.
-    pub(super) fn outputs(&self, heads: Heads) -> Outputs {
+    pub(super) fn outputs(&self) -> Outputs {
         match self {
-            Self::Rows(Projected { q, .. }) => {
-                let [queries, _] = q.dims();
-                Outputs::Each(Vec::with_capacity(queries / heads.query_width().max(1)))
-            }
+            Self::Rows(_) => Outputs::Each(Vec::new()),
             Self::Heads { q, .. } => Outputs::Blocks(Tensor::empty(q.dims(), (&q.device(), q.dtype()))),
         }
     }

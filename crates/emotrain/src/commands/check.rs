@@ -4,7 +4,7 @@ use emotrain_base::Problems;
 use emotrain_data::SplitKind;
 use emotrain_model::device;
 use emotrain_prepare::{PrepareError, PreparedTraining, kinds};
-use emotrain_recipe::Recipe;
+use emotrain_recipe::{ModelSection, Recipe};
 
 use crate::cli::CheckArgs;
 use crate::exit::Exit;
@@ -40,15 +40,19 @@ pub(crate) fn run(args: &CheckArgs, shell: &Shell) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Looks whether the recipe could compute here; returns the device's name.
+/// Looks whether the recipe could compute here; returns the names of its devices.
 ///
 /// # Errors
 /// A device that this build or machine does not have, a type that it does not compute in.
 pub(super) fn check_device(recipe: &Recipe) -> Result<String, Problems> {
-    let on = device::open(&recipe.model.device, recipe.model.dtype)?;
-    pipeline::check_precision(recipe, &on)?;
-    pipeline::check_offloading(recipe, &on)?;
-    Ok(on.name)
+    let ModelSection { device, num_devices, dtype, .. } = &recipe.model;
+    let devices = device::open_all(device, *num_devices, *dtype)?;
+    for on in &devices {
+        pipeline::check_precision(recipe, on)?;
+        pipeline::check_offloading(recipe, on)?;
+    }
+    let names: Vec<String> = devices.into_iter().map(|on| on.name).collect();
+    Ok(names.join(", "))
 }
 
 /// What was found of a recipe that is sound.
