@@ -162,10 +162,14 @@ print(json.dumps({"products_tflops": found}))
 PYTHON
 fi
 
-# 5. Training steps, without and with gradient checkpointing, on the card and in the host's memory, and the kernels of a
-# step.
+# 5. Training steps, without and with gradient checkpointing, on the card and in the host's memory, with a base in 4 bits,
+# and the kernels of a step.
 with_peak steps 150 "${bench[@]}" --tokens "$lengths" --warmup "$warmup" "${peak[@]}"
 with_peak steps_checkpointed 90 "${bench[@]}" --tokens "$lengths" --warmup "$warmup" "${peak[@]}" \
+  --set train.gradient_checkpointing=true
+nf4=(--set quantization.load_in_4bit=true --set quantization.bnb_4bit_use_double_quant=true)
+with_peak steps_nf4 150 "${bench[@]}" --tokens "$lengths" --warmup "$warmup" "${peak[@]}" "${nf4[@]}"
+with_peak steps_nf4_checkpointed 120 "${bench[@]}" --tokens "$lengths" --warmup "$warmup" "${peak[@]}" "${nf4[@]}" \
   --set train.gradient_checkpointing=true
 [[ "$device" == cpu ]] || with_peak steps_offloaded 60 "${bench[@]}" --tokens "${lengths%,*}" --warmup "$warmup" "${peak[@]}" \
   --set train.gradient_checkpointing=true --set train.activation_offloading=true

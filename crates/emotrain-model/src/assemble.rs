@@ -1,16 +1,18 @@
 //! Putting a decoder together from named tensors, read from a checkpoint or drawn at random.
 
+use std::ops::Range;
+
 use burn::tensor::{DType, Device, Distribution, Tensor, TensorData};
 use emotrain_base::random::{Key, normal};
 use emotrain_kernels::Numbers;
 use half::vec::HalfBitsVecExt;
 use half::{bf16, f16};
+use rayon::prelude::*;
 
 use crate::config::ModelConfig;
 use crate::decoder::CausalLm;
 use crate::error::ModelError;
 use crate::float::FloatType;
-use crate::kernels::{read, slice};
 use crate::layer::Layer;
 use crate::linear::{Linear, Module};
 use crate::norm::{HeadNorms, Norm, OutputNorms};
@@ -79,8 +81,27 @@ enum Origin<'a> {
     Saved(&'a Checkpoint),
     /// Drawn on the host, the same for every device.
     Host(&'a mut Fetch<'a>),
-    /// Drawn on the device: N(0, this²), norms 1, biases 0.
-    Device(f64),
+    /// Drawn where they are kept: N(0, `std`²), norms 1, biases 0. Those kept in fewer bits are drawn on the host.
+    Drawn { std: f64, key: Key },
+}
+
+/// Numbers that are drawn at once on the host.
+const DRAWN: usize = 1 << 20;
+
+/// Rows of random numbers, drawn on all cores, in order and so that few of them are in memory.
+pub(crate) fn drawn(key: Key, std: f64, [rows, width]: [usize; 2], push: &mut dyn FnMut(&[f32])) {
+    #[expect(clippy::cast_possible_truncation, reason = "a standard deviation of f32 numbers")]
+    let std = std as f32;
+    let at_once = (DRAWN / width).max(1);
+    let pieces: Vec<Range<usize>> =
+        (0..rows).step_by(at_once).map(|start| start..(start + at_once).min(rows)).collect();
+    for pieces in pieces.chunks(rayon::current_num_threads()) {
+        let draw = |rows: &Range<usize>| normal(key.with(rows.start as u64), rows.len() * width, std);
+        let numbers: Vec<Vec<f32>> = pieces.par_iter().map(draw).collect();
+        for numbers in numbers {
+            push(&numbers);
+        }
+    }
 }
 
 impl CausalLm {
@@ -138,7 +159,7 @@ impl CausalLm {
     }
 
     /// Like [`CausalLm::random`], with weights drawn by the device's own generator in their final type, so that no
-    /// copy passes through the host: for measuring models larger than its memory.
+    /// copy passes through the host, and those kept in fewer bits on all cores: for measuring models larger than its memory.
     ///
     /// # Panics
     /// Never: nothing that is drawn is missing.
@@ -149,7 +170,7 @@ impl CausalLm {
         seed: u64,
     ) -> Self {
         device.seed(seed);
-        let origin = Origin::Device(config.initializer_range);
+        let origin = Origin::Drawn { std: config.initializer_range, key: Key::new(seed) };
         let (spec, storage) = (DecoderSpec::of(config), storage.into());
         let assembly = Assembly { config, spec, device, storage, origin };
         assembly.model().expect("random weights cannot be missing")
@@ -277,10 +298,8 @@ impl Assembly<'_> {
                     }
                 }
                 Origin::Host(fetch) => fetch(name, shape, &mut |piece| part.push(piece))?,
-                Origin::Device(std) => {
-                    let random = Distribution::Normal(0.0, *std);
-                    let numbers = Tensor::<2>::random([shape[0], width], random, (self.device, DType::F32));
-                    part.push(slice(&read(numbers)));
+                Origin::Drawn { std, key } => {
+                    drawn(key.named(name), *std, [shape[0], width], &mut |piece| part.push(piece));
                 }
             }
             built.push(part.finish());
@@ -292,7 +311,7 @@ impl Assembly<'_> {
     fn saved(&self, parts: &[(String, Vec<usize>)]) -> Result<Vec<Option<Numbers>>, ModelError> {
         let codes = |(name, shape): &(String, Vec<usize>)| match &self.origin {
             Origin::Saved(checkpoint) => checkpoint.codes(name, shape),
-            Origin::Host(_) | Origin::Device(_) => Ok(None),
+            Origin::Host(_) | Origin::Drawn { .. } => Ok(None),
         };
         parts.iter().map(codes).collect()
     }
@@ -318,7 +337,7 @@ impl Assembly<'_> {
             Origin::Host(fetch) => filled(parts, shape, self.device, dtype, |name, shape, values| {
                 fetch(name, shape, &mut |piece| values.extend(piece))
             }),
-            Origin::Device(std) => Ok(match &parts[0].0 {
+            Origin::Drawn { std, .. } => Ok(match &parts[0].0 {
                 name if name.ends_with("norm.weight") && !self.spec.norm_offset => Tensor::ones(shape, on),
                 name if name.ends_with("norm.weight") => Tensor::zeros(shape, on),
                 name if name.rsplit('.').next() == Some("bias") => Tensor::zeros(shape, on),

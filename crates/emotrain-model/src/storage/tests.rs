@@ -139,6 +139,27 @@ fn codes_in_tensors_are_the_same_numbers() {
     }
 }
 
+/// Of several pieces, the last of which is shorter.
+#[test]
+fn numbers_are_drawn_alike_by_every_number_of_threads() {
+    let drawn = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let mut numbers = Vec::new();
+        let draw = || {
+            crate::assemble::drawn(Key::new(3), 0.02, [700, 4096], &mut |piece| {
+                numbers.extend_from_slice(piece);
+            });
+        };
+        pool.install(draw);
+        numbers
+    };
+    let (one, three) = (drawn(1), drawn(3));
+    assert!(one == three && one.len() == 700 * 4096);
+    let variance = one.iter().map(|number| f64::from(number * number)).sum::<f64>() / one.len() as f64;
+    assert!((variance.sqrt() - 0.02).abs() < 1e-4, "{variance}");
+    assert_ne!(one[..4096], one[256 * 4096..257 * 4096], "the pieces differ");
+}
+
 #[test]
 fn a_base_in_few_bits_takes_few_bytes() {
     let bytes = |storage: Storage| -> usize {
