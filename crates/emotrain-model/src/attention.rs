@@ -10,12 +10,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Int, Tensor};
 use emotrain_kernels::DropoutMask;
 
 pub(crate) use self::ready::Ready;
 use crate::batch::{Batch, Visible, union};
-use crate::kernels::{Scores, Seen, attention_softmax, attention_softmax_backward, matmul};
+use crate::kernels::{
+    KeyRows, Scores, Seen, attention_softmax, attention_softmax_backward, integers_on,
+    product_with_transposed,
+};
 use crate::spec::{AttentionSpec, Heads};
 
 /// Queries per block: on the CPU as many as leave their scores in its caches, on a GPU so many that a block keeps it
@@ -81,7 +84,7 @@ impl Blocks {
             };
             let spans: Vec<i32> = self.all.iter().flat_map(of_block).flatten().collect();
             let shape = [spans.len() / 2, 2];
-            Tensor::from_data(TensorData::new(spans, shape), (device, DType::I32))
+            integers_on(device, spans, shape)
         })
     }
 }
@@ -151,14 +154,6 @@ pub(crate) struct Attended {
     pub(crate) log_sums: Vec<Tensor<4>>,
 }
 
-/// What the products of a block's backward are of.
-struct Inside {
-    queries: Sides,
-    out_grad: Sides,
-    keys: Tensor<4>,
-    values: Tensor<4>,
-}
-
 /// Queries, or the gradient of what they gave.
 struct Sides {
     /// `[K, G, Q, d]`.
@@ -208,33 +203,19 @@ impl AttentionSpec {
         for (block, log_sum) in blocks.all.iter().zip(log_sums) {
             let [keys, values] = kv.of(heads, &block.keys);
             let [queries, out_grad] = [ready, &out_grad].map(|of| of.sides(heads, &block.queries));
-            let inside = Inside { queries, out_grad, keys: keys.clone(), values };
-            let (score_grad, parts) = self.block_backward(inside, block, log_sum);
+            let probability_grad = product_with_transposed(out_grad.heads.clone(), values);
+            let scores = self.scores(queries.heads.clone(), keys.clone(), block);
+            let [probabilities, score_grad] = attention_softmax_backward(scores, log_sum, probability_grad);
             query_grads.put(heads, &block.queries, [&score_grad, &keys]);
-            kv_grad.put(heads, &block.keys, &parts, !blocks.apart);
+            let rows = KeyRows { rows: &block.keys, adds: !blocks.apart };
+            kv_grad.put(heads, &rows, [(score_grad, queries), (probabilities, out_grad)]);
         }
         query_grads.with(heads, kv_grad)
     }
 
-    /// The gradients of a block's raw scores, `[K, G, Q, T]`, and of its keys and values, `[K, T, d]`.
-    fn block_backward(
-        self,
-        inside: Inside,
-        block: &Block,
-        log_sum: &Tensor<4>,
-    ) -> (Tensor<4>, [Tensor<3>; 2]) {
-        let Inside { queries, out_grad, keys, values } = inside;
-        let probability_grad = matmul(out_grad.heads, values.transpose());
-        let scores = self.scores(queries.heads, keys, block);
-        let [probabilities, score_grad] = attention_softmax_backward(scores, log_sum, probability_grad);
-        let value_grad = matmul(grouped(self.heads, probabilities).transpose(), out_grad.grouped);
-        let key_grad = matmul(grouped(self.heads, score_grad.clone()).transpose(), queries.grouped);
-        (score_grad, [key_grad, value_grad])
-    }
-
     /// Of queries `[K, G, Q, d]` and keys `[K, 1, T, d]`.
     fn scores(self, queries: Tensor<4>, keys: Tensor<4>, block: &Block) -> Scores<'_> {
-        let raw = matmul(queries, keys.transpose());
+        let raw = product_with_transposed(queries, keys);
         Scores { raw, seen: &block.seen[&self.window], scale: self.scale }
     }
 }

@@ -7,15 +7,25 @@ mod gpu;
 #[cfg(any(feature = "cuda", test))]
 mod plan;
 mod side;
+#[cfg_attr(
+    not(feature = "cuda"),
+    expect(dead_code, reason = "only the CUDA build has a library that reads them")
+)]
+mod stack;
+#[cfg(test)]
+mod tests;
 mod traffic;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use burn::tensor::{DType, Device, Tensor};
 use emotrain_recipe::{DeviceChoice, Dtype};
 
 pub(crate) use self::side::Side;
-pub(crate) use self::traffic::moves;
+pub(crate) use self::stack::{Stack, StackPlace};
+pub use self::traffic::{Launches, Profile};
+pub(crate) use self::traffic::{moves, moves_numbers};
 use crate::error::ModelError;
 
 /// An opened device and the type in which base weights and activations are kept on it.
@@ -41,10 +51,10 @@ impl OpenDevice {
         computed(self.dtype, &self.device)
     }
 
-    /// Whether products of float32 matrices are rounded to TF32 (10 bits of mantissa), as burn's are on CUDA: attention's
-    /// always, those of linear layers where cuBLASLt is missing.
+    /// Whether products of float32 matrices are rounded to TF32 (10 bits of mantissa), as burn's are on CUDA, where cuBLASLt
+    /// is missing.
     pub fn rounds_products(&self) -> bool {
-        self.name.starts_with("cuda")
+        self.name.starts_with("cuda") && !multiplies(&Tensor::empty([1, 1], &self.device))
     }
 
     /// Bytes that this process has reserved in the device's own memory; `None` for the CPU, whose memory is the host's.
@@ -64,25 +74,6 @@ impl OpenDevice {
 pub(crate) fn computed(weights: DType, device: &Device) -> DType {
     let narrow = matches!(weights, DType::BF16 | DType::F16);
     if narrow && *device == Device::flex() { DType::F32 } else { weights }
-}
-
-/// The kernels of one kind that were launched on a GPU.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Launches {
-    /// How many.
-    pub count: usize,
-    /// How long they took on the device, one after the other.
-    pub seconds: f64,
-}
-
-/// What work launches on GPUs.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Profile {
-    /// Kernel launches by the name of the kernel's function.
-    pub kernels: BTreeMap<String, Launches>,
-    /// Bytes that decoder blocks, their gradients and their update read and write, each tensor of a launch once: what goes
-    /// through the device's memory where no cache has it.
-    pub bytes: u64,
 }
 
 /// Under this name products of cuBLASLt are counted.
@@ -172,6 +163,54 @@ pub(crate) fn unwritten(shape: [usize; 2], like: &Tensor<2>, dtype: DType) -> Op
         let _ = (shape, like, dtype);
         None
     }
+}
+
+/// Writes the product of each matrix of a stack with its own into `to`, in place where no other tensor has the buffer;
+/// otherwise as [`multiply`].
+///
+/// # Shapes
+/// `K` of `[n, k]` and of `[k, w]`; to `K` of `[n, w]`, whose rows are behind one another.
+pub(crate) fn multiply_stacks<const D: usize>(
+    to: &mut Tensor<D>,
+    sides: [&Stack; 2],
+    place: StackPlace,
+) -> Option<()> {
+    #[cfg(feature = "cuda")]
+    {
+        cuda::products::multiply_stacks(to, sides, place)
+    }
+    #[cfg(not(feature = "cuda"))]
+    {
+        let _ = (to, sides, place);
+        None
+    }
+}
+
+/// The product of each matrix of a stack with its own, in the type of both, in rows of which each begins at a multiple of
+/// 16 bytes; `None` as for [`multiply`].
+///
+/// # Shapes
+/// Heads `[K, G, n, k]` and `K` of `[k, w]` → `[K, G, n, w]`.
+pub(crate) fn multiplied_stacks(sides: [&Stack; 2]) -> Option<Tensor<4>> {
+    #[cfg(feature = "cuda")]
+    {
+        cuda::products::multiplied_stacks(sides)
+    }
+    #[cfg(not(feature = "cuda"))]
+    {
+        let _ = sides;
+        None
+    }
+}
+
+/// Some of a tensor along a dimension, where it lies: burn copies what begins at no multiple of 512 bytes on CUDA, where
+/// kernels need 32.
+pub(crate) fn part<const D: usize>(tensor: &Tensor<D>, dim: usize, range: &Range<usize>) -> Tensor<D> {
+    #[cfg(feature = "cuda")]
+    if let Some(part) = cuda::products::part(tensor, dim, range) {
+        return part;
+    }
+    tensor.clone().narrow(dim, range.start, range.len())
 }
 
 /// The kinds of device of this build, as a recipe names them.
@@ -353,27 +392,5 @@ pub(crate) fn another() -> Option<Device> {
     #[cfg(not(feature = "wgpu"))]
     {
         None
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_cpu_computes_in_float32_whatever_weights_are_kept_in() {
-        for (dtype, kept) in [(Dtype::Float32, DType::F32), (Dtype::Bfloat16, DType::BF16)] {
-            let on = open(&DeviceChoice::Cpu, dtype).unwrap();
-            assert_eq!(on.name, format!("cpu ({})", instructions()));
-            assert_eq!((on.dtype, on.computed()), (kept, DType::F32));
-        }
-    }
-
-    #[test]
-    fn a_device_that_is_not_there_is_an_error_with_a_way_out() {
-        for choice in [DeviceChoice::Cuda(None), DeviceChoice::Wgpu(Some(99))] {
-            let error = open(&choice, Dtype::Float32).unwrap_err();
-            assert!(error.hint().is_some(), "{error}");
-        }
     }
 }

@@ -69,6 +69,17 @@ impl Gradients {
         Some(())
     }
 
+    /// Adds `left · right` to the sums of parameters that are below one another in it. `None`, and nothing done, where the
+    /// sums are not behind one another, or no library multiplies into them.
+    ///
+    /// # Shapes
+    /// `[Σ n, k]` and `[k, w]`, of parameters `[n, w]`.
+    pub(crate) fn add_stacked_product(&mut self, names: &[String], sides: [&Side; 2]) -> Option<()> {
+        let joint = self.joint.as_mut()?;
+        let place = joint.layout.stacked(names, [sides[0].dims()[0], sides[1].dims()[1]])?;
+        add_product_at(&mut joint.sums, place.first, sides, 1.0)
+    }
+
     /// Adds `factor · left · right` to the sum of one parameter.
     ///
     /// # Shapes

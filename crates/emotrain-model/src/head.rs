@@ -6,7 +6,7 @@ use std::ops::Range;
 use burn::tensor::{Int, Tensor, TensorData};
 
 use crate::batch::Target;
-use crate::device::Side;
+use crate::device::{Side, part};
 use crate::kernels::{self, LossTerms, add, cross_entropy, product, sum_product};
 use crate::weight::Weight;
 
@@ -48,7 +48,7 @@ pub(crate) fn head_loss(
     let mut order = Vec::new();
     for Piece { rows, parts, targets, numbers, terms } in shared_pieces(shares) {
         order.extend(numbers);
-        let piece = hidden.clone().narrow(0, rows.start, rows.len());
+        let piece = part(hidden, 0, &rows);
         let logits = weight.times(piece.clone());
         let (piece_losses, grad) = cross_entropy(logits, &targets, &terms);
         losses.push(piece_losses);

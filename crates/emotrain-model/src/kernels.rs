@@ -14,10 +14,12 @@ mod fused;
 mod gated;
 mod gelu;
 mod head_blocks;
+mod head_products;
 mod head_rows;
 mod host;
 mod layer_norm;
 mod linear;
+mod masks;
 mod product;
 mod rms_norm;
 mod rope;
@@ -39,13 +41,15 @@ pub(crate) use fused::{Columns, Part, Turn};
 pub(crate) use gated::{gated_backward, gated_inputs, gated_rows};
 pub(crate) use gelu::bias_gelu;
 pub(crate) use head_blocks::{
-    blocks_of_rows, product_into, put_key_values, rows_of_blocks, turned_heads, turned_heads_backward,
+    blocks_of_rows, put_key_values, rows_of_blocks, turned_heads, turned_heads_backward,
 };
+pub(crate) use head_products::{KeyRows, product_into, product_with_transposed, put_products};
 pub(crate) use head_rows::{add_key_values, grouped_heads, key_value_heads, query_heads, token_major};
-pub(crate) use host::{read, slice, tensor as from_host};
+pub(crate) use host::{integers_on, read, slice, tensor as from_host};
 pub(crate) use layer_norm::{LayerNorm, add_layer_norm};
 pub use linear::linear;
 pub(crate) use linear::linear_backward;
+pub(crate) use masks::Masks;
 pub(crate) use product::{
     Beside, add_dropped_product, add_product, add_product_at, matmul, product, sum_product, wide_product,
 };

@@ -11,10 +11,11 @@ use std::ops::Range;
 use burn::tensor::Tensor;
 use emotrain_kernels::DropoutMask;
 
-use crate::adapted::{Adapted, AdaptedRows, LinearTape};
+use crate::adapted::{Adapted, AdaptedRows, InputGradient, LinearTape};
 use crate::attention::{Attended, Blocks, Projected, Ready};
+use crate::device::part;
 use crate::gradients::Gradients;
-use crate::kernels::{Inputs, Rotation, Rows, add, gated_backward, gated_inputs};
+use crate::kernels::{Inputs, Masks, Rotation, Rows, add, gated_backward, gated_inputs};
 use crate::linear::Linear;
 use crate::lora::{Dropout, Input, LayerAdapter, Low};
 use crate::norm::{HeadNorms, Norm, OutputNorms};
@@ -148,7 +149,8 @@ impl Layer {
         attend: &mut Attend,
     ) -> (Tensor<2>, Tape) {
         let mut tape = self.before_down(x, run, attend);
-        let active = Input::of(&self.gated(tape.gate_up.clone(), run), 0);
+        let mask = [run.mask(Place::Down)];
+        let active = Input::of(&self.gated(tape.gate_up.clone(), Masks::beside(&mask)), 0);
         let (down, low) = run.adapted(&self.down, Place::Down).forward(&active);
         let (update, out) = self.output(down, |norms| &norms.feed_forward);
         (tape.low[Place::Down as usize], tape.outputs[1]) = (low, out);
@@ -159,11 +161,11 @@ impl Layer {
     pub(crate) fn before_down(&self, x: Tensor<2>, run: &LayerRun, attend: &mut Attend) -> Tape {
         let pass = run.pass;
         let project = |linear, place, input: &Input| run.adapted(linear, place).forward(input);
-        let inputs = self.projection_inputs(x.clone(), run);
+        let inputs = self.projection_inputs(x.clone(), run, true);
         let (kv, kv_low) = project(&self.kv, Place::Kv, &Input::of(&inputs, 1));
         let ((q, q_low), kv) = match &self.q {
             Some(q) => (project(q, Place::Q, &selected(&inputs, pass)), kv),
-            None => self.split(kv, pass),
+            None => self.split(&kv, pass),
         };
         let projected = Projected { q, kv };
         let ready = self.ready(&projected, pass);
@@ -173,7 +175,8 @@ impl Layer {
         let (out, o_low) = project(&self.o, Place::O, &Input { x: attended.clone(), dropped });
         let (update, attention_out) = self.output(out, |norms| &norms.attention);
         let direct = select(x.clone(), pass);
-        let (middle, inputs) = self.post_norm.of_sum([update, direct], &[run.mask(Place::GateUp)]);
+        let (middle, inputs) =
+            self.post_norm.of_sum([update, direct], Masks::beside(&[run.mask(Place::GateUp)]));
 
         let (gate_up, gate_up_low) = project(&self.gate_up, Place::GateUp, &Input::of(&inputs, 0));
         let (low, outputs) = ([q_low, kv_low, o_low, gate_up_low, Vec::new()], [attention_out, None]);
@@ -197,16 +200,20 @@ impl Layer {
         let pass = run.pass;
         let back = |(linear, place), grad: &Tensor<2>, input, low, gradients: &mut [&mut Gradients]| {
             run.adapted(linear, place)
-                .backward(grad, LinearTape { input, low }, true, gradients)
+                .backward(grad, LinearTape { input, low }, InputGradient::Wanted, gradients)
                 .expect("the gradient of an input that was asked for")
         };
 
         let down_grad =
             self.output_backward(grad.clone(), feed_forward_out, gradients[0], |n| &n.feed_forward);
-        let active = Input::of(&self.gated(gate_up.clone(), run), 0);
+        let mask = [run.mask(Place::Down)];
+        let masks = Masks::instead(&mask, self.down.trained);
+        let active = Input::of(&self.gated(gate_up.clone(), masks), 0);
         let active_grad = back((&self.down, Place::Down), &down_grad, active, down_low, gradients);
         let gate_up_grad = gated_backward(active_grad, gate_up, self.spec.activation);
-        let normed = Input::of(&self.post_norm.inputs(middle.clone(), &[run.mask(Place::GateUp)]), 0);
+        let mask = [run.mask(Place::GateUp)];
+        let masks = Masks::instead(&mask, self.gate_up.trained);
+        let normed = Input::of(&self.post_norm.inputs(middle.clone(), masks), 0);
         let normed_grad = back((&self.gate_up, Place::GateUp), &gate_up_grad, normed, gate_up_low, gradients);
         let middle_grad = self.post_norm.backward_beside([normed_grad, middle], grad, gradients[0]);
 
@@ -217,39 +224,39 @@ impl Layer {
         let grads = self.ready_backward(grads, unnormed, pass, gradients[0]);
         let Projected { q: q_grad, kv: kv_grad } = grads;
 
-        let inputs = self.projection_inputs(x.clone(), run);
-        let mut project_back = |linear, place, grad: &Tensor<2>, input, low| {
-            run.adapted(linear, place).backward(grad, LinearTape { input, low }, run.input, gradients)
-        };
-        let normed_grad = if let Some(q) = &self.q {
-            let from_q = project_back(q, Place::Q, &q_grad, selected(&inputs, pass), q_low);
-            let from_kv = project_back(&self.kv, Place::Kv, &kv_grad, Input::of(&inputs, 1), kv_low);
-            add(from_kv?, &spread(from_q?, &x, pass))
+        let inputs = self.projection_inputs(x.clone(), run, self.kv.trained || pass.rows.is_some());
+        let (wanted, kv_input) = (|| InputGradient::wanted(run.input), Input::of(&inputs, 1));
+        let (kv_grad, of_input) = if let Some(q) = &self.q {
+            let tape = LinearTape { input: selected(&inputs, pass), low: q_low };
+            let from_q = run.adapted(q, Place::Q).backward(&q_grad, tape, wanted(), gradients);
+            let beside = |from_q| InputGradient::Beside(spread(from_q, &x, pass));
+            (kv_grad, from_q.map_or(InputGradient::Unwanted, beside))
         } else {
-            let grad = Tensor::cat(vec![spread(q_grad, &x, pass), kv_grad], 1);
-            project_back(&self.kv, Place::Kv, &grad, Input::of(&inputs, 1), kv_low)?
+            (Tensor::cat(vec![spread(q_grad, &x, pass), kv_grad], 1), wanted())
         };
+        let tape = LinearTape { input: kv_input, low: kv_low };
+        let normed_grad = run.adapted(&self.kv, Place::Kv).backward(&kv_grad, tape, of_input, gradients)?;
         let direct = spread(middle_grad, &x, pass);
         Some(self.input_norm.backward_beside([normed_grad, x], &direct, gradients[0]))
     }
 
-    /// What queries, and keys and values, are projected of.
-    fn projection_inputs(&self, x: Tensor<2>, run: &LayerRun) -> Inputs {
+    /// What queries, and keys and values, are projected of; with its rows themselves if they are read whatever masks say.
+    fn projection_inputs(&self, x: Tensor<2>, run: &LayerRun, rows: bool) -> Inputs {
         let all = run.pass.rows.is_none() && self.q.is_some();
         let queries = run.mask(Place::Q).filter(|_| all);
-        self.input_norm.inputs(x, &[queries, run.mask(Place::Kv)])
+        self.input_norm.inputs(x, Masks::instead(&[queries, run.mask(Place::Kv)], rows))
     }
 
     /// Queries of the rows that continue, and keys and values of all, of rows that have all three.
-    fn split(&self, rows: Tensor<2>, pass: &Pass) -> ((Tensor<2>, Vec<Low>), Tensor<2>) {
+    fn split(&self, rows: &Tensor<2>, pass: &Pass) -> ((Tensor<2>, Vec<Low>), Tensor<2>) {
         let Heads { kv, group, dim } = self.spec.attention.heads;
         let (queries, others) = (kv * group * dim, 2 * kv * dim);
-        let q = select(rows.clone().narrow(1, 0, queries), pass);
-        ((q, Vec::new()), rows.narrow(1, queries, others))
+        let q = select(part(rows, 1, &(0..queries)), pass);
+        ((q, Vec::new()), part(rows, 1, &(queries..queries + others)))
     }
 
-    fn gated(&self, gate_up: Tensor<2>, run: &LayerRun) -> Inputs {
-        gated_inputs(gate_up, self.spec.activation, run.mask(Place::Down))
+    fn gated(&self, gate_up: Tensor<2>, masks: Masks) -> Inputs {
+        gated_inputs(gate_up, self.spec.activation, masks)
     }
 
     /// What is added to the residual stream, and what it was before its own norm.

@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 
-use crate::kernels::{Columns, Part, add_part};
+use crate::device::part;
+use crate::kernels::{Columns, Part, add_part, integers_on};
 
 /// Matrices begin at multiples of so many numbers, so that each is a tensor of its own without a copy: CUDA's tensors
 /// begin at multiples of 256 bytes, and numbers have two or four.
@@ -27,7 +28,7 @@ impl Place {
 
     /// The matrix, in a buffer `[1, N]`.
     pub(crate) fn of(self, numbers: &Tensor<2>) -> Tensor<2> {
-        numbers.clone().narrow(1, self.first, self.numbers()).reshape(self.shape)
+        part(numbers, 1, &(self.first..self.first + self.numbers())).reshape(self.shape)
     }
 }
 
@@ -143,7 +144,7 @@ impl Layout {
             let (table, count) = (vectors.collect::<Result<Vec<i32>, _>>().ok()?, self.matrices.len());
             let scales = TensorData::new(self.scales.clone(), [1, count]);
             (count > 0).then(|| Columns {
-                table: Tensor::<2, Int>::from_data(TensorData::new(table, [count, 5]), (device, DType::I32)),
+                table: integers_on(device, table, [count, 5]),
                 factors: Tensor::from_data(scales, (device, DType::F32)),
                 size,
                 first: self.slow,

@@ -1,11 +1,10 @@
 //! The norms of a decoder block.
 
 use burn::tensor::{DType, Tensor};
-use emotrain_kernels::DropoutMask;
 
 use crate::gradients::Gradients;
 use crate::kernels::{
-    Inputs, head_norm, head_norm_backward, norm_backward_beside, norm_weight_gradient, normed_inputs,
+    Inputs, Masks, head_norm, head_norm_backward, norm_backward_beside, norm_weight_gradient, normed_inputs,
     rms_norm, sum_normed_inputs,
 };
 
@@ -31,12 +30,12 @@ impl Norm {
     }
 
     /// Of the input of linear layers with these masks.
-    pub(crate) fn inputs(&self, x: Tensor<2>, masks: &[Option<DropoutMask>]) -> Inputs {
+    pub(crate) fn inputs(&self, x: Tensor<2>, masks: Masks) -> Inputs {
         normed_inputs(x, &self.factor(), self.epsilon, masks)
     }
 
     /// Of the sum of two, with the sum.
-    pub(crate) fn of_sum(&self, both: [Tensor<2>; 2], masks: &[Option<DropoutMask>]) -> (Tensor<2>, Inputs) {
+    pub(crate) fn of_sum(&self, both: [Tensor<2>; 2], masks: Masks) -> (Tensor<2>, Inputs) {
         sum_normed_inputs(both, &self.factor(), self.epsilon, masks)
     }
 

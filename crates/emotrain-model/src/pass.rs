@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod checkpointing_gpu_tests;
 #[cfg(test)]
+mod fake_card;
+#[cfg(test)]
 mod gpu_tests;
 
 use std::collections::BTreeSet;

@@ -119,9 +119,9 @@ pub fn compare(choice: &DeviceChoice, report: &mut dyn FnMut(Comparison)) -> Res
 
 /// The tolerance of numbers in a dtype against the CPU's in float32.
 ///
-/// The CPU repeats itself to the bit. Other devices add up in other orders: 10⁻⁴ in float32. A CUDA device multiplies
-/// float32 matrices as TF32, with the 10 mantissa bits of float16, wherever burn's matrix product takes the tensor
-/// cores, attention's in any case, and burn has no switch against that; there float32 is held to float16's tolerance. bfloat16 has 8 times
+/// The CPU repeats itself to the bit. Other devices add up in other orders: 10⁻⁴ in float32. A CUDA device without cuBLASLt
+/// multiplies float32 matrices as TF32, with the 10 mantissa bits of float16, wherever burn's matrix product takes the
+/// tensor cores, and burn has no switch against that; there float32 is held to float16's tolerance. bfloat16 has 8 times
 /// float16's rounding error.
 pub fn tolerance(on: &OpenDevice, dtype: Dtype) -> f64 {
     match dtype {

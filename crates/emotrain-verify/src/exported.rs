@@ -90,7 +90,7 @@ impl Exported {
         }
         let computed = computed_bits(asked.recipe);
         let bits = self.significand_bits(&checkpoint)?.min(computed);
-        // A GPU rounds products of float32 to TF32, which has the significand of float16.
+        // Without cuBLASLt CUDA rounds products of float32 to TF32, which has the significand of float16.
         let bits = if on.rounds_products() { bits.min(FloatType::F16.significand_bits()) } else { bits };
         let (model, rounded) = match dtype {
             None => (self.load(&checkpoint, on)?, bits),

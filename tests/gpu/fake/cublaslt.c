@@ -15,7 +15,7 @@ enum { R_32F = 0, R_16F = 2, R_16BF = 14, COMPUTE_32F = 68 };
 enum { A, B, C, D };
 
 typedef struct { int compute, scale, transposed[2]; } description;
-typedef struct { int type; uint64_t rows, columns; int64_t ld; } layout;
+typedef struct { int type; uint64_t rows, columns; int64_t ld; int count; int64_t between; } layout;
 typedef struct { size_t workspace; uint32_t alignments[4]; } preference;
 // What the real one is opaque about: for which product it was proposed.
 typedef struct { uint64_t product; uint32_t alignments[4]; char rest[40]; } algorithm;
@@ -52,11 +52,18 @@ int cublasLtMatmulDescSetAttribute(description *d, int attribute, const void *va
 int cublasLtMatrixLayoutCreate(layout **made, int type, uint64_t rows, uint64_t columns, int64_t ld) {
   if (ld < (int64_t)rows) return INVALID_VALUE;
   *made = malloc(sizeof **made);
-  **made = (layout){type, rows, columns, ld};
+  **made = (layout){type, rows, columns, ld, 1, 0};
   return DONE;
 }
 
 int cublasLtMatrixLayoutDestroy(layout *l) { return free(l), DONE; }
+
+int cublasLtMatrixLayoutSetAttribute(layout *l, int attribute, const void *value, size_t bytes) {
+  if (attribute == 5 && bytes == sizeof l->count) memcpy(&l->count, value, bytes);
+  else if (attribute == 6 && bytes == sizeof l->between) memcpy(&l->between, value, bytes);
+  else return INVALID_VALUE;
+  return DONE;
+}
 
 int cublasLtMatmulPreferenceCreate(preference **made) {
   *made = malloc(sizeof **made);
@@ -75,12 +82,13 @@ int cublasLtMatmulPreferenceSetAttribute(preference *p, int attribute, const voi
 
 // A number that differs where the product does.
 static uint64_t fingerprint(const description *d, const layout *const *l) {
-  uint64_t hash = 14695981039346656037u, parts[2 + 4 * 4];
+  uint64_t hash = 14695981039346656037u, parts[2 + 4 * 6];
   size_t count = 0;
   for (int side = A; side <= B; side++) parts[count++] = d->transposed[side];
   for (int m = A; m <= D; m++) {
     parts[count++] = l[m]->type, parts[count++] = l[m]->rows;
     parts[count++] = l[m]->columns, parts[count++] = l[m]->ld;
+    parts[count++] = l[m]->count, parts[count++] = l[m]->between;
   }
   for (size_t i = 0; i < count; i++) hash = (hash ^ parts[i]) * 1099511628211u;
   return hash;
@@ -94,7 +102,8 @@ static int fits(const description *d, const layout *const *l) {
   uint64_t k = d->transposed[B] ? b->columns : b->rows;
   int types = a->type == b->type && l[C]->type == out->type && (out->type == a->type || out->type == R_32F);
   return types && d->compute == COMPUTE_32F && d->scale == R_32F && m == out->rows && n == out->columns &&
-         k == sum_length(d, a) && l[C]->rows == m && l[C]->columns == n;
+         k == sum_length(d, a) && l[C]->rows == m && l[C]->columns == n && a->count == out->count &&
+         b->count == out->count && l[C]->count == out->count;
 }
 
 int cublasLtMatmulAlgoGetHeuristic(void *handle, description *d, layout *a, layout *b, layout *c, layout *out,
@@ -146,19 +155,21 @@ static void multiply(void *data) {
   uint64_t sums = sum_length(&p->d, &p->a);
   // The working memory is written, so that it had better be nothing else.
   memset(p->workspace, 0xff, p->workspace_bytes);
-  for (uint64_t row = 0; row < p->out.rows; row++)
-    for (uint64_t column = 0; column < p->out.columns; column++) {
-      float sum = 0;
-      for (uint64_t k = 0; k < sums; k++) {
-        uint64_t a = p->d.transposed[A] ? k + row * p->a.ld : row + k * p->a.ld;
-        uint64_t b = p->d.transposed[B] ? column + k * p->b.ld : k + column * p->b.ld;
-        sum += read_number(p->from[A], p->a.type, a) * read_number(p->from[B], p->b.type, b);
+  for (int64_t matrix = 0; matrix < p->out.count; matrix++)
+    for (uint64_t row = 0; row < p->out.rows; row++)
+      for (uint64_t column = 0; column < p->out.columns; column++) {
+        float sum = 0;
+        for (uint64_t k = 0; k < sums; k++) {
+          uint64_t a = p->d.transposed[A] ? k + row * p->a.ld : row + k * p->a.ld;
+          uint64_t b = p->d.transposed[B] ? column + k * p->b.ld : k + column * p->b.ld;
+          sum += read_number(p->from[A], p->a.type, a + matrix * p->a.between) *
+                 read_number(p->from[B], p->b.type, b + matrix * p->b.between);
+        }
+        uint64_t at = row + column * p->out.ld + matrix * p->out.between;
+        // Nothing is read where it is multiplied by zero.
+        float before = p->beta == 0 ? 0 : p->beta * read_number(p->to, p->out.type, at);
+        write_number(p->to, p->out.type, at, p->alpha * sum + before);
       }
-      uint64_t at = row + column * p->out.ld;
-      // Nothing is read where it is multiplied by zero.
-      float before = p->beta == 0 ? 0 : p->beta * read_number(p->to, p->out.type, at);
-      write_number(p->to, p->out.type, at, p->alpha * sum + before);
-    }
   free(p);
 }
 

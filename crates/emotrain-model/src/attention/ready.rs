@@ -7,9 +7,10 @@ use burn::tensor::Tensor;
 use emotrain_kernels::DropoutMask;
 
 use super::{Blocks, Projected, Sides};
+use crate::device::part;
 use crate::kernels::{
-    add_key_values, blocks_of_rows, grouped_heads, key_value_heads, matmul, product_into, put_key_values,
-    query_heads, rows_of_blocks, token_major,
+    KeyRows, add_key_values, blocks_of_rows, grouped_heads, key_value_heads, matmul, product_into,
+    put_key_values, put_products, query_heads, rows_of_blocks, token_major,
 };
 use crate::spec::Heads;
 
@@ -28,7 +29,7 @@ impl Ready {
             Self::Rows(Projected { q, .. }) => query_heads(heads, q, rows),
             Self::Heads { q, .. } => {
                 let width = heads.query_width();
-                let block = q.clone().narrow(1, rows.start * width, rows.len() * width);
+                let block = part(q, 1, &(rows.start * width..rows.end * width));
                 block.reshape([heads.kv, heads.group, rows.len(), heads.dim])
             }
         }
@@ -91,8 +92,8 @@ impl KeyValues {
                 [0, 1].map(|which| key_block(heads, &rows, which))
             }
             Self::Heads(kv) => {
-                let rows = parts(keys, |rows| kv.clone().narrow(2, rows.start, rows.len()), 2);
-                [0, 1].map(|which| rows.clone().narrow(0, which, 1).swap_dims(0, 1))
+                let rows = parts(keys, |rows| part(kv, 2, rows), 2);
+                [0, 1].map(|which| part(&rows, 0, &(which..which + 1)).swap_dims(0, 1))
             }
         }
     }
@@ -109,17 +110,26 @@ impl KeyValues {
         }
     }
 
-    /// Puts what a block says about its keys and values, each `[kv, T, d]`, in their places, or adds it to what is there.
-    pub(super) fn put(&mut self, heads: Heads, keys: &[Range<usize>], said: &[Tensor<3>; 2], adds: bool) {
+    /// Puts what the queries of a block say about its keys and values in their places, or adds it to what is there: for
+    /// each the product of what is given for all queries and keys, `[kv, group, Q, T]`, transposed, with a side of theirs.
+    pub(super) fn put(&mut self, heads: Heads, keys: &KeyRows, products: [(Tensor<4>, Sides); 2]) {
+        let [(for_keys, queries), (for_values, grads)] = &products;
+        if let Self::Heads(kv) = self
+            && put_products(kv, keys, [[for_keys, &queries.heads], [for_values, &grads.heads]]).is_some()
+        {
+            return;
+        }
+        let said =
+            products.map(|(of_all, side)| matmul(super::grouped(heads, of_all).transpose(), side.grouped));
         let mut start = 0;
-        for rows in keys {
-            let piece = match keys {
+        for rows in keys.rows {
+            let piece = match keys.rows {
                 [_] => said.clone(),
                 _ => said.clone().map(|part| part.narrow(1, start, rows.len())),
             };
             match self {
                 Self::Rows(kv) => kv.inplace(|kv| add_key_values(heads, kv, piece, rows)),
-                Self::Heads(kv) => put_key_values(kv, &piece, rows.start, adds),
+                Self::Heads(kv) => put_key_values(kv, &piece, rows.start, keys.adds),
             }
             start += rows.len();
         }
@@ -129,12 +139,12 @@ impl KeyValues {
 /// Some rows behind one another along a dimension.
 fn parts<const D: usize>(
     keys: &[Range<usize>],
-    part: impl Fn(&Range<usize>) -> Tensor<D>,
+    one: impl Fn(&Range<usize>) -> Tensor<D>,
     dim: usize,
 ) -> Tensor<D> {
     match keys {
-        [rows] => part(rows),
-        several => Tensor::cat(several.iter().map(part).collect(), dim),
+        [rows] => one(rows),
+        several => Tensor::cat(several.iter().map(one).collect(), dim),
     }
 }
 

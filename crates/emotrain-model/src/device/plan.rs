@@ -13,7 +13,7 @@ use std::fmt;
 
 use burn::tensor::DType;
 
-/// Some columns of a row-major matrix.
+/// Some columns of a row-major matrix, or of several that begin the same distance after one another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Block {
     pub(crate) rows: usize,
@@ -23,6 +23,30 @@ pub(crate) struct Block {
     /// Numbers before the first of the block.
     pub(crate) first: usize,
     pub(crate) dtype: DType,
+    /// How many matrices, and numbers from the beginning of one to that of the next.
+    pub(crate) batch: Batch,
+}
+
+/// Matrices of one shape, each multiplied with its own: a strided batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Batch {
+    pub(crate) count: usize,
+    /// Numbers from the beginning of one to that of the next, if there are several.
+    pub(crate) between: usize,
+}
+
+impl Batch {
+    /// A single matrix.
+    pub(crate) const ONE: Self = Self { count: 1, between: 0 };
+}
+
+impl Block {
+    /// Whether each of its matrices ends before the next.
+    fn is_apart(self) -> bool {
+        let Batch { count, between } = self.batch;
+        let length = (self.rows.max(1) - 1) * self.stride + self.columns;
+        count == 1 || between >= length
+    }
 }
 
 /// One side of a product.
@@ -35,7 +59,7 @@ pub(crate) struct Factor {
 
 impl Factor {
     /// Rows and columns as the product takes them.
-    fn shape(self) -> [usize; 2] {
+    pub(crate) fn shape(self) -> [usize; 2] {
         let Block { rows, columns, .. } = self.block;
         if self.transposed { [columns, rows] } else { [rows, columns] }
     }
@@ -61,6 +85,7 @@ pub(crate) struct Layout {
     pub(crate) ld: i64,
     /// Whether the product takes it transposed.
     pub(crate) transposed: bool,
+    pub(crate) batch: Batch,
 }
 
 /// `D = alpha · op(A) · op(B) + beta · D`, column-major; `D` is `m × n`, the sums are of `k` products.
@@ -77,12 +102,12 @@ pub(crate) struct Plan {
     pub(crate) beta: f32,
 }
 
-/// The product in cuBLASLt's terms. `None` where it has none: no rows, no columns or nothing to sum up, rows that
-/// overlap, types that it does not multiply. It multiplies two matrices of one type, f32, f16 or bf16, into one of the
+/// The product in cuBLASLt's terms. `None` where it has none: no rows, no columns or nothing to sum up, rows or matrices
+/// that overlap, types that it does not multiply. It multiplies two matrices of one type, f32, f16 or bf16, into one of the
 /// same type or of f32.
 ///
 /// # Panics
-/// If the shapes do not fit.
+/// If the shapes do not fit, or there are not as many matrices of each.
 pub(crate) fn plan(asked: &Asked) -> Option<Plan> {
     let Asked { left, right, out, alpha, beta } = *asked;
     let ([rows, sum], [sums, columns]) = (left.shape(), right.shape());
@@ -96,8 +121,11 @@ pub(crate) fn plan(asked: &Asked) -> Option<Plan> {
     let known = matches!(multiplied, DType::F32 | DType::F16 | DType::BF16);
     let written = out.dtype == multiplied || out.dtype == DType::F32;
     let blocks = [right.block, left.block, out];
-    let apart = blocks.iter().all(|block| block.stride >= block.columns);
-    if !known || !written || right.block.dtype != multiplied || !apart || rows * columns * sum == 0 {
+    let Batch { count, .. } = out.batch;
+    assert!(blocks.iter().all(|block| block.batch.count == count), "as many matrices of each: {asked:?}");
+    // What is read may be anywhere, such as heads next to one another in rows.
+    let apart = blocks.iter().all(|block| block.stride >= block.columns) && out.is_apart();
+    if !known || !written || right.block.dtype != multiplied || !apart || rows * columns * sum * count == 0 {
         return None;
     }
     let layout = |block: Block, transposed| {
@@ -107,6 +135,7 @@ pub(crate) fn plan(asked: &Asked) -> Option<Plan> {
             columns: block.rows as u64,
             ld: i64::try_from(block.stride).ok()?,
             transposed,
+            batch: block.batch,
         })
     };
     Some(Plan {
@@ -128,6 +157,9 @@ impl fmt::Display for Plan {
     /// In the row-major terms of the caller.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { m, n, k, layouts: [a, _, d], .. } = self;
+        if d.batch.count > 1 {
+            write!(f, "{} times ", d.batch.count)?;
+        }
         write!(f, "[{n}, {k}] · [{k}, {m}] of {} into {}", a.dtype.name(), d.dtype.name())
     }
 }

@@ -1,8 +1,29 @@
-//! The memory that work on a GPU moves: told by what launches it, since a launch does not show its tensors.
+//! What work on a GPU launches, and the memory that it moves: told by what launches it, since a launch does not show its
+//! tensors.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 
 use burn::tensor::{DType, Tensor};
+
+/// The kernels of one kind that were launched on a GPU.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Launches {
+    /// How many.
+    pub count: usize,
+    /// How long they took on the device, one after the other.
+    pub seconds: f64,
+}
+
+/// What work launches on GPUs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Profile {
+    /// Kernel launches by the name of the kernel's function.
+    pub kernels: BTreeMap<String, Launches>,
+    /// Bytes that decoder blocks, their gradients and their update read and write, each tensor of a launch once: what goes
+    /// through the device's memory where no cache has it.
+    pub bytes: u64,
+}
 
 thread_local! {
     /// Bytes of this thread's launches, while they are counted.
@@ -24,7 +45,7 @@ pub(crate) fn moves<const D: usize>(tensor: &Tensor<D>, times: usize) {
 }
 
 /// The same of so many numbers.
-pub(super) fn moves_numbers(numbers: usize, dtype: DType) {
+pub(crate) fn moves_numbers(numbers: usize, dtype: DType) {
     if let Some(bytes) = BYTES.get() {
         BYTES.set(Some(bytes + (numbers * dtype.size()) as u64));
     }

@@ -5,7 +5,8 @@ use emotrain_base::random::Key;
 use emotrain_kernels::DropoutMask;
 
 use super::host::{restore, write};
-use super::{Form, add_block, fused};
+use super::{Form, Masks, add_block, fused};
+use crate::device::part;
 
 /// Rows that linear layers take, and what the dropout of each of these leaves of them, where that came with the rows: a
 /// kernel that makes rows on a GPU drops them, too.
@@ -23,16 +24,17 @@ impl Inputs {
         Self { rows, dropped: vec![None; masks] }
     }
 
-    /// Rows with what the masks that there are leave of them, behind one another.
-    pub(super) fn with(rows: Tensor<2>, copies: &Tensor<2>, masks: &[Option<DropoutMask>]) -> Self {
-        let ([count, _], mut first) = (rows.dims(), 0);
+    /// So many rows with what the masks that there are leave of them, behind one another.
+    pub(super) fn with(rows: Tensor<2>, count: usize, copies: &Tensor<2>, masks: Masks) -> Self {
+        let mut first = 0;
         let copy = |mask: &Option<DropoutMask>| {
-            let copy = mask.map(|_| copies.clone().narrow(0, first, count));
+            let copy = mask.map(|_| part(copies, 0, &(first..first + count)));
             first += if mask.is_some() { count } else { 0 };
             copy
         };
-        let dropped = masks.iter().map(copy).collect();
-        Self { rows, dropped }
+        let dropped: Vec<Option<Tensor<2>>> = masks.of.iter().map(copy).collect();
+        let read = dropped.iter().flatten().next().filter(|_| !masks.rows);
+        Self { rows: read.cloned().unwrap_or(rows), dropped }
     }
 }
 

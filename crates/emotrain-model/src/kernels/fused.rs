@@ -51,6 +51,7 @@ use std::ops::Range;
 use burn::tensor::{DType, Int, Tensor};
 use emotrain_kernels::{AdamWStep, DropoutMask, HeadRows};
 
+use super::Masks;
 use crate::spec::Activation;
 
 /// Codes of 4 or 8 bits, and what they stand for.
@@ -182,7 +183,8 @@ launches! {
     /// `x` `[N, W]`, `weight` `[1, d]` → `[N, W]`.
     fn head_norm(x: &Tensor<2>, layout: HeadRows, weight: &Tensor<2>, epsilon: f32) -> Tensor<2>, rms_norm::forward;
 
-    /// The same of rows, and what each of up to two masks leaves of the result, behind one another, in one launch.
+    /// The same of rows, if they are read, and what each of up to two masks leaves of the result, behind one another, in
+    /// one launch.
     ///
     /// # Shapes
     /// `x` `[N, D]`, `weight` `[1, D]` → `[N, D]`, `[masks·N, D]`.
@@ -190,7 +192,7 @@ launches! {
         x: &Tensor<2>,
         weight: &Tensor<2>,
         epsilon: f32,
-        masks: &[DropoutMask]
+        masks: Masks
     ) -> [Tensor<2>; 2], rms_norm::dropped;
 
     /// The sum of two, and of that the same.
@@ -201,7 +203,7 @@ launches! {
         both: [&Tensor<2>; 2],
         weight: &Tensor<2>,
         epsilon: f32,
-        masks: &[DropoutMask]
+        masks: Masks
     ) -> [Tensor<2>; 3], rms_norm::of_sum;
 
     /// The backward of [`head_norm`] in one launch, where the tensor operations take fifteen: of the gradient, given `x`;
@@ -217,12 +219,12 @@ launches! {
         other: Option<&Tensor<2>>
     ) -> Tensor<2>, rms_norm::backward;
 
-    /// `act(gate) · up` in one launch, where the tensor operations take nine; and what dropout leaves of it, if there is a
-    /// mask.
+    /// `act(gate) · up` in one launch, where the tensor operations take nine, if it is read; and what the one mask leaves
+    /// of it, if there is one.
     ///
     /// # Shapes
     /// `gate_up` `[N, 2·I]`, gate first → `[N, I]`, twice.
-    fn gated(gate_up: &Tensor<2>, kind: Activation, mask: Option<DropoutMask>) -> [Tensor<2>; 2], gated::forward;
+    fn gated(gate_up: &Tensor<2>, kind: Activation, masks: Masks) -> [Tensor<2>; 2], gated::forward;
 
     /// Its backward in one launch, where the tensor operations take twenty.
     ///

@@ -2,12 +2,11 @@
 
 use burn::tensor::{Tensor, activation};
 use emotrain_kernels::{
-    DropoutMask, GELU_CUBIC, GELU_SLOPE, for_rows, gelu_tanh_gate, gelu_tanh_gate_backward, silu_gate,
-    silu_gate_backward,
+    GELU_CUBIC, GELU_SLOPE, for_rows, gelu_tanh_gate, gelu_tanh_gate_backward, silu_gate, silu_gate_backward,
 };
 
 use super::host::{read, slice, tensor};
-use super::{Form, Inputs, fused};
+use super::{Form, Inputs, Masks, fused};
 use crate::spec::Activation;
 
 /// # Shapes
@@ -21,7 +20,7 @@ pub(crate) fn gated(gate_up: Tensor<2>, kind: Activation) -> Tensor<2> {
             gated_rows(slice(&gate_up), &mut out, double / 2, kind);
             tensor(out, [rows, double / 2])
         }
-        Form::Fused => match fused::gated(&gate_up, kind, None) {
+        Form::Fused => match fused::gated(&gate_up, kind, Masks::beside(&[])) {
             Some([active, _]) => active,
             None => in_tensors(gate_up, kind),
         },
@@ -29,15 +28,15 @@ pub(crate) fn gated(gate_up: Tensor<2>, kind: Activation) -> Tensor<2> {
     }
 }
 
-/// The same, for a linear layer with this mask.
+/// The same, for a linear layer with the one of these masks.
 ///
 /// # Shapes
 /// As [`gated`].
-pub(crate) fn gated_inputs(gate_up: Tensor<2>, kind: Activation, mask: Option<DropoutMask>) -> Inputs {
+pub(crate) fn gated_inputs(gate_up: Tensor<2>, kind: Activation, masks: Masks) -> Inputs {
     if Form::of(&gate_up) == Form::Fused
-        && let Some([rows, dropped]) = fused::gated(&gate_up, kind, mask)
+        && let Some([rows, dropped]) = fused::gated(&gate_up, kind, masks)
     {
-        return Inputs::with(rows, &dropped, &[mask]);
+        return Inputs::with(rows, gate_up.dims()[0], &dropped, masks);
     }
     Inputs::plain(gated(gate_up, kind), 1)
 }

@@ -5,8 +5,6 @@ use burn::tensor::{Int, Tensor};
 use emotrain_kernels::{DropoutMask, Heads};
 
 use super::fused::{self, Turn};
-use super::product::matmul;
-use crate::device::moves;
 
 /// Rows in blocks, in each of which a head's rows are behind one another; the first heads of each row are normalised and
 /// rotated. `spans` are the first row and the number of rows of each row's block; without them all rows are one block.
@@ -49,29 +47,6 @@ pub(crate) fn rows_of_blocks(
     mask: Option<DropoutMask>,
 ) -> Option<[Tensor<2>; 2]> {
     fused::token_major(blocks, [heads.kv * heads.group, heads.dim], Some(spans), mask)
-}
-
-/// `left · right`, written into blocks from number `first` on.
-///
-/// # Shapes
-/// `blocks` `[1, N]`, `[kv, group, Q, k]` and `[kv, 1, k, d]`.
-///
-/// # Panics
-/// Where the blocks are not on a GPU.
-pub(crate) fn product_into(blocks: &mut Tensor<2>, first: usize, left: &Tensor<4>, right: &Tensor<4>) {
-    if fused::product_into(blocks, first, left, right).is_some() {
-        // The product has the shape of the queries of the left side.
-        let [kv, group, queries, _] = left.dims();
-        let [.., width] = right.dims();
-        moves(left, 1);
-        moves(right, 1);
-        moves(&blocks.clone().narrow(1, first, kv * group * queries * width), 1);
-        return;
-    }
-    let product = matmul(left.clone(), right.clone());
-    let numbers = product.shape().num_elements();
-    let product = product.reshape([1, numbers]);
-    blocks.inplace(|blocks| blocks.slice_assign([0..1, first..first + numbers], product));
 }
 
 /// Puts keys and values of rows from `first` on where they belong, or adds them to what is there.

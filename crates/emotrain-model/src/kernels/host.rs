@@ -1,6 +1,6 @@
-//! Access to a tensor's memory when it lives on the CPU in f32.
+//! Access to a tensor's memory when it lives on the CPU in f32, and from there to a device.
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use burn_flex::{Flex, FlexTensor};
 
 /// The tensor's numbers, in order; copies only if the tensor is a strided view.
@@ -33,4 +33,17 @@ pub(crate) fn tensor<const D: usize>(numbers: Vec<f32>, shape: [usize; D]) -> Te
 /// A tensor around a buffer that came from [`write`].
 pub(super) fn restore<const D: usize>(buffer: FlexTensor) -> Tensor<D> {
     Tensor::from_primitive::<Flex>(buffer)
+}
+
+/// Rows of numbers on a device, behind one another as kernels read them. What is uploaded as a matrix has memory between its
+/// rows on CUDA, in all widths but some.
+pub(crate) fn rows_on(device: &Device, numbers: Vec<f32>, shape: [usize; 2]) -> Tensor<2> {
+    let row = TensorData::new(numbers, [shape[0] * shape[1]]);
+    Tensor::<1>::from_data(row, (device, DType::F32)).reshape(shape)
+}
+
+/// The same of whole numbers.
+pub(crate) fn integers_on(device: &Device, numbers: Vec<i32>, shape: [usize; 2]) -> Tensor<2, Int> {
+    let row = TensorData::new(numbers, [shape[0] * shape[1]]);
+    Tensor::<1, Int>::from_data(row, (device, DType::I32)).reshape(shape)
 }

@@ -2,7 +2,7 @@
 //! onto what is there, in f32. Everywhere else they are tensors that are put there.
 
 #[cfg(test)]
-mod fake_card;
+pub(super) mod fake_card;
 
 use burn::tensor::{DType, Tensor};
 use emotrain_base::random::Key;

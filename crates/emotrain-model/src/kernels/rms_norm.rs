@@ -2,10 +2,10 @@
 //! of the first `heads` heads of a row on its own, behind which the row stays as it is.
 
 use burn::tensor::{DType, Tensor};
-use emotrain_kernels::{DropoutMask, HeadRows, rms_norm_to};
+use emotrain_kernels::{HeadRows, rms_norm_to};
 
 use super::host::{read, restore, slice, tensor, write};
-use super::{Form, Inputs, add, fused};
+use super::{Form, Inputs, Masks, add, fused};
 
 /// # Shapes
 /// `x` `[N, D]`, `weight` `[1, D]` → `[N, D]`.
@@ -28,19 +28,13 @@ pub(crate) fn rms_norm(x: Tensor<2>, weight: &Tensor<2>, epsilon: f32) -> Tensor
 ///
 /// # Shapes
 /// As [`rms_norm`].
-pub(crate) fn normed_inputs(
-    x: Tensor<2>,
-    weight: &Tensor<2>,
-    epsilon: f32,
-    masks: &[Option<DropoutMask>],
-) -> Inputs {
-    let given: Vec<DropoutMask> = masks.iter().flatten().copied().collect();
+pub(crate) fn normed_inputs(x: Tensor<2>, weight: &Tensor<2>, epsilon: f32, masks: Masks) -> Inputs {
     if Form::of(&x) == Form::Fused
-        && let Some([rows, copies]) = fused::dropped_norm(&x, weight, epsilon, &given)
+        && let Some([rows, copies]) = fused::dropped_norm(&x, weight, epsilon, masks)
     {
-        return Inputs::with(rows, &copies, masks);
+        return Inputs::with(rows, x.dims()[0], &copies, masks);
     }
-    Inputs::plain(rms_norm(x, weight, epsilon), masks.len())
+    Inputs::plain(rms_norm(x, weight, epsilon), masks.of.len())
 }
 
 /// The sum of an update and of what it is added to, and the same of that sum.
@@ -51,16 +45,15 @@ pub(crate) fn sum_normed_inputs(
     [update, x]: [Tensor<2>; 2],
     weight: &Tensor<2>,
     epsilon: f32,
-    masks: &[Option<DropoutMask>],
+    masks: Masks,
 ) -> (Tensor<2>, Inputs) {
-    let given: Vec<DropoutMask> = masks.iter().flatten().copied().collect();
     if Form::of(&x) == Form::Fused
-        && let Some([sum, rows, copies]) = fused::sum_norm([&x, &update], weight, epsilon, &given)
+        && let Some([sum, rows, copies]) = fused::sum_norm([&x, &update], weight, epsilon, masks)
     {
-        return (sum, Inputs::with(rows, &copies, masks));
+        return (sum, Inputs::with(rows, x.dims()[0], &copies, masks));
     }
     let sum = add(update, &x);
-    (sum.clone(), Inputs::plain(rms_norm(sum, weight, epsilon), masks.len()))
+    (sum.clone(), Inputs::plain(rms_norm(sum, weight, epsilon), masks.of.len()))
 }
 
 /// The same of each of the first `heads` heads.

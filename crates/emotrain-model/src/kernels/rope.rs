@@ -1,10 +1,10 @@
 //! Rotary position embedding (Su et al. 2021) in the layout of Hugging Face's Llama: element `i` of a head is
 //! rotated together with element `i + r/2`, where the first `r` of its `d` numbers are rotated.
 
-use burn::tensor::{DType, Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor};
 use emotrain_kernels::{for_rows, rotate_head, rotate_head_back};
 
-use super::host::{read, restore, slice, write};
+use super::host::{read, restore, rows_on, slice, write};
 use super::{Form, Rows, fused};
 use crate::spec::Rope;
 
@@ -22,7 +22,7 @@ impl Rotation {
     pub(crate) fn new(positions: &[u32], rope: &Rope, device: &Device) -> Self {
         let (cos, sin) = rope.angles(positions.iter().map(|&position| position as f32));
         let shape = [positions.len(), rope.frequencies.len()];
-        let load = |values| Tensor::from_data(TensorData::new(values, shape), (device, DType::F32));
+        let load = |values| rows_on(device, values, shape);
         Self { cos: load(cos), sin: load(sin), inverse: false }
     }
 

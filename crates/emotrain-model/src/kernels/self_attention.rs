@@ -6,6 +6,7 @@ use burn::tensor::{DType, Int, Tensor, TensorData, activation};
 use emotrain_kernels::Projections;
 
 use super::Form;
+use super::head_products::{head_product, product_with_transposed};
 use super::host::{read, slice, tensor};
 use super::softmax::HIDDEN;
 
@@ -48,17 +49,23 @@ fn padded(qkv: Tensor<2>, segments: &[Range<usize>], heads: usize) -> Tensor<2> 
     let spread = segments.iter().flat_map(|own| (0..longest).map(|at| (own.start + at).min(own.end - 1)));
     let spread = qkv.select(0, index(spread.collect()));
     let spread = spread.reshape([count, longest, 3, heads, dim]).permute([2, 0, 3, 1, 4]);
-    let part = |which: usize| -> Tensor<4> { spread.clone().narrow(0, which, 1).squeeze_dim(0) };
-    let (q, k, v) = (part(0), part(1), part(2)); // [S, H, T, d]
+    let part = |which: usize| -> Tensor<4> {
+        spread.clone().narrow(0, which, 1).reshape([count * heads, 1, longest, dim])
+    };
+    let (q, k, v) = (part(0), part(1), part(2)); // [S·H, 1, T, d]
 
     let hidden =
         segments.iter().flat_map(|own| (0..longest).map(|at| if at < own.len() { 0.0 } else { HIDDEN }));
     let hidden = TensorData::new(hidden.collect::<Vec<f32>>(), [count, 1, 1, longest]);
     let mask = Tensor::<4>::from_data(hidden, (&device, DType::F32));
     let scale = (dim as f32).sqrt().recip();
-    let scores = q.matmul(k.transpose()).cast(DType::F32) * scale + mask;
-    let attended = activation::softmax(scores, 3).cast(dtype).matmul(v); // [S, H, T, d]
-    let rows = attended.permute([0, 2, 1, 3]).reshape([count * longest, triple / 3]);
+    let scores = product_with_transposed(q, k).reshape([count, heads, longest, longest]);
+    let probabilities = activation::softmax(scores.cast(DType::F32) * scale + mask, 3).cast(dtype);
+    let attended = head_product(probabilities.reshape([count * heads, 1, longest, longest]), v);
+    let rows = attended
+        .reshape([count, heads, longest, dim])
+        .permute([0, 2, 1, 3])
+        .reshape([count * longest, triple / 3]);
     let kept = segments
         .iter()
         .enumerate()

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 use emotrain_kernels::for_rows;
 
-use super::host::{read, restore, slice, tensor, write};
+use super::host::{integers_on, read, restore, slice, tensor, write};
 use super::{Form, fused};
 use crate::batch::Visible;
 
@@ -36,8 +36,7 @@ impl Seen {
                     *bound = i32::try_from(end).expect("row numbers fit i32");
                 }
             }
-            let data = TensorData::new(bounds, [self.visible.len(), 2 * ranges]);
-            Tensor::from_data(data, (device, DType::I32))
+            integers_on(device, bounds, [self.visible.len(), 2 * ranges])
         })
     }
 }

@@ -8,6 +8,7 @@ use burn::tensor::{DType, Device, Tensor};
 
 use super::factors::Factors;
 use super::{AdaptedModule, Adapter, LayerAdapter, LinearAdapter, MAGNITUDE};
+use crate::device::part;
 use crate::kernels::{spread, stacked};
 use crate::layout::{FactorPlaces, Layout};
 
@@ -104,7 +105,7 @@ impl Adapter {
         let layout = &self.layout;
         let Some(columns) = layout.columns(&numbers.device()) else { return };
         let Some(b) = spread(numbers, columns, dtype) else { return };
-        let a = numbers.clone().narrow(1, 0, layout.slow);
+        let a = part(numbers, 1, &(0..layout.slow));
         let a = if dtype == DType::F32 { a } else { stacked(&[&a], dtype) };
         let linears = self.layers.iter_mut().flat_map(|LayerAdapter(linears)| linears);
         for (linear, places) in linears.filter(|linear| linear.is_adapted()).zip(&layout.factors) {

@@ -204,16 +204,20 @@ impl LinearAdapter {
     /// # Shapes
     /// `low_grad` `[N, Σ R]`, `dropped` `[N, in]`.
     fn add_gradients_of_a(&self, low_grad: &Tensor<2>, dropped: &Tensor<2>, gradients: &mut Gradients) {
-        let name = |path: &str| format!("{path}.lora_A.weight");
+        let name = |module: &AdaptedModule| format!("{}.lora_A.weight", module.path);
+        let names: Vec<String> = self.modules.iter().map(name).collect();
+        let (left, right) = (Side::of(low_grad).transposed(), Side::of(dropped));
+        if gradients.add_stacked_product(&names, [&left, &right]).is_some() {
+            return;
+        }
         if multiplies(low_grad) {
-            for AdaptedModule { path, ranks, .. } in &self.modules {
+            for (AdaptedModule { ranks, .. }, name) in self.modules.iter().zip(&names) {
                 let part = Side::columns(low_grad, ranks).transposed();
-                gradients.add_product(&name(path), [&part, &Side::of(dropped)], 1.0);
+                gradients.add_product(name, [&part, &right], 1.0);
             }
             return;
         }
-        let all = wide_product(&Side::of(low_grad).transposed(), &Side::of(dropped));
-        let names: Vec<String> = self.modules.iter().map(|module| name(&module.path)).collect();
+        let all = wide_product(&left, &right);
         if gradients.add_stacked(&names, &all).is_none() {
             for (AdaptedModule { ranks, .. }, name) in self.modules.iter().zip(names) {
                 gradients.add_block(&name, &all, [ranks.clone(), 0..all.dims()[1]], 1.0);

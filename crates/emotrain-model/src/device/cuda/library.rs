@@ -15,7 +15,7 @@ use burn::tensor::DType;
 use cudarc::cublaslt::result::{self, CublasError};
 use cudarc::cublaslt::sys::{
     self, cublasComputeType_t, cublasLtMatmulAlgo_t, cublasLtMatmulDescAttributes_t,
-    cublasLtMatmulPreferenceAttributes_t, cudaDataType,
+    cublasLtMatmulPreferenceAttributes_t, cublasLtMatrixLayoutAttribute_t, cublasStatus_t, cudaDataType,
 };
 use cudarc::driver::result::device;
 use cudarc::driver::sys::{CUdevice_attribute, CUstream};
@@ -215,7 +215,8 @@ impl Drop for Descriptor {
 struct Matrix(sys::cublasLtMatrixLayout_t);
 
 impl Matrix {
-    fn new(Layout { dtype, rows, columns, ld, .. }: Layout) -> Result<Self, CublasError> {
+    fn new(Layout { dtype, rows, columns, ld, batch, .. }: Layout) -> Result<Self, CublasError> {
+        use cublasLtMatrixLayoutAttribute_t as Attribute;
         // A plan has no other types.
         let kind = if dtype == DType::F16 {
             cudaDataType::CUDA_R_16F
@@ -224,7 +225,27 @@ impl Matrix {
         } else {
             cudaDataType::CUDA_R_32F
         };
-        Ok(Self(result::create_matrix_layout(kind, rows, columns, ld)?))
+        let made = Self(result::create_matrix_layout(kind, rows, columns, ld)?);
+        if batch.count > 1 {
+            let refused = |_| CublasError(cublasStatus_t::CUBLAS_STATUS_INVALID_VALUE);
+            let count = i32::try_from(batch.count).map_err(refused)?;
+            let between = i64::try_from(batch.between).map_err(refused)?;
+            made.set(Attribute::CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, count)?;
+            made.set(Attribute::CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, between)?;
+        }
+        Ok(made)
+    }
+
+    fn set<T>(&self, attribute: cublasLtMatrixLayoutAttribute_t, value: T) -> Result<(), CublasError> {
+        // SAFETY: the descriptor was made, and the value has the type of the attribute.
+        unsafe {
+            result::set_matrix_layout_attribute(
+                self.0,
+                attribute,
+                ptr::from_ref(&value).cast(),
+                size_of::<T>(),
+            )
+        }
     }
 }
 

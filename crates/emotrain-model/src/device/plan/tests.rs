@@ -43,69 +43,79 @@ fn numbers(count: usize, turn: usize) -> Vec<f32> {
     (0..count).map(|i| ((i * 7 + turn * 5) % 11) as f32 - 5.0).collect()
 }
 
-/// The whole matrix that a block is of, with some numbers behind it.
+/// All of the matrices that a block is of, with some numbers behind them.
 fn memory(block: Block, turn: usize) -> Vec<f32> {
-    numbers(block.first + block.rows * block.stride + 3, turn)
+    let Batch { count, between } = block.batch;
+    numbers(block.first + (count - 1) * between + block.rows * block.stride + 3, turn)
 }
 
-/// Element `(row, column)` of a factor as the product takes it.
-fn element(factor: Factor, memory: &[f32], row: usize, column: usize) -> f32 {
+/// Element `(row, column)` of a matrix of a factor as the product takes it.
+fn element(factor: Factor, memory: &[f32], matrix: usize, [row, column]: [usize; 2]) -> f32 {
     let (row, column) = if factor.transposed { (column, row) } else { (row, column) };
-    memory[factor.block.first + row * factor.block.stride + column]
+    let Block { first, stride, batch, .. } = factor.block;
+    memory[first + matrix * batch.between + row * stride + column]
+}
+
+/// All places below these bounds.
+fn places([a, b, c]: [usize; 3]) -> impl Iterator<Item = [usize; 3]> {
+    (0..a * b * c).map(move |at| [at / (b * c), at / c % b, at % c])
 }
 
 /// The product written out, row-major.
 fn expected(asked: &Asked, left: &[f32], right: &[f32], out: &mut [f32]) {
     let [rows, sum] = asked.left.shape();
-    for row in 0..rows {
-        for column in 0..asked.out.columns {
-            let product: f32 = (0..sum)
-                .map(|k| element(asked.left, left, row, k) * element(asked.right, right, k, column))
-                .sum();
-            let place = &mut out[asked.out.first + row * asked.out.stride + column];
-            *place = asked.alpha * product + asked.beta * *place;
-        }
+    let Block { columns, stride, first, batch, .. } = asked.out;
+    for [matrix, row, column] in places([batch.count, rows, columns]) {
+        let product = (0..sum).map(|k| {
+            element(asked.left, left, matrix, [row, k]) * element(asked.right, right, matrix, [k, column])
+        });
+        let place = &mut out[first + matrix * batch.between + row * stride + column];
+        *place = asked.alpha * product.sum::<f32>() + asked.beta * *place;
     }
 }
 
 /// The plan carried out by the definition of a column-major product.
 fn carried_out(plan: &Plan, a: &[f32], b: &[f32], d: &mut [f32]) {
-    let size = size_of::<f32>() as u64;
-    let place = |number: usize, row: u64, column: u64| {
-        let Layout { rows, columns, ld, transposed, .. } = plan.layouts[number];
+    let count = |number: u64| usize::try_from(number).unwrap();
+    let place = |number: usize, matrix: usize, [row, column]: [usize; 2]| {
+        let Layout { rows, columns, ld, transposed, batch, .. } = plan.layouts[number];
         let (row, column) = if transposed { (column, row) } else { (row, column) };
-        assert!(row < rows && column < columns, "{plan:?}");
-        let place = plan.offsets[number] / size + column * u64::try_from(ld).unwrap() + row;
-        usize::try_from(place).unwrap()
+        assert!(row < count(rows) && column < count(columns) && matrix < batch.count, "{plan:?}");
+        let first = count(plan.offsets[number]) / size_of::<f32>();
+        first + matrix * batch.between + column * usize::try_from(ld).unwrap() + row
     };
-    for row in 0..plan.m {
-        for column in 0..plan.n {
-            let product: f32 = (0..plan.k).map(|k| a[place(0, row, k)] * b[place(1, k, column)]).sum();
-            let to = &mut d[place(2, row, column)];
-            *to = plan.alpha * product + plan.beta * *to;
-        }
+    for [matrix, row, column] in places([plan.layouts[2].batch.count, count(plan.m), count(plan.n)]) {
+        let product = (0..count(plan.k))
+            .map(|k| a[place(0, matrix, [row, k])] * b[place(1, matrix, [k, column])])
+            .sum::<f32>();
+        let to = &mut d[place(2, matrix, [row, column])];
+        *to = plan.alpha * product + plan.beta * *to;
     }
 }
 
 fn block(shape: [usize; 2], stride: usize, first: usize) -> Block {
-    Block { rows: shape[0], columns: shape[1], stride, first, dtype: DType::F32 }
+    Block { rows: shape[0], columns: shape[1], stride, first, dtype: DType::F32, batch: Batch::ONE }
 }
 
-/// A block of this shape after up to 7 numbers of its row, in rows of up to 9 more.
-fn blocks(shape: [usize; 2]) -> impl Strategy<Value = Block> {
-    (0_usize..8, 0_usize..10).prop_map(move |(first, more)| block(shape, first + shape[1] + more, first))
+/// Blocks of this shape after up to 7 numbers of their row, in rows of up to 9 more, with up to 6 between two of them.
+fn blocks(shape: [usize; 2], count: usize) -> impl Strategy<Value = Block> {
+    (0_usize..8, 0_usize..10, 0_usize..7).prop_map(move |(first, more, apart)| {
+        let stride = first + shape[1] + more;
+        let batch = Batch { count, between: shape[0] * stride + apart };
+        Block { batch, ..block(shape, stride, first) }
+    })
 }
 
 fn products() -> impl Strategy<Value = Asked> {
-    let shapes = (prop::sample::select(FORMS.to_vec()), 1_usize..9, 1_usize..9, 1_usize..9);
-    shapes.prop_flat_map(|(form, rows, sum, columns)| {
+    let shapes = (prop::sample::select(FORMS.to_vec()), 1_usize..9, 1_usize..9, 1_usize..9, 1_usize..4);
+    shapes.prop_flat_map(|(form, rows, sum, columns, count)| {
         let turned =
             |[rows, columns]: [usize; 2], turned| if turned { [columns, rows] } else { [rows, columns] };
         let [left, right] = form.transposed();
         let sides = (
-            blocks(turned([rows, sum], left)),
-            blocks(turned([sum, columns], right)),
-            blocks([rows, columns]),
+            blocks(turned([rows, sum], left), count),
+            blocks(turned([sum, columns], right), count),
+            blocks([rows, columns], count),
             prop::sample::select(vec![1.0_f32, 2.0, -0.5]),
         );
         sides.prop_map(move |(left_block, right_block, out, alpha)| Asked {
@@ -119,7 +129,7 @@ fn products() -> impl Strategy<Value = Asked> {
 }
 
 proptest! {
-    /// Of every form, with columns of wider matrices and rows that memory is left between; nothing beside the result is
+    /// Of every form, one or several at once, with columns of wider matrices and rows that memory is left between; nothing beside the result is
     /// written.
     #[test]
     fn a_plan_is_the_product_that_was_asked_for(asked in products()) {
@@ -202,6 +212,13 @@ fn what_is_not_multiplied_has_no_plan() {
     let mut overlapping = asked;
     overlapping.right.block.stride = 0;
     assert_eq!(plan(&overlapping), None);
+    let mut several = asked;
+    for block in [&mut several.left.block, &mut several.right.block, &mut several.out] {
+        block.batch = Batch { count: 2, between: 12 };
+    }
+    assert_eq!(plan(&several).unwrap().to_string(), "2 times [2, 3] · [3, 4] of f32 into f32");
+    several.out.batch.between = 7;
+    assert_eq!(plan(&several), None, "the second begins in the first");
     let mut empty = asked;
     (empty.left.block.rows, empty.out.rows) = (0, 0);
     assert_eq!(plan(&empty), None);

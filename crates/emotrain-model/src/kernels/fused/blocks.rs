@@ -5,7 +5,7 @@ use burn_cubecl::Cube;
 use cubecl::ir::ElemType;
 use cubecl::prelude::*;
 
-use super::gpu::{Spread, contiguous, elem_type, spread, taken, vector_size};
+use super::gpu::{Spread, contiguous, elem_type, empty_of, spread, taken, vector_size};
 use super::{Columns, Part};
 
 /// Which vectors [`add_to_block`] adds to which.
@@ -95,9 +95,9 @@ pub(super) fn add(to: &mut Tensor<2>, delta: &Tensor<2>, part: Part) -> Option<(
 
 /// See [`super::stacked`].
 pub(super) fn stack(parts: &[&Tensor<2>], factor: f32, dtype: DType) -> Option<Tensor<2>> {
-    let ([_, width], device) = (parts.first()?.dims(), parts.first()?.device());
+    let [_, width] = parts.first()?.dims();
     let rows = parts.iter().map(|part| part.dims()[0]).sum();
-    let out = contiguous(&Tensor::<2>::empty([rows, width], (&device, dtype)))?;
+    let out = empty_of([rows, width], parts.first()?, dtype)?;
     let mut first = 0;
     for part in parts {
         let (numbers, from) = (part.shape().num_elements(), part.dtype());

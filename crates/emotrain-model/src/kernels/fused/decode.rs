@@ -6,7 +6,7 @@ use cubecl::ir::ElemType;
 use cubecl::prelude::*;
 
 use super::Codes;
-use super::gpu::{Spread, contiguous, elem_type, spread};
+use super::gpu::{Spread, contiguous, elem_type, empty_of, spread};
 
 /// A word has as many codes as a vector has numbers; `block` numbers share a scale.
 #[cube(launch)]
@@ -45,7 +45,7 @@ pub(super) fn launch(codes: &Codes, [rows, width]: [usize; 2], dtype: DType) -> 
     let (element, Spread { cubes, units }) = (elem_type(dtype)?, spread(numbers / per_word)?);
     let words = codes.words.clone().try_into_primitive::<Cube>().ok()?;
     let (table, scales) = (contiguous(codes.table)?, contiguous(codes.scales)?);
-    let out = contiguous(&Tensor::<2>::empty([rows, width], (&codes.table.device(), dtype)))?;
+    let out = empty_of([rows, width], codes.table, dtype)?;
     decode_words::launch(
         &out.client,
         cubes,

@@ -4,10 +4,11 @@ use burn::tensor::Tensor;
 use burn_cubecl::Cube;
 use cubecl::ir::ElemType;
 use cubecl::prelude::*;
-use emotrain_kernels::{DropoutMask, GELU_CUBIC, GELU_SLOPE};
+use emotrain_kernels::{GELU_CUBIC, GELU_SLOPE};
 
 use super::dropout::{Mask, kept, on_device};
-use super::gpu::{Spread, contiguous, elem_type, empty, empty_if, spread, vector_size};
+use super::gpu::{Spread, contiguous, elem_type, empty, empty_if, given, spread, vector_size};
+use crate::kernels::Masks;
 use crate::spec::Activation;
 
 /// One of `act(x) = x · σ(g(x))`, and its slope `σ + x · σ · (1 - σ) · g'(x)`, in f32.
@@ -26,28 +27,38 @@ fn activated<N: Size>(x: Vector<f32, N>, #[comptime] kind: Activation) -> (Vecto
     (active, sigmoid + active * (one - sigmoid) * inner_slope)
 }
 
-/// `[N, 2·I]` → `[N, I]`, `vectors` to a row of the result; and where it is wanted what dropout leaves of it.
+/// What is written of an activation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Kept {
+    pub(super) rows: bool,
+    /// What dropout leaves of them.
+    pub(super) dropped: bool,
+}
+
+/// `[N, 2·I]` → `[N, I]`, `vectors` to a row of the result, and what dropout leaves of it.
 #[cube(launch)]
 pub(super) fn gated_forward<F: Float, N: Size>(
     gate_up: &[Vector<F, N>],
     out: &mut [Vector<F, N>],
     dropped: &mut [Vector<F, N>],
     mask: &Mask,
-    #[comptime] drops: bool,
+    #[comptime] written: Kept,
     #[comptime] vectors: usize,
     #[comptime] kind: Activation,
     #[define(F)] _dtype: ElemType,
 ) {
     let at = ABSOLUTE_POS;
-    if at >= out.len() {
+    if at >= gate_up.len() / 2 {
         terminate!();
     }
     let gate_at = at + at / vectors * vectors;
     let (active, _) = activated::<N>(Vector::cast_from(gate_up[gate_at]), kind);
     let up = Vector::<f32, N>::cast_from(gate_up[gate_at + vectors]);
     let number = Vector::<F, N>::cast_from(active * up);
-    out[at] = number;
-    if comptime!(drops) {
+    if comptime!(written.rows) {
+        out[at] = number;
+    }
+    if comptime!(written.dropped) {
         dropped[at] = Vector::cast_from(kept::<N>(Vector::cast_from(number), at, mask));
     }
 }
@@ -75,18 +86,16 @@ pub(super) fn gated_backward<F: Float, N: Size>(
 }
 
 /// See [`super::gated`].
-pub(super) fn forward(
-    gate_up: &Tensor<2>,
-    kind: Activation,
-    mask: Option<DropoutMask>,
-) -> Option<[Tensor<2>; 2]> {
+pub(super) fn forward(gate_up: &Tensor<2>, kind: Activation, masks: Masks) -> Option<[Tensor<2>; 2]> {
+    let mask = given(masks).first().copied();
+    let written = Kept { rows: masks.rows, dropped: mask.is_some() };
     let [rows, double] = gate_up.dims();
     let (width, dtype) = (double / 2, gate_up.dtype());
     let (element, source) = (elem_type(dtype)?, contiguous(gate_up)?);
     let size = vector_size(width, dtype.size());
     let Spread { cubes, units } = spread(rows * width / size)?;
-    let out = empty([rows, width], gate_up)?;
-    let dropped = empty_if(mask.is_some(), [rows, width], gate_up)?;
+    let out = empty_if(written.rows, [rows, width], gate_up)?;
+    let dropped = empty_if(written.dropped, [rows, width], gate_up)?;
     gated_forward::launch(
         &source.client.clone(),
         cubes,
@@ -96,7 +105,7 @@ pub(super) fn forward(
         out.clone().into_buffer_arg(),
         dropped.clone().into_buffer_arg(),
         on_device(mask),
-        mask.is_some(),
+        written,
         width / size,
         kind,
         element,

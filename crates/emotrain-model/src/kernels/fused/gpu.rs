@@ -2,11 +2,14 @@
 
 use burn::tensor::{DType, Int, Tensor};
 use burn_cubecl::Cube;
+use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::ir::{ElemType, FloatKind};
-use cubecl::prelude::{CubeCount, CubeDim, VectorSize};
+use cubecl::prelude::{BufferArg, CubeCount, CubeDim, VectorSize};
+use emotrain_kernels::DropoutMask;
 
-use crate::device::moves;
+use crate::device::{moves, moves_numbers};
+use crate::kernels::Masks;
 
 /// The widest row of cubes that every GPU interface takes.
 const MOST_CUBES: usize = 65_535;
@@ -46,7 +49,75 @@ pub(super) fn empty<const D: usize, const E: usize>(
     shape: [usize; D],
     like: &Tensor<E>,
 ) -> Option<CubeTensor> {
-    contiguous(&Tensor::<D>::empty(shape, (&like.device(), like.dtype())))
+    empty_of(shape, like, like.dtype())
+}
+
+/// The same of another type. It is contiguous, which a tensor that burn makes on CUDA is only in some widths.
+pub(super) fn empty_of<const D: usize, const E: usize>(
+    shape: [usize; D],
+    like: &Tensor<E>,
+    dtype: DType,
+) -> Option<CubeTensor> {
+    moves_numbers(shape.iter().product(), dtype);
+    let CubeTensor { client, device, .. } = like.clone().try_into_primitive::<Cube>().ok()?;
+    Some(empty_device_contiguous_dtype(client, device, shape.into(), dtype))
+}
+
+/// A buffer whose rows begin the same distance after one another.
+pub(super) struct Pitched {
+    pub(super) buffer: CubeTensor,
+    /// Numbers from a row to the next.
+    pub(super) stride: usize,
+}
+
+impl Pitched {
+    /// Of a tensor, which is copied if its rows do not.
+    pub(super) fn of(tensor: &Tensor<4>) -> Option<Self> {
+        let [_, group, rows, width] = tensor.dims();
+        let buffer = tensor.clone().try_into_primitive::<Cube>().ok()?;
+        let stride = if rows == 1 { width } else { buffer.meta.strides()[2] };
+        let even = [group * rows * stride, rows * stride, stride, 1];
+        if stride >= width && !buffer.meta.is_tiled() && buffer.meta.strides().iter().copied().eq(even) {
+            moves(tensor, 1);
+            return Some(Self { buffer, stride });
+        }
+        Some(Self { buffer: contiguous(tensor)?, stride: width })
+    }
+
+    /// Of two tensors of one shape, in rows as far apart.
+    pub(super) fn alike(tensors: [&Tensor<4>; 2]) -> Option<[Self; 2]> {
+        let [first, second] = [Self::of(tensors[0])?, Self::of(tensors[1])?];
+        if first.stride == second.stride {
+            return Some([first, second]);
+        }
+        let copied =
+            |tensor: &Tensor<4>| Some(Self { buffer: contiguous(tensor)?, stride: tensor.dims()[3] });
+        Some([copied(tensors[0])?, copied(tensors[1])?])
+    }
+
+    /// All of another with the same shape and rows as far apart, what is between them included, as a kernel takes it.
+    pub(super) fn whole(&self, other: &CubeTensor) -> BufferArg {
+        let CubeTensor { client, device, dtype, handle, meta, .. } = other.clone();
+        let shape = meta.shape();
+        let numbers = shape.num_elements() / shape[3].max(1) * self.stride;
+        CubeTensor::new_contiguous(client, device, [numbers].into(), handle, dtype).into_buffer_arg()
+    }
+
+    /// Unwritten, of the same shape and type, in rows as far apart.
+    pub(super) fn empty_like(&self) -> CubeTensor {
+        let CubeTensor { client, device, dtype, meta, .. } = &self.buffer;
+        let shape = meta.shape();
+        moves_numbers(shape.num_elements(), *dtype);
+        let rows = shape.num_elements() / shape[3].max(1);
+        let handle = client.empty(rows * self.stride * dtype.size());
+        CubeTensor::new(client.clone(), handle, (**meta).clone(), device.clone(), *dtype)
+    }
+}
+
+/// A buffer that a kernel does not touch, as large as the widest vector.
+pub(super) fn unread<const E: usize>(like: &Tensor<E>) -> Option<CubeTensor> {
+    let unread = Tensor::<2>::empty([1, 16], (&like.device(), like.dtype()));
+    unread.try_into_primitive::<Cube>().ok()
 }
 
 /// A buffer of this shape, or where a kernel does not touch it one as large as the widest vector.
@@ -55,8 +126,12 @@ pub(super) fn empty_if<const E: usize>(
     shape: [usize; 2],
     like: &Tensor<E>,
 ) -> Option<CubeTensor> {
-    let unread = || Tensor::<2>::empty([1, 16], (&like.device(), like.dtype()));
-    if touched { empty(shape, like) } else { unread().try_into_primitive::<Cube>().ok() }
+    if touched { empty(shape, like) } else { unread(like) }
+}
+
+/// The masks that there are.
+pub(super) fn given(masks: Masks) -> Vec<DropoutMask> {
+    masks.of.iter().flatten().copied().collect()
 }
 
 /// The type in a kernel.

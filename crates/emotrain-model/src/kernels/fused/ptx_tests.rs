@@ -67,7 +67,7 @@ fn buffer() -> BufferCompilationArg {
 fn norm_plan(size: VectorSize) -> rms_norm::Plan {
     let vectors = 4096 / size;
     let units = reduce::units(vectors);
-    rms_norm::Plan { vectors, heads: 1, normed: 1, units, adds: true, copies: 2, rounds: true }
+    rms_norm::Plan { vectors, heads: 1, normed: 1, units, adds: true, copies: 2, written: true, rounds: true }
 }
 
 /// 16 heads of 128.
@@ -127,8 +127,9 @@ const KERNELS: [(&str, Defined); 21] = [
     }),
     ("gated_forward", |float, size| {
         let (kind, dtype) = (Activation::GeluTanh, ElemType::Float(float));
+        let written = gated::Kept { rows: true, dropped: true };
         type Kernel = gated::gated_forward::GatedForward;
-        defined!(Kernel, 256, buffer(), buffer(), buffer(), MASK, size, true, 12_288 / size, kind, dtype)
+        defined!(Kernel, 256, buffer(), buffer(), buffer(), MASK, size, written, 12_288 / size, kind, dtype)
     }),
     ("gated_backward", |float, size| {
         let (kind, dtype) = (Activation::GeluTanh, ElemType::Float(float));

@@ -5,11 +5,12 @@ use burn::tensor::{DType, Tensor};
 use burn_cubecl::Cube;
 use cubecl::ir::ElemType;
 use cubecl::prelude::*;
-use emotrain_kernels::{DropoutMask, HeadRows};
+use emotrain_kernels::HeadRows;
 
 use super::dropout::{Mask, kept, on_device};
-use super::gpu::{contiguous, elem_type, empty, empty_if, one_cube_a_row, vector_size};
+use super::gpu::{contiguous, elem_type, empty, empty_if, given, one_cube_a_row, unread, vector_size};
 use super::reduce;
+use crate::kernels::Masks;
 
 /// How a kernel goes over rows of heads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -26,6 +27,8 @@ pub(super) struct Plan {
     pub(super) adds: bool,
     /// Copies of the result with dropout.
     pub(super) copies: usize,
+    /// Whether the result itself is written.
+    pub(super) written: bool,
     /// Whether normalised numbers are rounded before they are multiplied with the weight: where both have one type.
     pub(super) rounds: bool,
 }
@@ -47,7 +50,7 @@ pub(super) fn rms_norm_forward<F: Float, W: Float, N: Size>(
     #[define(F, W)] _dtypes: [ElemType; 2],
 ) {
     let start = CUBE_POS * plan.vectors;
-    if start >= out.len() {
+    if start >= x.len() {
         terminate!();
     }
     let unit = UNIT_POS as usize;
@@ -82,13 +85,15 @@ pub(super) fn rms_norm_forward<F: Float, W: Float, N: Size>(
                     normal = Vector::cast_from(Vector::<F, N>::cast_from(normal));
                 }
                 let normed = Vector::<F, N>::cast_from(normal * Vector::cast_from(weight[at]));
-                out[place] = normed;
+                if comptime!(plan.written) {
+                    out[place] = normed;
+                }
                 if comptime!(plan.copies > 0) {
                     dropped[place] = Vector::cast_from(kept::<N>(Vector::cast_from(normed), place, first));
                 }
                 if comptime!(plan.copies > 1) {
                     let number = kept::<N>(Vector::cast_from(normed), place, second);
-                    dropped[out.len() + place] = Vector::cast_from(number);
+                    dropped[x.len() + place] = Vector::cast_from(number);
                 }
             } else {
                 out[place] = x[place];
@@ -157,7 +162,7 @@ pub(super) fn forward(
     epsilon: f32,
 ) -> Option<Tensor<2>> {
     let launch = Launch::new(x, layout, weight.dtype())?;
-    launch.forward([x, x], weight, epsilon, &[]).map(|[_, out, _]| out)
+    launch.forward([x, x], weight, epsilon, Masks::beside(&[])).map(|[_, out, _]| out)
 }
 
 /// See [`super::sum_norm`].
@@ -165,7 +170,7 @@ pub(super) fn of_sum(
     [x, update]: [&Tensor<2>; 2],
     weight: &Tensor<2>,
     epsilon: f32,
-    masks: &[DropoutMask],
+    masks: Masks,
 ) -> Option<[Tensor<2>; 3]> {
     let [_, width] = x.dims();
     let mut launch = Launch::new(x, HeadRows { width, heads: 1, dim: width }, weight.dtype())?;
@@ -179,7 +184,7 @@ pub(super) fn dropped(
     x: &Tensor<2>,
     weight: &Tensor<2>,
     epsilon: f32,
-    masks: &[DropoutMask],
+    masks: Masks,
 ) -> Option<[Tensor<2>; 2]> {
     let [_, width] = x.dims();
     let launch = Launch::new(x, HeadRows { width, heads: 1, dim: width }, weight.dtype())?;
@@ -200,7 +205,8 @@ pub(super) fn backward(
     }
     plan.adds = other.is_some();
     let (grad, source, weight) = (contiguous(grad)?, contiguous(x)?, contiguous(weight)?);
-    let (other, out) = (contiguous(other.unwrap_or(x))?, empty(x.dims(), x)?);
+    let other = if let Some(other) = other { contiguous(other)? } else { unread(x)? };
+    let out = empty(x.dims(), x)?;
     rms_norm_backward::launch(
         &source.client.clone(),
         cubes,
@@ -234,22 +240,24 @@ impl Launch {
         [x, update]: [&Tensor<2>; 2],
         weight: &Tensor<2>,
         epsilon: f32,
-        masks: &[DropoutMask],
+        masks: Masks,
     ) -> Option<[Tensor<2>; 3]> {
         let Self { cubes, units, size, mut plan, dtypes } = self;
-        let [rows, width] = x.dims();
-        plan.copies = masks.len();
-        let mask = |number: usize| on_device(masks.get(number).copied());
+        let ([rows, width], given) = (x.dims(), given(masks));
+        (plan.copies, plan.written) = (given.len(), masks.rows);
+        let mask = |number: usize| on_device(given.get(number).copied());
         let sum = empty_if(plan.adds, [rows, width], x)?;
-        let dropped = empty_if(!masks.is_empty(), [masks.len() * rows, width], x)?;
-        let (source, weight, out) = (contiguous(x)?, contiguous(weight)?, empty([rows, width], x)?);
+        let dropped = empty_if(!given.is_empty(), [given.len() * rows, width], x)?;
+        let (source, weight) = (contiguous(x)?, contiguous(weight)?);
+        let out = empty_if(masks.rows, [rows, width], x)?;
+        let update = if plan.adds { contiguous(update)? } else { unread(x)? };
         rms_norm_forward::launch(
             &source.client.clone(),
             cubes,
             units,
             size,
             source.into_buffer_arg(),
-            contiguous(update)?.into_buffer_arg(),
+            update.into_buffer_arg(),
             weight.into_buffer_arg(),
             sum.clone().into_buffer_arg(),
             out.clone().into_buffer_arg(),
@@ -274,8 +282,8 @@ impl Launch {
         let (heads, size) = (width / dim, vector_size(dim, dtype.size().max(weight.size())));
         let vectors = dim / size;
         let units = reduce::units(vectors);
-        let (adds, copies) = (false, 0);
-        let plan = Plan { vectors, heads, normed, units, adds, copies, rounds: dtype == weight };
+        let (adds, copies, written) = (false, 0, true);
+        let plan = Plan { vectors, heads, normed, units, adds, copies, written, rounds: dtype == weight };
         let units = CubeDim::new_1d(u32::try_from(units).ok()?);
         Some(Self { cubes: one_cube_a_row(rows * heads), units, size, plan, dtypes })
     }

@@ -1,12 +1,15 @@
 //! The softmax of attention scores of one block of queries, with what each sees: a row of scores to a cube.
 
+#[cfg(test)]
+mod tests;
+
 use burn::tensor::{DType, Int, Tensor};
 use burn_cubecl::Cube;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::ir::ElemType;
 use cubecl::prelude::*;
 
-use super::gpu::{contiguous, elem_type, empty, one_cube_a_row, vector_size};
+use super::gpu::{Pitched, contiguous, elem_type, empty_of, integers, one_cube_a_row, vector_size};
 use super::reduce;
 
 /// Below every score.
@@ -15,7 +18,7 @@ const LOWEST: f32 = -3.0e38;
 /// The scores of a block, as its kernels need to know them.
 #[derive(CubeLaunch, CubeType, Clone, Copy)]
 pub(super) struct Shape {
-    /// Vectors of a row of keys.
+    /// Vectors from a row of keys to the next; those behind its last key are read and written like keys that no query sees.
     pub(super) vectors: u32,
     /// Rows of a head.
     pub(super) queries: u32,
@@ -115,9 +118,10 @@ pub(super) fn softmax_backward<F: Float, N: Size>(
     let mut products = Vector::<f32, N>::new(0.0f32);
     for at in range_stepped(unit, vectors, units) {
         let part = (Vector::<f32, N>::cast_from(raw[start + at]) * scale - log_sum).exp();
-        let part = select_many(seen::<N>(bounds, query, at, shape.ranges), part, Vector::new(0.0f32));
-        probabilities[start + at] = Vector::cast_from(part);
-        products += part * Vector::cast_from(grad[start + at]);
+        let (visible, none) = (seen::<N>(bounds, query, at, shape.ranges), Vector::new(0.0f32));
+        probabilities[start + at] = Vector::cast_from(select_many(visible, part, none));
+        // What is behind the last key may be anything, such as no number.
+        products += select_many(visible, part * Vector::cast_from(grad[start + at]), none);
     }
     let product = reduce::sum_of_units(reduce::sum_of_lanes::<N>(products), units);
     for at in range_stepped(unit, vectors, units) {
@@ -130,24 +134,25 @@ pub(super) fn softmax_backward<F: Float, N: Size>(
 
 /// See [`super::softmax`].
 pub(super) fn forward(raw: &Tensor<4>, bounds: &Tensor<2, Int>, scale: f32) -> Option<[Tensor<4>; 2]> {
-    let Launch { bounds, size, units, shape, element, rows } = Launch::new(raw, bounds, scale)?;
-    let (source, probabilities) = (contiguous(raw)?, empty(raw.dims(), raw)?);
     let [kv_heads, group, queries, _] = raw.dims();
-    let log_sums = Tensor::<4>::empty([kv_heads, group, queries, 1], (&raw.device(), DType::F32));
+    let log_sums = empty_of([kv_heads, group, queries, 1], raw, DType::F32)?;
+    let raw = Pitched::of(raw)?;
+    let Launch { bounds, size, units, shape, element, rows } = Launch::new(&raw, bounds, scale)?;
+    let probabilities = raw.empty_like();
     softmax_forward::launch(
-        &source.client.clone(),
+        &raw.buffer.client.clone(),
         one_cube_a_row(rows),
         CubeDim::new_1d(u32::try_from(units).ok()?),
         size,
-        source.into_buffer_arg(),
+        raw.whole(&raw.buffer),
         bounds.into_buffer_arg(),
-        probabilities.clone().into_buffer_arg(),
-        contiguous(&log_sums)?.into_buffer_arg(),
+        raw.whole(&probabilities),
+        log_sums.clone().into_buffer_arg(),
         shape,
         units,
         element,
     );
-    Some([Tensor::from_primitive::<Cube>(probabilities), log_sums])
+    Some([probabilities, log_sums].map(Tensor::from_primitive::<Cube>))
 }
 
 /// See [`super::softmax_backward`].
@@ -157,23 +162,23 @@ pub(super) fn backward(
     bounds: &Tensor<2, Int>,
     scale: f32,
 ) -> Option<[Tensor<4>; 2]> {
-    let Launch { bounds, size, units, shape, element, rows } = Launch::new(raw, bounds, scale)?;
     if grad.dtype() != raw.dtype() || log_sums.dtype() != DType::F32 {
         return None;
     }
-    let (source, grad, log_sums) = (contiguous(raw)?, contiguous(grad)?, contiguous(log_sums)?);
-    let (probabilities, out) = (empty(raw.dims(), raw)?, empty(raw.dims(), raw)?);
+    let [raw, grad] = Pitched::alike([raw, grad])?;
+    let Launch { bounds, size, units, shape, element, rows } = Launch::new(&raw, bounds, scale)?;
+    let (log_sums, probabilities, out) = (contiguous(log_sums)?, raw.empty_like(), raw.empty_like());
     softmax_backward::launch(
-        &source.client.clone(),
+        &raw.buffer.client.clone(),
         one_cube_a_row(rows),
         CubeDim::new_1d(u32::try_from(units).ok()?),
         size,
-        source.into_buffer_arg(),
-        grad.into_buffer_arg(),
+        raw.whole(&raw.buffer),
+        raw.whole(&grad.buffer),
         bounds.into_buffer_arg(),
         log_sums.into_buffer_arg(),
-        probabilities.clone().into_buffer_arg(),
-        out.clone().into_buffer_arg(),
+        raw.whole(&probabilities),
+        raw.whole(&out),
         shape,
         units,
         element,
@@ -192,19 +197,19 @@ struct Launch {
 }
 
 impl Launch {
-    fn new(raw: &Tensor<4>, bounds: &Tensor<2, Int>, scale: f32) -> Option<Self> {
-        let ([kv_heads, group, queries, keys], dtype) = (raw.dims(), raw.dtype());
+    fn new(raw: &Pitched, bounds: &Tensor<2, Int>, scale: f32) -> Option<Self> {
+        let [kv_heads, group, queries, _] = raw.buffer.meta.shape().dims();
         let [_, doubled] = bounds.dims();
         let rows = kv_heads * group * queries;
         if rows == 0 || bounds.dtype() != DType::I32 {
             return None;
         }
-        let bounds = bounds.clone().try_into_primitive::<Cube>().ok()?;
+        let bounds = integers(bounds)?;
         // Four at once at most: with eight there are more numbers than registers.
-        let size = vector_size(keys, DType::F32.size());
-        let number = |count: usize| u32::try_from(count).ok();
-        let shape = ShapeLaunch::new(number(keys / size)?, number(queries)?, number(doubled / 2)?, scale);
-        let (units, element) = (reduce::units(keys / size), elem_type(dtype)?);
+        let size = vector_size(raw.stride, DType::F32.size());
+        let (number, vectors) = (|count: usize| u32::try_from(count).ok(), raw.stride / size);
+        let shape = ShapeLaunch::new(number(vectors)?, number(queries)?, number(doubled / 2)?, scale);
+        let (units, element) = (reduce::units(vectors), elem_type(raw.buffer.dtype)?);
         Some(Self { bounds, size, units, shape, element, rows })
     }
 }

@@ -11,27 +11,27 @@ use emotrain_recipe::{DeviceChoice, Dtype};
 use crate::batch::Visible;
 use crate::device;
 use crate::kernels::{
-    AdamW, Part, Rotation, Scores, Seen, adamw, attention_softmax, attention_softmax_backward, dropout,
-    elementwise, gated, head_rows, rms_norm, rope, softmax,
+    AdamW, Masks, Part, Rotation, Scores, Seen, adamw, attention_softmax, attention_softmax_backward,
+    dropout, elementwise, gated, head_rows, rms_norm, rope, softmax,
 };
 use crate::spec::{Activation, Rope};
 
 /// A type that the machine's GPU computes in.
-struct On {
-    device: Device,
+pub(super) struct On {
+    pub(super) device: Device,
     dtype: DType,
     /// The rounding error of numbers about 1.
     rounding: f32,
 }
 
 impl On {
-    fn draw<const D: usize>(&self, purpose: u64, shape: [usize; D]) -> Tensor<D> {
+    pub(super) fn draw<const D: usize>(&self, purpose: u64, shape: [usize; D]) -> Tensor<D> {
         let numbers = normal(Key::new(3).with(purpose), shape.iter().product(), 1.0);
         Tensor::from_data(TensorData::new(numbers, shape), (&self.device, self.dtype))
     }
 
     /// The result of a kernel, in f32 within so many roundings of what tensor operations give in f32.
-    fn check<const D: usize>(&self, fused: &Tensor<D>, reference: Tensor<D>, roundings: f32) {
+    pub(super) fn check<const D: usize>(&self, fused: &Tensor<D>, reference: Tensor<D>, roundings: f32) {
         assert_eq!(fused.dims(), reference.dims());
         let difference = (fused.clone().cast(DType::F32) - reference.cast(DType::F32)).abs().max();
         let (difference, most) = (difference.into_scalar::<f32>(), self.rounding * roundings);
@@ -44,7 +44,7 @@ fn wide<const D: usize>(x: &Tensor<D>) -> Tensor<D> {
 }
 
 /// The types that the machine's GPU computes in; none in a build without one.
-fn types() -> Vec<On> {
+pub(super) fn types() -> Vec<On> {
     let all = [(Dtype::Float32, 2e-6), (Dtype::Float16, 2e-3), (Dtype::Bfloat16, 1.6e-2)];
     let opened = |(dtype, rounding)| {
         let open = device::open(&DeviceChoice::Wgpu(None), dtype).ok()?;
@@ -108,16 +108,20 @@ fn norms_on_a_gpu_take_sums_and_give_what_dropout_leaves() {
             let draw = |turn| on.draw(turn, [rows, width]);
             let (x, update, weight) = (draw(1), draw(2), on.draw(3, [1, width]));
             let masks = [DropoutMask::new(0.1, 5), DropoutMask::new(0.6, 9)];
+            let of = masks.map(Some);
             let [sum, normed, copies] =
-                super::sum_norm([&x, &update], &weight, 1e-5, &masks).expect("a kernel for rows");
+                super::sum_norm([&x, &update], &weight, 1e-5, Masks::beside(&of)).expect("a kernel for rows");
             on.check(&sum, wide(&x) + wide(&update), 4.0);
             let layout = HeadRows { width, heads: 1, dim: width };
             on.check(&normed, wide(&super::head_norm(&sum, layout, &weight, 1e-5).unwrap()), 0.0);
             let each = masks.map(|mask| wide(&super::dropout(&normed, mask).unwrap()));
             on.check(&copies, Tensor::cat(each.to_vec(), 0), 0.0);
-            let [again, one] = super::dropped_norm(&sum, &weight, 1e-5, &masks[..1]).unwrap();
+            let norm = |masks| super::dropped_norm(&sum, &weight, 1e-5, masks).unwrap();
+            let [again, one] = norm(Masks::beside(&of[..1]));
             on.check(&again, wide(&normed), 0.0);
             on.check(&one, each[0].clone(), 0.0);
+            let [_, alone] = norm(Masks::instead(&of, false));
+            on.check(&alone, wide(&copies), 0.0);
 
             let (grad, other) = (draw(4), draw(5));
             let both = super::head_norm_backward([&grad, &x], layout, &weight, 1e-5, Some(&other)).unwrap();
@@ -143,7 +147,11 @@ fn gated_activations_on_a_gpu_are_those_of_tensor_operations() {
             for [rows, width] in [[1, 1], [5, 7], [3, 64], [9, 100], [4, 1536], [70_000, 2]] {
                 let (x, grad) = (on.draw(1, [rows, 2 * width]) * 2.0, on.draw(2, [rows, width]));
                 let mask = DropoutMask::new(0.2, 7);
-                let [fused, dropped] = super::gated(&x, kind, Some(mask)).expect("a kernel for every width");
+                let of = [Some(mask)];
+                let active = |masks| super::gated(&x, kind, masks).expect("a kernel for every width");
+                let [fused, dropped] = active(Masks::beside(&of));
+                let [_, alone] = active(Masks::instead(&of, false));
+                on.check(&alone, wide(&dropped), 0.0);
                 on.check(&dropped, super::dropout(&fused, mask).unwrap(), 0.0);
                 assert_eq!(fused.dtype(), on.dtype);
                 on.check(&fused, gated::in_tensors(wide(&x), kind), 20.0);
@@ -152,7 +160,7 @@ fn gated_activations_on_a_gpu_are_those_of_tensor_operations() {
             }
             // Far out the gate is closed or open.
             let far = Tensor::from_data([[-1e4, 1e4, 1.0, 1.0]], (&on.device, on.dtype));
-            let [fused, _] = super::gated(&far, kind, None).expect("a kernel for every width");
+            let [fused, _] = super::gated(&far, kind, Masks::beside(&[])).expect("a kernel for every width");
             let numbers = fused.cast(DType::F32).try_into_vec_as::<f32>().unwrap();
             assert!(numbers[0].abs() < 1e-6 && (numbers[1] / 1e4 - 1.0).abs() < 1e-2, "{numbers:?}");
         }

@@ -12,7 +12,7 @@ use crate::device::{self, OpenDevice, multiplies};
 
 /// The device where this is in place: a `library`, one that knows no gradients of bf16 in f32 (`refusal`), or the
 /// `driver` alone.
-fn card(there: &str) -> Option<OpenDevice> {
+pub(in crate::kernels) fn card(there: &str) -> Option<OpenDevice> {
     if std::env::var_os("EMOTRAIN_FAKE_CUDA").is_none_or(|what| what != there) {
         println!("skipped: not run by tests/gpu/fake.sh with the {there}");
         return None;
@@ -22,14 +22,14 @@ fn card(there: &str) -> Option<OpenDevice> {
 
 /// A matrix on the host.
 #[derive(Clone, Debug, PartialEq)]
-struct Host {
-    shape: [usize; 2],
-    numbers: Vec<f32>,
+pub(in crate::kernels) struct Host {
+    pub(in crate::kernels) shape: [usize; 2],
+    pub(in crate::kernels) numbers: Vec<f32>,
 }
 
 impl Host {
     /// Integers between -2 and 2.
-    fn drawn(shape: [usize; 2], turn: usize) -> Self {
+    pub(in crate::kernels) fn drawn(shape: [usize; 2], turn: usize) -> Self {
         let number = |i: usize| ((i * i + 3 * i + turn * (i + 7)) % 5) as f32 - 2.0;
         Self { shape, numbers: (0..shape[0] * shape[1]).map(number).collect() }
     }
@@ -51,15 +51,15 @@ impl Host {
         Self { shape, numbers: rows.map(|[row, column]| number(row, column)).collect() }
     }
 
-    fn transposed(&self) -> Self {
+    pub(in crate::kernels) fn transposed(&self) -> Self {
         Self::made([self.shape[1], self.shape[0]], |row, column| self.at(column, row))
     }
 
-    fn columns(&self, first: usize, count: usize) -> Self {
+    pub(in crate::kernels) fn columns(&self, first: usize, count: usize) -> Self {
         Self::made([self.shape[0], count], |row, column| self.at(row, first + column))
     }
 
-    fn times(&self, right: &Self) -> Self {
+    pub(in crate::kernels) fn times(&self, right: &Self) -> Self {
         let sum = |row, column| (0..self.shape[1]).map(|k| self.at(row, k) * right.at(k, column)).sum();
         Self::made([self.shape[0], right.shape[1]], sum)
     }
@@ -76,7 +76,7 @@ impl Host {
     }
 }
 
-const DTYPES: [DType; 3] = [DType::F32, DType::BF16, DType::F16];
+pub(in crate::kernels) const DTYPES: [DType; 3] = [DType::F32, DType::BF16, DType::F16];
 
 #[test]
 fn the_device_says_what_multiplies() {

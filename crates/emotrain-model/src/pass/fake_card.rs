@@ -1,0 +1,64 @@
+//! What a block launches and moves on a CUDA device with cuBLASLt, counted without a card: `tests/gpu/fake.sh` puts a driver
+//! in place whose kernels do nothing, so that no number says anything here.
+
+use emotrain_recipe::{DeviceChoice, Dtype};
+use expect_test::expect;
+
+use super::gpu_tests::{batch, gigabytes, launches, model, step};
+use crate::device::{self, OpenDevice};
+
+fn card() -> Option<OpenDevice> {
+    if std::env::var_os("EMOTRAIN_FAKE_CUDA").is_none_or(|what| what != "library") {
+        println!("skipped: not run by tests/gpu/fake.sh with the library");
+        return None;
+    }
+    Some(device::open(&DeviceChoice::Cuda(None), Dtype::Bfloat16).unwrap())
+}
+
+/// Sequences of 27 tokens: rows of scores that are no multiple of what a load takes, and keys that begin anywhere.
+#[test]
+fn a_block_takes_few_launches() {
+    let Some(on) = card() else { return };
+    let step = step(model(&on), &batch(2, 27));
+    expect![[r"
+        once a batch: 1
+          1 SelectKernel
+        forward: 28
+          19 CublasLtMatmul
+          1 GatedForward
+          1 KernelBinop
+          2 RmsNormForward
+          1 RowsOfBlocks
+          2 SoftmaxForward
+          2 TurnHeads
+        backward: 49
+          5 AddLowProduct
+          1 BlocksOfRows
+          32 CublasLtMatmul
+          1 DropNumbers
+          1 GatedBackward
+          1 GatedForward
+          2 RmsNormBackward
+          2 RmsNormForward
+          2 SoftmaxBackward
+          2 TurnHeadsBack
+        norm of the gradients of 42 parameters: 2
+          1 ReduceKernel
+          1 Squares
+        update of 42 parameters: 4
+          1 AdamwUpdate
+          1 Convert
+          1 FullKernel
+          1 SpreadColumns
+    "]]
+    .assert_eq(&step.told());
+    assert!(launches(&[&step.forward, &step.backward]) <= 90, "a block is few launches");
+}
+
+#[test]
+fn a_block_moves_few_bytes() {
+    let Some(on) = card() else { return };
+    let [three, one, beside] = gigabytes(&on);
+    println!("{three:.2} and {one:.2} GB, of them {beside:.2} beside scores");
+    assert!(three > 1.0 && three <= 5.0, "{three}");
+}
