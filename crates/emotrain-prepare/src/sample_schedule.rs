@@ -86,7 +86,7 @@ impl<'a> Ordered<'a> {
     ) -> Result<SampleSchedule, PrepareError> {
         let (section, epochs) = (&self.recipe.curriculum, self.recipe.train.num_train_epochs);
         if source(section) == DifficultySource::Unneeded {
-            return Ok(SampleSchedule::plain(material.samples.len(), epochs));
+            return Ok(SampleSchedule::plain(material.samples.len(), epochs, section.shuffle_by));
         }
         let Content::Dialogues(split) = &material.content else {
             let message =
@@ -120,7 +120,7 @@ impl<'a> Ordered<'a> {
                     SamplePlace { difficulty: scores[dialogue].dif, bucket: bucket.unwrap_or(0) };
             }
         }
-        Ok(SampleSchedule { epochs: sampled, shuffle: section.shuffle, places })
+        Ok(SampleSchedule { epochs: sampled, shuffle: section.shuffle.then_some(section.shuffle_by), places })
     }
 }
 

@@ -12,7 +12,7 @@ use crate::problem::{Fault, Findings, Origin, Violations};
 use crate::recipe::Recipe;
 use crate::section::{
     Availability, ClassWeights, DataFormat, DeviceChoice, KnowledgeSection, LabelSampling, Metric, ModelInit,
-    PhaseScheduler, PromptSlots, TrainMethod,
+    PhaseScheduler, PromptSlots, ShuffleBy, TrainMethod,
 };
 use crate::suggest::{did_you_mean, nearest, quoted};
 
@@ -299,6 +299,27 @@ fn order(recipe: &Recipe, violated: &mut Violations) {
     if !section.shuffle && recipe.train.group_by_length {
         let fault = Fault::new("curriculum.shuffle = false and train.group_by_length both order the samples");
         violated.add(&["curriculum.shuffle", "train.group_by_length"], fault.hint("keep one of them"));
+    }
+    if section.shuffle_by == ShuffleBy::Dialogues {
+        by_dialogues(recipe, violated);
+    }
+}
+
+/// Whole dialogues are shuffled where there are some, and nothing else orders the samples.
+fn by_dialogues(recipe: &Recipe, violated: &mut Violations) {
+    let by = r#"curriculum.shuffle_by = "dialogues""#;
+    let hint = r#"write shuffle_by = "utterances" under [curriculum]"#;
+    let mut add = |key: &'static str, what: String| {
+        violated.add(&[key, "curriculum.shuffle_by"], Fault::new(what).hint(hint));
+    };
+    if recipe.data.format == DataFormat::Text {
+        add("data.format", format!("format = \"text\" has no dialogues for {by}"));
+    }
+    if !recipe.curriculum.shuffle {
+        add("curriculum.shuffle", format!("{by} has no effect with shuffle = false"));
+    }
+    if recipe.train.group_by_length {
+        add("train.group_by_length", format!("{by} and train.group_by_length both order the samples"));
     }
 }
 

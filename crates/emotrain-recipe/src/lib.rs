@@ -66,8 +66,8 @@ pub use section::{
     KnowledgeSection, LabelSampling, LabelSetName, LoggingSection, LoraInit, LoraSection, Metric, ModelInit,
     ModelSection, NeutralShifts, Optimizer, OutputType, Pacing, PhaseScheduler, PromptSection, PromptSlots,
     PromptTemplate, Provider, QUERIES, QuantizationSection, Reporter, ResponseFormat, ResumeFrom,
-    RetrievalSection, SaveSection, Scheduler, SearchIndex, SharedDialogues, SharedPrefix, TEMPLATE_NAMES,
-    TargetModules, TrainMethod, TrainSection, UnknownDevice, Unlabelled, WrongForm,
+    RetrievalSection, SaveSection, Scheduler, SearchIndex, SharedDialogues, SharedPrefix, ShuffleBy,
+    TEMPLATE_NAMES, TargetModules, TrainMethod, TrainSection, UnknownDevice, Unlabelled, WrongForm,
 };
 pub use stand_in::StandIn;
 pub use suggest::{composed, folded};

@@ -79,6 +79,7 @@ pub use self::auxiliary::AuxiliarySection;
 pub(crate) use self::curriculum::named_curriculum;
 pub use self::curriculum::{
     Balance, CURRICULA, CurriculumSection, Difficulty, Direction, NeutralShifts, Pacing, PhaseScheduler,
+    ShuffleBy,
 };
 pub use self::data::{
     ColumnRole, DataFormat, DataSection, LabelSampling, LabelSetName, SharedDialogues, Unlabelled,

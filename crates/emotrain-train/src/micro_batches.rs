@@ -13,6 +13,12 @@ pub(crate) struct Dialogues {
 }
 
 impl Dialogues {
+    /// Of samples whose dialogues have these numbers.
+    #[cfg(test)]
+    pub(crate) fn numbered(of: Vec<usize>) -> Self {
+        Self { of }
+    }
+
     pub(crate) fn of(samples: &[Sample]) -> Self {
         let mut numbers = HashMap::new();
         let number = |sample: &Sample| {
@@ -29,7 +35,9 @@ impl Dialogues {
         let mut batches = in_order(window, micro);
         let mut room: Vec<usize> = batches.iter().map(Vec::len).collect();
         batches.iter_mut().for_each(Vec::clear);
-        for dialogue in self.groups(window) {
+        let mut dialogues = self.groups(window);
+        dialogues.sort_by_key(|dialogue| Reverse(dialogue.len()));
+        for dialogue in dialogues {
             let mut left = &dialogue[..];
             while !left.is_empty() {
                 let fits = room.iter().position(|&room| room >= left.len());
@@ -44,8 +52,8 @@ impl Dialogues {
         batches
     }
 
-    /// The samples of each dialogue of a window, the largest ones first.
-    fn groups(&self, window: &[usize]) -> Vec<Vec<usize>> {
+    /// The samples of each dialogue among these, in the order of its first.
+    pub(crate) fn groups(&self, window: &[usize]) -> Vec<Vec<usize>> {
         let mut groups: Vec<Vec<usize>> = Vec::new();
         let mut places = HashMap::new();
         for &sample in window {
@@ -55,7 +63,6 @@ impl Dialogues {
             }
             groups[place].push(sample);
         }
-        groups.sort_by_key(|group| Reverse(group.len()));
         groups
     }
 }

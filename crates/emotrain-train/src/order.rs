@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use emotrain_base::random::Key;
 use emotrain_prompt::Sample;
-use emotrain_recipe::{EvalSteps, LabelSampling, TrainSection};
+use emotrain_recipe::{EvalSteps, LabelSampling, ShuffleBy, TrainSection};
 use rand::RngExt;
 
 use crate::label_draw::LabelDraw;
@@ -20,7 +20,7 @@ const MEGABATCH: usize = 50;
 #[derive(Clone, Debug)]
 pub struct SampleOrder {
     epochs: Vec<Arc<EpochSamples>>,
-    shuffle: bool,
+    shuffle: Option<ShuffleBy>,
     /// Samples per optimizer step: micro-batch size × accumulation steps.
     window: usize,
     micro: usize,
@@ -30,8 +30,10 @@ pub struct SampleOrder {
     lengths: Option<Vec<usize>>,
     /// How samples are drawn by their labels, if they are.
     drawn: Option<LabelDraw>,
-    /// Those of the samples, if samples are grouped by them.
+    /// Those of the samples, if a step's are grouped by them.
     dialogues: Option<Dialogues>,
+    /// The same, if whole dialogues are shuffled.
+    whole: Option<Dialogues>,
 }
 
 /// A step's position in its epoch.
@@ -62,6 +64,7 @@ impl SampleOrder {
             lengths: section.group_by_length.then(lengths),
             drawn: LabelDraw::new(sampling, samples),
             dialogues: section.group_by_dialogue.then(|| Dialogues::of(samples)),
+            whole: (schedule.shuffle == Some(ShuffleBy::Dialogues)).then(|| Dialogues::of(samples)),
         };
         let by_epochs = (0..plan.epochs.len()).map(|epoch| plan.steps_in(epoch)).sum();
         plan.total_steps = section.max_steps.unwrap_or(by_epochs);
@@ -180,7 +183,7 @@ impl SampleOrder {
     /// The order of the samples in one epoch.
     pub fn epoch(&self, epoch: usize) -> Vec<usize> {
         let mut order = self.drawn(epoch);
-        if !self.shuffle {
+        if self.shuffle.is_none() {
             return order;
         }
         order.sort_unstable();
@@ -190,6 +193,12 @@ impl SampleOrder {
                 order.swap(last, rng.random_range(0..=last));
             }
         };
+        if let Some(dialogues) = &self.whole {
+            let dialogues = dialogues.groups(&order);
+            let mut order: Vec<usize> = (0..dialogues.len()).collect();
+            shuffle(&mut order);
+            return order.into_iter().flat_map(|dialogue| dialogues[dialogue].clone()).collect();
+        }
         shuffle(&mut order);
         let Some(lengths) = &self.lengths else { return order };
         for megabatch in order.chunks_mut(MEGABATCH * self.window) {
@@ -238,8 +247,8 @@ mod tests {
     fn plan(samples: usize, grouped: bool) -> SampleOrder {
         let lengths = (0..samples).map(|i| 10 + i * 7 % 50).collect();
         SampleOrder {
-            epochs: SampleSchedule::plain(samples, 2).epochs,
-            shuffle: true,
+            epochs: SampleSchedule::plain(samples, 2, ShuffleBy::Utterances).epochs,
+            shuffle: Some(ShuffleBy::Utterances),
             window: 4,
             micro: 2,
             total_steps: 9,
@@ -247,6 +256,7 @@ mod tests {
             lengths: grouped.then_some(lengths),
             drawn: None,
             dialogues: None,
+            whole: None,
         }
     }
 
@@ -264,6 +274,30 @@ mod tests {
                 assert!(samples < 50 || seen[0] != seen[1]);
             }
         }
+    }
+
+    /// Of dialogues of one to five samples.
+    #[test]
+    fn dialogues_that_are_shuffled_stay_whole_and_in_order() {
+        let of: Vec<usize> = (0..100).flat_map(|dialogue| vec![dialogue; 1 + dialogue % 5]).collect();
+        let plain = plan(of.len(), false);
+        let plan = SampleOrder {
+            shuffle: Some(ShuffleBy::Dialogues),
+            whole: Some(Dialogues::numbered(of.clone())),
+            ..plain.clone()
+        };
+        let (first, second) = (plan.epoch(0), plan.epoch(1));
+        for order in [&first, &second] {
+            let dialogues: Vec<&[usize]> = order.chunk_by(|a, b| of[*a] == of[*b]).collect();
+            assert_eq!(dialogues.len(), 100, "none is torn");
+            assert!(dialogues.iter().all(|dialogue| dialogue.is_sorted()));
+            let mut sorted = order.clone();
+            sorted.sort_unstable();
+            assert_eq!(sorted, (0..of.len()).collect::<Vec<_>>());
+            assert!(!order.is_sorted());
+        }
+        assert_ne!(first, second, "every epoch has its own order");
+        assert_ne!(first, plain.epoch(0));
     }
 
     #[test]
@@ -332,7 +366,7 @@ mod tests {
 
     #[test]
     fn without_shuffling_a_schedule_keeps_its_order() {
-        let plan = SampleOrder { shuffle: false, ..schedule() };
+        let plan = SampleOrder { shuffle: None, ..schedule() };
         assert_eq!(plan.step(0), [[0, 1], [2, 3]]);
         assert_eq!(plan.step(3), [[0, 1], [2, 3]]);
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use emotrain_prompt::Sample;
+use emotrain_recipe::ShuffleBy;
 
 use crate::event::Event;
 
@@ -30,17 +31,17 @@ pub struct SamplePlace {
 pub struct SampleSchedule {
     /// At least one, none of them empty; equal ones share their samples. Steps beyond the last repeat it.
     pub epochs: Vec<Arc<EpochSamples>>,
-    /// Whether the samples of an epoch are shuffled.
-    pub shuffle: bool,
+    /// How the samples of an epoch are shuffled, if they are.
+    pub shuffle: Option<ShuffleBy>,
     /// One per sample, or empty.
     pub places: Vec<SamplePlace>,
 }
 
 impl SampleSchedule {
     /// No curriculum: every epoch has every sample.
-    pub fn plain(samples: usize, epochs: usize) -> Self {
+    pub fn plain(samples: usize, epochs: usize, shuffle: ShuffleBy) -> Self {
         let epoch = Arc::new(EpochSamples { phase: 0, samples: (0..samples).collect() });
-        Self { epochs: vec![epoch; epochs], shuffle: true, places: Vec::new() }
+        Self { epochs: vec![epoch; epochs], shuffle: Some(shuffle), places: Vec::new() }
     }
 
     /// The event of this epoch's phase.

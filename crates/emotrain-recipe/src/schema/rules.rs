@@ -111,6 +111,7 @@ fn of_data() -> Vec<Implied> {
         (vec![text()], is("train.group_by_dialogue", false)),
         (vec![text(), own_order()], is("curriculum.scheduler", "none")),
         (vec![text(), own_order()], is("curriculum.shuffle", true)),
+        (vec![text(), own_order()], is("curriculum.shuffle_by", "utterances")),
     ]
 }
 
@@ -132,6 +133,8 @@ fn of_training() -> Vec<Implied> {
         (vec![own_order(), is("curriculum.difficulty", "file")], given("curriculum.difficulty_file")),
         (vec![own_order(), is_not("curriculum.difficulty", "file")], is("curriculum.difficulty_file", "")),
         (vec![own_order(), is("curriculum.shuffle", false)], is("train.group_by_length", false)),
+        (vec![own_order(), is("curriculum.shuffle", false)], is("curriculum.shuffle_by", "utterances")),
+        (vec![own_order(), is("curriculum.shuffle_by", "dialogues")], is("train.group_by_length", false)),
         (vec![own_order(), is("curriculum.scheduler", "none")], is("curriculum.restart_lr_scheduler", false)),
         (vec![own_order(), is("curriculum.scheduler", "none")], is("curriculum.restart_optimizer", false)),
         (vec![is("prompt.causal", true), is("prompt.slots", "all")], is("prompt.future_window", 0)),

@@ -34,7 +34,8 @@ const FACTOR: Kind = Kind::Number(Included(0.0), Included(1e6));
 section! {
     /// `[curriculum]`: the order of dialogues in training (PRC-Emo, Eq. 1-5 and Algorithm 1).
     ///
-    /// With [`PhaseScheduler::None`] and `shuffle` no difficulty is needed, and all other keys are ignored.
+    /// With [`PhaseScheduler::None`] and `shuffle` no difficulty is needed, and all other keys but `shuffle_by` are
+    /// ignored.
     CurriculumSection = "curriculum" {
         /// The named curriculum or the file that set the other fields; has no effect by itself.
         name: String = Kind::WordOrFile(CURRICULA);
@@ -61,6 +62,8 @@ section! {
         competence_epochs: usize = Kind::one_to(1000);
         /// Shuffle within an epoch, else keep the order of difficulty.
         shuffle: bool = Kind::Switch;
+        /// What `shuffle` moves.
+        shuffle_by: ShuffleBy = Kind::Choice(ShuffleBy::NAMES);
         /// Factor of the similarity in a shift's weight `k·s + b` (Eq. 2), not negative.
         k: f64 = FACTOR;
         /// Constant of a shift's weight (Eq. 2), not negative.
@@ -123,6 +126,16 @@ choices! {
         OnePass = "one_pass",
         /// A fraction that grows every epoch (Platanios 2019).
         Competence = "competence",
+    }
+}
+
+choices! {
+    /// What is shuffled.
+    ShuffleBy {
+        /// Every utterance on its own.
+        Utterances = "utterances",
+        /// Whole dialogues, whose utterances stay behind one another.
+        Dialogues = "dialogues",
     }
 }
 

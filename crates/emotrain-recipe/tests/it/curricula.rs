@@ -222,6 +222,26 @@ fn keys_without_a_curriculum_to_act_on() {
         "#]],
     );
     check(
+        "[curriculum]\nshuffle = false\nshuffle_by = \"dialogues\"\n",
+        expect![[r#"
+        erc.toml:2:11: curriculum.shuffle_by = "dialogues" has no effect with shuffle = false
+          hint: write shuffle_by = "utterances" under [curriculum]
+    "#]],
+    );
+    check(
+        "[curriculum]\nshuffle_by = \"dialogues\"\n[train]\ngroup_by_length = true\n",
+        expect![[r#"
+        erc.toml:4:19: curriculum.shuffle_by = "dialogues" and train.group_by_length both order the samples
+          hint: write shuffle_by = "utterances" under [curriculum]
+    "#]],
+    );
+    check(
+        "[curriculum]\nshuffle_by = \"dialog\"\n",
+        expect![[r#"
+        erc.toml:2:14: curriculum.shuffle_by must be "utterances" or "dialogues", not "dialog"
+    "#]],
+    );
+    check(
         "[curriculum]\nshuffle = false\n[train]\ngroup_by_length = true\n",
         expect![[r#"
             erc.toml:2:11: curriculum.shuffle = false and train.group_by_length both order the samples

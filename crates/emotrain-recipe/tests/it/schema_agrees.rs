@@ -158,6 +158,14 @@ const RULES: &[(&str, &str)] = &[
         "[curriculum]\nshuffle = false\n[train]\ngroup_by_length = false",
     ),
     (
+        "[curriculum]\nshuffle_by = \"dialogues\"\n[train]\ngroup_by_length = true",
+        "[curriculum]\nshuffle_by = \"dialogues\"",
+    ),
+    (
+        "[curriculum]\nshuffle = false\nshuffle_by = \"dialogues\"",
+        "[curriculum]\nshuffle = false\nshuffle_by = \"utterances\"",
+    ),
+    (
         "[data]\nformat = \"text\"\ntrain = \"a\"\n[eval]\nload_best_model_at_end = false\n[train]\ncompletion_only_loss = false\ngroup_by_dialogue = true",
         "[data]\nformat = \"text\"\ntrain = \"a\"\n[eval]\nload_best_model_at_end = false\n[train]\ncompletion_only_loss = false",
     ),

@@ -76,6 +76,30 @@ fn a_run_that_shares_rows_is_the_one_that_does_not() {
     assert!(2 * together[1] > together[0], "{together:?}");
 }
 
+/// In a random order, other in every epoch, as much is shared as in that of the file.
+#[test]
+fn whole_dialogues_that_are_shuffled_share_what_they_begin_with() {
+    let bench = Workbench::new();
+    let computed = |sets: [&str; 2]| {
+        let set = ["train.per_device_train_batch_size=3", "lora.lora_dropout=0.0"];
+        let set = set.iter().chain(&sets).flat_map(|set| ["--set", set]);
+        let said =
+            bench.run(&["recipe.toml", "--dry-run"].into_iter().chain(set).collect::<Vec<_>>()).done().out;
+        let line = said.lines().find(|line| line.starts_with("tokens")).unwrap();
+        line.split_whitespace().find_map(|word| word.parse::<u64>().ok()).unwrap()
+    };
+    let dialogues = "curriculum.shuffle_by=dialogues";
+    let of_dialogues = computed(["curriculum.shuffle=true", dialogues]);
+    assert!(of_dialogues < computed(["curriculum.shuffle=true", "curriculum.shuffle_by=utterances"]));
+    assert!(computed([dialogues, "train.shared_prefix=never"]) > of_dialogues);
+
+    bench.train("one", &["--set", dialogues]).done();
+    bench.train("again", &["--set", dialogues]).done();
+    let adapter =
+        |run: &str| fs_err::read(bench.path(run).join("adapter/adapter_model.safetensors")).unwrap();
+    assert!(adapter("one") == adapter("again"));
+}
+
 #[test]
 fn with_dropout_rows_are_shared_only_on_demand() {
     let bench = Workbench::new();
@@ -95,4 +119,8 @@ fn plain_text_has_no_dialogues_to_group_by() {
     let set = ["check", "recipe.toml", "--set", "data.format=text", "--set", "train.group_by_dialogue=true"];
     let fault = "format = \"text\" has no dialogues for train.group_by_dialogue";
     refused(&bench.run(&set), 2, &[fault, "hint: write group_by_dialogue = false under [train]"]);
+    let set =
+        ["check", "recipe.toml", "--set", "data.format=text", "--set", "curriculum.shuffle_by=dialogues"];
+    let fault = "format = \"text\" has no dialogues for curriculum.shuffle_by = \"dialogues\"";
+    refused(&bench.run(&set), 2, &[fault, "hint: write shuffle_by = \"utterances\" under [curriculum]"]);
 }
