@@ -25,8 +25,8 @@ use crate::device::plan::{Layout, Plan};
 /// The oldest major version that knows all products of ours.
 const OLDEST: usize = 12;
 
-/// Plans kept for a device: batches have ever other numbers of rows.
-const MOST_PLANS: usize = 4096;
+/// Plans kept for a device: batches have ever other numbers of rows, and sequences other lengths.
+const MOST_PLANS: usize = 1 << 14;
 
 /// The largest alignment of an address that the library asks for, in bytes.
 const ALIGNMENT: u64 = 256;
@@ -117,7 +117,8 @@ impl Library {
     fn launch(&mut self, plan: &Plan, memory: Memory, stream: CUstream) -> Result<(), CublasError> {
         let place = |which: usize| memory.matrices[which] + plan.offsets[which];
         let places = [place(0), place(1), place(2)];
-        let key = Key { layouts: plan.layouts, alignments: places.map(alignment) };
+        let alignments = [0, 1, 2].map(|which| alignment(places[which], plan.layouts[which]));
+        let key = Key { layouts: plan.layouts, alignments };
         if !self.plans.contains_key(&key) {
             if self.plans.len() >= MOST_PLANS {
                 self.plans.clear();
@@ -153,9 +154,10 @@ impl Library {
     }
 }
 
-/// The largest power of two, at most [`ALIGNMENT`], that divides an address.
-fn alignment(address: u64) -> u32 {
-    1 << (address | ALIGNMENT).trailing_zeros()
+/// The largest power of two, at most [`ALIGNMENT`], that divides the address of each matrix of a batch.
+fn alignment(first: u64, Layout { dtype, batch, .. }: Layout) -> u32 {
+    let between = if batch.count > 1 { (batch.between * dtype.size()) as u64 } else { 0 };
+    1 << (first | between | ALIGNMENT).trailing_zeros()
 }
 
 /// A plan as the library takes it.
