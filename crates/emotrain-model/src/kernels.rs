@@ -26,6 +26,7 @@ mod rope;
 mod rows;
 mod self_attention;
 mod softmax;
+mod target_table;
 #[cfg(test)]
 mod tests;
 

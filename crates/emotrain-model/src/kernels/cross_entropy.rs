@@ -3,8 +3,9 @@
 use burn::tensor::{DType, IndexingUpdateOp, Int, Tensor, TensorData, activation};
 use emotrain_kernels::{log_sum_exp_rows, softmax_rows};
 
-use super::Form;
 use super::host::{read, restore, slice, tensor, write};
+use super::target_table::TargetTable;
+use super::{Form, fused};
 use crate::batch::Target;
 
 /// What is made of the losses.
@@ -34,7 +35,14 @@ pub(crate) fn cross_entropy(
 ) -> (Tensor<1>, Tensor<2>) {
     match Form::of(&logits) {
         Form::Host => in_memory(logits, targets, terms),
-        Form::Fused | Form::Tensor => in_tensors(logits, targets, terms),
+        Form::Fused => {
+            let LossTerms { factors, smoothing } = terms;
+            let TargetTable { places, terms: table } =
+                TargetTable::new(targets, factors, smoothing, &logits.device());
+            fused::cross_entropy(&logits, &places, &table, terms.are_smooth())
+                .unwrap_or_else(|| in_tensors(logits, targets, terms))
+        }
+        Form::Tensor => in_tensors(logits, targets, terms),
     }
 }
 
@@ -53,11 +61,26 @@ pub(crate) fn target_log_probabilities(logits: Tensor<2>, targets: &[Target]) ->
             targets.iter().map(of).collect()
         }
         Form::Fused | Form::Tensor => {
-            let log_probs = activation::log_softmax(logits.cast(DType::F32), 1);
-            let of_targets = at_targets(&log_probs, targets);
-            of_targets.try_into_vec_as::<f32>().expect("f32 on every device")
+            let losses = losses_by_kernel(&logits, targets);
+            let losses = losses.unwrap_or_else(|| {
+                let log_probs = activation::log_softmax(logits.cast(DType::F32), 1);
+                at_targets(&log_probs, targets).neg()
+            });
+            let losses = losses.try_into_vec_as::<f32>().expect("f32 on every device");
+            losses.into_iter().map(|loss| -loss).collect()
         }
     }
+}
+
+/// The negative log-likelihood of each target by a kernel of our own, if there is one.
+fn losses_by_kernel(logits: &Tensor<2>, targets: &[Target]) -> Option<Tensor<1>> {
+    if Form::of(logits) != Form::Fused || targets.is_empty() {
+        return None;
+    }
+    let none = vec![0.0; logits.dims()[0].max(targets.len())];
+    let table =
+        TargetTable::new(targets, &none[..targets.len()], &none[..logits.dims()[0]], &logits.device());
+    fused::target_losses(logits, &table.places, &table.terms)
 }
 
 /// The form for the CPU in f32.
@@ -110,7 +133,7 @@ fn row_means(values: &[f32], width: usize) -> Vec<f32> {
 }
 
 /// The form in tensor operations.
-fn in_tensors(logits: Tensor<2>, targets: &[Target], terms: &LossTerms) -> (Tensor<1>, Tensor<2>) {
+pub(super) fn in_tensors(logits: Tensor<2>, targets: &[Target], terms: &LossTerms) -> (Tensor<1>, Tensor<2>) {
     let ([rows, vocabulary], dtype) = (logits.dims(), logits.dtype());
     let device = logits.device();
     let log_probs = activation::log_softmax(logits.cast(DType::F32), 1);

@@ -17,6 +17,8 @@ mod adamw;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod blocks;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod cross_entropy;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod decode;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod dropout;
@@ -269,6 +271,18 @@ launches! {
         bounds: &Tensor<2, Int>,
         scale: f32
     ) -> [Tensor<4>; 2], softmax::backward;
+
+    /// The losses of the targets of rows of logits, and their gradient, in one launch, where the tensor operations take
+    /// thirteen, most of them over all logits. `places` and `terms` as [`TargetTable`](super::target_table::TargetTable) has them.
+    fn cross_entropy(
+        logits: &Tensor<2>,
+        places: &Tensor<1, Int>,
+        terms: &Tensor<1>,
+        smooth: bool
+    ) -> (Tensor<1>, Tensor<2>), cross_entropy::with_gradient;
+
+    /// The losses alone, without smoothing.
+    fn target_losses(logits: &Tensor<2>, places: &Tensor<1, Int>, terms: &Tensor<1>) -> Tensor<1>, cross_entropy::alone;
 
     /// Some of the numbers of parameters and of their first and second moments, updated in place in one launch, where the
     /// tensor operations take fifteen. All are of one shape, in f32.

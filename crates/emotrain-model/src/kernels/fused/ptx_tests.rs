@@ -18,7 +18,10 @@ use cubecl::{Compiler, CubeKernel};
 use cudarc::nvrtc::{CompileOptions, compile_ptx_with_opts};
 use expect_test::expect_file;
 
-use super::{adamw, blocks, decode, dropout, gated, heads, low_rank, reduce, rms_norm, rope, softmax, turn};
+use super::{
+    adamw, blocks, cross_entropy, decode, dropout, gated, heads, low_rank, reduce, rms_norm, rope, softmax,
+    turn,
+};
 use crate::spec::Activation;
 
 /// The properties of an NVIDIA GPU that kernels query.
@@ -99,7 +102,7 @@ const STEP: adamw::StepCompilationArg = adamw::StepCompilationArg {
 };
 
 /// The kernels by name, in the shapes of Qwen3-8B.
-const KERNELS: [(&str, Defined); 21] = [
+const KERNELS: [(&str, Defined); 22] = [
     ("rms_norm_forward", |float, size| {
         let (plan, dtypes) = (norm_plan(size), [ElemType::Float(float); 2]);
         type Kernel = rms_norm::rms_norm_forward::RmsNormForward;
@@ -151,6 +154,12 @@ const KERNELS: [(&str, Defined); 21] = [
         let dtype = ElemType::Float(float);
         type Kernel = dropout::add_kept_numbers::AddKeptNumbers;
         defined!(Kernel, 256, buffer(), buffer(), (), MASK, size, dtype)
+    }),
+    ("cross_entropy", |float, _| {
+        let plan = cross_entropy::Plan { vectors: 151_936 / 4, units: 256, smooth: true, grad: true };
+        let dtype = ElemType::Float(float);
+        type Kernel = cross_entropy::cross_entropy::CrossEntropy;
+        defined!(Kernel, 256, buffer(), buffer(), buffer(), buffer(), buffer(), (), 4, plan, dtype)
     }),
     ("softmax_forward", |float, _| {
         let dtype = ElemType::Float(float);
@@ -269,7 +278,9 @@ const KERNELS: [(&str, Defined); 21] = [
 /// The compilers that a kernel goes through. What it takes from CUDA's libdevice only NVRTC has, with which kernels run.
 fn compilers(kernel: &str) -> &'static [&'static str] {
     match kernel {
-        "gated_forward" | "gated_backward" | "softmax_forward" | "softmax_backward" => &["nvrtc"],
+        "gated_forward" | "gated_backward" | "softmax_forward" | "softmax_backward" | "cross_entropy" => {
+            &["nvrtc"]
+        }
         _ => &["llvm", "nvrtc"],
     }
 }

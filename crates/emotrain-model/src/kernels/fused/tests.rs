@@ -1,6 +1,7 @@
 //! Each kernel against its form in tensor operations, on the first GPU of this machine, a software one included.
 
 mod heads;
+mod losses;
 mod products;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
