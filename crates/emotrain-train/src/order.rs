@@ -20,7 +20,7 @@ const MEGABATCH: usize = 50;
 #[derive(Clone, Debug)]
 pub struct SampleOrder {
     epochs: Vec<Arc<EpochSamples>>,
-    shuffle: Option<ShuffleBy>,
+    shuffle: bool,
     /// Samples per optimizer step: micro-batch size × accumulation steps.
     window: usize,
     micro: usize,
@@ -56,7 +56,7 @@ impl SampleOrder {
         let lengths = || samples.iter().map(|sample| sample.ids.len()).collect();
         let mut plan = Self {
             epochs: schedule.epochs.clone(),
-            shuffle: schedule.shuffle,
+            shuffle: schedule.shuffle.is_some(),
             window: micro * section.gradient_accumulation_steps,
             micro,
             total_steps: 0,
@@ -183,7 +183,7 @@ impl SampleOrder {
     /// The order of the samples in one epoch.
     pub fn epoch(&self, epoch: usize) -> Vec<usize> {
         let mut order = self.drawn(epoch);
-        if self.shuffle.is_none() {
+        if !self.shuffle {
             return order;
         }
         order.sort_unstable();
@@ -248,7 +248,7 @@ mod tests {
         let lengths = (0..samples).map(|i| 10 + i * 7 % 50).collect();
         SampleOrder {
             epochs: SampleSchedule::plain(samples, 2, ShuffleBy::Utterances).epochs,
-            shuffle: Some(ShuffleBy::Utterances),
+            shuffle: true,
             window: 4,
             micro: 2,
             total_steps: 9,
@@ -281,11 +281,7 @@ mod tests {
     fn dialogues_that_are_shuffled_stay_whole_and_in_order() {
         let of: Vec<usize> = (0..100).flat_map(|dialogue| vec![dialogue; 1 + dialogue % 5]).collect();
         let plain = plan(of.len(), false);
-        let plan = SampleOrder {
-            shuffle: Some(ShuffleBy::Dialogues),
-            whole: Some(Dialogues::numbered(of.clone())),
-            ..plain.clone()
-        };
+        let plan = SampleOrder { whole: Some(Dialogues::numbered(of.clone())), ..plain.clone() };
         let (first, second) = (plan.epoch(0), plan.epoch(1));
         for order in [&first, &second] {
             let dialogues: Vec<&[usize]> = order.chunk_by(|a, b| of[*a] == of[*b]).collect();
@@ -366,7 +362,7 @@ mod tests {
 
     #[test]
     fn without_shuffling_a_schedule_keeps_its_order() {
-        let plan = SampleOrder { shuffle: None, ..schedule() };
+        let plan = SampleOrder { shuffle: false, ..schedule() };
         assert_eq!(plan.step(0), [[0, 1], [2, 3]]);
         assert_eq!(plan.step(3), [[0, 1], [2, 3]]);
     }

@@ -20,7 +20,7 @@ pub struct Launches {
 pub struct Profile {
     /// Kernel launches by the name of the kernel's function.
     pub kernels: BTreeMap<String, Launches>,
-    /// Bytes that decoder blocks, their gradients and their update read and write, each tensor of a launch once: what goes
+    /// Bytes that decoder blocks, losses, their gradients and the update read and write, each tensor of a launch once: what goes
     /// through the device's memory where no cache has it.
     pub bytes: u64,
 }

@@ -77,9 +77,8 @@ fn losses_by_kernel(logits: &Tensor<2>, targets: &[Target]) -> Option<Tensor<1>>
     if Form::of(logits) != Form::Fused || targets.is_empty() {
         return None;
     }
-    let none = vec![0.0; logits.dims()[0].max(targets.len())];
-    let table =
-        TargetTable::new(targets, &none[..targets.len()], &none[..logits.dims()[0]], &logits.device());
+    let [factors, smoothing] = [targets.len(), logits.dims()[0]].map(|count| vec![0.0; count]);
+    let table = TargetTable::new(targets, &factors, &smoothing, &logits.device());
     fused::target_losses(logits, &table.places, &table.terms)
 }
 

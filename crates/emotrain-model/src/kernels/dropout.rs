@@ -12,7 +12,7 @@ use crate::device::part;
 /// kernel that makes rows on a GPU drops them, too.
 #[derive(Clone, Debug)]
 pub(crate) struct Inputs {
-    /// `[N, D]`.
+    /// `[N, D]`; where nobody reads them ([`Masks::rows`]) what the first mask leaves.
     pub(crate) rows: Tensor<2>,
     /// For each mask, `[N, D]`; `None` where it is still to be made.
     pub(crate) dropped: Vec<Option<Tensor<2>>>,

@@ -75,7 +75,7 @@ impl Pitched {
     pub(super) fn of(tensor: &Tensor<4>) -> Option<Self> {
         let [_, group, rows, width] = tensor.dims();
         let buffer = tensor.clone().try_into_primitive::<Cube>().ok()?;
-        let stride = if rows == 1 { width } else { buffer.meta.strides()[2] };
+        let stride = buffer.meta.strides()[2];
         let even = [group * rows * stride, rows * stride, stride, 1];
         if stride >= width && !buffer.meta.is_tiled() && buffer.meta.strides().iter().copied().eq(even) {
             moves(tensor, 1);
