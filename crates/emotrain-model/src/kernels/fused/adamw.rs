@@ -57,17 +57,18 @@ pub(super) fn adamw_update<N: Size>(
     second_moments[at] = square;
 }
 
-/// The sum of the squares that each cube meets, at its place from `first` on.
+/// The sum of the squares that each cube meets of so many vectors, at its place from `first` on.
 #[cube(launch)]
 pub(super) fn squares<F: Float, N: Size>(
     x: &[Vector<F, N>],
     sums: &mut [f32],
     first: u32,
+    vectors: u32,
     #[comptime] units: usize,
     #[define(F)] _dtype: ElemType,
 ) {
     let mut squares = Vector::<f32, N>::new(0.0f32);
-    for at in range_stepped(ABSOLUTE_POS, x.len(), CUBE_COUNT * units) {
+    for at in range_stepped(ABSOLUTE_POS, vectors as usize, CUBE_COUNT * units) {
         let value = Vector::<f32, N>::cast_from(x[at]);
         squares += value * value;
     }
@@ -127,14 +128,16 @@ pub(super) fn sums_of_squares(tensors: &[&Tensor<2>]) -> Option<Tensor<1>> {
     for tensor in tensors {
         let (numbers, dtype, cubes) = (tensor.shape().num_elements(), tensor.dtype(), cubes(tensor));
         let source = contiguous(tensor)?;
+        let size = vector_size(numbers, dtype.size());
         squares::launch(
             &source.client.clone(),
             one_cube_a_row(cubes),
             CubeDim::new_1d(u32::try_from(UNITS).ok()?),
-            vector_size(numbers, dtype.size()),
+            size,
             source.into_buffer_arg(),
             contiguous(&sums)?.into_buffer_arg(),
             u32::try_from(first).ok()?,
+            u32::try_from(numbers / size).ok()?,
             UNITS,
             elem_type(dtype)?,
         );

@@ -271,7 +271,7 @@ const KERNELS: [(&str, Defined); 22] = [
     ("squares", |float, size| {
         let dtype = ElemType::Float(float);
         type Kernel = adamw::squares::Squares;
-        defined!(Kernel, adamw::UNITS, buffer(), buffer(), (), size, adamw::UNITS, dtype)
+        defined!(Kernel, adamw::UNITS, buffer(), buffer(), (), (), size, adamw::UNITS, dtype)
     }),
 ];
 

@@ -12,7 +12,8 @@ fn in_wider_rows(x: &Tensor<4>, stride: usize) -> Tensor<4> {
     let gap = [heads, group, rows, stride - width];
     let gap = Tensor::<4>::full(gap, f32::NAN, (&x.device(), x.dtype()));
     let wide = if stride > width { Tensor::cat(vec![x.clone(), gap], 3) } else { x.clone() };
-    let CubeTensor { client, handle, device, dtype, .. } = wide.try_into_primitive::<Cube>().unwrap();
+    let wide = burn_cubecl::kernel::into_contiguous(wide.try_into_primitive::<Cube>().unwrap());
+    let CubeTensor { client, handle, device, dtype, .. } = wide;
     let strides = [group * rows * stride, rows * stride, stride, 1];
     let meta = Metadata::new([heads, group, rows, width], strides);
     Tensor::from_primitive::<Cube>(CubeTensor::new(client, handle, meta, device, dtype))
