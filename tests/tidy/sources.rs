@@ -19,6 +19,7 @@ const DOORS: [(&str, &[&str]); 2] = [
     (
         "unsafe",
         &[
+            "crates/emotrain-kernels/src/product/bf16/amx.rs",
             "crates/emotrain-kernels/src/product/bf16/x86.rs",
             "crates/emotrain-model/src/device/cuda.rs",
             "crates/emotrain-model/src/device/cuda/library.rs",

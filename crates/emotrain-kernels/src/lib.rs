@@ -20,6 +20,7 @@ mod exp;
 mod factors;
 mod frozen;
 mod heads;
+mod instructions;
 mod integer;
 mod norm;
 mod paged;
@@ -45,6 +46,7 @@ pub use frozen::{
     Absmax, FourBit, FourBitQuantiser, FourBitType, FrozenMatrix, Int8Rows, NestedAbsmax, Numbers,
 };
 pub use heads::{Heads, add_key_values, head_major, token_major};
+pub use instructions::instructions;
 pub use integer::{QueryCodes, product_of_rows};
 pub use norm::{
     HeadRows, Residual, RowNorm, add_layer_norm, head_norm, head_norm_backward, norm_weight_gradient,

@@ -16,6 +16,8 @@ use rayon::prelude::*;
 use crate::dot::products;
 
 pub use bf16::product_bf16_to;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use bf16::{amx::allowed as has_tiles, x86::has_dot_products};
 pub use frozen::{Arithmetic, frozen_product, frozen_product_back, frozen_product_to};
 
 /// Rows of `x` that are multiplied together.

@@ -281,7 +281,7 @@ fn cpu(dtype: Dtype) -> OpenDevice {
     OpenDevice {
         device: Device::flex(),
         dtype: tensor_type(dtype),
-        name: format!("cpu ({})", instructions()),
+        name: format!("cpu ({})", emotrain_kernels::instructions()),
     }
 }
 
@@ -291,20 +291,6 @@ fn tensor_type(dtype: Dtype) -> DType {
         Dtype::Bfloat16 => DType::BF16,
         Dtype::Float16 => DType::F16,
     }
-}
-
-/// The vector instructions that kernels and matrix products use here: on CPUs with the same, a run repeats to the bit.
-fn instructions() -> &'static str {
-    #[cfg(target_arch = "x86_64")]
-    {
-        if matches!(pulp::Arch::new(), pulp::Arch::V4(_)) {
-            return if is_x86_feature_detected!("avx512bf16") { "AVX-512 with BF16" } else { "AVX-512" };
-        }
-        if matches!(pulp::Arch::new(), pulp::Arch::V3(_)) {
-            return "AVX2";
-        }
-    }
-    std::env::consts::ARCH
 }
 
 fn pick(

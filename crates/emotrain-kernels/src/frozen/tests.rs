@@ -89,6 +89,30 @@ fn quantised_numbers_are_near() {
     assert_eq!(FrozenMatrix::new(64, vec![Numbers::FourBit(zeros)]).to_vec(), [0.0; 64]);
 }
 
+#[test]
+fn long_sums_of_many_rows_and_few_are_those_of_the_numbers() {
+    // More pairs than a panel has lines, and widths and heights around those of tiles.
+    for (rows, columns, width) in [(1, 3, 4500), (33, 70, 2081), (67, 31, 2048), (64, 129, 64)] {
+        let (x, numbers) = (noise(1, rows * width), noise(2, columns * width));
+        let matrix = FrozenMatrix::new(width, vec![Numbers::F32(numbers)]);
+        let round = |numbers: &[f32]| -> Vec<f32> {
+            numbers.iter().map(|number| bf16::from_f32(*number).to_f32()).collect()
+        };
+        let numbers = round(&matrix.to_vec());
+        let transposed: Vec<f32> =
+            (0..width * columns).map(|at| numbers[at % columns * width + at / columns]).collect();
+        let found = frozen_product(&x, &matrix, Arithmetic::Bf16);
+        for (one, other) in found.iter().zip(exact(&round(&x), &transposed, width, columns)) {
+            assert!(
+                (f64::from(*one) - other).abs() < 1e-6 * width as f64,
+                "{rows}, {columns}, {width}: {one} {other}"
+            );
+        }
+        let last = frozen_product(&x[(rows - 1) * width..], &matrix, Arithmetic::Bf16);
+        assert_eq!(found[(rows - 1) * columns..], last);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]

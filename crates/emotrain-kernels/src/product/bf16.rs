@@ -1,14 +1,20 @@
 //! The product of a linear layer in bfloat16: both factors are rounded to it, to nearest and even, and sums are f32.
 //!
-//! Processors with AVX512-BF16 multiply two pairs of such numbers where they multiply one of f32; on all others the
-//! rounded numbers go through the product of f32, which gives the same up to the order of the sums. Each number of
-//! the result is added up in an order that depends on the width alone.
+//! Processors with AVX512-BF16 multiply two pairs of such numbers where they multiply one of f32, those with AMX whole tiles
+//! of them; on all others the rounded numbers go through the product of f32, which gives the same up to the order of the
+//! sums. Each number of the result is added up in an order that depends on the width alone.
 
+#[cfg(target_arch = "x86_64")]
+pub(super) mod amx;
 #[cfg(target_arch = "x86_64")]
 pub(super) mod x86;
 
 use super::product_to;
 use crate::frozen::bf16_bits;
+
+/// Two neighbours of a row, the first one in the lower half.
+#[cfg(target_arch = "x86_64")]
+type Pair = u32;
 
 /// As [`product_to`], of numbers rounded to bfloat16.
 pub fn product_bf16_to(out: &mut Vec<f32>, x: &[f32], weight: &[f32], width: usize) {

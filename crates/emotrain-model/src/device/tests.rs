@@ -4,7 +4,7 @@ use super::*;
 fn the_cpu_computes_in_float32_whatever_weights_are_kept_in() {
     for (dtype, kept) in [(Dtype::Float32, DType::F32), (Dtype::Bfloat16, DType::BF16)] {
         let on = open(&DeviceChoice::Cpu, dtype).unwrap();
-        assert_eq!(on.name, format!("cpu ({})", instructions()));
+        assert_eq!(on.name, format!("cpu ({})", emotrain_kernels::instructions()));
         assert_eq!((on.dtype, on.computed()), (kept, DType::F32));
     }
 }

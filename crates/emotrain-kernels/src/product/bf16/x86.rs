@@ -1,4 +1,5 @@
-//! The form for x86 with AVX512-BF16: rows of `x` and panels of `W` as pairs, which are multiplied pair by pair.
+//! The form for x86 with AVX512-BF16: rows of `x` and panels of `W` as pairs, which are multiplied pair by pair, or tile by
+//! tile where there are tiles.
 
 use std::arch::x86_64::{__m512, __m512bh, _mm512_dpbf16_ps, _mm512_set1_epi32, _mm512_setzero_ps};
 use std::ops::Range;
@@ -6,10 +7,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::super::{PANEL, Place, in_panels};
-use super::upper_half;
-
-/// Two neighbours of a row, the first one in the lower half.
-pub(in super::super) type Pair = u32;
+use super::{Pair, amx, upper_half};
 
 /// Rows of `x` that are multiplied together.
 const ROWS: usize = 6;
@@ -22,7 +20,7 @@ const DEPTH: usize = 1024;
 const ROUNDED: usize = 16;
 
 /// Whether this CPU has what [`product_to`] needs.
-pub(in super::super) fn has_dot_products() -> bool {
+pub(crate) fn has_dot_products() -> bool {
     is_x86_feature_detected!("avx512bf16")
         && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512vl")
@@ -54,23 +52,38 @@ pub(in super::super) fn panel_product_to(
     lay: impl Fn(Range<usize>, Range<usize>, &mut [[Pair; PANEL]]) + Sync,
 ) {
     assert!(has_dot_products(), "instructions that this CPU lacks");
-    let (rows, pairs) = (x.len() / width, width.div_ceil(2));
-    let mut rounded = vec![0; rows * pairs];
+    let (rows, pairs, tiles) = (x.len() / width, width.div_ceil(2), amx::allowed());
+    // Tiles are whole: behind the last row, and behind the last pair of each row and panel, are zeros.
+    let (all_rows, all_pairs) = if tiles {
+        (rows.next_multiple_of(amx::ROWS), pairs.next_multiple_of(amx::PAIRS))
+    } else {
+        (rows, pairs)
+    };
+    let mut rounded = vec![0; all_rows * all_pairs];
     rounded
-        .par_chunks_mut(ROUNDED * pairs)
+        .par_chunks_mut(ROUNDED * all_pairs)
         .zip(x.par_chunks(ROUNDED * width))
         // SAFETY: this CPU has the instructions.
-        .for_each(|(to, from)| unsafe { round_rows(from, to, width) });
+        .for_each(|(to, from)| unsafe { round_rows(from, width, to, all_pairs) });
     out.resize(rows * columns, 0.0);
-    in_panels::<_, DEPTH>(out, [pairs, columns], [0; PANEL], lay, |panel, out, place| {
-        // SAFETY: as above.
-        unsafe { rows_times_panel(&rounded, pairs, panel, out, &place) }
+    let lay = |depth: Range<usize>, columns: Range<usize>, panel: &mut [[Pair; PANEL]]| {
+        let there = depth.end.min(pairs) - depth.start;
+        lay(depth.start..depth.start + there, columns, &mut panel[..there]);
+        panel[there..].fill([0; PANEL]);
+    };
+    in_panels::<_, DEPTH>(out, [all_pairs, columns], [0; PANEL], lay, |panel, out, place| {
+        if tiles {
+            amx::rows_times_panel(&rounded, all_pairs, panel, out, &place);
+        } else {
+            // SAFETY: as above.
+            unsafe { rows_times_panel(&rounded, pairs, panel, out, &place) }
+        }
     });
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
-fn round_rows(from: &[f32], to: &mut [Pair], width: usize) {
-    for (from, to) in from.chunks_exact(width).zip(to.chunks_exact_mut(width.div_ceil(2))) {
+fn round_rows(from: &[f32], width: usize, to: &mut [Pair], stride: usize) {
+    for (from, to) in from.chunks_exact(width).zip(to.chunks_exact_mut(stride)) {
         round_row(from, to);
     }
 }
