@@ -21,6 +21,7 @@ const DOORS: [(&str, &[&str]); 2] = [
         &[
             "crates/emotrain-kernels/src/product/bf16/amx.rs",
             "crates/emotrain-kernels/src/product/bf16/x86.rs",
+            "crates/emotrain-kernels/src/product/dense.rs",
             "crates/emotrain-model/src/device/cuda.rs",
             "crates/emotrain-model/src/device/cuda/library.rs",
             "crates/emotrain-retrieval/src/mapped.rs",

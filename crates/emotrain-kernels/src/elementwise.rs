@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::reduce::sum_of;
-use crate::rows::{column_sums, for_rows};
+use crate::rows::{column_sums, for_rows, of_rows};
 
 /// Adds a row to another.
 #[inline(always)]
@@ -48,10 +48,9 @@ pub fn sum_rows(x: &[f32], width: usize) -> Vec<f32> {
 
 /// The sum of the squares of all numbers of `x` `[N, width]`. NaN or infinite if any number is.
 pub fn sum_of_squares(x: &[f32], width: usize) -> f32 {
-    let mut sums = vec![0.0; x.len() / width];
-    for_rows(&mut sums, 1, |row, sum| {
+    let sums = of_rows(x.len() / width, width, |row| {
         let row = &x[row * width..(row + 1) * width];
-        sum[0] = sum_of(row, row, |a, b| a * b);
+        sum_of(row, row, |a, b| a * b)
     });
     sums.iter().sum()
 }

@@ -54,10 +54,11 @@ pub use norm::{
 };
 pub use paged::{PagedAttention, Pages, Span};
 pub use product::{
-    Arithmetic, frozen_product, frozen_product_back, frozen_product_to, product, product_bf16_to, product_to,
+    Arithmetic, Dense, add_dense_product, dense_products, frozen_product, frozen_product_back,
+    frozen_product_to, product, product_bf16_to, product_to,
 };
 pub use rope::{rotate_head, rotate_head_back};
-pub use rows::for_rows;
+pub use rows::{for_rows, of_rows};
 pub use self_attention::{Projections, self_attention};
 pub use similarity::{each_product, portable_arch, similarity};
 pub use softmax::{

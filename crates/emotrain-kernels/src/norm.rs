@@ -2,7 +2,7 @@
 //! first heads, and layer normalisation (Ba et al. 2016).
 
 use crate::reduce::sum_of;
-use crate::rows::{column_sums, for_rows};
+use crate::rows::{column_sums, for_rows, of_rows};
 
 /// What is added to each row before its layer norm.
 #[derive(Clone, Copy, Debug)]
@@ -95,8 +95,7 @@ pub fn head_norm_backward(grad: &mut [f32], x: &[f32], layout: HeadRows, weight:
 pub fn norm_weight_gradient(grad: &[f32], x: &[f32], layout: HeadRows, epsilon: f32) -> Vec<f32> {
     let HeadRows { width, heads, dim } = layout;
     let head = |at: usize| at / heads * width + at % heads * dim;
-    let mut inverses = vec![0.0; x.len() / width * heads];
-    for_rows(&mut inverses, 1, |at, inverse| inverse[0] = inverse_rms(&x[head(at)..][..dim], epsilon));
+    let inverses = of_rows(x.len() / width * heads, dim, |at| inverse_rms(&x[head(at)..][..dim], epsilon));
     column_sums(dim, |start, sums| {
         for (at, inverse) in inverses.iter().enumerate() {
             let (grad, x) = (&grad[head(at) + start..], &x[head(at) + start..]);

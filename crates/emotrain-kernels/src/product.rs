@@ -5,6 +5,7 @@
 //! bitwise identical numbers whatever rows come with it, on one core as on many (batch-invariant).
 
 mod bf16;
+mod dense;
 mod frozen;
 mod panel;
 
@@ -18,6 +19,7 @@ use crate::dot::products;
 pub use bf16::product_bf16_to;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use bf16::{amx::allowed as has_tiles, x86::has_dot_products};
+pub use dense::{Dense, add_dense_product, dense_products};
 pub use frozen::{Arithmetic, frozen_product, frozen_product_back, frozen_product_to};
 
 /// Rows of `x` that are multiplied together.

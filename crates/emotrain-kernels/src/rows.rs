@@ -23,6 +23,22 @@ pub fn for_rows(out: &mut [f32], width: usize, work: impl Fn(usize, &mut [f32]) 
     });
 }
 
+/// A number of each of so many rows of `width` numbers, `work(row number)`, on all cores as [`for_rows`].
+#[inline]
+pub fn of_rows(rows: usize, width: usize, work: impl Fn(usize) -> f32 + Sync) -> Vec<f32> {
+    let arch = Arch::new();
+    let together = (GRAIN / width.max(1)).max(1);
+    let mut out = vec![0.0; rows];
+    out.par_chunks_mut(together).enumerate().for_each(|(piece, chunk)| {
+        arch.dispatch(|| {
+            for (index, number) in chunk.iter_mut().enumerate() {
+                *number = work(piece * together + index);
+            }
+        });
+    });
+    out
+}
+
 /// A row of sums, piece by piece on all cores: `work` gets the first column of its piece, and adds to the piece row
 /// after row, so that the result does not depend on the number of cores.
 pub(crate) fn column_sums(width: usize, work: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {

@@ -6,7 +6,7 @@ use pulp::Arch;
 
 use crate::exp::exp;
 use crate::reduce::{largest, sum_of};
-use crate::rows::for_rows;
+use crate::rows::{for_rows, of_rows};
 
 /// `e^(scale · score - maximum)` in place, and one over their sum.
 #[inline(always)]
@@ -42,9 +42,7 @@ pub fn log_sum_exp_row(row: &[f32]) -> f32 {
 
 /// [`log_sum_exp_row`] of each row of `x` `[N, width]`.
 pub fn log_sum_exp_rows(x: &[f32], width: usize) -> Vec<f32> {
-    let mut sums = vec![0.0; x.len() / width];
-    for_rows(&mut sums, 1, |row, sum| sum[0] = of_whole_row(&x[row * width..][..width]));
-    sums
+    of_rows(x.len() / width, width, |row| of_whole_row(&x[row * width..][..width]))
 }
 
 #[inline(always)]

@@ -7,6 +7,7 @@
 mod adamw;
 mod cross_entropy;
 mod decode;
+mod dense;
 mod dropout;
 mod elementwise;
 mod form;

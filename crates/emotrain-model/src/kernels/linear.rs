@@ -7,7 +7,7 @@ use burn::tensor::Tensor;
 
 use super::Form;
 use super::host::{read, slice, tensor};
-use super::product::product;
+use super::product::{matmul, product};
 use crate::device::Side;
 
 /// `x · Wᵀ`.
@@ -38,7 +38,8 @@ pub(crate) fn linear_backward(grad: &Tensor<2>, weight: &Tensor<2>, parts: &[Ran
     if groups.len() < 2 {
         return product(&Side::of(grad), &Side::of(weight));
     }
-    let of_group = |rows: Range<usize>| grad.clone().narrow(0, rows.start, rows.len()).matmul(weight.clone());
+    let of_group =
+        |rows: Range<usize>| matmul(grad.clone().narrow(0, rows.start, rows.len()), weight.clone());
     Tensor::cat(groups.into_iter().map(of_group).collect(), 0)
 }
 

@@ -9,7 +9,7 @@ use emotrain_base::random::Key;
 use emotrain_kernels::DropoutMask;
 
 use super::fused::{self, LowProduct};
-use super::{Form, add_block, add_dropped};
+use super::{Form, add_block, add_dropped, dense};
 use crate::device::{Side, Written, moves, multiply, unwritten};
 
 /// `left · right`, in the type of both.
@@ -49,6 +49,7 @@ pub(crate) fn add_product(to: Tensor<2>, place: [usize; 2], left: &Side, right: 
         .or_else(|| add_low_product(&mut to, place, [left, right], None))
     {
         Some(()) => to,
+        None if Form::of(&to) == Form::Host => dense::add_product(to, place, left.tensor(), right.tensor()),
         None => add_block(to, in_tensors(left, right), place),
     }
 }
@@ -189,6 +190,9 @@ pub(crate) fn in_tensors(left: &Side, right: &Side) -> Tensor<2> {
 /// # Shapes
 /// `[…, n, k]` and `[…, k, w]` → `[…, n, w]`.
 pub(crate) fn matmul<const D: usize>(left: Tensor<D>, right: Tensor<D>) -> Tensor<D> {
+    if Form::of(&left) == Form::Host {
+        return dense::matmul(left, right);
+    }
     moves(&left, 1);
     moves(&right, 1);
     let product = left.matmul(right);

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
-use emotrain_kernels::for_rows;
+use emotrain_kernels::{for_rows, of_rows};
 
 use super::host::{integers_on, read, restore, slice, tensor, write};
 use super::{Form, fused};
@@ -110,11 +110,9 @@ pub(super) fn log_sum_exp(scores: &Scores) -> Tensor<4> {
         Form::Host => {
             let raw = read(scores.raw.clone());
             let raw = slice(&raw);
-            let mut out = vec![0.0; kv_heads * group * queries];
-            for_rows(&mut out, 1, |row, out| {
+            let out = of_rows(kv_heads * group * queries, keys, |row| {
                 let seen = scores.seen.visible[row % queries].ranges();
-                out[0] =
-                    emotrain_kernels::log_sum_exp(&raw[row * keys..(row + 1) * keys], seen, scores.scale);
+                emotrain_kernels::log_sum_exp(&raw[row * keys..(row + 1) * keys], seen, scores.scale)
             });
             tensor(out, [kv_heads, group, queries, 1])
         }
