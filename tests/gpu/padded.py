@@ -10,6 +10,7 @@ NaN in its gaps. How cargo builds, and where, is given by the environment, as in
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -77,8 +78,10 @@ CHANGES = {
 
 def copied():
     """The crate in target/padded, with the changes."""
-    told = subprocess.run(["cargo", "metadata", "--locked", "--format-version", "1", "--features", "wgpu"], cwd=ROOT,
-                          check=True, stdout=subprocess.PIPE).stdout
+    rustc = subprocess.run(["rustc", "-vV"], check=True, stdout=subprocess.PIPE, text=True).stdout
+    (host,) = [line.split()[1] for line in rustc.splitlines() if line.startswith("host: ")]
+    told = subprocess.run(["cargo", "metadata", "--locked", "--format-version", "1", "--features", "wgpu",
+                           "--filter-platform", host], cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout
     (crate,) = [package for package in json.loads(told)["packages"] if package["name"] == "cubecl-wgpu"]
     shutil.rmtree(COPY, ignore_errors=True)
     shutil.copytree(Path(crate["manifest_path"]).parent, COPY)
@@ -93,6 +96,8 @@ def copied():
 
 
 def main():
+    # Stopped from outside, what is below is put back too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     copied()
     lock = ROOT / "Cargo.lock"
     before = lock.read_bytes()

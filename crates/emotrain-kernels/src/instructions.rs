@@ -1,6 +1,6 @@
 //! Which of a CPU's instructions kernels and matrix products use.
 
-/// The vector instructions of this CPU that are used here: on CPUs with the same, a result is the same to the bit.
+/// The vector instructions of this CPU that are used here: with others, sums are rounded otherwise.
 pub fn instructions() -> &'static str {
     #[cfg(target_arch = "x86_64")]
     {

@@ -2,7 +2,8 @@
 //! for many.
 //!
 //! Each number of the result is one dot product, added up in an order that depends on the width alone: a row gives
-//! bitwise identical numbers whatever rows come with it, on one core as on many (batch-invariant).
+//! bitwise identical numbers whatever rows come with it, on one core as on many (batch-invariant). Products of matrices as they
+//! lie in memory are another library's, and are not.
 
 mod bf16;
 mod dense;

@@ -1,5 +1,8 @@
 //! Products of matrices as they lie in memory, by the library `gemm`, into memory of ours: beside or onto what is there, which
 //! saves a matrix of its own, and without the clearing and copying that a tensor's buffer costs.
+//!
+//! The result does not depend on the number of cores. The order in which the library adds a row up depends on the number of
+//! rows, and on the CPU's caches.
 
 use gemm::Parallelism;
 use rayon::prelude::*;
@@ -22,22 +25,25 @@ impl<'a> Dense<'a> {
     /// # Panics
     /// Unless all numbers of such a matrix are there.
     pub fn new(numbers: &'a [f32], shape: [usize; 2], strides: [usize; 2]) -> Self {
-        assert!(
-            reach(shape, strides) <= numbers.len(),
-            "{shape:?} in steps of {strides:?}: {} numbers",
-            numbers.len()
-        );
-        Self { numbers, shape, strides }
+        let there = reach(shape, strides).is_some_and(|reach| reach <= numbers.len());
+        assert!(there, "{shape:?} in steps of {strides:?}: {} numbers", numbers.len());
+        // Where there is one row, or column, no step is taken.
+        let taken = |at: usize| if shape[at] > 1 { strides[at] } else { 0 };
+        Self { numbers, shape, strides: [taken(0), taken(1)] }
     }
 
     fn steps(&self) -> [isize; 2] {
-        self.strides.map(|stride| isize::try_from(stride).expect("less than its memory, or never taken"))
+        self.strides.map(|stride| isize::try_from(stride).expect("a step within memory"))
     }
 }
 
-/// Numbers up to the last of a matrix.
-fn reach([rows, columns]: [usize; 2], [row, column]: [usize; 2]) -> usize {
-    if rows == 0 || columns == 0 { 0 } else { (rows - 1) * row + (columns - 1) * column + 1 }
+/// Numbers up to the last of a matrix; `None` for more than there can be.
+fn reach([rows, columns]: [usize; 2], [row, column]: [usize; 2]) -> Option<usize> {
+    if rows == 0 || columns == 0 {
+        return Some(0);
+    }
+    let (down, across) = ((rows - 1).checked_mul(row)?, (columns - 1).checked_mul(column)?);
+    down.checked_add(across)?.checked_add(1)
 }
 
 /// The products of pairs of matrices, behind one another.
@@ -51,16 +57,20 @@ fn reach([rows, columns]: [usize; 2], [row, column]: [usize; 2]) -> usize {
 pub fn dense_products(pairs: &[[Dense; 2]]) -> Vec<f32> {
     let [left, right] = pairs[0];
     let ([rows, terms], columns) = (left.shape, right.shape[1]);
-    let (each, work) = (rows * columns, rows * columns * terms);
-    let total = each * pairs.len();
-    if work == 0 {
+    for [left, right] in pairs {
+        assert_eq!([left.shape, right.shape], [[rows, terms], [terms, columns]]);
+    }
+    let each = rows.checked_mul(columns).expect("a product that fits memory");
+    let total = each.checked_mul(pairs.len()).expect("products that fit memory");
+    if total == 0 || terms == 0 {
         return vec![0.0; total];
     }
+    let work = each.saturating_mul(terms);
     let mut out: Vec<f32> = Vec::with_capacity(total);
-    let many = pairs.len() > 1 && work * pairs.len() >= MANY && (pairs.len() >= 4 || work < LARGE);
+    let many =
+        pairs.len() > 1 && work.saturating_mul(pairs.len()) >= MANY && (pairs.len() >= 4 || work < LARGE);
     let of_one = |([left, right], out): (&[Dense; 2], &mut [std::mem::MaybeUninit<f32>]),
                   cores: Parallelism| {
-        assert_eq!([left.shape, right.shape], [[rows, terms], [terms, columns]]);
         assert_eq!(out.len(), each);
         // SAFETY: there is room for a matrix of these rows behind one another.
         unsafe { multiply(out.as_mut_ptr().cast(), columns, [left, right], false, cores) };
@@ -88,10 +98,12 @@ pub fn dense_products(pairs: &[[Dense; 2]]) -> Vec<f32> {
 pub fn add_dense_product(out: &mut [f32], stride: usize, [left, right]: [&Dense; 2]) {
     let ([rows, terms], [inner, columns]) = (left.shape, right.shape);
     assert_eq!(terms, inner);
-    assert!(columns <= stride && reach([rows, columns], [stride, 1]) <= out.len(), "rows that are not there");
-    if rows * columns * terms > 0 {
+    let there = reach([rows, columns], [stride, 1]).is_some_and(|reach| reach <= out.len());
+    assert!(columns <= stride && there, "rows that are not there");
+    if rows > 0 && columns > 0 && terms > 0 {
+        let work = rows.saturating_mul(columns).saturating_mul(terms);
         // SAFETY: as asserted.
-        unsafe { multiply(out.as_mut_ptr(), stride, [left, right], true, cores(rows * columns * terms)) };
+        unsafe { multiply(out.as_mut_ptr(), stride, [left, right], true, cores(work)) };
     }
 }
 
@@ -131,5 +143,101 @@ unsafe fn multiply(out: *mut f32, stride: usize, [left, right]: [&Dense; 2], add
             false,
             cores,
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A matrix of these numbers, as it lies: by rows or by columns, with gaps, or every row the same.
+    #[derive(Clone, Copy, Debug)]
+    enum Lies {
+        ByRows,
+        ByColumns,
+        WithGaps,
+        Repeated,
+    }
+
+    fn lies() -> impl Strategy<Value = Lies> {
+        prop_oneof![Just(Lies::ByRows), Just(Lies::ByColumns), Just(Lies::WithGaps), Just(Lies::Repeated)]
+    }
+
+    fn strides([rows, columns]: [usize; 2], lies: Lies) -> [usize; 2] {
+        match lies {
+            Lies::ByRows => [columns, 1],
+            Lies::ByColumns => [1, rows],
+            Lies::WithGaps => [columns + 3, 1],
+            Lies::Repeated => [0, 1],
+        }
+    }
+
+    fn numbers(seed: u32, count: usize) -> Vec<f32> {
+        let next = |state: &u32| Some(state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223));
+        let states = std::iter::successors(Some(seed), next).skip(1).take(count);
+        states.map(|state| state as f32 / (u32::MAX / 2) as f32 - 1.0).collect()
+    }
+
+    fn exact(left: &Dense, right: &Dense) -> Vec<f64> {
+        let at = |side: &Dense, row: usize, column: usize| {
+            f64::from(side.numbers[row * side.strides[0] + column * side.strides[1]])
+        };
+        let ([rows, terms], columns) = (left.shape, right.shape[1]);
+        let number = |place: usize| {
+            let (row, column) = (place / columns, place % columns);
+            (0..terms).map(|term| at(left, row, term) * at(right, term, column)).sum()
+        };
+        (0..rows * columns).map(number).collect()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn products_of_matrices_as_they_lie(
+            rows in 0_usize..40, columns in 0_usize..40, short in 0_usize..9, long in prop::bool::ANY,
+            gap in 0_usize..5, count in 1_usize..6, left in lies(), right in lies(), seed in 0_u32..1000,
+        ) {
+            let terms = if long { 900 + short } else { short };
+            let (one, other) = ([rows, terms], [terms, columns]);
+            let memory = numbers(seed, 50_000 + count);
+            let pair = |number: usize| {
+                [Dense::new(&memory[number..], one, strides(one, left)), Dense::new(&memory[1..], other, strides(other, right))]
+            };
+            let pairs: Vec<[Dense; 2]> = (0..count).map(pair).collect();
+            let near = |found: f32, expected: f64| (f64::from(found) - expected).abs() < 2e-6 * (terms + 1) as f64;
+            let found = dense_products(&pairs);
+            let expected: Vec<f64> = pairs.iter().flat_map(|[left, right]| exact(left, right)).collect();
+            prop_assert_eq!(found.len(), expected.len());
+            for (found, expected) in found.iter().zip(&expected) {
+                prop_assert!(near(*found, *expected), "{} {}", found, expected);
+            }
+
+            let stride = columns + gap;
+            let before = numbers(seed + 1, rows * stride + 1);
+            let mut added = before.clone();
+            add_dense_product(&mut added, stride, [&pairs[0][0], &pairs[0][1]]);
+            for (at, (found, before)) in added.iter().zip(&before).enumerate() {
+                let (row, column) = (at / stride.max(1), at % stride.max(1));
+                if row < rows && column < columns {
+                    let expected = expected[row * columns + column] + f64::from(*before);
+                    prop_assert!(near(*found, expected), "{} {}", found, expected);
+                } else {
+                    prop_assert_eq!(found.to_bits(), before.to_bits());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_memory_is_refused() {
+        let refused = |work: &(dyn Fn() + std::panic::RefUnwindSafe)| std::panic::catch_unwind(work).is_err();
+        let side = |rows: usize, columns: usize| Dense::new(&[1.0], [rows, columns], [0, 0]);
+        // Products of sizes that are 1 in 64 bits.
+        assert!(refused(&|| _ = dense_products(&[[side(274_177, 1), side(1, 67_280_421_310_721)]])));
+        assert!(refused(&|| _ = Dense::new(&[1.0], [(1 << 32) + 1, 1], [1 << 32, 0])));
+        assert!(refused(&|| add_dense_product(&mut [0.0], 1 << 32, [&side((1 << 32) + 1, 1), &side(1, 1)])));
+        assert!(refused(&|| _ = dense_products(&[[side(2, 0), side(3, 4)]])));
     }
 }

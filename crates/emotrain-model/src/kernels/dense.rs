@@ -12,9 +12,10 @@ use super::host::{restore, tensor, write};
 /// `[…, n, k]` and `[…, k, w]` → `[…, n, w]`.
 ///
 /// # Panics
-/// Unless both are on the CPU in f32, and on other shapes.
+/// Unless both are on the CPU in f32 and no dimension is reversed, and on other shapes.
 pub(super) fn matmul<const D: usize>(left: Tensor<D>, right: Tensor<D>) -> Tensor<D> {
     let (one, other) = (left.dims(), right.dims());
+    assert_eq!(one[D - 1], other[D - 2], "{one:?} and {other:?}");
     let mut shape = one;
     shape[D - 1] = other[D - 1];
     for at in 0..D - 2 {
@@ -44,7 +45,11 @@ pub(super) fn add_product(
     left: Tensor<2>,
     right: Tensor<2>,
 ) -> Tensor<2> {
-    let [_, width] = to.dims();
+    let ([rows, width], [height, _], [_, columns]) = (to.dims(), left.dims(), right.dims());
+    assert!(row + height <= rows && column + columns <= width, "a block that is not there");
+    if height == 0 || columns == 0 {
+        return to;
+    }
     let (mut to, left, right) = (write(to), flex(left), flex(right));
     let sides = [&matrix(&left, &[], 0), &matrix(&right, &[], 0)];
     add_dense_product(&mut to.storage_mut()[row * width + column..], width, sides);

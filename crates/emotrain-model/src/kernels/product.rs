@@ -180,12 +180,12 @@ fn written(sides: [&Side; 2], dtype: DType, factor: f32) -> Option<Tensor<2>> {
     Some(out)
 }
 
-/// `left · right` as a tensor of the device's own product.
+/// `left · right` as a tensor of its own.
 pub(crate) fn in_tensors(left: &Side, right: &Side) -> Tensor<2> {
     matmul(left.tensor(), right.tensor())
 }
 
-/// The device's own product of matrices, of which a side may stand for several of the other's.
+/// The product of matrices where no library writes it into place, of which a side may stand for several of the other's.
 ///
 /// # Shapes
 /// `[…, n, k]` and `[…, k, w]` → `[…, n, w]`.
