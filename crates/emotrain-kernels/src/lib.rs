@@ -18,6 +18,8 @@ mod dynamic;
 mod elementwise;
 mod exp;
 mod factors;
+#[cfg(test)]
+mod fixture;
 mod frozen;
 mod heads;
 mod instructions;

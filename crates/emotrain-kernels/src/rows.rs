@@ -12,8 +12,22 @@ const COLUMNS: usize = 256;
 /// instructions of this machine. The result does not depend on the number of cores.
 #[inline]
 pub fn for_rows(out: &mut [f32], width: usize, work: impl Fn(usize, &mut [f32]) + Sync) {
+    in_pieces(out, width, width, work);
+}
+
+/// A number of each of so many rows of `width` numbers, `work(row number)`, on all cores as [`for_rows`].
+#[inline]
+pub fn of_rows(rows: usize, width: usize, work: impl Fn(usize) -> f32 + Sync) -> Vec<f32> {
+    let mut out = vec![0.0; rows];
+    in_pieces(&mut out, 1, width, |row, out| out[0] = work(row));
+    out
+}
+
+/// As [`for_rows`], where a row costs as much as so many numbers.
+#[inline]
+fn in_pieces(out: &mut [f32], width: usize, cost: usize, work: impl Fn(usize, &mut [f32]) + Sync) {
     let arch = Arch::new();
-    let rows = (GRAIN / width.max(1)).max(1);
+    let rows = (GRAIN / cost.max(1)).max(1);
     out.par_chunks_mut(rows * width).enumerate().for_each(|(piece, chunk)| {
         arch.dispatch(|| {
             for (index, row) in chunk.chunks_exact_mut(width).enumerate() {
@@ -21,22 +35,6 @@ pub fn for_rows(out: &mut [f32], width: usize, work: impl Fn(usize, &mut [f32]) 
             }
         });
     });
-}
-
-/// A number of each of so many rows of `width` numbers, `work(row number)`, on all cores as [`for_rows`].
-#[inline]
-pub fn of_rows(rows: usize, width: usize, work: impl Fn(usize) -> f32 + Sync) -> Vec<f32> {
-    let arch = Arch::new();
-    let together = (GRAIN / width.max(1)).max(1);
-    let mut out = vec![0.0; rows];
-    out.par_chunks_mut(together).enumerate().for_each(|(piece, chunk)| {
-        arch.dispatch(|| {
-            for (index, number) in chunk.iter_mut().enumerate() {
-                *number = work(piece * together + index);
-            }
-        });
-    });
-    out
 }
 
 /// A row of sums, piece by piece on all cores: `work` gets the first column of its piece, and adds to the piece row

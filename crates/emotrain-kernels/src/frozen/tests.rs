@@ -2,14 +2,8 @@ use half::{bf16, f16};
 use proptest::prelude::*;
 
 use super::*;
+use crate::fixture::noise;
 use crate::{Arithmetic, frozen_product, frozen_product_back, product};
-
-/// Numbers between -1 and 1 (Numerical Recipes' linear congruential generator).
-fn noise(seed: u32, count: usize) -> Vec<f32> {
-    let next = |state: &u32| Some(state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223));
-    let states = std::iter::successors(Some(seed), next).skip(1).take(count);
-    states.map(|state| state as f32 / (u32::MAX / 2) as f32 - 1.0).collect()
-}
 
 /// One of every form, of rows that do not fill blocks.
 fn forms(numbers: &[f32], width: usize) -> Vec<FrozenMatrix> {

@@ -44,13 +44,7 @@ mod tests {
 
     use super::super::product;
     use super::*;
-
-    /// Numbers between -1 and 1 (Numerical Recipes' linear congruential generator).
-    fn noise(seed: u32, count: usize) -> Vec<f32> {
-        let next = |state: &u32| Some(state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223));
-        let states = std::iter::successors(Some(seed), next).skip(1).take(count);
-        states.map(|state| state as f32 / (u32::MAX / 2) as f32 - 1.0).collect()
-    }
+    use crate::fixture::noise;
 
     #[test]
     fn the_plain_form_multiplies_rounded_numbers() {

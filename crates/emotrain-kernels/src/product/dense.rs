@@ -151,6 +151,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::fixture::noise;
 
     /// A matrix of these numbers, as it lies: by rows or by columns, with gaps, or every row the same.
     #[derive(Clone, Copy, Debug)]
@@ -174,12 +175,6 @@ mod tests {
         }
     }
 
-    fn numbers(seed: u32, count: usize) -> Vec<f32> {
-        let next = |state: &u32| Some(state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223));
-        let states = std::iter::successors(Some(seed), next).skip(1).take(count);
-        states.map(|state| state as f32 / (u32::MAX / 2) as f32 - 1.0).collect()
-    }
-
     fn exact(left: &Dense, right: &Dense) -> Vec<f64> {
         let at = |side: &Dense, row: usize, column: usize| {
             f64::from(side.numbers[row * side.strides[0] + column * side.strides[1]])
@@ -201,7 +196,7 @@ mod tests {
         ) {
             let terms = if long { 900 + short } else { short };
             let (one, other) = ([rows, terms], [terms, columns]);
-            let memory = numbers(seed, 50_000 + count);
+            let memory = noise(seed, 50_000 + count);
             let pair = |number: usize| {
                 [Dense::new(&memory[number..], one, strides(one, left)), Dense::new(&memory[1..], other, strides(other, right))]
             };
@@ -215,7 +210,7 @@ mod tests {
             }
 
             let stride = columns + gap;
-            let before = numbers(seed + 1, rows * stride + 1);
+            let before = noise(seed + 1, rows * stride + 1);
             let mut added = before.clone();
             add_dense_product(&mut added, stride, [&pairs[0][0], &pairs[0][1]]);
             for (at, (found, before)) in added.iter().zip(&before).enumerate() {
