@@ -62,14 +62,19 @@ pub fn token_major(heads: Heads, block: &[f32]) -> Vec<f32> {
 /// Adds to some rows of keys and values what comes head by head.
 ///
 /// # Shapes
-/// `to` `[N, 2·kv·d]`, `keys` and `values` `[kv, T, d]` for the `T` rows.
-pub fn add_key_values(heads: Heads, to: &mut [f32], keys: &[f32], values: &[f32], rows: &Range<usize>) {
+/// `to` `[N, 2·kv·d]`, `keys` and `values` `[kv, T, d]` for the `T` rows, which are those of all ranges, one after the other.
+pub fn add_key_values(heads: Heads, to: &mut [f32], [keys, values]: [&[f32]; 2], rows: &[Range<usize>]) {
     let Heads { kv, dim, .. } = heads;
     let width = heads.key_value_width();
-    for_rows(&mut to[rows.start * width..rows.end * width], width, |row, out| {
-        for (head, out) in out.chunks_exact_mut(dim).enumerate() {
-            let part = if head < kv { keys } else { values };
-            add_row(out, &part[(head % kv * rows.len() + row) * dim..][..dim]);
-        }
-    });
+    let all: usize = rows.iter().map(Range::len).sum();
+    let mut first = 0;
+    for rows in rows {
+        for_rows(&mut to[rows.start * width..rows.end * width], width, |row, out| {
+            for (head, out) in out.chunks_exact_mut(dim).enumerate() {
+                let part = if head < kv { keys } else { values };
+                add_row(out, &part[(head % kv * all + first + row) * dim..][..dim]);
+            }
+        });
+        first += rows.len();
+    }
 }

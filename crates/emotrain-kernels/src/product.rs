@@ -16,6 +16,7 @@ use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::dot::products;
+use crate::rows::resize;
 
 pub use bf16::product_bf16_to;
 #[cfg(target_arch = "x86_64")]
@@ -49,7 +50,7 @@ pub fn product(x: &[f32], weight: &[f32], width: usize) -> Vec<f32> {
 /// As [`product`], in place of what `out` holds: a buffer that is used again costs no new memory.
 pub fn product_to(out: &mut Vec<f32>, x: &[f32], weight: &[f32], width: usize) {
     let columns = weight.len() / width;
-    out.resize(x.len() / width * columns, 0.0);
+    resize(out, x.len() / width * columns);
     let arch = Arch::new();
     in_pieces(out, columns, width, 2 * WIDE_COLUMNS, |out, columns| {
         let weight = &weight[columns.start * width..columns.end * width];

@@ -37,6 +37,16 @@ fn in_pieces(out: &mut [f32], width: usize, cost: usize, work: impl Fn(usize, &m
     });
 }
 
+/// Gives a buffer that will be written as many numbers. New memory comes as the system clears it, page by page where it is
+/// first written, which is on all cores.
+pub(crate) fn resize(buffer: &mut Vec<f32>, count: usize) {
+    if buffer.capacity() < count {
+        *buffer = vec![0.0; count];
+    } else {
+        buffer.resize(count, 0.0);
+    }
+}
+
 /// A row of sums, piece by piece on all cores: `work` gets the first column of its piece, and adds to the piece row
 /// after row, so that the result does not depend on the number of cores.
 pub(crate) fn column_sums(width: usize, work: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {

@@ -9,6 +9,7 @@ use std::ops::Range;
 use pulp::{Arch, Simd, WithSimd};
 
 use super::{PANEL, Place, in_panels};
+use crate::rows::resize;
 
 /// Rows of a panel.
 const DEPTH: usize = 512;
@@ -26,7 +27,7 @@ pub(super) fn panel_product_to(
     [width, columns]: [usize; 2],
     lay: impl Fn(Range<usize>, Range<usize>, &mut [[f32; PANEL]]) + Sync,
 ) {
-    out.resize(x.len() / width * columns, 0.0);
+    resize(out, x.len() / width * columns);
     let arch = Arch::new();
     in_panels::<_, DEPTH>(
         out,

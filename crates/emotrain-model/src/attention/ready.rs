@@ -121,16 +121,17 @@ impl KeyValues {
         }
         let said =
             products.map(|(of_all, side)| matmul(super::grouped(heads, of_all).transpose(), side.grouped));
+        let kv = match self {
+            Self::Rows(kv) => return kv.inplace(|kv| add_key_values(heads, kv, said, keys.rows)),
+            Self::Heads(kv) => kv,
+        };
         let mut start = 0;
         for rows in keys.rows {
             let piece = match keys.rows {
                 [_] => said.clone(),
                 _ => said.clone().map(|part| part.narrow(1, start, rows.len())),
             };
-            match self {
-                Self::Rows(kv) => kv.inplace(|kv| add_key_values(heads, kv, piece, rows)),
-                Self::Heads(kv) => put_key_values(kv, &piece, rows.start, keys.adds),
-            }
+            put_key_values(kv, &piece, rows.start, keys.adds);
             start += rows.len();
         }
     }

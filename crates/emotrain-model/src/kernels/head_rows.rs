@@ -96,17 +96,18 @@ pub(crate) fn token_major(heads: Heads, blocks: Vec<Tensor<4>>) -> Tensor<2> {
 /// Adds what a block of queries says about its keys and values to their rows.
 ///
 /// # Shapes
-/// `to` `[N, 2·kv·d]`; `parts`, of keys and values, `[kv, T, d]` for the `T` rows.
+/// `to` `[N, 2·kv·d]`; `parts`, of keys and values, `[kv, T, d]` for the `T` rows, which are those of all ranges, one after the
+/// other.
 pub(crate) fn add_key_values(
     heads: Heads,
     to: Tensor<2>,
     parts: [Tensor<3>; 2],
-    rows: &Range<usize>,
+    rows: &[Range<usize>],
 ) -> Tensor<2> {
     match Form::of(&to) {
         Form::Host => {
-            let (mut to, [keys, values]) = (write(to), parts.map(read));
-            emotrain_kernels::add_key_values(heads, to.storage_mut(), slice(&keys), slice(&values), rows);
+            let (mut to, parts) = (write(to), parts.map(read));
+            emotrain_kernels::add_key_values(heads, to.storage_mut(), parts.each_ref().map(slice), rows);
             restore(to)
         }
         Form::Fused | Form::Tensor => key_values_in_tensors(heads, to, &parts, rows),
@@ -118,10 +119,16 @@ pub(super) fn key_values_in_tensors(
     heads: Heads,
     to: Tensor<2>,
     parts: &[Tensor<3>; 2],
-    rows: &Range<usize>,
+    rows: &[Range<usize>],
 ) -> Tensor<2> {
     let both = Tensor::stack::<4>(parts.to_vec(), 0).permute([2, 0, 1, 3]);
-    let place = [rows.clone()];
-    let sum = to.clone().slice(place.clone()) + both.reshape([rows.len(), heads.key_value_width()]);
-    to.slice_assign(place, sum)
+    let all = both.dims()[0];
+    let both = both.reshape([all, heads.key_value_width()]);
+    let mut first = 0;
+    rows.iter().fold(to, |to, rows| {
+        let part = both.clone().narrow(0, first, rows.len());
+        first += rows.len();
+        let sum = to.clone().slice([rows.clone()]) + part;
+        to.slice_assign([rows.clone()], sum)
+    })
 }

@@ -149,9 +149,19 @@ fn heads_are_laid_out_alike() {
     let back = token_major(heads, vec![block.reshape([2, 3, 6, 4])]);
     assert_close(back, x.clone().narrow(0, 2, 6), 0.0);
     let (to, parts) = (draw(2, [9, 16]), [draw(3, [2, 5, 4]), draw(4, [2, 5, 4])]);
-    let sum = add_key_values(heads, to.clone(), parts.clone(), &(3..8));
-    assert_close(sum.clone(), add_key_values(heads, wide(&to), parts.map(|part| wide(&part)), &(3..8)), 1e-6);
-    assert_close(sum.narrow(0, 0, 3), to.narrow(0, 0, 3), 0.0);
+    let wide_parts = parts.each_ref().map(wide);
+    for rows in [&[3..5, 5..8][..], &[0..2, 3..4, 7..9]] {
+        let sum = add_key_values(heads, to.clone(), parts.clone(), rows);
+        assert_close(sum.clone(), add_key_values(heads, wide(&to), wide_parts.clone(), rows), 1e-6);
+        assert_close(sum.clone().narrow(0, 2, 1), to.clone().narrow(0, 2, 1), 0.0);
+        let last = parts[1].clone().narrow(1, 4, 1).reshape([1, 8]);
+        let row = rows[rows.len() - 1].end - 1;
+        assert_close(
+            sum.narrow(0, row, 1).narrow(1, 8, 8),
+            to.clone().narrow(0, row, 1).narrow(1, 8, 8) + last,
+            1e-6,
+        );
+    }
 }
 
 #[test]

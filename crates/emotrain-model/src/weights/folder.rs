@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use emotrain_base::sha256_hex;
+use rayon::prelude::*;
 use serde::Deserialize;
 
 use super::safetensors::SafetensorsFile;
@@ -168,7 +169,7 @@ impl Shards {
     }
 
     /// Of a single file its sha256; of shards the sha256 over `hash  name` lines in the order of the names,
-    /// which is what `sha256sum *.safetensors | sha256sum` prints.
+    /// which is what `sha256sum *.safetensors | sha256sum` prints. A core reads a shard.
     pub(crate) fn sha256(&self) -> Result<String, ModelError> {
         if let [only] = self.files.as_slice()
             && self.path == only.path()
@@ -178,8 +179,8 @@ impl Shards {
         let line = |(place, file): (usize, &SafetensorsFile)| {
             Ok(format!("{}  {}\n", file.sha256()?, files_name(&self.files, place)))
         };
-        let lines: Result<String, ModelError> = self.files.iter().enumerate().map(line).collect();
-        Ok(sha256_hex(lines?.as_bytes()))
+        let lines: Result<Vec<String>, ModelError> = self.files.par_iter().enumerate().map(line).collect();
+        Ok(sha256_hex(lines?.concat().as_bytes()))
     }
 }
 

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use super::super::{PANEL, Place, in_panels};
 use super::{Pair, amx, upper_half};
+use crate::rows::resize;
 
 /// Rows of `x` that are multiplied together.
 const ROWS: usize = 6;
@@ -65,7 +66,7 @@ pub(in super::super) fn panel_product_to(
         .zip(x.par_chunks(ROUNDED * width))
         // SAFETY: this CPU has the instructions.
         .for_each(|(to, from)| unsafe { round_rows(from, width, to, all_pairs) });
-    out.resize(rows * columns, 0.0);
+    resize(out, rows * columns);
     let lay = |depth: Range<usize>, columns: Range<usize>, panel: &mut [[Pair; PANEL]]| {
         let there = depth.end.min(pairs) - depth.start;
         lay(depth.start..depth.start + there, columns, &mut panel[..there]);
