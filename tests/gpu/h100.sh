@@ -174,6 +174,12 @@ with_peak steps_nf4_checkpointed 120 "${bench[@]}" --tokens "$lengths" --warmup 
 [[ "$device" == cpu ]] || with_peak steps_offloaded 60 "${bench[@]}" --tokens "${lengths%,*}" --warmup "$warmup" "${peak[@]}" \
   --set train.gradient_checkpointing=true --set train.activation_offloading=true
 [[ "$device" == cpu ]] || measured kernels 90 "${bench[@]}" --tokens "${lengths%,*}" --steps 1 --warmup 2 --profile
+# Greedy generation, and the kernels of a token.
+profile=(--profile)
+[[ "$device" == cpu ]] && profile=()
+for prompts in 1 32; do
+  measured "generate_$prompts" 60 "${bench[@]}" --tokens "${lengths#*,}" --steps 1 --warmup 0 --generate "$prompts" "${profile[@]}"
+done
 
 # 6. PEFT on the same card and shapes.
 if ((has_peft)); then

@@ -22,13 +22,23 @@ def main():
             if key in line:
                 print(f"{line['step']:<24}{key}: {line[key]}")
         for run in line.get("runs", []):
-            if "kernels" in run:
-                kernels = run["kernels"]
-                moved = kernels["gb_moved"]
-                rate = 1e3 * moved / max(kernels["ms"], 1e-9)
-                print(f"{line['step']:<24}{kernels['launches']} launches, {kernels['ms']:.1f} ms, {moved:.1f} GB, {rate:.0f} GB/s")
-                for kind in kernels["kinds"]:
-                    print(f"{'':<22}{kind['ms']:>9.2f} ms {kind['launches']:>7} x {kind['kernel']}")
+            show_kernels(line["step"], run)
+            if "generation" in run:
+                found = run["generation"]
+                rates = f"{found['prompt_tokens_per_second']:.0f} tokens/s read, {found['tokens_per_second']:.1f} generated"
+                print(f"{line['step']:<24}{found['prompts']} prompts of {run['tokens']}: {rates}")
+                show_kernels(line["step"], found)
+
+
+def show_kernels(step, run):
+    if "kernels" not in run:
+        return
+    kernels = run["kernels"]
+    moved = kernels["gb_moved"]
+    rate = 1e3 * moved / max(kernels["ms"], 1e-9)
+    print(f"{step:<24}{kernels['launches']} launches, {kernels['ms']:.1f} ms, {moved:.1f} GB, {rate:.0f} GB/s")
+    for kind in kernels["kinds"]:
+        print(f"{'':<22}{kind['ms']:>9.2f} ms {kind['launches']:>7} x {kind['kernel']}")
 
 
 if __name__ == "__main__":

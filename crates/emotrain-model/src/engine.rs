@@ -1,21 +1,29 @@
 //! Inference with a cache: tokens are fed to sequences, and what was fed before is not computed again.
 //!
 //! The engine has two forms of one meaning, as the kernels have. On the CPU in f32 it works on memory directly, in
-//! kernels of its own for few rows; on every other device and dtype it runs the layers' tensor operations. The tests
-//! hold the one against the other.
+//! kernels of its own for few rows; on every other device and dtype it runs the layers' tensor operations, and leaves
+//! what it computes on the device. The tests hold the one against the other.
 
+#[cfg(test)]
+mod gpu_tests;
 mod host;
 mod host_weight;
+mod pool;
 mod tensors;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use burn::tensor::Tensor;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use burn::tensor::{DType, Tensor};
 use emotrain_kernels::Pages;
 
 use crate::decoder::CausalLm;
 use crate::kernels::Form;
 use host::HostModel;
+use pool::Slot;
+pub(crate) use tensors::TensorModel;
 
 /// What a sequence has been fed so far: keys and values of every layer. Copies share their memory.
 #[derive(Clone, Debug, Default)]
@@ -28,8 +36,8 @@ pub(crate) struct Cache {
 enum Layers {
     /// Of the CPU's form.
     Pages(Vec<Pages>),
-    /// Of the other one: per layer `[capacity, 2·kv·d]`.
-    Tensors(Vec<Tensor<2>>),
+    /// Of the other one: the row of each token in its pool.
+    Slots(Vec<Arc<Slot>>),
 }
 
 impl Default for Layers {
@@ -75,7 +83,7 @@ impl Cache {
         assert!(tokens <= self.tokens, "a prefix of what was fed");
         let layers = match &self.layers {
             Layers::Pages(layers) => Layers::Pages(layers.iter().map(|pages| pages.prefix(tokens)).collect()),
-            Layers::Tensors(layers) => Layers::Tensors(layers.clone()),
+            Layers::Slots(slots) => Layers::Slots(slots[..tokens].to_vec()),
         };
         Self { tokens, layers }
     }
@@ -97,7 +105,13 @@ pub(crate) enum Engine {
     /// Memory and kernels of the CPU.
     Host(Box<HostModel>),
     /// Tensor operations.
-    Tensors(Box<CausalLm>),
+    Tensors(Box<TensorModel>),
+}
+
+/// Hidden states, `[M, D]`, where the engine computes.
+pub(crate) enum Hidden {
+    Memory(Vec<f32>),
+    Tensor(Box<Tensor<2>>),
 }
 
 impl Engine {
@@ -105,7 +119,7 @@ impl Engine {
     pub(crate) fn new(model: &CausalLm, precision: Precision) -> Self {
         match model.embed.form() {
             Form::Host => Self::Host(Box::new(HostModel::new(model, precision))),
-            Form::Fused | Form::Tensor => Self::Tensors(Box::new(model.clone())),
+            Form::Fused | Form::Tensor => Self::Tensors(Box::new(TensorModel::new(model))),
         }
     }
 
@@ -113,7 +127,7 @@ impl Engine {
     pub(crate) fn width(&self) -> usize {
         match self {
             Self::Host(model) => model.width(),
-            Self::Tensors(model) => model.config().hidden_size,
+            Self::Tensors(model) => model.width(),
         }
     }
 
@@ -124,15 +138,15 @@ impl Engine {
     ///
     /// # Panics
     /// If a feed has no tokens, wants more rows than it has, or begins with one that does not come before it.
-    pub(crate) fn forward(&self, feeds: &mut [Feed]) -> Vec<f32> {
+    pub(crate) fn forward(&self, feeds: &mut [Feed]) -> Hidden {
         for (number, feed) in feeds.iter().enumerate() {
             assert!(!feed.ids.is_empty(), "a feed needs a token");
             assert!(feed.wanted <= feed.ids.len(), "only rows of the feed can be wanted");
             assert!(feed.from.is_none_or(|(other, _)| other < number), "a feed begins with an earlier one");
         }
         match self {
-            Self::Host(model) => rayon::scope(|_| model.forward(feeds)),
-            Self::Tensors(model) => tensors::forward(model, feeds),
+            Self::Host(model) => Hidden::Memory(rayon::scope(|_| model.forward(feeds))),
+            Self::Tensors(model) => model.forward(feeds),
         }
     }
 
@@ -140,10 +154,32 @@ impl Engine {
     ///
     /// # Shapes
     /// `hidden` `[M, D]` → `[M, V]`.
-    pub(crate) fn logits(&self, hidden: &[f32]) -> Vec<f32> {
+    pub(crate) fn logits(&self, hidden: &Hidden) -> Vec<f32> {
         match self {
-            Self::Host(model) => rayon::scope(|_| model.logits(hidden)),
-            Self::Tensors(model) => tensors::logits(model, hidden),
+            Self::Host(model) => rayon::scope(|_| model.logits(&hidden.numbers())),
+            Self::Tensors(model) => model.logits(hidden),
+        }
+    }
+
+    /// The token with the largest logit after each hidden row, the first of equal ones, where that is found without the
+    /// logits coming to the host and all of them are finite.
+    pub(crate) fn likeliest(&self, hidden: &Hidden) -> Option<Vec<u32>> {
+        match self {
+            Self::Host(_) => None,
+            Self::Tensors(model) => model.likeliest(hidden),
+        }
+    }
+}
+
+impl Hidden {
+    /// The numbers, row by row.
+    pub(crate) fn numbers(&self) -> Cow<'_, [f32]> {
+        match self {
+            Self::Memory(numbers) => Cow::Borrowed(numbers),
+            Self::Tensor(hidden) => {
+                let hidden = (**hidden).clone().cast(DType::F32);
+                Cow::Owned(hidden.try_into_vec_as::<f32>().expect("f32 on every device"))
+            }
         }
     }
 }

@@ -26,6 +26,7 @@ mod rms_norm;
 mod rope;
 mod rows;
 mod self_attention;
+mod slots;
 mod softmax;
 mod target_table;
 #[cfg(test)]
@@ -62,4 +63,5 @@ pub(crate) use rms_norm::{
 pub(crate) use rope::{Rotation, rotate};
 pub(crate) use rows::Rows;
 pub(crate) use self_attention::{Projected, self_attention};
+pub(crate) use slots::{attention_to_slots, likeliest, put_rows};
 pub(crate) use softmax::{Scores, Seen, attention_softmax, attention_softmax_backward};

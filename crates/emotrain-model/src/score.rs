@@ -4,7 +4,7 @@ use emotrain_kernels::log_sum_exp_row;
 
 use crate::batch::Batch;
 use crate::decoder::CausalLm;
-use crate::engine::{Cache, Engine, Feed, Precision};
+use crate::engine::{Cache, Engine, Feed, Hidden, Precision};
 
 /// Rows whose logits exist at one time.
 const PIECE: usize = 64;
@@ -98,7 +98,7 @@ fn hidden(
             }
         }
     }
-    let hidden = engine.forward(&mut feeds);
+    let hidden = engine.forward(&mut feeds).numbers().into_owned();
     let newest = if prompts.is_empty() { Cache::default() } else { feeds.swap_remove(before).cache };
     (hidden, newest)
 }
@@ -122,8 +122,9 @@ fn log_probabilities(engine: &Engine, hidden: &[f32], completions: &[Vec<u32>]) 
     let prompts = hidden.len() / width / targets.len();
     let mut out = vec![0.0; prompts * place];
     for (piece, hidden) in hidden.chunks(PIECE * width).enumerate() {
-        let logits = engine.logits(hidden);
-        for (row, logits) in logits.chunks_exact(logits.len() / (hidden.len() / width)).enumerate() {
+        let rows = hidden.len() / width;
+        let logits = engine.logits(&Hidden::Memory(hidden.to_vec()));
+        for (row, logits) in logits.chunks_exact(logits.len() / rows).enumerate() {
             let row = piece * PIECE + row;
             let (prompt, row) = (row / targets.len(), row % targets.len());
             let log_sum = log_sum_exp_row(logits);

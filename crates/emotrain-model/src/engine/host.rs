@@ -180,7 +180,7 @@ impl FedRows {
 fn pages(cache: &mut Cache) -> &mut Vec<Pages> {
     match &mut cache.layers {
         Layers::Pages(layers) => layers,
-        Layers::Tensors(_) => unreachable!("a cache belongs to one engine"),
+        Layers::Slots(_) => unreachable!("a cache belongs to one engine"),
     }
 }
 

@@ -1,132 +1,197 @@
-//! The engine's form for every device and dtype: the layers' tensor operations, and a cache of one tensor a layer
-//! that grows by blocks.
+//! The engine's form for every device and dtype but one: the layers' tensor operations, and a pool of keys and values that
+//! all sequences share. On a GPU one launch a layer attends for all sequences with few new rows.
 
-use burn::tensor::{DType, Tensor, TensorData};
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Cache, Feed, Layers, wanted_rows};
+use burn::tensor::{DType, Device, Int, Tensor, TensorData};
+
+use super::pool::{Pool, Slot};
+use super::{Cache, Feed, Hidden, Layers, wanted_rows};
 use crate::attention::{Attended, Blocks, Projected, Ready};
 use crate::decoder::CausalLm;
-use crate::kernels::Rows;
+use crate::kernels::{Rows, attention_to_slots, integers_on, likeliest};
 use crate::layer::{LayerRun, Pass, ShareRows};
 use crate::spec::AttentionSpec;
 
-/// Tokens by which a cache grows.
-const BLOCK: usize = 128;
+/// New rows of a sequence up to which each attends on its own; more are multiplied as blocks.
+pub(super) const FEW: usize = 256;
 
-/// As [`super::Engine::forward`].
-pub(super) fn forward(model: &CausalLm, feeds: &mut [Feed]) -> Vec<f32> {
-    let pasts: Vec<usize> = feeds.iter().map(Feed::past).collect();
-    for (feed, past) in feeds.iter_mut().zip(&pasts) {
-        if matches!(feed.cache.layers, Layers::Pages(_)) || feed.from.is_some() {
-            feed.cache.layers = Layers::Tensors(Vec::new());
-        }
-        feed.cache.tokens = past + feed.ids.len();
-    }
-    let wanted = wanted_rows(feeds);
-    let positions: Vec<u32> = feeds
-        .iter()
-        .zip(&pasts)
-        .flat_map(|(feed, &past)| past..past + feed.ids.len())
-        .map(|position| u32::try_from(position).expect("positions fit u32"))
-        .collect();
-    let shares = vec![ShareRows::all(positions.len())];
-    let pass = Pass { blocks: Blocks::none(), rotations: model.rotations(&positions), rows: None, shares };
-    let windows = model.windows();
-    let attended =
-        feeds.iter().zip(&pasts).map(|(feed, &past)| Blocks::after(past, feed.ids.len(), &windows));
-    let blocks: Vec<Blocks> = attended.collect();
-    let (mut x, _) = model.embedded(feeds.iter().flat_map(|feed| feed.ids).copied());
-    for (number, layer) in model.layers.iter().enumerate() {
-        let run = LayerRun { pass: &pass, adapters: vec![model.layer_adapter(number)], input: false };
-        let mut caches = LayerCaches { number, feeds, pasts: &pasts, blocks: &blocks };
-        let mut attend = |ready: &Ready| match ready {
-            Ready::Rows(projected) => caches.attend(layer.spec.attention, projected),
-            Ready::Heads { .. } => unreachable!("a pass without blocks has rows"),
-        };
-        x = layer.forward_with(x, &run, &mut attend).0;
-    }
-    if wanted.is_empty() {
-        return Vec::new();
-    }
-    numbers(model.norm.forward(Rows::new(wanted, &model.device()).of(&x)))
+/// A model with the keys and values of what it is fed.
+pub(crate) struct TensorModel {
+    model: CausalLm,
+    pool: Mutex<Pool>,
 }
 
-/// As [`super::Engine::logits`].
-pub(super) fn logits(model: &CausalLm, hidden: &[f32]) -> Vec<f32> {
-    let [_, width] = model.embed.dims();
-    let shape = [hidden.len() / width, width];
-    let options = (&model.device(), model.embed.dtype());
-    let hidden = Tensor::<2>::from_data(TensorData::new(hidden.to_vec(), shape), options);
-    numbers(model.head_weight().times(hidden))
-}
+impl TensorModel {
+    pub(crate) fn new(model: &CausalLm) -> Self {
+        Self { model: model.clone(), pool: Mutex::default() }
+    }
 
-/// The caches of one layer while a pass goes through it.
-struct LayerCaches<'a, 'f> {
-    number: usize,
-    feeds: &'a mut [Feed<'f>],
-    /// Tokens before each feed's own.
-    pasts: &'a [usize],
-    /// Each feed's new rows.
-    blocks: &'a [Blocks],
-}
+    /// As [`super::Engine::width`].
+    pub(super) fn width(&self) -> usize {
+        self.model.config().hidden_size
+    }
 
-impl LayerCaches<'_, '_> {
-    /// Attention of each feed's new rows to what it was fed, and keeps their keys and values.
-    fn attend(&mut self, spec: AttentionSpec, projected: &Projected) -> Attended {
-        let Projected { q, kv } = projected;
-        let (mut start, mut attended) = (0, Vec::new());
-        for at in 0..self.feeds.len() {
-            let (rows, past) = (self.feeds[at].ids.len(), self.pasts[at]);
-            let before = match self.feeds[at].from {
-                Some((other, _)) => layers(&mut self.feeds[other].cache).get(self.number).cloned(),
-                None => take(layers(&mut self.feeds[at].cache), self.number),
+    /// As [`super::Engine::forward`].
+    pub(super) fn forward(&self, feeds: &mut [Feed]) -> Hidden {
+        let Self { model, pool } = self;
+        let mut pool = pool.lock().unwrap_or_else(PoisonError::into_inner);
+        let wanted = wanted_rows(feeds);
+        let fed = Fed::new(model, feeds, &mut pool);
+        let shares = vec![ShareRows::all(fed.positions.len())];
+        let rotations = model.rotations(&fed.positions);
+        let pass = Pass { blocks: Blocks::none(), rotations, rows: None, shares };
+        let (mut x, _) = model.embedded(feeds.iter().flat_map(|feed| feed.ids).copied());
+        for (number, layer) in model.layers.iter().enumerate() {
+            let run = LayerRun { pass: &pass, adapters: vec![model.layer_adapter(number)], input: false };
+            let mut attend = |ready: &Ready| match ready {
+                Ready::Rows(projected) => {
+                    let kept = pool.keep(number, &projected.kv, &fed.new);
+                    fed.attend(layer.spec.attention, &projected.q, kept)
+                }
+                Ready::Heads { .. } => unreachable!("a pass without blocks has rows"),
             };
-            let (q, new) = (q.clone().narrow(0, start, rows), kv.clone().narrow(0, start, rows));
-            let kept = appended(before, past, new);
-            let seen = kept.clone().narrow(0, 0, past + rows);
-            let ready = Ready::Rows(Projected { q, kv: seen });
-            attended.push(spec.attend(&ready, &self.blocks[at], None).rows);
-            put(layers(&mut self.feeds[at].cache), self.number, kept);
-            start += rows;
+            x = layer.forward_with(x, &run, &mut attend).0;
         }
-        Attended { rows: Tensor::cat(attended, 0), dropped: None, log_sums: Vec::new() }
+        if wanted.is_empty() {
+            return Hidden::Memory(Vec::new());
+        }
+        let wanted = Rows::new(wanted, &model.device()).of(&x);
+        Hidden::Tensor(Box::new(model.norm.forward(wanted)))
+    }
+
+    /// As [`super::Engine::logits`].
+    pub(super) fn logits(&self, hidden: &Hidden) -> Vec<f32> {
+        let logits = self.head(hidden).cast(DType::F32);
+        logits.try_into_vec_as::<f32>().expect("f32 on every device")
+    }
+
+    /// As [`super::Engine::likeliest`].
+    pub(super) fn likeliest(&self, hidden: &Hidden) -> Option<Vec<u32>> {
+        likeliest(&self.head(hidden))
+    }
+
+    fn head(&self, hidden: &Hidden) -> Tensor<2> {
+        let hidden = match hidden {
+            Hidden::Tensor(hidden) => (**hidden).clone(),
+            Hidden::Memory(numbers) => {
+                let shape = [numbers.len() / self.width(), self.width()];
+                let options = (&self.model.device(), self.model.embed.dtype());
+                Tensor::from_data(TensorData::new(numbers.clone(), shape), options)
+            }
+        };
+        self.model.head_weight().times(hidden)
     }
 }
 
-/// The cache of a layer with `new` rows after its first `past`.
-fn appended(cache: Option<Tensor<2>>, past: usize, new: Tensor<2>) -> Tensor<2> {
-    let [rows, width] = new.dims();
-    let options = (&new.device(), new.dtype());
-    let capacity = cache.as_ref().map_or(0, |cache| cache.dims()[0]);
-    let missing = (past + rows).saturating_sub(capacity);
-    let grown = (missing > 0).then(|| Tensor::zeros([missing.next_multiple_of(BLOCK), width], options));
-    let parts: Vec<Tensor<2>> = cache.into_iter().chain(grown).collect();
-    let whole = if parts.len() == 1 { parts.into_iter().next() } else { Some(Tensor::cat(parts, 0)) };
-    let whole = whole.expect("a cache that is there or was grown");
-    whole.slice_assign([past..past + rows, 0..width], new)
+/// The rows of a pass.
+struct Fed {
+    /// Of each row, in its sequence.
+    positions: Vec<u32>,
+    /// The slot of each row.
+    new: Rows,
+    /// The slots of all that each feed sees, feed by feed.
+    seen: Rows,
+    /// Where among these those begin and end that a row sees, by the window of the layer's attention; nothing for the rows
+    /// of feeds with many.
+    ranges: BTreeMap<Option<usize>, Tensor<2, Int>>,
+    feeds: Vec<FedRows>,
 }
 
-fn layers(cache: &mut Cache) -> &mut Vec<Tensor<2>> {
+/// Of one feed.
+struct FedRows {
+    /// Among all rows.
+    rows: Range<usize>,
+    /// Of its slots, among all that are seen.
+    seen: Range<usize>,
+    /// Its slots and queries, if it attends on its own.
+    alone: OnceCell<(Rows, Blocks)>,
+}
+
+impl Fed {
+    /// Gives every row a slot, and leaves the feeds with caches that have them.
+    fn new(model: &CausalLm, feeds: &mut [Feed], pool: &mut Pool) -> Self {
+        let (mut new, mut seen, mut fed) = (Vec::new(), Vec::new(), Vec::new());
+        for at in 0..feeds.len() {
+            let (past, rows) = (feeds[at].past(), feeds[at].ids.len());
+            let mut held = match feeds[at].from {
+                Some((other, _)) => held(&mut feeds[other].cache).clone(),
+                None => std::mem::take(held(&mut feeds[at].cache)),
+            };
+            held.truncate(past);
+            held.extend(pool.take(rows));
+            let (first, start) = (new.len(), seen.len());
+            seen.extend(held.iter().map(|slot| slot.row()));
+            new.extend_from_slice(&seen[start + past..]);
+            let (rows, seen) = (first..new.len(), start..seen.len());
+            fed.push(FedRows { rows, seen, alone: OnceCell::new() });
+            feeds[at].cache = Cache { tokens: held.len(), layers: Layers::Slots(held) };
+        }
+        let device = model.device();
+        let ranges = model.windows().into_iter().map(|window| {
+            let ranges: Vec<i32> = fed.iter().flat_map(|feed| feed.ranges(window)).collect();
+            (window, integers_on(&device, ranges, [new.len(), 2]))
+        });
+        let ranges = ranges.collect();
+        let positions = fed.iter().flat_map(|feed| feed.past()..feed.seen.len());
+        let positions = positions.map(|position| u32::try_from(position).expect("positions fit u32"));
+        let positions = positions.collect();
+        Self { positions, new: Rows::new(new, &device), seen: Rows::new(seen, &device), ranges, feeds: fed }
+    }
+
+    /// Attention of all rows to a layer's keys and values.
+    fn attend(&self, spec: AttentionSpec, q: &Tensor<2>, kept: &Tensor<2>) -> Attended {
+        let each = attention_to_slots(q, kept, &self.seen, &self.ranges[&spec.window], spec);
+        let left = self.feeds.iter().filter(|feed| each.is_none() || feed.rows.len() > FEW);
+        let ([_, width], device) = (q.dims(), q.device());
+        let mut rows = each.clone().unwrap_or_else(|| Tensor::zeros(q.dims(), (&device, q.dtype())));
+        for feed in left {
+            let (slots, blocks) = feed.alone.get_or_init(|| self.alone(feed, &device));
+            let q = q.clone().narrow(0, feed.rows.start, feed.rows.len());
+            let ready = Ready::Rows(Projected { q, kv: slots.of(kept) });
+            let answered = spec.attend(&ready, blocks, None).rows;
+            rows.inplace(|rows| rows.slice_assign([feed.rows.clone(), 0..width], answered));
+        }
+        Attended { rows, dropped: None, log_sums: Vec::new() }
+    }
+
+    fn alone(&self, feed: &FedRows, device: &Device) -> (Rows, Blocks) {
+        let slots = self.seen.numbers()[feed.seen.clone()].to_vec();
+        let windows = self.ranges.keys().copied().collect();
+        (Rows::new(slots, device), Blocks::after(feed.past(), feed.rows.len(), &windows))
+    }
+}
+
+impl FedRows {
+    /// Tokens before its rows.
+    fn past(&self) -> usize {
+        self.seen.len() - self.rows.len()
+    }
+
+    /// Where among all slots that are seen those begin and end that each row sees, row by row.
+    fn ranges(&self, window: Option<usize>) -> impl Iterator<Item = i32> {
+        let Self { rows, seen, .. } = self;
+        let few = rows.len() <= FEW;
+        let range = move |row: usize| {
+            let end = seen.end - row;
+            let start = window.map_or(seen.start, |window| end.saturating_sub(window).max(seen.start));
+            if few { [start, end] } else { [0, 0] }
+        };
+        let places = (0..rows.len()).rev().flat_map(range);
+        places.map(|place| i32::try_from(place).expect("places fit i32"))
+    }
+}
+
+/// The slots of a sequence.
+fn held(cache: &mut Cache) -> &mut Vec<Arc<Slot>> {
+    if cache.tokens == 0 {
+        cache.layers = Layers::Slots(Vec::new());
+    }
     match &mut cache.layers {
-        Layers::Tensors(layers) => layers,
+        Layers::Slots(slots) => slots,
         Layers::Pages(_) => unreachable!("a cache belongs to one engine"),
     }
-}
-
-/// The layer's tensor, which must not be held elsewhere if it is to be written in place.
-fn take(layers: &mut [Tensor<2>], number: usize) -> Option<Tensor<2>> {
-    let place = layers.get_mut(number)?;
-    let empty = Tensor::empty([0, 0], (&place.device(), place.dtype()));
-    Some(std::mem::replace(place, empty))
-}
-
-fn put(layers: &mut Vec<Tensor<2>>, number: usize, tensor: Tensor<2>) {
-    match layers.get_mut(number) {
-        Some(place) => *place = tensor,
-        None => layers.push(tensor),
-    }
-}
-
-fn numbers(x: Tensor<2>) -> Vec<f32> {
-    x.cast(DType::F32).try_into_vec_as::<f32>().expect("f32 on every device")
 }

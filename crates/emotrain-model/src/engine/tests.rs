@@ -10,6 +10,10 @@ use crate::lora::LoraConfig;
 
 /// A tiny model with an adapter whose matrices are all far from zero.
 pub(crate) fn model(architecture: Architecture) -> CausalLm {
+    model_on(&Device::flex(), architecture)
+}
+
+pub(super) fn model_on(device: &Device, architecture: Architecture) -> CausalLm {
     let config = ModelConfig {
         architecture,
         vocab_size: 70,
@@ -38,7 +42,7 @@ pub(crate) fn model(architecture: Architecture) -> CausalLm {
         attention_bias: architecture == Architecture::Qwen2,
         initializer_range: 0.3,
     };
-    let mut model = CausalLm::random(&config, &Device::flex(), DType::F32, 3);
+    let mut model = CausalLm::random(&config, device, DType::F32, 3);
     let lora = LoraConfig {
         r: 5,
         lora_alpha: 4.0,
@@ -50,21 +54,25 @@ pub(crate) fn model(architecture: Architecture) -> CausalLm {
     for (number, (_, parameter)) in model.parameters().into_iter().enumerate() {
         let shape = parameter.dims();
         let values = normal(Key::new(8).with(number as u64), shape.iter().product(), 0.3);
-        *parameter = Tensor::from_data(TensorData::new(values, shape), (&Device::flex(), DType::F32));
+        *parameter = Tensor::from_data(TensorData::new(values, shape), (device, DType::F32));
     }
     model
 }
 
-fn ids(count: usize, salt: usize) -> Vec<u32> {
+pub(super) fn ids(count: usize, salt: usize) -> Vec<u32> {
     (0..count).map(|at| u32::try_from((at * 31 + salt * 17 + at * at) % 70).unwrap()).collect()
 }
 
+pub(super) fn forward(engine: &Engine, feeds: &mut [Feed]) -> Vec<f32> {
+    engine.forward(feeds).numbers().into_owned()
+}
+
 fn forms(model: &CausalLm) -> [Engine; 2] {
-    [Engine::new(model, Precision::Full), Engine::Tensors(Box::new(model.clone()))]
+    [Engine::new(model, Precision::Full), Engine::Tensors(Box::new(TensorModel::new(model)))]
 }
 
 /// Up to the rounding of f32 sums in another order, which is relative to the largest number of all.
-fn assert_close(ours: &[f32], expected: &[f32]) {
+pub(super) fn assert_close(ours: &[f32], expected: &[f32]) {
     assert_eq!(ours.len(), expected.len());
     let largest = expected.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
     for (ours, expected) in ours.iter().zip(expected) {
@@ -102,7 +110,7 @@ fn shared_beginnings_change_nothing() {
         let trunk = ids(45, 1);
         let tails = [ids(9, 2), ids(50, 3), ids(1, 4)];
         for (form, engine) in forms(&model).into_iter().enumerate() {
-            let alone = |ids: &[u32]| engine.forward(&mut [Feed::new(ids, Cache::default())]);
+            let alone = |ids: &[u32]| forward(&engine, &mut [Feed::new(ids, Cache::default())]);
             let expected: Vec<f32> =
                 tails.iter().flat_map(|tail| alone(&[&trunk[..40], tail].concat())).collect();
             // In one pass, two of them branching off a branch.
@@ -111,12 +119,12 @@ fn shared_beginnings_change_nothing() {
             for tail in &tails {
                 feeds.push(Feed { from: Some((0, 40)), ..Feed::new(tail, Cache::default()) });
             }
-            let together = engine.forward(&mut feeds);
+            let together = forward(&engine, &mut feeds);
             // And from a cache that was there before.
             let cache = feeds.swap_remove(0).cache;
             let later: Vec<f32> = tails
                 .iter()
-                .flat_map(|tail| engine.forward(&mut [Feed::new(tail, cache.prefix(40))]))
+                .flat_map(|tail| forward(&engine, &mut [Feed::new(tail, cache.prefix(40))]))
                 .collect();
             if form == 0 {
                 assert_eq!(together, expected, "the CPU's form shares without a trace");
@@ -139,14 +147,14 @@ fn branches_may_branch() {
             Feed { from: Some((0, 33)), ..Feed::new(&branch, Cache::default()) },
             Feed { from: Some((1, 36)), ..Feed::new(&twig, Cache::default()) },
         ];
-        let together = engine.forward(&mut feeds);
+        let together = forward(&engine, &mut feeds);
         let whole = [&trunk, &branch[..3], &twig[..]].concat();
-        let expected = engine.forward(&mut [Feed::new(&whole, Cache::default())]);
+        let expected = forward(&engine, &mut [Feed::new(&whole, Cache::default())]);
         assert_close(&together[together.len() - expected.len()..], &expected);
         // What was branched off is as it was.
         let more = ids(2, 8);
-        let went_on = engine.forward(&mut [Feed::new(&more, feeds[0].cache.clone())]);
-        let expected = engine.forward(&mut [Feed::new(&[&trunk[..], &more].concat(), Cache::default())]);
+        let went_on = forward(&engine, &mut [Feed::new(&more, feeds[0].cache.clone())]);
+        let expected = forward(&engine, &mut [Feed::new(&[&trunk[..], &more].concat(), Cache::default())]);
         assert_close(&went_on, &expected);
     }
 }

@@ -7,7 +7,7 @@ use emotrain_base::random::Key;
 use rand::RngExt;
 
 use super::{Finish, Generated, GenerationConfig, Generator, NewToken, TokenPrompt, refuse};
-use crate::engine::{Cache, Feed};
+use crate::engine::{Cache, Feed, Hidden};
 use crate::error::ModelError;
 
 /// Rows of prompts that one pass computes at most, if it is not one prompt that is longer.
@@ -109,11 +109,11 @@ impl<'g> Generation<'g> {
         if self.running.is_empty() && admitted.is_empty() {
             return Ok(Vec::new());
         }
-        let logits = self.pass(admitted);
+        let hidden = self.pass(admitted);
+        let chosen = self.choose(&hidden)?;
         let (mut ended, mut going) = (Vec::new(), Vec::with_capacity(self.running.len()));
-        let rows = logits.chunks(self.generator.config.vocab_size);
-        for (mut answering, logits) in std::mem::take(&mut self.running).into_iter().zip(rows) {
-            match self.next(&mut answering, logits, observe)? {
+        for (mut answering, id) in std::mem::take(&mut self.running).into_iter().zip(chosen) {
+            match self.next(&mut answering, id, observe) {
                 None => going.push(answering),
                 Some(finish) => ended.push((answering.number, Generated { ids: answering.ids, finish })),
             }
@@ -158,8 +158,8 @@ impl<'g> Generation<'g> {
     }
 
     /// One pass: the last token of each running answer and the prompts of the admitted ones, which then run as well.
-    /// Returns the logits of each, `[running, V]`.
-    fn pass(&mut self, admitted: Vec<(Answering, Source)>) -> Vec<f32> {
+    /// Returns the hidden state of each, `[running, D]`.
+    fn pass(&mut self, admitted: Vec<(Answering, Source)>) -> Hidden {
         let Self { generator, running, .. } = self;
         let prefixes: Vec<Cache> = admitted
             .iter()
@@ -187,18 +187,27 @@ impl<'g> Generation<'g> {
         for (answering, cache) in running.iter_mut().zip(caches) {
             answering.cache = cache;
         }
-        generator.engine.logits(&hidden)
+        hidden
     }
 
-    /// The next token of an answer, or why it ends.
-    fn next(
-        &self,
-        answering: &mut Answering,
-        logits: &[f32],
-        observe: &mut dyn FnMut(NewToken) -> ControlFlow<()>,
-    ) -> Result<Option<Finish>, ModelError> {
-        let GenerationConfig { max_new_tokens, min_new_tokens, sampling, stop_tokens, seed, .. } =
-            &self.config;
+    /// The next token of each running answer.
+    fn choose(&self, hidden: &Hidden) -> Result<Vec<u32>, ModelError> {
+        let Self { generator, config: GenerationConfig { min_new_tokens, sampling, .. }, running, .. } = self;
+        let free = running.iter().all(|answering| answering.ids.len() >= *min_new_tokens);
+        if free
+            && sampling.takes_the_likeliest()
+            && let Some(chosen) = generator.engine.likeliest(hidden)
+        {
+            return Ok(chosen);
+        }
+        let mut logits = generator.engine.logits(hidden);
+        let rows = logits.chunks_mut(generator.config.vocab_size);
+        running.iter().zip(rows).map(|(answering, logits)| self.choose_of(answering, logits)).collect()
+    }
+
+    /// The next token of an answer, of its logits.
+    fn choose_of(&self, answering: &Answering, logits: &mut [f32]) -> Result<u32, ModelError> {
+        let GenerationConfig { min_new_tokens, sampling, stop_tokens, seed, .. } = &self.config;
         let Answering { number, sequence, asked, ids, .. } = answering;
         let (prompt, position) = (*number, ids.len());
         if let Some(value) = logits.iter().find(|value| !value.is_finite()) {
@@ -206,17 +215,29 @@ impl<'g> Generation<'g> {
         }
         let forbidden = if position < *min_new_tokens { stop_tokens.as_slice() } else { &[] };
         let draw = || Key::new(*seed).named("generate").with(*sequence).with(position as u64).rng().random();
-        let id = sampling.choose(&mut logits.to_vec(), &[asked, ids], forbidden, draw);
+        Ok(sampling.choose(logits, &[asked, ids], forbidden, draw))
+    }
+
+    /// Goes on with a token, or says why an answer ends.
+    fn next(
+        &self,
+        answering: &mut Answering,
+        id: u32,
+        observe: &mut dyn FnMut(NewToken) -> ControlFlow<()>,
+    ) -> Option<Finish> {
+        let GenerationConfig { max_new_tokens, stop_tokens, .. } = &self.config;
+        let Answering { number, asked, ids, .. } = answering;
+        let (prompt, position) = (*number, ids.len());
         if stop_tokens.contains(&id) {
-            return Ok(Some(Finish::StopToken(id)));
+            return Some(Finish::StopToken(id));
         }
         ids.push(id);
         if observe(NewToken { prompt, position, id }).is_break() {
-            return Ok(Some(Finish::Observer));
+            return Some(Finish::Observer);
         }
         let room = self.generator.config.context_length() - asked.len();
         let most = max_new_tokens.unwrap_or(room);
-        Ok((ids.len() == most).then_some(Finish::Length))
+        (ids.len() == most).then_some(Finish::Length)
     }
 }
 

@@ -54,6 +54,15 @@ impl Sampling {
         problems
     }
 
+    /// Whether the next token is the one with the largest logit, unless that is forbidden.
+    pub(super) fn takes_the_likeliest(&self) -> bool {
+        self.temperature == 0.0 && !self.penalises()
+    }
+
+    fn penalises(&self) -> bool {
+        (self.repetition_penalty - 1.0).abs() >= f32::EPSILON
+    }
+
     /// The next token. `history` are the tokens before it, `forbidden` those it must not be, `draw` gives a number in
     /// `0..1` and is asked only if there is something to draw.
     ///
@@ -86,7 +95,7 @@ impl Sampling {
 
     fn penalise(&self, scores: &mut [f32], history: &[&[u32]]) {
         let penalty = self.repetition_penalty;
-        if (penalty - 1.0).abs() < f32::EPSILON {
+        if !self.penalises() {
             return;
         }
         let mut seen = history.concat();

@@ -29,6 +29,8 @@ mod gpu;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod heads;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod likeliest;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod low_rank;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod product;
@@ -42,9 +44,16 @@ mod rms_norm;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod rope;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod slots;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod softmax;
 #[cfg(test)]
 mod tests;
+#[cfg_attr(
+    not(any(feature = "wgpu", feature = "cuda")),
+    expect(dead_code, reason = "without a GPU back end nobody reads it")
+)]
+mod told;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod turn;
 
@@ -53,98 +62,9 @@ use std::ops::Range;
 use burn::tensor::{DType, Int, Tensor};
 use emotrain_kernels::{AdamWStep, DropoutMask, HeadRows};
 
+pub(crate) use self::told::{Codes, Columns, LowProduct, Part, SeenSlots, Turn};
 use super::Masks;
-use crate::spec::Activation;
-
-/// Codes of 4 or 8 bits, and what they stand for.
-#[derive(Clone, Copy, Debug)]
-#[cfg_attr(
-    not(any(feature = "wgpu", feature = "cuda")),
-    expect(dead_code, reason = "without a GPU back end nobody reads them")
-)]
-pub(crate) struct Codes<'a> {
-    /// `32 / bits` codes a word, `[words]`, the first code in the lowest bits.
-    pub(crate) words: &'a Tensor<1, Int>,
-    /// The number of each code, `[2^bits]`.
-    pub(crate) table: &'a Tensor<1>,
-    /// What the numbers of each block are multiplied by, `[blocks, 1]`.
-    pub(crate) scales: &'a Tensor<2>,
-    /// Bits of a code.
-    pub(crate) bits: usize,
-    /// Numbers of a block.
-    pub(crate) block: usize,
-}
-
-/// A part of a matrix, and where in another it is added.
-#[derive(Clone, Copy, Debug)]
-#[cfg_attr(
-    not(any(feature = "wgpu", feature = "cuda")),
-    expect(dead_code, reason = "without a GPU back end nobody reads it")
-)]
-pub(crate) struct Part {
-    /// Numbers of the other before the first.
-    pub(crate) first: usize,
-    /// Numbers of the other from a row to the next.
-    pub(crate) stride: usize,
-    /// The part's first row and column.
-    pub(crate) from: [usize; 2],
-    /// Its rows and columns.
-    pub(crate) shape: [usize; 2],
-    /// What it is multiplied by.
-    pub(crate) factor: f32,
-}
-
-/// What is done to the first heads of rows: their norm, if they have one, then the rotation by their angles.
-#[derive(Clone, Debug)]
-#[cfg_attr(
-    not(any(feature = "wgpu", feature = "cuda")),
-    expect(dead_code, reason = "without a GPU back end nobody reads it")
-)]
-pub(crate) struct Turn {
-    /// How many.
-    pub(crate) heads: usize,
-    /// Numbers of a head.
-    pub(crate) dim: usize,
-    /// The norm's weight `[1, d]` and epsilon.
-    pub(crate) norm: Option<(Tensor<2>, f32)>,
-    /// Cosines and sines, each `[N, r/2]` in f32.
-    pub(crate) angles: [Tensor<2>; 2],
-}
-
-/// A product whose sums are short, and where it is added.
-#[derive(Clone, Copy, Debug)]
-#[cfg_attr(
-    not(any(feature = "wgpu", feature = "cuda")),
-    expect(dead_code, reason = "without a GPU back end nobody reads it")
-)]
-pub(crate) struct LowProduct {
-    /// The first row and column that it is added to.
-    pub(crate) place: [usize; 2],
-    /// Whether the right side is given with its columns as rows.
-    pub(crate) turned: bool,
-    /// What of the product is dropped, if anything is.
-    pub(crate) mask: Option<DropoutMask>,
-}
-
-/// Where matrices that stand behind one another go.
-#[derive(Clone, Debug)]
-#[cfg_attr(
-    not(any(feature = "wgpu", feature = "cuda")),
-    expect(dead_code, reason = "without a GPU back end nobody reads them")
-)]
-pub(crate) struct Columns {
-    /// Of each matrix, in vectors: where it begins and ends, its columns, the numbers from a row of it to the next where
-    /// it goes, and before its first there, `[matrices, 5]`.
-    pub(crate) table: Tensor<2, Int>,
-    /// What each is multiplied by, `[1, matrices]`.
-    pub(crate) factors: Tensor<2>,
-    /// Numbers of a vector.
-    pub(crate) size: usize,
-    /// Numbers before the first matrix.
-    pub(crate) first: usize,
-    /// Numbers of all places together.
-    pub(crate) numbers: usize,
-}
+use crate::spec::{Activation, Heads};
 
 /// Whether the tensor is on a GPU that kernels of our own are compiled for.
 pub(super) fn takes<const D: usize>(tensor: &Tensor<D>) -> bool {
@@ -386,6 +306,32 @@ launches! {
     /// # Shapes
     /// `to` `[1, N]`, `[b, c, n, k]` and `[b, 1, k, w]`.
     fn product_into(to: &Tensor<2>, first: usize, left: &Tensor<4>, right: &Tensor<4>) -> (), product::into;
+
+    /// Rows in the place of those of `pool` that `slots` names, in one launch, where no other tensor has the pool's buffer.
+    ///
+    /// # Shapes
+    /// `pool` `[S, W]`, `rows` `[N, W]`, `slots` `[N]`.
+    fn rows_to_slots(pool: &mut Tensor<2>, rows: &Tensor<2>, slots: &Tensor<1, Int>) -> (), slots::put;
+
+    /// Attention of each row of `q` to the keys and values that it sees in `pool`, in one launch for all sequences. Rows that
+    /// see none are not written. `None`, too, for more heads to a key than a cube has memory for.
+    ///
+    /// # Shapes
+    /// `q` `[Q, kv·group·d]`, `pool` `[S, 2·kv·d]` → like `q`.
+    fn attention_to_slots(
+        q: &Tensor<2>,
+        pool: &Tensor<2>,
+        seen: SeenSlots,
+        heads: Heads,
+        scale: f32
+    ) -> Tensor<2>, slots::attend;
+
+    /// Of each row the place of the first of its largest numbers, that number, and how many numbers are not finite, in one
+    /// launch.
+    ///
+    /// # Shapes
+    /// `[N, V]` → `[N, 3]` in f32.
+    fn likeliest(logits: &Tensor<2>) -> Tensor<2>, likeliest::launch;
 
     /// The numbers of codes in one launch, where the tensor operations take ten.
     ///

@@ -28,6 +28,11 @@ impl Rows {
         &self.numbers
     }
 
+    /// The numbers on the device, `[M]`.
+    pub(super) fn index(&self) -> &Tensor<1, Int> {
+        &self.index
+    }
+
     /// As many rows of `x`, in this order.
     ///
     /// # Shapes

@@ -13,7 +13,7 @@ use crate::batch::{Batch, Sequence};
 use crate::checkpointing::Checkpointing;
 use crate::config::Architecture;
 use crate::decoder::CausalLm;
-use crate::engine::{Cache, Engine, Feed, Precision};
+use crate::engine::{Cache, Engine, Feed, Precision, TensorModel};
 use crate::gradients::Gradients;
 use crate::layer::{Layer, ShareRows};
 use crate::lora::LoraConfig;
@@ -116,7 +116,8 @@ fn every_form_computes_every_field() {
         assert_eq!(furthest(&expected, &plain) < 1e-3, same, "{name} changes something");
         assert!(furthest(&logits(&spec, DType::F32), &expected) < 2e-5, "{name}: training on the CPU");
         let model = model(&spec, DType::F32);
-        let forms = [Engine::new(&model, Precision::Full), Engine::Tensors(Box::new(model.clone()))];
+        let forms =
+            [Engine::new(&model, Precision::Full), Engine::Tensors(Box::new(TensorModel::new(&model)))];
         for (form, engine) in forms.iter().enumerate() {
             let (mut cache, mut found, mut fed) = (Cache::default(), Vec::new(), 0);
             for length in [1, 8, 1, 30] {

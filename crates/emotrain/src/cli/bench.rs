@@ -47,10 +47,13 @@ pub(crate) struct BenchArgs {
     /// Also measure matrix products of these sizes, an upper bound for steps; separated by commas
     #[arg(long, value_name = "MxKxN", value_delimiter = ',')]
     pub(crate) products: Vec<Product>,
+    /// Also measure greedy generation for so many prompts at a time, each as long as a sequence
+    #[arg(long, value_name = "N", value_parser = number(1, 4_096))]
+    pub(crate) generate: Option<usize>,
     /// Write the adapter and its gradients on the first step's tokens to a safetensors file, for comparison
     #[arg(long, value_name = "FILE")]
     pub(crate) gradients: Option<PathBuf>,
-    /// Count and time the kernels of one additional step, run one at a time (GPUs only)
+    /// Count and time the kernels of one additional step, and of one generated token, run one at a time (GPUs only)
     #[arg(long)]
     pub(crate) profile: bool,
     /// Set a key of the measured recipe, as in model.dtype=bfloat16; may be repeated

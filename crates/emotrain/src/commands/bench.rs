@@ -1,5 +1,6 @@
-//! `emotrain bench`: how fast training steps are, on random tokens.
+//! `emotrain bench`: how fast training steps and generation are, on random tokens.
 
+mod generation;
 mod gradients;
 mod product;
 mod report;
@@ -63,8 +64,13 @@ pub(crate) fn run(args: &BenchArgs, shell: &Shell) -> anyhow::Result<Exit> {
             counter.add(1);
         }
         let profile = args.profile.then(|| steps.profiled(tokens, args.completion)).transpose()?;
-        let median = median(&mut seconds[args.warmup..]);
-        runs.push(Measured { tokens, seconds: median, device_bytes: on.reserved_bytes(), profile });
+        let seconds = median(&mut seconds[args.warmup..]);
+        let generation = args.generate.map(|prompts| {
+            let ids = |prompt| random_ids(&recipe, model.config(), prompt, tokens);
+            generation::measured(&model, &(0..prompts).map(ids).collect::<Result<Vec<_>, _>>()?, args.profile)
+        });
+        let generation = generation.transpose()?;
+        runs.push(Measured { tokens, seconds, device_bytes: on.reserved_bytes(), profile, generation });
     }
     drop(counter);
     if let Some(path) = &args.gradients {

@@ -94,7 +94,7 @@ fn bench_measures_steps() {
     let base = material().join("base").display().to_string();
     let args = ["--tokens", "16,24", "--steps", "3", "--warmup", "1", "--r", "4", "--json"];
     let args = [&args[..], &["--set", "model.device=cpu", "--peak-tflops", "2"]].concat();
-    let said = bench.run(&[&["bench", &base][..], &args].concat()).done();
+    let said = bench.run(&[&["bench", &base, "--generate", "3"][..], &args].concat()).done();
     let result: Value = serde_json::from_str(&said.out).unwrap();
     let runs = result["runs"].as_array().unwrap();
     assert_eq!(runs.iter().map(|run| run["tokens"].as_u64().unwrap()).collect::<Vec<_>>(), [16, 24]);
@@ -103,11 +103,17 @@ fn bench_measures_steps() {
         assert!(speed > 0.0 && tflops > 0.0);
         assert!((run["share_of_peak"].as_f64().unwrap() * 2.0 - tflops).abs() < 1e-9);
         assert!(run.get("device_mib").is_none() && run.get("kernels").is_none());
+        let generation = &run["generation"];
+        assert_eq!(generation["prompts"], 3);
+        for key in ["prompt_tokens_per_second", "tokens_per_second"] {
+            assert!(generation[key].as_f64().unwrap() > 0.0, "{key}");
+        }
     }
     let config = material().join("base/config.json").display().to_string();
     let random = bench.run(&[&["bench", "--random", &config][..], &args].concat()).done();
     let random: Value = serde_json::from_str(&random.out).unwrap();
     assert_eq!(random["runs"].as_array().unwrap().len(), 2);
+    assert!(random["runs"][0].get("generation").is_none());
     let file = bench.path("gradients.safetensors");
     let more = ["--gradients", file.to_str().unwrap(), "--products", "8x8x8"];
     let masked = bench.run(&[&["bench", &base][..], &args, &more].concat());

@@ -19,8 +19,8 @@ use cudarc::nvrtc::{CompileOptions, compile_ptx_with_opts};
 use expect_test::expect_file;
 
 use super::{
-    adamw, blocks, cross_entropy, decode, dropout, gated, heads, low_rank, reduce, rms_norm, rope, softmax,
-    turn,
+    adamw, blocks, cross_entropy, decode, dropout, gated, heads, likeliest, low_rank, reduce, rms_norm, rope,
+    slots, softmax, turn,
 };
 use crate::spec::Activation;
 
@@ -102,7 +102,7 @@ const STEP: adamw::StepCompilationArg = adamw::StepCompilationArg {
 };
 
 /// The kernels by name, in the shapes of Qwen3-8B.
-const KERNELS: [(&str, Defined); 22] = [
+const KERNELS: [(&str, Defined); 25] = [
     ("rms_norm_forward", |float, size| {
         let (plan, dtypes) = (norm_plan(size), [ElemType::Float(float); 2]);
         type Kernel = rms_norm::rms_norm_forward::RmsNormForward;
@@ -273,14 +273,29 @@ const KERNELS: [(&str, Defined); 22] = [
         type Kernel = adamw::squares::Squares;
         defined!(Kernel, adamw::UNITS, buffer(), buffer(), (), (), size, adamw::UNITS, dtype)
     }),
+    ("likeliest_of_rows", |float, _| {
+        let (plan, dtype) = (likeliest::Plan { vectors: 151_936 / 4, units: 256 }, ElemType::Float(float));
+        type Kernel = likeliest::likeliest_of_rows::LikeliestOfRows;
+        defined!(Kernel, plan.units, buffer(), buffer(), 4, plan, dtype)
+    }),
+    ("rows_to_slots", |float, size| {
+        let dtype = ElemType::Float(float);
+        type Kernel = slots::rows_to_slots::RowsToSlots;
+        defined!(Kernel, 256, buffer(), buffer(), buffer(), size, 2048 / size, dtype)
+    }),
+    ("attention_to_slots", |float, size| {
+        let plan = slots::Plan { heads: 8, group: 4, vectors: 128 / size };
+        let dtype = ElemType::Float(float);
+        type Kernel = slots::attention_to_slots::AttentionToSlots;
+        defined!(Kernel, 128, buffer(), buffer(), buffer(), buffer(), buffer(), (), size, plan, dtype)
+    }),
 ];
 
 /// The compilers that a kernel goes through. What it takes from CUDA's libdevice only NVRTC has, with which kernels run.
 fn compilers(kernel: &str) -> &'static [&'static str] {
     match kernel {
-        "gated_forward" | "gated_backward" | "softmax_forward" | "softmax_backward" | "cross_entropy" => {
-            &["nvrtc"]
-        }
+        "gated_forward" | "gated_backward" | "softmax_forward" | "softmax_backward" | "cross_entropy"
+        | "attention_to_slots" => &["nvrtc"],
         _ => &["llvm", "nvrtc"],
     }
 }

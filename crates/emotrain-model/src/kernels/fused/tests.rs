@@ -3,6 +3,7 @@
 mod heads;
 mod losses;
 mod products;
+mod slots;
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use emotrain_base::random::{Key, normal};

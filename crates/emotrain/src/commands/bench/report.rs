@@ -4,6 +4,7 @@ use emotrain_model::device::Profile;
 use emotrain_recipe::Recipe;
 use serde_json::{Value, json};
 
+use super::generation::MeasuredGeneration;
 use super::product::MeasuredProduct;
 use crate::cli::BenchArgs;
 
@@ -20,6 +21,7 @@ pub(super) struct Measured {
     /// What the process had reserved on the device after these steps.
     pub(super) device_bytes: Option<u64>,
     pub(super) profile: Option<Profile>,
+    pub(super) generation: Option<MeasuredGeneration>,
 }
 
 /// All that a bench found.
@@ -87,6 +89,9 @@ impl Report<'_> {
         if let Some(profile) = &run.profile {
             object["kernels"] = kernels(profile);
         }
+        if let Some(generation) = &run.generation {
+            object["generation"] = generated(generation, run.tokens);
+        }
         object
     }
 
@@ -96,6 +101,20 @@ impl Report<'_> {
         rows(&mut lines, &self.as_json(), "");
         lines.join("\n")
     }
+}
+
+/// How fast prompts of so many tokens are answered.
+fn generated(generation: &MeasuredGeneration, tokens: usize) -> Value {
+    let MeasuredGeneration { prompts, prompt_seconds, token_seconds, profile } = generation;
+    let mut object = json!({
+        "prompts": prompts,
+        "prompt_tokens_per_second": (prompts * tokens) as f64 / prompt_seconds,
+        "tokens_per_second": *prompts as f64 / token_seconds,
+    });
+    if let Some(profile) = profile {
+        object["kernels"] = kernels(profile);
+    }
+    object
 }
 
 /// The launches of one step: all, and by kernel, the longest first.

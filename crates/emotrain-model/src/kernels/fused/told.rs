@@ -1,0 +1,83 @@
+//! What kernels are told beside the tensors that they work on.
+
+use burn::tensor::{Int, Tensor};
+use emotrain_kernels::DropoutMask;
+
+/// Codes of 4 or 8 bits, and what they stand for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Codes<'a> {
+    /// `32 / bits` codes a word, `[words]`, the first code in the lowest bits.
+    pub(crate) words: &'a Tensor<1, Int>,
+    /// The number of each code, `[2^bits]`.
+    pub(crate) table: &'a Tensor<1>,
+    /// What the numbers of each block are multiplied by, `[blocks, 1]`.
+    pub(crate) scales: &'a Tensor<2>,
+    /// Bits of a code.
+    pub(crate) bits: usize,
+    /// Numbers of a block.
+    pub(crate) block: usize,
+}
+
+/// A part of a matrix, and where in another it is added.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Part {
+    /// Numbers of the other before the first.
+    pub(crate) first: usize,
+    /// Numbers of the other from a row to the next.
+    pub(crate) stride: usize,
+    /// The part's first row and column.
+    pub(crate) from: [usize; 2],
+    /// Its rows and columns.
+    pub(crate) shape: [usize; 2],
+    /// What it is multiplied by.
+    pub(crate) factor: f32,
+}
+
+/// What is done to the first heads of rows: their norm, if they have one, then the rotation by their angles.
+#[derive(Clone, Debug)]
+pub(crate) struct Turn {
+    /// How many.
+    pub(crate) heads: usize,
+    /// Numbers of a head.
+    pub(crate) dim: usize,
+    /// The norm's weight `[1, d]` and epsilon.
+    pub(crate) norm: Option<(Tensor<2>, f32)>,
+    /// Cosines and sines, each `[N, r/2]` in f32.
+    pub(crate) angles: [Tensor<2>; 2],
+}
+
+/// A product whose sums are short, and where it is added.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LowProduct {
+    /// The first row and column that it is added to.
+    pub(crate) place: [usize; 2],
+    /// Whether the right side is given with its columns as rows.
+    pub(crate) turned: bool,
+    /// What of the product is dropped, if anything is.
+    pub(crate) mask: Option<DropoutMask>,
+}
+
+/// Where matrices that stand behind one another go.
+#[derive(Clone, Debug)]
+pub(crate) struct Columns {
+    /// Of each matrix, in vectors: where it begins and ends, its columns, the numbers from a row of it to the next where
+    /// it goes, and before its first there, `[matrices, 5]`.
+    pub(crate) table: Tensor<2, Int>,
+    /// What each is multiplied by, `[1, matrices]`.
+    pub(crate) factors: Tensor<2>,
+    /// Numbers of a vector.
+    pub(crate) size: usize,
+    /// Numbers before the first matrix.
+    pub(crate) first: usize,
+    /// Numbers of all places together.
+    pub(crate) numbers: usize,
+}
+
+/// The rows of a pool of keys and values that queries see.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SeenSlots<'a> {
+    /// Rows of the pool, sequence by sequence, `[S]`.
+    pub(crate) slots: &'a Tensor<1, Int>,
+    /// Where among these those begin and end that a query sees, `[Q, 2]`.
+    pub(crate) ranges: &'a Tensor<2, Int>,
+}

@@ -1,0 +1,73 @@
+//! How fast answers are generated: greedily, with prompts of random tokens.
+
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+use emotrain_model::device::{self, Profile};
+use emotrain_model::{CausalLm, Generation, GenerationConfig, Generator, Sampling, TokenPrompt};
+
+/// Tokens of each answer that are measured, once all prompts are being answered.
+const STEPS: usize = 16;
+
+/// What was measured.
+pub(super) struct MeasuredGeneration {
+    /// Prompts that are answered together.
+    pub(super) prompts: usize,
+    /// For the prompts, and the tokens that are generated meanwhile.
+    pub(super) prompt_seconds: f64,
+    /// For one token of each answer.
+    pub(super) token_seconds: f64,
+    /// The kernels of one token of each.
+    pub(super) profile: Option<Profile>,
+}
+
+/// Answers these prompts together.
+///
+/// # Errors
+/// Prompts that leave no room in the model's context, and logits that are not finite.
+pub(super) fn measured(
+    model: &CausalLm,
+    prompts: &[Vec<u32>],
+    profile: bool,
+) -> anyhow::Result<MeasuredGeneration> {
+    let config = GenerationConfig {
+        // Prompts may come in one by one.
+        max_new_tokens: Some(prompts.len() + STEPS + 2),
+        min_new_tokens: 0,
+        sampling: Sampling::GREEDY,
+        stop_tokens: Vec::new(),
+        seed: 0,
+        max_batch_size: prompts.len(),
+    };
+    let mut generator = Generator::new(model);
+    let mut generation = generator.start(config)?;
+    for ids in prompts {
+        generation.push(TokenPrompt { ids, sequence: 0 })?;
+    }
+    let begin = Instant::now();
+    while tokens(&mut generation)? < prompts.len() {}
+    let prompt_seconds = begin.elapsed().as_secs_f64();
+    let begin = Instant::now();
+    for _ in 0..STEPS {
+        tokens(&mut generation)?;
+    }
+    let token_seconds = begin.elapsed().as_secs_f64() / STEPS as f64;
+    let profile = if profile {
+        let (result, profile) = device::profiled(|| tokens(&mut generation));
+        result?;
+        Some(profile)
+    } else {
+        None
+    };
+    Ok(MeasuredGeneration { prompts: prompts.len(), prompt_seconds, token_seconds, profile })
+}
+
+/// The answers that have got a token.
+fn tokens(generation: &mut Generation) -> anyhow::Result<usize> {
+    let mut count = 0;
+    generation.step(&mut |_| {
+        count += 1;
+        ControlFlow::Continue(())
+    })?;
+    Ok(count)
+}
