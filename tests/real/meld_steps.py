@@ -9,8 +9,9 @@ three demonstrations. Samples are in the order of the dialogues. LoRA with r = 3
 both from the same PEFT adapter.
 
 PyTorch does it as TRL and PEFT do: each sample is padded to the longest of its step, logits are formed of every token, the
-loss is that of the answers' tokens. Prints, as a JSON line for each round, samples per second of both and the ratio, and
-the largest relative difference of a step's losses, which must be below 1e-3 (float32) or 5e-2 (bfloat16).
+loss is that of the answers' tokens. Prints, as a JSON line for each round, samples per second of both and the ratio, the
+losses of both, and their largest relative difference, which must be below 1e-3 in float32. In bfloat16, where each rounds
+in its own places and updates carry that on, only the first step's is looked at, which must be below 2e-2.
 """
 
 import argparse
@@ -89,7 +90,8 @@ logging_steps = 1
 report_to = ["jsonl"]
 """
 HEADER = re.compile(r"^(\S+#\d+): (\d+) tokens, (\d+) supervised", re.M)
-WITHIN = {"float32": 1e-3, "bfloat16": 5e-2}
+# How far losses may differ, and of how many steps.
+WITHIN = {"float32": (1e-3, None), "bfloat16": (2e-2, 1)}
 
 
 def samples(args, recipe, tokenizer, count):
@@ -185,7 +187,9 @@ def main():
         for number in range(args.rounds):
             mine, seconds = ours(args, recipe, place / f"run-{number}")
             others, other_seconds = theirs(args, base, adapter, steps, tokenizer.pad_token_id or 0)
-            difference = max(abs(one - other) / other for one, other in zip(mine, others, strict=True))
+            within, compared = WITHIN[args.dtype]
+            pairs = list(zip(mine, others, strict=True))[:compared]
+            difference = max(abs(one - other) / other for one, other in pairs)
             result = {
                 "dtype": args.dtype,
                 "samples": len(found),
@@ -194,10 +198,11 @@ def main():
                 "peft_samples_per_second": round(len(found) / other_seconds, 3),
                 "ratio": round(other_seconds / seconds, 2),
                 "losses": [round(loss, 4) for loss in mine],
+                "peft_losses": [round(loss, 4) for loss in others],
                 "loss_difference": float(f"{difference:.1e}"),
             }
             print(json.dumps(result), flush=True)
-            assert difference < WITHIN[args.dtype], others
+            assert difference < within, others
 
 
 if __name__ == "__main__":

@@ -70,6 +70,12 @@ pub fn step(turn: Turn) -> Result<StepResult, TrainError> {
 /// # Panics
 /// As [`step`].
 pub(crate) fn step_together(turns: Vec<Turn>) -> Vec<Result<StepResult, TrainError>> {
+    // On the CPU by one of the threads that share the work, so that what is handed out wakes the others alone; a GPU's queue
+    // belongs to this thread.
+    if is_cpu(&turns) { rayon::scope(|_| steps(turns)) } else { steps(turns) }
+}
+
+fn steps(turns: Vec<Turn>) -> Vec<Result<StepResult, TrainError>> {
     let mut sums: Vec<Sum> = turns.iter().map(Sum::new).collect();
     for round in 0..sums.iter().map(|sum| sum.micro.len()).max().unwrap_or(0) {
         let rows = |turn: &Turn, sum: &Sum| Some(turn.batches[*sum.micro.get(round)?].rows());
@@ -88,8 +94,11 @@ pub(crate) fn step_together(turns: Vec<Turn>) -> Vec<Result<StepResult, TrainErr
 /// How many rows of several runs go through the base together; a micro-batch of more goes alone. More fill the memory,
 /// and make a CPU, which has enough to do with fewer, no faster.
 fn rows_together(turns: &[Turn]) -> usize {
-    let is_cpu = turns.first().is_some_and(|turn| turn.model.device() == Device::flex());
-    if is_cpu { 512 } else { 2048 }
+    if is_cpu(turns) { 512 } else { 2048 }
+}
+
+fn is_cpu(turns: &[Turn]) -> bool {
+    turns.first().is_some_and(|turn| turn.model.device() == Device::flex())
 }
 
 /// Neighbouring turns whose micro-batches, where they have one, make up to `most` rows.

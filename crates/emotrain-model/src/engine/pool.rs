@@ -39,11 +39,11 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    /// So many rows that nobody holds. If too few are free, it is twice as large then.
+    /// So many rows that nobody holds. If too few are free, it grows by half at least.
     pub(super) fn take(&mut self, count: usize) -> Vec<Arc<Slot>> {
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         if free.len() < count {
-            let rows = self.rows + (count - free.len()).max(self.rows).next_multiple_of(GROWTH);
+            let rows = self.rows + (count - free.len()).max(self.rows / 2).next_multiple_of(GROWTH);
             free.extend((self.rows..rows).rev());
             self.rows = rows;
         }

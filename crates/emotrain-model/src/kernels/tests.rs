@@ -142,25 +142,15 @@ fn rows_are_taken_and_put_back_alike() {
 
 #[test]
 fn heads_are_laid_out_alike() {
-    let heads = Heads { kv: 2, group: 3, dim: 4 };
-    let x = draw(1, [9, 24]);
+    let (heads, x) = (Heads { kv: 2, group: 3, dim: 4 }, draw(1, [9, 24]));
     let block = head_major(heads, &x, &(2..8));
     assert_close(block.clone(), head_major(heads, &wide(&x), &(2..8)), 0.0);
-    let back = token_major(heads, vec![block.reshape([2, 3, 6, 4])]);
-    assert_close(back, x.clone().narrow(0, 2, 6), 0.0);
+    assert_close(token_major(heads, vec![block.reshape([2, 3, 6, 4])]), x.clone().narrow(0, 2, 6), 0.0);
     let (to, parts) = (draw(2, [9, 16]), [draw(3, [2, 5, 4]), draw(4, [2, 5, 4])]);
-    let wide_parts = parts.each_ref().map(wide);
     for rows in [&[3..5, 5..8][..], &[0..2, 3..4, 7..9]] {
         let sum = add_key_values(heads, to.clone(), parts.clone(), rows);
-        assert_close(sum.clone(), add_key_values(heads, wide(&to), wide_parts.clone(), rows), 1e-6);
-        assert_close(sum.clone().narrow(0, 2, 1), to.clone().narrow(0, 2, 1), 0.0);
-        let last = parts[1].clone().narrow(1, 4, 1).reshape([1, 8]);
-        let row = rows[rows.len() - 1].end - 1;
-        assert_close(
-            sum.narrow(0, row, 1).narrow(1, 8, 8),
-            to.clone().narrow(0, row, 1).narrow(1, 8, 8) + last,
-            1e-6,
-        );
+        assert_close(sum.clone(), add_key_values(heads, wide(&to), parts.each_ref().map(wide), rows), 1e-6);
+        assert_close(sum.narrow(0, 2, 1), to.clone().narrow(0, 2, 1), 0.0);
     }
 }
 
