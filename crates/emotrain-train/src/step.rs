@@ -70,8 +70,8 @@ pub fn step(turn: Turn) -> Result<StepResult, TrainError> {
 /// # Panics
 /// As [`step`].
 pub(crate) fn step_together(turns: Vec<Turn>) -> Vec<Result<StepResult, TrainError>> {
-    // On the CPU by one of the threads that share the work, so that what is handed out wakes the others alone; a GPU's queue
-    // belongs to this thread.
+    // On the CPU on a thread of the pool: work that comes from outside wakes a thread there and then this one, each time.
+    // The queue of a GPU belongs to this thread.
     if is_cpu(&turns) { rayon::scope(|_| steps(turns)) } else { steps(turns) }
 }
 

@@ -121,6 +121,7 @@ impl Fed {
                 Some((other, _)) => held(&mut feeds[other].cache).clone(),
                 None => std::mem::take(held(&mut feeds[at].cache)),
             };
+            assert!(past <= held.len(), "a feed begins with what was fed");
             held.truncate(past);
             held.extend(pool.take(rows));
             let (first, start) = (new.len(), seen.len());
@@ -145,9 +146,10 @@ impl Fed {
     /// Attention of all rows to a layer's keys and values.
     fn attend(&self, spec: AttentionSpec, q: &Tensor<2>, kept: &Tensor<2>) -> Attended {
         let each = attention_to_slots(q, kept, &self.seen, &self.ranges[&spec.window], spec);
-        let left = self.feeds.iter().filter(|feed| each.is_none() || feed.rows.len() > FEW);
+        let most = if each.is_some() { FEW } else { 0 };
+        let left = self.feeds.iter().filter(|feed| feed.rows.len() > most);
         let ([_, width], device) = (q.dims(), q.device());
-        let mut rows = each.clone().unwrap_or_else(|| Tensor::zeros(q.dims(), (&device, q.dtype())));
+        let mut rows = each.unwrap_or_else(|| Tensor::zeros(q.dims(), (&device, q.dtype())));
         for feed in left {
             let (slots, blocks) = feed.alone.get_or_init(|| self.alone(feed, &device));
             let q = q.clone().narrow(0, feed.rows.start, feed.rows.len());

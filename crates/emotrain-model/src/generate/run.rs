@@ -100,7 +100,7 @@ impl<'g> Generation<'g> {
     /// answers that have ended, with their prompts' numbers. `observe` is that of [`Generator::generate`].
     ///
     /// # Errors
-    /// [`ModelError::NonFiniteLogits`].
+    /// [`ModelError::NonFiniteLogits`], before any token of this step is observed; the answers that were running are given up.
     pub fn step(
         &mut self,
         observe: &mut dyn FnMut(NewToken) -> ControlFlow<()>,
@@ -110,9 +110,10 @@ impl<'g> Generation<'g> {
             return Ok(Vec::new());
         }
         let hidden = self.pass(admitted);
-        let chosen = self.choose(&hidden)?;
-        let (mut ended, mut going) = (Vec::new(), Vec::with_capacity(self.running.len()));
-        for (mut answering, id) in std::mem::take(&mut self.running).into_iter().zip(chosen) {
+        let running = std::mem::take(&mut self.running);
+        let chosen = self.choose(&running, &hidden)?;
+        let (mut ended, mut going) = (Vec::new(), Vec::with_capacity(running.len()));
+        for (mut answering, id) in running.into_iter().zip(chosen) {
             match self.next(&mut answering, id, observe) {
                 None => going.push(answering),
                 Some(finish) => ended.push((answering.number, Generated { ids: answering.ids, finish })),
@@ -190,9 +191,9 @@ impl<'g> Generation<'g> {
         hidden
     }
 
-    /// The next token of each running answer.
-    fn choose(&self, hidden: &Hidden) -> Result<Vec<u32>, ModelError> {
-        let Self { generator, config: GenerationConfig { min_new_tokens, sampling, .. }, running, .. } = self;
+    /// The next token of each answer.
+    fn choose(&self, running: &[Answering], hidden: &Hidden) -> Result<Vec<u32>, ModelError> {
+        let Self { generator, config: GenerationConfig { min_new_tokens, sampling, .. }, .. } = self;
         let free = running.iter().all(|answering| answering.ids.len() >= *min_new_tokens);
         if free
             && sampling.takes_the_likeliest()

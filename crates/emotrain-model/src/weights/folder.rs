@@ -179,8 +179,9 @@ impl Shards {
         let line = |(place, file): (usize, &SafetensorsFile)| {
             Ok(format!("{}  {}\n", file.sha256()?, files_name(&self.files, place)))
         };
-        let lines: Result<Vec<String>, ModelError> = self.files.par_iter().enumerate().map(line).collect();
-        Ok(sha256_hex(lines?.concat().as_bytes()))
+        let lines: Vec<Result<String, ModelError>> = self.files.par_iter().enumerate().map(line).collect();
+        let lines: Result<String, ModelError> = lines.into_iter().collect();
+        Ok(sha256_hex(lines?.as_bytes()))
     }
 }
 

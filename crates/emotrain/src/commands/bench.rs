@@ -64,13 +64,13 @@ pub(crate) fn run(args: &BenchArgs, shell: &Shell) -> anyhow::Result<Exit> {
             counter.add(1);
         }
         let profile = args.profile.then(|| steps.profiled(tokens, args.completion)).transpose()?;
-        let seconds = median(&mut seconds[args.warmup..]);
+        let (seconds, device_bytes) = (median(&mut seconds[args.warmup..]), on.reserved_bytes());
         let generation = args.generate.map(|prompts| {
             let ids = |prompt| random_ids(&recipe, model.config(), prompt, tokens);
             generation::measured(&model, &(0..prompts).map(ids).collect::<Result<Vec<_>, _>>()?, args.profile)
         });
         let generation = generation.transpose()?;
-        runs.push(Measured { tokens, seconds, device_bytes: on.reserved_bytes(), profile, generation });
+        runs.push(Measured { tokens, seconds, device_bytes, profile, generation });
     }
     drop(counter);
     if let Some(path) = &args.gradients {

@@ -25,6 +25,11 @@ pub(super) fn takes<const D: usize>(tensor: &Tensor<D>) -> bool {
 /// The tensor's buffer, contiguous; `None` where it is not on a GPU.
 pub(super) fn contiguous<const D: usize>(tensor: &Tensor<D>) -> Option<CubeTensor> {
     moves(tensor, 1);
+    in_part(tensor)
+}
+
+/// The same, of which a kernel reads what it tells itself.
+pub(super) fn in_part<const D: usize>(tensor: &Tensor<D>) -> Option<CubeTensor> {
     let tensor = tensor.clone().try_into_primitive::<Cube>().ok()?;
     Some(burn_cubecl::kernel::into_contiguous(tensor))
 }
@@ -38,6 +43,11 @@ pub(super) fn integers<const D: usize>(tensor: &Tensor<D, Int>) -> Option<CubeTe
 /// The tensor's buffer, contiguous and no other tensor's, to be written; the tensor is empty then.
 pub(super) fn taken<const D: usize>(tensor: &mut Tensor<D>) -> Option<CubeTensor> {
     moves(tensor, 2);
+    taken_in_part(tensor)
+}
+
+/// The same, of which a kernel writes what it tells itself.
+pub(super) fn taken_in_part<const D: usize>(tensor: &mut Tensor<D>) -> Option<CubeTensor> {
     let empty = Tensor::empty([0; D], (&tensor.device(), tensor.dtype()));
     let tensor = std::mem::replace(tensor, empty).try_into_primitive::<Cube>().ok()?;
     let tensor = burn_cubecl::kernel::into_contiguous(tensor);

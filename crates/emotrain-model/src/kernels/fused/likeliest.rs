@@ -8,9 +8,10 @@ use cubecl::prelude::*;
 use super::gpu::{contiguous, elem_type, empty_of, one_cube_a_row, vector_size};
 use super::reduce;
 
-/// The least and the largest number in f32.
+/// The least number in f32.
 const LEAST: f32 = f32::MIN;
-const LARGEST: f32 = f32::MAX;
+/// The bits that are all set in a number that is not finite.
+const EXPONENT: u32 = 0x7f80_0000;
 /// Places up to here are numbers in f32 without rounding.
 const PLACES: usize = 1 << 24;
 
@@ -44,13 +45,12 @@ pub(super) fn likeliest_of_rows<F: Float, N: Size>(
         #[unroll]
         for lane in 0..N::value() {
             let number = vector.extract(lane);
-            if number >= LEAST && number <= LARGEST {
-                if number > best {
-                    best = number;
-                    place = f32::cast_from(at * N::value() + lane);
-                }
-            } else {
+            // Told by its bits, since a compiler may take every number for finite.
+            if u32::reinterpret(number) & EXPONENT == EXPONENT {
                 wrong += 1.0f32;
+            } else if number > best {
+                best = number;
+                place = f32::cast_from(at * N::value() + lane);
             }
         }
     }

@@ -11,9 +11,11 @@ use cubecl::prelude::*;
 
 use super::SeenSlots;
 use super::gpu::{
-    Spread, contiguous, elem_type, empty, integers, one_cube_a_row, spread, taken, vector_size,
+    Spread, contiguous, elem_type, empty, in_part, integers, one_cube_a_row, spread, taken_in_part,
+    vector_size,
 };
 use super::reduce;
+use crate::device::{moves, moves_numbers};
 use crate::spec::Heads;
 
 /// Below every score.
@@ -192,7 +194,8 @@ pub(super) fn put(pool: &mut Tensor<2>, rows: &Tensor<2>, slots: &Tensor<1, Int>
     let (element, size) = (elem_type(dtype)?, vector_size(width, dtype.size()));
     let Spread { cubes, units } = spread(count * width / size)?;
     let (source, slots) = (contiguous(rows)?, integers(slots)?);
-    let kept = taken(pool)?;
+    let kept = taken_in_part(pool)?;
+    moves(rows, 1);
     rows_to_slots::launch(
         &source.client.clone(),
         cubes,
@@ -221,9 +224,11 @@ pub(super) fn attend(
     let plan = Plan { heads: kv, group, vectors: dim / size };
     // Queries; scores; parts of sums; what adds up the weights of each query.
     let shared = DType::F32.size() * (group * dim + group * UNITS + UNITS * size + group * UNITS);
-    if rows == 0 || plan.vectors > UNITS || shared > SHARED || pool.dtype() != dtype {
+    let whole = [seen.slots.dtype(), seen.ranges.dtype()] == [DType::I32; 2];
+    if rows == 0 || plan.vectors > UNITS || shared > SHARED || pool.dtype() != dtype || !whole {
         return None;
     }
+    moves_numbers(seen.slots.dims()[0] * heads.key_value_width(), dtype);
     let out = empty(q.dims(), q)?;
     let source = contiguous(q)?;
     attention_to_slots::launch(
@@ -232,7 +237,7 @@ pub(super) fn attend(
         CubeDim::new_1d(u32::try_from(UNITS).ok()?),
         size,
         source.into_buffer_arg(),
-        contiguous(pool)?.into_buffer_arg(),
+        in_part(pool)?.into_buffer_arg(),
         integers(seen.slots)?.into_buffer_arg(),
         integers(seen.ranges)?.into_buffer_arg(),
         out.clone().into_buffer_arg(),

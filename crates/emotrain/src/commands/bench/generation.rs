@@ -39,19 +39,12 @@ pub(super) fn measured(
         seed: 0,
         max_batch_size: prompts.len(),
     };
+    // The first time a GPU compiles kernels and chooses among them.
+    let mut generator = Generator::new(model);
+    timed(&mut generator.start(config.clone())?, prompts)?;
     let mut generator = Generator::new(model);
     let mut generation = generator.start(config)?;
-    for ids in prompts {
-        generation.push(TokenPrompt { ids, sequence: 0 })?;
-    }
-    let begin = Instant::now();
-    while tokens(&mut generation)? < prompts.len() {}
-    let prompt_seconds = begin.elapsed().as_secs_f64();
-    let begin = Instant::now();
-    for _ in 0..STEPS {
-        tokens(&mut generation)?;
-    }
-    let token_seconds = begin.elapsed().as_secs_f64() / STEPS as f64;
+    let [prompt_seconds, token_seconds] = timed(&mut generation, prompts)?;
     let profile = if profile {
         let (result, profile) = device::profiled(|| tokens(&mut generation));
         result?;
@@ -60,6 +53,21 @@ pub(super) fn measured(
         None
     };
     Ok(MeasuredGeneration { prompts: prompts.len(), prompt_seconds, token_seconds, profile })
+}
+
+/// The seconds until all prompts are being answered, and those of a token of each.
+fn timed(generation: &mut Generation, prompts: &[Vec<u32>]) -> anyhow::Result<[f64; 2]> {
+    for ids in prompts {
+        generation.push(TokenPrompt { ids, sequence: 0 })?;
+    }
+    let begin = Instant::now();
+    while tokens(generation)? < prompts.len() {}
+    let prompt_seconds = begin.elapsed().as_secs_f64();
+    let begin = Instant::now();
+    for _ in 0..STEPS {
+        tokens(generation)?;
+    }
+    Ok([prompt_seconds, begin.elapsed().as_secs_f64() / STEPS as f64])
 }
 
 /// The answers that have got a token.
