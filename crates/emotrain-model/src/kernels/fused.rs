@@ -23,6 +23,8 @@ mod decode;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod dropout;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod encoder;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod gated;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod gpu;
@@ -332,6 +334,18 @@ launches! {
     /// # Shapes
     /// `[N, V]` → `[N, 3]` in f32.
     fn likeliest(logits: &Tensor<2>) -> Tensor<2>, likeliest::launch;
+
+    /// The layer norm of the sum of two and of a bias in one launch, where the tensor operations take twelve.
+    ///
+    /// # Shapes
+    /// Both `[N, D]`; bias, then weight and bias of the norm `[1, D]` → `[N, D]`.
+    fn add_layer_norm(both: [&Tensor<2>; 2], rows: [&Tensor<2>; 3], epsilon: f32) -> Tensor<2>, encoder::layer_norm;
+
+    /// `gelu(x + bias)` in one launch, where the tensor operations take six.
+    ///
+    /// # Shapes
+    /// `x` `[N, D]`, `bias` `[1, D]` → `[N, D]`.
+    fn bias_gelu(x: &Tensor<2>, bias: &Tensor<2>) -> Tensor<2>, encoder::gelu;
 
     /// The numbers of codes in one launch, where the tensor operations take ten.
     ///

@@ -2,8 +2,8 @@
 
 use burn::tensor::Tensor;
 
-use super::Form;
 use super::host::{read, restore, slice, write};
+use super::{Form, fused};
 
 /// `gelu(x + bias)`.
 ///
@@ -16,10 +16,14 @@ pub(crate) fn bias_gelu(x: Tensor<2>, bias: &Tensor<2>) -> Tensor<2> {
             emotrain_kernels::bias_gelu(x.storage_mut(), slice(&bias));
             restore(x)
         }
-        Form::Fused | Form::Tensor => {
-            let x = x + bias.clone();
-            let twice = (x.clone() * std::f32::consts::FRAC_1_SQRT_2).erf() + 1.0;
-            x * twice * 0.5
-        }
+        Form::Fused => fused::bias_gelu(&x, bias).unwrap_or_else(|| in_tensors(x, bias)),
+        Form::Tensor => in_tensors(x, bias),
     }
+}
+
+/// The form of [`bias_gelu`] in tensor operations.
+pub(super) fn in_tensors(x: Tensor<2>, bias: &Tensor<2>) -> Tensor<2> {
+    let x = x + bias.clone();
+    let twice = (x.clone() * std::f32::consts::FRAC_1_SQRT_2).erf() + 1.0;
+    x * twice * 0.5
 }

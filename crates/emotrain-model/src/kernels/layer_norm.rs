@@ -4,8 +4,8 @@
 use burn::tensor::{DType, Tensor};
 use emotrain_kernels::{Residual, RowNorm};
 
-use super::Form;
 use super::host::{read, restore, slice, write};
+use super::{Form, fused};
 
 /// Weight and bias, both `[1, D]`, and ε.
 #[derive(Clone, Debug)]
@@ -35,12 +35,20 @@ pub(crate) fn add_layer_norm(
             emotrain_kernels::add_layer_norm(x.storage_mut(), residual, row_norm);
             restore(x)
         }
-        Form::Fused | Form::Tensor => {
-            let dtype = x.dtype();
-            let sum = (x + bias.clone() + residual).cast(DType::F32);
-            let centred = sum.clone() - sum.mean_dim(1);
-            let inverse = (centred.clone().square().mean_dim(1) + norm.epsilon).sqrt().recip();
-            (centred * inverse).cast(dtype) * norm.weight.clone() + norm.bias.clone()
+        Form::Fused => {
+            let rows = [bias, &norm.weight, &norm.bias];
+            fused::add_layer_norm([&x, &residual], rows, norm.epsilon)
+                .unwrap_or_else(|| in_tensors(x, bias, residual, norm))
         }
+        Form::Tensor => in_tensors(x, bias, residual, norm),
     }
+}
+
+/// The form of [`add_layer_norm`] in tensor operations.
+pub(super) fn in_tensors(x: Tensor<2>, bias: &Tensor<2>, residual: Tensor<2>, norm: &LayerNorm) -> Tensor<2> {
+    let dtype = x.dtype();
+    let sum = (x + bias.clone() + residual).cast(DType::F32);
+    let centred = sum.clone() - sum.mean_dim(1);
+    let inverse = (centred.clone().square().mean_dim(1) + norm.epsilon).sqrt().recip();
+    (centred * inverse).cast(dtype) * norm.weight.clone() + norm.bias.clone()
 }

@@ -19,8 +19,8 @@ use cudarc::nvrtc::{CompileOptions, compile_ptx_with_opts};
 use expect_test::expect_file;
 
 use super::{
-    adamw, blocks, cross_entropy, decode, dropout, gated, heads, likeliest, low_rank, reduce, rms_norm, rope,
-    slots, softmax, turn,
+    adamw, blocks, cross_entropy, decode, dropout, encoder, gated, heads, likeliest, low_rank, reduce,
+    rms_norm, rope, slots, softmax, turn,
 };
 use crate::spec::Activation;
 
@@ -102,7 +102,7 @@ const STEP: adamw::StepCompilationArg = adamw::StepCompilationArg {
 };
 
 /// The kernels by name, in the shapes of Qwen3-8B.
-const KERNELS: [(&str, Defined); 25] = [
+const KERNELS: [(&str, Defined); 27] = [
     ("rms_norm_forward", |float, size| {
         let (plan, dtypes) = (norm_plan(size), [ElemType::Float(float); 2]);
         type Kernel = rms_norm::rms_norm_forward::RmsNormForward;
@@ -278,6 +278,16 @@ const KERNELS: [(&str, Defined); 25] = [
         type Kernel = likeliest::likeliest_of_rows::LikeliestOfRows;
         defined!(Kernel, plan.units, buffer(), buffer(), 4, plan, dtype)
     }),
+    ("layer_norm_of_sum", |float, _| {
+        let (plan, dtype) = (encoder::Plan { vectors: 1024 / 4, units: 256 }, ElemType::Float(float));
+        type Kernel = encoder::layer_norm_of_sum::LayerNormOfSum;
+        defined!(Kernel, 256, buffer(), buffer(), buffer(), buffer(), buffer(), buffer(), (), 4, plan, dtype)
+    }),
+    ("gelu_of_sum", |float, size| {
+        let dtype = ElemType::Float(float);
+        type Kernel = encoder::gelu_of_sum::GeluOfSum;
+        defined!(Kernel, 256, buffer(), buffer(), buffer(), size, 4096 / size, dtype)
+    }),
     ("rows_to_slots", |float, size| {
         let dtype = ElemType::Float(float);
         type Kernel = slots::rows_to_slots::RowsToSlots;
@@ -295,7 +305,7 @@ const KERNELS: [(&str, Defined); 25] = [
 fn compilers(kernel: &str) -> &'static [&'static str] {
     match kernel {
         "gated_forward" | "gated_backward" | "softmax_forward" | "softmax_backward" | "cross_entropy"
-        | "attention_to_slots" => &["nvrtc"],
+        | "attention_to_slots" | "gelu_of_sum" => &["nvrtc"],
         _ => &["llvm", "nvrtc"],
     }
 }

@@ -1,5 +1,6 @@
 //! Each kernel against its form in tensor operations, on the first GPU of this machine, a software one included.
 
+mod encoder;
 mod heads;
 mod losses;
 mod products;
