@@ -39,6 +39,8 @@ fn course(engine: &Engine) -> Vec<f32> {
         found.extend(forward(engine, &mut feeds));
         caches = feeds.into_iter().map(|feed| feed.cache).collect();
     }
+    // One row alone.
+    found.extend(forward(engine, &mut [Feed::new(&tail[..1], caches.swap_remove(0))]));
     found
 }
 

@@ -79,7 +79,7 @@ pub(super) fn gelu_of_sum<F: Float, N: Size>(
     #[define(F)] _dtype: ElemType,
 ) {
     let at = ABSOLUTE_POS;
-    if at >= x.len() {
+    if at >= out.len() {
         terminate!();
     }
     let sum = Vector::<f32, N>::cast_from(x[at]) + Vector::cast_from(bias[at % vectors]);

@@ -291,7 +291,7 @@ const KERNELS: [(&str, Defined); 27] = [
     ("rows_to_slots", |float, size| {
         let dtype = ElemType::Float(float);
         type Kernel = slots::rows_to_slots::RowsToSlots;
-        defined!(Kernel, 256, buffer(), buffer(), buffer(), size, 2048 / size, dtype)
+        defined!(Kernel, 256, buffer(), buffer(), buffer(), (), size, 2048 / size, dtype)
     }),
     ("attention_to_slots", |float, size| {
         let plan = slots::Plan { heads: 8, group: 4, vectors: 128 / size };

@@ -36,17 +36,18 @@ pub(super) struct Plan {
     pub(super) vectors: usize,
 }
 
-/// Rows → the rows of `pool` that `slots` names.
+/// `count` vectors of rows → the rows of `pool` that `slots` names. A buffer may be longer than its rows.
 #[cube(launch)]
 pub(super) fn rows_to_slots<F: Float, N: Size>(
     rows: &[Vector<F, N>],
     slots: &[i32],
     pool: &mut [Vector<F, N>],
+    count: u32,
     #[comptime] vectors: usize,
     #[define(F)] _dtype: ElemType,
 ) {
     let at = ABSOLUTE_POS;
-    if at >= rows.len() {
+    if at >= count as usize {
         terminate!();
     }
     pool[slots[at / vectors] as usize * vectors + at % vectors] = rows[at];
@@ -204,6 +205,7 @@ pub(super) fn put(pool: &mut Tensor<2>, rows: &Tensor<2>, slots: &Tensor<1, Int>
         source.into_buffer_arg(),
         slots.into_buffer_arg(),
         kept.clone().into_buffer_arg(),
+        u32::try_from(count * width / size).ok()?,
         width / size,
         element,
     );
