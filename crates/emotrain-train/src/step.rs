@@ -70,12 +70,6 @@ pub fn step(turn: Turn) -> Result<StepResult, TrainError> {
 /// # Panics
 /// As [`step`].
 pub(crate) fn step_together(turns: Vec<Turn>) -> Vec<Result<StepResult, TrainError>> {
-    // On the CPU on a thread of the pool: work that comes from outside wakes a thread there and then this one, each time.
-    // The queue of a GPU belongs to this thread.
-    if is_cpu(&turns) { rayon::scope(|_| steps(turns)) } else { steps(turns) }
-}
-
-fn steps(turns: Vec<Turn>) -> Vec<Result<StepResult, TrainError>> {
     let mut sums: Vec<Sum> = turns.iter().map(Sum::new).collect();
     for round in 0..sums.iter().map(|sum| sum.micro.len()).max().unwrap_or(0) {
         let rows = |turn: &Turn, sum: &Sum| Some(turn.batches[*sum.micro.get(round)?].rows());
@@ -94,11 +88,8 @@ fn steps(turns: Vec<Turn>) -> Vec<Result<StepResult, TrainError>> {
 /// How many rows of several runs go through the base together; a micro-batch of more goes alone. More fill the memory,
 /// and make a CPU, which has enough to do with fewer, no faster.
 fn rows_together(turns: &[Turn]) -> usize {
-    if is_cpu(turns) { 512 } else { 2048 }
-}
-
-fn is_cpu(turns: &[Turn]) -> bool {
-    turns.first().is_some_and(|turn| turn.model.device() == Device::flex())
+    let is_cpu = turns.first().is_some_and(|turn| turn.model.device() == Device::flex());
+    if is_cpu { 512 } else { 2048 }
 }
 
 /// Neighbouring turns whose micro-batches, where they have one, make up to `most` rows.
