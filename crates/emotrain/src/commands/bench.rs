@@ -49,6 +49,9 @@ pub(crate) fn run(args: &BenchArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let begin = Instant::now();
     let mut model = load(args, &recipe, &on, shell)?;
     let load_seconds = begin.elapsed().as_secs_f64();
+    if let Some(prompts) = args.generate {
+        generation::check(&args.tokens, prompts, model.config().context_length())?;
+    }
     make_trainable(&mut model, &recipe)?;
 
     let mut runs = Vec::new();

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::Instant;
 
+use emotrain_base::Complaint;
 use emotrain_model::device::{self, Profile};
 use emotrain_model::{CausalLm, Generation, GenerationConfig, Generator, Sampling, TokenPrompt};
 
@@ -21,18 +22,37 @@ pub(super) struct MeasuredGeneration {
     pub(super) profile: Option<Profile>,
 }
 
+/// Most tokens of an answer: prompts may come in one by one, and each goes on until all are measured.
+fn most_tokens(prompts: usize) -> usize {
+    prompts + STEPS + 2
+}
+
+/// Checks that prompts of so many tokens leave room for their answers.
+///
+/// # Errors
+/// A context that is too short.
+pub(super) fn check(tokens: &[usize], prompts: usize, context: usize) -> anyhow::Result<()> {
+    let longest = tokens.iter().max().copied().unwrap_or(0) + most_tokens(prompts);
+    if longest <= context {
+        return Ok(());
+    }
+    let message = format!(
+        "--generate {prompts} needs {longest} tokens, with the longest of --tokens; the model's context has {context}"
+    );
+    Err(Complaint::usage(message).hint("generate for fewer prompts, or shorter ones").into())
+}
+
 /// Answers these prompts together.
 ///
 /// # Errors
-/// Prompts that leave no room in the model's context, and logits that are not finite.
+/// Logits that are not finite.
 pub(super) fn measured(
     model: &CausalLm,
     prompts: &[Vec<u32>],
     profile: bool,
 ) -> anyhow::Result<MeasuredGeneration> {
     let config = GenerationConfig {
-        // Prompts may come in one by one.
-        max_new_tokens: Some(prompts.len() + STEPS + 2),
+        max_new_tokens: Some(most_tokens(prompts.len())),
         min_new_tokens: 0,
         sampling: Sampling::GREEDY,
         stop_tokens: Vec::new(),

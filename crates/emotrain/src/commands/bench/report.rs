@@ -146,7 +146,7 @@ fn rows(lines: &mut Vec<String>, value: &Value, indent: &str) {
                 rows(lines, value, &format!("{indent}  "));
             }
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
-                let width = 24 - indent.len();
+                let width = (24 - indent.len()).max(name.len() + 1);
                 lines.push(format!("{indent}{name:<width$}{}", number(value)));
             }
         }
