@@ -24,6 +24,7 @@ const DOORS: [(&str, &[&str]); 2] = [
             "crates/emotrain-kernels/src/product/dense.rs",
             "crates/emotrain-model/src/device/cuda.rs",
             "crates/emotrain-model/src/device/cuda/library.rs",
+            "crates/emotrain-model/src/device/recorded.rs",
             "crates/emotrain-retrieval/src/mapped.rs",
             "crates/emotrain-retrieval/src/search/graph.rs",
         ],

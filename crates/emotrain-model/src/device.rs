@@ -6,6 +6,7 @@ mod cuda;
 mod gpu;
 #[cfg(any(feature = "cuda", test))]
 mod plan;
+mod recorded;
 mod side;
 #[cfg_attr(
     not(feature = "cuda"),
@@ -22,6 +23,7 @@ use std::ops::Range;
 use burn::tensor::{DType, Device, Tensor};
 use emotrain_recipe::{DeviceChoice, Dtype};
 
+pub(crate) use self::recorded::Recorded;
 pub(crate) use self::side::Side;
 pub(crate) use self::stack::{Stack, StackPlace};
 pub use self::traffic::{Launches, Profile};

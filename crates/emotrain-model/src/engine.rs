@@ -5,10 +5,12 @@
 //! what it computes on the device. The tests hold the one against the other.
 
 #[cfg(test)]
-mod gpu_tests;
+pub(crate) mod gpu_tests;
 mod host;
 mod host_weight;
+mod layers;
 mod pool;
+mod steps;
 mod tensors;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -72,10 +74,37 @@ impl<'a> Feed<'a> {
     }
 }
 
+/// A sequence that goes on by itself.
+#[derive(Debug)]
+pub(crate) struct Continued<'a> {
+    /// Its last token, which has not been fed.
+    pub(crate) last: u32,
+    /// What is before it.
+    pub(crate) cache: &'a mut Cache,
+}
+
 impl Cache {
     /// The number of tokens that were fed.
     pub(crate) fn tokens(&self) -> usize {
         self.tokens
+    }
+
+    /// The slots of its tokens; it belongs to an engine that has some.
+    fn slots(&mut self) -> &mut Vec<Arc<Slot>> {
+        if self.tokens == 0 {
+            self.layers = Layers::Slots(Vec::new());
+        }
+        match &mut self.layers {
+            Layers::Slots(slots) => slots,
+            Layers::Pages(_) => unreachable!("a cache belongs to one engine"),
+        }
+    }
+
+    /// Forgets all but the first `tokens` tokens.
+    pub(crate) fn truncate(&mut self, tokens: usize) {
+        if tokens < self.tokens {
+            *self = self.prefix(tokens);
+        }
     }
 
     /// The first `tokens` tokens, sharing memory.
@@ -169,7 +198,24 @@ impl Engine {
             Self::Tensors(model) => model.likeliest(hidden),
         }
     }
+
+    /// Feeds each sequence its last token, then `count - 1` times the likeliest one after it, and returns the `count` that
+    /// were the likeliest, or those before the first after which a logit is not finite. `None`, and nothing fed, where there
+    /// is no device that does so without the host in between.
+    ///
+    /// # Panics
+    /// If there is no sequence, or `count` is 0 or above [`MOST_STEPS`].
+    pub(crate) fn go_on(&self, sequences: &mut [Continued], count: usize) -> Option<Vec<Vec<u32>>> {
+        assert!(!sequences.is_empty() && (1..=MOST_STEPS).contains(&count), "steps of some sequences");
+        match self {
+            Self::Host(_) => None,
+            Self::Tensors(model) => model.go_on(sequences, count),
+        }
+    }
 }
+
+/// Tokens by which sequences go on at most until the host is told of them.
+pub(crate) const MOST_STEPS: usize = steps::KEPT;
 
 impl Hidden {
     /// The numbers, row by row.

@@ -4,6 +4,8 @@
 //! once. What a prompt has in common with one that is running, or with the last one before it, is not computed again.
 //! On the CPU an answer does not depend, to the bit, on what else is in the batch, nor on the number of threads.
 
+#[cfg(test)]
+mod gpu_tests;
 mod run;
 mod sampling;
 #[cfg(test)]

@@ -31,6 +31,7 @@ mod softmax;
 mod target_table;
 #[cfg(test)]
 mod tests;
+mod tokens;
 
 pub use adamw::{AdamW, EightBitMoments, Moments};
 pub(crate) use cross_entropy::{LossTerms, cross_entropy, target_log_probabilities};
@@ -65,3 +66,4 @@ pub(crate) use rows::Rows;
 pub(crate) use self_attention::{Projected, self_attention};
 pub(crate) use slots::{attention_to_slots, likeliest, put_rows};
 pub(crate) use softmax::{Scores, Seen, attention_softmax, attention_softmax_backward};
+pub(crate) use tokens::{TokenPlaces, Tokens};

@@ -208,8 +208,12 @@ impl CausalLm {
     /// The embeddings of tokens, `[T, D]`, with the rows of the table that they are.
     pub(crate) fn embedded(&self, ids: impl IntoIterator<Item = u32>) -> (Tensor<2>, Rows) {
         let rows = Rows::new(ids.into_iter().map(|id| id as usize).collect(), &self.device());
-        let embedded = self.embed.rows(&rows);
-        (self.scaled_embedding(embedded), rows)
+        (self.embeddings(&rows), rows)
+    }
+
+    /// Rows of the embeddings' table, `[T, D]`.
+    pub(crate) fn embeddings(&self, rows: &Rows) -> Tensor<2> {
+        self.scaled_embedding(self.embed.rows(rows))
     }
 
     /// Embeddings times the decoder's factor; its own backward.

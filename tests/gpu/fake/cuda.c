@@ -15,19 +15,30 @@ typedef int CUresult;
 typedef uint64_t CUdeviceptr;
 typedef struct stream stream;
 
-// A piece of a stream's work: a function of the host, or waiting for another stream's first `position` pieces.
+// A piece of a stream's work: a function of the host, with what frees its data, or waiting for another stream's first
+// `position` pieces.
 typedef struct {
   void (*call)(void *);
   void *data;
+  void (*drop)(void *);
   stream *other;
   size_t position;
 } work;
 
-struct stream {
+typedef struct {
   work *works;
-  size_t count, done, room;
+  size_t count, room;
+} list;
+
+struct stream {
+  list works;
+  size_t done;
+  // What is recorded instead of being done, if anything is.
+  list *graph;
   stream *next;
 };
+
+enum { CAPTURE_UNSUPPORTED = 900, CAPTURE_ISOLATION = 905 };
 
 typedef struct {
   stream *of;
@@ -40,25 +51,34 @@ static stream *streams = &first_stream;
 
 static stream *queue(stream *s) { return s ? s : &first_stream; }
 
-static void append(stream *s, work w) {
-  s = queue(s);
-  if (s->count == s->room) {
-    s->room = s->room ? 2 * s->room : 64;
-    s->works = realloc(s->works, s->room * sizeof(work));
+static void push(list *l, work w) {
+  if (l->count == l->room) {
+    l->room = l->room ? 2 * l->room : 64;
+    l->works = realloc(l->works, l->room * sizeof(work));
   }
-  s->works[s->count++] = w;
+  l->works[l->count++] = w;
 }
+
+static void append(stream *s, work w) { push(queue(s)->graph ? queue(s)->graph : &queue(s)->works, w); }
 
 static void run(stream *s, size_t position) {
   while (s->done < position) {
-    work w = s->works[s->done++];
+    work w = s->works.works[s->done++];
     if (w.other) run(w.other, w.position);
     else w.call(w.data);
+    if (w.drop) w.drop(w.data);
   }
 }
 
 static void run_all(void) {
-  for (stream *s = streams; s; s = s->next) run(s, s->count);
+  for (stream *s = streams; s; s = s->next) run(s, s->works.count);
+}
+
+// Whether a stream is recorded, on which no memory may be asked for and nobody may wait.
+static int recording(void) {
+  for (stream *s = streams; s; s = s->next)
+    if (s->graph) return 1;
+  return 0;
 }
 
 #define LOCKED(body)             \
@@ -124,12 +144,14 @@ static void *allocated(size_t bytes) {
   return memory;
 }
 
-CUresult cuMemAlloc_v2(CUdeviceptr *at, size_t bytes) { return *at = (CUdeviceptr)allocated(bytes), 0; }
+CUresult cuMemAlloc_v2(CUdeviceptr *at, size_t bytes) {
+  return recording() ? CAPTURE_UNSUPPORTED : (*at = (CUdeviceptr)allocated(bytes), 0);
+}
 CUresult cuMemAllocAsync(CUdeviceptr *at, size_t bytes, stream *s) { return cuMemAlloc_v2(at, bytes); }
 CUresult cuMemAllocHost_v2(void **at, size_t bytes) { return *at = allocated(bytes), 0; }
 CUresult cuMemFree_v2(CUdeviceptr at) { LOCKED(run_all(); free((void *)at)); }
 CUresult cuMemFreeHost(void *at) { return cuMemFree_v2((CUdeviceptr)at); }
-CUresult cuMemFreeAsync(CUdeviceptr at, stream *s) { LOCKED(append(s, (work){free, (void *)at})); }
+CUresult cuMemFreeAsync(CUdeviceptr at, stream *s) { LOCKED(append(s, (work){free, (void *)at, NULL})); }
 
 // A copy of rows; those of the host are read when the copy is asked for.
 typedef struct {
@@ -143,8 +165,11 @@ static void copy_rows(void *data) {
   copy *c = data;
   for (size_t row = 0; row < c->height; row++)
     memmove(c->to + row * c->to_pitch, c->from + row * c->from_pitch, c->width);
-  free(c->kept);
-  free(c);
+}
+
+static void drop_copy(void *data) {
+  free(((copy *)data)->kept);
+  free(data);
 }
 
 static CUresult copied(copy c, int from_host, stream *s) {
@@ -156,7 +181,7 @@ static CUresult copied(copy c, int from_host, stream *s) {
     c.from = c.kept;
   }
   *made = c;
-  LOCKED(append(s, (work){copy_rows, made}));
+  LOCKED(append(s, (work){copy_rows, made, drop_copy}));
 }
 
 CUresult cuMemcpyHtoDAsync_v2(CUdeviceptr to, const void *from, size_t bytes, stream *s) {
@@ -202,20 +227,53 @@ static CUresult new_stream(stream **made) {
 
 CUresult cuStreamCreate(stream **made, unsigned flags) { return new_stream(made); }
 CUresult cuStreamCreateWithPriority(stream **made, unsigned flags, int priority) { return new_stream(made); }
-CUresult cuStreamDestroy_v2(stream *s) { LOCKED(run(s, s->count)); }
-CUresult cuStreamSynchronize(stream *s) { LOCKED(run(queue(s), queue(s)->count)); }
+CUresult cuStreamDestroy_v2(stream *s) { LOCKED(run(s, s->works.count)); }
+
+CUresult cuStreamSynchronize(stream *s) {
+  if (queue(s)->graph) return CAPTURE_UNSUPPORTED;
+  LOCKED(run(queue(s), queue(s)->works.count));
+}
+
 CUresult cuEventCreate(event **made, unsigned flags) { return *made = calloc(1, sizeof **made), 0; }
 CUresult cuEventDestroy_v2(event *e) { return free(e), 0; }
-CUresult cuEventRecord(event *e, stream *s) { LOCKED(*e = ((event){queue(s), queue(s)->count})); }
+CUresult cuEventRecord(event *e, stream *s) { LOCKED(*e = ((event){queue(s), queue(s)->works.count})); }
 CUresult cuEventSynchronize(event *e) { LOCKED(if (e->of) run(e->of, e->position)); }
 CUresult cuEventQuery(event *e) { return cuEventSynchronize(e); }
 CUresult cuEventElapsedTime_v2(float *ms, event *from, event *to) { return *ms = 1, 0; }
 
 CUresult cuStreamWaitEvent(stream *s, event *e, unsigned flags) {
+  if (queue(s)->graph && e->of != queue(s)) return CAPTURE_ISOLATION;
   LOCKED(if (e->of) append(s, (work){.other = e->of, .position = e->position}));
 }
 
-CUresult cuLaunchHostFunc(stream *s, void (*call)(void *), void *data) { LOCKED(append(s, (work){call, data})); }
+CUresult cuLaunchHostFunc(stream *s, void (*call)(void *), void *data) {
+  LOCKED(append(s, (work){call, data, NULL}));
+}
+
+// Graphs: a stream's work, recorded.
+
+CUresult cuStreamBeginCapture_v2(stream *s, int mode) { LOCKED(queue(s)->graph = calloc(1, sizeof(list))); }
+CUresult cuStreamEndCapture(stream *s, list **graph) { LOCKED(*graph = queue(s)->graph; queue(s)->graph = NULL); }
+CUresult cuGraphDestroy(list *graph) { return 0; }
+
+CUresult cuGraphGetNodes(list *graph, void **nodes, size_t *count) {
+  for (size_t i = 0; nodes && i < *count; i++) nodes[i] = graph->works + i;
+  return *count = graph->count, 0;
+}
+
+// 3: a function of the host.
+CUresult cuGraphNodeGetType(void *node, int *type) { return *type = 3, 0; }
+CUresult cuGraphInstantiateWithFlags(list **made, list *graph, uint64_t flags) { return *made = graph, 0; }
+CUresult cuGraphUpload(list *graph, stream *s) { return 0; }
+CUresult cuGraphExecDestroy(list *graph) { return 0; }
+
+CUresult cuGraphLaunch(list *graph, stream *s) {
+  LOCKED(for (size_t i = 0; i < graph->count; i++) {
+    work w = graph->works[i];
+    w.drop = NULL;
+    append(s, w);
+  });
+}
 
 // Kernels.
 

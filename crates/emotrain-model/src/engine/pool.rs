@@ -51,6 +51,19 @@ impl Pool {
         free.drain(taken).rev().map(|row| Arc::new(Slot { row, free: Arc::clone(&self.free) })).collect()
     }
 
+    /// Rows of all layers.
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// All layers with all their rows, once each has been written to.
+    pub(super) fn whole(&mut self) -> &[Tensor<2>] {
+        for layer in &mut self.layers {
+            grow(layer, self.rows);
+        }
+        &self.layers
+    }
+
     /// Keeps a layer's keys and values.
     ///
     /// # Shapes
@@ -61,16 +74,21 @@ impl Pool {
             self.layers.push(Tensor::empty([0, width], options));
         }
         let kept = &mut self.layers[layer];
-        let [rows, _] = kept.dims();
-        if rows < self.rows {
-            kept.inplace(|kept| {
-                // Made as one row: a matrix has memory between its rows on CUDA.
-                let before = kept.reshape([rows * width]);
-                let more = Tensor::<1>::empty([(self.rows - rows) * width], options);
-                Tensor::cat(vec![before, more], 0).reshape([self.rows, width])
-            });
-        }
+        grow(kept, self.rows);
         put_rows(kept, kv, slots);
         kept
+    }
+}
+
+/// Makes a layer so many rows long, if it is shorter.
+fn grow(kept: &mut Tensor<2>, rows: usize) {
+    let ([before, width], options) = (kept.dims(), (&kept.device(), kept.dtype()));
+    if before < rows {
+        kept.inplace(|kept| {
+            // Made as one row: a matrix has memory between its rows on CUDA.
+            let kept = kept.reshape([before * width]);
+            let more = Tensor::<1>::empty([(rows - before) * width], options);
+            Tensor::cat(vec![kept, more], 0).reshape([rows, width])
+        });
     }
 }

@@ -4,16 +4,18 @@
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
 
 use burn::tensor::{DType, Device, Int, Tensor, TensorData};
 
-use super::pool::{Pool, Slot};
-use super::{Cache, Feed, Hidden, Layers, wanted_rows};
+use super::layers::{through_layers, token_pass};
+use super::pool::Pool;
+use super::steps::Steps;
+use super::{Cache, Continued, Feed, Hidden, Layers, wanted_rows};
 use crate::attention::{Attended, Blocks, Projected, Ready};
 use crate::decoder::CausalLm;
 use crate::kernels::{Rows, attention_to_slots, integers_on, likeliest};
-use crate::layer::{LayerRun, Pass, ShareRows};
 use crate::spec::AttentionSpec;
 
 /// New rows of a sequence up to which each attends on its own; more are multiplied as blocks.
@@ -21,13 +23,39 @@ pub(super) const FEW: usize = 256;
 
 /// A model with the keys and values of what it is fed.
 pub(crate) struct TensorModel {
-    model: CausalLm,
-    pool: Mutex<Pool>,
+    model: Arc<CausalLm>,
+    memory: Mutex<Memory>,
+}
+
+/// What is on the device beside the model.
+#[derive(Default)]
+struct Memory {
+    pool: Pool,
+    /// Of sequences that last went on by themselves.
+    steps: Option<Steps>,
+    /// Whether these can be recorded, once that was tried.
+    records: Option<bool>,
+    /// Who launched last.
+    thread: Option<ThreadId>,
 }
 
 impl TensorModel {
     pub(crate) fn new(model: &CausalLm) -> Self {
-        Self { model: model.clone(), pool: Mutex::default() }
+        Self { model: Arc::new(model.clone()), memory: Mutex::default() }
+    }
+
+    /// The memory, in which nothing of another thread is under way.
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let here = Some(thread::current().id());
+        if memory.thread != here {
+            if memory.thread.is_some() {
+                // What failed is the error of whoever reads it.
+                let _ = self.model.device().sync();
+            }
+            (memory.steps, memory.thread) = (None, here);
+        }
+        memory
     }
 
     /// As [`super::Engine::width`].
@@ -37,30 +65,50 @@ impl TensorModel {
 
     /// As [`super::Engine::forward`].
     pub(super) fn forward(&self, feeds: &mut [Feed]) -> Hidden {
-        let Self { model, pool } = self;
-        let mut pool = pool.lock().unwrap_or_else(PoisonError::into_inner);
+        let (model, mut memory) = (&self.model, self.memory());
+        let Memory { pool, steps, .. } = &mut *memory;
         let wanted = wanted_rows(feeds);
-        let fed = Fed::new(model, feeds, &mut pool);
-        let shares = vec![ShareRows::all(fed.positions.len())];
-        let rotations = model.rotations(&fed.positions);
-        let pass = Pass { blocks: Blocks::none(), rotations, rows: None, shares };
-        let (mut x, _) = model.embedded(feeds.iter().flat_map(|feed| feed.ids).copied());
-        for (number, layer) in model.layers.iter().enumerate() {
-            let run = LayerRun { pass: &pass, adapters: vec![model.layer_adapter(number)], input: false };
-            let mut attend = |ready: &Ready| match ready {
-                Ready::Rows(projected) => {
-                    let kept = pool.keep(number, &projected.kv, &fed.new);
-                    fed.attend(layer.spec.attention, &projected.q, kept)
-                }
-                Ready::Heads { .. } => unreachable!("a pass without blocks has rows"),
-            };
-            x = layer.forward_with(x, &run, &mut attend).0;
-        }
+        let fed = Fed::new(model, feeds, pool);
+        steps.take_if(|steps| !steps.are_in(pool));
+        let pass = token_pass(model.rotations(&fed.positions), fed.positions.len());
+        let (x, _) = model.embedded(feeds.iter().flat_map(|feed| feed.ids).copied());
+        let x = through_layers(model, x, &pass, &mut |number, spec, projected| {
+            let kept = pool.keep(number, &projected.kv, &fed.new);
+            fed.attend(spec, &projected.q, kept)
+        });
         if wanted.is_empty() {
             return Hidden::Memory(Vec::new());
         }
         let wanted = Rows::new(wanted, &model.device()).of(&x);
         Hidden::Tensor(Box::new(model.norm.forward(wanted)))
+    }
+
+    /// As [`super::Engine::go_on`].
+    pub(super) fn go_on(&self, sequences: &mut [Continued], count: usize) -> Option<Vec<Vec<u32>>> {
+        let mut memory = self.memory();
+        let Memory { pool, steps, records, .. } = &mut *memory;
+        for sequence in &mut *sequences {
+            let more = pool.take(count);
+            sequence.cache.slots().extend(more);
+        }
+        let ready = steps.take().filter(|steps| steps.are_in(pool) && steps.have_room_for(sequences));
+        let mut ready = ready.unwrap_or_else(|| Steps::new(&self.model, pool, sequences));
+        let told = ready.run(sequences, count, records);
+        for sequence in sequences {
+            let tokens = sequence.cache.tokens;
+            let slots = sequence.cache.slots();
+            // Without an answer nothing was fed.
+            slots.truncate(if told.is_some() { slots.len() } else { tokens });
+            sequence.cache.tokens = slots.len();
+        }
+        *steps = told.is_some().then_some(ready);
+        told
+    }
+
+    /// Whether sequences that go on by themselves do so by launches that were recorded.
+    #[cfg(test)]
+    pub(super) fn replays(&self) -> bool {
+        self.memory().steps.as_ref().is_some_and(Steps::replay)
     }
 
     /// As [`super::Engine::logits`].
@@ -118,8 +166,8 @@ impl Fed {
         for at in 0..feeds.len() {
             let (past, rows) = (feeds[at].past(), feeds[at].ids.len());
             let mut held = match feeds[at].from {
-                Some((other, _)) => held(&mut feeds[other].cache).clone(),
-                None => std::mem::take(held(&mut feeds[at].cache)),
+                Some((other, _)) => feeds[other].cache.slots().clone(),
+                None => std::mem::take(feeds[at].cache.slots()),
             };
             assert!(past <= held.len(), "a feed begins with what was fed");
             held.truncate(past);
@@ -184,16 +232,5 @@ impl FedRows {
         };
         let places = (0..rows.len()).rev().flat_map(range);
         places.map(|place| i32::try_from(place).expect("places fit i32"))
-    }
-}
-
-/// The slots of a sequence.
-fn held(cache: &mut Cache) -> &mut Vec<Arc<Slot>> {
-    if cache.tokens == 0 {
-        cache.layers = Layers::Slots(Vec::new());
-    }
-    match &mut cache.layers {
-        Layers::Slots(slots) => slots,
-        Layers::Pages(_) => unreachable!("a cache belongs to one engine"),
     }
 }

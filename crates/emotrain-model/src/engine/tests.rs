@@ -13,7 +13,7 @@ pub(crate) fn model(architecture: Architecture) -> CausalLm {
     model_on(&Device::flex(), architecture)
 }
 
-pub(super) fn model_on(device: &Device, architecture: Architecture) -> CausalLm {
+pub(crate) fn model_on(device: &Device, architecture: Architecture) -> CausalLm {
     let config = ModelConfig {
         architecture,
         vocab_size: 70,

@@ -7,7 +7,7 @@ use emotrain_base::random::Key;
 use rand::RngExt;
 
 use super::{Finish, Generated, GenerationConfig, Generator, NewToken, TokenPrompt, refuse};
-use crate::engine::{Cache, Feed, Hidden};
+use crate::engine::{Cache, Continued, Feed, Hidden, MOST_STEPS};
 use crate::error::ModelError;
 
 /// Rows of prompts that one pass computes at most, if it is not one prompt that is longer.
@@ -96,8 +96,9 @@ impl<'g> Generation<'g> {
         self.waiting.is_empty() && self.running.is_empty()
     }
 
-    /// One token more for every running answer, after waiting prompts have joined while there is room. Returns the
-    /// answers that have ended, with their prompts' numbers. `observe` is that of [`Generator::generate`].
+    /// One token more for every running answer, after waiting prompts have joined while there is room; on a GPU some more,
+    /// where none joins. Returns the answers that have ended, with their prompts' numbers. `observe` is that of
+    /// [`Generator::generate`].
     ///
     /// # Errors
     /// [`ModelError::NonFiniteLogits`], before any token of this step is observed; the answers that were running are given up.
@@ -109,18 +110,64 @@ impl<'g> Generation<'g> {
         if self.running.is_empty() && admitted.is_empty() {
             return Ok(Vec::new());
         }
+        if admitted.is_empty()
+            && let Some(chosen) = self.go_on()
+        {
+            return Ok(self.take(&chosen, observe));
+        }
         let hidden = self.pass(admitted);
         let running = std::mem::take(&mut self.running);
         let chosen = self.choose(&running, &hidden)?;
-        let (mut ended, mut going) = (Vec::new(), Vec::with_capacity(running.len()));
-        for (mut answering, id) in running.into_iter().zip(chosen) {
-            match self.next(&mut answering, id, observe) {
-                None => going.push(answering),
-                Some(finish) => ended.push((answering.number, Generated { ids: answering.ids, finish })),
+        self.running = running;
+        let chosen: Vec<Vec<u32>> = chosen.into_iter().map(|id| vec![id]).collect();
+        Ok(self.take(&chosen, observe))
+    }
+
+    /// The next tokens of each running answer, as many of all, where they are found without the host in between.
+    fn go_on(&mut self) -> Option<Vec<Vec<u32>>> {
+        if !self.takes_the_likeliest(&self.running) {
+            return None;
+        }
+        let room = self.running.iter().map(|answering| self.most(answering) - answering.ids.len()).min()?;
+        // No answer has more tokens computed in vain than it has tokens.
+        let shortest = self.running.iter().map(|answering| answering.ids.len()).min()?;
+        let count = room.min(shortest).min(MOST_STEPS);
+        let mut sequences = Vec::with_capacity(self.running.len());
+        for Answering { ids, cache, .. } in &mut self.running {
+            sequences.push(Continued { last: ids[ids.len() - 1], cache });
+        }
+        let chosen = self.generator.engine.go_on(&mut sequences, count)?;
+        let finite = chosen.iter().map(Vec::len).min()?;
+        for answering in &mut self.running {
+            answering.cache.truncate(answering.cache.tokens() - (count - finite));
+        }
+        // A pass says what is not finite.
+        (finite > 0).then(|| chosen.into_iter().map(|ids| ids[..finite].to_vec()).collect())
+    }
+
+    /// Takes the next tokens of each running answer, as many of all, and returns the answers that have ended.
+    fn take(
+        &mut self,
+        chosen: &[Vec<u32>],
+        observe: &mut dyn FnMut(NewToken) -> ControlFlow<()>,
+    ) -> Vec<(usize, Generated)> {
+        let mut running: Vec<(Answering, Option<Finish>)> =
+            std::mem::take(&mut self.running).into_iter().map(|answering| (answering, None)).collect();
+        let mut ended = Vec::new();
+        for step in 0..chosen[0].len() {
+            for ((answering, finish), ids) in running.iter_mut().zip(chosen) {
+                if finish.is_none() {
+                    *finish = self.next(answering, ids[step], observe);
+                    if let Some(finish) = *finish {
+                        let ids = std::mem::take(&mut answering.ids);
+                        ended.push((answering.number, Generated { ids, finish }));
+                    }
+                }
             }
         }
-        self.running = going;
-        Ok(ended)
+        let going = running.into_iter().filter(|(_, finish)| finish.is_none());
+        self.running = going.map(|(answering, _)| answering).collect();
+        ended
     }
 
     /// The prompts that join in the next pass, and where their beginnings come from.
@@ -193,10 +240,8 @@ impl<'g> Generation<'g> {
 
     /// The next token of each answer.
     fn choose(&self, running: &[Answering], hidden: &Hidden) -> Result<Vec<u32>, ModelError> {
-        let Self { generator, config: GenerationConfig { min_new_tokens, sampling, .. }, .. } = self;
-        let free = running.iter().all(|answering| answering.ids.len() >= *min_new_tokens);
-        if free
-            && sampling.takes_the_likeliest()
+        let generator = &self.generator;
+        if self.takes_the_likeliest(running)
             && let Some(chosen) = generator.engine.likeliest(hidden)
         {
             return Ok(chosen);
@@ -204,6 +249,19 @@ impl<'g> Generation<'g> {
         let mut logits = generator.engine.logits(hidden);
         let rows = logits.chunks_mut(generator.config.vocab_size);
         running.iter().zip(rows).map(|(answering, logits)| self.choose_of(answering, logits)).collect()
+    }
+
+    /// Whether the next token of each is the likeliest, whichever it is.
+    fn takes_the_likeliest(&self, running: &[Answering]) -> bool {
+        let GenerationConfig { min_new_tokens, sampling, .. } = &self.config;
+        let free = |answering: &Answering| answering.ids.len() >= *min_new_tokens;
+        sampling.takes_the_likeliest() && running.iter().all(free)
+    }
+
+    /// Tokens that an answer has at most.
+    fn most(&self, answering: &Answering) -> usize {
+        let room = self.generator.config.context_length() - answering.asked.len();
+        self.config.max_new_tokens.unwrap_or(room)
     }
 
     /// The next token of an answer, of its logits.
@@ -226,18 +284,16 @@ impl<'g> Generation<'g> {
         id: u32,
         observe: &mut dyn FnMut(NewToken) -> ControlFlow<()>,
     ) -> Option<Finish> {
-        let GenerationConfig { max_new_tokens, stop_tokens, .. } = &self.config;
-        let Answering { number, asked, ids, .. } = answering;
+        let most = self.most(answering);
+        let Answering { number, ids, .. } = answering;
         let (prompt, position) = (*number, ids.len());
-        if stop_tokens.contains(&id) {
+        if self.config.stop_tokens.contains(&id) {
             return Some(Finish::StopToken(id));
         }
         ids.push(id);
         if observe(NewToken { prompt, position, id }).is_break() {
             return Some(Finish::Observer);
         }
-        let room = self.generator.config.context_length() - asked.len();
-        let most = max_new_tokens.unwrap_or(room);
         (ids.len() == most).then_some(Finish::Length)
     }
 }

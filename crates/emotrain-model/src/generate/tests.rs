@@ -10,7 +10,7 @@ use super::*;
 use crate::config::Architecture;
 use crate::engine::tests::model;
 
-fn config() -> GenerationConfig {
+pub(super) fn config() -> GenerationConfig {
     GenerationConfig {
         max_new_tokens: Some(20),
         min_new_tokens: 0,
@@ -22,7 +22,7 @@ fn config() -> GenerationConfig {
 }
 
 /// Prompts of different lengths, some of which begin alike.
-fn prompts() -> Vec<Vec<u32>> {
+pub(super) fn prompts() -> Vec<Vec<u32>> {
     let ids = |count: u32, salt: u32| (0..count).map(move |at| (at * 13 + salt * 7 + at * at) % 70);
     let tails = [(3, 0), (60, 1), (1, 2), (12, 3), (33, 4), (12, 5)];
     let whole = |(number, (count, salt)): (usize, (u32, u32))| {
@@ -31,7 +31,7 @@ fn prompts() -> Vec<Vec<u32>> {
     tails.into_iter().enumerate().map(whole).collect()
 }
 
-fn numbered(prompts: &[Vec<u32>]) -> Vec<TokenPrompt<'_>> {
+pub(super) fn numbered(prompts: &[Vec<u32>]) -> Vec<TokenPrompt<'_>> {
     (0..).zip(prompts).map(|(sequence, ids)| TokenPrompt { ids, sequence }).collect()
 }
 

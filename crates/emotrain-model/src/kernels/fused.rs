@@ -27,6 +27,8 @@ mod encoder;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod gated;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod gather;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod gpu;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod heads;
@@ -51,6 +53,8 @@ mod slots;
 mod softmax;
 #[cfg(test)]
 mod tests;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod tokens;
 #[cfg_attr(
     not(any(feature = "wgpu", feature = "cuda")),
     expect(dead_code, reason = "without a GPU back end nobody reads it")
@@ -64,7 +68,7 @@ use std::ops::Range;
 use burn::tensor::{DType, Int, Tensor};
 use emotrain_kernels::{AdamWStep, DropoutMask, HeadRows};
 
-pub(crate) use self::told::{Codes, Columns, LowProduct, Part, SeenSlots, Turn};
+pub(crate) use self::told::{Codes, Columns, LowProduct, Part, SeenSlots, TokenTables, Turn};
 use super::Masks;
 use crate::spec::{Activation, Heads};
 
@@ -309,11 +313,18 @@ launches! {
     /// `to` `[1, N]`, `[b, c, n, k]` and `[b, 1, k, w]`.
     fn product_into(to: &Tensor<2>, first: usize, left: &Tensor<4>, right: &Tensor<4>) -> (), product::into;
 
-    /// Rows in the place of those of `pool` that `slots` names, in one launch, where no other tensor has the pool's buffer.
+    /// Some rows of a table, in one launch.
+    ///
+    /// # Shapes
+    /// `table` `[N, D]`, `index` `[M]` → `[M, D]`.
+    fn gather_rows(table: &Tensor<2>, index: &Tensor<1, Int>) -> Tensor<2>, gather::launch;
+
+    /// Rows in the place of those of `pool` that `slots` names, in one launch, in the pool's buffer, whoever else has it;
+    /// `None`, too, where it has gaps between rows.
     ///
     /// # Shapes
     /// `pool` `[S, W]`, `rows` `[N, W]`, `slots` `[N]`.
-    fn rows_to_slots(pool: &mut Tensor<2>, rows: &Tensor<2>, slots: &Tensor<1, Int>) -> (), slots::put;
+    fn rows_to_slots(pool: &Tensor<2>, rows: &Tensor<2>, slots: &Tensor<1, Int>) -> (), slots::put;
 
     /// Attention of each row of `q` to the keys and values that it sees in `pool`, in one launch for all sequences. Rows that
     /// see none are not written. `None`, too, for more heads to a key than a cube has memory for.
@@ -334,6 +345,24 @@ launches! {
     /// # Shapes
     /// `[N, V]` → `[N, 3]` in f32.
     fn likeliest(logits: &Tensor<2>) -> Tensor<2>, likeliest::launch;
+
+    /// Numbers in the place of others, in the buffer that these have, whoever else has it.
+    ///
+    /// # Shapes
+    /// Both `[N]`.
+    fn overwrite(to: &Tensor<1, Int>, from: &Tensor<1, Int>) -> (), tokens::overwrite;
+
+    /// Of each sequence the slot of its place and what it sees from there, in one launch.
+    ///
+    /// # Shapes
+    /// `ranges` `[sequences, 2]`.
+    fn place_tokens(tables: &TokenTables, ranges: &Tensor<2, Int>, window: Option<usize>) -> (), tokens::place;
+
+    /// Goes on to the tokens that [`likeliest`] found, in one launch.
+    ///
+    /// # Shapes
+    /// `found` `[sequences, 3]`.
+    fn take_tokens(tables: &TokenTables, found: &Tensor<2>) -> (), tokens::take;
 
     /// The layer norm of the sum of two and of a bias in one launch, where the tensor operations take twelve.
     ///

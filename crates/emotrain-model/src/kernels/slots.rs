@@ -6,7 +6,8 @@ use super::fused::{self, SeenSlots};
 use super::{Form, Rows};
 use crate::spec::AttentionSpec;
 
-/// Writes `rows` in the place of those of `pool` that `slots` names, which are all different.
+/// Writes `rows` in the place of those of `pool` that `slots` names, which are all different. On a GPU they are written in
+/// the pool's buffer, and whoever else has it sees them.
 ///
 /// # Shapes
 /// `pool` `[S, W]`, `rows` `[M, W]`, `slots` `M`.

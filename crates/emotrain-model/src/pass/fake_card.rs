@@ -22,7 +22,7 @@ fn a_block_takes_few_launches() {
     let step = step(model(&on), &batch(2, 27));
     expect![[r"
         once a batch: 1
-          1 SelectKernel
+          1 RowsOfTable
         forward: 28
           19 CublasLtMatmul
           1 GatedForward

@@ -205,7 +205,7 @@ fn a_block_takes_few_launches_on_a_gpu() {
     assert!(launches(&[norm, update]) <= 60, "so is the update of all adapters");
     expect![[r"
         once a batch: 1
-          1 SelectKernel
+          1 RowsOfTable
         forward: 28
           5 AddLowProduct
           1 GatedForward

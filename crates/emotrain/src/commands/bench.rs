@@ -70,7 +70,7 @@ pub(crate) fn run(args: &BenchArgs, shell: &Shell) -> anyhow::Result<Exit> {
         let (seconds, device_bytes) = (median(&mut seconds[args.warmup..]), on.reserved_bytes());
         let generation = args.generate.map(|prompts| {
             let ids = |prompt| random_ids(&recipe, model.config(), prompt, tokens);
-            generation::measured(&model, &(0..prompts).map(ids).collect::<Result<Vec<_>, _>>()?, args.profile)
+            generation::measured(&model, &(0..prompts).map(ids).collect::<Result<Vec<_>, _>>()?, &on, args)
         });
         let generation = generation.transpose()?;
         runs.push(Measured { tokens, seconds, device_bytes, profile, generation });

@@ -111,7 +111,7 @@ fn bench_measures_steps() {
     }
     let many = bench.run(&[&["bench", &base, "--generate", "4000"][..], &args].concat());
     assert_eq!(many.code, 2);
-    assert!(many.err.contains("--generate 4000 needs 4042 tokens"), "{}", many.err);
+    assert!(many.err.contains("--generate 4000 needs 4088 tokens"), "{}", many.err);
     let config = material().join("base/config.json").display().to_string();
     let random = bench.run(&[&["bench", "--random", &config][..], &args].concat()).done();
     let random: Value = serde_json::from_str(&random.out).unwrap();

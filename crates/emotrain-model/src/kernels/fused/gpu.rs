@@ -54,6 +54,16 @@ pub(super) fn taken_in_part<const D: usize>(tensor: &mut Tensor<D>) -> Option<Cu
     Some(if tensor.can_mut() { tensor } else { tensor.copy() })
 }
 
+/// The tensor's own buffer, whoever else has it, to be written in part; `None` where it has gaps.
+pub(super) fn own_in_part<const D: usize>(tensor: &Tensor<D>) -> Option<CubeTensor> {
+    tensor.clone().try_into_primitive::<Cube>().ok().filter(CubeTensor::is_contiguous)
+}
+
+/// The same of whole numbers.
+pub(super) fn own_integers<const D: usize>(tensor: &Tensor<D, Int>) -> Option<CubeTensor> {
+    tensor.clone().try_into_primitive::<Cube>().ok().filter(CubeTensor::is_contiguous)
+}
+
 /// A buffer for a result, on the device and of the type of another tensor.
 pub(super) fn empty<const D: usize, const E: usize>(
     shape: [usize; D],
@@ -94,6 +104,16 @@ impl Pitched {
         Some(Self { buffer: contiguous(tensor)?, stride: width })
     }
 
+    /// Of a matrix, of which a kernel reads what it tells itself.
+    pub(super) fn of_matrix(matrix: &Tensor<2>) -> Option<Self> {
+        let [_, width] = matrix.dims();
+        let buffer = matrix.clone().try_into_primitive::<Cube>().ok()?;
+        match buffer.meta.strides()[..] {
+            [stride, 1] if stride >= width && !buffer.meta.is_tiled() => Some(Self { buffer, stride }),
+            _ => Some(Self { buffer: in_part(matrix)?, stride: width }),
+        }
+    }
+
     /// Of two tensors of one shape, in rows as far apart.
     pub(super) fn alike(tensors: [&Tensor<4>; 2]) -> Option<[Self; 2]> {
         let [first, second] = [Self::of(tensors[0])?, Self::of(tensors[1])?];
@@ -108,8 +128,8 @@ impl Pitched {
     /// All of another with the same shape and rows as far apart, what is between them included, as a kernel takes it.
     pub(super) fn whole(&self, other: &CubeTensor) -> BufferArg {
         let CubeTensor { client, device, dtype, handle, meta, .. } = other.clone();
-        let shape = meta.shape();
-        let numbers = shape.num_elements() / shape[3].max(1) * self.stride;
+        let (numbers, width) = (meta.shape().num_elements(), meta.shape().last().copied().unwrap_or(1));
+        let numbers = numbers / width.max(1) * self.stride;
         CubeTensor::new_contiguous(client, device, [numbers].into(), handle, dtype).into_buffer_arg()
     }
 

@@ -11,8 +11,7 @@ use cubecl::prelude::*;
 
 use super::SeenSlots;
 use super::gpu::{
-    Spread, contiguous, elem_type, empty, in_part, integers, one_cube_a_row, spread, taken_in_part,
-    vector_size,
+    Spread, contiguous, elem_type, empty, in_part, integers, one_cube_a_row, own_in_part, spread, vector_size,
 };
 use super::reduce;
 use crate::device::{moves, moves_numbers};
@@ -187,7 +186,7 @@ pub(super) fn attention_to_slots<F: Float, N: Size>(
 }
 
 /// See [`super::rows_to_slots`].
-pub(super) fn put(pool: &mut Tensor<2>, rows: &Tensor<2>, slots: &Tensor<1, Int>) -> Option<()> {
+pub(super) fn put(pool: &Tensor<2>, rows: &Tensor<2>, slots: &Tensor<1, Int>) -> Option<()> {
     let ([count, width], dtype) = (rows.dims(), rows.dtype());
     if pool.dtype() != dtype || slots.dtype() != DType::I32 || slots.dims() != [count] {
         return None;
@@ -195,7 +194,7 @@ pub(super) fn put(pool: &mut Tensor<2>, rows: &Tensor<2>, slots: &Tensor<1, Int>
     let (element, size) = (elem_type(dtype)?, vector_size(width, dtype.size()));
     let Spread { cubes, units } = spread(count * width / size)?;
     let (source, slots) = (contiguous(rows)?, integers(slots)?);
-    let kept = taken_in_part(pool)?;
+    let kept = own_in_part(pool)?;
     moves(rows, 1);
     rows_to_slots::launch(
         &source.client.clone(),
@@ -204,12 +203,11 @@ pub(super) fn put(pool: &mut Tensor<2>, rows: &Tensor<2>, slots: &Tensor<1, Int>
         size,
         source.into_buffer_arg(),
         slots.into_buffer_arg(),
-        kept.clone().into_buffer_arg(),
+        kept.into_buffer_arg(),
         u32::try_from(count * width / size).ok()?,
         width / size,
         element,
     );
-    *pool = Tensor::from_primitive::<Cube>(kept);
     Some(())
 }
 

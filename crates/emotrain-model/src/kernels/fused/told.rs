@@ -81,3 +81,22 @@ pub(crate) struct SeenSlots<'a> {
     /// Where among these those begin and end that a query sees, `[Q, 2]`.
     pub(crate) ranges: &'a Tensor<2, Int>,
 }
+
+/// Where sequences are that go on token by token on the device. All are in buffers that kernels write in place.
+#[derive(Clone, Debug)]
+pub(crate) struct TokenTables {
+    /// The last token of each, `[sequences]`.
+    pub(crate) ids: Tensor<1, Int>,
+    /// Its place in the sequence, from 0.
+    pub(crate) places: Tensor<1, Int>,
+    /// The rows of a pool that the tokens of each have, `[sequences · capacity]`.
+    pub(crate) slots: Tensor<1, Int>,
+    /// Those of the last tokens, `[sequences]`.
+    pub(crate) new: Tensor<1, Int>,
+    /// The tokens that were chosen after the last places, `[sequences · kept]`, each at its place modulo `kept`.
+    pub(crate) told: Tensor<1, Int>,
+    /// Tokens that a sequence has room for.
+    pub(crate) capacity: usize,
+    /// Tokens of each that are told.
+    pub(crate) kept: usize,
+}

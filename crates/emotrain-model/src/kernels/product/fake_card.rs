@@ -2,13 +2,14 @@
 //! place, and names in `EMOTRAIN_FAKE_CUDA` what there is of them. Kernels do nothing there, so all numbers are uploaded,
 //! and what they become is read and compared on the host. They are small integers: sums are exact in any order and type.
 
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use burn::tensor::{Device, TensorData};
 use emotrain_recipe::{DeviceChoice, Dtype};
 
 use super::*;
-use crate::device::{self, OpenDevice, multiplies};
+use crate::device::{self, OpenDevice, Recorded, multiplies};
 
 /// The device where this is in place: a `library`, one that knows no gradients of bf16 in f32 (`refusal`), or the
 /// `driver` alone.
@@ -254,4 +255,25 @@ fn without_the_library_burn_multiplies() {
     assert!(!launches.kernels.contains_key("CublasLtMatmul"), "{launches:?}");
     assert_eq!(product.dims(), [8, 8]);
     assert!(launches.kernels.keys().any(|name| name.contains("Matmul")), "{launches:?}");
+}
+
+/// A product that a graph has is made again whenever the graph is.
+#[test]
+fn a_product_can_be_recorded() {
+    let Some(on) = card("library") else { return };
+    let [x, w, sum] = [Host::drawn([7, 9], 1), Host::drawn([9, 11], 2), Host::drawn([7, 11], 3)];
+    let [left, right] = [&x, &w].map(|host| Side::of(&host.on(&on.device, DType::F32)));
+    let to = Arc::new(Mutex::new(sum.on(&on.device, DType::F32)));
+    let written = Written { place: [0, 0], width: None, factor: 1.0, adds: true };
+    let mut recorded = Recorded::new(&on.device, {
+        let to = Arc::clone(&to);
+        move || multiply(&mut to.lock().unwrap(), [&left, &right], written).expect("a library")
+    });
+    assert!(recorded.is_recorded());
+    let now = || Host::of(to.lock().unwrap().clone());
+    // Three times before it was recorded.
+    assert_eq!(now(), sum.plus(&x.times(&w), [0, 0], 3.0));
+    recorded.run();
+    recorded.run();
+    assert_eq!(now(), sum.plus(&x.times(&w), [0, 0], 5.0));
 }

@@ -4,11 +4,15 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use emotrain_base::Complaint;
-use emotrain_model::device::{self, Profile};
+use emotrain_model::device::{self, OpenDevice, Profile};
 use emotrain_model::{CausalLm, Generation, GenerationConfig, Generator, Sampling, TokenPrompt};
+
+use crate::cli::BenchArgs;
 
 /// Tokens of each answer that are measured, once all prompts are being answered.
 const STEPS: usize = 16;
+/// Tokens of each before, on a GPU: the launches of a token are recorded meanwhile.
+const WARM: usize = 32;
 
 /// What was measured.
 pub(super) struct MeasuredGeneration {
@@ -24,7 +28,8 @@ pub(super) struct MeasuredGeneration {
 
 /// Most tokens of an answer: prompts may come in one by one, and each goes on until all are measured.
 fn most_tokens(prompts: usize) -> usize {
-    prompts + STEPS + 2
+    // As many may come at once as are told at once.
+    prompts + WARM + STEPS + 16
 }
 
 /// Checks that prompts of so many tokens leave room for their answers.
@@ -49,7 +54,8 @@ pub(super) fn check(tokens: &[usize], prompts: usize, context: usize) -> anyhow:
 pub(super) fn measured(
     model: &CausalLm,
     prompts: &[Vec<u32>],
-    profile: bool,
+    on: &OpenDevice,
+    args: &BenchArgs,
 ) -> anyhow::Result<MeasuredGeneration> {
     let config = GenerationConfig {
         max_new_tokens: Some(most_tokens(prompts.len())),
@@ -61,41 +67,44 @@ pub(super) fn measured(
     };
     // The first time a GPU compiles kernels and chooses among them.
     let mut generator = Generator::new(model);
-    timed(&mut generator.start(config.clone())?, prompts)?;
+    let mut generation = generator.start(config.clone())?;
+    read(&mut generation, prompts)?;
+    tokens(&mut generation, 1)?;
     let mut generator = Generator::new(model);
     let mut generation = generator.start(config)?;
-    let [prompt_seconds, token_seconds] = timed(&mut generation, prompts)?;
-    let profile = if profile {
-        let (result, profile) = device::profiled(|| tokens(&mut generation));
-        result?;
-        Some(profile)
-    } else {
-        None
-    };
+    let begin = Instant::now();
+    read(&mut generation, prompts)?;
+    let prompt_seconds = begin.elapsed().as_secs_f64();
+    // The youngest answer has one token, so a step is one, whose launches are not yet recorded.
+    let profile = args.profile.then(|| device::profiled(|| tokens(&mut generation, 1)));
+    let profile = profile.map(|(result, profile)| result.map(|_| profile)).transpose()?;
+    if !on.is_cpu() {
+        tokens(&mut generation, WARM * prompts.len())?;
+    }
+    let begin = Instant::now();
+    let count = tokens(&mut generation, STEPS * prompts.len())?;
+    let token_seconds = begin.elapsed().as_secs_f64() * prompts.len() as f64 / count as f64;
     Ok(MeasuredGeneration { prompts: prompts.len(), prompt_seconds, token_seconds, profile })
 }
 
-/// The seconds until all prompts are being answered, and those of a token of each.
-fn timed(generation: &mut Generation, prompts: &[Vec<u32>]) -> anyhow::Result<[f64; 2]> {
+/// Reads all prompts.
+fn read(generation: &mut Generation, prompts: &[Vec<u32>]) -> anyhow::Result<()> {
     for ids in prompts {
         generation.push(TokenPrompt { ids, sequence: 0 })?;
     }
-    let begin = Instant::now();
-    while tokens(generation)? < prompts.len() {}
-    let prompt_seconds = begin.elapsed().as_secs_f64();
-    let begin = Instant::now();
-    for _ in 0..STEPS {
-        tokens(generation)?;
-    }
-    Ok([prompt_seconds, begin.elapsed().as_secs_f64() / STEPS as f64])
+    // Until a step gives each a token.
+    while tokens(generation, 1)? < prompts.len() {}
+    Ok(())
 }
 
-/// The answers that have got a token.
-fn tokens(generation: &mut Generation) -> anyhow::Result<usize> {
+/// Steps until there are so many tokens more; how many there are.
+fn tokens(generation: &mut Generation, least: usize) -> anyhow::Result<usize> {
     let mut count = 0;
-    generation.step(&mut |_| {
-        count += 1;
-        ControlFlow::Continue(())
-    })?;
+    while count < least {
+        generation.step(&mut |_| {
+            count += 1;
+            ControlFlow::Continue(())
+        })?;
+    }
     Ok(count)
 }

@@ -43,7 +43,9 @@ fn attention_to_slots_on_a_gpu_is_that_of_tensor_operations() {
             let all: usize = lengths.iter().sum();
             let (width, rows, slots) = (2 * heads.kv * heads.dim, 3 * all, scattered(all));
             let kv = on.draw(1, [all, width]);
-            let mut pool = Tensor::full([rows, width], f32::NAN, (&on.device, on.dtype));
+            // As the engine makes it, without gaps between rows.
+            let pool = Tensor::<1>::full([rows * width], f32::NAN, (&on.device, on.dtype));
+            let mut pool = pool.reshape([rows, width]);
             put_rows(&mut pool, &kv, &Rows::new(slots.clone(), &on.device));
             let numbers = |rows: &Tensor<2>| wide(rows).try_into_vec_as::<f32>().unwrap();
             assert_eq!(numbers(&Rows::new(slots.clone(), &on.device).of(&pool)), numbers(&kv));
@@ -106,5 +108,29 @@ fn the_likeliest_on_a_gpu_is_the_first_of_the_largest() {
         }
         let low = Tensor::full([2, 5], -60_000.0, (&on.device, on.dtype));
         assert_eq!(likeliest(&low), Some(vec![0, 0]));
+    }
+}
+
+#[test]
+fn rows_of_a_table_on_a_gpu_are_those_of_the_host() {
+    for on in types() {
+        for [rows, width] in [[1, 1], [5, 7], [40, 64], [9, 1000]] {
+            let table = on.draw(5, [rows, width]);
+            let numbers: Vec<usize> = (0..=2 * rows).map(|at| (at * 7 + at * at) % rows).collect();
+            let index = Rows::new(numbers.clone(), &on.device);
+            // As it is, a part of each row and of all rows, and one whose rows are another's columns.
+            let [first, columns] = [width / 3, width - width / 3];
+            let part = table.clone().narrow(1, first, columns);
+            let tall = table.clone().narrow(0, rows / 2, rows - rows / 2);
+            for x in [table.clone(), part, tall, table.clone().transpose()] {
+                let [most, width] = x.dims();
+                let numbers: Vec<usize> = numbers.iter().map(|row| row % most).collect();
+                let index = if most == rows { index.clone() } else { Rows::new(numbers.clone(), &on.device) };
+                let all = wide(&x).try_into_vec_as::<f32>().unwrap();
+                let expected: Vec<f32> =
+                    numbers.iter().flat_map(|row| &all[row * width..][..width]).copied().collect();
+                assert_eq!(wide(&index.of(&x)).try_into_vec_as::<f32>().unwrap(), expected);
+            }
+        }
     }
 }
