@@ -25,5 +25,5 @@ mod write;
 pub use error::ExportError;
 pub use format::{ExportFormat, Server};
 pub use quantise::{QuantiseOptions, quantise};
-pub use source::{Source, other_weights};
+pub use source::{Source, other_base};
 pub use write::{Export, ExportOptions};

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use emotrain_base::{Complaint, limits, verify};
-use emotrain_hub::Trained;
+use emotrain_hub::{Base, Trained};
 use emotrain_model::{AdapterConfig, Checkpoint, ModelConfig, PeftAdapter};
 use emotrain_prompt::PromptContract;
 use emotrain_recipe::{DeviceChoice, Dtype, ModelInit, ModelSection, Recipe};
@@ -141,27 +141,36 @@ impl Source {
         })
     }
 
-    /// A warning if the base has other weights than the training had.
+    /// A warning if the base is not the one of the training.
     ///
     /// # Errors
     /// Weights that cannot be read.
-    pub fn other_weights(&self, base: &Checkpoint) -> Result<Option<String>, ExportError> {
+    pub fn other_base(&self, base: &Base, checkpoint: &Checkpoint) -> Result<Option<String>, ExportError> {
         match (&self.run, &self.trained) {
-            (Some(run), Trained::Adapter(_)) => other_weights(run, base),
+            (Some(run), Trained::Adapter(_)) => other_base(run, base, checkpoint),
             _ => Ok(None),
         }
     }
 }
 
-/// A warning if the base of an adapter has other weights than the record of the training says.
+/// A warning if the base of an adapter is not the one that the record of the training names: if it computes otherwise, or has
+/// other weights. Reads them once more, for their hash, unless they are of the same commit of a hub.
 ///
 /// # Errors
 /// A record that is damaged, weights that cannot be read.
-pub fn other_weights(run: &Path, base: &Checkpoint) -> Result<Option<String>, ExportError> {
-    let Some(expected) = record(run)?.and_then(|run| run.model.sha256) else { return Ok(None) };
-    let found = base.sha256()?;
+pub fn other_base(run: &Path, base: &Base, checkpoint: &Checkpoint) -> Result<Option<String>, ExportError> {
+    let Some(trained) = record(run)?.map(|run| run.model) else { return Ok(None) };
+    let path = checkpoint.path().display();
+    let config = checkpoint.config().sha256();
+    if trained.config_sha256.is_some_and(|trained| trained != config) {
+        let what =
+            "its configuration computes otherwise than in training, though the weights may be the same";
+        return Ok(Some(format!("{path}: {what}: put the config.json of the training there")));
+    }
+    let same_commit = trained.revision.is_some() && trained.revision.as_deref() == base.commit();
+    let Some(expected) = trained.sha256.filter(|_| !same_commit) else { return Ok(None) };
+    let found = checkpoint.sha256()?;
     Ok((found != expected).then(|| {
-        let path = base.path().display();
         format!("{path}: not the weights that were trained on: sha256 {found}, in training {expected}")
     }))
 }

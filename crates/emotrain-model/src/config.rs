@@ -121,6 +121,12 @@ pub struct ModelConfig {
 }
 
 impl ModelConfig {
+    /// The SHA-256 digest of what a `config.json` says of how the model computes, whatever its spelling: two are equal where
+    /// the same weights compute the same.
+    pub fn sha256(&self) -> String {
+        write::sha256(self)
+    }
+
     /// Reads the text of a `config.json` and forgets what it says beyond the configuration.
     ///
     /// # Errors

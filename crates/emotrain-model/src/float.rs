@@ -68,15 +68,17 @@ impl FloatType {
         [Self::F32, Self::F16, Self::Bf16].into_iter().find(|float| float.safetensors_name() == name)
     }
 
-    /// The first finite value that this type cannot hold.
-    pub(crate) fn overflow(self, values: &[f32]) -> Option<f32> {
+    /// The first value that is no finite number of this type.
+    pub(crate) fn misfit(self, values: &[f32]) -> Option<f32> {
         // The first number that rounds to infinity.
         let largest = match self {
-            Self::F32 => return None,
+            Self::F32 => f32::INFINITY,
             Self::F16 => 65_520.0,
             Self::Bf16 => f32::from_bits(0x7F7F_8000),
         };
-        values.iter().copied().find(|value| value.is_finite() && value.abs() >= largest)
+        // NaN is not less than anything.
+        let fits = |value: &f32| value.abs() < largest;
+        values.iter().copied().find(|value| !fits(value))
     }
 
     /// Little-endian `bytes` to `values`.

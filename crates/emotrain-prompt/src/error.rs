@@ -1,7 +1,7 @@
 //! Errors in templates, tokenizers and utterances, with their place.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use emotrain_base::{Advice, Fault};
 use emotrain_data::UtteranceId;
@@ -238,14 +238,8 @@ impl PromptError {
             }
             Self::NoSuchPart { has, .. } => Some(format!("it has {}", has.join(", "))),
             Self::NoTemplate { names, meant, .. } => Some(templates(names, *meant)),
-            Self::NoTokenizer(_) => Some(
-                "load and save the tokenizer once with a current version of transformers, which writes it"
-                    .to_owned(),
-            ),
-            Self::NoChatTemplate(_) => Some(
-                "use an instruction-tuned model, or put its template next to the tokenizer as chat_template.jinja"
-                    .to_owned(),
-            ),
+            Self::NoTokenizer(origin) => Some(no_tokenizer(origin).to_owned()),
+            Self::NoChatTemplate(origin) => Some(no_chat_template(origin).to_owned()),
             Self::UnfitChat { .. } | Self::Chat { .. } => Some(OWN_CHAT_TEMPLATE.to_owned()),
             Self::EmptyLabel(_) | Self::EqualLabels(..) => {
                 Some("give the labels names in the model's language".to_owned())
@@ -321,4 +315,28 @@ fn templates(names: &[&str], meant: Option<&str>) -> String {
 /// The candidate most similar to `name`, unless all are too different.
 pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     emotrain_base::nearest(&name.to_lowercase(), candidates)
+}
+
+/// What to do where a model has no tokenizer.
+fn no_tokenizer(origin: &str) -> &'static str {
+    if is_gguf(origin) {
+        "use a .gguf file that has its tokenizer (tokenizer.ggml.model), as llama.cpp's converter writes it"
+    } else {
+        "load and save the tokenizer once with a current version of transformers, which writes it"
+    }
+}
+
+/// What to do where a tokenizer has no chat template.
+fn no_chat_template(origin: &str) -> &'static str {
+    if is_gguf(origin) {
+        "use the file of an instruction-tuned model, or write a template into this one, with \
+         `gguf_new_metadata.py --chat-template` of llama.cpp"
+    } else {
+        "use an instruction-tuned model, or put its template next to the tokenizer as chat_template.jinja"
+    }
+}
+
+/// Whether a tokenizer is of a GGUF file, beside which nothing is read.
+fn is_gguf(origin: &str) -> bool {
+    Path::new(origin).extension().is_some_and(|extension| extension.eq_ignore_ascii_case("gguf"))
 }

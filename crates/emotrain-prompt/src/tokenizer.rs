@@ -11,7 +11,8 @@ use std::sync::Arc;
 use emotrain_base::{caught, limits};
 use emotrain_recipe::StandIn;
 use serde_json::Value;
-use tokenizers::Tokenizer;
+use tokenizers::models::bpe::BPE;
+use tokenizers::{ModelWrapper, Tokenizer};
 
 use self::special::SpecialTokens;
 use self::words::Words;
@@ -111,8 +112,9 @@ impl ChatTokenizer {
         };
         let mut tokenizer =
             load(&files.tokenizer_json).map_err(|message| wrong(format!("tokenizer.json: {message}")))?;
-        let special = SpecialTokens::read(&config, &files).map_err(wrong)?;
+        let mut special = SpecialTokens::read(&config, &files).map_err(wrong)?;
         special.teach(&mut tokenizer).map_err(wrong)?;
+        special.warnings.extend(without_dropout(&mut tokenizer));
         let eos = special
             .named
             .iter()
@@ -285,6 +287,18 @@ fn load(json: &str) -> Result<Tokenizer, String> {
         Ok(tokenizer) => tokenizer.map_err(|error| error.to_string()),
         Err(panic) => Err(format!("it was not written by the tokenizers library: {panic}")),
     }
+}
+
+/// Switches off BPE-dropout (Provilkov et al. 2020), with which a text has other tokens each time, and says so.
+fn without_dropout(tokenizer: &mut Tokenizer) -> Option<String> {
+    let ModelWrapper::BPE(model) = tokenizer.get_model() else { return None };
+    let dropout = model.dropout.filter(|dropout| *dropout > 0.0)?;
+    let mut model: BPE = model.clone();
+    model.dropout = None;
+    tokenizer.with_model(model);
+    Some(format!(
+        "tokenizer.json: its BPE dropout of {dropout} is switched off, so that a text has the same tokens each time"
+    ))
 }
 
 /// The chat template of `tokenizer_config.json`: a text, or a list of named ones with a `default`.

@@ -16,6 +16,7 @@ impl Identity {
         let retrieval = record.retrieval.as_ref();
         let single = [
             ("the base model's weights", record.model.sha256.as_ref()),
+            ("the base model's configuration", record.model.config_sha256.as_ref()),
             ("the adapter that training starts from", init.map(|init| &init.sha256)),
             (
                 "the configuration of the adapter that training starts from",

@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use emotrain_base::{Lock, create_folder, recover_all, remove_folder, verify, write_atomic};
+use emotrain_base::{Lock, create_folder, limits, recover_all, remove_folder, verify, write_atomic};
 use emotrain_recipe::{KeyDifference, Recipe, ResumeFrom};
 use serde_json::Value;
 
 use crate::error::RunError;
+use crate::run_record::RunRecord;
 use crate::same_recipe::same_recipe;
 
 /// The folder of one run, locked while this value or a copy of it exists.
@@ -47,6 +48,7 @@ impl RunDir {
     /// another recipe, or that cannot be written.
     pub fn claim(recipe: &Recipe) -> Result<Self, RunError> {
         let (path, resume) = (&recipe.train.output_dir, recipe.save.resume_from_checkpoint.as_ref());
+        Self::check_place(recipe)?;
         let is_folder = |path: &&Path| !path.as_os_str().is_empty();
         let missing = path.ancestors().filter(is_folder).take_while(|folder| !folder.exists());
         let made = missing.map(Path::to_path_buf).collect();
@@ -66,6 +68,27 @@ impl RunDir {
             run.longer = same_recipe(&saved, recipe)?;
         }
         Ok(run)
+    }
+
+    /// Looks whether a run would write over a recipe that no run has written, such as its own.
+    ///
+    /// # Errors
+    /// A `recipe.toml` in the folder that is not as a run writes it, where nothing else shows that a run was there.
+    pub fn check_place(recipe: &Recipe) -> Result<(), RunError> {
+        let folder = &recipe.train.output_dir;
+        let saved = folder.join(RECIPE);
+        if saved.symlink_metadata().is_err() || folder.join(RunRecord::FILE).exists() {
+            return Ok(());
+        }
+        let is_resolved = || {
+            let text = emotrain_base::read_to_string(&saved, limits::CONFIG).ok()?;
+            Some(emotrain_recipe::load(&saved, &[]).ok()?.to_toml() == text)
+        };
+        if is_resolved() == Some(true) {
+            return Ok(());
+        }
+        Err(RunError::unfit(&saved, "no run has written it, and this one would write its own in its place")
+            .and_hint("choose another train.output_dir"))
     }
 
     /// The keys with which a run is resumed for more steps than it was planned for.
@@ -206,6 +229,28 @@ pub fn way_back(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_recipe_that_no_run_has_written_is_not_written_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(RECIPE);
+        let text = "# mine\n[model]\nmodel_name_or_path = \"o/n\"\n[data]\ntrain = \"a\"\nvalid = \"b\"\n";
+        fs_err::write(&file, text).unwrap();
+        let set = format!("train.output_dir={:?}", folder.path());
+        let recipe = emotrain_recipe::load(&file, &[set]).unwrap();
+        for refused in [RunDir::check_place(&recipe), RunDir::claim(&recipe).map(drop)] {
+            let refused = refused.unwrap_err().to_string();
+            assert!(refused.contains("recipe.toml: no run has written it"), "{refused}");
+        }
+        assert_eq!(fs_err::read_to_string(&file).unwrap(), text);
+        assert_eq!(fs_err::read_dir(folder.path()).unwrap().count(), 1);
+        // A run that failed before its first step may be started again.
+        fs_err::write(&file, recipe.to_toml()).unwrap();
+        RunDir::claim(&recipe).unwrap().begin(&recipe).unwrap();
+        fs_err::write(&file, text).unwrap();
+        fs_err::write(folder.path().join(RunRecord::FILE), "{}").unwrap();
+        RunDir::check_place(&recipe).unwrap();
+    }
 
     #[test]
     fn a_run_may_resume_on_another_gpu_but_not_on_another_kind_of_device() {

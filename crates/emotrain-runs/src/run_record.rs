@@ -235,6 +235,8 @@ pub struct ModelRecord {
     pub revision: Option<String>,
     /// The digest of the weights; one that was drawn at random has none.
     pub sha256: Option<String>,
+    /// The digest of what its `config.json` says of how it computes.
+    pub config_sha256: Option<String>,
 }
 
 /// What a run ran on.

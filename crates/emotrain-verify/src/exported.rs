@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use emotrain_base::{Advice, Complaint, Fault, Stage, with_causes};
-use emotrain_export::other_weights;
+use emotrain_export::other_base;
 use emotrain_hub::{Base, HubError, Trained};
 use emotrain_model::device::{self, OpenDevice};
 use emotrain_model::{
@@ -82,9 +82,10 @@ impl Exported {
         on: &OpenDevice,
     ) -> Result<(Vec<Scored>, i32), VerifyError> {
         let hub = asked.context.hub();
-        let checkpoint = Base::find(&self.section, hub)?.checkpoint(hub)?;
+        let base = Base::find(&self.section, hub)?;
+        let checkpoint = base.checkpoint(hub)?;
         if let Trained::Adapter(_) = self.trained
-            && let Some(warning) = other_weights(&self.run, &checkpoint)?
+            && let Some(warning) = other_base(&self.run, &base, &checkpoint)?
         {
             asked.context.listener.warn(&warning);
         }

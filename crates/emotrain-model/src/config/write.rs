@@ -2,6 +2,7 @@
 //!
 //! Written in the spelling of transformers 4, which transformers 5 still reads.
 
+use emotrain_base::sha256_hex;
 use serde_json::{Map, Value, json};
 
 use super::{Architecture, Llama3Scaling, ModelConfig, ModelDescription, RopeScaling, WindowKeys, quantised};
@@ -43,6 +44,11 @@ pub(super) fn to_json(description: &ModelDescription, dtype: FloatType, codes: O
     }
     original.sort_keys();
     format!("{:#}\n", Value::Object(original))
+}
+
+/// See [`ModelConfig::sha256`].
+pub(super) fn sha256(config: &ModelConfig) -> String {
+    sha256_hex(Value::Object(settings(config, FloatType::F32)).to_string().as_bytes())
 }
 
 fn settings(config: &ModelConfig, dtype: FloatType) -> Map<String, Value> {

@@ -170,6 +170,25 @@ fn a_weight_that_is_too_large_for_its_type_is_an_error_and_nothing_is_written() 
 }
 
 #[test]
+fn an_adapter_that_leaves_no_finite_weight_is_not_merged_in_any_type() {
+    let (_, base, adapter) = written(Architecture::Llama);
+    let config = adapter.path().join("adapter_config.json");
+    let text = fs_err::read_to_string(&config).unwrap();
+    let mut settings: Value = serde_json::from_str(&text).unwrap();
+    settings["lora_alpha"] = serde_json::json!(1e300);
+    fs_err::write(&config, settings.to_string()).unwrap();
+    let checkpoint = Checkpoint::open(base.path()).unwrap();
+    let adapter = PeftAdapter::open(adapter.path(), checkpoint.config()).unwrap();
+    let merged = Merged::new(&checkpoint, Some(&adapter));
+    for dtype in [FloatType::F32, FloatType::F16, FloatType::Bf16] {
+        let folder = tempfile::tempdir().unwrap();
+        let error = write_model(&merged, folder.path(), dtype, usize::MAX).unwrap_err().to_string();
+        assert!(error.contains("is not a finite number"), "{error}");
+        assert!(!folder.path().join("model.safetensors").exists());
+    }
+}
+
+#[test]
 fn one_rank_and_one_scale_compute_the_same() {
     let (model, base, adapter) = written(Architecture::Qwen3);
     let shape = model.config().clone();

@@ -79,7 +79,7 @@ pub struct TensorOut<'a> {
     stored: StoredType,
     /// Bytes.
     written: usize,
-    /// A number that its type has no place for.
+    /// A number that is none of its type.
     wrong: Option<f32>,
     result: std::io::Result<()>,
 }
@@ -91,7 +91,7 @@ impl TensorOut<'_> {
     /// If the tensor has codes.
     pub fn floats(&mut self, piece: &[f32]) {
         let StoredType::Float(dtype) = self.stored else { unreachable!("codes are bytes") };
-        self.wrong = self.wrong.or_else(|| dtype.overflow(piece));
+        self.wrong = self.wrong.or_else(|| dtype.misfit(piece));
         self.bytes(&dtype.encode(piece));
     }
 
@@ -140,7 +140,7 @@ pub fn write_safetensors(
 /// # Errors
 ///
 /// As [`write_safetensors`], and whatever `values` returns; then nothing was written. A number that was finite and is
-/// too large for its stored type.
+/// no finite number of its stored type.
 pub fn write_safetensors_with(
     path: &Path,
     tensors: &[TensorSpec],
@@ -183,8 +183,7 @@ pub fn write_stored(
         let TensorOut { written, wrong, result, .. } = place;
         result.map_err(failed)?;
         if let (Some(value), StoredType::Float(dtype)) = (wrong, tensor.stored) {
-            let message = format!("{value} is too large for {}", dtype.torch_name());
-            return Err(ModelError::tensor(path, &tensor.name, message));
+            return Err(ModelError::tensor(path, &tensor.name, misfit_message(value, dtype.torch_name())));
         }
         if written != tensor.bytes() {
             let values = written / tensor.stored.size();
@@ -193,6 +192,15 @@ pub fn write_stored(
         }
     }
     Ok(out.finish()?)
+}
+
+/// What is wrong with a value that is no number of a type.
+pub(super) fn misfit_message(value: f32, type_name: &str) -> String {
+    if value.is_finite() {
+        format!("{value} is too large for {type_name}")
+    } else {
+        format!("{value} is not a finite number")
+    }
 }
 
 /// Wider types first, so that every tensor is aligned, then by name: the reference implementation's order.

@@ -52,6 +52,27 @@ fn special_tokens_in_a_text_are_recognised_and_none_are_added() {
 }
 
 #[test]
+fn dropout_of_the_file_is_switched_off_and_said() {
+    let mut json: Value = serde_json::from_str(&files(None).tokenizer_json).unwrap();
+    let text = "the same words have the same tokens";
+    let plain = ChatTokenizer::new(files(None)).unwrap();
+    assert_eq!(plain.warnings().len(), 0);
+    json["model"]["merges"] = json!([["t", "h"], ["th", "e"]]);
+    for (at, token) in ["th", "the"].into_iter().enumerate() {
+        json["model"]["vocab"][token] = json!(2000 + at);
+    }
+    let of = |json: &Value| {
+        ChatTokenizer::new(TokenizerFiles { tokenizer_json: json.to_string(), ..files(None) }).unwrap()
+    };
+    let expected = of(&json).encode(text).unwrap();
+    assert!(expected.contains(&2001));
+    json["model"]["dropout"] = json!(0.9);
+    let tokenizer = of(&json);
+    assert!(tokenizer.warnings()[0].contains("BPE dropout of 0.9 is switched off"));
+    assert_eq!(tokenizer.encode(text).unwrap(), expected);
+}
+
+#[test]
 fn padding_and_truncation_of_the_file_are_switched_off() {
     let mut json: Value = serde_json::from_str(&files(None).tokenizer_json).unwrap();
     json["truncation"] =

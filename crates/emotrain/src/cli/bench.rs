@@ -78,13 +78,22 @@ impl fmt::Display for Product {
     }
 }
 
+/// Of a matrix that is multiplied: 4 GiB in float32.
+const MOST_NUMBERS: usize = 1 << 30;
+
 impl FromStr for Product {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         let sides: Vec<usize> = text.split('x').map_while(|side| side.parse().ok()).collect();
         match sides.as_slice() {
-            &[m, k, n] if m.min(k).min(n) > 0 && text.matches('x').count() == 2 => Ok(Self { m, k, n }),
+            &[m, k, n] if m.min(k).min(n) > 0 && text.matches('x').count() == 2 => {
+                let sizes = [m.saturating_mul(k), k.saturating_mul(n), m.saturating_mul(n)];
+                if sizes.into_iter().any(|size| size > MOST_NUMBERS) {
+                    return Err(format!("no matrix may have more than {MOST_NUMBERS} numbers"));
+                }
+                Ok(Self { m, k, n })
+            }
             _ => Err("three sizes above 0, as in 2048x4096x12288".to_owned()),
         }
     }
@@ -97,7 +106,8 @@ mod tests {
     #[test]
     fn a_product_is_three_sizes() {
         assert_eq!("2x3x4".parse(), Ok(Product { m: 2, k: 3, n: 4 }));
-        for wrong in ["2x3", "2x3x0", "2x3x4x5", "ax3x4", "2x3x"] {
+        for wrong in ["2x3", "2x3x0", "2x3x4x5", "ax3x4", "2x3x", "32769x1x32769", "9999999999x9999999999x1"]
+        {
             assert!(wrong.parse::<Product>().is_err(), "{wrong}");
         }
     }

@@ -4,7 +4,7 @@ mod generate;
 mod review;
 
 use std::borrow::Cow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use emotrain_base::{Complaint, Problems, limits};
 use emotrain_data::{
@@ -21,6 +21,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::curriculum::{format_of, labels_of};
+use super::replaced::{Output, check_replaced};
 use super::table_columns::{columns_table, without_recipe};
 use crate::cli::{BankCheckArgs, BankCommand, BuildArgs, SearchArgs};
 use crate::env;
@@ -254,6 +255,10 @@ fn search(args: &SearchArgs, shell: &Shell) -> anyhow::Result<Exit> {
         format!("retrieval.encoder={:?}", args.encoder),
         format!("retrieval.index={:?}", args.index),
     ])?;
+    if let Some(out) = &args.out {
+        let queries = args.queries.iter().map(PathBuf::as_path);
+        check_replaced(out, Output::NEIGHBOURS, &queries.collect::<Vec<_>>())?;
+    }
     let bank = Bank::open(&args.bank)?;
     let encoder = encoder_for_bank(&bank, &args.encoder, &DeviceChoice::Auto, shell.hub())?;
     let retriever =

@@ -19,7 +19,7 @@ use emotrain_train::{AdamWOptimizer, StepAt, Turn, make_trainable};
 
 use self::product::measured;
 use self::report::{Measured, Report};
-use super::replaced::check_is_own;
+use super::replaced::{Output, check_replaced};
 use crate::cli::BenchArgs;
 use crate::env;
 use crate::exit::Exit;
@@ -34,7 +34,7 @@ pub(crate) fn run(args: &BenchArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let recipe = recipe(args)?;
     check(args)?;
     if let Some(path) = &args.gradients {
-        check_is_own(path, "safetensors file", &["\"dtype\":"])?;
+        check_replaced(path, Output::GRADIENTS, &[])?;
     }
     if args.gradients.is_some() && recipe.lora.lora_dropout > 0.0 {
         let message = "--gradients with dropout: another trainer draws other masks";

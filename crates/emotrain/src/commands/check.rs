@@ -5,6 +5,7 @@ use emotrain_data::SplitKind;
 use emotrain_model::device;
 use emotrain_prepare::{PrepareError, PreparedTraining, kinds};
 use emotrain_recipe::{ModelSection, Recipe};
+use emotrain_runs::RunDir;
 
 use crate::cli::CheckArgs;
 use crate::exit::Exit;
@@ -22,6 +23,7 @@ pub(crate) fn run(args: &CheckArgs, shell: &Shell) -> anyhow::Result<Exit> {
         let path = path.display().to_string();
         let mut found = Problems::default();
         found.take(check_device(&recipe));
+        found.take(RunDir::check_place(&recipe));
         for warning in pipeline::warnings_on_rare_labels(&recipe) {
             shell.printer.warn(format_args!("{path}: {warning}"));
         }

@@ -8,7 +8,7 @@ use emotrain_data::{DataInput, DialogueReader, JsonlWriter, LabelPolicy, LabelSe
 use emotrain_prepare::{Content, Ordered, kept_losses};
 use emotrain_recipe::{DataFormat, LabelSetName, Recipe};
 
-use super::replaced::check_is_own;
+use super::replaced::{Output, check_replaced};
 use crate::cli::{CurriculumCommand, ScoreArgs, ShowArgs};
 use crate::exit::Exit;
 use crate::shell::Shell;
@@ -25,6 +25,9 @@ pub(crate) fn run(command: &CurriculumCommand, shell: &Shell) -> anyhow::Result<
 }
 
 fn show(args: &ShowArgs, shell: &Shell) -> anyhow::Result<Exit> {
+    if let Some(path) = &args.svg {
+        check_replaced(path, Output::HISTOGRAM, &[&args.recipe.recipe])?;
+    }
     let recipe = emotrain_recipe::load(&args.recipe.recipe, &args.recipe.set)?;
     let labels = label_set(&recipe)?;
     let Content::Dialogues(split) = Content::read(&recipe.data, &labels, SplitKind::Train)? else {
@@ -58,7 +61,7 @@ fn score(args: &ScoreArgs, shell: &Shell) -> anyhow::Result<Exit> {
         let message = "curriculum.difficulty = \"loss\": there is no model here to measure the loss of";
         return Err(Complaint::usage(message).hint("name another curriculum").into());
     }
-    check_is_own(&args.out, "file of scores", &["\"dif\":"])?;
+    check_replaced(&args.out, Output::SCORES, &[&args.data])?;
     let mut to = JsonlWriter::create(&args.out)?;
     let ordered = Ordered::new(&recipe, &labels);
     let count = if DialogueReader::reads(recipe.data.format) {

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use emotrain_eval::write_predictions;
+use emotrain_export::other_base;
 use emotrain_hub::Trained;
 use emotrain_model::device;
 use emotrain_prepare::Prepared;
 use emotrain_train::{EvalContext, comparison};
 
-use super::replaced::check_is_own;
+use super::replaced::{EVAL_PREDICTIONS, Output, check_replaced};
 use crate::cli::{EvalArgs, TrainedArgs};
 use crate::exit::Exit;
 use crate::pipeline::load;
@@ -21,7 +22,7 @@ use crate::shell::Shell;
 pub(crate) fn run(args: &EvalArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let mut recipe = emotrain_recipe::load(&args.recipe.recipe, &args.recipe.set)?;
     if let Some(output) = &args.output {
-        check_is_own(output, "file of predictions", &["{\"id\":"])?;
+        check_replaced(output, Output::PREDICTIONS, &[&args.recipe.recipe])?;
     }
     let trained = trained(&args.trained)?;
     match &trained {
@@ -40,7 +41,13 @@ pub(crate) fn run(args: &EvalArgs, shell: &Shell) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     };
     let on = device::open(&recipe.model.device, recipe.model.dtype)?;
-    let (mut model, _) = load(&opened, &on, shell)?;
+    let (mut model, checkpoint) = load(&opened, &on, shell)?;
+    if let (Some(run), Some(checkpoint), Some(Trained::Adapter(_))) =
+        (&args.trained.run, checkpoint, &trained)
+        && let Some(warning) = other_base(run, &opened.base, &checkpoint)?
+    {
+        shell.printer.warn(warning);
+    }
     if let Some(trained) = &trained {
         trained.attach(&mut model, &recipe.model, &shell.printer)?;
     }
@@ -69,6 +76,6 @@ fn trained(args: &TrainedArgs) -> anyhow::Result<Option<Trained>> {
 /// Where predictions go: as asked, or next to what was trained, where they replace none of the training itself.
 fn output(args: &EvalArgs, trained: Option<&Trained>) -> Option<PathBuf> {
     let beside = args.trained.run.clone().or_else(|| trained.map(|trained| trained.folder().to_path_buf()));
-    let file = format!("predictions.eval-{}.jsonl", args.split.as_str());
+    let file = format!("{EVAL_PREDICTIONS}{}.jsonl", args.split.as_str());
     args.output.clone().or_else(|| Some(beside?.join(file)))
 }

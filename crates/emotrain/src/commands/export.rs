@@ -40,7 +40,7 @@ pub(crate) fn run(args: &ExportArgs, shell: &Shell) -> anyhow::Result<Exit> {
         max_shard_size: args.max_shard_size,
     };
     let export = Export::new(&options, &source, &base, &checkpoint)?;
-    if let Some(warning) = source.other_weights(&checkpoint)? {
+    if let Some(warning) = source.other_base(&base, &checkpoint)? {
         shell.printer.warn(warning);
     }
     let several = options.formats.len() > 1;

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use emotrain_base::{Advice, Complaint, Fault, Problems, Silent};
 use emotrain_data::{Dialogue, LabelSet, SplitKind};
 use emotrain_eval::{AnswerRow, AnswerTerms, HeadlineScore, Prediction, ScoreTally, UNCERTAIN};
-use emotrain_export::other_weights;
+use emotrain_export::other_base;
 use emotrain_hub::Trained;
 use emotrain_model::{CausalLm, device};
 use emotrain_prepare::{Content, Opened, PrepareError, Questioner, known};
@@ -51,7 +51,7 @@ pub(crate) fn run(args: &PredictArgs, shell: &Shell) -> anyhow::Result<Exit> {
     input.warn_of_order(&source.recipe.data, &shell.printer);
     let mut sink = Sink::open(args, origin::of(&source, &opened, contract.as_ref(), args)?, shell)?;
     let (dialogues, samples, model) = match begin(&mut input, &mut questioner, &mut sink, shell)
-        .and_then(|(dialogues, samples)| Ok((dialogues, samples, model(&source, &opened, args, shell)?)))
+        .and_then(|(dialogues, samples)| Ok((dialogues, samples, model(&source, &opened, shell)?)))
     {
         Ok(begun) => begun,
         Err(error) => {
@@ -153,18 +153,12 @@ fn pass_over(input: &mut Input<'_>, sink: &mut Sink<'_>, shell: &Shell) -> anyho
 }
 
 /// The model with what was trained.
-fn model(
-    source: &Source,
-    opened: &Opened<'_>,
-    args: &PredictArgs,
-    shell: &Shell,
-) -> anyhow::Result<CausalLm> {
+fn model(source: &Source, opened: &Opened<'_>, shell: &Shell) -> anyhow::Result<CausalLm> {
     let Source { recipe, trained, run } = source;
     let on = device::open(&recipe.model.device, recipe.model.dtype)?;
     let (mut model, checkpoint) = load(opened, &on, shell)?;
     if let (Some(run), Some(checkpoint), Trained::Adapter(_)) = (run, checkpoint, trained)
-        && args.base.is_some()
-        && let Some(warning) = other_weights(run, &checkpoint)?
+        && let Some(warning) = other_base(run, &opened.base, &checkpoint)?
     {
         shell.printer.warn(warning);
     }

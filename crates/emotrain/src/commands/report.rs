@@ -14,7 +14,7 @@ use emotrain_sweep::SweepDir;
 
 use self::files::DataFiles;
 use self::prompts::Recalled;
-use super::replaced::check_is_own;
+use super::replaced::{Output, check_replaced};
 use crate::cli::ReportArgs;
 use crate::exit::{Exit, described};
 use crate::shell::Shell;
@@ -27,7 +27,7 @@ pub(crate) fn run(args: &ReportArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let is_sweep = sweep::is_sweep(&args.run);
     let folder = if is_sweep { SweepDir::find(&args.run)?.path().to_owned() } else { args.run.clone() };
     let out = args.out.clone().unwrap_or_else(|| folder.join(sweep::REPORT));
-    check_is_own(&out, "report", &["<!DOCTYPE html>"])?;
+    check_replaced(&out, Output::Report, &[])?;
     let (page, missing) = if is_sweep {
         if args.against.is_some() {
             let complaint = Complaint::usage("--against compares runs, and this is a sweep");

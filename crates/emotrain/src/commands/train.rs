@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use emotrain_base::Problems;
 use emotrain_prepare::PreparedTraining;
 use emotrain_recipe::{Recipe, ResumeFrom};
-use emotrain_runs::OnDifference;
+use emotrain_runs::{OnDifference, RunDir};
 
 use super::check::check_device;
 use crate::cli::TrainArgs;
@@ -75,9 +75,10 @@ fn dry_run(recipes: &[Recipe], shell: &Shell) -> anyhow::Result<Exit> {
         let shell = if recipes.len() > 1 { shell.named(name) } else { shell.clone() };
         let mut problems = Problems::default();
         let on = problems.take(check_device(recipe));
+        let place = problems.take(RunDir::check_place(recipe));
         let measured = PreparedTraining::measured(recipe);
         let prepared = problems.take(PreparedTraining::new(recipe, &measured, shell.hub()));
-        let (Some(on), Some(prepared)) = (on, prepared) else {
+        let (Some(on), Some(()), Some(prepared)) = (on, place, prepared) else {
             return problems.finish().map(|()| Exit::Done).map_err(Into::into);
         };
         prepared.opened.base.check_weights()?;

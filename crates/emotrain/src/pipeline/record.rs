@@ -43,14 +43,14 @@ pub(super) fn prepared(prepared: &PreparedTraining<'_>) -> RunRecord {
     }
 }
 
-/// The weights. Reads their files once more, for their hash.
+/// The base. Reads the files of its weights once more, for their hash.
 ///
 /// # Errors
 /// When they cannot be read.
 pub(super) fn model(opened: &Opened<'_>, checkpoint: Option<&Checkpoint>) -> anyhow::Result<ModelRecord> {
     let sha256 = checkpoint.map(Checkpoint::sha256).transpose()?;
     let (name, revision) = (opened.base.named().name.to_owned(), opened.base.commit().map(str::to_owned));
-    Ok(ModelRecord { name, revision, sha256 })
+    Ok(ModelRecord { name, revision, sha256, config_sha256: Some(opened.config.sha256()) })
 }
 
 /// Where the weights are.

@@ -254,7 +254,7 @@ fn a_limit_of_file_sizes_is_an_error() {
 fn output_goes_where_it_was_sent() {
     let bench = Workbench::new();
     fs_err::create_dir(bench.path("kept")).unwrap();
-    bench.write("kept/old.jsonl", "{\"id\":\"old#0\"}\n");
+    bench.write("kept/old.jsonl", "{\"id\":\"old#0\",\"label\":\"joy\",\"truth\":null}\n");
     bench.write("notes.txt", "what matters");
     std::os::unix::fs::symlink("kept/old.jsonl", bench.path("link.jsonl")).unwrap();
     let eval = |output: &str| bench.run(&["eval", "recipe.toml", "--output", output]);

@@ -34,6 +34,7 @@ mod published;
 mod purpose;
 mod quantised;
 mod rare;
+mod replaced;
 mod report;
 mod resume;
 mod runs;

@@ -10,6 +10,7 @@ use emotrain_data::{
 };
 use emotrain_retrieval::{SheetRow, read_annotations, review, sheet};
 
+use super::super::replaced::{Output, check_replaced};
 use crate::cli::{AnnotateArgs, ReviewCommand, ScoreReviewArgs, SheetArgs};
 use crate::exit::Exit;
 use crate::shell::Shell;
@@ -61,6 +62,8 @@ fn sheets(args: &SheetArgs, shell: &Shell) -> anyhow::Result<Exit> {
 }
 
 fn score(args: &ScoreReviewArgs, shell: &Shell) -> anyhow::Result<Exit> {
+    let inputs: [&Path; 3] = [&args.file, &args.first, &args.second];
+    check_replaced(&args.out, Output::New("file of demonstrations"), &inputs)?;
     let labels = label_set(&args.label_set)?;
     let demonstrations = demonstrations(&args.file, args.dataset.as_deref())?;
     let [first, second] = [&args.first, &args.second].map(|path| read_annotations(path, &labels));

@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use emotrain_base::{Output, WriteError};
 use rayon::prelude::*;
 
-use super::quantise::quantise;
+use super::quantise::{misfit, quantise};
 use crate::error::ModelError;
 use crate::weights::gguf::blocks::BlockType;
 use crate::weights::gguf::row_order::RowOrder;
+use crate::weights::write::misfit_message;
 
 /// Bytes to a multiple of which every tensor is padded.
 const ALIGNMENT: usize = 32;
@@ -156,7 +157,7 @@ impl GgufOutput {
             count += values.len();
             piece.values.extend_from_slice(values);
             if piece.values.len() >= PIECE && written.is_ok() {
-                written = self.write(&piece.take_whole_units());
+                written = self.units(&mut piece);
             }
         })?;
         written?;
@@ -164,7 +165,7 @@ impl GgufOutput {
             let message = format!("{count} values for shape {:?}", tensor.shape);
             return Err(ModelError::tensor(&self.path, &tensor.name, message));
         }
-        self.write(&piece.take_whole_units())?;
+        self.units(&mut piece)?;
         let bytes = tensor.bytes();
         self.write(&vec![0; bytes.next_multiple_of(ALIGNMENT) - bytes])
     }
@@ -172,6 +173,18 @@ impl GgufOutput {
     /// Moves the file to its place.
     pub(super) fn finish(self) -> Result<(), ModelError> {
         Ok(self.out.finish()?)
+    }
+
+    /// Writes all units that are complete.
+    fn units(&mut self, piece: &mut Piece) -> Result<(), ModelError> {
+        let Stated { name, block_type, .. } = piece.tensor;
+        let (bytes, wrong) = piece.take_whole_units();
+        match wrong {
+            Some(value) => {
+                Err(ModelError::tensor(&self.path, name, misfit_message(value, block_type.name())))
+            }
+            None => self.write(&bytes),
+        }
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), ModelError> {
@@ -196,21 +209,27 @@ impl<'a> Piece<'a> {
         Self { tensor, values: Vec::new(), unit: rows * tensor.row_length() }
     }
 
-    /// The bytes of all units that are complete.
-    fn take_whole_units(&mut self) -> Vec<u8> {
+    /// The bytes of all units that are complete, and a value of them that is no finite number there.
+    fn take_whole_units(&mut self) -> (Vec<u8>, Option<f32>) {
         let whole = self.values.len() / self.unit * self.unit;
         let rest = self.values.split_off(whole);
         let values = std::mem::replace(&mut self.values, rest);
         let (width, unit) = (self.tensor.row_length(), self.unit);
         let mut bytes = vec![0; self.tensor.block_type.bytes(values.len())];
         let unit_bytes = self.tensor.block_type.bytes(unit);
-        bytes.par_chunks_mut(unit_bytes).zip(values.par_chunks(unit)).for_each(|(bytes, values)| {
-            let row_bytes = self.tensor.block_type.bytes(width);
+        let wrong = |(bytes, values): (&mut [u8], &[f32])| {
+            let (block_type, mut wrong) = (self.tensor.block_type, None);
+            let row_bytes = block_type.bytes(width);
             for (row, values) in values.chunks_exact(width).enumerate() {
                 let place = self.tensor.order.stored_row(row) * row_bytes;
-                quantise(self.tensor.block_type, values, &mut bytes[place..][..row_bytes]);
+                let bytes = &mut bytes[place..][..row_bytes];
+                quantise(block_type, values, bytes);
+                wrong = wrong.or_else(|| misfit(block_type, values, bytes));
             }
-        });
-        bytes
+            wrong
+        };
+        let units = bytes.par_chunks_mut(unit_bytes).zip(values.par_chunks(unit));
+        let wrong = units.filter_map(wrong).find_first(|_| true);
+        (bytes, wrong)
     }
 }

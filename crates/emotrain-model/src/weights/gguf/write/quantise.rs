@@ -38,6 +38,36 @@ pub(super) fn quantise(block_type: BlockType, values: &[f32], bytes: &mut [u8]) 
     }
 }
 
+/// The first of the values that is not finite in a file: itself, or since a factor of its block, of `bytes`, is not.
+pub(super) fn misfit(block_type: BlockType, values: &[f32], bytes: &[u8]) -> Option<f32> {
+    let (float, factors) = match block_type {
+        BlockType::F16 => (FloatType::F16, 0),
+        BlockType::Bf16 => (FloatType::Bf16, 0),
+        // Bytes of a block's factors in half precision.
+        BlockType::Q8_0 => (FloatType::F32, 2),
+        BlockType::Q4K => (FloatType::F32, 4),
+        BlockType::F32
+        | BlockType::Q4_0
+        | BlockType::Q4_1
+        | BlockType::Q5_0
+        | BlockType::Q5_1
+        | BlockType::Q2K
+        | BlockType::Q3K
+        | BlockType::Q5K
+        | BlockType::Q6K
+        | BlockType::Iq4Nl
+        | BlockType::Iq4Xs => (FloatType::F32, 0),
+    };
+    let is_finite = |factor: &[u8; 2]| f16::from_le_bytes(*factor).is_finite();
+    let blocks = values
+        .chunks_exact(block_type.values_per_block())
+        .zip(bytes.chunks_exact(block_type.bytes_per_block()));
+    let mut lost = blocks.filter(|(_, bytes)| !bytes[..factors].as_chunks().0.iter().all(is_finite));
+    let largest =
+        |values: &[f32]| values.iter().copied().max_by(|one, other| one.abs().total_cmp(&other.abs()));
+    float.misfit(values).or_else(|| largest(lost.next()?.0))
+}
+
 fn blocks<const VALUES: usize, const BYTES: usize>(
     values: &[f32],
     bytes: &mut [u8],

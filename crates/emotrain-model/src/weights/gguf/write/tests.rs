@@ -7,7 +7,7 @@ use std::path::Path;
 
 use expect_test::expect;
 
-use super::quantise::quantise;
+use super::quantise::{misfit, quantise};
 use super::*;
 use crate::config::RopeScaling;
 use crate::weights::gguf::{OpenedFile, header, rows_of};
@@ -137,6 +137,30 @@ fn quantised_values_are_those_of_llama_cpp() {
         let mut ours = theirs.clone();
         quantise(block_type, &values, &mut ours);
         assert!(ours == theirs, "{}", block_type.name());
+    }
+}
+
+#[test]
+fn a_value_that_is_no_finite_number_in_the_file_is_found() {
+    for (block_type, largest, too_large) in [
+        (BlockType::F32, 3e38, None),
+        (BlockType::F16, 65_504.0, Some(65_520.0)),
+        (BlockType::Bf16, 3.3e38, Some(3.4e38)),
+        (BlockType::Q8_0, 65_504.0 * 127.0, Some(65_520.0 * 127.0)),
+        (BlockType::Q4K, 6e7, Some(9e8)),
+    ] {
+        let mut values = vec![0.5_f32; 512];
+        let found = |values: &[f32]| {
+            let mut bytes = vec![0; block_type.bytes(values.len())];
+            quantise(block_type, values, &mut bytes);
+            misfit(block_type, values, &bytes).map(f32::to_bits)
+        };
+        values[300] = largest;
+        assert_eq!(found(&values), None, "{}", block_type.name());
+        for wrong in too_large.into_iter().chain([f32::INFINITY, f32::NEG_INFINITY, f32::NAN]) {
+            values[300] = wrong;
+            assert_eq!(found(&values), Some(wrong.to_bits()), "{} {wrong}", block_type.name());
+        }
     }
 }
 
