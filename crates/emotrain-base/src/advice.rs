@@ -195,7 +195,8 @@ impl Advice for io::Error {
 
 impl Advice for WriteError {
     fn fault(&self) -> Fault {
-        Fault::Output
+        // Whoever names the place of a folder that must not exist can name another one.
+        if self.is_occupied() { Fault::Usage } else { Fault::Output }
     }
 
     fn hint(&self) -> Option<String> {
@@ -215,7 +216,10 @@ impl Advice for DamagedFile {
 
 impl Advice for LockError {
     fn fault(&self) -> Fault {
-        if matches!(self, Self::Write(_)) { Fault::Output } else { Fault::Input }
+        match self {
+            Self::Taken { .. } => Fault::Input,
+            Self::Write(error) => error.fault(),
+        }
     }
 
     fn hint(&self) -> Option<String> {

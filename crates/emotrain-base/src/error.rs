@@ -22,6 +22,16 @@ impl WriteError {
         Self { path: path.to_owned(), kind: error.kind(), words: system_words(error) }
     }
 
+    /// A folder is to be put where something is already.
+    pub(crate) fn occupied(path: &Path) -> Self {
+        let words = "it is already there".to_owned();
+        Self { path: path.to_owned(), kind: io::ErrorKind::DirectoryNotEmpty, words }
+    }
+
+    pub(crate) fn is_occupied(&self) -> bool {
+        self.kind == io::ErrorKind::DirectoryNotEmpty
+    }
+
     /// How to fix it, if that is known.
     pub fn hint(&self) -> Option<&'static str> {
         use io::ErrorKind as Kind;
@@ -31,6 +41,8 @@ impl WriteError {
             Some("free some disk space, then repeat the command; a training continues with --resume")
         } else if refused.contains(&self.kind) {
             Some("name a location that you may write to")
+        } else if self.is_occupied() {
+            Some("name a folder that does not exist yet, or remove it")
         } else {
             None
         }

@@ -3,20 +3,25 @@
 //! A folder is filled next to its destination, as `.NAME.building`. The folder that it replaces is `.NAME.replaced` for
 //! a moment: a process killed between the two renames leaves the destination empty, and the next process restores the
 //! old folder before anything else. So at every moment either the old or the new folder exists, under one of two names.
+//! From the first of this to the last, the destination is locked by `.NAME.lock`: both folders are one process's.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::error::WriteError;
-use crate::lock::{LOCK, Lock, LockError};
+use crate::lock::{BESIDE, LOCK, Lock, LockError};
 use crate::manifest::{self, MANIFEST};
-use crate::output::{folder_of, is_part, sweep_one, sync_folder};
+use crate::output::{of_part, sweep_one};
+use crate::place::{beside, create_folder, folder_of, resolve, sync_folder};
 
 const BUILDING: &str = "building";
 const REPLACED: &str = "replaced";
 const REMOVED: &str = "removed";
 /// The names that earlier versions used for the first two.
-const EARLIER: [&str; 2] = ["partial", "old"];
+const EARLIER_BUILDING: &str = "partial";
+const EARLIER_REPLACED: &str = "old";
+/// What a killed process may leave beside a destination.
+const LEFT: [&str; 6] = [BUILDING, REPLACED, REMOVED, EARLIER_BUILDING, EARLIER_REPLACED, BESIDE];
 /// How often another process may restore the old folder into the empty destination while the new one is being renamed.
 const TRIES: usize = 4;
 
@@ -25,9 +30,29 @@ const TRIES: usize = 4;
 pub struct Stage {
     folder: PathBuf,
     target: PathBuf,
-    /// The only files that the folder may hold; `None` for any.
-    ours: Option<&'static [&'static str]>,
+    kind: Kind,
+    /// `None` once it is published.
     lock: Option<Lock>,
+}
+
+/// What becomes of what is at the destination.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    /// It is replaced.
+    Replacing,
+    /// Nothing may be there.
+    New,
+    /// Files of these names are replaced, the only ones that the new folder may hold; others are kept.
+    Ours(&'static [&'static str]),
+}
+
+impl Kind {
+    fn ours(self) -> Option<&'static [&'static str]> {
+        match self {
+            Self::Ours(ours) => Some(ours),
+            Self::Replacing | Self::New => None,
+        }
+    }
 }
 
 impl Stage {
@@ -37,7 +62,15 @@ impl Stage {
     /// # Errors
     /// Another process is writing to this destination, or it is not writable.
     pub fn open(target: &Path) -> Result<Self, LockError> {
-        Self::begin(target, None)
+        Self::begin(target, Kind::Replacing)
+    }
+
+    /// Starts a folder that replaces nothing: its destination does not exist, or is an empty folder.
+    ///
+    /// # Errors
+    /// As [`Stage::open`], or something is there.
+    pub fn create(target: &Path) -> Result<Self, LockError> {
+        Self::begin(target, Kind::New)
     }
 
     /// Starts a folder that has its own manifest and holds only files of these names. Other files in the destination
@@ -46,20 +79,21 @@ impl Stage {
     /// # Errors
     /// As [`Stage::open`].
     pub fn reopen(target: &Path, ours: &'static [&'static str]) -> Result<Self, LockError> {
-        Self::begin(target, Some(ours))
+        Self::begin(target, Kind::Ours(ours))
     }
 
-    fn begin(target: &Path, ours: Option<&'static [&'static str]>) -> Result<Self, LockError> {
+    fn begin(target: &Path, kind: Kind) -> Result<Self, LockError> {
         let fail = |error: io::Error| WriteError::new(target, &error);
         let place = resolve(target).map_err(fail)?;
-        let folder = sibling(&place, BUILDING);
-        create_folder(&folder)?;
-        let lock = Lock::take(&folder).map_err(|error| match error {
-            LockError::Taken { owner, .. } => LockError::Taken { folder: target.to_owned(), owner },
-            LockError::Write(_) => error,
-        })?;
-        let stage = Self { folder, target: place, ours, lock: Some(lock) };
-        stage.recover().and_then(|()| stage.clear()).map_err(fail)?;
+        let lock = Lock::beside(target)?;
+        let folder = beside(&place, BUILDING);
+        let stage = Self { folder, target: place, kind, lock: Some(lock) };
+        stage.recover().map_err(fail)?;
+        if matches!(kind, Kind::New) && is_occupied(&stage.target) {
+            return Err(WriteError::occupied(target).into());
+        }
+        create_folder(&stage.folder)?;
+        stage.clear().map_err(fail)?;
         Ok(stage)
     }
 
@@ -84,22 +118,35 @@ impl Stage {
     /// Any system error; the destination still has its old contents.
     pub fn publish(mut self) -> Result<(), WriteError> {
         let fail = |error: io::Error| WriteError::new(&self.target, &error);
-        if self.ours.is_none() {
+        let ours = self.kind.ours();
+        if ours.is_none() {
             manifest::write(&self.folder)?;
         }
         sync_folder(&self.folder).map_err(fail)?;
-        if cfg!(windows) {
-            // On Windows a folder with an open file cannot be renamed.
-            self.lock = None;
+        if matches!(self.kind, Kind::New) {
+            self.take_free_place()?;
+        } else {
+            self.take_place().map_err(fail)?;
         }
-        self.take_place().map_err(fail)?;
-        remove_if_there(&self.target.join(LOCK)).map_err(fail)?;
+        finish(&self.target, &beside(&self.target, REPLACED), ours).map_err(fail)?;
         self.lock = None;
-        finish(&self.target, &sibling(&self.target, REPLACED), self.ours).map_err(fail)
+        Ok(())
+    }
+
+    /// Renames the folder; a rename replaces no folder that holds something.
+    fn take_free_place(&self) -> Result<(), WriteError> {
+        let renamed = fs_err::rename(&self.folder, &self.target);
+        renamed.and_then(|()| sync_folder(folder_of(&self.target))).map_err(|error| {
+            if is_occupied(&self.target) {
+                WriteError::occupied(&self.target)
+            } else {
+                WriteError::new(&self.target, &error)
+            }
+        })
     }
 
     fn take_place(&self) -> io::Result<()> {
-        let replaced = sibling(&self.target, REPLACED);
+        let replaced = beside(&self.target, REPLACED);
         let mut tries = 0;
         loop {
             if holds_something(&self.target)? {
@@ -120,25 +167,23 @@ impl Stage {
     }
 
     fn recover(&self) -> io::Result<()> {
-        for end in [REPLACED, EARLIER[1]] {
-            complete_exchange(&self.target, &sibling(&self.target, end), self.ours)?;
+        let ours = self.kind.ours();
+        for end in [REPLACED, EARLIER_REPLACED] {
+            complete_exchange(&self.target, &beside(&self.target, end), ours)?;
         }
-        if self.ours.is_none() {
-            remove_all(&sibling(&self.target, EARLIER[0]))?;
+        if ours.is_none() {
+            remove_all(&beside(&self.target, EARLIER_BUILDING))?;
         }
         Ok(())
     }
 
     /// Removes the contents of an abandoned stage.
     fn clear(&self) -> io::Result<()> {
-        if let Some(ours) = self.ours {
-            return ours.iter().try_for_each(|name| remove_if_there(&self.folder.join(name)));
+        if let Some(ours) = self.kind.ours() {
+            return ours.iter().chain(&[LOCK]).try_for_each(|name| remove_all(&self.folder.join(name)));
         }
         for entry in fs_err::read_dir(&self.folder)? {
-            let entry = entry?;
-            if entry.file_name() != LOCK {
-                remove_all(&entry.path())?;
-            }
+            remove_all(&entry?.path())?;
         }
         Ok(())
     }
@@ -146,10 +191,15 @@ impl Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        // An unpublished folder is useless and may be large; if it cannot be removed, it does no harm.
-        if self.lock.is_some() && self.ours.is_none() {
-            let _ = fs_err::remove_dir_all(&self.folder);
+        if self.lock.is_none() {
+            return;
         }
+        // An unpublished folder is useless and may be large, but for what is kept for the next process; if it cannot be
+        // removed, it does no harm.
+        let _ = match self.kind {
+            Kind::Ours(_) => fs_err::remove_dir(&self.folder),
+            Kind::Replacing | Kind::New => fs_err::remove_dir_all(&self.folder),
+        };
     }
 }
 
@@ -160,40 +210,56 @@ impl Drop for Stage {
 /// A folder that cannot be renamed.
 pub fn recover(target: &Path) -> Result<(), WriteError> {
     let Ok(place) = resolve(target) else { return Ok(()) };
-    for end in [REPLACED, EARLIER[1]] {
-        let replaced = sibling(&place, end);
-        if !place.exists() && holds_something(&replaced).unwrap_or(false) {
-            fs_err::rename(&replaced, &place).map_err(|error| WriteError::new(target, &error))?;
+    for end in [REPLACED, EARLIER_REPLACED] {
+        let replaced = beside(&place, end);
+        if place.exists() || !holds_something(&replaced).unwrap_or(false) {
+            continue;
+        }
+        match fs_err::rename(&replaced, &place) {
+            // The process that replaces it, or another one that reads it, was faster.
+            Err(_) if place.exists() => {}
+            renamed => renamed.map_err(|error| WriteError::new(target, &error))?,
         }
     }
     Ok(())
 }
 
-/// Completes or reverts everything that killed processes left in a folder whose subfolders are all ours. The folder has
-/// to be locked.
+/// Completes or reverts what killed processes left in `parent` of the folders and files whose names are `ours`. What has
+/// another name, and what a process is writing at this moment, stays as it is.
 ///
 /// # Errors
 /// A folder that cannot be read or written.
-pub fn recover_all(parent: &Path) -> Result<(), WriteError> {
-    let recover = || -> io::Result<()> {
-        for entry in fs_err::read_dir(parent)? {
-            let path = entry?.path();
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let parts = name.strip_prefix('.').and_then(|rest| rest.rsplit_once('.'));
-            match parts {
-                Some((of, end)) if [REPLACED, EARLIER[1]].contains(&end) && path.is_dir() => {
-                    complete_exchange(&parent.join(of), &path, None)?;
-                }
-                Some((_, end)) if [BUILDING, REMOVED, EARLIER[0]].contains(&end) && path.is_dir() => {
-                    remove_all(&path)?;
-                }
-                _ if is_part(&name) => sweep_one(&path),
-                _ => {}
-            }
-        }
-        Ok(())
+pub fn recover_all(parent: &Path, ours: impl Fn(&str) -> bool) -> Result<(), WriteError> {
+    let names = || -> io::Result<Vec<String>> {
+        let entries = fs_err::read_dir(parent)?;
+        entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
     };
-    recover().map_err(|error| WriteError::new(parent, &error))
+    let fail = |error: io::Error| WriteError::new(parent, &error);
+    for name in names().map_err(fail)? {
+        if of_part(&name).is_some_and(&ours) {
+            sweep_one(&parent.join(&name));
+            continue;
+        }
+        let parts = name.strip_prefix('.').and_then(|rest| rest.rsplit_once('.'));
+        let Some((of, end)) = parts.filter(|(of, end)| LEFT.contains(end) && ours(of)) else { continue };
+        let (target, path) = (parent.join(of), parent.join(&name));
+        if end != BESIDE && !path.is_dir() {
+            continue;
+        }
+        // Dropped, it takes a lock file that was left along.
+        let _lock = match Lock::beside(&target) {
+            Ok(lock) => lock,
+            Err(LockError::Taken { .. }) => continue,
+            Err(LockError::Write(error)) => return Err(error),
+        };
+        let recovered = match end {
+            BESIDE => Ok(()),
+            REPLACED | EARLIER_REPLACED => complete_exchange(&target, &path, None),
+            _ => remove_all(&path),
+        };
+        recovered.map_err(fail)?;
+    }
+    Ok(())
 }
 
 /// Removes a folder atomically.
@@ -201,42 +267,11 @@ pub fn recover_all(parent: &Path) -> Result<(), WriteError> {
 /// # Errors
 /// Any system error.
 pub fn remove_folder(folder: &Path) -> Result<(), WriteError> {
-    let removed = sibling(folder, REMOVED);
+    let removed = beside(folder, REMOVED);
     remove_all(&removed)
         .and_then(|()| fs_err::rename(folder, &removed))
         .and_then(|()| remove_all(&removed))
         .map_err(|error| WriteError::new(folder, &error))
-}
-
-/// Creates a folder and its parents if they do not exist, so that they survive a power failure.
-///
-/// # Errors
-/// Any system error.
-pub fn create_folder(folder: &Path) -> Result<(), WriteError> {
-    let create = || {
-        if folder.is_dir() {
-            return Ok(());
-        }
-        fs_err::create_dir_all(folder)?;
-        sync_folder(folder_of(folder))
-    };
-    create().map_err(|error| WriteError::new(folder, &error))
-}
-
-/// Where a folder is or will be; links are followed.
-fn resolve(target: &Path) -> io::Result<PathBuf> {
-    if let Ok(place) = fs_err::canonicalize(target) {
-        return Ok(place);
-    }
-    let place = fs_err::read_link(target).map_or_else(|_| target.to_owned(), |to| folder_of(target).join(to));
-    if place.file_name().is_none() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the path names no folder"));
-    }
-    Ok(place)
-}
-
-fn sibling(target: &Path, end: &str) -> PathBuf {
-    target.with_file_name(format!(".{}.{end}", target.file_name().unwrap_or_default().to_string_lossy()))
 }
 
 /// Recovers from a process that was killed while replacing `target`: restores the old folder if there is no new one.
@@ -274,15 +309,13 @@ fn holds_something(path: &Path) -> io::Result<bool> {
     }
 }
 
-fn is_taken(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists)
+/// Whether something is at a path that may not be replaced: anything but an empty folder.
+fn is_occupied(path: &Path) -> bool {
+    path.symlink_metadata().is_ok() && holds_something(path).unwrap_or(true)
 }
 
-fn remove_if_there(file: &Path) -> io::Result<()> {
-    match fs_err::remove_file(file) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
+fn is_taken(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists)
 }
 
 /// Removes a file, or a folder with its contents, if it exists.

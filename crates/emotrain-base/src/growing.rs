@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::advice::{Advice, Complaint};
 use crate::error::WriteError;
-use crate::output::{folder_of, regular, sync_folder};
+use crate::output::regular;
+use crate::place::{folder_of, sync_folder};
 
 const FORMAT_VERSION: u32 = 1;
 /// At most this many bytes of a line of the journal are looked at.

@@ -1,12 +1,13 @@
 //! Files that are written atomically.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
 use crate::error::WriteError;
+use crate::place::{folder_of, name_of, sync_folder};
 
 /// Links that are followed before they count as a cycle, as many as on Linux.
 const MOST_LINKS: usize = 40;
@@ -159,9 +160,9 @@ fn part_of(place: &Path) -> io::Result<NamedTempFile<File>> {
     let open = |path: &Path| {
         let file = OpenOptions::new().write(true).create_new(true).open(path)?;
         // Without lock support, unfinished files of killed processes are not removed.
-        let _ = file.try_lock();
-        // Another process removed the file before it was locked: create another one.
-        if path.exists() { Ok(file) } else { Err(io::ErrorKind::AlreadyExists.into()) }
+        let is_swept = matches!(file.try_lock(), Err(TryLockError::WouldBlock)) || !path.exists();
+        // Another process took the file for one that was left, before it was locked: create another one.
+        if is_swept { Err(io::ErrorKind::AlreadyExists.into()) } else { Ok(file) }
     };
     tempfile::Builder::new().prefix(&prefix).suffix(PART).make_in(folder_of(place), open)
 }
@@ -169,13 +170,10 @@ fn part_of(place: &Path) -> io::Result<NamedTempFile<File>> {
 /// Removes unfinished files that killed processes left for `place`. Errors are ignored: the write does not depend on
 /// it.
 fn sweep(place: &Path) {
-    let prefix = format!(".{}.", name_of(place));
+    let name = name_of(place);
     let Ok(entries) = fs_err::read_dir(folder_of(place)) else { return };
     for entry in entries.flatten() {
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        let middle = name.strip_prefix(&prefix).and_then(|rest| rest.strip_suffix(PART));
-        if middle.is_some_and(|middle| middle.len() == RANDOM && !middle.contains('.')) {
+        if of_part(&entry.file_name().to_string_lossy()) == Some(&name) {
             sweep_one(&entry.path());
         }
     }
@@ -193,35 +191,10 @@ pub(crate) fn sweep_one(part: &Path) {
     }
 }
 
-/// Whether this is the name of an unfinished file.
-pub(crate) fn is_part(name: &str) -> bool {
-    name.starts_with('.') && name.ends_with(PART)
-}
-
-fn name_of(path: &Path) -> String {
-    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
-}
-
-pub(crate) fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
-/// Makes renames in a folder survive a power failure.
-#[cfg(unix)]
-pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
-    let synced = fs_err::File::open(folder)?.sync_all();
-    // Some network file systems cannot sync a folder; the file itself is synced already.
-    match synced {
-        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {
-            Ok(())
-        }
-        other => other,
-    }
-}
-
-#[cfg(not(unix))]
-pub(crate) fn sync_folder(_folder: &Path) -> io::Result<()> {
-    Ok(())
+/// The name of the file that an unfinished file of this name is to become.
+pub(crate) fn of_part(name: &str) -> Option<&str> {
+    let (of, random) = name.strip_prefix('.')?.strip_suffix(PART)?.rsplit_once('.')?;
+    (random.len() == RANDOM).then_some(of)
 }
 
 #[cfg(test)]

@@ -24,7 +24,8 @@ pub struct QuantiseOptions {
 /// a model that transformers loads with bitsandbytes, with its tokenizer.
 ///
 /// # Errors
-/// A base that has codes already; weights that cannot be read, a folder that cannot be written: then nothing was.
+/// A base that has codes already; a folder that is there already and not empty, or that another process writes; weights
+/// that cannot be read, a folder that cannot be written: then nothing was.
 pub fn quantise(
     base: &Base,
     checkpoint: &Checkpoint,
@@ -37,7 +38,7 @@ pub fn quantise(
         return Err(Complaint::usage(message).hint("begin with the base in 16 or 32 bits").into());
     }
     let dtype = options.dtype.or_else(|| checkpoint.float_type()).unwrap_or(FloatType::Bf16);
-    let stage = Stage::open(folder)?;
+    let stage = Stage::create(folder)?;
     let merged = Merged::new(checkpoint, None);
     write_quantised(&merged, stage.folder(), dtype, options.codes, options.max_shard_size)?;
     write_companions(base, stage.folder(), listener)?;

@@ -91,14 +91,15 @@ impl<'a> Export<'a> {
     /// Writes one form into the folder `folder`, with its model card, the commands of servers and the prompt contract.
     ///
     /// # Errors
-    /// Weights that cannot be read, a folder that cannot be written; then nothing was.
+    /// A folder that is there already and not empty, or that another process writes; weights that cannot be read, a folder
+    /// that cannot be written; then nothing was.
     pub fn write(
         &self,
         format: ExportFormat,
         folder: &Path,
         listener: &dyn Listener,
     ) -> Result<(), ExportError> {
-        let stage = Stage::open(folder)?;
+        let stage = Stage::create(folder)?;
         let plain = self.options.servers.iter().any(|server| serve::wants_one_rank(*server));
         let uniform = self.adapter.as_ref().filter(|_| plain).map(|adapter| adapter.clone().uniform());
         let adapter = uniform.as_ref().or(self.adapter.as_ref());

@@ -44,4 +44,4 @@ pub use prepared::{Prepared, PreparedTraining};
 pub use purpose::{Purpose, Selection};
 pub use questioner::Questioner;
 pub use sample_maker::SampleMaker;
-pub use sample_schedule::{LOSSES, Ordered, described, kept_losses, losses};
+pub use sample_schedule::{Ordered, described, kept_losses, losses};

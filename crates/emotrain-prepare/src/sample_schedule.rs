@@ -10,16 +10,13 @@ use emotrain_data::{Dialogue, LabelSet};
 use emotrain_model::CausalLm;
 use emotrain_prompt::{Sample, Task};
 use emotrain_recipe::Recipe;
-use emotrain_runs::RunDir;
+use emotrain_runs::{LOSSES, RunDir};
 use emotrain_train::{EpochSamples, SamplePlace, SampleSchedule, sample_losses};
 use serde_json::{Value, json};
 
 use crate::content::Content;
 use crate::encoded_split::EncodedSplit;
 use crate::error::PrepareError;
-
-/// The base model's loss on each dialogue, kept in the folder of a run.
-pub const LOSSES: &str = "curriculum.json";
 
 /// The dialogues of a file under the recipe's curriculum.
 pub struct Ordered<'a> {

@@ -3,6 +3,8 @@
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+use crate::contents::METRICS;
+
 /// A line of `metrics.jsonl`. `None` stands for a number that is not finite.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MetricsLine {
@@ -17,5 +19,5 @@ pub struct MetricsLine {
 
 impl MetricsLine {
     /// The name of the file in the folder of a run.
-    pub const FILE: &str = "metrics.jsonl";
+    pub const FILE: &str = METRICS;
 }

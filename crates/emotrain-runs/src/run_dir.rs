@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use emotrain_base::{Lock, create_folder, limits, recover_all, remove_folder, verify, write_atomic};
+use emotrain_base::{Lock, limits, recover_all, remove_folder, verify, write_atomic};
 use emotrain_recipe::{KeyDifference, Recipe, ResumeFrom};
 use serde_json::Value;
 
+use crate::contents::{ADAPTER, MODEL, RECIPE, STEP, is_own, step_number};
 use crate::error::RunError;
 use crate::run_record::RunRecord;
 use crate::same_recipe::same_recipe;
@@ -52,9 +53,8 @@ impl RunDir {
         let is_folder = |path: &&Path| !path.as_os_str().is_empty();
         let missing = path.ancestors().filter(is_folder).take_while(|folder| !folder.exists());
         let made = missing.map(Path::to_path_buf).collect();
-        create_folder(path)?;
         let held = Held { made, lock: Lock::take(path)? };
-        recover_all(path)?;
+        recover_all(path, is_own)?;
         let mut run = Self { path: path.clone(), held: Arc::new(held), longer: Vec::new() };
         if resume.is_none() && run.holds_something()? {
             return Err(RunError::unfit(path, "already has a run")
@@ -132,12 +132,12 @@ impl RunDir {
 
     /// The adapter's folder, in PEFT's format.
     pub fn adapter(&self) -> PathBuf {
-        self.path.join("adapter")
+        self.path.join(ADAPTER)
     }
 
     /// The folder of a fully trained model, in Hugging Face's format.
     pub fn model(&self) -> PathBuf {
-        self.path.join("model")
+        self.path.join(MODEL)
     }
 
     /// Writes a JSON file of the run atomically.
@@ -188,9 +188,6 @@ impl RunDir {
     }
 }
 
-const STEP: &str = "step-";
-/// The resolved recipe.
-pub(crate) const RECIPE: &str = "recipe.toml";
 const LOCK: &str = ".lock";
 
 /// The saved steps in a folder, oldest first.
@@ -204,11 +201,6 @@ fn steps_in(run: &Path) -> Result<Vec<(usize, PathBuf)>, RunError> {
     }
     steps.sort();
     Ok(steps)
-}
-
-/// The step number in a folder's name.
-pub fn step_number(step: &Path) -> Option<usize> {
-    step.file_name()?.to_str()?.strip_prefix(STEP)?.parse().ok()
 }
 
 /// The hint for a saved step `path` that cannot be used: the newest intact one before it.
@@ -250,6 +242,41 @@ mod tests {
         fs_err::write(&file, text).unwrap();
         fs_err::write(folder.path().join(RunRecord::FILE), "{}").unwrap();
         RunDir::check_place(&recipe).unwrap();
+    }
+
+    #[test]
+    fn a_run_recovers_what_runs_write_and_leaves_what_others_left_or_write() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("r.toml");
+        let text = "[model]\nmodel_name_or_path = \"o/n\"\n[data]\ntrain = \"a.jsonl\"\n\
+                    valid = \"b.jsonl\"\n";
+        fs_err::write(&file, text).unwrap();
+        let set = format!("train.output_dir={:?}", folder.path());
+        let recipe = emotrain_recipe::load(&file, &[set]).unwrap();
+        let ours =
+            [".step-000004.building", ".step-000006.partial", ".step-000002.removed", ".adapter.replaced"];
+        let theirs = [".bank.building", ".other.replaced", ".bk.lock", ".step-by-step.building", ".model.d"];
+        for name in ours.iter().chain(&theirs) {
+            fs_err::create_dir(folder.path().join(name)).unwrap();
+            fs_err::write(folder.path().join(name).join("rows"), "").unwrap();
+        }
+        let parts = [".x.part", ".notes.Ab3dEf.part", ".recipe.toml.part"];
+        let our_parts = [".recipe.toml.Ab3dEf.part", ".predictions.test.jsonl.Ab3dEf.part"];
+        for name in parts.iter().chain(&our_parts) {
+            fs_err::write(folder.path().join(name), "").unwrap();
+        }
+        // Another process exports into a folder that has the name of a run's.
+        let stage = emotrain_base::Stage::create(&folder.path().join("model")).unwrap();
+        let refused = RunDir::claim(&recipe).unwrap_err();
+        assert!(refused.to_string().ends_with("already has a run"), "{refused}");
+        let mut left: Vec<_> =
+            fs_err::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        let mut expected =
+            [&theirs[..], &parts, &[".lock", ".model.building", ".model.lock", "adapter", "r.toml"]].concat();
+        expected.sort_unstable();
+        assert_eq!(left, expected);
+        drop(stage);
     }
 
     #[test]

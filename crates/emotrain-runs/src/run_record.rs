@@ -8,6 +8,7 @@ use emotrain_recipe::{Availability, KnowledgeLevel};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
+use crate::contents::RECORD;
 use crate::error::RunError;
 
 /// The version of `run.json` and `report.json`.
@@ -279,7 +280,7 @@ pub struct BestRecord {
 
 impl RunRecord {
     /// The name of the file in the folder of a run.
-    pub const FILE: &str = "run.json";
+    pub const FILE: &str = RECORD;
 
     /// Reads a `run.json`.
     ///

@@ -7,13 +7,11 @@ use emotrain_eval::EvalReport;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::contents::REPORT;
 use crate::error::RunError;
 use crate::run_dir::RunDir;
 use crate::run_record::RECORD_VERSION;
 use crate::score_context::ScoreContext;
-
-/// The untrained model's scores in the folder of a run.
-pub const BASELINE: &str = "baseline.json";
 
 /// The scores of one split, as they are stored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,7 +29,7 @@ pub struct EvalResult {
 }
 
 impl EvalResult {
-    /// Reads a [`BASELINE`].
+    /// Reads a [`BASELINE`](crate::BASELINE).
     ///
     /// # Errors
     /// A file that is damaged.
@@ -54,7 +52,7 @@ pub struct RunReport {
 
 impl RunReport {
     /// The name of the file in the folder of a run.
-    pub const FILE: &str = "report.json";
+    pub const FILE: &str = REPORT;
 
     /// Scores, in this version's form.
     pub fn new(before: Vec<EvalResult>, after: Vec<EvalResult>) -> Self {

@@ -7,9 +7,9 @@ use emotrain_data::{JsonlReader, SplitKind, TextFile};
 use emotrain_eval::{EvalError, EvalReport, Prediction};
 use emotrain_recipe::{Recipe, run_of_recipe};
 
+use crate::contents::{self, RECIPE};
 use crate::error::RunError;
 use crate::metrics_line::MetricsLine;
-use crate::run_dir::RECIPE;
 use crate::run_record::RunRecord;
 use crate::run_report::RunReport;
 
@@ -100,7 +100,7 @@ impl StoredRun {
 
     /// The file with the predictions for a split.
     pub fn predictions_file(&self, split: SplitKind) -> PathBuf {
-        self.folder.join(format!("predictions.{split}.jsonl"))
+        self.folder.join(contents::predictions(split))
     }
 
     /// The trained model's predictions for a split.

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::io;
 
 use emotrain_ask::AskError;
-use emotrain_base::{Advice, Complaint, DamagedFile, Fault, GrowError, Problems, WriteError};
+use emotrain_base::{Advice, Complaint, DamagedFile, Fault, GrowError, LockError, Problems, WriteError};
 use emotrain_curriculum::CurriculumError;
 use emotrain_data::DataError;
 use emotrain_eval::EvalError;
@@ -108,6 +108,7 @@ fn advice<'e>(cause: &'e (dyn Error + 'static)) -> Option<&'e dyn Advice> {
         of::<Complaint>,
         of::<DamagedFile>,
         of::<WriteError>,
+        of::<LockError>,
         of::<GrowError>,
         of::<RecipeError>,
         of::<DataError>,

@@ -1,6 +1,7 @@
 use tempfile::TempDir;
 
 use super::*;
+use crate::advice::{Advice, Fault};
 use crate::error::Damage;
 use crate::manifest::{Verified, verify};
 
@@ -65,10 +66,120 @@ fn two_processes_do_not_make_one_folder() {
     assert_eq!(place.read("a/rows"), "two");
 }
 
+/// Runs `work` in several threads at once; locks treat them as processes.
+fn at_once<T: Send>(work: impl Fn(usize) -> T + Sync) -> Vec<T> {
+    std::thread::scope(|scope| {
+        let work = &work;
+        let threads: Vec<_> = (0..8).map(|number| scope.spawn(move || work(number))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
+#[test]
+fn of_many_that_put_a_new_folder_somewhere_at_once_one_does_and_the_others_are_told_why_not() {
+    for round in 0..100 {
+        let place = Place::new();
+        let write = |number: usize| {
+            let stage = Stage::create(&place.at("in/a")).map_err(|error| error.to_string())?;
+            stage.write("rows", number.to_string().as_bytes()).map_err(|error| error.to_string())?;
+            stage.publish().map_err(|error| error.to_string())
+        };
+        let results = at_once(write);
+        let done: Vec<usize> = (0..results.len()).filter(|number| results[*number].is_ok()).collect();
+        let [done] = done[..] else { panic!("round {round}: {results:?}") };
+        assert_eq!(place.read("in/a/rows"), done.to_string());
+        for told in results.into_iter().filter_map(Result::err) {
+            let is_clear = told.contains("in/a: in use by") || told.ends_with("it is already there");
+            assert!(is_clear, "round {round}: {told}");
+        }
+        assert_eq!(place.names("in"), ["a"]);
+    }
+}
+
+#[test]
+fn many_that_replace_a_folder_while_others_read_it_are_in_no_ones_way() {
+    let place = Place::new();
+    place.publish("a", "first");
+    at_once(|number| {
+        for round in 0..100 {
+            if number % 2 == 0 {
+                recover(&place.at("a")).unwrap();
+                continue;
+            }
+            let stage = match Stage::open(&place.at("a")) {
+                Ok(stage) => stage,
+                Err(LockError::Taken { .. }) => continue,
+                Err(error @ LockError::Write(_)) => panic!("{error}"),
+            };
+            stage.write("rows", format!("{number} {round}").as_bytes()).unwrap();
+            stage.publish().unwrap();
+        }
+    });
+    assert_eq!((verify(&place.at("a")), place.names("")), (Ok(Verified::Sound), vec!["a".into()]));
+}
+
+#[test]
+fn a_new_folder_replaces_nothing() {
+    let place = Place::new();
+    place.publish("there", "one");
+    fs_err::write(place.at("file"), "one").unwrap();
+    for name in ["there", "file"] {
+        let refused = Stage::create(&place.at(name)).unwrap_err();
+        assert!(refused.to_string().ends_with("it is already there"), "{refused}");
+        assert_eq!(refused.hint(), Some("name a folder that does not exist yet, or remove it"));
+        assert_eq!(refused.fault(), Fault::Usage);
+    }
+    fs_err::create_dir(place.at("empty")).unwrap();
+    for (name, other) in [("empty", "empty/rows"), ("new", "new")] {
+        let stage = Stage::create(&place.at(name)).unwrap();
+        stage.write("rows", b"one").unwrap();
+        // Whoever writes there meanwhile does not ask for the lock.
+        fs_err::write(place.at(other), "theirs").unwrap();
+        let refused = stage.publish().unwrap_err();
+        assert!(refused.to_string().ends_with("it is already there"), "{refused}");
+        assert_eq!(place.read(other), "theirs");
+        fs_err::remove_file(place.at(other)).unwrap();
+        let stage = Stage::create(&place.at(name)).unwrap();
+        stage.write("rows", b"two").unwrap();
+        stage.publish().unwrap();
+        assert_eq!(place.read(&format!("{name}/rows")), "two");
+    }
+    assert_eq!(place.names(""), ["empty", "file", "new", "there"]);
+}
+
+#[test]
+fn what_others_left_or_write_is_not_recovered() {
+    let place = Place::new();
+    let theirs = [".bank.building", ".other.replaced", ".b.removed", ".c.partial", ".d.old"];
+    for name in theirs {
+        fs_err::create_dir(place.at(name)).unwrap();
+        fs_err::write(place.at(name).join("rows"), "theirs").unwrap();
+    }
+    let files = [".x.part", ".x.Ab3dEf.part", ".x.lock"];
+    for name in files {
+        fs_err::write(place.at(name), "theirs").unwrap();
+    }
+    let stage = Stage::open(&place.at("mine")).unwrap();
+    stage.write("rows", b"one").unwrap();
+    fs_err::create_dir(place.at(".mine.removed")).unwrap();
+    let before = place.names("");
+    recover_all(place.0.path(), |name| name == "mine").unwrap();
+    assert_eq!(place.names(""), before, "a process is writing it");
+    stage.publish().unwrap();
+
+    for name in [".mine.lock", ".mine.Ab3dEf.part"] {
+        fs_err::write(place.at(name), "left").unwrap();
+    }
+    recover_all(place.0.path(), |name| name == "mine").unwrap();
+    let mut left: Vec<_> = theirs.into_iter().chain(files).chain(["mine"]).collect();
+    left.sort_unstable();
+    assert_eq!(place.names(""), left);
+}
+
 /// What a process leaves when it is killed at each of the three renames.
 #[test]
 fn what_was_published_outlives_a_kill_at_every_moment() {
-    for (building, replaced) in [(BUILDING, REPLACED), (EARLIER[0], EARLIER[1])] {
+    for (building, replaced) in [(BUILDING, REPLACED), (EARLIER_BUILDING, EARLIER_REPLACED)] {
         let between = |place: &Place| {
             fs_err::rename(place.at("a"), place.at(&format!(".a.{replaced}"))).unwrap();
             fs_err::create_dir(place.at(&format!(".a.{building}"))).unwrap();
@@ -82,7 +193,7 @@ fn what_was_published_outlives_a_kill_at_every_moment() {
         for moment in moments {
             let readers: [&dyn Fn(&Place); 3] = [
                 &|place| recover(&place.at("a")).unwrap(),
-                &|place| recover_all(place.0.path()).unwrap(),
+                &|place| recover_all(place.0.path(), |name| name == "a").unwrap(),
                 &|place| drop(Stage::open(&place.at("a")).unwrap()),
             ];
             for (number, reader) in readers.into_iter().enumerate() {
@@ -195,7 +306,7 @@ fn a_folder_is_removed_whole() {
     remove_folder(&place.at("a")).unwrap();
     place.publish("b", "one");
     fs_err::rename(place.at("b"), place.at(".b.removed")).unwrap();
-    recover_all(place.0.path()).unwrap();
+    recover_all(place.0.path(), |name| name == "b").unwrap();
     assert_eq!(place.names(""), Vec::<String>::new());
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use emotrain_base::{Complaint, write_atomic};
+use emotrain_base::{Complaint, Lock, write_atomic};
 use emotrain_data::TextFile;
 use serde_json::json;
 use tokenizers::models::bpe::{BPE, BpeTrainer};
@@ -39,6 +39,8 @@ pub(crate) fn run(args: &TokenizerArgs, shell: &Shell) -> anyhow::Result<Exit> {
         let complaint = Complaint::usage(format!("--vocab-size {}: too small", args.vocab_size));
         return Err(complaint.hint(format!("the bytes and the special tokens need at least {LEAST}")).into());
     }
+    // Before it is looked at: another process may be about to write there.
+    let _lock = Lock::beside(&args.output)?;
     check_place("--output", &args.output)?;
     let texts: Vec<TextFile> =
         args.files.iter().map(|file| TextFile::read(file)).collect::<Result<_, _>>()?;

@@ -5,10 +5,10 @@ use std::sync::atomic::AtomicUsize;
 use emotrain_data::SplitKind;
 use emotrain_model::CausalLm;
 use emotrain_model::device::OpenDevice;
-use emotrain_prepare::{EncodedSplit, LOSSES, Opened, Ordered, PreparedTraining, losses};
+use emotrain_prepare::{EncodedSplit, Opened, Ordered, PreparedTraining, losses};
 use emotrain_recipe::Recipe;
 use emotrain_runs::{
-    BASELINE, EvalResult, ModelRecord, OnDifference, RunDir, RunLog, RunRecord, list_differences,
+    BASELINE, EvalResult, LOSSES, ModelRecord, OnDifference, RunDir, RunLog, RunRecord, list_differences,
 };
 use emotrain_train::{
     EvalContext, EvalSet, Job, SampleSchedule, TrainData, Validation, baseline, init_record, make_trainable,
