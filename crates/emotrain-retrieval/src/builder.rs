@@ -52,8 +52,8 @@ pub struct Builder {
     ids: HashMap<String, usize>,
     sources: Vec<SourceFile>,
     index: Option<HnswParameters>,
-    /// The contents digest of the bank that it was started from.
-    started_with: Option<String>,
+    /// The bank that it was started from; `None` for a new one.
+    started_with: Option<Manifest>,
 }
 
 /// The result of adding a file.
@@ -97,7 +97,7 @@ pub struct Built {
 }
 
 impl Builder {
-    /// Starts without demonstrations.
+    /// Starts a new bank, without demonstrations.
     pub fn new(held_out: HeldOut) -> Self {
         let (demonstrations, ids, sources) = (Vec::new(), HashMap::new(), Vec::new());
         Self { held_out, forced: false, demonstrations, ids, sources, index: None, started_with: None }
@@ -110,7 +110,7 @@ impl Builder {
     pub fn with_bank(bank: &Bank, held_out: HeldOut) -> Result<Self, RetrievalError> {
         let mut builder = Self::new(held_out);
         builder.forced = bank.manifest().held_out_forced;
-        builder.started_with = Some(bank.manifest().content_hash());
+        builder.started_with = Some(bank.manifest().clone());
         builder.sources.clone_from(&bank.manifest().sources);
         builder.index = bank.manifest().index.as_ref().map(IndexRecord::parameters);
         let all: Vec<Demonstration> = bank.iter().collect::<Result<_, _>>()?;
@@ -212,15 +212,16 @@ impl Builder {
         Ok(added)
     }
 
-    /// Writes the bank to `folder`, replacing an existing one. Without an `embedder` it has no vectors and only lexical
+    /// Writes the bank to `folder`, replacing the one that it was started with. Without an `embedder` it has no vectors and only lexical
     /// search. `report` is called for every batch of texts.
     ///
     /// Only new texts are encoded: vectors are reused from the bank in `folder`, if the same encoder computed them, and
     /// from the journal of an interrupted build.
     ///
     /// # Errors
-    /// No demonstrations, a folder with other files in it, an error of the encoder, a full disk. Vectors so far are
-    /// kept for the next build; an unfinished index is started again.
+    /// No demonstrations, a folder with other files in it or with another bank than it was started with, one that
+    /// another process builds; an error of the encoder, a full disk. Vectors so far are kept for the next build; an
+    /// unfinished index is started again.
     pub fn write(
         self,
         folder: &Path,
@@ -279,13 +280,17 @@ impl Builder {
     /// Refuses to replace another bank than the one that the builder started from: what was added to it meanwhile would
     /// be lost.
     fn check_unchanged(&self, folder: &Path) -> Result<(), RetrievalError> {
-        let there = Manifest::read(folder).ok().map(|manifest| manifest.content_hash());
-        match &self.started_with {
-            Some(before) if there.as_ref().is_some_and(|there| there != before) => {
-                Err(RetrievalError::bank(folder, BankProblem::ChangedMeanwhile))
-            }
-            _ => Ok(()),
+        let there = match Manifest::read(folder) {
+            Ok(there) => there,
+            Err(error) if matches!(error.problem(), Some(BankProblem::NoManifest)) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let contents =
+            |bank: &Manifest| (bank.content_hash(), bank.index.as_ref().map(IndexRecord::parameters));
+        if self.started_with.as_ref().is_some_and(|before| contents(before) == contents(&there)) {
+            return Ok(());
         }
+        Err(RetrievalError::bank(folder, BankProblem::ChangedMeanwhile))
     }
 
     /// Encodes the texts that have no vector in the old bank or the journal; returns how many there were of each.

@@ -7,7 +7,7 @@ use emotrain_data::{Demonstration, Dialogue, LabelSet, Origin, Split, SplitKind,
 use emotrain_recipe::{LabelSetName, RetrievalSection};
 
 use crate::bank::Bank;
-use crate::builder::{Builder, Built, HeldOut};
+use crate::builder::{Builder, Built, HeldOut, is_bank};
 use crate::embed::{Embedder, EmbedderError, length};
 use crate::error::RetrievalError;
 use crate::text::{TextKey, words};
@@ -123,7 +123,7 @@ impl Place {
         path
     }
 
-    /// Builds a bank of these and opens it.
+    /// Builds a bank of these, or adds them to the one that is there, and opens it.
     pub(crate) fn build(&self, all: &[Demonstration], embedder: Option<&dyn Embedder>) -> Bank {
         self.write(all, embedder).unwrap();
         Bank::open(&self.bank).unwrap()
@@ -137,7 +137,14 @@ impl Place {
         let held_out = all.iter().any(|one| one.split.is_held_out());
         let lines: Vec<String> = all.iter().map(|one| serde_json::to_string(one).unwrap()).collect();
         let path = self.file("source.jsonl", &lines.join("\n"));
-        let mut builder = Builder::new(if held_out { HeldOut::Force } else { HeldOut::Refuse });
+        let held_out = if held_out { HeldOut::Force } else { HeldOut::Refuse };
+        emotrain_base::recover(&self.bank)?;
+        let there = is_bank(&self.bank).then(|| Bank::open(&self.bank)).transpose()?;
+        let mut builder = match &there {
+            Some(bank) => Builder::with_bank(bank, held_out)?,
+            None => Builder::new(held_out),
+        };
+        drop(there);
         builder.add_jsonl(&path, OWN)?;
         builder.write(&self.bank, embedder, &mut |_| {})
     }

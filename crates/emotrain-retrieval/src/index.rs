@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use emotrain_base::{sha256_hex, write_atomic};
+use emotrain_base::{Lock, sha256_hex, write_atomic};
 
 use crate::bank::Bank;
 use crate::error::{BankProblem, RetrievalError};
@@ -37,13 +37,14 @@ pub(crate) fn open(bank: &Bank, ef_search: usize) -> Result<Graph, RetrievalErro
 /// total. Returns the number of texts.
 ///
 /// # Errors
-/// A bank that does not open or has no vectors, too little memory, a full disk. The bank is then unchanged, or has no
+/// A bank that does not open or has no vectors, or that another process builds; too little memory, a full disk. The bank is then unchanged, or has no
 /// graph.
 pub fn add_index(
     folder: &Path,
     parameters: HnswParameters,
     report: &mut dyn FnMut(usize, usize),
 ) -> Result<usize, RetrievalError> {
+    let _lock = lock(folder)?;
     let mut manifest = Manifest::read(folder)?;
     if manifest.index.as_ref().is_some_and(|record| record.parameters() == parameters)
         && let Ok(graph) = Bank::open(folder).and_then(|bank| open(&bank, 1))
@@ -58,8 +59,9 @@ pub fn add_index(
 /// Removes a bank's index.
 ///
 /// # Errors
-/// A folder that is not a bank or not writable.
+/// A folder that is not a bank or not writable, or that another process builds.
 pub fn remove_index(folder: &Path) -> Result<(), RetrievalError> {
+    let _lock = lock(folder)?;
     let mut manifest = Manifest::read(folder)?;
     if manifest.index.is_some() {
         manifest.index = None;
@@ -72,6 +74,13 @@ pub fn remove_index(folder: &Path) -> Result<(), RetrievalError> {
         }
         _ => Ok(()),
     }
+}
+
+/// The right to change a bank where it is: a build would put another one in its place meanwhile.
+fn lock(folder: &Path) -> Result<Lock, RetrievalError> {
+    // A folder without a bank is told as that.
+    Manifest::read(folder)?;
+    Ok(Lock::beside(folder)?)
 }
 
 /// Writes the graph of an open bank into its folder, then the manifest that names it.

@@ -91,6 +91,76 @@ fn an_interrupted_exchange_is_completed_and_other_files_stay() {
 }
 
 #[test]
+fn what_another_process_built_meanwhile_is_not_replaced() {
+    let place = Place::new();
+    let line = r#"{"dialogue":"b","position":0,"text":"New here?","label":"joy"}"#;
+    let more = place.file("more.jsonl", line);
+    let mut late = Builder::new(HeldOut::Refuse);
+    late.add_jsonl(&more, OWN).unwrap();
+    place.write(&many(4), Some(&WordSums::new(8))).unwrap();
+    let of_four = Builder::with_bank(&Bank::open(&place.bank).unwrap(), HeldOut::Refuse).unwrap();
+    let changed = |builder: Builder| {
+        let error = builder.write(&place.bank, None, &mut |_| {}).unwrap_err();
+        expect![[r"
+            bank: was changed by another process while this one was building
+              hint: repeat the command: it adds to the current bank"]]
+        .assert_eq(&place.shown(&error));
+    };
+    changed(late);
+    index::add_index(&place.bank, HnswParameters { m: 4, ef_construction: 8 }, &mut |_, _| {}).unwrap();
+    changed(of_four);
+    let bank = Bank::open(&place.bank).unwrap();
+    assert!(bank.len() == 4 && bank.manifest().index.is_some());
+    assert!(!place.parent().join(".bank.building").exists());
+}
+
+#[test]
+fn a_bank_that_another_process_builds_is_left_to_it() {
+    let place = Place::new();
+    place.write(&many(4), Some(&WordSums::new(8))).unwrap();
+    let _site = Site::open(&place.bank).unwrap();
+    let busy = |error: &RetrievalError| {
+        let shown = place.shown(error);
+        assert!(shown.starts_with("bank: in use by process "), "{shown}");
+        assert!(shown.ends_with("wait for that process or stop it, or name another folder"), "{shown}");
+    };
+    busy(&place.write(&many(6), None).unwrap_err());
+    let parameters = HnswParameters { m: 4, ef_construction: 8 };
+    busy(&index::add_index(&place.bank, parameters, &mut |_, _| {}).unwrap_err());
+    busy(&index::remove_index(&place.bank).unwrap_err());
+}
+
+#[test]
+fn of_many_builds_of_one_new_bank_at_once_nothing_is_lost() {
+    let place = Place::new();
+    let add = |number: usize| {
+        let all = (0..20).map(|at| {
+            let dialogue = format!("from {number}");
+            demonstration(("own", SplitKind::Train, &dialogue), at, &format!("Line {at}."), "joy")
+        });
+        let lines: Vec<String> = all.map(|one| serde_json::to_string(&one).unwrap()).collect();
+        let file = place.file(&format!("{number}.jsonl"), &lines.join("\n"));
+        // Repeated as whoever starts it is told to.
+        loop {
+            let mut builder = match Bank::open(&place.bank) {
+                Ok(bank) => Builder::with_bank(&bank, HeldOut::Refuse).unwrap(),
+                Err(_) => Builder::new(HeldOut::Refuse),
+            };
+            builder.add_jsonl(&file, OWN).unwrap();
+            match builder.write(&place.bank, None, &mut |_| {}) {
+                Ok(_) => return,
+                Err(RetrievalError::Lock(emotrain_base::LockError::Taken { .. })) => {}
+                Err(error) => {
+                    assert!(matches!(error.problem(), Some(BankProblem::ChangedMeanwhile)), "{error}");
+                }
+            }
+        }
+    };
+    std::thread::scope(|scope| (0..6).for_each(|number| drop(scope.spawn(move || add(number)))));
+    assert_eq!(Bank::open(&place.bank).unwrap().len(), 6 * 20);
+}
+
+#[test]
 fn what_is_not_a_bank_is_not_replaced() {
     let place = Place::new();
     fs_err::create_dir(&place.bank).unwrap();
