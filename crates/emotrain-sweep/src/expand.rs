@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use emotrain_base::random::Key;
 use emotrain_base::{Advice, Complaint, Problems, sha256_hex};
-use emotrain_recipe::{EvalSteps, Recipe, RecipeError};
+use emotrain_data::SplitKind;
+use emotrain_recipe::{DataFormat, EvalSteps, Recipe, RecipeError};
 use indexmap::IndexMap;
 
 use crate::digests::Digests;
 use crate::error::SweepError;
 use crate::settings::{Settings, described, overrides};
+use crate::size;
 use crate::sweep_file::{Overlay, SweepFile};
 
 /// The length of a run's id, in hexadecimal digits.
@@ -43,22 +44,21 @@ struct Point<'a> {
 /// runs' folders will be.
 ///
 /// # Errors
-/// More runs than `max_runs`; everything that is wrong with their recipes; two runs that are the same.
+/// More runs than `max_runs`, which is found before any is made; recipes whose scores would not be measured; everything that is wrong with their recipes; two runs that are the same.
 pub fn expand(file: &SweepFile, folder: &Path) -> Result<Vec<PlannedRun>, SweepError> {
-    let points = points(file);
-    let count = points.len() * file.seeds.len().max(1);
-    if let Some(most) = file.max_runs.filter(|most| count > *most) {
-        let message = format!("{}: {count} runs, and max_runs = {most}", file.place.display());
-        return Err(Complaint::usage(message).hint("raise max_runs, or remove values or seeds").into());
-    }
+    let points = points(file)?;
+    let recipes = points.len();
     let mut problems = Problems::default();
     let (mut digests, mut wrong) = (Digests::default(), WrongRecipes::default());
-    let mut runs = Vec::with_capacity(count);
+    let mut runs = Vec::new();
     for point in points {
         let name = point.name(file);
         match point.recipe(file) {
             Ok(mut recipe) => {
                 problems.take(fits_halving(file, &name, &recipe));
+                if let Some((lacking, hint)) = lacks_score(file, &recipe) {
+                    wrong.note(lacking, Some(hint), &name);
+                }
                 let seeds = if file.seeds.is_empty() { vec![recipe.train.seed] } else { file.seeds.clone() };
                 recipe.train.seed = 0;
                 // Without the seed: that of each run is added, so that the recipe is read and written once for all.
@@ -76,7 +76,7 @@ pub fn expand(file: &SweepFile, folder: &Path) -> Result<Vec<PlannedRun>, SweepE
             Err(error) => wrong.add(&name, &error),
         }
     }
-    problems.add(wrong.told(file, count / file.seeds.len().max(1)));
+    problems.add(wrong.told(file, recipes));
     let mut known: HashMap<&str, &PlannedRun> = HashMap::new();
     for run in &runs {
         if let Some(earlier) = known.insert(&run.id, run) {
@@ -90,7 +90,8 @@ pub fn expand(file: &SweepFile, folder: &Path) -> Result<Vec<PlannedRun>, SweepE
     Ok(runs)
 }
 
-fn points(file: &SweepFile) -> Vec<Point<'_>> {
+fn points(file: &SweepFile) -> Result<Vec<Point<'_>>, Complaint> {
+    let draws = size::draws(file)?;
     let overlays: Vec<Option<&Overlay>> =
         if file.list.is_empty() { vec![None] } else { file.list.iter().map(Some).collect() };
     let mut points: Vec<Point> =
@@ -110,29 +111,15 @@ fn points(file: &SweepFile) -> Vec<Point<'_>> {
             })
             .collect();
     }
-    let Some(random) = &file.random else { return points };
-    let root = Key::new(random.seed).named("sweep");
-    let drawn = |point: &Point<'_>, number: usize| {
-        let mut settings = point.settings.clone();
-        for (key, distribution) in &random.keys {
-            // Of the key and the number alone: another axis, or more samples, change no draw.
-            settings.insert(key.clone(), distribution.draw(root.named(key).with(number as u64)));
-        }
-        settings
-    };
     let mut all = Vec::new();
-    for point in points {
-        // A point that was drawn before is the same run.
-        let mut settings: Vec<Settings> = Vec::new();
-        for number in 0..random.samples {
-            let drawn = drawn(&point, number);
-            if !settings.contains(&drawn) {
-                settings.push(drawn);
-            }
-        }
-        all.extend(settings.into_iter().map(|settings| Point { overlay: point.overlay, settings }));
+    for Point { overlay, settings } in points {
+        all.extend(draws.iter().map(|draw| {
+            let settings = settings.iter().chain(draw);
+            let settings = settings.map(|(key, value)| (key.clone(), value.clone())).collect();
+            Point { overlay, settings }
+        }));
     }
-    all
+    Ok(all)
 }
 
 impl Point<'_> {
@@ -155,6 +142,32 @@ impl Point<'_> {
         let set: Vec<String> = set.collect();
         emotrain_recipe::load_in(&file.folder().join(path), &set, file.folder())
     }
+}
+
+/// Why a recipe's runs would have no score to compare, with what to do about it.
+fn lacks_score(file: &SweepFile, recipe: &Recipe) -> Option<(String, String)> {
+    let (place, split) = (file.place.display(), file.split);
+    let (is_measured, needs, hint) = match split {
+        SplitKind::Valid => (
+            recipe.data.has_valid(),
+            "data.valid",
+            "name a validation file with data.valid in the base recipe, or compare another split: split = \"test\"",
+        ),
+        SplitKind::Test => (
+            recipe.eval.test,
+            "data.test and eval.test = true",
+            "name a test file with data.test, and write \"eval.test\" = true under [set]",
+        ),
+        SplitKind::Train => (false, "to be \"valid\" or \"test\"", "write split = \"valid\""),
+    };
+    if !is_measured {
+        let message = format!("{place}: nothing can be scored: split = \"{split}\" needs {needs}");
+        return Some((message, hint.to_owned()));
+    }
+    (recipe.data.format == DataFormat::Text).then(|| {
+        let message = format!("{place}: nothing can be scored: data.format = \"text\" has no labels");
+        (message, "compare the losses of single runs: emotrain runs".to_owned())
+    })
 }
 
 /// A rung is at an evaluation.
@@ -184,9 +197,13 @@ impl WrongRecipes {
             RecipeError::Problems(problems) => problems.iter().map(|one| (one.to_string(), None)).collect(),
             RecipeError::Read(_) => vec![(error.to_string(), error.hint())],
         };
-        for problem in all {
-            self.0.entry(problem).or_default().push(name.to_owned());
+        for (text, hint) in all {
+            self.note(text, hint, name);
         }
+    }
+
+    fn note(&mut self, text: String, hint: Option<String>, name: &str) {
+        self.0.entry((text, hint)).or_default().push(name.to_owned());
     }
 
     /// Each once, as those of a sweep file with so many recipes.
@@ -208,3 +225,6 @@ impl WrongRecipes {
         problems
     }
 }
+
+#[cfg(test)]
+mod tests;

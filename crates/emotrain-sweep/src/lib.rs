@@ -15,6 +15,7 @@ mod expand;
 mod halving;
 mod settings;
 mod shape;
+mod size;
 mod slurm;
 mod status;
 mod sweep_dir;

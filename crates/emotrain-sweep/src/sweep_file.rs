@@ -1,5 +1,7 @@
 //! The sweep file: a base recipe, axes, seeds.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use emotrain_base::{Complaint, Problems, limits};
@@ -32,7 +34,7 @@ pub struct SweepFile {
     /// The seeds of every recipe: `train.seed`. By default the base recipe's.
     #[serde(default)]
     pub seeds: Vec<u64>,
-    /// More runs than this are an error.
+    /// More runs than this are an error; without it, more than ten thousand.
     #[serde(default)]
     pub max_runs: Option<usize>,
     /// Runs that share one process and its frozen base.
@@ -144,7 +146,8 @@ impl SweepFile {
     fn check(&self) -> Result<(), Problems> {
         let mut problems = Problems::default();
         let place = self.place.display();
-        for (what, hint) in self.faults_of_axes().into_iter().chain(self.faults_of_draws()) {
+        let axes = self.faults_of_axes().into_iter().chain(self.keys_given_twice());
+        for (what, hint) in axes.chain(self.faults_of_draws()) {
             problems.add(Complaint::usage(format!("{place}: {what}")).hint(hint));
         }
         problems.take(self.slurm.check().map_err(|faults| faults.about(&place.to_string())));
@@ -168,22 +171,58 @@ impl SweepFile {
         if has_twice(&self.seeds) {
             faults.push(("seeds has a seed twice".to_owned(), "list every seed once"));
         }
+        let mut names = BTreeSet::new();
         for (number, overlay) in self.list.iter().enumerate() {
             if overlay.name.is_empty() {
                 faults
                     .push((format!("[[list]] {} has an empty name", number + 1), "the board shows the name"));
             }
-            if self.list[..number].iter().any(|earlier| earlier.name == overlay.name) {
+            if !names.insert(&overlay.name) {
                 faults.push((format!("two of [[list]] have the name {:?}", overlay.name), "name each once"));
             }
         }
-        for (key, hint) in RESERVED {
-            let is_set = self.set.contains_key(key)
-                || self.grid.contains_key(key)
-                || self.random.iter().any(|random| random.keys.contains_key(key))
-                || self.list.iter().any(|overlay| overlay.set.contains_key(key));
-            if is_set {
-                faults.push((format!("{key} cannot be an axis"), hint));
+        let keys = self.tables_by_key();
+        for (key, hint) in RESERVED.into_iter().filter(|(key, _)| keys.contains_key(key)) {
+            faults.push((format!("{key} cannot be an axis"), hint));
+        }
+        faults
+    }
+
+    /// The tables that give each key of the recipe a value.
+    fn tables_by_key(&self) -> BTreeMap<&str, Vec<KeyTable<'_>>> {
+        let mut by_key: BTreeMap<&str, Vec<KeyTable<'_>>> = BTreeMap::new();
+        let set = self.set.keys().map(|key| (key.trim(), KeyTable::Set));
+        let grid = self.grid.keys().map(|key| (key.trim(), KeyTable::Grid));
+        let random = self.random.iter().flat_map(|random| random.keys.keys());
+        let random = random.map(|key| (key.trim(), KeyTable::Random));
+        let list = self
+            .list
+            .iter()
+            .flat_map(|overlay| overlay.set.keys().map(|key| (key.trim(), KeyTable::Overlay(&overlay.name))));
+        for (key, table) in set.chain(grid).chain(random).chain(list) {
+            by_key.entry(key).or_default().push(table);
+        }
+        by_key
+    }
+
+    /// Keys that get a value twice: one of the two would be lost. What `[set]` gives all runs, an overlay may change.
+    fn keys_given_twice(&self) -> Vec<(String, &'static str)> {
+        let mut faults = Vec::new();
+        for (key, tables) in self.tables_by_key() {
+            let is_clash = |one: KeyTable<'_>, other: KeyTable<'_>| match (one, other) {
+                (KeyTable::Set, KeyTable::Overlay(_)) => false,
+                (KeyTable::Overlay(one), KeyTable::Overlay(other)) => one == other,
+                _ => true,
+            };
+            let clash =
+                tables.windows(2).find(|pair| is_clash(pair[0], pair[1])).map(|pair| (pair[0], pair[1]));
+            if let Some((one, other)) = clash {
+                let what = if one == other {
+                    format!("{key} is in {one} twice")
+                } else {
+                    format!("{key} is in both {one} and {other}")
+                };
+                faults.push((what, "remove one of the two: a run has one value of a key"));
             }
         }
         faults
@@ -225,8 +264,29 @@ const RESERVED: [(&str, &str); 2] = [
     ("train.output_dir", "write output_dir at the top: each run has a folder in it"),
 ];
 
-fn has_twice<T: PartialEq>(values: &[T]) -> bool {
-    values.iter().enumerate().any(|(number, value)| values[..number].contains(value))
+/// A table of the file with keys of the recipe; of `[[list]]` by the overlay's name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum KeyTable<'a> {
+    Set,
+    Grid,
+    Random,
+    Overlay(&'a str),
+}
+
+impl fmt::Display for KeyTable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Set => f.write_str("[set]"),
+            Self::Grid => f.write_str("[grid]"),
+            Self::Random => f.write_str("[random]"),
+            Self::Overlay(name) => write!(f, "[[list]] {name:?}"),
+        }
+    }
+}
+
+fn has_twice<T: ToString>(values: &[T]) -> bool {
+    // By their text, which is sorted: files may list a hundred thousand values.
+    values.iter().map(T::to_string).collect::<BTreeSet<_>>().len() < values.len()
 }
 
 /// TOML's error with its line.
