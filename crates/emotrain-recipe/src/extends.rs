@@ -12,6 +12,9 @@ use crate::raw::{RawKey, RawRecipe, RawValue};
 use crate::section::EXTENDS;
 use crate::syntax;
 
+/// The most recipes that one recipe may stand on.
+const MOST: usize = 64;
+
 /// A recipe and those it extends, the recipe itself first.
 #[derive(Debug)]
 pub(crate) struct Layers {
@@ -38,7 +41,8 @@ impl Origin {
 
 impl Layers {
     /// Reads the text of the recipe `file` and the files it extends, which are registered in `places` and `findings`. A
-    /// recipe that cannot be read, or that extends itself, ends the chain with a problem.
+    /// recipe that cannot be read, that extends itself, or that stands on too many others, ends the
+    /// chain with a problem.
     pub(crate) fn read(text: &str, file: &Path, places: &mut Places, findings: &mut Findings) -> Self {
         let mut layers = Self { recipes: Vec::new(), are_whole: true };
         let mut chain = vec![Link { shown: file.to_path_buf(), place: places.recipe.join(file_name(file)) }];
@@ -123,6 +127,10 @@ fn below(key: &RawKey, chain: &[Link]) -> Result<(Link, String), Option<Fault>> 
         let round: Vec<_> = round.map(|link| link.shown.display().to_string()).collect();
         let fault = Fault::new(format!("a recipe extends itself: {}", round.join(" → ")));
         return Err(Some(fault.hint(format!("remove one {EXTENDS}"))));
+    }
+    if chain.len() > MOST {
+        let message = format!("{EXTENDS}: {} is more than {MOST} recipes below", link.shown.display());
+        return Err(Some(Fault::new(message).hint("write what several of them have in common in one file")));
     }
     let unread = |message: String| Some(Fault::new(format!("{EXTENDS}: {message}")));
     let text = file::text(&link.place).map_err(unread)?;

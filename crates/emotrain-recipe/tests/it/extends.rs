@@ -40,6 +40,26 @@ fn base() -> String {
 }
 
 #[test]
+fn a_chain_that_is_too_long_is_told_with_its_last_file() {
+    let of_length = |length: usize| {
+        let name = |number: usize| format!("rows/b{number}.toml");
+        let begin = |number: usize| format!("extends = \"b{number}.toml\"\n[train]\nseed = {number}\n");
+        let mut files = vec![("rows/own.toml".to_owned(), begin(1))];
+        files.extend((1..length).map(|number| (name(number), begin(number + 1))));
+        files.push((name(length), base()));
+        let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (&**name, &**text)).collect();
+        loaded(&files, &[]).2
+    };
+    assert_eq!(of_length(64).unwrap().train.seed, 1);
+    for length in [65, 500] {
+        expect![[r"
+            HOME/rows/b64.toml:1:11: extends: HOME/rows/b65.toml is more than 64 recipes below
+              hint: write what several of them have in common in one file"]]
+        .assert_eq(&of_length(length).unwrap_err());
+    }
+}
+
+#[test]
 fn a_chain_is_merged_in_order_and_each_path_starts_at_its_file() {
     let middle = "extends = \"base.toml\"\n[train]\nseed = 8\n[[knowledge]]\nname = \"mood\"\nlevel = \"dialogue\"\n[[knowledge]]\nname = \"place\"\npath = \"middle/place.jsonl\"\n";
     let own = "extends = \"../middle.toml\"\n[data]\nvalid = \"own-valid.jsonl\"\n[[knowledge]]\nname = \"tone\"\npath = \"tone.json\"\n";
