@@ -28,4 +28,4 @@ pub use run_record::{
 };
 pub use run_report::{EvalResult, RunReport};
 pub use score_context::{ScoreContext, SourceUse};
-pub use stored_run::{RunState, StoredRun, find_runs};
+pub use stored_run::{FoundRuns, RunState, StoredRun, find_runs};

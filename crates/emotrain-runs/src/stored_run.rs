@@ -136,23 +136,76 @@ impl StoredRun {
     }
 }
 
-/// The folders of runs in a folder and those in it, `depth` levels down, in the order of their names. A run's own folders
-/// are not looked into.
+/// What was found of runs under a folder, in the order of the names.
+#[derive(Debug, Default)]
+pub struct FoundRuns {
+    /// The folders of the runs.
+    pub runs: Vec<PathBuf>,
+    /// Folders that cannot be read, with the reason; there may be runs in them.
+    pub unreadable: Vec<(PathBuf, std::io::Error)>,
+}
+
+/// The folders of runs in a folder and those in it, `depth` levels down. A run's own folders are not looked into.
 ///
 /// # Errors
-/// A folder that cannot be read.
-pub fn find_runs(folder: &Path, depth: usize) -> Result<Vec<PathBuf>, RunError> {
+/// The folder itself cannot be read.
+pub fn find_runs(folder: &Path, depth: usize) -> Result<FoundRuns, RunError> {
+    let mut found = FoundRuns::default();
+    find(folder, depth, &mut found)?;
+    Ok(found)
+}
+
+fn find(folder: &Path, depth: usize, found: &mut FoundRuns) -> std::io::Result<()> {
     if StoredRun::is_in(folder) {
-        return Ok(vec![folder.to_owned()]);
+        found.runs.push(folder.to_owned());
+        return Ok(());
     }
-    let mut within: Vec<PathBuf> =
-        fs_err::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
+    let entries = fs_err::read_dir(folder)?;
+    if depth == 0 {
+        return Ok(());
+    }
+    let mut within: Vec<PathBuf> = entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>()?;
     // A link may lead back to where it is.
     within.retain(|path| path.is_dir() && !path.is_symlink());
     within.sort();
-    let mut found = Vec::new();
-    for path in within.iter().filter(|_| depth > 0) {
-        found.extend(find_runs(path, depth - 1)?);
+    for path in within {
+        if let Err(error) = find(&path, depth - 1, found) {
+            found.unreadable.push((path, error));
+        }
     }
-    Ok(found)
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_that_cannot_be_read_hides_no_other() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let place = tempfile::tempdir().unwrap();
+        let at = |name: &str| place.path().join(name);
+        for name in ["a/run.json", "b/c/run.json", "z/run.json"] {
+            fs_err::create_dir_all(at(name).parent().unwrap()).unwrap();
+            fs_err::write(at(name), "{}").unwrap();
+        }
+        let allow = |mode| {
+            fs_err::set_permissions(at("b"), std::fs::Permissions::from_mode(mode)).unwrap();
+        };
+        allow(0o000);
+        // Who may read everything finds everything.
+        let is_unreadable = fs_err::read_dir(at("b")).is_err();
+        let found = find_runs(place.path(), 6).unwrap();
+        allow(0o700);
+        if is_unreadable {
+            assert_eq!(found.runs, [at("a"), at("z")]);
+            assert_eq!(found.unreadable.iter().map(|(path, _)| path).collect::<Vec<_>>(), [&at("b")]);
+        } else {
+            assert_eq!(found.runs, [at("a"), at("b/c"), at("z")]);
+        }
+        assert_eq!(find_runs(place.path(), 1).unwrap().runs, [at("a"), at("z")]);
+        assert!(find_runs(&at("nowhere"), 6).is_err());
+    }
 }

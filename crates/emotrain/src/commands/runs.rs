@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use emotrain_base::Complaint;
+use emotrain_base::{Complaint, system_words};
 use emotrain_data::SplitKind;
 use emotrain_recipe::{KeyDifference, Metric, Recipe};
 use emotrain_runs::{StoredRun, find_runs};
@@ -41,7 +41,8 @@ struct Listed {
 /// Runs the command.
 ///
 /// # Errors
-/// A folder that cannot be read; a run to compare with that is none. A run whose record is damaged is warned about.
+/// A folder that cannot be read; a run to compare with that is none. A run whose record is damaged, and a folder within
+/// that cannot be read, are warned about.
 pub(crate) fn run(args: &RunsArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let other = args.against.as_deref().map(|folder| StoredRun::open(folder)?.recipe()).transpose()?;
     if !args.folder.is_dir() {
@@ -49,7 +50,12 @@ pub(crate) fn run(args: &RunsArgs, shell: &Shell) -> anyhow::Result<Exit> {
         return Err(complaint.hint("name a folder with run directories, such as checkpoints").into());
     }
     let mut listed = Vec::new();
-    for folder in find_runs(&args.folder, DEPTH)? {
+    let found = find_runs(&args.folder, DEPTH)?;
+    for (folder, error) in &found.unreadable {
+        let folder = folder.display();
+        shell.printer.warn(format_args!("{folder}: cannot be read, nor runs in it: {}", system_words(error)));
+    }
+    for folder in found.runs {
         match list(&folder, &args.folder, other.as_ref()) {
             Ok(run) => listed.push(run),
             Err(error) => shell.printer.warn(format_args!("{}: {error:#}", folder.display())),

@@ -19,7 +19,7 @@ impl Speed {
     /// where there is none.
     pub(crate) fn measured(output_dir: &Path, depth: usize, recipe: &Recipe) -> Option<Self> {
         let near = output_dir.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let folders = find_runs(near.unwrap_or(Path::new(".")), depth).ok()?;
+        let folders = find_runs(near.unwrap_or(Path::new(".")), depth).ok()?.runs;
         let fits = |run: &StoredRun| {
             run.state == RunState::Finished
                 && run.recipe().is_ok_and(|other| {
