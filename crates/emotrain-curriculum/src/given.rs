@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use emotrain_data::{JsonlReader, TextFile};
-use serde::Deserialize;
+use emotrain_data::TextFile;
 
 use crate::error::CurriculumError;
 
@@ -26,32 +25,21 @@ struct Entry {
     is_taken: bool,
 }
 
-/// A line of a file of difficulties. Other keys are ignored, so a score file is valid.
-#[derive(Deserialize)]
-#[serde(expecting = "an object with `id` and `dif`")]
-struct Row {
-    id: String,
-    dif: f64,
-}
-
 impl Given {
-    /// Reads JSON lines with `id` and `dif`, such as a score file.
+    /// Reads JSON lines with `id` and `dif`, such as a score file. Other keys are ignored.
     ///
     /// # Errors
-    /// A file that cannot be read, an invalid line, a number that is not finite, a repeated id: all with `path:line`.
+    /// A file that cannot be read, an invalid line, a repeated id: all with `path:line`.
     pub fn read(path: &Path) -> Result<Self, CurriculumError> {
-        let file = TextFile::read(path)?;
+        let file = TextFile::read_rows(path)?;
         let origin = path.display().to_string();
         let mut entries = BTreeMap::new();
-        for row in JsonlReader::<Row>::new(&file) {
-            let (line, Row { id, dif: value }) = row?;
-            let at = format!("{origin}:{line}");
-            let id = id.trim().to_owned();
-            if !value.is_finite() {
-                return Err(CurriculumError::NotFinite { origin: at, id, value });
-            }
+        for row in file.rows("`id` and `dif`") {
+            let mut row = row?;
+            let (id, value, line) = (row.name("id")?.trim().to_owned(), row.number("dif")?, row.line());
             let entry = Entry { value, line: Some(line), is_taken: false };
             if let Some(Entry { line: Some(first_line), .. }) = entries.insert(id.clone(), entry) {
+                let at = format!("{origin}:{line}");
                 return Err(CurriculumError::Duplicate { origin: at, id, first_line });
             }
         }

@@ -1,24 +1,31 @@
 //! Errors in data, with their place.
 
+mod file_kind;
 mod hint;
+mod json_slip;
 mod knowledge_gap;
 mod missing_columns;
 mod other_rows;
+mod place;
 mod unknown_labels;
+mod wrong_value;
 
 use std::fmt;
-use std::path::{Path, PathBuf};
 
 use emotrain_base::{Problems, WriteError};
 use emotrain_recipe::StandIn;
 
 use crate::split_kind::SplitKind;
 
+pub use self::file_kind::FileKind;
 pub use self::hint::{ColumnsOption, DataOptions};
+pub use self::json_slip::JsonSlip;
 pub use self::knowledge_gap::KnowledgeGap;
 pub use self::missing_columns::MissingColumns;
 pub use self::other_rows::OtherRows;
+pub use self::place::Place;
 pub use self::unknown_labels::{UnknownLabel, UnknownLabels};
+pub use self::wrong_value::{Found, Wanted, WrongValue};
 
 /// A problem with a file or its contents. Displayed as `path:line: subject: problem`; [`DataError::hint`] says how to
 /// fix it, if that is known.
@@ -34,40 +41,6 @@ impl fmt::Display for DataError {
             return write!(f, "{problems}");
         }
         write!(f, "{}: {}", self.place, self.problem)
-    }
-}
-
-/// Where a problem is, as exactly as the reader knows.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// The file or folder.
-    pub path: PathBuf,
-    /// Counted from 1.
-    pub line: Option<usize>,
-    /// The dialogue or utterance, such as `dialogue 12` or `utterance 12#3`.
-    pub subject: Option<String>,
-}
-
-impl Place {
-    pub(crate) fn file(path: &Path) -> Self {
-        Self { path: path.to_owned(), line: None, subject: None }
-    }
-
-    pub(crate) fn line(path: &Path, line: usize) -> Self {
-        Self { path: path.to_owned(), line: Some(line), subject: None }
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.path.display())?;
-        if let Some(line) = self.line {
-            write!(f, ":{line}")?;
-        }
-        if let Some(subject) = &self.subject {
-            write!(f, ": {subject}")?;
-        }
-        Ok(())
     }
 }
 
@@ -116,12 +89,18 @@ pub enum DataProblem {
     /// A printed Python dictionary.
     #[error("is a printed Python dictionary, not JSON")]
     PythonForm,
+    /// Another reason why a line is no JSON.
+    #[error("{0}")]
+    JsonSlip(JsonSlip),
     /// `NaN` and the infinities.
     #[error("JSON has no {0}")]
     NotANumberOfJson(&'static str),
     /// Valid JSON with unexpected contents: a missing or unknown key, a value of another type.
     #[error("{0}")]
     WrongForm(String),
+    /// A value of another type than its key takes.
+    #[error("{0}")]
+    WrongValue(Box<WrongValue>),
     /// A key that is not known and near to one that is missing.
     #[error("{place}unknown field `{key}`")]
     UnknownKey {
@@ -131,6 +110,22 @@ pub enum DataProblem {
         key: String,
         /// The most similar one.
         near: String,
+    },
+    /// Two keys that say the same.
+    #[error("{place}has both `{}` and `{}`", .keys[0], .keys[1])]
+    BothKeys {
+        /// The message, with a colon; else empty.
+        place: String,
+        /// Both.
+        keys: [&'static str; 2],
+    },
+    /// A message of a chat in which nothing is said.
+    #[error("{place}`{key}` is null, as in a message that only calls a tool")]
+    NoContent {
+        /// The message, with a colon.
+        place: String,
+        /// The key.
+        key: &'static str,
     },
     /// An invalid row of a CSV file.
     #[error("invalid CSV: {0}")]
@@ -350,21 +345,6 @@ pub enum DataProblem {
 
 fn more_of(count: usize) -> String {
     if count == 0 { String::new() } else { format!(" ({count} more)") }
-}
-
-/// The kind of a file that is not UTF-8 text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FileKind {
-    /// With its article.
-    pub name: &'static str,
-    /// How to fix it.
-    pub hint: &'static str,
-}
-
-impl fmt::Display for FileKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name)
-    }
 }
 
 impl DataError {

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use emotrain_recipe::{DataSection, LabelSetName, composed, folded};
 use serde::{Deserialize, Serialize};
 
+use crate::error::DataProblem;
 use crate::mend::without_invisible;
 
 /// MELD's labels in the order of its published integer labels.
@@ -201,6 +202,34 @@ impl LabelSet {
         // Fast path: most files use our spelling.
         let known = self.spellings.get(spelling);
         known.or_else(|| self.spellings.get(&normalise(spelling))).copied()
+    }
+
+    /// The label with this number as its name, or else with this place.
+    ///
+    /// # Errors
+    /// A number without a label.
+    pub(crate) fn numbered(&self, number: i64) -> Result<Label, DataProblem> {
+        self.resolve(&number.to_string()).map_or_else(|| self.at(number), Ok)
+    }
+
+    /// The label with this place.
+    ///
+    /// # Errors
+    /// A place without a label.
+    pub(crate) fn at(&self, place: i64) -> Result<Label, DataProblem> {
+        match usize::try_from(place) {
+            Ok(place) if place < self.len() => Ok(Label::from_index(place)),
+            _ => Err(DataProblem::LabelOutOfRange { label: place, last: self.len() - 1 }),
+        }
+    }
+
+    /// The problem with a word that is none of the labels.
+    pub(crate) fn unknown(&self, word: &str) -> DataProblem {
+        DataProblem::UnknownLabel {
+            label: word.trim().to_owned(),
+            nearest: self.nearest(word).map(str::to_owned),
+            known: self.names.join(", "),
+        }
     }
 
     /// Whether a spelling that is no label means "no label": nothing at all, the marks of published data sets (`xxx`,

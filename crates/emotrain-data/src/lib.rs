@@ -16,15 +16,18 @@
 //! assert_eq!(missing.unwrap_err().to_string(), "nowhere.jsonl: no such file");
 //! ```
 
+mod cell;
 mod demonstration;
 mod dialogue;
 mod error;
+mod fields;
 mod io;
 mod knowledge;
 mod label;
 mod load;
 mod mend;
 mod metadata;
+mod rows;
 mod split;
 mod split_kind;
 mod summary;
@@ -35,8 +38,8 @@ pub use demonstration::{
 };
 pub use dialogue::{Dialogue, ParseUtteranceIdError, Utterance, UtteranceId};
 pub use error::{
-    ColumnsOption, DataError, DataOptions, DataProblem, FileKind, KnowledgeGap, MissingColumns, OtherRows,
-    Place, UnknownLabel, UnknownLabels,
+    ColumnsOption, DataError, DataOptions, DataProblem, FileKind, Found, JsonSlip, KnowledgeGap,
+    MissingColumns, OtherRows, Place, UnknownLabel, UnknownLabels, Wanted, WrongValue,
 };
 pub use io::{JsonlReader, JsonlWriter, TextFile, sha256_file, write_jsonl};
 pub use knowledge::{Coverage, Knowledge, load_knowledge};
@@ -47,6 +50,7 @@ pub use load::{
 };
 pub use mend::mended;
 pub use metadata::Metadata;
+pub use rows::JsonRow;
 pub use split::{SharedDialogue, Split, TextSplit, check_disjoint};
 pub use split_kind::SplitKind;
 pub use summary::SplitSummary;

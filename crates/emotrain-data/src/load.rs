@@ -1,7 +1,6 @@
 //! Readers: one file per published format, all using the same checks.
 
 mod assemble;
-mod cell;
 mod chat;
 mod dailydialog;
 mod emorynlp;
@@ -18,7 +17,6 @@ mod other_rows;
 mod parts;
 mod prc_json;
 mod separator;
-mod slips;
 mod stream;
 mod survey;
 mod table;
@@ -35,7 +33,7 @@ use crate::label::LabelSet;
 use crate::split::Split;
 
 use self::assemble::Assembler;
-use self::keys::Lines;
+use self::json_lines::Lines;
 pub use self::layout::DataLayout;
 pub use self::looks::{format_of, looks_like};
 pub use self::order::OtherOrder;

@@ -4,12 +4,12 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
-use serde_json::Value;
+use serde_json::value::RawValue;
 
-/// Keys of a file that mean nothing here, with their values, in the order of the file. Nothing reads them; a program may
-/// write them out again.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Metadata(Vec<(String, Value)>);
+/// Keys of a file that mean nothing here, with their values as they are written, in the order of the file. Nothing reads
+/// them; a program may write them out again.
+#[derive(Clone, Debug, Default)]
+pub struct Metadata(Vec<(String, Box<RawValue>)>);
 
 impl Metadata {
     /// Whether there are none.
@@ -17,9 +17,9 @@ impl Metadata {
         self.0.is_empty()
     }
 
-    /// The keys and their values.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
-        self.0.iter().map(|(key, value)| (key.as_str(), value))
+    /// The keys and the JSON of their values.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(key, value)| (key.as_str(), value.get()))
     }
 
     /// The keys, to be called otherwise.
@@ -27,21 +27,31 @@ impl Metadata {
         self.0.iter_mut().map(|(key, _)| key)
     }
 
-    pub(crate) fn push(&mut self, key: impl Into<String>, value: Value) {
-        self.0.push((key.into(), value));
+    /// Adds a text.
+    pub(crate) fn push(&mut self, key: impl Into<String>, text: &str) {
+        let json = serde_json::value::to_raw_value(text).expect("text is JSON");
+        self.0.push((key.into(), json));
     }
+}
 
-    /// A key that seems to be a misspelling of one of these, and which.
-    pub(crate) fn misspelt<'k>(&self, known: &[&'k str]) -> Option<(&str, &'k str)> {
-        let near = |key: &str| emotrain_base::nearest(&key.to_lowercase(), known.iter().copied());
-        self.iter().find_map(|(key, _)| near(key).map(|near| (key, near)))
+impl PartialEq for Metadata {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Metadata {}
+
+impl FromIterator<(String, Box<RawValue>)> for Metadata {
+    fn from_iter<I: IntoIterator<Item = (String, Box<RawValue>)>>(entries: I) -> Self {
+        Self(entries.into_iter().collect())
     }
 }
 
 impl Serialize for Metadata {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (key, value) in self.iter() {
+        for (key, value) in &self.0 {
             map.serialize_entry(key, value)?;
         }
         map.end()
@@ -60,11 +70,11 @@ impl<'de> Deserialize<'de> for Metadata {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Metadata, A::Error> {
                 let mut metadata = Metadata::default();
-                while let Some((key, value)) = map.next_entry::<String, Value>()? {
+                while let Some((key, value)) = map.next_entry::<String, Box<RawValue>>()? {
                     if metadata.iter().any(|(other, _)| other == key) {
                         return Err(A::Error::custom(format!("duplicate field `{key}`")));
                     }
-                    metadata.push(key, value);
+                    metadata.0.push((key, value));
                 }
                 Ok(metadata)
             }
@@ -78,8 +88,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn metadata_keeps_the_order_of_the_file() {
-        let text = r#"{"z":1,"a":{"b":[null]},"m":"x"}"#;
+    fn metadata_keep_the_order_of_the_file_and_every_digit() {
+        let text = r#"{"z":12345678901234567890123,"a":{"b":[null, 1.50]},"m":"x","e":1e999}"#;
         let metadata: Metadata = serde_json::from_str(text).unwrap();
         assert_eq!(serde_json::to_string(&metadata).unwrap(), text);
         assert!(serde_json::from_str::<Metadata>(r#"{"a":1,"a":2}"#).is_err());

@@ -61,12 +61,21 @@ impl SplitKind {
     pub fn of_file_name(path: &Path) -> Option<Self> {
         let stem = path.file_stem()?.to_string_lossy().to_lowercase();
         let mut words = stem.split(|character: char| !character.is_alphabetic());
-        words.find_map(|word| match word {
+        words.find_map(Self::of_lower_case)
+    }
+
+    /// The split that a word names, as data sets call it: `dev`, `Validation`. `None` if it names none.
+    pub(crate) fn of_word(word: &str) -> Option<Self> {
+        Self::of_lower_case(&word.trim().to_lowercase())
+    }
+
+    fn of_lower_case(word: &str) -> Option<Self> {
+        match word {
             "train" | "training" => Some(Self::Train),
-            "valid" | "validation" | "val" | "dev" => Some(Self::Valid),
+            "valid" | "validation" | "val" | "dev" | "development" => Some(Self::Valid),
             "test" | "testing" => Some(Self::Test),
             _ => None,
-        })
+        }
     }
 }
 

@@ -6,7 +6,6 @@ use emotrain_base::Complaint;
 use emotrain_data::{Dialogue, LabelSet, Metadata, UtteranceId};
 use indexmap::IndexMap;
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::predictions::Prediction;
 
@@ -282,12 +281,11 @@ impl AnswerWriter {
     }
 }
 
-/// A value in a table: text as it is, nothing for null, anything else as JSON.
-fn cell(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+/// The JSON of a value in a table: text without its quotation marks, nothing for null, anything else as it is written.
+fn cell(json: &str) -> String {
+    match json {
+        "null" => String::new(),
+        json => serde_json::from_str(json).unwrap_or_else(|_| json.to_owned()),
     }
 }
 

@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
-use emotrain_data::{Demonstration, JsonlReader, Label, LabelSet, TextFile};
+use emotrain_data::{DataProblem, Demonstration, Label, LabelSet, TextFile};
 use rand::seq::SliceRandom as _;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::error::{BankProblem, RetrievalError};
 
@@ -21,8 +21,7 @@ pub use kappa::cohen_kappa;
 const CONTEXT: usize = 3;
 
 /// A line of an annotator's sheet, who fills in `label`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SheetRow {
     /// The demonstration's identity.
     pub id: String,
@@ -38,14 +37,6 @@ pub struct SheetRow {
 
 /// An annotator's labels, by demonstration identity.
 pub type Annotations = BTreeMap<String, Label>;
-
-/// An annotated line; other keys are ignored.
-#[derive(Deserialize)]
-#[serde(expecting = "an object with `id` and `label`")]
-struct AnnotatedRow {
-    id: String,
-    label: String,
-}
 
 /// A sheet without labels, in an order that depends only on the seed.
 pub fn sheet(demonstrations: &[Demonstration], seed: u64) -> Vec<SheetRow> {
@@ -79,20 +70,45 @@ pub fn sheet(demonstrations: &[Demonstration], seed: u64) -> Vec<SheetRow> {
 /// # Errors
 /// A file that cannot be read, a label that is not in `labels`, a repeated id.
 pub fn read_annotations(path: &Path, labels: &LabelSet) -> Result<Annotations, RetrievalError> {
-    let file = TextFile::read(path)?;
+    let file = TextFile::read_rows(path)?;
     let mut annotations = Annotations::new();
-    for row in JsonlReader::<AnnotatedRow>::new(&file) {
-        let (line, AnnotatedRow { id, label }) = row?;
-        let at = |problem| RetrievalError::line(path, line - 1, problem);
-        if label.trim().is_empty() {
-            continue;
-        }
-        let known = labels.resolve(&label).ok_or_else(|| at(BankProblem::unknown_label(&label, labels)))?;
-        if annotations.insert(id.clone(), known).is_some() {
+    for row in file.rows("`id` and `label`") {
+        let mut row = row?;
+        let place = row.line() - 1;
+        let at = |problem| RetrievalError::line(path, place, problem);
+        let id = row.name("id")?;
+        let label = row.label("label", labels).map_err(|error| {
+            if let DataProblem::UnknownLabel { label, .. } = error.problem() {
+                // The keys of a recipe that its own hint names are not for annotators.
+                return at(BankProblem::unknown_label(label, labels));
+            }
+            error.into()
+        })?;
+        let Some(label) = label else { continue };
+        if annotations.insert(id.clone(), label).is_some() {
             return Err(at(BankProblem::AnnotatedTwice(id)));
         }
     }
     Ok(annotations)
+}
+
+/// Reads a sheet to be filled in.
+///
+/// # Errors
+/// A file that cannot be read, a line that is no [`SheetRow`].
+pub fn read_sheet(path: &Path) -> Result<Vec<SheetRow>, RetrievalError> {
+    const KEYS: [&str; 5] = ["id", "context", "speaker", "text", "label"];
+    let file = TextFile::read_rows(path)?;
+    let mut rows = Vec::new();
+    for row in file.rows("`id`, `context`, `speaker`, `text` and `label`") {
+        let mut row = row?;
+        let (id, context) = (row.name("id")?, row.texts("context")?);
+        let (speaker, text) = (row.name("speaker")?, row.text("text")?);
+        let label = row.name_or_none("label")?;
+        rows.push(SheetRow { id, context, speaker, text, label });
+        row.finish(&KEYS)?;
+    }
+    Ok(rows)
 }
 
 /// The result of two annotators' review.

@@ -40,6 +40,15 @@ fn numbers_are_matched_by_id() {
 }
 
 #[test]
+fn ids_and_numbers_are_read_as_in_data() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("d.jsonl");
+    fs_err::write(&path, "{\"id\":0,\"dif\":\"1\"}\n{\"id\":\"1\",\"dif\":2.5}\n").unwrap();
+    let mut given = Given::read(&path).unwrap();
+    assert_eq!((given.take("0").unwrap(), given.take("1").unwrap()), (1.0, 2.5));
+}
+
+#[test]
 fn mistakes_are_named() {
     let a = "{\"id\":\"a\",\"dif\":1}\n";
     let b = "{\"id\":\"b\",\"dif\":2}\n";
@@ -52,16 +61,16 @@ fn mistakes_are_named() {
     check(&format!("{a}{{\"id\":\"b\"}}"), &expect!["d.jsonl:2: missing field `dif`"]);
     check(
         &format!("{a}{{\"id\":\"b\",\"dif\":null}}"),
-        &expect!["d.jsonl:2: invalid type: null, expected f64"],
+        &expect!["d.jsonl:2: `dif` should be a finite number, not null"],
     );
     check(&format!("{a}{{\"id\":\"b\",\"dif\":NaN}}"), &expect!["d.jsonl:2: JSON has no NaN"]);
     check(
         &format!("{a}{{\"id\":\"b\",\"dif\":1e999}}"),
-        &expect!["d.jsonl:2: invalid JSON: number out of range"],
+        &expect!["d.jsonl:2: `dif` should be a finite number, not the number 1e999"],
     );
     check(
-        &format!("{a}{{\"id\":\"b\",\"dif\":\"2\"}}"),
-        &expect![[r#"d.jsonl:2: invalid type: string "2", expected f64"#]],
+        &format!("{a}{{\"id\":\"b\",\"dif\":\"hard\"}}"),
+        &expect![[r#"d.jsonl:2: `dif` should be a finite number, not "hard""#]],
     );
     let missing = Given::read("nowhere.jsonl".as_ref()).unwrap_err();
     assert_eq!(missing.to_string(), "nowhere.jsonl: no such file");

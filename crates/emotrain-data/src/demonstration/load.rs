@@ -1,5 +1,6 @@
 //! Reading demonstrations: our own JSONL, and the list published by PRC-Emo.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use emotrain_base::limits;
@@ -7,8 +8,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{Demonstration, Origin};
+use crate::cell::Cell;
 use crate::error::{DataError, DataProblem, Place};
-use crate::io::{JsonlReader, TextFile};
+use crate::fields::Fields;
+use crate::io::TextFile;
 use crate::label::{emotion_of, is_unlabelled};
 use crate::mend::clean;
 use crate::split_kind::SplitKind;
@@ -26,8 +29,6 @@ pub struct DemonstrationFile {
 }
 
 /// A line of our JSONL: a demonstration, or a dialogue of them.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a demonstration or a dialogue")]
 struct Line {
     dataset: Option<String>,
     split: Option<SplitKind>,
@@ -35,22 +36,34 @@ struct Line {
     // A demonstration.
     dialogue: Option<String>,
     position: Option<usize>,
-    speaker: Option<String>,
-    text: Option<String>,
-    label: Option<String>,
-    emotion: Option<String>,
+    turn: Turn,
     // A dialogue.
     id: Option<String>,
-    #[serde(rename = "topic")]
-    _topic: Option<String>,
     utterances: Option<Vec<Turn>>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object with `speaker`, `text` and `label`")]
+/// What a line may have; the topic is for readers of the file alone.
+const KEYS: [&str; 12] = [
+    "dataset",
+    "split",
+    "domain",
+    "dialogue",
+    "position",
+    "speaker",
+    "text",
+    "label",
+    "emotion",
+    "id",
+    "topic",
+    "utterances",
+];
+
+/// What an utterance of a dialogue may have.
+const OF_TURNS: [&str; 4] = ["speaker", "text", "label", "emotion"];
+
 struct Turn {
     speaker: Option<String>,
-    text: String,
+    text: Option<String>,
     label: Option<String>,
     emotion: Option<String>,
 }
@@ -72,9 +85,9 @@ struct PrcEntry {
 pub fn load_demonstrations(path: &Path, origin: Origin<'_>) -> Result<DemonstrationFile, DataError> {
     let file = TextFile::read_json(path, limits::DOCUMENT)?;
     let mut demonstrations = Vec::new();
-    for line in JsonlReader::<Line>::new(&file) {
-        let (number, line) = line?;
-        let fail = |problem| DataError::new(Place::line(path, number), problem);
+    for (index, line) in file.text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let fail = |problem| DataError::new(Place::line(path, index + 1), problem);
+        let line = Line::read(line).map_err(fail)?;
         demonstrations.extend(line.demonstrations(origin).map_err(fail)?);
     }
     finish(file, demonstrations)
@@ -130,7 +143,52 @@ fn checked(text: &str, label: &str) -> Result<(String, String), DataProblem> {
     Ok((text.into_owned(), label.trim().to_owned()))
 }
 
+impl Turn {
+    fn read(fields: &mut Fields<'_>) -> Result<Self, DataProblem> {
+        let owned = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
+        Ok(Self {
+            speaker: owned(fields.name("speaker")?),
+            text: owned(fields.text("text")?),
+            label: owned(fields.label("label")?.map(Cell::into_text)),
+            emotion: owned(fields.text("emotion")?),
+        })
+    }
+}
+
 impl Line {
+    fn read(line: &str) -> Result<Self, DataProblem> {
+        let owned = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
+        let mut fields =
+            Fields::of_line(line, "the keys of a demonstration or a dialogue")?.without_nulls(&KEYS);
+        let utterances = fields.list("utterances")?;
+        let turns = utterances.map(|utterances| {
+            let turns = utterances.into_iter().enumerate();
+            let turns = turns.map(|(position, turn)| {
+                let place = format!("utterance {position}: ");
+                let turn = Fields::of_value(turn, place, "`speaker`, `text` and `label`")?;
+                let mut turn = turn.without_nulls(&["speaker", "label", "emotion"]);
+                let read = Turn::read(&mut turn)?;
+                if read.text.is_none() {
+                    return Err(turn.missing("text", &[]));
+                }
+                turn.finish(&OF_TURNS).map(|()| read)
+            });
+            turns.collect::<Result<Vec<Turn>, DataProblem>>()
+        });
+        let line = Self {
+            dataset: owned(fields.name("dataset")?),
+            split: fields.split("split")?,
+            domain: owned(fields.text("domain")?),
+            dialogue: owned(fields.name("dialogue")?),
+            position: fields.position("position")?,
+            turn: Turn::read(&mut fields)?,
+            id: owned(fields.name("id")?),
+            utterances: turns.transpose()?,
+        };
+        fields.take("topic");
+        fields.finish(&KEYS).map(|()| line)
+    }
+
     fn demonstrations(self, origin: Origin<'_>) -> Result<Vec<Demonstration>, DataProblem> {
         let missing = |key: &str| DataProblem::WrongForm(format!("missing field `{key}`"));
         let dataset = self.dataset.unwrap_or_else(|| origin.dataset.to_owned());
@@ -138,7 +196,7 @@ impl Line {
         let domain = self.domain.or_else(|| origin.domain.map(str::to_owned));
         let in_dialogue = self.utterances.is_some();
         let (dialogue, first, turns) = if let Some(turns) = self.utterances {
-            let stray = [self.text.is_some(), self.dialogue.is_some(), self.position.is_some()];
+            let stray = [self.turn.text.is_some(), self.dialogue.is_some(), self.position.is_some()];
             if stray.contains(&true) {
                 let message =
                     "a line is a dialogue with `utterances` or a demonstration with `text`, not both";
@@ -146,9 +204,10 @@ impl Line {
             }
             (self.id.ok_or_else(|| missing("id"))?, 0, turns)
         } else {
-            let text = self.text.ok_or_else(|| missing("text"))?;
-            let label = Some(self.label.ok_or_else(|| missing("label"))?);
-            let turn = Turn { speaker: self.speaker, text, label, emotion: self.emotion };
+            let turn = self.turn;
+            for (key, value) in [("text", &turn.text), ("label", &turn.label)] {
+                value.as_ref().ok_or_else(|| missing(key))?;
+            }
             let dialogue = self.dialogue.ok_or_else(|| missing("dialogue"))?;
             (dialogue, self.position.ok_or_else(|| missing("position"))?, vec![turn])
         };
@@ -162,7 +221,8 @@ impl Line {
         let is_example = |turn: &Turn| turn.label.as_deref().is_some_and(|label| !is_unlabelled(label));
         let numbered = turns.into_iter().enumerate().filter(|(_, turn)| !in_dialogue || is_example(turn));
         let demonstrations = numbered.map(|(place, turn)| {
-            let (text, label) = checked(&turn.text, turn.label.as_deref().unwrap_or_default())?;
+            let (text, label) =
+                checked(turn.text.as_deref().unwrap_or_default(), turn.label.as_deref().unwrap_or_default())?;
             let speaker =
                 turn.speaker.map(|name| clean(&name).0.into_owned()).filter(|name| !name.is_empty());
             Ok(Demonstration {

@@ -55,6 +55,19 @@ fn demonstrations_are_read_as_they_are_written() {
 }
 
 #[test]
+fn ids_positions_and_splits_of_a_bank_are_read_as_in_data() {
+    let (_folder, path) = file(concat!(
+        r#"{"dialogue":7,"position":"4","text":"Oh.","label":"joy","split":"dev","speaker":2}"#,
+        "\n",
+        r#"{"id":8,"split":"Test","topic":["any"],"utterances":[{"speaker":null,"text":"Oh.","label":1}]}"#,
+    ));
+    let read = load_demonstrations(&path, ORIGIN).unwrap().demonstrations;
+    let ids: Vec<_> =
+        read.iter().map(|one| format!("{} {:?} {}", one.id(), one.speaker, one.label)).collect();
+    assert_eq!(ids, ["own/valid/7#4 Some(\"2\") joy", "own/test/8#0 None 1"]);
+}
+
+#[test]
 fn bad_lines_are_named() {
     let errors = [
         refused("\n{\"dialogue\":\"a\",\"position\":0,\"label\":\"sad\"}"),
@@ -64,19 +77,25 @@ fn bad_lines_are_named() {
         refused(r#"{"utterances":[{"text":"Oh.","label":"sad"}]}"#),
         refused(r#"{"id":"a","position":1,"utterances":[{"text":"Oh.","label":"sad"}]}"#),
         refused(r#"{"dialogue":"a","position":0,"text":"Oh.","label":"sad","mood":1}"#),
+        refused(r#"{"dialogue":"a","position":-1,"text":"Oh.","label":"sad"}"#),
+        refused(r#"{"id":"a","utterances":[{"text":["Oh."],"label":"sad"}]}"#),
+        refused(r#"{"dialogue":"a","position":0,"text":"Oh.","label":"sad","split":"held-out"}"#),
         refused("{"),
         refused("\n"),
     ];
-    expect![[r"
+    expect![[r#"
         /bank.jsonl:2: missing field `text`
         /bank.jsonl:1: the utterance is empty
         /bank.jsonl:1: has no label
         /bank.jsonl:1: the dialogue has no utterances
         /bank.jsonl:1: missing field `id`
         /bank.jsonl:1: a line is a dialogue with `utterances` or a demonstration with `text`, not both
-        /bank.jsonl:1: unknown field `mood`, expected one of `dataset`, `split`, `domain`, `dialogue`, `position`, `speaker`, `text`, `label`, `emotion`, `id`, `topic`, `utterances`
+        /bank.jsonl:1: unknown field `mood`; the keys are `dataset`, `split`, `domain`, `dialogue`, `position`, `speaker`, `text`, `label`, `emotion`, `id`, `topic`, `utterances`
+        /bank.jsonl:1: `position` should be a whole number from 0, not the number -1
+        /bank.jsonl:1: utterance 0: `text` should be text, not a list
+        /bank.jsonl:1: `split` should be train, valid or test, not "held-out"
         /bank.jsonl:1: a JSON value spans several lines
-        /bank.jsonl: has no demonstrations"]]
+        /bank.jsonl: has no demonstrations"#]]
     .assert_eq(&errors.join("\n"));
 }
 

@@ -18,6 +18,15 @@ impl DataError {
                 None => ways_out("", &[], &[label.as_str()], known),
             }),
             DataProblem::OtherRows(rows) => Some(rows.hint().to_owned()),
+            DataProblem::BothKeys { keys: [one, other], .. } => {
+                Some(format!("they say the same: leave out `{one}` or `{other}`"))
+            }
+            DataProblem::NoContent { key, .. } => {
+                let list = if *key == "value" { "conversations" } else { "messages" };
+                Some(format!("leave such messages out: jq -c '.{list} |= map(select(.{key} != null))' FILE"))
+            }
+            DataProblem::JsonSlip(slip) => Some(slip.hint().to_owned()),
+            DataProblem::WrongValue(value) => Some(value.hint()),
             DataProblem::UnknownKey { near, .. } => Some(format!("did you mean `{near}`?")),
             DataProblem::NoLabels { instead: Some(key), .. } => {
                 Some(format!("write columns = {{ label = {key:?} }} under [data]"))
@@ -187,10 +196,13 @@ impl DataProblem {
         matches!(
             self,
             Self::InvalidJson(_)
+                | Self::JsonSlip(_)
                 | Self::JsonList
                 | Self::JsonOverLines
                 | Self::OtherRows(_)
                 | Self::WrongForm(_)
+                | Self::WrongValue(_)
+                | Self::BothKeys { .. }
                 | Self::MissingKey { .. }
                 | Self::UnknownKey { .. }
                 | Self::InvalidCsv(_)

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use emotrain_base::{Limit, limits};
 
-use super::{check_present, foreign, line_problem, mend_surrogates, read_problem};
+use super::{check_present, foreign, mend_surrogates, read_problem};
 use crate::error::{DataError, DataProblem, Place};
 
 /// Reads one line at a time; [`JsonlReader`](super::JsonlReader) reads all.
@@ -115,10 +115,5 @@ impl LineReader {
             DataError::new(self.place(), problem)
         })?;
         Ok(if self.line == 1 { text.strip_prefix('\u{feff}').unwrap_or(text) } else { text })
-    }
-
-    /// An error in the JSON of the last line read.
-    pub(crate) fn json_error(&self, error: &serde_json::Error) -> DataError {
-        DataError::new(self.place(), line_problem(error, self.text().unwrap_or_default()))
     }
 }

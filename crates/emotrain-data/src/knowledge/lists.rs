@@ -34,7 +34,9 @@ pub(super) fn read(path: &Path, gather: &mut Gather<'_>) -> Result<(), DataError
         Err(error) if error.is_io() => Err(system(error.into())),
         Err(error) => {
             let place = Place { line: Some(error.line()), ..Place::file(path) };
-            Err(DataError::new(place, json_problem(&error, "")))
+            // Why it is no JSON shows in its text.
+            let text = emotrain_base::read_to_string(path, limits::DOCUMENT).unwrap_or_default();
+            Err(DataError::new(place, json_problem(&error, text.trim_start_matches('\u{feff}'))))
         }
     }
 }
@@ -171,7 +173,7 @@ impl<'de> Visitor<'de> for Item<'_, '_> {
         let (mut best, mut has_field, mut others) = (None, false, Vec::new());
         while let Some(key) = map.next_key::<String>()? {
             if let Some(rank) = self.0.suits(&key) {
-                let text: Option<String> = map.next_value()?;
+                let text = map.next_value_seed(Text(&key))?;
                 has_field = true;
                 best = best.max(text.map(|text| (rank, text)));
             } else {
@@ -181,5 +183,32 @@ impl<'de> Visitor<'de> for Item<'_, '_> {
         }
         self.0.row_had(has_field, others);
         Ok(best.map(|(_, text)| text))
+    }
+}
+
+/// The text of an object, or `null`, under its key.
+struct Text<'k>(&'k str);
+
+impl<'de> DeserializeSeed<'de> for Text<'_> {
+    type Value = Option<String>;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Option<String>, D::Error> {
+        from.deserialize_any(self)
+    }
+}
+
+impl Visitor<'_> for Text<'_> {
+    type Value = Option<String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "text or null for `{}`", self.0)
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Option<String>, E> {
+        Ok(None)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Option<String>, E> {
+        Ok(Some(text.to_owned()))
     }
 }

@@ -1,25 +1,24 @@
 //! Our JSON lines: `{"dialogue":"0","position":3,"explicit":"…","implicit":"…"}`.
 
-use std::fmt;
+use std::borrow::Cow;
+use std::cmp::Reverse;
 use std::path::Path;
 
 use emotrain_recipe::KnowledgeLevel;
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 
 use super::gather::Gather;
 use crate::error::{DataError, DataProblem, Place};
+use crate::fields::Fields;
 use crate::io::LineReader;
 use crate::split_kind::SplitKind;
 
 /// A row, reduced to what the source needs.
-#[derive(Default)]
-struct Row {
-    dialogue: Option<String>,
+struct Row<'a> {
+    dialogue: Option<Cow<'a, str>>,
     position: Option<usize>,
-    speaker: Option<String>,
-    split: Option<String>,
-    /// The text, and how well its key matches.
-    text: Option<(usize, String)>,
+    speaker: Option<Cow<'a, str>>,
+    split: Option<SplitKind>,
+    text: Cow<'a, str>,
     /// Whether there was a key for it, even with `null`.
     has_field: bool,
     others: Vec<String>,
@@ -29,13 +28,11 @@ struct Row {
 pub(super) fn read(path: &Path, gather: &mut Gather<'_>, kind: SplitKind) -> Result<bool, DataError> {
     let mut lines = LineReader::open(path)?;
     let (mut count, mut is_by_split) = (0, true);
-    while let Some(line) = lines.next_line()? {
-        let mut json = serde_json::Deserializer::from_str(line);
-        let row = RowSeed(gather).deserialize(&mut json).and_then(|row| json.end().map(|()| row));
-        let row = row.map_err(|error| lines.json_error(&error))?;
+    while let Some(line) = lines.next_line()?.map(str::to_owned) {
+        let row = Row::read(&line, gather).map_err(|problem| DataError::new(lines.place(), problem))?;
         count += 1;
         is_by_split &= row.split.is_some();
-        if row.split.as_ref().is_some_and(|split| split != kind.as_str()) {
+        if row.split.is_some_and(|split| split != kind) {
             continue;
         }
         let place = Place { subject: row.subject(), ..lines.place() };
@@ -49,11 +46,10 @@ pub(super) fn read(path: &Path, gather: &mut Gather<'_>, kind: SplitKind) -> Res
 }
 
 /// Stores the text of a row.
-fn keep(row: &Row, line: usize, gather: &mut Gather<'_>) -> Result<(), DataProblem> {
+fn keep(row: &Row<'_>, line: usize, gather: &mut Gather<'_>) -> Result<(), DataProblem> {
     let missing = |key: &str| DataProblem::WrongForm(format!("missing field `{key}`"));
     let id = row.dialogue.as_deref().ok_or_else(|| missing("dialogue"))?;
     row.check_level(gather)?;
-    let text = row.text.as_ref().map_or("", |(_, text)| text.as_str());
     gather.row_had(row.has_field, row.others.clone());
     let Some(number) = gather.number(id) else {
         gather.pass(1);
@@ -81,10 +77,29 @@ fn keep(row: &Row, line: usize, gather: &mut Gather<'_>) -> Result<(), DataProbl
         }
         KnowledgeLevel::Dialogue => 0,
     };
-    gather.put(number, place, text, line)
+    gather.put(number, place, &row.text, line)
 }
 
-impl Row {
+impl<'a> Row<'a> {
+    fn read(line: &'a str, gather: &Gather<'_>) -> Result<Self, DataProblem> {
+        let row = Fields::of_line(line, "`dialogue` and a text")?;
+        let mut row = row.without_nulls(&["position", "speaker", "split"]);
+        let (dialogue, position) = (row.name("dialogue")?, row.position("position")?);
+        let (speaker, split) = (row.name("speaker")?, row.split("split")?);
+        let mut keys: Vec<(usize, String)> =
+            row.names().filter_map(|key| Some((gather.suits(key)?, key.to_owned()))).collect();
+        keys.sort_by_key(|(rank, _)| Reverse(*rank));
+        let has_field = !keys.is_empty();
+        let mut row = row.without_nulls(&keys.iter().map(|(_, key)| key.as_str()).collect::<Vec<_>>());
+        let mut text = None;
+        for (_, key) in &keys {
+            text = text.or(row.text(key)?);
+        }
+        let others = row.names().map(str::to_owned).collect();
+        let text = text.unwrap_or_default();
+        Ok(Self { dialogue, position, speaker, split, text, has_field, others })
+    }
+
     /// The row's subject, for messages.
     fn subject(&self) -> Option<String> {
         let dialogue = self.dialogue.as_deref()?;
@@ -111,52 +126,5 @@ impl Row {
             found: found.as_str(),
             wanted: wanted.as_str(),
         })
-    }
-}
-
-/// Reads one row for a source.
-struct RowSeed<'g, 's>(&'g Gather<'s>);
-
-impl<'de> DeserializeSeed<'de> for RowSeed<'_, '_> {
-    type Value = Row;
-
-    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Row, D::Error> {
-        from.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for RowSeed<'_, '_> {
-    type Value = Row;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object with `dialogue` and a text")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Row, A::Error> {
-        let mut row = Row::default();
-        let mut seen = Vec::new();
-        while let Some(key) = map.next_key::<String>()? {
-            if seen.contains(&key) {
-                return Err(A::Error::custom(format!("duplicate field `{key}`")));
-            }
-            match key.as_str() {
-                "dialogue" => row.dialogue = Some(map.next_value()?),
-                "position" => row.position = map.next_value()?,
-                "speaker" => row.speaker = map.next_value()?,
-                "split" => row.split = map.next_value()?,
-                name => {
-                    if let Some(rank) = self.0.suits(name) {
-                        let text: Option<String> = map.next_value()?;
-                        row.has_field = true;
-                        row.text = row.text.max(text.map(|text| (rank, text)));
-                    } else {
-                        let IgnoredAny = map.next_value()?;
-                        row.others.push(key.clone());
-                    }
-                }
-            }
-            seen.push(key);
-        }
-        Ok(row)
     }
 }

@@ -84,7 +84,7 @@ impl<'a> RawLabel<'a> {
                 Some(label) => Ok(Some(label)),
                 None if labels.is_unknowing() => label_named(labels, &index.to_string()),
                 None if *index == UNLABELLED => Ok(None),
-                None => label_at(labels, *index).map(Some),
+                None => labels.at(*index).map(Some),
             },
             Self::Known(label) => Ok(Some(*label)),
         }
@@ -94,20 +94,8 @@ impl<'a> RawLabel<'a> {
 /// The label with this name; `None` if the name means no label.
 pub(super) fn label_named(labels: &LabelSet, name: &str) -> Result<Option<Label>, DataProblem> {
     match labels.resolve(name) {
-        None if !labels.is_unlabelled(name) => Err(DataProblem::UnknownLabel {
-            label: name.trim().to_owned(),
-            nearest: labels.nearest(name).map(str::to_owned),
-            known: labels.names().join(", "),
-        }),
+        None if !labels.is_unlabelled(name) => Err(labels.unknown(name)),
         label => Ok(label),
-    }
-}
-
-/// The label with this number.
-pub(super) fn label_at(labels: &LabelSet, index: i64) -> Result<Label, DataProblem> {
-    match usize::try_from(index) {
-        Ok(place) if place < labels.len() => Ok(Label::from_index(place)),
-        _ => Err(DataProblem::LabelOutOfRange { label: index, last: labels.len() - 1 }),
     }
 }
 

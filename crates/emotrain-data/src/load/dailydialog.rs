@@ -9,9 +9,7 @@ use std::path::{Path, PathBuf};
 
 use emotrain_recipe::{DataFormat, LabelSetName};
 
-use super::assemble::{
-    Assembler, RawDialogue, RawLabel, RawUtterance, Refused, UNLABELLED, label_at, label_named,
-};
+use super::assemble::{Assembler, RawDialogue, RawLabel, RawUtterance, Refused, UNLABELLED, label_named};
 use super::{LabelPolicy, looks};
 use crate::error::{DataError, DataProblem, Place};
 use crate::io::{TextFile, read_problem};
@@ -164,7 +162,7 @@ fn parse_emotions(line: &str, labels: &LabelSet) -> (Vec<Option<Label>>, Vec<Dat
         if index == UNLABELLED {
             return Ok(None);
         }
-        let emotion = label_at(&published, index)?;
+        let emotion = published.at(index)?;
         label_named(labels, published.name(emotion))
     };
     let (mut found, mut problems) = (Vec::new(), Vec::new());

@@ -1,56 +1,50 @@
 //! The project's own format, one dialogue per line:
 //! `{"id":"qs-001","utterances":[{"speaker":"Maya","text":"…","label":"joy"}]}`. Other keys are metadata.
 
-use std::borrow::Cow;
-
-use serde::Deserialize;
-
 use super::assemble::{RawDialogue, RawLabel, RawUtterance, Spot};
-use super::cell::Cell;
-use super::slips;
+use super::keys::OwnKeys;
+use crate::cell::Cell;
 use crate::error::DataProblem;
-use crate::metadata::Metadata;
-
-#[derive(Deserialize)]
-#[serde(expecting = "an object with `id` and `utterances`")]
-struct Row<'a> {
-    #[serde(borrow)]
-    id: Cell<'a>,
-    #[serde(borrow)]
-    utterances: Vec<RowUtterance<'a>>,
-    #[serde(flatten)]
-    metadata: Metadata,
-}
-
-#[derive(Deserialize)]
-#[serde(expecting = "an object with `speaker`, `text` and `label`")]
-struct RowUtterance<'a> {
-    #[serde(borrow)]
-    speaker: Cell<'a>,
-    #[serde(borrow)]
-    text: Cow<'a, str>,
-    #[serde(borrow, default)]
-    label: Option<Cell<'a>>,
-    #[serde(flatten)]
-    metadata: Metadata,
-}
+use crate::fields::Fields;
 
 /// The dialogue of a line.
-pub(super) fn dialogue(line: &str, spot: Spot) -> Result<RawDialogue<'_>, DataProblem> {
-    let row: Row<'_> = serde_json::from_str(line).map_err(|error| slips::problem(&error, line))?;
+pub(super) fn dialogue<'a>(
+    line: &'a str,
+    spot: Spot,
+    keys: OwnKeys<'_>,
+) -> Result<RawDialogue<'a>, DataProblem> {
+    let mut row = Fields::of_line(line, "`id` and `utterances`")?;
+    keys.rename_row(&mut row)?;
+    let id = row.name("id")?;
+    let list = row.list("utterances")?;
+    let id = match id {
+        Some(id) => id,
+        None if list.is_none() => return Err(row.missing("id", &["utterances"])),
+        None => return Err(row.missing("id", &[])),
+    };
+    let list = list.ok_or_else(|| row.missing("utterances", &[]))?;
     let Spot { offset, .. } = spot;
-    let mut utterances = Vec::with_capacity(row.utterances.len());
-    for (position, RowUtterance { speaker, text, label, metadata }) in row.utterances.into_iter().enumerate()
-    {
-        if label.is_none()
-            && let Some((key, near)) = metadata.misspelt(&["label"])
-        {
-            return Err(slips::unknown_key(&format!("utterance {position}: "), key, near));
-        }
-        let label = label.into();
-        utterances.push(RawUtterance { speaker: speaker.into_text(), text, label, offset, metadata });
+    let mut utterances = Vec::with_capacity(list.len());
+    for (position, turn) in list.into_iter().enumerate() {
+        let place = format!("utterance {position}: ");
+        let mut turn = Fields::of_value(turn, place, "`speaker`, `text` and `label`")?;
+        keys.rename_turn(&mut turn)?;
+        utterances.push(utterance(turn, offset)?);
     }
-    Ok(RawDialogue { id: row.id.into_text(), offset, utterances, metadata: row.metadata, left_out: 0 })
+    Ok(RawDialogue { id, offset, utterances, metadata: row.into_metadata(), left_out: 0 })
+}
+
+fn utterance(turn: Fields<'_>, offset: usize) -> Result<RawUtterance<'_>, DataProblem> {
+    let mut turn = turn.without_nulls(&["label"]);
+    let (speaker, text, label) = (turn.name("speaker")?, turn.text("text")?, turn.label("label")?);
+    if label.is_none()
+        && let Some(problem) = turn.misspelt(&["label"])
+    {
+        return Err(problem);
+    }
+    let text = text.ok_or_else(|| turn.missing("text", &[]))?;
+    let speaker = speaker.ok_or_else(|| turn.missing("speaker", &[]))?;
+    Ok(RawUtterance { speaker, text, label: label.into(), offset, metadata: turn.into_metadata() })
 }
 
 impl<'a> From<Option<Cell<'a>>> for RawLabel<'a> {

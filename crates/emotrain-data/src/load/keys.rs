@@ -1,20 +1,19 @@
 //! Keys of JSON lines that are not called like what they are read for: `data.columns` names them, as it names the columns
 //! of tables.
 //!
-//! A line is written anew with the keys that its reader knows. What has such a key and is not meant is set aside first, and
-//! is metadata under its own name.
+//! Its keys are called as its reader knows them. What has such a key and is not meant is set aside first, and is metadata
+//! under its own name.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 
 use emotrain_recipe::{ColumnRole, DataFormat, folded};
 use serde_json::{Map, Value};
 
-use super::assemble::{RawDialogue, Spot};
+use super::assemble::RawDialogue;
 use super::layout::DataLayout;
 use super::other_names::others_of;
-use super::{chat, jsonl};
 use crate::error::DataProblem;
+use crate::fields::Fields;
 use crate::metadata::Metadata;
 
 type Object = Map<String, Value>;
@@ -31,74 +30,44 @@ const ROLES: [&str; 2] = ["role", "from"];
 /// So many lines are looked at for keys that seem to be meant.
 const LOOKED_AT: usize = 100;
 
-/// Reads lines of one dialogue each.
+/// The keys that a recipe names.
 #[derive(Clone, Copy)]
-pub(super) struct Lines<'a>(pub(super) DataLayout<'a>);
+pub(super) struct OwnKeys<'a>(pub(super) DataLayout<'a>);
 
-impl Lines<'_> {
-    /// What `then` makes of the dialogue of a line.
-    ///
-    /// # Errors
-    /// A line that is no dialogue in this form.
-    pub(super) fn read<R>(
-        self,
-        line: &str,
-        spot: Spot,
-        then: impl FnOnce(RawDialogue<'_>) -> R,
-    ) -> Result<R, DataProblem> {
+impl OwnKeys<'_> {
+    /// The metadata with the keys that the file has.
+    pub(super) fn restore(self, raw: &mut RawDialogue<'_>) {
         if self.0.columns.is_empty() {
-            return self.parse(line, spot).map(then);
+            return;
         }
-        let renamed = self.renamed(line)?;
-        let mut raw = self.parse(&renamed, spot).map_err(|problem| self.in_own_words(problem))?;
         let turns = raw.utterances.iter_mut().map(|utterance| &mut utterance.metadata);
         for key in turns.chain([&mut raw.metadata]).flat_map(Metadata::keys_mut) {
             if key.starts_with(ASIDE) {
                 key.remove(0);
             }
         }
-        Ok(then(raw))
     }
 
-    fn parse(self, line: &str, spot: Spot) -> Result<RawDialogue<'_>, DataProblem> {
-        let parsed = if self.0.format == DataFormat::Chat {
-            chat::dialogue(line, spot)
-        } else {
-            jsonl::dialogue(line, spot)
-        };
-        parsed.map_err(|problem| {
-            let DataProblem::WrongForm(message) = problem else { return problem };
-            match missing(&message) {
-                Some(role) => DataProblem::MissingKey { message, role: role.as_str() },
-                None => DataProblem::WrongForm(message),
-            }
-        })
-    }
-
-    /// The line with the keys that its reader knows; as it is where it is no object.
-    fn renamed(self, line: &str) -> Result<Cow<'_, str>, DataProblem> {
-        let Ok(mut row) = serde_json::from_str::<Object>(line) else { return Ok(line.into()) };
-        self.rename(&mut row, ColumnRole::Dialogue, "")?;
-        let (keys, word) = turns(self.0.format);
-        for key in keys {
-            let list = row.get_mut(*key).and_then(Value::as_array_mut);
-            for (number, turn) in list.into_iter().flatten().enumerate() {
-                let Some(turn) = turn.as_object_mut() else { continue };
-                for role in OF_TURNS {
-                    self.rename(turn, role, &format!("{word} {number}: "))?;
-                }
-            }
-        }
-        Ok(serde_json::to_string(&row).map_or(line.into(), Cow::Owned))
-    }
-
-    /// The key that is named for this role called as its reader calls it.
+    /// The keys of a line called as their reader calls them.
     ///
     /// # Errors
-    /// An object without it, unless a label may be missing.
-    fn rename(self, object: &mut Object, role: ColumnRole, place: &str) -> Result<(), DataProblem> {
+    /// A line without a key that is named.
+    pub(super) fn rename_row(self, row: &mut Fields<'_>) -> Result<(), DataProblem> {
+        self.rename(row, ColumnRole::Dialogue)
+    }
+
+    /// The same for the keys of a turn.
+    ///
+    /// # Errors
+    /// A turn without a key that is named, unless it is that of the label.
+    pub(super) fn rename_turn(self, turn: &mut Fields<'_>) -> Result<(), DataProblem> {
+        OF_TURNS.into_iter().try_for_each(|role| self.rename(turn, role))
+    }
+
+    fn rename(self, object: &mut Fields<'_>, role: ColumnRole) -> Result<(), DataProblem> {
         let Some(own) = self.0.columns.get(&role).map(|own| own.trim()) else { return Ok(()) };
-        if !object.contains_key(own) && role != ColumnRole::Label {
+        if !object.has(own) && role != ColumnRole::Label {
+            let place = object.place();
             let message = format!("{place}no key `{own}`, which data.columns names as the {role}");
             return Err(DataProblem::WrongForm(message));
         }
@@ -106,25 +75,43 @@ impl Lines<'_> {
         // Of a role it is known whether it instructs a model.
         let is_role = self.0.format == DataFormat::Chat && ROLES.contains(&own);
         let name = if is_role && role == ColumnRole::Speaker { own } else { names[0] };
-        *object = std::mem::take(object)
-            .into_iter()
-            .map(|(key, value)| match key.as_str() {
-                key if key == own => (name.to_owned(), value),
-                key if names.contains(&key) => (format!("{ASIDE}{key}"), value),
-                _ => (key, value),
-            })
-            .collect();
+        object.rename(|key| match key {
+            key if key == own => Some(name.to_owned()),
+            key if names.contains(&key) => Some(format!("{ASIDE}{key}")),
+            _ => None,
+        });
         Ok(())
     }
 
-    /// What is wrong with a line that was written anew, with the keys that it has.
-    fn in_own_words(self, problem: DataProblem) -> DataProblem {
-        let DataProblem::WrongForm(message) = problem else { return problem };
-        let own = self.0.columns.iter().fold(message, |message, (role, own)| {
-            let known = names(self.0.format, *role)[0];
-            message.replace(&format!("`{known}`"), &format!("`{own}`"))
-        });
-        DataProblem::WrongForm(own)
+    /// What is wrong with a line, with the keys that it has, and what is missing with its role.
+    pub(super) fn in_own_words(self, problem: DataProblem) -> DataProblem {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the others name no key, or as it is spelt")]
+        match problem {
+            DataProblem::WrongForm(message) => match missing(&message) {
+                Some(role) => DataProblem::MissingKey { message, role: role.as_str() },
+                None => DataProblem::WrongForm(self.in_own_keys(&message)),
+            },
+            DataProblem::WrongValue(mut value) => {
+                let own = self
+                    .0
+                    .columns
+                    .iter()
+                    .find(|(role, _)| names(self.0.format, **role).contains(&&*value.key));
+                if let Some((_, own)) = own {
+                    own.trim().clone_into(&mut value.key);
+                }
+                DataProblem::WrongValue(value)
+            }
+            problem => problem,
+        }
+    }
+
+    fn in_own_keys(self, message: &str) -> String {
+        self.0.columns.iter().fold(message.to_owned(), |message, (role, own)| {
+            names(self.0.format, *role)
+                .iter()
+                .fold(message, |message, known| message.replace(&format!("`{known}`"), &format!("`{own}`")))
+        })
     }
 }
 

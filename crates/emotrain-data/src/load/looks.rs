@@ -5,13 +5,14 @@ use std::path::Path;
 use csv::StringRecord;
 use emotrain_recipe::{ColumnRole, DataFormat, folded};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::layout::DataLayout;
 use super::other_names::others_of;
 use super::other_rows;
 use super::separator::separator;
 use crate::error::{DataError, DataProblem};
-use crate::io::LineReader;
+use crate::io::{LineReader, line_problem};
 
 /// How much of a file is looked at, in bytes.
 const HEAD: usize = 1 << 16;
@@ -118,6 +119,14 @@ fn header(head: &str) -> Vec<String> {
 fn unread(head: &str) -> DataProblem {
     if head.starts_with("sep=") {
         return DataProblem::SeparatorLine;
+    }
+    let first = head.lines().next().unwrap_or_default();
+    if first.starts_with(['{', '/', '#'])
+        && let Err(error) = serde_json::from_str::<&RawValue>(first)
+        && let problem @ (DataProblem::JsonSlip(_) | DataProblem::PythonForm | DataProblem::JsonOverLines) =
+            line_problem(&error, first)
+    {
+        return problem;
     }
     let mut lines = head.lines().map(|line| line.matches('|').count());
     let are_barred = lines.next().is_some_and(|header| header > 0) && lines.next().is_some_and(|row| row > 0);

@@ -13,7 +13,7 @@ use serde::de::{Deserializer, Error, MapAccess, SeqAccess, Unexpected, Visitor};
 use serde_json::value::RawValue;
 
 use super::assemble::{Assembler, RawDialogue, RawLabel, RawUtterance, Refused};
-use super::cell::whole;
+use crate::cell::whole;
 use crate::error::{DataError, DataProblem};
 use crate::io::TextFile;
 use crate::metadata::Metadata;

@@ -10,7 +10,7 @@ use emotrain_recipe::DataFormat;
 use super::LabelPolicy;
 use super::assemble::{RawDialogue, Refused, Rules, Spot};
 use super::faults::Faults;
-use super::keys::Lines;
+use super::json_lines::Lines;
 use super::layout::DataLayout;
 use super::looks;
 use super::other_rows;
@@ -161,8 +161,8 @@ impl<'a> DialogueReader<'a> {
                 let number = place.line.unwrap_or(0);
                 let is_first = self.seen.is_empty();
                 let spot = Spot { line: number, offset: number };
-                let parsed = Lines(self.layout)
-                    .read(&line, spot, |raw| self.check(raw, Faults::default(), &place.path));
+                let parsed = Lines(self.layout).read(&line, spot);
+                let parsed = parsed.map(|raw| self.check(raw, Faults::default(), &place.path));
                 Some(match parsed {
                     Ok(checked) => {
                         let chat = checked.as_ref().ok();

@@ -13,7 +13,6 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use csv::StringRecord;
-use serde_json::Value;
 
 use super::assemble::{Assembler, RawDialogue, RawLabel, RawUtterance, Refused};
 use crate::error::{DataError, DataProblem, Place};
@@ -76,7 +75,8 @@ impl Row {
     /// The whole number, or the time, in a column that is kept.
     fn number_in(&self, column: &str) -> Option<Moment> {
         let mut kept = self.utterance.metadata.iter();
-        let cell = kept.find(|(name, _)| *name == column)?.1.as_str()?;
+        let json = kept.find(|(name, _)| *name == column)?.1;
+        let cell: Cow<'_, str> = serde_json::from_str(json).ok()?;
         moment::place(cell.trim())
     }
 }
@@ -210,7 +210,7 @@ impl Columns {
         let speaker = self.speaker.map_or_else(|| SPEAKER.to_owned(), |column| form.speaker(&record[column]));
         let mut metadata = Metadata::default();
         for (column, name) in &self.others {
-            metadata.push(name, Value::String(record[*column].to_owned()));
+            metadata.push(name, &record[*column]);
         }
         let utterance = RawUtterance {
             speaker: Cow::Owned(speaker),

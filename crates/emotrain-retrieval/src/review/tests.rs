@@ -50,6 +50,28 @@ fn annotations(place: &Place, name: &str, given: &[(&str, &str)]) -> Annotations
 }
 
 #[test]
+fn annotations_and_sheets_are_read_as_data_are() {
+    let place = Place::new();
+    let text = "{\"id\":7,\"label\":4}\n{\"id\":\"b\",\"label\":null}\n";
+    let read = read_annotations(&place.file("first.jsonl", text), &labels()).unwrap();
+    assert_eq!(read.keys().collect::<Vec<_>>(), ["7"]);
+    let mistake = |text: &str| {
+        let path = place.file("second.jsonl", text);
+        let error = read_annotations(&path, &labels()).unwrap_err().to_string();
+        error.replace(&path.display().to_string(), "second.jsonl")
+    };
+    let list = mistake("{\"id\":\"a\",\"label\":[\"joy\"]}");
+    expect!["second.jsonl:1: `label` should be the name or the number of a label, not a list"]
+        .assert_eq(&list);
+    expect!["second.jsonl:1: looks like a row of a table, not JSON"].assert_eq(&mistake("id,label\na,joy\n"));
+    let row = "{\"id\":7,\"context\":[\"A: Hm.\"],\"speaker\":2,\"text\":\"Ho.\",\"label\":null}";
+    let rows = read_sheet(&place.file("sheet.jsonl", row)).unwrap();
+    assert_eq!((rows[0].id.as_str(), rows[0].speaker.as_str(), rows[0].label.as_str()), ("7", "2", ""));
+    let other = read_sheet(&place.file("sheet.jsonl", &row.replace("\"text\"", "\"said\"")));
+    assert!(other.unwrap_err().to_string().ends_with("sheet.jsonl:1: missing field `text`"));
+}
+
+#[test]
 fn labels_confirmed_by_both_are_kept() {
     let place = Place::new();
     let first = annotations(

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use emotrain_base::{Complaint, Problems, limits};
 use emotrain_data::{
-    ColumnsOption, DataOptions, JsonlReader, JsonlWriter, LabelPolicy, LabelSet, Origin, SplitKind, TextFile,
-    load_split, mended,
+    ColumnsOption, DataError, DataOptions, JsonRow, JsonlWriter, LabelPolicy, LabelSet, Origin, SplitKind,
+    TextFile, load_split, mended,
 };
 use emotrain_hub::{TextEncoder, encoder_for_bank, encoder_for_new_vectors};
 use emotrain_recipe::{DataFormat, DataSection, DeviceChoice, LabelSetName, Recipe, SearchIndex};
@@ -17,7 +17,6 @@ use emotrain_retrieval::{
     Bank, Builder, Built, Embedder, HeldOut, Hit, HnswParameters, Retriever, add_index, check, remove_index,
     stats,
 };
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::curriculum::{format_of, labels_of};
@@ -241,11 +240,17 @@ pub(super) fn recipe(set: &[String]) -> anyhow::Result<Recipe> {
 }
 
 /// A line of a file of queries.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, expecting = "an object with `id` and `text`")]
 struct Query {
     id: String,
     text: String,
+}
+
+impl Query {
+    fn read(row: Result<JsonRow<'_>, DataError>) -> Result<Self, DataError> {
+        let mut row = row?;
+        let query = Self { id: row.name("id")?, text: row.text("text")? };
+        row.finish(&["id", "text"]).map(|()| query)
+    }
 }
 
 fn search(args: &SearchArgs, shell: &Shell) -> anyhow::Result<Exit> {
@@ -273,9 +278,8 @@ fn search(args: &SearchArgs, shell: &Shell) -> anyhow::Result<Exit> {
         }
         return Ok(Exit::Done);
     };
-    let file = TextFile::read(path)?;
-    let queries: Vec<Query> =
-        JsonlReader::<Query>::new(&file).map(|row| row.map(|(_, query)| query)).collect::<Result<_, _>>()?;
+    let file = TextFile::read_rows(path)?;
+    let queries: Vec<Query> = file.rows("`id` and `text`").map(Query::read).collect::<Result<_, _>>()?;
     if queries.is_empty() {
         let message = format!("{}: contains no queries", path.display());
         return Err(Complaint::input(message).hint("a line is {\"id\": \"…\", \"text\": \"…\"}").into());

@@ -57,12 +57,17 @@ fn what_is_no_chat_is_named() {
         file:1: unknown field `message`
         hint: did you mean `messages`?
         file:1: has both `messages` and `conversations`
+        hint: they say the same: leave out `messages` or `conversations`
         file:1: dialogue 1: the dialogue has no utterances
         file:1: `messages` should be a list, not an object
-        file:1: `id` should be text, not a list
+        hint: write "messages": […]
+        file:1: `id` should be text or a whole number, not a list
+        hint: write one text: "id": "…"
         file:1: message 0: expected an object with `role` and `content`, or `from` and `value`, not text
         file:1: message 0: `from` should be text, not an object
+        hint: write one text: "from": "…"
         file:1: message 0: `label` should be the name or the number of a label, not a list
+        hint: write one label, as in "label": "joy"
     "#]]
     .assert_eq(&named(&[
         r#"{"id":1}"#,
@@ -87,7 +92,16 @@ fn what_is_no_message_is_named() {
         file:1: message 0: missing field `content`
         hint: columns = { text = "…" } under [data] names the key that has it
         file:1: message 0: `content` should be text, not an object
+        hint: write one text: "content": "…"
         file:1: message 0: a part of `content` is "image_url", and only text is read
+        file:1: message 0: `content` is null, as in a message that only calls a tool
+        hint: leave such messages out: jq -c '.messages |= map(select(.content != null))' FILE
+        file:1: message 0: `value` is null, as in a message that only calls a tool
+        hint: leave such messages out: jq -c '.conversations |= map(select(.value != null))' FILE
+        file:1: message 0: has both `role` and `from`
+        hint: they say the same: leave out `role` or `from`
+        file:1: message 0: has both `content` and `value`
+        hint: they say the same: leave out `content` or `value`
         file:1: message 0: unknown field `lable`
         hint: did you mean `label`?
         file:1: utterance 1#0: the utterance is empty
@@ -102,6 +116,10 @@ fn what_is_no_message_is_named() {
         r#"{"messages":[{"role":"user"}]}"#,
         r#"{"messages":[{"role":"user","content":{"a":1}}]}"#,
         r#"{"messages":[{"role":"user","content":[{"type":"image_url"}]}]}"#,
+        r#"{"messages":[{"role":"assistant","content":null,"tool_calls":[{}]}]}"#,
+        r#"{"conversations":[{"from":"gpt","value":null}]}"#,
+        r#"{"messages":[{"role":"user","from":"human","content":"Hi."}]}"#,
+        r#"{"messages":[{"role":"user","content":"Hi.","value":"Hi."}]}"#,
         r#"{"messages":[{"role":"user","content":"Hi.","lable":"joy"}]}"#,
         r#"{"messages":[{"role":"user","content":" "}]}"#,
         r#"{"messages":[{"role":"user","content":"Hi."}]}"#,

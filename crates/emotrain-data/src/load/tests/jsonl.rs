@@ -128,7 +128,7 @@ fn other_forms_are_refused() {
     check_third_line(
         "7",
         &expect![[r#"
-            file:3: invalid type: integer `7`, expected an object with `id` and `utterances`
+            file:3: expected an object with `id` and `utterances`, not the number 7
         "#]],
     );
     check_third_line(
@@ -141,13 +141,15 @@ fn other_forms_are_refused() {
     check_third_line(
         r#"{"id":"b",,}"#,
         &expect![[r#"
-            file:3: invalid JSON: key must be a string
+            file:3: a comma follows the last entry, which JSON does not have
+            hint: leave out the comma before the closing bracket
         "#]],
     );
     check_third_line(
         r#"{"id":"b","utterances":[]} {}"#,
         &expect![[r#"
-            file:3: invalid JSON: trailing characters
+            file:3: several JSON values on one line
+            hint: write one dialogue or entry a line: jq -c . FILE
         "#]],
     );
 }
@@ -203,7 +205,7 @@ fn errors_name_the_utterance() {
     check_second(
         r#"{"speaker":"Tom","label":"joy"}"#,
         &expect![[r#"
-            file:1: missing field `text`
+            file:1: utterance 1: missing field `text`
             hint: columns = { text = "…" } under [data] names the key that has it
         "#]],
     );

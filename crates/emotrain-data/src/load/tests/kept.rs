@@ -37,6 +37,18 @@ fn unknown_keys_are_kept_as_metadata() {
 }
 
 #[test]
+fn numbers_are_kept_digit_by_digit() {
+    let row = r#"{"id":12345678901234567890123,"turn":98765432109876543210,"utterances":[{"speaker":"A","text":"Hi.","score":1.10,"most":1e999}]}"#;
+    let expected = expect![[r#"
+        12345678901234567890123 {"turn":98765432109876543210}
+          {"score":1.10,"most":1e999}
+    "#]];
+    expected.assert_eq(&kept("", row));
+    // Keys that are named are read from the same line.
+    expected.assert_eq(&kept("columns = { text = \"said\" }", &row.replace("\"text\"", "\"said\"")));
+}
+
+#[test]
 fn other_columns_are_kept_as_metadata() {
     expect![[r#"
         a {}

@@ -114,7 +114,7 @@ fn a_fault_of_a_sound_file_is_told_and_not_its_format() {
         "",
         "{\"id\":\"a\",\"utterances\":[{\"speaker\":\"A\"}]}",
         &expect![[r#"
-            file:1: missing field `text`
+            file:1: utterance 0: missing field `text`
             hint: columns = { text = "…" } under [data] names the key that has it
         "#]],
     );
@@ -122,7 +122,8 @@ fn a_fault_of_a_sound_file_is_told_and_not_its_format() {
         "",
         "Well, I never, not once\n",
         &expect![[r#"
-        file:1: invalid JSON: expected value
-    "#]],
+            file:1: looks like a row of a table, not JSON
+            hint: write its rows as JSON lines: python3 -c "import csv, json, sys; [print(json.dumps(row)) for row in csv.DictReader(sys.stdin)]" < FILE > lines.jsonl
+        "#]],
     );
 }

@@ -22,20 +22,23 @@ fn a_value_of_the_wrong_type_is_reported_with_its_key() {
     lines(
         r#"{"id": null, "utterances": []}"#,
         &expect![[r#"
-        file:1: `id` should be text, not null
-    "#]],
+            file:1: `id` should be text or a whole number, not null
+            hint: write "id": "…", or leave it out with what it belongs to
+        "#]],
     );
     lines(
         r#"{"id": 1.5, "utterances": []}"#,
         &expect![[r#"
-        file:1: `id` should be text, not the number 1.5
-    "#]],
+            file:1: `id` should be text or a whole number, not the number 1.5
+            hint: put it in quotation marks: "id": "1.5"
+        "#]],
     );
     lines(
         r#"{"id": "a", "utterances": "Hi."}"#,
         &expect![[r#"
-        file:1: `utterances` should be a list, not text
-    "#]],
+            file:1: `utterances` should be a list, not text
+            hint: write "utterances": […]
+        "#]],
     );
     lines(
         r#"{"id": "a", "utterances": ["Hi."]}"#,
@@ -47,19 +50,22 @@ fn a_value_of_the_wrong_type_is_reported_with_its_key() {
         r#"{"id": "a", "utterances": [{"speaker": "A", "text": "Hi.", "label": "joy"}, {"speaker": "A", "text": 3, "label": "joy"}]}"#,
         &expect![[r#"
             file:1: utterance 1: `text` should be text, not the number 3
+            hint: put it in quotation marks: "text": "3"
         "#]],
     );
     lines(
         r#"{"id": "a", "utterances": [{"speaker": "A", "text": "Hi.", "label": ["joy"]}]}"#,
         &expect![[r#"
             file:1: utterance 0: `label` should be the name or the number of a label, not a list
+            hint: write one label, as in "label": "joy"
         "#]],
     );
     lines(
         r#"{"id": "a", "utterances": [{"speaker": null, "text": "Hi.", "label": "joy"}]}"#,
         &expect![[r#"
-        file:1: utterance 0: `speaker` should be text, not null
-    "#]],
+            file:1: utterance 0: `speaker` should be text or a whole number, not null
+            hint: write "speaker": "…", or leave it out with what it belongs to
+        "#]],
     );
 }
 

@@ -5,10 +5,8 @@ use std::path::Path;
 
 use console::Term;
 use emotrain_base::Complaint;
-use emotrain_data::{
-    Demonstration, JsonlReader, LabelSet, Origin, SplitKind, TextFile, load_demonstrations, write_jsonl,
-};
-use emotrain_retrieval::{SheetRow, read_annotations, review, sheet};
+use emotrain_data::{Demonstration, LabelSet, Origin, SplitKind, load_demonstrations, write_jsonl};
+use emotrain_retrieval::{SheetRow, read_annotations, read_sheet, review, sheet};
 
 use super::super::replaced::{Output, check_replaced};
 use crate::cli::{AnnotateArgs, ReviewCommand, ScoreReviewArgs, SheetArgs};
@@ -100,9 +98,7 @@ fn annotate(args: &AnnotateArgs, shell: &Shell) -> anyhow::Result<Exit> {
     }
     // What is there is checked before anybody works on it.
     read_annotations(&args.sheet, &labels)?;
-    let file = TextFile::read(&args.sheet)?;
-    let mut rows: Vec<SheetRow> =
-        JsonlReader::<SheetRow>::new(&file).map(|row| row.map(|(_, row)| row)).collect::<Result<_, _>>()?;
+    let mut rows = read_sheet(&args.sheet)?;
     let terminal = std::io::stdin().is_terminal().then(Term::stdout);
     let mut at = next_open(&rows, 0);
     while let Some(place) = at {
