@@ -7,6 +7,7 @@ mod knowledge_gap;
 mod missing_columns;
 mod other_rows;
 mod place;
+mod position_kind;
 mod unknown_labels;
 mod wrong_value;
 
@@ -24,6 +25,7 @@ pub use self::knowledge_gap::KnowledgeGap;
 pub use self::missing_columns::MissingColumns;
 pub use self::other_rows::OtherRows;
 pub use self::place::Place;
+pub use self::position_kind::PositionKind;
 pub use self::unknown_labels::{UnknownLabel, UnknownLabels};
 pub use self::wrong_value::{Found, Wanted, WrongValue};
 
@@ -140,6 +142,16 @@ pub enum DataProblem {
         column: String,
         /// The cell.
         value: String,
+    },
+    /// Positions of a dialogue that are written in two ways.
+    #[error("the position is {kind}, and that on line {first_line} is {first}")]
+    MixedPositions {
+        /// How it is written.
+        kind: PositionKind,
+        /// How the first one of the dialogue is.
+        first: PositionKind,
+        /// Its line, counted from 1.
+        first_line: usize,
     },
     /// A first line that says to a spreadsheet what separates cells.
     #[error("the first line, sep=…, is read by spreadsheets alone")]

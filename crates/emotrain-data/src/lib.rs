@@ -39,7 +39,7 @@ pub use demonstration::{
 pub use dialogue::{Dialogue, ParseUtteranceIdError, Utterance, UtteranceId};
 pub use error::{
     ColumnsOption, DataError, DataOptions, DataProblem, FileKind, Found, JsonSlip, KnowledgeGap,
-    MissingColumns, OtherRows, Place, UnknownLabel, UnknownLabels, Wanted, WrongValue,
+    MissingColumns, OtherRows, Place, PositionKind, UnknownLabel, UnknownLabels, Wanted, WrongValue,
 };
 pub use io::{JsonlReader, JsonlWriter, TextFile, sha256_file, write_jsonl};
 pub use knowledge::{Coverage, Knowledge, load_knowledge};
@@ -51,6 +51,6 @@ pub use load::{
 pub use mend::mended;
 pub use metadata::Metadata;
 pub use rows::JsonRow;
-pub use split::{SharedDialogue, Split, TextSplit, check_disjoint};
+pub use split::{NearCopy, SharedDialogue, Split, TextSplit, check_disjoint, near_copies};
 pub use split_kind::SplitKind;
 pub use summary::SplitSummary;

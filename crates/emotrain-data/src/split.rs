@@ -1,6 +1,7 @@
 //! Splits: a split of dialogues, a split of plain documents, and overlap between them.
 
 mod divide;
+mod near;
 mod shared;
 
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use crate::dialogue::{Dialogue, UtteranceId};
 use crate::split_kind::SplitKind;
 
 pub(crate) use self::divide::divide;
+pub use self::near::{NearCopy, near_copies};
 pub use self::shared::{SharedDialogue, check_disjoint};
 
 /// The dialogues of one file, checked.

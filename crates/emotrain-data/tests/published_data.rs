@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use emotrain_data::{
     Dialogue, LabelPolicy, LabelSet, Split, SplitKind, Utterance, check_disjoint, load_knowledge, load_split,
-    write_jsonl,
+    near_copies, write_jsonl,
 };
 use emotrain_recipe::{
     Availability, DataFormat, KnowledgeLevel, KnowledgeSection, LabelSetName, SharedDialogues,
@@ -48,6 +48,10 @@ fn meld_is_read_whole() {
     let check = |splits: &[&Split]| check_disjoint(splits, DataFormat::PrcJson, SharedDialogues::Refuse);
     assert_eq!(check(&[&train, &valid]).unwrap(), []);
     check(&[&train, &train]).unwrap_err();
+    let start = Instant::now();
+    let near = near_copies(&[&train, &valid]);
+    println!("near copies looked for in {:?}", start.elapsed());
+    assert_eq!(near, []);
 }
 
 #[test]

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use emotrain_base::{Complaint, Listener, Problems};
 use emotrain_data::{
-    LabelSet, OtherOrder, SharedDialogue, Split, SplitKind, TextSplit, Utterance, UtteranceId,
-    check_disjoint, load_text, read_split,
+    LabelSet, NearCopy, OtherOrder, SharedDialogue, Split, SplitKind, TextSplit, Utterance, UtteranceId,
+    check_disjoint, load_text, near_copies, read_split,
 };
 use emotrain_recipe::{DataFormat, DataSection};
 
@@ -125,7 +125,22 @@ pub(crate) fn read_all(
     let shared = problems.take(shared);
     problems.finish()?;
     warn_of(&shared.unwrap_or_default(), listener);
+    warn_of_near(&near_copies(&splits), listener);
     Ok(contents)
+}
+
+/// Reports the dialogues that are nearly in two splits, by id.
+fn warn_of_near(near: &[NearCopy], listener: &dyn Listener) {
+    for of_file in near.chunk_by(|one, other| one.later == other.later) {
+        let pairs: Vec<String> = of_file.iter().take(TOLD).map(ToString::to_string).collect();
+        let more = if of_file.len() > TOLD { ", …" } else { "" };
+        let (count, later) = (of_file.len(), of_file[0].later.display());
+        let hint = "leave out one of each, or what was learnt by heart counts as understood";
+        listener.warn(&format!(
+            "{later}: {count} dialogues are nearly in another split too: {}{more}\n  hint: {hint}",
+            pairs.join(", ")
+        ));
+    }
 }
 
 /// Reports the dialogues that are in two splits, by id.

@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use csv::StringRecord;
 
 use super::assemble::{Assembler, RawDialogue, RawLabel, RawUtterance, Refused};
-use crate::error::{DataError, DataProblem, Place};
+use crate::error::{DataError, DataProblem, Place, PositionKind};
 use crate::io::TextFile;
 use crate::label::LabelSet;
 use crate::metadata::Metadata;
@@ -130,36 +130,65 @@ pub(super) fn read(
         assembler.order(search.found());
     }
     for (id, rows) in ids.into_iter().zip(groups) {
-        let (raw, repeated) = dialogue(id, rows);
-        for Repeated { number, first_offset, offset } in repeated {
-            let first_line = file.line_at(first_offset);
-            let problem = DataProblem::DuplicateUtterance { id: number.to_string(), first_line };
-            assembler.refuse(Refused::dialogue(&raw.id, offset, problem));
+        let (raw, clashes) = dialogue(id, rows);
+        for clash in clashes {
+            let problem = clash.problem(file.line_at(clash.first_offset));
+            assembler.refuse(Refused::dialogue(&raw.id, clash.offset, problem));
         }
         assembler.push(raw);
     }
     Ok(())
 }
 
-/// Two rows of a dialogue with the same number.
-struct Repeated {
-    number: u64,
+/// Two rows of a dialogue whose positions do not go together.
+struct Clash {
+    what: Clashing,
     first_offset: usize,
     offset: usize,
 }
 
-/// The dialogue of these rows, sorted by their numbers, and the numbers that are repeated.
-fn dialogue(id: String, mut rows: Vec<Row>) -> (RawDialogue<'static>, Vec<Repeated>) {
+/// What is wrong with the second.
+enum Clashing {
+    /// It has the same number.
+    Repeated(u64),
+    /// It is written in another way, and the first.
+    Mixed { kind: PositionKind, first: PositionKind },
+}
+
+impl Clash {
+    fn problem(&self, first_line: usize) -> DataProblem {
+        match self.what {
+            Clashing::Repeated(number) => {
+                DataProblem::DuplicateUtterance { id: number.to_string(), first_line }
+            }
+            Clashing::Mixed { kind, first } => DataProblem::MixedPositions { kind, first, first_line },
+        }
+    }
+}
+
+/// The dialogue of these rows, sorted by their numbers, and what is wrong with these.
+fn dialogue(id: String, mut rows: Vec<Row>) -> (RawDialogue<'static>, Vec<Clash>) {
+    let mixed = mixed(&rows);
     rows.sort_by_key(|row| row.number);
     let repeated = |pair: &[Row]| {
         let (first_offset, offset) = (pair[0].utterance.offset, pair[1].utterance.offset);
         let number = pair[1].number.filter(|number| !number.is_time && pair[0].number == Some(*number))?;
-        Some(Repeated { number: number.millionths / Moment::ONE, first_offset, offset })
+        Some(Clash { what: Clashing::Repeated(number.millionths / Moment::ONE), first_offset, offset })
     };
-    let repeated = rows.windows(2).filter_map(repeated).collect();
+    let clashes = rows.windows(2).filter_map(repeated).chain(mixed).collect();
     let offset = rows[0].utterance.offset;
     let utterances = rows.into_iter().map(|row| row.utterance).collect();
-    (RawDialogue::new(Cow::Owned(id), offset, utterances), repeated)
+    (RawDialogue::new(Cow::Owned(id), offset, utterances), clashes)
+}
+
+/// The first row whose position is written in another way than that of the first row.
+fn mixed(rows: &[Row]) -> Option<Clash> {
+    let first = rows.first()?;
+    let first_kind = first.number?.kind;
+    let other = |row: &Row| Some((row.number?.kind, row.utterance.offset));
+    let (kind, offset) = rows.iter().filter_map(other).find(|(kind, _)| *kind != first_kind)?;
+    let what = Clashing::Mixed { kind, first: first_kind };
+    Some(Clash { what, first_offset: first.utterance.offset, offset })
 }
 
 impl Columns {

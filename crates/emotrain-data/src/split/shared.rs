@@ -103,10 +103,8 @@ fn refusal(first: &SharedDialogue, count: usize) -> DataError {
 pub(super) fn key(dialogue: &Dialogue) -> String {
     let (mut text, mut speakers, mut words) = (String::new(), String::new(), 0);
     for utterance in &dialogue.utterances {
-        for word in
-            utterance.text.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty())
-        {
-            text.push_str(&word.to_lowercase());
+        for word in words_of(&utterance.text) {
+            text.push_str(&word);
             text.push(' ');
             words += 1;
         }
@@ -120,6 +118,12 @@ pub(super) fn key(dialogue: &Dialogue) -> String {
         _ => String::new(),
     };
     sha256_hex(format!("{identity}\0{text}").as_bytes())
+}
+
+/// The words of a text in small letters.
+pub(super) fn words_of(text: &str) -> impl Iterator<Item = String> {
+    let words = text.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty());
+    words.map(str::to_lowercase)
 }
 
 fn same_path(one: &Split, other: &Split) -> bool {

@@ -5,6 +5,7 @@ use jiff::civil::DateTime;
 use jiff::tz::Offset;
 
 use super::whole;
+use crate::error::PositionKind;
 
 /// A place in the order of a dialogue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -14,6 +15,8 @@ pub(super) struct Moment {
     /// Whether it is a time, at which several things may be said: a date with a time, a number with a fraction, or one
     /// that counts the seconds since 1970, or parts of them.
     pub(super) is_time: bool,
+    /// How it is written.
+    pub(super) kind: PositionKind,
 }
 
 /// Numbers from here on count seconds since 1970, the first of them in 1973.
@@ -25,15 +28,16 @@ impl Moment {
 }
 
 /// The place of a cell: `7`, `7.25`, `2024-05-01 10:01`, `2024-05-01T10:01:07.5Z`, `2024-05-01T10:01+02:00`,
-/// `2024/05/01 10:01` or, with the day first, `01.05.2024 10:01`. A time without a zone is one of UTC; a day alone is no
-/// time.
+/// `2024/05/01 10:01` or, with the day first, `01.05.2024 10:01`. A day alone is no time.
 pub(super) fn place(cell: &str) -> Option<Moment> {
     let number = |text: &str| text.parse::<u64>().ok()?.checked_mul(Moment::ONE);
     if let Some(millionths) = number(whole(cell)) {
-        return Some(Moment { millionths, is_time: millionths >= SECONDS * Moment::ONE });
+        let (is_time, kind) = (millionths >= SECONDS * Moment::ONE, PositionKind::Number);
+        return Some(Moment { millionths, is_time, kind });
     }
-    let millionths = decimal(cell).or_else(|| time(cell).filter(|_| cell.contains(':')))?;
-    Some(Moment { millionths, is_time: true })
+    let decimal = decimal(cell).map(|millionths| (millionths, PositionKind::Number));
+    let (millionths, kind) = decimal.or_else(|| time(cell).filter(|_| cell.contains(':')))?;
+    Some(Moment { millionths, is_time: true, kind })
 }
 
 /// Whether a cell looks like a time, read or not: digits around a colon.
@@ -55,11 +59,13 @@ fn decimal(cell: &str) -> Option<u64> {
     number.parse::<u64>().ok()?.checked_mul(Moment::ONE)?.checked_add(fraction)
 }
 
-fn time(cell: &str) -> Option<u64> {
+fn time(cell: &str) -> Option<(u64, PositionKind)> {
     let cell = &in_order(cell);
     let local = || Offset::UTC.to_timestamp(cell.parse::<DateTime>().ok()?).ok();
-    let time: Timestamp = cell.parse().ok().or_else(local)?;
-    u64::try_from(time.as_microsecond() - Timestamp::MIN.as_microsecond()).ok()
+    let zoned = cell.parse::<Timestamp>().ok().map(|time| (time, PositionKind::ZonedTime));
+    let (time, kind) = zoned.or_else(|| Some((local()?, PositionKind::LocalTime)))?;
+    let millionths = u64::try_from(time.as_microsecond() - Timestamp::MIN.as_microsecond()).ok()?;
+    Some((millionths, kind))
 }
 
 /// A date of other signs with the year first and hyphens: `01.05.2024 10:01`, `2024/05/01 10:01`.
@@ -103,7 +109,7 @@ mod tests {
         let ascending = ["6", "6.5", "7", "7.000001", "7.25", "7.3", "1772721.662001", "1772721.7"];
         let numbers: Vec<Moment> = ascending.iter().map(|cell| place(cell).expect(cell)).collect();
         assert!(numbers.is_sorted_by(|one, other| one.millionths < other.millionths), "{numbers:?}");
-        let seven = Moment { millionths: 7_000_000, is_time: false };
+        let seven = Moment { millionths: 7_000_000, is_time: false, kind: PositionKind::Number };
         assert_eq!((place("7"), place("7.0")), (Some(seven), Some(seven)));
         assert!(place("1716902819").is_some_and(|place| place.is_time));
         // Of two numbers it is not known which one is the month.

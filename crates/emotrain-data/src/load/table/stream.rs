@@ -8,7 +8,7 @@ use emotrain_base::limits;
 use super::order::OrderSearch;
 use super::own::OwnTable;
 use super::quotes::NEVER_CLOSED;
-use super::{Columns, Form, Repeated, Row, dialogue, is_blank};
+use super::{Columns, Form, Row, dialogue, is_blank};
 use crate::error::{DataError, DataProblem, Place};
 use crate::io::LineReader;
 use crate::load::LabelPolicy;
@@ -144,10 +144,11 @@ impl<'a> TableStream<'a> {
         if let Some(order) = &mut self.order {
             order.see(&rows);
         }
-        let (raw, repeated) = dialogue(id, rows);
-        for Repeated { number, first_offset: first_line, offset } in repeated {
-            let problem = DataProblem::DuplicateUtterance { id: number.to_string(), first_line };
-            let Refused { offset: line, subject, problem } = Refused::dialogue(&raw.id, offset, problem);
+        let (raw, clashes) = dialogue(id, rows);
+        for clash in clashes {
+            let problem = clash.problem(clash.first_offset);
+            let Refused { offset: line, subject, problem } =
+                Refused::dialogue(&raw.id, clash.offset, problem);
             faults.add(problem, || Place { path: self.path().to_owned(), line: Some(line), subject });
         }
         Ok(Some((raw, faults)))

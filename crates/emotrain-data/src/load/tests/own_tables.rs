@@ -1,4 +1,5 @@
 use super::*;
+use crate::load::{DataInput, DialogueReader};
 
 /// Reads a table with these keys under `[data]`.
 fn table(keys: &str, text: &str, expected: &Expect) {
@@ -211,12 +212,63 @@ fn quotation_marks_of_texts_are_told_from_those_of_cells() {
 fn times_are_positions() {
     check_section(
         "format = \"csv\"\nlabel_set = \"meld\"\ncolumns = { position = \"at\" }",
-        "dialogue,at,text,label\na,2024-05-01T10:05:00Z,third,joy\na,2024-05-01T11:01:00+02:00,first,fear\na,2024-05-01 10:02,second,joy\n",
+        "dialogue,at,text,label\na,2024-05-01T10:05:00Z,third,joy\na,2024-05-01T11:01:00+02:00,first,fear\na,2024-05-01T10:02Z,second,joy\n",
         &expect![[r#"
             a
               Speaker: first [fear]
               Speaker: second [joy]
               Speaker: third [joy]
+            mended 0
+        "#]],
+    );
+}
+
+#[test]
+fn positions_of_a_dialogue_are_written_in_one_way() {
+    let at = |cells: [&str; 3]| {
+        let row = |cell: &str| format!("a,{cell},Hi.,joy\n");
+        format!("dialogue,position,text,label\nb,5,Ho.,joy\n{}", cells.map(row).concat())
+    };
+    for (cells, expected) in [
+        (
+            ["1", "2024-05-01 10:01", "2"],
+            "file:4: dialogue a: the position is a time without a zone, and that on line 3 is a number",
+        ),
+        (
+            ["2024-05-01 10:01", "2024-05-01 10:02", "7.5"],
+            "file:5: dialogue a: the position is a number, and that on line 3 is a time without a zone",
+        ),
+        (
+            ["2024-05-01 10:01", "2024-05-01T10:02Z", "2024-05-01 10:03"],
+            "file:4: dialogue a: the position is a time with a zone, and that on line 3 is a time without a zone",
+        ),
+        (
+            ["2024-05-01T10:01+02:00", "2024-05-01T10:02Z", "1714557780"],
+            "file:5: dialogue a: the position is a number, and that on line 3 is a time with a zone",
+        ),
+    ] {
+        let (section, folder) = (section("format = \"csv\""), folder(&[("file", at(cells).as_bytes())]));
+        let labels = LabelSet::from_section(&section).unwrap();
+        let path = folder.path().join("file");
+        let whole =
+            shown(load_split(&path, &section, &labels, LabelPolicy::Required), &labels, folder.path());
+        assert_eq!(whole.lines().next(), Some(expected));
+        let input = DataInput::File(&path);
+        let mut stream = DialogueReader::open(input, &section, &labels, LabelPolicy::Required).unwrap();
+        let error = stream.find_map(Result::err).unwrap().to_string();
+        assert!(error.ends_with(expected), "{error}");
+    }
+    // Each dialogue may have its own way, and numbers their fractions.
+    table(
+        "format = \"csv\"",
+        &at(["1.5", "1", "2.0"]),
+        &expect![[r#"
+            b
+              Speaker: Ho. [joy]
+            a
+              Speaker: Hi. [joy]
+              Speaker: Hi. [joy]
+              Speaker: Hi. [joy]
             mended 0
         "#]],
     );
