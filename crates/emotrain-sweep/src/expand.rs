@@ -55,8 +55,9 @@ pub fn expand(file: &SweepFile, folder: &Path) -> Result<Vec<PlannedRun>, SweepE
         let name = point.name(file);
         match point.recipe(file) {
             Ok(mut recipe) => {
-                problems.take(fits_halving(file, &name, &recipe));
-                if let Some((lacking, hint)) = lacks_score(file, &recipe) {
+                for (lacking, hint) in
+                    lacks_score(file, &recipe).into_iter().chain(lacks_rungs(file, &recipe))
+                {
                     wrong.note(lacking, Some(hint), &name);
                 }
                 let seeds = if file.seeds.is_empty() { vec![recipe.train.seed] } else { file.seeds.clone() };
@@ -170,21 +171,19 @@ fn lacks_score(file: &SweepFile, recipe: &Recipe) -> Option<(String, String)> {
     })
 }
 
-/// A rung is at an evaluation.
-fn fits_halving(file: &SweepFile, name: &str, recipe: &Recipe) -> Result<(), Complaint> {
-    let Some(halving) = file.halving else { return Ok(()) };
-    let (place, rung, every) = (file.place.display(), halving.min_steps, recipe.eval.eval_steps);
+/// Why a recipe's runs would pass no rung of successive halving, which is at an evaluation, with what to do about it.
+fn lacks_rungs(file: &SweepFile, recipe: &Recipe) -> Option<(String, String)> {
+    let (place, rung, every) = (file.place.display(), file.halving?.min_steps, recipe.eval.eval_steps);
     let is_at_one = matches!(every, EvalSteps::Every(every) if every > 0 && rung.is_multiple_of(every));
-    if !is_at_one || !recipe.data.has_valid() {
+    (!is_at_one || !recipe.data.has_valid()).then(|| {
         let message = format!(
-            "{place}: {name}: asha.min_steps = {rung} needs data.valid and an evaluation at every rung, and \
+            "{place}: asha.min_steps = {rung} needs data.valid and an evaluation at every rung, and \
              eval.eval_steps is {every}"
         );
-        return Err(Complaint::usage(message).hint(
-            "set eval.eval_steps to a number of steps, and make min_steps a multiple of eval.eval_steps",
-        ));
-    }
-    Ok(())
+        let hint =
+            "set eval.eval_steps to a number of steps, and make min_steps a multiple of eval.eval_steps";
+        (message, hint.to_owned())
+    })
 }
 
 /// The problems of recipes, each with the names of those that have it.

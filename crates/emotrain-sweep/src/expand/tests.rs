@@ -198,3 +198,14 @@ fn a_sweep_whose_runs_would_have_no_score_is_refused() {
     let parts = BASE.replace("valid = \"b.jsonl\"", "split = [0.8, 0.2]");
     assert_eq!(Place::new(&parts).names(grid).len(), 3);
 }
+
+#[test]
+fn rungs_that_are_at_no_evaluation_are_told_once() {
+    let place = Place::new(&format!("{BASE}[eval]\neval_steps = 20\n"));
+    let grid = "[grid]\n\"lora.r\" = [4, 8, 16]\n";
+    expect![[r"
+        s.toml: asha.min_steps = 30 needs data.valid and an evaluation at every rung, and eval.eval_steps is 20
+          hint: set eval.eval_steps to a number of steps, and make min_steps a multiple of eval.eval_steps"]]
+    .assert_eq(&place.wrong(&format!("[asha]\nmin_steps = 30\n{grid}")));
+    assert_eq!(place.names(&format!("[asha]\nmin_steps = 40\n{grid}")).len(), 3);
+}
