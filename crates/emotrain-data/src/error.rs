@@ -202,6 +202,9 @@ pub enum DataProblem {
         /// All labels, for the hint.
         known: String,
     },
+    /// A label that is more than a line of text.
+    #[error("the label {0:?} has a line break or another control character")]
+    ControlInLabel(String),
     /// Several labels, or one several times, that are not in the label set.
     #[error("{0}")]
     UnknownLabels(Box<UnknownLabels>),

@@ -4,7 +4,7 @@ mod unlabelled;
 
 use std::collections::HashMap;
 
-use emotrain_recipe::{DataSection, LabelSetName, composed, folded};
+use emotrain_recipe::{DataSection, LabelSetName, composed, folded, has_control};
 use serde::{Deserialize, Serialize};
 
 use crate::error::DataProblem;
@@ -69,6 +69,9 @@ pub enum LabelSetError {
     /// An empty label or alias.
     #[error("a label or alias is empty")]
     EmptyName,
+    /// A label or alias with a line break or another control character.
+    #[error("the label or alias {0:?} has a line break or another control character")]
+    Control(String),
     /// Two labels, or a label and an alias, that differ only in case, spacing or Unicode normalisation.
     #[error("\"{0}\" means two labels")]
     Ambiguous(String),
@@ -121,12 +124,18 @@ impl LabelSet {
     /// A custom label set: `names` in order, and `aliases` as pairs of alias and label name.
     ///
     /// # Errors
-    /// Fewer than 2 or more than 256 labels, empty names, a spelling of two labels, an alias of something that is not a
+    /// Fewer than 2 or more than 256 labels, empty names, a line break in a name, a spelling of two labels, an alias of something that is not a
     /// label.
     pub fn custom<'a>(
         names: impl IntoIterator<Item = &'a str>,
         aliases: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<Self, LabelSetError> {
+        let names: Vec<&str> = names.into_iter().collect();
+        let aliases: Vec<(&str, &str)> = aliases.into_iter().collect();
+        let words = names.iter().chain(aliases.iter().map(|(alias, _)| alias));
+        if let Some(word) = words.copied().find(|word| has_control(word)) {
+            return Err(LabelSetError::Control(word.to_owned()));
+        }
         let names: Vec<String> =
             names.into_iter().map(|name| composed(without_invisible(name).trim())).collect();
         if names.len() < 2 {

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use emotrain_base::limits;
+use emotrain_recipe::has_control;
 
 use crate::cell::Cell;
 use crate::error::{DataError, DataProblem, Place};
@@ -104,6 +105,7 @@ impl JsonRow<'_> {
         let cell = self.fields.label(key);
         let label = match self.needed(key, cell)? {
             Cell::Text(name) if name.trim().is_empty() => return Ok(None),
+            Cell::Text(name) if has_control(&name) => Err(DataProblem::ControlInLabel(name.into_owned())),
             Cell::Text(name) => labels.resolve(&name).ok_or_else(|| labels.unknown(&name)),
             Cell::Number(number) => labels.numbered(number),
         };

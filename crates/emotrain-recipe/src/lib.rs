@@ -70,7 +70,7 @@ pub use section::{
     TEMPLATE_NAMES, TargetModules, TrainMethod, TrainSection, UnknownDevice, Unlabelled, WrongForm,
 };
 pub use stand_in::StandIn;
-pub use suggest::{composed, folded};
+pub use suggest::{composed, folded, has_control};
 
 /// `recipes/default.toml`: every key with its default and what it means.
 pub const DEFAULT_TOML: &str = include_str!("../../../recipes/default.toml");

@@ -48,6 +48,11 @@ pub fn composed(text: &str) -> String {
     if text.is_ascii() { text.to_owned() } else { text.nfc().collect() }
 }
 
+/// Whether a name has a line break, a tab or another control character between its ends: no label has one.
+pub fn has_control(name: &str) -> bool {
+    name.trim().chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'))
+}
+
 /// Whether one name is made of words of the other: `lr_scheduler` and `lr_scheduler_type`.
 fn shares_words(written: &str, candidate: &str) -> bool {
     let candidate = folded(candidate);

@@ -227,6 +227,9 @@ pub enum BankProblem {
     /// Two labels for one demonstration in an annotator's file.
     #[error("{0} is annotated twice")]
     AnnotatedTwice(String),
+    /// One annotator's file given for two.
+    #[error("has the same contents as {0}: two annotators are needed to tell agreement")]
+    SameAnnotator(String),
     /// The folder has something else in it than a bank.
     #[error("has other files and is not a bank")]
     NotOurs,
@@ -283,6 +286,7 @@ impl BankProblem {
                 matches!(self, Self::NoManifest),
                 "name the folder of a bank, or build one with emotrain bank build",
             ),
+            (matches!(self, Self::SameAnnotator(_)), "let another person label the other sheet"),
             (matches!(self, Self::OtherFormat { .. }), "build the bank again with this version"),
             (self.is_damage(), "restore the folder from a copy, or rebuild the bank from its sources"),
             (

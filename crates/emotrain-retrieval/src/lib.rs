@@ -70,7 +70,8 @@ pub use index::{add_index, remove_index};
 pub use manifest::{FileRecord, HnswParameters, IndexRecord, Manifest, SourceFile, VectorsRecord};
 pub use retriever::{DialogueSearch, EngineName, Retrieved, Retriever};
 pub use review::{
-    Annotations, LabelReview, Review, SheetRow, cohen_kappa, read_annotations, read_sheet, review, sheet,
+    Annotations, LabelReview, Review, SheetRow, cohen_kappa, read_annotations, read_both, read_sheet, review,
+    sheet,
 };
 pub use search::Hit;
 pub use stats::{Duplicates, EmotionCount, NearDuplicates, NearMethod, Stats, TextLengths, stats};

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
-use emotrain_data::{DataProblem, Demonstration, Label, LabelSet, TextFile};
+use emotrain_data::{DataProblem, Demonstration, Label, LabelSet, TextFile, sha256_file};
 use rand::seq::SliceRandom as _;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
@@ -62,6 +62,20 @@ pub fn sheet(demonstrations: &[Demonstration], seed: u64) -> Vec<SheetRow> {
     let mut rows: Vec<SheetRow> = rows.collect();
     rows.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
     rows
+}
+
+/// Reads the files of two annotators.
+///
+/// # Errors
+/// The errors of [`read_annotations`]; the same file twice, by its path or as a copy: what it says of agreement is
+/// nothing.
+pub fn read_both(first: &Path, second: &Path, labels: &LabelSet) -> Result<[Annotations; 2], RetrievalError> {
+    let annotations = [read_annotations(first, labels)?, read_annotations(second, labels)?];
+    // Sheets have orders of their own, so that no two annotators write the same bytes.
+    if sha256_file(first)? == sha256_file(second)? {
+        return Err(RetrievalError::bank(second, BankProblem::SameAnnotator(first.display().to_string())));
+    }
+    Ok(annotations)
 }
 
 /// Reads an annotator's file: JSONL with `id` and `label`, such as a filled-in sheet. Lines with an empty label are not

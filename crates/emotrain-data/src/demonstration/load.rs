@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use emotrain_base::limits;
+use emotrain_recipe::has_control;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -139,6 +140,9 @@ fn checked(text: &str, label: &str) -> Result<(String, String), DataProblem> {
     }
     if label.trim().is_empty() {
         return Err(DataProblem::MissingLabel);
+    }
+    if has_control(label) {
+        return Err(DataProblem::ControlInLabel(label.trim().to_owned()));
     }
     Ok((text.into_owned(), label.trim().to_owned()))
 }

@@ -174,6 +174,7 @@ impl DataProblem {
                 "times are read as 2024-05-01 10:01, 2024-05-01T10:01:30Z or 01.05.2024 10:01; without a position rows keep \
                  their order"
             }
+            Self::ControlInLabel(_) => "write the label on one line; of several labels write one",
             Self::MixedPositions { .. } => {
                 "write all positions of a dialogue as numbers, or all as times, each with its zone or none of them"
             }

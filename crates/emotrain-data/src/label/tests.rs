@@ -87,6 +87,12 @@ fn sets_that_make_no_sense_are_refused() {
     check(&["a"; 257], &[], "a label set has at most 256 labels, got 257");
     check(&["a", " _ "], &[], "a label or alias is empty");
     check(&["so so", "So_So"], &[], "\"So_So\" means two labels");
+    check(&["a", "b\nc"], &[], "the label or alias \"b\\nc\" has a line break or another control character");
+    check(
+        &["a", "b"],
+        &[("x\u{2028}y", "a")],
+        "the label or alias \"x\\u{2028}y\" has a line break or another control character",
+    );
     check(&["a", "b"], &[("B", "a")], "\"B\" means two labels");
     check(&["a", "b"], &[("x", "a"), ("x", "b")], "\"x\" means two labels");
     check(&["a", "b"], &[("x", "c")], "alias \"x\" names \"c\", which is not a label");

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use emotrain_base::limits;
-use emotrain_recipe::DataFormat;
+use emotrain_recipe::{DataFormat, has_control};
 
 use crate::dialogue::{Dialogue, Utterance};
 use crate::error::{DataError, DataProblem, Place};
@@ -93,6 +93,9 @@ impl<'a> RawLabel<'a> {
 
 /// The label with this name; `None` if the name means no label.
 pub(super) fn label_named(labels: &LabelSet, name: &str) -> Result<Option<Label>, DataProblem> {
+    if has_control(name) {
+        return Err(DataProblem::ControlInLabel(name.trim().to_owned()));
+    }
     match labels.resolve(name) {
         None if !labels.is_unlabelled(name) => Err(labels.unknown(name)),
         label => Ok(label),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::blank;
 use crate::key::{Kind, MOST};
 use crate::problem::{Fault, Violations};
-use crate::suggest::{did_you_mean, folded, nearest};
+use crate::suggest::{did_you_mean, folded, has_control, nearest};
 
 section! {
     /// `[data]`: the files of the splits and the labels in them.
@@ -248,6 +248,7 @@ impl DataSection {
 
     /// A custom label set is described here, and only a custom one.
     pub(crate) fn check_labels(&self, violated: &mut Violations) {
+        self.check_characters(violated);
         if self.label_set != LabelSetName::Custom {
             for (key, is_empty) in [
                 ("data.labels", self.labels.is_empty()),
@@ -264,6 +265,18 @@ impl DataSection {
             violated.add(&["data.label_set", "data.labels"], fault.hint("write labels = [\"…\", \"…\"]"));
         } else {
             self.check_custom_labels(violated);
+        }
+    }
+
+    /// No word for labels has a line break.
+    fn check_characters(&self, violated: &mut Violations) {
+        let aliases = self.label_aliases.keys().chain(self.label_aliases.values());
+        let labels = self.labels.iter().map(|label| ("data.labels", label));
+        let aliases = aliases.map(|alias| ("data.label_aliases", alias));
+        let context = self.context_labels.iter().map(|word| ("data.context_labels", word));
+        for (key, word) in labels.chain(aliases).chain(context).filter(|(_, word)| has_control(word)) {
+            let fault = Fault::new(format!("{key}: {word:?} has a line break or another control character"));
+            violated.add(&[key], fault.hint("a label is one line of text"));
         }
     }
 

@@ -232,6 +232,29 @@ label_aliases = { happy = "joy" }
 }
 
 #[test]
+fn labels_are_lines_of_text() {
+    check(
+        r#"
+[data]
+train = "train.jsonl"
+valid = "valid.jsonl"
+label_set = "custom"
+labels = ["joy", "no\nemotion"]
+label_aliases = { "a\tb" = "joy" }
+context_labels = ["x\ry", " fine\n"]
+"#,
+        expect![[r#"
+            erc.toml:5:10: data.labels: "no\nemotion" has a line break or another control character
+              hint: a label is one line of text
+            erc.toml:6:17: data.label_aliases: "a\tb" has a line break or another control character
+              hint: a label is one line of text
+            erc.toml:7:18: data.context_labels: "x\ry" has a line break or another control character
+              hint: a label is one line of text
+        "#]],
+    );
+}
+
+#[test]
 fn labels_that_are_the_same() {
     check(
         r#"

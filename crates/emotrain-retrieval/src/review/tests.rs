@@ -72,6 +72,22 @@ fn annotations_and_sheets_are_read_as_data_are() {
 }
 
 #[test]
+fn one_annotator_s_file_is_not_two() {
+    let place = Place::new();
+    let rows = "{\"id\":\"a\",\"label\":\"joy\"}\n{\"id\":\"b\",\"label\":\"joy\"}\n";
+    let turned = "{\"id\":\"b\",\"label\":\"joy\"}\n{\"id\":\"a\",\"label\":\"joy\"}\n";
+    let [first, copy] = ["first.jsonl", "copy.jsonl"].map(|name| place.file(name, rows));
+    let second = place.file("second.jsonl", turned);
+    for other in [&first, &copy] {
+        let error = read_both(&first, other, &labels()).unwrap_err().to_string();
+        assert!(error.ends_with("first.jsonl: two annotators are needed to tell agreement"), "{error}");
+        assert!(error.starts_with(&format!("{}: has the same contents", other.display())), "{error}");
+    }
+    let [one, other] = read_both(&first, &second, &labels()).unwrap();
+    assert_eq!(one, other);
+}
+
+#[test]
 fn labels_confirmed_by_both_are_kept() {
     let place = Place::new();
     let first = annotations(

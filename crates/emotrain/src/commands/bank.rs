@@ -67,6 +67,7 @@ fn check_bank(args: &BankCheckArgs, shell: &Shell) -> anyhow::Result<Exit> {
 
 fn build(args: &BuildArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let held_out = if args.force_held_out { HeldOut::Force } else { HeldOut::Refuse };
+    check_labels(args)?;
     if args.files.is_empty() {
         return index_alone(args, shell);
     }
@@ -215,6 +216,17 @@ fn format(args: &BuildArgs, path: &Path) -> Format {
 fn is_list(path: &Path) -> bool {
     emotrain_base::read_to_string(path, limits::DOCUMENT)
         .is_ok_and(|text| text.trim_start_matches('\u{feff}').trim_start().starts_with('['))
+}
+
+/// Refuses labels of the command line that are no set, whether a file needs them or not.
+fn check_labels(args: &BuildArgs) -> anyhow::Result<()> {
+    if !args.labels.is_empty() {
+        recipe(&[
+            format!("data.label_set={:?}", LabelSetName::Custom.as_str()),
+            format!("data.labels={:?}", args.labels),
+        ])?;
+    }
+    Ok(())
 }
 
 /// What the command line says of a file's format, columns and labels.

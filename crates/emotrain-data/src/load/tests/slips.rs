@@ -174,3 +174,42 @@ fn other_encodings_are_named_in_every_format() {
         .unwrap_err();
     assert!(error.to_string().ends_with("file:2: is not valid UTF-8 (byte 0xE9)"), "{error}");
 }
+
+#[test]
+fn a_label_is_one_line() {
+    let told = |label: &str| {
+        format!(
+            "file:1: utterance a#0: the label {label} has a line break or another control character\nhint: write the label on one line; of several labels write one\n"
+        )
+    };
+    for (label, shown) in [
+        (r"no\nemotion", r#""no\nemotion""#),
+        (r"no\temotion", r#""no\temotion""#),
+        (r"jo\u0000y", r#""jo\0y""#),
+        (r"no\u2028emotion", r#""no\u{2028}emotion""#),
+    ] {
+        let text = format!(r#"{{"id":"a","utterances":[{{"speaker":"A","text":"Hi.","label":"{label}"}}]}}"#);
+        let folder = folder(&[("file", text.as_bytes())]);
+        let labels = LabelSet::builtin(LabelSetName::Meld);
+        let path = folder.path().join("file");
+        let read = load_split(&path, DataFormat::Jsonl, &labels, LabelPolicy::Required);
+        assert_eq!(super::shown(read, &labels, folder.path()), told(shown));
+    }
+    check_section(
+        "format = \"csv\"",
+        "dialogue,text,label\na,Hi.,\"joy\nanger\"\n",
+        &expect![[r#"
+            file:2: utterance a#0: the label "joy\nanger" has a line break or another control character
+            hint: write the label on one line; of several labels write one
+        "#]],
+    );
+    // Around the label they mean nothing.
+    lines(
+        r#"{"id":"a","utterances":[{"speaker":"A","text":"Hi.","label":" joy\r\n"}]}"#,
+        &expect![[r#"
+            a
+              A: Hi. [joy]
+            mended 0
+        "#]],
+    );
+}

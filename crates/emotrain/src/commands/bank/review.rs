@@ -6,7 +6,7 @@ use std::path::Path;
 use console::Term;
 use emotrain_base::Complaint;
 use emotrain_data::{Demonstration, LabelSet, Origin, SplitKind, load_demonstrations, write_jsonl};
-use emotrain_retrieval::{SheetRow, read_annotations, read_sheet, review, sheet};
+use emotrain_retrieval::{SheetRow, read_annotations, read_both, read_sheet, review, sheet};
 
 use super::super::replaced::{Output, check_replaced};
 use crate::cli::{AnnotateArgs, ReviewCommand, ScoreReviewArgs, SheetArgs};
@@ -64,8 +64,7 @@ fn score(args: &ScoreReviewArgs, shell: &Shell) -> anyhow::Result<Exit> {
     check_replaced(&args.out, Output::New("file of demonstrations"), &inputs)?;
     let labels = label_set(&args.label_set)?;
     let demonstrations = demonstrations(&args.file, args.dataset.as_deref())?;
-    let [first, second] = [&args.first, &args.second].map(|path| read_annotations(path, &labels));
-    let (first, second) = (first?, second?);
+    let [first, second] = read_both(&args.first, &args.second, &labels)?;
     for (path, annotations) in [(&args.first, &first), (&args.second, &second)] {
         let is_known = |id: &&String| demonstrations.iter().any(|one| one.id().to_string() == **id);
         if let Some(stranger) = annotations.keys().find(|id| !is_known(id)) {
