@@ -4,10 +4,16 @@
 //! for every 64 bytes that are produced or read. Python methods that the engine does not know are charged here, before
 //! they are called.
 
+mod filters;
+mod methods;
+
 use std::time::Duration;
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::{AutoEscape, Environment, Error, ErrorKind, State, UndefinedBehavior, Value};
+use minijinja::value::ValueKind;
+use minijinja::{
+    AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior, Value, escape_formatter,
+};
 use minijinja_contrib::pycompat;
 
 /// The fuel of one rendering: 16 MB of text, or the steps for a conversation of ten thousand utterances.
@@ -32,6 +38,8 @@ pub(crate) fn environment(undefined: UndefinedBehavior) -> Environment<'static> 
     environment.set_undefined_behavior(undefined);
     environment.set_auto_escape_callback(|_| AutoEscape::None);
     environment.set_unknown_method_callback(python_method);
+    environment.set_formatter(formatter);
+    filters::add_to(&mut environment);
     environment.set_fuel(Some(FUEL));
     environment.set_debug(false);
     environment
@@ -87,8 +95,37 @@ fn python_method(
 ) -> Result<Value, Error> {
     if let Some(text) = value.as_str() {
         charge(state, cost(text, method, arguments))?;
+        if let Some(value) = methods::string_method(state, text, method, arguments)? {
+            return Ok(value);
+        }
     }
     pycompat::unknown_method_callback(state, value, method, arguments)
+}
+
+/// Prints numbers with a fraction as Python does.
+fn formatter(out: &mut Output<'_>, state: &mut State, value: &Value) -> Result<(), Error> {
+    match python_float(value) {
+        Some(number) => out.write_str(&number).map_err(Error::from),
+        None => escape_formatter(out, state, value),
+    }
+}
+
+/// Python's form of a number with a fraction that has an exponent: `1e+16`, `1e-05`; `None` for other values, which the
+/// engine writes alike.
+pub(crate) fn python_float(value: &Value) -> Option<String> {
+    if value.kind() != ValueKind::Number || value.is_integer() {
+        return None;
+    }
+    let number = f64::try_from(value.clone()).ok()?;
+    if number.is_nan() {
+        return Some("nan".to_owned());
+    }
+    let has_exponent = number.is_finite() && number != 0.0 && !(1e-4..1e16).contains(&number.abs());
+    let (digits, exponent) =
+        format!("{number:e}").split_once('e').map(|(d, e)| (d.to_owned(), e.to_owned()))?;
+    let exponent: i32 = exponent.parse().ok()?;
+    let sign = if exponent < 0 { '-' } else { '+' };
+    has_exponent.then(|| format!("{digits}e{sign}{:02}", exponent.abs()))
 }
 
 /// Charges fuel for this many bytes.

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use minijinja::value::{Kwargs, ValueKind};
 use minijinja::{Error, ErrorKind, State, Value};
 
-use crate::jinja::charge;
+use crate::jinja::{charge, python_float};
 
 /// The maximum nesting depth.
 const MOST_DEPTH: usize = 200;
@@ -70,7 +70,9 @@ impl Writer {
         match value.kind() {
             ValueKind::None => self.text.push_str("null"),
             ValueKind::Bool => self.text.push_str(if value.is_true() { "true" } else { "false" }),
-            ValueKind::Number => self.text.push_str(&value.to_string()),
+            ValueKind::Number => {
+                self.text.push_str(&python_float(value).unwrap_or_else(|| value.to_string()));
+            }
             ValueKind::String => self.quoted(value.as_str().unwrap_or_default()),
             ValueKind::Map => {
                 let mut keys = value.try_iter()?.collect::<Vec<_>>();
