@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::server::{Act, Asked, ChatServer};
-use crate::workbench::{Said, Workbench};
+use crate::workbench::{Said, Workbench, refused};
 
 const MELD: [&str; 7] = ["neutral", "surprise", "fear", "sadness", "joy", "disgust", "anger"];
 
@@ -251,7 +251,10 @@ fn two_annotators_decide_what_is_kept() {
     bench.run(&["bank", "build", "bank", "review/kept.jsonl"]).done();
     assert!(bench.run(&["bank", "stats", "bank"]).done().out.contains("11 demonstrations"));
 
-    let mut other = score.to_vec();
+    let again = bench.run(&score);
+    refused(&again, 2, &["review/kept.jsonl: is there already"]);
+    let elsewhere = |word: &&'static str| if *word == "review/kept.jsonl" { "other.jsonl" } else { *word };
+    let mut other: Vec<&str> = score.iter().map(elsewhere).collect();
     other.extend(["--dataset", "other"]);
     let said = bench.run(&other);
     assert!(said.code == 3 && said.err.contains("is not in dialogues.jsonl"), "{}", said.err);

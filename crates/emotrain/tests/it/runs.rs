@@ -61,6 +61,7 @@ fn a_run_that_left_nothing_is_simply_run_again() {
     let bench = Workbench::new();
     fs_err::create_dir(bench.path("run")).unwrap();
     bench.write("run/recipe.toml", "what a run that died while loading has left");
+    bench.write("run/run.json", "{}");
     bench.write("run/baseline.json", "[]");
     bench.train("run", &["--set", "train.max_steps=4"]).done();
     assert_eq!(bench.json("run/report.json")["before"].as_array().unwrap().len(), 1);
