@@ -109,6 +109,35 @@ fn what_is_no_json_line_is_named() {
 }
 
 #[test]
+fn why_a_line_is_no_json_is_told_by_readers_and_surveys() {
+    let row =
+        |id: &str| format!(r#"{{"id":"{id}","utterances":[{{"speaker":"A","text":"Hi.","label":"joy"}}]}}"#);
+    let (a, b) = (row("a"), row("b"));
+    for (text, expected) in [
+        (format!("{a}\r{b}\r"), "file:1: lines end with carriage returns alone, which JSON lines do not"),
+        (format!("{a} // first\n{b}\n"), "file:1: a comment, which JSON does not have"),
+        (format!("# mine\n{a}\n{b}\n"), "file:1: a comment, which JSON does not have"),
+        (format!("{a},\n{b}\n"), "file:1: a comma follows the value, as in a list; JSON lines have none"),
+        (format!("{a}{b}\n"), "file:1: several JSON values on one line"),
+        (
+            a.replace("\"joy\"", "\"joy\","),
+            "file:1: a comma follows the last entry, which JSON does not have",
+        ),
+    ] {
+        let folder = folder(&[("file", text.as_bytes())]);
+        let labels = LabelSet::builtin(LabelSetName::Meld);
+        let path = folder.path().join("file");
+        let read = load_split(&path, DataFormat::Jsonl, &labels, LabelPolicy::Required);
+        let told = super::shown(read, &labels, folder.path());
+        assert_eq!(told.lines().next(), Some(expected), "{told}");
+        assert!(told.contains("hint: "), "{told}");
+        let surveyed = crate::load::survey(&path, &std::collections::BTreeMap::new()).unwrap_err();
+        let problem = expected.trim_start_matches("file:1: ");
+        assert!(surveyed.to_string().ends_with(problem), "{surveyed}");
+    }
+}
+
+#[test]
 fn half_an_emoji_is_replaced_and_counted() {
     let text = r#"{"id": "a", "utterances": [{"speaker": "A", "text": "so happy \ud83d", "label": "joy"}, {"speaker": "A", "text": "\ud83d\ude00", "label": "joy"}]}"#;
     lines(
