@@ -125,8 +125,8 @@ mod tests {
         let prediction = "{\"id\":\"d:0\",\"label\":\"joy\",\"truth\":null,\"scores\":{}}\n";
         let score = "{\"id\":\"d\",\"dif\":0.5,\"n_shift_same\":1,\"n_utt\":2,\"n_spk\":1}\n";
         let header = "{\"ids\":{},\"completion\":{},\"scale\":{},\"loss\":{}}";
-        let tensors = format!("{}{header}", "\u{37}\0\0\0\0\0\0\0");
-        assert_eq!(header.len(), 0x37);
+        let tensors = format!("{}{header}", "\u{2f}\0\0\0\0\0\0\0");
+        assert_eq!(header.len(), 0x2f);
         for (output, own) in [
             (Output::Report, page),
             (Output::PREDICTIONS, prediction),
