@@ -17,6 +17,8 @@ mod names;
 mod opened;
 mod safetensors;
 #[cfg(test)]
+pub(crate) mod spoiled;
+#[cfg(test)]
 mod tests;
 mod write;
 

@@ -18,6 +18,7 @@ use crate::gradients::Gradients;
 use crate::kernels::{read, slice};
 use crate::lora::LoraConfig;
 use crate::pass::PassOptions;
+use crate::weights::spoiled::{NAN, spoil};
 use crate::weights::{NamedTensor, TensorSpec, write_safetensors};
 
 /// A folder with an adapter of ours for the tiny model, its configuration with the keys of `patch` replaced.
@@ -210,8 +211,10 @@ type Change = dyn Fn(&mut Vec<NamedTensor>);
 
 #[test]
 fn tensors_that_do_not_do() {
-    let write =
-        |path: &Path, tensors: &[NamedTensor]| write_safetensors(path, tensors, &BTreeMap::new()).unwrap();
+    let write = |path: &Path, tensors: &[NamedTensor]| {
+        write_safetensors(path, tensors, &BTreeMap::new()).unwrap();
+        spoil(path);
+    };
     let read = |path: &Path| -> Vec<NamedTensor> {
         let file = SafetensorsFile::open(path).unwrap();
         let tensor = |name: &str| {
@@ -225,7 +228,7 @@ fn tensors_that_do_not_do() {
         &Vec::clear,
         &|tensors| tensors.truncate(1),
         &|tensors| tensors.truncate(2),
-        &|tensors| tensors[1].values[3] = f32::NAN,
+        &|tensors| tensors[1].values[3] = NAN,
         &|tensors| tensors[0].spec.shape.reverse(),
         &|tensors| {
             let mut more = tensors[0].clone();

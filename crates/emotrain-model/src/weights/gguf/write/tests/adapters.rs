@@ -14,6 +14,7 @@ use crate::weights::gguf::write::output::{GgufOutput, Item, Stated};
 use crate::weights::gguf::write::settings::single;
 use crate::weights::gguf::{GgufAdapter, GgufLora, Metadata, OpenedFile, header, rows_of, write_gguf_lora};
 use crate::weights::names::tensor_names;
+use crate::weights::spoiled::{NAN, spoil};
 use crate::weights::tests::complaint;
 use emotrain_base::random::{Key, normal};
 
@@ -186,6 +187,7 @@ impl Written {
             .unwrap();
         }
         out.finish().unwrap();
+        spoil(path);
     }
 }
 
@@ -222,7 +224,7 @@ fn what_does_not_fit_is_named() {
         said(|file| file.tensors[0].1 = [4, 16]),
         said(|file| file.tensors[1].1 = [64, 8]),
         said(|file| file.tensors[1].1 = [32, 4]),
-        said(|file| file.value = f32::NAN),
+        said(|file| file.value = NAN),
     ];
     expect![[r#"
         adapter.gguf: general.architecture: "llama", where "qwen2" is needed
