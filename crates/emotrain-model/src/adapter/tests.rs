@@ -209,12 +209,13 @@ fn a_pattern_that_never_ends_is_stopped() {
 /// What is done to an adapter's tensors.
 type Change = dyn Fn(&mut Vec<NamedTensor>);
 
+fn write(path: &Path, tensors: &[NamedTensor]) {
+    write_safetensors(path, tensors, &BTreeMap::new()).unwrap();
+    spoil(path);
+}
+
 #[test]
 fn tensors_that_do_not_do() {
-    let write = |path: &Path, tensors: &[NamedTensor]| {
-        write_safetensors(path, tensors, &BTreeMap::new()).unwrap();
-        spoil(path);
-    };
     let read = |path: &Path| -> Vec<NamedTensor> {
         let file = SafetensorsFile::open(path).unwrap();
         let tensor = |name: &str| {
