@@ -5,9 +5,17 @@ use std::fmt::Write as _;
 
 use crate::run_record::{Difference, RunRecord};
 
-/// What a run is made of: a digest, or another word that decides, by the name of what it is of.
+/// What a run is made of, by the name of what it is of.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Identity(BTreeMap<String, String>);
+pub(crate) struct Identity(BTreeMap<String, Part>);
+
+/// A digest, or another word that decides.
+#[derive(Debug, PartialEq, Eq)]
+struct Part {
+    word: String,
+    /// Where it was read; another place makes no other run.
+    place: Option<String>,
+}
 
 impl Identity {
     /// Of a record, this version's or an earlier one's.
@@ -31,9 +39,12 @@ impl Identity {
             ("the label set", Some(&record.labels.sha256)),
         ];
         let single = single.into_iter().filter_map(|(name, sha256)| Some((name.to_owned(), sha256?)));
-        let data = record.data.iter();
-        let data =
-            data.map(|(split, file)| (format!("data.{split} ({})", file.path.display()), &file.sha256));
+        let places: BTreeMap<String, String> = record
+            .data
+            .iter()
+            .map(|(split, file)| (format!("data.{split}"), file.path.display().to_string()))
+            .collect();
+        let data = record.data.iter().map(|(split, file)| (format!("data.{split}"), &file.sha256));
         let knowledge = record.knowledge.iter().flatten().flat_map(|(split, sources)| {
             sources.iter().map(move |one| (format!("knowledge.{} of data.{split}", one.name), &one.sha256))
         });
@@ -41,17 +52,44 @@ impl Identity {
         let auxiliary = auxiliary.map(|one| (format!("the template of auxiliary.{}", one.task), &one.sha256));
         let curriculum = record.curriculum.iter().map(|(key, sha256)| (format!("curriculum.{key}"), sha256));
         let parts = single.chain(data).chain(knowledge).chain(auxiliary).chain(curriculum);
-        Self(parts.filter(|(_, word)| !word.is_empty()).map(|(name, word)| (name, word.clone())).collect())
+        let part = |(name, word): (String, &String)| {
+            let place = places.get(&name).cloned();
+            (name, Part { word: word.clone(), place })
+        };
+        Self(parts.filter(|(_, word)| !word.is_empty()).map(part).collect())
+    }
+
+    /// Whether the contents of what this key of the recipe names were written down.
+    pub(crate) fn has_contents_of(&self, key: &str) -> bool {
+        let has = |name: &str| self.0.contains_key(name);
+        match key {
+            "model.model_name_or_path" => has("the base model's weights"),
+            "lora.init_from" => has("the adapter that training starts from"),
+            "prompt.template" => has("the prompt template"),
+            "retrieval.bank" => has("the bank of demonstrations"),
+            "retrieval.encoder" => has("the way demonstrations are found"),
+            "data.train" | "data.valid" | "curriculum.difficulty_file" | "curriculum.wheel" => has(key),
+            _ => {
+                if let Some(source) =
+                    key.strip_suffix(".path").filter(|source| source.starts_with("knowledge."))
+                {
+                    return has(&format!("{source} of data.train"));
+                }
+                let task = key.strip_prefix("auxiliary.").and_then(|key| key.strip_suffix("_template"));
+                task.is_some_and(|task| has(&format!("the template of auxiliary.{task}")))
+            }
+        }
     }
 
     /// What is another one in `now`. What an earlier version did not write down cannot be compared.
     pub(crate) fn differences(&self, now: &Self) -> Vec<Difference> {
-        let differs = |(name, then): (&String, &String)| {
+        let differs = |(name, then): (&String, &Part)| {
             let now = now.0.get(name);
-            (now != Some(then)).then(|| Difference {
-                name: name.clone(),
-                then: then.clone(),
-                now: now.cloned(),
+            let place = now.unwrap_or(then).place.as_ref();
+            (now.map(|now| &now.word) != Some(&then.word)).then(|| Difference {
+                name: place.map_or_else(|| name.clone(), |place| format!("{name} ({place})")),
+                then: then.word.clone(),
+                now: now.map(|now| now.word.clone()),
             })
         };
         self.0.iter().filter_map(differs).collect()
@@ -118,5 +156,17 @@ mod tests {
              \n  knowledge.mood of data.train: sha256 cccccccccccc… then, there is none now"
         );
         assert_eq!(then.differences(&then), []);
+    }
+
+    #[test]
+    fn a_file_is_known_by_what_it_holds_wherever_it_lies() {
+        let at = |path: &str, letter: &str| {
+            identity(json!({ "data": { "train": { "path": path, "sha256": letter.repeat(64) } } }))
+        };
+        assert_eq!(at("/old/a.jsonl", "a").differences(&at("/new/a.jsonl", "a")), []);
+        assert_eq!(
+            list_differences(&at("/old/a.jsonl", "a").differences(&at("/new/a.jsonl", "b"))),
+            "\n  data.train (/new/a.jsonl): sha256 aaaaaaaaaaaa… then, sha256 bbbbbbbbbbbb… now"
+        );
     }
 }

@@ -65,7 +65,9 @@ impl RunDir {
         }
         let saved = run.path.join(RECIPE);
         if resume.is_some() && saved.exists() {
-            run.longer = same_recipe(&saved, recipe)?;
+            let record = run.path.join(RunRecord::FILE);
+            let record = if record.exists() { RunRecord::read(&record)? } else { RunRecord::default() };
+            run.longer = same_recipe(&saved, &record, recipe)?;
         }
         Ok(run)
     }
@@ -290,10 +292,9 @@ mod tests {
             |device: &str| emotrain_recipe::load(&file, &[format!("model.device={device}")]).unwrap();
         let saved = folder.path().join(RECIPE);
         fs_err::write(&saved, recipe("cuda:1").to_toml()).unwrap();
-        assert!(
-            same_recipe(&saved, &recipe("cuda:0")).is_ok() && same_recipe(&saved, &recipe("cuda")).is_ok()
-        );
-        let refused = same_recipe(&saved, &recipe("cpu")).unwrap_err().to_string();
+        let resumed = |device: &str| same_recipe(&saved, &RunRecord::default(), &recipe(device));
+        assert!(resumed("cuda:0").is_ok() && resumed("cuda").is_ok());
+        let refused = resumed("cpu").unwrap_err().to_string();
         assert!(refused.contains("model.device: \"cuda:1\" then, \"cpu\" now"), "{refused}");
     }
 }

@@ -6,6 +6,8 @@ use std::path::Path;
 use emotrain_recipe::{DeviceChoice, KeyDifference, Recipe};
 
 use crate::error::RunError;
+use crate::identity::Identity;
+use crate::run_record::RunRecord;
 
 /// Sections, and keys of others, that decide when to save, log or stop, or that training does not read.
 const FREE: [&str; 7] = [
@@ -19,17 +21,23 @@ const FREE: [&str; 7] = [
 ];
 
 /// A run is resumed with its own recipe. It may be another of several GPUs that computes, and a run may become longer: the
-/// keys of that are returned.
+/// keys of that are returned. Its files may lie elsewhere, as in a folder that was moved: what they hold is compared with
+/// the run's record once they are read.
 ///
 /// # Errors
 /// All other keys that differ, of those that training reads.
-pub(crate) fn same_recipe(saved: &Path, recipe: &Recipe) -> Result<Vec<KeyDifference>, RunError> {
+pub(crate) fn same_recipe(
+    saved: &Path,
+    record: &RunRecord,
+    recipe: &Recipe,
+) -> Result<Vec<KeyDifference>, RunError> {
     let before = emotrain_recipe::load(saved, &[])
         .map_err(|error| RunError::unfit(saved, format!("the saved recipe does not load: {error}")))?;
     let differences = before.differences(recipe).into_iter().filter(|one| !is_free(one));
     let (longer, others): (Vec<KeyDifference>, Vec<KeyDifference>) =
         differences.partition(|one| is_longer(one, &before, recipe));
-    if others.is_empty() {
+    let identity = Identity::of(record);
+    if others.iter().all(|one| is_compared_by_contents(one, &identity)) {
         return Ok(longer);
     }
     let hint = "resume with the recipe of the run, or start a new run in another train.output_dir; \
@@ -49,6 +57,17 @@ fn is_free(difference: &KeyDifference) -> bool {
     is_query
         || is_other_gpu
         || FREE.iter().any(|free| key == *free || free.ends_with('.') && key.starts_with(free))
+}
+
+/// Whether a key names something else to read, and the run's record has the digest of what it named then.
+fn is_compared_by_contents(difference: &KeyDifference, record: &Identity) -> bool {
+    let is_named = |value: &Option<String>| value.as_deref().is_some_and(|value| value != "\"\"");
+    let is_recorded = match difference.key.as_str() {
+        // What a curriculum says is in the other keys of its section.
+        "curriculum.name" => true,
+        key => record.has_contents_of(key),
+    };
+    is_recorded && is_named(&difference.here) && is_named(&difference.there)
 }
 
 /// Whether a key makes the run longer. Without `max_steps` the epochs decide; how many steps they are is not known here.
@@ -77,6 +96,7 @@ fn listed(differences: &[KeyDifference]) -> String {
 #[cfg(test)]
 mod tests {
     use expect_test::expect;
+    use serde_json::json;
 
     use super::*;
 
@@ -91,7 +111,38 @@ mod tests {
             emotrain_recipe::parse(RECIPE, Path::new("/erc.toml"), &set).unwrap()
         };
         fs_err::write(&saved, recipe(&["train.max_steps=8"]).to_toml()).unwrap();
-        same_recipe(&saved, &recipe(&[&["train.max_steps=8"], set].concat()))
+        let digest = "a".repeat(64);
+        let mood = json!({
+            "name": "mood", "level": "utterance", "availability": "online", "path": "/c", "sha256": digest,
+            "wanted": 1, "missing": 0, "extra": 0,
+        });
+        let record = json!({
+            "data": { "train": { "path": "/a", "sha256": digest }, "valid": { "path": "/b", "sha256": "" } },
+            "knowledge": { "train": [mood] },
+            "template": { "sha256": digest },
+            "model": { "sha256": digest },
+        });
+        let record = serde_json::from_value(record).unwrap();
+        same_recipe(&saved, &record, &recipe(&[&["train.max_steps=8"], set].concat()))
+    }
+
+    #[test]
+    fn files_may_lie_elsewhere_if_the_record_knows_what_they_held() {
+        let moved = [
+            "data.train=/moved/a",
+            "knowledge.mood.path=/moved/c",
+            "prompt.template=/moved/prompt.jinja",
+            "model.model_name_or_path=/moved/tiny",
+        ];
+        assert_eq!(resumed(&moved).unwrap(), []);
+        for (set, told) in [
+            ("data.valid=/moved/b", "data.valid: \"/b\" then, \"/moved/b\" now"),
+            ("retrieval.bank=/bank", "retrieval.bank: \"\" then, \"/bank\" now"),
+            ("lora.init_from=/adapter", "lora.init_from: \"\" then, \"/adapter\" now"),
+        ] {
+            let refused = resumed(&[&moved[..], &[set]].concat()).unwrap_err().to_string();
+            assert!(refused.contains(told), "{refused}");
+        }
     }
 
     #[test]

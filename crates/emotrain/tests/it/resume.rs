@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
 
-use crate::workbench::{Workbench, refused};
+use crate::workbench::{Workbench, material, refused};
 
 const RESULTS: [&str; 4] = [
     "adapter/adapter_model.safetensors",
@@ -223,6 +223,46 @@ fn all_that_differs_in_a_recipe_is_told_before_anything_is_read() {
     assert!(!said.err.contains("none.jsonl: "), "{}", said.err);
     bench.train("run", &["--set", "eval.test=true", "--set", "interpret.model=other", "--resume"]).done();
     assert!(bench.path("run/predictions.test.jsonl").exists());
+}
+
+#[test]
+fn a_project_that_was_moved_goes_on_and_a_file_that_changed_on_the_way_is_refused() {
+    let bench = Workbench::new();
+    let write = |folder: &str| {
+        fs_err::create_dir_all(bench.path(folder)).unwrap();
+        for file in ["train.jsonl", "valid.jsonl", "test.jsonl", "short.jinja"] {
+            fs_err::copy(material().join(file), bench.path(folder).join(file)).unwrap();
+        }
+        fs_err::create_dir(bench.path(folder).join("base")).unwrap();
+        for file in fs_err::read_dir(material().join("base")).unwrap() {
+            let file = file.unwrap();
+            fs_err::copy(file.path(), bench.path(folder).join("base").join(file.file_name())).unwrap();
+        }
+        let there = format!("{}/", material().display());
+        let recipe = bench.read("recipe.toml").replace(&there, "");
+        bench.write(&format!("{folder}/recipe.toml"), &recipe.replace("\"base\"", "\"./base\""));
+    };
+    let train = |folder: &str, more: &[&str]| {
+        let recipe = format!("{folder}/recipe.toml");
+        let output = format!("train.output_dir={folder}/run");
+        bench.run(&[&[recipe.as_str(), "--set", &output], more].concat())
+    };
+    write("old");
+    train("old", &[]).done();
+    bench.train("whole", &[]).done();
+    fs_err::rename(bench.path("old"), bench.path("new")).unwrap();
+    for step in ["new/run/step-000006", "new/run/step-000008"] {
+        fs_err::remove_dir_all(bench.path(step)).unwrap();
+    }
+    let data = bench.read("new/train.jsonl");
+    bench.write("new/train.jsonl", &data.replacen("bread", "cake", 1));
+    let said = train("new", &["--resume"]);
+    refused(&said, 3, &["inputs have changed since the run started: data.train (", "new/train.jsonl"]);
+    bench.write("new/train.jsonl", &data);
+    let said = train("new", &["--resume"]).done();
+    assert!(said.err.contains("resuming after step 4 of 8"), "{}", said.err);
+    equal(&bench, "whole", "new/run", &RESULTS);
+    assert_eq!(bench.json("new/run/run.json")["resumed"][0]["differences"], serde_json::json!([]));
 }
 
 #[test]
