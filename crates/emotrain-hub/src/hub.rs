@@ -26,7 +26,7 @@ use self::error::{Asked, FetchError};
 use self::fetch::{Failure, Fetch};
 use self::names::{is_hub_name, is_plain_path};
 use self::store::Store;
-use self::trouble::Trouble;
+use self::trouble::{Trouble, repeated};
 use crate::address;
 use crate::error::HubError;
 use crate::secret::Secret;
@@ -49,8 +49,8 @@ pub struct HubSettings {
     pub token: Option<String>,
     /// Where a token is kept.
     pub token_file: Option<PathBuf>,
-    /// How long the hub may be silent.
-    pub patience: Duration,
+    /// How many seconds the hub may be silent, as somebody wrote it.
+    pub patience: Option<String>,
     /// The name of the switch by which nothing may be fetched, where it is on.
     pub offline: Option<&'static str>,
 }
@@ -58,7 +58,7 @@ pub struct HubSettings {
 /// Nothing is kept, and nobody is known.
 impl Default for HubSettings {
     fn default() -> Self {
-        Self { cache: None, endpoint: None, token: None, token_file: None, patience: PATIENCE, offline: None }
+        Self { cache: None, endpoint: None, token: None, token_file: None, patience: None, offline: None }
     }
 }
 
@@ -125,7 +125,8 @@ impl<'a> Hub<'a> {
     fn fetch(&self, repo: &CachedRepo, asked: &Asked<'_>) -> Result<PathBuf, FetchError> {
         let failed = |trouble: Trouble| FetchError::of(trouble, asked);
         let client = self.client(asked.name)?;
-        let listing = client.listing(asked.name, asked.revision).map_err(failed)?;
+        let list = || client.listing(asked.name, asked.revision);
+        let listing = repeated(self.listener, list).map_err(failed)?;
         let store = Store::open(repo.cache(), repo.repo()).map_err(failed)?;
         let (name, listener) = (asked.name, self.listener);
         listener.say(&format!("fetching {name} ({})", listing.commit));
@@ -150,8 +151,17 @@ impl<'a> Hub<'a> {
             self.listener
                 .warn(&format!("HF_TOKEN goes to {host} unencrypted, as HF_ENDPOINT begins with http://"));
         }
-        Client::new(endpoint, token, self.settings.patience)
+        Client::new(endpoint, token, self.patience(name)?)
             .ok_or_else(|| FetchError::NoEndpoint { name: name.to_owned(), endpoint: endpoint.to_owned() })
+    }
+
+    /// How long the hub may be silent.
+    fn patience(&self, name: &str) -> Result<Duration, FetchError> {
+        let Some(text) = &self.settings.patience else { return Ok(PATIENCE) };
+        let seconds = text.trim().parse().ok().filter(|seconds| *seconds > 0);
+        seconds
+            .map(Duration::from_secs)
+            .ok_or_else(|| FetchError::NoTimeout { name: name.to_owned(), text: text.clone() })
     }
 
     /// The token of the environment, or the one that `hf auth login` has kept.

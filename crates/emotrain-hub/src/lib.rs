@@ -23,6 +23,7 @@ mod base;
 mod encoder;
 mod error;
 mod hub;
+mod retry_after;
 mod secret;
 mod trained;
 
@@ -31,5 +32,6 @@ pub use base::Base;
 pub use encoder::{TextEncoder, encoder_for_bank, encoder_for_new_vectors};
 pub use error::HubError;
 pub use hub::{Hub, HubSettings};
+pub use retry_after::retry_after;
 pub use secret::Secret;
 pub use trained::Trained;

@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use emotrain_base::limits;
 use emotrain_hub::HubSettings;
@@ -38,16 +37,15 @@ impl Env {
         let offline = ["HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"].into_iter().find(|name| get(name).is_some());
         let is_on =
             |name: &&str| text(name).is_some_and(|value| truth.contains(&value.to_lowercase().as_str()));
-        let patience = text("HF_HUB_DOWNLOAD_TIMEOUT").and_then(|seconds| seconds.trim().parse().ok());
         let kept = |name: &str| Some(hf_home.as_ref()?.join(name));
-        let patience = patience.filter(|seconds| *seconds > 0).map(Duration::from_secs);
-        let default = HubSettings::default();
+        // What cannot be used is for the hub to refuse, by the variable's name.
+        let written = |name: &str| get(name).map(|value| value.to_string_lossy().into_owned());
         let hub = HubSettings {
             cache: get("HF_HUB_CACHE").map(PathBuf::from).or_else(|| kept("hub")),
-            endpoint: text("HF_ENDPOINT").map(|url| url.trim_end_matches('/').to_owned()),
-            token: text("HF_TOKEN"),
+            endpoint: written("HF_ENDPOINT").map(|url| url.trim_end_matches('/').to_owned()),
+            token: written("HF_TOKEN"),
             token_file: get("HF_TOKEN_PATH").map(PathBuf::from).or_else(|| kept("token")),
-            patience: patience.unwrap_or(default.patience),
+            patience: written("HF_HUB_DOWNLOAD_TIMEOUT"),
             offline: offline.filter(is_on),
         };
         Self {

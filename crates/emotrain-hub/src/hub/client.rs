@@ -10,6 +10,7 @@ use ureq::{Agent, Body};
 use super::names::{Slash, encoded, is_commit, quoted};
 use super::trouble::Trouble;
 use crate::address::Origin;
+use crate::retry_after::retry_after;
 use crate::secret::Secret;
 
 /// A server that does not take a connection within this time is not there.
@@ -184,11 +185,17 @@ impl Client {
             403 if self.token.is_some() => "this HF_TOKEN has no access",
             403 => "it asks for HF_TOKEN, and for the model's conditions to be accepted on its page",
             404 => "no such model or revision",
+            429 => "it gets too many requests",
+            503 => "it is not available",
             _ => "it answers with an error",
         };
         let reason = format!("{words} (status {status})");
-        let may_pass = matches!(status, 408 | 429 | 500..);
-        Err(if may_pass { Trouble::Passing(reason) } else { Trouble::Hub(reason) })
+        if !matches!(status, 408 | 429 | 500..) {
+            return Err(Trouble::Hub(reason));
+        }
+        let [after, date] = ["retry-after", "date"].map(|name| text(response.headers(), name));
+        let after = after.and_then(|after| retry_after(&after, date.as_deref()));
+        Err(Trouble::Passing { reason, after })
     }
 
     /// What it means that a response ended early.
@@ -269,7 +276,7 @@ fn unreachable(origin: &Origin, error: &ureq::Error) -> Trouble {
         ureq::Error::Timeout(_) | ureq::Error::Protocol(_) => true,
         _ => false,
     };
-    if may_pass { Trouble::Passing(reason) } else { Trouble::Hub(reason) }
+    if may_pass { Trouble::passing(reason) } else { Trouble::Hub(reason) }
 }
 
 fn text(headers: &HeaderMap, name: &str) -> Option<String> {

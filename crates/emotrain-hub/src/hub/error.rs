@@ -33,6 +33,9 @@ pub(super) enum FetchError {
     /// A token that cannot be sent.
     #[error("{name}: what {origin} holds is no token")]
     NoToken { name: String, origin: String },
+    /// A time that is none.
+    #[error("{name}: HF_HUB_DOWNLOAD_TIMEOUT = {} is no whole number of seconds above 0", quoted(text))]
+    NoTimeout { name: String, text: String },
     /// An address of a hub that is none.
     #[error("{name}: HF_ENDPOINT = {} is no address of http:// or https://", quoted(endpoint))]
     NoEndpoint { name: String, endpoint: String },
@@ -66,7 +69,7 @@ impl FetchError {
     pub(super) fn of(trouble: Trouble, asked: &Asked<'_>) -> Self {
         let name = asked.name.to_owned();
         match trouble {
-            Trouble::Hub(reason) | Trouble::Passing(reason) => Self::Refused {
+            Trouble::Hub(reason) | Trouble::Passing { reason, .. } => Self::Refused {
                 name,
                 revision: asked.revision.to_owned(),
                 gap: Box::new(asked.gap.clone()),
@@ -101,6 +104,7 @@ impl FetchError {
             }
             Self::NoSuchRevision { .. } => "write model.revision = \"main\", or leave it out",
             Self::NoToken { .. } => "a token is one word that begins with hf_; take it out for public models",
+            Self::NoTimeout { .. } => "write HF_HUB_DOWNLOAD_TIMEOUT=30, or unset it",
             Self::NoEndpoint { .. } => "write HF_ENDPOINT=https://…, or unset it",
             Self::Untrusted { .. } => {
                 "nothing was written outside the cache; look at HF_ENDPOINT and at who made the repository"

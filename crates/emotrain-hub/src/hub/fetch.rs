@@ -2,7 +2,6 @@
 
 use std::io::{Read, Write};
 use std::path::PathBuf;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use emotrain_base::{Listener, Parts};
@@ -10,12 +9,9 @@ use emotrain_base::{Listener, Parts};
 use super::client::{Client, Delivery, Listing};
 use super::names::{blob, is_plain_path, quoted};
 use super::store::{Part, Store};
-use super::trouble::Trouble;
+use super::trouble::{Trouble, repeated};
 use super::wanted::{CONFIG, INDEX, MODULES, WEIGHTS, Wanted, module_settings, shards};
 
-/// How often a file is asked for again.
-const REPETITIONS: u32 = 3;
-const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// The largest file that is no weights; tokenizers of today have 33 MB.
 const LARGEST_TEXT: u64 = 256 << 20;
 /// The largest file of weights; the Hub itself takes none above 500 GB.
@@ -103,20 +99,11 @@ impl Fetch<'_> {
             return Ok(pointer);
         }
         let about = |text: String| format!("{file}: {text}");
-        let mut pause = FIRST_PAUSE;
-        for repetition in 0.. {
-            match self.attempt(file, largest) {
-                Err(Trouble::Passing(_)) if repetition < REPETITIONS => {}
-                Err(Trouble::Passing(reason) | Trouble::Hub(reason)) => {
-                    return Err(Trouble::Hub(about(reason)));
-                }
-                Err(Trouble::Untrusted(what)) => return Err(Trouble::Untrusted(about(what))),
-                done => return done,
-            }
-            thread::sleep(pause);
-            pause *= 2;
-        }
-        unreachable!("the last repetition returns");
+        repeated(self.listener, || self.attempt(file, largest)).map_err(|trouble| match trouble {
+            Trouble::Passing { reason, .. } | Trouble::Hub(reason) => Trouble::Hub(about(reason)),
+            Trouble::Untrusted(what) => Trouble::Untrusted(about(what)),
+            other @ (Trouble::LeavesCache(_) | Trouble::Cache(_)) => other,
+        })
     }
 
     fn attempt(&self, file: &str, largest: u64) -> Result<PathBuf, Trouble> {
@@ -146,7 +133,7 @@ impl Fetch<'_> {
             part.clear()?;
         }
         if come != delivery.start && delivery.start > 0 || delivery.size != size {
-            return Err(Trouble::Passing("it sends another part than it was asked for".to_owned()));
+            return Err(Trouble::passing("it sends another part than it was asked for"));
         }
         self.receive(file, &mut part, delivery, largest)?;
         self.store.publish(&part, &blob)?;
@@ -166,7 +153,7 @@ impl Fetch<'_> {
         let mut buffer = vec![0; 1 << 16];
         loop {
             let count =
-                body.read(&mut buffer).map_err(|error| Trouble::Passing(format!("it broke off: {error}")))?;
+                body.read(&mut buffer).map_err(|error| Trouble::passing(format!("it broke off: {error}")))?;
             if count == 0 {
                 break;
             }
@@ -179,18 +166,18 @@ impl Fetch<'_> {
             meter.set(count_of(length));
             if minute.0.elapsed() > MINUTE {
                 if length - minute.1 < LEAST {
-                    return Err(Trouble::Passing("it comes slower than 1 KiB a second".to_owned()));
+                    return Err(Trouble::passing("it comes slower than 1 KiB a second"));
                 }
                 minute = (Instant::now(), length);
             }
         }
         if let Some(size) = delivery.size.filter(|size| *size != length) {
-            return Err(Trouble::Passing(format!("it ended after {length} of {size} bytes")));
+            return Err(Trouble::passing(format!("it ended after {length} of {size} bytes")));
         }
         match delivery.sha256 {
             Some(expected) if part.sha256()? != expected => {
                 part.clear()?;
-                Err(Trouble::Passing("its sha256 is not the one that the hub names".to_owned()))
+                Err(Trouble::passing("its sha256 is not the one that the hub names"))
             }
             _ => Ok(()),
         }

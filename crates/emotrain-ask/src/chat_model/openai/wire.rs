@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use emotrain_base::Complaint;
+use emotrain_hub::retry_after;
 use emotrain_recipe::{InterpretSection, ResponseFormat};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::super::{ChatQuestion, Reply, ReplyEnd};
-use super::patience::retry_after;
 use crate::connection::{Refusal, Response};
 
 /// What all requests have in common.

@@ -249,6 +249,48 @@ fn a_hub_that_misbehaves_is_told() {
 }
 
 #[test]
+fn a_hub_that_is_busy_is_asked_again_from_the_first_request_on() {
+    for status in [429, 503] {
+        let (bench, repository) = (Workbench::new(), tiny());
+        let mut refusals = 2;
+        let host = Host::open(move |asked| {
+            if refusals > 0 {
+                refusals -= 1;
+                return Reply::new(status, "").with("Retry-After", "1");
+            }
+            repository.reply(asked)
+        });
+        let start = Instant::now();
+        let said = host.run(&bench, &[&["check"][..], &MODEL].concat()).done();
+        assert!(start.elapsed() >= Duration::from_secs(2));
+        let told = format!("(status {status})");
+        assert!(said.err.contains("the hub is asked again after 1.0 s: ") && said.err.contains(&told));
+    }
+    for (after, requests, told) in [
+        ("0", 4, "it gets too many requests (status 429) (asked 4 times)"),
+        ("7200", 1, "it gets too many requests (status 429); it asks to wait for 7200 s"),
+    ] {
+        let (bench, host) =
+            (Workbench::new(), Host::open(move |_| Reply::new(429, "").with("Retry-After", after)));
+        let said = host.run(&bench, &[&["check"][..], &MODEL].concat());
+        assert!(said.code == 3 && said.err.contains(told), "{}", said.err);
+        assert_eq!(host.asked().len(), requests);
+    }
+}
+
+#[test]
+fn a_time_that_is_none_is_named() {
+    for text in ["abc", "0", "-1", "1.5"] {
+        let (bench, host) = (Workbench::new(), Host::open(|_| Reply::new(404, "")));
+        let mut command = host.command(&bench, &[&["check"][..], &MODEL].concat());
+        let said = Said::of(&command.env("HF_HUB_DOWNLOAD_TIMEOUT", text).output().unwrap());
+        let told = format!("HF_HUB_DOWNLOAD_TIMEOUT = {text:?} is no whole number of seconds above 0");
+        assert!(said.code == 3 && said.err.contains(&told), "{}", said.err);
+        assert!(host.asked().is_empty());
+    }
+}
+
+#[test]
 fn a_hub_that_falls_silent_is_not_waited_for() {
     let bench = Workbench::new();
     let host = Host::open(|_| {
