@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use emotrain_base::Complaint;
 use emotrain_hub::Secret;
-use serde_json::Value;
+use serde_json::{Value, json};
 use ureq::Agent;
 use ureq::http::HeaderMap;
 
@@ -39,6 +39,8 @@ pub(crate) struct Refusal {
     pub(crate) message: String,
     /// Its kind, in lower case, where it has one.
     pub(crate) kind: String,
+    /// The status that it names itself.
+    pub(crate) status: Option<u16>,
 }
 
 impl Connection {
@@ -98,7 +100,15 @@ impl Refusal {
             message.push('…');
         }
         let kind = format!("{} {}", member("code"), member("type")).to_lowercase();
-        Self { message, kind }
+        let status = error.get("code").and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok());
+        Self { message, kind, status: status.filter(|status| (400..600).contains(status)) }
+    }
+
+    /// The error that a body with a good status holds, where it does.
+    pub(crate) fn said_in(body: &[u8], words: &dyn Fn(String) -> String) -> Option<Self> {
+        let value: Value = serde_json::from_slice(body).ok()?;
+        let error = value.get("error").filter(|error| !error.is_null())?;
+        Some(Self::read(json!({ "error": error }).to_string().as_bytes(), words))
     }
 
     /// Whether it says that the question is longer than the model can read.

@@ -107,7 +107,14 @@ struct Said {
 pub(super) fn meaning(response: &Response, words: &dyn Fn(String) -> String) -> Meaning {
     let Response { status, body, .. } = response;
     match status {
-        200..=299 => completion(body, words),
+        // Some servers have sent a good status before they fail.
+        200..=299 => match Refusal::said_in(body, words) {
+            Some(refusal) => {
+                let said = Response { status: refusal.status.unwrap_or(*status), ..response.clone() };
+                trouble(&said, &refusal)
+            }
+            None => completion(body, words),
+        },
         300..=399 => {
             let place = response.location.as_deref().map_or_else(String::new, |to| format!(" to {to}"));
             let message = format!("the server redirects{} (status {status})", words(place));
@@ -139,11 +146,11 @@ fn completion(body: &[u8], words: &dyn Fn(String) -> String) -> Meaning {
 fn trouble(response: &Response, refusal: &Refusal) -> Meaning {
     let Response { status, .. } = response;
     let reason = refusal.with_status(*status);
-    if matches!(status, 400 | 413 | 422) && refusal.is_about_length() {
+    if matches!(status, 200..=299 | 400 | 413 | 422) && refusal.is_about_length() {
         return Meaning::TooLong(reason);
     }
     let is_spent = refusal.kind.contains("insufficient_quota");
-    if matches!(status, 408 | 429 | 500..) && !is_spent {
+    if matches!(status, 200..=299 | 408 | 429 | 500..) && !is_spent {
         let after = response.retry_after.as_deref();
         let after = after.and_then(|value| retry_after(value, response.date.as_deref()));
         return Meaning::Passing { reason, after };
@@ -155,7 +162,7 @@ fn trouble(response: &Response, refusal: &Refusal) -> Meaning {
         404 => {
             "check interpret.base_url, which ends before /chat/completions (often in /v1), and at interpret.model, the server's own name for it"
         }
-        429 => "the account's budget is spent",
+        200..=299 | 429 => "the account's budget is spent",
         _ => {
             "check interpret.model, temperature, top_p, max_tokens, response_format and extra_body: the server does not \
              take one of them"

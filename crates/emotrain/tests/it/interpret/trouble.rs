@@ -57,6 +57,26 @@ fn a_server_says_how_long_to_wait() {
 }
 
 #[test]
+fn an_error_behind_a_good_status_is_told() {
+    let asked = |error: Value, calls: usize, parts: &[&str]| {
+        let bench = bench();
+        let body = json!({ "error": error, "choices": [] }).to_string();
+        let server = ChatServer::open(move |_| Act::Status("200 OK", "", body.clone()));
+        let more = ["--set", "interpret.concurrency=1", "--set", "interpret.max_retries=0"];
+        let said = interpret(&bench, &server, &more);
+        assert_eq!((said.code, server.count()), (3, calls), "{}", said.err);
+        for part in parts {
+            assert!(said.err.contains(part), "{part}: {}", said.err);
+        }
+    };
+    let gone = "gives no replies: status 200: the model is not loaded";
+    asked(json!({ "message": "the model is not loaded" }), 3, &[gone]);
+    asked(json!("the model is not loaded"), 3, &[gone]);
+    let refused = json!({ "message": "no credit", "code": 402 });
+    asked(refused, 1, &["the server refuses (status 402: no credit)"]);
+}
+
+#[test]
 fn what_does_not_pass_ends_the_work_at_once() {
     for (status, hint) in [
         ("401 Unauthorized", "interpret.api_key_env"),
