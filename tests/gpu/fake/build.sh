@@ -7,10 +7,11 @@ set -euo pipefail
 
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 to="${1:?usage: build.sh DIR, the folder to fill}"
-mkdir -p "$to/driver" "$to/library" "$to/include"
+mkdir -p "$to/driver" "$to/library" "$to/include" "$to/kernels"
 # A toolkit is one that has this header.
 touch "$to/include/cuda_fp16.h"
-flags=(-std=gnu11 -O2 -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Werror -shared -fPIC)
+flags=(-std=gnu11 -O2 -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-initializers -Wno-unused-result -Werror -shared -fPIC)
 cc "${flags[@]}" -o "$to/driver/libcuda.so" "$here/cuda.c" -lpthread
 cc "${flags[@]}" -o "$to/driver/libnvrtc.so" "$here/nvrtc.c"
 cc "${flags[@]}" -o "$to/library/libcublasLt.so" "$here/cublaslt.c" -L"$to/driver" -lcuda
+cp "$here/kernel.h" "$here/kernel.sh" "$to/"

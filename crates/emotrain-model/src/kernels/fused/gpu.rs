@@ -31,13 +31,22 @@ pub(super) fn contiguous<const D: usize>(tensor: &Tensor<D>) -> Option<CubeTenso
 /// The same, of which a kernel reads what it tells itself.
 pub(super) fn in_part<const D: usize>(tensor: &Tensor<D>) -> Option<CubeTensor> {
     let tensor = tensor.clone().try_into_primitive::<Cube>().ok()?;
-    Some(burn_cubecl::kernel::into_contiguous(tensor))
+    Some(exact(burn_cubecl::kernel::into_contiguous(tensor)))
+}
+
+/// Without what its buffer has beyond its numbers, of which kernels ask it how many they are: on CUDA burn makes even the
+/// only row of a tensor as long as it would make each of many.
+fn exact(mut tensor: CubeTensor) -> CubeTensor {
+    let bytes = tensor.meta.shape().num_elements() * tensor.dtype.size();
+    let beyond = tensor.handle.size_in_used().saturating_sub(bytes as u64);
+    tensor.handle = tensor.handle.offset_end(beyond);
+    tensor
 }
 
 /// The buffer of whole numbers, contiguous; `None` where they are not on a GPU.
 pub(super) fn integers<const D: usize>(tensor: &Tensor<D, Int>) -> Option<CubeTensor> {
     let tensor = tensor.clone().try_into_primitive::<Cube>().ok()?;
-    Some(burn_cubecl::kernel::into_contiguous(tensor))
+    Some(exact(burn_cubecl::kernel::into_contiguous(tensor)))
 }
 
 /// The tensor's buffer, contiguous and no other tensor's, to be written; the tensor is empty then.
@@ -50,18 +59,18 @@ pub(super) fn taken<const D: usize>(tensor: &mut Tensor<D>) -> Option<CubeTensor
 pub(super) fn taken_in_part<const D: usize>(tensor: &mut Tensor<D>) -> Option<CubeTensor> {
     let empty = Tensor::empty([0; D], (&tensor.device(), tensor.dtype()));
     let tensor = std::mem::replace(tensor, empty).try_into_primitive::<Cube>().ok()?;
-    let tensor = burn_cubecl::kernel::into_contiguous(tensor);
+    let tensor = exact(burn_cubecl::kernel::into_contiguous(tensor));
     Some(if tensor.can_mut() { tensor } else { tensor.copy() })
 }
 
 /// The tensor's own buffer, whoever else has it, to be written in part; `None` where it has gaps.
 pub(super) fn own_in_part<const D: usize>(tensor: &Tensor<D>) -> Option<CubeTensor> {
-    tensor.clone().try_into_primitive::<Cube>().ok().filter(CubeTensor::is_contiguous)
+    tensor.clone().try_into_primitive::<Cube>().ok().filter(CubeTensor::is_contiguous).map(exact)
 }
 
 /// The same of whole numbers.
 pub(super) fn own_integers<const D: usize>(tensor: &Tensor<D, Int>) -> Option<CubeTensor> {
-    tensor.clone().try_into_primitive::<Cube>().ok().filter(CubeTensor::is_contiguous)
+    tensor.clone().try_into_primitive::<Cube>().ok().filter(CubeTensor::is_contiguous).map(exact)
 }
 
 /// A buffer for a result, on the device and of the type of another tensor.

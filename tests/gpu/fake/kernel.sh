@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Makes of a kernel in CUDA C++ a library that the driver of this folder runs on the processor.
+#
+#   bash kernel.sh KERNEL.cu KERNEL.so
+set -euo pipefail
+
+here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+from="$1"
+to="$2"
+name="$(sed -nE 's/^extern "C" __global__ void __launch_bounds__\([0-9]+\) *([A-Za-z0-9_]+)\(.*/\1/p' "$from")"
+shared="$(sed -nE 's/.*extern __shared__ (__align__\([0-9]+\)) char ([a-z0-9]+)\[\];.*/\1 char \2[232448];/p' "$from")"
+together=false
+grep -qE '__sync|_sync\(' "$from" && together=true
+{
+  echo '#include "kernel.h"'
+  echo '#line 1'
+  # The only inline assembly: the larger of two numbers, NaN if one is, and sums that others may add to.
+  sed -E -e 's/asm\("(max|min)\.NaN\.f32 %0, %1, %2;" : "=f"\((\w+)\) : "f"\((\w+)\), "f"\((\w+)\)\);/\2 = __f\1_nan(\3, \4);/' \
+    -e 's/asm volatile\("atom\.relaxed\.add\.f32 %0, \[%1\], %2;" : "=f"\((\w+)\) : "l"\((\w+)\), "f"\((\w+)\) *\);/\1 = atomicAdd((float *)\2, \3);/' \
+    -e '/^#include/d' "$from"
+  echo "${shared:-static char none[1];}"
+  echo "KERNEL($name, $(sed -nE 's/.* char ([a-z0-9]+)\[.*/\1/p' <<<"${shared:-static char none[1];}"), $together)"
+} >"$to.cc"
+c++ -std=gnu++17 -O1 -w -ffp-contract=off -fno-strict-aliasing -fsanitize=alignment -fno-sanitize-recover=alignment \
+  -shared -fPIC -I"$here" -o "$to.$$" "$to.cc"
+mv "$to.$$" "$to"
