@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The CUDA build on a driver, a run-time compiler and a cuBLASLt of the project's own, without a card: matrix products
-# through the library, products that it refuses, and burn's products where there is no library.
+# through the library, products that it refuses, burn's products where there is no library, and with kernels that are
+# computed on the processor training, scoring and generation beside the CPU's.
 #
 #   bash tests/gpu/fake.sh CUDA_PROGRAM    where and how cargo builds is given by the environment, as in .ci/run
 set -euo pipefail
@@ -41,6 +42,16 @@ for what in library refusal driver; do
   grep "products by" "$work/out"
   (($(grep -c "products by ${said[$what]}" "$work/out") == 1)) || fail "what multiplies is not said once"
 done
+
+# Kernels beside tensor operations, and a whole model beside the CPU's. Each kernel is compiled once, as CUDA C++ for the
+# processor.
+set_there library
+there+=("EMOTRAIN_FAKE_KERNELS=1")
+runner="$(printf "'%s', " env "${there[@]}")"
+cargo --config "target.'cfg(unix)'.runner = [$runner]" \
+  test -p emotrain -p emotrain-model --features emotrain/cuda --lib -- fused::tests engine::gpu_tests generate::gpu_tests \
+  --test-threads 1
+env "${there[@]}" "$program" selftest --device cuda
 
 # A product that is refused in the middle of the work is an error with the product's shape and no defect of the program.
 set_there library

@@ -14,7 +14,7 @@ mod side;
 )]
 mod stack;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod traffic;
 
 use std::collections::BTreeMap;

@@ -14,4 +14,7 @@ flags=(-std=gnu11 -O2 -Wall -Wextra -Wno-unused-parameter -Wno-missing-field-ini
 cc "${flags[@]}" -o "$to/driver/libcuda.so" "$here/cuda.c" -lpthread
 cc "${flags[@]}" -o "$to/driver/libnvrtc.so" "$here/nvrtc.c"
 cc "${flags[@]}" -o "$to/library/libcublasLt.so" "$here/cublaslt.c" -L"$to/driver" -lcuda
+# Kernels that another kernel.h made are not used again.
+cmp -s "$here/kernel.h" "$to/kernel.h" && cmp -s "$here/kernel.sh" "$to/kernel.sh" || rm -f "$to/kernels/"*
 cp "$here/kernel.h" "$here/kernel.sh" "$to/"
+bash "$to/kernel.sh"

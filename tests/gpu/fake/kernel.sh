@@ -2,9 +2,15 @@
 # Makes of a kernel in CUDA C++ a library that the driver of this folder runs on the processor.
 #
 #   bash kernel.sh KERNEL.cu KERNEL.so
+#   bash kernel.sh                        compiles kernel.h once, for all of them
 set -euo pipefail
 
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+# An address that is not aligned as a card needs it ends the program.
+flags=(-std=gnu++17 -O1 -w -ffp-contract=off -fno-strict-aliasing -fsanitize=alignment -fno-sanitize-recover=alignment -fPIC)
+if (($# == 0)); then
+  exec c++ "${flags[@]}" -x c++-header -o "$here/kernel.h.gch" "$here/kernel.h"
+fi
 from="$1"
 to="$2"
 name="$(sed -nE 's/^extern "C" __global__ void __launch_bounds__\([0-9]+\) *([A-Za-z0-9_]+)\(.*/\1/p' "$from")"
@@ -21,6 +27,5 @@ grep -qE '__sync|_sync\(' "$from" && together=true
   echo "${shared:-static char none[1];}"
   echo "KERNEL($name, $(sed -nE 's/.* char ([a-z0-9]+)\[.*/\1/p' <<<"${shared:-static char none[1];}"), $together)"
 } >"$to.cc"
-c++ -std=gnu++17 -O1 -w -ffp-contract=off -fno-strict-aliasing -fsanitize=alignment -fno-sanitize-recover=alignment \
-  -shared -fPIC -I"$here" -o "$to.$$" "$to.cc"
+c++ "${flags[@]}" -shared -I"$here" -o "$to.$$" "$to.cc"
 mv "$to.$$" "$to"

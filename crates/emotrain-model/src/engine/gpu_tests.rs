@@ -1,7 +1,7 @@
 //! The engine on a GPU, a software one included, against the CPU's.
 
 use burn::tensor::{Device, TensorData};
-use emotrain_recipe::{DeviceChoice, Dtype};
+use emotrain_recipe::Dtype;
 use expect_test::expect;
 
 use super::tests::{assert_close, forward, ids, model_on};
@@ -12,11 +12,12 @@ use crate::kernels::{Rows, put_rows};
 
 /// In float32; none in a build without one.
 pub(crate) fn gpu() -> Option<Device> {
-    if !device::compiled().contains(&"wgpu") {
-        println!("skipped: built without the wgpu feature");
-        return None;
-    }
-    Some(device::open(&DeviceChoice::Wgpu(None), Dtype::Float32).unwrap().device)
+    Some(device::open(&device::tests::gpu()?, Dtype::Float32).unwrap().device)
+}
+
+/// The same, in a build with wgpu alone: what is counted and refused there is another on CUDA.
+fn wgpu() -> Option<Device> {
+    gpu().filter(|_| device::compiled().contains(&"wgpu"))
 }
 
 /// What each row of prompts, their branches and their continuations gives.
@@ -58,7 +59,7 @@ fn a_gpu_gives_the_hidden_states_of_the_cpu_over_branches_and_continuations() {
 
 #[test]
 fn a_token_takes_as_many_launches_for_many_sequences_as_for_one() {
-    let Some(device) = gpu() else { return };
+    let Some(device) = wgpu() else { return };
     let model = model_on(&device, Architecture::Qwen3);
     let engine = Engine::new(&model, Precision::Full);
     let launched = |sequences: usize| {
@@ -221,7 +222,7 @@ fn a_token_that_is_recorded_is_one_that_is_launched() {
 /// What reaches the device from the host cannot be recorded. What such work writes to is lost, and nothing else.
 #[test]
 fn work_that_cannot_be_recorded_leaves_the_rest_as_it_is() {
-    let Some(device) = gpu() else { return };
+    let Some(device) = wgpu() else { return };
     let recorded = |pool: &Tensor<2>, upload: bool| {
         let rows = Rows::new(vec![2], &device);
         let ones =
