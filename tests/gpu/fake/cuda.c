@@ -299,7 +299,8 @@ typedef struct {
 
 CUresult cuModuleLoadData(kernel **module, const char *image) {
   *module = calloc(1, sizeof **module);
-  if (*image != '/') return 0;
+  // A path is no comment.
+  if (image[0] != '/' || image[1] == '/') return 0;
   void *library = dlopen(image, RTLD_NOW | RTLD_LOCAL);
   if (!library) return fprintf(stderr, "%s\n", dlerror()), 200;
   (*module)->launch = dlsym(library, "kernel_launch");
