@@ -59,8 +59,8 @@ pub(super) fn taken<const D: usize>(tensor: &mut Tensor<D>) -> Option<CubeTensor
 pub(super) fn taken_in_part<const D: usize>(tensor: &mut Tensor<D>) -> Option<CubeTensor> {
     let empty = Tensor::empty([0; D], (&tensor.device(), tensor.dtype()));
     let tensor = std::mem::replace(tensor, empty).try_into_primitive::<Cube>().ok()?;
-    let tensor = exact(burn_cubecl::kernel::into_contiguous(tensor));
-    Some(if tensor.can_mut() { tensor } else { tensor.copy() })
+    let tensor = burn_cubecl::kernel::into_contiguous(tensor);
+    Some(exact(if tensor.can_mut() { tensor } else { tensor.copy() }))
 }
 
 /// The tensor's own buffer, whoever else has it, to be written in part; `None` where it has gaps.

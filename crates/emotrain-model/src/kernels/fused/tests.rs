@@ -55,7 +55,7 @@ pub(super) fn types() -> Vec<On> {
         Some(On { device: open.device, dtype: open.dtype, rounding })
     };
     let types: Vec<On> = all.into_iter().filter_map(opened).collect();
-    assert!(!types.is_empty(), "a build with wgpu is tested where there is a device");
+    assert!(!types.is_empty(), "a build for GPUs is tested where there is one");
     types
 }
 
