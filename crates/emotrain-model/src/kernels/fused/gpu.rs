@@ -1,5 +1,8 @@
 //! A tensor's buffer on a GPU, and how a kernel is spread over its numbers.
 
+#[cfg(test)]
+mod tests;
+
 use burn::tensor::{DType, Int, Tensor};
 use burn_cubecl::Cube;
 use burn_cubecl::ops::numeric::empty_device_contiguous_dtype;
@@ -59,8 +62,10 @@ pub(super) fn taken<const D: usize>(tensor: &mut Tensor<D>) -> Option<CubeTensor
 pub(super) fn taken_in_part<const D: usize>(tensor: &mut Tensor<D>) -> Option<CubeTensor> {
     let empty = Tensor::empty([0; D], (&tensor.device(), tensor.dtype()));
     let tensor = std::mem::replace(tensor, empty).try_into_primitive::<Cube>().ok()?;
-    let tensor = burn_cubecl::kernel::into_contiguous(tensor);
-    Some(exact(if tensor.can_mut() { tensor } else { tensor.copy() }))
+    let contiguous = burn_cubecl::kernel::into_contiguous;
+    let tensor = contiguous(tensor);
+    // A copy by burn has gaps between its rows again, where the device's tensors have.
+    Some(exact(if tensor.can_mut() { tensor } else { contiguous(tensor.copy()) }))
 }
 
 /// The tensor's own buffer, whoever else has it, to be written in part; `None` where it has gaps.
