@@ -100,8 +100,8 @@ fn architecture(metadata: &Metadata) -> Result<Architecture, ConfigProblem> {
 /// Reads every key; what is wrong is left in `keys.problems`, with a stand-in value in the result.
 fn model(keys: &mut Keys, architecture: Architecture, facts: &TensorFacts) -> ModelConfig {
     let hidden_size = keys.required(Metadata::size, "embedding_length");
-    let heads = keys.required(Metadata::size, "attention.head_count");
-    let key_value_heads = keys.optional(Metadata::size, "attention.head_count_kv").unwrap_or(heads);
+    let heads = keys.required(Metadata::size_of_layers, "attention.head_count");
+    let key_value_heads = keys.optional(Metadata::size_of_layers, "attention.head_count_kv").unwrap_or(heads);
     let head_dim = head_dim(keys, architecture, hidden_size, heads);
     let rope_theta = keys.required(Metadata::number, "rope.freq_base");
     let rotary_dim = keys.optional(Metadata::size, "rope.dimension_count").unwrap_or(head_dim);
@@ -113,7 +113,7 @@ fn model(keys: &mut Keys, architecture: Architecture, facts: &TensorFacts) -> Mo
         architecture,
         vocab_size: vocabulary(keys, facts),
         hidden_size,
-        intermediate_size: keys.required(Metadata::size, "feed_forward_length"),
+        intermediate_size: keys.required(Metadata::size_of_layers, "feed_forward_length"),
         num_hidden_layers,
         num_attention_heads: heads,
         num_key_value_heads: key_value_heads,

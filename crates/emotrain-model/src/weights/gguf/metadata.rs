@@ -85,6 +85,21 @@ impl Metadata {
         })
     }
 
+    /// A size that all layers have, given once or, as llama.cpp's `get_key_or_arr` takes it, for each layer.
+    pub(crate) fn size_of_layers(&self, key: &str) -> Result<Option<usize>, ConfigProblem> {
+        let Some(Value::Integers(sizes)) = self.values.get(key) else { return self.size(key) };
+        let first = sizes.first().copied().unwrap_or_default();
+        let found = match sizes.iter().find(|size| **size != first) {
+            Some(other) => format!("{first} and {other}"),
+            None => match usize::try_from(first) {
+                Ok(size) if !sizes.is_empty() => return Ok(Some(size)),
+                _ => self.values[key].to_string(),
+            },
+        };
+        let message = format!("expected the same whole number for all layers, found {found}");
+        Err(ConfigProblem { key: key.to_owned(), message, hint: None })
+    }
+
     pub(crate) fn number(&self, key: &str) -> Result<Option<f64>, ConfigProblem> {
         self.typed(key, "a number", |value| {
             if let Value::Integer(number) = value {

@@ -52,8 +52,16 @@ fn read_gguf(
 #[test]
 fn gguf_metadata() {
     let config = read_gguf(gguf(), None).unwrap();
-    assert_eq!((config.head_dim, config.rope_theta, config.rope_scaling), (64, 500_000.0, None));
+    assert_eq!((config.head_dim, config.rope_theta, &config.rope_scaling), (64, 500_000.0, &None));
     assert!(config.tie_word_embeddings);
+
+    let mut by_layer = gguf();
+    for (key, size) in
+        [("attention.head_count", 32), ("attention.head_count_kv", 8), ("feed_forward_length", 8192)]
+    {
+        by_layer.insert(format!("llama.{key}"), Value::Integers(vec![size; 16]));
+    }
+    assert_eq!(read_gguf(by_layer, None).unwrap(), config);
 }
 
 #[test]
@@ -96,6 +104,8 @@ fn gguf_refusals() {
         ("llama.rope.scaling.factor", Some(Number(4.0))),
         ("llama.rope.dimension_count", Some(Integer(32))),
         ("llama.attention.head_count", Some(Integers(vec![32, 16]))),
+        ("llama.attention.head_count_kv", Some(Integers(Vec::new()))),
+        ("llama.feed_forward_length", Some(Integers((1..=16).collect()))),
         ("llama.attention.head_count_kv", Some(Integer(5))),
         ("llama.attention.sliding_window", Some(Integer(4096))),
         ("llama.expert_count", Some(Integer(8))),
@@ -123,7 +133,9 @@ fn gguf_refusals() {
         model.gguf: llama.rope.scaling.type: "yarn" is not supported
         model.gguf: llama.rope.scaling.factor: 4 is not supported
         model.gguf: llama.rope.dimension_count: 32 differs from the width of a head, 64
-        model.gguf: llama.attention.head_count: expected a whole number, found a list of whole numbers
+        model.gguf: llama.attention.head_count: expected the same whole number for all layers, found 32 and 16
+        model.gguf: llama.attention.head_count_kv: expected the same whole number for all layers, found a list of whole numbers
+        model.gguf: llama.feed_forward_length: expected the same whole number for all layers, found 1 and 2
         model.gguf: num_key_value_heads: 5 does not divide num_attention_heads = 32
         model.gguf: llama.attention.sliding_window: 4096 is not supported
         model.gguf: llama.expert_count: 8 is not supported
