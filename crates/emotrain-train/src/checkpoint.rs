@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{DType, Tensor};
-use emotrain_base::{Stage, limits, verify};
+use emotrain_base::{Complaint, Stage, limits, verify};
 use emotrain_model::{CausalLm, FloatType, NamedTensor, TensorSpec, write_safetensors};
 use emotrain_runs::{RunDir, RunError, step_number, way_back};
 use serde::{Deserialize, Serialize};
@@ -93,7 +93,8 @@ pub(crate) fn load(
     }
     verify(path).map_err(|damaged| TrainError::Damaged { damaged, hint: Some(way_back(path)) })?;
     let unfit = |file: &str, message: String| {
-        RunError::unfit(&path.join(file), message).and_hint(way_back(path)).into()
+        let message = format!("{}: {message}", path.join(file).display());
+        TrainError::Unfit(Complaint::input(message).hint(way_back(path)))
     };
     let text = emotrain_base::read_to_string(&path.join(STATE), limits::CONFIG)?;
     let state: State = serde_json::from_str(&text).map_err(|error| unfit(STATE, error.to_string()))?;

@@ -55,6 +55,21 @@ fn a_run_whose_best_parameters_are_lost_says_so_at_once() {
 }
 
 #[test]
+fn a_step_that_was_put_in_the_place_of_another_is_refused() {
+    let bench = Workbench::new();
+    bench.train("run", &[]).done();
+    let step = |number: usize| bench.path("run").join(format!("step-{number:06}"));
+    for lost in [6, 8] {
+        fs_err::remove_dir_all(step(lost)).unwrap();
+    }
+    fs_err::rename(step(4), step(6)).unwrap();
+    let said = bench.train("run", &["--resume"]);
+    assert_eq!(said.code, 3, "{}", said.err);
+    let place = "step-000006/state.json: is of step 4\n  hint: step-000002 is intact: resume from it";
+    assert!(said.err.contains(place), "{}", said.err);
+}
+
+#[test]
 fn a_run_that_was_finished_is_finished() {
     let bench = Workbench::new();
     bench.train("run", &[]).done();
