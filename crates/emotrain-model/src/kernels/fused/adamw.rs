@@ -95,7 +95,8 @@ pub(super) fn update(
     let Spread { cubes, units } = spread(numbers.len() / size)?;
     let gradients = contiguous(gradients)?;
     let [parameters, first, second] = updated;
-    let taken = [taken(parameters)?, taken(first)?, taken(second)?];
+    let moved = 2 * numbers.len();
+    let taken = [taken(parameters, moved)?, taken(first, moved)?, taken(second, moved)?];
     let [new_parameters, new_first, new_second] = taken.clone().map(CubeTensor::into_buffer_arg);
     let AdamWStep { beta_1, beta_2, epsilon, keep, learning_rate, corrections } = step;
     adamw_update::launch(

@@ -5,8 +5,9 @@ use burn_cubecl::Cube;
 use cubecl::ir::ElemType;
 use cubecl::prelude::*;
 
-use super::gpu::{Spread, contiguous, elem_type, empty_of, spread, taken, vector_size};
+use super::gpu::{Spread, contiguous, elem_type, empty_of, in_part, spread, taken, vector_size};
 use super::{Columns, Part};
+use crate::device::moves_numbers;
 
 /// Which vectors [`add_to_block`] adds to which.
 #[derive(CubeLaunch, CubeType, Clone, Copy)]
@@ -62,7 +63,7 @@ pub(super) fn convert<F: Float, G: Float, N: Size>(
 pub(super) fn add(to: &mut Tensor<2>, delta: &Tensor<2>, part: Part) -> Option<()> {
     let Part { first, stride, from: [row, column], shape: [height, count], factor } = part;
     let (dtypes, [_, width]) = ([to.dtype(), delta.dtype()], delta.dims());
-    let (elements, source) = ([elem_type(dtypes[0])?, elem_type(dtypes[1])?], contiguous(delta)?);
+    let (elements, source) = ([elem_type(dtypes[0])?, elem_type(dtypes[1])?], in_part(delta)?);
     let bytes = dtypes.map(|dtype| dtype.size()).into_iter().max()?;
     // Where there is one row, no other begins at its stride.
     let strides = if height == 1 { [count, count] } else { [stride, width] };
@@ -70,7 +71,8 @@ pub(super) fn add(to: &mut Tensor<2>, delta: &Tensor<2>, part: Part) -> Option<(
     let size = places.map(|place| vector_size(place, bytes)).min()?;
     let Spread { cubes, units } = spread(height * count / size)?;
     let number = |numbers: usize| u32::try_from(numbers / size).ok();
-    let sum = taken(to)?;
+    moves_numbers(height * count, dtypes[1]);
+    let sum = taken(to, 2 * height * count)?;
     add_to_block::launch(
         &source.client.clone(),
         cubes,

@@ -104,7 +104,7 @@ pub(super) fn add(to: &mut Tensor<2>, x: &Tensor<2>, row: usize, mask: DropoutMa
     let (element, source, size) = (elem_type(dtype)?, contiguous(x)?, vector_size(width, dtype.size()));
     let Spread { cubes, units } = spread(rows * width / size)?;
     let first = u32::try_from(row * width / size).ok()?;
-    let sum = taken(to)?;
+    let sum = taken(to, 2 * rows * width)?;
     add_kept_numbers::launch(
         &source.client.clone(),
         cubes,

@@ -52,14 +52,10 @@ pub(super) fn integers<const D: usize>(tensor: &Tensor<D, Int>) -> Option<CubeTe
     Some(exact(burn_cubecl::kernel::into_contiguous(tensor)))
 }
 
-/// The tensor's buffer, contiguous and no other tensor's, to be written; the tensor is empty then.
-pub(super) fn taken<const D: usize>(tensor: &mut Tensor<D>) -> Option<CubeTensor> {
-    moves(tensor, 2);
-    taken_in_part(tensor)
-}
-
-/// The same, of which a kernel writes what it tells itself.
-pub(super) fn taken_in_part<const D: usize>(tensor: &mut Tensor<D>) -> Option<CubeTensor> {
+/// The tensor's buffer, contiguous and no other tensor's, of which a kernel reads and writes so many numbers together; the
+/// tensor is empty then.
+pub(super) fn taken<const D: usize>(tensor: &mut Tensor<D>, moved: usize) -> Option<CubeTensor> {
+    moves_numbers(moved, tensor.dtype());
     let empty = Tensor::empty([0; D], (&tensor.device(), tensor.dtype()));
     let tensor = std::mem::replace(tensor, empty).try_into_primitive::<Cube>().ok()?;
     let contiguous = burn_cubecl::kernel::into_contiguous;

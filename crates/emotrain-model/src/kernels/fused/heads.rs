@@ -234,8 +234,9 @@ pub(super) fn put_key_values(
     let (element, size) = (elem_type(dtype)?, vector_size(dim, dtype.size()));
     let Spread { cubes, units } = spread(kv_heads * rows * dim / size)?;
     let (keys, values) = (contiguous(&parts[0])?, contiguous(&parts[1])?);
+    let moved = 2 * kv_heads * rows * dim * if adds { 2 } else { 1 };
     let [first, rows, all] = [first, rows, all].map(|count| u32::try_from(count).ok());
-    let sum = taken(to)?;
+    let sum = taken(to, moved)?;
     put_keys_and_values::launch(
         &keys.client.clone(),
         cubes,

@@ -135,7 +135,7 @@ pub(super) fn add(to: &mut Tensor<2>, [left, right]: [&Tensor<2>; 2], product: L
     }
     let (left, right, element) = (contiguous(left)?, contiguous(right)?, elem_type(dtype)?);
     let first = number((row * stride + column) / size)?;
-    let sum = taken(to)?;
+    let sum = taken(to, 2 * rows * columns)?;
     add_low_product::launch(
         &left.client.clone(),
         CubeCount::Static(across, down, 1),

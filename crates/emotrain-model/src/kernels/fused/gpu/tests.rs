@@ -12,7 +12,7 @@ fn what_others_have_on_a_gpu_is_copied_without_gaps_before_it_is_written() {
             let drawn = on.draw(1, shape);
             let rows = Tensor::<2>::from_primitive::<Cube>(contiguous(&drawn).expect("a GPU's tensor"));
             let mut ours = rows.clone();
-            let own = taken(&mut ours).expect("a GPU's tensor");
+            let own = taken(&mut ours, 0).expect("a GPU's tensor");
             assert!(own.is_contiguous(), "{:?} {shape:?}: {:?}", drawn.dtype(), own.meta.strides());
             assert_eq!(own.handle.size_in_used(), (shape[0] * shape[1] * drawn.dtype().size()) as u64);
             on.check(&Tensor::from_primitive::<Cube>(own), drawn.clone(), 0.0);
