@@ -49,8 +49,10 @@ impl LockError {
 pub struct Lock {
     /// `None` if the file system does not support locks.
     file: Option<File>,
-    /// A lock file that goes with the lock.
-    passing: Option<PathBuf>,
+    /// Where it is, or would be.
+    path: PathBuf,
+    /// Whether the file goes with the lock.
+    passing: bool,
 }
 
 impl Lock {
@@ -59,7 +61,8 @@ impl Lock {
     /// # Errors
     /// A folder that another process uses, or that is not writable.
     pub fn take(folder: &Path) -> Result<Self, LockError> {
-        Ok(Self { file: hold(&folder.join(LOCK), folder)?, passing: None })
+        let path = folder.join(LOCK);
+        Ok(Self { file: hold(&path, folder)?, path, passing: false })
     }
 
     /// Locks the place of a folder that is put there, replaced or changed as a whole; it need not exist. The locked file
@@ -70,7 +73,7 @@ impl Lock {
     pub fn beside(target: &Path) -> Result<Self, LockError> {
         let place = resolve(target).map_err(|error| WriteError::new(target, &error))?;
         let path = beside(&place, BESIDE);
-        Ok(Self { file: hold(&path, target)?, passing: Some(path) })
+        Ok(Self { file: hold(&path, target)?, path, passing: true })
     }
 
     /// Whether a process uses a folder at this moment; false where the file system does not support locks.
@@ -82,6 +85,17 @@ impl Lock {
         matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
     }
 
+    /// Whether the locked file is still where it was: in a folder that was removed, moved or replaced, what is written is lost.
+    /// True where that cannot be known.
+    pub fn is_in_place(&self) -> bool {
+        let Some(file) = &self.file else { return true };
+        let is_gone = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+        match fs_err::metadata(&self.path) {
+            Err(error) => !is_gone(&error),
+            Ok(_) => is_at(file, &self.path),
+        }
+    }
+
     /// Whether other processes are excluded; some file systems do not support that.
     pub fn holds(&self) -> bool {
         self.file.is_some()
@@ -91,8 +105,8 @@ impl Lock {
 impl Drop for Lock {
     fn drop(&mut self) {
         // While it is locked: who waits for it sees that it is gone and makes another one.
-        if let Some(path) = &self.passing {
-            let _ = fs_err::remove_file(path);
+        if self.passing {
+            let _ = fs_err::remove_file(&self.path);
         }
     }
 }
@@ -192,6 +206,21 @@ mod tests {
             }
         });
         assert_eq!(fs_err::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_lock_whose_folder_is_taken_away_is_not_in_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let (run, moved) = (folder.path().join("run"), folder.path().join("moved"));
+        let lock = Lock::take(&run).unwrap();
+        assert!(lock.is_in_place());
+        fs_err::rename(&run, &moved).unwrap();
+        assert!(!lock.is_in_place());
+        let other = Lock::take(&run).unwrap();
+        assert!(other.is_in_place() && !lock.is_in_place());
+        fs_err::remove_dir_all(&run).unwrap();
+        fs_err::rename(&moved, &run).unwrap();
+        assert!(lock.is_in_place() && !other.is_in_place());
     }
 
     #[test]

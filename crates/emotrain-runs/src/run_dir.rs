@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use emotrain_base::{Lock, limits, recover_all, remove_folder, verify, write_atomic};
+use emotrain_base::{Complaint, Lock, limits, recover_all, remove_folder, verify, write_atomic};
 use emotrain_recipe::{KeyDifference, Recipe, ResumeFrom};
 use serde_json::Value;
 
@@ -30,7 +30,7 @@ struct Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let Some(path) = self.made.first() else { return };
+        let Some(path) = self.made.first().filter(|_| self.lock.is_in_place()) else { return };
         let names = fs_err::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.file_name());
         if names.into_iter().all(|name| name == LOCK) {
             // It is empty: if it cannot be removed, it does no harm.
@@ -93,6 +93,22 @@ impl RunDir {
             .and_hint("choose another train.output_dir"))
     }
 
+    /// Looks whether the folder is still the one that was locked.
+    ///
+    /// # Errors
+    /// A folder that was removed, moved or replaced since then: what is written would not be where the rest of the run is.
+    pub fn check_held(&self) -> Result<(), RunError> {
+        if self.held.lock.is_in_place() {
+            return Ok(());
+        }
+        let folder = self.path.display();
+        let message = format!(
+            "{folder}: the folder, or its {LOCK}, was removed, moved or replaced while the run used it"
+        );
+        let hint = "put it back and go on with --resume, or start the run again";
+        Err(RunError::Damaged(Complaint::output(message).hint(hint)))
+    }
+
     /// The keys with which a run is resumed for more steps than it was planned for.
     pub fn longer(&self) -> &[KeyDifference] {
         &self.longer
@@ -151,6 +167,7 @@ impl RunDir {
     }
 
     fn write_text(&self, name: &str, text: &str) -> Result<(), RunError> {
+        self.check_held()?;
         Ok(write_atomic(&self.path.join(name), text.as_bytes())?)
     }
 

@@ -174,6 +174,7 @@ impl<'a> Training<'a> {
     /// A file that cannot be written, or a number that is not finite: nothing was saved after the last good state.
     pub(crate) fn take(&mut self, window: &Window, result: &StepResult) -> Result<(), TrainError> {
         let Self { job, order, events, .. } = self;
+        job.run.check_held()?;
         self.state.step += 1;
         self.losses.push(result.loss);
         let made = Made { state: &mut self.state, result, samples: &window.samples, order };

@@ -29,6 +29,7 @@ impl FinalEvaluation<'_> {
     /// A score that is not finite; files that cannot be written.
     pub(crate) fn report(self, model: &CausalLm, run: &RunDir) -> anyhow::Result<RunReport> {
         let mut after = Vec::new();
+        run.check_held()?;
         for (number, set) in self.sets.iter().enumerate() {
             let (measure, predictions) = set.hold(model, self.context)?;
             if !predictions.is_empty() {

@@ -177,6 +177,40 @@ fn a_signal_that_ends_a_run_saves_its_state_and_says_how_to_go_on() {
     }
 }
 
+/// Its results would not be where the rest of the run is.
+#[cfg(unix)]
+#[test]
+fn a_run_whose_folder_is_taken_away_ends_at_the_next_step() {
+    let bench = Workbench::new();
+    let (old, new) = (bench.path("run"), bench.path("elsewhere"));
+    let rare =
+        ["--set", "train.max_steps=4000", "--set", "eval.eval_steps=4000", "--set", "save.save_steps=0"];
+    let args = [&["recipe.toml", "--set", "train.output_dir=run"][..], &rare].concat();
+    for replaced in [false, true] {
+        let (mut child, mut talk) = started(&bench, &args);
+        fs_err::rename(&old, &new).unwrap();
+        if replaced {
+            fs_err::create_dir(&old).unwrap();
+        }
+        let mut rest = String::new();
+        talk.read_to_string(&mut rest).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(5), "{rest}");
+        let told = "error: run: the folder, or its .lock, was removed, moved or replaced while the run used it\n  hint: put it back and go on with --resume";
+        assert!(rest.contains(told), "{rest}");
+        let made: Vec<_> =
+            fs_err::read_dir(&old).into_iter().flatten().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(
+            (old.exists(), made.len()),
+            (replaced, 0),
+            "the run has made {made:?}, or removed what is not its own"
+        );
+        fs_err::remove_dir_all(&new).unwrap();
+        if replaced {
+            fs_err::remove_dir(&old).unwrap();
+        }
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn a_signal_that_asks_for_it_saves_the_state_and_the_run_goes_on() {
