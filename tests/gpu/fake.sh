@@ -57,6 +57,24 @@ for again in 2 3; do
   env "${there[@]}" "$program" selftest --device cuda | cmp - "$work/numbers" || fail "self-test $again has other numbers"
 done
 
+# A training in 4 bits that was stopped goes on to the bits of one that was not.
+head -n 1 recipes/quickstart/valid.jsonl >"$work/valid.jsonl"
+trained() {
+  env "${there[@]}" "$program" recipes/quickstart.toml --set model.device=cuda --set model.dtype=bfloat16 \
+    --set quantization.load_in_4bit=true --set train.method=lora --set lora.lora_dropout=0.1 --set train.max_steps=4 \
+    --set train.per_device_train_batch_size=2 --set eval.baseline=false --set eval.test=false --set eval.eval_steps=4 \
+    --set save.save_steps=2 --set "data.valid=$work/valid.jsonl" --set "train.output_dir=$work/$1" "${@:2}" \
+    >"$work/out" 2>&1 || { cat "$work/out"; fail "a training ended with an error"; }
+}
+trained whole
+cp -r "$work/whole" "$work/stopped"
+rm -r "$work/stopped/"{step-000004,adapter,report.json,predictions.valid.jsonl}
+trained stopped --resume
+grep "resuming after step 2 of 4" "$work/out"
+for file in step-000004/{parameters,optimizer}.safetensors adapter/adapter_model.safetensors predictions.valid.jsonl; do
+  cmp "$work/whole/$file" "$work/stopped/$file" || fail "$file is another one after it was resumed"
+done
+
 # A product that is refused in the middle of the work is an error with the product's shape and no defect of the program.
 set_there library
 status=0

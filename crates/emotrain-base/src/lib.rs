@@ -48,7 +48,7 @@ pub use listener::{Listener, Meter, Parts, Silent};
 pub use lock::{Lock, LockError};
 pub use manifest::{MANIFEST, Verified, verify};
 pub use output::{Output, write_atomic};
-pub use place::create_folder;
+pub use place::{create_folder, one_name};
 pub use read::{Limit, limits, long_line, open, open_stream, read, read_to_string};
 pub use tried::tried;
 pub use words::{nearest, typing_errors};

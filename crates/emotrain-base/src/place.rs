@@ -1,7 +1,7 @@
 //! Where files and folders are put, and the names beside them.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use crate::error::WriteError;
 
@@ -23,6 +23,21 @@ pub fn create_folder(folder: &Path) -> Result<(), WriteError> {
         sync_folder(folder_of(folder))
     };
     create().map_err(|error| WriteError::new(folder, &error))
+}
+
+/// One name for each place, however it is spelled, of what need not exist: links of what exists are followed, and beyond it
+/// `..` takes the folder before it away.
+pub fn one_name(path: &Path) -> PathBuf {
+    let mut place = fs_err::canonicalize(".").unwrap_or_default();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => drop(place.pop()),
+            Component::Prefix(_) | Component::RootDir | Component::Normal(_) => place.push(part),
+        }
+        place = fs_err::canonicalize(&place).unwrap_or(place);
+    }
+    place
 }
 
 /// Where a folder is or will be; links are followed.
@@ -63,4 +78,31 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
 #[cfg(not(unix))]
 pub(crate) fn sync_folder(_folder: &Path) -> io::Result<()> {
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_has_one_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let there = fs_err::canonicalize(folder.path()).unwrap();
+        fs_err::create_dir(there.join("a")).unwrap();
+        for (spelled, place) in
+            [("a/../b", "b"), ("./a//c/./d", "a/c/d"), ("none/../a/c", "a/c"), ("a/", "a")]
+        {
+            assert_eq!(one_name(&folder.path().join(spelled)), there.join(place), "{spelled}");
+        }
+        let here = fs_err::canonicalize(".").unwrap();
+        assert_eq!(
+            [one_name(Path::new("none")), one_name(Path::new("./none/"))],
+            [here.join("none"), here.join("none")]
+        );
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink(there.join("a"), there.join("link")).unwrap();
+            assert_eq!(one_name(&folder.path().join("link/c")), there.join("a/c"));
+        }
+    }
 }

@@ -1,6 +1,8 @@
 //! Recipes that train in one process, on one base: what they must have in common, and what they are called.
 
-use emotrain_base::{Complaint, Problems};
+use std::path::PathBuf;
+
+use emotrain_base::{Complaint, Problems, one_name};
 use emotrain_recipe::{Recipe, TrainMethod};
 use serde_json::{Map, Value, json};
 
@@ -55,9 +57,10 @@ pub(crate) fn check(recipes: &[Recipe], names: &[String]) -> anyhow::Result<()> 
             problems.add(Complaint::usage(message).hint("give both the same, or train one after the other"));
         }
     }
+    let places: Vec<PathBuf> = recipes.iter().map(|recipe| one_name(&recipe.train.output_dir)).collect();
     for (at, recipe) in recipes.iter().enumerate() {
         let folder = &recipe.train.output_dir;
-        if let Some(before) = recipes[..at].iter().position(|other| other.train.output_dir == *folder) {
+        if let Some(before) = places[..at].iter().position(|other| *other == places[at]) {
             let message = format!(
                 "{} and {} cannot train together: both have train.output_dir = \"{}\"",
                 names[before],

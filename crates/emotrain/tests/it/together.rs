@@ -214,6 +214,7 @@ fn recipes_that_cannot_share_a_base_are_told_with_the_key() {
         ),
         ("[train]\nmethod = \"full\"", "other has train.method = \"full\""),
         ("[train]\noutput_dir = \"checkpoints/plain\"", "both have train.output_dir"),
+        ("[train]\noutput_dir = \"./checkpoints/none/../plain/\"", "both have train.output_dir"),
     ];
     for (more, expected) in differences {
         recipe(&bench, "other", more);
