@@ -50,7 +50,7 @@ there+=("EMOTRAIN_FAKE_KERNELS=1")
 runner="$(printf "'%s', " env "${there[@]}")"
 cargo --config "target.'cfg(unix)'.runner = [$runner]" \
   test -p emotrain -p emotrain-model --features emotrain/cuda --lib -- engine::gpu_tests generate::gpu_tests \
-  fused::gpu::tests --test-threads 1
+  fused::gpu::tests fused::sums --test-threads 1
 env "${there[@]}" "$program" selftest --device cuda | tee "$work/numbers"
 # However far the host is ahead of the device's thread, which differs each time.
 for again in 2 3; do

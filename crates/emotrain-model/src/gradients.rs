@@ -152,7 +152,7 @@ impl Gradients {
     pub fn squared_norm(&self) -> Option<Tensor<1>> {
         let joint = self.joint.iter().map(|joint| &joint.sums);
         let all: Vec<&Tensor<2>> = self.named.values().chain(joint).collect();
-        (!all.is_empty()).then(|| squares(&all).sum())
+        (!all.is_empty()).then(|| squares(&all))
     }
 
     /// The 2-norm over all gradients; reads one number back from the device.

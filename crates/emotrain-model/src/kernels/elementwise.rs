@@ -150,19 +150,20 @@ pub(crate) fn sum_rows(x: Tensor<2>) -> Tensor<2> {
             let [_, width] = x.dims();
             tensor(emotrain_kernels::sum_rows(slice(&read(x)), width), [1, width])
         }
-        Form::Fused | Form::Tensor => x.sum_dim(0),
+        Form::Fused => fused::sum_rows(&x).unwrap_or_else(|| x.sum_dim(0)),
+        Form::Tensor => x.sum_dim(0),
     }
 }
 
-/// Numbers that add up to the sum of the squares of all numbers of the tensors, in f32. NaN or infinite if any number is.
+/// The sum of the squares of all numbers of the tensors, in f32. NaN or infinite if any number is.
 ///
 /// # Shapes
-/// Each `[N, D]` → `[M]`.
+/// Each `[N, D]` → `[1]`.
 ///
 /// # Panics
 /// If there is no tensor.
 pub(crate) fn squares(tensors: &[&Tensor<2>]) -> Tensor<1> {
-    let of_each = || Tensor::cat(tensors.iter().map(|tensor| sum_of_squares(tensor)).collect(), 0);
+    let of_each = || Tensor::cat(tensors.iter().map(|tensor| sum_of_squares(tensor)).collect(), 0).sum();
     match Form::of(tensors[0]) {
         Form::Fused => fused::squares(tensors).unwrap_or_else(of_each),
         Form::Host | Form::Tensor => of_each(),

@@ -51,6 +51,8 @@ mod rope;
 mod slots;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod softmax;
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+mod sums;
 #[cfg(test)]
 mod tests;
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
@@ -219,8 +221,11 @@ launches! {
         step: AdamWStep
     ) -> (), adamw::update;
 
-    /// Numbers in f32 that add up to the sum of all squares, in one launch for each tensor.
-    fn squares(tensors: &[&Tensor<2>]) -> Tensor<1>, adamw::sums_of_squares;
+    /// The sum of all squares in f32, in one launch for each tensor and one for all.
+    fn squares(tensors: &[&Tensor<2>]) -> Tensor<1>, adamw::sum_of_squares;
+
+    /// `[N, W]` → `[1, W]`, the sum of the rows.
+    fn sum_rows(x: &Tensor<2>) -> Tensor<2>, sums::of_rows;
 
     /// Adds a part of `delta` to `to` in one launch, in place where no other tensor has the buffer.
     ///

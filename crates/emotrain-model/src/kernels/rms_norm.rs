@@ -5,7 +5,7 @@ use burn::tensor::{DType, Tensor};
 use emotrain_kernels::{HeadRows, rms_norm_to};
 
 use super::host::{read, restore, slice, tensor, write};
-use super::{Form, Inputs, Masks, add, fused};
+use super::{Form, Inputs, Masks, add, fused, sum_rows};
 
 /// # Shapes
 /// `x` `[N, D]`, `weight` `[1, D]` → `[N, D]`.
@@ -140,7 +140,7 @@ pub(crate) fn norm_weight_gradient(
             let head_rows = |x: &Tensor<2>| x.clone().narrow(1, 0, heads * dim).reshape([rows * heads, dim]);
             let (grad, x) = (head_rows(grad).cast(DType::F32), head_rows(x).cast(DType::F32));
             let inverse = inverse_rms(&x, epsilon);
-            (grad * x * inverse).sum_dim(0)
+            sum_rows(grad * x * inverse)
         }
     }
 }

@@ -43,8 +43,8 @@ fn a_block_takes_few_launches() {
           2 SoftmaxBackward
           2 TurnHeadsBack
         norm of the gradients of 42 parameters: 2
-          1 ReduceKernel
           1 Squares
+          1 SumOfAll
         update of 42 parameters: 4
           1 AdamwUpdate
           1 Convert

@@ -229,10 +229,9 @@ fn a_block_takes_few_launches_on_a_gpu() {
           2 RmsNormForward
           2 SoftmaxBackward
           2 TurnHeadsBack
-        norm of the gradients of 42 parameters: 3
-          1 FullKernel
-          1 SharedSumKernel
+        norm of the gradients of 42 parameters: 2
           1 Squares
+          1 SumOfAll
         update of 42 parameters: 4
           1 AdamwUpdate
           1 Convert

@@ -10,7 +10,7 @@ use cubecl::prelude::*;
 use emotrain_kernels::AdamWStep;
 
 use super::gpu::{Spread, contiguous, elem_type, one_cube_a_row, spread, taken, vector_size};
-use super::reduce;
+use super::{reduce, sums};
 
 /// Threads of a cube that adds up squares.
 pub(super) const UNITS: usize = 256;
@@ -117,7 +117,7 @@ pub(super) fn update(
 }
 
 /// See [`super::squares`].
-pub(super) fn sums_of_squares(tensors: &[&Tensor<2>]) -> Option<Tensor<1>> {
+pub(super) fn sum_of_squares(tensors: &[&Tensor<2>]) -> Option<Tensor<1>> {
     let cubes = |tensor: &Tensor<2>| {
         let numbers = tensor.shape().num_elements();
         let vectors = numbers / vector_size(numbers, tensor.dtype().size());
@@ -144,5 +144,5 @@ pub(super) fn sums_of_squares(tensors: &[&Tensor<2>]) -> Option<Tensor<1>> {
         );
         first += cubes;
     }
-    Some(sums)
+    sums::of_all(&sums)
 }

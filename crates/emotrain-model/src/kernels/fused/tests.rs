@@ -291,7 +291,7 @@ fn adamw_and_squares_on_a_gpu_are_those_of_tensor_operations() {
                 assert!(difference < 2e-6, "{shape:?}: {difference}");
             }
         }
-        let sum = |tensors: &[&Tensor<2>]| super::squares(tensors).unwrap().sum().into_scalar::<f32>();
+        let sum = |tensors: &[&Tensor<2>]| super::squares(tensors).unwrap().into_scalar::<f32>();
         let each: Vec<&Tensor<2>> = all.iter().collect();
         let expected: f32 = all.iter().map(|x| x.clone().square().sum().into_scalar::<f32>()).sum();
         assert!((sum(&each) / expected - 1.0).abs() < 1e-5, "{} {expected}", sum(&each));

@@ -7,7 +7,7 @@ use cubecl::prelude::*;
 
 use super::super::{
     adamw, blocks, cross_entropy, decode, dropout, encoder, gated, gather, heads, likeliest, low_rank,
-    reduce, rms_norm, rope, slots, softmax, tokens, turn,
+    reduce, rms_norm, rope, slots, softmax, sums, tokens, turn,
 };
 use super::properties;
 use crate::spec::Activation;
@@ -65,7 +65,7 @@ const STEP: adamw::StepCompilationArg = adamw::StepCompilationArg {
 };
 
 /// The kernels by name, in the shapes of Qwen3-8B.
-pub(super) const KERNELS: [(&str, Defined); 31] = [
+pub(super) const KERNELS: [(&str, Defined); 33] = [
     ("rms_norm_forward", |float, size| {
         let (plan, dtypes) = (norm_plan(size), [ElemType::Float(float); 2]);
         type Kernel = rms_norm::rms_norm_forward::RmsNormForward;
@@ -235,6 +235,15 @@ pub(super) const KERNELS: [(&str, Defined); 31] = [
         let dtype = ElemType::Float(float);
         type Kernel = adamw::squares::Squares;
         defined!(Kernel, adamw::UNITS, buffer(), buffer(), (), (), size, adamw::UNITS, dtype)
+    }),
+    ("sum_of_all", |_, _| {
+        type Kernel = sums::sum_of_all::SumOfAll;
+        defined!(Kernel, sums::UNITS, buffer(), buffer(), (), sums::UNITS)
+    }),
+    ("sums_of_rows", |float, size| {
+        let dtypes = [float, FloatKind::F32].map(ElemType::Float);
+        type Kernel = sums::sums_of_rows::SumsOfRows;
+        defined!(Kernel, sums::UNITS, buffer(), buffer(), (), (), (), size.min(4), dtypes)
     }),
     ("likeliest_of_rows", |float, _| {
         let (plan, dtype) = (likeliest::Plan { vectors: 151_936 / 4, units: 256 }, ElemType::Float(float));
