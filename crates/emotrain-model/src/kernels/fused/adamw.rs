@@ -124,7 +124,7 @@ pub(super) fn sum_of_squares(tensors: &[&Tensor<2>]) -> Option<Tensor<1>> {
         vectors.div_ceil(UNITS * VECTORS).min(MOST_CUBES)
     };
     let all: usize = tensors.iter().map(|tensor| cubes(tensor)).sum();
-    let sums = Tensor::<1>::empty([all], (&tensors.first()?.device(), DType::F32));
+    let parts = Tensor::<1>::empty([all], (&tensors.first()?.device(), DType::F32));
     let mut first = 0;
     for tensor in tensors {
         let (numbers, dtype, cubes) = (tensor.shape().num_elements(), tensor.dtype(), cubes(tensor));
@@ -136,7 +136,7 @@ pub(super) fn sum_of_squares(tensors: &[&Tensor<2>]) -> Option<Tensor<1>> {
             CubeDim::new_1d(u32::try_from(UNITS).ok()?),
             size,
             source.into_buffer_arg(),
-            contiguous(&sums)?.into_buffer_arg(),
+            contiguous(&parts)?.into_buffer_arg(),
             u32::try_from(first).ok()?,
             u32::try_from(numbers / size).ok()?,
             UNITS,
@@ -144,5 +144,5 @@ pub(super) fn sum_of_squares(tensors: &[&Tensor<2>]) -> Option<Tensor<1>> {
         );
         first += cubes;
     }
-    sums::of_all(&sums)
+    sums::of_all(&parts)
 }

@@ -1,4 +1,4 @@
-//! Sums whose order is known: burn's own add with atomics, or in the order that it measured to be the fastest, so that their last
+//! Sums in an order that is always the same. burn's sums use atomics, or the order that it measured to be the fastest: their last
 //! bits differ from run to run.
 
 #[cfg(test)]
