@@ -167,6 +167,8 @@ fi
 with_peak steps 150 "${bench[@]}" --tokens "$lengths" --warmup "$warmup" "${peak[@]}"
 with_peak steps_checkpointed 90 "${bench[@]}" --tokens "$lengths" --warmup "$warmup" "${peak[@]}" \
   --set train.gradient_checkpointing=true
+# The same with scores in memory, as where there are no tensor cores.
+with_peak steps_eager 90 "${bench[@]}" --tokens "$lengths" --warmup "$warmup" "${peak[@]}" --set model.attn_implementation=eager
 nf4=(--set quantization.load_in_4bit=true --set quantization.bnb_4bit_use_double_quant=true)
 with_peak steps_nf4 150 "${bench[@]}" --tokens "$lengths" --warmup "$warmup" "${peak[@]}" "${nf4[@]}"
 with_peak steps_nf4_checkpointed 120 "${bench[@]}" --tokens "$lengths" --warmup "$warmup" "${peak[@]}" "${nf4[@]}" \

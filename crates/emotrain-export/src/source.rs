@@ -6,7 +6,7 @@ use emotrain_base::{Complaint, limits, verify};
 use emotrain_hub::{Base, Trained};
 use emotrain_model::{AdapterConfig, Checkpoint, ModelConfig, PeftAdapter};
 use emotrain_prompt::PromptContract;
-use emotrain_recipe::{DeviceChoice, Dtype, ModelInit, ModelSection, Recipe};
+use emotrain_recipe::{AttnImplementation, DeviceChoice, Dtype, ModelInit, ModelSection, Recipe};
 use emotrain_runs::{RunRecord, RunReport};
 
 use crate::error::ExportError;
@@ -207,6 +207,7 @@ fn model(name: &str, revision: &str) -> ModelSection {
         dtype: Dtype::Float32,
         device: DeviceChoice::Cpu,
         num_devices: 1,
+        attn_implementation: AttnImplementation::Auto,
         num_threads: 0,
     }
 }

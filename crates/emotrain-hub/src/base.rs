@@ -6,7 +6,7 @@ use emotrain_base::{Complaint, Damage, limits, verify};
 use emotrain_model::device::OpenDevice;
 use emotrain_model::{BaseModel, CausalLm, Checkpoint, ModelDescription, Storage};
 use emotrain_prompt::{PromptError, TokenizerFiles};
-use emotrain_recipe::{ModelInit, ModelSection, QuantizationSection, StandIn};
+use emotrain_recipe::{AttnImplementation, ModelInit, ModelSection, QuantizationSection, StandIn};
 
 use crate::error::HubError;
 use crate::hub::{Hub, Wanted};
@@ -22,6 +22,7 @@ pub struct Base {
     /// Where it came from, if not from the disk.
     hub: Option<Revision>,
     init: ModelInit,
+    attention: AttnImplementation,
 }
 
 #[derive(Debug)]
@@ -44,7 +45,7 @@ impl Base {
             let commit = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
             (folder, Some(Revision { asked: section.revision.clone(), commit }))
         };
-        Ok(Self { name, path, hub: revision, init: section.init })
+        Ok(Self { name, path, hub: revision, init: section.init, attention: section.attn_implementation })
     }
 
     /// As adapters name it.
@@ -175,11 +176,11 @@ impl Base {
         if self.init == ModelInit::Random {
             let description = self.description()?;
             let model = CausalLm::random(&description.config, &on.device, storage, seed);
-            return Ok((model.described_by(&description), None));
+            return Ok((model.described_by(&description).attending(self.attention), None));
         }
         let checkpoint = self.checkpoint(hub)?;
         let model = CausalLm::load(&checkpoint, &on.device, storage)
             .map_err(|source| HubError::Load { what: self.name.clone(), source })?;
-        Ok((model, Some(checkpoint)))
+        Ok((model.attending(self.attention), Some(checkpoint)))
     }
 }

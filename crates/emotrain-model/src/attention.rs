@@ -2,9 +2,11 @@
 //!
 //! A block computes scores only for the keys that some query of it sees, so a causal segment costs little more
 //! than half its square, and a branch of a tree nothing for the other branches. Nothing of size queries × keys is kept for the backward pass: it stores one
-//! log-sum-exp per query and head and computes the probabilities again (Rabe and Staats 2021; Dao et al. 2022).
+//! log-sum-exp per query and head and computes the probabilities again (Rabe and Staats 2021; Dao et al. 2022). On a GPU with
+//! tensor cores for its numbers all blocks are attended in one launch, without scores in memory.
 
 mod ready;
+mod tiles;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -14,10 +16,11 @@ use burn::tensor::{Device, Int, Tensor};
 use emotrain_kernels::DropoutMask;
 
 pub(crate) use self::ready::Ready;
+use self::tiles::Tiles;
 use crate::batch::{Batch, Visible, union};
 use crate::kernels::{
-    KeyRows, Scores, Seen, attention_softmax, attention_softmax_backward, integers_on,
-    product_with_transposed,
+    Attending, AttentionTables, KeyRows, Scores, Seen, attention_softmax, attention_softmax_backward,
+    flash_attention, flash_attention_backward, integers_on, product_with_transposed, takes_flash,
 };
 use crate::spec::{AttentionSpec, Heads};
 
@@ -46,20 +49,25 @@ pub(crate) struct Blocks {
     apart: bool,
     /// The first row and the number of rows of each query's block, from the first use on.
     spans: OnceLock<Tensor<2, Int>>,
+    /// The rows of keys that see each other, all rows.
+    segments: Vec<Range<usize>>,
+    /// By each window, for attention in one launch, from its first use on.
+    tables: OnceLock<BTreeMap<Option<usize>, AttentionTables>>,
 }
 
 impl Blocks {
-    /// Of these blocks, whose keys are among so many rows.
-    pub(crate) fn new(blocks: Vec<Block>, rows: usize) -> Self {
+    /// Of these blocks, whose keys are among these segments, which are all rows.
+    pub(crate) fn new(blocks: Vec<Block>, segments: Vec<Range<usize>>) -> Self {
         let mut keys: Vec<&Range<usize>> = blocks.iter().flat_map(|block| &block.keys).collect();
         keys.sort_unstable_by_key(|keys| keys.start);
         let end = keys.iter().try_fold(0, |end, keys| (keys.start == end).then_some(keys.end));
-        Self { all: blocks, apart: end == Some(rows), spans: OnceLock::new() }
+        let apart = end == Some(segments.last().map_or(0, |last| last.end));
+        Self { all: blocks, apart, spans: OnceLock::new(), segments, tables: OnceLock::new() }
     }
 
     /// For attentions whose blocks their caller has.
     pub(crate) fn none() -> Self {
-        Self::new(Vec::new(), 0)
+        Self::new(Vec::new(), Vec::new())
     }
 
     /// New rows that continue after `past` keys: all rows of a tensor of queries, which see the past and each other
@@ -67,12 +75,23 @@ impl Blocks {
     pub(crate) fn after(past: usize, rows: usize, windows: &BTreeSet<Option<usize>>) -> Self {
         let visible: Vec<Visible> = (0..rows).map(|row| Visible::causal(past + row)).collect();
         let block = Block::new(0..rows, std::iter::once(0..past + rows).collect(), &visible, windows);
-        Self::new(vec![block], past + rows)
+        Self::new(vec![block], std::iter::once(0..past + rows).collect())
     }
 
     /// Whether there are none.
     pub(crate) fn is_empty(&self) -> bool {
         self.all.is_empty()
+    }
+
+    /// Of attentions with this window.
+    fn tables(&self, window: Option<usize>, device: &Device) -> &AttentionTables {
+        let tables = self.tables.get_or_init(|| {
+            let windows = self.all.iter().flat_map(|block| block.seen.keys());
+            let windows: BTreeSet<Option<usize>> = windows.copied().collect();
+            let of = |window| (window, Tiles::new(&self.all, window, &self.segments).on(device));
+            windows.into_iter().map(of).collect()
+        });
+        &tables[&window]
     }
 
     /// See the field, `[Q, 2]`.
@@ -119,7 +138,7 @@ pub(crate) fn blocks(
         }
         next = end;
     }
-    Blocks::new(blocks, batch.rows())
+    Blocks::new(blocks, batch.segments.clone())
 }
 
 impl Block {
@@ -134,6 +153,22 @@ impl Block {
             (window, Seen::new(visible.collect()))
         };
         Self { queries, keys, seen: windows.iter().map(within).collect() }
+    }
+
+    /// What each query sees of all rows of keys.
+    fn seen_rows(&self, window: Option<usize>) -> Vec<Vec<Range<usize>>> {
+        let before = self.keys.iter().scan(0, |before, keys| {
+            *before += keys.len();
+            Some(*before - keys.len())
+        });
+        let before: Vec<usize> = before.collect();
+        let moved = |range: Range<usize>| {
+            let of = before.partition_point(|&before| before <= range.start) - 1;
+            let start = self.keys[of].start + range.start - before[of];
+            start..start + range.len()
+        };
+        let visible = self.seen[&window].visible().iter();
+        visible.map(|visible| visible.ranges().map(moved).collect()).collect()
     }
 }
 
@@ -171,6 +206,11 @@ fn grouped(heads: Heads, block: Tensor<4>) -> Tensor<3> {
 impl AttentionSpec {
     /// Attention over blocks, and what dropout leaves of its rows where that comes without another launch.
     pub(crate) fn attend(self, ready: &Ready, blocks: &Blocks, mask: Option<DropoutMask>) -> Attended {
+        if let Some((q, kv, attending)) = self.in_one_launch(ready, blocks) {
+            let attended = flash_attention(q, kv, attending, mask);
+            let ([rows, dropped], log_sums) = attended.expect("numbers of a GPU with tensor cores");
+            return Attended { rows, dropped: mask.map(|_| dropped), log_sums: vec![log_sums] };
+        }
         let kv = ready.key_values(self.heads);
         let mut outputs = ready.outputs();
         let mut log_sums = Vec::new();
@@ -185,7 +225,19 @@ impl AttentionSpec {
         Attended { rows, dropped, log_sums }
     }
 
-    /// The gradients of queries, keys and values, given that of the output.
+    /// Queries, keys and values where blocks are attended in one launch.
+    fn in_one_launch<'a>(
+        self,
+        ready: &'a Ready,
+        blocks: &'a Blocks,
+    ) -> Option<(&'a Tensor<2>, &'a Tensor<4>, Attending<'a>)> {
+        let Ready::Heads { q, kv } = ready else { return None };
+        takes_flash(q, self.heads).filter(|()| !self.eager)?;
+        let tables = blocks.tables(self.window, &q.device());
+        Some((q, kv, Attending { tables, heads: self.heads, scale: self.scale }))
+    }
+
+    /// The gradients of queries, keys and values, given that of the rows that attention gave.
     ///
     /// # Shapes
     /// `grad` `[Q, kv·group·d]`.
@@ -194,9 +246,14 @@ impl AttentionSpec {
         grad: &Tensor<2>,
         ready: &Ready,
         blocks: &Blocks,
-        log_sums: &[Tensor<4>],
+        gave: &Attended,
     ) -> Ready {
-        let heads = self.heads;
+        let (heads, log_sums) = (self.heads, &gave.log_sums);
+        if let Some((q, kv, attending)) = self.in_one_launch(ready, blocks) {
+            let grads = flash_attention_backward([q, grad, &gave.rows], kv, &log_sums[0], attending);
+            let (q, kv) = grads.expect("numbers of a GPU with tensor cores");
+            return Ready::Heads { q, kv };
+        }
         let kv = ready.key_values(heads);
         let (out_grad, mut query_grads) = (ready.like(heads, grad, blocks), ready.outputs());
         let mut kv_grad = kv.empty(blocks.apart);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::{Device, Tensor};
+use emotrain_recipe::AttnImplementation;
 
 use crate::config::{ModelConfig, ModelDescription};
 use crate::error::ModelError;
@@ -47,6 +48,15 @@ impl CausalLm {
     pub fn described_by(self, description: &ModelDescription) -> Self {
         assert!(description.config == self.description.config, "the description of another model");
         Self { description: description.clone(), ..self }
+    }
+
+    /// The same model with its attention computed so on a GPU.
+    #[must_use]
+    pub fn attending(mut self, implementation: AttnImplementation) -> Self {
+        for layer in &mut self.layers {
+            layer.spec.attention.eager = implementation == AttnImplementation::Eager;
+        }
+        self
     }
 
     /// The adapter's settings, once [`CausalLm::add_lora`] has run.

@@ -7,6 +7,7 @@ mod gpu;
 #[cfg(any(feature = "cuda", test))]
 mod plan;
 mod recorded;
+mod sent;
 mod side;
 #[cfg_attr(
     not(feature = "cuda"),
@@ -24,6 +25,7 @@ use burn::tensor::{DType, Device, Tensor};
 use emotrain_recipe::{DeviceChoice, Dtype};
 
 pub(crate) use self::recorded::Recorded;
+pub use self::sent::sent;
 pub(crate) use self::side::Side;
 pub(crate) use self::stack::{Stack, StackPlace};
 pub use self::traffic::{Launches, Profile};
@@ -57,6 +59,16 @@ impl OpenDevice {
     /// is missing.
     pub fn rounds_products(&self) -> bool {
         self.name.starts_with("cuda") && !multiplies(&Tensor::empty([1, 1], &self.device))
+    }
+
+    /// The same with what copies between devices go through in its name: on CUDA NCCL, where its library is found.
+    fn among_several(self) -> Self {
+        #[cfg(any(feature = "wgpu", feature = "cuda"))]
+        let sends = gpu::sends(&self.device);
+        #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
+        let sends = false;
+        let by = if sends { "through NCCL" } else { "through the host's memory" };
+        Self { name: format!("{}, copies to others {by})", self.name.trim_end_matches(')')), ..self }
     }
 
     /// Bytes that this process has reserved in the device's own memory; `None` for the CPU, whose memory is the host's.
@@ -267,7 +279,8 @@ pub fn open_all(choice: &DeviceChoice, count: usize, dtype: Dtype) -> Result<Vec
             "set model.device = \"cuda\" or \"wgpu\", or model.num_devices = 1",
         )),
     };
-    (0..count.max(1)).map(one).collect()
+    let opened: Vec<OpenDevice> = (0..count.max(1)).map(one).collect::<Result<_, _>>()?;
+    Ok(if count < 2 { opened } else { opened.into_iter().map(OpenDevice::among_several).collect() })
 }
 
 /// Of each thread; what is not used costs nothing. Templates of others run on these threads, too.

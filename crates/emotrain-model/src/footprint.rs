@@ -230,7 +230,8 @@ impl Count<'_> {
         let Widths { hidden, inner, heads, .. } = self.widths();
         let gradients = self.work.rows as u64 * (4 * inner + 4 * hidden) * self.activation();
         let longest = self.work.longest as u64;
-        // On the CPU three f32 of each, on a GPU scores and probabilities with their gradients.
+        // On the CPU three f32 of each, on a GPU scores and probabilities with their gradients. Where attention is in one
+        // launch there are none, which is at most a few hundred MB less.
         let (queries, bytes) =
             if self.work.on_cpu { (QUERIES[0], 3 * 4) } else { (QUERIES[1], 4 * self.activation()) };
         let scores = heads * queries.min(longest) * longest * bytes;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use burn::tensor::{DType, Device, Tensor};
 
-use crate::device::Side;
+use crate::device::{Side, sent};
 use crate::kernels::{
     Part, add, add_part, add_product_at, scale, scaled_to, squares, sum_product, wide_product,
 };
@@ -103,14 +103,14 @@ impl Gradients {
     pub fn add_all(&mut self, other: Self, device: &Device) {
         let Self { named, joint } = other;
         for (name, gradient) in named {
-            self.add(&name, gradient.to_device(device));
+            self.add(&name, sent(gradient, device));
         }
         match (&mut self.joint, joint) {
             (Some(own), Some(Joint { sums, .. })) => {
-                let sums = sums.to_device(device);
+                let sums = sent(sums, device);
                 own.sums.inplace(|own| add(own, &sums));
             }
-            (None, Some(other)) => self.joint = Some(Joint { sums: other.sums.to_device(device), ..other }),
+            (None, Some(other)) => self.joint = Some(Joint { sums: sent(other.sums, device), ..other }),
             (_, None) => {}
         }
     }

@@ -10,6 +10,7 @@ mod decode;
 mod dense;
 mod dropout;
 mod elementwise;
+mod flash;
 mod form;
 mod fused;
 mod gated;
@@ -40,8 +41,9 @@ pub(crate) use dropout::{Inputs, add_dropped, dropout};
 pub(crate) use elementwise::{
     add, add_block, add_part, scale, scaled_to, spread, squares, stacked, sum_rows,
 };
+pub(crate) use flash::{flash_attention, flash_attention_backward, takes_flash};
 pub(crate) use form::Form;
-pub(crate) use fused::{Columns, Part, Turn};
+pub(crate) use fused::{ATTENTION_TILE, Attending, AttentionTables, Columns, Part, Turn};
 pub(crate) use gated::{gated_backward, gated_inputs, gated_rows};
 pub(crate) use gelu::bias_gelu;
 pub(crate) use head_blocks::{

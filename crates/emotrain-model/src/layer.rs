@@ -218,9 +218,10 @@ impl Layer {
         let middle_grad = self.post_norm.backward_beside([normed_grad, middle], grad, gradients[0]);
 
         let o_grad = self.output_backward(middle_grad.clone(), attention_out, gradients[0], |n| &n.attention);
-        let attended = Input::plain(attended);
+        let gave = Attended { rows: attended, dropped: None, log_sums };
+        let attended = Input::plain(gave.rows.clone());
         let attended_grad = back((&self.o, Place::O), &o_grad, attended, o_low, gradients);
-        let grads = self.spec.attention.attend_backward(&attended_grad, &ready, &pass.blocks, &log_sums);
+        let grads = self.spec.attention.attend_backward(&attended_grad, &ready, &pass.blocks, &gave);
         let grads = self.ready_backward(grads, unnormed, pass, gradients[0]);
         let Projected { q: q_grad, kv: kv_grad } = grads;
 

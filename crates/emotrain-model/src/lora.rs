@@ -28,6 +28,7 @@ use self::factors::Factors;
 use self::fixed::Fixed;
 pub(crate) use self::pass::{ByProduct, Input, Low, PartAt, Saved};
 use self::start::factors;
+use crate::device::sent;
 use crate::kernels::scaled_to;
 use crate::layout::Layout;
 use crate::linear::{Linear, Module};
@@ -78,7 +79,7 @@ impl Lora {
         let Self { a, b, dora, fixed, .. } = self;
         let moved = dora.iter_mut().flat_map(Dora::tensors).chain(fixed.iter_mut().flat_map(Fixed::tensors));
         for tensor in moved.chain([a, b]) {
-            tensor.inplace(|tensor| tensor.to_device(device));
+            tensor.inplace(|tensor| sent(tensor, device));
         }
     }
 

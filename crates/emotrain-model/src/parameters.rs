@@ -107,7 +107,9 @@ impl CausalLm {
     /// # Errors
     /// As [`Checkpoint::open`] and [`CausalLm::load`].
     pub fn reload(&mut self, folder: &Path) -> Result<(), ModelError> {
+        let eager = self.layers.iter().any(|layer| layer.spec.attention.eager);
         *self = Self::load(&Checkpoint::open(folder)?, &self.device(), self.embed.dtype())?;
+        self.layers.iter_mut().for_each(|layer| layer.spec.attention.eager = eager);
         self.train_all();
         Ok(())
     }

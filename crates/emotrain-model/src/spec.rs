@@ -17,6 +17,8 @@ pub(crate) struct AttentionSpec {
     pub(crate) scale: f32,
     /// How many positions back a query sees, its own included; `None` for all (`sliding_window`).
     pub(crate) window: Option<usize>,
+    /// Whether scores are in memory even where a GPU could do without.
+    pub(crate) eager: bool,
 }
 
 /// One block: `x + attention(norm(x))`, then `x + feed_forward(norm(x))`.
@@ -83,7 +85,7 @@ impl DecoderSpec {
             None => (config.head_dim as f32).sqrt().recip(),
         };
         let block = BlockSpec {
-            attention: AttentionSpec { heads, scale, window: None },
+            attention: AttentionSpec { heads, scale, window: None, eager: false },
             rope: 0,
             head_norms: family.query_key_norm,
             output_norms: family.gemma,

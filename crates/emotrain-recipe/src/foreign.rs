@@ -37,7 +37,7 @@ const ONE_MACHINE: &str = "not supported: a run trains on one machine, on model.
 const NO_UPLOAD: &str = "nothing is uploaded; emotrain export writes what others load";
 
 /// What attention is computed by.
-const ATTENTION: &str = "there is one implementation of attention";
+const ATTENTION: &str = "\"auto\" is flash attention on GPUs that have tensor cores for the model's numbers";
 
 /// Why no chat template is named.
 const CHAT_TEMPLATE: &str = "the chat template is the one that comes with the tokenizer";
@@ -249,9 +249,9 @@ const KEYS: &[(&str, Meaning)] = &[
     ("num_nodes", Absent(ONE_MACHINE)),
     ("nnodes", Absent(ONE_MACHINE)),
     ("num_machines", Absent(ONE_MACHINE)),
-    ("flash_attn", Absent(ATTENTION)),
-    ("flash_attention", Absent(ATTENTION)),
-    ("attn_implementation", Absent(ATTENTION)),
+    ("flash_attn", Remark("model.attn_implementation", ATTENTION)),
+    ("flash_attention", Remark("model.attn_implementation", ATTENTION)),
+    ("use_flash_attn", Remark("model.attn_implementation", ATTENTION)),
     ("use_unsloth", Absent("there is one implementation of the model")),
     ("stage", Absent("there is one kind of training, supervised fine-tuning (sft)")),
     ("do_train", Absent("a recipe is a training; emotrain eval and emotrain predict do the rest")),

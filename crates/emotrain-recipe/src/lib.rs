@@ -60,9 +60,9 @@ pub use recipe::Recipe;
 pub use run_folder::run_of_recipe;
 pub use schema::json_schema;
 pub use section::{
-    AuxiliarySection, Availability, Balance, CURRICULA, ClassWeights, ColumnRole, ComputeDtype,
-    CurriculumSection, DataFormat, DataSection, DemonstrationOrder, DeviceChoice, Difficulty, Direction,
-    Dtype, EvalSection, EvalSteps, Exclude, FourBitQuantType, InterpretSection, KnowledgeLevel,
+    AttnImplementation, AuxiliarySection, Availability, Balance, CURRICULA, ClassWeights, ColumnRole,
+    ComputeDtype, CurriculumSection, DataFormat, DataSection, DemonstrationOrder, DeviceChoice, Difficulty,
+    Direction, Dtype, EvalSection, EvalSteps, Exclude, FourBitQuantType, InterpretSection, KnowledgeLevel,
     KnowledgeSection, LabelSampling, LabelSetName, LoggingSection, LoraInit, LoraSection, Metric, ModelInit,
     ModelSection, NeutralShifts, Optimizer, OutputType, Pacing, PhaseScheduler, PromptSection, PromptSlots,
     PromptTemplate, Provider, QUERIES, QuantizationSection, Reporter, ResponseFormat, ResumeFrom,

@@ -90,7 +90,7 @@ pub use self::knowledge::{Availability, KnowledgeLevel, KnowledgeSection, QUERIE
 pub(crate) use self::knowledge::{NAME_PATTERN, refused_name, reserved_names};
 pub use self::logging::{LoggingSection, Reporter};
 pub use self::lora::{LoraInit, LoraSection, TargetModules};
-pub use self::model::{DeviceChoice, Dtype, ModelInit, ModelSection, UnknownDevice};
+pub use self::model::{AttnImplementation, DeviceChoice, Dtype, ModelInit, ModelSection, UnknownDevice};
 pub use self::prompt::{PromptSection, PromptSlots, PromptTemplate};
 pub use self::quantization::{ComputeDtype, FourBitQuantType, QuantizationSection};
 pub use self::retrieval::{DemonstrationOrder, Exclude, RetrievalSection, SearchIndex};

@@ -65,6 +65,19 @@ fn no_run(folder: &Path) -> Complaint {
     complaint.hint("name the run directory of a training")
 }
 
+/// How often each true label (row) was answered with each label (column), by the labels of a report.
+fn confusion(predictions: &[Prediction], report: &EvalReport) -> Vec<Vec<usize>> {
+    let number =
+        |label: &Option<String>| report.labels.iter().position(|row| Some(&row.label) == label.as_ref());
+    let mut counts = vec![vec![0; report.labels.len()]; report.labels.len()];
+    for prediction in predictions {
+        if let (Some(truth), Some(answer)) = (number(&prediction.truth), number(&prediction.label)) {
+            counts[truth][answer] += 1;
+        }
+    }
+    counts
+}
+
 impl StoredRun {
     /// Whether a folder is that of a run that has begun.
     pub fn is_in(folder: &Path) -> bool {
@@ -106,11 +119,19 @@ impl StoredRun {
     /// The trained model's predictions for a split.
     ///
     /// # Errors
-    /// A file that is missing or damaged.
+    /// A file that is missing or damaged, or has other answers than those that the run's report scored.
     pub fn predictions(&self, split: SplitKind) -> Result<Vec<Prediction>, RunError> {
-        let text = TextFile::read(&self.predictions_file(split)).map_err(EvalError::from)?;
-        let predictions =
+        let path = self.predictions_file(split);
+        let text = TextFile::read(&path).map_err(EvalError::from)?;
+        let predictions: Vec<Prediction> =
             JsonlReader::new(&text).map(|line| Ok(line?.1)).collect::<Result<_, EvalError>>()?;
+        if self.scores(split).is_some_and(|scores| confusion(&predictions, scores) != scores.confusion) {
+            let report = self.folder.join(RunReport::FILE);
+            let message =
+                format!("its answers are not those that were scored: {} has other counts", report.display());
+            let hint = "take both files from the run as it wrote them";
+            return Err(RunError::unfit(&path, message).and_hint(hint));
+        }
         Ok(predictions)
     }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use burn::tensor::{Device, Tensor};
 use emotrain_base::random::Key;
-use emotrain_model::{Batch, CausalLm, Gradients, PassOptions, Share, forward_backward};
+use emotrain_model::{Batch, CausalLm, Gradients, PassOptions, Share, device, forward_backward};
 use emotrain_recipe::TrainSection;
 
 use crate::error::TrainError;
@@ -157,12 +157,13 @@ impl Sum {
         if supervised == 0 {
             return Err(TrainError::NothingToTrain);
         }
-        let device = model.device();
+        let first = model.device();
         let mut all = gradients.into_iter();
         let mut gradients = all.next().expect("the gradients of the model's own device");
-        all.for_each(|others| gradients.add_all(others, &device));
+        all.for_each(|others| gradients.add_all(others, &first));
         // The device is waited for once.
-        let mut read: Vec<Tensor<1>> = losses.into_iter().map(|losses| losses.to_device(&device)).collect();
+        let mut read: Vec<Tensor<1>> =
+            losses.into_iter().map(|losses| device::sent(losses, &first)).collect();
         read.extend(gradients.squared_norm());
         let mut losses = Tensor::cat(read, 0).try_into_vec_as::<f32>().expect("a device that can be read");
         let squared_norm = losses.split_off(supervised);

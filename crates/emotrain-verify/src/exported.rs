@@ -125,7 +125,9 @@ impl Exported {
     }
 
     fn load(&self, checkpoint: &Checkpoint, on: &OpenDevice) -> Result<CausalLm, VerifyError> {
-        let mut model = CausalLm::load(checkpoint, &on.device, on.dtype).map_err(failed)?;
+        let mut model = CausalLm::load(checkpoint, &on.device, on.dtype)
+            .map_err(failed)?
+            .attending(self.section.attn_implementation);
         if let Trained::Adapter(place) = &self.trained {
             model.load_adapter(place).map_err(failed)?;
         }
@@ -153,7 +155,9 @@ impl Exported {
         let stage = Stage::open(asked.context.scratch)?;
         write_model(&Merged::new(checkpoint, None), stage.folder(), dtype, usize::MAX)?;
         let rounded = Checkpoint::open(stage.folder())?;
-        let mut model = CausalLm::load(&rounded, &on.device, on.dtype).map_err(failed)?;
+        let mut model = CausalLm::load(&rounded, &on.device, on.dtype)
+            .map_err(failed)?
+            .attending(self.section.attn_implementation);
         if let Trained::Adapter(place) = &self.trained {
             let adapter = PeftAdapter::open(place, checkpoint.config()).map_err(failed)?;
             let base = BaseModel { name: &self.section.model_name_or_path, revision: None };

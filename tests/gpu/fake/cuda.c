@@ -91,12 +91,17 @@ static int recording(void) {
     return 0;                    \
   } while (0)
 
-// The device: one, of compute capability 9.9.
+// The device, or EMOTRAIN_FAKE_DEVICES of them, of compute capability 9.9, or 8.9 where kernels are computed. They share
+// everything but their names.
 
 CUresult cuInit(unsigned flags) { return 0; }
 CUresult cuDriverGetVersion(int *version) { return *version = 13000, 0; }
-CUresult cuDeviceGetCount(int *count) { return *count = 1, 0; }
-CUresult cuDeviceGet(int *device, int number) { return *device = number, number ? 101 : 0; }
+static int devices(void) {
+  const char *count = getenv("EMOTRAIN_FAKE_DEVICES");
+  return count ? atoi(count) : 1;
+}
+CUresult cuDeviceGetCount(int *count) { return *count = devices(), 0; }
+CUresult cuDeviceGet(int *device, int number) { return *device = number, number < devices() ? 0 : 101; }
 CUresult cuDeviceTotalMem_v2(size_t *bytes, int device) { return *bytes = (size_t)4 << 30, 0; }
 
 CUresult cuDeviceGetName(char *name, int length, int device) {
@@ -105,11 +110,11 @@ CUresult cuDeviceGetName(char *name, int length, int device) {
 }
 
 CUresult cuDeviceGetPCIBusId(char *id, int length, int device) {
-  snprintf(id, length, "0000:00:00.0");
+  snprintf(id, length, "0000:%02x:00.0", device);
   return 0;
 }
 
-CUresult cuDeviceGetUuid_v2(char *uuid, int device) { return memset(uuid, 1, 16), 0; }
+CUresult cuDeviceGetUuid_v2(char *uuid, int device) { return memset(uuid, 1 + device, 16), 0; }
 
 CUresult cuDeviceGetAttribute(int *value, int attribute, int device) {
   switch (attribute) {

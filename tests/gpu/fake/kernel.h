@@ -138,8 +138,17 @@ static bool release_warps(unsigned count) {
   bool any = false;
   for (unsigned start = 0; start < count; start += 32) {
     unsigned mask = 0;
-    for (unsigned lane = 0; lane < 32 && start + lane < count; lane++)
-      if (threads[start + lane].is == AT_WARP) mask |= 1u << lane;
+    int line = 0;
+    for (unsigned lane = 0; lane < 32 && start + lane < count; lane++) {
+      thread *of = threads + start + lane;
+      if (of->is != AT_WARP) continue;
+      if (mask && line != of->line) {
+        fprintf(stderr, "threads of a warp wait at different places, %d and %d\n", line, of->line);
+        abort();
+      }
+      line = of->line;
+      mask |= 1u << lane;
+    }
     for (unsigned lane = 0; lane < 32; lane++)
       if (mask >> lane & 1) threads[start + lane].is = RUNS, threads[start + lane].mask = mask;
     any |= mask != 0;
@@ -177,11 +186,14 @@ static void run_block(unsigned count) {
 #define __syncwarp() wait(AT_WARP, __LINE__)
 #define __threadfence()
 
+// Where threads of a warp wait for one another, beside lines.
+enum place { SHUFFLE = -1, LDMATRIX = -2, MMA_LEFT = -3, MMA_RIGHT = -4 };
+
 // What a thread shows is there for its warp until it shows something the time after the next.
-template <class T> static void show(T x) {
+template <class T> static void show(T x, place at = SHUFFLE) {
   static_assert(sizeof(T) <= 16, "too large a number");
   memcpy(now->shown[++now->times % 2], &x, sizeof x);
-  wait(AT_WARP, 0);
+  wait(AT_WARP, at);
 }
 
 template <class T> static T shown_by(unsigned lane) {
@@ -211,6 +223,65 @@ static inline unsigned __ballot_sync(unsigned, bool x) {
 static inline bool __any_sync(unsigned, bool x) { return __ballot_sync(0, x); }
 static inline bool __all_sync(unsigned, bool x) { return __ballot_sync(0, x) == now->mask; }
 
+// Products on tensor cores: who has which number is said in NVIDIA's PTX manual, "Matrix fragments for mma.m16n8k16" and
+// "ldmatrix".
+
+static char *shared_memory;
+static unsigned shared_bytes;
+
+static inline uint32_t __cvta_generic_to_shared(const void *at) { return (const char *)at - shared_memory; }
+
+// Four matrices of eight rows of sixteen bytes, of which each thread says where one begins.
+template <class To> static void ldmatrix(To *to, uint32_t at, bool transposed) {
+  if (at % 16 || at + 16 > shared_bytes) {
+    fprintf(stderr, "ldmatrix reads at %u of %u bytes\n", at, shared_bytes);
+    abort();
+  }
+  show(at, LDMATRIX);
+  uint16_t numbers[8];
+  unsigned group = lane() / 4, pair = lane() % 4 * 2;
+  for (unsigned i = 0; i < 8; i++) {
+    unsigned row = transposed ? pair + i % 2 : group, column = transposed ? group : pair + i % 2;
+    memcpy(numbers + i, shared_memory + shown_by<uint32_t>(i / 2 * 8 + row) + 2 * column, 2);
+  }
+  memcpy(to, numbers, sizeof numbers);
+}
+
+struct numbers_16 {
+  uint16_t bits[8];
+};
+struct numbers_8 {
+  uint16_t bits[4];
+};
+
+template <class T> static float wide(uint16_t bits) {
+  T x;
+  memcpy(&x, &bits, 2);
+  return x;
+}
+
+// `to = a · b + c` of 16 × 16 and 16 × 8 numbers.
+template <class T, class To, class A, class B, class C> static void mma(To *to, const A &a, const B &b, const C &c) {
+  numbers_16 left;
+  numbers_8 right;
+  memcpy(&left, &a, sizeof left);
+  memcpy(&right, &b, sizeof right);
+  float rows[2][16], columns[2][16], sums[4];
+  memcpy(sums, &c, sizeof sums);
+  unsigned group = lane() / 4, pair = lane() % 4 * 2;
+  show(left, MMA_LEFT);
+  for (unsigned below = 0; below < 2; below++)
+    for (unsigned k = 0; k < 16; k++)
+      rows[below][k] = wide<T>(shown_by<numbers_16>(group * 4 + k % 8 / 2).bits[4 * (k / 8) + 2 * below + k % 2]);
+  show(right, MMA_RIGHT);
+  for (unsigned which = 0; which < 2; which++)
+    for (unsigned k = 0; k < 16; k++)
+      columns[which][k] = wide<T>(shown_by<numbers_8>((pair + which) * 4 + k % 8 / 2).bits[2 * (k / 8) + k % 2]);
+  for (unsigned i = 0; i < 4; i++)
+    for (unsigned k = 0; k < 16; k++) sums[i] += rows[i / 2][k] * columns[i % 2][k];
+  memcpy(to, sums, sizeof sums);
+}
+
 // A launch.
 
 template <class... A> struct launch {
@@ -231,6 +302,7 @@ template <class... A> struct launch {
     current = this;
     body = [] { std::apply(current->kernel, current->arguments); };
     blockDim = block, gridDim = grid;
+    shared_memory = shared, shared_bytes = bytes;
     unsigned count = block.x * block.y * block.z;
     // Blocks in one order as well as in the other.
     static bool turned;

@@ -20,8 +20,14 @@ grep -qE '__sync|_sync\(' "$from" && together=true
 {
   echo '#include "kernel.h"'
   echo '#line 1'
-  # The only inline assembly: the larger of two numbers, NaN if one is, and sums that others may add to.
-  sed -E -e 's/asm\("(max|min)\.NaN\.f32 %0, %1, %2;" : "=f"\((\w+)\) : "f"\((\w+)\), "f"\((\w+)\)\);/\2 = __f\1_nan(\3, \4);/' \
+  # The only inline assembly: the larger of two numbers, NaN if one is, sums that others may add to, and products on tensor
+  # cores. Their registers are arrays that are taken for vectors.
+  sed -E -e 's/(^|;)array<(\w+), ([0-9]+)> (const )?(v[0-9]+(_store)?) =/\1alignas(16) array<\2, \3> \4\5 =/' \
+    -e 's/asm volatile\("ldmatrix\.sync\.aligned\.m8n8\.x4(\.trans)?\.[^"]*" : [^:]* : "r"\((\w+)\) : "memory"\);/ldmatrix(\&result, \2, sizeof "\1" > 1);/' \
+    -e 's/asm volatile\("mma\.sync\.aligned\.m16n8k16\.row\.col\.f32\.b[^"]*" : /mma<__nv_bfloat16>(/' \
+    -e 's/asm volatile\("mma\.sync\.aligned\.m16n8k16\.row\.col\.f32\.f[^"]*" : /mma<__half>(/' \
+    -e '/^mma</s/>\([^:]* : "r"\((\w+)\.i_0\), .* "r"\((\w+)\.i_0\), "r"\(\w+\.i_1\), "f"\((\w+)\.i_0\).*/>(\&result, \1, \2, \3);/' \
+    -e 's/asm\("(max|min)\.NaN\.f32 %0, %1, %2;" : "=f"\((\w+)\) : "f"\((\w+)\), "f"\((\w+)\)\);/\2 = __f\1_nan(\3, \4);/' \
     -e 's/asm volatile\("atom\.relaxed\.add\.f32 %0, \[%1\], %2;" : "=f"\((\w+)\) : "l"\((\w+)\), "f"\((\w+)\) *\);/\1 = atomicAdd((float *)\2, \3);/' \
     -e '/^#include/d' "$from"
   echo "${shared:-static char none[1];}"

@@ -17,6 +17,12 @@ pub(super) fn reserved_bytes(device: &Device) -> Option<u64> {
     Some(report.usage().bytes_reserved)
 }
 
+/// Whether tensors go from the device to others of its kind without the host.
+pub(super) fn sends(device: &Device) -> bool {
+    let tensor = Tensor::<1>::zeros([1], device).try_into_primitive::<Cube>();
+    tensor.is_ok_and(|tensor| tensor.client.has_device_transport())
+}
+
 /// cubecl tells one observer at a time.
 static ONE: Mutex<()> = Mutex::new(());
 

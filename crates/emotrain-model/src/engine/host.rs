@@ -320,7 +320,7 @@ impl HostLayer {
                 span
             })
             .collect();
-        let AttentionSpec { heads, scale, window } = self.spec.attention;
+        let AttentionSpec { heads, scale, window, .. } = self.spec.attention;
         PagedAttention { heads, scale, window }.attend(q, &spans)
     }
 }

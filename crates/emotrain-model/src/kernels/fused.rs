@@ -13,64 +13,27 @@
 )]
 
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
-mod adamw;
-#[cfg(any(feature = "wgpu", feature = "cuda"))]
-mod blocks;
-#[cfg(any(feature = "wgpu", feature = "cuda"))]
-mod cross_entropy;
-#[cfg(any(feature = "wgpu", feature = "cuda"))]
-mod decode;
-#[cfg(any(feature = "wgpu", feature = "cuda"))]
-mod dropout;
-#[cfg(any(feature = "wgpu", feature = "cuda"))]
-mod encoder;
-#[cfg(any(feature = "wgpu", feature = "cuda"))]
-mod gated;
-#[cfg(any(feature = "wgpu", feature = "cuda"))]
-mod gather;
-#[cfg(any(feature = "wgpu", feature = "cuda"))]
 mod gpu;
-#[cfg(any(feature = "wgpu", feature = "cuda"))]
-mod heads;
-#[cfg(any(feature = "wgpu", feature = "cuda"))]
-mod likeliest;
-#[cfg(any(feature = "wgpu", feature = "cuda"))]
-mod low_rank;
-#[cfg(any(feature = "wgpu", feature = "cuda"))]
-mod product;
 #[cfg(feature = "cuda")]
 #[cfg(test)]
 mod ptx_tests;
-#[cfg(any(feature = "wgpu", feature = "cuda"))]
-mod reduce;
-#[cfg(any(feature = "wgpu", feature = "cuda"))]
-mod rms_norm;
-#[cfg(any(feature = "wgpu", feature = "cuda"))]
-mod rope;
-#[cfg(any(feature = "wgpu", feature = "cuda"))]
-mod slots;
-#[cfg(any(feature = "wgpu", feature = "cuda"))]
-mod softmax;
-#[cfg(any(feature = "wgpu", feature = "cuda"))]
-mod sums;
 #[cfg(test)]
 mod tests;
-#[cfg(any(feature = "wgpu", feature = "cuda"))]
-mod tokens;
 #[cfg_attr(
     not(any(feature = "wgpu", feature = "cuda")),
     expect(dead_code, reason = "without a GPU back end nobody reads it")
 )]
 mod told;
-#[cfg(any(feature = "wgpu", feature = "cuda"))]
-mod turn;
 
 use std::ops::Range;
 
 use burn::tensor::{DType, Int, Tensor};
 use emotrain_kernels::{AdamWStep, DropoutMask, HeadRows};
 
-pub(crate) use self::told::{Codes, Columns, LowProduct, Part, SeenSlots, TokenTables, Turn};
+pub(crate) use self::told::{
+    ATTENTION_TILE, Attending, AttentionTables, Codes, Columns, LowProduct, Part, SeenSlots, TokenTables,
+    Turn,
+};
 use super::Masks;
 use crate::spec::{Activation, Heads};
 
@@ -78,7 +41,7 @@ use crate::spec::{Activation, Heads};
 pub(super) fn takes<const D: usize>(tensor: &Tensor<D>) -> bool {
     #[cfg(any(feature = "wgpu", feature = "cuda"))]
     {
-        gpu::takes(tensor)
+        gpu::buffers::takes(tensor)
     }
     #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
     {
@@ -94,7 +57,7 @@ macro_rules! launches {
         pub(super) fn $name($($given: $type),+) -> Option<$result> {
             #[cfg(any(feature = "wgpu", feature = "cuda"))]
             {
-                $module::$launch($($given),+)
+                gpu::$module::$launch($($given),+)
             }
             #[cfg(not(any(feature = "wgpu", feature = "cuda")))]
             {
@@ -199,6 +162,32 @@ launches! {
         bounds: &Tensor<2, Int>,
         scale: f32
     ) -> [Tensor<4>; 2], softmax::backward;
+
+    /// Whether [`flash`] applies to such queries.
+    fn takes_flash(q: &Tensor<2>, heads: Heads) -> (), flash::takes;
+
+    /// Attention of all blocks in one launch on tensor cores, and what dropout leaves of its rows, if there is a mask; and the
+    /// log-sum-exps.
+    ///
+    /// # Shapes
+    /// `q` `[1, Q·kv·group·d]` in blocks, `kv` `[2, kv, N, d]` → two of `[Q, kv·group·d]`, and `[kv, group, Q, 1]` in f32.
+    fn flash(
+        q: &Tensor<2>,
+        kv: &Tensor<4>,
+        attending: Attending,
+        mask: Option<DropoutMask>
+    ) -> ([Tensor<2>; 2], Tensor<4>), flash::forward;
+
+    /// Its backward in two launches: of the gradient of the rows and the rows, given the queries in blocks.
+    ///
+    /// # Shapes
+    /// Queries `[1, Q·kv·group·d]`, gradient and rows `[Q, kv·group·d]` → gradients like the queries and like `kv`.
+    fn flash_backward(
+        of: [&Tensor<2>; 3],
+        kv: &Tensor<4>,
+        log_sums: &Tensor<4>,
+        attending: Attending
+    ) -> (Tensor<2>, Tensor<4>), flash::backward;
 
     /// The losses of the targets of rows of logits, and their gradient, in one launch, where the tensor operations take
     /// thirteen, most of them over all logits. `places` and `terms` as [`TargetTable`](super::target_table::TargetTable) has them.

@@ -24,6 +24,11 @@ impl Seen {
         Self { visible, bounds: OnceLock::new() }
     }
 
+    /// Of each query.
+    pub(crate) fn visible(&self) -> &[Visible] {
+        &self.visible
+    }
+
     /// The start and the end of each range that a query sees, `[Q, 2·ranges]`; empty ones behind those of queries that
     /// see fewer.
     fn bounds(&self, device: &Device) -> &Tensor<2, Int> {

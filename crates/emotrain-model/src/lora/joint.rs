@@ -8,7 +8,7 @@ use burn::tensor::{DType, Device, Tensor};
 
 use super::factors::Factors;
 use super::{AdaptedModule, Adapter, LayerAdapter, LinearAdapter, MAGNITUDE};
-use crate::device::part;
+use crate::device::{part, sent};
 use crate::kernels::{spread, stacked};
 use crate::layout::{FactorPlaces, Layout};
 
@@ -71,7 +71,7 @@ impl Adapter {
     pub(crate) fn take_numbers(&mut self, other: &Self, device: &Device) -> Option<()> {
         let numbers = other.joint.clone()?;
         let (_, dtype) = self.taken(device);
-        self.put(numbers.to_device(device), dtype);
+        self.put(sent(numbers, device), dtype);
         Some(())
     }
 

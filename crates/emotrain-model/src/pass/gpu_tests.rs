@@ -265,17 +265,19 @@ fn gigabytes(on: &OpenDevice) -> [f64; 3] {
     [whole(&[683, 683, 682]), whole(&[2048]), 64.0 * others / 1e9]
 }
 
-/// At most five of them in three sequences.
-pub(super) fn check_gigabytes(on: &OpenDevice) {
+/// At most five of them in three sequences; those in one.
+pub(super) fn check_gigabytes(on: &OpenDevice) -> f64 {
     let [three, one, beside] = gigabytes(on);
     println!("{three:.2} and {one:.2} GB, of them {beside:.2} beside scores");
     assert!(three > 1.0 && three <= 5.0, "{three}");
+    one
 }
 
 #[test]
 fn a_block_moves_few_bytes_on_a_gpu() {
     let Some(on) = narrow_gpu() else { return };
-    check_gigabytes(&on);
+    let one = check_gigabytes(&on);
+    assert!(one <= 6.5, "{one}");
 }
 
 /// A step by the gradients of a batch: of an adapter on a GPU in one buffer, of one on the CPU parameter by parameter.

@@ -22,6 +22,8 @@ section! {
         device: DeviceChoice = Kind::Device;
         /// GPUs among which the micro-batches of a step are dealt, from `device` on.
         num_devices: usize = Kind::one_to(64);
+        /// How attention is computed on a GPU.
+        attn_implementation: AttnImplementation = Kind::Choice(AttnImplementation::NAMES);
         /// Threads of the CPU backend; 0 = all cores.
         num_threads: usize = Kind::up_to(1024);
     }
@@ -46,6 +48,16 @@ choices! {
         Bfloat16 = "bfloat16",
         /// IEEE half precision.
         Float16 = "float16",
+    }
+}
+
+choices! {
+    /// How attention is computed on a GPU, in the names of transformers where it has one.
+    AttnImplementation {
+        /// In one launch without scores in memory (`FlashAttention`) where a GPU can, else as `Eager`.
+        Auto = "auto",
+        /// Products of blocks of queries and keys, with their scores in memory.
+        Eager = "eager",
     }
 }
 

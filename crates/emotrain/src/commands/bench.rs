@@ -121,7 +121,8 @@ fn load(args: &BenchArgs, recipe: &Recipe, on: &OpenDevice, shell: &Shell) -> an
     if let Some(path) = &args.random {
         let config = ModelConfig::from_json(&emotrain_base::read_to_string(path, limits::CONFIG)?, path)?;
         let storage = Storage::new(on, &recipe.quantization)?;
-        return Ok(CausalLm::random_on_device(&config, &on.device, storage, seed));
+        let model = CausalLm::random_on_device(&config, &on.device, storage, seed);
+        return Ok(model.attending(recipe.model.attn_implementation));
     }
     let base = Base::find(&recipe.model, shell.hub())?;
     base.description()?.warnings.iter().for_each(|warning| shell.printer.warn(warning));

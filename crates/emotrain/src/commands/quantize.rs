@@ -4,7 +4,7 @@ use emotrain_base::Complaint;
 use emotrain_export::{QuantiseOptions, quantise};
 use emotrain_hub::Base;
 use emotrain_model::Codes;
-use emotrain_recipe::{DeviceChoice, Dtype, ModelInit, ModelSection};
+use emotrain_recipe::{AttnImplementation, DeviceChoice, Dtype, ModelInit, ModelSection};
 
 use super::export::check_place;
 use crate::cli::QuantizeArgs;
@@ -26,6 +26,7 @@ pub(crate) fn run(args: &QuantizeArgs, shell: &Shell) -> anyhow::Result<Exit> {
         dtype: Dtype::Float32,
         device: DeviceChoice::Cpu,
         num_devices: 1,
+        attn_implementation: AttnImplementation::Auto,
         num_threads: 0,
     };
     let base = Base::find(&section, shell.hub())?;

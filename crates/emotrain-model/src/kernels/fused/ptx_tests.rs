@@ -20,7 +20,7 @@ use cubecl::profile::TimingMethod;
 use cudarc::nvrtc::{CompileOptions, compile_ptx_with_opts};
 use expect_test::expect_file;
 
-use self::kernels::KERNELS;
+use self::kernels::{KERNELS, ON_TENSOR_CORES};
 
 /// The properties of an NVIDIA GPU that kernels query.
 fn properties() -> Arc<DeviceProperties> {
@@ -50,8 +50,16 @@ fn properties() -> Arc<DeviceProperties> {
 /// The compilers that a kernel goes through. What it takes from CUDA's libdevice only NVRTC has, with which kernels run.
 fn compilers(kernel: &str) -> &'static [&'static str] {
     match kernel {
-        "gated_forward" | "gated_backward" | "softmax_forward" | "softmax_backward" | "cross_entropy"
-        | "attention_to_slots" | "gelu_of_sum" => &["nvrtc"],
+        "gated_forward"
+        | "gated_backward"
+        | "softmax_forward"
+        | "softmax_backward"
+        | "cross_entropy"
+        | "attention_to_slots"
+        | "gelu_of_sum"
+        | "flash_forward"
+        | "flash_backward_queries"
+        | "flash_backward_keys" => &["nvrtc"],
         _ => &["llvm", "nvrtc"],
     }
 }
@@ -83,7 +91,7 @@ fn by_nvrtc(kernel: KernelDefinition, (arch, tools): (&'static str, &Path)) -> S
     compile_ptx_with_opts(source.to_string(), options).unwrap().to_src()
 }
 
-/// Registers of a thread and the bytes that it spills, as the assembler says.
+/// Registers of a thread and the bytes that it has in memory instead, spilled ones among them, as the assembler says.
 fn assembled(ptx: &str, (arch, tools): (&str, &Path)) -> (String, String) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("kernel.ptx");
@@ -98,7 +106,10 @@ fn assembled(ptx: &str, (arch, tools): (&str, &Path)) -> (String, String) {
         let (_, rest) = said.split_once(after).unwrap();
         rest.split_once(before).unwrap().0.trim().to_owned()
     };
-    (number("Used", "registers"), number("bytes stack frame,", "bytes spill stores"))
+    let spilled = number("bytes stack frame,", "bytes spill stores");
+    let before = said.split_once(" bytes stack frame").unwrap().0;
+    let frame = before.rsplit(char::is_whitespace).next().unwrap();
+    (number("Used", "registers"), if frame == "0" { spilled } else { format!("{spilled} of {frame}") })
 }
 
 /// One line a kernel, architecture and compiler: the registers for numbers of each type.
@@ -109,20 +120,24 @@ fn kernels_assemble_without_spills() {
         return;
     };
     let mut lines = Vec::new();
-    for (kernel, defined) in KERNELS {
+    let narrow = [(FloatKind::F16, 8), (FloatKind::BF16, 8)];
+    let all = [(FloatKind::F32, 4), narrow[0], narrow[1]];
+    let kernels = KERNELS.iter().map(|kernel| (kernel, all.as_slice()));
+    let kernels = kernels.chain(ON_TENSOR_CORES.iter().map(|kernel| (kernel, narrow.as_slice())));
+    for (&(kernel, defined), floats) in kernels {
         for (arch, name) in [(80, "sm_80"), (90, "sm_90a")] {
             for &compiler in compilers(kernel) {
-                let registers =
-                    [(FloatKind::F32, 4), (FloatKind::F16, 8), (FloatKind::BF16, 8)].map(|(float, size)| {
-                        let definition = defined(float, size);
-                        let ptx = match compiler {
-                            "llvm" => by_llvm(definition, arch),
-                            _ => by_nvrtc(definition, (name, &tools)),
-                        };
-                        let (registers, spilled) = assembled(&ptx, (name, &tools));
-                        assert_eq!(spilled, "0", "{kernel} {float:?} {name} {compiler}: bytes spilled");
-                        format!("{float:?} {registers}")
-                    });
+                let registers = floats.iter().map(|&(float, size)| {
+                    let definition = defined(float, size);
+                    let ptx = match compiler {
+                        "llvm" => by_llvm(definition, arch),
+                        _ => by_nvrtc(definition, (name, &tools)),
+                    };
+                    let (registers, spilled) = assembled(&ptx, (name, &tools));
+                    assert_eq!(spilled, "0", "{kernel} {float:?} {name} {compiler}: bytes spilled");
+                    format!("{float:?} {registers}")
+                });
+                let registers: Vec<String> = registers.collect();
                 lines.push(format!("{kernel} {name} {compiler}: {}", registers.join(", ")));
             }
         }

@@ -1,7 +1,7 @@
 //! What kernels are told beside the tensors that they work on.
 
 use burn::tensor::{Int, Tensor};
-use emotrain_kernels::DropoutMask;
+use emotrain_kernels::{DropoutMask, Heads};
 
 /// Codes of 4 or 8 bits, and what they stand for.
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +80,36 @@ pub(crate) struct SeenSlots<'a> {
     pub(crate) slots: &'a Tensor<1, Int>,
     /// Where among these those begin and end that a query sees, `[Q, 2]`.
     pub(crate) ranges: &'a Tensor<2, Int>,
+}
+
+/// Queries, and keys, of a tile of attention in one launch.
+pub(crate) const ATTENTION_TILE: usize = 64;
+
+/// Attention in one launch: what it sees, and how scores are made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Attending<'a> {
+    pub(crate) tables: &'a AttentionTables,
+    pub(crate) heads: Heads,
+    /// What scores are multiplied by.
+    pub(crate) scale: f32,
+}
+
+/// Which tiles of keys tiles of queries see, [`ATTENTION_TILE`] rows each.
+#[derive(Clone, Debug)]
+pub(crate) struct AttentionTables {
+    /// Of each tile of queries: the first query of its block and how many the block has, its own first query and how many it
+    /// has, and where its pairs begin and end, `[tiles, 6]`.
+    pub(crate) tiles: Tensor<2, Int>,
+    /// Of each pair of a tile of queries and one of keys, tile of queries by tile of queries, the tile of keys, doubled, and one
+    /// more where some of the queries do not see some of the keys, `[P, 1]`.
+    pub(crate) pairs: Tensor<2, Int>,
+    /// Of each tile of keys: its first key and how many it has, and where its pairs begin in `key_pairs` and end,
+    /// `[tiles of keys, 4]`. None has keys of two segments.
+    pub(crate) keys: Tensor<2, Int>,
+    /// The same pairs tile of keys by tile of keys, with the tile of queries, `[P, 1]`.
+    pub(crate) key_pairs: Tensor<2, Int>,
+    /// The start and the end of each range of keys that a query sees, `[Q, 2·ranges]`.
+    pub(crate) bounds: Tensor<2, Int>,
 }
 
 /// Where sequences are that go on token by token on the device. All are in buffers that kernels write in place.

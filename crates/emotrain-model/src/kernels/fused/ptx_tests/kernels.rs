@@ -5,8 +5,8 @@ use std::sync::Arc;
 use cubecl::ir::{ElemType, FloatKind};
 use cubecl::prelude::*;
 
-use super::super::{
-    adamw, blocks, cross_entropy, decode, dropout, encoder, gated, gather, heads, likeliest, low_rank,
+use super::super::gpu::{
+    adamw, blocks, cross_entropy, decode, dropout, encoder, flash, gated, gather, heads, likeliest, low_rank,
     reduce, rms_norm, rope, slots, softmax, sums, tokens, turn,
 };
 use super::properties;
@@ -63,6 +63,81 @@ const STEP: adamw::StepCompilationArg = adamw::StepCompilationArg {
     first_correction: (),
     second_correction: (),
 };
+
+const FLASH: flash::ShapeCompilationArg =
+    flash::ShapeCompilationArg { queries: (), keys: (), ranges: (), scale: () };
+
+/// Heads of Qwen3-8B.
+const FLASH_PLAN: flash::Plan = flash::Plan { kv: 8, group: 4, dim: 128 };
+
+/// Those that need tensor cores, for numbers of 16 bits.
+pub(super) const ON_TENSOR_CORES: [(&str, Defined); 3] = [
+    ("flash_forward", |float, _| {
+        type Kernel = flash::forward::flash_forward::FlashForward;
+        let dtype = ElemType::Float(float);
+        defined!(
+            Kernel,
+            flash::UNITS,
+            buffer(),
+            buffer(),
+            buffer(),
+            buffer(),
+            buffer(),
+            buffer(),
+            buffer(),
+            buffer(),
+            buffer(),
+            FLASH,
+            MASK,
+            true,
+            FLASH_PLAN,
+            dtype
+        )
+    }),
+    ("flash_backward_queries", |float, _| {
+        type Kernel = flash::backward::flash_backward_queries::FlashBackwardQueries;
+        let dtype = ElemType::Float(float);
+        defined!(
+            Kernel,
+            flash::UNITS,
+            buffer(),
+            buffer(),
+            buffer(),
+            buffer(),
+            buffer(),
+            buffer(),
+            buffer(),
+            buffer(),
+            buffer(),
+            buffer(),
+            buffer(),
+            FLASH,
+            FLASH_PLAN,
+            dtype
+        )
+    }),
+    ("flash_backward_keys", |float, _| {
+        type Kernel = flash::backward::flash_backward_keys::FlashBackwardKeys;
+        let dtype = ElemType::Float(float);
+        defined!(
+            Kernel,
+            flash::UNITS,
+            buffer(),
+            buffer(),
+            buffer(),
+            buffer(),
+            buffer(),
+            buffer(),
+            buffer(),
+            buffer(),
+            buffer(),
+            buffer(),
+            FLASH,
+            FLASH_PLAN,
+            dtype
+        )
+    }),
+];
 
 /// The kernels by name, in the shapes of Qwen3-8B.
 pub(super) const KERNELS: [(&str, Defined); 33] = [

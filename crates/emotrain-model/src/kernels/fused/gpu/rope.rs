@@ -6,24 +6,24 @@ use burn_cubecl::Cube;
 use cubecl::ir::ElemType;
 use cubecl::prelude::*;
 
-use super::gpu::{Spread, contiguous, elem_type, empty, spread, vector_size};
+use super::buffers::{Spread, contiguous, elem_type, empty, spread, vector_size};
 
 /// Rows of heads, in vectors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Plan {
+pub(crate) struct Plan {
     /// Of a row.
-    pub(super) row: usize,
+    pub(crate) row: usize,
     /// Of the heads that are rotated.
-    pub(super) turned: usize,
+    pub(crate) turned: usize,
     /// Of a head.
-    pub(super) head: usize,
+    pub(crate) head: usize,
     /// Of half of what is rotated of a head.
-    pub(super) half: usize,
+    pub(crate) half: usize,
 }
 
 /// `cos` and `sin` `[N, half]`; `sign` -1 rotates back.
 #[cube(launch)]
-pub(super) fn rotate_heads<F: Float, N: Size>(
+pub(crate) fn rotate_heads<F: Float, N: Size>(
     x: &[Vector<F, N>],
     cos: &[Vector<f32, N>],
     sin: &[Vector<f32, N>],
@@ -50,8 +50,8 @@ pub(super) fn rotate_heads<F: Float, N: Size>(
     }
 }
 
-/// See [`super::rotate`].
-pub(super) fn launch(
+/// See [`super::super::rotate`].
+pub(crate) fn launch(
     x: &Tensor<2>,
     heads: [usize; 2],
     angles: [&Tensor<2>; 2],

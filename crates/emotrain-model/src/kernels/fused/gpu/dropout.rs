@@ -6,7 +6,7 @@ use cubecl::ir::ElemType;
 use cubecl::prelude::*;
 use emotrain_kernels::DropoutMask;
 
-use super::gpu::{Spread, contiguous, elem_type, empty, spread, taken, vector_size};
+use super::buffers::{Spread, contiguous, elem_type, empty, spread, taken, vector_size};
 
 /// Two keyed rounds of Murmur3's finaliser, of each counter.
 #[cube]
@@ -21,18 +21,18 @@ fn hash<N: Size>(counter: Vector<u32, N>, low: u32, high: u32) -> Vector<u32, N>
 
 /// The mask of a pass, as its kernels take it.
 #[derive(CubeLaunch, CubeType, Clone, Copy)]
-pub(super) struct Mask {
+pub(crate) struct Mask {
     /// What is kept is multiplied by.
-    pub(super) scale: f32,
+    pub(crate) scale: f32,
     /// Numbers are kept whose hash is at least this.
-    pub(super) threshold: u32,
-    pub(super) low: u32,
-    pub(super) high: u32,
+    pub(crate) threshold: u32,
+    pub(crate) low: u32,
+    pub(crate) high: u32,
 }
 
 /// What is kept of vector `at`.
 #[cube]
-pub(super) fn kept<N: Size>(numbers: Vector<f32, N>, at: usize, mask: &Mask) -> Vector<f32, N> {
+pub(crate) fn kept<N: Size>(numbers: Vector<f32, N>, at: usize, mask: &Mask) -> Vector<f32, N> {
     let mut counter = Vector::<u32, N>::new(u32::cast_from(at * N::value()));
     #[unroll]
     for lane in 0..N::value() {
@@ -44,7 +44,7 @@ pub(super) fn kept<N: Size>(numbers: Vector<f32, N>, at: usize, mask: &Mask) -> 
 }
 
 #[cube(launch)]
-pub(super) fn drop_numbers<F: Float, N: Size>(
+pub(crate) fn drop_numbers<F: Float, N: Size>(
     x: &[Vector<F, N>],
     out: &mut [Vector<F, N>],
     mask: &Mask,
@@ -59,7 +59,7 @@ pub(super) fn drop_numbers<F: Float, N: Size>(
 
 /// Adds what is kept to the numbers from vector `first` of `to` on.
 #[cube(launch)]
-pub(super) fn add_kept_numbers<F: Float, N: Size>(
+pub(crate) fn add_kept_numbers<F: Float, N: Size>(
     to: &mut [Vector<F, N>],
     x: &[Vector<F, N>],
     first: u32,
@@ -75,8 +75,8 @@ pub(super) fn add_kept_numbers<F: Float, N: Size>(
     to[place] = Vector::cast_from(Vector::<f32, N>::cast_from(to[place]) + kept);
 }
 
-/// See [`super::dropout`].
-pub(super) fn launch(x: &Tensor<2>, mask: DropoutMask) -> Option<Tensor<2>> {
+/// See [`super::super::dropout`].
+pub(crate) fn launch(x: &Tensor<2>, mask: DropoutMask) -> Option<Tensor<2>> {
     let ([rows, width], dtype) = (x.dims(), x.dtype());
     let (element, source) = (elem_type(dtype)?, contiguous(x)?);
     let size = vector_size(rows * width, dtype.size());
@@ -95,8 +95,8 @@ pub(super) fn launch(x: &Tensor<2>, mask: DropoutMask) -> Option<Tensor<2>> {
     Some(Tensor::from_primitive::<Cube>(out))
 }
 
-/// See [`super::add_dropped`].
-pub(super) fn add(to: &mut Tensor<2>, x: &Tensor<2>, row: usize, mask: DropoutMask) -> Option<()> {
+/// See [`super::super::add_dropped`].
+pub(crate) fn add(to: &mut Tensor<2>, x: &Tensor<2>, row: usize, mask: DropoutMask) -> Option<()> {
     let ([rows, width], dtype) = (x.dims(), to.dtype());
     if x.dtype() != dtype {
         return None;
@@ -121,7 +121,7 @@ pub(super) fn add(to: &mut Tensor<2>, x: &Tensor<2>, row: usize, mask: DropoutMa
 }
 
 /// The mask of a kernel, or where it drops nothing numbers that are not read.
-pub(super) fn on_device(mask: Option<DropoutMask>) -> MaskLaunch {
+pub(crate) fn on_device(mask: Option<DropoutMask>) -> MaskLaunch {
     let none = DropoutMask { scale: 1.0, threshold: 0, low: 0, high: 0 };
     let DropoutMask { scale, threshold, low, high } = mask.unwrap_or(none);
     MaskLaunch::new(scale, threshold, low, high)

@@ -5,27 +5,27 @@ use burn_cubecl::Cube;
 use cubecl::ir::ElemType;
 use cubecl::prelude::*;
 
-use super::gpu::{Spread, contiguous, elem_type, empty_of, in_part, spread, taken, vector_size};
-use super::{Columns, Part};
+use super::buffers::{Spread, contiguous, elem_type, empty_of, in_part, spread, taken, vector_size};
 use crate::device::moves_numbers;
+use crate::kernels::fused::{Columns, Part};
 
 /// Which vectors [`add_to_block`] adds to which.
 #[derive(CubeLaunch, CubeType, Clone, Copy)]
-pub(super) struct Places {
+pub(crate) struct Places {
     /// The first that is added to, and how many lie from a row to the next.
-    pub(super) first: u32,
-    pub(super) stride: u32,
+    pub(crate) first: u32,
+    pub(crate) stride: u32,
     /// The same of what is added.
-    pub(super) from: u32,
-    pub(super) from_stride: u32,
+    pub(crate) from: u32,
+    pub(crate) from_stride: u32,
     /// Of a row, and of all.
-    pub(super) vectors: u32,
-    pub(super) count: u32,
+    pub(crate) vectors: u32,
+    pub(crate) count: u32,
 }
 
 /// Adds rows of `delta`, times `factor`, to rows of `to`.
 #[cube(launch)]
-pub(super) fn add_to_block<F: Float, G: Float, N: Size>(
+pub(crate) fn add_to_block<F: Float, G: Float, N: Size>(
     to: &mut [Vector<F, N>],
     delta: &[Vector<G, N>],
     places: &Places,
@@ -45,7 +45,7 @@ pub(super) fn add_to_block<F: Float, G: Float, N: Size>(
 
 /// `x · factor` in another type, from vector `first` of `out` on.
 #[cube(launch)]
-pub(super) fn convert<F: Float, G: Float, N: Size>(
+pub(crate) fn convert<F: Float, G: Float, N: Size>(
     x: &[Vector<F, N>],
     out: &mut [Vector<G, N>],
     factor: f32,
@@ -59,8 +59,8 @@ pub(super) fn convert<F: Float, G: Float, N: Size>(
     out[first as usize + at] = Vector::cast_from(Vector::<f32, N>::cast_from(x[at]) * Vector::new(factor));
 }
 
-/// See [`super::add_part`].
-pub(super) fn add(to: &mut Tensor<2>, delta: &Tensor<2>, part: Part) -> Option<()> {
+/// See [`super::super::add_part`].
+pub(crate) fn add(to: &mut Tensor<2>, delta: &Tensor<2>, part: Part) -> Option<()> {
     let Part { first, stride, from: [row, column], shape: [height, count], factor } = part;
     let (dtypes, [_, width]) = ([to.dtype(), delta.dtype()], delta.dims());
     let (elements, source) = ([elem_type(dtypes[0])?, elem_type(dtypes[1])?], in_part(delta)?);
@@ -95,8 +95,8 @@ pub(super) fn add(to: &mut Tensor<2>, delta: &Tensor<2>, part: Part) -> Option<(
     Some(())
 }
 
-/// See [`super::stacked`].
-pub(super) fn stack(parts: &[&Tensor<2>], factor: f32, dtype: DType) -> Option<Tensor<2>> {
+/// See [`super::super::stacked`].
+pub(crate) fn stack(parts: &[&Tensor<2>], factor: f32, dtype: DType) -> Option<Tensor<2>> {
     let [_, width] = parts.first()?.dims();
     let rows = parts.iter().map(|part| part.dims()[0]).sum();
     let out = empty_of([rows, width], parts.first()?, dtype)?;
@@ -127,7 +127,7 @@ const OF_PART: usize = 5;
 /// Matrices behind one another in `x`, each times its factor, into the columns that are theirs. Of each the table has the
 /// vectors where it begins and ends in `x`, of a row of it, from a row of `out` to the next, and before its first there.
 #[cube(launch)]
-pub(super) fn spread_columns<F: Float, N: Size>(
+pub(crate) fn spread_columns<F: Float, N: Size>(
     x: &[Vector<f32, N>],
     table: &[i32],
     factors: &[f32],
@@ -162,8 +162,8 @@ pub(super) fn spread_columns<F: Float, N: Size>(
     }
 }
 
-/// See [`super::spread_columns`].
-pub(super) fn spread_over(x: &Tensor<2>, columns: &Columns, dtype: DType) -> Option<Tensor<2>> {
+/// See [`super::super::spread_columns`].
+pub(crate) fn spread_over(x: &Tensor<2>, columns: &Columns, dtype: DType) -> Option<Tensor<2>> {
     let Columns { table, factors, size, first, numbers } = columns;
     let (all, [parts, _]) = (x.shape().num_elements(), table.dims());
     let Spread { cubes, units } = spread((all - first) / size)?;
@@ -174,7 +174,7 @@ pub(super) fn spread_over(x: &Tensor<2>, columns: &Columns, dtype: DType) -> Opt
         units,
         *size,
         contiguous(x)?.into_buffer_arg(),
-        super::gpu::integers(table)?.into_buffer_arg(),
+        super::buffers::integers(table)?.into_buffer_arg(),
         contiguous(factors)?.into_buffer_arg(),
         out.clone().into_buffer_arg(),
         u32::try_from(first / size).ok()?,

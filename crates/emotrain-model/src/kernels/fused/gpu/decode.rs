@@ -5,12 +5,12 @@ use burn_cubecl::Cube;
 use cubecl::ir::ElemType;
 use cubecl::prelude::*;
 
-use super::Codes;
-use super::gpu::{Spread, contiguous, elem_type, empty_of, spread};
+use super::buffers::{Spread, contiguous, elem_type, empty_of, spread};
+use crate::kernels::fused::Codes;
 
 /// A word has as many codes as a vector has numbers; `block` numbers share a scale.
 #[cube(launch)]
-pub(super) fn decode_words<F: Float, N: Size>(
+pub(crate) fn decode_words<F: Float, N: Size>(
     words: &[u32],
     table: &[f32],
     scales: &[f32],
@@ -34,8 +34,8 @@ pub(super) fn decode_words<F: Float, N: Size>(
     out[at] = Vector::cast_from(numbers * Vector::new(scales[at * N::value() / block]));
 }
 
-/// See [`super::decode`].
-pub(super) fn launch(codes: &Codes, [rows, width]: [usize; 2], dtype: DType) -> Option<Tensor<2>> {
+/// See [`super::super::decode`].
+pub(crate) fn launch(codes: &Codes, [rows, width]: [usize; 2], dtype: DType) -> Option<Tensor<2>> {
     let (per_word, numbers) = (32 / codes.bits, rows * width);
     let whole = numbers.is_multiple_of(per_word) && codes.block.is_multiple_of(per_word);
     let [words] = codes.words.dims();

@@ -3,7 +3,7 @@ use burn_cubecl::Cube;
 use burn_cubecl::tensor::CubeTensor;
 use cubecl::zspace::metadata::Metadata;
 
-use super::super::tests::{On, types};
+use super::super::super::tests::{On, types};
 use super::*;
 
 /// The same numbers in rows of so many, of which those behind the row's own are none.

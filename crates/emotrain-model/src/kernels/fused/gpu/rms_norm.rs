@@ -7,36 +7,36 @@ use cubecl::ir::ElemType;
 use cubecl::prelude::*;
 use emotrain_kernels::HeadRows;
 
+use super::buffers::{contiguous, elem_type, empty, empty_if, given, one_cube_a_row, unread, vector_size};
 use super::dropout::{Mask, kept, on_device};
-use super::gpu::{contiguous, elem_type, empty, empty_if, given, one_cube_a_row, unread, vector_size};
 use super::reduce;
 use crate::kernels::Masks;
 
 /// How a kernel goes over rows of heads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Plan {
+pub(crate) struct Plan {
     /// Vectors of a head.
-    pub(super) vectors: usize,
+    pub(crate) vectors: usize,
     /// Heads of a row.
-    pub(super) heads: usize,
+    pub(crate) heads: usize,
     /// Those that are normalised, the first.
-    pub(super) normed: usize,
+    pub(crate) normed: usize,
     /// Threads of a cube.
-    pub(super) units: usize,
+    pub(crate) units: usize,
     /// Whether something is added: to the rows before they are normalised, to the gradient after.
-    pub(super) adds: bool,
+    pub(crate) adds: bool,
     /// Copies of the result with dropout.
-    pub(super) copies: usize,
+    pub(crate) copies: usize,
     /// Whether the result itself is written.
-    pub(super) written: bool,
+    pub(crate) written: bool,
     /// Whether normalised numbers are rounded before they are multiplied with the weight: where both have one type.
-    pub(super) rounds: bool,
+    pub(crate) rounds: bool,
 }
 
 /// Sums are formed in f32 whatever `F` is, as in the other forms. `update` is added to `x` first if the plan adds, and
 /// `sum` is what that gives; `dropped` has the copies behind one another.
 #[cube(launch)]
-pub(super) fn rms_norm_forward<F: Float, W: Float, N: Size>(
+pub(crate) fn rms_norm_forward<F: Float, W: Float, N: Size>(
     x: &[Vector<F, N>],
     update: &[Vector<F, N>],
     weight: &[Vector<W, N>],
@@ -104,7 +104,7 @@ pub(super) fn rms_norm_forward<F: Float, W: Float, N: Size>(
 
 /// With `n = x / rms(x)` and `g = grad · w`: `(g - n · mean(g · n)) / rms(x)`, and `other` beside it if the plan adds.
 #[cube(launch)]
-pub(super) fn rms_norm_backward<F: Float, W: Float, N: Size>(
+pub(crate) fn rms_norm_backward<F: Float, W: Float, N: Size>(
     grad: &[Vector<F, N>],
     x: &[Vector<F, N>],
     other: &[Vector<F, N>],
@@ -154,8 +154,8 @@ pub(super) fn rms_norm_backward<F: Float, W: Float, N: Size>(
     }
 }
 
-/// See [`super::head_norm`].
-pub(super) fn forward(
+/// See [`super::super::head_norm`].
+pub(crate) fn forward(
     x: &Tensor<2>,
     layout: HeadRows,
     weight: &Tensor<2>,
@@ -165,8 +165,8 @@ pub(super) fn forward(
     launch.forward([x, x], weight, epsilon, Masks::beside(&[])).map(|[_, out, _]| out)
 }
 
-/// See [`super::sum_norm`].
-pub(super) fn of_sum(
+/// See [`super::super::sum_norm`].
+pub(crate) fn of_sum(
     [x, update]: [&Tensor<2>; 2],
     weight: &Tensor<2>,
     epsilon: f32,
@@ -179,8 +179,8 @@ pub(super) fn of_sum(
     launch.forward([x, update], weight, epsilon, masks)
 }
 
-/// See [`super::dropped_norm`].
-pub(super) fn dropped(
+/// See [`super::super::dropped_norm`].
+pub(crate) fn dropped(
     x: &Tensor<2>,
     weight: &Tensor<2>,
     epsilon: f32,
@@ -191,8 +191,8 @@ pub(super) fn dropped(
     launch.forward([x, x], weight, epsilon, masks).map(|[_, out, dropped]| [out, dropped])
 }
 
-/// See [`super::head_norm_backward`].
-pub(super) fn backward(
+/// See [`super::super::head_norm_backward`].
+pub(crate) fn backward(
     [grad, x]: [&Tensor<2>; 2],
     layout: HeadRows,
     weight: &Tensor<2>,

@@ -6,16 +6,16 @@ use burn_cubecl::Cube;
 use cubecl::ir::ElemType;
 use cubecl::prelude::*;
 
-use super::gpu::{Spread, contiguous, elem_type, empty, one_cube_a_row, spread, vector_size};
+use super::buffers::{Spread, contiguous, elem_type, empty, one_cube_a_row, spread, vector_size};
 use super::reduce;
 
 /// How a kernel goes over rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Plan {
+pub(crate) struct Plan {
     /// Vectors of a row.
-    pub(super) vectors: usize,
+    pub(crate) vectors: usize,
     /// Threads of a cube.
-    pub(super) units: usize,
+    pub(crate) units: usize,
 }
 
 /// `x + bias + residual` at a place of a row, in f32.
@@ -33,7 +33,7 @@ fn sum_at<F: Float, N: Size>(
 
 /// `weight · (s - mean(s)) / √(var(s) + ε) + shift` of each row of `s = x + bias + residual`, in f32 until it is written.
 #[cube(launch)]
-pub(super) fn layer_norm_of_sum<F: Float, N: Size>(
+pub(crate) fn layer_norm_of_sum<F: Float, N: Size>(
     x: &[Vector<F, N>],
     bias: &[Vector<F, N>],
     residual: &[Vector<F, N>],
@@ -71,7 +71,7 @@ pub(super) fn layer_norm_of_sum<F: Float, N: Size>(
 
 /// `(x + bias) · Φ(x + bias)`, in f32 until it is written.
 #[cube(launch)]
-pub(super) fn gelu_of_sum<F: Float, N: Size>(
+pub(crate) fn gelu_of_sum<F: Float, N: Size>(
     x: &[Vector<F, N>],
     bias: &[Vector<F, N>],
     out: &mut [Vector<F, N>],
@@ -87,8 +87,8 @@ pub(super) fn gelu_of_sum<F: Float, N: Size>(
     out[at] = Vector::cast_from(sum * twice * Vector::new(0.5f32));
 }
 
-/// See [`super::add_layer_norm`].
-pub(super) fn layer_norm(
+/// See [`super::super::add_layer_norm`].
+pub(crate) fn layer_norm(
     [x, residual]: [&Tensor<2>; 2],
     rows: [&Tensor<2>; 3],
     epsilon: f32,
@@ -120,8 +120,8 @@ pub(super) fn layer_norm(
     Some(Tensor::from_primitive::<Cube>(out))
 }
 
-/// See [`super::bias_gelu`].
-pub(super) fn gelu(x: &Tensor<2>, bias: &Tensor<2>) -> Option<Tensor<2>> {
+/// See [`super::super::bias_gelu`].
+pub(crate) fn gelu(x: &Tensor<2>, bias: &Tensor<2>) -> Option<Tensor<2>> {
     let ([rows, width], dtype) = (x.dims(), x.dtype());
     if bias.dtype() != dtype {
         return None;

@@ -5,7 +5,7 @@ use burn_cubecl::Cube;
 use cubecl::ir::ElemType;
 use cubecl::prelude::*;
 
-use super::gpu::{contiguous, elem_type, empty_of, one_cube_a_row, vector_size};
+use super::buffers::{contiguous, elem_type, empty_of, one_cube_a_row, vector_size};
 use super::reduce;
 
 /// The least number in f32.
@@ -17,16 +17,16 @@ const PLACES: usize = 1 << 24;
 
 /// How the kernel goes over rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Plan {
+pub(crate) struct Plan {
     /// Vectors of a row.
-    pub(super) vectors: usize,
+    pub(crate) vectors: usize,
     /// Threads of a cube.
-    pub(super) units: usize,
+    pub(crate) units: usize,
 }
 
 /// Of each row the place of the first of its largest numbers, that number, and how many numbers are not finite.
 #[cube(launch)]
-pub(super) fn likeliest_of_rows<F: Float, N: Size>(
+pub(crate) fn likeliest_of_rows<F: Float, N: Size>(
     logits: &[Vector<F, N>],
     out: &mut [f32],
     #[comptime] plan: Plan,
@@ -70,8 +70,8 @@ pub(super) fn likeliest_of_rows<F: Float, N: Size>(
     }
 }
 
-/// See [`super::likeliest`].
-pub(super) fn launch(logits: &Tensor<2>) -> Option<Tensor<2>> {
+/// See [`super::super::likeliest`].
+pub(crate) fn launch(logits: &Tensor<2>) -> Option<Tensor<2>> {
     let ([rows, width], dtype) = (logits.dims(), logits.dtype());
     if rows * width == 0 || width > PLACES {
         return None;

@@ -5,12 +5,12 @@ use burn_cubecl::Cube;
 use cubecl::ir::ElemType;
 use cubecl::prelude::*;
 
-use super::gpu::{Pitched, Spread, elem_type, empty, integers, spread, vector_size};
+use super::buffers::{Pitched, Spread, elem_type, empty, integers, spread, vector_size};
 use crate::device::moves_numbers;
 
 /// `count` vectors, of the rows of `table` that `index` names; a row of it begins `stride` vectors after the one before.
 #[cube(launch)]
-pub(super) fn rows_of_table<F: Float, N: Size>(
+pub(crate) fn rows_of_table<F: Float, N: Size>(
     table: &[Vector<F, N>],
     index: &[i32],
     out: &mut [Vector<F, N>],
@@ -26,8 +26,8 @@ pub(super) fn rows_of_table<F: Float, N: Size>(
     out[at] = table[index[at / vectors] as usize * stride as usize + at % vectors];
 }
 
-/// See [`super::gather_rows`].
-pub(super) fn launch(table: &Tensor<2>, index: &Tensor<1, Int>) -> Option<Tensor<2>> {
+/// See [`super::super::gather_rows`].
+pub(crate) fn launch(table: &Tensor<2>, index: &Tensor<1, Int>) -> Option<Tensor<2>> {
     let ([rows], [_, width], dtype) = (index.dims(), table.dims(), table.dtype());
     if index.dtype() != DType::I32 {
         return None;

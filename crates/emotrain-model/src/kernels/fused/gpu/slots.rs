@@ -9,12 +9,12 @@ use burn_cubecl::Cube;
 use cubecl::ir::ElemType;
 use cubecl::prelude::*;
 
-use super::SeenSlots;
-use super::gpu::{
+use super::buffers::{
     Spread, contiguous, elem_type, empty, in_part, integers, one_cube_a_row, own_in_part, spread, vector_size,
 };
 use super::reduce;
 use crate::device::{moves, moves_numbers};
+use crate::kernels::fused::SeenSlots;
 use crate::spec::Heads;
 
 /// Below every score.
@@ -26,18 +26,18 @@ const SHARED: usize = 16 << 10;
 
 /// The heads of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Plan {
+pub(crate) struct Plan {
     /// Of keys, and of values.
-    pub(super) heads: usize,
+    pub(crate) heads: usize,
     /// Of queries for each.
-    pub(super) group: usize,
+    pub(crate) group: usize,
     /// Vectors of each.
-    pub(super) vectors: usize,
+    pub(crate) vectors: usize,
 }
 
 /// `count` vectors of rows → the rows of `pool` that `slots` names. A buffer may be longer than its rows.
 #[cube(launch)]
-pub(super) fn rows_to_slots<F: Float, N: Size>(
+pub(crate) fn rows_to_slots<F: Float, N: Size>(
     rows: &[Vector<F, N>],
     slots: &[i32],
     pool: &mut [Vector<F, N>],
@@ -55,7 +55,7 @@ pub(super) fn rows_to_slots<F: Float, N: Size>(
 /// `softmax(scale · q·kᵀ)·v` of the rows of `q`, `[kv·group·d]` each, over rows of `pool`, `[2·kv·d]` each: those that
 /// `slots` names from the first to before the second number of `ranges`. A row that sees none is not written.
 #[cube(launch)]
-pub(super) fn attention_to_slots<F: Float, N: Size>(
+pub(crate) fn attention_to_slots<F: Float, N: Size>(
     q: &[Vector<F, N>],
     pool: &[Vector<F, N>],
     slots: &[i32],
@@ -185,8 +185,8 @@ pub(super) fn attention_to_slots<F: Float, N: Size>(
     }
 }
 
-/// See [`super::rows_to_slots`].
-pub(super) fn put(pool: &Tensor<2>, rows: &Tensor<2>, slots: &Tensor<1, Int>) -> Option<()> {
+/// See [`super::super::rows_to_slots`].
+pub(crate) fn put(pool: &Tensor<2>, rows: &Tensor<2>, slots: &Tensor<1, Int>) -> Option<()> {
     let ([count, width], dtype) = (rows.dims(), rows.dtype());
     if pool.dtype() != dtype || slots.dtype() != DType::I32 || slots.dims() != [count] {
         return None;
@@ -211,8 +211,8 @@ pub(super) fn put(pool: &Tensor<2>, rows: &Tensor<2>, slots: &Tensor<1, Int>) ->
     Some(())
 }
 
-/// See [`super::attention_to_slots`].
-pub(super) fn attend(
+/// See [`super::super::attention_to_slots`].
+pub(crate) fn attend(
     q: &Tensor<2>,
     pool: &Tensor<2>,
     seen: SeenSlots,

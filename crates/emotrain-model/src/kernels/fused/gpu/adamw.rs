@@ -9,11 +9,11 @@ use cubecl::ir::ElemType;
 use cubecl::prelude::*;
 use emotrain_kernels::AdamWStep;
 
-use super::gpu::{Spread, contiguous, elem_type, one_cube_a_row, spread, taken, vector_size};
+use super::buffers::{Spread, contiguous, elem_type, one_cube_a_row, spread, taken, vector_size};
 use super::{reduce, sums};
 
 /// Threads of a cube that adds up squares.
-pub(super) const UNITS: usize = 256;
+pub(crate) const UNITS: usize = 256;
 /// Cubes for the squares of one tensor at most.
 const MOST_CUBES: usize = 1024;
 /// Vectors that a thread should have to square.
@@ -21,19 +21,19 @@ const VECTORS: usize = 4;
 
 /// [`AdamWStep`] on the device.
 #[derive(CubeLaunch, CubeType, Clone, Copy)]
-pub(super) struct Step {
-    pub(super) beta_1: f32,
-    pub(super) beta_2: f32,
-    pub(super) epsilon: f32,
-    pub(super) keep: f32,
-    pub(super) learning_rate: f32,
-    pub(super) first_correction: f32,
-    pub(super) second_correction: f32,
+pub(crate) struct Step {
+    pub(crate) beta_1: f32,
+    pub(crate) beta_2: f32,
+    pub(crate) epsilon: f32,
+    pub(crate) keep: f32,
+    pub(crate) learning_rate: f32,
+    pub(crate) first_correction: f32,
+    pub(crate) second_correction: f32,
 }
 
 /// Parameters and their two moments, in place, from vector `first` on: `count` of them.
 #[cube(launch)]
-pub(super) fn adamw_update<N: Size>(
+pub(crate) fn adamw_update<N: Size>(
     parameters: &mut [Vector<f32, N>],
     first_moments: &mut [Vector<f32, N>],
     second_moments: &mut [Vector<f32, N>],
@@ -59,7 +59,7 @@ pub(super) fn adamw_update<N: Size>(
 
 /// The sum of the squares that each cube meets of so many vectors, at its place from `first` on.
 #[cube(launch)]
-pub(super) fn squares<F: Float, N: Size>(
+pub(crate) fn squares<F: Float, N: Size>(
     x: &[Vector<F, N>],
     sums: &mut [f32],
     first: u32,
@@ -78,8 +78,8 @@ pub(super) fn squares<F: Float, N: Size>(
     }
 }
 
-/// See [`super::adamw`].
-pub(super) fn update(
+/// See [`super::super::adamw`].
+pub(crate) fn update(
     updated: [&mut Tensor<2>; 3],
     gradients: &Tensor<2>,
     numbers: &Range<usize>,
@@ -116,8 +116,8 @@ pub(super) fn update(
     Some(())
 }
 
-/// See [`super::squares`].
-pub(super) fn sum_of_squares(tensors: &[&Tensor<2>]) -> Option<Tensor<1>> {
+/// See [`super::super::squares`].
+pub(crate) fn sum_of_squares(tensors: &[&Tensor<2>]) -> Option<Tensor<1>> {
     let cubes = |tensor: &Tensor<2>| {
         let numbers = tensor.shape().num_elements();
         let vectors = numbers / vector_size(numbers, tensor.dtype().size());

@@ -7,23 +7,23 @@ use burn_cubecl::tensor::CubeTensor;
 use cubecl::ir::ElemType;
 use cubecl::prelude::*;
 
-use super::Turn;
-use super::gpu::{contiguous, elem_type, empty, one_cube_a_row, vector_size};
+use super::buffers::{contiguous, elem_type, empty, one_cube_a_row, vector_size};
 use super::heads::{Plan as Heads, begin, spans_or_none};
 use super::reduce;
+use crate::kernels::fused::Turn;
 
 /// How a kernel goes over heads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Plan {
-    pub(super) heads: Heads,
+pub(crate) struct Plan {
+    pub(crate) heads: Heads,
     /// Heads of a row that are turned, the first.
-    pub(super) turned: usize,
+    pub(crate) turned: usize,
     /// Vectors of half of what is rotated of a head.
-    pub(super) half: usize,
+    pub(crate) half: usize,
     /// Whether they are normalised before.
-    pub(super) normed: bool,
+    pub(crate) normed: bool,
     /// Threads of a cube.
-    pub(super) units: usize,
+    pub(crate) units: usize,
 }
 
 /// Where the partner of vector `at` of a head is, and the sign of the sine for it.
@@ -35,7 +35,7 @@ fn partner(at: usize, #[comptime] half: usize) -> (usize, f32) {
 
 /// Rows `[N, heads · d]` → blocks. `cos` and `sin` `[N, half]`.
 #[cube(launch)]
-pub(super) fn turn_heads<F: Float, W: Float, N: Size>(
+pub(crate) fn turn_heads<F: Float, W: Float, N: Size>(
     x: &[Vector<F, N>],
     weight: &[Vector<W, N>],
     cos: &[Vector<f32, N>],
@@ -117,7 +117,7 @@ fn turned_back<F: Float, N: Size>(
 
 /// The gradient of the rows, given that of the blocks; `x` are the rows where they were normalised.
 #[cube(launch)]
-pub(super) fn turn_heads_back<F: Float, W: Float, N: Size>(
+pub(crate) fn turn_heads_back<F: Float, W: Float, N: Size>(
     grad: &[Vector<F, N>],
     x: &[Vector<F, N>],
     weight: &[Vector<W, N>],
@@ -178,8 +178,8 @@ pub(super) fn turn_heads_back<F: Float, W: Float, N: Size>(
     }
 }
 
-/// See [`super::turned_heads`].
-pub(super) fn forward(x: &Tensor<2>, turn: &Turn, spans: Option<&Tensor<2, Int>>) -> Option<Tensor<2>> {
+/// See [`super::super::turned_heads`].
+pub(crate) fn forward(x: &Tensor<2>, turn: &Turn, spans: Option<&Tensor<2, Int>>) -> Option<Tensor<2>> {
     let Launch { cubes, units, size, plan, dtypes, epsilon, rows, sides } = Launch::new(x, x, turn, spans)?;
     let [weight, cos, sin, spans] = sides;
     let [all, width] = x.dims();
@@ -203,8 +203,8 @@ pub(super) fn forward(x: &Tensor<2>, turn: &Turn, spans: Option<&Tensor<2, Int>>
     Some(Tensor::from_primitive::<Cube>(out))
 }
 
-/// See [`super::turned_heads_backward`].
-pub(super) fn backward(
+/// See [`super::super::turned_heads_backward`].
+pub(crate) fn backward(
     grad: &Tensor<2>,
     x: &Tensor<2>,
     turn: &Turn,

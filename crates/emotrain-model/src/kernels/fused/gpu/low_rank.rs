@@ -6,9 +6,9 @@ use burn_cubecl::Cube;
 use cubecl::ir::ElemType;
 use cubecl::prelude::*;
 
-use super::LowProduct;
+use super::buffers::{contiguous, elem_type, taken, vector_size};
 use super::dropout::{Mask, kept, on_device};
-use super::gpu::{contiguous, elem_type, taken, vector_size};
+use crate::kernels::fused::LowProduct;
 
 /// A cube has so many threads along rows and along columns.
 const SIDE: usize = 16;
@@ -21,28 +21,28 @@ const LONGEST: usize = 128;
 
 /// How a kernel goes over the product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Plan {
+pub(crate) struct Plan {
     /// Terms of a sum.
-    pub(super) depth: usize,
+    pub(crate) depth: usize,
     /// Whether the right side is given with its columns as rows.
-    pub(super) turned: bool,
+    pub(crate) turned: bool,
     /// Whether dropout is applied to the product.
-    pub(super) drops: bool,
+    pub(crate) drops: bool,
 }
 
 /// Shape and place of the product; columns in vectors.
 #[derive(CubeLaunch, CubeType, Clone, Copy)]
-pub(super) struct Target {
-    pub(super) rows: u32,
-    pub(super) columns: u32,
+pub(crate) struct Target {
+    pub(crate) rows: u32,
+    pub(crate) columns: u32,
     /// The first vector that is added to, and how many lie from a row to the next.
-    pub(super) first: u32,
-    pub(super) stride: u32,
+    pub(crate) first: u32,
+    pub(crate) stride: u32,
 }
 
 /// `to += drop(left · right)`: `left` `[rows, depth]`, `right` `[depth, columns]`, or `[columns, depth]` if it is turned.
 #[cube(launch)]
-pub(super) fn add_low_product<F: Float, N: Size>(
+pub(crate) fn add_low_product<F: Float, N: Size>(
     to: &mut [Vector<F, N>],
     left: &[F],
     right: &[F],
@@ -117,8 +117,8 @@ pub(super) fn add_low_product<F: Float, N: Size>(
     }
 }
 
-/// See [`super::add_low_product`].
-pub(super) fn add(to: &mut Tensor<2>, [left, right]: [&Tensor<2>; 2], product: LowProduct) -> Option<()> {
+/// See [`super::super::add_low_product`].
+pub(crate) fn add(to: &mut Tensor<2>, [left, right]: [&Tensor<2>; 2], product: LowProduct) -> Option<()> {
     let LowProduct { place: [row, column], turned, mask } = product;
     let ([rows, depth], [_, stride], dtype) = (left.dims(), to.dims(), to.dtype());
     let columns = right.dims()[usize::from(!turned)];

@@ -6,8 +6,8 @@ use cubecl::ir::ElemType;
 use cubecl::prelude::*;
 use emotrain_kernels::{GELU_CUBIC, GELU_SLOPE};
 
+use super::buffers::{Spread, contiguous, elem_type, empty, empty_if, given, spread, vector_size};
 use super::dropout::{Mask, kept, on_device};
-use super::gpu::{Spread, contiguous, elem_type, empty, empty_if, given, spread, vector_size};
 use crate::kernels::Masks;
 use crate::spec::Activation;
 
@@ -29,15 +29,15 @@ fn activated<N: Size>(x: Vector<f32, N>, #[comptime] kind: Activation) -> (Vecto
 
 /// What is written of an activation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Kept {
-    pub(super) rows: bool,
+pub(crate) struct Kept {
+    pub(crate) rows: bool,
     /// What dropout leaves of them.
-    pub(super) dropped: bool,
+    pub(crate) dropped: bool,
 }
 
 /// `[N, 2·I]` → `[N, I]`, `vectors` to a row of the result, and what dropout leaves of it.
 #[cube(launch)]
-pub(super) fn gated_forward<F: Float, N: Size>(
+pub(crate) fn gated_forward<F: Float, N: Size>(
     gate_up: &[Vector<F, N>],
     out: &mut [Vector<F, N>],
     dropped: &mut [Vector<F, N>],
@@ -65,7 +65,7 @@ pub(super) fn gated_forward<F: Float, N: Size>(
 
 /// `[N, I]` and `[N, 2·I]` → `[N, 2·I]`, `vectors` to a row of the first.
 #[cube(launch)]
-pub(super) fn gated_backward<F: Float, N: Size>(
+pub(crate) fn gated_backward<F: Float, N: Size>(
     grad: &[Vector<F, N>],
     gate_up: &[Vector<F, N>],
     out: &mut [Vector<F, N>],
@@ -85,8 +85,8 @@ pub(super) fn gated_backward<F: Float, N: Size>(
     out[gate_at + vectors] = Vector::cast_from(grad * active);
 }
 
-/// See [`super::gated`].
-pub(super) fn forward(gate_up: &Tensor<2>, kind: Activation, masks: Masks) -> Option<[Tensor<2>; 2]> {
+/// See [`super::super::gated`].
+pub(crate) fn forward(gate_up: &Tensor<2>, kind: Activation, masks: Masks) -> Option<[Tensor<2>; 2]> {
     let mask = given(masks).first().copied();
     let written = Kept { rows: masks.rows, dropped: mask.is_some() };
     let [rows, double] = gate_up.dims();
@@ -113,8 +113,8 @@ pub(super) fn forward(gate_up: &Tensor<2>, kind: Activation, masks: Masks) -> Op
     Some([out, dropped].map(Tensor::from_primitive::<Cube>))
 }
 
-/// See [`super::gated_backward`].
-pub(super) fn backward(grad: &Tensor<2>, gate_up: &Tensor<2>, kind: Activation) -> Option<Tensor<2>> {
+/// See [`super::super::gated_backward`].
+pub(crate) fn backward(grad: &Tensor<2>, gate_up: &Tensor<2>, kind: Activation) -> Option<Tensor<2>> {
     let [rows, width] = grad.dims();
     let dtype = gate_up.dtype();
     if grad.dtype() != dtype {

@@ -6,7 +6,7 @@ use burn_cubecl::tensor::CubeTensor;
 use cubecl::ir::ElemType;
 use cubecl::prelude::*;
 
-use super::gpu::{contiguous, elem_type, empty, empty_of, integers, one_cube_a_row, unread, vector_size};
+use super::buffers::{contiguous, elem_type, empty, empty_of, integers, one_cube_a_row, unread, vector_size};
 use super::reduce;
 
 /// Below every logit.
@@ -14,22 +14,22 @@ const LOWEST: f32 = -3.0e38;
 
 /// How the kernel goes over rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Plan {
+pub(crate) struct Plan {
     /// Vectors of a row.
-    pub(super) vectors: usize,
+    pub(crate) vectors: usize,
     /// Threads of a cube.
-    pub(super) units: usize,
+    pub(crate) units: usize,
     /// Whether a part of the losses is the mean over the vocabulary.
-    pub(super) smooth: bool,
+    pub(crate) smooth: bool,
     /// Whether the gradient is written.
-    pub(super) grad: bool,
+    pub(crate) grad: bool,
 }
 
 /// Of `rows` rows: the losses of their targets, and the gradient of these times their factors. `places` has the first
 /// target of each row and the end of all, then the token of each target, then its number; `terms` the smoothing of each
 /// row, then the factor of each target.
 #[cube(launch)]
-pub(super) fn cross_entropy<F: Float, N: Size>(
+pub(crate) fn cross_entropy<F: Float, N: Size>(
     logits: &[Vector<F, N>],
     places: &[i32],
     terms: &[f32],
@@ -110,8 +110,8 @@ pub(super) fn cross_entropy<F: Float, N: Size>(
     }
 }
 
-/// See [`super::cross_entropy`].
-pub(super) fn with_gradient(
+/// See [`super::super::cross_entropy`].
+pub(crate) fn with_gradient(
     logits: &Tensor<2>,
     places: &Tensor<1, Int>,
     terms: &Tensor<1>,
@@ -123,8 +123,8 @@ pub(super) fn with_gradient(
     Some((losses, Tensor::from_primitive::<Cube>(grad)))
 }
 
-/// See [`super::target_losses`].
-pub(super) fn alone(logits: &Tensor<2>, places: &Tensor<1, Int>, terms: &Tensor<1>) -> Option<Tensor<1>> {
+/// See [`super::super::target_losses`].
+pub(crate) fn alone(logits: &Tensor<2>, places: &Tensor<1, Int>, terms: &Tensor<1>) -> Option<Tensor<1>> {
     Launch::new(logits, [false, false])?.losses(logits, places, terms, unread(logits)?)
 }
 

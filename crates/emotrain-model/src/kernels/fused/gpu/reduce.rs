@@ -6,13 +6,13 @@ use cubecl::prelude::*;
 const MOST_UNITS: usize = 256;
 
 /// A power of two of threads for a row of this many vectors.
-pub(super) fn units(vectors: usize) -> usize {
+pub(crate) fn units(vectors: usize) -> usize {
     vectors.next_power_of_two().clamp(32, MOST_UNITS)
 }
 
 /// The sum of the numbers of a vector.
 #[cube]
-pub(super) fn sum_of_lanes<N: Size>(vector: Vector<f32, N>) -> f32 {
+pub(crate) fn sum_of_lanes<N: Size>(vector: Vector<f32, N>) -> f32 {
     let mut sum = 0.0f32;
     #[unroll]
     for lane in 0..N::value() {
@@ -23,7 +23,7 @@ pub(super) fn sum_of_lanes<N: Size>(vector: Vector<f32, N>) -> f32 {
 
 /// The largest number of a vector.
 #[cube]
-pub(super) fn max_of_lanes<N: Size>(vector: Vector<f32, N>) -> f32 {
+pub(crate) fn max_of_lanes<N: Size>(vector: Vector<f32, N>) -> f32 {
     let mut largest = vector.extract(0usize);
     #[unroll]
     for lane in 1..N::value() {
@@ -41,13 +41,13 @@ enum Fold {
 
 /// The sum over the cube's threads, a power of two, of what each brings; every thread gets it.
 #[cube]
-pub(super) fn sum_of_units(own: f32, #[comptime] units: usize) -> f32 {
+pub(crate) fn sum_of_units(own: f32, #[comptime] units: usize) -> f32 {
     of_units(own, units, Fold::Sum)
 }
 
 /// The largest over the cube's threads, a power of two, of what each brings; every thread gets it.
 #[cube]
-pub(super) fn max_of_units(own: f32, #[comptime] units: usize) -> f32 {
+pub(crate) fn max_of_units(own: f32, #[comptime] units: usize) -> f32 {
     of_units(own, units, Fold::Largest)
 }
 

@@ -1,4 +1,4 @@
-use super::super::tests::types;
+use super::super::super::tests::types;
 use super::*;
 
 #[test]

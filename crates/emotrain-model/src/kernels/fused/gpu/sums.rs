@@ -9,17 +9,17 @@ use burn_cubecl::Cube;
 use cubecl::ir::ElemType;
 use cubecl::prelude::*;
 
-use super::gpu::{contiguous, elem_type, empty, empty_of, vector_size};
+use super::buffers::{contiguous, elem_type, empty, empty_of, vector_size};
 use super::reduce;
 
 /// Threads of a cube.
-pub(super) const UNITS: usize = 256;
+pub(crate) const UNITS: usize = 256;
 /// Rows that a thread adds up before others go on with their sums.
 const ROWS: usize = 64;
 
 /// The sum of so many numbers by one cube.
 #[cube(launch)]
-pub(super) fn sum_of_all(x: &[f32], sum: &mut [f32], numbers: u32, #[comptime] units: usize) {
+pub(crate) fn sum_of_all(x: &[f32], sum: &mut [f32], numbers: u32, #[comptime] units: usize) {
     let mut own = 0.0f32;
     for at in range_stepped(UNIT_POS as usize, numbers as usize, units) {
         own += x[at];
@@ -32,7 +32,7 @@ pub(super) fn sum_of_all(x: &[f32], sum: &mut [f32], numbers: u32, #[comptime] u
 
 /// `[rows, W]` → `[rows / of_cube, W]`, `vectors` to a row: the sums of `of_cube` rows each.
 #[cube(launch)]
-pub(super) fn sums_of_rows<F: Float, G: Float, N: Size>(
+pub(crate) fn sums_of_rows<F: Float, G: Float, N: Size>(
     x: &[Vector<F, N>],
     sums: &mut [Vector<G, N>],
     rows: u32,
@@ -53,7 +53,7 @@ pub(super) fn sums_of_rows<F: Float, G: Float, N: Size>(
 }
 
 /// The sum of all numbers in f32, `[1]`.
-pub(super) fn of_all(x: &Tensor<1>) -> Option<Tensor<1>> {
+pub(crate) fn of_all(x: &Tensor<1>) -> Option<Tensor<1>> {
     let numbers = u32::try_from(x.shape().num_elements()).ok().filter(|_| x.dtype() == DType::F32)?;
     let (source, sum) = (contiguous(x)?, empty([1], x)?);
     sum_of_all::launch(
@@ -68,8 +68,8 @@ pub(super) fn of_all(x: &Tensor<1>) -> Option<Tensor<1>> {
     Some(Tensor::from_primitive::<Cube>(sum))
 }
 
-/// See [`super::sum_rows`].
-pub(super) fn of_rows(x: &Tensor<2>) -> Option<Tensor<2>> {
+/// See [`super::super::sum_rows`].
+pub(crate) fn of_rows(x: &Tensor<2>) -> Option<Tensor<2>> {
     let [rows, _] = x.dims();
     let parts = if rows > ROWS { &of_some_rows(x, ROWS, DType::F32)? } else { x };
     of_some_rows(parts, parts.dims()[0], x.dtype())

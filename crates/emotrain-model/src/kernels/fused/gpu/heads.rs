@@ -10,24 +10,24 @@ use cubecl::ir::ElemType;
 use cubecl::prelude::*;
 use emotrain_kernels::DropoutMask;
 
+use super::buffers::{Spread, contiguous, elem_type, empty, empty_if, integers, spread, taken, vector_size};
 use super::dropout::{Mask, kept, on_device};
-use super::gpu::{Spread, contiguous, elem_type, empty, empty_if, integers, spread, taken, vector_size};
 
 /// Rows of heads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Plan {
+pub(crate) struct Plan {
     /// Of a row.
-    pub(super) heads: usize,
+    pub(crate) heads: usize,
     /// Of a head.
-    pub(super) vectors: usize,
+    pub(crate) vectors: usize,
     /// Whether all rows are one block.
-    pub(super) whole: bool,
+    pub(crate) whole: bool,
 }
 
 /// The vector of a block-major tensor with which `head` of `row` begins. `spans` are the first row and the rows of each
 /// row's block.
 #[cube]
-pub(super) fn begin(row: usize, head: usize, rows: usize, spans: &[i32], #[comptime] plan: Plan) -> usize {
+pub(crate) fn begin(row: usize, head: usize, rows: usize, spans: &[i32], #[comptime] plan: Plan) -> usize {
     if comptime!(plan.whole) {
         (head * rows + row) * plan.vectors
     } else {
@@ -39,7 +39,7 @@ pub(super) fn begin(row: usize, head: usize, rows: usize, spans: &[i32], #[compt
 
 /// Rows of `x` from `first` on → blocks.
 #[cube(launch)]
-pub(super) fn blocks_of_rows<F: Float, N: Size>(
+pub(crate) fn blocks_of_rows<F: Float, N: Size>(
     x: &[Vector<F, N>],
     spans: &[i32],
     out: &mut [Vector<F, N>],
@@ -60,7 +60,7 @@ pub(super) fn blocks_of_rows<F: Float, N: Size>(
 
 /// The inverse: blocks → rows of `out` from `first` on, and where it is wanted what dropout leaves of them.
 #[cube(launch)]
-pub(super) fn rows_of_blocks<F: Float, N: Size>(
+pub(crate) fn rows_of_blocks<F: Float, N: Size>(
     blocks: &[Vector<F, N>],
     spans: &[i32],
     out: &mut [Vector<F, N>],
@@ -88,7 +88,7 @@ pub(super) fn rows_of_blocks<F: Float, N: Size>(
 /// Keys and values, each `[heads / 2, rows, vectors]`, to rows of both from `first` on, `[2, heads / 2, all, vectors]`: in
 /// the place of what is there, or added to it.
 #[cube(launch)]
-pub(super) fn put_keys_and_values<F: Float, N: Size>(
+pub(crate) fn put_keys_and_values<F: Float, N: Size>(
     to: &mut [Vector<F, N>],
     keys: &[Vector<F, N>],
     values: &[Vector<F, N>],
@@ -117,7 +117,7 @@ pub(super) fn put_keys_and_values<F: Float, N: Size>(
 }
 
 /// The spans of blocks, or a buffer in their place where all rows are one block.
-pub(super) fn spans_or_none<const D: usize>(
+pub(crate) fn spans_or_none<const D: usize>(
     spans: Option<&Tensor<2, Int>>,
     like: &Tensor<D>,
 ) -> Option<CubeTensor> {
@@ -127,8 +127,8 @@ pub(super) fn spans_or_none<const D: usize>(
     }
 }
 
-/// See [`super::head_major`].
-pub(super) fn head_major(
+/// See [`super::super::head_major`].
+pub(crate) fn head_major(
     x: &Tensor<2>,
     heads: usize,
     rows: &Range<usize>,
@@ -155,8 +155,8 @@ pub(super) fn head_major(
     Some(Tensor::from_primitive::<Cube>(out))
 }
 
-/// See [`super::token_major`].
-pub(super) fn token_major(
+/// See [`super::super::token_major`].
+pub(crate) fn token_major(
     blocks: &Tensor<2>,
     heads: [usize; 2],
     spans: Option<&Tensor<2, Int>>,
@@ -170,8 +170,8 @@ pub(super) fn token_major(
     Some([out, dropped].map(Tensor::from_primitive::<Cube>))
 }
 
-/// See [`super::joined_rows`].
-pub(super) fn joined_rows(blocks: &[Tensor<4>]) -> Option<Tensor<2>> {
+/// See [`super::super::joined_rows`].
+pub(crate) fn joined_rows(blocks: &[Tensor<4>]) -> Option<Tensor<2>> {
     let [kv_heads, group, _, dim] = blocks.first()?.dims();
     let heads = kv_heads * group;
     let all = blocks.iter().map(|block| block.dims()[2]).sum();
@@ -220,8 +220,8 @@ fn put_rows<const D: usize>(blocks: &Tensor<D>, outs: [&CubeTensor; 2], put: Put
     Some(())
 }
 
-/// See [`super::put_key_values`].
-pub(super) fn put_key_values(
+/// See [`super::super::put_key_values`].
+pub(crate) fn put_key_values(
     to: &mut Tensor<4>,
     parts: &[Tensor<3>; 2],
     first: usize,

@@ -5,15 +5,15 @@ use burn_cubecl::Cube;
 use burn_cubecl::kernel::matmul::{MatmulStrategy, matmul};
 use burn_cubecl::tensor::CubeTensor;
 
-/// See [`super::wide_product`].
-pub(super) fn wide(left: &Tensor<2>, right: &Tensor<2>) -> Option<Tensor<2>> {
+/// See [`super::super::wide_product`].
+pub(crate) fn wide(left: &Tensor<2>, right: &Tensor<2>) -> Option<Tensor<2>> {
     let [left, right] = [left, right].map(|side| side.clone().try_into_primitive::<Cube>().ok());
     let sums = matmul(left?, right?, None, MatmulStrategy::default(), DType::F32).ok()?;
     Some(Tensor::from_primitive::<Cube>(sums))
 }
 
-/// See [`super::product_into`].
-pub(super) fn into(to: &Tensor<2>, first: usize, left: &Tensor<4>, right: &Tensor<4>) -> Option<()> {
+/// See [`super::super::product_into`].
+pub(crate) fn into(to: &Tensor<2>, first: usize, left: &Tensor<4>, right: &Tensor<4>) -> Option<()> {
     let ([a, b, rows, _], [_, _, _, columns]) = (left.dims(), right.dims());
     let whole = to.clone().try_into_primitive::<Cube>().ok()?;
     let bytes = |numbers: usize| (numbers * whole.dtype.size()) as u64;

@@ -1,7 +1,7 @@
 //! Tensors that are written while others have them.
 
-use super::super::tests::types;
-use super::super::{LowProduct, add_low_product};
+use super::super::super::tests::types;
+use super::super::super::{LowProduct, add_low_product};
 use super::*;
 
 /// Rows of every width, which on CUDA have gaps between them unless somebody takes care.

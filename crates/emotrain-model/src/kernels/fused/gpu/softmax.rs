@@ -9,7 +9,7 @@ use burn_cubecl::tensor::CubeTensor;
 use cubecl::ir::ElemType;
 use cubecl::prelude::*;
 
-use super::gpu::{Pitched, contiguous, elem_type, empty_of, integers, one_cube_a_row, vector_size};
+use super::buffers::{Pitched, contiguous, elem_type, empty_of, integers, one_cube_a_row, vector_size};
 use super::reduce;
 
 /// Below every score.
@@ -17,15 +17,15 @@ const LOWEST: f32 = -3.0e38;
 
 /// The scores of a block, as its kernels need to know them.
 #[derive(CubeLaunch, CubeType, Clone, Copy)]
-pub(super) struct Shape {
+pub(crate) struct Shape {
     /// Vectors from a row of keys to the next; those behind its last key are read and written like keys that no query sees.
-    pub(super) vectors: u32,
+    pub(crate) vectors: u32,
     /// Rows of a head.
-    pub(super) queries: u32,
+    pub(crate) queries: u32,
     /// Of each query, in `bounds`.
-    pub(super) ranges: u32,
+    pub(crate) ranges: u32,
     /// What scores are multiplied by.
-    pub(super) scale: f32,
+    pub(crate) scale: f32,
 }
 
 /// Which keys of the vector at `at` a query sees: those in one of its ranges, each a start and an end in `bounds`.
@@ -51,7 +51,7 @@ fn seen<N: Size>(bounds: &[i32], query: usize, at: usize, ranges: u32) -> Vector
 
 /// `[K, G, Q, T]` → the probabilities, and the log-sum-exp of each row.
 #[cube(launch)]
-pub(super) fn softmax_forward<F: Float, N: Size>(
+pub(crate) fn softmax_forward<F: Float, N: Size>(
     raw: &[Vector<F, N>],
     bounds: &[i32],
     probabilities: &mut [Vector<F, N>],
@@ -96,7 +96,7 @@ pub(super) fn softmax_forward<F: Float, N: Size>(
 /// `[K, G, Q, T]`, the gradient of the probabilities and the log-sum-exps → the probabilities `p` again, and the gradient
 /// of the raw scores, `scale · p ⊙ (dp - Σ dp ⊙ p)`.
 #[cube(launch)]
-pub(super) fn softmax_backward<F: Float, N: Size>(
+pub(crate) fn softmax_backward<F: Float, N: Size>(
     raw: &[Vector<F, N>],
     grad: &[Vector<F, N>],
     bounds: &[i32],
@@ -132,8 +132,8 @@ pub(super) fn softmax_backward<F: Float, N: Size>(
     }
 }
 
-/// See [`super::softmax`].
-pub(super) fn forward(raw: &Tensor<4>, bounds: &Tensor<2, Int>, scale: f32) -> Option<[Tensor<4>; 2]> {
+/// See [`super::super::softmax`].
+pub(crate) fn forward(raw: &Tensor<4>, bounds: &Tensor<2, Int>, scale: f32) -> Option<[Tensor<4>; 2]> {
     let [kv_heads, group, queries, _] = raw.dims();
     let log_sums = empty_of([kv_heads, group, queries, 1], raw, DType::F32)?;
     let raw = Pitched::of(raw)?;
@@ -155,8 +155,8 @@ pub(super) fn forward(raw: &Tensor<4>, bounds: &Tensor<2, Int>, scale: f32) -> O
     Some([probabilities, log_sums].map(Tensor::from_primitive::<Cube>))
 }
 
-/// See [`super::softmax_backward`].
-pub(super) fn backward(
+/// See [`super::super::softmax_backward`].
+pub(crate) fn backward(
     [raw, grad]: [&Tensor<4>; 2],
     log_sums: &Tensor<4>,
     bounds: &Tensor<2, Int>,

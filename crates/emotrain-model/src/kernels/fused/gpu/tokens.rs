@@ -3,12 +3,12 @@
 use burn::tensor::{DType, Int, Tensor};
 use cubecl::prelude::*;
 
-use super::TokenTables;
-use super::gpu::{Spread, in_part, integers, own_integers, spread};
+use super::buffers::{Spread, in_part, integers, own_integers, spread};
+use crate::kernels::fused::TokenTables;
 
 /// `from` → `to`, so many numbers.
 #[cube(launch)]
-pub(super) fn overwrite_numbers(from: &[i32], to: &mut [i32], count: u32) {
+pub(crate) fn overwrite_numbers(from: &[i32], to: &mut [i32], count: u32) {
     let at = ABSOLUTE_POS;
     if at < count as usize {
         to[at] = from[at];
@@ -18,7 +18,7 @@ pub(super) fn overwrite_numbers(from: &[i32], to: &mut [i32], count: u32) {
 /// The slot of each sequence's place, and where in `slots`, `capacity` numbers a sequence, those begin and end that are seen
 /// from there: of a window's width, or all where it is 0.
 #[cube(launch)]
-pub(super) fn places_of_tokens(
+pub(crate) fn places_of_tokens(
     places: &[i32],
     slots: &[i32],
     new: &mut [i32],
@@ -42,10 +42,10 @@ pub(super) fn places_of_tokens(
     ranges[2 * row + 1] = place + 1;
 }
 
-/// What was found after each sequence's place, three numbers a sequence as [`super::likeliest`] has them, is its next token;
+/// What was found after each sequence's place, three numbers a sequence as [`super::super::likeliest`] has them, is its next token;
 /// told at its place in `told`, `kept` numbers a sequence and the next over the first, and -1 where a logit is not finite.
 #[cube(launch)]
-pub(super) fn next_tokens(
+pub(crate) fn next_tokens(
     found: &[f32],
     ids: &mut [i32],
     places: &mut [i32],
@@ -68,8 +68,8 @@ pub(super) fn next_tokens(
     places[row] = min(place + 1, capacity as i32 - 1);
 }
 
-/// See [`super::overwrite`].
-pub(super) fn overwrite(to: &Tensor<1, Int>, from: &Tensor<1, Int>) -> Option<()> {
+/// See [`super::super::overwrite`].
+pub(crate) fn overwrite(to: &Tensor<1, Int>, from: &Tensor<1, Int>) -> Option<()> {
     if [to.dtype(), from.dtype()] != [DType::I32; 2] || to.dims() != from.dims() {
         return None;
     }
@@ -87,8 +87,8 @@ pub(super) fn overwrite(to: &Tensor<1, Int>, from: &Tensor<1, Int>) -> Option<()
     Some(())
 }
 
-/// See [`super::place_tokens`].
-pub(super) fn place(tables: &TokenTables, ranges: &Tensor<2, Int>, window: Option<usize>) -> Option<()> {
+/// See [`super::super::place_tokens`].
+pub(crate) fn place(tables: &TokenTables, ranges: &Tensor<2, Int>, window: Option<usize>) -> Option<()> {
     let TokenTables { places, slots, new, capacity, .. } = tables;
     let [sequences] = places.dims();
     let Spread { cubes, units } = spread(sequences)?;
@@ -108,8 +108,8 @@ pub(super) fn place(tables: &TokenTables, ranges: &Tensor<2, Int>, window: Optio
     Some(())
 }
 
-/// See [`super::take_tokens`].
-pub(super) fn take(tables: &TokenTables, found: &Tensor<2>) -> Option<()> {
+/// See [`super::super::take_tokens`].
+pub(crate) fn take(tables: &TokenTables, found: &Tensor<2>) -> Option<()> {
     let TokenTables { ids, places, told, capacity, kept, .. } = tables;
     let [sequences] = places.dims();
     let Spread { cubes, units } = spread(sequences)?;
