@@ -52,17 +52,6 @@ impl<'a> Answers<'a> {
         &self.labels[label.index()]
     }
 
-    /// How often each label (rows) was answered with which (columns).
-    pub(crate) fn confusion(&self) -> Vec<Vec<usize>> {
-        let mut counts = vec![vec![0; self.labels.len()]; self.labels.len()];
-        for Answer { truth, predicted, .. } in &self.all {
-            if let Some(predicted) = predicted {
-                counts[truth.index()][predicted.index()] += 1;
-            }
-        }
-        counts
-    }
-
     /// The scores of all answers.
     pub(crate) fn scores(&self) -> Result<ScoreIntervals, EvalError> {
         self.scores_of(&(0..self.all.len()).collect::<Vec<usize>>())

@@ -27,12 +27,7 @@ pub fn run_page(facts: &RunFacts) -> Result<String, ReportError> {
     };
     let names: Vec<String> = report.labels.iter().map(|row| row.label.clone()).collect();
     let answers = Answers::of(&facts.predictions, &names)?;
-    if answers.confusion() != report.confusion {
-        let file = facts.run.predictions_file(facts.split);
-        let message =
-            format!("{}: its answers are not those that report.json has the scores of", file.display());
-        return Err(Complaint::input(message).hint("use undamaged copies of both").into());
-    }
+    facts.run.check_scored(facts.split, &facts.predictions)?;
     let intervals = answers.scores()?;
     let (reliability, calibration) = reliability::section(&answers)?;
     let of_before = before.and_then(|before| before.report.as_ref());

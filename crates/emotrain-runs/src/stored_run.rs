@@ -119,20 +119,26 @@ impl StoredRun {
     /// The trained model's predictions for a split.
     ///
     /// # Errors
-    /// A file that is missing or damaged, or has other answers than those that the run's report scored.
+    /// A file that is missing or damaged.
     pub fn predictions(&self, split: SplitKind) -> Result<Vec<Prediction>, RunError> {
-        let path = self.predictions_file(split);
-        let text = TextFile::read(&path).map_err(EvalError::from)?;
-        let predictions: Vec<Prediction> =
+        let text = TextFile::read(&self.predictions_file(split)).map_err(EvalError::from)?;
+        let predictions =
             JsonlReader::new(&text).map(|line| Ok(line?.1)).collect::<Result<_, EvalError>>()?;
-        if self.scores(split).is_some_and(|scores| confusion(&predictions, scores) != scores.confusion) {
-            let report = self.folder.join(RunReport::FILE);
-            let message =
-                format!("its answers are not those that were scored: {} has other counts", report.display());
-            let hint = "take both files from the run as it wrote them";
-            return Err(RunError::unfit(&path, message).and_hint(hint));
-        }
         Ok(predictions)
+    }
+
+    /// Looks whether these predictions for a split are those that the run's report has scored.
+    ///
+    /// # Errors
+    /// Others.
+    pub fn check_scored(&self, split: SplitKind, predictions: &[Prediction]) -> Result<(), Complaint> {
+        if self.scores(split).is_none_or(|scores| confusion(predictions, scores) == scores.confusion) {
+            return Ok(());
+        }
+        let file = self.predictions_file(split);
+        let message =
+            format!("{}: its answers are not those that report.json has the scores of", file.display());
+        Err(Complaint::input(message).hint("use undamaged copies of both"))
     }
 
     /// The training curves; none where the recipe does not write them.

@@ -36,7 +36,7 @@ pub(crate) fn run(args: &CompareArgs, shell: &Shell) -> anyhow::Result<Exit> {
     let trained: Vec<Option<usize>> =
         groups.iter().map(|group| trained_samples(&group[0])).collect::<Result<_, _>>()?;
     let trained_first = trained[0];
-    let groups = answers(&found, &groups)?;
+    let groups = answers(&found, &groups, split)?;
     let bootstrap = Bootstrap { samples: args.samples, level: CONFIDENCE, seed: 0 };
     let comparison = RunComparison::of(&groups, ComparisonTerms { score: args.metric, bootstrap })?;
     if args.json {
@@ -215,8 +215,8 @@ fn warn_of_differences(first: &SplitRun, run: &SplitRun, shell: &Shell) -> anyho
 /// The runs' answers to the test set of the first of them.
 ///
 /// # Errors
-/// Runs with other test sets or label sets.
-fn answers(found: &[Found], groups: &[Vec<SplitRun>]) -> anyhow::Result<Vec<RunGroup>> {
+/// Runs with other test sets or label sets, or with answers that were not scored.
+fn answers(found: &[Found], groups: &[Vec<SplitRun>], split: SplitKind) -> anyhow::Result<Vec<RunGroup>> {
     let first = groups.iter().flatten().next().ok_or(EvalError::NothingToCompare)?;
     let named = |run: &SplitRun| run.file.display().to_string();
     let test = TestSet::new(&first.predictions, &first.labels).with_context(|| named(first))?;
@@ -230,6 +230,7 @@ fn answers(found: &[Found], groups: &[Vec<SplitRun>]) -> anyhow::Result<Vec<RunG
         let answers = test
             .answers(&run.predictions)
             .with_context(|| format!("{} cannot be compared with {}", named(run), named(first)))?;
+        run.run.check_scored(split, &run.predictions)?;
         Ok(GroupRun { seed: run.run.record.seed, answers })
     };
     let names = found.iter().map(|group| group.name.clone());

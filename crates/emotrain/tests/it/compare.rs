@@ -90,6 +90,15 @@ fn what_cannot_be_compared_is_refused() {
         bench.write("same/predictions.test.jsonl", &text);
         refused(&compare(&bench, &["a", "same"]), 3, &["same/predictions.test.jsonl", message]);
     }
+    // As somebody makes it who wants other scores.
+    let answered = |row: &str| {
+        let mut row: Value = serde_json::from_str(row).unwrap();
+        row["label"] = row["truth"].clone();
+        format!("{row}\n")
+    };
+    bench.write("same/predictions.test.jsonl", &whole.lines().map(answered).collect::<String>());
+    let message = "its answers are not those that report.json has the scores of";
+    refused(&compare(&bench, &["a", "same"]), 3, &["same/predictions.test.jsonl", message, "hint:"]);
     bench.write("same/predictions.test.jsonl", &whole);
     let report = bench.read("same/report.json").replace("\"label\": \"joy\"", "\"label\": \"glee\"");
     bench.write("same/report.json", &report.replace("\"label\":\"joy\"", "\"label\":\"glee\""));

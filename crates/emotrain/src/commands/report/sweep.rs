@@ -91,7 +91,9 @@ fn compared(
             if labels.get_or_insert_with(|| names.clone()) != &names {
                 return Err(Complaint::input("its runs have different labels").into());
             }
-            runs.push((scored.seed, run.predictions(split)?));
+            let predictions = run.predictions(split)?;
+            run.check_scored(split, &predictions)?;
+            runs.push((scored.seed, predictions));
         }
         groups.push((group.name.clone(), runs));
     }
