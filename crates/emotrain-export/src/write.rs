@@ -70,6 +70,14 @@ impl<'a> Export<'a> {
             let message = "--format gguf-lora: llama.cpp has no DoRA adapters";
             return Err(Complaint::usage(message).hint("export a whole model: --format gguf").into());
         }
+        if self.adapter.as_ref().is_some_and(|adapter| !adapter.has_gguf_scale())
+            && formats.contains(&ExportFormat::GgufLora)
+        {
+            let place = self.source.place().display();
+            let message = format!("{place}: adapter_config.json: lora_alpha is none that llama.cpp takes");
+            let hint = "it is a number of float32 above 0; an adapter of none changes nothing";
+            return Err(Complaint::input(message).hint(hint).into());
+        }
         if formats.contains(&ExportFormat::Merged) {
             self.model_dtype()?;
         }

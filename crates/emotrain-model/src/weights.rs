@@ -33,7 +33,7 @@ pub use write::{
 
 pub(crate) use bitsandbytes::{LAYOUT, ROW_SCALES, STATE};
 pub(crate) use folder::Shards;
-pub(crate) use gguf::{GgufAdapter, GgufContents, GgufLora, write_gguf, write_gguf_lora};
+pub(crate) use gguf::{GgufAdapter, GgufContents, GgufLora, is_gguf_alpha, write_gguf, write_gguf_lora};
 pub(crate) use names::{
     EMBEDDINGS, FINAL_NORM, HEAD, LinearModule, Module as BlockModule, Part, block_modules, check_pairs,
     is_known_buffer, linear_modules, short,

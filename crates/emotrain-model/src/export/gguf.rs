@@ -7,7 +7,8 @@ use crate::adapter::{PeftAdapter, PeftModule};
 use crate::config::ModelConfig;
 use crate::error::ModelError;
 use crate::weights::{
-    GgufContents, GgufLora, GgufType, TokenizerSource, tensor_shapes, write_gguf, write_gguf_lora,
+    GgufContents, GgufLora, GgufType, TokenizerSource, is_gguf_alpha, tensor_shapes, write_gguf,
+    write_gguf_lora,
 };
 
 impl Merged<'_> {
@@ -33,6 +34,11 @@ impl Merged<'_> {
 }
 
 impl PeftAdapter {
+    /// Whether llama.cpp can multiply by the scale of its first layer.
+    pub fn has_gguf_scale(&self) -> bool {
+        self.modules.first().is_none_or(|first| is_gguf_alpha(first.scale * first.r as f64))
+    }
+
     /// Writes the adapter to `path`, for a base of this shape.
     ///
     /// # Errors

@@ -31,7 +31,7 @@ use crate::config::{ModelConfig, ModelDescription};
 use crate::error::ModelError;
 use crate::float::FloatType;
 
-pub(crate) use self::adapter::{GgufAdapter, GgufLora};
+pub(crate) use self::adapter::{GgufAdapter, GgufLora, is_alpha as is_gguf_alpha};
 pub(crate) use self::metadata::{Metadata, Value};
 pub use self::tokenizer::TokenizerSource;
 pub use self::write::GgufType;

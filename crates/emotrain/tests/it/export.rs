@@ -6,7 +6,7 @@ use emotrain_model::{FloatType, NamedTensor, SafetensorsFile, TensorSpec, write_
 use expect_test::expect;
 use serde_json::Value;
 
-use crate::workbench::{Said, Workbench, material};
+use crate::workbench::{Said, Workbench, material, refused};
 
 /// A workbench with a run of some steps.
 fn trained() -> Workbench {
@@ -134,6 +134,24 @@ fn a_step_and_another_type_can_be_exported() {
     export(&bench, "half", "again", &full).done();
     assert!(bench.path("again/model.safetensors.index.json").is_file());
     assert_eq!(scores(&bench, &["--adapter", "again"]), scores(&bench, &["--adapter", "half"]));
+}
+
+/// llama.cpp takes a scale of 0 for one of 1, and holds numbers of 32 bits.
+#[test]
+fn a_scale_that_llama_cpp_does_not_take_is_refused_before_anything_is_written() {
+    let bench = trained();
+    export(&bench, "run", "plain", &["--format", "peft"]).done();
+    let (config, weights) = (bench.json("plain/adapter_config.json"), "adapter_model.safetensors");
+    for (name, alpha) in [("zero", 0.0), ("below", -16.0), ("huge", 1e300)] {
+        let mut config = config.clone();
+        config["lora_alpha"] = alpha.into();
+        fs_err::create_dir(bench.path(name)).unwrap();
+        bench.write(&format!("{name}/adapter_config.json"), &config.to_string());
+        fs_err::copy(bench.path("plain").join(weights), bench.path(name).join(weights)).unwrap();
+        let said = export(&bench, name, "out", &["--format", "gguf-lora"]);
+        refused(&said, 3, &[&format!("{name}: adapter_config.json: lora_alpha"), "hint:"]);
+        assert!(!bench.path("out").exists() && !said.err.contains(".building"), "{}", said.err);
+    }
 }
 
 /// Adapters with magnitudes, which few programs load, and those that began with a part of the weight, which all do.

@@ -17,6 +17,11 @@ use crate::weights::opened::{OpenedFile, whole};
 /// The numerator of the scale, by which every layer is multiplied; the denominator is its rank.
 pub(super) const ALPHA: &str = "adapter.lora.alpha";
 
+/// Whether llama.cpp multiplies by it as it is: it keeps an `f32`, and takes 0 for a scale of 1.
+pub(crate) fn is_alpha(alpha: f64) -> bool {
+    (f64::from(f32::MIN_POSITIVE)..=f64::from(f32::MAX)).contains(&alpha)
+}
+
 /// What follows the name of a layer.
 pub(super) const HALVES: [&str; 2] = [".weight.lora_a", ".weight.lora_b"];
 
@@ -103,9 +108,9 @@ impl GgufAdapter {
             }
         }
         match self.metadata.number(ALPHA) {
-            Ok(Some(stated)) if stated > 0.0 && stated.is_finite() => alpha = Some(stated),
+            Ok(Some(stated)) if is_alpha(stated) => alpha = Some(stated),
             Ok(Some(stated)) => {
-                problems.push(hinted(ALPHA, format!("{stated} is not a number above 0"), AGAIN));
+                problems.push(hinted(ALPHA, format!("{stated} is no number of f32 above 0"), AGAIN));
             }
             Ok(None) => problems.push(hinted(ALPHA, "missing".to_owned(), AGAIN)),
             Err(problem) => problems.push(problem),

@@ -8,7 +8,7 @@ use super::output::{GgufOutput, Item, Stated};
 use super::settings::single;
 use crate::config::ModelConfig;
 use crate::error::ModelError;
-use crate::weights::gguf::adapter::{ALPHA, GgufLora, HALVES};
+use crate::weights::gguf::adapter::{ALPHA, GgufLora, HALVES, is_alpha};
 use crate::weights::gguf::blocks::BlockType;
 use crate::weights::gguf::row_order::RowOrder;
 use crate::weights::names::{LinearModule, linear_modules};
@@ -32,8 +32,7 @@ pub(crate) fn write_gguf_lora(
         return Err(ModelError::file(path, "the adapter has no layer"));
     };
     let alpha = first.scale * first.rank as f64;
-    if alpha <= 0.0 {
-        // Which llama.cpp would take for a scale of 1.
+    if !is_alpha(alpha) {
         return Err(ModelError::tensor(path, &first.path, format!("a scale of {}", first.scale)));
     }
     let known: BTreeMap<String, LinearModule> =

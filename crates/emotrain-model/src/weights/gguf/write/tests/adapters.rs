@@ -235,7 +235,7 @@ fn what_does_not_fit_is_named() {
         adapter.gguf: adapter.lora.alpha: missing
         adapter.gguf: adapter.alora.invocation_tokens: an activated LoRA, which counts only from these tokens on, is not supported
           hint: export the adapter again, or convert it with llama.cpp's convert_lora_to_gguf.py
-        adapter.gguf: adapter.lora.alpha: 0 is not a number above 0
+        adapter.gguf: adapter.lora.alpha: 0 is no number of f32 above 0
           hint: export the adapter again, or convert it with llama.cpp's convert_lora_to_gguf.py
         adapter.gguf: holds no tensors
           hint: the training that wrote it has to gather the weights before it saves them
