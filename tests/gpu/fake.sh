@@ -74,7 +74,8 @@ for file in step-000004/{parameters,optimizer}.safetensors adapter/adapter_model
 done
 
 # A step dealt to three devices is that of one, through NCCL, which writes as early as it may.
-triple=(--set train.gradient_accumulation_steps=3 --set train.max_steps=2 --set eval.eval_steps=2)
+triple=(--set train.gradient_accumulation_steps=3 --set train.max_steps=2 --set eval.eval_steps=2
+  --set train.per_device_train_batch_size=1)
 trained one "${triple[@]}"
 there+=("EMOTRAIN_FAKE_DEVICES=3" "EMOTRAIN_FAKE_TELL=1" "LD_LIBRARY_PATH=$fake/library:$fake/driver:$fake/nccl")
 trained three "${triple[@]}" --set model.num_devices=3
