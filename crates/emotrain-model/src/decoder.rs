@@ -53,10 +53,12 @@ impl CausalLm {
     /// The same model with its attention computed so on a GPU.
     #[must_use]
     pub fn attending(mut self, implementation: AttnImplementation) -> Self {
-        for layer in &mut self.layers {
-            layer.spec.attention.eager = implementation == AttnImplementation::Eager;
-        }
+        self.attend_eagerly(implementation == AttnImplementation::Eager);
         self
+    }
+
+    pub(crate) fn attend_eagerly(&mut self, eager: bool) {
+        self.layers.iter_mut().for_each(|layer| layer.spec.attention.eager = eager);
     }
 
     /// The adapter's settings, once [`CausalLm::add_lora`] has run.

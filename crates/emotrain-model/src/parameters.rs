@@ -109,7 +109,7 @@ impl CausalLm {
     pub fn reload(&mut self, folder: &Path) -> Result<(), ModelError> {
         let eager = self.layers.iter().any(|layer| layer.spec.attention.eager);
         *self = Self::load(&Checkpoint::open(folder)?, &self.device(), self.embed.dtype())?;
-        self.layers.iter_mut().for_each(|layer| layer.spec.attention.eager = eager);
+        self.attend_eagerly(eager);
         self.train_all();
         Ok(())
     }

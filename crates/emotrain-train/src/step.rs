@@ -161,7 +161,7 @@ impl Sum {
         let mut all = gradients.into_iter();
         let mut gradients = all.next().expect("the gradients of the model's own device");
         all.for_each(|others| gradients.add_all(others, &first));
-        // The device is waited for once.
+        // One device is waited for once; of several the first also before each copy to it.
         let mut read: Vec<Tensor<1>> =
             losses.into_iter().map(|losses| device::sent(losses, &first)).collect();
         read.extend(gradients.squared_norm());

@@ -49,6 +49,7 @@ pub(crate) fn flash_forward<F: Float>(
     let (lane, row) = (UNIT_POS_PLANE as usize, PLANE_POS as usize * ROWS);
     read::<F>(&mut keys, q, &rows, plan.dim);
     sync_cube();
+    // Read once and kept in registers, which the backward has no room for.
     let mut queries = Sequence::<Array<Pair<F>>>::new();
     #[unroll]
     for step in 0..comptime!(plan.dim / 16) {
