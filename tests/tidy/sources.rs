@@ -19,6 +19,8 @@ const DOORS: [(&str, &[&str]); 2] = [
     (
         "unsafe",
         &[
+            "crates/emotrain-kernels/src/fresh.rs",
+            "crates/emotrain-kernels/src/memory.rs",
             "crates/emotrain-kernels/src/product/bf16/amx.rs",
             "crates/emotrain-kernels/src/product/bf16/x86.rs",
             "crates/emotrain-kernels/src/product/dense.rs",

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use crate::reduce::sum_of;
-use crate::rows::{column_sums, for_rows, of_rows};
+use crate::rows::{column_sums, for_rows, new_rows, of_rows};
 
 /// Adds a row to another.
 #[inline(always)]
@@ -57,9 +57,7 @@ pub fn sum_of_squares(x: &[f32], width: usize) -> f32 {
 
 /// The rows of `x` `[N, width]` with these numbers, in their order.
 pub fn select_rows(x: &[f32], width: usize, numbers: &[usize]) -> Vec<f32> {
-    let mut out = vec![0.0; numbers.len() * width];
-    for_rows(&mut out, width, |row, out| out.copy_from_slice(&x[numbers[row] * width..][..width]));
-    out
+    new_rows(numbers.len(), width, |row, out| out.copy_from_slice(&x[numbers[row] * width..][..width]))
 }
 
 /// The backward of [`select_rows`]: each row of `grad` added to its place among `rows` rows of zeros.

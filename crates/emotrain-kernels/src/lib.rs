@@ -20,10 +20,13 @@ mod exp;
 mod factors;
 #[cfg(test)]
 mod fixture;
+mod flash;
+mod fresh;
 mod frozen;
 mod heads;
 mod instructions;
 mod integer;
+mod memory;
 mod norm;
 mod paged;
 mod product;
@@ -44,12 +47,14 @@ pub use elementwise::{
     add_columns, add_row, add_rows, scale, select_rows, spread_rows, sum_of_squares, sum_rows,
 };
 pub use factors::{Factors, qr_factors, singular_factors};
+pub use flash::{ATTENTION_TILE, Attended, AttentionTiles, FlashAttention, QueryTile, SeenTile};
 pub use frozen::{
     Absmax, FourBit, FourBitQuantiser, FourBitType, FrozenMatrix, Int8Rows, NestedAbsmax, Numbers,
 };
 pub use heads::{Heads, add_key_values, head_major, token_major};
 pub use instructions::instructions;
 pub use integer::{QueryCodes, product_of_rows};
+pub use memory::keep_memory;
 pub use norm::{
     HeadRows, Residual, RowNorm, add_layer_norm, head_norm, head_norm_backward, norm_weight_gradient,
     rms_norm, rms_norm_row, rms_norm_to,
@@ -60,7 +65,7 @@ pub use product::{
     frozen_product_to, product, product_bf16_to, product_to,
 };
 pub use rope::{rotate_head, rotate_head_back};
-pub use rows::{for_rows, of_rows};
+pub use rows::{for_rows, new_rows, of_rows, put_rows};
 pub use self_attention::{Projections, self_attention};
 pub use similarity::{each_product, portable_arch, similarity};
 pub use softmax::{

@@ -2,7 +2,7 @@
 //! first heads, and layer normalisation (Ba et al. 2016).
 
 use crate::reduce::sum_of;
-use crate::rows::{column_sums, for_rows, of_rows, resize};
+use crate::rows::{column_sums, for_rows, of_rows, put_rows};
 
 /// What is added to each row before its layer norm.
 #[derive(Clone, Copy, Debug)]
@@ -47,8 +47,7 @@ pub fn rms_norm(x: &mut [f32], weight: &[f32], epsilon: f32) {
 /// As [`rms_norm`], into a buffer.
 pub fn rms_norm_to(out: &mut Vec<f32>, x: &[f32], weight: &[f32], epsilon: f32) {
     let width = weight.len();
-    resize(out, x.len());
-    for_rows(out, width, |row, out| {
+    put_rows(out, x.len() / width, width, |row, out| {
         out.copy_from_slice(&x[row * width..][..width]);
         rms_norm_row(out, weight, epsilon);
     });

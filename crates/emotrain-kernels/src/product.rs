@@ -13,14 +13,13 @@ mod panel;
 use std::ops::Range;
 
 use pulp::{Arch, Simd, WithSimd};
-use rayon::prelude::*;
 
 use crate::dot::products;
-use crate::rows::resize;
+use crate::fresh;
 
 pub use bf16::product_bf16_to;
 #[cfg(target_arch = "x86_64")]
-pub(crate) use bf16::{amx::allowed as has_tiles, x86::has_dot_products};
+pub(crate) use bf16::{amx::allowed as has_tiles, x86 as bf16_tiles, x86::has_dot_products};
 pub use dense::{Dense, add_dense_product, dense_products};
 pub use frozen::{Arithmetic, frozen_product, frozen_product_back, frozen_product_to};
 
@@ -50,42 +49,28 @@ pub fn product(x: &[f32], weight: &[f32], width: usize) -> Vec<f32> {
 /// As [`product`], in place of what `out` holds: a buffer that is used again costs no new memory.
 pub fn product_to(out: &mut Vec<f32>, x: &[f32], weight: &[f32], width: usize) {
     let columns = weight.len() / width;
-    resize(out, x.len() / width * columns);
     let arch = Arch::new();
-    in_pieces(out, columns, width, 2 * WIDE_COLUMNS, |out, columns| {
+    in_pieces(out, [x.len() / width, columns], width, 2 * WIDE_COLUMNS, |out, columns| {
         let weight = &weight[columns.start * width..columns.end * width];
         arch.dispatch(Product { x, weight, width, out });
     });
 }
 
-/// Calls `work` for pieces of the columns of `out`, a multiple of `unit` each, on all cores, with the piece of each row.
-/// Each number is the sum of `terms` products.
+/// Makes `out` a matrix of these rows and columns: `work` writes pieces of the columns, a multiple of `unit` each, on all
+/// cores, with the piece of each row, which it finds zero. Each number is the sum of `terms` products.
 fn in_pieces(
-    out: &mut [f32],
-    columns: usize,
+    out: &mut Vec<f32>,
+    [rows, columns]: [usize; 2],
     terms: usize,
     unit: usize,
     work: impl Fn(&mut [&mut [f32]], Range<usize>) + Sync,
 ) {
-    if out.is_empty() {
-        return;
+    if rows * columns == 0 {
+        return out.clear();
     }
-    let pieces = (rayon::current_num_threads() * PIECES).min(out.len() * terms / GRAIN).max(1);
+    let pieces = (rayon::current_num_threads() * PIECES).min(rows * columns * terms / GRAIN).max(1);
     let piece = columns.div_ceil(pieces).next_multiple_of(unit);
-    if piece >= columns {
-        work(&mut out.chunks_exact_mut(columns).collect::<Vec<_>>(), 0..columns);
-        return;
-    }
-    let rows = out.len() / columns;
-    let ranges = (0..columns).step_by(piece).map(|start| start..(start + piece).min(columns));
-    let mut parts: Vec<(Range<usize>, Vec<&mut [f32]>)> =
-        ranges.map(|range| (range, Vec::with_capacity(rows))).collect();
-    for row in out.chunks_exact_mut(columns) {
-        for ((_, part), row) in parts.iter_mut().zip(row.chunks_mut(piece)) {
-            part.push(row);
-        }
-    }
-    parts.into_par_iter().for_each(|(range, mut out)| work(&mut out, range));
+    fresh::in_columns(out, [rows, columns], piece, work);
 }
 
 /// Columns of a panel.
@@ -99,17 +84,17 @@ struct Place {
     columns: Range<usize>,
 }
 
-/// Works on `out` panel by panel, on all cores: `lay` fills at most `DEPTH` lines `L` of a panel, which stays in a core's
+/// Makes `out` so many rows, panel by panel, on all cores: `lay` fills at most `DEPTH` lines `L` of a panel, which stays in a core's
 /// cache, and `multiply` adds the products of all rows with it to its columns, or begins with them. A result has as many
 /// `columns`, each number a sum over all `lines`.
 fn in_panels<L: Copy + Sync, const DEPTH: usize>(
-    out: &mut [f32],
-    [lines, columns]: [usize; 2],
+    out: &mut Vec<f32>,
+    [rows, lines, columns]: [usize; 3],
     empty: L,
     lay: impl Fn(Range<usize>, Range<usize>, &mut [L]) + Sync,
     multiply: impl Fn(&[L], &mut [&mut [f32]], Place) + Sync,
 ) {
-    in_pieces(out, columns, lines, PANEL, |out, columns| {
+    in_pieces(out, [rows, columns], lines, PANEL, |out, columns| {
         let mut panel = vec![empty; lines.min(DEPTH)];
         for start in columns.clone().step_by(PANEL) {
             let end = (start + PANEL).min(columns.end);

@@ -3,6 +3,8 @@
 use pulp::Arch;
 use rayon::prelude::*;
 
+use crate::fresh;
+
 /// Rows are handed to a core in pieces of about this many numbers.
 const GRAIN: usize = 1 << 14;
 /// Columns that one piece of a sum over rows is made of.
@@ -13,6 +15,28 @@ const COLUMNS: usize = 256;
 #[inline]
 pub fn for_rows(out: &mut [f32], width: usize, work: impl Fn(usize, &mut [f32]) + Sync) {
     in_pieces(out, width, width, work);
+}
+
+/// So many rows, which `work` writes as in [`for_rows`] and finds zero.
+#[inline]
+pub fn new_rows(rows: usize, width: usize, work: impl Fn(usize, &mut [f32]) + Sync) -> Vec<f32> {
+    let mut out = Vec::new();
+    put_rows(&mut out, rows, width, work);
+    out
+}
+
+/// As [`new_rows`], in place of what `out` holds: a buffer that is used again costs no new memory.
+#[inline]
+pub fn put_rows(out: &mut Vec<f32>, rows: usize, width: usize, work: impl Fn(usize, &mut [f32]) + Sync) {
+    let arch = Arch::new();
+    let each = (GRAIN / width.max(1)).max(1);
+    fresh::in_pieces(out, rows * width, each * width, |piece, chunk| {
+        arch.dispatch(|| {
+            for (index, row) in chunk.chunks_exact_mut(width).enumerate() {
+                work(piece * each + index, row);
+            }
+        });
+    });
 }
 
 /// A number of each of so many rows of `width` numbers, `work(row number)`, on all cores as [`for_rows`].
@@ -35,16 +59,6 @@ fn in_pieces(out: &mut [f32], width: usize, cost: usize, work: impl Fn(usize, &m
             }
         });
     });
-}
-
-/// Gives a buffer that will be written as many numbers. New memory comes as the system clears it, page by page where it is
-/// first written, which is on all cores.
-pub(crate) fn resize(buffer: &mut Vec<f32>, count: usize) {
-    if buffer.capacity() < count {
-        *buffer = vec![0.0; count];
-    } else {
-        buffer.resize(count, 0.0);
-    }
 }
 
 /// A row of sums, piece by piece on all cores: `work` gets the first column of its piece, and adds to the piece row

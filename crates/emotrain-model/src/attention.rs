@@ -1,9 +1,9 @@
-//! Grouped-query attention over packed segments, in blocks of queries.
+//! Grouped-query attention over packed segments.
 //!
-//! A block computes scores only for the keys that some query of it sees, so a causal segment costs little more
+//! On the CPU, and on a GPU with tensor cores for its numbers, it is computed without scores in memory. Elsewhere, and where it is
+//! eager, it goes by blocks of queries. A block computes scores only for the keys that some query of it sees, so a causal segment costs little more
 //! than half its square, and a branch of a tree nothing for the other branches. Nothing of size queries × keys is kept for the backward pass: it stores one
-//! log-sum-exp per query and head and computes the probabilities again (Rabe and Staats 2021; Dao et al. 2022). On a GPU with
-//! tensor cores for its numbers all blocks are attended in one launch, without scores in memory.
+//! log-sum-exp per query and head and computes the probabilities again (Rabe and Staats 2021; Dao et al. 2022).
 
 mod ready;
 mod tiles;
@@ -13,14 +13,14 @@ use std::ops::Range;
 use std::sync::OnceLock;
 
 use burn::tensor::{Device, Int, Tensor};
-use emotrain_kernels::DropoutMask;
+use emotrain_kernels::{AttentionTiles, DropoutMask, FlashAttention};
 
 pub(crate) use self::ready::Ready;
-use self::tiles::Tiles;
 use crate::batch::{Batch, Visible, union};
 use crate::kernels::{
     Attending, AttentionTables, KeyRows, Scores, Seen, attention_softmax, attention_softmax_backward,
     flash_attention, flash_attention_backward, integers_on, product_with_transposed, takes_flash,
+    takes_tiles, tile_attention, tile_attention_backward,
 };
 use crate::spec::{AttentionSpec, Heads};
 
@@ -51,7 +51,9 @@ pub(crate) struct Blocks {
     spans: OnceLock<Tensor<2, Int>>,
     /// The rows of keys that see each other, all rows.
     segments: Vec<Range<usize>>,
-    /// By each window, for attention in one launch, from its first use on.
+    /// By each window, for attention without scores in memory, from its first use on.
+    tiles: OnceLock<BTreeMap<Option<usize>, AttentionTiles>>,
+    /// The same for attention in one launch.
     tables: OnceLock<BTreeMap<Option<usize>, AttentionTables>>,
 }
 
@@ -62,7 +64,8 @@ impl Blocks {
         keys.sort_unstable_by_key(|keys| keys.start);
         let end = keys.iter().try_fold(0, |end, keys| (keys.start == end).then_some(keys.end));
         let apart = end == Some(segments.last().map_or(0, |last| last.end));
-        Self { all: blocks, apart, spans: OnceLock::new(), segments, tables: OnceLock::new() }
+        let (spans, tiles, tables) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        Self { all: blocks, apart, spans, segments, tiles, tables }
     }
 
     /// For attentions whose blocks their caller has.
@@ -83,13 +86,23 @@ impl Blocks {
         self.all.is_empty()
     }
 
+    /// By each window.
+    fn all_tiles(&self) -> &BTreeMap<Option<usize>, AttentionTiles> {
+        self.tiles.get_or_init(|| {
+            let windows = self.all.iter().flat_map(|block| block.seen.keys());
+            let windows: BTreeSet<Option<usize>> = windows.copied().collect();
+            let of = |window| (window, tiles::tiles(&self.all, window, &self.segments));
+            windows.into_iter().map(of).collect()
+        })
+    }
+
     /// Of attentions with this window.
     fn tables(&self, window: Option<usize>, device: &Device) -> &AttentionTables {
         let tables = self.tables.get_or_init(|| {
-            let windows = self.all.iter().flat_map(|block| block.seen.keys());
-            let windows: BTreeSet<Option<usize>> = windows.copied().collect();
-            let of = |window| (window, Tiles::new(&self.all, window, &self.segments).on(device));
-            windows.into_iter().map(of).collect()
+            let of = |(window, tiles): (&Option<usize>, &AttentionTiles)| {
+                (*window, tiles::tables(tiles, &self.all, device))
+            };
+            self.all_tiles().iter().map(of).collect()
         });
         &tables[&window]
     }
@@ -185,7 +198,7 @@ pub(crate) struct Attended {
     pub(crate) rows: Tensor<2>,
     /// What dropout leaves of them, if it was asked for and made on the way.
     pub(crate) dropped: Option<Tensor<2>>,
-    /// Of each block, `[K, G, Q, 1]`.
+    /// Of each block, `[K, G, Q, 1]`; on the CPU of all at once, `[1, 1, Q, K·G]`.
     pub(crate) log_sums: Vec<Tensor<4>>,
 }
 
@@ -210,6 +223,10 @@ impl AttentionSpec {
             let attended = flash_attention(q, kv, attending, mask);
             let ([rows, dropped], log_sums) = attended.expect("numbers of a GPU with tensor cores");
             return Attended { rows, dropped: mask.map(|_| dropped), log_sums: vec![log_sums] };
+        }
+        if let Some((Projected { q, kv }, attention)) = self.in_memory(ready, blocks) {
+            let (rows, log_sums) = tile_attention(q, kv, attention);
+            return Attended { rows, dropped: None, log_sums: vec![log_sums] };
         }
         let kv = ready.key_values(self.heads);
         let mut outputs = ready.outputs();
@@ -237,6 +254,21 @@ impl AttentionSpec {
         Some((q, kv, Attending { tables, heads: self.heads, scale: self.scale }))
     }
 
+    /// Queries, keys and values where they are attended tile by tile in the memory of the CPU.
+    fn in_memory<'a>(
+        self,
+        ready: &'a Ready,
+        blocks: &'a Blocks,
+    ) -> Option<(&'a Projected, FlashAttention<'a>)> {
+        let Ready::Rows(projected) = ready else { return None };
+        if self.eager || !takes_tiles(&projected.q) {
+            return None;
+        }
+        let Self { heads, scale, arithmetic, .. } = self;
+        let tiles = &blocks.all_tiles()[&self.window];
+        Some((projected, FlashAttention { heads, scale, tiles, arithmetic }))
+    }
+
     /// The gradients of queries, keys and values, given that of the rows that attention gave.
     ///
     /// # Shapes
@@ -253,6 +285,10 @@ impl AttentionSpec {
             let grads = flash_attention_backward([q, grad, &gave.rows], kv, &log_sums[0], attending);
             let (q, kv) = grads.expect("numbers of a GPU with tensor cores");
             return Ready::Heads { q, kv };
+        }
+        if let Some((Projected { q, kv }, attention)) = self.in_memory(ready, blocks) {
+            let [q, kv] = tile_attention_backward([q, grad, &gave.rows], kv, &log_sums[0], attention);
+            return Ready::Rows(Projected { q, kv });
         }
         let kv = ready.key_values(heads);
         let (out_grad, mut query_grads) = (ready.like(heads, grad, blocks), ready.outputs());

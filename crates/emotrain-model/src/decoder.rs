@@ -50,7 +50,7 @@ impl CausalLm {
         Self { description: description.clone(), ..self }
     }
 
-    /// The same model with its attention computed so on a GPU.
+    /// The same model with its attention computed so in training.
     #[must_use]
     pub fn attending(mut self, implementation: AttnImplementation) -> Self {
         self.attend_eagerly(implementation == AttnImplementation::Eager);

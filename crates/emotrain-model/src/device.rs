@@ -16,6 +16,7 @@ mod side;
 mod stack;
 #[cfg(test)]
 pub(crate) mod tests;
+mod threads;
 mod traffic;
 
 use std::collections::BTreeMap;
@@ -28,6 +29,7 @@ pub(crate) use self::recorded::Recorded;
 pub use self::sent::sent;
 pub(crate) use self::side::Side;
 pub(crate) use self::stack::{Stack, StackPlace};
+pub use self::threads::{keep_memory, set_threads};
 pub use self::traffic::{Launches, Profile};
 pub(crate) use self::traffic::{moves, moves_numbers};
 use crate::error::ModelError;
@@ -281,15 +283,6 @@ pub fn open_all(choice: &DeviceChoice, count: usize, dtype: Dtype) -> Result<Vec
     };
     let opened: Vec<OpenDevice> = (0..count.max(1)).map(one).collect::<Result<_, _>>()?;
     Ok(if count < 2 { opened } else { opened.into_iter().map(OpenDevice::among_several).collect() })
-}
-
-/// Of each thread; what is not used costs nothing. Templates of others run on these threads, too.
-const STACK_BYTES: usize = 64 << 20;
-
-/// Limits the CPU threads of this process; 0 leaves one per core. Only the first call has an effect.
-pub fn set_threads(threads: usize) {
-    // A pool that exists already keeps its size; results do not depend on it.
-    let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).stack_size(STACK_BYTES).build_global();
 }
 
 fn cpu(dtype: Dtype) -> OpenDevice {

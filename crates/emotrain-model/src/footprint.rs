@@ -58,8 +58,8 @@ pub struct Footprint {
     pub host: u64,
 }
 
-/// Queries whose scores exist at a time (`attention.rs`), on the CPU and on a GPU, and rows whose logits do (`head.rs`).
-const QUERIES: [u64; 2] = [128, 512];
+/// Queries whose scores exist at a time on a GPU (`attention.rs`), and rows whose logits do (`head.rs`).
+const QUERIES: u64 = 512;
 const LOGITS: u64 = 256;
 /// Of a process on the CPU, and what CUDA's context takes beside it.
 const PROGRAM: u64 = 48 << 20;
@@ -225,21 +225,27 @@ impl Count<'_> {
         self.work.eval_rows as u64 * (cache + buffers) * self.activation()
     }
 
-    /// The gradients inside a layer, and the scores of a block of queries.
+    /// The gradients inside a layer, and what attention needs for a moment.
     fn layer(&self) -> u64 {
-        let Widths { hidden, inner, heads, .. } = self.widths();
+        let Widths { hidden, inner, heads, keys_values, .. } = self.widths();
         let gradients = self.work.rows as u64 * (4 * inner + 4 * hidden) * self.activation();
-        let longest = self.work.longest as u64;
-        // On the CPU three f32 of each, on a GPU scores and probabilities with their gradients. Where attention is in one
-        // launch there are none, which is at most a few hundred MB less.
-        let (queries, bytes) =
-            if self.work.on_cpu { (QUERIES[0], 3 * 4) } else { (QUERIES[1], 4 * self.activation()) };
-        let scores = heads * queries.min(longest) * longest * bytes;
+        let attention = if self.work.on_cpu {
+            // Keys, values and keys as they are multiplied, and what pieces of queries say of keys and values: sixteen with
+            // the heads, each of some half of its segment.
+            let pieces = 16.max(self.config.num_key_value_heads as u64);
+            let sums = pieces * (self.config.head_dim as u64).next_multiple_of(64) * 9 / 8;
+            self.work.rows as u64 * (2 * keys_values + sums) * 4
+        } else {
+            // Scores and probabilities with their gradients. Where attention is in one launch there are none, which is at
+            // most a few hundred MB less.
+            let longest = self.work.longest as u64;
+            heads * QUERIES.min(longest) * longest * 4 * self.activation()
+        };
         let whole = self.config.hidden_size.max(self.config.intermediate_size * 2) * self.config.hidden_size;
         // On a GPU the numbers of a quantised matrix exist while it is multiplied.
         let numbers =
             if self.work.on_cpu || self.work.storage.quantization.is_none() { 0 } else { whole as u64 };
-        gradients + scores + numbers * self.activation()
+        gradients + attention + numbers * self.activation()
     }
 
     /// Logits and their gradient.

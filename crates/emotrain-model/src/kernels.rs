@@ -41,9 +41,12 @@ pub(crate) use dropout::{Inputs, add_dropped, dropout};
 pub(crate) use elementwise::{
     add, add_block, add_part, scale, scaled_to, spread, squares, stacked, sum_rows,
 };
-pub(crate) use flash::{flash_attention, flash_attention_backward, takes_flash};
+pub(crate) use flash::{
+    flash_attention, flash_attention_backward, takes_flash, takes_tiles, tile_attention,
+    tile_attention_backward,
+};
 pub(crate) use form::Form;
-pub(crate) use fused::{ATTENTION_TILE, Attending, AttentionTables, Columns, Part, Turn};
+pub(crate) use fused::{Attending, AttentionTables, Columns, Part, Turn};
 pub(crate) use gated::{gated_backward, gated_inputs, gated_rows};
 pub(crate) use gelu::bias_gelu;
 pub(crate) use head_blocks::{

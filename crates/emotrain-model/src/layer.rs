@@ -19,7 +19,7 @@ use crate::kernels::{Inputs, Masks, Rotation, Rows, add, gated_backward, gated_i
 use crate::linear::Linear;
 use crate::lora::{Dropout, Input, LayerAdapter, Low};
 use crate::norm::{HeadNorms, Norm, OutputNorms};
-use crate::spec::{BlockSpec, Heads};
+use crate::spec::{AttentionSpec, BlockSpec, Heads};
 
 /// One decoder block.
 #[derive(Clone, Debug)]
@@ -138,7 +138,7 @@ impl Layer {
     /// `x` `[N, D]` → `[N, D]`, or `[rows, D]` where the pass names rows.
     pub(crate) fn forward(&self, x: Tensor<2>, run: &LayerRun) -> (Tensor<2>, Tape) {
         let mask = run.mask(Place::O);
-        self.forward_with(x, run, &mut |ready| self.spec.attention.attend(ready, &run.pass.blocks, mask))
+        self.forward_with(x, run, &mut |ready| self.attention().attend(ready, &run.pass.blocks, mask))
     }
 
     /// The same with an attention of the caller's, who may keep keys and values.
@@ -167,9 +167,7 @@ impl Layer {
             Some(q) => (project(q, Place::Q, &selected(&inputs, pass)), kv),
             None => self.split(&kv, pass),
         };
-        let projected = Projected { q, kv };
-        let ready = self.ready(&projected, pass);
-        let unnormed = self.head_norms.is_some().then_some(projected);
+        let (ready, unnormed) = self.ready(Projected { q, kv }, pass);
 
         let Attended { rows: attended, dropped, log_sums } = attend(&ready);
         let (out, o_low) = project(&self.o, Place::O, &Input { x: attended.clone(), dropped });
@@ -221,7 +219,7 @@ impl Layer {
         let gave = Attended { rows: attended, dropped: None, log_sums };
         let attended = Input::plain(gave.rows.clone());
         let attended_grad = back((&self.o, Place::O), &o_grad, attended, o_low, gradients);
-        let grads = self.spec.attention.attend_backward(&attended_grad, &ready, &pass.blocks, &gave);
+        let grads = self.attention().attend_backward(&attended_grad, &ready, &pass.blocks, &gave);
         let grads = self.ready_backward(grads, unnormed, pass, gradients[0]);
         let Projected { q: q_grad, kv: kv_grad } = grads;
 
@@ -239,6 +237,11 @@ impl Layer {
         let normed_grad = run.adapted(&self.kv, Place::Kv).backward(&kv_grad, tape, of_input, gradients)?;
         let direct = spread(middle_grad, &x, pass);
         Some(self.input_norm.backward_beside([normed_grad, x], &direct, gradients[0]))
+    }
+
+    /// Attention as it is trained: on the CPU it multiplies as the layer does that takes what it gives.
+    fn attention(&self) -> AttentionSpec {
+        AttentionSpec { arithmetic: self.o.weight.arithmetic(), ..self.spec.attention }
     }
 
     /// What queries, and keys and values, are projected of; with its rows themselves if they are read whatever masks say.

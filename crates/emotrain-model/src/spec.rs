@@ -7,6 +7,7 @@ pub(crate) mod tests;
 pub(crate) use crate::config::Activation;
 use crate::config::{ModelConfig, RopeScaling, llama3_divisors};
 
+use emotrain_kernels::Arithmetic;
 pub(crate) use emotrain_kernels::Heads;
 
 /// Attention: `softmax(scale · q·kᵀ)·v` over the keys that a query sees.
@@ -17,8 +18,10 @@ pub(crate) struct AttentionSpec {
     pub(crate) scale: f32,
     /// How many positions back a query sees, its own included; `None` for all (`sliding_window`).
     pub(crate) window: Option<usize>,
-    /// Whether scores are in memory even where a GPU could do without.
+    /// Whether scores are in memory even where the device could do without.
     pub(crate) eager: bool,
+    /// In what the CPU multiplies without scores in memory.
+    pub(crate) arithmetic: Arithmetic,
 }
 
 /// One block: `x + attention(norm(x))`, then `x + feed_forward(norm(x))`.
@@ -85,7 +88,13 @@ impl DecoderSpec {
             None => (config.head_dim as f32).sqrt().recip(),
         };
         let block = BlockSpec {
-            attention: AttentionSpec { heads, scale, window: None, eager: false },
+            attention: AttentionSpec {
+                heads,
+                scale,
+                window: None,
+                eager: false,
+                arithmetic: Arithmetic::F32,
+            },
             rope: 0,
             head_norms: family.query_key_norm,
             output_norms: family.gemma,

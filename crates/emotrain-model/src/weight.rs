@@ -57,6 +57,14 @@ impl Weight {
         }
     }
 
+    /// In what the CPU multiplies with it.
+    pub(crate) fn arithmetic(&self) -> Arithmetic {
+        match self {
+            Self::Frozen(Frozen { arithmetic, .. }) => *arithmetic,
+            Self::Dense(_) | Self::Coded(_) => Arithmetic::F32,
+        }
+    }
+
     /// `x · Wᵀ`, each row batch-invariant on the CPU: it gives the same numbers whatever rows come with it.
     ///
     /// # Shapes

@@ -37,7 +37,8 @@ const ONE_MACHINE: &str = "not supported: a run trains on one machine, on model.
 const NO_UPLOAD: &str = "nothing is uploaded; emotrain export writes what others load";
 
 /// What attention is computed by.
-const ATTENTION: &str = "\"auto\" is flash attention on GPUs that have tensor cores for the model's numbers";
+const ATTENTION: &str =
+    "\"auto\" is flash attention on the CPU and on GPUs that have tensor cores for the model's numbers";
 
 /// Why no chat template is named.
 const CHAT_TEMPLATE: &str = "the chat template is the one that comes with the tokenizer";

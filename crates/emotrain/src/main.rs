@@ -34,6 +34,7 @@ use crate::shell::Shell;
 const STACK_BYTES: usize = 256 << 20;
 
 fn main() -> ExitCode {
+    emotrain_model::device::keep_memory();
     std::panic::set_hook(Box::new(|panic| {
         // A library's panic over a file is reported as the file's fault.
         if !emotrain_base::is_caught() {

@@ -7,7 +7,7 @@
 #[cfg(target_arch = "x86_64")]
 pub(super) mod amx;
 #[cfg(target_arch = "x86_64")]
-pub(super) mod x86;
+pub(crate) mod x86;
 
 use super::product_to;
 use crate::frozen::bf16_bits;

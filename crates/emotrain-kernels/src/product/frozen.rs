@@ -11,7 +11,6 @@ use pulp::Arch;
 use super::panel::panel_product_to;
 use super::{Product, WIDE_COLUMNS, in_pieces};
 use crate::frozen::{FrozenMatrix, bf16_bits};
-use crate::rows::resize;
 
 /// In what a product multiplies; sums are f32 in both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,9 +48,8 @@ pub fn frozen_product_to(out: &mut Vec<f32>, x: &[f32], weight: &FrozenMatrix, a
             Cow::Owned(rounded(x))
         }
     };
-    resize(out, x.len() / width * columns);
     let arch = Arch::new();
-    in_pieces(out, columns, width, TILE, |out, columns| {
+    in_pieces(out, [x.len() / width, columns], width, TILE, |out, columns| {
         let mut tile = vec![0.0; TILE.min(columns.len()) * width];
         for start in columns.clone().step_by(TILE) {
             let rows = start..(start + TILE).min(columns.end);

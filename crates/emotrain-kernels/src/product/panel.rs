@@ -9,7 +9,6 @@ use std::ops::Range;
 use pulp::{Arch, Simd, WithSimd};
 
 use super::{PANEL, Place, in_panels};
-use crate::rows::resize;
 
 /// Rows of a panel.
 const DEPTH: usize = 512;
@@ -27,11 +26,10 @@ pub(super) fn panel_product_to(
     [width, columns]: [usize; 2],
     lay: impl Fn(Range<usize>, Range<usize>, &mut [[f32; PANEL]]) + Sync,
 ) {
-    resize(out, x.len() / width * columns);
     let arch = Arch::new();
     in_panels::<_, DEPTH>(
         out,
-        [width, columns],
+        [x.len() / width, width, columns],
         [0.0; PANEL],
         lay,
         |panel, out, Place { depth, columns }| {

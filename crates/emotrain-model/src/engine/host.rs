@@ -247,8 +247,7 @@ impl HostLayer {
         self.post_norm.write(x, normed);
         self.gate_up.forward(normed, gate_up);
         let inner = self.gate_up.output / 2;
-        active.resize(gate_up.len() / 2, 0.0);
-        gated_rows(gate_up, active, inner, self.spec.activation);
+        gated_rows(active, gate_up, inner, self.spec.activation);
         self.down.forward(active, update);
         self.add_output(1, x, update);
     }

@@ -132,7 +132,9 @@ fn an_adapter_comes_back_from_a_gguf_file() {
             model.load_adapter(place).unwrap();
             logits(&model)
         });
-        assert!(furthest(&gguf, &peft) < 1e-6, "{architecture:?}");
+        // One scale is rounded into a factor.
+        let apart = furthest(&gguf, &peft);
+        assert!(apart < 5e-6, "{architecture:?}: {apart}");
         assert!(furthest(&gguf, &logits(&open(base.path()))) > 1e-2, "the adapter does something");
         assert_eq!(PeftAdapter::significand_bits(&path).unwrap(), 24);
         assert!(PeftAdapter::is_in(&path).unwrap());

@@ -31,8 +31,7 @@ use burn::tensor::{DType, Int, Tensor};
 use emotrain_kernels::{AdamWStep, DropoutMask, HeadRows};
 
 pub(crate) use self::told::{
-    ATTENTION_TILE, Attending, AttentionTables, Codes, Columns, LowProduct, Part, SeenSlots, TokenTables,
-    Turn,
+    Attending, AttentionTables, Codes, Columns, LowProduct, Part, SeenSlots, TokenTables, Turn,
 };
 use super::Masks;
 use crate::spec::{Activation, Heads};

@@ -2,7 +2,8 @@
 
 use burn::tensor::{Tensor, activation};
 use emotrain_kernels::{
-    GELU_CUBIC, GELU_SLOPE, for_rows, gelu_tanh_gate, gelu_tanh_gate_backward, silu_gate, silu_gate_backward,
+    GELU_CUBIC, GELU_SLOPE, gelu_tanh_gate, gelu_tanh_gate_backward, new_rows, put_rows, silu_gate,
+    silu_gate_backward,
 };
 
 use super::host::{read, slice, tensor};
@@ -16,8 +17,8 @@ pub(crate) fn gated(gate_up: Tensor<2>, kind: Activation) -> Tensor<2> {
     match Form::of(&gate_up) {
         Form::Host => {
             let gate_up = read(gate_up);
-            let mut out = vec![0.0; rows * double / 2];
-            gated_rows(slice(&gate_up), &mut out, double / 2, kind);
+            let mut out = Vec::new();
+            gated_rows(&mut out, slice(&gate_up), double / 2, kind);
             tensor(out, [rows, double / 2])
         }
         Form::Fused => match fused::gated(&gate_up, kind, Masks::beside(&[])) {
@@ -41,15 +42,16 @@ pub(crate) fn gated_inputs(gate_up: Tensor<2>, kind: Activation, masks: Masks) -
     Inputs::plain(gated(gate_up, kind), 1)
 }
 
-/// [`gated`] of memory, for the CPU.
+/// [`gated`] of memory, for the CPU, in place of what `out` holds.
 ///
 /// # Shapes
 /// `gate_up` `[N, 2·width]` → `out` `[N, width]`.
-pub(crate) fn gated_rows(gate_up: &[f32], out: &mut [f32], width: usize, kind: Activation) {
+pub(crate) fn gated_rows(out: &mut Vec<f32>, gate_up: &[f32], width: usize, kind: Activation) {
+    let rows = gate_up.len() / (2 * width);
     let row = |row: usize| &gate_up[2 * row * width..][..2 * width];
     match kind {
-        Activation::Silu => for_rows(out, width, |at, out| silu_gate(row(at), out)),
-        Activation::GeluTanh => for_rows(out, width, |at, out| gelu_tanh_gate(row(at), out)),
+        Activation::Silu => put_rows(out, rows, width, |at, out| silu_gate(row(at), out)),
+        Activation::GeluTanh => put_rows(out, rows, width, |at, out| gelu_tanh_gate(row(at), out)),
     }
 }
 
@@ -70,8 +72,7 @@ fn backward_in_memory(grad: Tensor<2>, gate_up: Tensor<2>, kind: Activation) -> 
     let [rows, double] = gate_up.dims();
     let (grad, gate_up) = (read(grad), read(gate_up));
     let (grad, gate_up) = (slice(&grad), slice(&gate_up));
-    let mut out = vec![0.0; rows * double];
-    for_rows(&mut out, double, |row, out| {
+    let out = new_rows(rows, double, |row, out| {
         let grad = &grad[row * double / 2..][..double / 2];
         let gate_up = &gate_up[row * double..][..double];
         match kind {

@@ -10,17 +10,20 @@ use crate::norm::Norm;
 use crate::spec::Heads;
 
 impl Layer {
-    /// Queries and keys normalised and rotated, as attention reads them: on a GPU in blocks of heads.
-    pub(super) fn ready(&self, projected: &Projected, pass: &Pass) -> Ready {
+    /// Queries and keys normalised and rotated, as attention reads them: on a GPU in blocks of heads. And what they were before
+    /// the norms, where there are any.
+    pub(super) fn ready(&self, projected: Projected, pass: &Pass) -> (Ready, Option<Projected>) {
+        let unnormed = self.head_norms.is_some().then(|| projected.clone());
         if let Some(spans) = self.spans(pass, &projected.q)
             && let [turn_q, turn_kv] = self.turns(pass)
             && let Some(q) = turned_heads(&projected.q, &turn_q, Some(spans))
             && let Some(kv) = turned_heads(&projected.kv, &turn_kv, None)
         {
             let ([rows, _], Heads { kv: heads, dim, .. }) = (projected.kv.dims(), self.spec.attention.heads);
-            return Ready::Heads { q, kv: kv.reshape([2, heads, rows, dim]) };
+            return (Ready::Heads { q, kv: kv.reshape([2, heads, rows, dim]) }, unnormed);
         }
-        Ready::Rows(self.rotated(projected.clone(), pass))
+        // Of rows that nobody else has: they are rotated in place.
+        (Ready::Rows(self.rotated(projected, pass)), unnormed)
     }
 
     /// The gradients of what was projected, given those of what attention read.

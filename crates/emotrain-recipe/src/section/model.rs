@@ -22,7 +22,7 @@ section! {
         device: DeviceChoice = Kind::Device;
         /// GPUs among which the micro-batches of a step are dealt, from `device` on.
         num_devices: usize = Kind::one_to(64);
-        /// How attention is computed on a GPU.
+        /// How attention is computed.
         attn_implementation: AttnImplementation = Kind::Choice(AttnImplementation::NAMES);
         /// Threads of the CPU backend; 0 = all cores.
         num_threads: usize = Kind::up_to(1024);
@@ -52,9 +52,9 @@ choices! {
 }
 
 choices! {
-    /// How attention is computed on a GPU, in the names of transformers where it has one.
+    /// How attention is computed, in the names of transformers where it has one.
     AttnImplementation {
-        /// In one launch without scores in memory (`FlashAttention`) where a GPU can, else as `Eager`.
+        /// Without scores in memory (`FlashAttention`) on the CPU and where a GPU can, else as `Eager`.
         Auto = "auto",
         /// Products of blocks of queries and keys, with their scores in memory.
         Eager = "eager",

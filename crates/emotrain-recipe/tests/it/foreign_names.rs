@@ -229,7 +229,7 @@ valid = "valid.jsonl"
             erc.toml:3:1: "deepspeed" is another tool's key
               hint: not supported: each device has the whole base; model.num_devices deals the micro-batches of a step to several GPUs of a machine
             erc.toml:4:1: "flash_attn" is another tool's name for model.attn_implementation
-              hint: write attn_implementation = … under [model]; "auto" is flash attention on GPUs that have tensor cores for the model's numbers
+              hint: write attn_implementation = … under [model]; "auto" is flash attention on the CPU and on GPUs that have tensor cores for the model's numbers
             erc.toml:5:1: "packing" is another tool's key
               hint: rows of a batch are computed without padding and do not see each other, so nothing is left to pack
             erc.toml:6:1: "do_train" is another tool's key

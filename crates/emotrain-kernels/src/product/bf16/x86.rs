@@ -4,11 +4,9 @@
 use std::arch::x86_64::{__m512, __m512bh, _mm512_dpbf16_ps, _mm512_set1_epi32, _mm512_setzero_ps};
 use std::ops::Range;
 
-use rayon::prelude::*;
-
 use super::super::{PANEL, Place, in_panels};
 use super::{Pair, amx, upper_half};
-use crate::rows::resize;
+use crate::fresh;
 
 /// Rows of `x` that are multiplied together.
 const ROWS: usize = 6;
@@ -60,19 +58,18 @@ pub(in super::super) fn panel_product_to(
     } else {
         (rows, pairs)
     };
-    let mut rounded = vec![0; all_rows * all_pairs];
-    rounded
-        .par_chunks_mut(ROUNDED * all_pairs)
-        .zip(x.par_chunks(ROUNDED * width))
+    let mut rounded = Vec::new();
+    fresh::in_pieces(&mut rounded, all_rows * all_pairs, ROUNDED * all_pairs, |piece, to| {
+        let from = &x[(piece * ROUNDED * width).min(x.len())..((piece + 1) * ROUNDED * width).min(x.len())];
         // SAFETY: this CPU has the instructions.
-        .for_each(|(to, from)| unsafe { round_rows(from, width, to, all_pairs) });
-    resize(out, rows * columns);
+        unsafe { round_rows(from, width, to, all_pairs) }
+    });
     let lay = |depth: Range<usize>, columns: Range<usize>, panel: &mut [[Pair; PANEL]]| {
         let there = depth.end.min(pairs) - depth.start;
         lay(depth.start..depth.start + there, columns, &mut panel[..there]);
         panel[there..].fill([0; PANEL]);
     };
-    in_panels::<_, DEPTH>(out, [all_pairs, columns], [0; PANEL], lay, |panel, out, place| {
+    in_panels::<_, DEPTH>(out, [rows, all_pairs, columns], [0; PANEL], lay, |panel, out, place| {
         if tiles {
             amx::rows_times_panel(&rounded, all_pairs, panel, out, &place);
         } else {
@@ -178,4 +175,125 @@ fn multiply<const R: usize>(x: &[Pair], panel: &[[Pair; PANEL]], out: &mut [&mut
             None => out.copy_from_slice(&sums[..columns.len()]),
         }
     }
+}
+
+/// A tile's numbers, rounded, in pairs of neighbours of a row: row after row.
+///
+/// # Panics
+/// Without [`has_dot_products`].
+#[expect(unsafe_code, reason = "what is called needs instructions that not every CPU has")]
+pub(crate) fn pairs_of_columns(tile: &[[f32; PANEL]; PANEL], out: &mut [Pair]) {
+    assert!(has_dot_products(), "instructions that this CPU lacks");
+    // SAFETY: this CPU has the instructions.
+    unsafe { round_rows(tile.as_flattened(), PANEL, out, PANEL / 2) };
+}
+
+/// A tile's numbers, rounded, in pairs of neighbours of a column: a line for two rows.
+///
+/// # Panics
+/// Without [`has_dot_products`].
+#[expect(unsafe_code, reason = "what is called needs instructions that not every CPU has")]
+pub(crate) fn pairs_of_rows(tile: &[[f32; PANEL]; PANEL], out: &mut [Pair]) {
+    assert!(has_dot_products(), "instructions that this CPU lacks");
+    // SAFETY: this CPU has the instructions.
+    unsafe { join_rows(tile, out) };
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
+fn join_rows(tile: &[[f32; PANEL]; PANEL], out: &mut [Pair]) {
+    for ([first, second], line) in tile.as_chunks::<2>().0.iter().zip(out.chunks_exact_mut(PANEL)) {
+        for ((first, second), pair) in first.iter().zip(second).zip(line) {
+            *pair = upper_half(*first) | upper_half(*second) << 16;
+        }
+    }
+}
+
+/// Adds to rows, [`TOGETHER`] at a time, the products of rows of pairs, [`PANEL`]`/ 2` of each, with lines: as many of each
+/// as there are lines.
+///
+/// # Panics
+/// Without [`has_dot_products`].
+#[expect(unsafe_code, reason = "what is called needs instructions that not every CPU has")]
+pub(crate) fn add_products(out: &mut [[f32; PANEL]], left: &[Pair], lines: &[[Pair; PANEL]]) {
+    assert!(has_dot_products(), "instructions that this CPU lacks");
+    // SAFETY: this CPU has the instructions.
+    unsafe { add_by_rows(out, left, lines) };
+}
+
+/// The same of columns of pairs, whose lines are as those of the right side.
+///
+/// # Panics
+/// Without [`has_dot_products`].
+#[expect(unsafe_code, reason = "what is called needs instructions that not every CPU has")]
+pub(crate) fn add_turned_products(out: &mut [[f32; PANEL]], left: &[Pair], lines: &[[Pair; PANEL]]) {
+    assert!(has_dot_products(), "instructions that this CPU lacks");
+    // SAFETY: this CPU has the instructions.
+    unsafe { add_by_columns(out, left, lines) };
+}
+
+/// Rows of a tile that are multiplied together.
+const TOGETHER: usize = 4;
+
+/// The sums of these rows.
+type Sums = [[__m512; VECTORS]; TOGETHER];
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
+fn add_by_rows(out: &mut [[f32; PANEL]], left: &[Pair], lines: &[[Pair; PANEL]]) {
+    let (out, _) = out.as_chunks_mut::<TOGETHER>();
+    for (out, left) in out.iter_mut().zip(left.chunks_exact(TOGETHER * PANEL / 2)) {
+        let mut rows: [&[Pair]; TOGETHER] = [&[]; TOGETHER];
+        for (row, left) in rows.iter_mut().zip(left.chunks_exact(PANEL / 2)) {
+            *row = &left[..lines.len()];
+        }
+        let mut sums = as_sums(out);
+        for (at, line) in lines.iter().enumerate() {
+            add_pairs(&mut sums, [rows[0][at], rows[1][at], rows[2][at], rows[3][at]], line);
+        }
+        *out = as_rows(&sums);
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
+fn add_by_columns(out: &mut [[f32; PANEL]], left: &[Pair], lines: &[[Pair; PANEL]]) {
+    let (columns, _) = left.as_chunks::<PANEL>();
+    for (number, out) in out.as_chunks_mut::<TOGETHER>().0.iter_mut().enumerate() {
+        let first = number * TOGETHER;
+        let mut sums = as_sums(out);
+        for (line, left) in lines.iter().zip(columns) {
+            let pairs = [left[first], left[first + 1], left[first + 2], left[first + 3]];
+            add_pairs(&mut sums, pairs, line);
+        }
+        *out = as_rows(&sums);
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
+#[expect(unsafe_code, reason = "vectors are read from arrays of their size")]
+fn add_pairs(sums: &mut Sums, pairs: [Pair; TOGETHER], line: &[Pair; PANEL]) {
+    // SAFETY: both are 256 bytes of which every value is valid.
+    let line: [__m512bh; VECTORS] = unsafe { std::mem::transmute(*line) };
+    for row in 0..TOGETHER {
+        // SAFETY: vectors of 64 bytes of which every value is valid.
+        let pair: __m512bh = unsafe { std::mem::transmute(_mm512_set1_epi32(pairs[row].cast_signed())) };
+        for vector in 0..VECTORS {
+            sums[row][vector] = _mm512_dpbf16_ps(sums[row][vector], pair, line[vector]);
+        }
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+#[expect(unsafe_code, reason = "vectors are read from arrays of their size")]
+fn as_sums(rows: &[[f32; PANEL]; TOGETHER]) -> Sums {
+    // SAFETY: both are 1,024 bytes of which every value is valid.
+    unsafe { std::mem::transmute(*rows) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+#[expect(unsafe_code, reason = "vectors are written to arrays of their size")]
+fn as_rows(sums: &Sums) -> [[f32; PANEL]; TOGETHER] {
+    // SAFETY: both are 1,024 bytes of which every value is valid.
+    unsafe { std::mem::transmute(*sums) }
 }

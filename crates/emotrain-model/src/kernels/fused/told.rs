@@ -82,9 +82,6 @@ pub(crate) struct SeenSlots<'a> {
     pub(crate) ranges: &'a Tensor<2, Int>,
 }
 
-/// Queries, and keys, of a tile of attention in one launch.
-pub(crate) const ATTENTION_TILE: usize = 64;
-
 /// Attention in one launch: what it sees, and how scores are made.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Attending<'a> {
@@ -94,7 +91,7 @@ pub(crate) struct Attending<'a> {
     pub(crate) scale: f32,
 }
 
-/// Which tiles of keys tiles of queries see, [`ATTENTION_TILE`] rows each.
+/// Which tiles of keys tiles of queries see, [`emotrain_kernels::ATTENTION_TILE`] rows each.
 #[derive(Clone, Debug)]
 pub(crate) struct AttentionTables {
     /// Of each tile of queries: the first query of its block and how many the block has, its own first query and how many it

@@ -1,7 +1,7 @@
 //! Attention to keys and values in a pool, and the largest numbers of rows.
 
 use burn::tensor::Int;
-use emotrain_kernels::Heads;
+use emotrain_kernels::{Arithmetic, Heads};
 
 use super::*;
 use crate::kernels::{Rows, attention_to_slots, likeliest, put_rows};
@@ -61,7 +61,8 @@ fn attention_to_slots_on_a_gpu_is_that_of_tensor_operations() {
             let scale = 1.0 / (heads.dim as f32).sqrt();
             let table = Tensor::<1, Int>::from_data(whole(ranges.as_flattened()).as_slice(), &on.device);
             let table = table.cast(DType::I32).reshape([ranges.len(), 2]);
-            let spec = AttentionSpec { heads, scale, window: None, eager: false };
+            let spec =
+                AttentionSpec { heads, scale, window: None, eager: false, arithmetic: Arithmetic::F32 };
             let seen = Rows::new(slots, &on.device);
             let found = attention_to_slots(&q, &pool, &seen, &table, spec).expect("a kernel for such heads");
             for (row, [start, end]) in ranges.into_iter().enumerate().filter(|(_, [start, end])| start < end)
@@ -75,7 +76,8 @@ fn attention_to_slots_on_a_gpu_is_that_of_tensor_operations() {
         let heads = Heads { kv: 1, group: 16, dim: 256 };
         let (q, pool) = (on.draw(1, [1, heads.query_width()]), on.draw(2, [1, 2 * heads.dim]));
         let table = Tensor::<2, Int>::zeros([1, 2], (&on.device, DType::I32));
-        let spec = AttentionSpec { heads, scale: 1.0, window: None, eager: false };
+        let spec =
+            AttentionSpec { heads, scale: 1.0, window: None, eager: false, arithmetic: Arithmetic::F32 };
         assert!(attention_to_slots(&q, &pool, &Rows::new(vec![0], &on.device), &table, spec).is_none());
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use burn::tensor::TensorData;
 use emotrain_base::random::Key;
+use emotrain_kernels::Arithmetic;
 use emotrain_recipe::{DeviceChoice, Dtype};
 
 use super::super::super::tests::{On, types};
@@ -44,7 +45,7 @@ fn cases() -> Vec<Case> {
 fn check(on: &On, heads: Heads, case: &Case) {
     let Case { batch, rows, window } = case;
     let scale = 0.7 / (heads.dim as f32).sqrt();
-    let spec = AttentionSpec { heads, window: *window, scale, eager: false };
+    let spec = AttentionSpec { heads, window: *window, scale, eager: false, arithmetic: Arithmetic::F32 };
     let queries = rows.as_ref().map_or(batch.rows(), Vec::len);
     let (q, kv) =
         (on.draw(1, [queries, heads.query_width()]), on.draw(2, [batch.rows(), heads.key_value_width()]));
@@ -124,7 +125,7 @@ fn attention_on_tensor_cores_is_that_of_the_cpu() {
 /// Numbers of rows from `first` on, of attention and its backward, where those before are all `before`.
 fn behind(on: &On, heads: Heads, batch: &Batch, before: f32) -> Vec<Vec<f32>> {
     let first = batch.segments[0].len();
-    let spec = AttentionSpec { heads, window: None, scale: 0.1, eager: false };
+    let spec = AttentionSpec { heads, window: None, scale: 0.1, eager: false, arithmetic: Arithmetic::F32 };
     let draw = |purpose, width| {
         let drawn = on.draw(purpose, [batch.rows() - first, width]);
         Tensor::cat(vec![Tensor::full([first, width], before, (&on.device, drawn.dtype())), drawn], 0)

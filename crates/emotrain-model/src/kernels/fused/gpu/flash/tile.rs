@@ -7,7 +7,7 @@
 use cubecl::cmma::{MatrixIdent, MmaDefinition};
 use cubecl::prelude::*;
 
-pub(crate) use crate::kernels::fused::ATTENTION_TILE as TILE;
+pub(crate) use emotrain_kernels::ATTENTION_TILE as TILE;
 
 /// Rows of a warp's products.
 pub(crate) const ROWS: usize = 16;
