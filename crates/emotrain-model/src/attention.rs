@@ -1,9 +1,10 @@
 //! Grouped-query attention over packed segments.
 //!
-//! On the CPU, and on a GPU with tensor cores for its numbers, it is computed without scores in memory. Elsewhere, and where it is
-//! eager, it goes by blocks of queries. A block computes scores only for the keys that some query of it sees, so a causal segment costs little more
-//! than half its square, and a branch of a tree nothing for the other branches. Nothing of size queries × keys is kept for the backward pass: it stores one
-//! log-sum-exp per query and head and computes the probabilities again (Rabe and Staats 2021; Dao et al. 2022).
+//! On the CPU, and on a GPU with tensor cores for its numbers, it is computed without scores in memory. Elsewhere, and where
+//! it is eager, it goes by blocks of queries. A block computes scores only for the keys that some query of it sees, so a causal
+//! segment costs little more than half its square, and a branch of a tree nothing for the other branches. Nothing of size
+//! queries × keys is kept for the backward pass: it stores one log-sum-exp per query and head and computes the probabilities
+//! again (Rabe and Staats 2021; Dao et al. 2022).
 
 mod ready;
 mod tiles;

@@ -26,6 +26,8 @@ pub struct Workload<'a> {
     pub on_cpu: bool,
     /// Whether the optimizer's moments are in 8 bits, and in the host's memory.
     pub eight_bit_moments: bool,
+    /// Whether attention is eager.
+    pub eager: bool,
     /// Tokens of the largest micro-batch.
     pub rows: usize,
     /// Tokens of its longest sample.
@@ -58,8 +60,9 @@ pub struct Footprint {
     pub host: u64,
 }
 
-/// Queries whose scores exist at a time on a GPU (`attention.rs`), and rows whose logits do (`head.rs`).
-const QUERIES: u64 = 512;
+/// Queries whose scores exist at a time (`attention.rs`), on the CPU where it is eager and on a GPU, and rows whose logits do
+/// (`head.rs`).
+const QUERIES: [u64; 2] = [128, 512];
 const LOGITS: u64 = 256;
 /// Of a process on the CPU, and what CUDA's context takes beside it.
 const PROGRAM: u64 = 48 << 20;
@@ -229,17 +232,19 @@ impl Count<'_> {
     fn layer(&self) -> u64 {
         let Widths { hidden, inner, heads, keys_values, .. } = self.widths();
         let gradients = self.work.rows as u64 * (4 * inner + 4 * hidden) * self.activation();
-        let attention = if self.work.on_cpu {
+        let longest = self.work.longest as u64;
+        let attention = if self.work.on_cpu && !self.work.eager {
             // Keys, values and keys as they are multiplied, and what pieces of queries say of keys and values: sixteen with
             // the heads, each of some half of its segment.
             let pieces = 16.max(self.config.num_key_value_heads as u64);
             let sums = pieces * (self.config.head_dim as u64).next_multiple_of(64) * 9 / 8;
             self.work.rows as u64 * (2 * keys_values + sums) * 4
         } else {
-            // Scores and probabilities with their gradients. Where attention is in one launch there are none, which is at
-            // most a few hundred MB less.
-            let longest = self.work.longest as u64;
-            heads * QUERIES.min(longest) * longest * 4 * self.activation()
+            // On the CPU three f32 of each, on a GPU scores and probabilities with their gradients. Where attention is in
+            // one launch there are none, which is at most a few hundred MB less.
+            let (queries, bytes) =
+                if self.work.on_cpu { (QUERIES[0], 3 * 4) } else { (QUERIES[1], 4 * self.activation()) };
+            heads * queries.min(longest) * longest * bytes
         };
         let whole = self.config.hidden_size.max(self.config.intermediate_size * 2) * self.config.hidden_size;
         // On a GPU the numbers of a quantised matrix exist while it is multiplied.
@@ -293,6 +298,7 @@ mod tests {
                 rank: lora.r,
                 on_cpu,
                 eight_bit_moments: false,
+                eager: false,
                 rows: 2048,
                 longest: 2048,
                 targets: 4,

@@ -2,6 +2,9 @@
 
 use std::ops::Range;
 
+use pulp::{Simd, WithSimd};
+
+use super::products::{Left, Products, Single, Sizes};
 use super::*;
 use crate::fixture::noise;
 
@@ -142,6 +145,56 @@ fn a_segment_has_the_bits_that_it_has_alone() {
             assert_eq!(rows(found, width), alone);
         }
     }
+}
+
+/// One product of tiles, from both forms of its left side.
+struct Both<'a> {
+    left: &'a Square,
+    right: &'a Square,
+}
+
+impl WithSimd for Both<'_> {
+    type Output = Vec<Square>;
+
+    fn with_simd<S: Simd>(self, simd: S) -> Vec<Square> {
+        let mut turned = vec![0.0; Single::NUMBERS];
+        Single::turned(self.left, &mut turned);
+        let (left, right) = (self.left.as_flattened(), self.right.as_flattened());
+        let mut out = vec![ZEROS; 2];
+        for (columns, rows) in [(TILE, 0..60), (24, 60..64)] {
+            let sizes = Sizes { terms: 50, columns };
+            Single::add(simd, &mut out[0][..rows.end], Left::Rows(left), right, sizes);
+            Single::add(simd, &mut out[1][..rows.end], Left::Turned(&turned), right, sizes);
+        }
+        out
+    }
+}
+
+/// With vectors of every width that this CPU has, and without any.
+#[test]
+fn products_do_not_depend_on_the_width_of_vectors() {
+    let square = |seed: u32| -> Square {
+        let numbers = noise(seed, TILE * TILE);
+        std::array::from_fn(|row| std::array::from_fn(|column| numbers[row * TILE + column]))
+    };
+    let (left, right) = (square(1), square(2));
+    let both = || Both { left: &left, right: &right };
+    let here = pulp::Arch::new().dispatch(both());
+    let rows = &here[0];
+    assert_eq!(rows, &here[1]);
+    let mut others = vec![Simd::vectorize(pulp::Scalar::new(), both())];
+    #[cfg(target_arch = "x86_64")]
+    others.extend(pulp::x86::V3::try_new().map(|simd| Simd::vectorize(simd, both())));
+    for other in others.into_iter().flatten() {
+        for (row, column) in (0..TILE).flat_map(|row| [0, 23].map(|column| (row, column))) {
+            let (one, other) = (rows[row][column], other[row][column]);
+            assert!((one - other).abs() < 1e-5, "{row}, {column}: {one}, {other}");
+        }
+    }
+    let exact = |row: usize, column: usize| -> f32 {
+        (0..50).map(|term| left[row][term] * right[term][column]).sum()
+    };
+    assert!((rows[3][40] - exact(3, 40)).abs() < 1e-4 && (rows[62][20] - exact(62, 20)).abs() < 1e-4);
 }
 
 /// What is no number in one segment, among its queries, keys, values or gradients, stays there, and is not hidden.

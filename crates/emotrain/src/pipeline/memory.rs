@@ -1,7 +1,7 @@
 //! How much memory a recipe takes, where it fits, and the smallest change that makes it fit.
 
 use emotrain_model::{Footprint, ModelConfig, SavedCodes, Storage, Workload};
-use emotrain_recipe::{Dtype, Optimizer, Recipe, TrainMethod};
+use emotrain_recipe::{AttnImplementation, Dtype, Optimizer, Recipe, TrainMethod};
 
 /// The memory of customary GPUs, in GiB.
 const GPUS: [u64; 4] = [16, 24, 48, 80];
@@ -233,6 +233,7 @@ impl Memory<'_> {
             rank: recipe.lora.r,
             on_cpu,
             eight_bit_moments: recipe.train.optim == Optimizer::AdamW8bit,
+            eager: recipe.model.attn_implementation == AttnImplementation::Eager,
             rows: batch * longest,
             longest,
             targets: batch * targets,
