@@ -43,7 +43,7 @@ pub struct FlashAttention<'a> {
 /// What attention was given and gave: `q`, `rows` and `grad`, the gradient of the rows, `[Q, kv·group·d]`, `kv`
 /// `[N, 2·kv·d]`, and `log_sums` `[Q, kv·group]`.
 #[derive(Clone, Copy, Debug)]
-pub struct Attended<'a> {
+pub struct AttendedRows<'a> {
     /// Queries.
     pub q: &'a [f32],
     /// Keys and values.
@@ -65,6 +65,7 @@ impl FlashAttention<'_> {
     /// # Panics
     /// If the tiles are of other rows.
     pub fn forward(&self, q: &[f32], kv: &[f32]) -> (Vec<f32>, Vec<f32>) {
+        self.check(q, kv);
         #[cfg(target_arch = "x86_64")]
         if self.in_halves() {
             return forward::forward::<products::Halves>(*self, q, kv);
@@ -79,12 +80,19 @@ impl FlashAttention<'_> {
     ///
     /// # Panics
     /// If the tiles are of other rows.
-    pub fn backward(&self, attended: Attended) -> (Vec<f32>, Vec<f32>) {
+    pub fn backward(&self, attended: AttendedRows) -> (Vec<f32>, Vec<f32>) {
+        self.check(attended.q, attended.kv);
         #[cfg(target_arch = "x86_64")]
         if self.in_halves() {
             return backward::backward::<products::Halves>(*self, attended);
         }
         backward::backward::<products::Single>(*self, attended)
+    }
+
+    fn check(&self, q: &[f32], kv: &[f32]) {
+        let keys = self.tiles.keys.last().map_or(0, |last| last.end);
+        assert_eq!(q.len(), self.tiles.seen.len() * self.heads.query_width(), "rows of queries");
+        assert_eq!(kv.len(), keys * self.heads.key_value_width(), "rows of keys and values");
     }
 
     #[cfg(target_arch = "x86_64")]

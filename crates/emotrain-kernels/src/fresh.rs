@@ -1,6 +1,5 @@
 //! New buffers, which are cleared where and when they are written: by the core that writes a piece, while it is in that core's
-//! cache. One core that clears all before the others begin takes a
-//! fifteenth of a training step.
+//! cache. One core that clears all before the others begin takes a fifteenth of a training step.
 
 use std::mem::MaybeUninit;
 use std::ops::Range;

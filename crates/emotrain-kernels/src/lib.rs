@@ -47,7 +47,7 @@ pub use elementwise::{
     add_columns, add_row, add_rows, scale, select_rows, spread_rows, sum_of_squares, sum_rows,
 };
 pub use factors::{Factors, qr_factors, singular_factors};
-pub use flash::{ATTENTION_TILE, Attended, AttentionTiles, FlashAttention, QueryTile, SeenTile};
+pub use flash::{ATTENTION_TILE, AttendedRows, AttentionTiles, FlashAttention, QueryTile, SeenTile};
 pub use frozen::{
     Absmax, FourBit, FourBitQuantiser, FourBitType, FrozenMatrix, Int8Rows, NestedAbsmax, Numbers,
 };

@@ -22,6 +22,7 @@ pub use bf16::product_bf16_to;
 pub(crate) use bf16::{amx::allowed as has_tiles, x86 as bf16_tiles, x86::has_dot_products};
 pub use dense::{Dense, add_dense_product, dense_products};
 pub use frozen::{Arithmetic, frozen_product, frozen_product_back, frozen_product_to};
+pub(crate) use panel::add_line;
 
 /// Rows of `x` that are multiplied together.
 const ROWS: usize = 4;
@@ -84,9 +85,9 @@ struct Place {
     columns: Range<usize>,
 }
 
-/// Makes `out` so many rows, panel by panel, on all cores: `lay` fills at most `DEPTH` lines `L` of a panel, which stays in a core's
-/// cache, and `multiply` adds the products of all rows with it to its columns, or begins with them. A result has as many
-/// `columns`, each number a sum over all `lines`.
+/// Makes `out` so many rows, panel by panel, on all cores: `lay` fills at most `DEPTH` lines `L` of a panel, which stays in
+/// a core's cache, and `multiply` adds the products of all rows with it to its columns, or begins with them. A result has as
+/// many `columns`, each number a sum over all `lines`.
 fn in_panels<L: Copy + Sync, const DEPTH: usize>(
     out: &mut Vec<f32>,
     [rows, lines, columns]: [usize; 3],

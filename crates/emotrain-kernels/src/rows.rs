@@ -28,14 +28,9 @@ pub fn new_rows(rows: usize, width: usize, work: impl Fn(usize, &mut [f32]) + Sy
 /// As [`new_rows`], in place of what `out` holds: a buffer that is used again costs no new memory.
 #[inline]
 pub fn put_rows(out: &mut Vec<f32>, rows: usize, width: usize, work: impl Fn(usize, &mut [f32]) + Sync) {
-    let arch = Arch::new();
-    let each = (GRAIN / width.max(1)).max(1);
+    let (arch, each) = (Arch::new(), rows_of_a_piece(width));
     fresh::in_pieces(out, rows * width, each * width, |piece, chunk| {
-        arch.dispatch(|| {
-            for (index, row) in chunk.chunks_exact_mut(width).enumerate() {
-                work(piece * each + index, row);
-            }
-        });
+        arch.dispatch(|| rows_of(chunk, width, piece * each, &work));
     });
 }
 
@@ -50,15 +45,23 @@ pub fn of_rows(rows: usize, width: usize, work: impl Fn(usize) -> f32 + Sync) ->
 /// As [`for_rows`], where a row costs as much as so many numbers.
 #[inline]
 fn in_pieces(out: &mut [f32], width: usize, cost: usize, work: impl Fn(usize, &mut [f32]) + Sync) {
-    let arch = Arch::new();
-    let rows = (GRAIN / cost.max(1)).max(1);
-    out.par_chunks_mut(rows * width).enumerate().for_each(|(piece, chunk)| {
-        arch.dispatch(|| {
-            for (index, row) in chunk.chunks_exact_mut(width).enumerate() {
-                work(piece * rows + index, row);
-            }
-        });
+    let (arch, each) = (Arch::new(), rows_of_a_piece(cost));
+    out.par_chunks_mut(each * width).enumerate().for_each(|(piece, chunk)| {
+        arch.dispatch(|| rows_of(chunk, width, piece * each, &work));
     });
+}
+
+/// How many rows a core is handed, of which each costs as much as so many numbers.
+fn rows_of_a_piece(cost: usize) -> usize {
+    (GRAIN / cost.max(1)).max(1)
+}
+
+/// Calls `work` for each row of a piece that begins with row `first`.
+#[inline(always)]
+fn rows_of(piece: &mut [f32], width: usize, first: usize, work: &impl Fn(usize, &mut [f32])) {
+    for (index, row) in piece.chunks_exact_mut(width).enumerate() {
+        work(first + index, row);
+    }
 }
 
 /// A row of sums, piece by piece on all cores: `work` gets the first column of its piece, and adds to the piece row

@@ -7,6 +7,8 @@
 //! again (Rabe and Staats 2021; Dao et al. 2022).
 
 mod ready;
+#[cfg(test)]
+mod tests;
 mod tiles;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -5,9 +5,9 @@ use std::ops::Range;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::operands::{Form, Prepared, columns, hide, load, panel_columns, panels};
+use super::operands::{Form, Prepared, columns, hide, load, panels};
 use super::products::{Left, Products, ROWS, Sizes};
-use super::{Attended, FlashAttention, QueryTile, SeenTile, Square, TILE, ZEROS};
+use super::{AttendedRows, FlashAttention, QueryTile, SeenTile, Square, TILE, ZEROS};
 use crate::elementwise::add_row;
 use crate::exp::exp;
 use crate::reduce::sum_of;
@@ -20,7 +20,7 @@ const PIECES: usize = 16;
 type Sides<P> = [Prepared<P>; 3];
 
 /// As [`FlashAttention::backward`].
-pub(super) fn backward<P: Products>(of: FlashAttention, attended: Attended) -> (Vec<f32>, Vec<f32>) {
+pub(super) fn backward<P: Products>(of: FlashAttention, attended: AttendedRows) -> (Vec<f32>, Vec<f32>) {
     let (width, head_width) = (of.heads.query_width(), of.heads.group * of.heads.dim);
     let turned = |which| Prepared::<P>::new(of, attended.kv, which, Form::Turned);
     let sides = [turned(0), turned(1), Prepared::<P>::new(of, attended.kv, 0, Form::Rows)];
@@ -155,7 +155,7 @@ impl<P: Products> Scratch<P> {
 /// The heads of a group, of a piece.
 struct Work<'a, 'o, P: Products> {
     of: FlashAttention<'a>,
-    attended: Attended<'a>,
+    attended: AttendedRows<'a>,
     sides: &'a Sides<P>,
     piece: &'a QueryPiece<'a>,
     /// Of keys.
@@ -212,7 +212,7 @@ impl<P: Products> Work<'_, '_, P> {
         for (number, numbers) in [attended.q, attended.grad].into_iter().enumerate() {
             let left = left[number].chunks_exact_mut(P::NUMBERS);
             for (panel, (left, rows)) in left.zip(rows[number].chunks_exact_mut(P::NUMBERS)).enumerate() {
-                load(square, &numbers[part.clone()], width, panel_columns(dim, panel));
+                load(square, &numbers[part.clone()], width, columns(dim, panel));
                 P::left(square, left);
                 P::rows(square, rows);
             }
@@ -236,7 +236,7 @@ impl<P: Products> Work<'_, '_, P> {
             out[..padded].fill([0.0; TILE]);
             let sides = left.chunks_exact(P::NUMBERS).zip(right.panels(seen.tile, *head));
             for (panel, (left, right)) in sides.enumerate() {
-                let sizes = Sizes { terms: columns(of.heads.dim, panel), columns: TILE };
+                let sizes = Sizes { terms: columns(of.heads.dim, panel).len(), columns: TILE };
                 P::add(simd, &mut out[..padded], Left::Rows(left), right, sizes);
             }
         }
@@ -262,13 +262,13 @@ impl<P: Products> Work<'_, '_, P> {
             P::rows(square, side);
             let panels = of_keys[first..first + panels(dim)].iter_mut();
             for (panel, (out, right)) in panels.zip(rows[given].chunks_exact(P::NUMBERS)).enumerate() {
-                let sizes = Sizes { terms: padded, columns: columns(dim, panel) };
+                let sizes = Sizes { terms: padded, columns: columns(dim, panel).len() };
                 P::add(simd, out, Left::Turned(side), right, sizes);
             }
         }
         P::left(grads, side);
         for (panel, (out, right)) in sums.iter_mut().zip(keys.panels(tile, *head)).enumerate() {
-            let sizes = Sizes { terms: TILE, columns: columns(dim, panel) };
+            let sizes = Sizes { terms: TILE, columns: columns(dim, panel).len() };
             P::add(simd, &mut out[..padded], Left::Rows(side), right, sizes);
         }
     }

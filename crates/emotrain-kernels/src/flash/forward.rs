@@ -3,7 +3,7 @@
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::operands::{Form, Prepared, columns, hide, load, panel_columns, panels};
+use super::operands::{Form, Prepared, columns, hide, load, panels};
 use super::products::{Left, Products, ROWS, Sizes};
 use super::{FlashAttention, QueryTile, Square, TILE, ZEROS};
 use crate::exp::exp;
@@ -89,7 +89,7 @@ impl<P: Products> WithSimd for Attend<'_, '_, P> {
         let kv_head = head / of.heads.group;
         let part = &q[tile.rows.start * width + head * dim..tile.rows.end * width];
         for (panel, left) in left.chunks_exact_mut(P::NUMBERS).enumerate() {
-            load(square, part, width, panel_columns(dim, panel));
+            load(square, part, width, columns(dim, panel));
             P::left(square, left);
         }
         sums.fill(ZEROS);
@@ -98,7 +98,7 @@ impl<P: Products> WithSimd for Attend<'_, '_, P> {
             scores[..rows].fill([0.0; TILE]);
             let lefts = left.chunks_exact(P::NUMBERS);
             for (panel, (left, keys)) in lefts.zip(keys.panels(seen.tile, kv_head)).enumerate() {
-                let sizes = Sizes { terms: columns(dim, panel), columns: TILE };
+                let sizes = Sizes { terms: columns(dim, panel).len(), columns: TILE };
                 P::add(simd, &mut scores[..rows], Left::Rows(left), keys, sizes);
             }
             if let Some(mask) = &seen.mask {
@@ -115,7 +115,7 @@ impl<P: Products> WithSimd for Attend<'_, '_, P> {
             P::left(scores, probabilities);
             for (panel, (sums, values)) in sums.iter_mut().zip(values.panels(seen.tile, kv_head)).enumerate()
             {
-                let sizes = Sizes { terms: TILE, columns: columns(dim, panel) };
+                let sizes = Sizes { terms: TILE, columns: columns(dim, panel).len() };
                 P::add(simd, &mut sums[..rows], Left::Rows(probabilities), values, sizes);
             }
         }

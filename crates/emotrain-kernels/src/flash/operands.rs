@@ -13,9 +13,9 @@ pub(super) fn panels(dim: usize) -> usize {
     dim.div_ceil(TILE)
 }
 
-/// The columns of a panel that are a head's.
-pub(super) fn columns(dim: usize, panel: usize) -> usize {
-    (dim - panel * TILE).min(TILE)
+/// A head's columns that are in a panel.
+pub(super) fn columns(dim: usize, panel: usize) -> Range<usize> {
+    panel * TILE..((panel + 1) * TILE).min(dim)
 }
 
 /// A panel of rows of a head, of rows that begin `stride` numbers after one another; zeros below and behind them.
@@ -32,11 +32,6 @@ pub(super) fn load(out: &mut Square, rows: &[f32], stride: usize, columns: Range
             None => *out = [0.0; TILE],
         }
     }
-}
-
-/// The columns of a panel, of a head's.
-pub(super) fn panel_columns(dim: usize, panel: usize) -> Range<usize> {
-    panel * TILE..panel * TILE + columns(dim, panel)
 }
 
 /// One tile of keys or values in one form after the other, for all tiles and heads: each form has the numbers of all panels.
@@ -71,7 +66,7 @@ impl<P: Products> Prepared<P> {
             arch.dispatch(|| {
                 let mut square = ZEROS;
                 for (panel, out) in out.chunks_exact_mut(P::NUMBERS).enumerate() {
-                    load(&mut square, rows, width, panel_columns(dim, panel));
+                    load(&mut square, rows, width, columns(dim, panel));
                     match form {
                         Form::Turned => P::turned(&square, out),
                         Form::Rows => P::rows(&square, out),

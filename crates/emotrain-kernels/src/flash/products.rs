@@ -3,6 +3,7 @@
 use pulp::Simd;
 
 use super::{Square, TILE};
+use crate::product::add_line;
 #[cfg(target_arch = "x86_64")]
 use crate::product::bf16_tiles;
 
@@ -122,37 +123,20 @@ fn add<S: Simd, const V: usize>(
                     }
                     for (at, line) in lines.iter().enumerate() {
                         let numbers = [rows[0][at], rows[1][at], rows[2][at], rows[3][at]];
-                        step::<S, V>(simd, &mut sums, numbers, &line[from..from + span]);
+                        add_line::<S, ROWS, V>(simd, &mut sums, numbers, &line[from..from + span]);
                     }
                 }
                 Left::Turned(numbers) => {
                     for (line, numbers) in lines.iter().zip(numbers.as_chunks::<TILE>().0) {
                         let numbers =
                             [numbers[first], numbers[first + 1], numbers[first + 2], numbers[first + 3]];
-                        step::<S, V>(simd, &mut sums, numbers, &line[from..from + span]);
+                        add_line::<S, ROWS, V>(simd, &mut sums, numbers, &line[from..from + span]);
                     }
                 }
             }
             for row in 0..ROWS {
                 S::as_mut_simd_f32s(&mut out[row][from..from + span]).0.copy_from_slice(&sums[row]);
             }
-        }
-    }
-}
-
-/// Adds the products of a number of each row with a part of a line.
-#[inline(always)]
-fn step<S: Simd, const V: usize>(
-    simd: S,
-    sums: &mut [[S::f32s; V]; ROWS],
-    numbers: [f32; ROWS],
-    line: &[f32],
-) {
-    let line = S::as_simd_f32s(line).0;
-    for row in 0..ROWS {
-        let number = simd.splat_f32s(numbers[row]);
-        for vector in 0..V {
-            sums[row][vector] = simd.mul_add_f32s(number, line[vector], sums[row][vector]);
         }
     }
 }

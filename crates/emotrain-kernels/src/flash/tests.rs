@@ -42,7 +42,7 @@ impl Case {
         let attention = self.attention(arithmetic);
         let (rows, log_sums) = attention.forward(&self.q, &self.kv);
         let Self { q, kv, grad, .. } = self;
-        let given = Attended { q, kv, rows: &rows, log_sums: &log_sums, grad };
+        let given = AttendedRows { q, kv, rows: &rows, log_sums: &log_sums, grad };
         let (q_grad, kv_grad) = attention.backward(given);
         [rows, log_sums, q_grad, kv_grad]
     }

@@ -100,19 +100,34 @@ impl RowsTimesPanel<'_, '_> {
                 }
             }
             for (at, line) in panel.iter().enumerate() {
-                let line = S::as_simd_f32s(&line[from..from + span]).0;
+                let mut numbers = [0.0; R];
                 for row in 0..R {
-                    let number = simd.splat_f32s(rows[row][at]);
-                    for vector in 0..V {
-                        sums[row][vector] = simd.mul_add_f32s(number, line[vector], sums[row][vector]);
-                    }
+                    numbers[row] = rows[row][at];
                 }
+                add_line::<S, R, V>(simd, &mut sums, numbers, &line[from..from + span]);
             }
             for row in 0..R {
                 let mut all = [0.0; PANEL];
                 S::as_mut_simd_f32s(&mut all).0[..V].copy_from_slice(&sums[row]);
                 out[row][here.clone()].copy_from_slice(&all[..here.len()]);
             }
+        }
+    }
+}
+
+/// Adds the products of a number of each of `R` rows with `V` vectors of a line.
+#[inline(always)]
+pub(crate) fn add_line<S: Simd, const R: usize, const V: usize>(
+    simd: S,
+    sums: &mut [[S::f32s; V]; R],
+    numbers: [f32; R],
+    line: &[f32],
+) {
+    let line = S::as_simd_f32s(line).0;
+    for row in 0..R {
+        let number = simd.splat_f32s(numbers[row]);
+        for vector in 0..V {
+            sums[row][vector] = simd.mul_add_f32s(number, line[vector], sums[row][vector]);
         }
     }
 }

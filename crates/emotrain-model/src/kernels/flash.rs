@@ -2,7 +2,7 @@
 //! of those are `None` elsewhere.
 
 use burn::tensor::Tensor;
-use emotrain_kernels::{Attended, DropoutMask, FlashAttention, Heads};
+use emotrain_kernels::{AttendedRows, DropoutMask, FlashAttention, Heads};
 
 use super::Form;
 use super::fused::{self, Attending};
@@ -47,7 +47,7 @@ pub(crate) fn tile_attention_backward(
     let shapes = [of[0].dims(), kv.dims()];
     let ([q, grad, rows], kv) = (of.map(|rows| read(rows.clone())), read(kv.clone()));
     let log_sums = read(log_sums.clone());
-    let (q_grad, kv_grad) = attention.backward(Attended {
+    let (q_grad, kv_grad) = attention.backward(AttendedRows {
         q: slice(&q),
         kv: slice(&kv),
         rows: slice(&rows),

@@ -155,16 +155,11 @@ fn multiply<const R: usize>(x: &[Pair], panel: &[[Pair; PANEL]], out: &mut [&mut
         }
     }
     for (at, line) in panel.iter().enumerate() {
-        // SAFETY: both are 256 bytes of which every value is valid.
-        let line: [__m512bh; VECTORS] = unsafe { std::mem::transmute(*line) };
+        let mut pairs = [0; R];
         for row in 0..R {
-            // SAFETY: vectors of 64 bytes of which every value is valid.
-            let pair: __m512bh =
-                unsafe { std::mem::transmute(_mm512_set1_epi32(rows[row][at].cast_signed())) };
-            for vector in 0..VECTORS {
-                sums[row][vector] = _mm512_dpbf16_ps(sums[row][vector], pair, line[vector]);
-            }
+            pairs[row] = rows[row][at];
         }
+        add_line(&mut sums, pairs, line);
     }
     for (out, sums) in out.iter_mut().zip(sums) {
         // SAFETY: both are 256 bytes of which every value is valid.
@@ -247,7 +242,7 @@ fn add_by_rows(out: &mut [[f32; PANEL]], left: &[Pair], lines: &[[Pair; PANEL]])
         }
         let mut sums = as_sums(out);
         for (at, line) in lines.iter().enumerate() {
-            add_pairs(&mut sums, [rows[0][at], rows[1][at], rows[2][at], rows[3][at]], line);
+            add_line(&mut sums, [rows[0][at], rows[1][at], rows[2][at], rows[3][at]], line);
         }
         *out = as_rows(&sums);
     }
@@ -261,19 +256,20 @@ fn add_by_columns(out: &mut [[f32; PANEL]], left: &[Pair], lines: &[[Pair; PANEL
         let mut sums = as_sums(out);
         for (line, left) in lines.iter().zip(columns) {
             let pairs = [left[first], left[first + 1], left[first + 2], left[first + 3]];
-            add_pairs(&mut sums, pairs, line);
+            add_line(&mut sums, pairs, line);
         }
         *out = as_rows(&sums);
     }
 }
 
+/// Adds the products of a pair of each of `R` rows with a line.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16")]
 #[expect(unsafe_code, reason = "vectors are read from arrays of their size")]
-fn add_pairs(sums: &mut Sums, pairs: [Pair; TOGETHER], line: &[Pair; PANEL]) {
+fn add_line<const R: usize>(sums: &mut [[__m512; VECTORS]; R], pairs: [Pair; R], line: &[Pair; PANEL]) {
     // SAFETY: both are 256 bytes of which every value is valid.
     let line: [__m512bh; VECTORS] = unsafe { std::mem::transmute(*line) };
-    for row in 0..TOGETHER {
+    for row in 0..R {
         // SAFETY: vectors of 64 bytes of which every value is valid.
         let pair: __m512bh = unsafe { std::mem::transmute(_mm512_set1_epi32(pairs[row].cast_signed())) };
         for vector in 0..VECTORS {
